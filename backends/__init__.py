@@ -1,0 +1,1 @@
+"""How one runtime compiles, opens and is measured."""

@@ -1,0 +1,1 @@
+"""What a device is. Imports nothing else of ours."""

@@ -1,0 +1,51 @@
+"""The project's errors: one base class, what the user can mend apart from what we broke."""
+
+from __future__ import annotations
+
+
+class ParetuneError(Exception):
+    """Base class of every error that Paretune raises on purpose."""
+
+
+class UserError(ParetuneError):
+    """Something that the user can mend: a file, an option, a missing package, an impossible wish.
+
+    The message is built from its parts, so that every one of them says what was wrong, where, what was
+    found, what would be accepted and what to do next. Parts that are empty are left out.
+    """
+
+    def __init__(
+        self, problem: str, *, place: str = "", found: str = "", accepted: str = "", remedy: str = ""
+    ) -> None:
+        self.problem, self.place, self.found = problem, place, found
+        self.accepted, self.remedy = accepted, remedy
+        head = f"{place}: {problem}" if place else problem
+        parts = [("found", found), ("accepted", accepted), ("what to do", remedy)]
+        super().__init__("\n".join([head, *(f"  {label}: {text}" for label, text in parts if text)]))
+
+
+class UnsupportedError(ParetuneError):
+    """A combination that cannot exist (this operator, precision or format on this runtime or device).
+
+    The driver turns it into the outcome `refused`; `reason` is shown to the user as it is.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+class StageError(ParetuneError):
+    """One stage of one candidate failed. The driver turns it into the outcome `failed`.
+
+    `cause` is one short line ("killed by signal 11 (segmentation fault)"), `log` the last output of the
+    process that ran the stage.
+    """
+
+    def __init__(self, stage: str, cause: str, log: str = "") -> None:
+        self.stage, self.cause, self.log = stage, cause, log
+        super().__init__(f"{stage}: {cause}")
+
+
+class InternalError(ParetuneError):
+    """An invariant of ours is broken. Ends the study: going on would record falsehoods."""

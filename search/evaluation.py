@@ -1,0 +1,174 @@
+"""All that is known of one candidate, and of a whole study: plain values that survive as JSON.
+
+The driver writes them with the trials of an ordinary Optuna study; reports read nothing else but these and
+the store.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from .candidate import Candidate
+
+
+class Outcome(str, Enum):
+    """How an evaluation ended."""
+
+    COMPLETE = "complete"
+    GATED = "gated"  # measured, but over a limit or certain to be dominated: never trained
+    REFUSED = "refused"  # cannot exist on this runtime or device
+    FAILED = "failed"  # a stage crashed, hung, ran out of memory or raised
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantity:
+    """A number with its 95 % interval (None where there is none) and where it comes from.
+
+    `provenance` is "measured" or "estimated"; `how` says in a few words how it was obtained.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    provenance: str = "measured"
+    how: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageRecord:
+    """One stage as this evaluation met it: `cached` means answered from the store, `seconds` spent now."""
+
+    name: str
+    key: str
+    cached: bool
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """One candidate's evaluation.
+
+    `metrics` maps names of `search.metrics` to quantities. `gate` holds what was measured with untrained
+    weights. `violations` maps a constraint's text to how far it is missed, in the metric's unit (<= 0: met).
+    `reason` explains `gated` and `refused`; `stage`, `cause` and `log` explain `failed`. `artifact_key` names
+    the compiled model in the store (stage "compile"), `weight_bytes` its constants by storage type, `notes`
+    what the compiler had to say. `baseline` marks the uncompressed teacher's simple choices.
+    """
+
+    candidate: Candidate
+    outcome: Outcome
+    metrics: dict[str, Quantity] = field(default_factory=dict)
+    gate: dict[str, Quantity] = field(default_factory=dict)
+    violations: dict[str, float] = field(default_factory=dict)
+    reason: str = ""
+    stage: str = ""
+    cause: str = ""
+    log: str = ""
+    stages: tuple[StageRecord, ...] = ()
+    artifact_key: str = ""
+    weight_bytes: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    stability: str = ""  # verdict of the latency protocol: "stable" or "noisy because ..."
+    baseline: bool = False
+
+    @property
+    def feasible(self) -> bool:
+        """Complete, and every constraint met."""
+        return self.outcome is Outcome.COMPLETE and all(v <= 0 for v in self.violations.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRecord:
+    """An evaluation with its trial number, time stamps (seconds since the epoch) and duration in seconds.
+
+    `duplicate_of` is the number of the trial that answered it, if it was answered from the record.
+    """
+
+    number: int
+    evaluation: Evaluation
+    started: float
+    seconds: float
+    duplicate_of: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finalist:
+    """A trial near the front, scored on `test` and measured again interleaved with the other finalists.
+
+    `metrics` holds the quality metric on the test split and the fresh latency metrics; size and memory are
+    those of the trial. `ratio_to_baseline` is the latency ratio against the strongest simple choice, taken
+    in the same rounds (below 1 is faster).
+    """
+
+    number: int
+    metrics: dict[str, Quantity]
+    ratio_to_baseline: Quantity | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """A metric that the search improves; `weight` is the user's, used only to rank the front."""
+
+    metric: str
+    higher_is_better: bool
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """A resolved constraint: `metric <= bound` or `metric >= bound`, with the text the user wrote."""
+
+    text: str
+    metric: str
+    upper: bool
+    bound: float
+
+    def violation(self, value: float) -> float:
+        """How far the limit is missed, in the metric's unit; 0 or less where it is met."""
+        return value - self.bound if self.upper else self.bound - value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Masked:
+    """A combination that the space does not offer, and why."""
+
+    backend: str
+    what: str  # a precision, a sparsity, or "all"
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyRecord:
+    """A study as reports see it.
+
+    `quality` is the name of the workload's metric. `counters` has "trainings" (students really trained),
+    "training_seconds", "gated_before_training", "duplicates" and the like. `environment` holds processor,
+    instruction sets, packages. `teacher` has the teacher's quality on the splits and its parameters.
+    `stopped` says why the search ended. `baseline` is the trial number of the strongest simple choice.
+    """
+
+    name: str
+    study_text: str
+    workload: str
+    profile: str
+    quality: str
+    objectives: tuple[Objective, ...]
+    limits: tuple[Limit, ...]
+    trials: tuple[TrialRecord, ...]
+    finalists: tuple[Finalist, ...] = ()
+    baseline: int | None = None
+    masked: tuple[Masked, ...] = ()
+    environment: dict[str, Any] = field(default_factory=dict)
+    counters: dict[str, float] = field(default_factory=dict)
+    teacher: dict[str, Any] = field(default_factory=dict)
+    importances: dict[str, dict[str, float]] = field(default_factory=dict)  # metric -> axis -> share
+    stopped: str = ""
+    store: str = ""  # path of the content-addressed store
+
+
+EVALUATION = TypeAdapter(Evaluation)
+STUDY_RECORD = TypeAdapter(StudyRecord)

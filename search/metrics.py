@@ -1,0 +1,60 @@
+"""Every metric that a candidate can have: unit, direction and formatting, declared once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricInfo:
+    """`name` carries the unit as the record stores it; `title` is what pages show."""
+
+    name: str
+    title: str
+    unit: str
+    higher_is_better: bool = False
+
+    def format(self, value: float) -> str:
+        """The value with its unit, rounded to what can be trusted."""
+        if self.unit == "bytes":
+            return _scaled(value, (("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("B", 1.0)))
+        if self.unit == "ms":
+            return _scaled(value, (("s", 1e3), ("ms", 1.0), ("µs", 1e-3)))
+        if self.unit == "share":
+            return f"{100 * value:.2f} %"
+        if self.unit == "count":
+            return _scaled(value, (("G", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0))).rstrip()
+        return f"{value:.4g}" + (f" {self.unit}" if self.unit else "")
+
+
+def _scaled(value: float, units: tuple[tuple[str, float], ...]) -> str:
+    for unit, factor in units:
+        if abs(value) >= factor:
+            return f"{value / factor:.3g} {unit}"
+    return f"{value / units[-1][1]:.3g} {units[-1][0]}"
+
+
+METRICS = {
+    info.name: info
+    for info in (
+        MetricInfo(name="accuracy", title="Accuracy", unit="share", higher_is_better=True),
+        MetricInfo(name="latency_ms", title="Latency", unit="ms"),
+        MetricInfo(name="latency_p90_ms", title="Latency p90", unit="ms"),
+        MetricInfo(name="latency_p99_ms", title="Latency p99", unit="ms"),
+        MetricInfo(name="latency_min_ms", title="Latency minimum", unit="ms"),
+        MetricInfo(name="latency_ratio", title="Latency against reference", unit=""),
+        MetricInfo(name="load_ms", title="Load time", unit="ms"),
+        MetricInfo(name="first_inference_ms", title="First inference", unit="ms"),
+        MetricInfo(name="memory_bytes", title="Peak memory", unit="bytes"),
+        MetricInfo(name="size_bytes", title="Size", unit="bytes"),
+        MetricInfo(name="parameters", title="Parameters", unit="count"),
+        MetricInfo(name="macs", title="Multiply-adds", unit="count"),
+    )
+}
+
+
+def metric_info(name: str, higher_is_better: bool = True) -> MetricInfo:
+    """The table's entry, or one for the workload's own quality metric of that name."""
+    return METRICS.get(name) or MetricInfo(
+        name=name, title=name.replace("_", " ").capitalize(), unit="", higher_is_better=higher_is_better
+    )

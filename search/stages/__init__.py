@@ -1,0 +1,1 @@
+"""Steps that turn one artifact into the next, each cached under a content key."""
