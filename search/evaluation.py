@@ -120,12 +120,17 @@ class Objective:
 
 @dataclass(frozen=True, kw_only=True)
 class Limit:
-    """A resolved constraint: `metric <= bound` or `metric >= bound`, with the text the user wrote."""
+    """A resolved constraint: `metric <= bound` or `metric >= bound`, with the text the user wrote.
+
+    `bound_on_test` replaces `bound` for a quality on the test split where the limit is relative to the
+    teacher, whose quality differs between splits; None where the bound is the same.
+    """
 
     text: str
     metric: str
     upper: bool
     bound: float
+    bound_on_test: float | None = None
 
     def violation(self, value: float) -> float:
         """How far the limit is missed, in the metric's unit; 0 or less where it is met."""

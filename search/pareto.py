@@ -1,0 +1,146 @@
+"""Dominance under measurement error, fronts and exact hypervolume. Pure functions over numbers.
+
+A point is one `Estimate` per objective; `higher` says, per objective, whether larger values are better.
+Two values differ only where their intervals do not overlap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A value with its interval; an exact value has `low == value == high`.
+
+    Raises:
+        ValueError: a number is not finite, or the interval does not hold the value.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not all(isfinite(x) for x in (self.value, self.low, self.high)):
+            raise ValueError(f"needs finite numbers, found {self.value} [{self.low}, {self.high}]")
+        if not self.low <= self.value <= self.high:
+            raise ValueError(f"the interval [{self.low}, {self.high}] does not hold the value {self.value}")
+
+
+Point = Sequence[Estimate]
+
+
+def better(a: Estimate, b: Estimate, higher: bool) -> bool:
+    """Whether `a` is better than `b` beyond error: the intervals are apart and `a` is on the good side."""
+    return a.low > b.high if higher else a.high < b.low
+
+
+def tied(a: Point, b: Point) -> bool:
+    """Whether the two points cannot be told apart: their intervals overlap on every objective."""
+    return all(x.low <= y.high and y.low <= x.high for x, y in zip(a, b, strict=True))
+
+
+def dominates(a: Point, b: Point, higher: Sequence[bool]) -> bool:
+    """Whether `a` is better beyond error on at least one objective and worse beyond error on none."""
+    axes = list(zip(a, b, higher, strict=True))
+    return any(better(x, y, up) for x, y, up in axes) and not any(better(y, x, up) for x, y, up in axes)
+
+
+def front(points: Sequence[Point], higher: Sequence[bool]) -> list[int]:
+    """Indices of the points that none other dominates, ascending.
+
+    Overlap of intervals is not transitive, so points can dominate one another in a circle. Such points
+    cannot be put in order: they count as equals, and the circle is on the front if nothing outside it
+    dominates a member. So the front of a non-empty set is never empty.
+    """
+    beats = np.zeros((len(points), len(points)), dtype=bool)
+    for i, a in enumerate(points):
+        for j, b in enumerate(points):
+            beats[i, j] = i != j and dominates(a, b, higher)
+    reach = _closure(beats)
+    beaten = (reach & ~reach.T).any(axis=0)
+    return [int(i) for i in np.flatnonzero(~beaten)]
+
+
+def _closure(edges: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Transitive closure (Warshall)."""
+    reach = edges.copy()
+    for middle in range(len(reach)):
+        reach |= np.outer(reach[:, middle], reach[middle])
+    return reach
+
+
+Values = Sequence[float]
+
+
+def hypervolume(points: Sequence[Values], reference: Values, higher: Sequence[bool]) -> float:
+    """Exact volume between the points and the reference point, in the product of the objectives' units.
+
+    Points that are not better than the reference on every objective add nothing.
+
+    Raises:
+        ValueError: the numbers of objectives differ, or a number is not finite.
+    """
+    signs = np.where(np.asarray(higher, dtype=bool), -1.0, 1.0)
+    corner = np.asarray(reference, dtype=float) * signs
+    costs = [np.asarray(point, dtype=float) for point in points]
+    if any(cost.shape != corner.shape for cost in costs):
+        raise ValueError(f"every point needs {len(corner)} objectives, as the reference point has")
+    if not all(np.isfinite(cost).all() for cost in [*costs, corner]):
+        raise ValueError("a hypervolume needs finite numbers")
+    inside = {tuple(float(x) for x in cost * signs) for cost in costs if (cost * signs < corner).all()}
+    return _volume(_minima(inside), tuple(float(x) for x in corner))
+
+
+Cost = tuple[float, ...]  # smaller is better on every axis
+
+
+def _minima(costs: set[Cost]) -> list[Cost]:
+    """The costs that no other one is at least as good as on every axis."""
+    kept: list[Cost] = []
+    for cost in sorted(costs):
+        if not any(all(k <= c for k, c in zip(other, cost, strict=True)) for other in kept):
+            kept.append(cost)
+    return kept
+
+
+def _volume(costs: list[Cost], corner: Cost) -> float:
+    """Volume by slices along the last axis: each slice is a volume with one axis fewer."""
+    if not costs:
+        return 0.0
+    if len(corner) == 1:
+        return corner[0] - min(cost[0] for cost in costs)
+    ordered = sorted(costs, key=lambda cost: cost[-1])
+    total = 0.0
+    for index, cost in enumerate(ordered):
+        end = ordered[index + 1][-1] if index + 1 < len(ordered) else corner[-1]
+        if end > cost[-1]:
+            base = _minima({other[:-1] for other in ordered[: index + 1]})
+            total += (end - cost[-1]) * _volume(base, corner[:-1])
+    return total
+
+
+def hypervolume_history(
+    points: Sequence[Values | None], spent: Sequence[float], reference: Values, higher: Sequence[bool]
+) -> list[tuple[float, float]]:
+    """Hypervolume after each evaluation against what was spent until then: `(cumulative spent, volume)`.
+
+    `points` and `spent` are in the order of evaluation; None stands for one that gave no usable point
+    (gated, failed, over a limit) and still cost something.
+    """
+    history: list[tuple[float, float]] = []
+    seen: list[Values] = []
+    total = volume = 0.0
+    for point, cost in zip(points, spent, strict=True):
+        total += cost
+        if point is not None:
+            seen.append(point)
+            volume = hypervolume(seen, reference, higher)
+        history.append((total, volume))
+    return history
