@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 Array = NDArray[Any]
+
+SPLIT_NAMES = ("train", "calibration", "validation", "test")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,15 +32,26 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def head(self, count: int) -> Split:
+        """The first `count` samples (all of them where there are fewer)."""
+        return Split(inputs={n: a[:count] for n, a in self.inputs.items()}, labels=self.labels[:count])
+
 
 @dataclass(frozen=True, kw_only=True)
 class Splits:
-    """Four splits with four jobs: distillation, quantization ranges, the search, and finalists only."""
+    """Four splits with four jobs: distillation, quantization ranges, the search, and finalists only.
+
+    No sample may be in two of them; see `workload_checks.check_splits`.
+    """
 
     train: Split
     calibration: Split
     validation: Split
     test: Split
+
+    def items(self) -> Iterator[tuple[str, Split]]:
+        """Name and split, in the order of `SPLIT_NAMES`."""
+        return ((name, getattr(self, name)) for name in SPLIT_NAMES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +66,10 @@ class Metric:
     function: Callable[[Array, Array], float]
     higher_is_better: bool = True
 
+    def better(self, one: float, other: float) -> bool:
+        """Whether `one` is strictly better than `other`."""
+        return one > other if self.higher_is_better else one < other
+
 
 def _accuracy(outputs: Array, labels: Array) -> float:
     return float(np.mean(outputs.argmax(axis=-1) == labels))
@@ -65,14 +82,21 @@ ACCURACY = Metric(name="accuracy", function=_accuracy)
 class Workload:
     """A job. Give `teacher` (and usually `student`), or `onnx` for a model that exists only as ONNX.
 
-    `splits` is called once. `teacher` is called with the splits and returns a trained module; what it
-    trains is kept in the store, keyed by the content of the data and of the workload's file. `student`
-    is called with the values of the study's student axes and returns an untrained module.
+    `splits` is called once per process. `teacher` builds the reference model. Without `train_teacher` it
+    must come trained (say, with weights that it loads from a file). With it, `train_teacher(model, splits)`
+    trains the fresh model in place; that happens once, and the weights are kept in the store, keyed by the
+    content of the data, the bytes of the workload's file and `options`. It must look at `splits.test` in no
+    way. `student` is called with the values of the study's student axes and returns an untrained module
+    with the teacher's inputs and outputs. Modules may come in training mode; Paretune sets the mode.
+
+    `onnx` is a path; relative ones are taken from the directory of the workload's file. `options` holds
+    whatever else decides what these functions do (a dataset's version, a flag from the command line).
     """
 
     name: str
     splits: Callable[[], Splits]
-    teacher: Callable[[Splits], nn.Module] | None = None
+    teacher: Callable[[], nn.Module] | None = None
+    train_teacher: Callable[[nn.Module, Splits], None] | None = None
     student: Callable[..., nn.Module] | None = None
     onnx: Path | None = None
     metric: Metric = ACCURACY
