@@ -1,0 +1,153 @@
+"""The profile of the machine at hand: facts from the operating system, peaks and bandwidth measured."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from .bench import ONE_THREAD
+from .errors import UserError
+from .gpus import probe_gpus
+from .machine import Machine, read_machine
+from .precision import Precision
+from .schema import ByteFigure, Caches, Cpu, Figure, Gpu, LocalReach, Profile
+
+_BENCH = Path(__file__).with_name("bench.py")
+_BANDWIDTH = "bandwidth"
+
+
+def probe_host(
+    measure: bool = True,
+    cache: Path | None = None,
+    *,
+    root: Path = Path("/"),
+    machine: str | None = None,
+    affinity: frozenset[int] | None = None,
+    nvidia_smi: str = "nvidia-smi",
+) -> Profile:
+    """The profile "host".
+
+    With `measure`, one core's float32 and (where ONNX Runtime is installed) int8 operations per second and its
+    copy bandwidth are measured in a fresh interpreter, about 1.5 seconds, and kept in the JSON file `cache` (by
+    default under the user's cache folder, named after processor, kernel and packages). The other
+    arguments read a recorded machine instead of this one, see `read_machine` and `probe_gpus`.
+
+    Raises:
+        UserError: the processor is neither x86-64 nor 64-bit Arm.
+    """
+    facts = read_machine(root, machine, affinity)
+    if facts.architecture not in ("x86-64", "aarch64"):
+        raise UserError(
+            "this processor is not supported",
+            found=facts.architecture,
+            accepted="x86-64, aarch64 (64-bit Arm)",
+        )
+    figures = measured_figures(cache or default_cache(facts)) if measure else {}
+    gpus = probe_gpus(nvidia_smi, root)
+    notes = [f"{len(gpus)} GPUs are here; the first one is described"] if len(gpus) > 1 else []
+    if measure and not figures:
+        notes.append("peaks and bandwidth could not be measured")
+    return Profile(
+        name="host",
+        title=f"This machine: {facts.model}" + (f" with {gpus[0].model}" if gpus else ""),
+        cpu=_cpu(facts, figures),
+        gpu=_with_shared_memory(gpus[0], facts) if gpus else None,
+        reach=LocalReach(),
+        notes=tuple(notes),
+    )
+
+
+def default_cache(facts: Machine) -> Path:
+    """Where the figures of such a machine are kept: $XDG_CACHE_HOME or ~/.cache, paretune/host-<digest>.json."""
+    known = [facts.model, str(facts.cores), *facts.instruction_sets, platform.release()]
+    known += [f"{name}={_version(name)}" for name in ("numpy", "onnxruntime")]
+    digest = hashlib.sha256("\n".join([*known, _BENCH.read_text()]).encode()).hexdigest()[:12]
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "paretune" / f"host-{digest}.json"
+
+
+def measured_figures(cache: Path) -> dict[str, Figure]:
+    """Figures by name of the precision, and "bandwidth": from the file, or measured now and kept there.
+
+    A damaged file counts as missing; one that cannot be written is done without. Empty if measuring fails.
+    """
+    with suppress(OSError, ValueError):
+        return _figures(json.loads(cache.read_text()))
+    try:
+        data = _run_bench()
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return {}
+    with suppress(OSError):
+        _write(cache, json.dumps(data, indent=1))
+    return _figures(data)
+
+
+def _figures(data: Any) -> dict[str, Figure]:
+    if not isinstance(data, dict) or not data:
+        raise ValueError("not a mapping of figures")
+    return {str(name): Figure.model_validate(figure) for name, figure in data.items()}
+
+
+def _run_bench() -> dict[str, Any]:
+    # The program goes in as text: run as a file, it would put this folder's modules before all others.
+    done = subprocess.run(
+        [sys.executable, "-c", _BENCH.read_text()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+        env={**os.environ, **ONE_THREAD},
+    )
+    return cast("dict[str, Any]", json.loads(done.stdout))
+
+
+def _write(path: Path, text: str) -> None:
+    """Aside first, then renamed: a reader never sees half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+    Path(aside).replace(path)
+
+
+def _cpu(facts: Machine, figures: dict[str, Figure]) -> Cpu:
+    peaks = {Precision(name): figure for name, figure in figures.items() if name != _BANDWIDTH}
+    sizes = facts.cache_bytes
+    caches = Caches(l1_bytes=sizes.get(1), l2_bytes=sizes.get(2), l3_bytes=sizes.get(3), source=facts.origin)
+    return Cpu(
+        model=facts.model,
+        architecture=cast("Literal['x86-64', 'aarch64']", facts.architecture),
+        cores=facts.cores,
+        threads=facts.threads,
+        instruction_sets=facts.instruction_sets,
+        source=facts.origin,
+        memory_bytes=ByteFigure(value=facts.memory_bytes, source=facts.memory_source),
+        bandwidth_gb_per_s=figures.get(_BANDWIDTH),
+        caches=caches if sizes else None,
+        peak_cores=1 if peaks else None,
+        peaks_gop_per_s=peaks,
+    )
+
+
+def _with_shared_memory(gpu: Gpu, facts: Machine) -> Gpu:
+    """A GPU that reports no memory of its own (Jetson) uses the machine's."""
+    if gpu.memory_bytes is not None:
+        return gpu
+    shared = ByteFigure(value=facts.memory_bytes, source=f"{facts.memory_source}, shared with the CPU")
+    return gpu.model_copy(update={"memory_bytes": shared})
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "none"

@@ -1,0 +1,50 @@
+"""Profiles by name or path: the shipped ones, files of the user, and `host`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .errors import UserError
+from .schema import Profile
+from .strict_yaml import read_model, suggestion
+
+HOST = "host"
+_SHIPPED = Path(__file__).parent
+
+
+def shipped_profiles() -> tuple[str, ...]:
+    """Names of the profiles that come with Paretune, sorted (`host` is not among them: it is probed)."""
+    return tuple(sorted(path.stem for path in _SHIPPED.glob("*.yaml")))
+
+
+def load_profile(name_or_path: str, base: Path | None = None) -> Profile:
+    """The profile of that name, or in that file; "host" is the machine at hand, probed.
+
+    A text with a path separator or the ending .yaml or .yml is a path, relative to `base` (the directory of
+    the study file; the current directory when left out).
+
+    Raises:
+        UserError: there is no such profile, or its file is not right.
+    """
+    if name_or_path == HOST:
+        from .host import probe_host
+
+        return probe_host()
+    if _is_path(name_or_path):
+        return read_model(Profile, (base or Path()) / Path(name_or_path).expanduser(), "profile")
+    if name_or_path not in shipped_profiles():
+        raise _unknown(name_or_path)
+    return read_model(Profile, _SHIPPED / f"{name_or_path}.yaml", "profile")
+
+
+def _is_path(text: str) -> bool:
+    return "/" in text or "\\" in text or text.lower().endswith((".yaml", ".yml"))
+
+
+def _unknown(name: str) -> UserError:
+    names = (HOST, *shipped_profiles())
+    near = suggestion(name, names)
+    return UserError(
+        f"unknown profile {name!r}" + (f"; did you mean {near!r}?" if near else ""),
+        accepted=f"{', '.join(names)}; or the path of a profile file (ending in .yaml)",
+    )

@@ -1,0 +1,275 @@
+"""What a profile file may say: a device's processor, accelerator, figures with their sources, and how to
+reach it.
+
+A device is a CPU, a GPU, or both: a Raspberry Pi has `cpu`, a bare accelerator card `gpu`, a Jetson or a
+server with a card both. Each section is complete in itself (its own memory, bandwidth and peaks), so that
+an estimate reads one section only.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from .errors import UserError
+from .instructions import INT8_DOT_PRODUCT, KNOWN
+from .precision import Precision
+from .units import parse_bytes
+
+Text = Annotated[str, Field(min_length=1, pattern=r"\S")]
+Version = Annotated[str, Field(pattern=r"^\d+(\.\d+)*$")]
+
+# 2:4 kernels came with NVIDIA's Ampere generation.
+_FIRST_SM_WITH_2_4 = (8, 0)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Figure(_Strict):
+    """A number and where it comes from: a document, "measured ..." or "derived: ..." with the arithmetic."""
+
+    value: Annotated[float, Field(gt=0)]
+    source: Text
+    note: str = ""
+
+
+class ByteFigure(Figure):
+    """A figure in bytes; files may write it with a unit ("8 GB", "512 KiB")."""
+
+    @field_validator("value", mode="before")
+    @classmethod
+    def _with_unit(cls, value: Any) -> Any:
+        return _bytes(value)
+
+
+class Caches(_Strict):
+    """Cache sizes as one core sees them: its L1 data cache, and the L2 and L3 that it can use."""
+
+    l1_bytes: Annotated[int, Field(gt=0)] | None = None
+    l2_bytes: Annotated[int, Field(gt=0)] | None = None
+    l3_bytes: Annotated[int, Field(gt=0)] | None = None
+    source: Text
+
+    @field_validator("l1_bytes", "l2_bytes", "l3_bytes", mode="before")
+    @classmethod
+    def _with_unit(cls, value: Any) -> Any:
+        return _bytes(value)
+
+
+Peaks = Mapping[Precision, Figure]
+
+
+class Cpu(_Strict):
+    """The processor. `source` covers the plain facts (model, cores, threads, instruction sets).
+
+    `peaks_gop_per_s` are giga operations per second, a multiply-add counted as TWO operations, of
+    `peak_cores` cores together (all of them when left out).
+    """
+
+    model: Text
+    architecture: Literal["x86-64", "aarch64"]
+    cores: Annotated[int, Field(gt=0)]
+    threads: Annotated[int, Field(gt=0)]
+    instruction_sets: tuple[str, ...]
+    source: Text
+    memory_bytes: ByteFigure
+    bandwidth_gb_per_s: Figure | None = None
+    caches: Caches | None = None
+    peak_cores: Annotated[int, Field(gt=0)] | None = None
+    peaks_gop_per_s: Peaks = Field(default_factory=dict)
+
+    @field_validator("instruction_sets")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in KNOWN:
+                near = difflib.get_close_matches(name.lower(), KNOWN, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else f"; accepted: {', '.join(KNOWN)}"
+                raise ValueError(f"unknown instruction set {name!r}{hint}")
+        return tuple(sorted(set(names), key=tuple(KNOWN).index))
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Cpu:
+        if self.threads < self.cores:
+            raise ValueError(f"{self.threads} threads are fewer than {self.cores} cores")
+        if self.peak_cores is not None and self.peak_cores > self.cores:
+            raise ValueError(f"peak_cores is {self.peak_cores}, but there are {self.cores} cores")
+        foreign = [name for name in self.instruction_sets if KNOWN[name] != self.architecture]
+        if foreign:
+            raise ValueError(f"instruction sets {', '.join(foreign)} do not exist on {self.architecture}")
+        return self
+
+    def has(self, *names: str) -> bool:
+        """Whether at least one of the instruction sets is there."""
+        return not set(names).isdisjoint(self.instruction_sets)
+
+
+class TensorRTVersions(_Strict):
+    """The TensorRT versions that exist for a GPU; None where there is no known bound."""
+
+    minimum: Version | None = None
+    maximum: Version | None = None
+    source: Text
+
+
+class Gpu(_Strict):
+    """An NVIDIA GPU. `sm` is its compute capability ("8.6"); peaks as in `Cpu`, dense (no sparsity).
+
+    `memory_bytes` is None where it is not known; on boards whose GPU shares the CPU's memory both
+    sections state the same figure.
+    """
+
+    model: Text
+    sm: Annotated[str, Field(pattern=r"^\d{1,2}\.\d$")]
+    source: Text
+    memory_bytes: ByteFigure | None = None
+    bandwidth_gb_per_s: Figure | None = None
+    peaks_gop_per_s: Peaks = Field(default_factory=dict)
+    tensorrt: TensorRTVersions | None = None
+
+    @field_validator("sm", mode="before")
+    @classmethod
+    def _number_as_text(cls, value: Any) -> Any:
+        # YAML reads an unquoted 8.6 as a number.
+        return f"{value:.1f}" if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+    @property
+    def sm_version(self) -> tuple[int, int]:
+        """Compute capability for comparing: "8.6" is (8, 6)."""
+        major, minor = self.sm.split(".")
+        return int(major), int(minor)
+
+    @property
+    def sm_name(self) -> str:
+        """As NVIDIA's tools write it: "8.6" is sm_86."""
+        return "sm_" + self.sm.replace(".", "")
+
+    @property
+    def nm_sparsity(self) -> bool:
+        """Whether the hardware computes 2:4 sparse weights at double rate (NVIDIA Ampere and later)."""
+        return self.sm_version >= _FIRST_SM_WITH_2_4
+
+
+class LocalReach(_Strict):
+    """The machine that runs Paretune."""
+
+    kind: Literal["local"] = "local"
+
+
+class SshReach(_Strict):
+    """A device reached by OpenSSH. `python` is the interpreter there that has numpy and the runtime;
+    `workdir` is where files are put (relative paths start at the login directory).
+    """
+
+    kind: Literal["ssh"] = "ssh"
+    # No leading dash: ssh would take it for an option.
+    host: Annotated[str, Field(pattern=r"^[A-Za-z0-9_\[][A-Za-z0-9_.:\[\]%-]*$")]
+    user: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@-]*$")] | None = None
+    port: Annotated[int, Field(gt=0, lt=65536)] | None = None
+    python: Annotated[str, Field(pattern=r"^[^\s-]\S*$")] = "python3"
+    workdir: Annotated[str, Field(pattern=r"^[^\s-]\S*$")] = ".cache/paretune/device"
+
+
+class NoReach(_Strict):
+    """A device that can be planned for but not measured on."""
+
+    kind: Literal["none"] = "none"
+
+
+Reach = LocalReach | SshReach | NoReach
+
+
+class Profile(_Strict):
+    """A device. At least one of `cpu` and `gpu` is there.
+
+    `power_w` is what the device may draw (source and note say which figure that is), `price_usd` what it
+    costs. `notes` are sentences for the reader.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+    title: Text
+    cpu: Cpu | None = None
+    gpu: Gpu | None = None
+    power_w: Figure | None = None
+    price_usd: Figure | None = None
+    reach: Annotated[Reach, Field(discriminator="kind")] = NoReach()
+    notes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _something(self) -> Profile:
+        if self.cpu is None and self.gpu is None:
+            raise ValueError("a profile needs a `cpu` section, a `gpu` section, or both")
+        return self
+
+    @property
+    def kind(self) -> Literal["cpu", "gpu"]:
+        """ "gpu" where the device has one, else "cpu"."""
+        return "gpu" if self.gpu else "cpu"
+
+    @property
+    def architecture(self) -> str:
+        """The processor's architecture; "cuda" for a card that is described without its host."""
+        return self.cpu.architecture if self.cpu else "cuda"
+
+    @property
+    def cores(self) -> int:
+        """Physical cores of the processor; 0 where none is described."""
+        return self.cpu.cores if self.cpu else 0
+
+    @property
+    def threads(self) -> int:
+        """Hardware threads of the processor; 0 where none is described."""
+        return self.cpu.threads if self.cpu else 0
+
+    @property
+    def instruction_sets(self) -> tuple[str, ...]:
+        """The processor's numeric instruction sets, in the canonical order."""
+        return self.cpu.instruction_sets if self.cpu else ()
+
+    @property
+    def sm(self) -> str | None:
+        """Compute capability of the GPU ("8.6"), or None."""
+        return self.gpu.sm if self.gpu else None
+
+    @property
+    def memory_bytes(self) -> int:
+        """Memory for models: the GPU's where the device has one, else the processor's; 0: unknown."""
+        section = self.gpu if self.gpu and self.gpu.memory_bytes else self.cpu
+        figure = section.memory_bytes if section else None
+        return round(figure.value) if figure else 0
+
+    @property
+    def int8_saturates(self) -> bool:
+        """Whether int8 kernels add pairs of products in 16 bits: x86-64 without a dot-product instruction.
+
+        There, accuracy of an int8 model is lower than elsewhere unless its weights use 7 bits.
+        """
+        return bool(self.cpu) and self.architecture == "x86-64" and not self.cpu_has(*INT8_DOT_PRODUCT)
+
+    def cpu_has(self, *names: str) -> bool:
+        """Whether the processor has at least one of these instruction sets."""
+        return self.cpu is not None and self.cpu.has(*names)
+
+    @property
+    def instruction_digest(self) -> str:
+        """12 hex digits over all that decides what numbers the kernels compute: architecture, numeric
+        instruction sets, compute capability. A score is valid only for the digest it was taken under.
+        """
+        facts = [self.architecture, *sorted(self.instruction_sets), f"sm={self.sm or ''}"]
+        return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:12]
+
+
+def _bytes(value: Any) -> Any:
+    """Text with a unit as bytes; anything else is left to the field's own check."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_bytes(value)
+    except UserError as error:
+        raise ValueError(f"{error.problem}; accepted: {error.accepted}") from None
