@@ -22,14 +22,37 @@ def backend_names() -> tuple[str, ...]:
 
 
 def get_backend(name: str) -> Backend:
-    """The backend of that name.
+    """The backend of that name; "module:Class" imports a backend that is not part of Paretune.
 
     Raises:
         UserError: there is no such backend.
     """
+    if ":" in name:
+        return _imported(name)
     if name not in _BACKENDS:
-        raise UserError(f"unknown backend {name!r}", accepted=", ".join(backend_names()))
+        raise UserError(
+            f"unknown backend {name!r}", accepted=", ".join(backend_names()) + ", or module:Class of your own"
+        )
     module, _, cls = _BACKENDS[name].partition(":")
     backend = getattr(import_module(f".{module}", __package__), cls)()
     assert isinstance(backend, Backend)
+    return backend
+
+
+def _imported(name: str) -> Backend:
+    module, _, cls = name.partition(":")
+    try:
+        backend = getattr(import_module(module), cls)()
+    except (ImportError, AttributeError, TypeError) as error:
+        raise UserError(
+            f"backend {name!r} cannot be loaded",
+            found=str(error),
+            accepted="module:Class, where the module can be imported and the class needs no arguments",
+        ) from error
+    if not isinstance(backend, Backend):
+        raise UserError(
+            f"backend {name!r} is not a backend",
+            found=type(backend).__name__,
+            accepted="a subclass of paretune.backends.contract.Backend",
+        )
     return backend

@@ -1,0 +1,105 @@
+"""A child process with deadlines on its pipes; it can be asked where it hangs and killed with its group."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+
+class ChildSilentError(Exception):
+    """The deadline passed and the child neither read nor wrote."""
+
+
+class ChildEndedError(Exception):
+    """The child no longer reads."""
+
+
+class Child:
+    """A process in a session of its own (Ctrl-C in the terminal does not reach it), its stderr in a file."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
+        self._process = subprocess.Popen(
+            list(command),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env=dict(environment),
+            start_new_session=True,
+            bufsize=0,
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._input, self._output = self._process.stdin.fileno(), self._process.stdout.fileno()
+        os.set_blocking(self._input, False)
+        os.set_blocking(self._output, False)
+
+    def reader(self, seconds: float) -> Callable[[int], bytes]:
+        """A function that reads up to n bytes (none at the end), with one deadline for all its calls."""
+        deadline = time.monotonic() + seconds
+
+        def read(size: int) -> bytes:
+            while True:
+                self._ready(self._output, select.POLLIN, deadline)
+                with contextlib.suppress(BlockingIOError):
+                    return os.read(self._output, min(size, 2**20))
+
+        return read
+
+    def writer(self, seconds: float) -> Callable[[bytes | memoryview], None]:
+        """A function that writes all bytes it is given, with one deadline for all its calls."""
+        deadline = time.monotonic() + seconds
+
+        def write(data: bytes | memoryview) -> None:
+            rest = memoryview(data)
+            while rest:
+                self._ready(self._input, select.POLLOUT, deadline)
+                try:
+                    rest = rest[os.write(self._input, rest) :]
+                except BlockingIOError:
+                    continue
+                except BrokenPipeError as error:
+                    raise ChildEndedError from error
+
+        return write
+
+    def _ready(self, descriptor: int, event: int, deadline: float) -> None:
+        poll = select.poll()
+        poll.register(descriptor, event)
+        if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+            raise ChildSilentError
+
+    def ask_where(self) -> None:
+        """Let a hung runner write where it stands to its log, if it still can."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGUSR1)
+            time.sleep(0.1)
+
+    def wait(self, seconds: float) -> int | None:
+        """Exit status (negative: the signal), or None if it has not ended by then."""
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def kill(self) -> None:
+        """Kill the process and all that it started; safe to repeat."""
+        # The group outlives its leader while one of its processes lives; without any it is gone already.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                stream.close()
+
+    def log(self, size: int) -> str:
+        """The last `size` bytes of the child's standard error."""
+        self._errors.seek(0, os.SEEK_END)
+        self._errors.seek(max(0, self._errors.tell() - size))
+        return self._errors.read().decode(errors="replace")

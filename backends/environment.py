@@ -1,0 +1,106 @@
+"""What a machine looks like to a measurement: processor, load, governor, versions. numpy and stdlib only."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib import metadata
+from pathlib import Path
+
+# The instruction sets that decide how fast a kernel can be, by the kernel's names in /proc/cpuinfo.
+_FLAGS = (
+    "sse4_2", "avx", "f16c", "fma", "avx2", "avx_vnni", "avx512f", "avx512bw", "avx512vl", "avx512_vnni",
+    "avx512_bf16", "avx512_fp16", "amx_tile", "amx_int8", "amx_bf16",
+    "neon", "asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2", "sme",
+)  # fmt: skip
+
+# Distributions whose version changes what a measurement means.
+_PACKAGES = (
+    "paretune", "numpy", "onnxruntime", "onnxruntime-gpu", "ai-edge-litert", "tflite-runtime", "tensorflow",
+    "tensorrt", "tensorrt-rtx", "openvino", "apache-tvm",
+)  # fmt: skip
+
+
+def environment() -> dict[str, object]:
+    """Description of this machine as plain JSON values; what cannot be read is left out or empty."""
+    return {
+        "system": platform.system(),
+        "kernel": platform.release(),
+        "machine": platform.machine(),
+        "processor": processor_name(),
+        "instructions": list(instruction_sets()),
+        "cores": os.cpu_count() or 1,
+        "affinity": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [],
+        "governor": _text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "turbo_off": _text("/sys/devices/system/cpu/intel_pstate/no_turbo"),
+        "load_average": list(os.getloadavg()) if hasattr(os, "getloadavg") else [],
+        "memory_bytes": memory_bytes(),
+        "python": sys.version.split()[0],
+        "packages": package_versions(),
+    }
+
+
+def processor_name() -> str:
+    """Name of the processor as the system gives it, or the machine type."""
+    for key in ("model name", "Model", "Hardware", "cpu model"):
+        name = cpuinfo_field(key)
+        if name:
+            return name
+    return _text("/proc/device-tree/model").strip("\0") or platform.processor() or platform.machine()
+
+
+def instruction_sets() -> tuple[str, ...]:
+    """The instruction sets that matter for inference and are visible to this process."""
+    seen = set((cpuinfo_field("flags") or cpuinfo_field("Features")).split())
+    return tuple(flag for flag in _FLAGS if flag in seen)
+
+
+def cpuinfo_field(key: str) -> str:
+    """First value of a key in /proc/cpuinfo; empty where there is none."""
+    for line in _text("/proc/cpuinfo").splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == key:
+            return value.strip()
+    return ""
+
+
+def memory_bytes() -> int:
+    """Physical memory in bytes; 0 where it cannot be read."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return 0
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the installed packages that shape a measurement; nothing is imported."""
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def cpu_ticks() -> tuple[int, ...]:
+    """First line of /proc/stat: user, nice, system, idle, iowait, irq, softirq, steal, ...; empty without."""
+    first = _text("/proc/stat").partition("\n")[0].split()
+    return tuple(int(value) for value in first[1:]) if first[:1] == ["cpu"] else ()
+
+
+def steal_share(before: tuple[int, ...], after: tuple[int, ...]) -> float | None:
+    """Share of processor time that the hypervisor gave to others between two `cpu_ticks`; None if unknown."""
+    if min(len(before), len(after)) < 8:
+        return None
+    # guest time (fields 9 and 10) is already counted in user time.
+    spent = [late - early for early, late in zip(before[:8], after[:8], strict=True)]
+    return spent[7] / sum(spent) if sum(spent) > 0 else 0.0
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
