@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,6 +67,15 @@ class Metric:
     name: str
     function: Callable[[Array, Array], float]
     higher_is_better: bool = True
+
+    @property
+    def digest(self) -> str:
+        """Digest of the metric's name and of its function's source (of its full name where it has none)."""
+        try:
+            text = inspect.getsource(self.function)
+        except (OSError, TypeError):
+            text = f"{type(self.function).__module__}.{getattr(self.function, '__qualname__', self.name)}"
+        return hashlib.sha256(f"{self.name}\n{text}".encode()).hexdigest()
 
     def better(self, one: float, other: float) -> bool:
         """Whether `one` is strictly better than `other`."""
