@@ -48,7 +48,7 @@ class TensorSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceModel:
-    """A float model as the export stage wrote it: `format` is "onnx", "tflite" or "null"."""
+    """A float model as the export stage wrote it: `format` is "onnx" or "tflite"."""
 
     path: Path
     format: str
@@ -60,7 +60,8 @@ class CompileSettings:
 
     `calibration_method` and `per_channel` are read only where the precision is calibrated. `nm_sparsity`
     lets the compiler use 2:4 kernels. `target` names a device other than this one where a compiler can
-    build for it ("sm86"); empty means the machine that compiles.
+    build for it ("sm86"); empty means the machine that compiles. `check` compares the artifact with the float
+    model on the calibration data; it is left out for untrained weights, where agreement means nothing.
     """
 
     precision: Precision
@@ -69,6 +70,7 @@ class CompileSettings:
     per_channel: bool = True
     nm_sparsity: bool = False
     target: str = ""
+    check: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,10 +92,15 @@ class Artifact:
 
 
 class Session(ABC):
-    """A loaded artifact. `run` returns when the device is done. A context manager; close is idempotent."""
+    """A loaded artifact. `run` returns when the device is done. A context manager; close is idempotent.
+
+    `simulated_ns` is the duration of one run where there is no device but a simulated one; the harness uses
+    it in place of the clock. None everywhere else.
+    """
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    simulated_ns: int | None = None
 
     def run(self, feed: Feed) -> dict[str, Array]:
         """Run once on arrays that match `inputs` exactly (names, dtypes, shapes).
@@ -145,10 +152,12 @@ class Backend(ABC):
     """One runtime. Instances are cheap, hold no state and import the runtime only inside methods.
 
     `name` is the word users write. `source_format` is the format of `SourceModel` that `compile` reads.
+    `calibration_methods` are those of `CALIBRATION_METHODS` that this runtime really tells apart.
     """
 
     name: ClassVar[str]
     source_format: ClassVar[str]
+    calibration_methods: ClassVar[tuple[str, ...]] = ("minmax",)
 
     @abstractmethod
     def availability(self) -> Availability:

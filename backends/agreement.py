@@ -1,0 +1,78 @@
+"""Whether an artifact still computes what its float model computes. Used by every adapter after compiling.
+
+Several formats of today's runtimes load, run and give garbage; comparing outputs is the only sure guard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+import numpy as np
+
+from ..profiles.errors import StageError
+from .contract import Array, CalibrationData, Feed, Session, batches
+
+# Far below what any working format gives (4-bit weights: about 15 dB), far above garbage (about 0 dB).
+FLOOR_DB = 6.0
+_MOST_FEEDS = 8
+
+
+def sqnr_db(reference: Array, output: Array) -> float:
+    """Signal to quantization noise in dB: power of `reference` over power of the difference.
+
+    Infinite where both are equal, not-a-number where the output is not finite.
+    """
+    wanted, got = reference.astype(np.float64), output.astype(np.float64)
+    if not np.isfinite(got).all():
+        return float("nan")
+    noise, signal = float(np.sum((wanted - got) ** 2)), float(np.sum(wanted**2))
+    if noise == 0:
+        return float("inf")
+    return float(10 * np.log10(signal / noise)) if signal else float("-inf")
+
+
+def check_agreement(
+    source: Session, artifact: Session, batch: int, samples: CalibrationData | None
+) -> float | None:
+    """Run both on the samples and return the SQNR of the first output in dB.
+
+    Without samples both run on made-up inputs, on which only finite outputs can be asked for: the result
+    is None. Sessions must take the same inputs.
+
+    Raises:
+        StageError: the artifact gives NaN or infinity where the source does not, or less than `FLOOR_DB`.
+    """
+    feeds = list(islice(batches(samples, batch), _MOST_FEEDS)) if samples else [_made_up(source)]
+    wanted = np.concatenate([_first(source, feed) for feed in feeds])
+    got = np.concatenate([_first(artifact, feed) for feed in feeds])
+    if not np.isfinite(wanted).all():
+        raise StageError("compile", "the float model itself gives NaN or infinity on these inputs")
+    if not np.isfinite(got).all():
+        raise StageError("compile", "artifact disagrees with the float model: it gives NaN or infinity")
+    if samples is None:
+        return None
+    sqnr = sqnr_db(wanted, got)
+    if not sqnr >= FLOOR_DB:
+        raise StageError(
+            "compile",
+            f"artifact disagrees with the float model: SQNR {sqnr:.1f} dB, at least {FLOOR_DB:g} is needed",
+        )
+    return sqnr
+
+
+def _first(session: Session, feed: Feed) -> Array:
+    return session.run(feed)[session.outputs[0].name]
+
+
+def _made_up(session: Session) -> dict[str, Array]:
+    """Standard normal floats, and zeros for integers: zero is a token of every vocabulary."""
+    return dict(_made_up_inputs(session))
+
+
+def _made_up_inputs(session: Session) -> Iterator[tuple[str, Array]]:
+    generator = np.random.default_rng(0)
+    for spec in session.inputs:
+        kind = np.dtype(spec.dtype)
+        values = generator.standard_normal(spec.shape) if kind.kind == "f" else np.zeros(spec.shape)
+        yield spec.name, values.astype(kind)

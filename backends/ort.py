@@ -1,0 +1,161 @@
+"""ONNX Runtime on the CPU.
+
+The batch is part of the artifact: `compile` fixes it, `open` takes no other. Compiling needs onnx and
+onnxruntime, running numpy and onnxruntime alone.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..profiles.errors import UnsupportedError
+from ..profiles.precision import Precision
+from .agreement import check_agreement
+from .contract import (
+    CALIBRATION_METHODS,
+    Array,
+    Artifact,
+    Availability,
+    Backend,
+    CalibrationData,
+    CompileSettings,
+    Feed,
+    Session,
+    SourceModel,
+    TensorSpec,
+)
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(double)": "float64",
+    "tensor(bool)": "bool",
+}
+
+
+class OrtBackend(Backend):
+    """ONNX Runtime's CPU execution provider."""
+
+    name: ClassVar[str] = "ort"
+    source_format: ClassVar[str] = "onnx"
+    calibration_methods: ClassVar[tuple[str, ...]] = CALIBRATION_METHODS
+
+    def availability(self) -> Availability:
+        """Whether onnxruntime can be imported."""
+        install = "pip install 'paretune[onnxruntime]'"
+        try:
+            runtime = import_module("onnxruntime")
+        except Exception as error:  # a broken installation raises anything
+            return Availability(installed=False, reason=f"onnxruntime: {error}", install=install)
+        return Availability(installed=True, version=str(runtime.__version__))
+
+    def compile(
+        self, model: SourceModel, settings: CompileSettings, calibration: CalibrationData | None, into: Path
+    ) -> Artifact:
+        """Write `into/model.onnx`; see the contract."""
+        from .onnx_inspect import weight_bytes
+        from .ort_quantize import prepared
+
+        source = prepared(model.path, settings.batch)
+        plain = source.SerializeToString(deterministic=True)
+        proto = _converted(source, settings, calibration)
+        path = into / "model.onnx"
+        path.write_bytes(proto.SerializeToString(deterministic=True))
+        notes: tuple[str, ...] = ()
+        with OrtSession(plain, 1) as wanted, OrtSession(str(path), 1) as got:
+            sqnr = check_agreement(wanted, got, settings.batch, calibration)
+        if sqnr is not None and settings.precision is not Precision.FP32:
+            notes = (f"agrees with the float model to {sqnr:.1f} dB on calibration data",)
+        return Artifact(
+            path=path,
+            backend=self.name,
+            precision=settings.precision,
+            size_bytes=path.stat().st_size,
+            weight_bytes=weight_bytes(proto),
+            notes=notes,
+            versions=_versions(),
+        )
+
+    def open(self, artifact: Path, batch: int, threads: int) -> Session:
+        """Load an artifact; ValueError if it was compiled for another batch."""
+        session = OrtSession(str(artifact), threads)
+        held = session.inputs[0].shape[0]
+        if held != batch:
+            session.close()
+            raise ValueError(f"the artifact was compiled for batch {held}, asked for {batch}")
+        return session
+
+
+def _converted(
+    source: ModelProto, settings: CompileSettings, calibration: CalibrationData | None
+) -> ModelProto:
+    from . import ort_quantize as quantize
+
+    precision = settings.precision
+    if precision is Precision.FP32:
+        return source
+    if precision is Precision.FP16:
+        return quantize.to_fp16(source)
+    if precision is Precision.INT8_DYNAMIC:
+        return quantize.to_int8_dynamic(source)
+    if precision is Precision.INT4_WEIGHT:
+        return quantize.to_int4_weight(source)
+    if precision is not Precision.INT8:
+        raise UnsupportedError(f"ONNX Runtime has no {precision} kernels on the CPU")
+    if not calibration:
+        raise ValueError(f"{precision} needs calibration data")
+    if settings.calibration_method not in CALIBRATION_METHODS:
+        raise UnsupportedError(
+            f"unknown calibration method {settings.calibration_method!r}, "
+            f"ONNX Runtime has {', '.join(CALIBRATION_METHODS)}"
+        )
+    return quantize.to_int8(
+        source, calibration, settings.batch, settings.calibration_method, settings.per_channel
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in ("onnxruntime", "onnx", "numpy"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # another distribution of the same module, onnxruntime-gpu say
+            found[package] = str(import_module(package).__version__)
+    return found
+
+
+class OrtSession(Session):
+    """One InferenceSession with a fixed number of threads that sleep while there is nothing to do."""
+
+    def __init__(self, model: str | bytes, threads: int) -> None:
+        runtime = import_module("onnxruntime")
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # Threads that spin after a run take the cores from whatever is measured next.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
+        options.log_severity_level = 3
+        self._session: Any = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self.inputs = tuple(_spec(value) for value in self._session.get_inputs())
+        self.outputs = tuple(_spec(value) for value in self._session.get_outputs())
+        self._names = [spec.name for spec in self.outputs]
+
+    def _run(self, feed: Feed) -> dict[str, Array]:
+        return dict(zip(self._names, self._session.run(self._names, feed), strict=True))
+
+    def close(self) -> None:
+        """Free the session."""
+        self._session = None
+
+
+def _spec(value: Any) -> TensorSpec:
+    dtype = _DTYPES.get(value.type) or value.type.removeprefix("tensor(").removesuffix(")")
+    shape = tuple(size if isinstance(size, int) else -1 for size in value.shape)
+    return TensorSpec(name=value.name, dtype=dtype, shape=shape)

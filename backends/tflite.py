@@ -1,0 +1,179 @@
+"""LiteRT (TFLite) on the CPU through XNNPACK; also runs on an installed tflite-runtime.
+
+The batch is fixed when the source model is exported. Compiling needs ai-edge-quantizer, running numpy and
+the interpreter alone. Inputs and outputs keep the source model's dtypes at every precision.
+"""
+
+from __future__ import annotations
+
+import shutil
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..profiles.errors import UnsupportedError
+from ..profiles.precision import Precision
+from .agreement import check_agreement
+from .contract import (
+    Array,
+    Artifact,
+    Availability,
+    Backend,
+    CalibrationData,
+    CompileSettings,
+    Feed,
+    Session,
+    SourceModel,
+    TensorSpec,
+)
+
+# Distribution and module of the interpreter, the preferred one first. Both have the same interface.
+_INTERPRETERS = (
+    ("ai-edge-litert", "ai_edge_litert.interpreter"),
+    ("tflite-runtime", "tflite_runtime.interpreter"),
+)
+_SIGNATURE = "serving_default"
+_INSTALL = "pip install 'paretune[tflite]', or on a device pip install ai-edge-litert"
+
+
+class TfliteBackend(Backend):
+    """LiteRT's interpreter with its default delegate, XNNPACK."""
+
+    name: ClassVar[str] = "tflite"
+    source_format: ClassVar[str] = "tflite"
+    calibration_methods: ClassVar[tuple[str, ...]] = ("minmax",)
+
+    def availability(self) -> Availability:
+        """Which interpreter can be imported, if any."""
+        reasons = []
+        for package, module in _INTERPRETERS:
+            try:
+                import_module(module)
+                return Availability(installed=True, version=f"{version(package)} ({package})")
+            except Exception as error:  # tflite-runtime under numpy 2 raises AttributeError and more
+                reasons.append(f"{package}: {error}")
+        return Availability(installed=False, reason="; ".join(reasons), install=_INSTALL)
+
+    def compile(
+        self, model: SourceModel, settings: CompileSettings, calibration: CalibrationData | None, into: Path
+    ) -> Artifact:
+        """Write `into/model.tflite`; see the contract. ValueError if the source has another batch."""
+        from .tflite_inspect import weight_bytes
+
+        path = into / "model.tflite"
+        notes: tuple[str, ...] = ()
+        with self.open(model.path, settings.batch, 1) as wanted:
+            if settings.precision is Precision.FP32:
+                shutil.copyfile(model.path, path)
+            else:
+                content, notes = _quantized(model.path, settings, calibration)
+                path.write_bytes(content)
+            with self.open(path, settings.batch, 1) as got:
+                sqnr = check_agreement(wanted, got, settings.batch, calibration)
+        if sqnr is not None and settings.precision is not Precision.FP32:
+            notes = (f"agrees with the float model to {sqnr:.1f} dB on calibration data", *notes)
+        return Artifact(
+            path=path,
+            backend=self.name,
+            precision=settings.precision,
+            size_bytes=path.stat().st_size,
+            weight_bytes=weight_bytes(path.read_bytes()),
+            notes=notes,
+            versions=_versions(),
+        )
+
+    def open(self, artifact: Path, batch: int, threads: int) -> Session:
+        """Load an artifact; ValueError if it was exported for another batch."""
+        session = TfliteSession(artifact, threads)
+        held = session.inputs[0].shape[0]
+        if held != batch:
+            session.close()
+            raise ValueError(f"the model was exported for batch {held}, asked for {batch}")
+        return session
+
+
+def _quantized(
+    source: Path, settings: CompileSettings, calibration: CalibrationData | None
+) -> tuple[bytes, tuple[str, ...]]:
+    if settings.precision.decoded.calibrated:
+        if not calibration:
+            raise ValueError(f"{settings.precision} needs calibration data")
+        if settings.calibration_method not in TfliteBackend.calibration_methods:
+            raise UnsupportedError(
+                f"calibration method {settings.calibration_method!r} does not exist for LiteRT, which takes "
+                "ranges by minmax alone"
+            )
+    from .tflite_quantize import quantized
+
+    return quantized(source.read_bytes(), settings, calibration)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in ("ai-edge-litert", "tflite-runtime", "ai-edge-quantizer", "numpy"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def interpreter_module() -> Any:
+    """The module of the first interpreter that can be imported.
+
+    Raises:
+        ImportError: there is none.
+    """
+    for _, module in _INTERPRETERS:
+        try:
+            return import_module(module)
+        except ImportError:
+            continue
+    raise ImportError(f"no TFLite interpreter is installed: {_INSTALL}")
+
+
+class TfliteSession(Session):
+    """One interpreter. Tensors are addressed by the names of the model's signature."""
+
+    def __init__(self, artifact: Path, threads: int) -> None:
+        module = interpreter_module()
+        self._interpreter: Any = module.Interpreter(model_path=str(artifact), num_threads=threads)
+        self._interpreter.allocate_tensors()
+        runner = self._signature()
+        inputs, outputs = _details(runner.get_input_details()), _details(runner.get_output_details())
+        self.inputs = tuple(_spec(name, details) for name, details in inputs.items())
+        self.outputs = tuple(_spec(name, details) for name, details in outputs.items())
+        self._input_index = {name: int(details["index"]) for name, details in inputs.items()}
+        self._output_index = {name: int(details["index"]) for name, details in outputs.items()}
+
+    def _signature(self) -> Any:
+        signatures = self._interpreter.get_signature_list()
+        if not signatures:
+            raise UnsupportedError("the TFLite model has no signature, so its inputs have no names")
+        return self._interpreter.get_signature_runner(
+            _SIGNATURE if _SIGNATURE in signatures else next(iter(signatures))
+        )
+
+    def _run(self, feed: Feed) -> dict[str, Array]:
+        interpreter = self._interpreter
+        for name, index in self._input_index.items():
+            interpreter.set_tensor(index, feed[name])
+        interpreter.invoke()
+        return {name: interpreter.get_tensor(index) for name, index in self._output_index.items()}
+
+    def close(self) -> None:
+        """Free the interpreter."""
+        self._interpreter = None
+
+
+def _details(details: dict[str, Any]) -> dict[str, Any]:
+    """A signature's tensors in the model's own order, which the interpreter's dictionary may not have."""
+    return dict(sorted(details.items(), key=lambda item: int(item[1]["index"])))
+
+
+def _spec(name: str, details: dict[str, Any]) -> TensorSpec:
+    shape = tuple(int(size) for size in details["shape"])
+    return TensorSpec(name=name, dtype=np.dtype(details["dtype"]).name, shape=shape)
