@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from math import isfinite
 
 import numpy as np
-from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,36 +46,28 @@ def tied(a: Point, b: Point) -> bool:
 
 
 def dominates(a: Point, b: Point, higher: Sequence[bool]) -> bool:
-    """Whether `a` is better beyond error on at least one objective and worse beyond error on none."""
+    """Whether `a` is at least as good as `b` on every objective, and better beyond error on at least one.
+
+    "At least as good" compares the values themselves. If overlapping intervals were enough there, a chain
+    of small losses, each within error, would leave nothing but the fastest and least accurate point.
+    """
     axes = list(zip(a, b, higher, strict=True))
-    return any(better(x, y, up) for x, y, up in axes) and not any(better(y, x, up) for x, y, up in axes)
+    as_good = all(x.value >= y.value if up else x.value <= y.value for x, y, up in axes)
+    return as_good and any(better(x, y, up) for x, y, up in axes)
 
 
 def front(points: Sequence[Point], higher: Sequence[bool]) -> list[int]:
-    """Indices of the points that none other dominates, ascending.
-
-    Overlap of intervals is not transitive, so points can dominate one another in a circle. Such points
-    cannot be put in order: they count as equals, and the circle is on the front if nothing outside it
-    dominates a member. So the front of a non-empty set is never empty.
-    """
+    """Indices of the points that none other dominates, ascending; never empty for a non-empty set."""
     if not points:
         return []
     signs = np.where(np.asarray(higher, dtype=bool), -1.0, 1.0)
+    cost = np.array([[e.value for e in point] for point in points]) * signs
     ends = np.sort([[[e.low, e.high] for e in point] for point in points] * signs[:, None], axis=-1)
     low, high = ends[..., 0], ends[..., 1]
-    wins = (high[:, None, :] < low[None, :, :]).any(axis=-1)
-    beats = np.asarray(wins & ~wins.T)  # the same relation as `dominates`, for all pairs at once
-    reach = _closure(beats)
-    beaten = (reach & ~reach.T).any(axis=0)
+    as_good = (cost[:, None, :] <= cost[None, :, :]).all(axis=-1)
+    surely_better = (high[:, None, :] < low[None, :, :]).any(axis=-1)
+    beaten = (as_good & surely_better).any(axis=0)  # the relation of `dominates`, for all pairs at once
     return [int(i) for i in np.flatnonzero(~beaten)]
-
-
-def _closure(edges: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Transitive closure (Warshall)."""
-    reach = edges.copy()
-    for middle in range(len(reach)):
-        reach |= np.outer(reach[:, middle], reach[middle])
-    return reach
 
 
 Values = Sequence[float]

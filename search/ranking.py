@@ -38,14 +38,14 @@ class Ranked:
 class Ranking:
     """All complete candidates, best first, with the limits and weights that were applied.
 
-    `ideal` and `worst` span the front, per objective: the scale on which distances are taken.
+    Distances are taken from `ideal`, the best values on the front, in units of `span`, per objective.
     """
 
     entries: tuple[Ranked, ...]
     limits: tuple[Limit, ...]
     weights: Mapping[str, float]
     ideal: Mapping[str, float] = field(default_factory=dict)
-    worst: Mapping[str, float] = field(default_factory=dict)
+    span: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def best(self) -> Ranked | None:
@@ -60,11 +60,12 @@ class Ranking:
 RULES = (
     "Candidates that meet every limit come first.",
     "Among them, those that no other beats beyond measurement error (the front) come first; a candidate is "
-    "beaten when another is better beyond error on one objective and worse beyond error on none.",
+    "beaten when another is at least as good on every objective and better beyond error on one.",
     "On the front, finalists (scored on the test split, measured again side by side) come before candidates "
     "with validation numbers only.",
     "Then the distance to the ideal point decides: each objective is scaled so that the best value on the "
-    "front is 0 and the worst is 1, and weighted by the user's weights.",
+    "front is 0 and the worst is 1 (or one interval's width, where that is more), and weighted by the user's "
+    "weights.",
     "Candidates whose intervals overlap on every objective cannot be told apart: they share a rank.",
     "Candidates over a limit follow, the smallest miss first.",
 )
@@ -147,7 +148,7 @@ def rank(
     placed = [_placed(entry, scale, used) for entry in _marked(record.objectives, entries)]
     placed.sort(key=lambda entry: _order(entry, limits))
     grouped = _grouped(record.objectives, placed)
-    return Ranking(entries=grouped, limits=limits, weights=used, ideal=scale.ideal, worst=scale.worst)
+    return Ranking(entries=grouped, limits=limits, weights=used, ideal=scale.ideal, span=scale.span)
 
 
 def _unranked(record: StudyRecord, number: int, limits: Sequence[Limit]) -> Ranked:
@@ -189,17 +190,19 @@ def _marked(objectives: Sequence[Objective], entries: Sequence[Ranked]) -> list[
 @dataclass(frozen=True, kw_only=True)
 class _Scale:
     ideal: Mapping[str, float]
-    worst: Mapping[str, float]
+    span: Mapping[str, float]
 
     @classmethod
     def over(cls, objectives: Sequence[Objective], entries: Sequence[Ranked]) -> _Scale:
-        ideal, worst = {}, {}
+        """The scale that these entries span; never finer than their own intervals, which would rank noise."""
+        ideal, span = {}, {}
         for objective in objectives if entries else ():
-            values = sorted(entry.metrics[objective.metric].value for entry in entries)
-            ideal[objective.metric], worst[objective.metric] = (
-                (values[-1], values[0]) if objective.higher_is_better else (values[0], values[-1])
-            )
-        return cls(ideal=ideal, worst=worst)
+            known = [estimate_of(entry.metrics[objective.metric]) for entry in entries]
+            values = [estimate.value for estimate in known]
+            ideal[objective.metric] = max(values) if objective.higher_is_better else min(values)
+            widest = max(estimate.high - estimate.low for estimate in known)
+            span[objective.metric] = max(max(values) - min(values), widest)
+        return cls(ideal=ideal, span=span)
 
     def distance(self, metrics: Mapping[str, Quantity], weights: Mapping[str, float]) -> float:
         """Weighted Euclidean distance to the ideal point; weights count by their share."""
@@ -208,7 +211,7 @@ class _Scale:
         for metric, ideal in self.ideal.items():
             if metric not in metrics:
                 return inf
-            span = abs(self.worst[metric] - ideal)
+            span = self.span[metric]
             offset = abs(metrics[metric].value - ideal) / span if span else 0.0
             square += weights[metric] / total * offset**2
         return sqrt(square)

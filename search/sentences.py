@@ -38,7 +38,7 @@ def quantity_text(metric: str, quantity: Quantity) -> str:
     """ "1.23 ms (1.2 to 1.26)", the unit once where it is the same."""
     info = metric_info(metric)
     value = info.format(quantity.value)
-    if quantity.low is None or quantity.high is None:
+    if quantity.low is None or quantity.high is None or quantity.low == quantity.high:
         return value
     low, high = info.format(quantity.low), info.format(quantity.high)
     unit = value.rpartition(" ")[2]

@@ -103,7 +103,7 @@ def test_feasible_then_front_then_distance_to_the_ideal() -> None:
     record = study(
         complete(0, 0.990, 1.9, 900e3, baseline=True),  # on the front: most accurate
         complete(1, 0.980, 0.5, 100e3),  # on the front: near the ideal
-        complete(2, 0.981, 1.0, 300e3),  # beaten by 1: accuracy overlaps, slower and larger
+        complete(2, 0.979, 1.0, 300e3),  # beaten by 1: accuracy overlaps, slower and larger
         complete(3, 0.985, 5.0, 100e3),  # over the latency limit
     )
     ranking = rank(record)
@@ -258,7 +258,7 @@ def test_verdict_says_do_nothing_when_nothing_beats_the_simple_choice() -> None:
 
 
 def test_a_candidate_that_is_better_on_one_objective_is_not_nothing() -> None:
-    record = study(complete(0, 0.98, 1.0, 100e3, baseline=True), complete(1, 0.979, 1.02, 90e3))
+    record = study(complete(0, 0.98, 1.0, 100e3, baseline=True), complete(1, 0.979, 1.02, 50e3))
     assert verdict(record).status == "met"
     assert verdict(record).recommended == 1
 
