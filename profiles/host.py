@@ -36,10 +36,10 @@ def probe_host(
 ) -> Profile:
     """The profile "host".
 
-    With `measure`, one core's float32 and (where ONNX Runtime is installed) int8 operations per second and its
-    copy bandwidth are measured in a fresh interpreter, about 1.5 seconds, and kept in the JSON file `cache` (by
-    default under the user's cache folder, named after processor, kernel and packages). The other
-    arguments read a recorded machine instead of this one, see `read_machine` and `probe_gpus`.
+    With `measure`, one core's float32 and (where ONNX Runtime is installed) int8 operations per second and
+    its copy bandwidth are measured in a fresh interpreter, about 1.5 seconds, and kept in the JSON file
+    `cache` (by default under the user's cache folder, named after processor, kernel and packages). The
+    other arguments read a recorded machine instead of this one, see `read_machine` and `probe_gpus`.
 
     Raises:
         UserError: the processor is neither x86-64 nor 64-bit Arm.
@@ -67,7 +67,7 @@ def probe_host(
 
 
 def default_cache(facts: Machine) -> Path:
-    """Where the figures of such a machine are kept: $XDG_CACHE_HOME or ~/.cache, paretune/host-<digest>.json."""
+    """The file for figures of such a machine: paretune/host-<digest>.json in $XDG_CACHE_HOME or ~/.cache."""
     known = [facts.model, str(facts.cores), *facts.instruction_sets, platform.release()]
     known += [f"{name}={_version(name)}" for name in ("numpy", "onnxruntime")]
     digest = hashlib.sha256("\n".join([*known, _BENCH.read_text()]).encode()).hexdigest()[:12]

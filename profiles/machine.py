@@ -56,9 +56,9 @@ def read_machine(
 ) -> Machine:
     """The machine at hand, or the one whose /proc and /sys lie under `root`.
 
-    `machine` is the name of the architecture as `uname -m` gives it, `affinity` the numbers of the CPUs that may
-    be used (this process's own when left out). An architecture that is neither x86-64 nor 64-bit Arm
-    is reported under the system's own name.
+    `machine` is the name of the architecture as `uname -m` gives it, `affinity` the numbers of the CPUs that
+    may be used (this process's own when left out). An architecture that is neither x86-64 nor 64-bit Arm is
+    reported under the system's own name.
     """
     name = (machine or platform.machine()).lower()
     architecture = _ARCHITECTURES.get(name, name)
@@ -211,12 +211,13 @@ def sysctl_instruction_sets(facts: dict[str, str]) -> tuple[str, ...]:
 
 
 def _sysctl() -> str:
+    if platform.system() != "Darwin":
+        return ""
     try:
-        return subprocess.run(
-            ["sysctl", "-a"], capture_output=True, text=True, timeout=10, check=False
-        ).stdout
+        done = subprocess.run(["sysctl", "-a"], capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
+    return done.stdout
 
 
 def _total_memory() -> int:

@@ -142,8 +142,7 @@ class Gpu(_Strict):
     @property
     def sm_version(self) -> tuple[int, int]:
         """Compute capability for comparing: "8.6" is (8, 6)."""
-        major, minor = self.sm.split(".")
-        return int(major), int(minor)
+        return sm_version(self.sm)
 
     @property
     def sm_name(self) -> str:
@@ -263,6 +262,12 @@ class Profile(_Strict):
         """
         facts = [self.architecture, *sorted(self.instruction_sets), f"sm={self.sm or ''}"]
         return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:12]
+
+
+def sm_version(text: str) -> tuple[int, int]:
+    """A compute capability for comparing: "8.6" is (8, 6), which is less than (12, 0)."""
+    major, minor = text.split(".")
+    return int(major), int(minor)
 
 
 def _bytes(value: Any) -> Any:
