@@ -1,0 +1,39 @@
+# Two commands: `make demo` runs the main job, `make test` runs all checks. Each does its own set-up.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test setup lint types unit clean
+
+setup: $(STAMP)
+
+# torch comes first and pinned: without the pin pip takes a build with several GB of CUDA.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: setup
+	$(BIN)/paretune run examples/digits.yaml
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# The repository root is the package, so mypy is pointed at it through a link of the package's name.
+types: setup
+	mkdir -p build/types && ln -sfn ../.. build/types/paretune
+	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml \
+	    -p paretune.profiles -p paretune.backends -p paretune.search -p paretune.reports -m paretune -m paretune.cli
+
+unit: setup
+	$(BIN)/python -m pytest -q -m "not slow"
+
+test: lint types
+	$(BIN)/python -m pytest -q
+
+clean:
+	rm -rf $(VENV) build runs examples/runs examples/.paretune

@@ -1,0 +1,205 @@
+"""The `paretune` command."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import click
+import typer
+from rich.console import Console
+
+from .profiles.errors import InternalError, ParetuneError
+
+app = typer.Typer(
+    name="paretune",
+    help="Find the best ways to deploy a trained model on a given device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+StudyPath = Annotated[Path, typer.Argument(metavar="STUDY", help="the study file (YAML)")]
+RunPath = Annotated[
+    Path, typer.Argument(metavar="RUN", help="the study file, or the directory of its run (runs/NAME)")
+]
+TrialNumber = Annotated[int, typer.Argument(metavar="TRIAL", help="number of the trial, as reports show it")]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where", help="a limit, as in the study file; may be given several times", metavar="LIMIT"
+    ),
+]
+Prefer = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--prefer", help="weight of an objective, say latency=2; may be repeated", metavar="NAME=WEIGHT"
+    ),
+]
+
+
+def _out() -> Console:
+    return Console(highlight=False, soft_wrap=True)
+
+
+@app.command()
+def init(
+    workload: Annotated[str, typer.Option(help="the workload's Python file")] = "workload.py",
+    into: Annotated[Path, typer.Option("--output", "-o", help="file to write")] = Path("study.yaml"),
+) -> None:
+    """Write a commented study file for this machine."""
+    from .reports.start import write_study_file
+
+    write_study_file(into, workload)
+    typer.echo(f"wrote {into}; `paretune plan {into}` shows what would run")
+
+
+@app.command()
+def plan(study: StudyPath) -> None:
+    """Show what would run: the space after masking and why. Nothing is executed."""
+    from .reports.plan import plan_text
+    from .search.job import load_job
+
+    _out().print(plan_text(load_job(study)))
+
+
+@app.command()
+def run(study: StudyPath) -> None:
+    """Run or resume a study. Ctrl-C finishes the stage at hand and keeps everything."""
+    from .reports.console import ConsoleProgress
+    from .reports.write import write_report
+    from .search.budget import StopFlag, catch_interrupts
+    from .search.session import run_study
+    from .search.verdict import verdict
+
+    stop, errors = StopFlag(), Console(stderr=True, highlight=False, soft_wrap=True)
+    with (
+        ConsoleProgress(errors) as progress,
+        catch_interrupts(stop, lambda n: progress.note(_STOPPING[n > 1])),
+    ):
+        outcome = run_study(study, progress, stop)
+        paths = write_report(outcome.record, outcome.places.run_dir / "report")
+    typer.echo(f"report: {paths.html}")
+    found = verdict(outcome.record)
+    typer.echo(_verdict_text(found))
+    raise typer.Exit(130 if outcome.interrupted else found.exit_code)
+
+
+_STOPPING = (
+    "stopping after the stage at hand; press Ctrl-C again to stop a training at the end of its epoch",
+    "stopping at the end of the epoch",
+)
+
+
+@app.command()
+def report(run: RunPath) -> None:
+    """Write HTML, Markdown, CSV and JSON again from a study."""
+    from .reports.write import write_report
+    from .search.session import open_run
+
+    record, run_dir = open_run(run)
+    paths = write_report(record, run_dir / "report")
+    for path in (paths.html, paths.markdown, paths.csv, paths.json):
+        typer.echo(str(path))
+
+
+@app.command()
+def choose(run: RunPath, where: Where = None, prefer: Prefer = None) -> None:
+    """Another answer from a finished study: other limits, other preferences, at no cost."""
+    from .reports.choose import choose_text
+    from .search.session import open_run
+
+    record, _ = open_run(run)
+    text, exit_code = choose_text(record, where or [], prefer or [])
+    typer.echo(text)
+    raise typer.Exit(exit_code)
+
+
+@app.command()
+def explain(run: RunPath, trial: TrialNumber) -> None:
+    """All that is known of one candidate: why it won or lost, and how to reproduce it."""
+    from .reports.explain import explain as explain_trial
+    from .search.session import open_run
+
+    record, _ = open_run(run)
+    typer.echo(explain_trial(record, trial))
+
+
+@app.command()
+def export(
+    run: RunPath,
+    trial: TrialNumber,
+    into: Annotated[Path | None, typer.Option("--output", "-o", help="directory to make")] = None,
+) -> None:
+    """Write a bundle: the artifact, a manifest, and a script that needs numpy and the runtime alone."""
+    from .reports.bundle import export_bundle
+    from .search.session import open_run
+
+    record, run_dir = open_run(run)
+    typer.echo(str(export_bundle(record, trial, into or run_dir / "bundles" / f"trial-{trial}")))
+
+
+@app.command()
+def devices(
+    profile: Annotated[str | None, typer.Argument(help="a profile to show and to try to reach")] = None,
+) -> None:
+    """List the device profiles; with a name, show that device and check that it can be reached."""
+    from .reports.devices import device_text, devices_text
+
+    _out().print(devices_text() if profile is None else device_text(profile))
+
+
+@app.command()
+def backends() -> None:
+    """Which runtimes are installed, and how to install those that are missing."""
+    from .reports.devices import backends_text
+
+    _out().print(backends_text())
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="print the version")] = False,
+) -> None:
+    if version:
+        from . import __version__
+
+        typer.echo(f"paretune {__version__}")
+        raise typer.Exit()
+
+
+def _verdict_text(found: object) -> str:
+    from .search.verdict import Verdict
+
+    assert isinstance(found, Verdict)
+    return "\n".join(
+        [found.headline, *(f"  {line}" for line in found.lines), *(f"  {s}" for s in found.sure)]
+    )
+
+
+def _fail(message: str, code: int = 1) -> NoReturn:
+    sys.stderr.write(message.rstrip() + "\n")
+    raise SystemExit(code)
+
+
+def main() -> None:
+    """Entry point: turns errors into one message on stderr and an exit code of the project's own table."""
+    try:
+        code = app(standalone_mode=False)
+    except click.ClickException as error:
+        _fail(f"error: {error.format_message()}\n  what to do: `paretune --help` lists commands and options")
+    except (KeyboardInterrupt, click.Abort):
+        _fail("interrupted", 130)
+    except InternalError as error:
+        _fail(f"internal error, please report it: {error}")
+    except ParetuneError as error:
+        _fail(f"error: {error}")
+    except BrokenPipeError:
+        raise SystemExit(0) from None
+    raise SystemExit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""The study file that `paretune init` writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..backends.registry import backend_names, get_backend
+from ..profiles.errors import UserError
+
+_TEXT = """\
+# A Paretune study. `paretune plan {file}` shows what it would do, `paretune run {file}` runs or resumes it.
+name: {name}
+
+# A Python file with an object `workload`: teacher, data in four splits, metric, and how to build students.
+workload: {workload}
+
+# The device: `host` is this machine; `paretune devices` lists others; a path names a profile of your own.
+profile: host
+
+# What is searched. Left out means: everything that the device and the installed runtimes can do.
+space:
+  # Arguments of the workload's student builder, with the values to try.
+  # student: {{width: [0.25, 0.5, 1.0], depth: [1, 2]}}
+  # Share of channels removed (channel:R), of weights set to zero (unstructured:R), or 2:4 (NVIDIA).
+  sparsity: [dense]
+  # precision: [fp32, fp16, int8, int8-dynamic, int16x8, int4-weight]
+  # Installed here: {installed}
+  # backend: [{installed}]
+  calibration: {{method: [minmax], samples: [128]}}
+  distill: {{temperature: [4], weight: [0.7]}}
+
+training: {{epochs: 20, finetune_epochs: 8, learning_rate: 0.002, batch: 64}}
+
+objectives: [accuracy, latency, size]
+
+# Limits with units. Others: `latency_p90 <= 5 ms`, `memory <= 20 MB`, `latency <= 25 % of teacher`.
+constraints:
+  - accuracy >= teacher - 1 pt absolute
+
+# Weights that order the front in the report.
+prefer: {{accuracy: 1, latency: 1, size: 1}}
+
+budget: {{trials: 40, time: 30 min}}
+
+# How the model runs on the device.
+deploy: {{batch: 1, threads: 1}}
+"""
+
+
+def write_study_file(into: Path, workload: str) -> None:
+    """Write a commented study file.
+
+    Raises:
+        UserError: the file exists, or its directory does not.
+    """
+    if into.exists():
+        raise UserError("this file exists already", place=str(into), remedy="name another with --output")
+    if not into.parent.is_dir():
+        raise UserError("no such directory", place=str(into.parent))
+    installed = [name for name in backend_names() if get_backend(name).availability().installed]
+    text = _TEXT.format(
+        file=into.name, name=into.stem, workload=workload, installed=", ".join(installed) or "none"
+    )
+    into.write_text(text, encoding="utf-8")

@@ -1,0 +1,92 @@
+"""When a search ends: trials, wall time, an interrupt. Time is injected, so tests need not wait."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+
+Clock = Callable[[], float]
+"""Seconds from any fixed origin, never going back."""
+
+
+class Interrupted(Exception):  # noqa: N818 - a signal to unwind, not an error
+    """The search was asked to stop between two stages; `why` is a short sentence."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(why)
+
+
+@dataclass
+class StopFlag:
+    """Set by Ctrl-C or SIGTERM. The first one lets the stage at hand finish; the second stops training
+    at the end of its epoch."""
+
+    count: int = 0
+
+    def request(self) -> None:
+        """Ask for a stop."""
+        self.count += 1
+
+    @property
+    def requested(self) -> bool:
+        """Whether a stop was asked for at all."""
+        return self.count > 0
+
+    @property
+    def urgent(self) -> bool:
+        """Whether it was asked for more than once."""
+        return self.count > 1
+
+
+@dataclass
+class Budget:
+    """Trials and seconds that are left; `spent_seconds` carries what earlier sessions used."""
+
+    trials: int | None
+    seconds: float | None
+    spent_seconds: float = 0.0
+    clock: Clock = time.monotonic
+    started: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.started = self.clock()
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """Wall time used by this study in all sessions together."""
+        return self.spent_seconds + self.clock() - self.started
+
+    def exhausted(self, evaluated: int) -> str:
+        """Why the search must end now, or an empty text."""
+        if self.trials is not None and evaluated >= self.trials:
+            return f"the budget of {self.trials} trials is used up"
+        if self.out_of_time:
+            return f"the budget of {self.seconds:.0f} s is used up"
+        return ""
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the time is used up."""
+        return self.seconds is not None and self.elapsed_seconds >= self.seconds
+
+
+@contextmanager
+def catch_interrupts(flag: StopFlag, tell: Callable[[int], None]) -> Iterator[None]:
+    """Turn SIGINT and SIGTERM into `flag`; `tell(count)` lets the user know what happens now."""
+
+    def handle(signum: int, frame: FrameType | None) -> None:
+        flag.request()
+        tell(flag.count)
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, handle) for number in signals]
+    try:
+        yield
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)

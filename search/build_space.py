@@ -1,0 +1,134 @@
+"""From what the study file asks for to what can exist on the device, with the installed runtimes."""
+
+from __future__ import annotations
+
+from ..backends.capability import offered_precisions, offers
+from ..backends.contract import Backend
+from ..backends.registry import backend_names, get_backend
+from ..profiles.errors import UserError
+from ..profiles.precision import Precision
+from ..profiles.schema import Profile
+from .candidate import Recipe
+from .evaluation import Masked
+from .space import BackendChoices, Space
+from .study_file import StudyFile
+from .workload import Workload
+
+
+def build_space(study: StudyFile, profile: Profile, workload: Workload) -> Space:
+    """The space of a study on a device; everything that is left out is listed with its reason.
+
+    Raises:
+        UserError: nothing is left, a named backend is not installed, or the workload cannot build students.
+    """
+    _check_workload(study, workload)
+    masked: list[Masked] = []
+    names = study.space.backend or backend_names()
+    found = []
+    for name in names:
+        backend = get_backend(name)
+        why = _unusable(backend, workload, asked=study.space.backend is not None)
+        if why:
+            masked.append(Masked(backend=name, what="all", reason=why))
+            continue
+        masked += [
+            Masked(backend=name, what=offer.what, reason=offer.reason)
+            for offer in offers(name, profile)
+            if not offer.offered and _asked(offer.what, study)
+        ]
+        choices = _choices(backend, study, profile, workload)
+        masked += choices[1]
+        if choices[0].precisions and choices[0].sparsities:
+            found.append(choices[0])
+    return Space(
+        backends=tuple(found),
+        student_axes=dict(study.space.student),
+        temperatures=study.space.distill.temperature,
+        weights=study.space.distill.weight,
+        calibration_samples=study.space.calibration.samples,
+        per_channel=study.space.calibration.per_channel,
+        recipe=Recipe(
+            epochs=study.training.epochs,
+            learning_rate=study.training.learning_rate,
+            batch=study.training.batch,
+            finetune_epochs=study.training.finetune_epochs,
+            seed=study.seed,
+        ),
+        trains=workload.onnx is None,
+        masked=tuple(masked),
+    )
+
+
+def _check_workload(study: StudyFile, workload: Workload) -> None:
+    if workload.onnx is not None and (study.space.student or study.space.sparsity != ("dense",)):
+        raise UserError(
+            "a model that exists only as ONNX cannot be trained, so it has no students and no sparsity",
+            place="space",
+            remedy="remove `student` and `sparsity`; precision, calibration and backend are searched",
+        )
+    if study.space.student and workload.student is None:
+        raise UserError(
+            f"the workload {workload.name!r} has no `student` builder",
+            place="space.student",
+            found=", ".join(study.space.student),
+            remedy="give Workload(student=function) that takes these axes, or remove `space.student`",
+        )
+
+
+def _unusable(backend: Backend, workload: Workload, *, asked: bool) -> str:
+    if workload.onnx is not None and backend.source_format != "onnx":
+        return f"{backend.name} converts from PyTorch, and this workload exists only as ONNX"
+    available = backend.availability()
+    if available.installed:
+        return ""
+    if asked:
+        raise UserError(
+            f"backend {backend.name!r} is not installed",
+            place="space.backend",
+            found=available.reason,
+            remedy=available.install or "leave it out of the study file",
+        )
+    return f"{available.reason}; {available.install}" if available.install else available.reason
+
+
+def _asked(what: str, study: StudyFile) -> bool:
+    if what == "2:4":
+        return "2:4" in study.space.sparsity
+    return what == "all" or study.space.precision is None or what in map(str, study.space.precision)
+
+
+def _choices(
+    backend: Backend, study: StudyFile, profile: Profile, workload: Workload
+) -> tuple[BackendChoices, list[Masked]]:
+    masked = []
+    asked = study.space.precision
+    precisions = tuple(
+        precision
+        for precision in offered_precisions(backend.name, profile)
+        if asked is None or precision in asked
+    )
+    precisions = _with_float(backend.name, profile, precisions)
+    methods = tuple(m for m in study.space.calibration.method if m in backend.calibration_methods)
+    for method in study.space.calibration.method:
+        if method not in backend.calibration_methods:
+            reason = f"{backend.name} calibrates by {', '.join(backend.calibration_methods)} alone"
+            masked.append(Masked(backend=backend.name, what=f"calibration {method}", reason=reason))
+    if not methods and any(precision.decoded.calibrated for precision in precisions):
+        methods = backend.calibration_methods[:1]
+    offered = {offer.what: offer.offered for offer in offers(backend.name, profile)}
+    sparsities = tuple(s for s in study.space.sparsity if s != "2:4" or offered.get("2:4", False))
+    choices = BackendChoices(
+        name=backend.name, precisions=precisions, calibration_methods=methods, sparsities=sparsities
+    )
+    return choices, masked
+
+
+def _with_float(name: str, profile: Profile, precisions: tuple[Precision, ...]) -> tuple[Precision, ...]:
+    # fp32 is the simple choice that everything is stated against, so it is always part of the space.
+    if (
+        precisions
+        and Precision.FP32 not in precisions
+        and Precision.FP32 in offered_precisions(name, profile)
+    ):
+        return (Precision.FP32, *precisions)
+    return precisions

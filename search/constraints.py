@@ -1,0 +1,164 @@
+"""Limits as text with units: `latency_p90 <= 5 ms`, `accuracy >= teacher - 1 pt absolute`."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..profiles.errors import UserError
+from ..profiles.units import parse_quantity
+from .evaluation import Limit
+from .metrics import METRICS
+
+# What users write -> how the record stores it.
+SHORT_NAMES = {
+    "latency": "latency_ms",
+    "latency_p90": "latency_p90_ms",
+    "latency_p99": "latency_p99_ms",
+    "latency_min": "latency_min_ms",
+    "size": "size_bytes",
+    "memory": "memory_bytes",
+    "load": "load_ms",
+    "first_inference": "first_inference_ms",
+}
+_DIMENSIONS = {"ms": "time_ms", "bytes": "bytes", "share": "share", "count": "count"}
+_FORMS = (
+    "METRIC <= NUMBER UNIT, METRIC >= teacher - N pt absolute, METRIC >= teacher - N % relative, "
+    "METRIC <= N % of teacher"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LimitSpec:
+    """A limit as written, before the teacher is known.
+
+    Either `bound` is given, or `teacher_factor` and `teacher_offset`: bound = factor x teacher + offset.
+    """
+
+    text: str
+    metric: str
+    upper: bool
+    bound: float | None = None
+    teacher_factor: float = 1.0
+    teacher_offset: float = 0.0
+
+    @property
+    def relative(self) -> bool:
+        """Whether the bound depends on the teacher's own value."""
+        return self.bound is None
+
+
+def metric_name(text: str, quality: str) -> str:
+    """The record's name of a metric as users write it.
+
+    Raises:
+        UserError: there is no such metric; suggests the nearest.
+    """
+    name = SHORT_NAMES.get(text, text)
+    if name in METRICS or name == quality:
+        if name == "accuracy" and quality != "accuracy":
+            raise UserError("the workload's metric is not accuracy", found=text, accepted=quality)
+        return name
+    known = [quality, *SHORT_NAMES, "parameters", "macs"]
+    near = difflib.get_close_matches(text, known, n=1)
+    raise UserError(
+        f"unknown metric {text!r}",
+        accepted=", ".join(known),
+        remedy=f"did you mean {near[0]!r}?" if near else "",
+    )
+
+
+def parse_limit(text: str, quality: str) -> LimitSpec:
+    """Read one limit. `quality` is the name of the workload's metric.
+
+    Raises:
+        UserError: it cannot be read, has an unknown metric or unit, or can never be met.
+    """
+    match = re.fullmatch(r"\s*([A-Za-z_][\w]*)\s*(<=|>=|<|>)\s*([^=\s].*?)\s*", text)
+    if not match:
+        raise UserError("cannot read this limit", found=repr(text), accepted=_FORMS)
+    metric, upper, right = metric_name(match[1], quality), match[2].startswith("<"), match[3]
+    if "teacher" in right:
+        return _relative(text, metric, upper, right)
+    dimension = _DIMENSIONS.get(METRICS[metric].unit, "count") if metric in METRICS else "share"
+    try:
+        bound = parse_quantity(right, dimension)
+    except UserError as error:
+        raise UserError(
+            f"in the limit {text!r}: {error.problem}",
+            found=error.found,
+            accepted=error.accepted,
+            remedy=error.remedy,
+        ) from None
+    spec = LimitSpec(text=text, metric=metric, upper=upper, bound=bound)
+    _check_possible(spec, bound)
+    return spec
+
+
+def _relative(text: str, metric: str, upper: bool, right: str) -> LimitSpec:
+    share = re.fullmatch(r"([\d.]+)\s*%\s*of\s+teacher", right)
+    if share:
+        return LimitSpec(text=text, metric=metric, upper=upper, teacher_factor=float(share[1]) / 100)
+    match = re.fullmatch(r"teacher(?:\s*([+-])\s*([\d.]+)\s*(pt|points?|%)\s*(absolute|relative)?)?", right)
+    if not match:
+        raise UserError("cannot read the right side of this limit", found=repr(text), accepted=_FORMS)
+    sign, amount, unit, kind = match.groups()
+    if sign is None:
+        return LimitSpec(text=text, metric=metric, upper=upper)
+    if unit == "%" and kind is None:
+        raise UserError(
+            "a percentage of the teacher's value can be meant in two ways",
+            found=repr(text),
+            accepted="'1 pt absolute' (98 % to 97 %) or '1 % relative' (98 % to 97.02 %)",
+        )
+    change = float(amount) / 100 * (1 if sign == "+" else -1)
+    if kind == "relative":
+        return LimitSpec(text=text, metric=metric, upper=upper, teacher_factor=1 + change)
+    return LimitSpec(text=text, metric=metric, upper=upper, teacher_offset=change)
+
+
+def _check_possible(spec: LimitSpec, bound: float) -> None:
+    unit = METRICS[spec.metric].unit if spec.metric in METRICS else ""
+    if unit in ("ms", "bytes", "count") and (bound <= 0 if spec.upper else bound < 0):
+        raise UserError("no model can meet this limit", found=repr(spec.text), accepted="a bound above zero")
+    if unit == "share" and not 0 <= bound <= 1:
+        raise UserError(
+            "no model can meet this limit" if not spec.upper else "this limit says nothing",
+            found=repr(spec.text),
+            accepted="a share between 0 % and 100 %",
+        )
+
+
+def resolve(spec: LimitSpec, teacher: Mapping[str, float]) -> Limit:
+    """The limit with its bound; `teacher` has the uncompressed teacher's value of each metric.
+
+    Raises:
+        UserError: the bound depends on a value of the teacher that is not known, or cannot be met.
+    """
+    if spec.bound is not None:
+        return Limit(text=spec.text, metric=spec.metric, upper=spec.upper, bound=spec.bound)
+    if spec.metric not in teacher:
+        raise UserError(
+            "this limit needs the teacher's own value, which was not measured",
+            found=repr(spec.text),
+            accepted=", ".join(sorted(teacher)),
+        )
+    bound = spec.teacher_factor * teacher[spec.metric] + spec.teacher_offset
+    _check_possible(spec, bound)
+    return Limit(text=spec.text, metric=spec.metric, upper=spec.upper, bound=bound)
+
+
+def check_consistent(specs: tuple[LimitSpec, ...]) -> None:
+    """Refuse two limits that exclude each other (latency <= 2 ms and latency >= 5 ms).
+
+    Raises:
+        UserError: no value lies between them.
+    """
+    for low in (s for s in specs if not s.upper and s.bound is not None):
+        for high in (s for s in specs if s.upper and s.metric == low.metric and s.bound is not None):
+            if (low.bound or 0.0) > (high.bound or 0.0):
+                raise UserError(
+                    "these two limits exclude each other", found=f"{low.text!r} and {high.text!r}"
+                )

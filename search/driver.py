@@ -1,0 +1,278 @@
+"""The search itself: ask for a candidate, evaluate it, tell; simple choices first, finalists last."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from optuna.trial import Trial
+
+from ..profiles.errors import UserError
+from .budget import Budget, Interrupted, StopFlag
+from .candidate import Candidate
+from .constraints import LimitSpec, resolve
+from .evaluate import Evaluator
+from .evaluation import Evaluation, Limit, Objective, Outcome, StudyRecord, TrialRecord
+from .finalists import choose_finalists, measure_finalists
+from .progress import Progress
+from .space import Space
+from .study_store import StudyStore, known_candidates
+
+DUPLICATES_IN_A_ROW = 3
+"""After so many the sampler has nothing new to say, and an unknown candidate is drawn at random."""
+ATTEMPTS = 3
+"""A candidate in whose evaluation the whole process died so often is given up."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchPlan:
+    """What the driver is to do. `frame` is the record without trials, for reports."""
+
+    space: Space
+    objectives: tuple[Objective, ...]
+    limits: tuple[LimitSpec, ...]
+    finalists: int
+    finalist_rounds: int
+    seed: int
+    frame: StudyRecord
+
+
+class Driver:
+    """Runs or resumes one study. Everything it learns is in the study and the store at once."""
+
+    def __init__(
+        self,
+        plan: SearchPlan,
+        evaluator: Evaluator,
+        studies: StudyStore,
+        budget: Budget,
+        stop: StopFlag,
+        progress: Progress,
+    ) -> None:
+        self.plan, self.evaluator, self.studies = plan, evaluator, studies
+        self.budget, self.stop, self.progress = budget, stop, progress
+        self.known = known_candidates(studies.records())
+        self.frame = plan.frame
+
+    def run(self) -> StudyRecord:
+        """Search until the budget ends, the space is exhausted or a stop is asked for.
+
+        Raises:
+            UserError: the study cannot go on (the uncompressed teacher does not run, the disk is full).
+        """
+        recovered = self.studies.recover()
+        if recovered:
+            self.progress.note("an earlier session was ended in the middle of a candidate: it is tried again")
+        stopped = ""
+        try:
+            self._reference()
+            self._queue_baselines()
+            stopped = self._search()
+            self._save(stopped)
+            if not self.stop.requested:
+                self._finalists()
+        except Interrupted as interrupt:
+            stopped = interrupt.why
+        self._save(stopped)
+        return self.studies.record()
+
+    def checkpoint(self) -> None:
+        """Called between stages: unwinds when a stop was asked for or the time is used up."""
+        if self.stop.requested:
+            raise Interrupted("interrupted")
+        if self.budget.out_of_time and not self._finishing:
+            raise Interrupted(self.budget.exhausted(0) or "the time is used up")
+
+    _finishing = False
+
+    # -- the first candidate ------------------------------------------------------------------------
+
+    def _reference(self) -> None:
+        reference = self.plan.space.baselines()[0]
+        self._guarded(lambda: self.evaluator.prepare_reference(reference), reference)
+        done = self.known.get(reference.digest)
+        if done is None:
+            self.studies.enqueue(self.plan.space.params(reference), baseline=True)
+            done = self._one()
+        if done is None or done.evaluation.outcome is not Outcome.COMPLETE:
+            raise _reference_failed(reference, done)
+        self._resolve_limits(done.evaluation)
+
+    def _guarded(self, work: Callable[[], None], reference: Candidate) -> None:
+        from ..profiles.errors import StageError, UnsupportedError
+
+        try:
+            work()
+        except UnsupportedError as error:
+            raise _cannot_start(reference, error.reason, "") from error
+        except StageError as error:
+            raise _cannot_start(reference, f"{error.stage}: {error.cause}", error.log) from error
+
+    def _resolve_limits(self, teacher: Evaluation) -> None:
+        values = {name: quantity.value for name, quantity in teacher.metrics.items()}
+        limits = tuple(resolve(spec, values) for spec in self.plan.limits)
+        quality = self.plan.frame.quality
+        if any(spec.relative and spec.metric == quality for spec in self.plan.limits):
+            on_test = {**values, quality: self.evaluator.test_score(teacher).value}
+            limits = tuple(
+                replace(limit, bound_on_test=resolve(spec, on_test).bound)
+                if spec.relative and spec.metric == quality
+                else limit
+                for spec, limit in zip(self.plan.limits, limits, strict=True)
+            )
+        self.evaluator.limits = limits
+        self.frame = replace(self.frame, limits=limits)
+        self._save("")
+
+    # -- the loop -------------------------------------------------------------------------------------
+
+    def _queue_baselines(self) -> None:
+        """The uncompressed teacher's simple choices come before anything a sampler proposes."""
+        queued = self.studies.waiting_params()
+        for candidate in self.plan.space.baselines():
+            params = self.plan.space.params(candidate)
+            if candidate.digest not in self.known and params not in queued:
+                self.studies.enqueue(params, baseline=True)
+
+    def _search(self) -> str:
+        in_a_row = 0
+        while True:
+            why = self._finished()
+            if why:
+                return why
+            if in_a_row >= DUPLICATES_IN_A_ROW and not self._queue_unknown():
+                return "every candidate of the space was evaluated"
+            record = self._one()
+            if record is None:
+                return "interrupted" if self.stop.requested else self.budget.exhausted(len(self.known))
+            in_a_row = in_a_row + 1 if record.duplicate_of is not None else 0
+
+    def _finished(self) -> str:
+        if self.stop.requested:
+            return "interrupted"
+        if len(self.known) >= self.plan.space.size:
+            return "every candidate of the space was evaluated"
+        return self.budget.exhausted(len(self.known))
+
+    def _queue_unknown(self) -> bool:
+        unknown = [c for c in self.plan.space.candidates() if c.digest not in self.known]
+        if unknown:
+            rng = random.Random(f"{self.plan.seed} {len(self.known)}")
+            self.studies.enqueue(self.plan.space.params(rng.choice(unknown)))
+        return bool(unknown)
+
+    def _one(self) -> TrialRecord | None:
+        """One trial; None where it was interrupted (its candidate is queued again)."""
+        trial = self.studies.study.ask()
+        candidate = self.plan.space.suggest(trial)
+        baseline = bool(trial.user_attrs.get("baseline"))
+        started = time.time()
+        earlier = self.known.get(candidate.digest)
+        if earlier is not None:
+            return self.studies.tell(trial, earlier.evaluation, started, duplicate_of=earlier.number)
+        self.progress.started(trial.number, candidate)
+        try:
+            evaluation = self._evaluate(trial, candidate, baseline)
+        except Interrupted:
+            self.studies.give_up(trial)
+            return None
+        except BaseException:
+            self.studies.give_up(trial)
+            raise
+        record = self.studies.tell(trial, evaluation, started)
+        self.known[candidate.digest] = record
+        self._count()
+        self.progress.finished(record)
+        self.progress.budget(
+            len(self.known), self.budget.trials, self.budget.elapsed_seconds, self.budget.seconds
+        )
+        return record
+
+    def _evaluate(self, trial: Trial, candidate: Candidate, baseline: bool) -> Evaluation:
+        if trial.user_attrs.get("attempts", 0) >= ATTEMPTS:
+            return Evaluation(
+                candidate=candidate,
+                outcome=Outcome.FAILED,
+                stage="driver",
+                cause=f"Paretune itself was killed {ATTEMPTS} times while it evaluated this candidate",
+                baseline=baseline,
+            )
+        return self.evaluator.evaluate(candidate, baseline=baseline)
+
+    # -- the end --------------------------------------------------------------------------------------
+
+    def _finalists(self) -> None:
+        self._finishing = True
+        record = self.studies.record()
+        chosen = choose_finalists(record, self.plan.finalists)
+        if chosen:
+            self.progress.note(f"measuring {len(chosen)} finalists against each other, scoring them on test")
+            finalists = measure_finalists(
+                record, chosen, self.evaluator, rounds=self.plan.finalist_rounds, seed=self.plan.seed
+            )
+            self.frame = replace(self.frame, finalists=finalists)
+
+    def _count(self) -> None:
+        self.studies.set("counters", self._counters())
+        self.studies.set("spent_seconds", self.budget.elapsed_seconds)
+
+    def _counters(self) -> dict[str, float]:
+        evaluations = [record.evaluation for record in self.studies.records()]
+        outcomes = Counter(evaluation.outcome.value for evaluation in evaluations)
+        counters: dict[str, float] = {
+            "trials": len(evaluations),
+            "candidates": len(self.known),
+            "duplicates": len(evaluations) - len(self.known),
+            "space": self.plan.space.size,
+        }
+        counters.update({outcome.value: float(outcomes[outcome.value]) for outcome in Outcome})
+        counters.update(training_counts(tuple(self.known.values())))
+        return counters
+
+    def _save(self, stopped: str) -> None:
+        from .ranking import strongest_simple_choice
+
+        self.frame = replace(self.frame, counters=self._counters(), stopped=stopped or self.frame.stopped)
+        self.studies.save_frame(self.frame)
+        self._count()
+        baseline = strongest_simple_choice(self.studies.record())
+        self.frame = replace(self.frame, baseline=baseline)
+        self.studies.save_frame(self.frame)
+
+
+def training_counts(records: Sequence[TrialRecord]) -> dict[str, float]:
+    """How many students this study trained, and the seconds spent on it."""
+    stages = [s for r in records for s in r.evaluation.stages if s.name in ("distill", "finetune")]
+    made = [stage for stage in stages if not stage.cached]
+    used = {stage.key for stage in stages}
+    return {
+        "trainings": len(made),
+        "training_seconds": sum(stage.seconds for stage in made),
+        "trainings_used": len(used),
+        "trainings_asked": len(stages),
+    }
+
+
+def _cannot_start(reference: Candidate, cause: str, log: str) -> UserError:
+    last = log.strip().splitlines()[-1:] or [""]
+    return UserError(
+        f"the uncompressed teacher cannot run: {reference.title}",
+        found=f"{cause}. {last[0]}".strip(),
+        remedy="every number is taken against it, so the study needs it: mend the model or the runtime, or "
+        "leave this backend out of `space.backend`",
+    )
+
+
+def _reference_failed(reference: Candidate, done: TrialRecord | None) -> Exception:
+    if done is None:
+        return Interrupted("interrupted")
+    evaluation = done.evaluation
+    cause = f"{evaluation.stage}: {evaluation.cause}" if evaluation.cause else evaluation.reason
+    return _cannot_start(reference, cause, evaluation.log)
+
+
+__all__ = ["Any", "Driver", "Limit", "SearchPlan", "training_counts"]

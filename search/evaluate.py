@@ -1,0 +1,179 @@
+"""How one candidate is evaluated: gate with untrained weights, train, compile, score, measure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from ..backends.latency import LatencySummary, Rounds, summarize
+from ..backends.registry import get_backend
+from ..profiles.errors import StageError, UnsupportedError
+from .budget import Interrupted
+from .candidate import Candidate
+from .evaluation import Evaluation, Limit, Outcome, Quantity, StageRecord
+from .gate import Gate, violations
+from .stages.device import DeviceStages
+from .stages.models import Models
+from .stages.rounds import read_rounds
+from .store import Entry
+
+
+@dataclass
+class Trace:
+    """The stages that one evaluation went through, in order, each once."""
+
+    stages: list[StageRecord] = field(default_factory=list)
+
+    def add(self, entry: Entry) -> Entry:
+        """Remember an entry; answered from the store means that no time was spent on it now."""
+        if all(stage.key != entry.key for stage in self.stages):
+            seconds = 0.0 if entry.cached else entry.seconds
+            self.stages.append(
+                StageRecord(name=entry.stage, key=entry.key, cached=entry.cached, seconds=seconds)
+            )
+        return entry
+
+
+class Evaluator:
+    """Evaluates candidates one at a time. `checkpoint` is called between stages and may raise Interrupted."""
+
+    def __init__(self, models: Models, device: DeviceStages, checkpoint: Callable[[], None]) -> None:
+        self.models, self.device, self.checkpoint = models, device, checkpoint
+        self.limits: tuple[Limit, ...] = ()
+
+    def prepare_reference(self, candidate: Candidate) -> None:
+        """Compile the reference model, which every measurement is interleaved with."""
+        compiled = self._compiled(candidate, Trace(), trained=True)
+        self.device.set_reference(compiled, candidate)
+
+    def evaluate(self, candidate: Candidate, *, baseline: bool = False) -> Evaluation:
+        """All that can be known of one candidate. Crashes of its stages end as `failed`, never raise.
+
+        Raises:
+            Interrupted: a stop was asked for; stages that ended are kept in the store.
+            UserError: something that concerns the whole study (a full disk, the user's own code).
+        """
+        trace = Trace()
+        known = Evaluation(candidate=candidate, outcome=Outcome.FAILED, baseline=baseline)
+        try:
+            if self.models.trains(candidate):
+                known = replace(known, gate=self._hardware(candidate, trace, trained=False))
+                reason = Gate(limits=self.limits).reason(known.gate)
+                if reason:
+                    missed = {k: v for k, v in violations(self.limits, known.gate).items() if v < 1e30}
+                    return replace(
+                        known,
+                        outcome=Outcome.GATED,
+                        reason=reason,
+                        violations=missed,
+                        stages=tuple(trace.stages),
+                    )
+            return replace(self._complete(known, candidate, trace), stages=tuple(trace.stages))
+        except UnsupportedError as error:
+            return replace(known, outcome=Outcome.REFUSED, reason=error.reason, stages=tuple(trace.stages))
+        except StageError as error:
+            return replace(
+                known,
+                outcome=Outcome.FAILED,
+                stage=error.stage,
+                cause=error.cause,
+                log=error.log[-4000:],
+                stages=tuple(trace.stages),
+            )
+
+    def test_score(self, evaluation: Evaluation) -> Quantity:
+        """Quality of a complete candidate's artifact on the test split."""
+        compiled = self._compiled(evaluation.candidate, Trace(), trained=True)
+        return self._quality(evaluation.candidate, compiled, Trace(), split="test")
+
+    def artifact(self, evaluation: Evaluation) -> Entry:
+        """The compiled artifact of a complete candidate, made again if the store lost it."""
+        return self._compiled(evaluation.candidate, Trace(), trained=True)
+
+    def _complete(self, known: Evaluation, candidate: Candidate, trace: Trace) -> Evaluation:
+        self.checkpoint()
+        compiled = self._compiled(candidate, trace, trained=True)
+        self.checkpoint()
+        metrics = {self.models.metric.name: self._quality(candidate, compiled, trace, split="validation")}
+        self.checkpoint()
+        hardware, stability = self._measured(candidate, compiled, trace)
+        metrics.update(hardware)
+        metrics.update(self.models.size(candidate))
+        artifact = compiled.meta["artifact"]
+        return replace(
+            known,
+            outcome=Outcome.COMPLETE,
+            metrics=metrics,
+            violations=violations(self.limits, metrics),
+            artifact_key=compiled.key,
+            weight_bytes=dict(artifact["weight_bytes"]),
+            notes=tuple(artifact["notes"]),
+            stability=stability,
+        )
+
+    def _hardware(self, candidate: Candidate, trace: Trace, *, trained: bool) -> dict[str, Quantity]:
+        compiled = self._compiled(candidate, trace, trained=trained)
+        self.checkpoint()
+        hardware, _ = self._measured(candidate, compiled, trace)
+        return {**hardware, **self.models.size(candidate)}
+
+    def _compiled(self, candidate: Candidate, trace: Trace, *, trained: bool) -> Entry:
+        source_format = get_backend(candidate.backend).source_format
+        source = self.models.exported(
+            candidate, source_format, self.device.deployment.batch, trained=trained, note=trace.add
+        )
+        self.checkpoint()
+        data, digest = self.models.calibration()
+        return trace.add(self.device.compiled(candidate, source, data, digest, check=trained))
+
+    def _quality(self, candidate: Candidate, compiled: Entry, trace: Trace, *, split: str) -> Quantity:
+        samples, digest = self.models.split(split)
+        entry = trace.add(
+            self.device.scored(compiled, candidate.backend, samples, digest, self.models.metric)
+        )
+        return Quantity(
+            value=entry.meta["value"],
+            low=entry.meta["low"],
+            high=entry.meta["high"],
+            how=f"{entry.meta['samples']} {split} samples through the artifact in its own runtime, "
+            f"batch {self.device.deployment.batch}",
+        )
+
+    def _measured(
+        self, candidate: Candidate, compiled: Entry, trace: Trace
+    ) -> tuple[dict[str, Quantity], str]:
+        entry = trace.add(self.device.measured(compiled, candidate.backend))
+        rounds = read_rounds(entry)
+        summary = summarize(rounds, "candidate")
+        found = latency_quantities(summary, rounds)
+        once = "once, in a fresh process"
+        found["load_ms"] = Quantity(value=entry.meta["load_ms"], how=once)
+        found["first_inference_ms"] = Quantity(value=entry.meta["first_inference_ms"], how=once)
+        found["memory_bytes"] = Quantity(
+            value=entry.meta["memory_bytes"],
+            how="peak resident memory of the runner process above what it held before the model was opened",
+        )
+        size = compiled.meta["artifact"]["size_bytes"]
+        found["size_bytes"] = Quantity(value=size, low=size, high=size, how="size of the artifact's file")
+        return found, summary.verdict
+
+
+def latency_quantities(summary: LatencySummary, rounds: Rounds) -> dict[str, Quantity]:
+    """The latency metrics of one subject as quantities."""
+    how = f"median over {len(rounds)} rounds interleaved with the reference"
+    found = {
+        "latency_ms": Quantity(value=summary.latency_ms, low=summary.low_ms, high=summary.high_ms, how=how),
+        "latency_min_ms": Quantity(value=summary.min_ms, how="least of all samples"),
+    }
+    if summary.p90_ms is not None:
+        found["latency_p90_ms"] = Quantity(value=summary.p90_ms, how=f"{summary.samples} samples")
+    if summary.p99_ms is not None:
+        found["latency_p99_ms"] = Quantity(value=summary.p99_ms, how=f"{summary.samples} samples")
+    if summary.ratio is not None:
+        found["latency_ratio"] = Quantity(
+            value=summary.ratio.value, low=summary.ratio.low, high=summary.ratio.high, how=how
+        )
+    return found
+
+
+__all__ = ["Evaluator", "Interrupted", "Trace", "latency_quantities"]

@@ -1,0 +1,56 @@
+"""How much each axis of the space decides each objective, by PED-ANOVA (Watanabe et al. 2023)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import optuna
+from optuna.distributions import CategoricalDistribution
+from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
+from .candidate import Candidate
+from .evaluation import Outcome, TrialRecord
+
+FEWEST_TRIALS = 10
+
+
+def axes_of(candidate: Candidate) -> dict[str, str]:
+    """The candidate on axes that every candidate has, as text; conditional ones hold "-" where absent."""
+    axes = {
+        "backend": candidate.backend,
+        "precision": str(candidate.precision),
+        "sparsity": candidate.sparsity,
+        "student": " ".join(f"{k}={v}" for k, v in candidate.student) or "teacher",
+        "calibration": f"{candidate.calibration_method} {candidate.calibration_samples}".strip(" 0") or "-",
+    }
+    recipe = candidate.recipe
+    axes["distillation"] = f"T={recipe.temperature:g} w={recipe.distill_weight:g}" if recipe else "-"
+    return axes
+
+
+def importances(trials: Sequence[TrialRecord], objectives: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Objective -> axis -> share of its variation (sums to 1); empty where too little is known."""
+    done = [t for t in trials if t.evaluation.outcome is Outcome.COMPLETE and t.duplicate_of is None]
+    if len(done) < FEWEST_TRIALS:
+        return {}
+    rows = [axes_of(trial.evaluation.candidate) for trial in done]
+    choices = {axis: sorted({row[axis] for row in rows}) for axis in rows[0]}
+    varied = {axis: CategoricalDistribution(values) for axis, values in choices.items() if len(values) > 1}
+    return {name: found for name in objectives if (found := _of(name, done, rows, varied))}
+
+
+def _of(
+    objective: str, done: Sequence[TrialRecord], rows: Sequence[dict[str, str]], varied: dict[str, Any]
+) -> dict[str, float]:
+    study = optuna.create_study(direction="minimize")
+    for trial, row in zip(done, rows, strict=True):
+        quantity = trial.evaluation.metrics.get(objective)
+        if quantity is not None:
+            params = {axis: row[axis] for axis in varied}
+            value = quantity.value
+            study.add_trial(optuna.trial.create_trial(params=params, distributions=varied, value=value))
+    if not varied or len(study.trials) < FEWEST_TRIALS:
+        return {}
+    found = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
+    return {axis: float(share) for axis, share in found.items()}

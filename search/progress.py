@@ -1,0 +1,28 @@
+"""What a search tells whoever watches it. Every method may be left as it is."""
+
+from __future__ import annotations
+
+from .candidate import Candidate
+from .evaluation import TrialRecord
+
+
+class Progress:
+    """Receives events; the default ignores them. Methods are called from the driver's thread."""
+
+    def note(self, text: str) -> None:
+        """Something worth one line."""
+
+    def started(self, number: int, candidate: Candidate) -> None:
+        """A trial starts."""
+
+    def stage(self, name: str) -> None:
+        """A stage of the current trial starts (a stage answered from the store is not announced)."""
+
+    def epoch(self, done: int, total: int, note: str) -> None:
+        """An epoch of training ended."""
+
+    def finished(self, record: TrialRecord) -> None:
+        """A trial has ended, with any outcome."""
+
+    def budget(self, evaluated: int, trials: int | None, elapsed: float, seconds: float | None) -> None:
+        """How much of the budget is used."""

@@ -1,0 +1,192 @@
+"""Run or resume one study from its file: sets everything up, hands over to the driver, cleans up."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..backends.client import Limits
+from ..backends.environment import environment
+from ..backends.latency import LatencyPlan
+from ..backends.transport import Launch
+from ..profiles.errors import UserError
+from .budget import Budget, StopFlag
+from .driver import Driver, SearchPlan
+from .evaluate import Evaluator
+from .evaluation import StudyRecord
+from .job import Job, Places, device_identity, load_job, places_of
+from .models import Models, load_models
+from .progress import Progress
+from .samplers import make_sampler
+from .stages.device import Deployment, DeviceStages
+from .store import Store
+from .study_file import load_study_file
+from .study_store import StudyStore, only_one_run
+
+RUN_FILE = "run.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a session left: the record, where it lies, and whether it was interrupted."""
+
+    record: StudyRecord
+    places: Places
+    interrupted: bool
+
+
+def run_study(path: Path, progress: Progress | None = None, stop: StopFlag | None = None) -> Outcome:
+    """Run or resume the study of a file until its budget ends or `stop` is set.
+
+    Raises:
+        UserError: the file or something it names cannot be accepted; nothing was written then.
+    """
+    progress, stop = progress or Progress(), stop or StopFlag()
+    job = load_job(path)
+    launch = job.launch()
+    progress.note(f"checking the workload {job.loaded.workload.name!r}")
+    models = load_models(job.loaded, progress=progress, threads=job.file.training.threads)
+    models.check(job.space)
+    job.places.run_dir.mkdir(parents=True, exist_ok=True)
+    with only_one_run(job.places.run_dir):
+        return _run(job, launch, models, progress, stop)
+
+
+def _run(job: Job, launch: Launch, models: Models, progress: Progress, stop: StopFlag) -> Outcome:
+    sampler_seed = _sampler_seed(job)
+    studies = StudyStore.create_or_resume(
+        url=job.places.storage_url,
+        name=job.file.name,
+        problem=job.problem(),
+        objectives={objective.metric: objective.higher_is_better for objective in job.objectives},
+        sampler=make_sampler(job.file.sampler, sampler_seed),
+    )
+    _write_run_file(job)
+    budget = Budget(
+        trials=job.file.budget.trials,
+        seconds=job.file.budget.time,
+        spent_seconds=float(studies.get("spent_seconds", 0.0)),
+    )
+    store = Store(job.places.store)
+    models.attach(store, stop=lambda: stop.urgent or (stop.requested and False))
+    device = DeviceStages(
+        store=store,
+        deployment=_deployment(job),
+        launch=launch,
+        limits=_limits(job),
+        plan=LatencyPlan(rounds=_rounds(job), seed=job.file.seed),
+        announce=progress.stage,
+    )
+    try:
+        evaluator = Evaluator(models, device, lambda: driver.checkpoint())
+        driver = Driver(_plan(job, models), evaluator, studies, budget, stop, progress)
+        record = driver.run()
+    finally:
+        device.close()
+    return Outcome(record=record, places=job.places, interrupted=stop.requested)
+
+
+def _sampler_seed(job: Job) -> int:
+    # A resumed sampler starts anew; with the first session's seed it would propose the same points again.
+    try:
+        return job.file.seed + len(StudyStore.load(job.places.storage_url, job.file.name).records())
+    except UserError:
+        return job.file.seed
+
+
+def _deployment(job: Job) -> Deployment:
+    return Deployment(
+        batch=job.file.deploy.batch,
+        threads=job.file.deploy.threads,
+        device=device_identity(job.profile),
+        instructions=job.profile.instruction_digest,
+    )
+
+
+def _limits(job: Job) -> Limits:
+    guard = job.file.guard
+    return Limits(compile_s=guard.compile, run_s=guard.run, memory_bytes=guard.memory)
+
+
+def _rounds(job: Job) -> int:
+    # A p90 needs 64 samples and a p99 662, however slow the model: one sample a round is certain.
+    wanted = {limit.metric for limit in job.limits} | {objective.metric for objective in job.objectives}
+    least = 662 if "latency_p99_ms" in wanted else 64 if "latency_p90_ms" in wanted else 0
+    return max(job.file.measure.rounds, least)
+
+
+def _plan(job: Job, models: Models) -> SearchPlan:
+    frame = StudyRecord(
+        name=job.file.name,
+        study_text=job.places.study_file.read_text(),
+        workload=job.loaded.workload.name,
+        profile=job.profile.name,
+        quality=job.quality,
+        objectives=job.objectives,
+        limits=(),
+        trials=(),
+        masked=job.space.masked,
+        environment=dict(environment()),
+        teacher=models.teacher_facts(),
+        store=str(job.places.store),
+    )
+    return SearchPlan(
+        space=job.space,
+        objectives=job.objectives,
+        limits=job.limits,
+        finalists=job.file.finalists,
+        finalist_rounds=job.file.measure.finalist_rounds,
+        seed=job.file.seed,
+        frame=frame,
+    )
+
+
+def _write_run_file(job: Job) -> None:
+    """So that a run directory alone is enough to find the study again."""
+    plain = {
+        "name": job.file.name,
+        "storage": job.file.storage or "",
+        "study_file": str(job.places.study_file),
+        "store": str(job.places.store),
+    }
+    target = job.places.run_dir / RUN_FILE
+    aside = target.with_suffix(f".{os.getpid()}")
+    aside.write_text(json.dumps(plain, indent=1))
+    aside.replace(target)
+
+
+def open_run(path: Path) -> tuple[StudyRecord, Path]:
+    """The record of a finished or interrupted run, and its directory; `path` is that or the study file.
+
+    Raises:
+        UserError: there is no run there, or it has no results yet.
+    """
+    if path.is_file():
+        file = load_study_file(path)
+        places = places_of(file, path)
+        if not (places.run_dir / RUN_FILE).is_file():
+            raise UserError(
+                f"the study {file.name!r} was not run yet", place=str(path), remedy=f"paretune run {path}"
+            )
+        return StudyStore.load(places.storage_url, file.name).record(), places.run_dir
+    if not (path / RUN_FILE).is_file():
+        raise UserError(
+            "no run here",
+            place=str(path),
+            accepted="the directory of a run (runs/NAME), or the study file it was run from",
+        )
+    plain = json.loads((path / RUN_FILE).read_text())
+    url = plain["storage"] or f"sqlite:///{path.resolve() / 'study.db'}"
+    record = StudyStore.load(url, plain["name"]).record()
+    return record, path
+
+
+def replace_store(record: StudyRecord, store: Path) -> StudyRecord:
+    """The record with another place of its store (a run that was copied from another machine)."""
+    return replace(record, store=str(store))
+
+
+__all__ = ["Callable", "Outcome", "open_run", "replace_store", "run_study"]

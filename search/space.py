@@ -1,0 +1,263 @@
+"""The finite space of candidates: study file, device profile and installed runtimes, only legal points."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..profiles.errors import UserError
+from ..profiles.precision import Precision
+from .candidate import Candidate, Recipe, Scalar
+from .evaluation import Masked
+
+TEACHER, STUDENT = "teacher", "student"
+
+
+class Chooser(Protocol):
+    """The part of an Optuna trial that the space needs."""
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        """One of the choices."""
+
+    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None) -> float:
+        """A number between the bounds."""
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+        """A whole number between the bounds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackendChoices:
+    """What one backend offers on the device."""
+
+    name: str
+    precisions: tuple[Precision, ...]
+    calibration_methods: tuple[str, ...]
+    sparsities: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """All legal candidates. Parameters are conditional: calibration only where a precision needs it,
+    student axes only for students, distillation only where something is trained.
+
+    `trains` is False for a model that exists only as ONNX: its structure and weights are given.
+    """
+
+    backends: tuple[BackendChoices, ...]
+    student_axes: Mapping[str, tuple[Scalar, ...]]
+    temperatures: tuple[float, ...]
+    weights: tuple[float, ...]
+    calibration_samples: tuple[int, ...]
+    per_channel: tuple[bool, ...]
+    recipe: Recipe
+    trains: bool = True
+    masked: tuple[Masked, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not any(choices.precisions for choices in self.backends):
+            reasons = "; ".join(f"{m.backend} {m.what}: {m.reason}" for m in self.masked[:8])
+            raise UserError(
+                "the space is empty: nothing that the study file asks for can exist on this device",
+                found=reasons or "no backend",
+                remedy="ask for other precisions or backends, or leave them out to search all that exist; "
+                "`paretune plan STUDY` shows what is offered and what is masked",
+            )
+
+    def suggest(self, trial: Chooser) -> Candidate:
+        """Turn a trial's choices into a candidate."""
+        backend = self._backend(_pick(trial, "backend", tuple(b.name for b in self.backends)))
+        student: tuple[tuple[str, Scalar], ...] = ()
+        if self.student_axes and _pick(trial, "model", (STUDENT, TEACHER)) == STUDENT:
+            student = tuple((axis, _pick(trial, axis, values)) for axis, values in self.student_axes.items())
+        sparsity = _pick(trial, _sparsity_name(backend, self.backends), backend.sparsities)
+        precision = Precision(_pick(trial, f"precision_{backend.name}", tuple(map(str, backend.precisions))))
+        method, samples, per_channel = "", 0, True
+        if precision.decoded.calibrated:
+            method = _pick(trial, f"calibration_{backend.name}", backend.calibration_methods)
+            samples = _pick(trial, "calibration_samples", self.calibration_samples)
+        if precision.decoded.integer:
+            per_channel = _pick(trial, "per_channel", self.per_channel)
+        recipe = None
+        if self.trains and (student or sparsity != "dense"):
+            recipe = self._recipe(
+                _pick(trial, "temperature", self.temperatures),
+                _pick(trial, "distill_weight", self.weights),
+                sparsity,
+            )
+        return Candidate(
+            backend=backend.name,
+            precision=precision,
+            student=student,
+            sparsity=sparsity,
+            recipe=recipe,
+            calibration_method=method,
+            calibration_samples=samples,
+            per_channel=per_channel,
+        ).canonical()
+
+    def params(self, candidate: Candidate) -> dict[str, Any]:
+        """The Optuna parameters that lead `suggest` to this candidate."""
+        recorder = _Recorder(self._wanted(candidate))
+        if self.suggest(recorder) != candidate.canonical():
+            raise UserError("this candidate is not in the space", found=candidate.title)
+        return recorder.taken
+
+    def __contains__(self, candidate: Candidate) -> bool:
+        try:
+            self.params(candidate)
+        except (UserError, KeyError):
+            return False
+        return True
+
+    def candidates(self) -> Iterator[Candidate]:
+        """Every candidate once, in a fixed order."""
+        students: list[tuple[tuple[str, Scalar], ...]] = [()]
+        if self.student_axes:
+            values = itertools.product(*self.student_axes.values())
+            students += [tuple(zip(self.student_axes, row, strict=True)) for row in values]
+        for backend, student in itertools.product(self.backends, students):
+            for sparsity, precision in itertools.product(backend.sparsities, backend.precisions):
+                for recipe in self._recipes(student, sparsity):
+                    for method, samples, per_channel in self._calibrations(backend, precision):
+                        yield Candidate(
+                            backend=backend.name,
+                            precision=precision,
+                            student=student,
+                            sparsity=sparsity,
+                            recipe=recipe,
+                            calibration_method=method,
+                            calibration_samples=samples,
+                            per_channel=per_channel,
+                        ).canonical()
+
+    @property
+    def size(self) -> int:
+        """Number of candidates."""
+        students = 1 + (math.prod(map(len, self.student_axes.values())) if self.student_axes else 0)
+        total = 0
+        for backend in self.backends:
+            variants = sum(len(list(self._calibrations(backend, p))) for p in backend.precisions)
+            recipes = len(self.temperatures) * len(self.weights) if self.trains else 1
+            for sparsity in backend.sparsities:
+                trained = students if sparsity != "dense" else students - 1
+                total += variants * (trained * recipes + (students - trained))
+        return total
+
+    def baselines(self) -> tuple[Candidate, ...]:
+        """The simple choices: the uncompressed teacher on each backend as it is, at fp16 and at int8."""
+        found = []
+        for backend in self.backends:
+            for precision in (Precision.FP32, Precision.FP16, Precision.INT8):
+                if precision in backend.precisions:
+                    method, samples, per_channel = list(self._calibrations(backend, precision))[-1]
+                    found.append(
+                        Candidate(
+                            backend=backend.name,
+                            precision=precision,
+                            calibration_method=method and backend.calibration_methods[0],
+                            calibration_samples=samples,
+                            per_channel=per_channel if len(self.per_channel) == 1 else True,
+                        ).canonical()
+                    )
+        return tuple(found)
+
+    def _backend(self, name: str) -> BackendChoices:
+        return next(choices for choices in self.backends if choices.name == name)
+
+    def _recipe(self, temperature: float, weight: float, sparsity: str) -> Recipe:
+        finetune = self.recipe.finetune_epochs if sparsity != "dense" else 0
+        return Recipe(
+            epochs=self.recipe.epochs,
+            temperature=temperature,
+            distill_weight=weight,
+            learning_rate=self.recipe.learning_rate,
+            batch=self.recipe.batch,
+            finetune_epochs=finetune,
+            seed=self.recipe.seed,
+        )
+
+    def _recipes(self, student: tuple[tuple[str, Scalar], ...], sparsity: str) -> list[Recipe | None]:
+        if not self.trains or (not student and sparsity == "dense"):
+            return [None]
+        pairs = itertools.product(self.temperatures, self.weights)
+        return [self._recipe(temperature, weight, sparsity) for temperature, weight in pairs]
+
+    def _calibrations(self, backend: BackendChoices, precision: Precision) -> Iterator[tuple[str, int, bool]]:
+        per_channel = self.per_channel if precision.decoded.integer else (True,)
+        if not precision.decoded.calibrated:
+            return ((("", 0, pc)) for pc in per_channel)
+        return itertools.product(backend.calibration_methods, self.calibration_samples, per_channel)
+
+    def _wanted(self, candidate: Candidate) -> dict[str, Any]:
+        recipe = candidate.recipe or self.recipe
+        wanted: dict[str, Any] = dict(candidate.student)
+        wanted.update(
+            backend=candidate.backend,
+            model=STUDENT if candidate.student else TEACHER,
+            sparsity=candidate.sparsity,
+            calibration_samples=candidate.calibration_samples,
+            per_channel=candidate.per_channel,
+            temperature=recipe.temperature,
+            distill_weight=recipe.distill_weight,
+        )
+        wanted[f"sparsity_{candidate.backend}"] = candidate.sparsity
+        wanted[f"precision_{candidate.backend}"] = str(candidate.precision)
+        wanted[f"calibration_{candidate.backend}"] = candidate.calibration_method
+        return wanted
+
+
+class _Recorder:
+    """A chooser that answers from a mapping and remembers what was asked."""
+
+    def __init__(self, wanted: Mapping[str, Any]) -> None:
+        self.wanted, self.taken = wanted, dict[str, Any]()
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        value = self.wanted[name]
+        if value not in choices:
+            raise UserError(f"{name} = {value!r} is not in the space", accepted=", ".join(map(str, choices)))
+        self.taken[name] = value
+        return value
+
+    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None) -> float:
+        self.taken[name] = value = float(self.wanted[name])
+        return value
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+        self.taken[name] = value = int(self.wanted[name])
+        return value
+
+
+def _pick(trial: Chooser, name: str, values: tuple[Any, ...]) -> Any:
+    """One of `values`. A single one is no parameter; evenly spaced numbers keep their order."""
+    if len(values) == 1:
+        return values[0]
+    spacing = _spacing(values)
+    if spacing is None:
+        return trial.suggest_categorical(name, values)
+    low, high = min(values), max(values)
+    if all(isinstance(value, int) for value in values):
+        return trial.suggest_int(name, low, high, step=int(spacing))
+    chosen = trial.suggest_float(name, low, high, step=spacing)
+    return min(values, key=lambda value: abs(value - chosen))
+
+
+def _spacing(values: tuple[Any, ...]) -> float | None:
+    if (
+        any(isinstance(value, bool) or not isinstance(value, int | float) for value in values)
+        or len(values) < 3
+    ):
+        return None
+    ordered = sorted(values)
+    steps = [b - a for a, b in itertools.pairwise(ordered)]
+    return steps[0] if all(math.isclose(step, steps[0], rel_tol=1e-9) for step in steps) else None
+
+
+def _sparsity_name(backend: BackendChoices, backends: tuple[BackendChoices, ...]) -> str:
+    # Optuna wants one set of choices per name: a backend with choices of its own gets its own parameter.
+    same = all(other.sparsities == backends[0].sparsities for other in backends)
+    return "sparsity" if same else f"sparsity_{backend.name}"

@@ -1,0 +1,245 @@
+"""Device stages: export, compile, measure, score. Each is answered from the store where it can be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...backends.client import Limits, RunnerClient
+from ...backends.contract import CompileSettings, SourceModel, batches
+from ...backends.latency import LatencyPlan, Rounds, measure
+from ...backends.registry import get_backend
+from ...backends.transport import Launch
+from ...profiles.errors import InternalError
+from ..candidate import Candidate
+from ..store import Entry, Store, content_key
+from ..workload import Array, Metric, Split
+from .interval import quality_interval
+from .rounds import ROUNDS_FILE
+
+EXPORT_VERSION, COMPILE_VERSION, MEASURE_VERSION, SCORE_VERSION = 1, 1, 1, 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """How artifacts run: batch and threads, the device's identity, and what decides integer arithmetic.
+
+    `device` names where latency was taken and enters only keys of measurements; `instructions` is the digest
+    of the instruction set and enters keys of scores, since integer kernels differ by it. `target` is handed
+    to compilers that build for one device.
+    """
+
+    batch: int
+    threads: int
+    device: str
+    instructions: str
+    target: str = ""
+
+
+class DeviceStages:
+    """Turns models into artifacts, and artifacts into numbers, in runner processes.
+
+    `compile_launch` starts runners on the host; `run_launch` starts them on the device. They are the same
+    for a local profile.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        deployment: Deployment,
+        launch: Launch,
+        limits: Limits,
+        plan: LatencyPlan,
+        announce: Callable[[str], None],
+    ) -> None:
+        self.store, self.deployment, self.launch = store, deployment, launch
+        self.limits, self.plan, self.announce = limits, plan, announce
+        self._compilers: dict[str, RunnerClient] = {}
+        self._reference: RunnerClient | None = None
+        self._reference_key = ""
+
+    # -- compile ----------------------------------------------------------------------------------
+
+    def compiled(
+        self,
+        candidate: Candidate,
+        source: Entry,
+        calibration: Mapping[str, Array],
+        calibration_digest: str,
+        check: bool = True,
+    ) -> Entry:
+        """Compile an exported model for a candidate.
+
+        `check` compares the artifact with the float model on the calibration data; it is left out for
+        untrained weights, where agreement means nothing.
+        """
+        backend = get_backend(candidate.backend)
+        settings = CompileSettings(
+            precision=candidate.precision,
+            batch=self.deployment.batch,
+            calibration_method=candidate.calibration_method or "minmax",
+            per_channel=candidate.per_channel,
+            nm_sparsity=candidate.sparsity == "2:4",
+            target=self.deployment.target,
+            check=check,
+        )
+        calibrated = candidate.precision.decoded.calibrated
+        data = {n: a[: candidate.calibration_samples] for n, a in calibration.items()} if calibrated else None
+        fields = {
+            "backend": candidate.backend,
+            "version": backend.availability().version,
+            "settings": asdict(settings),
+            "source": source.key,
+            "calibration": [calibration_digest, candidate.calibration_samples] if calibrated else None,
+        }
+        sample = next(batches(dict(calibration), self.deployment.batch))
+
+        def make(into: Path) -> Mapping[str, Any]:
+            self.announce("compile")
+            runner = self._compiler(candidate.backend)
+            try:
+                model = SourceModel(path=source.path / source.meta["file"], format=source.meta["format"])
+                # The float model is compared on data even where no ranges are needed from it.
+                artifact = runner.compile(candidate.backend, model, settings, data or dict(calibration), into)
+                opened = runner.open(
+                    candidate.backend, artifact.path, settings.batch, self.deployment.threads
+                )
+            except BaseException:
+                self._drop_compiler(candidate.backend)
+                raise
+            np.savez(into / "sample.npz", **sample)  # type: ignore[arg-type]
+            described = {**asdict(artifact), "path": artifact.path.name, "precision": str(artifact.precision)}
+            return {
+                "file": artifact.path.name,
+                "artifact": described,
+                "inputs": [asdict(spec) for spec in opened.inputs],
+                "outputs": [asdict(spec) for spec in opened.outputs],
+                "sample": "sample.npz",
+                "batch": settings.batch,
+                "threads": self.deployment.threads,
+            }
+
+        key = content_key("compile", COMPILE_VERSION, fields)
+        return self.store.produce("compile", key, {**fields, "candidate": candidate.title}, make)
+
+    # -- measure ----------------------------------------------------------------------------------
+
+    def set_reference(self, compiled: Entry, candidate: Candidate) -> None:
+        """Name the artifact that every measurement is interleaved with. It stays loaded in a runner."""
+        self.close_reference()
+        self._reference = self._opened(compiled, candidate.backend)[0]
+        self._reference_key = compiled.key
+
+    def measured(self, compiled: Entry, backend: str) -> Entry:
+        """Latency, load time, first inference and peak memory of an artifact on the device."""
+        if self._reference is None:
+            raise InternalError("a candidate is measured before the reference was set")
+        fields = {
+            "artifact": compiled.key,
+            "device": self.deployment.device,
+            "threads": self.deployment.threads,
+            "batch": self.deployment.batch,
+            "plan": asdict(self.plan),
+            "reference": self._reference_key,
+        }
+        reference = self._reference
+
+        def make(into: Path) -> Mapping[str, Any]:
+            self.announce("measure")
+            runner, opened, first_ms = self._opened(compiled, backend)
+            with runner:
+                memory = runner.memory()
+                rounds = measure({"candidate": runner}, reference, self.plan)
+            (into / ROUNDS_FILE).write_text(json.dumps(rounds.to_json()))
+            return {
+                "load_ms": opened.load_ms,
+                "first_inference_ms": first_ms,
+                "memory_bytes": memory.peak_bytes,
+            }
+
+        key = content_key("measure", MEASURE_VERSION, fields)
+        return self.store.produce("measure", key, fields, make)
+
+    def interleaved(self, artifacts: Mapping[str, tuple[Entry, str]], plan: LatencyPlan) -> Rounds:
+        """Measure several artifacts against each other in the same rounds."""
+        self.announce("measure finalists")
+        runners: dict[str, RunnerClient] = {}
+        try:
+            for name, (compiled, backend) in artifacts.items():
+                runners[name] = self._opened(compiled, backend)[0]
+            return measure(runners, self._reference, plan)
+        finally:
+            for runner in runners.values():
+                runner.close()
+
+    # -- score ------------------------------------------------------------------------------------
+
+    def scored(self, compiled: Entry, backend: str, split: Split, split_digest: str, metric: Metric) -> Entry:
+        """Quality of an artifact in its own runtime, at the deployed batch size."""
+        fields = {
+            "artifact": compiled.key,
+            "split": split_digest,
+            "metric": metric.name,
+            "metric_code": metric.digest,
+            "batch": self.deployment.batch,
+            "instructions": self.deployment.instructions,
+        }
+
+        def make(into: Path) -> Mapping[str, Any]:
+            self.announce("score")
+            runner, opened, _ = self._opened(compiled, backend)
+            with runner:
+                outputs = runner.infer(dict(split.inputs))
+            first = outputs[opened.outputs[0].name]
+            np.savez_compressed(into / "outputs.npz", outputs=first)
+            value = metric.function(first, split.labels)
+            low, high = quality_interval(metric, first, split.labels)
+            return {"value": float(value), "low": low, "high": high, "samples": len(split)}
+
+        key = content_key("score", SCORE_VERSION, fields)
+        return self.store.produce("score", key, fields, make)
+
+    # -- processes --------------------------------------------------------------------------------
+
+    def _opened(self, compiled: Entry, backend: str) -> tuple[RunnerClient, Any, float]:
+        runner = RunnerClient(self.launch, limits=self.limits, cpu=self._cpu())
+        try:
+            path = runner.put(compiled.path / compiled.meta["file"])
+            opened = runner.open(backend, path, self.deployment.batch, self.deployment.threads)
+            with np.load(compiled.path / compiled.meta["sample"]) as sample:
+                first_ms = runner.prepare(dict(sample))
+        except BaseException:
+            runner.close()
+            raise
+        return runner, opened, first_ms
+
+    def _cpu(self) -> int | None:
+        return None
+
+    def _compiler(self, backend: str) -> RunnerClient:
+        if backend not in self._compilers:
+            self._compilers[backend] = RunnerClient(self.launch, limits=self.limits)
+        return self._compilers[backend]
+
+    def _drop_compiler(self, backend: str) -> None:
+        runner = self._compilers.pop(backend, None)
+        if runner is not None:
+            runner.close()
+
+    def close_reference(self) -> None:
+        """End the reference's process."""
+        if self._reference is not None:
+            self._reference.close()
+            self._reference = None
+
+    def close(self) -> None:
+        """End every process."""
+        self.close_reference()
+        for backend in list(self._compilers):
+            self._drop_compiler(backend)

@@ -1,0 +1,205 @@
+"""The study file: one YAML that says what is to be optimized, for which device, within which limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from ..profiles.errors import UserError
+from ..profiles.precision import Precision
+from ..profiles.strict_yaml import read_model
+from ..profiles.units import parse_bytes, parse_duration_s
+from .candidate import Scalar, Sparsity
+
+T = TypeVar("T")
+
+
+def _said(parse: Callable[[str], T], text: str) -> T:
+    # pydantic collects ValueErrors alone, so that all problems of a file are named at once.
+    try:
+        return parse(text)
+    except UserError as error:
+        accepted = f"; accepted: {error.accepted}" if error.accepted else ""
+        raise ValueError(f"{error.problem}{accepted}") from None
+
+
+def _duration(value: object) -> object:
+    return _said(parse_duration_s, value) if isinstance(value, str) else value
+
+
+def _size(value: object) -> object:
+    return _said(parse_bytes, value) if isinstance(value, str) else value
+
+
+def _one_or_many(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value if value is None else (value,)
+
+
+Seconds = Annotated[float, BeforeValidator(_duration), Field(gt=0)]
+Bytes = Annotated[int, BeforeValidator(_size), Field(gt=0)]
+Methods = Annotated[tuple[Literal["minmax", "percentile", "entropy"], ...], BeforeValidator(_one_or_many)]
+Objectives = Annotated[tuple[str, ...], BeforeValidator(_one_or_many), Field(min_length=2, max_length=4)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class WorkloadSection(_Section):
+    """Where the workload is: a Python file beside the study, and options handed to it."""
+
+    file: str
+    options: dict[str, Any] = {}
+
+
+class CalibrationSection(_Section):
+    """Settings of calibrated precisions that are searched."""
+
+    method: Annotated[
+        tuple[Literal["minmax", "percentile", "entropy"], ...], BeforeValidator(_one_or_many)
+    ] = ("minmax",)
+    samples: Annotated[tuple[int, ...], BeforeValidator(_one_or_many)] = (128,)
+    per_channel: Annotated[tuple[bool, ...], BeforeValidator(_one_or_many)] = (True,)
+
+    @field_validator("samples")
+    @classmethod
+    def _positive(cls, samples: tuple[int, ...]) -> tuple[int, ...]:
+        if any(count < 1 for count in samples):
+            raise ValueError("calibration needs at least one sample")
+        return samples
+
+
+class DistillSection(_Section):
+    """Training recipes that are searched: temperature and weight of the teacher's soft targets."""
+
+    temperature: Annotated[tuple[float, ...], BeforeValidator(_one_or_many)] = (4.0,)
+    weight: Annotated[tuple[float, ...], BeforeValidator(_one_or_many)] = (0.7,)
+
+    @model_validator(mode="after")
+    def _ranges(self) -> DistillSection:
+        if any(t <= 0 for t in self.temperature):
+            raise ValueError("a distillation temperature is above 0")
+        if any(not 0 <= w <= 1 for w in self.weight):
+            raise ValueError("a distillation weight lies between 0 (labels alone) and 1 (teacher alone)")
+        return self
+
+
+class SpaceSection(_Section):
+    """What is searched. Left out means: all that the device and the installed runtimes can do."""
+
+    student: dict[str, Annotated[tuple[Scalar, ...], BeforeValidator(_one_or_many)]] = {}
+    sparsity: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ("dense",)
+    precision: Annotated[tuple[Precision, ...] | None, BeforeValidator(_one_or_many)] = None
+    backend: Annotated[tuple[str, ...] | None, BeforeValidator(_one_or_many)] = None
+    calibration: CalibrationSection = CalibrationSection()
+    distill: DistillSection = DistillSection()
+
+    @field_validator("sparsity")
+    @classmethod
+    def _notation(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(_said(Sparsity.parse, value)) for value in values)
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> SpaceSection:
+        lists = {"sparsity": self.sparsity, "precision": self.precision, "backend": self.backend}
+        lists.update({f"student.{axis}": values for axis, values in self.student.items()})
+        for name, values in lists.items():
+            if values is not None and not values:
+                raise ValueError(f"{name} is an empty list: leave it out, or name at least one value")
+            if values is not None and len(set(values)) != len(values):
+                raise ValueError(f"{name} names a value twice")
+        return self
+
+
+class TrainingSection(_Section):
+    """How students are trained and pruned ones fine-tuned."""
+
+    epochs: Annotated[int, Field(ge=1)] = 20
+    finetune_epochs: Annotated[int, Field(ge=0)] = 8
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    batch: Annotated[int, Field(ge=1)] = 64
+    threads: Annotated[int, Field(ge=1)] | None = None
+
+
+class BudgetSection(_Section):
+    """When to stop: evaluated candidates, wall time, or both (whichever comes first)."""
+
+    trials: Annotated[int, Field(ge=1)] | None = None
+    time: Seconds | None = None
+
+    @model_validator(mode="after")
+    def _some(self) -> BudgetSection:
+        if self.trials is None and self.time is None:
+            raise ValueError("give a number of trials, a time (say 30 min), or both")
+        return self
+
+
+class DeploySection(_Section):
+    """How the model runs on the device: batch size and threads. Both enter every measurement."""
+
+    batch: Annotated[int, Field(ge=1)] = 1
+    threads: Annotated[int, Field(ge=1)] = 1
+
+
+class MeasureSection(_Section):
+    """The latency protocol's effort: rounds of randomly interleaved blocks."""
+
+    rounds: Annotated[int, Field(ge=8)] = 25
+    finalist_rounds: Annotated[int, Field(ge=8)] = 40
+
+
+class GuardSection(_Section):
+    """Hard limits on one runner process; beyond them the evaluation ends as `failed`."""
+
+    compile: Seconds = 300.0
+    run: Seconds = 300.0
+    memory: Bytes | None = None
+
+
+class StudyFile(_Section):
+    """A validated study file. Paths in it are relative to the file."""
+
+    name: Name
+    workload: Annotated[WorkloadSection, BeforeValidator(lambda v: {"file": v} if isinstance(v, str) else v)]
+    profile: str = "host"
+    space: SpaceSection = SpaceSection()
+    training: TrainingSection = TrainingSection()
+    objectives: (
+        Annotated[tuple[str, ...], BeforeValidator(_one_or_many), Field(min_length=2, max_length=4)] | None
+    ) = None
+    constraints: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ()
+    prefer: dict[str, Annotated[float, Field(ge=0)]] = {}
+    budget: BudgetSection
+    sampler: Literal["tpe", "nsga2", "gp", "random"] = "tpe"
+    deploy: DeploySection = DeploySection()
+    measure: MeasureSection = MeasureSection()
+    guard: GuardSection = GuardSection()
+    finalists: Annotated[int, Field(ge=1, le=12)] = 6
+    storage: str | None = None
+    store: str | None = None
+    runs: str = "runs"
+    seed: int = 0
+
+
+def load_study_file(path: Path) -> StudyFile:
+    """Read and validate a study file.
+
+    Raises:
+        UserError: the file is missing, is not YAML, or holds something that cannot be accepted; every
+            problem is named with its place.
+    """
+    if path.is_dir():
+        raise UserError("this is a directory, not a study file", place=str(path), accepted="a YAML file")
+    if not path.is_file():
+        near = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
+        raise UserError(
+            "no such study file",
+            place=str(path),
+            accepted=", ".join(near) or "a YAML file",
+            remedy="`paretune init` writes one to start from",
+        )
+    return read_model(StudyFile, path, "study file")

@@ -1,0 +1,273 @@
+"""A study in Optuna's storage: opening, resuming, and reading it back as a record.
+
+It is an ordinary Optuna study; Optuna's own tools open it. Each trial carries its evaluation whole, as JSON,
+in a user attribute; the study carries the problem that it describes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from ..profiles.errors import InternalError, UserError
+from .candidate import canonical_json
+from .evaluation import EVALUATION, STUDY_RECORD, TRIAL_RECORD, Evaluation, Outcome, StudyRecord, TrialRecord
+from .importance import importances
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+_EVALUATION, _DUPLICATE, _STARTED, _SECONDS = "evaluation", "duplicate_of", "started", "seconds"
+_PROBLEM, _RECORD, _ATTEMPTS = "problem", "record", "attempts"
+_STATES = {
+    Outcome.COMPLETE: TrialState.COMPLETE,
+    Outcome.GATED: TrialState.PRUNED,
+    Outcome.REFUSED: TrialState.FAIL,
+    Outcome.FAILED: TrialState.FAIL,
+}
+
+
+class StudyStore:
+    """One study. `directions` belong to the objectives, in their order."""
+
+    def __init__(self, study: optuna.Study, objectives: tuple[str, ...]) -> None:
+        self.study, self.objectives = study, objectives
+
+    # -- opening ----------------------------------------------------------------------------------
+
+    @classmethod
+    def create_or_resume(
+        cls,
+        *,
+        url: str,
+        name: str,
+        problem: Mapping[str, Any],
+        objectives: Mapping[str, bool],
+        sampler: optuna.samplers.BaseSampler,
+    ) -> StudyStore:
+        """Open the study, making it if it is not there. `objectives`: metric -> higher is better.
+
+        Raises:
+            UserError: the study exists and describes another problem, or the storage cannot be reached.
+        """
+        storage = open_storage(url)
+        directions = ["maximize" if up else "minimize" for up in objectives.values()]
+        if name in optuna.get_all_study_names(storage):
+            study = optuna.load_study(study_name=name, storage=storage, sampler=sampler)
+            _refuse_other_problem(study, problem)
+        else:
+            study = optuna.create_study(
+                study_name=name, storage=storage, sampler=sampler, directions=directions
+            )
+            study.set_metric_names(list(objectives))
+            study.set_user_attr(_PROBLEM, canonical_json(problem))
+        return cls(study, tuple(objectives))
+
+    @classmethod
+    def load(cls, url: str, name: str) -> StudyStore:
+        """Open an existing study for reading.
+
+        Raises:
+            UserError: there is no such study.
+        """
+        storage = open_storage(url)
+        names = optuna.get_all_study_names(storage)
+        if name not in names:
+            raise UserError(f"no study {name!r} in {url}", accepted=", ".join(names) or "none yet")
+        study = optuna.load_study(study_name=name, storage=storage)
+        return cls(study, tuple(study.metric_names or ()))
+
+    # -- trials -----------------------------------------------------------------------------------
+
+    def recover(self) -> int:
+        """Put trials that a killed process left running back into the queue; returns how many."""
+        left = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        for trial in left:
+            self.give_up(trial)
+        return len(left)
+
+    def give_up(self, trial: Trial | FrozenTrial) -> None:
+        """End a trial that was interrupted, and queue the same candidate to be tried again."""
+        params, attrs = dict(trial.params), dict(trial.user_attrs)
+        self.study.tell(trial.number, state=TrialState.FAIL)
+        if params:
+            self.enqueue(params, baseline=bool(attrs.get("baseline")), attempts=attrs.get(_ATTEMPTS, 0) + 1)
+
+    def enqueue(self, params: Mapping[str, Any], *, baseline: bool = False, attempts: int = 0) -> None:
+        """Have these parameters tried next."""
+        attrs = {"baseline": baseline, _ATTEMPTS: attempts}
+        self.study.enqueue_trial(dict(params), user_attrs=attrs)
+
+    def tell(
+        self, trial: Trial, evaluation: Evaluation, started: float, duplicate_of: int | None = None
+    ) -> TrialRecord:
+        """End a trial with its evaluation, whole."""
+        seconds = time.time() - started
+        for text, value in evaluation.violations.items():
+            trial.set_constraint(text, value)
+        trial.set_user_attr(_STARTED, started)
+        trial.set_user_attr(_SECONDS, seconds)
+        trial.set_user_attr("outcome", evaluation.outcome.value)
+        trial.set_user_attr("candidate", evaluation.candidate.title)
+        if duplicate_of is not None:
+            trial.set_user_attr(_DUPLICATE, duplicate_of)
+        trial.set_user_attr(_EVALUATION, EVALUATION.dump_json(evaluation).decode())
+        state = _STATES[evaluation.outcome]
+        values = None
+        if state is TrialState.COMPLETE:
+            values = [evaluation.metrics[name].value for name in self.objectives]
+        self.study.tell(trial, values=values, state=state)
+        return TrialRecord(
+            number=trial.number,
+            evaluation=evaluation,
+            started=started,
+            seconds=seconds,
+            duplicate_of=duplicate_of,
+        )
+
+    def records(self) -> tuple[TrialRecord, ...]:
+        """Every trial that ended with an evaluation, in order."""
+        trials = self.study.get_trials(deepcopy=False)
+        return tuple(
+            _trial_record(trial)
+            for trial in trials
+            if _EVALUATION in trial.user_attrs and trial.state.is_finished()
+        )
+
+    def waiting_params(self) -> list[dict[str, Any]]:
+        """Parameters of the candidates that are queued."""
+        waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        return [dict(trial.system_attrs.get("fixed_params", {})) for trial in waiting]
+
+    # -- the record -------------------------------------------------------------------------------
+
+    def set(self, name: str, value: Any) -> None:
+        """Keep a value with the study."""
+        self.study.set_user_attr(name, value)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """A value kept with the study."""
+        return self.study.user_attrs.get(name, default)
+
+    def save_frame(self, frame: StudyRecord) -> None:
+        """Keep everything of the record except the trials, which are kept one by one."""
+        plain = STUDY_RECORD.dump_python(frame, mode="json", exclude={"trials", "importances"})
+        self.set(_RECORD, json.dumps(plain))
+
+    def record(self) -> StudyRecord:
+        """The study as reports see it.
+
+        Raises:
+            UserError: the study has not come far enough to hold one.
+        """
+        text = self.get(_RECORD)
+        if text is None:
+            raise UserError(
+                f"the study {self.study.study_name!r} has no results yet",
+                remedy="`paretune run STUDY` starts or resumes it",
+            )
+        trials = self.records()
+        plain = json.loads(text)
+        plain["trials"] = [json.loads(TRIAL_RECORD.dump_json(trial)) for trial in trials]
+        plain["importances"] = importances(trials, self.objectives)
+        return STUDY_RECORD.validate_python(plain)
+
+
+def _trial_record(trial: FrozenTrial) -> TrialRecord:
+    attrs = trial.user_attrs
+    try:
+        evaluation = EVALUATION.validate_json(attrs[_EVALUATION])
+    except ValueError as error:
+        raise InternalError(f"trial {trial.number} holds a record that cannot be read: {error}") from error
+    return TrialRecord(
+        number=trial.number,
+        evaluation=evaluation,
+        started=attrs[_STARTED],
+        seconds=attrs[_SECONDS],
+        duplicate_of=attrs.get(_DUPLICATE),
+    )
+
+
+def open_storage(url: str) -> optuna.storages.BaseStorage:
+    """Optuna's storage at a URL.
+
+    Raises:
+        UserError: it cannot be opened.
+    """
+    try:
+        return optuna.storages.get_storage(url)
+    except Exception as error:
+        raise UserError(
+            "the study's storage cannot be opened",
+            place=url,
+            found=str(error).splitlines()[0],
+            remedy="give an Optuna storage URL whose server runs, say sqlite:///study.db",
+        ) from error
+
+
+def _refuse_other_problem(study: optuna.Study, problem: Mapping[str, Any]) -> None:
+    before = json.loads(study.user_attrs.get(_PROBLEM, "null"))
+    if before is None:
+        raise UserError(
+            f"the storage has a study {study.study_name!r} that Paretune did not make",
+            remedy="give this study another name",
+        )
+    now = json.loads(canonical_json(problem))
+    changed = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
+    if changed:
+        lines = [f"{key}: {_short(before.get(key))} -> {_short(now.get(key))}" for key in changed]
+        raise UserError(
+            f"the study {study.study_name!r} exists and describes another problem",
+            found="; ".join(lines),
+            accepted="the same problem; budget, sampler, preferences and finalists may change",
+            remedy="give this study another `name`, or undo the change (students already trained are "
+            "reused from the store either way)",
+        )
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+@contextmanager
+def only_one_run(run_dir: Path) -> Iterator[None]:
+    """Hold the run's lock; the kernel frees it when this process ends, however it ends.
+
+    Raises:
+        UserError: another process runs this study.
+    """
+    path = run_dir / ".lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                "this study is being run by another process",
+                place=str(run_dir),
+                found=f"process {path.read_text().strip() or 'unknown'}",
+                remedy="wait for it, or stop it with Ctrl-C: everything it finished is kept",
+            ) from None
+        os.truncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def known_candidates(records: tuple[TrialRecord, ...]) -> dict[str, TrialRecord]:
+    """Digest of each evaluated candidate -> the trial that evaluated it first."""
+    known: dict[str, TrialRecord] = {}
+    for record in records:
+        if record.duplicate_of is None:
+            known.setdefault(record.evaluation.candidate.digest, record)
+    return known

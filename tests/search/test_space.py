@@ -1,0 +1,111 @@
+import optuna
+import pytest
+from paretune.profiles.errors import UserError
+from paretune.profiles.precision import Precision
+from paretune.search.candidate import Candidate, Recipe, Sparsity
+from paretune.search.evaluation import Masked
+from paretune.search.space import BackendChoices, Space
+
+ORT = BackendChoices(
+    name="ort",
+    precisions=(Precision.FP32, Precision.INT8, Precision.INT8_DYNAMIC),
+    calibration_methods=("minmax", "entropy"),
+    sparsities=("dense", "channel:0.5"),
+)
+TRT = BackendChoices(
+    name="trt", precisions=(Precision.FP16,), calibration_methods=("minmax",), sparsities=("dense", "2:4")
+)
+
+
+def space(*backends: BackendChoices, **changes) -> Space:
+    values = {
+        "student_axes": {"width": (0.25, 0.5, 1.0), "depth": (1, 2, 3)},
+        "temperatures": (2.0, 4.0),
+        "weights": (0.5,),
+        "calibration_samples": (32, 64),
+        "per_channel": (True,),
+        "recipe": Recipe(epochs=3, finetune_epochs=2),
+    }
+    return Space(backends=backends or (ORT, TRT), **{**values, **changes})
+
+
+def test_candidates_are_distinct_legal_and_as_many_as_said():
+    candidates = list(space().candidates())
+    assert len({c.digest for c in candidates}) == len(candidates) == space().size
+    assert all(c == c.canonical() for c in candidates)
+    assert not [c for c in candidates if c.backend == "ort" and c.sparsity == "2:4"]
+    assert not [c for c in candidates if c.is_teacher and c.recipe]
+    assert not [c for c in candidates if c.precision is Precision.FP32 and c.calibration_method]
+
+
+@pytest.mark.parametrize("backends", [(ORT,), (TRT,), (ORT, TRT)])
+def test_every_candidate_has_parameters_that_lead_back_to_it(backends):
+    whole = space(*backends)
+    study = optuna.create_study(directions=["minimize", "minimize"])
+    for candidate in whole.candidates():
+        study.enqueue_trial(whole.params(candidate))
+        assert whole.suggest(study.ask()) == candidate
+
+
+def test_samplers_propose_only_what_is_in_the_space():
+    whole = space()
+    known = {c.digest for c in whole.candidates()}
+    study = optuna.create_study(
+        directions=["minimize", "minimize"], sampler=optuna.samplers.RandomSampler(seed=1)
+    )
+    proposed = []
+    for index in range(200):
+        trial = study.ask()
+        proposed.append(whole.suggest(trial).digest)
+        study.tell(trial, [index, -index])
+    assert set(proposed) <= known
+    assert len(set(proposed)) > 60
+
+
+def test_evenly_spaced_numbers_keep_their_order_for_the_sampler():
+    study = optuna.create_study()
+    trial = study.ask()
+    space(ORT, student_axes={"width": (0.25, 0.5, 0.75)}).suggest(trial)
+    assert isinstance(
+        trial.distributions.get("width", optuna.distributions.FloatDistribution(0, 1)),
+        optuna.distributions.FloatDistribution,
+    )
+
+
+def test_simple_choices_are_the_uncompressed_teacher():
+    found = [(c.backend, str(c.precision)) for c in space().baselines()]
+    assert found == [("ort", "fp32"), ("ort", "int8"), ("trt", "fp16")]
+    assert all(c.is_teacher and c in space() for c in space().baselines())
+
+
+def test_a_candidate_outside_the_space_is_told_apart():
+    assert Candidate(backend="tflite", precision=Precision.FP32) not in space()
+    assert Candidate(backend="ort", precision=Precision.FP16) not in space()
+
+
+def test_an_empty_space_says_what_was_masked():
+    empty = BackendChoices(name="trt", precisions=(), calibration_methods=(), sparsities=())
+    with pytest.raises(UserError, match=r"space is empty[\s\S]*needs an NVIDIA GPU"):
+        space(empty, masked=(Masked(backend="trt", what="all", reason="needs an NVIDIA GPU"),))
+
+
+def test_canonical_form_forgets_what_changes_nothing():
+    one = Candidate(
+        backend="ort",
+        precision=Precision.FP32,
+        calibration_method="minmax",
+        calibration_samples=8,
+        recipe=Recipe(epochs=3),
+    )
+    assert one.digest == Candidate(backend="ort", precision=Precision.FP32).digest
+
+
+@pytest.mark.parametrize("text", ["dense", "2:4", "channel:0.5", "unstructured:0.9"])
+def test_sparsity_notation_round_trips(text):
+    assert str(Sparsity.parse(text)) == text
+
+
+@pytest.mark.parametrize("text", ["channel", "channel:1.5", "channel:0", "sparse:0.5", "4:2"])
+def test_other_sparsities_are_refused(text):
+    with pytest.raises(UserError, match="not a sparsity"):
+        Sparsity.parse(text)
