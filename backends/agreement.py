@@ -5,17 +5,40 @@ Several formats of today's runtimes load, run and give garbage; comparing output
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 
 import numpy as np
 
-from ..profiles.errors import StageError
+from ..profiles.errors import StageError, UnsupportedError
+from ..profiles.precision import Precision
 from .contract import Array, CalibrationData, Feed, Session, batches
 
 # Far below what any working format gives (4-bit weights: about 15 dB), far above garbage (about 0 dB).
 FLOOR_DB = 6.0
 _MOST_FEEDS = 8
+LEAST_SHARE = 0.5
+# Elements per byte of the storage types that weights are stored in.
+_DENSITY = {"float32": 0.25, "float16": 0.5, "int8": 1.0, "uint8": 1.0, "int4": 2.0}
+_STORED_AS = {2: ("float16",), 1: ("int8", "uint8"), 0: ("int4",)}
+
+
+def check_coverage(precision: Precision, weight_bytes: Mapping[str, int]) -> None:
+    """Refuse an artifact whose weights mostly kept their old type: quantizers skip operators silently.
+
+    Raises:
+        UnsupportedError: less than half of the weights are stored at the precision.
+    """
+    wanted = _STORED_AS.get(precision.decoded.weight_bits // 8)
+    if wanted is None:
+        return
+    counts = {name: weight_bytes.get(name, 0) * density for name, density in _DENSITY.items()}
+    share = sum(counts[name] for name in wanted) / max(1.0, sum(counts.values()))
+    if share < LEAST_SHARE:
+        raise UnsupportedError(
+            f"{precision} reaches {share:.0%} of the weights: this runtime has no {precision} kernels for "
+            "the operators that hold the others"
+        )
 
 
 def sqnr_db(reference: Array, output: Array) -> float:
@@ -34,11 +57,11 @@ def sqnr_db(reference: Array, output: Array) -> float:
 
 def check_agreement(
     source: Session, artifact: Session, batch: int, samples: CalibrationData | None
-) -> float | None:
-    """Run both on the samples and return the SQNR of the first output in dB.
+) -> tuple[str, ...]:
+    """Run both on the samples and compare their first output; a note with the figure is returned.
 
-    Without samples both run on made-up inputs, on which only finite outputs can be asked for: the result
-    is None. Sessions must take the same inputs.
+    Without samples both run on made-up inputs, on which only finite outputs can be asked for. Sessions must
+    take the same inputs.
 
     Raises:
         StageError: the artifact gives NaN or infinity where the source does not, or less than `FLOOR_DB`.
@@ -50,15 +73,15 @@ def check_agreement(
         raise StageError("compile", "the float model itself gives NaN or infinity on these inputs")
     if not np.isfinite(got).all():
         raise StageError("compile", "artifact disagrees with the float model: it gives NaN or infinity")
-    if samples is None:
-        return None
+    if not samples:
+        return ()
     sqnr = sqnr_db(wanted, got)
     if not sqnr >= FLOOR_DB:
         raise StageError(
             "compile",
             f"artifact disagrees with the float model: SQNR {sqnr:.1f} dB, at least {FLOOR_DB:g} is needed",
         )
-    return sqnr
+    return (f"agrees with the float model to {sqnr:.1f} dB on calibration data",) if np.isfinite(sqnr) else ()
 
 
 def _first(session: Session, feed: Feed) -> Array:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..profiles.errors import UnsupportedError
 from ..profiles.precision import Precision
-from .agreement import check_agreement
+from .agreement import check_agreement, check_coverage
 from .contract import (
     CALIBRATION_METHODS,
     Array,
@@ -65,19 +65,20 @@ class OrtBackend(Backend):
         source = prepared(model.path, settings.batch)
         plain = source.SerializeToString(deterministic=True)
         proto = _converted(source, settings, calibration)
+        stored = weight_bytes(proto)
+        check_coverage(settings.precision, stored)
         path = into / "model.onnx"
         path.write_bytes(proto.SerializeToString(deterministic=True))
         notes: tuple[str, ...] = ()
-        with OrtSession(plain, 1) as wanted, OrtSession(str(path), 1) as got:
-            sqnr = check_agreement(wanted, got, settings.batch, calibration)
-        if sqnr is not None and settings.precision is not Precision.FP32:
-            notes = (f"agrees with the float model to {sqnr:.1f} dB on calibration data",)
+        if settings.check:
+            with OrtSession(plain, 1) as wanted, OrtSession(str(path), 1) as got:
+                notes = check_agreement(wanted, got, settings.batch, calibration)
         return Artifact(
             path=path,
             backend=self.name,
             precision=settings.precision,
             size_bytes=path.stat().st_size,
-            weight_bytes=weight_bytes(proto),
+            weight_bytes=stored,
             notes=notes,
             versions=_versions(),
         )

@@ -18,11 +18,10 @@ from onnx import TensorProto, helper, numpy_helper, version_converter
 
 from ..profiles.errors import UnsupportedError
 from .contract import Array, CalibrationData, batches
-from .onnx_inspect import elements, in_fixed_order, weight_bytes
+from .onnx_inspect import in_fixed_order
 
 _OLDEST_OPSET = 13  # per-channel QuantizeLinear came with opset 13
 _BLOCK = 32  # weights that share a scale in int4: the block of ONNX Runtime's fastest CPU kernel
-_LEAST_SHARE = 0.5
 
 
 def prepared(path: Path, batch: int) -> onnx.ModelProto:
@@ -108,13 +107,11 @@ def to_int8_dynamic(proto: onnx.ModelProto) -> onnx.ModelProto:
 def to_int4_weight(proto: onnx.ModelProto) -> onnx.ModelProto:
     """4-bit weights in blocks of 32 for matrix products and embeddings, arithmetic in float32.
 
-    Raises:
-        UnsupportedError: less than half of the weights are of that kind (convolutions are not).
+    Convolutions keep their float weights.
     """
     from onnxruntime.quantization import QuantFormat
     from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
-    before = sum(elements(t) for t in proto.graph.initializer if t.data_type == TensorProto.FLOAT)
     with _quiet():
         quantizer = MatMulNBitsQuantizer(
             gemm_as_matmul(proto),  # the quantizer passes over Gemm without a word
@@ -125,19 +122,7 @@ def to_int4_weight(proto: onnx.ModelProto) -> onnx.ModelProto:
             op_types_to_quantize=("MatMul", "Gather"),
         )
         quantizer.process()
-    result = in_fixed_order(quantizer.model.model)
-    _require_four_bits(result, before)
-    return result
-
-
-def _require_four_bits(result: onnx.ModelProto, elements_before: int) -> None:
-    left = sum(elements(t) for t in result.graph.initializer if t.data_type == TensorProto.FLOAT)
-    share = 2 * weight_bytes(result).get("int4", 0) / max(1, elements_before)
-    if share < _LEAST_SHARE:
-        raise UnsupportedError(
-            f"int4-weight reaches {share:.0%} of the weights ({left} stay in float32): ONNX Runtime has "
-            "4-bit kernels for matrix products and embeddings, none for convolutions"
-        )
+    return in_fixed_order(quantizer.model.model)
 
 
 def gemm_as_matmul(proto: onnx.ModelProto) -> onnx.ModelProto:

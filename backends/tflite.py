@@ -6,7 +6,6 @@ the interpreter alone. Inputs and outputs keep the source model's dtypes at ever
 
 from __future__ import annotations
 
-import shutil
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 
 from ..profiles.errors import UnsupportedError
 from ..profiles.precision import Precision
-from .agreement import check_agreement
+from .agreement import check_agreement, check_coverage
 from .contract import (
     Array,
     Artifact,
@@ -36,6 +35,7 @@ _INTERPRETERS = (
     ("tflite-runtime", "tflite_runtime.interpreter"),
 )
 _SIGNATURE = "serving_default"
+_PRODUCTS = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D")
 _INSTALL = "pip install 'paretune[tflite]', or on a device pip install ai-edge-litert"
 
 
@@ -63,24 +63,24 @@ class TfliteBackend(Backend):
         """Write `into/model.tflite`; see the contract. ValueError if the source has another batch."""
         from .tflite_inspect import weight_bytes
 
-        path = into / "model.tflite"
+        content = model.path.read_bytes()
         notes: tuple[str, ...] = ()
+        if settings.precision is not Precision.FP32:
+            content, notes = _quantized(model.path, settings, calibration)
+        stored = weight_bytes(content)
+        check_coverage(settings.precision, stored)
+        path = into / "model.tflite"
+        path.write_bytes(content)
         with self.open(model.path, settings.batch, 1) as wanted:
-            if settings.precision is Precision.FP32:
-                shutil.copyfile(model.path, path)
-            else:
-                content, notes = _quantized(model.path, settings, calibration)
-                path.write_bytes(content)
-            with self.open(path, settings.batch, 1) as got:
-                sqnr = check_agreement(wanted, got, settings.batch, calibration)
-        if sqnr is not None and settings.precision is not Precision.FP32:
-            notes = (f"agrees with the float model to {sqnr:.1f} dB on calibration data", *notes)
+            if settings.check:
+                with self.open(path, settings.batch, 1) as got:
+                    notes += check_agreement(wanted, got, settings.batch, calibration)
         return Artifact(
             path=path,
             backend=self.name,
             precision=settings.precision,
             size_bytes=path.stat().st_size,
-            weight_bytes=weight_bytes(path.read_bytes()),
+            weight_bytes=stored,
             notes=notes,
             versions=_versions(),
         )
@@ -142,7 +142,9 @@ class TfliteSession(Session):
         module = interpreter_module()
         self._interpreter: Any = module.Interpreter(model_path=str(artifact), num_threads=threads)
         self._interpreter.allocate_tensors()
-        runner = self._signature()
+        if module.__name__.startswith("tflite_runtime"):
+            _refuse_wrong_kernels(self._interpreter)
+        runner = self._signature()  # kept no longer than this call: while it lives, invoke is refused
         inputs, outputs = _details(runner.get_input_details()), _details(runner.get_output_details())
         self.inputs = tuple(_spec(name, details) for name, details in inputs.items())
         self.outputs = tuple(_spec(name, details) for name, details in outputs.items())
@@ -167,6 +169,26 @@ class TfliteSession(Session):
     def close(self) -> None:
         """Free the interpreter."""
         self._interpreter = None
+
+
+def _refuse_wrong_kernels(interpreter: Any) -> None:
+    """tflite-runtime 2.14, the last one, runs weights with a scale per channel on float activations and
+    gives garbage (8-bit matrix products, all 4-bit ones). It shows 4-bit tensors as int8.
+
+    Raises:
+        UnsupportedError: the model has such an operator.
+    """
+    tensors = {details["index"]: details for details in interpreter.get_tensor_details()}
+    for operator in interpreter._get_ops_details():
+        if operator["op_name"] not in _PRODUCTS:
+            continue
+        data, weight = (tensors[index] for index in operator["inputs"][:2])
+        scales = len(weight["quantization_parameters"]["scales"])
+        if data["dtype"] == np.float32 and weight["dtype"] == np.int8 and scales > 1:
+            raise UnsupportedError(
+                f"tflite-runtime computes {operator['op_name']} with float activations and 4-bit or 8-bit "
+                "weights per channel wrongly; install ai-edge-litert, or take fp32, fp16 or int8"
+            )
 
 
 def _details(details: dict[str, Any]) -> dict[str, Any]:

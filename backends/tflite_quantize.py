@@ -1,0 +1,158 @@
+"""TFLite to TFLite: each precision as the recipe of ai-edge-quantizer that is both right and fast.
+
+Never emitted, because LiteRT runs them and gives garbage: 8-bit dynamic weights with one scale per tensor on
+depthwise convolutions, 2-bit weights on convolutions. Needs numpy and ai-edge-quantizer, no PyTorch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import redirect_stderr
+from io import StringIO
+from typing import Any
+
+from ..profiles.errors import UnsupportedError
+from ..profiles.precision import Precision
+from .contract import CalibrationData, CompileSettings, batches
+from .tflite_inspect import operators
+
+Recipe = list[dict[str, Any]]
+
+# Operators for which XNNPACK has int8 kernels. Any other one, once quantized, falls back to a slow builtin
+# kernel (a Transformer quantized whole is three times slower than with its matrix products alone).
+_INT8_OPERATORS = frozenset(
+    (
+        "ADD",
+        "AVERAGE_POOL_2D",
+        "CAST",
+        "CONCATENATION",
+        "CONV_2D",
+        "DEPTHWISE_CONV_2D",
+        "FULLY_CONNECTED",
+        "LOGISTIC",
+        "MAX_POOL_2D",
+        "MEAN",
+        "MUL",
+        "PAD",
+        "PADV2",
+        "RELU",
+        "RELU6",
+        "RESHAPE",
+        "RESIZE_BILINEAR",
+        "SLICE",
+        "SPLIT",
+        "STRIDED_SLICE",
+        "SUB",
+        "TANH",
+        "TRANSPOSE",
+        "TRANSPOSE_CONV",
+    )
+)
+_PRODUCTS = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D_TRANSPOSE")
+_SIGNATURE = "serving_default"
+_INT4_NOTE = "activations of 4-bit layers are rounded to 8 bits as they run: the form XNNPACK has kernels for"
+_INT16_NOTE = "16-bit activations run on builtin kernels: XNNPACK has none"
+
+
+def quantized(
+    content: bytes, settings: CompileSettings, calibration: CalibrationData | None
+) -> tuple[bytes, tuple[str, ...]]:
+    """The model at the wanted precision with float inputs and outputs, and notes worth showing.
+
+    `calibration` is read only where the precision is calibrated: ranges are the smallest and largest value
+    seen (the quantizer's default is a moving average that clips).
+
+    Raises:
+        UnsupportedError: LiteRT has no such precision.
+    """
+    recipe, notes = _recipe(content, settings)
+    return _apply(content, [*recipe, *_FLOAT_IO], calibration, settings.batch), notes
+
+
+_FLOAT_IO: Recipe = [
+    {"regex": ".*", "operation": end, "algorithm_key": "no_quantize", "op_config": {}}
+    for end in ("INPUT", "OUTPUT")
+]
+
+
+def _recipe(content: bytes, settings: CompileSettings) -> tuple[Recipe, tuple[str, ...]]:
+    from ai_edge_quantizer import recipe
+
+    precision = settings.precision
+    if precision is Precision.FP16:
+        return _rules(
+            ("weight_only", "ALL_SUPPORTED", {"num_bits": 16, "algorithm_key": "float_casting"})
+        ), ()
+    if precision is Precision.INT8:
+        return _static_int8(operators(content), settings.per_channel)
+    if precision is Precision.INT16X8:
+        return _rules(("static", "ALL_SUPPORTED", _static(16, settings.per_channel))), (_INT16_NOTE,)
+    if precision is Precision.INT8_DYNAMIC:
+        return recipe.dynamic_wi8_afp32(), ()
+    if precision is Precision.INT4_WEIGHT:
+        return recipe.dynamic_wi4_afp32(), (_INT4_NOTE,)
+    raise UnsupportedError(f"LiteRT has no {precision} kernels on the CPU")
+
+
+def _static_int8(found: set[str], per_channel: bool) -> tuple[Recipe, tuple[str, ...]]:
+    """Everything in int8 where all of it stays on XNNPACK, else the products, with embeddings dynamic."""
+    config = _static(8, per_channel)
+    outside = sorted(found - _INT8_OPERATORS)
+    if not outside:
+        return _rules(("static", "ALL_SUPPORTED", config)), ()
+    rules = [("static", product, config) for product in _PRODUCTS]
+    rules.append(("dynamic", "EMBEDDING_LOOKUP", {"num_bits": 8}))
+    note = f"only matrix products and convolutions are int8: no fast int8 kernels for {', '.join(outside)}"
+    return _rules(*rules), (note,)
+
+
+def _static(activation_bits: int, per_channel: bool) -> dict[str, Any]:
+    from ai_edge_quantizer import qtyping
+
+    kind = qtyping.QuantGranularity
+    return {
+        "activation_num_bits": activation_bits,
+        "weight_num_bits": 8,
+        "weight_granularity": kind.CHANNELWISE if per_channel else kind.TENSORWISE,
+    }
+
+
+def _rules(*rules: tuple[str, str, dict[str, Any]]) -> Recipe:
+    """A recipe of (static, dynamic or weight_only; operator; settings); later rules win."""
+    from ai_edge_quantizer import qtyping, recipe_manager
+
+    manager = recipe_manager.RecipeManager()
+    for kind, operator, settings in rules:
+        name = qtyping.TFLOperationName[operator]
+        getattr(manager, f"add_{kind}_config")(regex=".*", operation_name=name, **settings)
+    recipe: Recipe = manager.get_quantization_recipe()
+    return recipe
+
+
+def _apply(content: bytes, recipe: Recipe, calibration: CalibrationData | None, batch: int) -> bytes:
+    from ai_edge_quantizer import quantizer
+
+    with redirect_stderr(StringIO()):  # progress bars
+        tool = quantizer.Quantizer(bytearray(content), recipe)
+        ranges = None
+        if tool.need_calibration:
+            if calibration is None:
+                raise ValueError("this precision needs calibration data")
+            ranges = _ranges(content, recipe, list(batches(calibration, batch)))
+        return bytes(tool.quantize(ranges, enable_progress_report=False).quantized_model)
+
+
+def _ranges(content: bytes, recipe: Recipe, feeds: Sequence[dict[str, Any]]) -> Any:
+    from ai_edge_quantizer import calibrator, recipe_manager
+    from ai_edge_quantizer.utils import qsv_utils
+
+    manager = recipe_manager.RecipeManager()
+    manager.load_quantization_recipe(recipe)
+    tool = calibrator.Calibrator(
+        content,
+        num_threads=1,
+        mode=calibrator.CalibrationMode.CALIBRATION_PROFILER_BASED,
+        qsv_update_func=qsv_utils.min_max_update,
+    )
+    tool.calibrate({_SIGNATURE: feeds}, manager)
+    return tool.get_model_qsvs()
