@@ -1,0 +1,160 @@
+"""TensorRT 8.5 to 11, and TensorRT-RTX: one backend that asks the installed module what it can do.
+
+TensorRT builds on the device that runs the engine; TensorRT-RTX also builds for other devices, without a GPU.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from ..profiles.errors import UnsupportedError
+from ..profiles.precision import Precision
+from . import trt_api
+from .contract import (
+    CALIBRATION_METHODS,
+    Artifact,
+    Availability,
+    Backend,
+    CalibrationData,
+    CompileSettings,
+    Session,
+    SourceModel,
+)
+from .onnx_nm_sparsity import check_nm_sparsity, sparsity_summary
+from .trt_build import BuildOptions, build
+from .trt_graphs import edge_dtypes, graph_for, weight_bytes
+from .trt_plan import PlanHeader, write_plan
+from .trt_session import TrtSession, layer_notes
+
+if TYPE_CHECKING:
+    import onnx
+
+TIMING_CACHE_VARIABLE = "PARETUNE_TRT_TIMING_CACHE"
+FIRST_SPARSE = 80  # compute capability 8.0 (Ampere) brought 2:4 kernels
+
+
+@dataclass(frozen=True)
+class TrtBackend(Backend):
+    """The `trt` backend.
+
+    `timing_cache` is a file of kernel timings shared between builds, which makes them faster and alike; by
+    default the environment variable PARETUNE_TRT_TIMING_CACHE names it, and without that there is none.
+    """
+
+    name: ClassVar[str] = "trt"
+    source_format: ClassVar[str] = "onnx"
+    calibration_methods: ClassVar[tuple[str, ...]] = CALIBRATION_METHODS
+
+    timing_cache: Path | None = None
+
+    def availability(self) -> Availability:
+        """Module and version; whether engines can run here. Never raises."""
+        return trt_api.availability()
+
+    def compile(
+        self, model: SourceModel, settings: CompileSettings, calibration: CalibrationData | None, into: Path
+    ) -> Artifact:
+        """Build a plan into `into/model.plan` (see `trt_plan` for its layout).
+
+        Raises:
+            UnsupportedError: TensorRT is missing or cannot express the model, precision or target; no layer
+                is 2:4 where `nm_sparsity` is asked for; onnxruntime is missing and the precision needs it.
+            ValueError: calibration data is missing where the precision needs it.
+            StageError: the builder failed.
+        """
+        import onnx
+
+        trt_api.load()
+        if refused := trt_api.refusal(settings.precision):
+            raise UnsupportedError(refused)
+        source = onnx.load(model.path)
+        weak = trt_api.weakly_typed()
+        graph = graph_for(
+            source, settings, calibration, weakly_typed=weak, newest_opset=trt_api.newest_opset()
+        )
+        notes = _sparsity(graph, settings)
+        plan = build(graph.SerializeToString(), self._options(settings))
+        notes += plan.notes + _weight_note(settings.precision, weak) + _layers(plan.data, settings.target)
+        path = into / "model.plan"
+        write_plan(path, _header(source, settings), plan.data)
+        return Artifact(
+            path=path,
+            backend=self.name,
+            precision=settings.precision,
+            size_bytes=path.stat().st_size,
+            weight_bytes=weight_bytes(graph),
+            notes=notes,
+            versions=_versions(),
+        )
+
+    def open(self, artifact: Path, batch: int, threads: int) -> Session:
+        """Load a plan on the first GPU. `threads` has no meaning there.
+
+        Raises:
+            UnsupportedError: there is no GPU, or the plan does not take this batch.
+            UserError: the file is no plan, or another TensorRT built it.
+        """
+        trt_api.load()
+        return TrtSession(artifact, batch)
+
+    def _options(self, settings: CompileSettings) -> BuildOptions:
+        named = os.environ.get(TIMING_CACHE_VARIABLE, "")
+        return BuildOptions(
+            precision=settings.precision,
+            batches=(1, settings.batch, settings.batch),
+            nm_sparsity=settings.nm_sparsity,
+            target=settings.target,
+            timing_cache=self.timing_cache or (Path(named) if named else None),
+        )
+
+
+def _header(source: onnx.ModelProto, settings: CompileSettings) -> PlanHeader:
+    inputs, outputs = edge_dtypes(source)
+    module = trt_api.load()
+    target = settings.target or trt_api.device_target() or "default"
+    return PlanHeader(
+        module=module.__name__, version=module.__version__, target=target, inputs=inputs, outputs=outputs
+    )
+
+
+def _sparsity(graph: onnx.ModelProto, settings: CompileSettings) -> tuple[str, ...]:
+    """What qualifies for 2:4 kernels; refuses what would change nothing."""
+    if not settings.nm_sparsity:
+        return ()
+    device = settings.target or trt_api.device_target()
+    if device and int(device.lower().removeprefix("sm")) < FIRST_SPARSE:
+        raise UnsupportedError(f"trt: 2:4 sparsity needs NVIDIA sm_80 or later; the device is {device}")
+    if settings.precision is Precision.FP32:
+        raise UnsupportedError("trt: TensorRT has no 2:4 kernels for fp32; use fp16 or int8")
+    layers = check_nm_sparsity(graph)
+    summary = sparsity_summary(layers)
+    if not any(layer.qualifies for layer in layers):
+        raise UnsupportedError(f"trt: 2:4 sparsity would change nothing: {summary}")
+    return (summary,)
+
+
+def _weight_note(precision: Precision, weak: bool) -> tuple[str, ...]:
+    if weak and precision is not Precision.FP32:
+        return (f"weight types are those of the graph given to TensorRT, which picks {precision} by layer",)
+    return ("weight types are those of the graph given to TensorRT; a plan does not list them",)
+
+
+def _layers(plan: bytes, target: str) -> tuple[str, ...]:
+    """Layers of the engine, where this machine can load it."""
+    here = trt_api.device_target()
+    return layer_notes(plan) if here and target.lower() in ("", here) else ()
+
+
+def _versions() -> dict[str, str]:
+    module = trt_api.load()
+    versions = {module.__name__: str(module.__version__)}
+    for package in ("onnx", "onnxruntime", "numpy"):
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
