@@ -91,7 +91,7 @@ class _Strict(BaseModel):
 
 
 class _Condition(_Strict):
-    """Holds when everything that is named holds; what asks about the GPU holds nowhere where there is none."""
+    """Holds when everything that is named holds; what asks about a GPU does not hold without one."""
 
     int8_saturates: bool = False
     min_sm: Sm | None = None

@@ -94,6 +94,8 @@ def measured_figures(cache: Path) -> dict[str, Figure]:
 def _figures(data: Any) -> dict[str, Figure]:
     if not isinstance(data, dict) or not data:
         raise ValueError("not a mapping of figures")
+    for name in set(data) - {_BANDWIDTH}:
+        Precision(name)  # raises ValueError where it is none
     return {str(name): Figure.model_validate(figure) for name, figure in data.items()}
 
 
