@@ -215,7 +215,7 @@ def test_all_problems_of_a_file_come_in_one_message(load):
 def test_unknown_names_get_a_suggestion_and_the_list():
     with pytest.raises(UserError, match=r"unknown profile 'rasberry-pi4'; did you mean 'raspberry-pi-4'\?"):
         load_profile("rasberry-pi4")
-    with pytest.raises(UserError, match="accepted: host, jetson-orin-nano, (?s:.*)path of a profile file"):
+    with pytest.raises(UserError, match=r"accepted: host, jetson-orin-nano, (?s:.*)path of a profile file"):
         load_profile("something else")
 
 
