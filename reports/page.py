@@ -1,0 +1,73 @@
+"""The HTML page: one file that opens offline, without any request to the network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from ..search.evaluation import StudyRecord
+from ..search.metrics import metric_info
+from ..search.ranking import RULES, Ranking, rank
+from ..search.sentences import relaxation_text
+from ..search.verdict import Verdict, verdict
+from . import plots, sections, views
+
+
+def html_page(record: StudyRecord) -> str:
+    """The report as one HTML page. Everything that comes from users is escaped."""
+    ranking, answer = rank(record), verdict(record)
+    template = _environment().get_template("report.html")
+    return template.render(**context(record, ranking, answer), plotly=Markup(get_plotlyjs()))  # noqa: S704
+
+
+def context(record: StudyRecord, ranking: Ranking, answer: Verdict) -> dict[str, Any]:
+    """All that the template shows, as views."""
+    table = views.rows(record, ranking, answer)
+    figures = {
+        "front": plots.front_figure(record, ranking, answer),
+        "hypervolume": plots.hypervolume_figure(record),
+    }
+    return {
+        "record": record,
+        "verdict": answer,
+        "badge": views.BADGES[answer.status],
+        "tiles": views.tiles(record, ranking, answer),
+        "relaxations": relaxations(record, answer),
+        "columns": views.columns(record),
+        "rows": table,
+        "outcomes": views.outcome_counts(table),
+        "figures": {name: figure for name, figure in figures.items() if figure is not None},
+        "backends": plots.colours(sorted({t.evaluation.candidate.backend for t in record.trials})),
+        "trains": plots.trains(record),
+        "problems": sections.problems(record),
+        "masked": sections.masked(record),
+        "importances": sections.importances(record),
+        "origins": sections.origins(record),
+        "environment": sections.facts(record.environment),
+        "counters": sections.facts(record.counters),
+        "teacher": sections.facts(record.teacher),
+        "rules": RULES,
+        "weights": [(metric_info(metric).title, weight) for metric, weight in ranking.weights.items()],
+        "limits": record.limits,
+    }
+
+
+def relaxations(record: StudyRecord, answer: Verdict) -> tuple[str, ...]:
+    """What relaxing each limit would admit, in sentences; nothing where the limits are met."""
+    if answer.misses is None:
+        return ()
+    joint = [answer.misses.joint] if answer.misses.joint is not None else []
+    return tuple(relaxation_text(record, item) for item in [*answer.misses.alone, *joint])
+
+
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("paretune.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

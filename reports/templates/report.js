@@ -1,0 +1,109 @@
+"use strict";
+(() => {
+  const figures = JSON.parse(document.getElementById("figures").textContent);
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const narrow = window.matchMedia("(max-width: 560px)");
+
+  const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+  function themed(figure, printing) {
+    const mode = dark.matches && !printing ? "dark" : "light";
+    const data = figure.data.map((trace) => {
+      const colour = trace.meta[mode];
+      const copy = { ...trace };
+      if (trace.marker) {
+        copy.marker = { ...trace.marker, color: colour, line: { ...trace.marker.line, color: css("--ink") } };
+      }
+      if (trace.line) copy.line = { ...trace.line, color: colour };
+      return copy;
+    });
+    const axis = { gridcolor: css("--line"), linecolor: css("--line"), zeroline: false, automargin: true, fixedrange: narrow.matches };
+    const layout = {
+      ...figure.layout,
+      paper_bgcolor: "rgba(0,0,0,0)",
+      plot_bgcolor: "rgba(0,0,0,0)",
+      font: { family: "system-ui, sans-serif", size: narrow.matches ? 12 : 14, color: css("--ink") },
+      margin: { l: 60, r: 16, t: 24, b: 56 },
+      hoverlabel: { align: "left", bgcolor: css("--card"), bordercolor: css("--soft"), font: { color: css("--ink"), size: 13 } },
+      xaxis: { ...axis, ...figure.layout.xaxis },
+      yaxis: { ...axis, ...figure.layout.yaxis },
+      shapes: (figure.layout.shapes || []).map((s) => ({ ...s, line: { ...s.line, color: css("--warn") } })),
+      annotations: (figure.layout.annotations || []).map((a) => ({
+        ...a,
+        arrowcolor: css("--soft"),
+        bgcolor: a.showarrow ? css("--card") : undefined,
+        font: { color: a.showarrow ? css("--ink") : css("--warn"), size: 12 },
+      })),
+      legend: { ...figure.layout.legend, orientation: "h", yanchor: "top", y: narrow.matches ? -0.2 : -0.16, x: 0 },
+      dragmode: narrow.matches ? false : "zoom",
+    };
+    return { data, layout };
+  }
+
+  function draw(printing = false) {
+    for (const [name, figure] of Object.entries(figures)) {
+      const { data, layout } = themed(figure, printing);
+      Plotly.react(`plot-${name}`, data, layout, {
+        responsive: true,
+        displaylogo: false,
+        displayModeBar: narrow.matches ? false : "hover",
+        modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+      });
+    }
+  }
+
+  draw();
+  dark.addEventListener("change", () => draw());
+  narrow.addEventListener("change", () => draw());
+  window.addEventListener("beforeprint", () => draw(true));
+  window.addEventListener("afterprint", () => draw());
+
+  const table = document.getElementById("ranking");
+  const body = table.tBodies[0];
+  const heads = [...table.querySelectorAll("thead th")];
+
+  // Empty cells stay at the end in both directions: "not measured" is neither small nor large.
+  function compare(a, b, index, sign) {
+    const [x, y] = [a.cells[index].dataset.value, b.cells[index].dataset.value];
+    if (x === "" || y === "") return (x === "") - (y === "");
+    const [p, q] = [Number(x), Number(y)];
+    const order = Number.isNaN(p) || Number.isNaN(q) ? x.localeCompare(y) : p - q;
+    return sign * order || a.dataset.place - b.dataset.place;
+  }
+
+  function sortBy(head) {
+    const index = heads.indexOf(head);
+    const first = head.dataset.first;
+    const now = head.getAttribute("aria-sort");
+    const next = now === "none" ? first : now === "ascending" ? "descending" : "ascending";
+    heads.forEach((other) => other.hasAttribute("aria-sort") && other.setAttribute("aria-sort", "none"));
+    head.setAttribute("aria-sort", next);
+    const rows = [...body.rows].sort((a, b) => compare(a, b, index, next === "ascending" ? 1 : -1));
+    body.append(...rows);
+  }
+
+  heads.forEach((head) => {
+    const button = head.querySelector("button");
+    if (button) button.addEventListener("click", () => sortBy(head));
+  });
+
+  const boxes = [...document.querySelectorAll("input[data-outcome]")];
+  const search = document.getElementById("search");
+  const shown = document.getElementById("shown");
+
+  function filter() {
+    const allowed = new Set(boxes.filter((box) => box.checked).map((box) => box.dataset.outcome));
+    const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let count = 0;
+    for (const row of body.rows) {
+      const text = row.textContent.toLowerCase();
+      row.hidden = !allowed.has(row.dataset.outcome) || !words.every((word) => text.includes(word));
+      count += row.hidden ? 0 : 1;
+    }
+    shown.textContent = `${count} of ${body.rows.length} shown`;
+  }
+
+  boxes.forEach((box) => box.addEventListener("change", filter));
+  search.addEventListener("input", filter);
+  filter();
+})();
