@@ -133,6 +133,7 @@ def _problem(model: type[BaseModel], detail: ErrorDetails) -> _Problem:
     if kind == "missing":
         return _Problem(path=path, text=f"missing key {key!r}")
     text = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    text = text.replace("should be an object", "should be a mapping of keys to values")
     context = detail.get("ctx", {})
     accepted = str(context.get("expected") or context.get("expected_tags") or "").replace("'", "")
     found = str(context["tag"]) if "tag" in context else _shown(detail["input"])

@@ -184,6 +184,8 @@ def test_only_x86_without_vnni_saturates():
         ("kind: ssh, host", "kind: ssh, hots", r"reach.hots: unknown key 'hots'; did you mean 'host'\?"),
         ("kind: ssh", "kind: adb", r"reach: not one of the accepted words(?s:.*)adb(?s:.*)local, ssh, none"),
         ("host: board.local", "host: -oProxyCommand=x", "reach.host: not accepted in this form"),
+        ("value: 4 GB, source: the data sheet}", "}", r"2 problems(?s:.*)cpu.memory_bytes.value: missing"),
+        ("{value: 4 GB, source: the data sheet}", "4 GB", "cpu.memory_bytes: should be a mapping of keys"),
         ("port: 2222", "port: 99999", "reach.port: should be less than 65536"),
         ("name: my-board", "name: My Board", "name: not accepted in this form"),
         (
