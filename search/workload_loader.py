@@ -237,7 +237,7 @@ def _resolve(module: ModuleType, name: str, reference: str, root: Path, options:
             remedy="remove the options, or name a function that takes them and returns a Workload",
         )
     if callable(found):
-        _check_arguments(found, options, f"function {name!r} of {reference}")
+        check_arguments(found, options, f"function {name!r} of {reference}")
         with _user_code(f"function {name!r}", root):
             found = found(**options)
     if not isinstance(found, Workload):
@@ -268,7 +268,7 @@ def _checked(workload: Workload, reference: str) -> Workload:
     return workload
 
 
-def _check_arguments(function: Callable[..., Any], arguments: Mapping[str, Any], place: str) -> None:
+def check_arguments(function: Callable[..., Any], arguments: Mapping[str, Any], place: str) -> None:
     """Raise UserError where `function` cannot be called with these arguments by name."""
     signature = inspect.signature(function)
     try:

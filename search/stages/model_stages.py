@@ -1,0 +1,224 @@
+"""Students by candidate: distillation, pruning with fine-tuning, and the models behind the entries.
+
+Each result is kept in the store, so no teacher and no pair of student and recipe is ever trained twice on one
+store, whatever precision, backend or device it is tried with.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ...profiles.errors import InternalError, StageError, UserError
+from ..candidate import Candidate, Recipe, Sparsity
+from ..store import Entry
+from ..workload_checks import check_model, check_same_outputs, check_splits
+from . import keys
+from .predict import tensors
+from .prune import model_size, prune_channels
+from .reproducible import reproducible
+from .sparsity import Masks, apply_masks, check_masks, magnitude_masks
+from .teacher import OUTPUTS, Student, TeacherStages, student_title
+from .training import Control, Data, Plan, check_trainable, train
+
+FINETUNE_RATE = 0.5  # fine-tuning starts at this share of the recipe's learning rate
+
+Note = Callable[[Entry], object]
+
+
+@dataclass(kw_only=True)
+class ModelStages(TeacherStages):
+    """Models of one workload. Backend, precision and calibration of a candidate are not read."""
+
+    def prepare(self, students: Iterable[Student] = (), recipe: Recipe | None = None) -> Entry:
+        """Check data, teacher and each student size, and train the teacher if it is not in the store.
+
+        With a recipe, each student also takes up to three training steps, which must give finite losses.
+
+        Raises:
+            UserError: something in the workload is wrong; the message names the place and the remedy.
+        """
+        check_splits(self.loaded.splits, self.metric)
+        models = {f"student {student_title(student)}": self.build(student) for student in students}
+        shapes = {
+            name: check_model(model, self.train_split, self.metric, name) for name, model in models.items()
+        }
+        entry = self.teacher()
+        teacher_shape = tuple(entry.meta["output_shape"])
+        for name, model in models.items():
+            check_same_outputs(name, shapes[name], teacher_shape)
+            if recipe is not None:
+                self._try_training(model, recipe, name, teacher_shape)
+        return entry
+
+    def trains(self, candidate: Candidate) -> bool:
+        """Whether this candidate needs training beyond the teacher's own."""
+        return self.loaded.workload.onnx is None and not candidate.is_teacher
+
+    def untrained(self, candidate: Candidate) -> nn.Module:
+        """The candidate's structure with the weights it starts with, pruned and masked, in evaluation mode.
+
+        Raises:
+            UnsupportedError: the model cannot be pruned in this way.
+        """
+        model = self.build(candidate.student)
+        self._sparsified(model, Sparsity.parse(candidate.sparsity))
+        return model.eval()
+
+    def untrained_key(self, candidate: Candidate) -> str:
+        """Content key of `untrained(candidate)`."""
+        plain = candidate.canonical()
+        initial = "" if plain.student else self.initial_digest
+        source = self.loaded.source_digest
+        return keys.structure_key(plain.student, plain.sparsity, source, initial, self.tools)
+
+    def trained_key(self, candidate: Candidate) -> str:
+        """Content key of `trained(candidate)`; trains nothing."""
+        plain = candidate.canonical()
+        if plain.is_teacher:
+            return self.teacher_key
+        recipe, targets = _recipe(plain), self.targets_key
+        if plain.sparsity != "dense":
+            base = self.trained_key(replace(plain, sparsity="dense"))
+            return keys.prune_key(base, plain.sparsity, recipe, targets, self.tools)
+        source, data = self.loaded.source_digest, self.loaded.data_digests
+        return keys.distill_key(plain.student, recipe, source, targets, data)
+
+    def trained(self, candidate: Candidate, note: Note = lambda entry: None) -> Entry:
+        """The candidate's trained weights; read them with `load`. `note` is told each entry on the way.
+
+        `meta` has `quality` by split (validation; in PyTorch), `parameters`, `macs`, `losses` by epoch,
+        and for sparse models `zeros` (share by layer) and `notes`.
+
+        Raises:
+            Interrupted: training was asked to stop; it goes on from the last epoch when called again.
+            StageError: the loss became not finite.
+            UnsupportedError: the model cannot be pruned in this way.
+        """
+        plain = candidate.canonical()
+        if plain.is_teacher:
+            entry = self.teacher()
+        elif plain.sparsity == "dense":
+            entry = self._distilled(plain, note)
+        else:
+            entry = self._pruned(plain, note)
+        note(entry)
+        return entry
+
+    def load(self, entry: Entry, candidate: Candidate) -> nn.Module:
+        """The model of a trained candidate, in evaluation mode.
+
+        Raises:
+            InternalError: the entry belongs to a model of another structure.
+        """
+        return self.with_weights(self._structure(candidate), entry)
+
+    def size(self, candidate: Candidate) -> dict[str, int]:
+        """`parameters` and `macs` (for one sample) of a candidate's structure, zeros counted as weights."""
+        return model_size(self._structure(candidate), self.sample(1))
+
+    def _structure(self, candidate: Candidate) -> nn.Module:
+        sparsity = candidate.sparsity if candidate.sparsity.startswith("channel") else "dense"
+        return self.untrained(replace(candidate, sparsity=sparsity))
+
+    def _sparsified(self, model: nn.Module, sparsity: Sparsity) -> Masks:
+        """Prune or mask in place; channels that are gone need no mask."""
+        if sparsity.kind == "channel":
+            prune_channels(model, sparsity.share, self.sample(2))
+        if sparsity.kind in ("dense", "channel"):
+            return Masks()
+        masks = magnitude_masks(model, sparsity)
+        apply_masks(model, masks)
+        return masks
+
+    def _distilled(self, candidate: Candidate, note: Note) -> Entry:
+        recipe, key = _recipe(candidate), self.trained_key(candidate)
+
+        def make(into: Path) -> Mapping[str, Any]:
+            model = self.build(candidate.student, recipe.seed)
+            checkpoint = self.store.workdir("distill", key) / "checkpoint.pt"
+            losses = self._train(model, _plan("distill", recipe), checkpoint, note)
+            self.counters["trainings"] += 1
+            return self._result(model, losses, into)
+
+        provenance = {"student": dict(candidate.student), "recipe": recipe, "teacher": self.teacher_key}
+        return self.store.produce("distill", key, self._by(provenance), make)
+
+    def _pruned(self, candidate: Candidate, note: Note) -> Entry:
+        recipe, key = _recipe(candidate), self.trained_key(candidate)
+        dense = replace(candidate, sparsity="dense")
+        sparsity = Sparsity.parse(candidate.sparsity)
+
+        def make(into: Path) -> Mapping[str, Any]:
+            model = self.load(self.trained(dense, note), dense)
+            masks = self._sparsified(model, sparsity)
+            checkpoint = self.store.workdir("prune", key) / "checkpoint.pt"
+            losses = self._train(model, _plan("finetune", recipe), checkpoint, note, masks)
+            self.counters["finetunings"] += 1
+            zeros = check_masks(model, masks)
+            return {**self._result(model, losses, into), "zeros": zeros, "notes": masks.notes}
+
+        provenance = {"base": self.trained_key(dense), "sparsity": candidate.sparsity, "recipe": recipe}
+        return self.store.produce("prune", key, self._by(provenance), make)
+
+    def _train(
+        self, model: nn.Module, plan: Plan, checkpoint: Path, note: Note, masks: Masks | None = None
+    ) -> list[float]:
+        for entry in (self.teacher(), self.teacher_logits()):
+            note(entry)
+        soft = torch.from_numpy(np.load(entry.path / OUTPUTS))
+        labels = torch.from_numpy(np.ascontiguousarray(self.train_split.labels))
+        data = Data(inputs=tensors(self.train_split.inputs), labels=labels, soft_targets=soft)
+        check_trainable(labels, soft)
+        started = time.monotonic()
+        try:
+            with reproducible(plan.seed, self.threads):
+                return train(model, data, plan, checkpoint, self.control, masks)
+        finally:
+            self.training_seconds += time.monotonic() - started
+
+    def _result(self, model: nn.Module, losses: list[float], into: Path) -> dict[str, Any]:
+        quality = {"validation": self.quality(model, self.loaded.splits.validation)}
+        return {"quality": quality, "losses": losses, **self.written(model, into)}
+
+    def _try_training(self, model: nn.Module, recipe: Recipe, name: str, shape: tuple[int, ...]) -> None:
+        split = self.train_split.head(3 * recipe.batch)
+        targets = torch.zeros((len(split), *shape))
+        labels = torch.from_numpy(np.ascontiguousarray(split.labels))
+        check_trainable(labels, targets)
+        data = Data(inputs=tensors(split.inputs), labels=labels, soft_targets=targets)
+        try:
+            with reproducible(recipe.seed, self.threads):
+                train(model, data, replace(_plan("distill", recipe), epochs=1), None, Control())
+        except (StageError, RuntimeError) as error:
+            raise UserError(
+                f"the first training steps failed: {error}",
+                place=f"{name}, train[:{len(split)}]",
+                remedy="lower training.learning_rate, check the scale of the inputs, or correct the model",
+            ) from error
+
+
+def _recipe(candidate: Candidate) -> Recipe:
+    if candidate.recipe is None:
+        raise InternalError(f"candidate {candidate.title} is to be trained, but has no recipe")
+    return candidate.recipe
+
+
+def _plan(stage: str, recipe: Recipe) -> Plan:
+    fine = stage == "finetune"
+    return Plan(
+        stage=stage,
+        epochs=recipe.finetune_epochs if fine else recipe.epochs,
+        learning_rate=recipe.learning_rate * (FINETUNE_RATE if fine else 1),
+        batch=recipe.batch,
+        temperature=recipe.temperature,
+        distill_weight=recipe.distill_weight,
+        seed=recipe.seed,
+    )
