@@ -36,8 +36,8 @@ from .transport import THREAD_VARIABLES
 class Runner:
     """Answers requests, one method per operation; state is at most one open session and its feed."""
 
-    def __init__(self, cpu: int | None) -> None:
-        self._cpu = cpu
+    def __init__(self, cpu: int | None, parent: str | None = None) -> None:
+        self._cpu, self._parent = cpu, parent
         self._directory: Path | None = None
         self._all_cpus = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
         self._session: Session | None = None
@@ -156,7 +156,7 @@ class Runner:
 
     def _new_folder(self) -> Path:
         if self._directory is None:
-            self._directory = Path(tempfile.mkdtemp(prefix="paretune-runner-"))
+            self._directory = Path(tempfile.mkdtemp(prefix="paretune-runner-", dir=self._parent))
         return Path(tempfile.mkdtemp(dir=self._directory))
 
     def clear_files(self) -> None:
@@ -246,6 +246,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="paretune.backends.runner")
     parser.add_argument("--cpu", type=int, default=None, help="core for single-threaded sessions")
     parser.add_argument("--memory-bytes", type=int, default=None, help="limit on private memory")
+    parser.add_argument("--directory", default=None, help="where files that are sent are put")
     parser.add_argument("--die-with-parent", action="store_true", help="be killed when the parent ends")
     options = parser.parse_args(arguments)
     source, sink = _private_streams()
@@ -256,7 +257,7 @@ def main(arguments: Sequence[str]) -> None:
         faulthandler.register(signal.SIGUSR1)  # the client asks where a hung runner stands
     if options.memory_bytes:
         _limit_memory(options.memory_bytes)
-    runner = Runner(options.cpu)
+    runner = Runner(options.cpu, options.directory)
     _end_with_parent(source, runner)
     try:
         serve(source, sink, runner)

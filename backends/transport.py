@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from ..profiles.errors import InternalError
+from ..profiles.errors import InternalError, UserError
 
 # Libraries that start threads of their own read these once, when they are loaded.
 THREAD_VARIABLES = (
@@ -95,8 +95,9 @@ class LocalLaunch:
 class SshLaunch:
     """A runner on a device that OpenSSH reaches without a password; `paretune` is installed there.
 
-    `python` is the interpreter on the device, `workdir` the directory to start in (empty: the home
-    directory), `ssh` the client's program. Everything else (keys, jumps) belongs in the user's ssh settings.
+    `python` is the interpreter on the device, `workdir` the directory for files (made if it is missing;
+    empty: the device's temporary directory), `ssh` the client's program. Everything else (keys, jumps)
+    belongs in the user's ssh settings.
     """
 
     host: str
@@ -119,11 +120,14 @@ class SshLaunch:
     def command(self, arguments: Sequence[str]) -> list[str]:
         """The ssh command line. The remote shell gives way to the runner, so that a lost line ends it."""
         variables = [f"{name}={value}" for name, value in _QUIET.items()]
+        if self.workdir:
+            arguments = [*arguments, "--directory", "."]
         remote = shlex.join(
             ["exec", "env", *variables, self.python, "-m", "paretune.backends.runner", *arguments]
         )
         if self.workdir:
-            remote = f"cd {shlex.quote(self.workdir)} && {remote}"
+            folder = shlex.quote(self.workdir)
+            remote = f"mkdir -p {folder} && cd {folder} && {remote}"
         port = ["-p", str(self.port)] if self.port else []
         options = ["-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=15"]
         return [self.ssh, *options, *port, self.device, remote]
@@ -140,6 +144,9 @@ class _Reach(Protocol):
 
 class _Reachable(Protocol):
     @property
+    def name(self) -> str: ...
+
+    @property
     def reach(self) -> _Reach: ...
 
 
@@ -147,11 +154,18 @@ def launch_for(profile: _Reachable) -> Launch:
     """How to start a runner on the profile's device.
 
     Raises:
+        UserError: the profile does not say how its device is reached.
         InternalError: `profile.reach` is of a kind that this module does not know.
     """
     reach = profile.reach
     if reach.kind == "local":
         return LocalLaunch()
+    if reach.kind == "none":
+        raise UserError(
+            f"nothing can be measured on {profile.name}: its profile does not say how it is reached",
+            accepted="`reach: {kind: local}`, or `reach: {kind: ssh, host: ...}`",
+            remedy="copy the profile and add `reach`, or use `paretune plan`, which measures nothing",
+        )
     if reach.kind != "ssh":
         raise InternalError(f"no transport for devices reached by {reach.kind!r}")
     given = {name: getattr(reach, name, None) for name in ("host", "user", "port", "python", "workdir")}

@@ -1,8 +1,8 @@
 """The runner behind a program that takes ssh's arguments: files are sent, the login shell may talk."""
 
-import os
 import stat
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,19 +12,16 @@ from paretune.backends.contract import CompileSettings, SourceModel
 from paretune.backends.transport import LocalLaunch, SshLaunch, launch_for
 from paretune.profiles.errors import InternalError, StageError, UserError
 from paretune.profiles.precision import Precision
+from paretune.profiles.schema import LocalReach, NoReach, SshReach
 
 HERE = Path(__file__).resolve().parent
 BACKEND = "scripted_backend:ScriptedBackend"
 
 
-class Reach:
-    def __init__(self, **fields):
-        self.__dict__.update(fields)
-
-
+@dataclass
 class Device:
-    def __init__(self, **fields):
-        self.reach = Reach(**fields)
+    reach: object
+    name: str = "some-board"
 
 
 @pytest.fixture
@@ -81,11 +78,14 @@ def test_a_crash_on_the_device_keeps_its_last_words(tmp_path, login):
 
 
 def test_a_work_directory_with_a_space(tmp_path, login):
-    folder = tmp_path / "the board's files"
-    folder.mkdir()
+    folder = tmp_path / "the board's" / "files"  # made where it is missing
     launch = SshLaunch(host="board", python=sys.executable, workdir=str(folder), ssh=str(login))
     with RunnerClient(launch) as runner:
-        assert runner.hello().pid != os.getpid()
+        file = tmp_path / "file"
+        file.write_bytes(b"content")
+        runner.put(file)
+        assert list(folder.iterdir())
+    assert not list(folder.iterdir())
 
 
 def test_a_device_that_does_not_answer_is_named():
@@ -109,8 +109,14 @@ def test_a_machine_without_ssh_is_told(tmp_path):
 
 
 def test_profiles_say_how_they_are_reached():
-    assert launch_for(Device(kind="local")) == LocalLaunch()
-    reach = {"kind": "ssh", "host": "board", "user": "", "port": 22, "python": "python3.11", "workdir": "w"}
-    assert launch_for(Device(**reach)) == SshLaunch(host="board", port=22, python="python3.11", workdir="w")
+    assert launch_for(Device(LocalReach())) == LocalLaunch()
+    assert launch_for(Device(SshReach(host="board"))) == SshLaunch(
+        host="board", workdir=".cache/paretune/device"
+    )
+    reach = SshReach(host="board", user="pi", port=22, python="python3.11", workdir="w")
+    wanted = SshLaunch(host="board", user="pi", port=22, python="python3.11", workdir="w")
+    assert launch_for(Device(reach)) == wanted
+    with pytest.raises(UserError, match="nothing can be measured on some-board"):
+        launch_for(Device(NoReach()))
     with pytest.raises(InternalError, match="'adb'"):
-        launch_for(Device(kind="adb"))
+        launch_for(Device(SshReach.model_construct(kind="adb")))
