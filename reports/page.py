@@ -12,7 +12,7 @@ from ..search.evaluation import StudyRecord
 from ..search.metrics import metric_info
 from ..search.ranking import RULES, Ranking, rank
 from ..search.sentences import relaxation_text
-from ..search.verdict import Verdict, verdict
+from ..search.verdict import Verdict, number_lines, verdict
 from . import plots, sections, views
 
 
@@ -30,12 +30,17 @@ def context(record: StudyRecord, ranking: Ranking, answer: Verdict) -> dict[str,
         "front": plots.front_figure(record, ranking, answer),
         "hypervolume": plots.hypervolume_figure(record),
     }
+    extra = relaxations(record, answer)
+    recommended = ranking.of(answer.recommended) if answer.recommended is not None else None
+    numbers = number_lines(record, recommended) if recommended else []
     return {
         "record": record,
+        "sentences": [line for line in answer.lines if line not in extra and line not in numbers],
+        "facts": numbers,
         "verdict": answer,
         "badge": views.BADGES[answer.status],
         "tiles": views.tiles(record, ranking, answer),
-        "relaxations": relaxations(record, answer),
+        "relaxations": extra,
         "columns": views.columns(record),
         "rows": table,
         "outcomes": views.outcome_counts(table),

@@ -61,6 +61,7 @@ def front_figure(record: StudyRecord, ranking: Ranking, verdict: Verdict) -> Fig
         _points(record, members, x, y, largest, group, palette[group[0]])
         for group, members in sorted(groups.items())
     ]
+    traces += [_legend_entry(group, palette[group[0]]) for group in sorted(groups)]
     marks = [_marked(record, ranking, verdict.baseline, "strongest simple choice", x, y)]
     marks += [_marked(record, ranking, verdict.recommended, "recommended", x, y)]
     return {"data": traces, "layout": _front_layout(record, ranking, entries, x, y, [m for m in marks if m])}
@@ -80,6 +81,8 @@ def _points(
         "type": "scatter",
         "mode": "markers",
         "name": f"{backend} {precision}",
+        "legendgroup": f"{backend} {precision}",
+        "showlegend": False,
         "x": [e.metrics[x].value for e in members],
         "y": [e.metrics[y].value for e in members],
         "customdata": [e.number for e in members],
@@ -92,6 +95,21 @@ def _points(
             "opacity": [0.95 if e.on_front and e.feasible else 0.28 for e in members],
             "line": {"width": [1.5 if e.source == TEST else 0.5 for e in members]},
         },
+    }
+
+
+def _legend_entry(group: tuple[str, str], palette: tuple[str, str]) -> Figure:
+    """A trace without points: the legend would show the first point's faintness otherwise."""
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": " ".join(group),
+        "legendgroup": " ".join(group),
+        "x": [None],
+        "y": [None],
+        "hoverinfo": "skip",
+        "meta": {"light": palette[0], "dark": palette[1]},
+        "marker": {"symbol": _SYMBOLS.get(group[1], "star"), "size": 11, "line": {"width": 0.5}},
     }
 
 
@@ -214,7 +232,7 @@ def _limit_line(limit: Limit, vertical: bool, log: bool) -> tuple[Figure, Figure
         }
     else:
         shape = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": limit.bound, "y1": limit.bound}
-        label = {"x": 0.01, "xref": "paper", "y": limit.bound, "xanchor": "left", "yanchor": "top"}
+        label = {"x": 0.99, "xref": "paper", "y": limit.bound, "xanchor": "right", "yanchor": "bottom"}
     return {**shape, "line": line}, {**label, "text": text, "showarrow": False}
 
 
@@ -240,7 +258,7 @@ def hypervolume_figure(record: StudyRecord) -> Figure | None:
     }
     layout = {
         "xaxis": {"title": {"text": f"{spent} (min)"}, "rangemode": "tozero"},
-        "yaxis": {"title": {"text": "Hypervolume (share, higher is better)"}, "rangemode": "tozero"},
+        "yaxis": {"title": {"text": "Hypervolume (share)"}, "rangemode": "tozero"},
         "hovermode": "closest",
     }
     return {"data": [trace], "layout": layout}

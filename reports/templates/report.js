@@ -23,7 +23,7 @@
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: "system-ui, sans-serif", size: narrow.matches ? 12 : 14, color: css("--ink") },
-      margin: { l: 60, r: 16, t: 24, b: 56 },
+      margin: { l: 60, r: 16, t: 24, b: figure.layout.legend ? (narrow.matches ? 190 : 120) : 56 },
       hoverlabel: { align: "left", bgcolor: css("--card"), bordercolor: css("--soft"), font: { color: css("--ink"), size: 13 } },
       xaxis: { ...axis, ...figure.layout.xaxis },
       yaxis: { ...axis, ...figure.layout.yaxis },
@@ -34,7 +34,7 @@
         bgcolor: a.showarrow ? css("--card") : undefined,
         font: { color: a.showarrow ? css("--ink") : css("--warn"), size: 12 },
       })),
-      legend: { ...figure.layout.legend, orientation: "h", yanchor: "top", y: narrow.matches ? -0.2 : -0.16, x: 0 },
+      legend: { ...figure.layout.legend, orientation: "h", yref: "container", yanchor: "bottom", y: 0, x: 0 },
       dragmode: narrow.matches ? false : "zoom",
     };
     return { data, layout };
@@ -46,8 +46,7 @@
       Plotly.react(`plot-${name}`, data, layout, {
         responsive: true,
         displaylogo: false,
-        displayModeBar: narrow.matches ? false : "hover",
-        modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+        displayModeBar: false,
       });
     }
   }

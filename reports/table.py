@@ -1,0 +1,81 @@
+"""The study as one table: one row per trial, every metric with its interval and origin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from ..search.evaluation import Quantity, StudyRecord, TrialRecord
+from ..search.ranking import Ranking, rank
+
+
+def trial_table(record: StudyRecord) -> pd.DataFrame:
+    """One row per trial. Columns `METRIC`, `METRIC_low`, `METRIC_high`, `METRIC_provenance`.
+
+    `gate_…` are the numbers taken with untrained weights, `test_…` a finalist's.
+    """
+    ranking = rank(record)
+    finalists = {finalist.number: finalist.metrics for finalist in record.finalists}
+    lines = []
+    for trial in record.trials:
+        line = {**_identity(trial), **_place(trial, ranking)}
+        line.update(_numbers("", trial.evaluation.metrics))
+        line.update(_numbers("gate_", trial.evaluation.gate))
+        line.update(_numbers("test_", finalists.get(trial.number, {})))
+        lines.append({**line, **_ending(trial)})
+    return pd.DataFrame(lines).convert_dtypes()
+
+
+def _identity(trial: TrialRecord) -> dict[str, Any]:
+    candidate = trial.evaluation.candidate
+    recipe = candidate.recipe
+    return {
+        "trial": trial.number,
+        "digest": candidate.digest,
+        "configuration": candidate.title,
+        "backend": candidate.backend,
+        "precision": str(candidate.precision),
+        "sparsity": candidate.sparsity,
+        **{f"student_{axis}": value for axis, value in candidate.student},
+        "temperature": recipe.temperature if recipe else None,
+        "distill_weight": recipe.distill_weight if recipe else None,
+        "calibration_method": candidate.calibration_method,
+        "calibration_samples": candidate.calibration_samples,
+        "per_channel": candidate.per_channel,
+    }
+
+
+def _place(trial: TrialRecord, ranking: Ranking) -> dict[str, Any]:
+    entry = ranking.of(trial.number)
+    return {
+        "outcome": trial.evaluation.outcome.value,
+        "duplicate_of": trial.duplicate_of,
+        "rank": entry.rank if entry else None,
+        "tie": entry.tie if entry else None,
+        "feasible": entry.feasible if entry else None,
+        "front": entry.on_front if entry else None,
+        "baseline": trial.evaluation.baseline,
+    }
+
+
+def _numbers(prefix: str, metrics: dict[str, Quantity]) -> dict[str, Any]:
+    line: dict[str, Any] = {}
+    for name, quantity in metrics.items():
+        line[f"{prefix}{name}"] = quantity.value
+        line[f"{prefix}{name}_low"] = quantity.low
+        line[f"{prefix}{name}_high"] = quantity.high
+        line[f"{prefix}{name}_provenance"] = quantity.provenance
+    return line
+
+
+def _ending(trial: TrialRecord) -> dict[str, Any]:
+    evaluation = trial.evaluation
+    return {
+        "reason": evaluation.reason,
+        "stage": evaluation.stage,
+        "cause": evaluation.cause,
+        "stability": evaluation.stability,
+        "seconds": trial.seconds,
+        "artifact_key": evaluation.artifact_key,
+    }
