@@ -71,6 +71,8 @@ class NullBackend(Backend):
 
         if settings.precision.decoded.calibrated and not calibration:
             raise ValueError(f"{settings.precision} needs calibration data")
+        if settings.calibration_method not in self.calibration_methods:
+            raise UnsupportedError(f"unknown calibration method {settings.calibration_method!r}")
         misbehave(settings.precision, "compile")
         path = into / "model.null"
         content, weight_bytes = pack(model.path, settings.precision, settings.batch, settings.per_channel)
@@ -161,11 +163,10 @@ def _script() -> dict[str, str]:
     except json.JSONDecodeError as error:
         raise UserError("not JSON", place=SCRIPT, found=str(error), accepted=accepted) from error
     names = {f"{precision}/{stage}" for precision in (*Precision, "*") for stage in _STAGES}
-    if (
-        not isinstance(script, dict)
-        or not set(script) <= names
-        or not set(script.values()) <= set(BEHAVIOURS)
-    ):
+    known = isinstance(script, dict) and all(
+        name in names and behaviour in BEHAVIOURS for name, behaviour in script.items()
+    )
+    if not known:
         raise UserError("not a script", place=SCRIPT, found=text, accepted=accepted)
     return dict(script)
 

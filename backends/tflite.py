@@ -35,8 +35,9 @@ _INTERPRETERS = (
     ("tflite-runtime", "tflite_runtime.interpreter"),
 )
 _SIGNATURE = "serving_default"
-_PRODUCTS = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D")
+_WEIGHTED = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "EMBEDDING_LOOKUP")
 _INSTALL = "pip install 'paretune[tflite]', or on a device pip install ai-edge-litert"
+_CANNOT_RUN = ("unsupported", "not supported", "Didn't find op", "failed to prepare")
 
 
 class TfliteBackend(Backend):
@@ -141,7 +142,7 @@ class TfliteSession(Session):
     def __init__(self, artifact: Path, threads: int) -> None:
         module = interpreter_module()
         self._interpreter: Any = module.Interpreter(model_path=str(artifact), num_threads=threads)
-        self._interpreter.allocate_tensors()
+        _prepare(self._interpreter)
         if module.__name__.startswith("tflite_runtime"):
             _refuse_wrong_kernels(self._interpreter)
         runner = self._signature()  # kept no longer than this call: while it lives, invoke is refused
@@ -171,23 +172,35 @@ class TfliteSession(Session):
         self._interpreter = None
 
 
+def _prepare(interpreter: Any) -> None:
+    try:
+        interpreter.allocate_tensors()
+    except RuntimeError as error:
+        text = " ".join(str(error).split())
+        if any(
+            sign in text for sign in ("unsupported", "not supported", "Didn't find op", "failed to prepare")
+        ):
+            raise UnsupportedError(f"the interpreter cannot run the model: {text[:300]}") from error
+        raise
+
+
 def _refuse_wrong_kernels(interpreter: Any) -> None:
-    """tflite-runtime 2.14, the last one, runs weights with a scale per channel on float activations and
-    gives garbage (8-bit matrix products, all 4-bit ones). It shows 4-bit tensors as int8.
+    """tflite-runtime 2.14, the last one, runs weights with a scale per channel on activations that are not
+    quantized and gives garbage (8-bit matrix products and embeddings, all with 4 bits, which look like 8).
 
     Raises:
         UnsupportedError: the model has such an operator.
     """
     tensors = {details["index"]: details for details in interpreter.get_tensor_details()}
     for operator in interpreter._get_ops_details():
-        if operator["op_name"] not in _PRODUCTS:
+        if operator["op_name"] not in _WEIGHTED:
             continue
         data, weight = (tensors[index] for index in operator["inputs"][:2])
         scales = len(weight["quantization_parameters"]["scales"])
-        if data["dtype"] == np.float32 and weight["dtype"] == np.int8 and scales > 1:
+        if data["dtype"] in (np.float32, np.int32) and weight["dtype"] == np.int8 and scales > 1:
             raise UnsupportedError(
-                f"tflite-runtime computes {operator['op_name']} with float activations and 4-bit or 8-bit "
-                "weights per channel wrongly; install ai-edge-litert, or take fp32, fp16 or int8"
+                f"tflite-runtime gives wrong numbers for {operator['op_name']} with weights quantized per "
+                "channel and activations that are not; install ai-edge-litert, or take fp32 or fp16"
             )
 
 

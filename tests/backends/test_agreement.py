@@ -1,0 +1,90 @@
+"""The guard after compiling: garbage and silent no-ops must not pass."""
+
+import numpy as np
+import pytest
+from paretune.backends.agreement import check_agreement, check_coverage, sqnr_db
+from paretune.backends.contract import Session, TensorSpec
+from paretune.profiles.errors import StageError, UnsupportedError
+from paretune.profiles.precision import Precision
+
+SAMPLES = {"x": np.random.default_rng(0).standard_normal((10, 3)).astype(np.float32)}
+
+
+class Formula(Session):
+    """A session that computes with numpy."""
+
+    def __init__(self, function, dtype="float32"):
+        self.function = function
+        self.inputs = (TensorSpec(name="x", dtype=dtype, shape=(4, 3)),)
+        self.outputs = (TensorSpec(name="y", dtype="float32", shape=(4, 3)),)
+
+    def _run(self, feed):
+        return {"y": self.function(feed["x"])}
+
+    def close(self):
+        pass
+
+
+def test_sqnr_of_one_percent_noise():
+    signal = np.ones(1000)
+    assert sqnr_db(signal, signal * 1.01) == pytest.approx(40.0)
+    assert sqnr_db(signal, signal) == np.inf
+    assert sqnr_db(signal * 0, signal) == -np.inf
+    assert np.isnan(sqnr_db(signal, signal * np.nan))
+
+
+def test_small_noise_passes_and_is_reported():
+    notes = check_agreement(Formula(lambda x: x), Formula(lambda x: x * 1.01), 4, SAMPLES)
+    assert notes == ("agrees with the float model to 40.0 dB on calibration data",)
+
+
+def test_equal_outputs_need_no_note():
+    assert check_agreement(Formula(np.sin), Formula(np.sin), 4, SAMPLES) == ()
+
+
+def test_garbage_fails_with_its_figure():
+    with pytest.raises(StageError, match=r"disagrees with the float model: SQNR -6\.0 dB"):
+        check_agreement(Formula(lambda x: x), Formula(lambda x: -x), 4, SAMPLES)
+
+
+def test_nan_fails():
+    with pytest.raises(StageError, match="gives NaN or infinity"):
+        check_agreement(Formula(lambda x: x), Formula(lambda x: x * np.inf), 4, SAMPLES)
+
+
+def test_nan_of_the_source_is_named_as_such():
+    with pytest.raises(StageError, match="float model itself"):
+        check_agreement(Formula(lambda x: x * np.nan), Formula(lambda x: x), 4, SAMPLES)
+
+
+def test_without_samples_only_finite_outputs_are_asked_for():
+    assert check_agreement(Formula(lambda x: x), Formula(lambda x: -x), 4, None) == ()
+    with pytest.raises(StageError, match="gives NaN"):
+        check_agreement(Formula(lambda x: x), Formula(lambda x: x * np.nan), 4, None)
+
+
+def test_made_up_tokens_are_zero():
+    seen = []
+    source = Formula(lambda x: seen.append(x) or x.astype(np.float32), dtype="int64")
+    check_agreement(source, source, 4, None)
+    assert all(not tokens.any() for tokens in seen)
+
+
+@pytest.mark.parametrize(
+    ("precision", "stored"),
+    [
+        (Precision.INT8, {"float32": 400}),
+        (Precision.INT4_WEIGHT, {"float32": 400, "int4": 10}),
+        (Precision.FP16, {"float32": 400, "float16": 100}),
+        (Precision.INT8_DYNAMIC, {}),
+    ],
+    ids=str,
+)
+def test_weights_that_kept_their_type_are_refused(precision, stored):
+    with pytest.raises(UnsupportedError, match=rf"{precision} reaches \d+% of the weights"):
+        check_coverage(precision, stored)
+
+
+def test_mostly_converted_weights_pass():
+    check_coverage(Precision.INT4_WEIGHT, {"float32": 40, "int4": 100, "int64": 8})
+    check_coverage(Precision.FP32, {"float32": 40})

@@ -1,0 +1,317 @@
+"""What every backend must do. Subclass `BackendContract`, name the backend and what it refuses.
+
+A subclass whose backend can build here but not run (a compiler for an absent device) sets `runs_here` to
+False: the checks that run an artifact are then not generated at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from inspect import signature
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from contracts.models import NAMES, subject
+from paretune.backends.contract import CALIBRATION_METHODS, Artifact, Backend, CompileSettings, batches
+from paretune.backends.registry import get_backend
+from paretune.profiles.errors import UnsupportedError
+from paretune.profiles.precision import Precision
+from paretune.search.stages.export import export
+
+BATCH = 4
+_FOLDER = tempfile.TemporaryDirectory(prefix="paretune-contract-")
+
+# Storage types that must hold most of the weights.
+STORED_AS = {32: {"float32"}, 16: {"float16", "bfloat16"}, 8: {"int8", "uint8", "float8"}, 4: {"int4"}}
+ELEMENTS_PER_BYTE = {
+    "float32": 0.25,
+    "float16": 0.5,
+    "bfloat16": 0.5,
+    "int8": 1,
+    "uint8": 1,
+    "float8": 1,
+    "int4": 2,
+}
+# Least SQNR in dB against PyTorch, of outputs whose mean over the samples was taken away: what the precision
+# leaves of the differences between samples. Static formats lose most of it to samples beyond the ranges that
+# calibration saw; kernels differ between processors, hence the margins.
+LEAST_SQNR_DB = {
+    Precision.FP32: 80.0,
+    Precision.FP16: 45.0,
+    Precision.BF16: 30.0,
+    Precision.FP8: 15.0,
+    Precision.INT8: 20.0,
+    Precision.INT8_DYNAMIC: 25.0,
+    Precision.INT16X8: 22.0,
+    Precision.INT4_WEIGHT: 10.0,
+}
+
+
+def needs_run(function):
+    """Mark a check that runs an artifact here."""
+    function.needs_run = True
+    return function
+
+
+def new_folder() -> Path:
+    return Path(tempfile.mkdtemp(dir=_FOLDER.name))
+
+
+@cache
+def source(name, source_format, batch=BATCH):
+    """The exported model; one export serves all backends that read the format."""
+    made = subject(name)
+    return export(made.module, made.calibration, source_format, batch, new_folder())
+
+
+def compile_model(backend: Backend, name, precision, *, batch=BATCH, calibrate=True, **settings) -> Artifact:
+    return backend.compile(
+        source(name, backend.source_format, batch if backend.source_format == "tflite" else BATCH),
+        CompileSettings(precision=precision, batch=batch, **settings),
+        subject(name).calibration if calibrate else None,
+        new_folder(),
+    )
+
+
+@cache
+def compiled(backend_name, name, precision) -> Artifact:
+    return compile_model(get_backend(backend_name), name, precision)
+
+
+def outputs(session, samples, batch=BATCH):
+    """The first output over all samples (their number is a multiple of the batch)."""
+    name = session.outputs[0].name
+    return np.concatenate([session.run(feed)[name] for feed in batches(samples, batch)])
+
+
+def centred_sqnr_db(wanted, got):
+    mean = wanted.mean(0)
+    noise = np.sum((wanted - got).astype(np.float64) ** 2)
+    return float(10 * np.log10(np.sum((wanted - mean).astype(np.float64) ** 2) / max(noise, 1e-30)))
+
+
+class BackendContract:
+    """The checks. `refused` maps (model, precision) to a pattern of the reason that must be given."""
+
+    name: ClassVar[str]
+    precisions: ClassVar[tuple[Precision, ...]]
+    refused: ClassVar[dict[tuple[str, Precision], str]] = {}
+    runs_here: ClassVar[bool] = True
+    least_sqnr_db: ClassVar[dict[Precision, float]] = LEAST_SQNR_DB
+
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        values = cls().parameters()
+        for name in dir(cls):
+            check = getattr(cls, name)
+            asked = signature(check).parameters if name.startswith("test_") else ()
+            empty = any(not values[fixture] for fixture in asked if fixture in values)
+            if empty or (getattr(check, "needs_run", False) and not cls.runs_here):
+                setattr(cls, name, None)  # pytest collects only what can be called
+
+    @property
+    def backend(self) -> Backend:
+        return get_backend(self.name)
+
+    def cases(self):
+        pairs = [(name, precision) for name in NAMES for precision in self.precisions]
+        return [pair for pair in pairs if pair not in self.refused]
+
+    def parameters(self):
+        methods = self.backend.calibration_methods
+        return {
+            "case": self.cases(),
+            "model": NAMES,
+            "refusal": list(self.refused),
+            "foreign": [p for p in Precision if p not in self.precisions],
+            "method": methods,
+            "unknown_method": [m for m in (*CALIBRATION_METHODS, "best") if m not in methods],
+        }
+
+    def pytest_generate_tests(self, metafunc):
+        for fixture, values in self.parameters().items():
+            if fixture in metafunc.fixturenames:
+                metafunc.parametrize(fixture, values, ids=_title)
+
+    def test_available(self):
+        found = self.backend.availability()
+        assert found.installed, found.reason
+        assert found.version
+
+    def test_compile_gives_one_file_and_tells_the_truth_about_it(self, case):
+        artifact = compiled(self.name, *case)
+        assert list(artifact.path.parent.iterdir()) == [artifact.path]
+        assert artifact.size_bytes == artifact.path.stat().st_size
+        assert sum(artifact.weight_bytes.values()) <= artifact.size_bytes
+        assert (artifact.backend, artifact.precision) == (self.name, case[1])
+        assert artifact.versions
+
+    def test_most_weights_are_stored_at_the_precision(self, case):
+        stored = compiled(self.name, *case).weight_bytes
+        elements = {kind: stored.get(kind, 0) * density for kind, density in ELEMENTS_PER_BYTE.items()}
+        wanted = STORED_AS[case[1].decoded.weight_bits]
+        assert sum(elements[kind] for kind in wanted) > 0.5 * sum(elements.values()), stored
+
+    def test_fewer_bits_make_a_smaller_file(self, model):
+        sizes = {
+            precision: sum(compiled(self.name, model, precision).weight_bytes.values())
+            for name, precision in self.cases()
+            if name == model
+        }
+        for precision, size in sizes.items():
+            if precision.decoded.weight_bits < 32:
+                assert size < sizes[Precision.FP32], precision
+
+    def test_compiling_twice_gives_the_same_bytes(self, case):
+        again = compile_model(self.backend, *case)
+        assert again.path.read_bytes() == compiled(self.name, *case).path.read_bytes()
+
+    def test_another_process_without_torch_gives_the_same_bytes(self):
+        wanted = {
+            f"{name} {precision}": _digest(compiled(self.name, name, precision))
+            for name, precision in self.cases()
+        }
+        assert self.in_process("compile") == wanted
+
+    def test_other_precisions_are_refused(self, foreign):
+        with pytest.raises(UnsupportedError, match=str(foreign)):
+            compile_model(self.backend, "mlp", foreign)
+
+    def test_refusals_say_why(self, refusal):
+        with pytest.raises(UnsupportedError, match=self.refused[refusal]):
+            compile_model(self.backend, *refusal)
+
+    def test_calibration_data_is_asked_for(self):
+        with pytest.raises(ValueError, match="needs calibration data"):
+            compile_model(self.backend, "mlp", Precision.INT8, calibrate=False)
+
+    def test_every_offered_calibration_method_compiles(self, method):
+        artifact = compile_model(self.backend, "mlp", Precision.INT8, calibration_method=method)
+        assert artifact.size_bytes > 0
+
+    def test_other_calibration_methods_are_refused(self, unknown_method):
+        with pytest.raises(UnsupportedError, match=unknown_method):
+            compile_model(self.backend, "mlp", Precision.INT8, calibration_method=unknown_method)
+
+    def test_untrained_weights_compile_without_the_check(self):
+        artifact = compile_model(self.backend, "mlp", Precision.INT8, check=False)
+        assert artifact.path.read_bytes() == compiled(self.name, "mlp", Precision.INT8).path.read_bytes()
+
+    @needs_run
+    def test_inputs_and_outputs_are_those_of_the_source(self, case):
+        samples = subject(case[0]).samples
+        with self.backend.open(compiled(self.name, *case).path, BATCH, 1) as session:
+            found = {spec.name: (spec.dtype, spec.shape) for spec in session.inputs}
+            assert found == {n: (a.dtype.name, (BATCH, *a.shape[1:])) for n, a in samples.items()}
+            assert [(s.name, s.dtype, s.shape) for s in session.outputs] == [
+                ("output", "float32", (BATCH, 10))
+            ]
+
+    @needs_run
+    def test_agrees_with_pytorch(self, case):
+        made = subject(case[0])
+        with self.backend.open(compiled(self.name, *case).path, BATCH, 1) as session:
+            sqnr = centred_sqnr_db(made.wanted, outputs(session, made.samples))
+        print(f"agreement {self.name} {case[0]} {case[1]}: {sqnr:.1f} dB")
+        assert sqnr >= self.least_sqnr_db[case[1]]
+
+    @needs_run
+    def test_feed_must_match(self, model):
+        with self.backend.open(compiled(self.name, model, Precision.FP32).path, BATCH, 1) as session:
+            feed = next(batches(subject(model).samples, BATCH))
+            name, array = next(iter(feed.items()))
+            with pytest.raises(ValueError, match="the model wants"):
+                session.run({})
+            with pytest.raises(ValueError, match="feed has inputs"):
+                session.run({**feed, "another": array})
+            with pytest.raises(ValueError, match=f"input '{name}' is float64"):
+                session.run({name: array.astype(np.float64)})
+            with pytest.raises(ValueError, match=rf"\[{BATCH - 1}, "):
+                session.run({name: array[:-1]})
+
+    @needs_run
+    def test_results_are_repeatable_and_stay(self, model):
+        samples = subject(model).samples
+        first, second = list(batches(samples, BATCH))[:2]
+        with self.backend.open(compiled(self.name, model, Precision.FP32).path, BATCH, 1) as session:
+            kept = session.run(first)["output"]
+            copy = kept.copy()
+            assert not np.array_equal(session.run(second)["output"], copy)
+            assert np.array_equal(kept, copy)
+            assert np.array_equal(session.run(first)["output"], copy)
+        assert np.array_equal(kept, copy)
+
+    @needs_run
+    @pytest.mark.parametrize("batch", [1, 8])
+    def test_other_batches(self, batch):
+        made = subject("mlp")
+        artifact = compile_model(self.backend, "mlp", Precision.FP32, batch=batch)
+        with self.backend.open(artifact.path, batch, 1) as session:
+            assert session.inputs[0].shape[0] == batch
+            got = outputs(session, made.samples, batch)
+        assert centred_sqnr_db(made.wanted, got) >= self.least_sqnr_db[Precision.FP32]
+
+    @needs_run
+    def test_another_batch_than_compiled_is_refused(self):
+        with pytest.raises(ValueError, match=f"for batch {BATCH}, asked for 2"):
+            self.backend.open(compiled(self.name, "mlp", Precision.FP32).path, 2, 1)
+
+    @needs_run
+    def test_more_threads_give_the_same_answer(self):
+        made = subject("cnn")
+        with self.backend.open(compiled(self.name, "cnn", Precision.FP32).path, BATCH, 2) as session:
+            got = outputs(session, made.samples)
+        assert centred_sqnr_db(made.wanted, got) >= self.least_sqnr_db[Precision.FP32]
+
+    @needs_run
+    def test_close_twice(self):
+        session = self.backend.open(compiled(self.name, "mlp", Precision.FP32).path, BATCH, 1)
+        session.run(next(batches(subject("mlp").samples, BATCH)))
+        session.close()
+        session.close()
+
+    @needs_run
+    def test_running_needs_no_torch(self):
+        got = self.in_process("run")
+        for name, precision in self.cases():
+            with self.backend.open(compiled(self.name, name, precision).path, BATCH, 1) as session:
+                here = session.run(next(batches(subject(name).samples, BATCH)))["output"]
+            there = np.array(got[f"{name} {precision}"], np.float32)
+            assert np.allclose(there, here, rtol=1e-4, atol=1e-5), (name, precision)
+
+    def in_process(self, job):
+        """Compile or run every case in a new interpreter in which torch cannot be imported."""
+        folder = new_folder()
+        cases = []
+        for name, precision in self.cases():
+            np.savez(folder / f"{name}.npz", **subject(name).calibration)
+            np.savez(folder / f"{name}-samples.npz", **subject(name).samples)
+            path = compiled(self.name, name, precision).path
+            origin = source(name, self.backend.source_format)
+            cases.append([name, str(precision), str(path), str(origin.path), origin.format])
+        request = {"backend": self.name, "batch": BATCH, "folder": str(folder), "cases": cases, "job": job}
+        done = subprocess.run(
+            [sys.executable, Path(__file__).with_name("without_torch.py"), json.dumps(request)],
+            env={**os.environ, "PYTHONHASHSEED": "11", "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        return json.loads((folder / "answer.json").read_text())
+
+
+def _title(value):
+    return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _digest(artifact: Artifact):
+    return hashlib.sha256(artifact.path.read_bytes()).hexdigest()
