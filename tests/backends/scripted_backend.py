@@ -58,7 +58,7 @@ class ScriptedSession(Session):
         self.inputs = (TensorSpec(name="x", dtype="float32", shape=(batch, 3)),)
         self.outputs = (TensorSpec(name="y", dtype="float32", shape=(batch, 3)),)
         if "simulated_ns" in script:
-            self.simulated_ns = float(script["simulated_ns"])
+            self.simulated_ns = int(script["simulated_ns"])
         if script.get("keep"):
             self.kept = np.ones(int(script["keep"]), dtype=np.uint8)
 
