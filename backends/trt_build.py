@@ -142,7 +142,7 @@ def parse(network: trt.INetworkDefinition, logger: trt.ILogger, onnx_bytes: byte
 
 
 def _describe(error: trt.ParserError) -> str:
-    if hasattr(error, "node_name") and error.node_name():
+    if hasattr(error, "node_name") and hasattr(error, "node_operator") and error.node_name():
         return f"node {error.node_name()!r} ({error.node_operator()}): {error.desc()}"
     return f"node {error.node()}: {error.desc()}"
 
@@ -176,18 +176,20 @@ def _set_target(config: trt.IBuilderConfig, target: str) -> None:
     """Choose the device to build for; only TensorRT-RTX can build for another one than this machine's."""
     if not target:
         return
-    if hasattr(trt, "ComputeCapability") and hasattr(config, "set_compute_capability"):
-        known = trt.ComputeCapability.__members__
-        if target.upper() not in known:
-            offered = ", ".join(name.lower() for name in known if name.startswith("SM"))
-            raise UnsupportedError(f"trt: TensorRT-RTX cannot build for {target}; it builds for {offered}")
+    if not hasattr(trt, "ComputeCapability"):
+        if device_target() != target.lower():
+            here = device_target() or "no GPU"
+            raise UnsupportedError(
+                f"trt: TensorRT builds on the device alone: {target} is wanted, {here} is here"
+            )
+        return
+    known = trt.ComputeCapability.__members__
+    if target.upper() not in known:
+        offered = ", ".join(name.lower() for name in known if name.startswith("SM"))
+        raise UnsupportedError(f"trt: TensorRT-RTX cannot build for {target}; it builds for {offered}")
+    if hasattr(config, "num_compute_capabilities") and hasattr(config, "set_compute_capability"):
         config.num_compute_capabilities = 1
         config.set_compute_capability(known[target.upper()], 0)
-    elif device_target() != target.lower():
-        here = device_target() or "no GPU"
-        raise UnsupportedError(
-            f"trt: TensorRT builds on the device alone: {target} is wanted, {here} is here"
-        )
 
 
 def add_profile(
@@ -280,11 +282,16 @@ def sparsity_notes(log: BuildLog) -> list[str]:
     """How many layers could use 2:4 kernels and how many do, from the builder's "(Sparsity)" lines."""
     lines = [text for _, text in log.messages if "(Sparsity)" in text]
     found: list[str] = []
-    for verb in ("Found", "Chose"):
-        counts = [re.search(rf"\(Sparsity\) {verb} (\d+) layer", line) for line in lines]
-        numbers = [int(match[1]) for match in counts if match]
+    for verb, counted, listed in (
+        ("found", r"Found (\d+) layer", r"Layers eligible for sparse math:(.*)"),
+        ("chose", r"Chose (\d+) layer", r"picked sparse implementation for layers:(.*)"),
+    ):
+        numbers = [int(m[1]) for m in (re.search(counted, line) for line in lines) if m]
+        # TensorRT 8.5 lists the layers by name and gives no number.
+        names = [m[1] for m in (re.search(listed, line) for line in lines) if m]
+        numbers += [len([name for name in text.split(",") if name.strip()]) for text in names]
         if numbers:
-            found.append(f"2:4 sparsity: TensorRT {verb.lower()} {numbers[-1]} layer(s)")
+            found.append(f"2:4 sparsity: TensorRT {verb} {numbers[-1]} layer(s)")
     if not found:
         who = "TensorRT-RTX" if is_rtx() else "TensorRT"
         found.append(f"2:4 sparsity: allowed; {who} does not say which layers use it")
