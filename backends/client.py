@@ -202,7 +202,8 @@ class RunnerClient:
 
     def _unreachable(self, found: str) -> UserError | StageError:
         if self._launch.shares_files:
-            return StageError("start", "the runner did not start", found)
+            limit = "" if self._limits.memory_bytes is None else f"; {_over_limit(self._limits)}"
+            return StageError("start", f"the runner did not start{limit}", found)
         return UserError(
             f"device {self._launch.device} cannot be reached",
             found=found,

@@ -193,6 +193,11 @@ def test_memory_over_the_limit(tmp_path, what, cause):
             runner.prepare(FEED)
 
 
+def test_a_limit_that_is_too_low_to_start_is_named():
+    with pytest.raises(StageError, match="did not start; the limit is 20 MB of memory"):
+        client(memory_bytes=20_000_000).hello()
+
+
 def test_memory_of_the_model_and_of_its_first_run_are_told_apart(tmp_path):
     with client() as runner:
         opened(runner, tmp_path, keep=50_000_000, run_bytes=100_000_000)
