@@ -48,8 +48,8 @@ def prune_channels(model: nn.Module, share: float, sample: list[Tensor]) -> None
 def _prune(model: nn.Module, share: float, sample: list[Tensor]) -> None:
     last = output_layer(model, sample)
     ratios = {layer: _ratio(_width(layer), share) for layer in model.modules() if isinstance(layer, _LAYERS)}
-    trainable = {parameter: parameter.requires_grad for parameter in model.parameters()}
-    for parameter in trainable:
+    frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
+    for parameter in model.parameters():
         parameter.requires_grad_(True)  # the dependency graph is read from gradients
     pruner = tp.pruner.BasePruner(
         model,
@@ -60,6 +60,8 @@ def _prune(model: nn.Module, share: float, sample: list[Tensor]) -> None:
         ignored_layers=[last],
     )
     pruner.step()
+    for name in frozen:
+        model.get_parameter(name).requires_grad_(False)
 
 
 def kept_channels(channels: int, share: float) -> int:

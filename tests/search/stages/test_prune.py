@@ -48,7 +48,9 @@ class Residual(nn.Module):
 
 def test_coupled_channels_go_together_and_the_output_stays():
     model = Residual()
+    model.wide.weight.requires_grad_(False)
     prune_channels(model, 0.5, [torch.randn(2, 3, 8, 8)])
+    assert [name for name, p in model.named_parameters() if not p.requires_grad] == ["wide.weight"]
     assert model.stem.weight.shape == (16, 3, 3, 3)
     assert model.norm.num_features == 16
     assert model.depthwise.weight.shape == (16, 1, 3, 3)
