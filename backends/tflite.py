@@ -141,8 +141,7 @@ class TfliteSession(Session):
 
     def __init__(self, artifact: Path, threads: int) -> None:
         module = interpreter_module()
-        self._interpreter: Any = module.Interpreter(model_path=str(artifact), num_threads=threads)
-        _prepare(self._interpreter)
+        self._interpreter = _prepared(module, artifact, threads)
         if module.__name__.startswith("tflite_runtime"):
             _refuse_wrong_kernels(self._interpreter)
         runner = self._signature()  # kept no longer than this call: while it lives, invoke is refused
@@ -172,16 +171,21 @@ class TfliteSession(Session):
         self._interpreter = None
 
 
-def _prepare(interpreter: Any) -> None:
+def _prepared(module: Any, artifact: Path, threads: int) -> Any:
+    """An interpreter with its tensors allocated.
+
+    Raises:
+        UnsupportedError: it has no kernel for an operator of the model.
+    """
     try:
+        interpreter = module.Interpreter(model_path=str(artifact), num_threads=threads)
         interpreter.allocate_tensors()
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         text = " ".join(str(error).split())
-        if any(
-            sign in text for sign in ("unsupported", "not supported", "Didn't find op", "failed to prepare")
-        ):
+        if any(sign in text for sign in _CANNOT_RUN):
             raise UnsupportedError(f"the interpreter cannot run the model: {text[:300]}") from error
         raise
+    return interpreter
 
 
 def _refuse_wrong_kernels(interpreter: Any) -> None:
