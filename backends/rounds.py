@@ -30,7 +30,7 @@ class LatencyPlan:
     warm_up_s: float = 0.2
     warm_up_limit_s: float = 3.0
     settled_share: float = 0.05
-    process_spread: float = 0.003
+    process_spread: float = 0.0025
     seed: int = 0
 
 
