@@ -16,9 +16,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from ..profiles.errors import UnsupportedError
 from ..profiles.precision import Precision
 from .contract import Array
+from .onnx_inspect import fix_batch
 
 _FP8_LARGEST = 448.0
 _TYPE_NAMES = {
@@ -46,7 +46,12 @@ def pack(source: Path, precision: Precision, batch: int, per_channel: bool) -> t
         UnsupportedError: the source has another batch fixed.
     """
     proto = onnx.load(source)
-    _fix_batch(proto, batch)
+    fix_batch(proto, batch)
+    constant = {tensor.name for tensor in proto.graph.initializer}
+    inputs = [value for value in proto.graph.input if value.name not in constant]
+    copies = [onnx.ValueInfoProto.FromString(value.SerializeToString()) for value in inputs]
+    del proto.graph.input[:]  # old files list constants among the inputs
+    proto.graph.input.extend(copies)
     header: dict[str, Any] = {"precision": str(precision), "weights": []}
     blobs: list[bytes] = []
     kept = []
@@ -137,17 +142,3 @@ def _unpacked(blob: bytes, count: int, bits: int) -> Array:
     pairs = np.frombuffer(blob, np.uint8)
     nibbles = np.stack([pairs & 0xF, pairs >> 4], axis=1).ravel()[:count].astype(np.int8)
     return np.where(nibbles > 7, nibbles - 16, nibbles)
-
-
-def _fix_batch(proto: onnx.ModelProto, batch: int) -> None:
-    constant = {tensor.name for tensor in proto.graph.initializer}
-    for value in (*proto.graph.input, *proto.graph.output):
-        dims = value.type.tensor_type.shape.dim
-        if value.name in constant or not dims:
-            continue
-        if dims[0].dim_value not in (0, batch):
-            raise UnsupportedError(
-                f"{value.name!r} has a fixed batch of {dims[0].dim_value}, asked for {batch}"
-            )
-        dims[0].dim_value = batch
-    del proto.graph.value_info[:]

@@ -1,13 +1,17 @@
-"""What an ONNX file holds: its constants by storage type, and the same graph in one fixed order."""
+"""ONNX graphs: constants by storage type, a fixed batch, one fixed order of nodes."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
 from collections.abc import Iterator
+from heapq import heapify, heappop, heappush
+from typing import Any
 
 import onnx
 from onnx import NodeProto, TensorProto, helper
+
+from ..profiles.errors import UnsupportedError
 
 _FOUR_BIT = (TensorProto.INT4, TensorProto.UINT4)
 # Kernels of com.microsoft that keep 4-bit weights packed two by two in a uint8 tensor (input 1 or 0).
@@ -54,6 +58,39 @@ def stored_bytes(tensor: TensorProto) -> int:
     return elements(tensor) * int(helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
 
 
+def fix_batch(proto: onnx.ModelProto, batch: int) -> None:
+    """Put `batch` in place of the open first axis of every input, and wherever else its name stands.
+
+    Raises:
+        UnsupportedError: an input has another batch fixed, or another axis without a size.
+    """
+    graph = proto.graph
+    constant = {tensor.name for tensor in graph.initializer}
+    fed = [value for value in graph.input if value.name not in constant and _dims(value)]
+    names = {_dims(value)[0].dim_param for value in fed} - {""}
+    for value in fed:
+        first = _dims(value)[0]
+        if first.dim_value not in (0, batch):
+            raise UnsupportedError(
+                f"input {value.name!r} has a fixed batch of {first.dim_value}, asked for {batch}"
+            )
+        first.dim_value = batch
+    for value in (*fed, *graph.output):
+        for dim in _dims(value):
+            if dim.dim_param in names:
+                dim.dim_value = batch
+    for value in fed:
+        for axis, dim in enumerate(_dims(value)):
+            if dim.dim_value <= 0:
+                raise UnsupportedError(f"axis {axis} of input {value.name!r} has no fixed size")
+    # What was inferred for an open batch would contradict the fixed one.
+    del graph.value_info[:]
+
+
+def _dims(value: onnx.ValueInfoProto) -> Any:
+    return value.type.tensor_type.shape.dim
+
+
 def in_fixed_order(proto: onnx.ModelProto) -> onnx.ModelProto:
     """The same model with nodes in one topological order and constants by name.
 
@@ -74,20 +111,30 @@ def in_fixed_order(proto: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def sorted_nodes(graph: onnx.GraphProto) -> list[NodeProto]:
-    """Nodes in topological order; among those that are ready, by the name of their first output."""
-    made = {name for node in graph.node for name in node.output if name}
-    waiting = {node.output[0]: {n for n in _needs(node) if n in made} for node in graph.node}
-    nodes = {node.output[0]: node for node in graph.node}
+    """Nodes in topological order; among those that are ready, by the name of their first output.
+
+    Raises:
+        ValueError: the graph has a cycle.
+    """
+    maker = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
+    needs = [{maker[name] for name in _needs(node) if name in maker} for node in graph.node]
+    readers: list[list[int]] = [[] for _ in needs]
+    for index, wanted in enumerate(needs):
+        for made_by in wanted:
+            readers[made_by].append(index)
+    key = [next(filter(None, node.output), "") for node in graph.node]
+    ready = [(key[index], index) for index, wanted in enumerate(needs) if not wanted]
+    heapify(ready)
     order: list[NodeProto] = []
-    done: set[str] = set()
-    while waiting:
-        ready = sorted(name for name, needs in waiting.items() if needs <= done)
-        if not ready:
-            raise ValueError("the ONNX graph has a cycle")
-        for name in ready:
-            del waiting[name]
-            order.append(nodes[name])
-            done.update(nodes[name].output)
+    while ready:
+        _, index = heappop(ready)
+        order.append(graph.node[index])
+        for reader in readers[index]:
+            needs[reader].discard(index)
+            if not needs[reader]:
+                heappush(ready, (key[reader], reader))
+    if len(order) < len(graph.node):
+        raise ValueError("the ONNX graph has a cycle")
     return order
 
 

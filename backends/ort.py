@@ -60,18 +60,17 @@ class OrtBackend(Backend):
     ) -> Artifact:
         """Write `into/model.onnx`; see the contract."""
         from .onnx_inspect import weight_bytes
-        from .ort_quantize import prepared
+        from .ort_quantize import prepared, with_batch
 
-        source = prepared(model.path, settings.batch)
-        plain = source.SerializeToString(deterministic=True)
-        proto = _converted(source, settings, calibration)
+        plain = with_batch(model.path, settings.batch)
+        proto = _converted(prepared(plain), settings, calibration)
         stored = weight_bytes(proto)
         check_coverage(settings.precision, stored)
         path = into / "model.onnx"
         path.write_bytes(proto.SerializeToString(deterministic=True))
         notes: tuple[str, ...] = ()
         if settings.check:
-            with OrtSession(plain, 1) as wanted, OrtSession(str(path), 1) as got:
+            with OrtSession(plain.SerializeToString(), 1) as wanted, OrtSession(str(path), 1) as got:
                 notes = check_agreement(wanted, got, settings.batch, calibration)
         return Artifact(
             path=path,

@@ -16,27 +16,33 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper, version_converter
 
-from ..profiles.errors import UnsupportedError
 from .contract import Array, CalibrationData, batches
-from .onnx_inspect import in_fixed_order
+from .onnx_inspect import fix_batch, in_fixed_order
 
 _OLDEST_OPSET = 13  # per-channel QuantizeLinear came with opset 13
 _BLOCK = 32  # weights that share a scale in int4: the block of ONNX Runtime's fastest CPU kernel
 
 
-def prepared(path: Path, batch: int) -> onnx.ModelProto:
-    """The float model with its batch fixed, constants folded and all shapes inferred.
+def with_batch(path: Path, batch: int) -> onnx.ModelProto:
+    """The model as it is, with its batch fixed.
 
-    A fixed batch lets ONNX Runtime fold shape arithmetic and choose kernels. Without this step dynamic
-    quantization of graphs from torch.export fails in shape inference.
+    A fixed batch lets ONNX Runtime fold shape arithmetic and choose kernels.
 
     Raises:
         UnsupportedError: an input has another batch fixed, or an axis without a size beside the batch.
     """
+    proto = onnx.load(path)
+    fix_batch(proto, batch)
+    return proto
+
+
+def prepared(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with constants folded and all shapes inferred.
+
+    Without this step dynamic quantization of graphs from torch.export fails in shape inference.
+    """
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    proto = onnx.load(path)
-    _fix_batch(proto, batch)
     version = next(o.version for o in proto.opset_import if o.domain in ("", "ai.onnx"))
     if version < _OLDEST_OPSET:
         proto = version_converter.convert_version(proto, 17)
@@ -173,28 +179,6 @@ def _split_gemm(node: onnx.NodeProto, weights: dict[str, TensorProto]) -> list[o
     if biased:
         nodes.append(helper.make_node("Add", [product, node.input[2]], [node.output[0]], name=f"{name}_add"))
     return nodes
-
-
-def _fix_batch(proto: onnx.ModelProto, batch: int) -> None:
-    graph = proto.graph
-    constant = {tensor.name for tensor in graph.initializer}
-    for value in graph.input:
-        shape = value.type.tensor_type.shape.dim
-        if value.name in constant or not shape:
-            continue
-        if shape[0].dim_value not in (0, batch):
-            raise UnsupportedError(
-                f"input {value.name!r} has a fixed batch of {shape[0].dim_value}, asked for {batch}"
-            )
-        shape[0].dim_value = batch
-        for axis, dim in enumerate(shape):
-            if dim.dim_value <= 0:
-                raise UnsupportedError(f"axis {axis} of input {value.name!r} has no fixed size")
-    # What was inferred for a dynamic batch would contradict the fixed one.
-    del graph.value_info[:]
-    for value in graph.output:
-        if value.type.tensor_type.shape.dim:
-            value.type.tensor_type.shape.dim[0].dim_value = batch
 
 
 def _reader(data: CalibrationData, batch: int) -> object:

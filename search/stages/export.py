@@ -198,6 +198,16 @@ def _anonymous(proto: onnx.ModelProto) -> onnx.ModelProto:
 
 def _run_onnx(proto: onnx.ModelProto, feed: Mapping[str, Array]) -> Array:
     try:
+        return _onnx_output(proto, feed)
+    except Exception as error:  # each runtime has its own
+        raise UnsupportedError(
+            f"the exported ONNX model does not run on a batch of {_rows(feed)} (does the model's forward "
+            f"depend on the batch it was traced with?): {str(error).strip()[:300]}"
+        ) from error
+
+
+def _onnx_output(proto: onnx.ModelProto, feed: Mapping[str, Array]) -> Array:
+    try:
         import onnxruntime
     except ImportError:
         from onnx.reference import ReferenceEvaluator
@@ -205,7 +215,7 @@ def _run_onnx(proto: onnx.ModelProto, feed: Mapping[str, Array]) -> Array:
         outputs: Any = ReferenceEvaluator(proto).run(None, dict(feed))
         return np.asarray(outputs[0])
     options = onnxruntime.SessionOptions()
-    options.log_severity_level, options.intra_op_num_threads = 3, 1
+    options.log_severity_level, options.intra_op_num_threads = 4, 1
     session = onnxruntime.InferenceSession(
         proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )

@@ -7,7 +7,7 @@ from onnx import TensorProto, helper, numpy_helper
 from paretune.backends.contract import CompileSettings, SourceModel
 from paretune.backends.onnx_inspect import in_fixed_order, weight_bytes
 from paretune.backends.ort import OrtBackend, OrtSession
-from paretune.backends.ort_quantize import gemm_as_matmul, prepared
+from paretune.backends.ort_quantize import gemm_as_matmul, prepared, with_batch
 from paretune.profiles.errors import StageError, UnsupportedError
 from paretune.profiles.precision import Precision
 
@@ -65,7 +65,7 @@ def test_tied_weights_stay_right(tmp_path, precision, least_db):
 
 
 def test_rewritten_gemm_computes_the_same(tmp_path):
-    proto = prepared(tied(tmp_path / "tied.onnx").path, 4)
+    proto = prepared(with_batch(tied(tmp_path / "tied.onnx").path, 4))
     rewritten = gemm_as_matmul(proto)
     assert {node.op_type for node in rewritten.graph.node} == {"MatMul", "Add", "Relu"}
     feed = {"x": DATA["x"][:4]}
@@ -102,6 +102,31 @@ def test_other_open_axes_are_named(tmp_path):
     )
     with pytest.raises(UnsupportedError, match="axis 1 of input 'x' has no fixed size"):
         compile_at(source, Precision.FP32, tmp_path)
+
+
+def test_name_of_the_batch_is_followed_everywhere(tmp_path):
+    """The batch may stand on another axis of an output, and old files list weights among the inputs."""
+    source = write(
+        tmp_path / "m.onnx",
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        {"w": np.eye(32)},
+        shape=("n", 32),
+    )
+    proto = onnx.load(source.path)
+    proto.graph.input.append(value("w", [32, 32]))
+    proto.graph.node.append(helper.make_node("Transpose", ["y"], ["turned"]))
+    proto.graph.output.append(value("turned", [32, "n"]))
+    onnx.save(proto, source.path)
+    with BACKEND.open(compile_at(source, Precision.FP32, tmp_path).path, 4, 1) as session:
+        assert [spec.name for spec in session.inputs] == ["x"]
+        assert {spec.name: spec.shape for spec in session.outputs} == {"y": (4, 32), "turned": (32, 4)}
+
+
+def test_graph_with_a_cycle_is_named():
+    nodes = [helper.make_node("Relu", ["a"], ["b"]), helper.make_node("Relu", ["b"], ["a"])]
+    graph = helper.make_graph(nodes, "g", [], [value("a", [1])])
+    with pytest.raises(ValueError, match="has a cycle"):
+        in_fixed_order(helper.make_model(graph))
 
 
 def test_model_without_weights_to_quantize_is_refused(tmp_path):

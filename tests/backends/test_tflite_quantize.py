@@ -76,11 +76,11 @@ def test_per_tensor_weights_are_another_artifact_and_still_right():
 
 def test_calibration_on_other_data_is_noticed():
     """Ranges of almost nothing clip every activation: the artifact cannot agree on real samples."""
-    tiny = {"image": subject("cnn").calibration["image"] * 1e-6}
-    loose = compiled("cnn", Precision.INT8, tiny, check=False)
-    with BACKEND.open(loose.path, 4, 1) as session, BACKEND.open(source("cnn").path, 4, 1) as wanted:
-        with pytest.raises(StageError, match="disagrees with the float model"):
-            check_agreement(wanted, session, 4, subject("cnn").calibration)
+    real = subject("cnn").calibration
+    loose = compiled("cnn", Precision.INT8, {"image": real["image"] * 1e-6}, check=False)
+    wanted, got = BACKEND.open(source("cnn").path, 4, 1), BACKEND.open(loose.path, 4, 1)
+    with pytest.raises(StageError, match="disagrees with the float model"):
+        check_agreement(wanted, got, 4, real)
 
 
 def test_source_of_another_batch_is_refused():

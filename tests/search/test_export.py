@@ -129,6 +129,15 @@ def test_onnx_that_disagrees_with_pytorch_is_refused(tmp_path):
         export_onnx(Counting(), IMAGES, tmp_path)
 
 
+def test_model_made_for_one_batch_is_refused(tmp_path):
+    class Fixed(nn.Module):
+        def forward(self, image):
+            return image.reshape(6, 1, 192).expand(6, 2, 192) + image.reshape(6, 192).sum()
+
+    with pytest.raises(UnsupportedError, match="does not run on a batch of 1"):
+        export_onnx(Fixed(), IMAGES, tmp_path)
+
+
 def test_model_that_gives_nan_is_refused(tmp_path):
     class Broken(nn.Module):
         def forward(self, image):
