@@ -219,6 +219,9 @@ def _round_step(rough: float) -> float:
 def _limit_line(limit: Limit, vertical: bool, log: bool) -> tuple[Figure, Figure]:
     line = {"dash": "dash", "width": 1.5}
     text = escape(limit.text)
+    if limit.bound_on_test is not None and limit.bound_on_test != limit.bound:
+        # Finalists are held to the teacher's quality on the test split, which differs.
+        text += f" (finalists: {metric_info(limit.metric).format(limit.bound_on_test)})"
     if vertical:
         at = log10(limit.bound) if log else limit.bound
         shape = {"type": "line", "x0": limit.bound, "x1": limit.bound, "yref": "paper", "y0": 0, "y1": 1}

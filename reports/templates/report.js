@@ -31,7 +31,6 @@
       annotations: (figure.layout.annotations || []).map((a) => ({
         ...a,
         arrowcolor: css("--soft"),
-        bgcolor: a.showarrow ? css("--card") : undefined,
         font: { color: a.showarrow ? css("--ink") : css("--warn"), size: 12 },
       })),
       legend: { ...figure.layout.legend, orientation: "h", yref: "container", yanchor: "bottom", y: 0, x: 0 },
