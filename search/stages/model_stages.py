@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from ..store import Entry
 from ..workload_checks import check_model, check_same_outputs, check_splits
 from . import keys
 from .predict import tensors
-from .prune import model_size, prune_channels
+from .prune import model_size, prunable_layers, prune_channels
 from .reproducible import reproducible
 from .sparsity import Masks, apply_masks, check_masks, magnitude_masks
 from .teacher import OUTPUTS, Student, TeacherStages, student_title
@@ -36,6 +36,8 @@ Note = Callable[[Entry], object]
 @dataclass(kw_only=True)
 class ModelStages(TeacherStages):
     """Models of one workload. Backend, precision and calibration of a candidate are not read."""
+
+    _prunable_layers: dict[tuple[Student, float], frozenset[str]] = field(default_factory=dict)
 
     def prepare(self, students: Iterable[Student] = (), recipe: Recipe | None = None) -> Entry:
         """Check data, teacher and each student size, and train the teacher if it is not in the store.
@@ -69,7 +71,7 @@ class ModelStages(TeacherStages):
             UnsupportedError: the model cannot be pruned in this way.
         """
         model = self.build(candidate.student)
-        self._sparsified(model, Sparsity.parse(candidate.sparsity))
+        self._sparsified(model, candidate)
         return model.eval()
 
     def untrained_key(self, candidate: Candidate) -> str:
@@ -128,10 +130,20 @@ class ModelStages(TeacherStages):
         sparsity = candidate.sparsity if candidate.sparsity.startswith("channel") else "dense"
         return self.untrained(replace(candidate, sparsity=sparsity))
 
-    def _sparsified(self, model: nn.Module, sparsity: Sparsity) -> Masks:
+    def _prunable(self, student: Student, share: float) -> frozenset[str]:
+        """Layers to prune, found once on untrained weights, so that trained ones lead to the same shapes."""
+        if (student, share) not in self._prunable_layers:
+            with reproducible(0, self.threads):
+                layers = prunable_layers(self.build(student), share, self.sample(2))
+            self._prunable_layers[student, share] = layers
+        return self._prunable_layers[student, share]
+
+    def _sparsified(self, model: nn.Module, candidate: Candidate) -> Masks:
         """Prune or mask in place; channels that are gone need no mask."""
+        sparsity = Sparsity.parse(candidate.sparsity)
         if sparsity.kind == "channel":
-            prune_channels(model, sparsity.share, self.sample(2))
+            layers = self._prunable(candidate.canonical().student, sparsity.share)
+            prune_channels(model, sparsity.share, self.sample(2), layers)
         if sparsity.kind in ("dense", "channel"):
             return Masks()
         masks = magnitude_masks(model, sparsity)
@@ -154,11 +166,10 @@ class ModelStages(TeacherStages):
     def _pruned(self, candidate: Candidate, note: Note) -> Entry:
         recipe, key = _recipe(candidate), self.trained_key(candidate)
         dense = replace(candidate, sparsity="dense")
-        sparsity = Sparsity.parse(candidate.sparsity)
 
         def make(into: Path) -> Mapping[str, Any]:
             model = self.load(self.trained(dense, note), dense)
-            masks = self._sparsified(model, sparsity)
+            masks = self._sparsified(model, candidate)
             checkpoint = self.store.workdir("prune", key) / "checkpoint.pt"
             losses = self._train(model, _plan("finetune", recipe), checkpoint, note, masks)
             self.counters["finetunings"] += 1

@@ -6,6 +6,7 @@ weights: a model can be built, measured and reloaded before and after training a
 
 from __future__ import annotations
 
+import copy
 import warnings
 from typing import Any
 
@@ -17,47 +18,86 @@ from ...profiles.errors import UnsupportedError
 from .predict import first_output
 
 ROUND_TO = 8  # channel counts that vector kernels like
+_MAGNITUDE = tp.importance.GroupMagnitudeImportance(p=2)
 _LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
 
 
-def prune_channels(model: nn.Module, share: float, sample: list[Tensor]) -> None:
-    """Remove the share of channels with the smallest weights from each layer, in place.
+def prunable_layers(model: nn.Module, share: float, sample: list[Tensor]) -> frozenset[str]:
+    """Names of the layers that can lose the share of their channels; `model` itself is not changed.
 
-    The layer that gives the output keeps its width. What is left is a multiple of 8 where that leaves
-    anything, and at least one channel. `sample` holds inputs of one or more samples.
+    All but the layer that gives the output, where that works. Some models reshape by sizes written in their
+    code (attention by a fixed width of heads): there each layer is tried alone, and those that break the
+    model keep their width. `sample` holds inputs of two samples.
+
+    Raises:
+        UnsupportedError: there is no such layer.
+    """
+    names = frozenset(name for name, layer in model.named_modules() if isinstance(layer, _LAYERS))
+    last = output_layer(model, sample)
+    wanted = frozenset(name for name in names if model.get_submodule(name) is not last)
+    failure = _failure(model, share, sample, wanted)
+    if failure:
+        alone = {name for name in wanted if not _failure(model, share, sample, frozenset({name}))}
+        wanted = frozenset(alone)
+    if not wanted or (failure and _failure(model, share, sample, wanted)):
+        raise UnsupportedError(f"channel pruning does not work on this model: {failure or 'one layer only'}")
+    return wanted
+
+
+def prune_channels(model: nn.Module, share: float, sample: list[Tensor], layers: frozenset[str]) -> None:
+    """Remove the share of channels with the smallest weights from the named layers, in place.
+
+    What is left is a multiple of 8 where that leaves anything, and at least one channel.
 
     Raises:
         UnsupportedError: Torch-Pruning cannot trace the model, or the pruned model does not run.
     """
+    failure = _prune(model, share, sample, layers, _MAGNITUDE)
+    if failure:
+        raise UnsupportedError(f"channel pruning does not work on this model: {failure}")
+
+
+def _failure(model: nn.Module, share: float, sample: list[Tensor], layers: frozenset[str]) -> str:
+    """What goes wrong when a copy is pruned. Some faults show only for some choices of channels, so channels
+    are also drawn at random."""
+    draws = (_MAGNITUDE, *[tp.importance.RandomImportance()] * 3)
+    failures = (_prune(copy.deepcopy(model), share, sample, layers, importance) for importance in draws)
+    return next((failure for failure in failures if failure), "")
+
+
+def _prune(
+    model: nn.Module, share: float, sample: list[Tensor], layers: frozenset[str], importance: Any
+) -> str:
+    """Prune in place; what went wrong, or nothing."""
     model.eval()
-    with torch.no_grad():
-        before = first_output(model(*sample)).shape
     try:
+        with torch.no_grad():
+            before = first_output(model(*sample)).shape
         with warnings.catch_warnings(), torch.enable_grad():
             warnings.simplefilter("ignore")
-            _prune(model, share, sample)
+            _run_pruner(model, share, sample, layers, importance)
         with torch.no_grad():
             after = first_output(model(*sample)).shape
-    except Exception as error:
-        raise UnsupportedError(f"channel pruning does not work on this model: {error}") from error
-    if after != before:
-        shapes = f"{list(before)} became {list(after)}"
-        raise UnsupportedError(f"channel pruning would change this model's output: {shapes}")
+    except Exception as error:  # Torch-Pruning raises whatever its tracing meets
+        return str(error) or type(error).__name__
+    return "" if after == before else f"its output {list(before)} would become {list(after)}"
 
 
-def _prune(model: nn.Module, share: float, sample: list[Tensor]) -> None:
-    last = output_layer(model, sample)
-    ratios = {layer: _ratio(_width(layer), share) for layer in model.modules() if isinstance(layer, _LAYERS)}
+def _run_pruner(
+    model: nn.Module, share: float, sample: list[Tensor], layers: frozenset[str], importance: Any
+) -> None:
+    ratios = {model.get_submodule(name): _ratio(_width(model.get_submodule(name)), share) for name in layers}
+    ignored = [m for m in model.modules() if isinstance(m, _LAYERS) and m not in ratios]
     frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
     for parameter in model.parameters():
         parameter.requires_grad_(True)  # the dependency graph is read from gradients
     pruner = tp.pruner.BasePruner(
         model,
         tuple(sample),
-        importance=tp.importance.GroupMagnitudeImportance(p=2),
+        importance=importance,
         pruning_ratio=share,
         pruning_ratio_dict=ratios,
-        ignored_layers=[last],
+        ignored_layers=ignored,
     )
     pruner.step()
     for name in frozen:

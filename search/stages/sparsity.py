@@ -6,6 +6,7 @@ a linear layer's) at least two are zero: the form that NVIDIA's sparse kernels r
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -32,17 +33,24 @@ def magnitude_masks(model: nn.Module, sparsity: Sparsity) -> Masks:
     have the pattern are left dense and named in the notes.
     """
     keep, notes = {}, []
-    for name, layer in model.named_modules():
-        if not isinstance(layer, _LAYERS):
-            continue
-        weight = layer.weight.detach()
+    for name, weight in _weights(model):
         if sparsity.kind == "unstructured":
-            keep[f"{name}.weight"] = _largest(weight, sparsity.share)
+            keep[name] = _largest(weight, sparsity.share)
         elif weight.shape[1] % 4:
             notes.append(f"{name} is dense: its {weight.shape[1]} inputs are not a multiple of 4")
         else:
-            keep[f"{name}.weight"] = _two_of_four(weight)
+            keep[name] = _two_of_four(weight)
     return Masks(keep=keep, notes=tuple(notes))
+
+
+def _weights(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Weights [outputs, inputs, ...] of convolutions, linear layers and attention's projections."""
+    for name, layer in model.named_modules():
+        prefix = f"{name}." if name else ""
+        if isinstance(layer, _LAYERS):
+            yield f"{prefix}weight", layer.weight.detach()
+        elif isinstance(layer, nn.MultiheadAttention) and layer.in_proj_weight is not None:
+            yield f"{prefix}in_proj_weight", layer.in_proj_weight.detach()
 
 
 def _largest(weight: Tensor, removed_share: float) -> Tensor:

@@ -150,11 +150,14 @@ def _check_finite(loss: float, plan: Plan, epoch: int) -> None:
 def _save(checkpoint: Path, parts: dict[str, Any], losses: list[float]) -> None:
     state = {name: part.state_dict() for name, part in parts.items()}
     aside = checkpoint.with_suffix(".part")
-    with aside.open("wb") as file:
-        torch.save({**state, "random": torch.get_rng_state(), "losses": losses}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(checkpoint)
+    try:
+        with aside.open("wb") as file:
+            torch.save({**state, "random": torch.get_rng_state(), "losses": losses}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(checkpoint)
+    finally:
+        aside.unlink(missing_ok=True)  # a full disk must not be made fuller
 
 
 def _resume(checkpoint: Path, parts: dict[str, Any]) -> list[float]:

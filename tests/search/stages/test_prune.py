@@ -7,7 +7,13 @@ import pytest
 import torch
 from paretune.profiles.errors import UnsupportedError
 from paretune.search.stages.predict import predict
-from paretune.search.stages.prune import kept_channels, model_size, output_layer, prune_channels
+from paretune.search.stages.prune import (
+    kept_channels,
+    model_size,
+    output_layer,
+    prunable_layers,
+    prune_channels,
+)
 from torch import nn
 
 
@@ -26,6 +32,10 @@ from torch import nn
 )
 def test_what_stays_is_a_multiple_of_eight_where_it_can_be_and_never_nothing(channels, share, kept):
     assert kept_channels(channels, share) == kept
+
+
+def prune(model: nn.Module, share: float, sample: list[torch.Tensor]) -> None:
+    prune_channels(model, share, sample, prunable_layers(model, share, sample))
 
 
 class Residual(nn.Module):
@@ -49,7 +59,7 @@ class Residual(nn.Module):
 def test_coupled_channels_go_together_and_the_output_stays():
     model = Residual()
     model.wide.weight.requires_grad_(False)
-    prune_channels(model, 0.5, [torch.randn(2, 3, 8, 8)])
+    prune(model, 0.5, [torch.randn(2, 3, 8, 8)])
     assert [name for name, p in model.named_parameters() if not p.requires_grad] == ["wide.weight"]
     assert model.stem.weight.shape == (16, 3, 3, 3)
     assert model.norm.num_features == 16
@@ -66,7 +76,7 @@ def test_the_channels_with_the_smallest_weights_go():
         model[0].weight.copy_(torch.arange(1, 17).repeat(4, 1).T % 2 + 0.1)  # every other row is small
         model[2].weight.fill_(1.0)
     large = model[0].weight[model[0].weight[:, 0] > 1].detach().clone()
-    prune_channels(model, 0.5, [torch.randn(2, 4)])
+    prune(model, 0.5, [torch.randn(2, 4)])
     torch.testing.assert_close(model[0].weight.detach(), large)
 
 
@@ -76,30 +86,53 @@ def test_shapes_do_not_depend_on_weights(share):
     for seed in range(3):
         torch.manual_seed(seed)
         model = Residual()
-        prune_channels(model, share, [torch.randn(2, 3, 8, 8)])
+        prune(model, share, [torch.randn(2, 3, 8, 8)])
         shapes.append([tuple(parameter.shape) for parameter in model.parameters()])
     assert shapes[0] == shapes[1] == shapes[2]
 
 
 class Attention(nn.Module):
-    """Reshapes by a fixed number of heads, which pruned channels no longer fit."""
+    """Attention with sizes written in the code, which only the layers beside it can be pruned around."""
 
-    def __init__(self):
+    def __init__(self, hidden):
         super().__init__()
-        self.embed = nn.Embedding(20, 12)
-        self.mix = nn.Linear(12, 12)
-        self.head = nn.Linear(12, 3)
+        self.embed = nn.Embedding(20, 32)
+        self.qkv = nn.Linear(32, 96)
+        self.out = nn.Linear(32, 32)
+        self.up, self.down = nn.Linear(32, hidden), nn.Linear(hidden, 32)
+        self.head = nn.Linear(32, 3)
 
     def forward(self, tokens):
-        hidden = self.mix(self.embed(tokens))
-        return self.head(hidden.reshape(len(tokens), -1, 3, 4).sum(dim=1).reshape(-1, 12))
+        x = self.embed(tokens)
+        q, k, v = (p.reshape(len(x), -1, 4, 8).transpose(1, 2) for p in self.qkv(x).chunk(3, -1))
+        mixed = torch.softmax(q @ k.transpose(-1, -2), -1) @ v
+        x = x + self.out(mixed.transpose(1, 2).reshape(len(x), -1, 32))
+        return self.head((x + self.down(torch.relu(self.up(x)))).mean(1))
+
+
+def test_layers_that_would_break_the_model_keep_their_width():
+    model, tokens = Attention(64), [torch.randint(0, 20, (2, 5))]
+    assert prunable_layers(model, 0.5, tokens) == {"out", "up", "down"}
+    assert model.up.out_features == 64
+    prune(model, 0.5, tokens)
+    assert model.qkv.weight.shape == (96, 16)
+    assert model.out.weight.shape == (16, 32)
+    assert model.up.weight.shape == (32, 16)
+    assert model.embed.weight.shape == (20, 16)
+    one, both = model(tokens[0][:1]), model(tokens[0])
+    torch.testing.assert_close(one, both[:1])
 
 
 def test_a_model_that_cannot_be_pruned_is_refused_with_a_reason():
-    with pytest.raises(UnsupportedError, match="channel pruning does not work on this model"):
-        prune_channels(Attention(), 0.6, [torch.zeros(2, 5, dtype=torch.int64)])
     with pytest.raises(UnsupportedError, match="no convolution and no linear layer"):
-        prune_channels(nn.Sequential(nn.Flatten()), 0.5, [torch.randn(2, 4)])
+        prunable_layers(nn.Sequential(nn.Flatten()), 0.5, [torch.randn(2, 4)])
+    with pytest.raises(UnsupportedError, match="does not work on this model: one layer only"):
+        prunable_layers(nn.Linear(4, 4), 0.5, [torch.randn(2, 4)])
+    fixed = nn.Sequential(nn.Linear(4, 16), nn.Unflatten(1, (4, 4)), nn.Flatten(), nn.Linear(16, 3))
+    with pytest.raises(UnsupportedError, match="does not work on this model: "):
+        prunable_layers(fixed, 0.5, [torch.randn(2, 4)])
+    with pytest.raises(UnsupportedError, match="does not work on this model: "):
+        prune_channels(fixed, 0.5, [torch.randn(2, 4)], frozenset({"0"}))
 
 
 def test_the_output_layer_is_the_one_that_runs_last():
@@ -145,7 +178,7 @@ def test_the_teacher_itself_is_pruned_from_its_trained_weights(open_stages, cand
     assert stages.counters == {"teacher_trainings": 1, "finetunings": 1}
     assert entry.meta["losses"] == []
     by_hand = stages.teacher_model()
-    prune_channels(by_hand, 0.5, stages.sample(2))
+    prune(by_hand, 0.5, stages.sample(2))
     split = stages.loaded.splits.validation
     np.testing.assert_array_equal(predict(stages.load(entry, wanted), split), predict(by_hand, split))
     tuned = stages.trained(candidate(width=None, sparsity="channel:0.5"))

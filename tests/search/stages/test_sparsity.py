@@ -32,7 +32,7 @@ def test_two_of_each_four_inputs_are_removed_and_the_largest_stay():
     masks = magnitude_masks(model, Sparsity.parse("2:4"))
     apply_masks(model, masks)
     assert set(masks.keep) == {"2.weight", "4.weight"}
-    assert masks.notes == ("0 is dense: its 3 inputs are not a multiple of 4",)
+    assert masks.notes == ("0.weight is dense: its 3 inputs are not a multiple of 4",)
     for name in masks.keep:
         new, old = model.get_parameter(name).detach(), before[name].detach()
         for output in range(len(new)):
@@ -50,7 +50,18 @@ def test_equal_weights_are_masked_in_a_fixed_order():
     layer = nn.Linear(8, 1, bias=False)
     nn.init.ones_(layer.weight)
     masks = magnitude_masks(layer, Sparsity.parse("2:4"))
-    assert masks.keep[".weight"].tolist() == [[True, True, False, False] * 2]
+    assert masks.keep["weight"].tolist() == [[True, True, False, False] * 2]
+
+
+def test_attention_is_masked_too():
+    layer = nn.TransformerEncoderLayer(8, 2, 16)
+    masks = magnitude_masks(layer, Sparsity.parse("2:4"))
+    assert set(masks.keep) == {
+        "self_attn.in_proj_weight",
+        "self_attn.out_proj.weight",
+        "linear1.weight",
+        "linear2.weight",
+    }
 
 
 def test_a_weight_that_came_back_is_found():
@@ -66,7 +77,7 @@ def test_zeros_are_kept_through_fine_tuning_and_reloading(open_stages, candidate
     stages = open_stages()
     wanted = candidate(sparsity=sparsity)
     entry = stages.trained(wanted)
-    stem = ["stem is dense: its 1 inputs are not a multiple of 4"] if sparsity == "2:4" else []
+    stem = ["stem.weight is dense: its 1 inputs are not a multiple of 4"] if sparsity == "2:4" else []
     assert entry.meta["notes"] == stem
     assert entry.meta["quality"]["validation"] > 0.6
     model, dense = stages.load(entry, wanted), stages.load(stages.trained(candidate()), candidate())
