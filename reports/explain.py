@@ -23,7 +23,7 @@ from ..search.ranking import (
     trial_of,
     violations_of,
 )
-from ..search.sentences import name_of, quantity_text, speed_words
+from ..search.sentences import difference_text, name_of, quantity_text, speed_words
 from ..search.verdict import speedup, verdict
 from .sections import duration
 from .views import why
@@ -171,11 +171,9 @@ def _needed(record: StudyRecord, trial: TrialRecord) -> list[str]:
 
 def _miss(limit: Limit, miss: float) -> str:
     info = metric_info(limit.metric)
+    missed = f"It misses {limit.text!r} by {difference_text(limit.metric, miss)}"
     side = "at most" if limit.upper else "at least"
-    return (
-        f"It misses {limit.text!r} by {info.format(miss)}: it would need {info.title.lower()} {side} "
-        f"{info.format(limit.bound)}."
-    )
+    return f"{missed}: it would need {info.title.lower()} {side} {info.format(limit.bound)}."
 
 
 def _beaten_by(record: StudyRecord, ranking: Ranking, entry: Ranked) -> list[str]:

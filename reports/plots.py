@@ -16,7 +16,7 @@ from ..search.metrics import metric_info
 from ..search.pareto import hypervolume_history
 from ..search.ranking import TEST, Ranked, Ranking, complete_trials, latency_metric, trial_of
 from ..search.sentences import quantity_text
-from ..search.verdict import Verdict
+from ..search.verdict import NOT_MET, Verdict
 from .views import higher_is_better
 
 Figure = dict[str, Any]
@@ -62,8 +62,9 @@ def front_figure(record: StudyRecord, ranking: Ranking, verdict: Verdict) -> Fig
         for group, members in sorted(groups.items())
     ]
     traces += [_legend_entry(group, palette[group[0]]) for group in sorted(groups)]
-    marks = [_marked(record, ranking, verdict.baseline, "strongest simple choice", x, y)]
-    marks += [_marked(record, ranking, verdict.recommended, "recommended", x, y)]
+    marks = [_marked(ranking, verdict.baseline, "strongest simple choice", x, y)]
+    label = "nearest" if verdict.status == NOT_MET else "recommended"
+    marks += [_marked(ranking, verdict.recommended, label, x, y)]
     return {"data": traces, "layout": _front_layout(record, ranking, entries, x, y, [m for m in marks if m])}
 
 
@@ -140,9 +141,7 @@ def hover_text(record: StudyRecord, entry: Ranked) -> str:
     return "<br>".join(lines)
 
 
-def _marked(
-    record: StudyRecord, ranking: Ranking, number: int | None, label: str, x: str, y: str
-) -> Figure | None:
+def _marked(ranking: Ranking, number: int | None, label: str, x: str, y: str) -> Figure | None:
     """An arrow with a label on one point, above and left so that it does not cover the front."""
     entry = ranking.of(number) if number is not None else None
     if entry is None or x not in entry.metrics or y not in entry.metrics:
@@ -155,7 +154,7 @@ def _marked(
         "showarrow": True,
         "arrowhead": 0,
         "ax": 0,
-        "ay": -44 if label == "recommended" else 44,
+        "ay": 44 if label == "strongest simple choice" else -44,
     }
 
 

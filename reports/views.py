@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 
-from ..search.evaluation import Outcome, Quantity, StudyRecord, TrialRecord
+from ..search.evaluation import Limit, Outcome, Quantity, StudyRecord, TrialRecord
 from ..search.metrics import metric_info
 from ..search.ranking import TEST, Ranked, Ranking, known_metrics
-from ..search.sentences import quantity_text
+from ..search.sentences import difference_text, quantity_text
 from ..search.verdict import DO_NOTHING, MET, NOT_MET, NOTHING_USABLE, Verdict, speedup
 
 DASH, TIMES = "\N{EN DASH}", "\N{MULTIPLICATION SIGN}"
@@ -134,7 +134,6 @@ def _ranked_row(record: StudyRecord, trial: TrialRecord, entry: Ranked, verdict:
             ("simple choice", trial.evaluation.baseline and trial.number != verdict.baseline),
             ("front", entry.on_front and entry.feasible),
             ("finalist", entry.source == TEST),
-            ("over a limit", not entry.feasible),
         )
         if there
     ]
@@ -216,9 +215,23 @@ def tiles(record: StudyRecord, ranking: Ranking, verdict: Verdict) -> tuple[Tile
     entry = ranking.of(verdict.recommended) if verdict.recommended is not None else None
     if entry is None:
         return ()
+    if verdict.status == NOT_MET:
+        return tuple(_limit_tile(limit, entry) for limit in ranking.limits if limit.metric in entry.metrics)
     shown = [_speed_tile(verdict), _size_tile(verdict), _quality_tile(record, ranking, verdict, entry)]
     shown += [_metric_tile(m, entry) for m in ("latency_ms", "size_bytes")] if verdict.speedup is None else []
     return tuple(tile for tile in shown if tile is not None)
+
+
+def _limit_tile(limit: Limit, entry: Ranked) -> Tile:
+    """A limit: what the nearest candidate has, and by how much it misses it."""
+    shown = cell(limit.metric, entry.metrics[limit.metric])
+    miss = entry.violations[limit.text]
+    state = (
+        f"misses {limit.text!r} by {difference_text(limit.metric, miss)}"
+        if miss > 0
+        else f"meets {limit.text!r}"
+    )
+    return Tile(figure=shown.text, label=metric_info(limit.metric).title.lower(), detail=state)
 
 
 def _speed_tile(verdict: Verdict) -> Tile | None:

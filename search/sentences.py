@@ -65,5 +65,12 @@ def relaxation_text(record: StudyRecord, relaxation: Relaxation) -> str:
 
 
 def _move(change: Change) -> str:
-    info = metric_info(change.limit.metric)
-    return f"{change.limit.text!r} by {info.format(change.amount)} to {info.format(change.bound)}"
+    metric = change.limit.metric
+    amount = difference_text(metric, change.amount)
+    return f"{change.limit.text!r} by {amount} to {metric_info(metric).format(change.bound)}"
+
+
+def difference_text(metric: str, amount: float) -> str:
+    """A difference between two values of a metric; shares differ by points, not by percent."""
+    info = metric_info(metric)
+    return f"{100 * amount:.3g} pt" if info.unit == "share" else info.format(amount)

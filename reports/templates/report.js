@@ -17,7 +17,7 @@
       if (trace.line) copy.line = { ...trace.line, color: colour };
       return copy;
     });
-    const axis = { gridcolor: css("--line"), linecolor: css("--line"), zeroline: false, automargin: true, fixedrange: narrow.matches };
+    const axis = { gridcolor: css("--line"), linecolor: css("--line"), zeroline: false, automargin: true, tickfont: { size: narrow.matches ? 11 : 13 }, fixedrange: narrow.matches };
     const layout = {
       ...figure.layout,
       paper_bgcolor: "rgba(0,0,0,0)",

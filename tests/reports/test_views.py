@@ -42,7 +42,7 @@ def test_tags_say_what_a_row_is(study: StudyRecord, table: tuple[views.Row, ...]
     assert rows[8].tags == ("recommended", "front", "finalist")
     assert rows[8].recommended
     assert "strongest simple choice" in rows[4].tags
-    assert "over a limit" in rows[0].tags
+    assert rows[0].tags == ("simple choice",)
     assert rows[0].reason == "over: latency <= 0.42 ms"
     assert rows[58].reason == "same as #20"
 
@@ -72,6 +72,14 @@ def test_tiles_state_speed_size_and_quality(study: StudyRecord) -> None:
     assert speed.figure == f"1.75{views.TIMES}"
     assert speed.detail == "95 % interval 1.74 to 1.77"
     assert "pt against the simple choice" in quality.detail
+
+
+def test_tiles_of_the_nearest_state_each_limit(impossible: StudyRecord) -> None:
+    accuracy, latency = views.tiles(impossible, rank(impossible), verdict(impossible))
+    assert accuracy.figure == "98.70 %"
+    assert accuracy.detail.startswith("misses 'accuracy >= teacher - 3 pt absolute' by ")
+    assert accuracy.detail.endswith(" pt")
+    assert latency.detail.startswith("misses 'latency <= 0.42 ms' by ")
 
 
 def test_estimated_numbers_are_called_so(study: StudyRecord) -> None:
