@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
 
-import click
 import typer
 from rich.console import Console
 
@@ -19,6 +18,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+# Typer shows only the leaves of its family of errors; the root is what all of them share.
+_COMMAND_LINE_ERRORS = typer.BadParameter.__mro__[2]
 
 StudyPath = Annotated[Path, typer.Argument(metavar="STUDY", help="the study file (YAML)")]
 RunPath = Annotated[
@@ -56,12 +58,15 @@ def init(
 
 
 @app.command()
-def plan(study: StudyPath) -> None:
+def plan(
+    study: StudyPath,
+    profile: Annotated[str | None, typer.Option(help="plan for this device instead of the file's")] = None,
+) -> None:
     """Show what would run: the space after masking and why. Nothing is executed."""
     from .reports.plan import plan_text
     from .search.job import load_job
 
-    _out().print(plan_text(load_job(study)))
+    _out().print(plan_text(load_job(study, profile)))
 
 
 @app.command()
@@ -188,9 +193,9 @@ def main() -> None:
     """Entry point: turns errors into one message on stderr and an exit code of the project's own table."""
     try:
         code = app(standalone_mode=False)
-    except click.ClickException as error:
+    except _COMMAND_LINE_ERRORS as error:
         _fail(f"error: {error.format_message()}\n  what to do: `paretune --help` lists commands and options")
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted", 130)
     except InternalError as error:
         _fail(f"internal error, please report it: {error}")

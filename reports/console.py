@@ -69,7 +69,7 @@ class ConsoleProgress(Progress):
         line.append(evaluation.candidate.title)
         if evaluation.baseline:
             line.append("  (simple choice)", style="dim")
-        self.console.print(line, overflow="fold")
+        self.console.print(line, soft_wrap=True, crop=False, overflow="ignore")
         if evaluation.feasible and _is_better(record, self._best):
             self._best = record
             self.console.print(f"      fastest so far within the limits: #{record.number}", style="cyan")

@@ -21,7 +21,10 @@ MEASURE_SECONDS = 3.0
 def plan_text(job: Job) -> RenderableType:
     """The plan of a job, for a terminal."""
     parts: list[RenderableType] = [Text(_head(job)), Text("")]
-    parts += [_offered(job.space, job), Text("")]
+    parts += [_offered(job.space), Text("")]
+    cautions = [line for backend in job.space.backends for line in _cautions(backend, job)]
+    if cautions:
+        parts += [Text("Good to know"), *map(Text, cautions), Text("")]
     if job.space.masked:
         parts += [Text("Masked, with the reason"), _masked(job.space.masked), Text("")]
     parts += [Text(line) for line in _effort(job)]
@@ -43,9 +46,9 @@ def _head(job: Job) -> str:
     return "\n".join(lines)
 
 
-def _offered(space: Space, job: Job) -> Table:
+def _offered(space: Space) -> Table:
     table = Table(title="Offered", title_justify="left", show_edge=False, pad_edge=False)
-    for title in ("backend", "precision", "calibration", "sparsity", "note"):
+    for title in ("backend", "precision", "calibration", "sparsity"):
         table.add_column(title, overflow="fold")
     for backend in space.backends:
         table.add_row(
@@ -53,19 +56,14 @@ def _offered(space: Space, job: Job) -> Table:
             ", ".join(map(str, backend.precisions)),
             _calibration(backend, space),
             ", ".join(backend.sparsities),
-            _cautions(backend, job),
         )
     return table
 
 
-def _cautions(backend: BackendChoices, job: Job) -> str:
+def _cautions(backend: BackendChoices, job: Job) -> list[str]:
     wanted = set(map(str, backend.precisions))
-    found = [
-        f"{offer.what}: {offer.reason}"
-        for offer in offers(backend.name, job.profile)
-        if offer.offered and offer.reason and offer.what in wanted
-    ]
-    return "\n".join(found)
+    known = [offer for offer in offers(backend.name, job.profile) if offer.offered and offer.reason]
+    return [f"  {backend.name} {offer.what}: {offer.reason}" for offer in known if offer.what in wanted]
 
 
 def _calibration(backend: BackendChoices, space: Space) -> str:
@@ -87,12 +85,8 @@ def _masked(masked: Iterable[Masked]) -> Table:
 
 def _effort(job: Job) -> list[str]:
     space, budget = job.space, job.file.budget
-    trained = (
-        {(c.student, c.sparsity, c.recipe) for c in space.candidates() if c.recipe is not None}
-        if space.size <= 200_000
-        else set()
-    )
-    lines = [f"space: {space.size} candidates, {len(trained)} different trainings behind them"]
+    trained = len(list(space.trainings()))
+    lines = [f"space: {space.size} candidates, {trained} different trainings behind them"]
     axes = [f"{axis} in {', '.join(map(str, values))}" for axis, values in space.student_axes.items()]
     if axes:
         lines.append("students: " + "; ".join(axes))
@@ -104,7 +98,7 @@ def _effort(job: Job) -> list[str]:
     else:
         lines.append(
             f"expected time: about {seconds:.0f} s to compile, score and measure {count} candidates, and "
-            f"at most {min(count, len(trained))} trainings of {job.file.training.epochs} epochs each"
+            f"at most {min(count, trained)} trainings of {job.file.training.epochs} epochs each"
         )
     lines.append("nothing was executed")
     return lines

@@ -92,9 +92,7 @@ def _unusable(backend: Backend, workload: Workload, *, asked: bool) -> str:
 
 
 def _asked(what: str, study: StudyFile) -> bool:
-    if what == "2:4":
-        return "2:4" in study.space.sparsity
-    return what == "all" or study.space.precision is None or what in map(str, study.space.precision)
+    return what in ("all", "2:4") or study.space.precision is None or what in map(str, study.space.precision)
 
 
 def _choices(
@@ -108,8 +106,9 @@ def _choices(
         if asked is None or precision in asked
     )
     precisions = _with_float(backend.name, profile, precisions)
-    methods = tuple(m for m in study.space.calibration.method if m in backend.calibration_methods)
-    for method in study.space.calibration.method:
+    wanted = study.space.calibration.method
+    methods: tuple[str, ...] = tuple(m for m in wanted if m in backend.calibration_methods)
+    for method in wanted:
         if method not in backend.calibration_methods:
             reason = f"{backend.name} calibrates by {', '.join(backend.calibration_methods)} alone"
             masked.append(Masked(backend=backend.name, what=f"calibration {method}", reason=reason))

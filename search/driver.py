@@ -18,6 +18,7 @@ from .constraints import LimitSpec, resolve
 from .evaluate import Evaluator
 from .evaluation import Evaluation, Limit, Objective, Outcome, StudyRecord, TrialRecord
 from .finalists import choose_finalists, measure_finalists
+from .gate import violations
 from .progress import Progress
 from .space import Space
 from .study_store import StudyStore, known_candidates
@@ -100,7 +101,8 @@ class Driver:
             done = self._one()
         if done is None or done.evaluation.outcome is not Outcome.COMPLETE:
             raise _reference_failed(reference, done)
-        self._resolve_limits(done.evaluation)
+        if self.evaluator.reference_ms is None:
+            self._learn_from_teacher(done.evaluation)
 
     def _guarded(self, work: Callable[[], None], reference: Candidate) -> None:
         from ..profiles.errors import StageError, UnsupportedError
@@ -112,7 +114,9 @@ class Driver:
         except StageError as error:
             raise _cannot_start(reference, f"{error.stage}: {error.cause}", error.log) from error
 
-    def _resolve_limits(self, teacher: Evaluation) -> None:
+    def _learn_from_teacher(self, teacher: Evaluation) -> Evaluation:
+        """Fix the reference's latency and the limits' bounds; returns the teacher judged by them."""
+        self.evaluator.reference_ms = teacher.metrics["latency_ms"].value
         values = {name: quantity.value for name, quantity in teacher.metrics.items()}
         limits = tuple(resolve(spec, values) for spec in self.plan.limits)
         quality = self.plan.frame.quality
@@ -127,6 +131,7 @@ class Driver:
         self.evaluator.limits = limits
         self.frame = replace(self.frame, limits=limits)
         self._save("")
+        return replace(teacher, violations=violations(limits, teacher.metrics))
 
     # -- the loop -------------------------------------------------------------------------------------
 
@@ -177,6 +182,8 @@ class Driver:
         self.progress.started(trial.number, candidate)
         try:
             evaluation = self._evaluate(trial, candidate, baseline)
+            if self.evaluator.reference_ms is None and evaluation.outcome is Outcome.COMPLETE:
+                evaluation = self._learn_from_teacher(evaluation)
         except Interrupted:
             self.studies.give_up(trial)
             return None
@@ -246,7 +253,7 @@ class Driver:
 
 def training_counts(records: Sequence[TrialRecord]) -> dict[str, float]:
     """How many students this study trained, and the seconds spent on it."""
-    stages = [s for r in records for s in r.evaluation.stages if s.name in ("distill", "finetune")]
+    stages = [s for r in records for s in r.evaluation.stages if s.name in ("distill", "prune")]
     made = [stage for stage in stages if not stage.cached]
     used = {stage.key for stage in stages}
     return {

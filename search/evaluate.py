@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from ..backends.latency import LatencySummary, Rounds, summarize
+from ..backends.latency import Estimate, LatencySummary, summarize
 from ..backends.registry import get_backend
-from ..profiles.errors import StageError, UnsupportedError
+from ..profiles.errors import InternalError, StageError, UnsupportedError, UserError
 from .budget import Interrupted
 from .candidate import Candidate
 from .evaluation import Evaluation, Limit, Outcome, Quantity, StageRecord
 from .gate import Gate, violations
+from .models import Models
 from .stages.device import DeviceStages
-from .stages.models import Models
 from .stages.rounds import read_rounds
 from .store import Entry
+
+LOG_CHARACTERS = 4000
 
 
 @dataclass
@@ -23,9 +26,11 @@ class Trace:
     """The stages that one evaluation went through, in order, each once."""
 
     stages: list[StageRecord] = field(default_factory=list)
+    at_hand: str = "build"
 
     def add(self, entry: Entry) -> Entry:
         """Remember an entry; answered from the store means that no time was spent on it now."""
+        self.at_hand = f"after {entry.stage}"
         if all(stage.key != entry.key for stage in self.stages):
             seconds = 0.0 if entry.cached else entry.seconds
             self.stages.append(
@@ -40,6 +45,7 @@ class Evaluator:
     def __init__(self, models: Models, device: DeviceStages, checkpoint: Callable[[], None]) -> None:
         self.models, self.device, self.checkpoint = models, device, checkpoint
         self.limits: tuple[Limit, ...] = ()
+        self.reference_ms: float | None = None
 
     def prepare_reference(self, candidate: Candidate) -> None:
         """Compile the reference model, which every measurement is interleaved with."""
@@ -69,6 +75,8 @@ class Evaluator:
                         stages=tuple(trace.stages),
                     )
             return replace(self._complete(known, candidate, trace), stages=tuple(trace.stages))
+        except (InternalError, UserError, Interrupted):
+            raise
         except UnsupportedError as error:
             return replace(known, outcome=Outcome.REFUSED, reason=error.reason, stages=tuple(trace.stages))
         except StageError as error:
@@ -77,7 +85,17 @@ class Evaluator:
                 outcome=Outcome.FAILED,
                 stage=error.stage,
                 cause=error.cause,
-                log=error.log[-4000:],
+                log=error.log[-LOG_CHARACTERS:],
+                stages=tuple(trace.stages),
+            )
+        except Exception as error:
+            # Whatever a library or the user's code raises concerns this candidate alone.
+            return replace(
+                known,
+                outcome=Outcome.FAILED,
+                stage=trace.at_hand,
+                cause=f"{type(error).__name__}: {error}".splitlines()[0][:300],
+                log=traceback.format_exc()[-LOG_CHARACTERS:],
                 stages=tuple(trace.stages),
             )
 
@@ -143,37 +161,52 @@ class Evaluator:
         self, candidate: Candidate, compiled: Entry, trace: Trace
     ) -> tuple[dict[str, Quantity], str]:
         entry = trace.add(self.device.measured(compiled, candidate.backend))
-        rounds = read_rounds(entry)
-        summary = summarize(rounds, "candidate")
-        found = latency_quantities(summary, rounds)
+        summary = summarize(read_rounds(entry), "candidate")
+        found = latency_quantities(summary, self.reference_ms)
         once = "once, in a fresh process"
         found["load_ms"] = Quantity(value=entry.meta["load_ms"], how=once)
         found["first_inference_ms"] = Quantity(value=entry.meta["first_inference_ms"], how=once)
         found["memory_bytes"] = Quantity(
             value=entry.meta["memory_bytes"],
-            how="peak resident memory of the runner process above what it held before the model was opened",
+            how="peak resident memory of the process above what it held before runtime and model were loaded",
         )
         size = compiled.meta["artifact"]["size_bytes"]
         found["size_bytes"] = Quantity(value=size, low=size, high=size, how="size of the artifact's file")
         return found, summary.verdict
 
 
-def latency_quantities(summary: LatencySummary, rounds: Rounds) -> dict[str, Quantity]:
-    """The latency metrics of one subject as quantities."""
-    how = f"median over {len(rounds)} rounds interleaved with the reference"
+def latency_quantities(summary: LatencySummary, reference_ms: float | None = None) -> dict[str, Quantity]:
+    """The latency metrics of one subject as quantities.
+
+    With `reference_ms`, the latency is the ratio to the reference in the same rounds times that constant, so
+    that candidates measured at different hours can be compared; without, it is the median as it was.
+    """
+    how = f"{summary.rounds} rounds interleaved with the reference"
+    latency = _quantity(summary.latency_ms, f"median over {how}")
+    if reference_ms is not None and summary.ratio is not None:
+        scaled = _quantity(summary.ratio, "")
+        latency = Quantity(
+            value=scaled.value * reference_ms,
+            low=None if scaled.low is None else scaled.low * reference_ms,
+            high=None if scaled.high is None else scaled.high * reference_ms,
+            how=f"ratio to the reference over {how}, times the reference's {reference_ms:.4g} ms",
+        )
     found = {
-        "latency_ms": Quantity(value=summary.latency_ms, low=summary.low_ms, high=summary.high_ms, how=how),
-        "latency_min_ms": Quantity(value=summary.min_ms, how="least of all samples"),
+        "latency_ms": latency,
+        "latency_min_ms": Quantity(value=summary.minimum_ms, how="least of all samples"),
     }
     if summary.p90_ms is not None:
-        found["latency_p90_ms"] = Quantity(value=summary.p90_ms, how=f"{summary.samples} samples")
+        found["latency_p90_ms"] = Quantity(value=summary.p90_ms, how=_worth(summary.p90_samples))
     if summary.p99_ms is not None:
-        found["latency_p99_ms"] = Quantity(value=summary.p99_ms, how=f"{summary.samples} samples")
+        found["latency_p99_ms"] = Quantity(value=summary.p99_ms, how=_worth(summary.p99_samples))
     if summary.ratio is not None:
-        found["latency_ratio"] = Quantity(
-            value=summary.ratio.value, low=summary.ratio.low, high=summary.ratio.high, how=how
-        )
+        found["latency_ratio"] = _quantity(summary.ratio, how)
     return found
 
 
-__all__ = ["Evaluator", "Interrupted", "Trace", "latency_quantities"]
+def _worth(samples: int) -> str:
+    return f"single runs, worth {samples} independent ones"
+
+
+def _quantity(estimate: Estimate, how: str) -> Quantity:
+    return Quantity(value=estimate.value, low=estimate.low, high=estimate.high, how=how)

@@ -176,4 +176,5 @@ class StudyRecord:
 
 
 EVALUATION = TypeAdapter(Evaluation)
+TRIAL_RECORD = TypeAdapter(TrialRecord)
 STUDY_RECORD = TypeAdapter(StudyRecord)

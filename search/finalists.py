@@ -38,11 +38,11 @@ def measure_finalists(
     measured = evaluator.device.interleaved(artifacts, LatencyPlan(rounds=rounds, seed=seed))
     baseline = strongest_simple_choice(record)
     finalists = []
-    for number in scores:
+    for number in (n for n in scores if str(n) not in measured.failed):
         summary = summarize(measured, str(number))
-        metrics = {record.quality: scores[number], **latency_quantities(summary, measured)}
+        metrics = {record.quality: scores[number], **latency_quantities(summary)}
         ratio = None
-        if baseline is not None and str(baseline) in artifacts and number != baseline:
+        if baseline is not None and str(baseline) in measured.series and number != baseline:
             against = compare(measured, str(number), str(baseline))
             ratio = Quantity(
                 value=against.value,

@@ -85,8 +85,8 @@ class Job:
         }
 
 
-def load_job(path: Path) -> Job:
-    """Read a study file and everything that it names.
+def load_job(path: Path, profile_name: str | None = None) -> Job:
+    """Read a study file and everything that it names; `profile_name` replaces the file's profile.
 
     Raises:
         UserError: anything in it cannot be accepted.
@@ -94,7 +94,7 @@ def load_job(path: Path) -> Job:
     file = load_study_file(path)
     base = path.resolve().parent
     loaded = load_workload(file.workload.file, base, file.workload.options)
-    profile = load_profile(file.profile, base)
+    profile = load_profile(profile_name or file.profile, base)
     quality = loaded.workload.metric.name
     limits = tuple(parse_limit(text, quality) for text in file.constraints)
     check_consistent(limits)

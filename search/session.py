@@ -49,7 +49,7 @@ def run_study(path: Path, progress: Progress | None = None, stop: StopFlag | Non
     launch = job.launch()
     progress.note(f"checking the workload {job.loaded.workload.name!r}")
     models = load_models(job.loaded, progress=progress, threads=job.file.training.threads)
-    models.check(job.space)
+    models.check()
     job.places.run_dir.mkdir(parents=True, exist_ok=True)
     with only_one_run(job.places.run_dir):
         return _run(job, launch, models, progress, stop)
@@ -71,7 +71,7 @@ def _run(job: Job, launch: Launch, models: Models, progress: Progress, stop: Sto
         spent_seconds=float(studies.get("spent_seconds", 0.0)),
     )
     store = Store(job.places.store)
-    models.attach(store, stop=lambda: stop.urgent or (stop.requested and False))
+    models.prepare(store, job.space, should_stop=lambda: stop.urgent)
     device = DeviceStages(
         store=store,
         deployment=_deployment(job),
@@ -112,9 +112,9 @@ def _limits(job: Job) -> Limits:
 
 
 def _rounds(job: Job) -> int:
-    # A p90 needs 64 samples and a p99 662, however slow the model: one sample a round is certain.
+    # A p90 needs 64 independent runs and a p99 662; runs of one round resemble each other.
     wanted = {limit.metric for limit in job.limits} | {objective.metric for objective in job.objectives}
-    least = 662 if "latency_p99_ms" in wanted else 64 if "latency_p90_ms" in wanted else 0
+    least = 240 if "latency_p99_ms" in wanted else 40 if "latency_p90_ms" in wanted else 0
     return max(job.file.measure.rounds, least)
 
 

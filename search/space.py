@@ -134,6 +134,15 @@ class Space:
                             per_channel=per_channel,
                         ).canonical()
 
+    def trainings(self) -> Iterator[Candidate]:
+        """One candidate for each different training: student, sparsity and recipe."""
+        seen = set()
+        for candidate in self.candidates():
+            training = (candidate.student, candidate.sparsity, candidate.recipe)
+            if candidate.recipe is not None and training not in seen:
+                seen.add(training)
+                yield candidate
+
     @property
     def size(self) -> int:
         """Number of candidates."""

@@ -105,8 +105,12 @@ class SpaceSection(_Section):
 
     @model_validator(mode="after")
     def _not_empty(self) -> SpaceSection:
-        lists = {"sparsity": self.sparsity, "precision": self.precision, "backend": self.backend}
-        lists.update({f"student.{axis}": values for axis, values in self.student.items()})
+        lists: dict[str, tuple[Any, ...] | None] = {
+            "sparsity": self.sparsity,
+            "precision": self.precision,
+            "backend": self.backend,
+            **{f"student.{axis}": values for axis, values in self.student.items()},
+        }
         for name, values in lists.items():
             if values is not None and not values:
                 raise ValueError(f"{name} is an empty list: leave it out, or name at least one value")
@@ -148,8 +152,8 @@ class DeploySection(_Section):
 class MeasureSection(_Section):
     """The latency protocol's effort: rounds of randomly interleaved blocks."""
 
-    rounds: Annotated[int, Field(ge=8)] = 25
-    finalist_rounds: Annotated[int, Field(ge=8)] = 40
+    rounds: Annotated[int, Field(ge=9)] = 25
+    finalist_rounds: Annotated[int, Field(ge=9)] = 40
 
 
 class GuardSection(_Section):

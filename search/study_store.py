@@ -10,12 +10,14 @@ import fcntl
 import json
 import os
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ..profiles.errors import InternalError, UserError
@@ -27,6 +29,7 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 _EVALUATION, _DUPLICATE, _STARTED, _SECONDS = "evaluation", "duplicate_of", "started", "seconds"
 _PROBLEM, _RECORD, _ATTEMPTS = "problem", "record", "attempts"
+_MAXIMIZE, _MINIMIZE = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
 _STATES = {
     Outcome.COMPLETE: TrialState.COMPLETE,
     Outcome.GATED: TrialState.PRUNED,
@@ -59,7 +62,7 @@ class StudyStore:
             UserError: the study exists and describes another problem, or the storage cannot be reached.
         """
         storage = open_storage(url)
-        directions = ["maximize" if up else "minimize" for up in objectives.values()]
+        directions = [_MAXIMIZE if up else _MINIMIZE for up in objectives.values()]
         if name in optuna.get_all_study_names(storage):
             study = optuna.load_study(study_name=name, storage=storage, sampler=sampler)
             _refuse_other_problem(study, problem)
@@ -67,7 +70,9 @@ class StudyStore:
             study = optuna.create_study(
                 study_name=name, storage=storage, sampler=sampler, directions=directions
             )
-            study.set_metric_names(list(objectives))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                study.set_metric_names(list(objectives))
             study.set_user_attr(_PROBLEM, canonical_json(problem))
         return cls(study, tuple(objectives))
 

@@ -160,7 +160,7 @@ class DeviceStages:
             return {
                 "load_ms": opened.load_ms,
                 "first_inference_ms": first_ms,
-                "memory_bytes": memory.peak_bytes,
+                "memory_bytes": memory.growth_bytes,
             }
 
         key = content_key("measure", MEASURE_VERSION, fields)
@@ -210,7 +210,7 @@ class DeviceStages:
     def _opened(self, compiled: Entry, backend: str) -> tuple[RunnerClient, Any, float]:
         runner = RunnerClient(self.launch, limits=self.limits, cpu=self._cpu())
         try:
-            path = runner.put(compiled.path / compiled.meta["file"])
+            path = compiled.path / compiled.meta["file"]
             opened = runner.open(backend, path, self.deployment.batch, self.deployment.threads)
             with np.load(compiled.path / compiled.meta["sample"]) as sample:
                 first_ms = runner.prepare(dict(sample))

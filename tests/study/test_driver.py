@@ -1,0 +1,157 @@
+"""The driver from a study file to a record, on the `null` backend."""
+
+import json
+import warnings
+
+import optuna
+import pytest
+from paretune.profiles.errors import UserError
+from paretune.search.evaluation import Outcome
+from paretune.search.session import open_run, run_study
+
+
+@pytest.fixture
+def finished(bench, shared_store):
+    return run_study(bench.study(store=shared_store)).record
+
+
+def by_outcome(record, outcome):
+    return [t for t in record.trials if t.evaluation.outcome is outcome and t.duplicate_of is None]
+
+
+def trainings(record):
+    """Keys of the trainings that this study really did."""
+    trials = [t.evaluation for t in record.trials if t.duplicate_of is None]
+    return [s.key for e in trials for s in e.stages if s.name == "distill" and not s.cached]
+
+
+def test_simple_choices_come_first_and_every_stage_leaves_a_key(finished):
+    first = [t.evaluation for t in finished.trials[:2]]
+    assert [(e.baseline, str(e.candidate.precision)) for e in first] == [(True, "fp32"), (True, "int8")]
+    assert all(e.candidate.is_teacher for e in first)
+    for trial in by_outcome(finished, Outcome.COMPLETE):
+        names = {stage.name for stage in trial.evaluation.stages}
+        assert names >= {"export", "compile", "score", "measure"}
+        assert set(trial.evaluation.metrics) >= {"accuracy", "latency_ms", "size_bytes", "memory_bytes"}
+
+
+def test_finalists_are_scored_on_test_and_timed_against_the_simple_choice(finished):
+    assert finished.baseline is not None
+    assert finished.baseline in {f.number for f in finished.finalists}
+    others = [f for f in finished.finalists if f.number != finished.baseline]
+    assert others
+    assert all(f.ratio_to_baseline is not None and f.ratio_to_baseline.value < 1 for f in others)
+    assert all("test samples" in f.metrics["accuracy"].how for f in finished.finalists)
+
+
+def test_optuna_reads_the_study_unmodified(bench, shared_store):
+    outcome = run_study(bench.study(store=shared_store, constraints=["size <= 2 kB"]))
+    study = optuna.load_study(study_name="blobs", storage=outcome.places.storage_url)
+    assert study.metric_names == ["accuracy", "latency_ms", "size_bytes"]
+    assert len(study.directions) == 3
+    complete = [t for t in study.trials if t.state is optuna.trial.TrialState.COMPLETE]
+    assert complete
+    assert all("size <= 2 kB" in trial.constraints for trial in complete)
+
+
+def test_no_student_is_trained_twice_in_one_study_or_across_two(bench):
+    first = run_study(bench.study("one", budget={"trials": 12})).record
+    trained = trainings(first)
+    assert len(trained) == len(set(trained)) == first.counters["trainings"] > 0
+    assert first.counters["trainings"] < len(first.trials)
+    again = run_study(bench.study("two", budget={"trials": 12}, sampler="random", seed=0)).record
+    assert again.counters["candidates"] == 12
+    assert trainings(again) == []
+
+
+def test_a_candidate_over_a_limit_is_measured_and_not_trained(bench):
+    record = run_study(
+        bench.study(constraints=["parameters <= 200"], budget={"trials": 12}, sampler="random")
+    ).record
+    gated = by_outcome(record, Outcome.GATED)
+    assert gated
+    for trial in gated:
+        assert "Parameters" in trial.evaluation.reason
+        assert "latency_ms" in trial.evaluation.gate
+        assert not [s for s in trial.evaluation.stages if s.name == "distill"]
+    trained = {
+        dict(t.evaluation.candidate.student).get("width")
+        for t in by_outcome(record, Outcome.COMPLETE)
+        if not t.evaluation.candidate.is_teacher
+    }
+    assert trained == {4, 8}
+
+
+def test_the_search_ends_when_the_space_is_exhausted(bench, shared_store):
+    space = {"student": {"width": [4, 8]}, "precision": ["fp32"], "backend": ["null"]}
+    record = run_study(bench.study(store=shared_store, space=space, budget={"trials": 50})).record
+    assert record.stopped == "every candidate of the space was evaluated"
+    assert len({t.evaluation.candidate.digest for t in record.trials}) == 3
+    assert record.counters["candidates"] == 3
+
+
+def test_duplicates_are_answered_from_the_record(bench, shared_store):
+    space = {"student": {"width": [4, 8]}, "precision": ["fp32", "int8"], "backend": ["null"]}
+    record = run_study(
+        bench.study(store=shared_store, space=space, budget={"trials": 6}, sampler="random")
+    ).record
+    repeated = [t for t in record.trials if t.duplicate_of is not None]
+    assert record.counters["candidates"] == 6
+    for trial in repeated:
+        original = next(t for t in record.trials if t.number == trial.duplicate_of)
+        assert trial.evaluation == original.evaluation
+
+
+@pytest.mark.parametrize("sampler", ["nsga2", "gp", "random"])
+def test_other_samplers(bench, shared_store, sampler):
+    record = run_study(bench.study(store=shared_store, sampler=sampler, budget={"trials": 4})).record
+    assert record.counters["candidates"] == 4
+
+
+def test_a_larger_budget_goes_on_and_a_changed_problem_is_refused(bench, shared_store):
+    first = run_study(bench.study(store=shared_store, budget={"trials": 3})).record
+    second = run_study(bench.study(store=shared_store, budget={"trials": 5}, finalists=1)).record
+    assert second.trials[: len(first.trials)] == first.trials
+    assert second.counters["candidates"] == 5
+    with pytest.raises(UserError, match=r"describes another problem[\s\S]*constraints"):
+        run_study(bench.study(store=shared_store, constraints=["size <= 1 MB"]))
+    assert open_run(bench.root / "runs" / "blobs")[0].counters["candidates"] == 5
+
+
+def test_limits_relative_to_the_teacher_have_their_own_bound_on_test(bench, shared_store):
+    record = run_study(
+        bench.study(store=shared_store, constraints=["accuracy >= teacher - 2 pt absolute"])
+    ).record
+    limit = record.limits[0]
+    teacher = record.trials[0].evaluation.metrics["accuracy"].value
+    assert limit.bound == pytest.approx(teacher - 0.02)
+    assert limit.bound_on_test is not None
+
+
+def test_a_metric_of_the_users_own_that_is_better_when_lower(bench):
+    text = (bench.root / "blobs.py").read_text()
+    text = text.replace("import Split,", "import Metric, Split,").replace(
+        "student=lambda",
+        'metric=Metric(name="error", function=lambda out, y: float((out.argmax(-1) != y).mean()), '
+        "higher_is_better=False), student=lambda",
+    )
+    (bench.root / "blobs.py").write_text(text)
+    record = run_study(bench.study(constraints=["error <= 0.5"], budget={"trials": 4})).record
+    assert record.quality == "error"
+    assert record.objectives[0].metric == "error"
+    assert not record.objectives[0].higher_is_better
+    assert any(t.evaluation.feasible for t in record.trials)
+
+
+def test_the_record_survives_as_json(finished):
+    from paretune.search.evaluation import STUDY_RECORD
+
+    text = STUDY_RECORD.dump_json(finished)
+    assert STUDY_RECORD.validate_json(text) == finished
+    assert json.loads(text)["name"] == "blobs"
+
+
+def test_nothing_warns(bench, shared_store):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", optuna.exceptions.ExperimentalWarning)
+        run_study(bench.study(store=shared_store, budget={"trials": 3}))

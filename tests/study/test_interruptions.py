@@ -1,0 +1,131 @@
+"""Kills, Ctrl-C and crashes of runners, each for real in child processes."""
+
+import json
+import os
+import random
+import signal
+import time
+
+import psutil
+import pytest
+from paretune.search.evaluation import Outcome
+from paretune.search.session import open_run, run_study
+
+pytestmark = pytest.mark.slow
+
+
+def wait_for(condition, seconds=90):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError("waited in vain")
+
+
+def entries(bench, stage):
+    folder = bench.root / ".paretune" / "store" / stage
+    return {p.name for p in folder.iterdir()} if folder.is_dir() else set()
+
+
+def test_ctrl_c_keeps_everything_exits_130_and_is_resumed(bench):
+    study = bench.study(budget={"trials": 6})
+    process = bench.command("run", study)
+    wait_for(lambda: len(entries(bench, "score")) >= 2)
+    os.kill(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert "stopping after the stage at hand" in err
+    assert "Traceback" not in err
+    record, run_dir = open_run(study)
+    assert record.stopped == "interrupted"
+    assert (run_dir / "report" / "report.html").is_file()
+    done = {t.evaluation.candidate.digest for t in record.trials}
+    scored = entries(bench, "score")
+
+    resumed = run_study(study).record
+    assert {t.evaluation.candidate.digest for t in resumed.trials} >= done
+    assert resumed.counters["candidates"] == 6
+    assert entries(bench, "score") >= scored
+
+
+def test_kill_at_random_moments_loses_at_most_the_stage_at_hand(bench):
+    study = bench.study(budget={"trials": 6})
+    rng = random.Random(7)
+    before = {}
+    for _ in range(4):
+        process = bench.command("run", study)
+        time.sleep(rng.uniform(3, 9))
+        process.kill()
+        process.wait()
+        for stage in ("distill", "compile", "score", "measure"):
+            assert entries(bench, stage) >= before.get(stage, set()), "an entry was lost"
+            before[stage] = entries(bench, stage)
+    record = run_study(study).record
+    assert record.counters["candidates"] == 6
+    candidates = [t.evaluation.candidate.digest for t in record.trials if t.duplicate_of is None]
+    assert len(candidates) == len(set(candidates))
+    made = list((bench.root / ".paretune" / "store" / ".making").iterdir())
+    assert made == [], "leftovers of killed processes are swept"
+
+
+def test_the_runner_dies_with_the_driver(bench):
+    process = bench.command("run", bench.study(), PARETUNE_NULL_SCRIPT=json.dumps({"int8/compile": "hang"}))
+    running = psutil.Process(process.pid)
+    wait_for(lambda: len(entries(bench, "compile")) >= 1 and running.children())
+    started = running.children()
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(started, timeout=15)
+    assert not alive
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "cause"),
+    [
+        ("segfault", "signal 11"),
+        ("abort", "signal 6"),
+        ("hang", "no answer"),
+        ("oom", "memory"),
+        ("error", "RuntimeError: the script fails"),
+    ],
+)
+@pytest.mark.parametrize("stage", ["compile", "run"])
+def test_a_crash_is_one_failed_evaluation_and_the_study_goes_on(
+    bench, shared_store, monkeypatch, behaviour, cause, stage
+):
+    monkeypatch.setenv("PARETUNE_NULL_SCRIPT", json.dumps({f"int8/{stage}": behaviour}))
+    name = f"crash-{behaviour}-{stage}"
+    space = {"student": {"width": [4]}, "precision": ["fp32", "int8"], "backend": ["null"]}
+    guard = {"compile": "8 s", "run": "8 s", "memory": "2 GB"}
+    record = run_study(bench.study(name, space=space, guard=guard, budget={"trials": 4})).record
+    by_precision = {}
+    for trial in record.trials:
+        if trial.duplicate_of is None:
+            by_precision.setdefault(str(trial.evaluation.candidate.precision), []).append(trial.evaluation)
+    assert {e.outcome for e in by_precision["fp32"]} == {Outcome.COMPLETE}
+    for evaluation in by_precision["int8"]:
+        assert evaluation.outcome is Outcome.FAILED
+        assert cause in f"{evaluation.cause} {evaluation.log}"
+        assert evaluation.stage
+    assert record.finalists
+
+
+def test_what_a_backend_refuses_is_refused(bench, shared_store, monkeypatch):
+    monkeypatch.setenv("PARETUNE_NULL_SCRIPT", json.dumps({"int8/compile": "refuse"}))
+    record = run_study(bench.study("refused", budget={"trials": 3})).record
+    refused = [t.evaluation for t in record.trials if t.evaluation.outcome is Outcome.REFUSED]
+    assert refused
+    assert all(e.reason and not e.cause for e in refused)
+
+
+def test_two_processes_cannot_run_one_study(bench):
+    study = bench.study(budget={"trials": 8})
+    first = bench.command("run", study, PARETUNE_NULL_SCRIPT=json.dumps({"int8/compile": "hang"}))
+    wait_for(lambda: len(entries(bench, "measure")) >= 1)
+    second = bench.run("run", study)
+    first.kill()
+    first.wait()
+    assert second.returncode == 1
+    assert "being run by another process" in second.stderr
+    assert str(first.pid) in second.stderr
