@@ -16,7 +16,7 @@ def weight_bytes(content: bytes) -> dict[str, int]:
     for graph in _subgraphs(model):
         for index in range(graph.TensorsLength()):
             tensor = graph.Tensors(index)
-            size = model.Buffers(tensor.Buffer()).DataLength()
+            size = _stored(model.Buffers(tensor.Buffer()))
             if size and tensor.Buffer() not in seen:
                 seen.add(tensor.Buffer())
                 total[names[tensor.Type()].lower()] += size
@@ -35,6 +35,12 @@ def operators(content: bytes) -> set[str]:
         for graph in _subgraphs(model)
         for index in range(graph.OperatorsLength())
     }
+
+
+def _stored(buffer: Any) -> int:
+    """Bytes of a buffer, which writers of large models put behind the flatbuffer itself."""
+    outside = buffer.Size() if buffer.Offset() > 1 else 0
+    return int(buffer.DataLength() or outside)
 
 
 def _subgraphs(model: Any) -> list[Any]:

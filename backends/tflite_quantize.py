@@ -49,6 +49,8 @@ _INT8_OPERATORS = frozenset(
     )
 )
 _PRODUCTS = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D_TRANSPOSE")
+# Static rules pass over embeddings without a word.
+_EMBEDDING: tuple[str, str, dict[str, Any]] = ("dynamic", "EMBEDDING_LOOKUP", {"num_bits": 8})
 _SIGNATURE = "serving_default"
 _INT4_NOTE = "activations of 4-bit layers are rounded to 8 bits as they run: the form XNNPACK has kernels for"
 _INT16_NOTE = "16-bit activations run on builtin kernels: XNNPACK has none"
@@ -86,7 +88,8 @@ def _recipe(content: bytes, settings: CompileSettings) -> tuple[Recipe, tuple[st
     if precision is Precision.INT8:
         return _static_int8(operators(content), settings.per_channel)
     if precision is Precision.INT16X8:
-        return _rules(("static", "ALL_SUPPORTED", _static(16, settings.per_channel))), (_INT16_NOTE,)
+        config = _static(16, settings.per_channel)
+        return _rules(("static", "ALL_SUPPORTED", config), _EMBEDDING), (_INT16_NOTE,)
     if precision is Precision.INT8_DYNAMIC:
         return recipe.dynamic_wi8_afp32(), ()
     if precision is Precision.INT4_WEIGHT:
@@ -101,9 +104,8 @@ def _static_int8(found: set[str], per_channel: bool) -> tuple[Recipe, tuple[str,
     if not outside:
         return _rules(("static", "ALL_SUPPORTED", config)), ()
     rules = [("static", product, config) for product in _PRODUCTS]
-    rules.append(("dynamic", "EMBEDDING_LOOKUP", {"num_bits": 8}))
     note = f"only matrix products and convolutions are int8: no fast int8 kernels for {', '.join(outside)}"
-    return _rules(*rules), (note,)
+    return _rules(*rules, _EMBEDDING), (note,)
 
 
 def _static(activation_bits: int, per_channel: bool) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """What is particular to LiteRT: which recipe a model gets, and what its files hold."""
 
 import tempfile
+from collections import OrderedDict
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from contracts.models import subject
 from paretune.backends.agreement import check_agreement
 from paretune.backends.contract import CompileSettings
@@ -49,6 +51,25 @@ def test_weight_bytes_are_those_of_the_parameters():
     stored = weight_bytes(source("mlp").path.read_bytes())
     # LayerNorm starts as the identity, of which only its small constants are left.
     assert 0 <= stored["float32"] - 4 * parameters <= 64
+
+
+def test_weights_behind_the_flatbuffer_are_found(tmp_path):
+    """The quantizer writes the weights of large models after the flatbuffer proper."""
+    torch.manual_seed(0)
+    model = nn.Sequential(OrderedDict(first=nn.Linear(1024, 2048), act=nn.ReLU(), last=nn.Linear(2048, 512)))
+    data = {"input": np.random.default_rng(0).standard_normal((4, 1024)).astype(np.float32)}
+    settings = CompileSettings(precision=Precision.INT8_DYNAMIC, batch=1)
+    folder = tmp_path / "int8"
+    folder.mkdir()
+    artifact = BACKEND.compile(export_tflite(model, data, 1, tmp_path), settings, data, folder)
+    assert artifact.weight_bytes["int8"] == 1024 * 2048 + 2048 * 512
+
+
+def test_embeddings_are_quantized_beside_static_layers():
+    for precision in (Precision.INT8, Precision.INT16X8):
+        stored = compiled("transformer", precision).weight_bytes
+        assert stored["int8"] > 50 * 32 + 2 * 32 * 64
+        assert stored.get("float32", 0) < 4 * 50 * 32
 
 
 def test_a_convolutional_net_is_quantized_whole():
