@@ -13,23 +13,22 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
-import json
 import logging
 import os
 import shutil
-import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..profiles.errors import InternalError, UserError
-from .candidate import canonical_json, digest_of
+from ..profiles.errors import UserError
+from .candidate import digest_of
+from .store_manifest import MANIFEST, CorruptEntryError, check_file, read_manifest, write_manifest
 
-MANIFEST = "manifest.json"
+__all__ = ["MANIFEST", "Entry", "Store", "content_key"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -61,10 +60,6 @@ class Entry:
     provenance: dict[str, Any] = field(default_factory=dict)
 
 
-class _CorruptEntryError(Exception):
-    """A file of an entry is missing or is not what was written."""
-
-
 class Store:
     """A store in the directory `root`, which is created where it is missing.
 
@@ -88,7 +83,7 @@ class Store:
         started = time.monotonic()
         try:
             return self._read(stage, key, started)
-        except _CorruptEntryError as damage:
+        except CorruptEntryError as damage:
             _log.warning("store: %s %s is damaged (%s), it will be made again", stage, key[:12], damage)
         if os.access(self.root, os.W_OK):
             with self._lock(stage, key):
@@ -126,15 +121,15 @@ class Store:
 
     def size_bytes(self) -> int:
         """Bytes of all files below the root."""
-        return sum(path.stat().st_size for path in self.root.rglob("*") if path.is_file())
+        return _bytes_below(self.root)
 
     def _read(self, stage: str, key: str, started: float) -> Entry | None:
         path = self.root / stage / key
         if not path.is_dir():
             return None
-        manifest = _read_manifest(path)
+        manifest = read_manifest(path)
         for name, expected in manifest["files"].items():
-            _check_file(path / name, expected["sha256"], expected["size_bytes"])
+            check_file(path / name, expected["sha256"], expected["size_bytes"])
         seconds = time.monotonic() - started
         return _entry(path, manifest, cached=True, seconds=seconds)
 
@@ -145,11 +140,12 @@ class Store:
         with self._writing():
             (self.root / ".making").mkdir(exist_ok=True)
             (self.root / stage).mkdir(exist_ok=True)
-            aside = Path(tempfile.mkdtemp(prefix=f"{stage}.{key}.", dir=self.root / ".making"))
+            aside = self.root / ".making" / f"{stage}.{key}.{uuid.uuid4().hex}"
+            aside.mkdir()
         try:
             with self._full_disk_explained(aside):
                 meta = make(aside)
-                manifest = _write_manifest(aside, stage, key, meta, provenance, time.monotonic() - started)
+                manifest = write_manifest(aside, stage, key, meta, provenance, time.monotonic() - started)
                 _sync_tree(aside)
             path = self.root / stage / key
             aside.rename(path)
@@ -162,7 +158,7 @@ class Store:
         """Remove a damaged entry; the caller holds the lock."""
         try:
             self._read(stage, key, 0.0)
-        except _CorruptEntryError:
+        except CorruptEntryError:
             with self._writing():
                 shutil.rmtree(self.root / stage / key)
 
@@ -213,8 +209,7 @@ class Store:
         except Exception as error:
             if not _says_full(error) and shutil.disk_usage(self.root).free >= 4096:
                 raise
-            written = sum(path.stat().st_size for path in aside.rglob("*") if path.is_file())
-            raise self._full(aside.parent.parent, written, error) from error
+            raise self._full(self.root, _bytes_below(aside), error) from error
 
     def _full(self, path: Path, written: int, error: Exception) -> UserError:
         free_mb, written_mb = shutil.disk_usage(path).free / 1e6, written / 1e6
@@ -261,64 +256,12 @@ def _entry(path: Path, manifest: dict[str, Any], cached: bool, seconds: float) -
     )
 
 
-def _write_manifest(
-    aside: Path,
-    stage: str,
-    key: str,
-    meta: Mapping[str, Any],
-    provenance: Mapping[str, Any],
-    seconds: float,
-) -> dict[str, Any]:
-    if (aside / MANIFEST).exists():
-        raise InternalError(f"stage {stage} wrote a file of the name {MANIFEST}, which is the store's own")
-    files = {
-        path.relative_to(aside).as_posix(): {"sha256": _file_digest(path), "size_bytes": path.stat().st_size}
-        for path in sorted(aside.rglob("*"))
-        if path.is_file()
-    }
-    content = {
-        "stage": stage,
-        "key": key,
-        "files": files,
-        "meta": dict(meta),
-        "provenance": dict(provenance),
-        "created": time.time(),
-        "seconds": seconds,
-    }
-    # Read back, so that an entry just made and the same entry found later are equal (tuples become lists).
-    plain: dict[str, Any] = json.loads(canonical_json(content))
-    text = json.dumps({**plain, "digest": digest_of(plain)}, indent=1, sort_keys=True)
-    (aside / MANIFEST).write_text(text, encoding="utf-8")
-    return plain
-
-
-def _read_manifest(path: Path) -> dict[str, Any]:
-    try:
-        manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        digest = manifest.pop("digest")
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise _CorruptEntryError(f"{MANIFEST}: {error}") from error
-    if digest != digest_of(manifest):
-        raise _CorruptEntryError(f"{MANIFEST} was changed")
-    return manifest
-
-
-def _check_file(path: Path, sha256: str, size_bytes: int) -> None:
-    try:
-        if path.stat().st_size != size_bytes:
-            raise _CorruptEntryError(f"{path.name} has {path.stat().st_size} bytes, not {size_bytes}")
-        if _file_digest(path) != sha256:
-            raise _CorruptEntryError(f"{path.name} was changed")
-    except OSError as error:
-        raise _CorruptEntryError(f"{path.name}: {error.strerror}") from error
-
-
-def _file_digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+def _bytes_below(root: Path) -> int:
+    total = 0
+    for path in root.rglob("*"):
+        with suppress(FileNotFoundError):  # other processes work on the store at the same time
+            total += path.stat().st_size if path.is_file() else 0
+    return total
 
 
 def _sync_tree(root: Path) -> None:

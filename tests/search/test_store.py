@@ -81,6 +81,7 @@ def test_an_entry_is_made_once_and_found_by_another_store(tmp_path):
     assert found.made_seconds == made.made_seconds
     assert Store(tmp_path).get("prune", KEY) is None
     assert Store(tmp_path).size_bytes() > 5
+    assert found.path.stat().st_mode == tmp_path.joinpath("distill").stat().st_mode  # others may read it
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "remove", "manifest", "meta", "no manifest"])
