@@ -69,6 +69,13 @@ class _Graph:
 
         return np.asarray(numpy_helper.to_array(self.constants[name])).astype(np.float64)
 
+    def origin(self, name: str) -> onnx.NodeProto | None:
+        """The node that made a tensor, seen through pairs; None for inputs and constants."""
+        maker = self.made_by.get(name)
+        while maker is not None and maker.op_type in PAIR:
+            maker = self.made_by.get(maker.input[0])
+        return maker
+
     def is_weight(self, name: str) -> bool:
         """Whether a tensor is a constant, or one seen through QuantizeLinear."""
         maker = self.made_by.get(name)
@@ -183,7 +190,9 @@ def _both_sides(node: onnx.NodeProto, graph: _Graph) -> Iterator[str]:
         return
     makers = [graph.made_by.get(name) for name in node.input]
     quantized = [maker is not None and maker.op_type == "DequantizeLinear" for maker in makers]
-    if any(quantized) and not all(quantized) and is_residual(node, graph.made_by, graph.constants):
+    origins = {name: graph.origin(name) for name in node.input}
+    behind = {name: maker for name, maker in origins.items() if maker is not None}
+    if any(quantized) and not all(quantized) and is_residual(node, behind, graph.constants):
         yield "a residual addition needs pairs on both inputs; found one"
 
 

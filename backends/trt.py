@@ -5,7 +5,9 @@ TensorRT builds on the device that runs the engine; TensorRT-RTX also builds for
 
 from __future__ import annotations
 
+import hashlib
 import os
+import tempfile
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ..profiles.errors import UnsupportedError
 from ..profiles.precision import Precision
 from . import trt_api
+from .agreement import check_agreement, check_coverage
 from .contract import (
     CALIBRATION_METHODS,
     Artifact,
@@ -25,6 +28,7 @@ from .contract import (
     SourceModel,
 )
 from .onnx_nm_sparsity import check_nm_sparsity, sparsity_summary
+from .registry import get_backend
 from .trt_build import BuildOptions, build
 from .trt_graphs import edge_dtypes, graph_for, weight_bytes
 from .trt_plan import PlanHeader, write_plan
@@ -71,22 +75,33 @@ class TrtBackend(Backend):
         trt_api.load()
         if refused := trt_api.refusal(settings.precision):
             raise UnsupportedError(refused)
+        if settings.calibration_method not in self.calibration_methods:
+            raise UnsupportedError(
+                f"unknown calibration method {settings.calibration_method!r}, "
+                f"trt has {', '.join(self.calibration_methods)}"
+            )
         source = onnx.load(model.path)
         weak = trt_api.weakly_typed()
         graph = graph_for(
             source, settings, calibration, weakly_typed=weak, newest_opset=trt_api.newest_opset()
         )
+        stored = weight_bytes(graph)
+        if settings.precision is Precision.INT8:
+            check_coverage(settings.precision, stored)
         notes = _sparsity(graph, settings)
-        plan = build(graph.SerializeToString(), self._options(settings))
-        notes += plan.notes + _weight_note(settings.precision, weak) + _layers(plan.data, settings.target)
+        content = graph.SerializeToString(deterministic=True)
+        plan = build(content, self._options(settings))
         path = into / "model.plan"
-        write_plan(path, _header(source, settings), plan.data)
+        write_plan(path, _header(source, content, settings), plan.data)
+        notes += plan.notes + _weight_note(settings.precision, weak)
+        if _runs_here(settings.target):
+            notes += layer_notes(plan.data) + self._agreement(path, model, settings, calibration)
         return Artifact(
             path=path,
             backend=self.name,
             precision=settings.precision,
             size_bytes=path.stat().st_size,
-            weight_bytes=weight_bytes(graph),
+            weight_bytes=stored,
             notes=notes,
             versions=_versions(),
         )
@@ -95,11 +110,28 @@ class TrtBackend(Backend):
         """Load a plan on the first GPU. `threads` has no meaning there.
 
         Raises:
-            UnsupportedError: there is no GPU, or the plan does not take this batch.
+            UnsupportedError: there is no GPU.
+            ValueError: the plan was compiled for another batch.
             UserError: the file is no plan, or another TensorRT built it.
         """
         trt_api.load()
         return TrtSession(artifact, batch)
+
+    def _agreement(
+        self, path: Path, model: SourceModel, settings: CompileSettings, calibration: CalibrationData | None
+    ) -> tuple[str, ...]:
+        """Compare the engine with the float model under ONNX Runtime, where that is installed."""
+        reference = get_backend("ort")
+        if not settings.check or not reference.availability().installed:
+            return ()
+        plain = CompileSettings(precision=Precision.FP32, batch=settings.batch, check=False)
+        with tempfile.TemporaryDirectory() as folder:
+            made = reference.compile(model, plain, None, Path(folder))
+            with (
+                reference.open(made.path, settings.batch, 1) as wanted,
+                self.open(path, settings.batch, 1) as got,
+            ):
+                return check_agreement(wanted, got, settings.batch, calibration)
 
     def _options(self, settings: CompileSettings) -> BuildOptions:
         named = os.environ.get(TIMING_CACHE_VARIABLE, "")
@@ -112,12 +144,18 @@ class TrtBackend(Backend):
         )
 
 
-def _header(source: onnx.ModelProto, settings: CompileSettings) -> PlanHeader:
+def _header(source: onnx.ModelProto, content: bytes, settings: CompileSettings) -> PlanHeader:
     inputs, outputs = edge_dtypes(source)
     module = trt_api.load()
     target = settings.target or trt_api.device_target() or "default"
     return PlanHeader(
-        module=module.__name__, version=module.__version__, target=target, inputs=inputs, outputs=outputs
+        module=module.__name__,
+        version=module.__version__,
+        target=target,
+        batch=settings.batch,
+        graph=hashlib.sha256(content).hexdigest(),
+        inputs=inputs,
+        outputs=outputs,
     )
 
 
@@ -143,10 +181,10 @@ def _weight_note(precision: Precision, weak: bool) -> tuple[str, ...]:
     return ("weight types are those of the graph given to TensorRT; a plan does not list them",)
 
 
-def _layers(plan: bytes, target: str) -> tuple[str, ...]:
-    """Layers of the engine, where this machine can load it."""
+def _runs_here(target: str) -> bool:
+    """Whether this machine can load what was built for `target`."""
     here = trt_api.device_target()
-    return layer_notes(plan) if here and target.lower() in ("", here) else ()
+    return bool(here) and target.lower() in ("", here)
 
 
 def _versions() -> dict[str, str]:

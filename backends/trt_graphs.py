@@ -122,7 +122,7 @@ def weight_bytes(model: onnx.ModelProto) -> dict[str, int]:
         if tensor.name in zero_points:  # all 0: the plan has none
             continue
         kind = stored[tensor.name]
-        name = "fp8" if kind == TensorProto.FLOAT8E4M3FN else helper.tensor_dtype_to_np_dtype(kind).name
+        name = "float8" if kind == TensorProto.FLOAT8E4M3FN else helper.tensor_dtype_to_np_dtype(kind).name
         size = int(np.prod(tensor.dims, dtype=np.int64)) * helper.tensor_dtype_to_np_dtype(kind).itemsize
         totals[name] = totals.get(name, 0) + size
     return totals

@@ -18,11 +18,17 @@ MAGIC = b"PARETUNE-TRT "
 
 @dataclass(frozen=True, kw_only=True)
 class PlanHeader:
-    """Module and version that built the plan, target device, dtypes of the source model by name."""
+    """Where a plan comes from and what it takes.
+
+    Module and version that built it, target device ("default": what the builder takes by itself), batch,
+    SHA-256 of the ONNX graph that was built, and dtypes of the source model's inputs and outputs by name.
+    """
 
     module: str
     version: str
     target: str
+    batch: int
+    graph: str
     inputs: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
 

@@ -79,7 +79,8 @@ def activation_ranges(
     largest = dict.fromkeys(names, 0.0)
     for values in _observe(run, data, batch):
         for name, value in values.items():
-            largest[name] = max(largest[name], float(np.abs(value).max(initial=0.0)))
+            # np.maximum keeps NaN, where max() would lose it
+            largest[name] = float(np.maximum(largest[name], np.abs(value).max(initial=0.0)))
     _finite(largest)
     if method == "minmax":
         return largest

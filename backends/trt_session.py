@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from ..profiles.errors import UnsupportedError, UserError
+from ..profiles.errors import UserError
 from .contract import Array, Feed, Session, TensorSpec
 from .trt_api import trt
 from .trt_buffers import DeviceMemory, open_memory
@@ -45,6 +45,8 @@ class TrtSession(Session):
     def __init__(self, artifact: Path, batch: int) -> None:
         header, plan = read_plan(artifact)
         check_origin(header, artifact)
+        if header.batch != batch:
+            raise ValueError(f"the artifact was compiled for batch {header.batch}, asked for {batch}")
         self._log = BuildLog()
         self._logger = logger_for(self._log)
         self._memory: DeviceMemory | None = open_memory()
@@ -71,14 +73,9 @@ class TrtSession(Session):
 
     def _set_batch(self, name: str, batch: int) -> None:
         shape = tuple(self._engine.get_tensor_shape(name))
-        if shape and shape[0] == -1:
-            low, _, high = self._engine.get_tensor_profile_shape(name, 0)
-            if not low[0] <= batch <= high[0]:
-                raise UnsupportedError(f"trt: the engine takes batches {low[0]} to {high[0]}, not {batch}")
-            if not self._context.set_input_shape(name, (batch, *shape[1:])):
-                raise RuntimeError(f"TensorRT refused a shape for {name!r}: {self._reason()}")
-        elif shape and shape[0] != batch:
-            raise UnsupportedError(f"trt: the engine has the fixed batch {shape[0]}, not {batch}")
+        free = bool(shape) and shape[0] == -1
+        if free and not self._context.set_input_shape(name, (batch, *shape[1:])):
+            raise RuntimeError(f"TensorRT refused batch {batch} for {name!r}: {self._reason()}")
 
     def _slot(self, name: str, source_dtypes: Mapping[str, str]) -> Slot:
         assert self._memory is not None

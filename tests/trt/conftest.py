@@ -11,15 +11,12 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from paretune.backends import trt_api
+from trt.trt_fake import fake_tensorrt
+from trt.trt_models import NETS, Sample, make
+from trt.trt_stubs import recorded
 
 HERE = Path(__file__).parent
-if str(HERE) not in sys.path:  # helpers of this folder; it is no package
-    sys.path.insert(0, str(HERE))
-
-from paretune.backends import trt_api  # noqa: E402
-from trt_fake import fake_tensorrt  # noqa: E402
-from trt_models import NETS, Sample, make  # noqa: E402
-from trt_stubs import recorded  # noqa: E402
 
 
 @pytest.fixture(scope="session")

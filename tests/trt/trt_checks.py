@@ -9,7 +9,7 @@ import pytest
 from paretune.backends.contract import Artifact, CompileSettings, SourceModel
 from paretune.backends.trt import TrtBackend
 from paretune.profiles.precision import Precision
-from trt_models import Sample
+from trt.trt_models import Sample
 
 # Largest error against PyTorch, as a share of the largest output.
 TOLERANCE = {

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 from torch import Tensor, nn
 
@@ -126,3 +127,25 @@ def make(name: str, folder: Path, *, dynamo: bool = True) -> Sample:
             dynamic_axes={name: {0: "batch"} for name in (*names, "logits")},
         )  # fmt: skip
     return Sample(name=name, module=module, path=path, data=data)
+
+
+def halve(sample: Sample, folder: Path) -> Sample:
+    """The same net with every weight pruned 2:4: the two smallest of every four inputs become 0."""
+    model = onnx.load(sample.path)
+    layers = {node.input[1]: node for node in model.graph.node if node.op_type in ("Conv", "Gemm", "MatMul")}
+    for tensor in model.graph.initializer:
+        node = layers.get(tensor.name)
+        if node is None or len(tensor.dims) < 2:
+            continue
+        first = node.op_type == "Conv" or any(a.name == "transB" and a.i for a in node.attribute)
+        axis = 1 if first else len(tensor.dims) - 2
+        weight = np.moveaxis(onnx.numpy_helper.to_array(tensor), axis, -1).copy()
+        if weight.shape[-1] % 4:
+            continue
+        groups = weight.reshape(-1, 4)
+        np.put_along_axis(groups, np.argsort(np.abs(groups), axis=1)[:, :2], 0.0, axis=1)
+        pruned = np.moveaxis(groups.reshape(weight.shape), -1, axis)
+        tensor.CopyFrom(onnx.numpy_helper.from_array(np.ascontiguousarray(pruned), tensor.name))
+    path = folder / f"{sample.name}-2of4.onnx"
+    onnx.save(model, path)
+    return replace(sample, path=path)
