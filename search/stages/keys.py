@@ -70,9 +70,9 @@ def structure_key(
 def _recipe_fields(recipe: Recipe, epochs: int) -> dict[str, float | int]:
     return {
         "epochs": epochs,
-        "temperature": recipe.temperature,
-        "distill_weight": recipe.distill_weight,
-        "learning_rate": recipe.learning_rate,
+        "temperature": float(recipe.temperature),
+        "distill_weight": float(recipe.distill_weight),
+        "learning_rate": float(recipe.learning_rate),
         "batch": recipe.batch,
         "seed": recipe.seed,
     }

@@ -63,6 +63,7 @@ def test_the_recipe_counts_where_it_matters():
     assert len({dense(), *(dense(**change) for change in [*changes, {"epochs": 9}])}) == 7
     assert len({sparse(), *(sparse(**change) for change in [*changes, {"finetune_epochs": 9}])}) == 7
     assert dense(finetune_epochs=9) == dense()
+    assert dense(temperature=4) == dense(temperature=4.0)
     assert sparse(epochs=9) == sparse()  # those are in the key of the dense model
 
 
