@@ -154,7 +154,11 @@ def local_files(path: Path, root: Path) -> list[Path]:
 
 
 def _imported_files(file: Path, root: Path) -> Iterator[Path]:
-    for node in ast.walk(ast.parse(file.read_bytes())):
+    try:
+        tree = ast.parse(file.read_bytes())
+    except SyntaxError:
+        return  # Python itself reports it, if the file is really imported
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield from _module_files(root, alias.name)

@@ -77,7 +77,7 @@ def test_the_source_digest_covers_options_and_local_imports_also_inside_function
     first = load_workload("job.py:make", tmp_path).source_digest
     assert load_workload("job.py:make", tmp_path).source_digest == first
     assert load_workload("job.py:make", tmp_path, {"flip": True}).source_digest != first
-    write("x = 2\n", "digest_pack/deep.py")
+    write("x = (\n", "digest_pack/deep.py")
     assert load_workload("job.py:make", tmp_path).source_digest != first
 
 
