@@ -52,9 +52,9 @@ class TfliteBackend(Backend):
         reasons = []
         for package, module in _INTERPRETERS:
             try:
-                import_module(module)
+                _load(module)
                 return Availability(installed=True, version=f"{version(package)} ({package})")
-            except Exception as error:  # tflite-runtime under numpy 2 raises AttributeError and more
+            except Exception as error:  # a broken installation raises anything
                 reasons.append(f"{package}: {error}")
         return Availability(installed=False, reason="; ".join(reasons), install=_INSTALL)
 
@@ -122,6 +122,14 @@ def _versions() -> dict[str, str]:
     return found
 
 
+def _load(name: str) -> Any:
+    module = import_module(name)
+    if name.startswith("tflite_runtime") and int(np.__version__.split(".")[0]) >= 2:
+        # It imports, and crashes at the first interpreter: it was built against the older interface.
+        raise ImportError(f"tflite-runtime needs numpy below 2, found {np.__version__}")
+    return module
+
+
 def interpreter_module() -> Any:
     """The module of the first interpreter that can be imported.
 
@@ -130,7 +138,7 @@ def interpreter_module() -> Any:
     """
     for _, module in _INTERPRETERS:
         try:
-            return import_module(module)
+            return _load(module)
         except ImportError:
             continue
     raise ImportError(f"no TFLite interpreter is installed: {_INSTALL}")
