@@ -6,7 +6,7 @@
 2. A/A coverage: the fp32 net against itself in other processes, where the true ratio is 1. Printed: how often
    the 95 % interval holds it; for comparison also an interval that takes every sample for independent.
 
-    python benchmarks/measurement.py --out FILE.json [--repeats 14] [--aa 300] [--seconds 1.0]
+    python benchmarks/measurement.py --out FILE.json [--repeats 14] [--aa 200] [--seconds 1.0]
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def process_spread(pool, plan):
     What the medians of odd and of even rounds have in common belongs to the process; noise does not repeat.
     """
     rounds = measure({f"p{i}": runner for i, runner in enumerate(pool)}, None, plan)
-    quickest = np.log([[min(b.samples) for b in series.blocks] for series in rounds.series.values()])
+    quickest = np.log([[min(b.samples) / s.loops for b in s.blocks] for s in rounds.series.values()])
     quickest -= np.median(quickest, axis=0)
     odd, even = np.median(quickest[:, 1::2], axis=1), np.median(quickest[:, 0::2], axis=1)
     return math.sqrt(max(0.0, float(np.cov(odd, even)[0, 1])))
@@ -179,7 +179,7 @@ def run(options):
         small = LatencyPlan(block_ms=4.0, warm_up_s=0.005)
         spread = process_spread(pool, small)
         several = a_a(pool, options.aa, small, PROCESSES)
-        single = a_a(pool, options.aa // 3, small, 1)
+        single = a_a(pool, options.aa // 4, small, 1)
 
     def sd(way):
         values = [found[way] for found in repeats]
@@ -233,7 +233,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--repeats", type=int, default=14)
-    parser.add_argument("--aa", type=int, default=300)
+    parser.add_argument("--aa", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=1.0, help="sampling time of one ratio")
     options = parser.parse_args()
     found = run(options)
