@@ -112,13 +112,15 @@ def report(run: RunPath) -> None:
 @app.command()
 def choose(run: RunPath, where: Where = None, prefer: Prefer = None) -> None:
     """Another answer from a finished study: other limits, other preferences, at no cost."""
-    from .reports.choose import choose_text
+    from .reports.choose import choice_text
+    from .reports.choose import choose as choose_again
+    from .search.questions import read_limits, read_weights
     from .search.session import open_run
 
     record, _ = open_run(run)
-    text, exit_code = choose_text(record, where or [], prefer or [])
-    typer.echo(text)
-    raise typer.Exit(exit_code)
+    choice = choose_again(record, read_limits(record, where or []), read_weights(record, prefer or []))
+    typer.echo(choice_text(record, choice))
+    raise typer.Exit(choice.exit_code)
 
 
 @app.command()

@@ -10,7 +10,7 @@ from rich.status import Status
 from rich.text import Text
 
 from ..search.candidate import Candidate
-from ..search.evaluation import Evaluation, Objective, Outcome, TrialRecord
+from ..search.evaluation import Evaluation, Outcome, TrialRecord
 from ..search.metrics import metric_info
 from ..search.progress import Progress
 
@@ -65,11 +65,13 @@ class ConsoleProgress(Progress):
         evaluation = record.evaluation
         line = Text(f"{record.number:4d}  ")
         line.append(f"{evaluation.outcome.value:<9}", style=_STYLES[evaluation.outcome])
-        line.append(f"{_summary(evaluation):<46}")
-        line.append(evaluation.candidate.title)
+        numbers, reason = _numbers(evaluation), _reason(evaluation)
+        line.append(f"{numbers:<28} {evaluation.candidate.title}")
         if evaluation.baseline:
             line.append("  (simple choice)", style="dim")
         self.console.print(line, soft_wrap=True, crop=False, overflow="ignore")
+        if reason:
+            self.console.print(Text(f"      {reason}", style="dim"), soft_wrap=True)
         if evaluation.feasible and _is_better(record, self._best):
             self._best = record
             self.console.print(f"      fastest so far within the limits: #{record.number}", style="cyan")
@@ -92,12 +94,15 @@ def _is_better(record: TrialRecord, best: TrialRecord | None) -> bool:
     return now["latency_ms"].value < before["latency_ms"].value
 
 
-def _summary(evaluation: Evaluation) -> str:
-    """The numbers of a complete or gated candidate, the cause of any other."""
+def _reason(evaluation: Evaluation) -> str:
+    """Why it did not get through, on one line."""
     if evaluation.outcome is Outcome.FAILED:
         return f"{evaluation.stage}: {evaluation.cause}"
-    if evaluation.outcome is Outcome.REFUSED:
-        return evaluation.reason
+    return evaluation.reason
+
+
+def _numbers(evaluation: Evaluation) -> str:
+    """Quality, latency and size as far as they are known."""
     shown = evaluation.metrics or evaluation.gate
     quality = [name for name in shown if name not in evaluation.gate and not _is_hardware(name)]
     names = [*quality[:1], "latency_ms", "size_bytes"]
@@ -106,6 +111,3 @@ def _summary(evaluation: Evaluation) -> str:
 
 def _is_hardware(name: str) -> bool:
     return name.endswith(("_ms", "_bytes", "_ratio")) or name in ("parameters", "macs")
-
-
-__all__ = ["ConsoleProgress", "Objective"]

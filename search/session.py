@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..backends.client import Limits
@@ -24,7 +23,7 @@ from .samplers import make_sampler
 from .stages.device import Deployment, DeviceStages
 from .store import Store
 from .study_file import load_study_file
-from .study_store import StudyStore, only_one_run
+from .study_store import StudyStore, evaluated_before, only_one_run
 
 RUN_FILE = "run.json"
 
@@ -50,13 +49,18 @@ def run_study(path: Path, progress: Progress | None = None, stop: StopFlag | Non
     progress.note(f"checking the workload {job.loaded.workload.name!r}")
     models = load_models(job.loaded, progress=progress, threads=job.file.training.threads)
     models.check()
+    own = job.file.storage is None
+    earlier = evaluated_before(job.places.storage_url, job.file.name, job.problem(), own=own)
+    store = Store(job.places.store)
+    models.prepare(store, job.space, should_stop=lambda: stop.urgent)
     job.places.run_dir.mkdir(parents=True, exist_ok=True)
     with only_one_run(job.places.run_dir):
-        return _run(job, launch, models, progress, stop)
+        # A resumed sampler starts anew; with the same seed it would propose the same points again.
+        studies = _studies(job, sampler_seed=job.file.seed + earlier)
+        return _run(job, launch, models, studies, store, progress, stop)
 
 
-def _run(job: Job, launch: Launch, models: Models, progress: Progress, stop: StopFlag) -> Outcome:
-    sampler_seed = _sampler_seed(job)
+def _studies(job: Job, sampler_seed: int) -> StudyStore:
     studies = StudyStore.create_or_resume(
         url=job.places.storage_url,
         name=job.file.name,
@@ -65,13 +69,23 @@ def _run(job: Job, launch: Launch, models: Models, progress: Progress, stop: Sto
         sampler=make_sampler(job.file.sampler, sampler_seed),
     )
     _write_run_file(job)
+    return studies
+
+
+def _run(
+    job: Job,
+    launch: Launch,
+    models: Models,
+    studies: StudyStore,
+    store: Store,
+    progress: Progress,
+    stop: StopFlag,
+) -> Outcome:
     budget = Budget(
         trials=job.file.budget.trials,
         seconds=job.file.budget.time,
         spent_seconds=float(studies.get("spent_seconds", 0.0)),
     )
-    store = Store(job.places.store)
-    models.prepare(store, job.space, should_stop=lambda: stop.urgent)
     device = DeviceStages(
         store=store,
         deployment=_deployment(job),
@@ -87,14 +101,6 @@ def _run(job: Job, launch: Launch, models: Models, progress: Progress, stop: Sto
     finally:
         device.close()
     return Outcome(record=record, places=job.places, interrupted=stop.requested)
-
-
-def _sampler_seed(job: Job) -> int:
-    # A resumed sampler starts anew; with the first session's seed it would propose the same points again.
-    try:
-        return job.file.seed + len(StudyStore.load(job.places.storage_url, job.file.name).records())
-    except UserError:
-        return job.file.seed
 
 
 def _deployment(job: Job) -> Deployment:
@@ -182,11 +188,3 @@ def open_run(path: Path) -> tuple[StudyRecord, Path]:
     url = plain["storage"] or f"sqlite:///{path.resolve() / 'study.db'}"
     record = StudyStore.load(url, plain["name"]).record()
     return record, path
-
-
-def replace_store(record: StudyRecord, store: Path) -> StudyRecord:
-    """The record with another place of its store (a run that was copied from another machine)."""
-    return replace(record, store=str(store))
-
-
-__all__ = ["Callable", "Outcome", "open_run", "replace_store", "run_study"]

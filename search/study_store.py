@@ -218,6 +218,25 @@ def open_storage(url: str) -> optuna.storages.BaseStorage:
         ) from error
 
 
+def evaluated_before(url: str, name: str, problem: Mapping[str, Any], *, own: bool) -> int:
+    """How many trials the study has already; 0 where there is none. Creates nothing.
+
+    `own`: the storage is the run's own file, whose directory is made when the study starts.
+
+    Raises:
+        UserError: the study exists and describes another problem, or the storage cannot be reached.
+    """
+    file = Path(url.removeprefix("sqlite:///"))
+    if url.startswith("sqlite:///") and not file.is_file() and (own or file.parent.is_dir()):
+        return 0
+    storage = open_storage(url)
+    if name not in optuna.get_all_study_names(storage):
+        return 0
+    study = optuna.load_study(study_name=name, storage=storage)
+    _refuse_other_problem(study, problem)
+    return len(study.get_trials(deepcopy=False))
+
+
 def _refuse_other_problem(study: optuna.Study, problem: Mapping[str, Any]) -> None:
     before = json.loads(study.user_attrs.get(_PROBLEM, "null"))
     if before is None:
