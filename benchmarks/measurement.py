@@ -179,7 +179,7 @@ def run(options):
         small = LatencyPlan(block_ms=4.0, warm_up_s=0.005)
         spread = process_spread(pool, small)
         several = a_a(pool, options.aa, small, PROCESSES)
-        single = a_a(pool, options.aa // 4, small, 1)
+        single = a_a(pool, max(2, options.aa // 4), small, 1)
 
     def sd(way):
         values = [found[way] for found in repeats]
