@@ -228,12 +228,12 @@ class Driver:
         self.studies.set("spent_seconds", self.budget.elapsed_seconds)
 
     def _counters(self) -> dict[str, float]:
-        evaluations = [record.evaluation for record in self.studies.records()]
-        outcomes = Counter(evaluation.outcome.value for evaluation in evaluations)
+        trials = len(self.studies.records())
+        outcomes = Counter(record.evaluation.outcome.value for record in self.known.values())
         counters: dict[str, float] = {
-            "trials": len(evaluations),
+            "trials": trials,
             "candidates": len(self.known),
-            "duplicates": len(evaluations) - len(self.known),
+            "duplicates": trials - len(self.known),
             "space": self.plan.space.size,
         }
         counters.update({outcome.value: float(outcomes[outcome.value]) for outcome in Outcome})

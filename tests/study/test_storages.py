@@ -1,0 +1,153 @@
+"""Studies on other storages, in Optuna's own dashboard, and on a device behind a real sshd."""
+
+import getpass
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from paretune.search.session import open_run, run_study
+
+pytestmark = pytest.mark.slow
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def postgresql(tmp_path_factory):
+    """The URL of a real PostgreSQL server of this test's own."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    on_path = shutil.which("initdb")
+    assert found or on_path, "PostgreSQL's server is needed: apt-get install postgresql"
+    programs = found[-1].parent if found else Path(on_path).parent
+    # The server refuses to run as root.
+    user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    root = Path(
+        subprocess.check_output([*user, "mktemp", "-d", "/tmp/paretune-pg.XXXXXX"], text=True).strip()
+    )
+    port = free_port()
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={root}"
+    subprocess.run(
+        [*user, programs / "initdb", "-D", root / "data", "-A", "trust", "-U", "study"],
+        check=True,
+        capture_output=True,
+    )
+    control = [*user, programs / "pg_ctl", "-D", root / "data", "-w"]
+    subprocess.run(
+        [*control, "-o", options, "-l", root / "log", "start"], check=True, stdout=subprocess.DEVNULL
+    )
+    yield f"postgresql+psycopg2://study@127.0.0.1:{port}/postgres"
+    subprocess.run([*control, "-m", "immediate", "stop"], check=True, stdout=subprocess.DEVNULL)
+    shutil.rmtree(root, ignore_errors=True)
+
+
+def test_postgresql(bench, shared_store, postgresql):
+    study = bench.study("on-server", store=shared_store, storage=postgresql, budget={"trials": 3})
+    assert run_study(study).record.counters["candidates"] == 3
+    more = bench.study("on-server", store=shared_store, storage=postgresql, budget={"trials": 4})
+    assert run_study(more).record.counters["candidates"] == 4
+    assert open_run(bench.root / "runs" / "on-server")[0].name == "on-server"
+
+
+def test_optuna_dashboard_opens_the_study(bench, shared_store):
+    outcome = run_study(bench.study(store=shared_store, budget={"trials": 3}))
+    port = free_port()
+    command = [Path(sys.executable).parent / "optuna-dashboard", outcome.places.storage_url]
+    with subprocess.Popen(
+        [*command, "--host", "127.0.0.1", "--port", str(port)], stderr=subprocess.DEVNULL
+    ) as server:
+        try:
+            listed = _get(f"http://127.0.0.1:{port}/api/studies")
+            summaries = listed.get("study_summaries") or listed
+            assert "blobs" in json.dumps(summaries)
+            number = next(row["study_id"] for row in summaries if row["study_name"] == "blobs")
+            detail = _get(f"http://127.0.0.1:{port}/api/studies/{number}")
+            assert len(detail["trials"]) >= 3
+        finally:
+            server.terminate()
+
+
+def _get(url):
+    for _ in range(300):
+        try:
+            with urllib.request.urlopen(url, timeout=10) as reply:
+                return json.load(reply)
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(f"{url} does not answer")
+
+
+@pytest.fixture
+def device(tmp_path):
+    """A real sshd on this machine, with keys of its own; gives what a profile says under `reach`."""
+    sshd = "/usr/sbin/sshd"
+    assert Path(sshd).exists(), "OpenSSH's server is needed: apt-get install openssh-server"
+    root = tmp_path / "sshd"
+    root.mkdir(mode=0o700)
+    for name in ("host", "user"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", root / name], check=True)
+    shutil.copy(root / "user.pub", root / "authorized")
+    (root / "authorized").chmod(0o600)
+    port = free_port()
+    (root / "config").write_text(
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {root}/host\nAuthorizedKeysFile {root}/authorized\n"
+        "StrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\nPidFile none\n"
+    )
+    Path("/run/sshd").mkdir(exist_ok=True)
+    with subprocess.Popen([sshd, "-D", "-e", "-f", root / "config"], stderr=subprocess.DEVNULL) as server:
+        wrapper = root / "ssh"
+        wrapper.write_text(
+            f"#!/bin/sh\nexec {shutil.which('ssh')} -F none -i {root}/user -o StrictHostKeyChecking=no "
+            f'-o UserKnownHostsFile={root}/known "$@"\n'
+        )
+        wrapper.chmod(0o755)
+        _wait_for_port(port)
+        yield {"port": port, "programs": root}
+        server.terminate()
+
+
+def _wait_for_port(port):
+    for _ in range(100):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise AssertionError("sshd does not listen")
+
+
+def test_a_device_behind_ssh(bench, device, monkeypatch):
+    monkeypatch.setenv("PATH", f"{device['programs']}:{os.environ['PATH']}")
+    (bench.root / "board.yaml").write_text(
+        f"""
+name: board
+title: A board behind ssh
+cpu:
+  model: some
+  architecture: x86-64
+  cores: 1
+  threads: 1
+  instruction_sets: [avx2]
+  source: test
+  memory_bytes: {{value: 1 GB, source: test}}
+reach:
+  kind: ssh
+  host: 127.0.0.1
+  user: {getpass.getuser()}
+  port: {device["port"]}
+  python: {sys.executable}
+"""
+    )
+    record = run_study(bench.study(profile="./board.yaml", budget={"trials": 3})).record
+    assert record.counters["complete"] == 3
+    assert record.profile == "board"
+    assert record.finalists
