@@ -179,7 +179,7 @@ def _front_layout(
     return {
         "xaxis": {"title": {"text": f"{metric_info(x).title} (lower is better)"}, **ticks},
         "yaxis": {
-            "title": {"text": f"{metric_info(y).title} ({_direction(record, y)})"},
+            "title": {"text": f"{metric_info(y).title} ({_direction(record, y)})", "standoff": 14},
             **({"tickformat": ".1%"} if share else {}),
         },
         "shapes": shapes,
