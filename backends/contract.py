@@ -201,3 +201,15 @@ def batches(data: CalibrationData, batch: int) -> Iterator[dict[str, Array]]:
         if missing:
             feed = {n: np.concatenate([a, np.repeat(a[-1:], missing, axis=0)]) for n, a in feed.items()}
         yield {name: np.ascontiguousarray(array) for name, array in feed.items()}
+
+
+def artifact_path(source: SourceModel, into: Path, name: str) -> Path:
+    """Where `compile` writes its file.
+
+    Raises:
+        ValueError: that is the source model itself.
+    """
+    path = into / name
+    if path.resolve() == source.path.resolve():
+        raise ValueError(f"compiling into {into} would overwrite the source model {source.path.name}")
+    return path

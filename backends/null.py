@@ -37,6 +37,7 @@ from .contract import (
     Session,
     SourceModel,
     TensorSpec,
+    artifact_path,
 )
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class NullBackend(Backend):
         if settings.calibration_method not in self.calibration_methods:
             raise UnsupportedError(f"unknown calibration method {settings.calibration_method!r}")
         misbehave(settings.precision, "compile")
-        path = into / "model.null"
+        path = artifact_path(model, into, "model.null")
         content, weight_bytes = pack(model.path, settings.precision, settings.batch, settings.per_channel)
         path.write_bytes(content)
         return Artifact(

@@ -26,6 +26,7 @@ from .contract import (
     Session,
     SourceModel,
     TensorSpec,
+    artifact_path,
 )
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class OrtBackend(Backend):
         proto = _converted(prepared(plain), settings, calibration)
         stored = weight_bytes(proto)
         check_coverage(settings.precision, stored)
-        path = into / "model.onnx"
+        path = artifact_path(model, into, "model.onnx")
         path.write_bytes(proto.SerializeToString(deterministic=True))
         notes: tuple[str, ...] = ()
         if settings.check:

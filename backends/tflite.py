@@ -27,6 +27,7 @@ from .contract import (
     Session,
     SourceModel,
     TensorSpec,
+    artifact_path,
 )
 
 # Distribution and module of the interpreter, the preferred one first. Both have the same interface.
@@ -70,7 +71,7 @@ class TfliteBackend(Backend):
             content, notes = _quantized(model.path, settings, calibration)
         stored = weight_bytes(content)
         check_coverage(settings.precision, stored)
-        path = into / "model.tflite"
+        path = artifact_path(model, into, "model.tflite")
         path.write_bytes(content)
         with self.open(model.path, settings.batch, 1) as wanted:
             if settings.check:

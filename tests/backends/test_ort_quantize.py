@@ -168,6 +168,14 @@ def test_weights_beyond_half_precision_are_noticed(tmp_path):
         compile_at(source, Precision.FP16, tmp_path)
 
 
+def test_the_source_is_never_overwritten(tmp_path):
+    source = tied(tmp_path / "model.onnx")
+    original = source.path.read_bytes()
+    with pytest.raises(ValueError, match=r"would overwrite the source model model\.onnx"):
+        BACKEND.compile(source, CompileSettings(precision=Precision.FP16, batch=4), DATA, tmp_path)
+    assert source.path.read_bytes() == original
+
+
 def test_check_can_be_left_out(tmp_path):
     artifact = compile_at(tied(tmp_path / "m.onnx"), Precision.INT8, tmp_path, check=False)
     assert artifact.notes == ()

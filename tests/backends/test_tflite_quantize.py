@@ -110,6 +110,14 @@ def test_source_of_another_batch_is_refused():
         BACKEND.compile(source("mlp"), settings, None, Path(tempfile.mkdtemp(dir=_FOLDER.name)))
 
 
+def test_the_source_is_never_overwritten():
+    original = source("mlp").path.read_bytes()
+    settings = CompileSettings(precision=Precision.INT8_DYNAMIC, batch=4)
+    with pytest.raises(ValueError, match=r"would overwrite the source model model\.tflite"):
+        BACKEND.compile(source("mlp"), settings, None, source("mlp").path.parent)
+    assert source("mlp").path.read_bytes() == original
+
+
 def test_tokens_outside_the_vocabulary_raise_and_do_not_crash():
     with (
         TfliteSession(source("transformer").path, 1) as session,

@@ -20,7 +20,13 @@ from typing import ClassVar
 import numpy as np
 import pytest
 from contracts.models import NAMES, subject
-from paretune.backends.contract import CALIBRATION_METHODS, Artifact, Backend, CompileSettings, batches
+from paretune.backends.contract import (
+    CALIBRATION_METHODS,
+    Artifact,
+    Backend,
+    CompileSettings,
+    batches,
+)
 from paretune.backends.registry import get_backend
 from paretune.profiles.errors import UnsupportedError
 from paretune.profiles.precision import Precision
