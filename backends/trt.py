@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 from dataclasses import dataclass
 from importlib import metadata
@@ -29,10 +30,10 @@ from .contract import (
 )
 from .onnx_nm_sparsity import check_nm_sparsity, sparsity_summary
 from .registry import get_backend
-from .trt_build import BuildOptions, build
+from .trt_build import BuildOptions, Plan, build
 from .trt_graphs import edge_dtypes, graph_for, weight_bytes
 from .trt_plan import PlanHeader, write_plan
-from .trt_session import TrtSession, layer_notes
+from .trt_session import TrtSession, inspect_plan
 
 if TYPE_CHECKING:
     import onnx
@@ -85,17 +86,16 @@ class TrtBackend(Backend):
         graph = graph_for(
             source, settings, calibration, weakly_typed=weak, newest_opset=trt_api.newest_opset()
         )
-        stored = weight_bytes(graph)
-        if settings.precision is Precision.INT8:
-            check_coverage(settings.precision, stored)
         notes = _sparsity(graph, settings)
         content = graph.SerializeToString(deterministic=True)
         plan = build(content, self._options(settings))
         path = into / "model.plan"
         write_plan(path, _header(source, content, settings), plan.data)
-        notes += plan.notes + _weight_note(settings.precision, weak)
+        stored, note = _stored(plan, graph, settings.precision, weak)
+        notes += (*plan.notes, note)
         if _runs_here(settings.target):
-            notes += layer_notes(plan.data) + self._agreement(path, model, settings, calibration)
+            notes += (inspect_plan(plan.data).summary,) if plan.layers is None else ()
+            notes += self._agreement(path, model, settings, calibration)
         return Artifact(
             path=path,
             backend=self.name,
@@ -164,7 +164,7 @@ def _sparsity(graph: onnx.ModelProto, settings: CompileSettings) -> tuple[str, .
     if not settings.nm_sparsity:
         return ()
     device = settings.target or trt_api.device_target()
-    if device and int(device.lower().removeprefix("sm")) < FIRST_SPARSE:
+    if device and _capability(device) < FIRST_SPARSE:
         raise UnsupportedError(f"trt: 2:4 sparsity needs NVIDIA sm_80 or later; the device is {device}")
     if settings.precision is Precision.FP32:
         raise UnsupportedError("trt: TensorRT has no 2:4 kernels for fp32; use fp16 or int8")
@@ -175,10 +175,33 @@ def _sparsity(graph: onnx.ModelProto, settings: CompileSettings) -> tuple[str, .
     return (summary,)
 
 
-def _weight_note(precision: Precision, weak: bool) -> tuple[str, ...]:
-    if weak and precision is not Precision.FP32:
-        return (f"weight types are those of the graph given to TensorRT, which picks {precision} by layer",)
-    return ("weight types are those of the graph given to TensorRT; a plan does not list them",)
+def _stored(
+    plan: Plan, graph: onnx.ModelProto, precision: Precision, weak: bool
+) -> tuple[dict[str, int], str]:
+    """Bytes of weights by type, and where that is known from.
+
+    Raises:
+        UnsupportedError: most weights are not int8 where int8 is asked for.
+    """
+    if plan.layers is not None and plan.layers.weight_bytes:
+        stored, note = plan.layers.weight_bytes, f"{plan.layers.summary}; weight types are those it lists"
+    else:
+        stored = weight_bytes(graph)
+        note = "weight types are those of the graph given to TensorRT"
+        note += (
+            f", which picks {precision} layer by layer" if weak and precision is not Precision.FP32 else ""
+        )
+    if precision is Precision.INT8:
+        check_coverage(precision, stored)
+    return stored, note
+
+
+def _capability(target: str) -> int:
+    """Compute capability of a target as a number: 86 of "sm86"."""
+    match = re.fullmatch(r"sm_?(\d+)", target.lower())
+    if match is None:
+        raise UnsupportedError(f"trt: {target!r} is no compute capability; write it as sm86")
+    return int(match[1])
 
 
 def _runs_here(target: str) -> bool:

@@ -14,6 +14,7 @@ from typing import IO
 from ..profiles.errors import StageError, UnsupportedError
 from ..profiles.precision import Precision
 from .trt_api import device_target, is_rtx, network_flags, trt, weakly_typed
+from .trt_layers import LIST_START, LayerList, read_layer_log
 
 WORKSPACE_BYTES = 1 << 30
 LOG_LINES = 60
@@ -38,9 +39,10 @@ class BuildOptions:
 
 @dataclass
 class BuildLog:
-    """Messages of one build as (severity, text), oldest first."""
+    """Messages of one build as (severity, text), oldest first, and the list of layers if one was logged."""
 
     messages: list[tuple[str, str]] = field(default_factory=list)
+    layers: LayerList | None = None
 
     def of(self, *severities: str) -> list[str]:
         """Texts of the given severities ("ERROR", "WARNING", ...)."""
@@ -58,10 +60,11 @@ class BuildLog:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A serialized engine and what the builder said: warnings, sparse layers."""
+    """A serialized engine and what the builder said: warnings, sparse layers, the list of layers if any."""
 
     data: bytes
     notes: tuple[str, ...]
+    layers: LayerList | None
 
 
 def logger_for(log: BuildLog) -> trt.ILogger:
@@ -72,8 +75,10 @@ def logger_for(log: BuildLog) -> trt.ILogger:
             trt.ILogger.__init__(self)  # bindings refuse a cooperative super().__init__()
 
         def log(self, severity: trt.ILogger.Severity, msg: str) -> None:
-            # The most verbose level is tens of thousands of lines; only sparsity is of use there.
-            if severity.name != "VERBOSE" or "(Sparsity)" in msg:
+            # The most verbose level is tens of thousands of lines; two things are of use there.
+            if msg.startswith(LIST_START):
+                log.layers = read_layer_log(msg)
+            elif severity.name != "VERBOSE" or "(Sparsity)" in msg:
                 log.messages.append((severity.name, str(msg)))
 
     return Listener()
@@ -102,7 +107,7 @@ def build(onnx_bytes: bytes, options: BuildOptions) -> Plan:
         _refuse_device(log)
         cause = log.errors[0] if log.errors else "the builder gave no plan and no reason"
         raise StageError("compile", f"TensorRT: {cause}", log.tail())
-    return Plan(data=bytes(memoryview(memory)), notes=build_notes(log, options))
+    return Plan(data=bytes(memoryview(memory)), notes=build_notes(log, options), layers=log.layers)
 
 
 def _refuse_device(log: BuildLog) -> None:

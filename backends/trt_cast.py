@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 # IR version that came with an operator set: older parsers refuse files that name a later one.
 _IR = {13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11, 24: 11}
 
+# Kept in float32 between casts: Resize and ConstantOfShape by the definition of ONNX, transposed convolutions
+# because TensorRT-RTX 1.7 has no bfloat16 kernels for them.
+_KEPT_FLOAT32 = ("Resize", "Upsample", "ConstantOfShape", "ConvTranspose")
+
 
 def opset_of(model: onnx.ModelProto) -> int:
     """The version of the standard operator set that a model names."""
@@ -46,43 +50,58 @@ def at_opset(model: onnx.ModelProto, lowest: int, highest: int) -> onnx.ModelPro
 def _lower(model: onnx.ModelProto, version: int) -> None:
     """Rewrite nodes in place for an older operator set. onnx's own converter only goes up reliably."""
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    before = opset_of(model)
     for node in model.graph.node:
         if node.domain in ("", "ai.onnx"):
-            _lower_node(node, constants, version)
+            _lower_node(node, constants, before, version)
     for entry in model.opset_import:
         if entry.domain in ("", "ai.onnx"):
             entry.version = version
 
 
-def _lower_node(node: onnx.NodeProto, constants: dict[str, onnx.TensorProto], version: int) -> None:
-    from onnx import defs, helper, numpy_helper
+def _lower_node(
+    node: onnx.NodeProto, constants: dict[str, onnx.TensorProto], before: int, after: int
+) -> None:
+    from onnx import helper, numpy_helper
 
     if node.op_type.startswith("Reduce") and node.op_type != "ReduceSum" and len(node.input) > 1:
         axes = constants.get(node.input[1])
-        if version < 18 and axes is not None:  # axes became an input in 18
+        if after < 18 and axes is not None:  # axes became an input in 18
             del node.input[1:]
             node.attribute.append(helper.make_attribute("axes", numpy_helper.to_array(axes).tolist()))
-    _drop(node, {"noop_with_empty_axes": 0, "saturate": 1})
-    if node.op_type == "Split" and version < 18:
-        _drop(node, {"num_outputs": len(node.output)})  # an even split is the default before 18
-    try:
-        schema = defs.get_schema(node.op_type, version)
-    except defs.SchemaError:
-        schema = None
-    unknown = [a.name for a in node.attribute if schema is not None and a.name not in schema.attributes]
-    if schema is None or unknown or len(node.input) > schema.max_input:
+    newer, older = _schema(node, before), _schema(node, after)
+    known = set(older.attributes) if older is not None else set()
+    defaults = {name: a.default_value for name, a in newer.attributes.items()} if newer is not None else {}
+    # An even split into as many parts as there are outputs is what older versions do anyway.
+    defaults["num_outputs"] = helper.make_attribute("num_outputs", len(node.output))
+    kept = [a for a in node.attribute if a.name in known or not _same(a, defaults.get(a.name))]
+    del node.attribute[:]
+    node.attribute.extend(kept)
+    unknown = [a.name for a in kept if a.name not in known]
+    if older is None or unknown or len(node.input) > older.max_input:
         what = f"{node.op_type} {node.name!r}" + (f" with {', '.join(unknown)}" if unknown else "")
         raise UnsupportedError(
-            f"trt: this TensorRT reads ONNX operator sets up to {version}, and {what} does not exist there; "
-            f"export the model with opset {version}"
+            f"trt: this TensorRT reads ONNX operator sets up to {after}, and {what} does not exist there; "
+            f"export the model with opset {after}"
         )
 
 
-def _drop(node: onnx.NodeProto, neutral: dict[str, int]) -> None:
-    """Remove attributes that have the value they would have anyway."""
-    kept = [a for a in node.attribute if a.name not in neutral or a.i != neutral[a.name]]
-    del node.attribute[:]
-    node.attribute.extend(kept)
+def _schema(node: onnx.NodeProto, version: int) -> onnx.defs.OpSchema | None:
+    from onnx import defs
+
+    try:
+        return defs.get_schema(node.op_type, version)
+    except defs.SchemaError:
+        return None
+
+
+def _same(given: onnx.AttributeProto, default: onnx.AttributeProto | None) -> bool:
+    """Whether an attribute has its default value, so that leaving it out changes nothing."""
+    from onnx import helper
+
+    if default is None or default.type != given.type:
+        return False
+    return bool(helper.get_attribute_value(given) == helper.get_attribute_value(default))
 
 
 def to_float16(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -106,24 +125,82 @@ def to_float16(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def to_bfloat16(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A bfloat16 graph whose inputs and outputs keep their types: constants are rounded, edges get casts."""
+    """A bfloat16 graph whose inputs and outputs keep their types: constants are rounded, edges get casts.
+
+    Raises:
+        UnsupportedError: the graph has branches or loops.
+    """
     import onnx
-    from onnx import TensorProto
 
     brain = onnx.ModelProto()
     brain.CopyFrom(model)
     graph = brain.graph
+    floats = _float_tensors(brain)
+    others = {name for node in graph.node if node.op_type not in _KEPT_FLOAT32 for name in node.input}
+    exempt = {tensor.name for tensor in graph.initializer} - others
     for tensor in graph.initializer:
-        _round(tensor)
+        if tensor.name not in exempt:
+            _round(tensor)
+    nodes: list[onnx.NodeProto] = []
     for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.name == "to" and attribute.i == TensorProto.FLOAT:
-                attribute.i = TensorProto.BFLOAT16
-            if attribute.HasField("t"):
-                _round(attribute.t)
+        if node.op_type in _KEPT_FLOAT32:
+            nodes += _island(node, floats, exempt)
+        else:
+            _round_attributes(node)
+            nodes.append(node)
+    ordered = onnx.GraphProto(node=nodes)  # copies: clearing the list would empty nodes that it owns
+    del graph.node[:]
+    graph.node.extend(ordered.node)
     del graph.value_info[:]
     _cast_edges(graph)
     return brain
+
+
+def _float_tensors(model: onnx.ModelProto) -> set[str]:
+    """Names of the float32 tensors, inner ones included."""
+    import onnx
+
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    values = (*graph.value_info, *graph.input, *graph.output)
+    float32 = onnx.TensorProto.FLOAT
+    found = {value.name for value in values if value.type.tensor_type.elem_type == float32}
+    return found | {tensor.name for tensor in graph.initializer if tensor.data_type == float32}
+
+
+def _island(node: onnx.NodeProto, floats: set[str], exempt: set[str]) -> list[onnx.NodeProto]:
+    """A node that stays float32, with casts in front of and behind it."""
+    from onnx import TensorProto, helper
+
+    before, after = [], []
+    for index, name in enumerate(node.input):
+        if name in floats and name not in exempt:
+            node.input[index] = f"{name}_to_{node.output[0]}"
+            before.append(helper.make_node("Cast", [name], [node.input[index]], to=TensorProto.FLOAT))
+    for index, name in enumerate(node.output):
+        if name in floats:
+            node.output[index] = f"{name}_f32"
+            after.append(helper.make_node("Cast", [node.output[index]], [name], to=TensorProto.BFLOAT16))
+    return [*before, node, *after]
+
+
+def _round_attributes(node: onnx.NodeProto) -> None:
+    """Make a node's own constants and the type that it casts to bfloat16."""
+    from onnx import TensorProto, helper
+
+    for attribute in node.attribute:
+        if attribute.HasField("g") or attribute.graphs:
+            raise UnsupportedError(
+                f"trt: bf16 needs a graph without branches; found {node.op_type} {node.name!r}"
+            )
+        if attribute.name == "to" and attribute.i == TensorProto.FLOAT:
+            attribute.i = TensorProto.BFLOAT16
+        if node.op_type == "Constant" and attribute.name in ("value_float", "value_floats"):
+            values = [attribute.f] if attribute.name == "value_float" else list(attribute.floats)
+            dims = [] if attribute.name == "value_float" else [len(values)]
+            made = helper.make_tensor("value", TensorProto.FLOAT, dims, values)
+            attribute.CopyFrom(helper.make_attribute("value", made))
+        if attribute.HasField("t"):
+            _round(attribute.t)
 
 
 def _round(tensor: onnx.TensorProto) -> None:

@@ -57,6 +57,11 @@ def fold(model: onnx.ModelProto, workdir: Path) -> onnx.ModelProto:
     options.log_severity_level = 3
     ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     folded = onnx.load(workdir / "folded.onnx")
+    # The file names every operator set that ONNX Runtime knows; TensorRT needs those in use.
+    used = {node.domain for node in folded.graph.node} | {""}
+    kept = [entry for entry in folded.opset_import if entry.domain in used]
+    folded.ClearField("opset_import")
+    folded.opset_import.extend(kept)
     (workdir / "folded.onnx").unlink()
     return folded
 

@@ -5,7 +5,6 @@ What is measured around `run` is host time from end to end: copy in, compute, co
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +12,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from ..profiles.errors import UserError
+from ..profiles.errors import UnsupportedError, UserError
 from .contract import Array, Feed, Session, TensorSpec
 from .trt_api import trt
 from .trt_buffers import DeviceMemory, open_memory
 from .trt_build import BuildLog, logger_for
+from .trt_layers import LayerList, read_inspector
 from .trt_plan import PlanHeader, read_plan
 
 T = TypeVar("T")
@@ -80,6 +80,8 @@ class TrtSession(Session):
     def _slot(self, name: str, source_dtypes: Mapping[str, str]) -> Slot:
         assert self._memory is not None
         shape = tuple(int(size) for size in self._context.get_tensor_shape(name))
+        if min(shape, default=0) < 0:
+            raise UnsupportedError(f"trt: the size of {name!r} depends on the data: {list(shape)}")
         dtype = _DTYPES[self._engine.get_tensor_dtype(name).name]
         size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
         address = self._memory.device_bytes(size)
@@ -140,10 +142,11 @@ def check_origin(header: PlanHeader, artifact: Path) -> None:
         )
 
 
-def layer_notes(plan: bytes) -> tuple[str, ...]:
-    """What the engine inspector says of a plan: how many layers, and how many give each type.
+def inspect_plan(plan: bytes) -> LayerList:
+    """What the engine inspector says of a plan. Needs a GPU.
 
-    Needs a GPU. Raises RuntimeError where TensorRT cannot load the plan.
+    Raises:
+        RuntimeError: TensorRT cannot load the plan.
     """
     log = BuildLog()
     logger = logger_for(log)
@@ -152,17 +155,4 @@ def layer_notes(plan: bytes) -> tuple[str, ...]:
     if engine is None:
         raise RuntimeError(f"TensorRT could not load its own plan: {'; '.join(log.errors)}")
     text = engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)
-    return summarize_layers(text)
-
-
-def summarize_layers(text: str) -> tuple[str, ...]:
-    """One sentence from the inspector's JSON ("the engine has 9 layers; outputs: 7 Int8, 2 Half")."""
-    layers = [layer for layer in json.loads(text).get("Layers", []) if isinstance(layer, dict)]
-    counts: dict[str, int] = {}
-    for layer in layers:
-        for output in layer.get("Outputs", [])[:1]:
-            kind = str(output.get("Datatype") or output.get("Format/Datatype") or "unknown").split()[0]
-            counts[kind] = counts.get(kind, 0) + 1
-    listed = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
-    total = len(json.loads(text).get("Layers", []))
-    return (f"the engine has {total} layer(s)" + (f"; outputs: {listed}" if listed else ""),)
+    return read_inspector(text)

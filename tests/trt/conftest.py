@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
 from paretune.backends import trt_api
 from trt.trt_fake import fake_tensorrt
 from trt.trt_models import NETS, Sample, make
@@ -22,7 +23,7 @@ HERE = Path(__file__).parent
 @pytest.fixture(scope="session")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Sample]:
     folder = tmp_path_factory.mktemp("onnx")
-    return {name: make(name, folder) for name in NETS}
+    return {name: make(name, folder) for name in (*NETS, "odd")}
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +38,14 @@ def driver_stub(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def driver(driver_stub: Path, monkeypatch: pytest.MonkeyPatch) -> ctypes.CDLL:
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without an NVIDIA driver, whatever this one has."""
+    monkeypatch.setattr(trt_api, "CUDA_LIBRARY", "libcuda-that-is-not-here.so.1")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+@pytest.fixture
+def driver(driver_stub: Path, no_gpu: None, monkeypatch: pytest.MonkeyPatch) -> ctypes.CDLL:
     """The stub in place of the driver; every test starts with nothing allocated."""
     monkeypatch.setattr(trt_api, "CUDA_LIBRARY", str(driver_stub))
     stub = ctypes.CDLL(str(driver_stub))

@@ -62,9 +62,7 @@ def test_the_device_is_described(driver):
     assert trt_api.device_target() == "sm86"
 
 
-def test_no_driver_is_said_in_words(monkeypatch):
-    monkeypatch.setattr(trt_api, "CUDA_LIBRARY", "libcuda-that-is-not-here.so.1")
-    monkeypatch.delitem(sys.modules, "torch", raising=False)
+def test_no_driver_is_said_in_words(no_gpu):
     assert trt_api.device_target() == ""
     with pytest.raises(UnsupportedError, match="needs an NVIDIA GPU to run: no NVIDIA driver"):
         open_memory()

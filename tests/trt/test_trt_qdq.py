@@ -127,6 +127,39 @@ def test_bfloat16_graph_keeps_edges_and_rounds_weights(net, samples):
         assert np.abs(before - after).max() <= 2**-8 * np.abs(before).max()
 
 
+def test_bfloat16_rounds_constants_of_every_form():
+    nodes = [
+        helper.make_node("Constant", [], ["one"], value_float=1.0),
+        helper.make_node("Constant", [], ["two"], value_floats=[2.0, 2.0, 2.0, 2.0]),
+        helper.make_node("Constant", [], ["size"], value_ints=[4]),
+        helper.make_node("ConstantOfShape", ["size"], ["none"]),
+        helper.make_node("Sum", ["x", "one", "two", "none"], ["sum"]),
+        helper.make_node("Cast", ["sum"], ["y"], to=TensorProto.FLOAT),
+    ]
+    edges = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in "xy"]
+    graph = helper.make_graph(nodes, "g", edges[:1], edges[1:])
+    model = to_bfloat16(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8))
+    onnx.checker.check_model(model, full_check=True)  # one type throughout, or inference complains
+    kinds = {
+        v.name: v.type.tensor_type.elem_type
+        for v in onnx.shape_inference.infer_shapes(model).graph.value_info
+    }
+    assert {kinds[name] for name in ("one", "two", "none", "sum")} == {TensorProto.BFLOAT16}
+
+
+def test_bfloat16_refuses_branches():
+    then = helper.make_graph([], "then", [], [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])])
+    node = helper.make_node("If", ["c"], ["y"], name="if", then_branch=then, else_branch=then)
+    edges = [
+        helper.make_tensor_value_info("c", TensorProto.BOOL, [1]),
+        helper.make_tensor_value_info("x", TensorProto.FLOAT, [1]),
+        helper.make_tensor_value_info("y", TensorProto.FLOAT, [1]),
+    ]
+    model = helper.make_model(helper.make_graph([node], "g", edges[:2], edges[2:]))
+    with pytest.raises(UnsupportedError, match="without branches; found If 'if'"):
+        to_bfloat16(model)
+
+
 def test_scales_run_along_output_channels(samples):
     model = quantized(samples["residual"], weak=True)
     pairs = {n.input[0]: n for n in model.graph.node if n.op_type == "QuantizeLinear"}
@@ -208,7 +241,7 @@ def test_minmax_is_the_largest_magnitude(samples):
     np.testing.assert_allclose(found[inner], np.abs(run(whole, data)).max(), rtol=1e-5)
 
 
-@pytest.mark.parametrize("net", NETS)
+@pytest.mark.parametrize("net", [*NETS, "odd"])
 def test_older_operator_sets_compute_the_same(net, samples):
     sample = samples[net]
     model = at_opset(onnx.load(sample.path), 13, 17)

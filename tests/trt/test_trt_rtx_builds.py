@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from paretune.backends import trt_api, trt_build
+from paretune.backends import trt_build
 from paretune.backends.contract import CompileSettings, SourceModel
 from paretune.backends.onnx_qdq_rules import check_qdq
 from paretune.backends.trt import TrtBackend
@@ -18,7 +18,7 @@ from trt.trt_checks import compiled
 from trt.trt_models import NETS, halve
 from trt.trt_qdq_cases import CASES, qdq_conv
 
-pytestmark = pytest.mark.usefixtures("rtx")
+pytestmark = pytest.mark.usefixtures("rtx", "no_gpu")
 
 EVERY = (Precision.FP32, Precision.FP16, Precision.BF16, Precision.INT8)
 
@@ -34,6 +34,27 @@ def test_builds_for_devices_that_are_not_here(net, precision, target, samples, t
 
 
 @pytest.mark.parametrize("net", NETS)
+@pytest.mark.parametrize(
+    ("precision", "kind"),
+    [
+        (Precision.FP32, "float32"),
+        (Precision.FP16, "float16"),
+        (Precision.BF16, "bfloat16"),
+        (Precision.INT8, "int8"),
+        (Precision.FP8, "float8"),
+    ],
+)
+def test_the_plan_itself_lists_weights_of_the_precision(net, precision, kind, samples, tmp_path):
+    """The strongest proof without a GPU: what the builder says that it put into the plan."""
+    artifact = compiled(samples[net], tmp_path, precision=precision, target="sm89")
+    elements = {
+        k: v / {"float32": 4, "float16": 2, "bfloat16": 2}.get(k, 1) for k, v in artifact.weight_bytes.items()
+    }
+    assert elements[kind] > 0.7 * sum(elements.values()), artifact.weight_bytes
+    assert any("weight types are those it lists" in note for note in artifact.notes)
+
+
+@pytest.mark.parametrize("net", NETS)
 @pytest.mark.parametrize("target", ["sm89", "sm120"])
 def test_fp8_builds_where_the_device_has_it(net, target, samples, tmp_path):
     artifact = compiled(samples[net], tmp_path, precision=Precision.FP8, target=target)
@@ -43,6 +64,11 @@ def test_fp8_builds_where_the_device_has_it(net, target, samples, tmp_path):
 def test_fp8_is_refused_where_the_device_lacks_it(samples, tmp_path):
     with pytest.raises(UnsupportedError, match=r"the device lacks a type.*sm86.*fp8"):
         compiled(samples["cnn"], tmp_path, precision=Precision.FP8, target="sm86")
+
+
+def test_targets_must_be_compute_capabilities(samples, tmp_path):
+    with pytest.raises(UnsupportedError, match="'orin' is no compute capability; write it as sm86"):
+        compiled(samples["mlp"], tmp_path, precision=Precision.INT8, nm_sparsity=True, target="orin")
 
 
 def test_unknown_targets_are_refused_with_the_known_ones(samples, tmp_path):
@@ -160,16 +186,21 @@ def test_fixed_batch_must_be_the_one_asked_for(tmp_path):
         TrtBackend().compile(source, CompileSettings(precision=Precision.FP32, batch=4), None, into)
 
 
-def test_availability_without_a_gpu_says_what_still_works(monkeypatch):
-    monkeypatch.setattr(trt_api, "CUDA_LIBRARY", "libcuda-that-is-not-here.so.1")
+@pytest.mark.parametrize("precision", [*EVERY, Precision.FP8])
+def test_a_net_with_odd_operators_builds(precision, samples, tmp_path):
+    """Resize has operands that stay float32; scalars come as Constant nodes; ranks and masks mix types."""
+    artifact = compiled(samples["odd"], tmp_path, precision=precision, target="sm89")
+    assert artifact.size_bytes > 10_000
+
+
+def test_availability_without_a_gpu_says_what_still_works():
     here = TrtBackend().availability()
     assert here.installed
     assert here.version.startswith("tensorrt_rtx 1.")
     assert "engines can be built but not run here" in here.reason
 
 
-def test_opening_without_a_gpu_says_so(samples, tmp_path, monkeypatch):
-    monkeypatch.setattr(trt_api, "CUDA_LIBRARY", "libcuda-that-is-not-here.so.1")
+def test_opening_without_a_gpu_says_so(samples, tmp_path):
     artifact = compiled(samples["mlp"], tmp_path, precision=Precision.FP32)
     with pytest.raises(UnsupportedError, match="an engine needs an NVIDIA GPU to run: no NVIDIA driver"):
         TrtBackend().open(artifact.path, batch=4, threads=1)

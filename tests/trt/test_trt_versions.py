@@ -7,7 +7,7 @@ import json
 import numpy as np
 import onnx
 import pytest
-from paretune.backends import trt_api, trt_build, trt_session
+from paretune.backends import trt_api, trt_build
 from paretune.backends.contract import CompileSettings, SourceModel
 from paretune.backends.trt import TrtBackend
 from paretune.backends.trt_cast import at_opset
@@ -42,6 +42,18 @@ def test_engine_agrees_with_pytorch(version, precision, net, installed, driver, 
 def test_later_precisions_agree_with_pytorch(version, precision, net, installed, driver, samples, tmp_path):
     installed(version)
     check_engine(samples[net], precision, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("version", "precision"),
+    [
+        *(("8.5.3.1", precision) for precision in EVERYWHERE),
+        *(("11.4.0.106", precision) for precision in (*EVERYWHERE, Precision.BF16)),
+    ],
+)
+def test_odd_operators_agree_with_pytorch(version, precision, installed, driver, samples, tmp_path):
+    installed(version)
+    check_engine(samples["odd"], precision, tmp_path)
 
 
 @pytest.mark.parametrize("version", OLD)
@@ -216,11 +228,6 @@ def test_what_a_version_lacks_is_refused_by_its_module(installed):
         context.set_tensor_address("x", "0x10")
     with pytest.raises(TypeError, match="No constructor"):
         new.IExecutionContext()
-
-
-def test_inspector_text_without_details(installed):
-    text = json.dumps({"Layers": ["conv1", "conv2"], "Bindings": []})
-    assert trt_session.summarize_layers(text) == ("the engine has 2 layer(s)",)
 
 
 def test_percentile_and_entropy_cut_tails(installed, driver, samples, tmp_path):

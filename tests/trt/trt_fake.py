@@ -430,7 +430,10 @@ def _without_bfloat16(model: onnx.ModelProto) -> onnx.ModelProto:
         for attribute in node.attribute:
             if attribute.name == "to" and attribute.i == onnx.TensorProto.BFLOAT16:
                 attribute.i = onnx.TensorProto.FLOAT
-    for tensor in copy.graph.initializer:
+    held = [
+        attribute.t for node in copy.graph.node for attribute in node.attribute if attribute.HasField("t")
+    ]
+    for tensor in (*copy.graph.initializer, *held):
         if tensor.data_type == onnx.TensorProto.BFLOAT16:
             values = onnx.numpy_helper.to_array(tensor).astype(np.float32)
             tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))

@@ -83,6 +83,25 @@ class Transformer(nn.Module):
         return self.head(self.blocks(self.embed(tokens) + self.position).mean(dim=1))
 
 
+class Odd(nn.Module):
+    """Operators with rules of their own: resizing, transposed and depthwise convolutions, a mask, a clip."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 16, 3, padding=1)
+        self.depthwise = nn.Conv2d(16, 16, 3, padding=1, groups=16)
+        self.up = nn.ConvTranspose2d(16, 8, 2, stride=2)
+        self.grouped = nn.ConvTranspose2d(8, 8, 2, stride=2, groups=2)
+        self.head = nn.Linear(8, 10)
+
+    def forward(self, image: Tensor) -> Tensor:
+        x = nn.functional.relu6(self.depthwise(nn.functional.silu(self.stem(image))))
+        x = nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
+        x = self.grouped(self.up(x))
+        x = torch.where(x > 0.5, x * 0.5, x).clamp(-3.0, 3.0)
+        return self.head(x.mean(dim=(2, 3)))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sample:
     """An exported net with samples: `path` is its ONNX, `data` 64 rows of input."""
@@ -102,9 +121,9 @@ NETS = {"cnn": Cnn, "residual": Residual, "mlp": Mlp, "transformer": Transformer
 
 
 def make(name: str, folder: Path, *, dynamo: bool = True) -> Sample:
-    """Build and export one of `NETS` with a dynamic batch."""
+    """Build and export one of `NETS`, or `Odd`, with a dynamic batch."""
     torch.manual_seed(0)
-    module = NETS[name]().eval()
+    module = {**NETS, "odd": Odd}[name]().eval()
     rng = np.random.default_rng(0)
     if name == "transformer":
         data = {"tokens": rng.integers(0, 50, (64, 16))}
