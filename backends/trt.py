@@ -27,6 +27,7 @@ from .contract import (
     CompileSettings,
     Session,
     SourceModel,
+    artifact_path,
 )
 from .onnx_nm_sparsity import check_nm_sparsity, sparsity_summary
 from .registry import get_backend
@@ -68,19 +69,14 @@ class TrtBackend(Backend):
         Raises:
             UnsupportedError: TensorRT is missing or cannot express the model, precision or target; no layer
                 is 2:4 where `nm_sparsity` is asked for; onnxruntime is missing and the precision needs it.
-            ValueError: calibration data is missing where the precision needs it.
-            StageError: the builder failed.
+            ValueError: calibration data is missing where the precision needs it, or the file to write is the
+                source model.
+            StageError: the builder failed, or the engine disagrees with the float model (checked on a GPU).
         """
         import onnx
 
-        trt_api.load()
-        if refused := trt_api.refusal(settings.precision):
-            raise UnsupportedError(refused)
-        if settings.calibration_method not in self.calibration_methods:
-            raise UnsupportedError(
-                f"unknown calibration method {settings.calibration_method!r}, "
-                f"trt has {', '.join(self.calibration_methods)}"
-            )
+        self._check(settings)
+        path = artifact_path(model, into, "model.plan")
         source = onnx.load(model.path)
         weak = trt_api.weakly_typed()
         graph = graph_for(
@@ -89,7 +85,6 @@ class TrtBackend(Backend):
         notes = _sparsity(graph, settings)
         content = graph.SerializeToString(deterministic=True)
         plan = build(content, self._options(settings))
-        path = into / "model.plan"
         write_plan(path, _header(source, content, settings), plan.data)
         stored, note = _stored(plan, graph, settings.precision, weak)
         notes += (*plan.notes, note)
@@ -116,6 +111,17 @@ class TrtBackend(Backend):
         """
         trt_api.load()
         return TrtSession(artifact, batch)
+
+    def _check(self, settings: CompileSettings) -> None:
+        """Refuse what can be refused before the model is read."""
+        trt_api.load()
+        if refused := trt_api.refusal(settings.precision):
+            raise UnsupportedError(refused)
+        if settings.calibration_method not in self.calibration_methods:
+            raise UnsupportedError(
+                f"unknown calibration method {settings.calibration_method!r}, "
+                f"trt has {', '.join(self.calibration_methods)}"
+            )
 
     def _agreement(
         self, path: Path, model: SourceModel, settings: CompileSettings, calibration: CalibrationData | None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import os
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,7 @@ __all__ = [
 
 INSTALL = "pip install 'tensorrt' (NVIDIA GPU), or pip install 'paretune[tensorrt]' for TensorRT-RTX"
 _MODULES = ("tensorrt", "tensorrt_rtx")
-CUDA_LIBRARY = "libcuda.so.1"
+CUDA_LIBRARY = "nvcuda.dll" if os.name == "nt" else "libcuda.so.1"
 
 
 def load() -> Any:

@@ -241,7 +241,8 @@ def timing_cache(config: trt.IBuilderConfig, path: Path | None) -> Iterator[None
         # Timings of another device or version: TensorRT refuses them, the build starts afresh.
         config.set_timing_cache(config.create_timing_cache(b""), False)
     yield
-    with _locked(path):
+    # The cache only saves time: a full disk must not cost the plan.
+    with contextlib.suppress(OSError), _locked(path):
         _save_cache(config, path)
 
 
@@ -255,9 +256,12 @@ def _save_cache(config: trt.IBuilderConfig, path: Path) -> None:
         if theirs is not None:
             ours.combine(theirs, False)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    with os.fdopen(handle, "wb") as file:
-        file.write(bytes(memoryview(ours.serialize())))
-    Path(name).replace(path)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(bytes(memoryview(ours.serialize())))
+        Path(name).replace(path)
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

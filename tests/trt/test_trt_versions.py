@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import onnx
@@ -182,6 +184,30 @@ def test_timing_cache_is_kept_merged_and_renewed(installed, driver, samples, tmp
     content = json.loads(cache.read_text())
     assert content["version"] == "10.16.1.11"
     assert len(content["entries"]) == 1
+
+
+def test_a_timing_cache_that_cannot_be_written_costs_nothing(installed, driver, samples, tmp_path):
+    installed("10.3.0")
+    blocked = tmp_path / "file"
+    blocked.write_text("no folder")
+    source = SourceModel(path=samples["mlp"].path, format="onnx")
+    backend = TrtBackend(blocked / "timings")
+    assert backend.compile(source, CompileSettings(precision=Precision.FP32), None, tmp_path).size_bytes > 0
+
+
+def test_the_measuring_side_needs_numpy_alone():
+    """Loading the adapter and reading a plan must not need what only compiling needs."""
+    code = """
+import sys
+for blocked in ("torch", "onnx", "onnxruntime", "pandas", "optuna"):
+    sys.modules[blocked] = None
+from paretune.backends import trt_buffers, trt_session
+from paretune.backends.trt import TrtBackend
+TrtBackend().availability()
+print("loaded")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "loaded", done.stderr
 
 
 def test_only_the_device_itself_can_be_the_target(installed, driver, samples, tmp_path):
