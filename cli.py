@@ -20,7 +20,7 @@ app = typer.Typer(
 )
 
 # Typer shows only the leaves of its family of errors; the root is what all of them share.
-_COMMAND_LINE_ERRORS = typer.BadParameter.__mro__[2]
+_COMMAND_LINE_ERRORS: type[typer.BadParameter] = typer.BadParameter.__mro__[2]
 
 StudyPath = Annotated[Path, typer.Argument(metavar="STUDY", help="the study file (YAML)")]
 RunPath = Annotated[

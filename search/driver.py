@@ -23,8 +23,9 @@ from .progress import Progress
 from .space import Space
 from .study_store import StudyStore, known_candidates
 
-DUPLICATES_IN_A_ROW = 3
+DUPLICATES_IN_A_ROW = 8
 """After so many the sampler has nothing new to say, and an unknown candidate is drawn at random."""
+FINALIST_TURNS = 3
 ATTEMPTS = 3
 """A candidate in whose evaluation the whole process died so often is given up."""
 
@@ -178,7 +179,7 @@ class Driver:
         started = time.time()
         earlier = self.known.get(candidate.digest)
         if earlier is not None:
-            return self.studies.tell(trial, earlier.evaluation, started, duplicate_of=earlier.number)
+            return self.studies.tell_duplicate(trial, earlier, started)
         self.progress.started(trial.number, candidate)
         try:
             evaluation = self._evaluate(trial, candidate, baseline)
@@ -213,15 +214,21 @@ class Driver:
     # -- the end --------------------------------------------------------------------------------------
 
     def _finalists(self) -> None:
+        """Check the best on test. Where the check changes who is best, the new best are checked too."""
         self._finishing = True
-        record = self.studies.record()
-        chosen = choose_finalists(record, self.plan.finalists)
-        if chosen:
+        chosen: tuple[int, ...] = ()
+        for _ in range(FINALIST_TURNS):
+            record = self.studies.record()
+            wanted = choose_finalists(record, self.plan.finalists)
+            if set(wanted) <= set(chosen):
+                return
+            chosen = tuple(dict.fromkeys((*wanted, *chosen)))
             self.progress.note(f"measuring {len(chosen)} finalists against each other, scoring them on test")
             finalists = measure_finalists(
                 record, chosen, self.evaluator, rounds=self.plan.finalist_rounds, seed=self.plan.seed
             )
             self.frame = replace(self.frame, finalists=finalists)
+            self.studies.save_frame(self.frame)
 
     def _count(self) -> None:
         self.studies.set("counters", self._counters())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import inf, sqrt
+from math import exp, inf, log, sqrt
 
 from .evaluation import Limit, Objective, Outcome, Quantity, StudyRecord, TrialRecord
 from .metrics import metric_info
@@ -45,7 +45,6 @@ class Ranking:
     limits: tuple[Limit, ...]
     weights: Mapping[str, float]
     ideal: Mapping[str, float] = field(default_factory=dict)
-    span: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def best(self) -> Ranked | None:
@@ -59,13 +58,13 @@ class Ranking:
 
 RULES = (
     "Candidates that meet every limit come first.",
-    "Among them, those that no other beats beyond measurement error (the front) come first; a candidate is "
-    "beaten when another is at least as good on every objective and better beyond error on one.",
-    "On the front, finalists (scored on the test split, measured again side by side) come before candidates "
-    "with validation numbers only.",
-    "Then the distance to the ideal point decides: each objective is scaled so that the best value on the "
-    "front is 0 and the worst is 1 (or one interval's width, where that is more), and weighted by the user's "
-    "weights.",
+    "Among them, finalists come first: they were scored on the test split and measured again side by side. "
+    "All others have validation numbers, and numbers of different splits are never compared.",
+    "Then those that no other beats beyond measurement error (the front). A candidate is beaten when another "
+    "is better beyond error on one objective and at least as good on all.",
+    "Then the distance to the ideal point, weighted by the user's weights. Each objective is scaled so that "
+    "the best value on the front is 0 and the worst is 1; times, sizes and counts are compared by factors, "
+    "with a factor of two as the least that counts as a whole step.",
     "Candidates whose intervals overlap on every objective cannot be told apart: they share a rank.",
     "Candidates over a limit follow, the smallest miss first.",
 )
@@ -143,12 +142,13 @@ def rank(
     """
     limits = tuple(record.limits if where is None else where)
     used = {o.metric: (weights or {}).get(o.metric, o.weight) for o in record.objectives}
-    entries = [_unranked(record, trial.number, limits) for trial in complete_trials(record)]
-    scale = _Scale.over(record.objectives, _front_entries(record.objectives, entries))
-    placed = [_placed(entry, scale, used) for entry in _marked(record.objectives, entries)]
+    entries = _marked(record, [_unranked(record, trial.number, limits) for trial in complete_trials(record)])
+    scale = _Scale.over(record.objectives, [entry for entry in entries if entry.on_front])
+    placed = [_placed(entry, scale, used) for entry in entries]
     placed.sort(key=lambda entry: _order(entry, limits))
     grouped = _grouped(record.objectives, placed)
-    return Ranking(entries=grouped, limits=limits, weights=used, ideal=scale.ideal, span=scale.span)
+    ideal = {metric: _natural(metric, value) for metric, value in scale.ideal.items()}
+    return Ranking(entries=grouped, limits=limits, weights=used, ideal=ideal)
 
 
 def _unranked(record: StudyRecord, number: int, limits: Sequence[Limit]) -> Ranked:
@@ -174,17 +174,25 @@ def point_of(objectives: Sequence[Objective], metrics: Mapping[str, Quantity]) -
     return tuple(estimate_of(metrics[objective.metric]) for objective in objectives)
 
 
-def _front_entries(objectives: Sequence[Objective], entries: Sequence[Ranked]) -> list[Ranked]:
-    """The feasible front; the front of all complete candidates where none is feasible."""
-    able = [(e, p) for e in entries if (p := point_of(objectives, e.metrics)) is not None]
-    pool = [(e, p) for e, p in able if e.feasible] or able
-    kept = front([p for _, p in pool], [o.higher_is_better for o in objectives])
-    return [pool[index][0] for index in kept]
+def _marked(record: StudyRecord, entries: Sequence[Ranked]) -> list[Ranked]:
+    """Mark the feasible front; the front of all complete candidates where none is feasible.
 
-
-def _marked(objectives: Sequence[Objective], entries: Sequence[Ranked]) -> list[Ranked]:
-    winners = {entry.number for entry in _front_entries(objectives, entries)}
+    Numbers of different splits are never compared: finalists stand against finalists by their test numbers,
+    all others against everyone by what the search measured.
+    """
+    pool = [entry for entry in entries if entry.feasible] or list(entries)
+    searched = {entry.number: trial_of(record, entry.number).evaluation.metrics for entry in pool}
+    checked = [entry for entry in pool if entry.source == TEST]
+    winners = _front_of(record.objectives, {entry.number: entry.metrics for entry in checked})
+    winners |= _front_of(record.objectives, searched) - {entry.number for entry in checked}
     return [replace(entry, on_front=entry.number in winners) for entry in entries]
+
+
+def _front_of(objectives: Sequence[Objective], metrics: Mapping[int, Mapping[str, Quantity]]) -> set[int]:
+    points = {number: p for number, m in metrics.items() if (p := point_of(objectives, m)) is not None}
+    numbers = list(points)
+    kept = front([points[number] for number in numbers], [o.higher_is_better for o in objectives])
+    return {numbers[index] for index in kept}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,14 +202,17 @@ class _Scale:
 
     @classmethod
     def over(cls, objectives: Sequence[Objective], entries: Sequence[Ranked]) -> _Scale:
-        """The scale that these entries span; never finer than their own intervals, which would rank noise."""
+        """The scale that these entries span; see `RULES`."""
         ideal, span = {}, {}
         for objective in objectives if entries else ():
-            known = [estimate_of(entry.metrics[objective.metric]) for entry in entries]
-            values = [estimate.value for estimate in known]
-            ideal[objective.metric] = max(values) if objective.higher_is_better else min(values)
-            widest = max(estimate.high - estimate.low for estimate in known)
-            span[objective.metric] = max(max(values) - min(values), widest)
+            metric = objective.metric
+            found = [e.metrics[metric] for e in entries if metric in e.metrics]
+            values = [_scaled(metric, quantity.value) for quantity in found]
+            ideal[metric] = max(values) if objective.higher_is_better else min(values)
+            # A scale finer than the intervals would rank noise, one finer than a factor of two trifles.
+            estimates = [estimate_of(quantity) for quantity in found]
+            widest = max(_scaled(metric, e.high) - _scaled(metric, e.low) for e in estimates)
+            span[metric] = max(max(values) - min(values), widest, log(2) if _by_factors(metric) else 0.0)
         return cls(ideal=ideal, span=span)
 
     def distance(self, metrics: Mapping[str, Quantity], weights: Mapping[str, float]) -> float:
@@ -212,9 +223,22 @@ class _Scale:
             if metric not in metrics:
                 return inf
             span = self.span[metric]
-            offset = abs(metrics[metric].value - ideal) / span if span else 0.0
+            offset = abs(_scaled(metric, metrics[metric].value) - ideal) / span if span else 0.0
             square += weights[metric] / total * offset**2
         return sqrt(square)
+
+
+def _by_factors(metric: str) -> bool:
+    """Whether a metric is compared by factors (times, bytes, counts) and not by differences."""
+    return metric_info(metric).unit in ("ms", "bytes", "count")
+
+
+def _natural(metric: str, scaled: float) -> float:
+    return exp(scaled) if _by_factors(metric) else scaled
+
+
+def _scaled(metric: str, value: float) -> float:
+    return log(max(value, 1e-12)) if _by_factors(metric) else value
 
 
 def _placed(entry: Ranked, scale: _Scale, weights: Mapping[str, float]) -> Ranked:
@@ -224,7 +248,7 @@ def _placed(entry: Ranked, scale: _Scale, weights: Mapping[str, float]) -> Ranke
 def _order(entry: Ranked, limits: Sequence[Limit]) -> tuple[bool, float, bool, bool, float, int]:
     miss = 0.0 if entry.feasible else normalised_miss(limits, entry.violations)
     unchecked = entry.source != TEST
-    return (not entry.feasible, miss, not entry.on_front, unchecked, entry.distance, entry.number)
+    return (not entry.feasible, miss, unchecked, not entry.on_front, entry.distance, entry.number)
 
 
 def normalised_miss(limits: Sequence[Limit], violations: Mapping[str, float]) -> float:

@@ -13,6 +13,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ..profiles.errors import InternalError, UserError
-from .candidate import canonical_json
+from .candidate import Candidate, canonical_json
 from .evaluation import EVALUATION, STUDY_RECORD, TRIAL_RECORD, Evaluation, Outcome, StudyRecord, TrialRecord
 from .importance import importances
 
@@ -33,7 +34,7 @@ _MAXIMIZE, _MINIMIZE = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
 _STATES = {
     Outcome.COMPLETE: TrialState.COMPLETE,
     Outcome.GATED: TrialState.PRUNED,
-    Outcome.REFUSED: TrialState.FAIL,
+    Outcome.REFUSED: TrialState.PRUNED,
     Outcome.FAILED: TrialState.FAIL,
 }
 
@@ -111,41 +112,51 @@ class StudyStore:
         attrs = {"baseline": baseline, _ATTEMPTS: attempts}
         self.study.enqueue_trial(dict(params), user_attrs=attrs)
 
-    def tell(
-        self, trial: Trial, evaluation: Evaluation, started: float, duplicate_of: int | None = None
-    ) -> TrialRecord:
+    def tell(self, trial: Trial, evaluation: Evaluation, started: float) -> TrialRecord:
         """End a trial with its evaluation, whole."""
-        seconds = time.time() - started
         for text, value in evaluation.violations.items():
             trial.set_constraint(text, value)
-        trial.set_user_attr(_STARTED, started)
-        trial.set_user_attr(_SECONDS, seconds)
+        if evaluation.outcome is Outcome.REFUSED:
+            # Samplers learn nothing from failed trials, and would ask for what cannot exist again.
+            trial.set_constraint("can exist", 1.0)
         trial.set_user_attr("outcome", evaluation.outcome.value)
-        trial.set_user_attr("candidate", evaluation.candidate.title)
-        if duplicate_of is not None:
-            trial.set_user_attr(_DUPLICATE, duplicate_of)
         trial.set_user_attr(_EVALUATION, EVALUATION.dump_json(evaluation).decode())
-        state = _STATES[evaluation.outcome]
         values = None
+        state = _STATES[evaluation.outcome]
         if state is TrialState.COMPLETE:
             values = [evaluation.metrics[name].value for name in self.objectives]
+        seconds = self._end(trial, evaluation.candidate, started)
         self.study.tell(trial, values=values, state=state)
-        return TrialRecord(
-            number=trial.number,
-            evaluation=evaluation,
-            started=started,
-            seconds=seconds,
-            duplicate_of=duplicate_of,
+        return TrialRecord(number=trial.number, evaluation=evaluation, started=started, seconds=seconds)
+
+    def tell_duplicate(self, trial: Trial, original: TrialRecord, started: float) -> TrialRecord:
+        """End a trial that another one has answered already.
+
+        It is told as pruned: as another complete one it would draw the sampler to the same point again.
+        """
+        trial.set_user_attr(_DUPLICATE, original.number)
+        seconds = self._end(trial, original.evaluation.candidate, started)
+        self.study.tell(trial, state=TrialState.PRUNED)
+        return replace(
+            original, number=trial.number, started=started, seconds=seconds, duplicate_of=original.number
         )
+
+    def _end(self, trial: Trial, candidate: Candidate, started: float) -> float:
+        seconds = time.time() - started
+        trial.set_user_attr("candidate", candidate.title)
+        trial.set_user_attr(_STARTED, started)
+        trial.set_user_attr(_SECONDS, seconds)
+        return seconds
 
     def records(self) -> tuple[TrialRecord, ...]:
         """Every trial that ended with an evaluation, in order."""
-        trials = self.study.get_trials(deepcopy=False)
-        return tuple(
-            _trial_record(trial)
-            for trial in trials
-            if _EVALUATION in trial.user_attrs and trial.state.is_finished()
-        )
+        done = [t for t in self.study.get_trials(deepcopy=False) if t.state.is_finished()]
+        found = {t.number: _trial_record(t) for t in done if _EVALUATION in t.user_attrs}
+        for trial in done:
+            original = found.get(trial.user_attrs.get(_DUPLICATE, -1))
+            if original is not None:
+                found[trial.number] = _duplicate_record(trial, original)
+        return tuple(found[number] for number in sorted(found))
 
     def waiting_params(self) -> list[dict[str, Any]]:
         """Parameters of the candidates that are queued."""
@@ -197,7 +208,16 @@ def _trial_record(trial: FrozenTrial) -> TrialRecord:
         evaluation=evaluation,
         started=attrs[_STARTED],
         seconds=attrs[_SECONDS],
-        duplicate_of=attrs.get(_DUPLICATE),
+    )
+
+
+def _duplicate_record(trial: FrozenTrial, original: TrialRecord) -> TrialRecord:
+    return replace(
+        original,
+        number=trial.number,
+        started=trial.user_attrs[_STARTED],
+        seconds=trial.user_attrs[_SECONDS],
+        duplicate_of=original.number,
     )
 
 

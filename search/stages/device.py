@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,17 +14,21 @@ import numpy as np
 
 from ...backends.client import Limits, RunnerClient
 from ...backends.contract import CompileSettings, SourceModel, batches
-from ...backends.latency import LatencyPlan, Rounds, measure
+from ...backends.environment import cpu_ticks
+from ...backends.latency import REFERENCE, LatencyPlan, Rounds, measure
 from ...backends.registry import get_backend
 from ...backends.transport import Launch
-from ...profiles.errors import InternalError
+from ...profiles.errors import InternalError, StageError
 from ..candidate import Candidate
 from ..store import Entry, Store, content_key
 from ..workload import Array, Metric, Split
 from .interval import quality_interval
 from .rounds import ROUNDS_FILE
 
-EXPORT_VERSION, COMPILE_VERSION, MEASURE_VERSION, SCORE_VERSION = 1, 1, 1, 1
+COMPILE_VERSION, MEASURE_VERSION, SCORE_VERSION = 1, 1, 1
+CANDIDATE = "candidate"
+PROCESSES = 5  # of each finalist; docs/measurement.md has the figures
+LARGE_BYTES = 64_000_000  # artifacts beyond this are loaded once each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +66,13 @@ class DeviceStages:
     ) -> None:
         self.store, self.deployment, self.launch = store, deployment, launch
         self.limits, self.plan, self.announce = limits, plan, announce
+        # One thread stays on one core; the last one, as the driver and the system prefer the first.
+        affinity = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+        pinned = deployment.threads == 1 and launch.shares_files and affinity
+        self._cpu = affinity[-1] if pinned else None
         self._compilers: dict[str, RunnerClient] = {}
-        self._reference: RunnerClient | None = None
-        self._reference_key = ""
+        self._reference: tuple[Entry, str] | None = None
+        self._reference_client: RunnerClient | None = None
 
     # -- compile ----------------------------------------------------------------------------------
 
@@ -132,30 +142,36 @@ class DeviceStages:
 
     def set_reference(self, compiled: Entry, candidate: Candidate) -> None:
         """Name the artifact that every measurement is interleaved with. It stays loaded in a runner."""
-        self.close_reference()
-        self._reference = self._opened(compiled, candidate.backend)[0]
-        self._reference_key = compiled.key
+        self._close_reference()
+        self._reference = (compiled, candidate.backend)
+        self._reference_runner()
+
+    def _reference_runner(self) -> RunnerClient:
+        if self._reference is None:
+            raise InternalError("something is measured before the reference was set")
+        if self._reference_client is None:
+            self._reference_client = self._opened(*self._reference)[0]
+        return self._reference_client
 
     def measured(self, compiled: Entry, backend: str) -> Entry:
         """Latency, load time, first inference and peak memory of an artifact on the device."""
-        if self._reference is None:
-            raise InternalError("a candidate is measured before the reference was set")
         fields = {
             "artifact": compiled.key,
             "device": self.deployment.device,
             "threads": self.deployment.threads,
             "batch": self.deployment.batch,
             "plan": asdict(self.plan),
-            "reference": self._reference_key,
+            "reference": self._reference[0].key if self._reference else "",
         }
-        reference = self._reference
 
         def make(into: Path) -> Mapping[str, Any]:
             self.announce("measure")
             runner, opened, first_ms = self._opened(compiled, backend)
             with runner:
                 memory = runner.memory()
-                rounds = measure({"candidate": runner}, reference, self.plan)
+                rounds = self._against_reference({CANDIDATE: runner}, self.plan)
+            if CANDIDATE in rounds.failed:
+                raise StageError(*rounds.failed[CANDIDATE])
             (into / ROUNDS_FILE).write_text(json.dumps(rounds.to_json()))
             return {
                 "load_ms": opened.load_ms,
@@ -166,17 +182,36 @@ class DeviceStages:
         key = content_key("measure", MEASURE_VERSION, fields)
         return self.store.produce("measure", key, fields, make)
 
-    def interleaved(self, artifacts: Mapping[str, tuple[Entry, str]], plan: LatencyPlan) -> Rounds:
-        """Measure several artifacts against each other in the same rounds."""
-        self.announce("measure finalists")
-        runners: dict[str, RunnerClient] = {}
+    def _against_reference(self, subjects: Mapping[str, RunnerClient], plan: LatencyPlan) -> Rounds:
+        """Measure; a reference whose process died in the middle is opened again once."""
+        ticks = cpu_ticks if self.launch.shares_files else None
         try:
-            for name, (compiled, backend) in artifacts.items():
-                runners[name] = self._opened(compiled, backend)[0]
-            return measure(runners, self._reference, plan)
-        finally:
-            for runner in runners.values():
-                runner.close()
+            return measure(subjects, self._reference_runner(), plan, ticks=ticks)
+        except StageError:
+            self._close_reference()
+            return measure(subjects, self._reference_runner(), plan, ticks=ticks)
+
+    def interleaved(self, artifacts: Mapping[str, tuple[Entry, str]], plan: LatencyPlan) -> Rounds:
+        """Measure several artifacts and the reference against each other in the same rounds.
+
+        On this machine each is loaded in several processes, so that the interval covers how much processes
+        of one artifact differ.
+        """
+        self.announce("measure finalists")
+        if self._reference is None:
+            raise InternalError("something is measured before the reference was set")
+        everyone = {**artifacts, REFERENCE: self._reference}
+        largest = max(entry.meta["artifact"]["size_bytes"] for entry, _ in everyone.values())
+        several = self.launch.shares_files and largest < LARGE_BYTES
+        self._close_reference()
+        with ExitStack() as stack:
+            subjects: dict[str, list[RunnerClient]] = {}
+            for name, (compiled, backend) in everyone.items():
+                for _ in range(PROCESSES if several else 1):
+                    runner = stack.enter_context(self._opened(compiled, backend)[0])
+                    subjects.setdefault(name, []).append(runner)
+            reference = subjects.pop(REFERENCE)
+            return measure(subjects, reference, plan, ticks=cpu_ticks if self.launch.shares_files else None)
 
     # -- score ------------------------------------------------------------------------------------
 
@@ -208,7 +243,7 @@ class DeviceStages:
     # -- processes --------------------------------------------------------------------------------
 
     def _opened(self, compiled: Entry, backend: str) -> tuple[RunnerClient, Any, float]:
-        runner = RunnerClient(self.launch, limits=self.limits, cpu=self._cpu())
+        runner = RunnerClient(self.launch, limits=self.limits, cpu=self._cpu)
         try:
             path = compiled.path / compiled.meta["file"]
             opened = runner.open(backend, path, self.deployment.batch, self.deployment.threads)
@@ -218,9 +253,6 @@ class DeviceStages:
             runner.close()
             raise
         return runner, opened, first_ms
-
-    def _cpu(self) -> int | None:
-        return None
 
     def _compiler(self, backend: str) -> RunnerClient:
         if backend not in self._compilers:
@@ -232,14 +264,13 @@ class DeviceStages:
         if runner is not None:
             runner.close()
 
-    def close_reference(self) -> None:
-        """End the reference's process."""
-        if self._reference is not None:
-            self._reference.close()
-            self._reference = None
+    def _close_reference(self) -> None:
+        if self._reference_client is not None:
+            self._reference_client.close()
+            self._reference_client = None
 
     def close(self) -> None:
         """End every process."""
-        self.close_reference()
+        self._close_reference()
         for backend in list(self._compilers):
             self._drop_compiler(backend)

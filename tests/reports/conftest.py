@@ -202,7 +202,7 @@ def made_study(
         profile="host",
         quality="accuracy",
         objectives=(
-            Objective(metric="accuracy", higher_is_better=True, weight=2.0),
+            Objective(metric="accuracy", higher_is_better=True, weight=4.0),
             Objective(metric="latency_ms", higher_is_better=False),
             Objective(metric="size_bytes", higher_is_better=False, weight=0.5),
         ),

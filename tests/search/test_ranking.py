@@ -112,7 +112,7 @@ def test_feasible_then_front_then_distance_to_the_ideal() -> None:
     assert [e.feasible for e in ranking.entries] == [True, True, True, False]
     assert [e.rank for e in ranking.entries] == [1, 2, 3, 4]
     assert not any(e.tie for e in ranking.entries)
-    assert ranking.ideal == {"accuracy": 0.990, "latency_ms": 0.5, "size_bytes": 100e3}
+    assert ranking.ideal == pytest.approx({"accuracy": 0.990, "latency_ms": 0.5, "size_bytes": 100e3})
 
 
 def test_distance_is_the_weighted_euclidean_distance_in_the_front_s_units() -> None:

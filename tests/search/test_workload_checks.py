@@ -170,7 +170,9 @@ def test_a_teacher_must_beat_chance_and_the_commonest_class(splits):
         check_teacher(scores((labels + 1) % CLASSES), splits, ACCURACY)
     skewed = np.r_[np.zeros(50, int), np.ones(5, int), np.full(5, 2)]
     mostly = Splits(**{n: replace(s, labels=skewed) for n, s in splits.items()})
-    with pytest.raises(UserError, match=r"(?s)accuracy 0\.8333 .*always answering class 0 gives up to 0\.8333"):
+    with pytest.raises(
+        UserError, match=r"(?s)accuracy 0\.8333 .*always answering class 0 gives up to 0\.8333"
+    ):
         check_teacher(scores(skewed * 0), mostly, ACCURACY)
 
 
