@@ -14,15 +14,15 @@ from .candidate import Candidate, Recipe
 from .evaluation import Quantity
 from .progress import Progress
 from .space import Space
+from .stages.device_keys import export_key
 from .stages.export import export
 from .stages.model_stages import ModelStages
 from .stages.training import Control
-from .store import Entry, Store, content_key
+from .store import Entry, Store
 from .workload import Array, Metric, Split
 from .workload_checks import check_onnx, check_splits
 from .workload_loader import LoadedWorkload, onnx_path
 
-EXPORT_VERSION = 1
 SAMPLE_ROWS = 8
 Note = Callable[[Entry], Any]
 
@@ -130,12 +130,8 @@ class TorchModels(Models):
         """The candidate's float model, exported from PyTorch."""
         stages = self.stages
         entry = stages.trained(candidate, note) if trained else None
-        fields = {
-            "model": entry.key if entry else stages.untrained_key(candidate),
-            "format": source_format,
-            "batch": batch if source_format == "tflite" else 0,
-            "tools": _versions(_EXPORTERS[source_format]),
-        }
+        model_key = entry.key if entry else stages.untrained_key(candidate)
+        key = export_key(model_key, source_format, batch, _versions(_EXPORTERS[source_format]))
 
         def make(into: Path) -> Mapping[str, Any]:
             self.progress.stage("export")
@@ -144,8 +140,8 @@ class TorchModels(Models):
             source = export(model, sample, source_format, batch, into)
             return {"file": source.path.name, "format": source.format}
 
-        key = content_key("export", EXPORT_VERSION, fields)
-        found = self.store.produce("export", key, {**fields, "candidate": candidate.title}, make)
+        provenance = {"candidate": candidate.title, "model": model_key}
+        found = self.store.produce("export", key, provenance, make)
         note(found)
         return found
 
@@ -188,13 +184,13 @@ class OnnxModels(Models):
         """The user's file, with its batch axis made dynamic where it is not."""
         if source_format != "onnx":
             raise InternalError(f"an ONNX file was asked for as {source_format}")
-        fields = {"source": self.loaded.source_digest, "format": "onnx"}
+        key = export_key(self.loaded.source_digest, source_format, batch, {})
 
         def make(into: Path) -> Mapping[str, Any]:
             shutil.copy(self.path, into / "model.onnx")
             return {"file": "model.onnx", "format": "onnx"}
 
-        found = self.store.produce("export", content_key("export", EXPORT_VERSION, fields), fields, make)
+        found = self.store.produce("export", key, {"file": str(self.path)}, make)
         note(found)
         return found
 

@@ -20,12 +20,12 @@ from ...backends.registry import get_backend
 from ...backends.transport import Launch
 from ...profiles.errors import InternalError, StageError
 from ..candidate import Candidate
-from ..store import Entry, Store, content_key
+from ..store import Entry, Store
 from ..workload import Array, Metric, Split
+from .device_keys import compile_key, measure_key, score_key
 from .interval import quality_interval
 from .rounds import ROUNDS_FILE
 
-COMPILE_VERSION, MEASURE_VERSION, SCORE_VERSION = 1, 1, 1
 CANDIDATE = "candidate"
 PROCESSES = 5  # of each finalist; docs/measurement.md has the figures
 LARGE_BYTES = 64_000_000  # artifacts beyond this are loaded once each
@@ -101,13 +101,9 @@ class DeviceStages:
         )
         calibrated = candidate.precision.decoded.calibrated
         data = {n: a[: candidate.calibration_samples] for n, a in calibration.items()} if calibrated else None
-        fields = {
-            "backend": candidate.backend,
-            "version": backend.availability().version,
-            "settings": asdict(settings),
-            "source": source.key,
-            "calibration": [calibration_digest, candidate.calibration_samples] if calibrated else None,
-        }
+        used = (calibration_digest, candidate.calibration_samples) if calibrated else None
+        version = backend.availability().version
+        key = compile_key(candidate.backend, version, settings, source.key, used)
         sample = next(batches(dict(calibration), self.deployment.batch))
 
         def make(into: Path) -> Mapping[str, Any]:
@@ -135,8 +131,7 @@ class DeviceStages:
                 "threads": self.deployment.threads,
             }
 
-        key = content_key("compile", COMPILE_VERSION, fields)
-        return self.store.produce("compile", key, {**fields, "candidate": candidate.title}, make)
+        return self.store.produce("compile", key, {"candidate": candidate.title, "source": source.key}, make)
 
     # -- measure ----------------------------------------------------------------------------------
 
@@ -155,14 +150,10 @@ class DeviceStages:
 
     def measured(self, compiled: Entry, backend: str) -> Entry:
         """Latency, load time, first inference and peak memory of an artifact on the device."""
-        fields = {
-            "artifact": compiled.key,
-            "device": self.deployment.device,
-            "threads": self.deployment.threads,
-            "batch": self.deployment.batch,
-            "plan": asdict(self.plan),
-            "reference": self._reference[0].key if self._reference else "",
-        }
+        deployed, reference = self.deployment, self._reference[0].key if self._reference else ""
+        key = measure_key(
+            compiled.key, reference, deployed.device, deployed.batch, deployed.threads, self.plan
+        )
 
         def make(into: Path) -> Mapping[str, Any]:
             self.announce("measure")
@@ -179,8 +170,7 @@ class DeviceStages:
                 "memory_bytes": memory.growth_bytes,
             }
 
-        key = content_key("measure", MEASURE_VERSION, fields)
-        return self.store.produce("measure", key, fields, make)
+        return self.store.produce("measure", key, {"artifact": compiled.key}, make)
 
     def _against_reference(self, subjects: Mapping[str, RunnerClient], plan: LatencyPlan) -> Rounds:
         """Measure; a reference whose process died in the middle is opened again once."""
@@ -217,14 +207,8 @@ class DeviceStages:
 
     def scored(self, compiled: Entry, backend: str, split: Split, split_digest: str, metric: Metric) -> Entry:
         """Quality of an artifact in its own runtime, at the deployed batch size."""
-        fields = {
-            "artifact": compiled.key,
-            "split": split_digest,
-            "metric": metric.name,
-            "metric_code": metric.digest,
-            "batch": self.deployment.batch,
-            "instructions": self.deployment.instructions,
-        }
+        deployed, named = self.deployment, (metric.name, metric.digest)
+        key = score_key(compiled.key, split_digest, named, deployed.batch, deployed.instructions)
 
         def make(into: Path) -> Mapping[str, Any]:
             self.announce("score")
@@ -237,8 +221,7 @@ class DeviceStages:
             low, high = quality_interval(metric, first, split.labels)
             return {"value": float(value), "low": low, "high": high, "samples": len(split)}
 
-        key = content_key("score", SCORE_VERSION, fields)
-        return self.store.produce("score", key, fields, make)
+        return self.store.produce("score", key, {"artifact": compiled.key}, make)
 
     # -- processes --------------------------------------------------------------------------------
 
