@@ -262,7 +262,8 @@ def _raise_for(body: Mapping[str, Any], stage: str, limits: Limits) -> None:
     cause = str(body["cause"])
     if limits.memory_bytes is not None and (kind == "memory" or "bad_alloc" in cause):
         cause += f"; {_over_limit(limits)}"
-    raise StageError(stage, cause, str(body["log"])[-_LOG_BYTES:])
+    # A stage that failed on its own terms names itself: "compile", also where it was asked for as "infer".
+    raise StageError(str(body.get("stage", stage)), cause, str(body["log"])[-_LOG_BYTES:])
 
 
 def _over_limit(limits: Limits) -> str:

@@ -73,19 +73,31 @@ def to_int8(
     }
     with _quiet(), tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "int8.onnx"
-        quantize_static(
-            proto,
-            result,
-            _reader(data, batch),
-            quant_format=QuantFormat.QDQ,
-            per_channel=per_channel,
-            # Without VNNI the u8 x s8 kernels add pairs of products in 16 bits and saturate; 7-bit weights
-            # cannot. It costs no speed, and keeps accuracy the same on processors with and without VNNI.
-            reduce_range=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            calibrate_method=methods[method],
-        )
+
+        def quantize(options: dict[str, bool]) -> None:
+            quantize_static(
+                onnx.ModelProto.FromString(proto.SerializeToString()),  # it changes what it is given
+                result,
+                _reader(data, batch),
+                quant_format=QuantFormat.QDQ,
+                per_channel=per_channel,
+                # Without VNNI the u8 x s8 kernels add pairs of products in 16 bits and saturate; 7-bit
+                # weights cannot. It costs no speed, and keeps accuracy the same with and without VNNI.
+                reduce_range=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                calibrate_method=methods[method],
+                extra_options=options,
+            )
+
+        try:
+            quantize({})
+        except ValueError as error:
+            if "Too many bins" not in str(error):
+                raise
+            # Percentiles of absolute values need bins between the least and the largest, which an activation
+            # that hardly varies leaves no room for. Those of signed values have bins on both sides of 0.
+            quantize({"CalibTensorRangeSymmetric": False})
         return in_fixed_order(onnx.load(result))
 
 

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from ..profiles.errors import UnsupportedError, UserError
+from ..profiles.errors import StageError, UnsupportedError, UserError
 from ..profiles.precision import Precision
 from .contract import CompileSettings, Session, SourceModel, TensorSpec, batches
 from .memory import Memory, peak_bytes, resident_bytes, restart_peak
@@ -55,6 +55,9 @@ class Runner:
         except UserError as error:
             parts = ("problem", "place", "found", "accepted", "remedy")
             return _error("user", **{name: getattr(error, name) for name in parts})
+        except StageError as error:
+            log = error.log or traceback.format_exc()
+            return _error("stage", stage=error.stage, cause=error.cause, log=log)
         except MemoryError as error:
             return _error("memory", cause=f"out of memory {error}".strip(), log=traceback.format_exc())
         except Exception as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from paretune.backends.contract import Artifact, Availability, Backend, Session, TensorSpec
-from paretune.profiles.errors import UnsupportedError, UserError
+from paretune.profiles.errors import StageError, UnsupportedError, UserError
 
 
 def act(what):
@@ -39,6 +39,10 @@ def act(what):
         raise RuntimeError("the kernel does not like this model")
     if what == "refuse":
         raise UnsupportedError("no such operator: Gargle")
+    if what == "disagree":
+        raise StageError("compile", "artifact disagrees with the float model: SQNR -3.0 dB")
+    if what == "disagree-with-log":
+        raise StageError("compile", "the builder gave up", "the builder's own words")
     if what == "mend":
         raise UserError("the licence is missing", remedy="buy one")
     if what == "print":

@@ -148,6 +148,23 @@ def test_per_tensor_weights_have_one_scale(tmp_path):
     assert scales == {True: 32, False: 1}
 
 
+@pytest.mark.parametrize("method", ["minmax", "percentile", "entropy"])
+@pytest.mark.parametrize("spread", [0.0, 1e-7])
+def test_an_activation_that_hardly_varies_can_be_calibrated(tmp_path, method, spread):
+    """Its histogram has no room for bins: 3.3 and 3.3000002 are neighbours in float32."""
+    weight = RNG.standard_normal((32, 32)).astype(np.float32) / 6
+    nodes = [
+        helper.make_node("Mul", ["x", "spread"], ["t"]),
+        helper.make_node("Add", ["t", "level"], ["still"]),
+        helper.make_node("MatMul", ["still", "w"], ["h"]),
+        helper.make_node("Add", ["h", "x"], ["y"]),
+    ]
+    weights = {"w": weight, "spread": np.array(spread), "level": np.array(3.3)}
+    source = write(tmp_path / "m.onnx", nodes, weights)
+    artifact = compile_at(source, Precision.INT8, tmp_path, calibration_method=method)
+    assert float(artifact.notes[0].split()[-5]) > 25, artifact.notes
+
+
 def test_weights_use_seven_bits_where_products_could_saturate(tmp_path):
     artifact = compile_at(tied(tmp_path / "m.onnx"), Precision.INT8, tmp_path)
     weights = [

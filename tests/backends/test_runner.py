@@ -235,6 +235,24 @@ def test_refusals_and_mendable_errors_travel_as_such(tmp_path):
             runner.open("collections:OrderedDict", model(tmp_path), 1, 1)
 
 
+def test_a_stage_that_fails_by_its_own_words_is_not_dressed_up(tmp_path):
+    settings = CompileSettings(precision=Precision.INT8)
+    with client() as runner:
+        for script, cause, log in (
+            ("disagree", "artifact disagrees with the float model: SQNR -3.0 dB", "in act"),
+            ("disagree-with-log", "the builder gave up", "the builder's own words"),
+        ):
+            source = SourceModel(path=model(tmp_path, compile=script), format="null")
+            with pytest.raises(StageError, match=cause) as caught:
+                runner.compile(BACKEND, source, settings, None, tmp_path)
+            assert (caught.value.stage, caught.value.cause) == ("compile", cause)
+            assert log in caught.value.log
+        with pytest.raises(StageError, match="the builder gave up") as caught:
+            opened(runner, tmp_path, open="disagree-with-log")
+        assert caught.value.stage == "compile"
+        assert runner.hello().pid  # it lives on
+
+
 def test_closed_means_closed(tmp_path):
     with client() as runner:
         pid = runner.hello().pid
