@@ -7,25 +7,28 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from optuna.trial import Trial
 
-from ..profiles.errors import UserError
+from ..profiles.errors import StageError, UnsupportedError, UserError
 from .budget import Budget, Interrupted, StopFlag
 from .candidate import Candidate
 from .constraints import LimitSpec, resolve
 from .evaluate import Evaluator
-from .evaluation import Evaluation, Limit, Objective, Outcome, StudyRecord, TrialRecord
+from .evaluation import Evaluation, Objective, Outcome, StudyRecord, TrialRecord
 from .finalists import choose_finalists, measure_finalists
 from .gate import violations
 from .progress import Progress
+from .ranking import strongest_simple_choice
 from .space import Space
 from .study_store import StudyStore, known_candidates
 
 DUPLICATES_IN_A_ROW = 8
 """After so many the sampler has nothing new to say, and an unknown candidate is drawn at random."""
+DRAWS = 200
+"""So often a candidate is drawn before the space is searched for one that is left."""
 FINALIST_TURNS = 3
+"""How often the check on test may change who is best before the search ends all the same."""
 ATTEMPTS = 3
 """A candidate in whose evaluation the whole process died so often is given up."""
 
@@ -57,8 +60,9 @@ class Driver:
     ) -> None:
         self.plan, self.evaluator, self.studies = plan, evaluator, studies
         self.budget, self.stop, self.progress = budget, stop, progress
-        self.known = known_candidates(studies.records())
-        self.frame = plan.frame
+        records = studies.records()
+        self.known, self._answered = known_candidates(records), len(records)
+        self.frame, self._finishing = plan.frame, False
 
     def run(self) -> StudyRecord:
         """Search until the budget ends, the space is exhausted or a stop is asked for.
@@ -89,8 +93,6 @@ class Driver:
         if self.budget.out_of_time and not self._finishing:
             raise Interrupted(self.budget.exhausted(0) or "the time is used up")
 
-    _finishing = False
-
     # -- the first candidate ------------------------------------------------------------------------
 
     def _reference(self) -> None:
@@ -106,8 +108,6 @@ class Driver:
             self._learn_from_teacher(done.evaluation)
 
     def _guarded(self, work: Callable[[], None], reference: Candidate) -> None:
-        from ..profiles.errors import StageError, UnsupportedError
-
         try:
             work()
         except UnsupportedError as error:
@@ -165,11 +165,20 @@ class Driver:
         return self.budget.exhausted(len(self.known))
 
     def _queue_unknown(self) -> bool:
-        unknown = [c for c in self.plan.space.candidates() if c.digest not in self.known]
-        if unknown:
-            rng = random.Random(f"{self.plan.seed} {len(self.known)}")
-            self.studies.enqueue(self.plan.space.params(rng.choice(unknown)))
-        return bool(unknown)
+        """Queue a candidate that was not evaluated yet; False where there is none."""
+        unknown = self._draw_unknown()
+        if unknown is not None:
+            self.studies.enqueue(self.plan.space.params(unknown))
+        return unknown is not None
+
+    def _draw_unknown(self) -> Candidate | None:
+        rng = random.Random(f"{self.plan.seed} {len(self.known)}")
+        for _ in range(DRAWS):
+            candidate = self.plan.space.draw(rng)
+            if candidate.digest not in self.known:
+                return candidate
+        left = [c for c in self.plan.space.candidates() if c.digest not in self.known]
+        return rng.choice(left) if left else None
 
     def _one(self) -> TrialRecord | None:
         """One trial; None where it was interrupted (its candidate is queued again)."""
@@ -179,6 +188,7 @@ class Driver:
         started = time.time()
         earlier = self.known.get(candidate.digest)
         if earlier is not None:
+            self._answered += 1
             return self.studies.tell_duplicate(trial, earlier, started)
         self.progress.started(trial.number, candidate)
         try:
@@ -193,6 +203,7 @@ class Driver:
             raise
         record = self.studies.tell(trial, evaluation, started)
         self.known[candidate.digest] = record
+        self._answered += 1
         self._count()
         self.progress.finished(record)
         self.progress.budget(
@@ -235,7 +246,7 @@ class Driver:
         self.studies.set("spent_seconds", self.budget.elapsed_seconds)
 
     def _counters(self) -> dict[str, float]:
-        trials = len(self.studies.records())
+        trials = self._answered
         outcomes = Counter(record.evaluation.outcome.value for record in self.known.values())
         counters: dict[str, float] = {
             "trials": trials,
@@ -248,8 +259,6 @@ class Driver:
         return counters
 
     def _save(self, stopped: str) -> None:
-        from .ranking import strongest_simple_choice
-
         self.frame = replace(self.frame, counters=self._counters(), stopped=stopped or self.frame.stopped)
         self.studies.save_frame(self.frame)
         self._count()
@@ -287,6 +296,3 @@ def _reference_failed(reference: Candidate, done: TrialRecord | None) -> Excepti
     evaluation = done.evaluation
     cause = f"{evaluation.stage}: {evaluation.cause}" if evaluation.cause else evaluation.reason
     return _cannot_start(reference, cause, evaluation.log)
-
-
-__all__ = ["Any", "Driver", "Limit", "SearchPlan", "training_counts"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..backends.latency import LatencyPlan, compare, summarize
 from ..profiles.errors import StageError
 from .evaluate import Evaluator, latency_quantities
-from .evaluation import Evaluation, Finalist, Quantity, StudyRecord
+from .evaluation import Finalist, Quantity, StudyRecord
 from .ranking import rank, strongest_simple_choice, trial_of
 
 
@@ -52,6 +52,3 @@ def measure_finalists(
             )
         finalists.append(Finalist(number=number, metrics=metrics, ratio_to_baseline=ratio))
     return tuple(finalists)
-
-
-__all__ = ["Evaluation", "choose_finalists", "measure_finalists"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -115,11 +116,7 @@ class Space:
 
     def candidates(self) -> Iterator[Candidate]:
         """Every candidate once, in a fixed order."""
-        students: list[tuple[tuple[str, Scalar], ...]] = [()]
-        if self.student_axes:
-            values = itertools.product(*self.student_axes.values())
-            students += [tuple(zip(self.student_axes, row, strict=True)) for row in values]
-        for backend, student in itertools.product(self.backends, students):
+        for backend, student in itertools.product(self.backends, self.students()):
             for sparsity, precision in itertools.product(backend.sparsities, backend.precisions):
                 for recipe in self._recipes(student, sparsity):
                     for method, samples, per_channel in self._calibrations(backend, precision):
@@ -136,18 +133,36 @@ class Space:
 
     def trainings(self) -> Iterator[Candidate]:
         """One candidate for each different training: student, sparsity and recipe."""
-        seen = set()
-        for candidate in self.candidates():
-            training = (candidate.student, candidate.sparsity, candidate.recipe)
-            if candidate.recipe is not None and training not in seen:
-                seen.add(training)
-                yield candidate
+        if not self.trains:
+            return
+        sparsities = dict.fromkeys(sparsity for backend in self.backends for sparsity in backend.sparsities)
+        for student, sparsity in itertools.product(self.students(), sparsities):
+            backend = next(b for b in self.backends if sparsity in b.sparsities)
+            for recipe in self._recipes(student, sparsity):
+                if recipe is not None:
+                    yield Candidate(
+                        backend=backend.name,
+                        precision=backend.precisions[0],
+                        student=student,
+                        sparsity=sparsity,
+                        recipe=recipe,
+                    ).canonical()
+
+    def students(self) -> list[tuple[tuple[str, Scalar], ...]]:
+        """The teacher, `()`, and every student."""
+        if not self.student_axes:
+            return [()]
+        rows = itertools.product(*self.student_axes.values())
+        return [(), *(tuple(zip(self.student_axes, row, strict=True)) for row in rows)]
+
+    def draw(self, rng: random.Random) -> Candidate:
+        """A candidate at random: each choice with equal chances."""
+        return self.suggest(_Drawer(rng))
 
     @property
     def size(self) -> int:
         """Number of candidates."""
-        students = 1 + (math.prod(map(len, self.student_axes.values())) if self.student_axes else 0)
-        total = 0
+        students, total = len(self.students()), 0
         for backend in self.backends:
             variants = sum(len(list(self._calibrations(backend, p))) for p in backend.precisions)
             recipes = len(self.temperatures) * len(self.weights) if self.trains else 1
@@ -239,6 +254,22 @@ class _Recorder:
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
         self.taken[name] = value = int(self.wanted[name])
         return value
+
+
+class _Drawer:
+    """A chooser that answers at random."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        return self.rng.choice(choices)
+
+    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None) -> float:
+        return self.rng.uniform(low, high)
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+        return self.rng.randrange(low, high + 1, step)
 
 
 def _pick(trial: Chooser, name: str, values: tuple[Any, ...]) -> Any:
