@@ -23,7 +23,7 @@ SHORT_NAMES = {
     "load": "load_ms",
     "first_inference": "first_inference_ms",
 }
-_DIMENSIONS = {"ms": "time_ms", "bytes": "bytes", "share": "share", "count": "count"}
+_DIMENSIONS = {"ms": "time_ms", "bytes": "bytes", "share": "share", "count": "count", "": "number"}
 _FORMS = (
     "METRIC <= NUMBER UNIT, METRIC >= teacher - N pt absolute, METRIC >= teacher - N % relative, "
     "METRIC <= N % of teacher"
@@ -82,9 +82,16 @@ def parse_limit(text: str, quality: str) -> LimitSpec:
     metric, upper, right = metric_name(match[1], quality), match[2].startswith("<"), match[3]
     if "teacher" in right:
         return _relative(text, metric, upper, right)
-    dimension = _DIMENSIONS.get(METRICS[metric].unit, "count") if metric in METRICS else "share"
+    bound = _amount(text, metric, right)
+    spec = LimitSpec(text=text, metric=metric, upper=upper, bound=bound)
+    _check_possible(spec, bound)
+    return spec
+
+
+def _amount(text: str, metric: str, right: str) -> float:
+    """A quantity in the metric's own unit; a metric of the user's own is a number of any size."""
     try:
-        bound = parse_quantity(right, dimension)
+        return parse_quantity(right, _DIMENSIONS[METRICS[metric].unit if metric in METRICS else ""])
     except UserError as error:
         raise UserError(
             f"in the limit {text!r}: {error.problem}",
@@ -92,9 +99,6 @@ def parse_limit(text: str, quality: str) -> LimitSpec:
             accepted=error.accepted,
             remedy=error.remedy,
         ) from None
-    spec = LimitSpec(text=text, metric=metric, upper=upper, bound=bound)
-    _check_possible(spec, bound)
-    return spec
 
 
 def _relative(text: str, metric: str, upper: bool, right: str) -> LimitSpec:

@@ -17,12 +17,13 @@ FEWEST_TRIALS = 10
 
 def axes_of(candidate: Candidate) -> dict[str, str]:
     """The candidate on axes that every candidate has, as text; conditional ones hold "-" where absent."""
+    method = candidate.calibration_method
     axes = {
         "backend": candidate.backend,
         "precision": str(candidate.precision),
         "sparsity": candidate.sparsity,
         "student": " ".join(f"{k}={v}" for k, v in candidate.student) or "teacher",
-        "calibration": f"{candidate.calibration_method} {candidate.calibration_samples}".strip(" 0") or "-",
+        "calibration": f"{method} {candidate.calibration_samples}" if method else "-",
     }
     recipe = candidate.recipe
     axes["distillation"] = f"T={recipe.temperature:g} w={recipe.distill_weight:g}" if recipe else "-"

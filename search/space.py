@@ -73,7 +73,8 @@ class Space:
         backend = self._backend(_pick(trial, "backend", tuple(b.name for b in self.backends)))
         student: tuple[tuple[str, Scalar], ...] = ()
         if self.student_axes and _pick(trial, "model", (STUDENT, TEACHER)) == STUDENT:
-            student = tuple((axis, _pick(trial, axis, values)) for axis, values in self.student_axes.items())
+            axes = self.student_axes.items()
+            student = tuple((axis, _pick(trial, _axis_name(axis), values)) for axis, values in axes)
         sparsity = _pick(trial, _sparsity_name(backend, self.backends), backend.sparsities)
         precision = Precision(_pick(trial, f"precision_{backend.name}", tuple(map(str, backend.precisions))))
         method, samples, per_channel = "", 0, True
@@ -218,7 +219,7 @@ class Space:
 
     def _wanted(self, candidate: Candidate) -> dict[str, Any]:
         recipe = candidate.recipe or self.recipe
-        wanted: dict[str, Any] = dict(candidate.student)
+        wanted: dict[str, Any] = {_axis_name(axis): value for axis, value in candidate.student}
         wanted.update(
             backend=candidate.backend,
             model=STUDENT if candidate.student else TEACHER,
@@ -295,6 +296,13 @@ def _spacing(values: tuple[Any, ...]) -> float | None:
     ordered = sorted(values)
     steps = [b - a for a, b in itertools.pairwise(ordered)]
     return steps[0] if all(math.isclose(step, steps[0], rel_tol=1e-9) for step in steps) else None
+
+
+def _axis_name(axis: str) -> str:
+    # Users' builders may well take a `model` or a `temperature`, which are names of the space itself.
+    own = ("backend", "model", "per_channel", "temperature", "distill_weight")
+    taken = axis in own or axis.startswith(("sparsity", "precision_", "calibration_", "student_"))
+    return f"student_{axis}" if taken else axis
 
 
 def _sparsity_name(backend: BackendChoices, backends: tuple[BackendChoices, ...]) -> str:

@@ -48,6 +48,12 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_after_the_colon(cls, values: object) -> object:
+        # What is left of a list whose lines were all commented out means: left out.
+        return {k: v for k, v in values.items() if v is not None} if isinstance(values, dict) else values
+
 
 class WorkloadSection(_Section):
     """Where the workload is: a Python file beside the study, and options handed to it."""
@@ -186,7 +192,7 @@ class StudyFile(_Section):
     storage: str | None = None
     store: str | None = None
     runs: str = "runs"
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
 
 def load_study_file(path: Path) -> StudyFile:

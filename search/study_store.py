@@ -64,10 +64,8 @@ class StudyStore:
         """
         storage = open_storage(url)
         directions = [_MAXIMIZE if up else _MINIMIZE for up in objectives.values()]
-        if name in optuna.get_all_study_names(storage):
-            study = optuna.load_study(study_name=name, storage=storage, sampler=sampler)
-            _refuse_other_problem(study, problem)
-        else:
+        study = _existing(storage, name, problem, sampler)
+        if study is None:
             study = optuna.create_study(
                 study_name=name, storage=storage, sampler=sampler, directions=directions
             )
@@ -249,12 +247,25 @@ def evaluated_before(url: str, name: str, problem: Mapping[str, Any], *, own: bo
     file = Path(url.removeprefix("sqlite:///"))
     if url.startswith("sqlite:///") and not file.is_file() and (own or file.parent.is_dir()):
         return 0
-    storage = open_storage(url)
+    study = _existing(open_storage(url), name, problem, None)
+    return len(study.get_trials(deepcopy=False)) if study else 0
+
+
+def _existing(
+    storage: optuna.storages.BaseStorage,
+    name: str,
+    problem: Mapping[str, Any],
+    sampler: optuna.samplers.BaseSampler | None,
+) -> optuna.Study | None:
     if name not in optuna.get_all_study_names(storage):
-        return 0
-    study = optuna.load_study(study_name=name, storage=storage)
+        return None
+    study = optuna.load_study(study_name=name, storage=storage, sampler=sampler)
+    if _PROBLEM not in study.user_attrs and not study.get_trials(deepcopy=False):
+        # A kill while it was being made left it empty: it is made again.
+        optuna.delete_study(study_name=name, storage=storage)
+        return None
     _refuse_other_problem(study, problem)
-    return len(study.get_trials(deepcopy=False))
+    return study
 
 
 def _refuse_other_problem(study: optuna.Study, problem: Mapping[str, Any]) -> None:

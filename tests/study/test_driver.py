@@ -118,6 +118,22 @@ def test_a_larger_budget_goes_on_and_a_changed_problem_is_refused(bench, shared_
     assert open_run(bench.root / "runs" / "blobs")[0].counters["candidates"] == 5
 
 
+def test_a_study_whose_making_was_killed_is_made_again(bench, shared_store):
+    (bench.root / "runs" / "blobs").mkdir(parents=True)
+    storage = f"sqlite:///{bench.root / 'runs' / 'blobs' / 'study.db'}"
+    optuna.create_study(study_name="blobs", storage=storage, directions=["minimize"])
+    record = run_study(bench.study(store=shared_store, budget={"trials": 2})).record
+    assert record.counters["candidates"] == 2
+
+
+def test_a_study_that_somebody_else_made_is_refused(bench, shared_store):
+    (bench.root / "runs" / "blobs").mkdir(parents=True)
+    storage = f"sqlite:///{bench.root / 'runs' / 'blobs' / 'study.db'}"
+    optuna.create_study(study_name="blobs", storage=storage).optimize(lambda trial: 1.0, n_trials=1)
+    with pytest.raises(UserError, match="did not make"):
+        run_study(bench.study(store=shared_store))
+
+
 def test_limits_relative_to_the_teacher_have_their_own_bound_on_test(bench, shared_store):
     record = run_study(
         bench.study(store=shared_store, constraints=["accuracy >= teacher - 2 pt absolute"])
