@@ -8,6 +8,8 @@ from paretune.cli import main
 from paretune.search.budget import Budget, StopFlag
 from paretune.search.session import run_study
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def command(capsys, monkeypatch):

@@ -9,6 +9,8 @@ from paretune.profiles.errors import UserError
 from paretune.search.evaluation import Outcome
 from paretune.search.session import open_run, run_study
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def finished(bench, shared_store):
