@@ -141,14 +141,21 @@ def _problem(model: type[BaseModel], detail: ErrorDetails) -> _Problem:
         text = "not one of the accepted words"
     elif kind.startswith("string_") and not str(detail["input"]).strip():
         text, found = "must not be empty", ""
+    elif kind == "string_type" and not isinstance(detail["input"], dict | list):
+        accepted = f"text: write it in quotes ({_UNQUOTED})"
     elif kind == "string_pattern_mismatch":
         text, accepted = "not accepted in this form", f"text matching {context.get('pattern')}"
     return _Problem(path=path, text=text, found=found, accepted=accepted)
 
 
+_UNQUOTED = "unquoted, YAML reads null and ~ as nothing, yes and no as truth values, 5 as a number"
+
+
 def _shown(value: Any) -> str:
     if isinstance(value, dict | list):
         return ""
+    if value is None:
+        return "nothing"
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
 

@@ -36,6 +36,8 @@ _SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600
 # The micro sign and the Greek letter look alike; keyboards produce both.
 _SECONDS |= {"\u00b5s": 1e-6, "\u03bcs": 1e-6, "sec": 1.0, "seconds": 1.0, "minutes": 60.0, "hours": 3600.0}
 
+_SHARES = dict.fromkeys(("%", "percent", "pt", "pts", "point", "points", "pp"), 0.01)
+
 DIMENSIONS: Mapping[str, Dimension] = {
     "time_ms": Dimension(
         title="a time",
@@ -55,18 +57,12 @@ DIMENSIONS: Mapping[str, Dimension] = {
         shown=("no unit", "k", "M", "G"),
         example="1.2 M",
     ),
+    "number": Dimension(
+        title="a number", factors={"": 1.0, **_SHARES}, shown=("no unit", "% (2 % is 0.02)"), example="1.5"
+    ),
     "share": Dimension(
         title="a share",
-        factors={
-            "": 1.0,
-            "%": 0.01,
-            "percent": 0.01,
-            "pt": 0.01,
-            "pts": 0.01,
-            "point": 0.01,
-            "points": 0.01,
-            "pp": 0.01,
-        },
+        factors={"": 1.0, **_SHARES},
         shown=("no unit (0.98)", "% (98 %)", "pt (1 pt = 0.01)"),
         example="98 %",
     ),
@@ -76,7 +72,7 @@ _QUANTITY = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(%|[^\
 
 
 def parse_quantity(text: str, dimension: str) -> float:
-    """Read `text` as a quantity of the dimension "time_ms", "bytes", "count" or "share".
+    """Read `text` as a quantity of the dimension "time_ms", "bytes", "count", "number" or "share".
 
     Returns the value in the base unit: milliseconds, bytes, a plain number, a share (98 % is 0.98).
 

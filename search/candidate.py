@@ -107,9 +107,12 @@ class Candidate:
         """One readable line: "width=0.5 depth=2, channel:0.3, int8 (minmax 128), ort"."""
         model = " ".join(f"{k}={v}" for k, v in self.student) or "teacher"
         precision = str(self.precision)
-        if self.calibration_method:
-            per = "" if self.per_channel else ", per tensor"
-            precision += f" ({self.calibration_method} {self.calibration_samples}{per})"
+        calibration = (
+            f"{self.calibration_method} {self.calibration_samples}" if self.calibration_method else ""
+        )
+        settings = ", ".join(filter(None, (calibration, "" if self.per_channel else "per tensor")))
+        if settings:
+            precision += f" ({settings})"
         parts = [model, "" if self.sparsity == "dense" else self.sparsity, precision, self.backend]
         return ", ".join(part for part in parts if part)
 

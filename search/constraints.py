@@ -24,9 +24,10 @@ SHORT_NAMES = {
     "first_inference": "first_inference_ms",
 }
 _DIMENSIONS = {"ms": "time_ms", "bytes": "bytes", "share": "share", "count": "count", "": "number"}
+_NUMBER = r"\d+\.?\d*|\.\d+"
 _FORMS = (
     "METRIC <= NUMBER UNIT, METRIC >= teacher - N pt absolute, METRIC >= teacher - N % relative, "
-    "METRIC <= N % of teacher"
+    "METRIC <= N % of teacher, METRIC <= teacher + NUMBER UNIT"
 )
 
 
@@ -102,25 +103,37 @@ def _amount(text: str, metric: str, right: str) -> float:
 
 
 def _relative(text: str, metric: str, upper: bool, right: str) -> LimitSpec:
-    share = re.fullmatch(r"([\d.]+)\s*%\s*of\s+teacher", right)
+    share = re.fullmatch(rf"({_NUMBER})\s*%\s*of\s+teacher", right)
     if share:
         return LimitSpec(text=text, metric=metric, upper=upper, teacher_factor=float(share[1]) / 100)
-    match = re.fullmatch(r"teacher(?:\s*([+-])\s*([\d.]+)\s*(pt|points?|%)\s*(absolute|relative)?)?", right)
+    match = re.fullmatch(r"teacher(?:\s*([+-])\s*(.+?)\s*(absolute|relative)?)?", right)
     if not match:
         raise UserError("cannot read the right side of this limit", found=repr(text), accepted=_FORMS)
-    sign, amount, unit, kind = match.groups()
+    sign, amount, kind = match.groups()
     if sign is None:
         return LimitSpec(text=text, metric=metric, upper=upper)
+    change = _change(text, metric, amount, kind) * (1 if sign == "+" else -1)
+    if kind == "relative":
+        return LimitSpec(text=text, metric=metric, upper=upper, teacher_factor=1 + change)
+    return LimitSpec(text=text, metric=metric, upper=upper, teacher_offset=change)
+
+
+def _change(text: str, metric: str, amount: str, kind: str | None) -> float:
+    """What is added to the teacher's value, or with `relative` the share of it."""
+    match = re.fullmatch(rf"({_NUMBER})\s*(%|pt|points?)?", amount)
+    unit = match[2] if match else None
     if unit == "%" and kind is None:
         raise UserError(
             "a percentage of the teacher's value can be meant in two ways",
             found=repr(text),
             accepted="'1 pt absolute' (98 % to 97 %) or '1 % relative' (98 % to 97.02 %)",
         )
-    change = float(amount) / 100 * (1 if sign == "+" else -1)
-    if kind == "relative":
-        return LimitSpec(text=text, metric=metric, upper=upper, teacher_factor=1 + change)
-    return LimitSpec(text=text, metric=metric, upper=upper, teacher_offset=change)
+    needs_unit = kind == "relative" or metric == "accuracy"  # `teacher - 1` could be a point or all of it
+    if needs_unit and unit is None:
+        raise UserError("cannot read the right side of this limit", found=repr(text), accepted=_FORMS)
+    if match and kind == "relative":
+        return float(match[1]) / 100
+    return _amount(text, metric, amount)
 
 
 def _check_possible(spec: LimitSpec, bound: float) -> None:

@@ -27,6 +27,9 @@ def test_limits_with_units(text, metric, upper, bound):
         ("accuracy >= teacher - 1 pt absolute", 0.97),
         ("accuracy >= teacher - 1 % relative", 0.98 * 0.99),
         ("latency <= 25 % of teacher", 0.5),
+        ("latency <= teacher + 500 us", 2.5),
+        ("latency <= teacher + .5 ms absolute", 2.5),
+        ("latency <= teacher - 10 % relative", 1.8),
     ],
 )
 def test_limits_relative_to_the_teacher(text, bound):
@@ -46,6 +49,12 @@ def test_limits_relative_to_the_teacher(text, bound):
         ("size <= 0 kB", "no model can meet"),
         ("accuracy >= 150 %", "no model can meet"),
         ("accuracy >= teacher - 1 %", "two ways"),
+        ("accuracy >= teacher - 1", "cannot read the right side"),
+        ("accuracy >= teacher - 1.2.3 pt", "cannot read the right side"),
+        ("latency <= 1.2.3 % of teacher", "cannot read the right side"),
+        ("latency <= teacher + 5 pt absolute", "unknown unit 'pt'"),
+        ("latency <= teacher + 5 % absolute", "unknown unit '%'"),
+        ("latency <= teacher + 5 relative", "cannot read the right side"),
     ],
 )
 def test_limits_that_cannot_be_accepted(text, message):
@@ -75,3 +84,17 @@ def test_a_metric_of_the_users_own():
         parse_limit("f1 >= 0.9", "accuracy")
     with pytest.raises(UserError, match="not accuracy"):
         parse_limit("accuracy >= 0.9", "f1")
+
+
+@pytest.mark.parametrize(
+    ("text", "bound"),
+    [
+        ("rmse <= 250", 250),
+        ("rmse >= -1.5", -1.5),
+        ("rmse <= teacher + 0.5", 4.5),
+        ("rmse <= teacher + 20 % relative", 4.8),
+        ("rmse <= 110 % of teacher", 4.4),
+    ],
+)
+def test_a_metric_of_the_users_own_may_have_any_size(text, bound):
+    assert resolve(parse_limit(text, "rmse"), {"rmse": 4.0}).bound == pytest.approx(bound)

@@ -47,6 +47,15 @@ def test_every_candidate_has_parameters_that_lead_back_to_it(backends):
         assert whole.suggest(study.ask()) == candidate
 
 
+def test_student_axes_may_have_names_of_the_space():
+    axes = {"model": ("small", "large"), "temperature": (1, 2), "student_width": (3, 4), "width": (3, 4)}
+    whole = space(student_axes=axes)
+    study = optuna.create_study(directions=["minimize", "minimize"])
+    for candidate in whole.candidates():
+        study.enqueue_trial(whole.params(candidate))
+        assert whole.suggest(study.ask()) == candidate
+
+
 def test_samplers_propose_only_what_is_in_the_space():
     whole = space()
     known = {c.digest for c in whole.candidates()}

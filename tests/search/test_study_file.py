@@ -52,6 +52,10 @@ def test_values_and_lists_of_one_value_mean_the_same(tmp_path):
         ("objectives: [accuracy]", "objectives"),
         ("name: 'a/b'", "name"),
         ("sampler: best", "sampler"),
+        ("seed: -1", "seed"),
+        ("name: 5", r"found: 5[\s\S]*in quotes"),
+        ("space: {backend: [null]}", r"found: nothing[\s\S]*in quotes"),
+        ("seed: 99999999999", "seed"),
     ],
 )
 def test_what_cannot_be_accepted_is_named(tmp_path, text, message):
@@ -60,6 +64,18 @@ def test_what_cannot_be_accepted_is_named(tmp_path, text, message):
     with pytest.raises(UserError, match=message) as caught:
         load_study_file(write(tmp_path, f"{kept}\n{text}\n"))
     assert str(tmp_path / "study.yaml") in str(caught.value)
+
+
+def test_a_key_with_nothing_after_it_is_left_out(tmp_path):
+    study = load_study_file(
+        write(
+            tmp_path, GOOD + "constraints:\n  # - size <= 1 kB\nprefer:\nspace: {student: , calibration: }\n"
+        )
+    )
+    assert study.constraints == ()
+    assert study.prefer == study.space.student == {}
+    with pytest.raises(UserError, match="missing key 'budget'"):
+        load_study_file(write(tmp_path, GOOD.replace("{trials: 10, time: 2 min}", "")))
 
 
 def test_missing_file_names_those_that_are_there(tmp_path):
