@@ -19,26 +19,35 @@ FLOOR_DB = 6.0
 _MOST_FEEDS = 8
 LEAST_SHARE = 0.5
 # Elements per byte of the storage types that weights are stored in.
-_DENSITY = {"float32": 0.25, "float16": 0.5, "int8": 1.0, "uint8": 1.0, "int4": 2.0}
-_STORED_AS = {2: ("float16",), 1: ("int8", "uint8"), 0: ("int4",)}
+_DENSITY = {
+    "float32": 0.25, "float16": 0.5, "bfloat16": 0.5, "float8": 1.0, "int8": 1.0, "uint8": 1.0, "int4": 2.0,
+}  # fmt: skip
+_STORED_AS = {
+    Precision.FP16: ("float16",),
+    Precision.BF16: ("bfloat16",),
+    Precision.FP8: ("float8",),
+    Precision.INT8: ("int8", "uint8"),
+    Precision.INT8_DYNAMIC: ("int8", "uint8"),
+    Precision.INT16X8: ("int8", "uint8"),
+    Precision.INT4_WEIGHT: ("int4",),
+}
 
 
-def check_coverage(precision: Precision, weight_bytes: Mapping[str, int]) -> None:
+def check_coverage(precision: Precision, weight_bytes: Mapping[str, int], reach: str) -> None:
     """Refuse an artifact whose weights mostly kept their old type: quantizers skip operators silently.
+
+    `reach` says in words which operators the runtime has at this precision; it ends the message.
 
     Raises:
         UnsupportedError: less than half of the weights are stored at the precision.
     """
-    wanted = _STORED_AS.get(precision.decoded.weight_bits // 8)
+    wanted = _STORED_AS.get(precision)
     if wanted is None:
         return
     counts = {name: weight_bytes.get(name, 0) * density for name, density in _DENSITY.items()}
     share = sum(counts[name] for name in wanted) / max(1.0, sum(counts.values()))
     if share < LEAST_SHARE:
-        raise UnsupportedError(
-            f"{precision} reaches {share:.0%} of the weights: this runtime has no {precision} kernels for "
-            "the operators that hold the others"
-        )
+        raise UnsupportedError(f"{precision} would reach {100 * share:.0f} % of the weights: {reach}")
 
 
 def sqnr_db(reference: Array, output: Array) -> float:

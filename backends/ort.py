@@ -38,6 +38,16 @@ _DTYPES = {
     "tensor(double)": "float64",
     "tensor(bool)": "bool",
 }
+# Where each precision is applied, for models of which it would reach little.
+_REACH = {
+    Precision.FP16: "ONNX Runtime keeps operators that its fp16 converter does not know in fp32",
+    Precision.INT8: "ONNX Runtime has int8 kernels for matrix products, convolutions and embeddings with "
+    "constant weights only",
+    Precision.INT8_DYNAMIC: "ONNX Runtime has dynamic 8-bit kernels for matrix products, convolutions, LSTMs "
+    "and embeddings with constant weights only",
+    Precision.INT4_WEIGHT: "ONNX Runtime has 4-bit kernels for matrix products and embeddings with constant "
+    "weights only",
+}
 
 
 class OrtBackend(Backend):
@@ -66,7 +76,7 @@ class OrtBackend(Backend):
         plain = with_batch(model.path, settings.batch)
         proto = _converted(prepared(plain), settings, calibration)
         stored = weight_bytes(proto)
-        check_coverage(settings.precision, stored)
+        check_coverage(settings.precision, stored, _REACH.get(settings.precision, ""))
         path = artifact_path(model, into, "model.onnx")
         path.write_bytes(proto.SerializeToString(deterministic=True))
         notes: tuple[str, ...] = ()

@@ -39,6 +39,7 @@ _SIGNATURE = "serving_default"
 _WEIGHTED = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "EMBEDDING_LOOKUP")
 _INSTALL = "pip install 'paretune[tflite]', or on a device pip install ai-edge-litert"
 _CANNOT_RUN = ("unsupported", "not supported", "Didn't find op", "failed to prepare")
+_REACH = "LiteRT applies it to fully connected layers, convolutions and embeddings with constant weights only"
 
 
 class TfliteBackend(Backend):
@@ -70,7 +71,7 @@ class TfliteBackend(Backend):
         if settings.precision is not Precision.FP32:
             content, notes = _quantized(model.path, settings, calibration)
         stored = weight_bytes(content)
-        check_coverage(settings.precision, stored)
+        check_coverage(settings.precision, stored, _REACH)
         path = artifact_path(model, into, "model.tflite")
         path.write_bytes(content)
         with self.open(model.path, settings.batch, 1) as wanted:

@@ -32,7 +32,7 @@ from .contract import (
 from .onnx_nm_sparsity import check_nm_sparsity, sparsity_summary
 from .registry import get_backend
 from .trt_build import BuildOptions, Plan, build
-from .trt_graphs import edge_dtypes, graph_for, weight_bytes
+from .trt_graphs import QUANTIZED, edge_dtypes, graph_for, weight_bytes
 from .trt_plan import PlanHeader, write_plan
 from .trt_session import TrtSession, inspect_plan
 
@@ -41,6 +41,12 @@ if TYPE_CHECKING:
 
 TIMING_CACHE_VARIABLE = "PARETUNE_TRT_TIMING_CACHE"
 FIRST_SPARSE = 80  # compute capability 8.0 (Ampere) brought 2:4 kernels
+_REACH = {
+    Precision.FP16: "TensorRT keeps layers in fp32 for which it has no fp16 kernels",
+    Precision.BF16: "TensorRT keeps layers in fp32 for which it has no bf16 kernels",
+    Precision.INT8: "TensorRT has int8 kernels for convolutions and products with constant weights only",
+    Precision.FP8: "TensorRT has fp8 kernels for convolutions and products with constant weights only",
+}
 
 
 @dataclass(frozen=True)
@@ -187,18 +193,21 @@ def _stored(
     """Bytes of weights by type, and where that is known from.
 
     Raises:
-        UnsupportedError: most weights are not int8 where int8 is asked for.
+        UnsupportedError: most weights are known to have another type than the precision asks for.
     """
+    known = True
     if plan.layers is not None and plan.layers.weight_bytes:
         stored, note = plan.layers.weight_bytes, f"{plan.layers.summary}; weight types are those it lists"
     else:
         stored = weight_bytes(graph)
         note = "weight types are those of the graph given to TensorRT"
+        # A weakly typed graph carries the types only where it has pairs; else the builder picks by itself.
+        known = not weak or precision in QUANTIZED
         note += (
             f", which picks {precision} layer by layer" if weak and precision is not Precision.FP32 else ""
         )
-    if precision is Precision.INT8:
-        check_coverage(precision, stored)
+    if known:
+        check_coverage(precision, stored, _REACH.get(precision, ""))
     return stored, note
 
 

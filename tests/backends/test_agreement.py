@@ -71,20 +71,36 @@ def test_made_up_tokens_are_zero():
 
 
 @pytest.mark.parametrize(
-    ("precision", "stored"),
+    ("precision", "stored", "share"),
     [
-        (Precision.INT8, {"float32": 400}),
-        (Precision.INT4_WEIGHT, {"float32": 400, "int4": 10}),
-        (Precision.FP16, {"float32": 400, "float16": 100}),
-        (Precision.INT8_DYNAMIC, {}),
+        (Precision.INT8, {"float32": 400}, 0),
+        (Precision.INT4_WEIGHT, {"float32": 400, "int4": 10}, 17),
+        (Precision.FP16, {"float32": 400, "float16": 100}, 33),
+        (Precision.FP16, {"bfloat16": 400}, 0),
+        (Precision.BF16, {"float16": 300, "bfloat16": 100}, 25),
+        (Precision.FP8, {"float16": 400, "float8": 100}, 33),
+        (Precision.FP8, {"int8": 400}, 0),
+        (Precision.INT16X8, {"float32": 400, "int8": 25}, 20),
+        (Precision.INT8_DYNAMIC, {}, 0),
     ],
     ids=str,
 )
-def test_weights_that_kept_their_type_are_refused(precision, stored):
-    with pytest.raises(UnsupportedError, match=rf"{precision} reaches \d+% of the weights"):
-        check_coverage(precision, stored)
+def test_weights_that_kept_their_type_are_refused(precision, stored, share):
+    reason = f"{precision} would reach {share} % of the weights: it has kernels for chairs only"
+    with pytest.raises(UnsupportedError, match=rf"^{reason}$"):
+        check_coverage(precision, stored, "it has kernels for chairs only")
 
 
-def test_mostly_converted_weights_pass():
-    check_coverage(Precision.INT4_WEIGHT, {"float32": 40, "int4": 100, "int64": 8})
-    check_coverage(Precision.FP32, {"float32": 40})
+@pytest.mark.parametrize(
+    ("precision", "stored"),
+    [
+        (Precision.INT4_WEIGHT, {"float32": 40, "int4": 100, "int64": 8}),
+        (Precision.FP32, {"float32": 40}),
+        (Precision.BF16, {"float32": 40, "bfloat16": 400}),
+        (Precision.FP8, {"float32": 40, "float8": 100}),
+        (Precision.INT16X8, {"int8": 100, "int32": 40, "int64": 80}),
+    ],
+    ids=str,
+)
+def test_mostly_converted_weights_pass(precision, stored):
+    check_coverage(precision, stored, "")
