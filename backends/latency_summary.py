@@ -48,18 +48,18 @@ class LatencySummary:
     """One subject's figures.
 
     `latency_ms` is the typical latency of a run, `ratio` its undisturbed latency over that of the reference
-    in the same rounds (below 1 is faster). `p90_ms` and `p99_ms` are None unless there are enough samples
-    that are independent enough (`p90_samples` and `p99_samples` say to how many independent ones they
-    amount). `reference_drift` is how far the reference, or the subject where there is none, moved from the
-    first to the last third of the rounds, as a share. `verdict` is "stable", "noisy because ..." or
-    "too few rounds ...".
+    in the same rounds (below 1 is faster), `minimum_ms` the least of all samples. `p90_ms` and `p99_ms` are
+    None unless there are enough samples that are independent enough (`p90_samples` and `p99_samples` say to
+    how many independent ones they amount). `reference_drift` is how far the reference, or the subject where
+    there is none, moved from the first to the last third of the rounds, as a share. `verdict` is "stable",
+    "noisy because ..." or "too few rounds ...".
     """
 
     name: str
     latency_ms: Estimate
-    minimum_ms: float
-    p90_ms: float | None
-    p99_ms: float | None
+    minimum_ms: Estimate
+    p90_ms: Estimate | None
+    p99_ms: Estimate | None
     ratio: Estimate | None
     reference_drift: float
     verdict: str
@@ -76,8 +76,9 @@ class LatencySummary:
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> LatencySummary:
         """The value that `to_json` wrote."""
-        ratio = None if found["ratio"] is None else Estimate(**found["ratio"])
-        return cls(**{**found, "latency_ms": Estimate(**found["latency_ms"]), "ratio": ratio})
+        names = ("latency_ms", "minimum_ms", "p90_ms", "p99_ms", "ratio")
+        read = {name: found[name] and Estimate(**found[name]) for name in names}
+        return cls(**{**found, **read})
 
 
 def summarize(rounds: Rounds, name: str) -> LatencySummary:
@@ -97,11 +98,12 @@ def summarize(rounds: Rounds, name: str) -> LatencySummary:
         sides=int(series.processes < _FEWEST_PROCESSES),
     )
     drift = _drift(rounds.series.get(REFERENCE, series))
-    (p90, p90_samples), (p99, p99_samples) = (_percentile(series, share) for share in (0.90, 0.99))
+    spread = rounds.plan.process_spread
+    (p90, p90_samples), (p99, p99_samples) = (_percentile(series, share, spread) for share in (0.90, 0.99))
     return LatencySummary(
         name=name,
         latency_ms=latency,
-        minimum_ms=float(_per_round(series, np.min).min()),
+        minimum_ms=_minimum(series, spread),
         p90_ms=p90 if p90_samples >= P90_SAMPLES else None,
         p99_ms=p99 if p99_samples >= P99_SAMPLES else None,
         ratio=ratio,
@@ -200,23 +202,67 @@ def _signed_rank_quantile(count: int) -> int:
     return int(np.searchsorted(np.cumsum(shares), 0.025, side="right")) - 1
 
 
-def _percentile(series: Series, share: float) -> tuple[float, int]:
+def _percentile(series: Series, share: float, spread: float) -> tuple[Estimate, int]:
     """A percentile of single runs in ms, and to how many independent runs those measured amount.
 
     Runs of one block are alike. How much is seen from how unevenly the slow runs are spread over the
-    blocks (Kish's design effect).
+    blocks (Kish's design effect). The interval lies between two of the sorted runs: those between which the
+    percentile of so many independent ones falls with 95 % (Woodruff 1952, doi:10.2307/2280781).
     """
     blocks = [block.samples if series.loops == 1 else block.singles for block in series.blocks]
     values = np.sort(np.concatenate([np.asarray(block, np.float64) for block in blocks]))
+    values = np.maximum(values, 1.0) / 1e6
     if len(values) == 0:
-        return math.nan, 0
-    limit = values[math.ceil(share * len(values)) - 1]
-    slow = np.array([np.mean(np.asarray(block) > limit) for block in blocks])
+        return Estimate(value=math.nan, low=None, high=None), 0
+    found = _at(values, share)
+    slow = np.array([np.mean(np.asarray(block) / 1e6 > found) for block in blocks])
     mean = float(slow.mean())
     effect = 1.0
     if len(blocks) > 1 and 0 < mean < 1:
         effect = max(1.0, float(slow.var(ddof=1)) * len(values) / len(blocks) / (mean * (1 - mean)))
-    return float(limit) / 1e6, int(len(values) / effect)
+    count = int(len(values) / effect)
+    below, above = _binomial_interval(count, share)
+    return _widened(found, _at(values, below), _at(values, above), spread, series.processes), count
+
+
+def _at(values: Values, share: float) -> float:
+    """The least of the sorted values that at least this share of them does not exceed."""
+    return float(values[min(len(values), max(1, math.ceil(share * len(values) - 1e-9))) - 1])
+
+
+@lru_cache
+def _binomial_interval(count: int, share: float) -> tuple[float, float]:
+    """Shares between which the part of `count` draws below a percentile lies with 95 %, tails of 2.5 %."""
+    if count == 0:
+        return 0.0, 1.0
+    draws = np.arange(count + 1)
+    logs = [math.lgamma(count + 1) - math.lgamma(k + 1) - math.lgamma(count - k + 1) for k in draws]
+    log_shares = np.array(logs) + draws * math.log(share) + (count - draws) * math.log1p(-share)
+    summed = np.cumsum(np.exp(log_shares))
+    low = int(np.searchsorted(summed, 0.025, side="right"))
+    high = int(np.searchsorted(summed, 0.975)) + 1
+    return low / count, min(1.0, high / count)
+
+
+def _minimum(series: Series, spread: float) -> Estimate:
+    """The least sample in ms. Its interval says where the least of as many other rounds would lie.
+
+    The rounds' own minima lie above the least one with gaps like an exponential's. The difference of two
+    such least values then exceeds the sum of five gaps in 1 of 32 cases.
+    """
+    least = np.sort(_per_round(series, np.min))
+    value = float(least[0])
+    if len(least) < _ENOUGH_ROUNDS:
+        return Estimate(value=value, low=None, high=None)
+    reach = float(least[5]) / value
+    return _widened(value, value / reach, value * reach, spread, series.processes)
+
+
+def _widened(value: float, low: float, high: float, spread: float, processes: int) -> Estimate:
+    """The interval, widened by what processes of one artifact differ."""
+    wider = _NORMAL * spread / math.sqrt(processes)
+    down, up = (math.hypot(math.log(value / low), wider), math.hypot(math.log(high / value), wider))
+    return Estimate(value=value, low=value * math.exp(-down), high=value * math.exp(up))
 
 
 def _drift(series: Series) -> float:

@@ -193,12 +193,12 @@ def latency_quantities(summary: LatencySummary, reference_ms: float | None = Non
         )
     found = {
         "latency_ms": latency,
-        "latency_min_ms": Quantity(value=summary.minimum_ms, how="least of all samples"),
+        "latency_min_ms": _quantity(summary.minimum_ms, "least of all samples"),
     }
     if summary.p90_ms is not None:
-        found["latency_p90_ms"] = Quantity(value=summary.p90_ms, how=_worth(summary.p90_samples))
+        found["latency_p90_ms"] = _quantity(summary.p90_ms, _worth(summary.p90_samples))
     if summary.p99_ms is not None:
-        found["latency_p99_ms"] = Quantity(value=summary.p99_ms, how=_worth(summary.p99_samples))
+        found["latency_p99_ms"] = _quantity(summary.p99_ms, _worth(summary.p99_samples))
     if summary.ratio is not None:
         found["latency_ratio"] = _quantity(summary.ratio, how)
     return found

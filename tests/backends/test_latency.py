@@ -3,6 +3,7 @@
 import json
 import math
 import random
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,13 @@ from paretune.backends.latency import (
     summarize,
     warm_up,
 )
-from paretune.backends.latency_summary import _interval, _percentile, _signed_rank_quantile, _student_half
+from paretune.backends.latency_summary import (
+    _binomial_interval,
+    _interval,
+    _percentile,
+    _signed_rank_quantile,
+    _student_half,
+)
 from paretune.backends.transport import LocalLaunch
 from paretune.profiles.errors import StageError
 
@@ -175,6 +182,38 @@ def test_intervals_hold_what_they_promise(kind, processes):
     assert 0.93 <= held / trials <= 0.98
 
 
+def test_intervals_of_percentiles_and_minima_hold_what_they_promise():
+    """Independent spikes: the p90 of very many runs is the truth; a minimum is met again by another try."""
+    machine = Machine(0, **NOISE["spikes"])
+    p90 = float(np.quantile([machine.take(1_000_000) for _ in range(200_000)], 0.9)) / 1e6
+    plan = LatencyPlan(warm_up_s=0, block_ms=6.0, process_spread=0.0)
+    found = []
+    for trial in range(400):
+        machine = Machine(trial, **NOISE["spikes"])
+        measured = measure({"a": Model(machine, 1_000_000)}, Model(machine, 1_000_000), plan)
+        found.append(summarize(measured, "a"))
+    held = [one.p90_ms.low <= p90 <= one.p90_ms.high for one in found]
+    assert 0.93 <= np.mean(held) <= 0.99
+    again = [a.minimum_ms.low <= b.minimum_ms.value <= a.minimum_ms.high for a, b in pairwise(found)]
+    assert np.mean(again) >= 0.93
+
+
+def test_shares_between_which_a_percentile_falls_are_those_of_the_binomial_distribution():
+    # Published tables of order statistics for the median: with 25 values the 8th and the 18th hold 95.7 %.
+    below, above = _binomial_interval(25, 0.5)
+    assert (round(below * 25), round(above * 25)) == (8, 18)
+    assert _binomial_interval(0, 0.9) == (0.0, 1.0)
+
+
+def test_percentiles_and_minima_are_widened_by_what_processes_differ():
+    blocks = rounds_of([[1_000_000] * 40] * 25, plan=LatencyPlan(process_spread=0.01))
+    found = summarize(blocks, "a")
+    for estimate in (found.p90_ms, found.minimum_ms):
+        assert estimate.value == 1.0
+        assert math.log(estimate.high) == pytest.approx(1.96 * 0.01, rel=0.01)
+        assert math.log(estimate.low) == pytest.approx(-1.96 * 0.01, rel=0.01)
+
+
 def test_processes_take_turns_and_take_part_equally():
     processes = [Model(Machine(0), 1_000_000) for _ in range(4)]
     found = measure({"a": processes}, None, LatencyPlan(warm_up_s=0, rounds=25))
@@ -204,15 +243,19 @@ def test_percentiles_need_samples():
     rng = np.random.default_rng(0)
     many = rounds_of([rng.exponential(1e6, 40).astype(int) for _ in range(25)])
     found = summarize(many, "a")
-    assert found.p90_ms == pytest.approx(math.log(10), rel=0.1)
-    assert found.p99_ms == pytest.approx(math.log(100), rel=0.2)
+    assert found.p90_ms.value == pytest.approx(math.log(10), rel=0.1)
+    assert found.p99_ms.value == pytest.approx(math.log(100), rel=0.2)
+    for estimate, truth in ((found.p90_ms, math.log(10)), (found.p99_ms, math.log(100))):
+        assert estimate.low < truth < estimate.high
+    assert found.p99_ms.high - found.p99_ms.low > found.p90_ms.high - found.p90_ms.low
 
 
 def test_percentiles_need_independent_samples():
     # 1000 runs, but all slow ones in 3 of 25 blocks: that is one burst seen often, not a tail.
     blocks = [[5_000_000 + i if r < 3 else 1_000_000 + i for i in range(40)] for r in range(25)]
-    _, samples = _percentile(rounds_of(blocks).series["a"], 0.90)
+    estimate, samples = _percentile(rounds_of(blocks).series["a"], 0.90, 0.0)
     assert samples < 64
+    assert (estimate.low < 1.1, estimate.high > 4.9) == (True, True)
     assert summarize(rounds_of(blocks), "a").p90_ms is None
 
 
@@ -220,7 +263,7 @@ def test_percentiles_of_quick_models_come_from_single_runs():
     singles = [[10_000, 20_000] * 20] * 25
     found = summarize(rounds_of([[1_500_000] * 15] * 25, loops=100, singles=singles), "a")
     assert found.latency_ms.value == pytest.approx(0.015)
-    assert found.p90_ms == pytest.approx(0.020)
+    assert found.p90_ms.value == pytest.approx(0.020)
     quick = Model(Machine(0), 10_000)
     measured = measure({"a": quick}, None, LatencyPlan(warm_up_s=0))
     assert measured.series["a"].loops >= 100
@@ -316,5 +359,5 @@ def test_real_processes(tmp_path):
         found = measure({"a": one}, two, plan)
     summary = summarize(found, "a")
     assert summary.loops > 1
-    assert 0 < summary.minimum_ms <= summary.latency_ms.value
+    assert 0 < summary.minimum_ms.value <= summary.latency_ms.value
     assert summary.ratio.low <= summary.ratio.value <= summary.ratio.high
