@@ -153,11 +153,13 @@ class Backend(ABC):
 
     `name` is the word users write. `source_format` is the format of `SourceModel` that `compile` reads.
     `calibration_methods` are those of `CALIBRATION_METHODS` that this runtime really tells apart.
+    `compiles_on_device`: artifacts belong to the device that compiled them; all others are compiled here.
     """
 
     name: ClassVar[str]
     source_format: ClassVar[str]
     calibration_methods: ClassVar[tuple[str, ...]] = ("minmax",)
+    compiles_on_device: ClassVar[bool] = False
 
     @abstractmethod
     def availability(self) -> Availability:

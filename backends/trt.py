@@ -59,6 +59,7 @@ class TrtBackend(Backend):
 
     name: ClassVar[str] = "trt"
     source_format: ClassVar[str] = "onnx"
+    compiles_on_device: ClassVar[bool] = True
     calibration_methods: ClassVar[tuple[str, ...]] = CALIBRATION_METHODS
 
     timing_cache: Path | None = None

@@ -27,7 +27,8 @@ def build_space(study: StudyFile, profile: Profile, workload: Workload) -> Space
     found = []
     for name in names:
         backend = get_backend(name)
-        why = _unusable(backend, workload, asked=study.space.backend is not None)
+        there = backend.compiles_on_device and profile.reach.kind == "ssh"
+        why = _unusable(backend, workload, asked=study.space.backend is not None, only_there=there)
         if why:
             masked.append(Masked(backend=name, what="all", reason=why))
             continue
@@ -75,11 +76,12 @@ def _check_workload(study: StudyFile, workload: Workload) -> None:
         )
 
 
-def _unusable(backend: Backend, workload: Workload, *, asked: bool) -> str:
+def _unusable(backend: Backend, workload: Workload, *, asked: bool, only_there: bool) -> str:
+    """Why a backend cannot be used; `only_there`: it is needed on the device alone, not on this machine."""
     if workload.onnx is not None and backend.source_format != "onnx":
         return f"{backend.name} converts from PyTorch, and this workload exists only as ONNX"
     available = backend.availability()
-    if available.installed:
+    if available.installed or only_there:
         return ""
     if asked:
         raise UserError(

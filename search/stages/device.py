@@ -17,7 +17,7 @@ from ...backends.contract import CompileSettings, SourceModel, batches
 from ...backends.environment import cpu_ticks
 from ...backends.latency import REFERENCE, LatencyPlan, Rounds, measure
 from ...backends.registry import get_backend
-from ...backends.transport import Launch
+from ...backends.transport import Launch, LocalLaunch
 from ...profiles.errors import InternalError, StageError
 from ..candidate import Candidate
 from ..store import Entry, Store
@@ -50,8 +50,8 @@ class Deployment:
 class DeviceStages:
     """Turns models into artifacts, and artifacts into numbers, in runner processes.
 
-    `compile_launch` starts runners on the host; `run_launch` starts them on the device. They are the same
-    for a local profile.
+    `launch` starts runners on the device. Compiling happens on this machine, except for backends whose
+    artifacts belong to the device that compiled them.
     """
 
     def __init__(
@@ -103,6 +103,8 @@ class DeviceStages:
         data = {n: a[: candidate.calibration_samples] for n, a in calibration.items()} if calibrated else None
         used = (calibration_digest, candidate.calibration_samples) if calibrated else None
         version = backend.availability().version
+        if backend.compiles_on_device:
+            version += f" on {self.deployment.device}"
         key = compile_key(candidate.backend, version, settings, source.key, used)
         sample = next(batches(dict(calibration), self.deployment.batch))
 
@@ -239,7 +241,8 @@ class DeviceStages:
 
     def _compiler(self, backend: str) -> RunnerClient:
         if backend not in self._compilers:
-            self._compilers[backend] = RunnerClient(self.launch, limits=self.limits)
+            launch = self.launch if get_backend(backend).compiles_on_device else LocalLaunch()
+            self._compilers[backend] = RunnerClient(launch, limits=self.limits)
         return self._compilers[backend]
 
     def _drop_compiler(self, backend: str) -> None:
