@@ -19,7 +19,7 @@ from .evaluation import Evaluation, Objective, Outcome, StudyRecord, TrialRecord
 from .finalists import choose_finalists, measure_finalists
 from .gate import violations
 from .progress import Progress
-from .ranking import strongest_simple_choice
+from .ranking import rank, strongest_simple_choice
 from .space import Space
 from .study_store import StudyStore, known_candidates
 
@@ -28,7 +28,7 @@ DUPLICATES_IN_A_ROW = 8
 DRAWS = 200
 """So often a candidate is drawn before the space is searched for one that is left."""
 FINALIST_TURNS = 3
-"""How often the check on test may change who is best before the search ends all the same."""
+"""How often the next best are checked on test where none of those before holds its limits."""
 ATTEMPTS = 3
 """A candidate in whose evaluation the whole process died so often is given up."""
 
@@ -225,15 +225,16 @@ class Driver:
     # -- the end --------------------------------------------------------------------------------------
 
     def _finalists(self) -> None:
-        """Check the best on test. Where the check changes who is best, the new best are checked too."""
+        """Check the best on test. Where none of them holds its limits there, the next best are checked."""
         self._finishing = True
         chosen: tuple[int, ...] = ()
         for _ in range(FINALIST_TURNS):
             record = self.studies.record()
-            wanted = choose_finalists(record, self.plan.finalists)
-            if set(wanted) <= set(chosen):
+            best = rank(record).best
+            wanted = tuple(n for n in choose_finalists(record, self.plan.finalists) if n not in chosen)
+            if not wanted or (best is not None and best.number in chosen):
                 return
-            chosen = tuple(dict.fromkeys((*wanted, *chosen)))
+            chosen += wanted
             self.progress.note(f"measuring {len(chosen)} finalists against each other, scoring them on test")
             finalists = measure_finalists(
                 record, chosen, self.evaluator, rounds=self.plan.finalist_rounds, seed=self.plan.seed
