@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import exp, inf, log, sqrt
+from math import inf, isfinite
 
 from .evaluation import Limit, Objective, Outcome, Quantity, StudyRecord, TrialRecord
 from .metrics import metric_info
 from .pareto import Estimate, Point, better, front, tied
+from .scale import Scale
 
 TEST, VALIDATION = "test", "validation"
+Metrics = Mapping[str, Quantity]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,8 +21,8 @@ class Ranked:
 
     Candidates with one `rank` cannot be told apart (`tie` is true then). `source` is "test" where the
     numbers are a finalist's (test split, fresh latency) and "validation" otherwise. `distance` is the
-    distance to the ideal point in normalised units; `violations` maps each limit's text to how far it is
-    missed (inf: the metric was not measured).
+    distance to the ideal point (`Scale`) among candidates of the same source. `violations` maps each limit's
+    text to how far it is missed (inf: the metric was not measured).
     """
 
     number: int
@@ -38,7 +40,7 @@ class Ranked:
 class Ranking:
     """All complete candidates, best first, with the limits and weights that were applied.
 
-    Distances are taken from `ideal`, the best values on the front, in units of `span`, per objective.
+    `ideal` has the best value of each objective on the front: that of the finalists where any is on it.
     """
 
     entries: tuple[Ranked, ...]
@@ -63,20 +65,32 @@ RULES = (
     "Then those that no other beats beyond measurement error (the front). A candidate is beaten when another "
     "is better beyond error on one objective and at least as good on all.",
     "Then the distance to the ideal point, weighted by the user's weights. Each objective is scaled so that "
-    "the best value on the front is 0 and the worst is 1; times, sizes and counts are compared by factors, "
-    "with a factor of two as the least that counts as a whole step.",
-    "Candidates whose intervals overlap on every objective cannot be told apart: they share a rank.",
+    "the best value on the front is 0 and the worst at most 1. Times, sizes and counts are compared by "
+    "factors, and a factor counts the same in each of them; the least that counts as 1 is a factor of two.",
+    "Candidates whose intervals overlap on every objective cannot be told apart: they share the rank of the "
+    "one nearest to the ideal, which stands first among them.",
     "Candidates over a limit follow, the smallest miss first.",
+    "Recommended is the first; but the strongest simple choice where nothing about the first is better "
+    "beyond error.",
 )
 
 
 def known_metrics(record: StudyRecord, number: int) -> tuple[dict[str, Quantity], str]:
     """The best numbers known of a trial and their source: the finalist's over the trial's own."""
-    evaluation = trial_of(record, number).evaluation
+    own = searched_metrics(trial_of(record, number))
     for finalist in record.finalists:
         if finalist.number == number:
-            return {**evaluation.metrics, **finalist.metrics}, TEST
-    return dict(evaluation.metrics), VALIDATION
+            return {**own, **_finite(finalist.metrics)}, TEST
+    return own, VALIDATION
+
+
+def searched_metrics(trial: TrialRecord) -> dict[str, Quantity]:
+    """What the search itself measured of a trial, on validation. A number that is none counts as unknown."""
+    return _finite(trial.evaluation.metrics)
+
+
+def _finite(metrics: Mapping[str, Quantity]) -> dict[str, Quantity]:
+    return {name: quantity for name, quantity in metrics.items() if isfinite(quantity.value)}
 
 
 def trial_of(record: StudyRecord, number: int) -> TrialRecord:
@@ -102,9 +116,9 @@ def complete_trials(record: StudyRecord) -> list[TrialRecord]:
 
 def estimate_of(quantity: Quantity) -> Estimate:
     """A quantity as an estimate; without an interval it counts as exact."""
-    low = quantity.value if quantity.low is None else min(quantity.low, quantity.value)
-    high = quantity.value if quantity.high is None else max(quantity.high, quantity.value)
-    return Estimate(value=quantity.value, low=low, high=high)
+    value = quantity.value
+    low, high = (value if end is None or not isfinite(end) else end for end in (quantity.low, quantity.high))
+    return Estimate(value=value, low=min(low, value), high=max(high, value))
 
 
 def violation_scale(limit: Limit) -> float:
@@ -142,13 +156,14 @@ def rank(
     """
     limits = tuple(record.limits if where is None else where)
     used = {o.metric: (weights or {}).get(o.metric, o.weight) for o in record.objectives}
-    entries = _marked(record, [_unranked(record, trial.number, limits) for trial in complete_trials(record)])
-    scale = _Scale.over(record.objectives, [entry for entry in entries if entry.on_front])
-    placed = [_placed(entry, scale, used) for entry in entries]
+    trials = complete_trials(record)
+    searched = {trial.number: searched_metrics(trial) for trial in trials}
+    entries = _marked(record.objectives, [_unranked(record, n, limits) for n in searched], searched)
+    scales = _scales(record.objectives, entries, searched)
+    placed = [replace(e, distance=scales[e.source].distance(e.metrics, used)) for e in entries]
     placed.sort(key=lambda entry: _order(entry, limits))
-    grouped = _grouped(record.objectives, placed)
-    ideal = {metric: _natural(metric, value) for metric, value in scale.ideal.items()}
-    return Ranking(entries=grouped, limits=limits, weights=used, ideal=ideal)
+    ideal = (scales[TEST] if scales[TEST].ideal else scales[VALIDATION]).ideal_values()
+    return Ranking(entries=_grouped(record.objectives, placed), limits=limits, weights=used, ideal=ideal)
 
 
 def _unranked(record: StudyRecord, number: int, limits: Sequence[Limit]) -> Ranked:
@@ -174,75 +189,37 @@ def point_of(objectives: Sequence[Objective], metrics: Mapping[str, Quantity]) -
     return tuple(estimate_of(metrics[objective.metric]) for objective in objectives)
 
 
-def _marked(record: StudyRecord, entries: Sequence[Ranked]) -> list[Ranked]:
+def _marked(
+    objectives: Sequence[Objective], entries: Sequence[Ranked], searched: Mapping[int, Metrics]
+) -> list[Ranked]:
     """Mark the feasible front; the front of all complete candidates where none is feasible.
 
     Numbers of different splits are never compared: finalists stand against finalists by their test numbers,
     all others against everyone by what the search measured.
     """
     pool = [entry for entry in entries if entry.feasible] or list(entries)
-    searched = {entry.number: trial_of(record, entry.number).evaluation.metrics for entry in pool}
-    checked = [entry for entry in pool if entry.source == TEST]
-    winners = _front_of(record.objectives, {entry.number: entry.metrics for entry in checked})
-    winners |= _front_of(record.objectives, searched) - {entry.number for entry in checked}
+    checked = {entry.number: entry.metrics for entry in pool if entry.source == TEST}
+    winners = _front_of(objectives, checked)
+    winners |= _front_of(objectives, {entry.number: searched[entry.number] for entry in pool}) - set(checked)
     return [replace(entry, on_front=entry.number in winners) for entry in entries]
 
 
-def _front_of(objectives: Sequence[Objective], metrics: Mapping[int, Mapping[str, Quantity]]) -> set[int]:
+def _scales(
+    objectives: Sequence[Objective], entries: Sequence[Ranked], searched: Mapping[int, Metrics]
+) -> dict[str, Scale]:
+    """The scale of the finalists by their test numbers, and that of all others by validation numbers."""
+    front_entries = [entry for entry in entries if entry.on_front]
+    return {
+        TEST: Scale.over(objectives, [entry.metrics for entry in front_entries if entry.source == TEST]),
+        VALIDATION: Scale.over(objectives, [searched[entry.number] for entry in front_entries]),
+    }
+
+
+def _front_of(objectives: Sequence[Objective], metrics: Mapping[int, Metrics]) -> set[int]:
     points = {number: p for number, m in metrics.items() if (p := point_of(objectives, m)) is not None}
     numbers = list(points)
     kept = front([points[number] for number in numbers], [o.higher_is_better for o in objectives])
     return {numbers[index] for index in kept}
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Scale:
-    ideal: Mapping[str, float]
-    span: Mapping[str, float]
-
-    @classmethod
-    def over(cls, objectives: Sequence[Objective], entries: Sequence[Ranked]) -> _Scale:
-        """The scale that these entries span; see `RULES`."""
-        ideal, span = {}, {}
-        for objective in objectives if entries else ():
-            metric = objective.metric
-            found = [e.metrics[metric] for e in entries if metric in e.metrics]
-            values = [_scaled(metric, quantity.value) for quantity in found]
-            ideal[metric] = max(values) if objective.higher_is_better else min(values)
-            # A scale finer than the intervals would rank noise, one finer than a factor of two trifles.
-            estimates = [estimate_of(quantity) for quantity in found]
-            widest = max(_scaled(metric, e.high) - _scaled(metric, e.low) for e in estimates)
-            span[metric] = max(max(values) - min(values), widest, log(2) if _by_factors(metric) else 0.0)
-        return cls(ideal=ideal, span=span)
-
-    def distance(self, metrics: Mapping[str, Quantity], weights: Mapping[str, float]) -> float:
-        """Weighted Euclidean distance to the ideal point; weights count by their share."""
-        total = sum(weights.values()) or 1.0
-        square = 0.0
-        for metric, ideal in self.ideal.items():
-            if metric not in metrics:
-                return inf
-            span = self.span[metric]
-            offset = abs(_scaled(metric, metrics[metric].value) - ideal) / span if span else 0.0
-            square += weights[metric] / total * offset**2
-        return sqrt(square)
-
-
-def _by_factors(metric: str) -> bool:
-    """Whether a metric is compared by factors (times, bytes, counts) and not by differences."""
-    return metric_info(metric).unit in ("ms", "bytes", "count")
-
-
-def _natural(metric: str, scaled: float) -> float:
-    return exp(scaled) if _by_factors(metric) else scaled
-
-
-def _scaled(metric: str, value: float) -> float:
-    return log(max(value, 1e-12)) if _by_factors(metric) else value
-
-
-def _placed(entry: Ranked, scale: _Scale, weights: Mapping[str, float]) -> Ranked:
-    return replace(entry, distance=scale.distance(entry.metrics, weights))
 
 
 def _order(entry: Ranked, limits: Sequence[Limit]) -> tuple[bool, float, bool, bool, float, int]:
@@ -257,28 +234,36 @@ def normalised_miss(limits: Sequence[Limit], violations: Mapping[str, float]) ->
 
 
 def _grouped(objectives: Sequence[Objective], entries: Sequence[Ranked]) -> tuple[Ranked, ...]:
-    """Give ranks; a candidate joins the group before it when it ties with that group's first one.
+    """Give ranks: the first shares its with all that tie with it, then the first of the rest, and so on.
 
-    Ties with the first, not with the last: a chain of small steps must not join the ends.
+    Ties are with the first of a group: a chain of small steps must not join its ends. On the front, where no
+    one beats another, those that tie are looked for past others; elsewhere only right behind.
     """
-    groups: list[list[Ranked]] = []
-    for entry in entries:
-        if groups and _same_rank(objectives, groups[-1][0], entry):
-            groups[-1].append(entry)
-        else:
-            groups.append([entry])
-    ranked: list[Ranked] = []
-    for group in groups:
-        place = len(ranked) + 1
+    points = {entry.number: point_of(objectives, entry.metrics) for entry in entries}
+    left, ranked = list(entries), list[Ranked]()
+    while left:
+        first, place = left[0], len(ranked) + 1
+        group, others = [first], list[Ranked]()
+        for index, entry in enumerate(left[1:], start=1):
+            if _alike(first, entry, points):
+                group.append(entry)
+            elif _same_class(first, entry) and first.on_front:
+                others.append(entry)
+            else:
+                others += left[index:]
+                break
         ranked += [replace(entry, rank=place, tie=len(group) > 1) for entry in group]
+        left = others
     return tuple(ranked)
 
 
-def _same_rank(objectives: Sequence[Objective], a: Ranked, b: Ranked) -> bool:
-    if (a.feasible, a.on_front) != (b.feasible, b.on_front):
-        return False
-    one, two = point_of(objectives, a.metrics), point_of(objectives, b.metrics)
-    return one is not None and two is not None and tied(one, two)
+def _same_class(a: Ranked, b: Ranked) -> bool:
+    return (a.feasible, a.on_front, a.source) == (b.feasible, b.on_front, b.source)
+
+
+def _alike(a: Ranked, b: Ranked, points: Mapping[int, Point | None]) -> bool:
+    one, two = points[a.number], points[b.number]
+    return _same_class(a, b) and one is not None and two is not None and tied(one, two)
 
 
 def latency_metric(record: StudyRecord) -> str:
@@ -316,11 +301,22 @@ def _value(metrics: Mapping[str, Quantity], name: str) -> float:
 
 
 def beats(record: StudyRecord, a: Ranked, b: Ranked) -> list[str]:
-    """The objectives on which `a` is better than `b` beyond error."""
+    """The objectives on which `a` is better than `b` beyond error, by numbers of the same split."""
+    mine, theirs = comparable(record, a, b)
     return [
         o.metric
         for o in record.objectives
-        if o.metric in a.metrics
-        and o.metric in b.metrics
-        and better(estimate_of(a.metrics[o.metric]), estimate_of(b.metrics[o.metric]), o.higher_is_better)
+        if o.metric in mine
+        and o.metric in theirs
+        and better(estimate_of(mine[o.metric]), estimate_of(theirs[o.metric]), o.higher_is_better)
     ]
+
+
+def comparable(record: StudyRecord, a: Ranked, b: Ranked) -> tuple[Metrics, Metrics]:
+    """The numbers by which two may be compared: those they are ranked by where both are of one split, else
+    what the search measured of both.
+    """
+    if a.source == b.source:
+        return a.metrics, b.metrics
+    one, two = (searched_metrics(trial_of(record, entry.number)) for entry in (a, b))
+    return one, two

@@ -7,22 +7,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import exp, sqrt
 
+from .certainty import how_sure, ties_of
 from .evaluation import Limit, Quantity, StudyRecord
 from .metrics import metric_info
 from .misses import NearestMisses, nearest_misses
+from .pareto import tied
 from .ranking import (
-    TEST,
     Ranked,
     Ranking,
     beats,
-    bound_for,
+    comparable,
+    estimate_of,
     known_metrics,
     latency_metric,
     rank,
     strongest_simple_choice,
-    trial_of,
 )
-from .sentences import miss_lines, name_of, quantity_text, size_words, speed_words
+from .sentences import difference_text, miss_lines, name_of, quantity_text, size_words, speed_words
 
 MET, NOT_MET, NOTHING_USABLE, DO_NOTHING = "met", "not_met", "nothing_usable", "do_nothing"
 EXIT_CODES = {MET: 0, DO_NOTHING: 0, NOT_MET: 2, NOTHING_USABLE: 3}
@@ -135,19 +136,18 @@ def _met(record: StudyRecord, ranking: Ranking, chosen: Ranked, simple: int | No
     return Verdict(
         status=MET,
         headline=f"Ship {name_of(record, chosen.number)}.",
-        lines=(*comparison_lines(record, chosen, simple, faster, smaller), *number_lines(record, chosen)),
+        lines=(
+            *comparison_lines(record, chosen, simple, faster, smaller),
+            *quality_lines(record, ranking, chosen, simple),
+            *number_lines(record, chosen),
+        ),
         recommended=chosen.number,
         baseline=simple,
         speedup=faster,
         size_ratio=smaller,
         sure=how_sure(record, ranking, chosen),
-        ties=ties_of(ranking, chosen),
+        ties=ties_of(record, ranking, chosen),
     )
-
-
-def ties_of(ranking: Ranking, chosen: Ranked) -> tuple[int, ...]:
-    """Numbers of the candidates that share the chosen one's rank."""
-    return tuple(e.number for e in ranking.entries if e.rank == chosen.rank and e.number != chosen.number)
 
 
 def speedup(record: StudyRecord, number: int, simple: int | None) -> Quantity | None:
@@ -220,6 +220,23 @@ def comparison_lines(
     return [f"{said[0].upper()}{said[1:]} the strongest simple choice, {name_of(record, simple)}."]
 
 
+def quality_lines(record: StudyRecord, ranking: Ranking, chosen: Ranked, simple: int | None) -> list[str]:
+    """What the chosen one gives up or gains in quality against the strongest simple choice."""
+    other = ranking.of(simple) if simple is not None else None
+    if other is None or other.number == chosen.number:
+        return []
+    mine, theirs = (metrics.get(record.quality) for metrics in comparable(record, chosen, other))
+    if mine is None or theirs is None:
+        return []
+    title, change = metric_info(record.quality).title, mine.value - theirs.value
+    if change == 0:
+        return [f"{title} is the same."]
+    intervals = [estimate_of(quantity) for quantity in (mine, theirs)]
+    error = "within" if tied(intervals[:1], intervals[1:]) else "beyond"
+    word = "higher" if change > 0 else "lower"
+    return [f"{title} is {difference_text(record.quality, abs(change))} {word}, {error} error."]
+
+
 def number_lines(record: StudyRecord, entry: Ranked) -> list[str]:
     """The objectives' values with their intervals."""
     return [
@@ -228,27 +245,3 @@ def number_lines(record: StudyRecord, entry: Ranked) -> list[str]:
         for o in record.objectives
         if o.metric in entry.metrics
     ]
-
-
-def how_sure(record: StudyRecord, ranking: Ranking, entry: Ranked) -> tuple[str, ...]:
-    """What makes the answer more or less certain, in sentences."""
-    said = [
-        "Scored on the test split and measured again side by side with the other finalists."
-        if entry.source == TEST
-        else "Not confirmed: these are the numbers of the search itself, on the validation split."
-    ]
-    for limit in ranking.limits:
-        if _uncertain(bound_for(limit, entry.source), entry.metrics.get(limit.metric)):
-            said.append(f"The limit {limit.text!r} lies inside the 95 % interval: it may or may not be met.")
-    if ties := ties_of(ranking, entry):
-        said.append(f"Cannot be told apart from {', '.join(f'#{number}' for number in ties)}.")
-    stability = trial_of(record, entry.number).evaluation.stability
-    if stability.startswith("noisy"):
-        said.append(f"The machine was not quiet while this was measured: {stability}.")
-    return tuple(said)
-
-
-def _uncertain(limit: Limit, quantity: Quantity | None) -> bool:
-    if quantity is None or quantity.low is None or quantity.high is None:
-        return False
-    return quantity.low < limit.bound < quantity.high
