@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test setup lint types unit clean
+.PHONY: demo test setup system lint types unit clean
 
 setup: $(STAMP)
 
@@ -32,7 +32,10 @@ types: setup
 unit: setup
 	$(BIN)/python -m pytest -q -m "not slow"
 
-test: lint types
+system:
+	sh tests/install_system_packages.sh
+
+test: system lint types
 	$(BIN)/python -m pytest -q
 
 clean:

@@ -1,6 +1,7 @@
 """The shape of the house: which way imports run, what is loaded when, what ships."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -81,6 +82,15 @@ def test_every_public_name_can_be_imported():
 def test_help_comes_without_loading_torch():
     loaded = loaded_after("import paretune.cli")
     assert not loaded & {"torch", "optuna", "onnxruntime"}
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda p: p.name
+)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
 
 
 @pytest.mark.slow
