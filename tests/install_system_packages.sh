@@ -7,6 +7,7 @@ missing=""
 have() { command -v "$1" >/dev/null 2>&1; }
 have chromium || have chromium-browser || have google-chrome || missing="$missing chromium"
 have chromedriver || missing="$missing chromium-driver"
+have ssh-keygen || missing="$missing openssh-client"
 { have sshd || [ -x /usr/sbin/sshd ]; } || missing="$missing openssh-server"
 { have initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; } || missing="$missing postgresql"
 
