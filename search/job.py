@@ -18,6 +18,7 @@ from .constraints import LimitSpec, check_consistent, metric_name, parse_limit
 from .evaluation import Objective
 from .metrics import metric_info
 from .space import Space
+from .storage_url import absolute_url
 from .study_file import StudyFile, load_study_file
 from .workload_loader import LoadedWorkload, load_workload
 
@@ -116,7 +117,7 @@ def places_of(file: StudyFile, path: Path) -> Places:
     return Places(
         study_file=path.resolve(),
         run_dir=run_dir,
-        storage_url=file.storage or f"sqlite:///{run_dir / 'study.db'}",
+        storage_url=absolute_url(file.storage or f"sqlite:///{run_dir / 'study.db'}", base),
         store=base / file.store if file.store else base / ".paretune" / "store",
     )
 

@@ -23,7 +23,7 @@ from .samplers import make_sampler
 from .stages.device import Deployment, DeviceStages
 from .store import Store
 from .study_file import load_study_file
-from .study_store import StudyStore, evaluated_before, only_one_run
+from .study_store import StudyStore, evaluated_before, only_one_run, storage_trouble_explained, writing
 
 RUN_FILE = "run.json"
 
@@ -53,8 +53,7 @@ def run_study(path: Path, progress: Progress | None = None, stop: StopFlag | Non
     earlier = evaluated_before(job.places.storage_url, job.file.name, job.problem(), own=own)
     store = Store(job.places.store)
     models.prepare(store, job.space, should_stop=lambda: stop.urgent)
-    job.places.run_dir.mkdir(parents=True, exist_ok=True)
-    with only_one_run(job.places.run_dir):
+    with only_one_run(job.places.run_dir), storage_trouble_explained(job.places.storage_url):
         # A resumed sampler starts anew; with the same seed it would propose the same points again.
         studies = _studies(job, sampler_seed=job.file.seed + earlier)
         return _run(job, launch, models, studies, store, progress, stop)
@@ -154,14 +153,15 @@ def _write_run_file(job: Job) -> None:
     """So that a run directory alone is enough to find the study again."""
     plain = {
         "name": job.file.name,
-        "storage": job.file.storage or "",
+        "storage": job.places.storage_url if job.file.storage else "",
         "study_file": str(job.places.study_file),
         "store": str(job.places.store),
     }
     target = job.places.run_dir / RUN_FILE
     aside = target.with_suffix(f".{os.getpid()}")
-    aside.write_text(json.dumps(plain, indent=1))
-    aside.replace(target)
+    with writing(job.places.run_dir):
+        aside.write_text(json.dumps(plain, indent=1))
+        aside.replace(target)
 
 
 def open_run(path: Path) -> tuple[StudyRecord, Path]:
@@ -177,14 +177,26 @@ def open_run(path: Path) -> tuple[StudyRecord, Path]:
             raise UserError(
                 f"the study {file.name!r} was not run yet", place=str(path), remedy=f"paretune run {path}"
             )
-        return StudyStore.load(places.storage_url, file.name).record(), places.run_dir
+        return _record(places.storage_url, file.name), places.run_dir
     if not (path / RUN_FILE).is_file():
         raise UserError(
             "no run here",
             place=str(path),
             accepted="the directory of a run (runs/NAME), or the study file it was run from",
         )
-    plain = json.loads((path / RUN_FILE).read_text())
-    url = plain["storage"] or f"sqlite:///{path.resolve() / 'study.db'}"
-    record = StudyStore.load(url, plain["name"]).record()
-    return record, path
+    try:
+        plain = json.loads((path / RUN_FILE).read_text())
+        url, name = plain["storage"] or f"sqlite:///{path.resolve() / 'study.db'}", plain["name"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            "the run's own file cannot be read",
+            place=str(path / RUN_FILE),
+            found=str(error),
+            remedy="name the study file in place of the directory; `paretune run` writes the file again",
+        ) from error
+    return _record(url, name), path
+
+
+def _record(url: str, name: str) -> StudyRecord:
+    with storage_trouble_explained(url):
+        return StudyStore.load(url, name).record()

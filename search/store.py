@@ -206,6 +206,8 @@ class Store:
         """
         try:
             yield
+        except UserError:
+            raise  # says what it has to say, perhaps by an entry that was made for this one
         except Exception as error:
             if not _says_full(error) and shutil.disk_usage(self.root).free >= 4096:
                 raise

@@ -25,6 +25,7 @@ from ..profiles.errors import InternalError, UserError
 from .candidate import Candidate, canonical_json
 from .evaluation import EVALUATION, STUDY_RECORD, TRIAL_RECORD, Evaluation, Outcome, StudyRecord, TrialRecord
 from .importance import importances
+from .storage_url import shown_url, sqlite_file
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -80,14 +81,19 @@ class StudyStore:
         """Open an existing study for reading.
 
         Raises:
-            UserError: there is no such study.
+            UserError: there is no such study, or the storage cannot be read.
         """
+        file = sqlite_file(url)
+        if file is not None and not file.is_file():  # opening it would make an empty one
+            raise UserError("the study's storage is gone", place=str(file), remedy=_MEND_FILE)
         storage = open_storage(url)
-        names = optuna.get_all_study_names(storage)
-        if name not in names:
-            raise UserError(f"no study {name!r} in {url}", accepted=", ".join(names) or "none yet")
-        study = optuna.load_study(study_name=name, storage=storage)
-        return cls(study, tuple(study.metric_names or ()))
+        with storage_trouble_explained(url):
+            names = optuna.get_all_study_names(storage)
+            if name not in names:
+                shown = ", ".join(names) or "none yet"
+                raise UserError(f"no study {name!r} in {shown_url(url)}", accepted=shown)
+            study = optuna.load_study(study_name=name, storage=storage)
+            return cls(study, tuple(study.metric_names or ()))
 
     # -- trials -----------------------------------------------------------------------------------
 
@@ -228,12 +234,41 @@ def open_storage(url: str) -> optuna.storages.BaseStorage:
     try:
         return optuna.storages.get_storage(url)
     except Exception as error:
-        raise UserError(
-            "the study's storage cannot be opened",
-            place=url,
-            found=str(error).splitlines()[0],
-            remedy="give an Optuna storage URL whose server runs, say sqlite:///study.db",
-        ) from error
+        raise _storage_error("the study's storage cannot be opened", url, error) from error
+
+
+@contextmanager
+def storage_trouble_explained(url: str) -> Iterator[None]:
+    """Turn a storage that fails in the middle (a full disk, a server that went away) into one message.
+
+    Raises:
+        UserError: it failed.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
+        raise _storage_error("the study's storage fails", url, error) from error
+
+
+def _storage_error(problem: str, url: str, error: BaseException) -> UserError:
+    while isinstance(error, optuna.exceptions.StorageInternalError) and error.__cause__ is not None:
+        error = error.__cause__
+    known = sqlite_file(url)
+    return UserError(
+        problem,
+        place=shown_url(url),
+        found=str(error).splitlines()[0],
+        remedy=_MEND_SERVER if known is None else _MEND_FILE,
+    )
+
+
+_MEND_SERVER = "give an Optuna storage URL whose server runs, and run again: what was finished is kept"
+_MEND_FILE = (
+    "free some space or make the place writable, and run again: what was finished is kept. A file that is "
+    "lost or damaged is restored from a copy, or removed: a new run takes every finished stage from the store"
+)
 
 
 def evaluated_before(url: str, name: str, problem: Mapping[str, Any], *, own: bool) -> int:
@@ -244,11 +279,12 @@ def evaluated_before(url: str, name: str, problem: Mapping[str, Any], *, own: bo
     Raises:
         UserError: the study exists and describes another problem, or the storage cannot be reached.
     """
-    file = Path(url.removeprefix("sqlite:///"))
-    if url.startswith("sqlite:///") and not file.is_file() and (own or file.parent.is_dir()):
+    file = sqlite_file(url)
+    if file is not None and not file.is_file() and (own or file.parent.is_dir()):
         return 0
-    study = _existing(open_storage(url), name, problem, None)
-    return len(study.get_trials(deepcopy=False)) if study else 0
+    with storage_trouble_explained(url):
+        study = _existing(open_storage(url), name, problem, None)
+        return len(study.get_trials(deepcopy=False)) if study else 0
 
 
 def _existing(
@@ -294,6 +330,24 @@ def _short(value: Any) -> str:
 
 
 @contextmanager
+def writing(run_dir: Path) -> Iterator[None]:
+    """Turn a directory that cannot be written into one message.
+
+    Raises:
+        UserError: it cannot.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            "the run's directory cannot be written",
+            place=str(run_dir),
+            found=error.strerror or str(error),
+            remedy="free some space, make it writable, or name another one with `runs` in the study file",
+        ) from error
+
+
+@contextmanager
 def only_one_run(run_dir: Path) -> Iterator[None]:
     """Hold the run's lock; the kernel frees it when this process ends, however it ends.
 
@@ -301,7 +355,9 @@ def only_one_run(run_dir: Path) -> Iterator[None]:
         UserError: another process runs this study.
     """
     path = run_dir / ".lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    with writing(run_dir):
+        run_dir.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

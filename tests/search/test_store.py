@@ -268,3 +268,16 @@ def test_a_file_in_the_place_of_the_store_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="the store cannot be written"):
         Store(tmp_path / "file")
+
+
+def test_a_full_disk_is_said_once_where_one_entry_is_made_for_another(tmp_path):
+    store = Store(tmp_path / "store")
+
+    def full(into):
+        with Path("/dev/full").open("wb", buffering=0) as device:  # writes to it fail as on a full disk
+            device.write(b"x")
+        return {}
+
+    with pytest.raises(UserError, match="no space left") as caught:
+        store.produce("outer", "1" * 64, {}, lambda into: store.produce("inner", "2" * 64, {}, full).meta)
+    assert str(caught.value).count("no space left for the store") == 1

@@ -1,0 +1,86 @@
+"""Places that cannot be written or were damaged: one message that says what to do, and nothing is lost."""
+
+import json
+import shutil
+
+import pytest
+from paretune.profiles.errors import UserError
+from paretune.search.session import open_run, run_study
+from paretune.search.storage_url import absolute_url, shown_url, sqlite_file
+from paretune.search.study_store import StudyStore, storage_trouble_explained
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def finished(bench, shared_store):
+    study = bench.study(store=shared_store, budget={"trials": 3}, finalists=1)
+    run_study(study)
+    return study, bench.root / "runs" / "blobs"
+
+
+def test_a_run_directory_may_be_moved_and_its_store_lost(finished, tmp_path):
+    _, run_dir = finished
+    moved = tmp_path / "another place ü" / "run"
+    shutil.copytree(run_dir, moved)
+    plain = json.loads((moved / "run.json").read_text())
+    (moved / "run.json").write_text(json.dumps({**plain, "store": "/nowhere", "study_file": "/nowhere.yaml"}))
+    shutil.move(run_dir, tmp_path / "away")
+    assert open_run(moved)[0].counters["candidates"] == 3
+
+
+def test_a_lost_or_damaged_study_is_named_and_not_replaced_by_an_empty_one(finished):
+    study, run_dir = finished
+    database = run_dir / "study.db"
+    whole = database.read_bytes()
+    database.write_bytes(whole[:20_000])
+    for path in (study, run_dir):
+        with pytest.raises(UserError, match=r"study\.db[\s\S]*lost or damaged"):
+            open_run(path)
+    database.unlink()
+    for path in (study, run_dir):
+        with pytest.raises(UserError, match=r"study\.db: the study's storage is gone"):
+            open_run(path)
+    assert not database.exists()
+    (run_dir / "run.json").write_text("{")
+    with pytest.raises(UserError, match=r"run\.json: the run's own file cannot be read"):
+        open_run(run_dir)
+    assert run_study(study).record.counters["trainings"] == 0, "the store still has every training"
+
+
+def test_a_storage_that_fails_in_the_middle_is_one_message(finished):
+    _, run_dir = finished
+    url = f"sqlite:///{run_dir / 'study.db'}"
+    store = StudyStore.load(url, "blobs")
+    (run_dir / "study.db").write_bytes(b"not a database" * 2000)
+    with pytest.raises(
+        UserError, match=r"storage fails[\s\S]*study\.db|study\.db: the study's storage fails"
+    ):
+        with storage_trouble_explained(url):
+            store.set("something", 1)
+
+
+def test_a_run_directory_that_cannot_be_written(bench, shared_store):
+    (bench.root / "file").write_text("")
+    with pytest.raises(UserError, match="run's directory cannot be written"):
+        run_study(bench.study(store=shared_store, runs="file"))
+
+
+def test_a_storage_file_is_relative_to_the_study_file(bench, shared_store, tmp_path, monkeypatch):
+    study = bench.study(store=shared_store, storage="sqlite:///kept.db", budget={"trials": 2}, finalists=1)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    run_study(study)
+    assert (bench.root / "kept.db").is_file()
+    assert open_run(bench.root / "runs" / "blobs")[0].counters["candidates"] == 2
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_storage_urls(tmp_path):
+    assert absolute_url("sqlite:///a/b.db", tmp_path) == f"sqlite:///{tmp_path}/a/b.db"
+    assert absolute_url("sqlite:////a/b.db?timeout=3", tmp_path) == "sqlite:////a/b.db?timeout=3"
+    assert absolute_url("postgresql://me:secret@host/x", tmp_path) == "postgresql://me:secret@host/x"
+    assert sqlite_file("sqlite:///:memory:") is None
+    assert shown_url("postgresql://me:secret@host/x") == "postgresql://me:***@host/x"
+    assert shown_url("sqlite:////a/b.db") == "sqlite:////a/b.db"
