@@ -154,7 +154,7 @@ class Driver:
                 return "every candidate of the space was evaluated"
             record = self._one()
             if record is None:
-                return "interrupted" if self.stop.requested else self.budget.exhausted(len(self.known))
+                return "interrupted" if self.stop.requested else self.budget.exhausted(self._evaluated)
             in_a_row = in_a_row + 1 if record.duplicate_of is not None else 0
 
     def _finished(self) -> str:
@@ -162,7 +162,12 @@ class Driver:
             return "interrupted"
         if len(self.known) >= self.plan.space.size:
             return "every candidate of the space was evaluated"
-        return self.budget.exhausted(len(self.known))
+        return self.budget.exhausted(self._evaluated)
+
+    @property
+    def _evaluated(self) -> int:
+        """Candidates that cost budget: what cannot exist on the device does not."""
+        return sum(r.evaluation.outcome is not Outcome.REFUSED for r in self.known.values())
 
     def _queue_unknown(self) -> bool:
         """Queue a candidate that was not evaluated yet; False where there is none."""
@@ -207,7 +212,7 @@ class Driver:
         self._count()
         self.progress.finished(record)
         self.progress.budget(
-            len(self.known), self.budget.trials, self.budget.elapsed_seconds, self.budget.seconds
+            self._evaluated, self.budget.trials, self.budget.elapsed_seconds, self.budget.seconds
         )
         return record
 
