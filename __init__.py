@@ -18,6 +18,8 @@ _PUBLIC = {
     "Workload": "search.workload",
     "ParetuneError": "profiles.errors",
     "UserError": "profiles.errors",
+    "open_run": "search.session",
+    "run_study": "search.session",
 }
 
 __all__ = [
@@ -28,10 +30,13 @@ __all__ = [
     "Splits",
     "UserError",
     "Workload",
+    "open_run",
+    "run_study",
 ]
 
 if TYPE_CHECKING:
     from .profiles.errors import ParetuneError, UserError
+    from .search.session import open_run, run_study
     from .search.workload import ACCURACY, Metric, Split, Splits, Workload
 
 

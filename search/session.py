@@ -6,8 +6,9 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from ..backends.client import Limits
+from ..backends.client import Limits, RunnerClient
 from ..backends.environment import environment
 from ..backends.latency import LatencyPlan
 from ..backends.transport import Launch
@@ -95,7 +96,7 @@ def _run(
     )
     try:
         evaluator = Evaluator(models, device, lambda: driver.checkpoint())
-        driver = Driver(_plan(job, models), evaluator, studies, budget, stop, progress)
+        driver = Driver(_plan(job, models, launch), evaluator, studies, budget, stop, progress)
         record = driver.run()
     finally:
         device.close()
@@ -123,7 +124,7 @@ def _rounds(job: Job) -> int:
     return max(job.file.measure.rounds, least)
 
 
-def _plan(job: Job, models: Models) -> SearchPlan:
+def _plan(job: Job, models: Models, launch: Launch) -> SearchPlan:
     frame = StudyRecord(
         name=job.file.name,
         study_text=job.places.study_file.read_text(),
@@ -134,7 +135,7 @@ def _plan(job: Job, models: Models) -> SearchPlan:
         limits=(),
         trials=(),
         masked=job.space.masked,
-        environment=dict(environment()),
+        environment=_environment_of(launch),
         teacher=models.teacher_facts(),
         store=str(job.places.store),
     )
@@ -147,6 +148,14 @@ def _plan(job: Job, models: Models) -> SearchPlan:
         seed=job.file.seed,
         frame=frame,
     )
+
+
+def _environment_of(launch: Launch) -> dict[str, Any]:
+    """Of the device, since numbers belong to it."""
+    if launch.shares_files:
+        return dict(environment())
+    with RunnerClient(launch) as runner:
+        return dict(runner.hello().environment)
 
 
 def _write_run_file(job: Job) -> None:
