@@ -103,7 +103,8 @@ def device(tmp_path):
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {root}/host\nAuthorizedKeysFile {root}/authorized\n"
         "StrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\nPidFile none\n"
     )
-    Path("/run/sshd").mkdir(exist_ok=True)
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)  # where sshd of root wants to live
     with subprocess.Popen([sshd, "-D", "-e", "-f", root / "config"], stderr=subprocess.DEVNULL) as server:
         wrapper = root / "ssh"
         wrapper.write_text(
