@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..backends.capability import offers
+from ..backends.capability import nm_sparsity_offered, offers
 from ..search.evaluation import Masked
 from ..search.job import Job
 from ..search.space import BackendChoices, Space
@@ -63,7 +63,12 @@ def _offered(space: Space) -> Table:
 def _cautions(backend: BackendChoices, job: Job) -> list[str]:
     wanted = set(map(str, backend.precisions))
     known = [offer for offer in offers(backend.name, job.profile) if offer.offered and offer.reason]
-    return [f"  {backend.name} {offer.what}: {offer.reason}" for offer in known if offer.what in wanted]
+    lines = [f"  {backend.name} {offer.what}: {offer.reason}" for offer in known if offer.what in wanted]
+    if nm_sparsity_offered(backend.name, job.profile).offered and "2:4" not in backend.sparsities:
+        lines.append(
+            f"  {backend.name} 2:4: possible on this device; name it in `space.sparsity` to search it"
+        )
+    return lines
 
 
 def _calibration(backend: BackendChoices, space: Space) -> str:

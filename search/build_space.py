@@ -37,6 +37,8 @@ def build_space(study: StudyFile, profile: Profile, workload: Workload) -> Space
             for offer in offers(name, profile)
             if not offer.offered and _asked(offer.what, study)
         ]
+        if not offered_precisions(name, profile):
+            continue
         choices = _choices(backend, study, profile, workload)
         masked += choices[1]
         if choices[0].precisions and choices[0].sparsities:
