@@ -101,6 +101,7 @@ def _importances(record: StudyRecord) -> list[str]:
 
 
 def _facts(record: StudyRecord) -> list[tuple[str, str]]:
-    teacher = sections.facts(record.teacher, "teacher: ")
+    teacher = [(f"teacher: {name}", value) for name, value in sections.teacher(record)]
+    limits = [("limit", views.limit_text(limit)) for limit in record.limits]
     ended = [("ended because", record.stopped)] if record.stopped else []
-    return [*sections.facts(record.counters), *teacher, *ended, *sections.facts(record.environment)]
+    return [*limits, *sections.counters(record), *teacher, *ended, *sections.facts(record.environment)]

@@ -13,7 +13,7 @@ from ..search.metrics import metric_info
 from ..search.ranking import RULES, Ranking, rank
 from ..search.sentences import relaxation_text
 from ..search.verdict import Verdict, number_lines, verdict
-from . import plots, sections, views
+from . import hypervolume, plots, sections, views
 
 
 def html_page(record: StudyRecord) -> str:
@@ -28,7 +28,7 @@ def context(record: StudyRecord, ranking: Ranking, answer: Verdict) -> dict[str,
     table = views.rows(record, ranking, answer)
     figures = {
         "front": plots.front_figure(record, ranking, answer),
-        "hypervolume": plots.hypervolume_figure(record),
+        "hypervolume": hypervolume.hypervolume_figure(record),
     }
     extra = relaxations(record, answer)
     recommended = ranking.of(answer.recommended) if answer.recommended is not None else None
@@ -46,17 +46,17 @@ def context(record: StudyRecord, ranking: Ranking, answer: Verdict) -> dict[str,
         "outcomes": views.outcome_counts(table),
         "figures": {name: figure for name, figure in figures.items() if figure is not None},
         "backends": plots.colours(sorted({t.evaluation.candidate.backend for t in record.trials})),
-        "trains": plots.trains(record),
+        "trains": hypervolume.trains(record),
         "problems": sections.problems(record),
         "masked": sections.masked(record),
         "importances": sections.importances(record),
         "origins": sections.origins(record),
         "environment": sections.facts(record.environment),
-        "counters": sections.facts(record.counters),
-        "teacher": sections.facts(record.teacher),
+        "counters": sections.counters(record),
+        "teacher": sections.teacher(record),
         "rules": RULES,
         "weights": [(metric_info(metric).title, weight) for metric, weight in ranking.weights.items()],
-        "limits": record.limits,
+        "limits": [views.limit_text(limit) for limit in record.limits],
     }
 
 

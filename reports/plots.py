@@ -1,4 +1,4 @@
-"""The report's figures as plain Plotly data: front, hypervolume against training time, importance.
+"""The front as plain Plotly data, with limits and what is recommended.
 
 Colours are given for light and dark pages in each trace's `meta`; the page's script picks. The palette is
 Okabe and Ito's, which people with colour blindness can tell apart (https://jfly.uni-koeln.de/color/).
@@ -11,10 +11,15 @@ from html import escape
 from math import ceil, floor, log10, sqrt
 from typing import Any
 
-from ..search.evaluation import Limit, StudyRecord, TrialRecord
+from ..search.evaluation import Limit, StudyRecord
 from ..search.metrics import metric_info
-from ..search.pareto import hypervolume_history
-from ..search.ranking import TEST, Ranked, Ranking, complete_trials, latency_metric, trial_of
+from ..search.ranking import (
+    TEST,
+    Ranked,
+    Ranking,
+    latency_metric,
+    trial_of,
+)
 from ..search.sentences import quantity_text
 from ..search.verdict import NOT_MET, Verdict
 from .views import higher_is_better
@@ -33,7 +38,6 @@ _SYMBOLS = {
     "int16x8": "cross",
     "int4-weight": "triangle-down",
 }
-TRAINING_STAGES = ("distill", "finetune")
 
 
 def colours(backends: Sequence[str]) -> dict[str, tuple[str, str]]:
@@ -236,74 +240,3 @@ def _limit_line(limit: Limit, vertical: bool, log: bool) -> tuple[Figure, Figure
         shape = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": limit.bound, "y1": limit.bound}
         label = {"x": 0.99, "xref": "paper", "y": limit.bound, "xanchor": "right", "yanchor": "bottom"}
     return {**shape, "line": line}, {**label, "text": text, "showarrow": False}
-
-
-def hypervolume_figure(record: StudyRecord) -> Figure | None:
-    """Share of the space between the worst and the best values that the front covers, against time spent.
-
-    Time is that of training; where nothing is trained, that of evaluating. None with fewer than two points.
-    """
-    steps = hypervolume_steps(record)
-    if len(steps) < 2:
-        return None
-    spent = "Training time" if trains(record) else "Evaluation time"
-    light, dark = colours(["ort"])["ort"]
-    trace = {
-        "type": "scatter",
-        "mode": "lines",
-        "line": {"shape": "hv", "width": 2.5},
-        "x": [seconds / 60 for seconds, _ in steps],
-        "y": [volume for _, volume in steps],
-        "hovertemplate": "%{x:.2f} min: %{y:.3f}<extra></extra>",
-        "meta": {"light": light, "dark": dark},
-        "showlegend": False,
-    }
-    layout = {
-        "xaxis": {"title": {"text": f"{spent} (min)"}, "rangemode": "tozero"},
-        "yaxis": {"title": {"text": "Hypervolume (share)"}, "rangemode": "tozero"},
-        "hovermode": "closest",
-    }
-    return {"data": [trace], "layout": layout}
-
-
-def trains(record: StudyRecord) -> bool:
-    """Whether time was spent on training."""
-    return any(_training_seconds(trial) > 0 for trial in record.trials)
-
-
-def _training_seconds(trial: TrialRecord) -> float:
-    if trial.duplicate_of is not None:
-        return 0.0
-    return sum(s.seconds for s in trial.evaluation.stages if s.name in TRAINING_STAGES and not s.cached)
-
-
-def hypervolume_steps(record: StudyRecord) -> list[tuple[float, float]]:
-    """`(seconds spent, hypervolume)` after each trial; objectives are scaled to 0..1 over the study."""
-    done = complete_trials(record)
-    names = [objective.metric for objective in record.objectives]
-    vectors = {
-        t.number: tuple(t.evaluation.metrics[name].value for name in names)
-        for t in done
-        if all(name in t.evaluation.metrics for name in names)
-    }
-    if not vectors:
-        return []
-    scaled = _scaled(vectors, [objective.higher_is_better for objective in record.objectives])
-    usable = {t.number for t in done if t.evaluation.feasible} or set(scaled)
-    points = [scaled.get(t.number) if t.number in usable else None for t in record.trials]
-    training = trains(record)
-    spent = [_training_seconds(t) if training else t.seconds for t in record.trials]
-    return hypervolume_history(points, spent, [1.0] * len(names), [False] * len(names))
-
-
-def _scaled(vectors: dict[int, tuple[float, ...]], higher: Sequence[bool]) -> dict[int, tuple[float, ...]]:
-    """Best value 0, worst 1, per objective; one that never varied is 0 for all."""
-    axes = list(zip(*vectors.values(), strict=True))
-    best = [max(axis) if up else min(axis) for axis, up in zip(axes, higher, strict=True)]
-    worst = [min(axis) if up else max(axis) for axis, up in zip(axes, higher, strict=True)]
-    return {
-        number: tuple(
-            (v - b) / (w - b) if w != b else 0.0 for v, b, w in zip(vector, best, worst, strict=True)
-        )
-        for number, vector in vectors.items()
-    }

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..search.evaluation import Outcome, StudyRecord, TrialRecord
+from ..search.evaluation import Outcome, Quantity, StudyRecord, TrialRecord
 from ..search.metrics import metric_info
+from .alike import merged, pattern
 from .views import why
 
 
@@ -61,29 +61,16 @@ class Origin:
 
 def problems(record: StudyRecord) -> tuple[ProblemGroup, ...]:
     """Gated, refused and failed trials, grouped; failures first, then the largest groups."""
-    groups: dict[tuple[str, str], list[TrialRecord]] = defaultdict(list)
+    groups: dict[tuple[str, tuple[str, ...]], list[TrialRecord]] = defaultdict(list)
     for trial in record.trials:
         if trial.evaluation.outcome is not Outcome.COMPLETE and trial.duplicate_of is None:
-            groups[trial.evaluation.outcome.value, _alike(why(trial))].append(trial)
+            groups[trial.evaluation.outcome.value, pattern(why(trial))].append(trial)
     order = [Outcome.FAILED.value, Outcome.GATED.value, Outcome.REFUSED.value]
     made = [
-        ProblemGroup(outcome=outcome, reason=_shared_reason(trials), cases=tuple(map(_case, trials)))
+        ProblemGroup(outcome=outcome, reason=merged(list(map(why, trials))), cases=tuple(map(_case, trials)))
         for (outcome, _), trials in groups.items()
     ]
     return tuple(sorted(made, key=lambda g: (order.index(g.outcome), -len(g.cases), g.reason)))
-
-
-def _alike(reason: str) -> str:
-    return re.sub(r"\d+(\.\d+)?", "0", reason)
-
-
-def _shared_reason(trials: list[TrialRecord]) -> str:
-    """The reason where all have the same; else with "…" for the numbers that differ."""
-    texts = [why(trial) for trial in trials]
-    if len(set(texts)) == 1:
-        return texts[0]
-    pieces = [re.split(r"(\d+(?:\.\d+)?)", text) for text in texts]
-    return "".join(parts[0] if len(set(parts)) == 1 else "…" for parts in zip(*pieces, strict=False))
 
 
 def _case(trial: TrialRecord) -> Case:
@@ -118,18 +105,22 @@ def importances(record: StudyRecord) -> dict[str, tuple[Share, ...]]:
 
 
 def origins(record: StudyRecord) -> tuple[Origin, ...]:
-    """Every way in which a number of this study was obtained."""
-    counts: dict[tuple[str, str, str], int] = defaultdict(int)
+    """Every way in which a number of this study was obtained; ways that differ in numbers alone are one."""
+    found: dict[tuple[str, str, tuple[str, ...]], list[str]] = defaultdict(list)
+
+    def note(metrics: Mapping[str, Quantity], where: str = "") -> None:
+        for metric, quantity in metrics.items():
+            how = quantity.how + where
+            found[metric, quantity.provenance, pattern(how)].append(how)
+
     for trial in record.trials:
         if trial.duplicate_of is None:
-            for metric, quantity in (trial.evaluation.metrics or trial.evaluation.gate).items():
-                counts[metric, quantity.provenance, quantity.how] += 1
+            note(trial.evaluation.metrics or trial.evaluation.gate)
     for finalist in record.finalists:
-        for metric, quantity in finalist.metrics.items():
-            counts[metric, quantity.provenance, f"{quantity.how} (finalists)"] += 1
+        note(finalist.metrics, " (finalists)")
     return tuple(
-        Origin(metric=metric_info(metric).title, provenance=provenance, how=how, count=count)
-        for (metric, provenance, how), count in sorted(counts.items())
+        Origin(metric=metric_info(metric).title, provenance=provenance, how=merged(texts), count=len(texts))
+        for (metric, provenance, _), texts in sorted(found.items())
     )
 
 
@@ -146,14 +137,40 @@ def facts(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 
 
 def _fact(label: str, value: Any) -> tuple[str, str]:
-    for suffix, metric in ((" bytes", "size_bytes"), (" ms", "latency_ms")):
-        if label.endswith(suffix) and isinstance(value, (int, float)):
-            return label.removesuffix(suffix), metric_info(metric).format(value)
-    if label.endswith(" seconds") and isinstance(value, (int, float)):
-        return label.removesuffix(" seconds") + " time", duration(value)
-    if isinstance(value, float):
-        return label, f"{value:.6g}"
-    return label, ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        for suffix, metric in ((" bytes", "size_bytes"), (" ms", "latency_ms")):
+            if label.endswith(suffix):
+                return label.removesuffix(suffix), metric_info(metric).format(value)
+        if label.endswith(" seconds"):
+            return label.removesuffix(" seconds") + " time", duration(value)
+        if label in ("macs", "parameters"):
+            return metric_info(label).title.lower(), metric_info(label).format(value)
+    items = value if isinstance(value, (list, tuple)) else [value]
+    return label, ", ".join(f"{item:.6g}" if isinstance(item, float) else str(item) for item in items)
+
+
+_COUNTERS = {
+    "space": "combinations in the space",
+    "candidates": "different candidates",
+    "duplicates": "answered from the record",
+    "trainings": "trainings done",
+    "trainings_used": "different trainings used",
+    "trainings_asked": "trainings asked for",
+}
+
+
+def counters(record: StudyRecord) -> list[tuple[str, str]]:
+    """What the study did, in words and numbers."""
+    return facts({_COUNTERS.get(name, name): value for name, value in record.counters.items()})
+
+
+def teacher(record: StudyRecord) -> list[tuple[str, str]]:
+    """What is known of the teacher; its quality in the metric's own unit."""
+    known = dict(record.teacher)
+    quality = known.pop("quality", {})
+    info = metric_info(record.quality)
+    splits = {f"{info.title.lower()} on {split}": info.format(value) for split, value in quality.items()}
+    return facts({**known, **splits})
 
 
 def duration(seconds: float) -> str:

@@ -97,6 +97,16 @@ def columns(record: StudyRecord) -> tuple[Column, ...]:
     )
 
 
+def limit_text(limit: Limit) -> str:
+    """The limit as written; one that is relative to the teacher with what that came to."""
+    if "teacher" not in limit.text:
+        return limit.text
+    info = metric_info(limit.metric)
+    test = limit.bound_on_test
+    on_test = "" if test is None or test == limit.bound else f", {info.format(test)} on the test split"
+    return f"{limit.text} (that is {info.format(limit.bound)}{on_test})"
+
+
 def cell(metric: str, quantity: Quantity | None, note: str = "") -> Cell:
     """A quantity as a cell; a dash where there is none."""
     if quantity is None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import isfinite
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +71,7 @@ def front(points: Sequence[Point], higher: Sequence[bool]) -> list[int]:
     return [int(i) for i in np.flatnonzero(~beaten)]
 
 
-Values = Sequence[float]
+Values = Sequence[float] | NDArray[np.float64]
 
 
 def hypervolume(points: Sequence[Values], reference: Values, higher: Sequence[bool]) -> float:
@@ -128,13 +129,16 @@ def hypervolume_history(
     `points` and `spent` are in the order of evaluation; None stands for one that gave no usable point
     (gated, failed, over a limit) and still cost something.
     """
+    signs = np.where(np.asarray(higher, dtype=bool), -1.0, 1.0)
     history: list[tuple[float, float]] = []
-    seen: list[Values] = []
+    kept = np.empty((0, len(signs)))  # costs of the points that no later one has beaten so far
     total = volume = 0.0
     for point, cost in zip(points, spent, strict=True):
         total += cost
         if point is not None:
-            seen.append(point)
-            volume = hypervolume(seen, reference, higher)
+            new = np.asarray(point, dtype=float) * signs
+            if not (kept <= new).all(axis=1).any():
+                kept = np.vstack([kept[~(new <= kept).all(axis=1)], new])
+                volume = hypervolume([*(kept * signs)], reference, higher)
         history.append((total, volume))
     return history

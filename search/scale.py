@@ -35,7 +35,7 @@ class Scale:
             found = [metrics[metric] for metrics in candidates if metric in metrics]
             if not found:
                 continue
-            values = [_scaled(metric, quantity.value) for quantity in found]
+            values = [scaled(metric, quantity.value) for quantity in found]
             ideal[metric] = max(values) if objective.higher_is_better else min(values)
             widest = max(_width(metric, quantity) for quantity in found)
             step[metric] = max(max(values) - min(values), widest)
@@ -54,7 +54,7 @@ class Scale:
             if metric not in metrics:
                 return inf
             step = self.step[metric]
-            offset = abs(_scaled(metric, metrics[metric].value) - ideal) / step if step else 0.0
+            offset = abs(scaled(metric, metrics[metric].value) - ideal) / step if step else 0.0
             square += weights[metric] / total * offset**2
         return sqrt(square)
 
@@ -66,7 +66,7 @@ class Scale:
 def _width(metric: str, quantity: Quantity) -> float:
     if quantity.low is None or quantity.high is None:
         return 0.0
-    return _scaled(metric, quantity.high) - _scaled(metric, quantity.low)
+    return scaled(metric, quantity.high) - scaled(metric, quantity.low)
 
 
 def _floor(metric: str) -> float:
@@ -74,6 +74,7 @@ def _floor(metric: str) -> float:
     return 1e-9 if metric == "latency_ratio" else _BY_FACTORS.get(metric_info(metric).unit, 0.0)
 
 
-def _scaled(metric: str, value: float) -> float:
+def scaled(metric: str, value: float) -> float:
+    """The value in which differences count alike: a logarithm where factors do, else as it is."""
     floor = _floor(metric)
     return log(max(value, floor)) if floor else value

@@ -6,7 +6,7 @@ import itertools
 from dataclasses import replace
 
 import pytest
-from paretune.reports import plots, sections, views
+from paretune.reports import alike, hypervolume, plots, sections, views
 from paretune.search.evaluation import Masked, Outcome, StudyRecord
 from paretune.search.ranking import rank
 from paretune.search.verdict import verdict
@@ -91,9 +91,46 @@ def test_problems_are_grouped_up_to_their_numbers(study: StudyRecord) -> None:
     groups = sections.problems(study)
     assert [(g.outcome, len(g.cases)) for g in groups] == [("failed", 5), ("gated", 2), ("refused", 4)]
     gated = groups[1]
-    assert gated.reason == "latency <= 0.42 ms: measured … ms with untrained weights"
+    assert gated.reason == "latency <= 0.42 ms: measured 0.438 to 0.541 ms with untrained weights"
     assert len({case.reason for case in gated.cases}) == 2
     assert "MemoryError" in groups[0].cases[0].log
+
+
+def test_sentences_that_differ_in_numbers_are_told_as_one() -> None:
+    gated = [
+        "Latency is 33.4 µs, the limit is 'latency <= 25 % of teacher'; Size is 1.15 MB",
+        "Latency is 2.1 ms, the limit is 'latency <= 25 % of teacher'; Size is 578 kB",
+        "Latency is 42.1 µs, the limit is 'latency <= 25 % of teacher'; Size is 1.15 MB",
+    ]
+    assert len({alike.pattern(text) for text in gated}) == 1
+    told = (
+        "Latency is 33.4 µs to 2.1 ms, the limit is 'latency <= 25 % of teacher'; Size is 578 kB to 1.15 MB"
+    )
+    assert alike.merged(gated) == told
+    assert alike.merged(["killed by signal 11", "killed by signal 6"]) == "killed by signal 6 to 11"
+    assert alike.merged(["took -3.5e-05 s"]) == "took -3.5e-05 s"
+    assert alike.pattern("int8 on sm_80") != alike.pattern("int4 on sm_80")
+
+
+def test_a_limit_relative_to_the_teacher_says_what_it_came_to(study: StudyRecord) -> None:
+    relative, plain = study.limits
+    assert views.limit_text(relative) == f"{relative.text} (that is 95.00 %, 94.70 % on the test split)"
+    assert views.limit_text(plain) == "latency <= 0.42 ms"
+
+
+def test_the_teacher_and_the_counters_are_in_words(study: StudyRecord) -> None:
+    record = replace(
+        study,
+        teacher={"macs": 9519626, "quality": {"validation": 0.9972}, "output_shape": [10]},
+        counters={"space": 168, "trainings_used": 13, "training_seconds": 45.7},
+    )
+    assert sections.teacher(record) == [
+        ("multiply-adds", "9.52 M"), ("output shape", "10"), ("accuracy on validation", "99.72 %"),
+    ]  # fmt: skip
+    assert sections.counters(record) == [
+        ("combinations in the space", "168"), ("different trainings used", "13"), ("training time", "45.7 s"),
+    ]  # fmt: skip
+    assert sections.facts({"load_average": [2.62158203125, 3.0]}) == [("load average", "2.62158, 3")]
 
 
 def test_masked_combinations_are_joined_by_reason(study: StudyRecord) -> None:
@@ -177,7 +214,7 @@ def test_hover_shows_the_whole_configuration(study: StudyRecord) -> None:
 
 
 def test_hypervolume_grows_with_training_time(study: StudyRecord) -> None:
-    steps = plots.hypervolume_steps(study)
+    steps = hypervolume.hypervolume_steps(study)
     assert len(steps) == len(study.trials)
     assert all(a[0] <= b[0] and a[1] <= b[1] for a, b in itertools.pairwise(steps))
     assert 0 < steps[-1][1] <= 1
@@ -192,17 +229,17 @@ def test_without_training_the_time_is_that_of_evaluating(study: StudyRecord) -> 
     plain = replace(
         study, trials=tuple(replace(t, evaluation=replace(t.evaluation, stages=())) for t in study.trials)
     )
-    figure = plots.hypervolume_figure(plain)
+    figure = hypervolume.hypervolume_figure(plain)
     assert figure is not None
     assert figure["layout"]["xaxis"]["title"]["text"] == "Evaluation time (min)"
-    assert plots.hypervolume_steps(plain)[-1][0] == pytest.approx(sum(t.seconds for t in plain.trials))
+    assert hypervolume.hypervolume_steps(plain)[-1][0] == pytest.approx(sum(t.seconds for t in plain.trials))
 
 
 def test_a_study_without_a_complete_trial_has_no_figures(study: StudyRecord) -> None:
     failed = tuple(t for t in study.trials if t.evaluation.outcome is Outcome.FAILED)
     empty = replace(study, trials=failed, finalists=(), baseline=None)
     assert plots.front_figure(empty, rank(empty), verdict(empty)) is None
-    assert plots.hypervolume_figure(empty) is None
+    assert hypervolume.hypervolume_figure(empty) is None
     assert views.tiles(empty, rank(empty), verdict(empty)) == ()
 
 
