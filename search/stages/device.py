@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 from ...backends.client import Limits, RunnerClient
 from ...backends.contract import CompileSettings, SourceModel, batches
 from ...backends.environment import cpu_ticks
 from ...backends.latency import REFERENCE, LatencyPlan, Rounds, measure
-from ...backends.registry import get_backend
+from ...backends.registry import backend_version
 from ...backends.transport import Launch, LocalLaunch
 from ...profiles.errors import InternalError, StageError
 from ..candidate import Candidate
@@ -28,7 +29,7 @@ from .rounds import ROUNDS_FILE
 
 CANDIDATE = "candidate"
 PROCESSES = 5  # of each finalist; docs/measurement.md has the figures
-LARGE_BYTES = 64_000_000  # artifacts beyond this are loaded once each
+PROCESS_BYTES = 100_000_000  # what a runner needs beside the model, seen up to 80 MB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +90,6 @@ class DeviceStages:
         `check` compares the artifact with the float model on the calibration data; it is left out for
         untrained weights, where agreement means nothing.
         """
-        backend = get_backend(candidate.backend)
         settings = CompileSettings(
             precision=candidate.precision,
             batch=self.deployment.batch,
@@ -102,7 +102,7 @@ class DeviceStages:
         calibrated = candidate.precision.decoded.calibrated
         data = {n: a[: candidate.calibration_samples] for n, a in calibration.items()} if calibrated else None
         used = (calibration_digest, candidate.calibration_samples) if calibrated else None
-        version = backend.availability().version
+        version = backend_version(candidate.backend)
         if backend.compiles_on_device:
             version += f" on {self.deployment.device}"
         key = compile_key(candidate.backend, version, settings, source.key, used)
@@ -193,8 +193,8 @@ class DeviceStages:
         if self._reference is None:
             raise InternalError("something is measured before the reference was set")
         everyone = {**artifacts, REFERENCE: self._reference}
-        largest = max(entry.meta["artifact"]["size_bytes"] for entry, _ in everyone.values())
-        several = self.launch.shares_files and largest < LARGE_BYTES
+        sizes = [entry.meta["artifact"]["size_bytes"] for entry, _ in everyone.values()]
+        several = self.launch.shares_files and _fits_in_memory(sizes)
         self._close_reference()
         with ExitStack() as stack:
             subjects: dict[str, list[RunnerClient]] = {}
@@ -260,3 +260,12 @@ class DeviceStages:
         self._close_reference()
         for backend in list(self._compilers):
             self._drop_compiler(backend)
+
+
+def _fits_in_memory(sizes: Sequence[int]) -> bool:
+    """Whether several processes of each artifact take no more than half of the memory that is free.
+
+    A loaded model was seen to take up to four times its file.
+    """
+    wanted = PROCESSES * sum(PROCESS_BYTES + 4 * size for size in sizes)
+    return wanted < psutil.virtual_memory().available / 2
