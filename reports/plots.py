@@ -220,8 +220,10 @@ def _round_step(rough: float) -> float:
 
 
 def _limit_line(limit: Limit, vertical: bool, log: bool) -> tuple[Figure, Figure]:
+    """The line and its label; `short` is what the page's script shows of it on a phone."""
     line = {"dash": "dash", "width": 1.5}
     text = escape(limit.text)
+    short = ("≤ " if limit.upper else "≥ ") + metric_info(limit.metric).format(limit.bound)
     if limit.bound_on_test is not None and limit.bound_on_test != limit.bound:
         # Finalists are held to the teacher's quality on the test split, which differs.
         text += f" (finalists: {metric_info(limit.metric).format(limit.bound_on_test)})"
@@ -239,4 +241,4 @@ def _limit_line(limit: Limit, vertical: bool, log: bool) -> tuple[Figure, Figure
     else:
         shape = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": limit.bound, "y1": limit.bound}
         label = {"x": 0.99, "xref": "paper", "y": limit.bound, "xanchor": "right", "yanchor": "bottom"}
-    return {**shape, "line": line}, {**label, "text": text, "showarrow": False}
+    return {**shape, "line": line}, {**label, "text": text, "short": short, "showarrow": False}

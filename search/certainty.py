@@ -11,7 +11,7 @@ from .pareto import tied
 from .ranking import TEST, Ranked, Ranking, bound_for, estimate_of, point_of, trial_of
 from .sentences import difference_text
 
-WORTH_SAYING = 0.1  # a smaller chance that a limit turns is no news: every interval reaches somewhere
+WORTH_SAYING = 0.2  # a smaller chance that a limit turns is no news: every interval reaches somewhere
 
 
 def how_sure(record: StudyRecord, ranking: Ranking, entry: Ranked) -> tuple[str, ...]:

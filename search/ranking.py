@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import inf, isfinite
+from math import inf, isfinite, log
 
 from .evaluation import Limit, Objective, Outcome, Quantity, StudyRecord, TrialRecord
 from .metrics import metric_info
 from .pareto import Estimate, Point, better, front, tied
-from .scale import Scale
+from .scale import Scale, by_factors, scaled
 
 TEST, VALIDATION = "test", "validation"
+TRIFLE = 1.05  # a time or size better by less is no reason to leave the simple choice
 Metrics = Mapping[str, Quantity]
 
 
@@ -70,8 +71,8 @@ RULES = (
     "Candidates whose intervals overlap on every objective cannot be told apart: they share the rank of the "
     "one nearest to the ideal, which stands first among them.",
     "Candidates over a limit follow, the smallest miss first.",
-    "Recommended is the first; but the strongest simple choice where nothing about the first is better "
-    "beyond error.",
+    "Recommended is the first; but the strongest simple choice where the first is better than it on no "
+    "objective beyond error (and, in times, sizes and counts, by more than 5 %).",
 )
 
 
@@ -300,8 +301,11 @@ def _value(metrics: Mapping[str, Quantity], name: str) -> float:
     return metrics[name].value if name in metrics else inf
 
 
-def beats(record: StudyRecord, a: Ranked, b: Ranked) -> list[str]:
-    """The objectives on which `a` is better than `b` beyond error, by numbers of the same split."""
+def worth_it(record: StudyRecord, a: Ranked, b: Ranked) -> list[str]:
+    """The objectives on which it is worth having `a` in place of `b`: better beyond error, and by no trifle.
+
+    Numbers of the same split are compared.
+    """
     mine, theirs = comparable(record, a, b)
     return [
         o.metric
@@ -309,7 +313,12 @@ def beats(record: StudyRecord, a: Ranked, b: Ranked) -> list[str]:
         if o.metric in mine
         and o.metric in theirs
         and better(estimate_of(mine[o.metric]), estimate_of(theirs[o.metric]), o.higher_is_better)
+        and not _trifle(o.metric, mine[o.metric].value, theirs[o.metric].value)
     ]
+
+
+def _trifle(metric: str, a: float, b: float) -> bool:
+    return by_factors(metric) and abs(scaled(metric, a) - scaled(metric, b)) <= log(TRIFLE)
 
 
 def comparable(record: StudyRecord, a: Ranked, b: Ranked) -> tuple[Metrics, Metrics]:

@@ -69,6 +69,11 @@ def _width(metric: str, quantity: Quantity) -> float:
     return scaled(metric, quantity.high) - scaled(metric, quantity.low)
 
 
+def by_factors(metric: str) -> bool:
+    """Whether values of a metric are compared by factors and not by differences."""
+    return _floor(metric) > 0
+
+
 def _floor(metric: str) -> float:
     """The least value of a metric that is compared by factors; 0 for all others."""
     return 1e-9 if metric == "latency_ratio" else _BY_FACTORS.get(metric_info(metric).unit, 0.0)

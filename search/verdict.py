@@ -13,15 +13,16 @@ from .metrics import metric_info
 from .misses import NearestMisses, nearest_misses
 from .pareto import tied
 from .ranking import (
+    TRIFLE,
     Ranked,
     Ranking,
-    beats,
     comparable,
     estimate_of,
     known_metrics,
     latency_metric,
     rank,
     strongest_simple_choice,
+    worth_it,
 )
 from .sentences import difference_text, miss_lines, name_of, quantity_text, size_words, speed_words
 
@@ -71,30 +72,31 @@ def verdict(
         return replace(
             answer,
             status=DO_NOTHING,
-            headline=f"Do nothing: {name_of(record, simple)} is as good as anything found.",
+            headline=f"Do nothing: {name_of(record, simple)} is as good as anything found, within error or "
+            f"{100 * (TRIFLE - 1):.0f} %.",
         )
     return answer
 
 
 def recommended(record: StudyRecord, ranking: Ranking, simple: int | None) -> Ranked:
-    """The first in the ranking; the strongest simple choice instead where that one is as good beyond error.
+    """The first in the ranking; the strongest simple choice instead where the first is not worth it.
 
     `ranking` must hold a candidate that meets every limit.
     """
     best = ranking.best
     assert best is not None
     entry = ranking.of(simple) if simple is not None else None
-    if entry is not None and entry.feasible and not beats(record, best, entry):
+    if entry is not None and entry.feasible and not worth_it(record, best, entry):
         return entry
     return best
 
 
 def beaten_by(record: StudyRecord, ranking: Ranking, simple: int) -> tuple[int, ...]:
-    """Candidates within the limits that are better than `simple` beyond error on some objective."""
+    """Candidates within the limits that are worth having in place of `simple` for some objective."""
     entry = ranking.of(simple)
     if entry is None:
         return ()
-    return tuple(e.number for e in ranking.entries if e.feasible and beats(record, e, entry))
+    return tuple(e.number for e in ranking.entries if e.feasible and worth_it(record, e, entry))
 
 
 def _nothing_usable(record: StudyRecord, ranking: Ranking) -> Verdict:

@@ -18,7 +18,7 @@ from paretune.search.evaluation import (
     TrialRecord,
 )
 from paretune.search.misses import nearest_misses
-from paretune.search.ranking import beats, rank, strongest_simple_choice
+from paretune.search.ranking import rank, strongest_simple_choice, worth_it
 from paretune.search.sentences import quantity_text, relaxation_text, size_words, speed_words
 from paretune.search.verdict import verdict
 
@@ -257,6 +257,15 @@ def test_verdict_says_do_nothing_when_nothing_beats_the_simple_choice() -> None:
     assert answer.speedup is None
 
 
+def test_a_trifle_is_no_reason_to_leave_the_simple_choice() -> None:
+    """2 % smaller for sure: that is beyond error, and still nothing to change a deployment for."""
+    base = complete(0, 0.98, 1.0, 234e3, baseline=True)
+    answer = verdict(study(base, complete(1, 0.98, 1.0, 230e3)))
+    assert (answer.status, answer.recommended) == ("do_nothing", 0)
+    assert "as good as anything found, within error or 5 %." in answer.headline
+    assert verdict(study(base, complete(1, 0.98, 1.0, 210e3))).recommended == 1
+
+
 def test_a_candidate_that_is_better_on_one_objective_is_not_nothing() -> None:
     record = study(complete(0, 0.98, 1.0, 100e3, baseline=True), complete(1, 0.979, 1.02, 50e3))
     assert verdict(record).status == "met"
@@ -395,8 +404,8 @@ def test_numbers_of_different_splits_never_meet() -> None:
     first, last = ranking.of(1), ranking.of(2)
     assert first is not None
     assert last is not None
-    assert beats(record, first, last) == ["accuracy"]
-    assert beats(record, last, first) == []
+    assert worth_it(record, first, last) == ["accuracy"]
+    assert worth_it(record, last, first) == []
 
 
 def test_numbers_that_are_none_count_as_unknown() -> None:
