@@ -43,6 +43,28 @@ def offers(backend: str, profile: Profile) -> tuple[Offer, ...]:
     Where the backend cannot run on the device at all, there is a single one, for "all", with the reason.
 
     Raises:
+        UserError: there is no such backend in the table, or a backend of the user's own cannot be loaded.
+    """
+    if ":" in backend:
+        return _own_offers(backend, profile)
+    return table_offers(backend, profile)
+
+
+def _own_offers(backend: str, profile: Profile) -> tuple[Offer, ...]:
+    # A backend of the user's own is in no table and speaks for itself.
+    from .registry import get_backend
+
+    able = get_backend(backend).precisions(profile)
+    reason = f"{backend} does not name it among its precisions"
+    rules = [(str(precision), precision in able, reason) for precision in Precision]
+    rules.append((NM_SPARSITY, False, "offered for backends of the capability table alone"))
+    return tuple(Offer(backend=backend, what=w, offered=ok, reason="" if ok else r) for w, ok, r in rules)
+
+
+def table_offers(backend: str, profile: Profile) -> tuple[Offer, ...]:
+    """As `offers`, from the table alone.
+
+    Raises:
         UserError: there is no such backend in the table.
     """
     entry = _entry(backend)

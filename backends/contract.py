@@ -166,10 +166,14 @@ class Backend(ABC):
         """Whether this runtime can be used in this interpreter. Never raises."""
 
     def precisions(self, profile: Profile) -> tuple[Precision, ...]:
-        """What this runtime can compile for the device, from the capability table; imports no runtime."""
-        from .capability import offered_precisions
+        """What this runtime can compile for the device, from the capability table; imports no runtime.
 
-        return offered_precisions(self.name, profile)
+        A backend that is not in the table must say it itself.
+        """
+        from .capability import table_offers
+
+        offered = {offer.what for offer in table_offers(self.name, profile) if offer.offered}
+        return tuple(precision for precision in Precision if str(precision) in offered)
 
     @abstractmethod
     def compile(

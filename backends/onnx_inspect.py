@@ -72,7 +72,8 @@ def fix_batch(proto: onnx.ModelProto, batch: int) -> None:
         first = _dims(value)[0]
         if first.dim_value not in (0, batch):
             raise UnsupportedError(
-                f"input {value.name!r} has a fixed batch of {first.dim_value}, asked for {batch}"
+                f"input {value.name!r} has a fixed batch of {first.dim_value}, asked for {batch}: "
+                "export the model with a free batch axis, or ask for its batch under `deploy`"
             )
         first.dim_value = batch
     for value in (*fed, *graph.output):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from importlib import import_module
+from pathlib import Path
 
 from ..profiles.errors import UserError
 from .contract import Backend
@@ -37,6 +39,16 @@ def get_backend(name: str) -> Backend:
     backend = getattr(import_module(f".{module}", __package__), cls)()
     assert isinstance(backend, Backend)
     return backend
+
+
+def backend_version(name: str) -> str:
+    """What stands for the backend in content keys: its runtime's version; for one of the user's own also the
+    digest of its module, because its author changes it without giving it another version."""
+    version = get_backend(name).availability().version
+    if ":" not in name:
+        return version
+    source = Path(import_module(name.partition(":")[0]).__file__ or "")
+    return f"{version} {hashlib.sha256(source.read_bytes()).hexdigest()[:16] if source.is_file() else ''}"
 
 
 def _imported(name: str) -> Backend:

@@ -39,7 +39,7 @@ def build_space(study: StudyFile, profile: Profile, workload: Workload) -> Space
         ]
         if not offered_precisions(name, profile):
             continue
-        choices = _choices(backend, study, profile, workload)
+        choices = _choices(name, backend, study, profile)
         masked += choices[1]
         if choices[0].precisions and choices[0].sparsities:
             found.append(choices[0])
@@ -100,28 +100,26 @@ def _asked(what: str, study: StudyFile) -> bool:
 
 
 def _choices(
-    backend: Backend, study: StudyFile, profile: Profile, workload: Workload
+    name: str, backend: Backend, study: StudyFile, profile: Profile
 ) -> tuple[BackendChoices, list[Masked]]:
     masked = []
     asked = study.space.precision
     precisions = tuple(
-        precision
-        for precision in offered_precisions(backend.name, profile)
-        if asked is None or precision in asked
+        precision for precision in offered_precisions(name, profile) if asked is None or precision in asked
     )
-    precisions = _with_float(backend.name, profile, precisions)
+    precisions = _with_float(name, profile, precisions)
     wanted = study.space.calibration.method
     methods: tuple[str, ...] = tuple(m for m in wanted if m in backend.calibration_methods)
     for method in wanted:
         if method not in backend.calibration_methods:
             reason = f"{backend.name} calibrates by {', '.join(backend.calibration_methods)} alone"
-            masked.append(Masked(backend=backend.name, what=f"calibration {method}", reason=reason))
+            masked.append(Masked(backend=name, what=f"calibration {method}", reason=reason))
     if not methods and any(precision.decoded.calibrated for precision in precisions):
         methods = backend.calibration_methods[:1]
-    offered = {offer.what: offer.offered for offer in offers(backend.name, profile)}
+    offered = {offer.what: offer.offered for offer in offers(name, profile)}
     sparsities = tuple(s for s in study.space.sparsity if s != "2:4" or offered.get("2:4", False))
     choices = BackendChoices(
-        name=backend.name, precisions=precisions, calibration_methods=methods, sparsities=sparsities
+        name=name, precisions=precisions, calibration_methods=methods, sparsities=sparsities
     )
     return choices, masked
 

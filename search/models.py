@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -12,6 +11,7 @@ from typing import Any
 from ..profiles.errors import InternalError
 from .candidate import Candidate, Recipe
 from .evaluation import Quantity
+from .onnx_file import write_whole
 from .progress import Progress
 from .space import Space
 from .stages.device_keys import export_key
@@ -181,13 +181,13 @@ class OnnxModels(Models):
     def exported(
         self, candidate: Candidate, source_format: str, batch: int, *, trained: bool, note: Note
     ) -> Entry:
-        """The user's file, with its batch axis made dynamic where it is not."""
+        """The user's file, with weights that lie beside it taken in."""
         if source_format != "onnx":
             raise InternalError(f"an ONNX file was asked for as {source_format}")
         key = export_key(self.loaded.source_digest, source_format, batch, {})
 
         def make(into: Path) -> Mapping[str, Any]:
-            shutil.copy(self.path, into / "model.onnx")
+            write_whole(self.path, into / "model.onnx")
             return {"file": "model.onnx", "format": "onnx"}
 
         found = self.store.produce("export", key, {"file": str(self.path)}, make)
@@ -207,7 +207,7 @@ class OnnxModels(Models):
 
         import onnx
 
-        model = onnx.load(self.path)
+        model = onnx.load(self.path, load_external_data=False)
         return sum(math.prod(tensor.dims) for tensor in model.graph.initializer)
 
 

@@ -66,6 +66,9 @@ class StudyStore:
         storage = open_storage(url)
         directions = [_MAXIMIZE if up else _MINIMIZE for up in objectives.values()]
         study = _existing(storage, name, problem, sampler)
+        if study is not None and _holds_nothing(study, problem):
+            optuna.delete_study(study_name=name, storage=storage)
+            study = None
         if study is None:
             study = optuna.create_study(
                 study_name=name, storage=storage, sampler=sampler, directions=directions
@@ -284,7 +287,7 @@ def evaluated_before(url: str, name: str, problem: Mapping[str, Any], *, own: bo
         return 0
     with storage_trouble_explained(url):
         study = _existing(open_storage(url), name, problem, None)
-        return len(study.get_trials(deepcopy=False)) if study else 0
+        return 0 if study is None or _holds_nothing(study, problem) else len(study.get_trials(deepcopy=False))
 
 
 def _existing(
@@ -296,12 +299,19 @@ def _existing(
     if name not in optuna.get_all_study_names(storage):
         return None
     study = optuna.load_study(study_name=name, storage=storage, sampler=sampler)
-    if _PROBLEM not in study.user_attrs and not study.get_trials(deepcopy=False):
-        # A kill while it was being made left it empty: it is made again.
-        optuna.delete_study(study_name=name, storage=storage)
-        return None
-    _refuse_other_problem(study, problem)
+    if not _holds_nothing(study, problem):
+        _refuse_other_problem(study, problem)
     return study
+
+
+def _holds_nothing(study: optuna.Study, problem: Mapping[str, Any]) -> bool:
+    """Whether nothing is lost when the study is made anew: a kill left it empty while it was being made, or
+    the uncompressed teacher never ran and the problem was changed since."""
+    trials = study.get_trials(deepcopy=False)
+    if _PROBLEM not in study.user_attrs:
+        return not trials
+    changed = study.user_attrs[_PROBLEM] != canonical_json(problem)
+    return changed and not any(trial.state is TrialState.COMPLETE for trial in trials)
 
 
 def _refuse_other_problem(study: optuna.Study, problem: Mapping[str, Any]) -> None:

@@ -22,6 +22,7 @@ import numpy as np
 
 from ..profiles.errors import ParetuneError, UserError
 from .candidate import digest_of
+from .onnx_file import weight_files
 from .workload import Split, Splits, Workload
 
 T = TypeVar("T")
@@ -98,7 +99,10 @@ def load_workload(reference: str, base: Path, options: Mapping[str, Any] | None 
     parts = {"object": name or "workload", "options": dict(options or {}), "own": dict(workload.options)}
     files = {str(file.relative_to(root)): _bytes_digest(file) for file in local_files(path, root)}
     if workload.onnx is not None:
-        files["onnx"] = _bytes_digest(onnx_path(workload, path.parent))
+        model = onnx_path(workload, path.parent)
+        files["onnx"] = _bytes_digest(model)
+        weights = [file for file in weight_files(model) if file.is_file()]
+        files.update({f"onnx weights {number}": _bytes_digest(file) for number, file in enumerate(weights)})
     try:
         digest = digest_of({**parts, "files": files})
     except TypeError as error:

@@ -17,7 +17,7 @@ from ...backends.client import Limits, RunnerClient
 from ...backends.contract import CompileSettings, SourceModel, batches
 from ...backends.environment import cpu_ticks
 from ...backends.latency import REFERENCE, LatencyPlan, Rounds, measure
-from ...backends.registry import backend_version
+from ...backends.registry import backend_version, get_backend
 from ...backends.transport import Launch, LocalLaunch
 from ...profiles.errors import InternalError, StageError
 from ..candidate import Candidate
@@ -103,7 +103,7 @@ class DeviceStages:
         data = {n: a[: candidate.calibration_samples] for n, a in calibration.items()} if calibrated else None
         used = (calibration_digest, candidate.calibration_samples) if calibrated else None
         version = backend_version(candidate.backend)
-        if backend.compiles_on_device:
+        if get_backend(candidate.backend).compiles_on_device:
             version += f" on {self.deployment.device}"
         key = compile_key(candidate.backend, version, settings, source.key, used)
         sample = next(batches(dict(calibration), self.deployment.batch))
