@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from math import isfinite, nan
+from dataclasses import dataclass
+from math import isfinite
 
 from ..profiles.errors import UserError
-from ..search.constraints import LimitSpec, metric_name, parse_limit, resolve
-from ..search.evaluation import Limit, Quantity, StudyRecord
+from ..search.evaluation import Limit, StudyRecord
 from ..search.metrics import metric_info
-from ..search.ranking import TEST, Ranking, complete_trials, known_metrics, rank
+from ..search.ranking import Ranking, rank
 from ..search.sentences import name_of, quantity_text
 from ..search.verdict import Verdict, verdict
 from .views import shown_metrics
@@ -106,73 +105,3 @@ def choice_text(record: StudyRecord, choice: Choice, count: int = 5) -> str:
         over = "" if entry.feasible else "  over a limit"
         lines.append(f"{entry.rank:>3}{mark} {name_of(record, entry.number)}: {numbers}{over}")
     return "\n".join(lines)
-
-
-def choose_text(record: StudyRecord, where: Sequence[str], prefer: Sequence[str]) -> tuple[str, int]:
-    """The answer to limits and preferences as users write them, and its exit code.
-
-    `where` holds limits as in study files, `prefer` texts such as "latency=2".
-
-    Raises:
-        UserError: one of them cannot be read or cannot be used with this study.
-    """
-    limits = [read_limit(record, text) for text in where]
-    choice = choose(record, limits, read_weights(record, prefer))
-    return choice_text(record, choice), choice.exit_code
-
-
-def read_limit(record: StudyRecord, text: str) -> Limit:
-    """A limit as written, with what it says of the teacher resolved from the study's own measurements."""
-    spec = parse_limit(text, record.quality)
-    values = {name: q.value for name, q in _teacher_metrics(record).items()}
-    limit = resolve(spec, values)
-    if not spec.relative or spec.metric != record.quality:
-        return limit
-    on_test = _teacher_on_test(record)
-    if on_test is None:
-        return limit
-    return replace(limit, bound_on_test=resolve(spec, {**values, record.quality: on_test}).bound)
-
-
-def _reference(record: StudyRecord) -> int | None:
-    """The uncompressed teacher that limits refer to: the first simple choice of the study."""
-    simple = [trial.number for trial in complete_trials(record) if trial.evaluation.baseline]
-    return min(simple, default=None)
-
-
-def _teacher_metrics(record: StudyRecord) -> Mapping[str, Quantity]:
-    number = _reference(record)
-    found = next((t for t in record.trials if t.number == number), None)
-    return {} if found is None else found.evaluation.metrics
-
-
-def _teacher_on_test(record: StudyRecord) -> float | None:
-    """The teacher's quality on the test split, if it was a finalist or a limit of the study tells it."""
-    number = _reference(record)
-    if number is not None:
-        metrics, source = known_metrics(record, number)
-        if source == TEST and record.quality in metrics:
-            return metrics[record.quality].value
-    for limit in record.limits:
-        if limit.metric == record.quality and limit.bound_on_test is not None:
-            spec: LimitSpec = parse_limit(limit.text, record.quality)
-            if spec.relative and spec.teacher_factor:
-                return (limit.bound_on_test - spec.teacher_offset) / spec.teacher_factor
-    return None
-
-
-def read_weights(record: StudyRecord, prefer: Sequence[str]) -> dict[str, float]:
-    """Weights by metric from texts such as "latency=2"."""
-    weights: dict[str, float] = {}
-    for text in prefer:
-        name, equals, number = (part.strip() for part in text.partition("="))
-        try:
-            weight = float(number)
-        except ValueError:
-            weight = nan
-        if not equals or not isfinite(weight):
-            raise UserError(
-                "cannot read this preference", found=repr(text), accepted="NAME=WEIGHT, say latency=2"
-            )
-        weights[metric_name(name, record.quality)] = weight
-    return weights

@@ -13,13 +13,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from paretune.profiles.errors import UserError
-from paretune.reports.choose import choice_text, choose, choose_text, read_limit
+from paretune.reports.choose import choice_text, choose
 from paretune.reports.explain import explain, fragment
 from paretune.reports.markdown import markdown_report
 from paretune.reports.page import html_page
 from paretune.reports.table import trial_table
 from paretune.reports.write import report_json, write_report
 from paretune.search.evaluation import STUDY_RECORD, Limit, Outcome, StudyRecord
+from paretune.search.questions import read_limits, read_weights
 
 EVIL = "<script>alert(1)</script>\"'</pre>|`{{7*7}}"
 
@@ -211,27 +212,30 @@ def test_choose_refuses_a_limit_on_what_was_never_measured(study: StudyRecord) -
         choose(study, [limit])
 
 
+def asked(study: StudyRecord, where: list[str], prefer: list[str]) -> tuple[str, int]:
+    """The answer to a question in a user's words, and its exit code."""
+    choice = choose(study, read_limits(study, where), read_weights(study, prefer))
+    return choice_text(study, choice), choice.exit_code
+
+
 def test_choose_reads_what_users_write(study: StudyRecord) -> None:
-    text, code = choose_text(
-        study, ["latency <= 100 us", "size <= 25 % of teacher"], ["accuracy=5", "size = 0.1"]
-    )
+    text, code = asked(study, ["latency <= 100 us", "size <= 25 % of teacher"], ["accuracy=5", "size = 0.1"])
     assert code == 0
     assert text.startswith("Ship #39")
     assert "latency <= 100 us; size <= 25 % of teacher" in text
     assert "Weights: Accuracy 5, Latency 1, Size 0.1" in text
-    assert choose_text(study, ["latency <= 10 us"], [])[1] == 2
+    assert asked(study, ["latency <= 10 us"], [])[1] == 2
 
 
 def test_a_limit_relative_to_the_teacher_knows_both_splits(study: StudyRecord) -> None:
     teacher = study.trials[0].evaluation.metrics["accuracy"].value
-    limit = read_limit(study, "accuracy >= teacher - 2 pt absolute")
+    (limit,) = read_limits(study, ["accuracy >= teacher - 2 pt absolute"])
     assert limit.bound == pytest.approx(teacher - 0.02)
     # The study's own limit is 3 points below the teacher and 0.947 on test: the teacher has 0.977 there.
     assert limit.bound_on_test == pytest.approx(0.957)
-    assert read_limit(study, "accuracy >= 95 %").bound_on_test is None
-    assert read_limit(study, "size <= 50 % of teacher").bound == pytest.approx(
-        study.trials[0].evaluation.metrics["size_bytes"].value / 2
-    )
+    plain, size = read_limits(study, ["accuracy >= 95 %", "size <= 50 % of teacher"])
+    assert plain.bound_on_test is None
+    assert size.bound == pytest.approx(study.trials[0].evaluation.metrics["size_bytes"].value / 2)
 
 
 @pytest.mark.parametrize(
@@ -249,7 +253,7 @@ def test_choose_explains_what_it_cannot_read(
     study: StudyRecord, where: list[str], prefer: list[str], message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
-        choose_text(study, where, prefer)
+        asked(study, where, prefer)
 
 
 def test_explain_tells_why_a_beaten_candidate_lost(study: StudyRecord) -> None:
