@@ -62,7 +62,9 @@ class Driver:
         self.budget, self.stop, self.progress = budget, stop, progress
         records = studies.records()
         self.known, self._answered = known_candidates(records), len(records)
-        self.frame, self._finishing = plan.frame, False
+        self._time_counts = True
+        # What an earlier session confirmed stays until this one has confirmed anew.
+        self.frame = replace(plan.frame, finalists=studies.confirmed())
 
     def run(self) -> StudyRecord:
         """Search until the budget ends, the space is exhausted or a stop is asked for.
@@ -90,12 +92,14 @@ class Driver:
         """Called between stages: unwinds when a stop was asked for or the time is used up."""
         if self.stop.requested:
             raise Interrupted("interrupted")
-        if self.budget.out_of_time and not self._finishing:
+        if self.budget.out_of_time and self._time_counts:
             raise Interrupted(self.budget.exhausted(0) or "the time is used up")
 
     # -- the first candidate ------------------------------------------------------------------------
 
     def _reference(self) -> None:
+        # Without it no number means anything, and the finalists of an ended search need it too.
+        self._time_counts = False
         reference = self.plan.space.baselines()[0]
         self._guarded(lambda: self.evaluator.prepare_reference(reference), reference)
         done = self.known.get(reference.digest)
@@ -106,6 +110,7 @@ class Driver:
             raise _reference_failed(reference, done)
         if self.evaluator.reference_ms is None:
             self._learn_from_teacher(done.evaluation)
+        self._time_counts = True
 
     def _guarded(self, work: Callable[[], None], reference: Candidate) -> None:
         try:
@@ -231,10 +236,12 @@ class Driver:
 
     def _finalists(self) -> None:
         """Check the best on test. Where none of them holds its limits there, the next best are checked."""
-        self._finishing = True
+        self._time_counts = False
         chosen: tuple[int, ...] = ()
         for _ in range(FINALIST_TURNS):
             record = self.studies.record()
+            if not chosen:  # those of an earlier session stand back: the search may have gone on since
+                record = replace(record, finalists=())
             best = rank(record).best
             wanted = tuple(n for n in choose_finalists(record, self.plan.finalists) if n not in chosen)
             if not wanted or (best is not None and best.number in chosen):

@@ -23,7 +23,16 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ..profiles.errors import InternalError, UserError
 from .candidate import Candidate, canonical_json
-from .evaluation import EVALUATION, STUDY_RECORD, TRIAL_RECORD, Evaluation, Outcome, StudyRecord, TrialRecord
+from .evaluation import (
+    EVALUATION,
+    STUDY_RECORD,
+    TRIAL_RECORD,
+    Evaluation,
+    Finalist,
+    Outcome,
+    StudyRecord,
+    TrialRecord,
+)
 from .importance import importances
 from .storage_url import shown_url, sqlite_file
 
@@ -104,15 +113,20 @@ class StudyStore:
         """Put trials that a killed process left running back into the queue; returns how many."""
         left = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         for trial in left:
-            self.give_up(trial)
+            self.give_up(trial, killed=True)
         return len(left)
 
-    def give_up(self, trial: Trial | FrozenTrial) -> None:
-        """End a trial that was interrupted, and queue the same candidate to be tried again."""
+    def give_up(self, trial: Trial | FrozenTrial, *, killed: bool = False) -> None:
+        """End a trial that was interrupted, and queue the same candidate to be tried again.
+
+        `killed`: the process died in it, which counts as an attempt; a stop that was asked for does not.
+        """
         params, attrs = dict(trial.params), dict(trial.user_attrs)
         self.study.tell(trial.number, state=TrialState.FAIL)
         if params:
-            self.enqueue(params, baseline=bool(attrs.get("baseline")), attempts=attrs.get(_ATTEMPTS, 0) + 1)
+            self.enqueue(
+                params, baseline=bool(attrs.get("baseline")), attempts=attrs.get(_ATTEMPTS, 0) + 1
+            )
 
     def enqueue(self, params: Mapping[str, Any], *, baseline: bool = False, attempts: int = 0) -> None:
         """Have these parameters tried next."""
@@ -184,6 +198,10 @@ class StudyStore:
         """Keep everything of the record except the trials, which are kept one by one."""
         plain = STUDY_RECORD.dump_python(frame, mode="json", exclude={"trials", "importances"})
         self.set(_RECORD, json.dumps(plain))
+
+    def confirmed(self) -> tuple[Finalist, ...]:
+        """The finalists that an earlier session has measured."""
+        return self.record().finalists if self.get(_RECORD) is not None else ()
 
     def record(self) -> StudyRecord:
         """The study as reports see it.

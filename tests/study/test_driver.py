@@ -6,7 +6,9 @@ import warnings
 import optuna
 import pytest
 from paretune.profiles.errors import UserError
+from paretune.search.budget import StopFlag
 from paretune.search.evaluation import Outcome
+from paretune.search.progress import Progress
 from paretune.search.session import open_run, run_study
 
 pytestmark = pytest.mark.slow
@@ -173,3 +175,45 @@ def test_nothing_warns(bench, shared_store):
     with warnings.catch_warnings():
         warnings.simplefilter("error", optuna.exceptions.ExperimentalWarning)
         run_study(bench.study(store=shared_store, budget={"trials": 3}))
+
+
+def test_an_ended_search_keeps_its_finalists_and_measures_them_when_the_time_is_over(bench, shared_store):
+    study = bench.study(store=shared_store, budget={"trials": 3})
+    assert run_study(study).record.finalists
+    stop = StopFlag()
+    stop.request()
+    interrupted = run_study(study, stop=stop).record
+    assert interrupted.finalists, "what was confirmed stays"
+
+    late = bench.study(store=shared_store, budget={"time": "1 ms"})
+    record = run_study(late).record
+    assert record.stopped == "the budget of 0 s is used up"
+    assert record.finalists
+    assert {f.number for f in record.finalists} <= {t.number for t in record.trials}
+
+
+def test_a_time_that_is_too_short_still_evaluates_the_teacher(bench, shared_store):
+    record = run_study(bench.study(store=shared_store, budget={"time": "1 ms"})).record
+    assert record.counters["candidates"] == 1
+    assert [f.number for f in record.finalists] == [0] == [record.baseline]
+
+
+def test_a_stop_that_was_asked_for_is_no_attempt_that_died(bench, shared_store):
+    study = bench.study(store=shared_store, budget={"trials": 3})
+    for _ in range(4):
+        stop = StopFlag()
+        stopping = StopAt(stop, "measure")
+        run_study(study, stopping, stop)
+    record = run_study(study).record
+    assert {t.evaluation.outcome for t in record.trials} == {Outcome.COMPLETE}
+
+
+class StopAt(Progress):
+    """Asks for a stop when a stage begins, as Ctrl-C in the middle of it would."""
+
+    def __init__(self, flag, stage):
+        self.flag, self.name = flag, stage
+
+    def stage(self, name):
+        if name == self.name:
+            self.flag.request()
