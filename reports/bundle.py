@@ -23,7 +23,7 @@ from .write import plain
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-SAMPLE = "sample.npz"
+SAMPLE, EXPECTED = "sample.npz", "expected.npz"
 _PACKAGES = {
     "ort": ("onnxruntime", "onnxruntime-gpu"),
     "tflite": ("ai-edge-litert", "tflite-runtime"),
@@ -146,12 +146,12 @@ def _refuse_existing(into: Path) -> None:
 def _fill(into: Path, record: StudyRecord, trial: TrialRecord, entry: Entry) -> None:
     artifact = Path(str(entry.meta["file"])).name
     shutil.copyfile(entry.path / str(entry.meta["file"]), into / artifact)
-    sample = entry.meta.get("sample")
-    if sample:
-        shutil.copyfile(entry.path / str(sample), into / SAMPLE)
+    for name, kept in ((SAMPLE, "sample"), (EXPECTED, "expected")):
+        if entry.meta.get(kept):
+            shutil.copyfile(entry.path / str(entry.meta[kept]), into / name)
     _write(into / "run.py", run_script(trial))
     _write(into / "requirements.txt", requirements(trial.evaluation.candidate.backend, entry))
-    _write(into / "README.md", _readme(record, trial))
+    _write(into / "README.md", _readme(record, trial, entry))
     manifest = _manifest(record, trial, entry, artifact)
     manifest["files"] = {
         path.name: {"sha256": _digest(path), "size_bytes": path.stat().st_size}
@@ -191,6 +191,8 @@ def _manifest(record: StudyRecord, trial: TrialRecord, entry: Entry, artifact: s
         "precision": str(evaluation.candidate.precision),
         "artifact": artifact,
         "artifact_key": evaluation.artifact_key,
+        "sample": SAMPLE if entry.meta.get("sample") else None,
+        "expected": EXPECTED if entry.meta.get("expected") else None,  # the artifact's outputs for the sample
         "batch": int(entry.meta.get("batch", 1)),
         "threads": int(entry.meta.get("threads", 1)),
         "inputs": entry.meta["inputs"],
@@ -235,13 +237,14 @@ def requirements(backend: str, entry: Entry) -> str:
     return f"numpy>=1.26\n{package.replace('_', '-')}{pinned}\n"
 
 
-def _readme(record: StudyRecord, trial: TrialRecord) -> str:
+def _readme(record: StudyRecord, trial: TrialRecord, entry: Entry) -> str:
     metrics, source = known_metrics(record, trial.number)
     shown = [
         f"{name} {quantity_text(name, metrics[name])}"
         for name in (record.quality, "latency_ms", "size_bytes")
         if name in metrics
     ]
+    expected = "\n`expected.npz` has what the artifact gave for `sample.npz` where it was compiled.\n"
     return (
         f"# {trial.evaluation.candidate.title}\n\n"
         f"Trial {trial.number} of the study {record.name} on {record.profile}: {', '.join(shown)} "
@@ -249,4 +252,5 @@ def _readme(record: StudyRecord, trial: TrialRecord) -> str:
         "1. `python -m venv .venv && . .venv/bin/activate`\n"
         "2. `pip install -r requirements.txt`\n"
         "3. `python run.py` runs `sample.npz`; `python run.py INPUTS.npz -o OUT.npz` runs your own arrays.\n"
+        + (expected if entry.meta.get("expected") else "")
     )

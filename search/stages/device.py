@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -118,10 +119,14 @@ class DeviceStages:
                 opened = runner.open(
                     candidate.backend, artifact.path, settings.batch, self.deployment.threads
                 )
+                # What a copy of the artifact elsewhere is compared with; untrained ones go nowhere.
+                expected = runner.infer(sample) if check else {}
             except BaseException:
                 self._drop_compiler(candidate.backend)
                 raise
             np.savez(into / "sample.npz", **sample)  # type: ignore[arg-type]
+            if expected:
+                np.savez(into / "expected.npz", **expected)  # type: ignore[arg-type]
             described = {**asdict(artifact), "path": artifact.path.name, "precision": str(artifact.precision)}
             return {
                 "file": artifact.path.name,
@@ -129,6 +134,7 @@ class DeviceStages:
                 "inputs": [asdict(spec) for spec in opened.inputs],
                 "outputs": [asdict(spec) for spec in opened.outputs],
                 "sample": "sample.npz",
+                "expected": "expected.npz" if expected else "",
                 "batch": settings.batch,
                 "threads": self.deployment.threads,
             }
@@ -219,9 +225,11 @@ class DeviceStages:
                 outputs = runner.infer(dict(split.inputs))
             first = outputs[opened.outputs[0].name]
             np.savez_compressed(into / "outputs.npz", outputs=first)
-            value = metric.function(first, split.labels)
+            value = float(metric.function(first, split.labels))
+            if not isfinite(value):
+                raise StageError("score", f"the metric {metric.name!r} gave {value} for these outputs")
             low, high = quality_interval(metric, first, split.labels)
-            return {"value": float(value), "low": low, "high": high, "samples": len(split)}
+            return {"value": value, "low": low, "high": high, "samples": len(split)}
 
         return self.store.produce("score", key, {"artifact": compiled.key}, make)
 

@@ -96,6 +96,8 @@ def stored(root: Path, backend: str) -> str:
             "tflite": {"tokens": np.array([[0, 4, 2]], np.int64)},
         }
         np.savez(into / "sample.npz", **samples[backend])
+        expected = {"ort": samples["ort"]["x"] @ WEIGHTS, "tflite": TABLE[[[0, 4, 2]]]}[backend]
+        np.savez(into / "expected.npz", output=expected)
         inputs, outputs = ({"name": n, "dtype": d, "shape": s} for n, d, s in specs)
         return {
             "file": name,
@@ -103,6 +105,7 @@ def stored(root: Path, backend: str) -> str:
             "inputs": [inputs],
             "outputs": [outputs],
             "sample": "sample.npz",
+            "expected": "expected.npz",
             "batch": specs[0][2][0],
             "threads": 1,
         }
@@ -147,7 +150,8 @@ def run_isolated(
 def test_a_bundle_holds_all_that_is_promised(exportable: StudyRecord, tmp_path: Path) -> None:
     path = export_bundle(exportable, 0, tmp_path / "out" / "bundle")
     assert sorted(p.name for p in path.iterdir()) == [
-        "README.md", "manifest.json", "model.onnx", "requirements.txt", "run.py", "sample.npz",
+        "README.md", "expected.npz", "manifest.json", "model.onnx", "requirements.txt", "run.py",
+        "sample.npz",
     ]  # fmt: skip
     manifest = check_bundle(path).manifest
     assert manifest["trial"] == 0
@@ -157,7 +161,8 @@ def test_a_bundle_holds_all_that_is_promised(exportable: StudyRecord, tmp_path: 
     assert manifest["batch"] == 2
     assert set(manifest["metrics"]["latency_ms"]) == {"value", "low", "high", "provenance", "how"}
     assert manifest["versions"] == {"onnxruntime": "1.31.1"}
-    assert set(manifest["files"]) == {"README.md", "model.onnx", "requirements.txt", "run.py", "sample.npz"}
+    assert set(manifest["files"]) == {p.name for p in path.iterdir()} - {"manifest.json"}
+    assert (manifest["sample"], manifest["expected"]) == ("sample.npz", "expected.npz")
     assert (path / "requirements.txt").read_text() == "numpy>=1.26\nonnxruntime==1.31.1\n"
     assert check_bundle(path).artifact.name == "model.onnx"
 
@@ -172,6 +177,35 @@ def test_the_script_runs_any_number_of_rows_in_onnxruntime(exportable: StudyReco
     assert "latency of batch 2: median" in done.stdout
     with np.load(tmp_path / "out.npz") as out:
         np.testing.assert_allclose(out["output"], rows @ WEIGHTS, rtol=1e-5)
+
+
+def test_the_script_gives_what_is_expected_of_the_sample(exportable: StudyRecord, tmp_path: Path) -> None:
+    for number in (0, 3):
+        path = export_bundle(exportable, number, tmp_path / f"bundle-{number}")
+        done = run_isolated(path, "-o", str(tmp_path / "out.npz"))
+        assert done.returncode == 0, done.stderr
+        with np.load(tmp_path / "out.npz") as out, np.load(path / "expected.npz") as expected:
+            assert set(out.files) == set(expected.files)
+            np.testing.assert_allclose(out["output"], expected["output"], rtol=1e-6)
+
+
+def test_an_entry_without_expected_outputs_is_exported_without_them(
+    exportable: StudyRecord, tmp_path: Path
+) -> None:
+    root = Path(exportable.store)
+
+    def make(into: Path) -> dict[str, object]:
+        onnx_file(into / "model.onnx")
+        return {"file": "model.onnx", "inputs": [], "outputs": []}
+
+    key = content_key("compile", 1, {"old": True})
+    Store(root).produce("compile", key, {}, make)
+    first, *others = exportable.trials
+    first = replace(first, evaluation=replace(first.evaluation, artifact_key=key))
+    path = export_bundle(replace(exportable, trials=(first, *others)), 0, tmp_path / "bundle")
+    manifest = check_bundle(path).manifest
+    assert (manifest["sample"], manifest["expected"]) == (None, None)
+    assert "expected" not in (path / "README.md").read_text()
 
 
 def test_the_script_gives_int64_tokens_to_an_int32_model(exportable: StudyRecord, tmp_path: Path) -> None:

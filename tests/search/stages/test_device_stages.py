@@ -1,0 +1,87 @@
+"""Compile and score with a real runtime: what the entries hold, and a metric that gives no number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from paretune.backends.client import Limits
+from paretune.backends.latency import LatencyPlan
+from paretune.backends.transport import LocalLaunch
+from paretune.profiles.errors import StageError
+from paretune.profiles.precision import Precision
+from paretune.search.candidate import Candidate
+from paretune.search.stages.device import Deployment, DeviceStages
+from paretune.search.store import Entry, Store, content_key
+from paretune.search.workload import Metric, Split
+
+WEIGHTS = np.linspace(-1, 1, 12, dtype=np.float32).reshape(4, 3)
+DATA = {"x": np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)}
+CANDIDATE = Candidate(backend="ort", precision=Precision.FP32)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def stages(store: Store) -> Iterator[DeviceStages]:
+    made = DeviceStages(
+        store=store,
+        deployment=Deployment(batch=2, threads=1, device="here", instructions="these"),
+        launch=LocalLaunch(),
+        limits=Limits(),
+        plan=LatencyPlan(),
+        announce=lambda stage: None,
+    )
+    yield made
+    made.close()
+
+
+def exported(store: Store) -> Entry:
+    """y = x @ WEIGHTS as the export stage would have written it."""
+
+    def make(into: Path) -> dict[str, object]:
+        graph = helper.make_graph(
+            [helper.make_node("MatMul", ["x", "w"], ["y"])],
+            "g",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 4])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 3])],
+            [numpy_helper.from_array(WEIGHTS, "w")],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+        model.ir_version = 8
+        onnx.save(model, into / "model.onnx")
+        return {"file": "model.onnx", "format": "onnx"}
+
+    return store.produce("export", content_key("export", 1, {}), {}, make)
+
+
+def test_a_compiled_entry_has_what_the_artifact_gives_for_its_sample(
+    store: Store, stages: DeviceStages
+) -> None:
+    entry = stages.compiled(CANDIDATE, exported(store), DATA, "data")
+    assert (entry.meta["sample"], entry.meta["expected"]) == ("sample.npz", "expected.npz")
+    with np.load(entry.path / "sample.npz") as sample, np.load(entry.path / "expected.npz") as expected:
+        np.testing.assert_array_equal(sample["x"], DATA["x"][:2])
+        np.testing.assert_allclose(expected["y"], DATA["x"][:2] @ WEIGHTS, rtol=1e-5)
+
+
+def test_an_untrained_one_goes_nowhere_and_has_none(store: Store, stages: DeviceStages) -> None:
+    entry = stages.compiled(CANDIDATE, exported(store), DATA, "data", check=False)
+    assert entry.meta["expected"] == ""
+    assert not (entry.path / "expected.npz").exists()
+
+
+def test_a_metric_that_gives_no_number_fails_the_candidate(store: Store, stages: DeviceStages) -> None:
+    """A NaN in the record would make the whole study unreadable: JSON has none."""
+    compiled = stages.compiled(CANDIDATE, exported(store), DATA, "data")
+    split = Split(inputs=DATA, labels=np.zeros(6, np.int64))
+    empty = Metric(name="correlation", function=lambda outputs, labels: float("nan"))
+    with pytest.raises(StageError, match="the metric 'correlation' gave nan for these outputs"):
+        stages.scored(compiled, "ort", split, "split", empty)
