@@ -66,7 +66,7 @@ class Budget:
         if self.trials is not None and evaluated >= self.trials:
             return f"the budget of {self.trials} trials is used up"
         if self.out_of_time:
-            return f"the budget of {self.seconds:.0f} s is used up"
+            return f"the budget of {self.seconds:g} s is used up"
         return ""
 
     @property

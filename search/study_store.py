@@ -124,9 +124,8 @@ class StudyStore:
         params, attrs = dict(trial.params), dict(trial.user_attrs)
         self.study.tell(trial.number, state=TrialState.FAIL)
         if params:
-            self.enqueue(
-                params, baseline=bool(attrs.get("baseline")), attempts=attrs.get(_ATTEMPTS, 0) + 1
-            )
+            attempts = attrs.get(_ATTEMPTS, 0) + killed
+            self.enqueue(params, baseline=bool(attrs.get("baseline")), attempts=attempts)
 
     def enqueue(self, params: Mapping[str, Any], *, baseline: bool = False, attempts: int = 0) -> None:
         """Have these parameters tried next."""
