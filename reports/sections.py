@@ -12,6 +12,8 @@ from ..search.metrics import metric_info
 from .alike import merged, pattern
 from .views import why
 
+LOG_CHARACTERS = 8000  # the end of a log says what happened; a page with all of it could not be opened
+
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
@@ -76,7 +78,10 @@ def problems(record: StudyRecord) -> tuple[ProblemGroup, ...]:
 def _case(trial: TrialRecord) -> Case:
     evaluation = trial.evaluation
     return Case(
-        number=trial.number, title=evaluation.candidate.title, reason=why(trial), log=evaluation.log.strip()
+        number=trial.number,
+        title=evaluation.candidate.title,
+        reason=why(trial),
+        log=evaluation.log.strip()[-LOG_CHARACTERS:],
     )
 
 

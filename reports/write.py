@@ -84,7 +84,8 @@ def write_whole(path: Path, text: str) -> None:
     """Write a file aside, sync it and rename it into place."""
     descriptor, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        # Logs may hold halves of characters, which UTF-8 has no bytes for.
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

@@ -165,7 +165,9 @@ def speedup(record: StudyRecord, number: int, simple: int | None) -> Quantity | 
         return _inverse(finalist.ratio_to_baseline)
     metric = latency_metric(record)
     mine, theirs = (known_metrics(record, n)[0].get(metric) for n in (number, simple))
-    return None if mine is None or theirs is None else _quotient(theirs, mine)
+    if mine is None or theirs is None or min(mine.value, theirs.value) <= 0:
+        return None
+    return _quotient(theirs, mine)
 
 
 def _inverse(ratio: Quantity) -> Quantity:

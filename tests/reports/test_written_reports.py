@@ -19,7 +19,14 @@ from paretune.reports.markdown import markdown_report
 from paretune.reports.page import html_page
 from paretune.reports.table import trial_table
 from paretune.reports.write import report_json, write_report
-from paretune.search.evaluation import STUDY_RECORD, Limit, Outcome, StudyRecord
+from paretune.search.evaluation import (
+    STUDY_RECORD,
+    Evaluation,
+    Limit,
+    Outcome,
+    StudyRecord,
+    TrialRecord,
+)
 from paretune.search.questions import read_limits, read_weights
 
 EVIL = "<script>alert(1)</script>\"'</pre>|`{{7*7}}"
@@ -309,3 +316,78 @@ def test_the_fragment_of_a_study_file_leads_back_to_the_candidate(
         if candidate.recipe is not None:
             training = TrainingSection.model_validate_json(json.dumps(found["training"]))
             assert training.epochs == candidate.recipe.epochs
+
+
+def odd(study: StudyRecord, change: Callable[[TrialRecord], Evaluation]) -> StudyRecord:
+    """The study with every evaluation changed, and no finalists."""
+    trials = tuple(replace(trial, evaluation=change(trial)) for trial in study.trials)
+    return replace(study, trials=trials, finalists=())
+
+
+def with_metric(metric: str, value: float, every: int) -> Callable[[TrialRecord], Evaluation]:
+    """Puts a value in place of a metric, its interval included, in one of so many trials."""
+
+    def change(trial: TrialRecord) -> Evaluation:
+        metrics, gate = (
+            {
+                name: replace(quantity, value=value, low=value, high=value)
+                if name == metric and trial.number % every == 0
+                else quantity
+                for name, quantity in found.items()
+            }
+            for found in (trial.evaluation.metrics, trial.evaluation.gate)
+        )
+        return replace(trial.evaluation, metrics=metrics, gate=gate)
+
+    return change
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), 0.0])
+@pytest.mark.parametrize("metric", ["accuracy", "latency_ms", "size_bytes"])
+def test_numbers_that_cannot_be_do_not_stop_a_report(
+    study: StudyRecord, tmp_path: Path, metric: str, value: float
+) -> None:
+    record = odd(study, with_metric(metric, value, 5))
+    paths = write_report(record, tmp_path)
+    assert json.loads(paths.json.read_text())["verdict"]["recommended"] % 5 != 0 or value == 0
+    assert "Infinity" not in paths.json.read_text()
+    assert not re.search(r">\s*-?(nan|inf)\b", paths.html.read_text().partition("<script")[0])
+    for trial in record.trials[:12]:
+        assert explain(record, trial.number)
+
+
+def test_an_objective_that_was_never_measured_leaves_the_others(study: StudyRecord, tmp_path: Path) -> None:
+    def change(trial: TrialRecord) -> Evaluation:
+        left = {name: q for name, q in trial.evaluation.metrics.items() if name != "size_bytes"}
+        return replace(trial.evaluation, metrics=left)
+
+    write_report(odd(study, change), tmp_path)
+    text = (tmp_path / "report.md").read_text()
+    assert text.startswith("# digits-host: Limits met")
+    assert "\n- Size" not in text
+
+
+def test_a_log_of_any_size_and_any_character_can_be_written(study: StudyRecord, tmp_path: Path) -> None:
+    log = "first line\n" + "y" * 200_000 + "\x00\x1b[31m\u202e half a character: \ud800 <b>last line</b>"
+    record = odd(study, lambda trial: replace(trial.evaluation, log=log))
+    paths = write_report(replace(record, name="\u540d\u524d \ud800"), tmp_path)
+    page = paths.html.read_text()
+    assert "&lt;b&gt;last line&lt;/b&gt;" in page
+    assert "first line" not in page
+    assert "\u540d\u524d ?" in page
+
+
+def test_a_study_of_2000_trials_is_a_page_that_can_be_opened(study: StudyRecord, tmp_path: Path) -> None:
+    complete = [
+        t for t in study.trials if t.evaluation.outcome is Outcome.COMPLETE and t.duplicate_of is None
+    ]
+    trials = []
+    for number in range(2000):
+        trial = complete[number % len(complete)]
+        candidate = replace(trial.evaluation.candidate, student=(("width", 1 + number / 2000),))
+        trials.append(
+            replace(trial, number=number, evaluation=replace(trial.evaluation, candidate=candidate))
+        )
+    page = html_page(replace(study, trials=tuple(trials), finalists=(), baseline=None))
+    assert page.count("<tr data-outcome=") == 2000
+    assert len(page) < 12_000_000
