@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import isfinite
+from math import inf, isfinite
 
 from ..search.evaluation import Limit, Outcome, Quantity, StudyRecord, TrialRecord
 from ..search.metrics import metric_info
@@ -160,7 +160,7 @@ def _ranked_row(record: StudyRecord, trial: TrialRecord, entry: Ranked, verdict:
             ratio_cell(speedup(record, trial.number, verdict.baseline)),
         ),
         tags=tuple(tags),
-        reason=_missed(ranking_violations=entry),
+        reason=_missed(entry),
         recommended=trial.number == verdict.recommended,
     )
 
@@ -169,9 +169,11 @@ def _source_note(record: StudyRecord, metric: str, source: str) -> str:
     return source if metric == record.quality else ""
 
 
-def _missed(ranking_violations: Ranked) -> str:
-    missed = [text for text, v in ranking_violations.violations.items() if v > 0]
-    return f"over: {', '.join(missed)}" if missed else ""
+def _missed(entry: Ranked) -> str:
+    over = [text for text, v in entry.violations.items() if 0 < v < inf]
+    unknown = [text for text, v in entry.violations.items() if v == inf]
+    parts = [(over, "over: "), (unknown, "not measured, so not met: ")]
+    return "; ".join(label + ", ".join(texts) for texts, label in parts if texts)
 
 
 def ratio_cell(ratio: Quantity | None) -> Cell:

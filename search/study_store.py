@@ -133,7 +133,8 @@ class StudyStore:
         self.study.enqueue_trial(dict(params), user_attrs=attrs)
 
     def tell(self, trial: Trial, evaluation: Evaluation, started: float) -> TrialRecord:
-        """End a trial with its evaluation, whole."""
+        """End a trial with its evaluation, whole; one that lacks an objective counts as failed."""
+        evaluation = _with_every_objective(evaluation, self.objectives)
         for text, value in evaluation.violations.items():
             trial.set_constraint(text, value)
         if evaluation.outcome is Outcome.REFUSED:
@@ -219,6 +220,18 @@ class StudyStore:
         plain["trials"] = [json.loads(TRIAL_RECORD.dump_json(trial)) for trial in trials]
         plain["importances"] = importances(trials, self.objectives)
         return STUDY_RECORD.validate_python(plain)
+
+
+def _with_every_objective(evaluation: Evaluation, objectives: tuple[str, ...]) -> Evaluation:
+    """The evaluation; `failed` where it is complete and a number that the search needs was not to be had."""
+    missing = [name for name in objectives if name not in evaluation.metrics]
+    if evaluation.outcome is not Outcome.COMPLETE or not missing:
+        return evaluation
+    cause = (
+        f"{' and '.join(missing)} could not be told, and it is an objective: a percentile needs many runs "
+        "that do not depend on each other; more rounds (`measure` in the study file) give them"
+    )
+    return replace(evaluation, outcome=Outcome.FAILED, stage="measure", cause=cause)
 
 
 def _trial_record(trial: FrozenTrial) -> TrialRecord:
