@@ -7,8 +7,8 @@ neighbours. docs/measurement.md says why these estimators were chosen.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -37,11 +37,6 @@ class Estimate:
     low: float | None
     high: float | None
 
-    @property
-    def differs_from_one(self) -> bool:
-        """For a ratio: whether the interval leaves 1 out, so that the two can be told apart."""
-        return self.low is not None and self.high is not None and not self.low <= 1 <= self.high
-
 
 @dataclass(frozen=True, kw_only=True)
 class LatencySummary:
@@ -68,17 +63,6 @@ class LatencySummary:
     processes: int
     p90_samples: int
     p99_samples: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, found: Mapping[str, Any]) -> LatencySummary:
-        """The value that `to_json` wrote."""
-        names = ("latency_ms", "minimum_ms", "p90_ms", "p99_ms", "ratio")
-        read = {name: found[name] and Estimate(**found[name]) for name in names}
-        return cls(**{**found, **read})
 
 
 def summarize(rounds: Rounds, name: str) -> LatencySummary:

@@ -16,6 +16,7 @@ from ..search.ranking import (
     Ranked,
     Ranking,
     bound_for,
+    comparable,
     known_metrics,
     point_of,
     rank,
@@ -177,29 +178,27 @@ def _miss(limit: Limit, miss: float) -> str:
 
 
 def _beaten_by(record: StudyRecord, ranking: Ranking, entry: Ranked) -> list[str]:
-    higher = [objective.higher_is_better for objective in record.objectives]
-    mine = point_of(record.objectives, entry.metrics)
-    if mine is None:
-        return []
-    beating = [
-        other
-        for other in ranking.entries
-        if (point := point_of(record.objectives, other.metrics)) is not None
-        and dominates(point, mine, higher)
-        and (other.feasible or not entry.feasible)
-    ]
     lines = [
         f"{name_of(record, other.number)} beats it: {_differences(record, other, entry)}."
-        for other in beating[:5]
+        for other in ranking.entries
+        if (other.feasible or not entry.feasible) and _beats(record, other, entry)
     ]
-    return lines + ([f"{len(beating) - 5} more beat it."] if len(beating) > 5 else [])
+    return lines[:5] + ([f"{len(lines) - 5} more beat it."] if len(lines) > 5 else [])
+
+
+def _beats(record: StudyRecord, a: Ranked, b: Ranked) -> bool:
+    """Whether one candidate beats the other, by numbers of the same split."""
+    one, two = (point_of(record.objectives, metrics) for metrics in comparable(record, a, b))
+    higher = [objective.higher_is_better for objective in record.objectives]
+    return one is not None and two is not None and dominates(one, two, higher)
 
 
 def _differences(record: StudyRecord, better: Ranked, worse: Ranked) -> str:
+    mine, others = comparable(record, better, worse)
     parts = []
     for objective in record.objectives:
         info = metric_info(objective.metric)
-        ours, theirs = better.metrics[objective.metric].value, worse.metrics[objective.metric].value
+        ours, theirs = mine[objective.metric].value, others[objective.metric].value
         if ours != theirs:
             parts.append(f"{info.title.lower()} {info.format(ours)} against {info.format(theirs)}")
     return ", ".join(parts)

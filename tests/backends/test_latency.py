@@ -13,7 +13,6 @@ from paretune.backends.latency import (
     REFERENCE,
     Block,
     LatencyPlan,
-    LatencySummary,
     Rounds,
     Series,
     WarmUp,
@@ -143,8 +142,7 @@ def test_raw_samples_survive_as_json():
     )
     text = json.dumps(found.to_json())
     assert Rounds.from_json(json.loads(text)) == found
-    summary = summarize(found, "a")
-    assert LatencySummary.from_json(json.loads(json.dumps(summary.to_json()))) == summary
+    assert summarize(Rounds.from_json(json.loads(text)), "a") == summarize(found, "a")
 
 
 def test_ratio_and_latency_are_right_while_the_machine_slows_down():
@@ -153,9 +151,10 @@ def test_ratio_and_latency_are_right_while_the_machine_slows_down():
     ratio = summarize(found, "fast").ratio
     assert ratio.value == pytest.approx(0.5, rel=0.02)
     assert ratio.low < 0.5 < ratio.high
-    assert ratio.differs_from_one
+    assert ratio.high < 1
     assert compare(found, REFERENCE, "fast").value == pytest.approx(1 / ratio.value)
-    assert not compare(found, "fast", "fast").differs_from_one
+    same = compare(found, "fast", "fast")
+    assert same.low <= 1 <= same.high
     assert "drifted" in summarize(found, "fast").verdict
 
 
