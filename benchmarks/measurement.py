@@ -6,7 +6,7 @@
 2. A/A coverage: the fp32 net against itself in other processes, where the true ratio is 1. Printed: how often
    the 95 % interval holds it; for comparison also an interval that takes every sample for independent.
 
-    python benchmarks/measurement.py --out FILE.json [--repeats 14] [--aa 200] [--seconds 1.0]
+    python benchmarks/measurement.py --out FILE.json [--repeats 14] [--aa 300] [--seconds 1.0]
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from paretune.backends.transport import LocalLaunch
 from paretune.profiles.precision import Precision
 
 PROCESSES = 5
+TRIALS_PER_POOL = 10
 FEED = {"x": np.random.default_rng(1).normal(size=(1, 3, 32, 32)).astype(np.float32)}
 
 
@@ -134,10 +135,17 @@ def naive_interval(rounds):
     return ratio * (1 - 1.96 * error), ratio * (1 + 1.96 * error)
 
 
-def a_a(pool, trials, plan, processes):
-    """Shares of trials whose interval holds 1: ours and the naive one; and the ratios' standard deviation."""
+def a_a(artifact, trials, plan, processes):
+    """Shares of trials whose interval holds 1: ours and the naive one; and the ratios' standard deviation.
+
+    Trials that share processes share their luck, so the processes are started anew every few trials.
+    """
     rng, held, naive, ratios, halves = random.Random(0), 0, 0, [], []
+    pools = ExitStack()
     for trial in range(trials):
+        if trial % TRIALS_PER_POOL == 0:
+            pools.close()
+            pool = started(pools, artifact, 4 * PROCESSES)
         picked = rng.sample(pool, 2 * processes)
         plan = LatencyPlan(**{**vars(plan), "seed": trial})
         rounds = measure({"a": picked[:processes]}, picked[processes:], plan)
@@ -146,6 +154,7 @@ def a_a(pool, trials, plan, processes):
         naive += low <= 1 <= high
         ratios.append(found.value)
         halves.append((found.high - found.low) / 2)
+    pools.close()
     return {
         "coverage": held / trials,
         "naive": naive / trials,
@@ -170,16 +179,16 @@ def run(options):
     begun, ticks, wall = time.perf_counter(), cpu_ticks(), time.time()
     block_ms = options.seconds * 1000 / (25 * 2 * 1.5)
     plan = LatencyPlan(block_ms=block_ms, warm_up_s=0.02)
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+    with tempfile.TemporaryDirectory() as folder:
         fp32, int8 = compiled(Path(folder))
         repeats = []
         for _ in range(options.repeats):
             repeats.append(repeat_once(fp32, int8, plan, repeats))
-        pool = started(stack, fp32, 4 * PROCESSES)
         small = LatencyPlan(block_ms=4.0, warm_up_s=0.005)
-        spread = process_spread(pool, small)
-        several = a_a(pool, options.aa, small, PROCESSES)
-        single = a_a(pool, max(2, options.aa // 4), small, 1)
+        with ExitStack() as short:
+            spread = process_spread(started(short, fp32, 4 * PROCESSES), small)
+        several = a_a(fp32, options.aa, small, PROCESSES)
+        single = a_a(fp32, max(2, options.aa // 4), small, 1)
 
     def sd(way):
         values = [found[way] for found in repeats]
@@ -233,7 +242,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--repeats", type=int, default=14)
-    parser.add_argument("--aa", type=int, default=200)
+    parser.add_argument("--aa", type=int, default=300)
     parser.add_argument("--seconds", type=float, default=1.0, help="sampling time of one ratio")
     options = parser.parse_args()
     found = run(options)
