@@ -81,7 +81,7 @@ def run(study: StudyPath) -> None:
     stop, errors = StopFlag(), Console(stderr=True, highlight=False, soft_wrap=True)
     with (
         ConsoleProgress(errors) as progress,
-        catch_interrupts(stop, lambda n: progress.note(_STOPPING[n > 1])),
+        catch_interrupts(stop, lambda n: progress.note(_STOPPING[min(n, 3) - 1])),
     ):
         outcome = run_study(study, progress, stop)
         paths = write_report(outcome.record, outcome.places.run_dir / "report")
@@ -93,7 +93,8 @@ def run(study: StudyPath) -> None:
 
 _STOPPING = (
     "stopping after the stage at hand; press Ctrl-C again to stop a training at the end of its epoch",
-    "stopping at the end of the epoch",
+    "stopping at the end of the epoch; once more stops at once",
+    "stopping at once; what was finished is kept",
 )
 
 
@@ -141,9 +142,13 @@ def export(
 ) -> None:
     """Write a bundle: the artifact, a manifest, and a script that needs numpy and the runtime alone."""
     from .reports.bundle import export_bundle
+    from .reports.console import ConsoleProgress
+    from .search.restore import with_artifact
     from .search.session import open_run
 
     record, run_dir = open_run(run)
+    with ConsoleProgress(Console(stderr=True, highlight=False, soft_wrap=True)) as progress:
+        record = with_artifact(run, record, trial, progress)
     typer.echo(str(export_bundle(record, trial, into or run_dir / "bundles" / f"trial-{trial}")))
 
 

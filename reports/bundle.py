@@ -129,7 +129,7 @@ def _artifact_entry(record: StudyRecord, trial: TrialRecord) -> Entry:
             f"the store no longer has the artifact of trial {trial.number}",
             place=record.store,
             found=f"no entry compile/{trial.evaluation.artifact_key[:12]}",
-            remedy="`paretune run STUDY` with the same store makes it again",
+            remedy="`paretune export STUDY TRIAL` makes it again",
         )
     return entry
 

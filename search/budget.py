@@ -13,6 +13,10 @@ Clock = Callable[[], float]
 """Seconds from any fixed origin, never going back."""
 
 
+AT_ONCE = 3
+"""So many signals end the process where it is: the user's own training, say, heeds no flag."""
+
+
 class Interrupted(Exception):  # noqa: N818 - a signal to unwind, not an error
     """The search was asked to stop between two stages; `why` is a short sentence."""
 
@@ -82,6 +86,8 @@ def catch_interrupts(flag: StopFlag, tell: Callable[[int], None]) -> Iterator[No
     def handle(signum: int, frame: FrameType | None) -> None:
         flag.request()
         tell(flag.count)
+        if flag.count >= AT_ONCE:
+            raise KeyboardInterrupt
 
     signals = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, handle) for number in signals]

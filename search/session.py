@@ -86,14 +86,7 @@ def _run(
         seconds=job.file.budget.time,
         spent_seconds=float(studies.get("spent_seconds", 0.0)),
     )
-    device = DeviceStages(
-        store=store,
-        deployment=_deployment(job),
-        launch=launch,
-        limits=_limits(job),
-        plan=LatencyPlan(rounds=_rounds(job), seed=job.file.seed),
-        announce=progress.stage,
-    )
+    device = device_stages(job, launch, store, progress)
     try:
         evaluator = Evaluator(models, device, lambda: driver.checkpoint())
         driver = Driver(_plan(job, models, launch), evaluator, studies, budget, stop, progress)
@@ -101,6 +94,18 @@ def _run(
     finally:
         device.close()
     return Outcome(record=record, places=job.places, interrupted=stop.requested)
+
+
+def device_stages(job: Job, launch: Launch, store: Store, progress: Progress) -> DeviceStages:
+    """The stages that run on the job's device; the caller closes them."""
+    return DeviceStages(
+        store=store,
+        deployment=_deployment(job),
+        launch=launch,
+        limits=_limits(job),
+        plan=LatencyPlan(rounds=_rounds(job), seed=job.file.seed),
+        announce=progress.stage,
+    )
 
 
 def _deployment(job: Job) -> Deployment:

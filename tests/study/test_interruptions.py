@@ -129,3 +129,18 @@ def test_two_processes_cannot_run_one_study(bench):
     assert second.returncode == 1
     assert "being run by another process" in second.stderr
     assert str(first.pid) in second.stderr
+
+
+def test_a_third_ctrl_c_stops_even_the_users_own_training(bench):
+    text = (bench.root / "blobs.py").read_text()
+    endless = text.replace("for _ in range(60):", "print('training', flush=True)\n    while True:")
+    (bench.root / "blobs.py").write_text(endless)
+    process = bench.command("run", bench.study())
+    assert process.stdout.readline() == "training\n"
+    for _ in range(3):
+        os.kill(process.pid, signal.SIGINT)
+        time.sleep(0.3)  # signals that wait are delivered as one
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "stopping at once" in err
+    assert "Traceback" not in err
