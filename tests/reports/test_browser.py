@@ -191,6 +191,33 @@ def test_a_phone_scrolls_down_only(page: Callable[..., webdriver.Chrome], name: 
     assert size >= 16
 
 
+def test_a_phone_gets_short_labels_of_limits_and_the_whole_legend(
+    page: Callable[..., webdriver.Chrome],
+) -> None:
+    script = """
+      return [...document.querySelectorAll('#plot-front .annotation-text')].map((t) => t.textContent)
+    """
+    wide, narrow = (page(width=width).execute_script(script) for width in (1280, 390))
+    assert "latency <= 0.42 ms" in wide
+    assert any(text.startswith("accuracy >= teacher - 3 pt absolute (finalists: ") for text in wide)
+    assert {"≤ 420 µs", "≥ 95.00 %"} <= set(narrow)
+    browser = page(width=390)
+    ticks = browser.find_elements(By.CSS_SELECTOR, "#plot-front .xtick")
+    assert 1 <= len(ticks) <= 6
+    bar = "const bar = document.querySelector('#plot-front .legend .scrollbar');"
+    assert browser.execute_script(bar + "return bar === null || bar.getAttribute('height') === '0'")
+
+
+def test_paper_shows_the_whole_table_and_no_controls(page: Callable[..., webdriver.Chrome]) -> None:
+    browser = page(width=720)
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= 720
+    assert not browser.find_element(By.ID, "search").is_displayed()
+    height = "return getComputedStyle(document.querySelector('.scroll.tall')).maxHeight"
+    assert browser.execute_script(height) == "none"
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
 def test_contrast_is_enough_in_both_schemes(page: Callable[..., webdriver.Chrome]) -> None:
     pairs = (("--ink", "--page"), ("--soft", "--page"), ("--soft", "--card"), ("--accent", "--card"),
              ("--good", "--good-bg"), ("--warn", "--warn-bg"), ("--bad", "--bad-bg"))  # fmt: skip
