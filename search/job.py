@@ -99,13 +99,16 @@ def load_job(path: Path, profile_name: str | None = None) -> Job:
     quality = loaded.workload.metric.name
     limits = tuple(parse_limit(text, quality) for text in file.constraints)
     check_consistent(limits)
+    objectives = _objectives(file, loaded)
+    if loaded.workload.onnx is not None:
+        _refuse_macs([*(limit.metric for limit in limits), *(o.metric for o in objectives)])
     return Job(
         file=file,
         places=places_of(file, path),
         loaded=loaded,
         profile=profile,
         space=build_space(file, profile, loaded.workload),
-        objectives=_objectives(file, loaded),
+        objectives=objectives,
         limits=limits,
     )
 
@@ -120,6 +123,16 @@ def places_of(file: StudyFile, path: Path) -> Places:
         storage_url=absolute_url(file.storage or f"sqlite:///{run_dir / 'study.db'}", base),
         store=base / file.store if file.store else base / ".paretune" / "store",
     )
+
+
+def _refuse_macs(metrics: list[str]) -> None:
+    if "macs" in metrics:
+        raise UserError(
+            "multiply-adds are not counted for a model that exists only as ONNX",
+            place="objectives or constraints",
+            found="macs",
+            remedy="use latency, size or parameters",
+        )
 
 
 def _objectives(file: StudyFile, loaded: LoadedWorkload) -> tuple[Objective, ...]:

@@ -96,6 +96,15 @@ def test_weights_beside_an_onnx_file_belong_to_the_model(bench, given):
         run_study(study)
 
 
+@pytest.mark.parametrize("asked", [{"objectives": ["accuracy", "macs"]}, {"constraints": ["macs <= 1 M"]}])
+def test_multiply_adds_of_a_given_model_are_refused_before_anything_runs(bench, given, asked):
+    write_model(bench.root, given[1], "model.weights")
+    study = bench.study("asked", workload="given.py", space={"backend": ["ort"]}, **asked)
+    with pytest.raises(UserError, match="multiply-adds are not counted"):
+        run_study(study)
+    assert not (bench.root / "runs").exists()
+
+
 @pytest.mark.slow
 def test_a_study_whose_teacher_never_ran_is_made_anew_when_the_problem_is_mended(bench, shared_store):
     study = bench.study(store=shared_store, guard={"memory": "1 MB"}, budget={"trials": 2}, finalists=1)
