@@ -45,7 +45,9 @@ class Gate:
             best = quantity.low if limit.upper else quantity.high
             if limit.violation(quantity.value if best is None else best) > 0:
                 info = metric_info(limit.metric)
-                missed.append(f"{info.title} is {info.format(quantity.value)}, the limit is {limit.text!r}")
+                bound = f" ({info.format(limit.bound)})" if "teacher" in limit.text else ""
+                value = info.format(quantity.value)
+                missed.append(f"{info.title} is {value}, the limit is {limit.text!r}{bound}")
         return "; ".join(missed)
 
 

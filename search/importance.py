@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -53,5 +54,8 @@ def _of(
             study.add_trial(optuna.trial.create_trial(params=params, distributions=varied, value=value))
     if not varied or len(study.trials) < FEWEST_TRIALS:
         return {}
-    found = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
+    with warnings.catch_warnings():
+        # Where a metric hardly varies, Optuna warns that all axes come out equal; the page shows just that.
+        warnings.simplefilter("ignore")
+        found = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
     return {axis: float(share) for axis, share in found.items()}
