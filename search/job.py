@@ -116,12 +116,12 @@ def load_job(path: Path, profile_name: str | None = None) -> Job:
 def places_of(file: StudyFile, path: Path) -> Places:
     """Where the study of this file keeps what it learns; creates nothing."""
     base = path.resolve().parent
-    run_dir = base / file.runs / file.name
+    run_dir = (base / file.runs / file.name).resolve()
     return Places(
         study_file=path.resolve(),
         run_dir=run_dir,
         storage_url=absolute_url(file.storage or f"sqlite:///{run_dir / 'study.db'}", base),
-        store=base / file.store if file.store else base / ".paretune" / "store",
+        store=(base / (file.store or ".paretune/store")).resolve(),
     )
 
 

@@ -22,6 +22,7 @@ from .models import Models, load_models
 from .progress import Progress
 from .samplers import make_sampler
 from .stages.device import Deployment, DeviceStages
+from .storage_url import shown_url
 from .store import Store
 from .study_file import load_study_file
 from .study_store import StudyStore, evaluated_before, only_one_run, storage_trouble_explained, writing
@@ -132,7 +133,7 @@ def _rounds(job: Job) -> int:
 def _plan(job: Job, models: Models, launch: Launch) -> SearchPlan:
     frame = StudyRecord(
         name=job.file.name,
-        study_text=job.places.study_file.read_text(),
+        study_text=shown_url(job.places.study_file.read_text(encoding="utf-8")),
         workload=job.loaded.workload.name,
         profile=job.profile.name,
         quality=job.quality,

@@ -20,6 +20,6 @@ def absolute_url(url: str, base: Path) -> str:
     return url if file is None else _SQLITE + str(base / file) + "".join(url.partition("?")[1:])
 
 
-def shown_url(url: str) -> str:
-    """The URL without its password."""
-    return re.sub(r"(//[^:/@]*):[^@]*@", r"\1:***@", url)
+def shown_url(text: str) -> str:
+    """A URL, or a text with URLs in it, without their passwords."""
+    return re.sub(r"(//[^:/@\s]*):[^@/\s]*@", r"\1:***@", text)

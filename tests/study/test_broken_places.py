@@ -81,3 +81,5 @@ def test_storage_urls(tmp_path):
     assert sqlite_file("sqlite:///:memory:") is None
     assert shown_url("postgresql://me:secret@host/x") == "postgresql://me:***@host/x"
     assert shown_url("sqlite:////a/b.db") == "sqlite:////a/b.db"
+    study = "# see http://host/page: it says\nstorage: mysql+pymysql://me:s3:cret@host/x  # mail me@home\n"
+    assert shown_url(study) == study.replace("s3:cret", "***")
