@@ -22,10 +22,11 @@ from .models import Models, load_models
 from .progress import Progress
 from .samplers import make_sampler
 from .stages.device import Deployment, DeviceStages
+from .storage import only_one_run, storage_trouble_explained, writing
 from .storage_url import shown_url
 from .store import Store
 from .study_file import load_study_file
-from .study_store import StudyStore, evaluated_before, only_one_run, storage_trouble_explained, writing
+from .study_store import StudyStore, evaluated_before
 
 RUN_FILE = "run.json"
 

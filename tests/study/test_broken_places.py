@@ -6,8 +6,9 @@ import shutil
 import pytest
 from paretune.profiles.errors import UserError
 from paretune.search.session import open_run, run_study
+from paretune.search.storage import storage_trouble_explained
 from paretune.search.storage_url import absolute_url, shown_url, sqlite_file
-from paretune.search.study_store import StudyStore, storage_trouble_explained
+from paretune.search.study_store import StudyStore
 
 pytestmark = pytest.mark.slow
 
