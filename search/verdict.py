@@ -238,7 +238,16 @@ def quality_lines(record: StudyRecord, ranking: Ranking, chosen: Ranked, simple:
     intervals = [estimate_of(quantity) for quantity in (mine, theirs)]
     error = "within" if tied(intervals[:1], intervals[1:]) else "beyond"
     word = "higher" if change > 0 else "lower"
-    return [f"{title} is {difference_text(record.quality, abs(change))} {word}, {error} error."]
+    lines = [f"{title} is {difference_text(record.quality, abs(change))} {word}, {error} error."]
+    objective = next((o for o in record.objectives if o.metric == record.quality), None)
+    worse = objective is not None and (change < 0) == objective.higher_is_better
+    if worse and error == "beyond" and all(limit.metric != record.quality for limit in ranking.limits):
+        sign = ">=" if objective is not None and objective.higher_is_better else "<="
+        lines.append(
+            f"No limit on {title.lower()} is set; to keep such losses out, add one, "
+            f"say `{record.quality} {sign} teacher`, to the study file or to `choose --where`."
+        )
+    return lines
 
 
 def number_lines(record: StudyRecord, entry: Ranked) -> list[str]:

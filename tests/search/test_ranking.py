@@ -364,6 +364,15 @@ def precise(number: int, latency: float, size: float) -> Evaluation:
     return replace(complete(number, 0.98, 1.0, size).evaluation, metrics=metrics)
 
 
+def test_a_loss_of_quality_without_a_limit_on_it_is_pointed_out() -> None:
+    trials = complete(0, 0.990, 1.0, 900e3, baseline=True), complete(1, 0.40, 0.1, 50e3)
+    answer = verdict(study(*trials, limits=()))
+    assert answer.recommended == 1
+    assert any("No limit on accuracy is set" in line for line in answer.lines)
+    low = Limit(text="accuracy >= 0.3", metric="accuracy", upper=False, bound=0.3)
+    assert not any("No limit on" in line for line in verdict(study(*trials, limits=(low,))).lines)
+
+
 def test_what_the_quality_costs_is_said() -> None:
     base = complete(0, 0.99, 1.9, 900e3, baseline=True)
     for accuracy, said in (
