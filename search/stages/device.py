@@ -24,6 +24,7 @@ from ...profiles.errors import InternalError, StageError
 from ..candidate import Candidate
 from ..store import Entry, Store
 from ..workload import Array, Metric, Split
+from .arrays import save_arrays
 from .device_keys import compile_key, measure_key, score_key
 from .interval import quality_interval
 from .rounds import ROUNDS_FILE
@@ -102,7 +103,8 @@ class DeviceStages:
         )
         calibrated = candidate.precision.decoded.calibrated
         data = {n: a[: candidate.calibration_samples] for n, a in calibration.items()} if calibrated else None
-        used = (calibration_digest, candidate.calibration_samples) if calibrated else None
+        # Even where no ranges are taken from it, the artifact is compared on it and carries a sample of it.
+        used = (calibration_digest, candidate.calibration_samples if calibrated else 0)
         version = backend_version(candidate.backend)
         if get_backend(candidate.backend).compiles_on_device:
             version += f" on {self.deployment.device}"
@@ -124,9 +126,9 @@ class DeviceStages:
             except BaseException:
                 self._drop_compiler(candidate.backend)
                 raise
-            np.savez(into / "sample.npz", **sample)  # type: ignore[arg-type]
+            save_arrays(into / "sample.npz", sample)
             if expected:
-                np.savez(into / "expected.npz", **expected)  # type: ignore[arg-type]
+                save_arrays(into / "expected.npz", expected)
             described = {**asdict(artifact), "path": artifact.path.name, "precision": str(artifact.precision)}
             return {
                 "file": artifact.path.name,
