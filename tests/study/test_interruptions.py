@@ -97,7 +97,7 @@ def test_a_crash_is_one_failed_evaluation_and_the_study_goes_on(
     monkeypatch.setenv("PARETUNE_NULL_SCRIPT", json.dumps({f"int8/{stage}": behaviour}))
     name = f"crash-{behaviour}-{stage}"
     space = {"student": {"width": [4]}, "precision": ["fp32", "int8"], "backend": ["null"]}
-    guard = {"compile": "8 s", "run": "8 s", "memory": "2 GB"}
+    guard = {"compile": "12 s", "run": "12 s", "memory": "2 GB"}
     record = run_study(bench.study(name, space=space, guard=guard, budget={"trials": 4})).record
     by_precision = {}
     for trial in record.trials:
