@@ -96,15 +96,6 @@ def nm_sparsity_offered(backend: str, profile: Profile) -> Offer:
     return Offer(backend=backend, what=NM_SPARSITY, offered=last.offered, reason=last.reason)
 
 
-def backend_title(backend: str) -> str:
-    """The backend's name as reports write it.
-
-    Raises:
-        UserError: there is no such backend in the table.
-    """
-    return _entry(backend).title
-
-
 Sm = Annotated[str, Field(pattern=r"^\d{1,2}\.\d$")]
 
 

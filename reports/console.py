@@ -56,10 +56,6 @@ class ConsoleProgress(Progress):
         """Show which stage is at hand."""
         self._show(name)
 
-    def epoch(self, done: int, total: int, note: str) -> None:
-        """Show how far training has come."""
-        self._show(f"{note} epoch {done}/{total}")
-
     def finished(self, record: TrialRecord) -> None:
         """Print the candidate's line."""
         evaluation = record.evaluation

@@ -255,7 +255,9 @@ class Driver:
             self.studies.save_frame(self.frame)
 
     def _count(self) -> None:
-        self.studies.set("counters", self._counters())
+        # Kept after every trial, so that the report of a killed search counts right.
+        self.frame = replace(self.frame, counters=self._counters())
+        self.studies.save_frame(self.frame)
         self.studies.set("spent_seconds", self.budget.elapsed_seconds)
 
     def _counters(self) -> dict[str, float]:
@@ -272,8 +274,7 @@ class Driver:
         return counters
 
     def _save(self, stopped: str) -> None:
-        self.frame = replace(self.frame, counters=self._counters(), stopped=stopped or self.frame.stopped)
-        self.studies.save_frame(self.frame)
+        self.frame = replace(self.frame, stopped=stopped or self.frame.stopped)
         self._count()
         baseline = strongest_simple_choice(self.studies.record())
         self.frame = replace(self.frame, baseline=baseline)

@@ -23,10 +23,11 @@ LOG_CHARACTERS = 4000
 
 @dataclass
 class Trace:
-    """The stages that one evaluation went through, in order, each once."""
+    """What one evaluation went through: stages in order, each once, and what the gate measured."""
 
     stages: list[StageRecord] = field(default_factory=list)
     at_hand: str = "build"
+    gate: dict[str, Quantity] = field(default_factory=dict)
 
     def add(self, entry: Entry) -> Entry:
         """Remember an entry; answered from the store means that no time was spent on it now."""
@@ -61,43 +62,33 @@ class Evaluator:
         """
         trace = Trace()
         known = Evaluation(candidate=candidate, outcome=Outcome.FAILED, baseline=baseline)
+        return replace(self._ended(known, trace), stages=tuple(trace.stages), gate=trace.gate)
+
+    def _ended(self, known: Evaluation, trace: Trace) -> Evaluation:
         try:
-            if self.models.trains(candidate):
-                known = replace(known, gate=self._hardware(candidate, trace, trained=False))
-                reason = Gate(limits=self.limits).reason(known.gate)
-                if reason:
-                    missed = {k: v for k, v in violations(self.limits, known.gate).items() if v < 1e30}
-                    return replace(
-                        known,
-                        outcome=Outcome.GATED,
-                        reason=reason,
-                        violations=missed,
-                        stages=tuple(trace.stages),
-                    )
-            return replace(self._complete(known, candidate, trace), stages=tuple(trace.stages))
+            return self._gated_or_complete(known, trace)
         except (InternalError, UserError, Interrupted):
             raise
         except UnsupportedError as error:
-            return replace(known, outcome=Outcome.REFUSED, reason=error.reason, stages=tuple(trace.stages))
+            return replace(known, outcome=Outcome.REFUSED, reason=error.reason)
         except StageError as error:
-            return replace(
-                known,
-                outcome=Outcome.FAILED,
-                stage=error.stage,
-                cause=error.cause,
-                log=error.log[-LOG_CHARACTERS:],
-                stages=tuple(trace.stages),
-            )
+            return replace(known, stage=error.stage, cause=error.cause, log=error.log[-LOG_CHARACTERS:])
         except Exception as error:
             # Whatever a library or the user's code raises concerns this candidate alone.
-            return replace(
-                known,
-                outcome=Outcome.FAILED,
-                stage=trace.at_hand,
-                cause=f"{type(error).__name__}: {error}".splitlines()[0][:300],
-                log=traceback.format_exc()[-LOG_CHARACTERS:],
-                stages=tuple(trace.stages),
-            )
+            cause = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+            log = traceback.format_exc()[-LOG_CHARACTERS:]
+            return replace(known, stage=trace.at_hand, cause=cause, log=log)
+
+    def _gated_or_complete(self, known: Evaluation, trace: Trace) -> Evaluation:
+        candidate = known.candidate
+        if self.models.trains(candidate):
+            trace.gate, stability = self._hardware(candidate, trace)
+            reason = Gate(limits=self.limits).reason(trace.gate)
+            if reason:
+                missed = {text: v for text, v in violations(self.limits, trace.gate).items() if v < 1e30}
+                gated = replace(known, outcome=Outcome.GATED, reason=reason, violations=missed)
+                return replace(gated, stability=stability)
+        return self._complete(known, candidate, trace)
 
     def test_score(self, evaluation: Evaluation) -> Quantity:
         """Quality of a complete candidate's artifact on the test split."""
@@ -129,11 +120,12 @@ class Evaluator:
             stability=stability,
         )
 
-    def _hardware(self, candidate: Candidate, trace: Trace, *, trained: bool) -> dict[str, Quantity]:
-        compiled = self._compiled(candidate, trace, trained=trained)
+    def _hardware(self, candidate: Candidate, trace: Trace) -> tuple[dict[str, Quantity], str]:
+        """What untrained weights tell: measured on the device, with the verdict on its stability."""
+        compiled = self._compiled(candidate, trace, trained=False)
         self.checkpoint()
-        hardware, _ = self._measured(candidate, compiled, trace)
-        return {**hardware, **self.models.size(candidate)}
+        hardware, stability = self._measured(candidate, compiled, trace)
+        return {**hardware, **self.models.size(candidate)}, stability
 
     def _compiled(self, candidate: Candidate, trace: Trace, *, trained: bool) -> Entry:
         source_format = get_backend(candidate.backend).source_format

@@ -16,10 +16,7 @@ class Progress:
         """A trial starts."""
 
     def stage(self, name: str) -> None:
-        """A stage of the current trial starts (a stage answered from the store is not announced)."""
-
-    def epoch(self, done: int, total: int, note: str) -> None:
-        """An epoch of training ended."""
+        """A stage starts, or an epoch of it ended (a stage answered from the store is not announced)."""
 
     def finished(self, record: TrialRecord) -> None:
         """A trial has ended, with any outcome."""

@@ -8,8 +8,6 @@ from typing import Any
 import optuna
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
-SAMPLERS = ("tpe", "nsga2", "gp", "random")
-
 
 def make_sampler(name: str, seed: int) -> BaseSampler:
     """The sampler of that name. `gp` draws at random where parameters are conditional, as Optuna defines."""

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import psutil
 
-from ...backends.client import Limits, RunnerClient
-from ...backends.contract import CompileSettings, SourceModel, batches
+from ...backends.client import Limits, Opened, RunnerClient
+from ...backends.contract import Artifact, CompileSettings, SourceModel, batches
 from ...backends.environment import cpu_ticks
 from ...backends.latency import REFERENCE, LatencyPlan, Rounds, measure
 from ...backends.registry import backend_version, get_backend
@@ -92,40 +92,21 @@ class DeviceStages:
         `check` compares the artifact with the float model on the calibration data; it is left out for
         untrained weights, where agreement means nothing.
         """
-        settings = CompileSettings(
-            precision=candidate.precision,
-            batch=self.deployment.batch,
-            calibration_method=candidate.calibration_method or "minmax",
-            per_channel=candidate.per_channel,
-            nm_sparsity=candidate.sparsity == "2:4",
-            target=self.deployment.target,
-            check=check,
-        )
+        settings = self._settings(candidate, check)
         calibrated = candidate.precision.decoded.calibrated
-        data = {n: a[: candidate.calibration_samples] for n, a in calibration.items()} if calibrated else None
-        # Even where no ranges are taken from it, the artifact is compared on it and carries a sample of it.
-        used = (calibration_digest, candidate.calibration_samples if calibrated else 0)
+        count = candidate.calibration_samples if calibrated else None
+        # Where no ranges are taken from it, the artifact is still compared on all of it.
+        data = {name: array[:count] for name, array in calibration.items()}
         version = backend_version(candidate.backend)
         if get_backend(candidate.backend).compiles_on_device:
             version += f" on {self.deployment.device}"
-        key = compile_key(candidate.backend, version, settings, source.key, used)
-        sample = next(batches(dict(calibration), self.deployment.batch))
+        key = compile_key(candidate.backend, version, settings, source.key, (calibration_digest, count or 0))
+        model = SourceModel(path=source.path / source.meta["file"], format=source.meta["format"])
+        sample = next(batches(data, self.deployment.batch))
 
         def make(into: Path) -> Mapping[str, Any]:
             self.announce("compile")
-            runner = self._compiler(candidate.backend)
-            try:
-                model = SourceModel(path=source.path / source.meta["file"], format=source.meta["format"])
-                # The float model is compared on data even where no ranges are needed from it.
-                artifact = runner.compile(candidate.backend, model, settings, data or dict(calibration), into)
-                opened = runner.open(
-                    candidate.backend, artifact.path, settings.batch, self.deployment.threads
-                )
-                # What a copy of the artifact elsewhere is compared with; untrained ones go nowhere.
-                expected = runner.infer(sample) if check else {}
-            except BaseException:
-                self._drop_compiler(candidate.backend)
-                raise
+            artifact, opened, expected = self._compile(candidate.backend, model, settings, data, sample, into)
             save_arrays(into / "sample.npz", sample)
             if expected:
                 save_arrays(into / "expected.npz", expected)
@@ -142,6 +123,36 @@ class DeviceStages:
             }
 
         return self.store.produce("compile", key, {"candidate": candidate.title, "source": source.key}, make)
+
+    def _settings(self, candidate: Candidate, check: bool) -> CompileSettings:
+        return CompileSettings(
+            precision=candidate.precision,
+            batch=self.deployment.batch,
+            calibration_method=candidate.calibration_method or "minmax",
+            per_channel=candidate.per_channel,
+            nm_sparsity=candidate.sparsity == "2:4",
+            target=self.deployment.target,
+            check=check,
+        )
+
+    def _compile(
+        self,
+        backend: str,
+        model: SourceModel,
+        settings: CompileSettings,
+        data: dict[str, Array],
+        sample: dict[str, Array],
+        into: Path,
+    ) -> tuple[Artifact, Opened, dict[str, Array]]:
+        """The artifact, its signature, and what it gives for the sample (nothing for untrained weights)."""
+        runner = self._compiler(backend)
+        try:
+            artifact = runner.compile(backend, model, settings, data, into)
+            opened = runner.open(backend, artifact.path, settings.batch, self.deployment.threads)
+            return artifact, opened, runner.infer(sample) if settings.check else {}
+        except BaseException:
+            self._drop_compiler(backend)
+            raise
 
     # -- measure ----------------------------------------------------------------------------------
 

@@ -72,13 +72,14 @@ def test_samplers_propose_only_what_is_in_the_space():
 
 
 def test_evenly_spaced_numbers_keep_their_order_for_the_sampler():
+    whole = space(ORT, student_axes={"width": (0.25, 0.5, 0.75), "depth": (1, 2, 4)})
+    student = next(c for c in whole.candidates() if c.student)
     study = optuna.create_study()
+    study.enqueue_trial(whole.params(student))
     trial = study.ask()
-    space(ORT, student_axes={"width": (0.25, 0.5, 0.75)}).suggest(trial)
-    assert isinstance(
-        trial.distributions.get("width", optuna.distributions.FloatDistribution(0, 1)),
-        optuna.distributions.FloatDistribution,
-    )
+    whole.suggest(trial)
+    assert isinstance(trial.distributions["width"], optuna.distributions.FloatDistribution)
+    assert isinstance(trial.distributions["depth"], optuna.distributions.CategoricalDistribution)
 
 
 def test_simple_choices_are_the_uncompressed_teacher():

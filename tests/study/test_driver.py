@@ -101,6 +101,7 @@ def test_duplicates_are_answered_from_the_record(bench, shared_store):
     ).record
     repeated = [t for t in record.trials if t.duplicate_of is not None]
     assert record.counters["candidates"] == 6
+    assert repeated
     for trial in repeated:
         original = next(t for t in record.trials if t.number == trial.duplicate_of)
         assert trial.evaluation == original.evaluation
