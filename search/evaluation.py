@@ -19,7 +19,7 @@ class Outcome(str, Enum):
     """How an evaluation ended."""
 
     COMPLETE = "complete"
-    GATED = "gated"  # measured, but over a limit or certain to be dominated: never trained
+    GATED = "gated"  # measured, but over a limit or certain to be dominated: not trained, or not to the end
     REFUSED = "refused"  # cannot exist on this runtime or device
     FAILED = "failed"  # a stage crashed, hung, ran out of memory or raised
 
@@ -40,12 +40,44 @@ class Quantity:
 
 @dataclass(frozen=True, kw_only=True)
 class StageRecord:
-    """One stage as this evaluation met it: `cached` means answered from the store, `seconds` spent now."""
+    """One stage as this evaluation met it: `cached` means answered from the store, `seconds` spent now.
+
+    `curve` is the learning curve of a training: (epochs done, quality on validation in PyTorch) at each rung.
+    """
 
     name: str
     key: str
     cached: bool
     seconds: float
+    curve: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bound:
+    """The best quality that a candidate could have, and what that means for it.
+
+    `value` is the bound, with the margin in it; `basis` says what it was derived from. `beaten_by` is the
+    trial that is better on every objective even so, None where the bound misses a limit on the quality.
+    """
+
+    value: float
+    basis: str
+    beaten_by: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """Why the sampler proposed a candidate, and what it expected.
+
+    `by` is "gain" (expected gain per expected second), "random", "start" (the first designs) or the name of
+    an Optuna sampler. `quality` is what the accuracy model predicted, with its 95 % interval; `gain` the
+    expected growth of the hypervolume as a share of what it was; `seconds` the expected cost.
+    """
+
+    by: str
+    quality: Quantity | None = None
+    gain: float | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +88,9 @@ class Evaluation:
     weights. `violations` maps a constraint's text to how far it is missed, in the metric's unit (<= 0: met).
     `reason` explains `gated` and `refused`; `stage`, `cause` and `log` explain `failed`. `artifact_key` names
     the compiled model in the store (stage "compile"), `weight_bytes` its constants by storage type, `notes`
-    what the compiler had to say. `baseline` marks the uncompressed teacher's simple choices.
+    what the compiler had to say. `baseline` marks the uncompressed teacher's simple choices. `bound` stands
+    where the gate decided from a bound on the quality. `stopped_epoch` is the epoch after which training was
+    given up (0: it was not).
     """
 
     candidate: Candidate
@@ -74,6 +108,9 @@ class Evaluation:
     notes: tuple[str, ...] = ()
     stability: str = ""  # verdict of the latency protocol: "stable" or "noisy because ..."
     baseline: bool = False
+    bound: Bound | None = None
+    stopped_epoch: int = 0
+    proposal: Proposal | None = None
 
     @property
     def feasible(self) -> bool:
@@ -107,6 +144,18 @@ class Finalist:
     number: int
     metrics: dict[str, Quantity]
     ratio_to_baseline: Quantity | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audited:
+    """A gated trial that was trained after all, to see whether the gate was right.
+
+    `on_front`: it would have been on the front of the study, so the gate was wrong.
+    """
+
+    number: int
+    evaluation: Evaluation
+    on_front: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +203,8 @@ class StudyRecord:
     "training_seconds", "gated_before_training", "duplicates" and the like. `environment` holds processor,
     instruction sets, packages. `teacher` has the teacher's quality on the splits and its parameters.
     `stopped` says why the search ended. `baseline` is the trial number of the strongest simple choice.
+    `sampler` is the name of the sampler, `remarks` what it had to say (a fallback, a warm start). `audit`
+    holds the gated candidates that were trained after all.
     """
 
     name: str
@@ -173,6 +224,9 @@ class StudyRecord:
     importances: dict[str, dict[str, float]] = field(default_factory=dict)  # metric -> axis -> share
     stopped: str = ""
     store: str = ""  # path of the content-addressed store
+    sampler: str = ""
+    remarks: tuple[str, ...] = ()
+    audit: tuple[Audited, ...] = ()
 
 
 EVALUATION = TypeAdapter(Evaluation)

@@ -1,0 +1,132 @@
+"""What the driver and the samplers need from whatever evaluates candidates: real models, or a table.
+
+Everything here is free of torch and of any runtime, so that a recorded table can stand in for a device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from .candidate import Candidate
+from .evaluation import Bound, Evaluation, Finalist, Limit, Quantity, StudyRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hardware:
+    """What a candidate costs on the device, measured with untrained weights.
+
+    `refused` says why it cannot exist there (then `metrics` is empty). `doubt` says why the weights may
+    matter to these numbers all the same; the gate does not decide where it is not empty.
+    """
+
+    metrics: Mapping[str, Quantity] = field(default_factory=dict)
+    stability: str = ""
+    refused: str = ""
+    doubt: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """One training that a candidate needs: `key` names its result, `kind` is "distill" or "prune".
+
+    `work` is in multiply-adds (epochs x samples x multiply-adds for one sample) where the structure was
+    counted already, else None. `done`: the result is in the store. `quality` is then the quality on
+    validation in PyTorch, and `seconds` what the training took.
+    """
+
+    key: str
+    kind: str
+    work: float | None = None
+    done: bool = False
+    quality: float | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rung:
+    """A point in a training at which it may be given up: `curve` has (epochs done, quality on validation
+    in PyTorch) up to now, the last one is this rung's."""
+
+    key: str
+    kind: str
+    epochs: int
+    curve: tuple[tuple[int, float], ...]
+
+
+class TrainingStopped(Exception):  # noqa: N818 - a decision, not an error
+    """A training was given up at a rung: what it had come to, and why. Its checkpoint is kept."""
+
+    def __init__(self, rung: Rung, bound: Bound, reason: str, seconds: float) -> None:
+        self.rung, self.bound, self.reason, self.seconds = rung, bound, reason, seconds
+        super().__init__(reason)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """Why a candidate is not worth training (further)."""
+
+    reason: str
+    bound: Bound | None = None
+
+
+class Judge(Protocol):
+    """Decides which candidates are worth training, from what is known when it is asked."""
+
+    def before_training(self, candidate: Candidate, hardware: Hardware) -> Decision | None:
+        """None: train it."""
+
+    def at_rung(self, candidate: Candidate, rung: Rung) -> Decision | None:
+        """None: go on training."""
+
+
+class TrainEverything:
+    """A judge that never says no: for samplers without a gate, and for audits."""
+
+    def before_training(self, candidate: Candidate, hardware: Hardware) -> Decision | None:
+        """Never."""
+        return None
+
+    def at_rung(self, candidate: Candidate, rung: Rung) -> Decision | None:
+        """Never."""
+        return None
+
+
+class CandidateEvaluator(Protocol):
+    """Evaluates candidates one at a time."""
+
+    limits: tuple[Limit, ...]
+    reference_ms: float | None
+
+    def prepare_reference(self, candidate: Candidate) -> None:
+        """Make ready the model that every measurement is taken against."""
+
+    def trains(self, candidate: Candidate) -> bool:
+        """Whether the candidate needs training beyond the teacher's own."""
+
+    def trainings(self, candidate: Candidate) -> tuple[Training, ...]:
+        """The trainings that the candidate needs, in order, with those that are done; trains nothing."""
+
+    def hardware(self, candidate: Candidate) -> Hardware:
+        """What the candidate costs on the device, with untrained weights. Answered from what was measured
+        for another candidate where that leads to the same structure at the same precision.
+
+        Raises:
+            StageError: it crashed or hung.
+        """
+
+    def evaluate(self, candidate: Candidate, judge: Judge, *, baseline: bool = False) -> Evaluation:
+        """All that can be known of one candidate; `judge` decides whether it is worth training."""
+
+    def test_score(self, evaluation: Evaluation) -> Quantity:
+        """Quality of a complete candidate's artifact on the test split."""
+
+    def finalists(
+        self, record: StudyRecord, numbers: tuple[int, ...], *, rounds: int, seed: int
+    ) -> tuple[Finalist, ...]:
+        """Score these trials on test, and measure them against each other in the same rounds."""
+
+
+RungJudge = Callable[[Rung], Decision | None]
+"""What a training loop asks at its rungs."""
