@@ -13,6 +13,7 @@ from ..profiles.errors import UserError
 from ..profiles.precision import Precision
 
 Scalar = int | float | str | bool
+PROBE_SAMPLES = 16  # calibration of untrained weights: any ranges will do
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +91,21 @@ class Candidate:
             calibration_method=self.calibration_method if calibrated else "",
             calibration_samples=self.calibration_samples if calibrated else 0,
             per_channel=self.per_channel if quantized else True,
+        )
+
+    def hardware_class(self) -> Candidate:
+        """The candidate that stands for all that cost the same on the device.
+
+        Latency, memory and size follow from structure and number formats: recipe and calibration decide
+        what the weights and ranges are, not which kernels run.
+        """
+        plain = self.canonical()
+        calibrated = plain.precision.decoded.calibrated
+        return replace(
+            plain,
+            recipe=None,
+            calibration_method="minmax" if calibrated else "",
+            calibration_samples=PROBE_SAMPLES if calibrated else 0,
         )
 
     @property

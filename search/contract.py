@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from .candidate import Candidate
-from .evaluation import Bound, Evaluation, Finalist, Limit, Quantity, StudyRecord
+from .evaluation import Bound, Evaluation, Finalist, Limit, Quantity, StudyRecord, TrialRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +74,11 @@ class Decision:
 class Judge(Protocol):
     """Decides which candidates are worth training, from what is known when it is asked."""
 
+    limits: tuple[Limit, ...]
+
+    def learn(self, record: TrialRecord) -> None:
+        """Take in a trial that has ended."""
+
     def before_training(self, candidate: Candidate, hardware: Hardware) -> Decision | None:
         """None: train it."""
 
@@ -82,7 +87,12 @@ class Judge(Protocol):
 
 
 class TrainEverything:
-    """A judge that never says no: for samplers without a gate, and for audits."""
+    """A judge that never says no: for comparisons without a gate, and for audits."""
+
+    limits: tuple[Limit, ...] = ()
+
+    def learn(self, record: TrialRecord) -> None:
+        """Nothing to learn."""
 
     def before_training(self, candidate: Candidate, hardware: Hardware) -> Decision | None:
         """Never."""

@@ -14,9 +14,9 @@ from ..profiles.errors import StageError, UnsupportedError, UserError
 from .budget import Budget, Interrupted, StopFlag
 from .candidate import Candidate
 from .constraints import LimitSpec, resolve
-from .evaluate import Evaluator
+from .contract import CandidateEvaluator, Judge
 from .evaluation import Evaluation, Objective, Outcome, StudyRecord, TrialRecord
-from .finalists import choose_finalists, measure_finalists
+from .finalists import choose_finalists
 from .gate import violations
 from .progress import Progress
 from .ranking import rank, strongest_simple_choice
@@ -52,16 +52,19 @@ class Driver:
     def __init__(
         self,
         plan: SearchPlan,
-        evaluator: Evaluator,
+        evaluator: CandidateEvaluator,
+        judge: Judge,
         studies: StudyStore,
         budget: Budget,
         stop: StopFlag,
         progress: Progress,
     ) -> None:
-        self.plan, self.evaluator, self.studies = plan, evaluator, studies
+        self.plan, self.evaluator, self.judge, self.studies = plan, evaluator, judge, studies
         self.budget, self.stop, self.progress = budget, stop, progress
         records = studies.records()
         self.known, self._answered = known_candidates(records), len(records)
+        for record in self.known.values():
+            judge.learn(record)
         self._time_counts = True
         # What an earlier session confirmed stays until this one has confirmed anew.
         self.frame = replace(plan.frame, finalists=studies.confirmed())
@@ -134,7 +137,7 @@ class Driver:
                 else limit
                 for spec, limit in zip(self.plan.limits, limits, strict=True)
             )
-        self.evaluator.limits = limits
+        self.evaluator.limits = self.judge.limits = limits
         self.frame = replace(self.frame, limits=limits)
         self._save("")
         return replace(teacher, violations=violations(limits, teacher.metrics))
@@ -213,6 +216,7 @@ class Driver:
             raise
         record = self.studies.tell(trial, evaluation, started)
         self.known[candidate.digest] = record
+        self.judge.learn(record)
         self._answered += 1
         self._count()
         self.progress.finished(record)
@@ -230,7 +234,7 @@ class Driver:
                 cause=f"Paretune itself was killed {ATTEMPTS} times while it evaluated this candidate",
                 baseline=baseline,
             )
-        return self.evaluator.evaluate(candidate, baseline=baseline)
+        return self.evaluator.evaluate(candidate, self.judge, baseline=baseline)
 
     # -- the end --------------------------------------------------------------------------------------
 
@@ -248,8 +252,8 @@ class Driver:
                 return
             chosen += wanted
             self.progress.note(f"measuring {len(chosen)} finalists against each other, scoring them on test")
-            finalists = measure_finalists(
-                record, chosen, self.evaluator, rounds=self.plan.finalist_rounds, seed=self.plan.seed
+            finalists = self.evaluator.finalists(
+                record, chosen, rounds=self.plan.finalist_rounds, seed=self.plan.seed
             )
             self.frame = replace(self.frame, finalists=finalists)
             self.studies.save_frame(self.frame)

@@ -6,14 +6,18 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from ..backends.latency import Estimate, LatencySummary, summarize
+from ..backends.capability import value_dependent
+from ..backends.latency import summarize
 from ..backends.registry import get_backend
 from ..profiles.errors import InternalError, StageError, UnsupportedError, UserError
 from .budget import Interrupted
 from .candidate import Candidate
-from .evaluation import Evaluation, Limit, Outcome, Quantity, StageRecord
-from .gate import Gate, violations
+from .contract import Decision, Hardware, Judge, Rung, RungJudge, Training, TrainingStopped
+from .evaluation import Evaluation, Finalist, Limit, Outcome, Quantity, StageRecord, StudyRecord
+from .finalists import measure_finalists
+from .gate import violations
 from .models import Models
+from .quantities import latency_quantities
 from .stages.device import DeviceStages
 from .stages.rounds import read_rounds
 from .store import Entry
@@ -34,26 +38,58 @@ class Trace:
         self.at_hand = f"after {entry.stage}"
         if all(stage.key != entry.key for stage in self.stages):
             seconds = 0.0 if entry.cached else entry.seconds
+            curve = tuple((int(epoch), float(value)) for epoch, value in entry.meta.get("curve", ()))
             self.stages.append(
-                StageRecord(name=entry.stage, key=entry.key, cached=entry.cached, seconds=seconds)
+                StageRecord(
+                    name=entry.stage, key=entry.key, cached=entry.cached, seconds=seconds, curve=curve
+                )
             )
         return entry
 
+    def stopped(self, stop: TrainingStopped) -> None:
+        """Remember a training that was given up."""
+        rung = stop.rung
+        self.stages.append(
+            StageRecord(
+                name=rung.kind, key=rung.key, cached=False, seconds=stop.seconds, curve=rung.curve
+            )
+        )
+
 
 class Evaluator:
-    """Evaluates candidates one at a time. `checkpoint` is called between stages and may raise Interrupted."""
+    """Evaluates candidates one at a time, see `CandidateEvaluator`.
+
+    `checkpoint` is called between stages and may raise Interrupted.
+    """
 
     def __init__(self, models: Models, device: DeviceStages, checkpoint: Callable[[], None]) -> None:
         self.models, self.device, self.checkpoint = models, device, checkpoint
         self.limits: tuple[Limit, ...] = ()
         self.reference_ms: float | None = None
+        self._hardware: dict[str, Hardware] = {}
+
+    def trains(self, candidate: Candidate) -> bool:
+        """Whether the candidate needs training beyond the teacher's own."""
+        return self.models.trains(candidate)
+
+    def trainings(self, candidate: Candidate) -> tuple[Training, ...]:
+        """The trainings that the candidate needs, in order, with those that are done."""
+        return self.models.trainings(candidate)
 
     def prepare_reference(self, candidate: Candidate) -> None:
         """Compile the reference model, which every measurement is interleaved with."""
         compiled = self._compiled(candidate, Trace(), trained=True)
         self.device.set_reference(compiled, candidate)
 
-    def evaluate(self, candidate: Candidate, *, baseline: bool = False) -> Evaluation:
+    def hardware(self, candidate: Candidate) -> Hardware:
+        """What the candidate costs on the device, measured with untrained weights.
+
+        Raises:
+            StageError: a stage crashed, hung or ran out of memory.
+        """
+        return self._hardware_of(candidate, Trace())
+
+    def evaluate(self, candidate: Candidate, judge: Judge, *, baseline: bool = False) -> Evaluation:
         """All that can be known of one candidate. Crashes of its stages end as `failed`, never raise.
 
         Raises:
@@ -62,13 +98,17 @@ class Evaluator:
         """
         trace = Trace()
         known = Evaluation(candidate=candidate, outcome=Outcome.FAILED, baseline=baseline)
-        return replace(self._ended(known, trace), stages=tuple(trace.stages), gate=trace.gate)
+        return replace(self._ended(known, judge, trace), stages=tuple(trace.stages), gate=trace.gate)
 
-    def _ended(self, known: Evaluation, trace: Trace) -> Evaluation:
+    def _ended(self, known: Evaluation, judge: Judge, trace: Trace) -> Evaluation:
         try:
-            return self._gated_or_complete(known, trace)
+            return self._gated_or_complete(known, judge, trace)
         except (InternalError, UserError, Interrupted):
             raise
+        except TrainingStopped as stop:
+            trace.stopped(stop)
+            gated = self._gated(known, Decision(reason=stop.reason, bound=stop.bound), trace)
+            return replace(gated, stopped_epoch=stop.rung.curve[-1][0])
         except UnsupportedError as error:
             return replace(known, outcome=Outcome.REFUSED, reason=error.reason)
         except StageError as error:
@@ -79,29 +119,60 @@ class Evaluator:
             log = traceback.format_exc()[-LOG_CHARACTERS:]
             return replace(known, stage=trace.at_hand, cause=cause, log=log)
 
-    def _gated_or_complete(self, known: Evaluation, trace: Trace) -> Evaluation:
+    def _gated_or_complete(self, known: Evaluation, judge: Judge, trace: Trace) -> Evaluation:
         candidate = known.candidate
-        if self.models.trains(candidate):
-            trace.gate, stability = self._hardware(candidate, trace)
-            reason = Gate(limits=self.limits).reason(trace.gate)
-            if reason:
-                missed = {text: v for text, v in violations(self.limits, trace.gate).items() if v < 1e30}
-                gated = replace(known, outcome=Outcome.GATED, reason=reason, violations=missed)
-                return replace(gated, stability=stability)
-        return self._complete(known, candidate, trace)
+        if not self._worth_measuring_first(candidate):
+            return self._complete(known, candidate, judge, trace)
+        hardware = self._hardware_of(candidate, trace)
+        if hardware.refused:
+            return replace(known, outcome=Outcome.REFUSED, reason=hardware.refused)
+        trace.gate = dict(hardware.metrics)
+        decision = judge.before_training(candidate, hardware)
+        if decision is not None:
+            return self._gated(known, decision, trace)
+        return self._complete(known, candidate, judge, trace)
+
+    def _worth_measuring_first(self, candidate: Candidate) -> bool:
+        """Whether training is at stake; what is trained already costs no more than measuring it twice."""
+        if not self.models.trains(candidate):
+            return False
+        measured = candidate.hardware_class().digest in self._hardware
+        return measured or not all(training.done for training in self.models.trainings(candidate))
+
+    def _gated(self, known: Evaluation, decision: Decision, trace: Trace) -> Evaluation:
+        missed = {text: v for text, v in violations(self.limits, trace.gate).items() if v < 1e30}
+        hardware = self._hardware.get(known.candidate.hardware_class().digest)
+        return replace(
+            known,
+            outcome=Outcome.GATED,
+            reason=decision.reason,
+            bound=decision.bound,
+            violations=missed,
+            stability=hardware.stability if hardware else "",
+        )
 
     def test_score(self, evaluation: Evaluation) -> Quantity:
         """Quality of a complete candidate's artifact on the test split."""
         compiled = self._compiled(evaluation.candidate, Trace(), trained=True)
         return self._quality(evaluation.candidate, compiled, Trace(), split="test")
 
+    def finalists(
+        self, record: StudyRecord, numbers: tuple[int, ...], *, rounds: int, seed: int
+    ) -> tuple[Finalist, ...]:
+        """Score each on `test`; measure all of them interleaved in random order in the same rounds."""
+        return measure_finalists(record, numbers, self, rounds=rounds, seed=seed)
+
     def artifact(self, evaluation: Evaluation) -> Entry:
         """The compiled artifact of a complete candidate, made again if the store lost it."""
         return self._compiled(evaluation.candidate, Trace(), trained=True)
 
-    def _complete(self, known: Evaluation, candidate: Candidate, trace: Trace) -> Evaluation:
+    def _complete(self, known: Evaluation, candidate: Candidate, judge: Judge, trace: Trace) -> Evaluation:
         self.checkpoint()
-        compiled = self._compiled(candidate, trace, trained=True)
+
+        def at_rung(rung: Rung) -> Decision | None:
+            return judge.at_rung(candidate, rung)
+
+        compiled = self._compiled(candidate, trace, trained=True, at_rung=at_rung)
         self.checkpoint()
         metrics = {self.models.metric.name: self._quality(candidate, compiled, trace, split="validation")}
         self.checkpoint()
@@ -120,17 +191,31 @@ class Evaluator:
             stability=stability,
         )
 
-    def _hardware(self, candidate: Candidate, trace: Trace) -> tuple[dict[str, Quantity], str]:
+    def _hardware_of(self, candidate: Candidate, trace: Trace) -> Hardware:
+        plain = candidate.hardware_class()
+        if plain.digest not in self._hardware:
+            try:
+                self._hardware[plain.digest] = self._untrained(plain, trace)
+            except UnsupportedError as error:
+                self._hardware[plain.digest] = Hardware(refused=error.reason)
+        return self._hardware[plain.digest]
+
+    def _untrained(self, candidate: Candidate, trace: Trace) -> Hardware:
         """What untrained weights tell: measured on the device, with the verdict on its stability."""
         compiled = self._compiled(candidate, trace, trained=False)
         self.checkpoint()
-        hardware, stability = self._measured(candidate, compiled, trace)
-        return {**hardware, **self.models.size(candidate)}, stability
+        metrics, stability = self._measured(candidate, compiled, trace)
+        metrics.update(self.models.size(candidate))
+        doubt = value_dependent(candidate.backend, candidate.sparsity)
+        return Hardware(metrics=metrics, stability=stability, doubt=doubt)
 
-    def _compiled(self, candidate: Candidate, trace: Trace, *, trained: bool) -> Entry:
+    def _compiled(
+        self, candidate: Candidate, trace: Trace, *, trained: bool, at_rung: RungJudge | None = None
+    ) -> Entry:
         source_format = get_backend(candidate.backend).source_format
+        batch = self.device.deployment.batch
         source = self.models.exported(
-            candidate, source_format, self.device.deployment.batch, trained=trained, note=trace.add
+            candidate, source_format, batch, trained=trained, note=trace.add, judge=at_rung
         )
         self.checkpoint()
         data, digest = self.models.calibration()
@@ -165,40 +250,3 @@ class Evaluator:
         size = compiled.meta["artifact"]["size_bytes"]
         found["size_bytes"] = Quantity(value=size, low=size, high=size, how="size of the artifact's file")
         return found, summary.verdict
-
-
-def latency_quantities(summary: LatencySummary, reference_ms: float | None = None) -> dict[str, Quantity]:
-    """The latency metrics of one subject as quantities.
-
-    With `reference_ms`, the latency is the ratio to the reference in the same rounds times that constant, so
-    that candidates measured at different hours can be compared; without, it is the median as it was.
-    """
-    how = f"{summary.rounds} rounds interleaved with the reference"
-    latency = _quantity(summary.latency_ms, f"median over {how}")
-    if reference_ms is not None and summary.ratio is not None:
-        scaled = _quantity(summary.ratio, "")
-        latency = Quantity(
-            value=scaled.value * reference_ms,
-            low=None if scaled.low is None else scaled.low * reference_ms,
-            high=None if scaled.high is None else scaled.high * reference_ms,
-            how=f"ratio to the reference over {how}, times the reference's {reference_ms:.4g} ms",
-        )
-    found = {
-        "latency_ms": latency,
-        "latency_min_ms": _quantity(summary.minimum_ms, "least of all samples"),
-    }
-    if summary.p90_ms is not None:
-        found["latency_p90_ms"] = _quantity(summary.p90_ms, _worth(summary.p90_samples))
-    if summary.p99_ms is not None:
-        found["latency_p99_ms"] = _quantity(summary.p99_ms, _worth(summary.p99_samples))
-    if summary.ratio is not None:
-        found["latency_ratio"] = _quantity(summary.ratio, how)
-    return found
-
-
-def _worth(samples: int) -> str:
-    return f"single runs, worth {samples} independent ones"
-
-
-def _quantity(estimate: Estimate, how: str) -> Quantity:
-    return Quantity(value=estimate.value, low=estimate.low, high=estimate.high, how=how)

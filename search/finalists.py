@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..backends.latency import LatencyPlan, compare, summarize
 from ..profiles.errors import StageError
-from .evaluate import Evaluator, latency_quantities
 from .evaluation import Finalist, Quantity, StudyRecord
+from .quantities import latency_quantities
 from .ranking import rank, strongest_simple_choice, trial_of
+
+if TYPE_CHECKING:
+    from .evaluate import Evaluator
 
 
 def choose_finalists(record: StudyRecord, count: int) -> tuple[int, ...]:

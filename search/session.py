@@ -91,7 +91,7 @@ def _run(
     device = device_stages(job, launch, store, progress)
     try:
         evaluator = Evaluator(models, device, lambda: driver.checkpoint())
-        driver = Driver(_plan(job, models, launch), evaluator, studies, budget, stop, progress)
+        driver = Driver(_plan(job, models, launch), evaluator, _judge(job), studies, budget, stop, progress)
         record = driver.run()
     finally:
         device.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from paretune.backends.latency import LatencyPlan, measure, summarize
-from paretune.search.evaluate import latency_quantities
+from paretune.search.quantities import latency_quantities
 from paretune.search.evaluation import Quantity
 from paretune.search.pareto import tied
 from paretune.search.ranking import estimate_of
