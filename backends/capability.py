@@ -1,4 +1,5 @@
-"""Which precisions and which sparsity a backend offers on a device, and why not the others.
+"""Which precisions and which sparsity a backend offers on a device, and why not the others; and where its
+kernels depend on the values of the weights.
 
 The table is `capability.yaml`; reading it imports no runtime, so that a space can be planned for a device
 from a machine that has none of them.
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -96,6 +97,24 @@ def nm_sparsity_offered(backend: str, profile: Profile) -> Offer:
     return Offer(backend=backend, what=NM_SPARSITY, offered=last.offered, reason=last.reason)
 
 
+def value_dependent(backend: str, sparsity: str) -> str:
+    """Why latency may depend on the values of the weights, for a sparsity in the project's notation; or "".
+
+    Where there is a reason, what was measured with untrained weights need not hold for trained ones. A
+    backend of the user's own says it itself (`Backend.value_dependent`).
+
+    Raises:
+        UserError: there is no such backend in the table, or a backend of the user's own cannot be loaded.
+    """
+    kind = sparsity if sparsity == NM_SPARSITY else sparsity.partition(":")[0]
+    if ":" in backend:
+        from .registry import get_backend
+
+        return get_backend(backend).value_dependent.get(kind, "")
+    return _entry(backend).value_dependent.get(cast(SparsityKind, kind), "")
+
+
+SparsityKind = Literal["dense", "channel", "unstructured", "2:4"]
 Sm = Annotated[str, Field(pattern=r"^\d{1,2}\.\d$")]
 
 
@@ -148,6 +167,7 @@ class _Entry(_Strict):
     device: tuple[_Need, ...] = ()
     precisions: Mapping[Precision, _Rule]
     nm_sparsity: _Rule
+    value_dependent: Mapping[SparsityKind, Annotated[str, Field(min_length=1)]] = {}
 
     @model_validator(mode="after")
     def _complete(self) -> _Entry:

@@ -154,12 +154,16 @@ class Backend(ABC):
     `name` is the word users write. `source_format` is the format of `SourceModel` that `compile` reads.
     `calibration_methods` are those of `CALIBRATION_METHODS` that this runtime really tells apart.
     `compiles_on_device`: artifacts belong to the device that compiled them; all others are compiled here.
+    `value_dependent` is read of a backend of the user's own (the others have it in the capability table): it
+    maps a kind of sparsity (dense, channel, unstructured, 2:4) whose kernels are chosen by the values of the
+    weights to the reason, because untrained weights then do not tell the latency of trained ones.
     """
 
     name: ClassVar[str]
     source_format: ClassVar[str]
     calibration_methods: ClassVar[tuple[str, ...]] = ("minmax",)
     compiles_on_device: ClassVar[bool] = False
+    value_dependent: ClassVar[Mapping[str, str]] = {}
 
     @abstractmethod
     def availability(self) -> Availability:

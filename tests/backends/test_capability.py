@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import types
 
 import pytest
 from paretune.backends.capability import (
@@ -11,7 +12,9 @@ from paretune.backends.capability import (
     offered_precisions,
     offers,
     read_table,
+    value_dependent,
 )
+from paretune.backends.null import NullBackend
 from paretune.profiles.errors import UserError
 from paretune.profiles.loader import load_profile, shipped_profiles
 from paretune.profiles.precision import Precision
@@ -133,6 +136,11 @@ def test_an_unknown_backend_is_refused():
             "x: {title: X, runs_on: cpu, without: '', precisions: {}, nm_sparsity: {}}",
             "precisions without a rule: fp32",
         ),
+        (
+            "x: {title: X, runs_on: cpu, without: '', precisions: {}, nm_sparsity: {}, "
+            "value_dependent: {block: why}}",
+            "dense, channel, unstructured or 2:4",
+        ),
     ],
 )
 def test_the_table_is_read_strictly(tmp_path, text, message):
@@ -141,14 +149,46 @@ def test_the_table_is_read_strictly(tmp_path, text, message):
         read_table(tmp_path / "table.yaml")
 
 
+SPARSITIES = ("dense", "channel:0.5", "unstructured:0.8", "2:4")
+
+
+@pytest.mark.parametrize(
+    ("backend", "expected"), [("ort", []), ("tflite", []), ("trt", ["2:4"]), ("null", [])]
+)
+def test_where_latency_depends_on_the_values_of_weights(backend, expected):
+    assert [sparsity for sparsity in SPARSITIES if value_dependent(backend, sparsity)] == expected
+
+
+def test_a_dependence_on_values_comes_with_its_reason():
+    assert "picks sparse kernels by what it finds" in value_dependent("trt", "2:4")
+    with pytest.raises(UserError, match="unknown backend 'tvm9'"):
+        value_dependent("tvm9", "2:4")
+
+
+class ZeroSkipping(NullBackend):
+    """A runtime of the user's own that skips zeros."""
+
+    value_dependent = {"unstructured": "its kernels skip zeros"}
+
+
+def test_a_backend_of_the_users_own_says_it_itself(monkeypatch):
+    own = types.ModuleType("own_runtime")
+    own.ZeroSkipping, own.NullBackend = ZeroSkipping, NullBackend
+    monkeypatch.setitem(sys.modules, "own_runtime", own)
+    assert value_dependent("own_runtime:ZeroSkipping", "unstructured:0.8") == "its kernels skip zeros"
+    assert value_dependent("own_runtime:ZeroSkipping", "dense") == ""
+    assert value_dependent("own_runtime:NullBackend", "unstructured:0.8") == ""
+
+
 def test_planning_loads_no_runtime():
     code = (
         "import sys\n"
-        "from paretune.backends.capability import offers\n"
+        "from paretune.backends.capability import offers, value_dependent\n"
         "from paretune.profiles.loader import load_profile, shipped_profiles\n"
         "for name in shipped_profiles():\n"
         "    for backend in ('ort', 'tflite', 'trt', 'null'):\n"
         "        offers(backend, load_profile(name))\n"
+        "        value_dependent(backend, '2:4')\n"
         "print(*sorted({name.split('.')[0] for name in sys.modules}))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
