@@ -1,0 +1,155 @@
+"""One search over a table, by the real driver, with the sampler and the judge of a name."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import optuna
+from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
+from paretune.search.budget import Budget, StopFlag
+from paretune.search.candidate import Candidate
+from paretune.search.constraints import LimitSpec
+from paretune.search.contract import Decision, Hardware, Judge, TrainEverything
+from paretune.search.driver import Driver, SearchPlan
+from paretune.search.evaluation import Objective, Outcome, StudyRecord, TrialRecord
+from paretune.search.gate import Gate
+from paretune.search.progress import Progress
+from paretune.search.study_store import StudyStore
+from replay_table import Problem, space_of
+from table_evaluator import Row, SimulatedClock, TableEvaluator
+
+QUALITY, LATENCY = "accuracy", "latency_ms"
+TRIALS_PER_TRAINING = 40
+"""A search that trains less than one candidate in so many trials is ended."""
+POPULATION = 20
+"""NSGA-II's. Optuna's 50 would leave it two generations of 100 trainings."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Trainings that a search may make, and what is said to take how long."""
+
+    budget: int
+    train_seconds: float
+    measure_seconds: float
+
+
+class LimitGate(TrainEverything):
+    """Our gate as far as the limits: what is over one on the device is not trained."""
+
+    def before_training(self, candidate: Candidate, hardware: Hardware) -> Decision | None:
+        """A decision where a limit is missed."""
+        reason = Gate(limits=self.limits).reason(hardware.metrics)
+        return Decision(reason=reason) if reason else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """How a search is done."""
+
+    sampler: Callable[[int], BaseSampler]
+    judge: Callable[[], Judge] = TrainEverything
+
+
+SAMPLERS: dict[str, Way] = {
+    "random": Way(sampler=lambda seed: RandomSampler(seed=seed)),
+    "nsga2": Way(sampler=lambda seed: NSGAIISampler(population_size=POPULATION, seed=seed)),
+    "tpe": Way(sampler=lambda seed: TPESampler(seed=seed)),
+    "gp": Way(sampler=lambda seed: GPSampler(seed=seed)),
+    "tpe+gate": Way(sampler=lambda seed: TPESampler(seed=seed), judge=LimitGate),
+}
+OPTUNAS_OWN = ("random", "nsga2", "tpe", "gp")
+OURS = "hardware-first"
+
+
+@dataclass
+class _Watch(Progress):
+    """Notes what was known after each training, and stops the search when the budget is used up."""
+
+    evaluator: TableEvaluator
+    clock: SimulatedClock
+    stop: StopFlag
+    wanted: int
+    trained: list[tuple[float, float]] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+    def finished(self, record: TrialRecord) -> None:
+        """Count a training, and ask for a stop after the last one."""
+        evaluation = record.evaluation
+        if evaluation.outcome is Outcome.COMPLETE and evaluation.candidate.student:
+            values = tuple(evaluation.metrics[name].value for name in (QUALITY, LATENCY))
+            self.trained.append((values[0], values[1]))
+            self.seconds.append(self.clock.now())
+        if self.evaluator.trainings_begun >= self.wanted:
+            self.stop.request()
+
+
+def run_once(problem: Problem, sampler: str, seed: int, settings: Settings) -> dict[str, Any]:
+    """One search: after each training the simulated seconds and the share of the true hypervolume, and how
+    much was trained, measured and tried."""
+    way, clock, stop = SAMPLERS[sampler], SimulatedClock(), StopFlag()
+
+    def lookup(candidate: Candidate) -> Row | None:
+        return problem.row(candidate, settings.train_seconds, settings.measure_seconds)
+
+    evaluator = TableEvaluator(lookup, clock, quality=QUALITY)
+    watch = _Watch(evaluator=evaluator, clock=clock, stop=stop, wanted=settings.budget)
+    studies = _studies(_sampler(way, seed))
+    budget = Budget(trials=settings.budget * TRIALS_PER_TRAINING, seconds=None, clock=clock.now)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        driver = Driver(_plan(problem, seed), evaluator, way.judge(), studies, budget, stop, watch)
+        record = driver.run()
+    shares = problem.share(watch.trained)
+    return {
+        "history": [[s, round(share, 6)] for s, share in zip(watch.seconds, shares, strict=True)],
+        "share": shares[-1] if shares else 0.0,
+        "trainings": evaluator.trainings_begun,
+        "measured": evaluator.measurements,
+        "trials": len(record.trials),
+        "seconds": clock.now(),
+        "stopped": record.stopped,
+    }
+
+
+def _sampler(way: Way, seed: int) -> BaseSampler:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return way.sampler(seed)
+
+
+def _studies(sampler: BaseSampler) -> StudyStore:
+    study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
+    return StudyStore(study, (QUALITY, LATENCY))
+
+
+def _plan(problem: Problem, seed: int) -> SearchPlan:
+    limit = LimitSpec(
+        text=f"latency <= {problem.limit_ms:g} ms", metric=LATENCY, upper=True, bound=problem.limit_ms
+    )
+    objectives = (
+        Objective(metric=QUALITY, higher_is_better=True),
+        Objective(metric=LATENCY, higher_is_better=False),
+    )
+    frame = StudyRecord(
+        name="replay",
+        study_text="",
+        workload="table",
+        profile="table",
+        quality=QUALITY,
+        objectives=objectives,
+        limits=(),
+        trials=(),
+    )
+    return SearchPlan(
+        space=space_of(problem),
+        objectives=objectives,
+        limits=(limit,),
+        finalists=0,
+        finalist_rounds=0,
+        seed=seed,
+        frame=frame,
+    )
