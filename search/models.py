@@ -10,6 +10,7 @@ from typing import Any
 
 from ..profiles.errors import InternalError
 from .candidate import Candidate, Recipe
+from .contract import RungJudge, Training
 from .evaluation import Quantity
 from .onnx_file import write_whole
 from .progress import Progress
@@ -18,6 +19,7 @@ from .stages.device_keys import export_key
 from .stages.export import export
 from .stages.model_stages import ModelStages
 from .stages.training import Control
+from .stages.trainings import Trainings
 from .store import Entry, Store
 from .workload import Array, Metric, Split
 from .workload_checks import check_onnx, check_splits
@@ -67,13 +69,28 @@ class Models(ABC):
         """Whether the candidate needs training beyond the teacher's own."""
 
     @abstractmethod
+    def trainings(self, candidate: Candidate) -> tuple[Training, ...]:
+        """The trainings that the candidate needs beyond the teacher's own, in order, with those that are
+        done. Cheap: trains and builds nothing."""
+
+    @abstractmethod
     def exported(
-        self, candidate: Candidate, source_format: str, batch: int, *, trained: bool, note: Note
+        self,
+        candidate: Candidate,
+        source_format: str,
+        batch: int,
+        *,
+        trained: bool,
+        note: Note,
+        judge: RungJudge | None = None,
     ) -> Entry:
         """The float model in a backend's source format; `meta` has "file" and "format".
 
         With `trained` false it has the structure and untrained weights. `note` is told each entry made or
-        found on the way.
+        found on the way. `judge` may end a training at its rungs (None: it never does).
+
+        Raises:
+            TrainingStopped: the judge gave a training up; a later call goes on from there.
         """
 
     @abstractmethod
@@ -101,6 +118,7 @@ class TorchModels(Models):
         super().__init__(loaded, progress)
         self._threads = threads
         self._stages: ModelStages | None = None
+        self._trainings: Trainings | None = None
         self._sizes: dict[tuple[object, str], dict[str, Quantity]] = {}
 
     @property
@@ -115,6 +133,7 @@ class TorchModels(Models):
         self._stages = ModelStages(
             loaded=self.loaded, store=self.store, threads=self._threads, control=control
         )
+        self._trainings = Trainings(self._stages)
         recipes: set[Recipe] = {c.recipe for c in space.trainings() if c.recipe is not None}
         recipe = min(recipes, key=lambda r: (-r.learning_rate, r.temperature)) if recipes else None
         students = sorted({c.student for c in space.trainings() if c.student}, key=str)
@@ -124,12 +143,25 @@ class TorchModels(Models):
         """Whether the candidate needs training beyond the teacher's own."""
         return self.stages.trains(candidate)
 
+    def trainings(self, candidate: Candidate) -> tuple[Training, ...]:
+        """First that of the dense student, then that of the sparse model."""
+        if self._trainings is None:
+            raise InternalError("models are used before `prepare`")
+        return self._trainings.of(candidate)
+
     def exported(
-        self, candidate: Candidate, source_format: str, batch: int, *, trained: bool, note: Note
+        self,
+        candidate: Candidate,
+        source_format: str,
+        batch: int,
+        *,
+        trained: bool,
+        note: Note,
+        judge: RungJudge | None = None,
     ) -> Entry:
         """The candidate's float model, exported from PyTorch."""
         stages = self.stages
-        entry = stages.trained(candidate, note) if trained else None
+        entry = stages.trained(candidate, note, judge) if trained else None
         model_key = entry.key if entry else stages.untrained_key(candidate)
         key = export_key(model_key, source_format, batch, _versions(_EXPORTERS[source_format]))
 
@@ -178,8 +210,19 @@ class OnnxModels(Models):
         """Never."""
         return False
 
+    def trainings(self, candidate: Candidate) -> tuple[Training, ...]:
+        """None."""
+        return ()
+
     def exported(
-        self, candidate: Candidate, source_format: str, batch: int, *, trained: bool, note: Note
+        self,
+        candidate: Candidate,
+        source_format: str,
+        batch: int,
+        *,
+        trained: bool,
+        note: Note,
+        judge: RungJudge | None = None,
     ) -> Entry:
         """The user's file, with weights that lie beside it taken in."""
         if source_format != "onnx":

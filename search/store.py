@@ -25,7 +25,9 @@ from pathlib import Path
 from typing import Any
 
 from ..profiles.errors import UserError
+from .budget import Interrupted
 from .candidate import digest_of
+from .contract import TrainingStopped
 from .store_manifest import MANIFEST, CorruptEntryError, check_file, read_manifest, write_manifest
 
 __all__ = ["MANIFEST", "Entry", "Store", "content_key"]
@@ -72,6 +74,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root).absolute()
+        self._glanced: dict[tuple[str, str], Entry] = {}
         try:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -89,6 +92,20 @@ class Store:
             with self._lock(stage, key):
                 self._discard_if_corrupt(stage, key)
         return None
+
+    def glance(self, stage: str, key: str) -> Entry | None:
+        """The entry if it is there, by its manifest alone: cheap, to be asked often.
+
+        Its files are not read and may still turn out damaged, so it says what a result was, not that it can
+        be used. What is found is remembered; what is not costs one look at the disk each time.
+        """
+        known = self._glanced.get((stage, key))
+        if known is None and os.path.exists(f"{self.root}/{stage}/{key}/{MANIFEST}"):  # noqa: PTH110 - speed
+            path = self.root / stage / key
+            with suppress(CorruptEntryError):
+                known = _entry(path, read_manifest(path), cached=True, seconds=0.0)
+                self._glanced[stage, key] = known
+        return known
 
     def produce(
         self, stage: str, key: str, provenance: Mapping[str, Any], make: Callable[[Path], Mapping[str, Any]]
@@ -159,6 +176,7 @@ class Store:
         try:
             self._read(stage, key, 0.0)
         except CorruptEntryError:
+            self._glanced.pop((stage, key), None)
             with self._writing():
                 shutil.rmtree(self.root / stage / key)
 
@@ -206,8 +224,8 @@ class Store:
         """
         try:
             yield
-        except UserError:
-            raise  # says what it has to say, perhaps by an entry that was made for this one
+        except (UserError, Interrupted, TrainingStopped):
+            raise  # these say what they have to say, perhaps by an entry that was made for this one
         except Exception as error:
             if not _says_full(error) and shutil.disk_usage(self.root).free >= 4096:
                 raise

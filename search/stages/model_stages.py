@@ -18,19 +18,23 @@ from torch import nn
 
 from ...profiles.errors import InternalError, StageError, UserError
 from ..candidate import Candidate, Recipe, Sparsity
+from ..contract import RungJudge
 from ..store import Entry
 from ..workload_checks import check_model, check_same_outputs, check_splits
 from . import keys
+from .checkpoint import History
 from .predict import tensors
 from .prune import model_size, prunable_layers, prune_channels
 from .reproducible import reproducible
 from .sparsity import Masks, apply_masks, check_masks, magnitude_masks
 from .teacher import OUTPUTS, Student, TeacherStages, student_title
-from .training import Control, Data, Plan, check_trainable, train
+from .training import Control, Data, Plan, Watch, check_trainable, never_stops, train
 
 FINETUNE_RATE = 0.5  # fine-tuning starts at this share of the recipe's learning rate
 
 Note = Callable[[Entry], object]
+Structure = tuple[Student, str]
+"""What the sizes of a model's layers depend on: the student, and the sparsity where it removes channels."""
 
 
 @dataclass(kw_only=True)
@@ -38,6 +42,7 @@ class ModelStages(TeacherStages):
     """Models of one workload. Backend, precision and calibration of a candidate are not read."""
 
     _prunable_layers: dict[tuple[Student, float], frozenset[str]] = field(default_factory=dict)
+    _sizes: dict[Structure, dict[str, int]] = field(default_factory=dict)
 
     def prepare(self, students: Iterable[Student] = (), recipe: Recipe | None = None) -> Entry:
         """Check data, teacher and each student size, and train the teacher if it is not in the store.
@@ -48,16 +53,20 @@ class ModelStages(TeacherStages):
             UserError: something in the workload is wrong; the message names the place and the remedy.
         """
         check_splits(self.loaded.splits, self.metric)
-        models = {f"student {student_title(student)}": self.build(student) for student in students}
+        models = {student: self.build(student) for student in students}
+        names = {student: f"student {student_title(student)}" for student in models}
         shapes = {
-            name: check_model(model, self.train_split, self.metric, name) for name, model in models.items()
+            student: check_model(model, self.train_split, self.metric, names[student])
+            for student, model in models.items()
         }
         entry = self.teacher()
         teacher_shape = tuple(entry.meta["output_shape"])
-        for name, model in models.items():
-            check_same_outputs(name, shapes[name], teacher_shape)
+        self._sizes[(), "dense"] = {name: entry.meta[name] for name in ("parameters", "macs")}
+        for student, model in models.items():
+            check_same_outputs(names[student], shapes[student], teacher_shape)
+            self._sizes[tuple(sorted(student)), "dense"] = model_size(model, self.sample(1))
             if recipe is not None:
-                self._try_training(model, recipe, name, teacher_shape)
+                self._try_training(model, recipe, names[student], teacher_shape)
         return entry
 
     def trains(self, candidate: Candidate) -> bool:
@@ -93,24 +102,30 @@ class ModelStages(TeacherStages):
         source, data = self.loaded.source_digest, self.loaded.data_digests
         return keys.distill_key(plain.student, recipe, source, targets, data)
 
-    def trained(self, candidate: Candidate, note: Note = lambda entry: None) -> Entry:
-        """The candidate's trained weights; read them with `load`. `note` is told each entry on the way.
+    def trained(
+        self, candidate: Candidate, note: Note = lambda entry: None, judge: RungJudge | None = None
+    ) -> Entry:
+        """The candidate's trained weights; read them with `load`. `note` is told each entry on the way, and
+        `judge` may end a training at its rungs (None: it never does).
 
         `meta` has `quality` by split (validation; in PyTorch), `parameters`, `macs`, `losses` by epoch,
-        and for sparse models `zeros` (share by layer) and `notes`.
+        `curve` (pairs of epochs done and quality on validation, the last one at the end), `earlier_seconds`
+        (spent by calls that were interrupted or stopped), and for sparse models `zeros` (share by layer) and
+        `notes`. Entries made before there were learning curves lack `curve` and `earlier_seconds`.
 
         Raises:
             Interrupted: training was asked to stop; it goes on from the last epoch when called again.
+            TrainingStopped: the judge gave a training up; it goes on from that rung when called again.
             StageError: the loss became not finite.
             UnsupportedError: the model cannot be pruned in this way.
         """
-        plain = candidate.canonical()
+        plain, judge = candidate.canonical(), judge or never_stops
         if plain.is_teacher:
             entry = self.teacher()
         elif plain.sparsity == "dense":
-            entry = self._distilled(plain, note)
+            entry = self._distilled(plain, note, judge)
         else:
-            entry = self._pruned(plain, note)
+            entry = self._pruned(plain, note, judge)
         note(entry)
         return entry
 
@@ -124,11 +139,17 @@ class ModelStages(TeacherStages):
 
     def size(self, candidate: Candidate) -> dict[str, int]:
         """`parameters` and `macs` (for one sample) of a candidate's structure, zeros counted as weights."""
-        return model_size(self._structure(candidate), self.sample(1))
+        structure = structure_of(candidate)
+        if structure not in self._sizes:
+            self._sizes[structure] = model_size(self._structure(candidate), self.sample(1))
+        return self._sizes[structure]
+
+    def counted(self, structure: Structure) -> dict[str, int] | None:
+        """What `size` says about a structure, None where it was not counted yet; builds nothing."""
+        return self._sizes.get(structure)
 
     def _structure(self, candidate: Candidate) -> nn.Module:
-        sparsity = candidate.sparsity if candidate.sparsity.startswith("channel") else "dense"
-        return self.untrained(replace(candidate, sparsity=sparsity))
+        return self.untrained(replace(candidate, sparsity=structure_of(candidate)[1]))
 
     def _prunable(self, student: Student, share: float) -> frozenset[str]:
         """Layers to prune, found once on untrained weights, so that trained ones lead to the same shapes."""
@@ -150,54 +171,75 @@ class ModelStages(TeacherStages):
         apply_masks(model, masks)
         return masks
 
-    def _distilled(self, candidate: Candidate, note: Note) -> Entry:
+    def _distilled(self, candidate: Candidate, note: Note, judge: RungJudge) -> Entry:
         recipe, key = _recipe(candidate), self.trained_key(candidate)
+        found = self.store.get("distill", key)
+        if found is not None:
+            return found
+        data = self._data(note)
 
         def make(into: Path) -> Mapping[str, Any]:
             model = self.build(candidate.student, recipe.seed)
-            checkpoint = self.store.workdir("distill", key) / "checkpoint.pt"
-            losses = self._train(model, _plan("distill", recipe), checkpoint, note)
+            watch = Watch(key=key, kind="distill", quality=self._validation, judge=judge)
+            history = self._train(model, data, _plan("distill", recipe), watch)
             self.counters["trainings"] += 1
-            return self._result(model, losses, into)
+            return self._result(model, history, into)
 
         provenance = {"student": dict(candidate.student), "recipe": recipe, "teacher": self.teacher_key}
         return self.store.produce("distill", key, self._by(provenance), make)
 
-    def _pruned(self, candidate: Candidate, note: Note) -> Entry:
+    def _pruned(self, candidate: Candidate, note: Note, judge: RungJudge) -> Entry:
         recipe, key = _recipe(candidate), self.trained_key(candidate)
+        found = self.store.get("prune", key)
+        if found is not None:
+            return found
         dense = replace(candidate, sparsity="dense")
+        base = self.trained(dense, note, judge)  # not within `make`: its seconds are not those of the pruning
+        data = self._data(note)
 
         def make(into: Path) -> Mapping[str, Any]:
-            model = self.load(self.trained(dense, note), dense)
+            model = self.load(base, dense)
             masks = self._sparsified(model, candidate)
-            checkpoint = self.store.workdir("prune", key) / "checkpoint.pt"
-            losses = self._train(model, _plan("finetune", recipe), checkpoint, note, masks)
+            watch = Watch(key=key, kind="prune", quality=self._validation, judge=judge)
+            history = self._train(model, data, _plan("finetune", recipe), watch, masks)
             self.counters["finetunings"] += 1
             zeros = check_masks(model, masks)
-            return {**self._result(model, losses, into), "zeros": zeros, "notes": masks.notes}
+            return {**self._result(model, history, into), "zeros": zeros, "notes": masks.notes}
 
-        provenance = {"base": self.trained_key(dense), "sparsity": candidate.sparsity, "recipe": recipe}
+        provenance = {"base": base.key, "sparsity": candidate.sparsity, "recipe": recipe}
         return self.store.produce("prune", key, self._by(provenance), make)
 
-    def _train(
-        self, model: nn.Module, plan: Plan, checkpoint: Path, note: Note, masks: Masks | None = None
-    ) -> list[float]:
+    def _data(self, note: Note) -> Data:
+        """The training split with what the teacher says about it."""
         for entry in (self.teacher(), self.teacher_logits()):
             note(entry)
         soft = torch.from_numpy(np.load(entry.path / OUTPUTS))
         labels = torch.from_numpy(np.ascontiguousarray(self.train_split.labels))
-        data = Data(inputs=tensors(self.train_split.inputs), labels=labels, soft_targets=soft)
         check_trainable(labels, soft)
+        return Data(inputs=tensors(self.train_split.inputs), labels=labels, soft_targets=soft)
+
+    def _train(
+        self, model: nn.Module, data: Data, plan: Plan, watch: Watch, masks: Masks | None = None
+    ) -> History:
+        checkpoint = self.store.workdir(watch.kind, watch.key) / "checkpoint.pt"
         started = time.monotonic()
         try:
             with reproducible(plan.seed, self.threads):
-                return train(model, data, plan, checkpoint, self.control, masks)
+                return train(model, data, plan, checkpoint, self.control, masks, watch)
         finally:
             self.training_seconds += time.monotonic() - started
 
-    def _result(self, model: nn.Module, losses: list[float], into: Path) -> dict[str, Any]:
-        quality = {"validation": self.quality(model, self.loaded.splits.validation)}
-        return {"quality": quality, "losses": losses, **self.written(model, into)}
+    def _validation(self, model: nn.Module) -> float:
+        return self.quality(model, self.loaded.splits.validation)
+
+    def _result(self, model: nn.Module, history: History, into: Path) -> dict[str, Any]:
+        return {
+            "quality": {"validation": history.curve[-1][1]},
+            "losses": history.losses,
+            "curve": history.curve,
+            "earlier_seconds": history.earlier_seconds,
+            **self.written(model, into),
+        }
 
     def _try_training(self, model: nn.Module, recipe: Recipe, name: str, shape: tuple[int, ...]) -> None:
         split = self.train_split.head(3 * recipe.batch)
@@ -214,6 +256,12 @@ class ModelStages(TeacherStages):
                 place=f"{name}, train[:{len(split)}]",
                 remedy="lower training.learning_rate, check the scale of the inputs, or correct the model",
             ) from error
+
+
+def structure_of(candidate: Candidate) -> Structure:
+    """The structure of a candidate: zeros in weights do not change it, channels that are gone do."""
+    plain = candidate.canonical()
+    return plain.student, plain.sparsity if plain.sparsity.startswith("channel") else "dense"
 
 
 def _recipe(candidate: Candidate) -> Recipe:

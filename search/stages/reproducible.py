@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,20 +20,42 @@ def reproducible(seed: int, threads: int | None = None) -> Iterator[None]:
     Equal seeds, threads, processor and torch give equal bits. `threads` is torch's number of threads.
     """
     states = random.getstate(), np.random.get_state()
-    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    threads_before = torch.get_num_threads()
+    strict = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     try:
         with torch.random.fork_rng():
             random.seed(seed)
             np.random.seed(seed)
             torch.manual_seed(seed)
-            torch.set_num_threads(threads or before[0])
+            torch.set_num_threads(threads or threads_before)
             torch.use_deterministic_algorithms(True, warn_only=True)
             yield
     finally:
-        torch.set_num_threads(before[0])
-        torch.use_deterministic_algorithms(before[1])
+        torch.set_num_threads(threads_before)
+        torch.use_deterministic_algorithms(strict, warn_only=warn_only)  # blocks may be nested
         random.setstate(states[0])
         np.random.set_state(states[1])
+
+
+def random_state() -> dict[str, Any]:
+    """State of the generators of Python, numpy and torch, of types that `torch.load` reads as plain data."""
+    numpy = np.random.get_state(legacy=False)
+    words = torch.from_numpy(numpy["state"]["key"].astype(np.int64))
+    return {
+        "torch": torch.get_rng_state(),
+        "python": random.getstate(),
+        "numpy": {**numpy, "state": {**numpy["state"], "key": words}},
+    }
+
+
+def set_random_state(state: Mapping[str, Any]) -> None:
+    """Put back what `random_state` returned."""
+    torch.set_rng_state(state["torch"])
+    random.setstate(state["python"])
+    numpy = state["numpy"]
+    words = numpy["state"]["key"].numpy().astype(np.uint32)
+    np.random.set_state({**numpy, "state": {**numpy["state"], "key": words}})
 
 
 def state_digest(model: nn.Module) -> str:

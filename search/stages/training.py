@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...profiles.errors import StageError, UserError
+from ...profiles.errors import InternalError, StageError, UserError
 from ..budget import Interrupted
+from ..contract import Rung, RungJudge, TrainingStopped
+from .checkpoint import History, load_checkpoint, save_checkpoint
 from .predict import first_output
+from .reproducible import reproducible
 from .sparsity import Masks, apply_masks
 
-_log = logging.getLogger(__name__)
+FEWEST_EPOCHS = 4  # shorter trainings have no rungs: there is too little to save
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +85,28 @@ def check_trainable(labels: Tensor, outputs: Tensor) -> None:
         )
 
 
+def rungs(epochs: int) -> tuple[int, ...]:
+    """After which epochs a training of so many may be given up: about a quarter, a half, three quarters."""
+    if epochs < FEWEST_EPOCHS:
+        return ()
+    return tuple((epochs * quarter + 2) // 4 for quarter in (1, 2, 3))
+
+
+def never_stops(rung: Rung) -> None:
+    """The judge that lets every training go on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """How a training is followed: `quality` of the model on validation is taken at its rungs and at its end,
+    and `judge` is asked at each rung. `key` and `kind` say which training it is, see `contract.Rung`."""
+
+    key: str
+    kind: str
+    quality: Callable[[nn.Module], float]
+    judge: RungJudge = never_stops
+
+
 def train(
     model: nn.Module,
     data: Data,
@@ -90,32 +114,63 @@ def train(
     checkpoint: Path | None,
     control: Control,
     masks: Masks | None = None,
-) -> list[float]:
-    """Train in place by Adam with a cosine schedule; returns the mean loss of each epoch.
+    watch: Watch | None = None,
+) -> History:
+    """Train in place by Adam with a cosine schedule; returns losses and learning curve.
 
     After each epoch everything is written to `checkpoint` (None: nowhere); if it is there already, training
     goes on from it, to the same bits that it would have reached at once. Run it inside `reproducible`.
+    Watching a training changes none of its bits. A judge is asked about every rung that training stands at
+    before another epoch is run, so also about one that an earlier call stopped at.
 
     Raises:
         Interrupted: `control.should_stop()`; the checkpoint is written.
+        TrainingStopped: the judge gave it up; the checkpoint is written.
         StageError: the loss is not finite.
     """
+    started = time.monotonic()
     optimizer = torch.optim.AdamW(model.parameters(), lr=plan.learning_rate, weight_decay=1e-4)
     steps = plan.epochs * -(-len(data) // plan.batch)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=max(1, steps))
     parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
-    losses = _resume(checkpoint, parts) if checkpoint else []
-    for epoch in range(len(losses), plan.epochs):
-        losses.append(_epoch(model, data, plan, optimizer, schedule, masks))
-        _check_finite(losses[-1], plan, epoch + 1)
-        control.progress(f"{plan.stage}: epoch {epoch + 1} of {plan.epochs}, loss {losses[-1]:.4f}")
-        if epoch + 1 < plan.epochs:
-            if checkpoint:
-                _save(checkpoint, parts, losses)
-            if control.should_stop():
-                raise Interrupted(f"{plan.stage} stopped after epoch {epoch + 1} of {plan.epochs}")
+    history = (load_checkpoint(checkpoint, parts) if checkpoint else None) or History()
+    _ask(watch, plan, history, started)
+    while history.epochs < plan.epochs:
+        history.losses.append(_epoch(model, data, plan, optimizer, schedule, masks))
+        _check_finite(history.losses[-1], plan, history.epochs)
+        at = f"epoch {history.epochs} of {plan.epochs}"
+        control.progress(f"{plan.stage}: {at}, loss {history.losses[-1]:.4f}")
+        if history.epochs == plan.epochs:
+            break
+        if history.epochs in rungs(plan.epochs):
+            _measure(watch, model, plan, history)
+        if checkpoint:
+            save_checkpoint(checkpoint, parts, history, time.monotonic() - started)
+        _ask(watch, plan, history, started)
+        if control.should_stop():
+            raise Interrupted(f"{plan.stage} stopped after {at}")
     model.eval()
-    return losses
+    _measure(watch, model, plan, history)
+    return history
+
+
+def _measure(watch: Watch | None, model: nn.Module, plan: Plan, history: History) -> None:
+    if watch is not None:
+        with reproducible(plan.seed):  # a metric or a model may draw numbers: training must not notice
+            history.curve.append((history.epochs, watch.quality(model)))
+
+
+def _ask(watch: Watch | None, plan: Plan, history: History, started: float) -> None:
+    if watch is None or not history.at_rung:
+        return
+    rung = Rung(key=watch.key, kind=watch.kind, epochs=plan.epochs, curve=tuple(history.curve))
+    with reproducible(plan.seed):
+        decision = watch.judge(rung)
+    if decision is None:
+        return
+    if decision.bound is None:
+        raise InternalError(f"{plan.stage} was stopped without a bound on its quality: {decision.reason}")
+    raise TrainingStopped(rung, decision.bound, decision.reason, time.monotonic() - started)
 
 
 def _epoch(
@@ -145,32 +200,3 @@ def _check_finite(loss: float, plan: Plan, epoch: int) -> None:
             f"the loss is {loss} in epoch {epoch} of {plan.epochs} at learning rate {plan.learning_rate:g}: "
             "lower training.learning_rate, or check the inputs' scale",
         )
-
-
-def _save(checkpoint: Path, parts: dict[str, Any], losses: list[float]) -> None:
-    state = {name: part.state_dict() for name, part in parts.items()}
-    aside = checkpoint.with_suffix(".part")
-    try:
-        with aside.open("wb") as file:
-            torch.save({**state, "random": torch.get_rng_state(), "losses": losses}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(checkpoint)
-    finally:
-        aside.unlink(missing_ok=True)  # a full disk must not be made fuller
-
-
-def _resume(checkpoint: Path, parts: dict[str, Any]) -> list[float]:
-    """Put back what `_save` wrote; the losses of the epochs that are done, none if there is no checkpoint."""
-    if not checkpoint.is_file():
-        return []
-    try:
-        state = torch.load(checkpoint, weights_only=True)
-        losses = [float(loss) for loss in state["losses"]]
-    except Exception as error:
-        _log.warning("checkpoint %s cannot be read (%s), training starts anew", checkpoint, error)
-        return []
-    for name, part in parts.items():
-        part.load_state_dict(state[name])
-    torch.set_rng_state(state["random"])
-    return losses

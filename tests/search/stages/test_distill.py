@@ -183,7 +183,10 @@ def test_a_kill_costs_one_epoch_and_changes_no_bit(
     uninterrupted = open_stages().trained(candidate(sparsity=sparsity))
     old = tmp_path / "old store" / resumed.stage / resumed.key / WEIGHTS
     assert old.read_bytes() == weights(uninterrupted)
-    assert resumed.meta["losses"] == uninterrupted.meta["losses"]
+    for learned in ("losses", "curve", "quality"):
+        assert resumed.meta[learned] == uninterrupted.meta[learned]
+    assert resumed.meta["curve"][-1] == [len(resumed.meta["losses"]), resumed.meta["quality"]["validation"]]
+    assert resumed.meta["earlier_seconds"] > uninterrupted.meta["earlier_seconds"] == 0
 
 
 def test_a_stop_between_epochs_is_taken_up_later(open_stages, candidate):
@@ -352,6 +355,18 @@ def test_reproducible_puts_everything_back():
     with reproducible(7):
         assert torch.equal(torch.rand(3), drawn[0])
         np.testing.assert_array_equal(np.random.rand(3), drawn[1])
+
+
+def test_reproducible_blocks_may_be_nested():
+    with reproducible(7):
+        before = torch.rand(1)
+        with reproducible(8):
+            torch.rand(5)
+        assert torch.is_deterministic_algorithms_warn_only_enabled()
+        after = torch.rand(1)
+    with reproducible(7):
+        assert torch.equal(torch.rand(1), before)
+        assert torch.equal(torch.rand(1), after)
 
 
 def test_state_digests_cover_names_and_values():
