@@ -15,7 +15,7 @@ from paretune.search.constraints import LimitSpec
 from paretune.search.contract import Decision, Hardware, Judge, TrainEverything
 from paretune.search.driver import Driver, SearchPlan
 from paretune.search.evaluation import Objective, Outcome, StudyRecord, TrialRecord
-from paretune.search.gate import Gate
+from paretune.search.gate import over_limit
 from paretune.search.progress import Progress
 from paretune.search.study_store import StudyStore
 from replay_table import Problem, space_of
@@ -42,7 +42,7 @@ class LimitGate(TrainEverything):
 
     def before_training(self, candidate: Candidate, hardware: Hardware) -> Decision | None:
         """A decision where a limit is missed."""
-        reason = Gate(limits=self.limits).reason(hardware.metrics)
+        reason = over_limit(self.limits, hardware.metrics)
         return Decision(reason=reason) if reason else None
 
 

@@ -1,0 +1,83 @@
+"""Was the gate right? Some of what it stopped is trained after all, and held against the front."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+from .evaluation import Audited, Evaluation, Outcome, StudyRecord, TrialRecord
+from .pareto import dominates
+from .ranking import complete_trials, point_of, searched_metrics, trial_of, violations_of
+from .sentences import name_of
+
+
+def choose_audited(record: StudyRecord, share: float, seed: int) -> tuple[int, ...]:
+    """Numbers of a random share (0 to 1) of the gated trials, ascending; at least one where there are any.
+
+    What cannot exist on the device was refused and not gated, so all of these can be trained.
+
+    Raises:
+        ValueError: the share is not between 0 and 1.
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"a share lies between 0 and 1, found {share}")
+    numbers = _gated(record)
+    count = min(len(numbers), max(1, round(share * len(numbers)))) if share else 0
+    return tuple(sorted(random.Random(seed).sample(numbers, count)))
+
+
+def _gated(record: StudyRecord) -> list[int]:
+    return [
+        trial.number
+        for trial in record.trials
+        if trial.duplicate_of is None and trial.evaluation.outcome is Outcome.GATED
+    ]
+
+
+def judged(record: StudyRecord, number: int, evaluation: Evaluation) -> Audited:
+    """A gated trial with what came of it when it was trained after all.
+
+    It would have been on the front if it is complete, meets the limits and is dominated by none of the
+    study's complete trials that meet them (`search.pareto.dominates`, by what the search measured).
+    """
+    trained = replace(trial_of(record, number), evaluation=evaluation)
+    return Audited(number=number, evaluation=evaluation, on_front=_on_front(record, trained))
+
+
+def _on_front(record: StudyRecord, trained: TrialRecord) -> bool:
+    if trained.evaluation.outcome is not Outcome.COMPLETE:
+        return False
+    point = point_of(record.objectives, searched_metrics(trained))
+    if point is None or not _feasible(record, trained):
+        return False
+    higher = [objective.higher_is_better for objective in record.objectives]
+    others = (
+        point_of(record.objectives, searched_metrics(trial))
+        for trial in complete_trials(record)
+        if _feasible(record, trial)
+    )
+    return not any(other is not None and dominates(other, point, higher) for other in others)
+
+
+def _feasible(record: StudyRecord, trial: TrialRecord) -> bool:
+    missed = violations_of(record.limits, searched_metrics(trial))
+    return all(violation <= 0 for violation in missed.values())
+
+
+def audit_text(record: StudyRecord) -> str:
+    """One or two sentences on what the audit found; empty where there was none."""
+    if not record.audit:
+        return ""
+    count = len(record.audit)
+    were = "was" if count == 1 else "were"
+    trained = f"{count} of {len(_gated(record))} gated candidates {were} trained after all to check the gate"
+    incomplete = [a for a in record.audit if a.evaluation.outcome is not Outcome.COMPLETE]
+    failed = f" ({len(incomplete)} of them did not come to an end)" if incomplete else ""
+    wrong = [a.number for a in record.audit if a.on_front]
+    if not wrong:
+        return f"{trained}{failed}: none of them would have been on the front."
+    named = ", ".join(name_of(record, number) for number in wrong)
+    return (
+        f"{trained}{failed}: {len(wrong)} of them would have been on the front, so the gate was wrong about "
+        f"{named}."
+    )
