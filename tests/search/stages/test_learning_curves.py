@@ -10,7 +10,7 @@ from paretune.profiles.errors import InternalError
 from paretune.search.budget import Interrupted
 from paretune.search.contract import Decision, TrainingStopped
 from paretune.search.evaluation import Bound
-from paretune.search.stages.checkpoint import FORMAT
+from paretune.search.stages.checkpoint import FORMAT, History, load_checkpoint, save_checkpoint
 from paretune.search.stages.predict import predict
 from paretune.search.stages.reproducible import reproducible, state_digest
 from paretune.search.stages.teacher import WEIGHTS
@@ -161,6 +161,19 @@ def test_a_checkpoint_of_another_version_costs_only_its_epochs(open_stages, cand
     assert [epoch for epoch, _ in again.trained(candidate()).meta["curve"]] == [1, 2, 3, 4]
     assert lines[0].startswith("distill: epoch 1 of 4")
     assert f"format 1 of another version, this one reads {FORMAT}" in caplog.text
+
+
+def test_a_checkpoint_keeps_what_training_has_come_to_and_adds_up_its_seconds(tmp_path):
+    path, layer = tmp_path / "checkpoint.pt", nn.Linear(2, 2)
+    history = History(losses=[2.0, 1.0], curve=[(2, 0.75)], earlier_seconds=5.0)
+    assert history.at_rung
+    save_checkpoint(path, {"model": layer}, history, seconds=2.0)
+    other = nn.Linear(2, 2)
+    found = load_checkpoint(path, {"model": other})
+    assert found == History(losses=[2.0, 1.0], curve=[(2, 0.75)], earlier_seconds=7.0)
+    assert state_digest(other) == state_digest(layer)
+    assert not History(losses=[1.0, 1.0, 1.0], curve=[(2, 0.75)]).at_rung
+    assert load_checkpoint(tmp_path / "none.pt", {}) is None
 
 
 class Restless(nn.Module):
