@@ -33,9 +33,9 @@ class Problem:
     `points` maps a student to its accuracy and latency. `limit_ms` is the median latency, `reference` the
     point from which the hypervolume is taken, `volume` that of the true front.
 
-    `teacher` is the slowest row whose accuracy is above the reference. It stands in for the uncompressed
-    teacher that every search begins with: it is real, free for every sampler alike, and over the limit, so
-    worth nothing in hypervolume.
+    `teacher` is the slowest row whose accuracy is above the reference (the slowest of all, where none over
+    the limit is). It stands in for the uncompressed teacher that every search begins with: it is real, free
+    for every sampler alike, and over the limit, so worth nothing in hypervolume.
     """
 
     axes: Mapping[str, tuple[Scalar, ...]]
@@ -190,14 +190,14 @@ def _problem(
 ) -> Problem:
     reference = (max(accuracy for accuracy, _ in points.values()) - POINTS_BELOW, limit_ms)
     volume = hypervolume(list(points.values()), reference, HIGHER)
-    worth = [student for student, (accuracy, _) in points.items() if accuracy > reference[0]]
-    teacher = max(worth, key=lambda student: points[student][1])
-    if volume <= 0 or points[teacher][1] <= limit_ms:
+    over = [student for student, (_, latency) in points.items() if latency > limit_ms]
+    if volume <= 0 or not over:
         raise UserError(
-            "nothing to search for: no row is both under the median latency and within 20 points of the best "
-            "accuracy, or none of these is over it",
+            "nothing to search for: no row is under the median latency and less than 20 points worse than "
+            "the best, or all latencies are the same",
             found=f"best accuracy less 20 points {reference[0]:.4g}, median latency {limit_ms:.4g} ms",
         )
+    teacher = max(over, key=lambda student: (points[student][0] > reference[0], points[student][1]))
     return Problem(
         axes=axes, points=points, limit_ms=limit_ms, reference=reference, volume=volume, teacher=teacher
     )
