@@ -68,16 +68,19 @@ def audit_text(record: StudyRecord) -> str:
     """One or two sentences on what the audit found; empty where there was none."""
     if not record.audit:
         return ""
-    count = len(record.audit)
-    were = "was" if count == 1 else "were"
-    trained = f"{count} of {len(_gated(record))} gated candidates {were} trained after all to check the gate"
-    incomplete = [a for a in record.audit if a.evaluation.outcome is not Outcome.COMPLETE]
-    failed = f" ({len(incomplete)} of them did not come to an end)" if incomplete else ""
-    wrong = [a.number for a in record.audit if a.on_front]
-    if not wrong:
-        return f"{trained}{failed}: none of them would have been on the front."
-    named = ", ".join(name_of(record, number) for number in wrong)
-    return (
-        f"{trained}{failed}: {len(wrong)} of them would have been on the front, so the gate was wrong about "
-        f"{named}."
+    count, incomplete = (
+        len(record.audit),
+        sum(a.evaluation.outcome is not Outcome.COMPLETE for a in record.audit),
     )
+    trained = (
+        f"{count} of {len(_gated(record))} gated candidates {'was' if count == 1 else 'were'} "
+        "trained after all to check the gate"
+        + (f" ({incomplete} of them did not come to an end)" if incomplete else "")
+    )
+    wrong = [audited.number for audited in record.audit if audited.on_front]
+    if not wrong:
+        none = "it would not" if count == 1 else "none of them would"
+        return f"{trained}: {none} have been on the front."
+    who = "it" if count == 1 else f"{len(wrong)} of them"
+    named = ", ".join(name_of(record, number) for number in wrong)
+    return f"{trained}: {who} would have been on the front, so the gate was wrong about {named}."

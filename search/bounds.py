@@ -14,6 +14,8 @@ from .relatives import Known, Larger, Relatives, SameLessQuantized, SamePrunedLe
 
 COLLAPSE = 10
 """A form of a model that is worse than its best one by more than so many margins broke when it was made."""
+ROUNDING = 1e-9
+"""A bound is exceeded only by more than this share: it is a sum, and sums are rounded."""
 PRECISION, SPARSITY, SIZE, TEACHER = "precision", "sparsity", "size", "teacher"
 
 
@@ -28,6 +30,10 @@ class QualityScale:
     def goodness(self, value: float) -> float:
         """The value turned so that more is better; of a goodness, the value."""
         return value if self.higher_is_better else 0.0 - value
+
+    def slack(self, value: float) -> float:
+        """By how much a bound must be exceeded to count."""
+        return ROUNDING * max(1.0, abs(value))
 
     @property
     def best(self) -> float:

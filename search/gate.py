@@ -127,7 +127,7 @@ class Gate:
         """A limit that even this quality misses."""
         for limit in self.limits:
             bounds_quality = limit.metric == self.scale.metric and limit.upper != self.scale.higher_is_better
-            if bounds_quality and limit.violation(best_quality) > 0:
+            if bounds_quality and limit.violation(best_quality) > self.scale.slack(best_quality):
                 return limit
         return None
 

@@ -81,7 +81,7 @@ class KnownPoints:
             if most is None:
                 return None
             # Alone, the quality too must differ beyond error. At its very end, to be as good is enough.
-            better = rows[:, 0] > most if self._others else rows[:, 1] > most
+            better = rows[:, 0 if self._others else 1] > most + self._scale.slack(most)
             if self._others and most >= self._scale.best:
                 better = rows[:, 0] >= most
             beats &= better
