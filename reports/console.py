@@ -13,6 +13,7 @@ from ..search.candidate import Candidate
 from ..search.evaluation import Evaluation, Outcome, TrialRecord
 from ..search.metrics import metric_info
 from ..search.progress import Progress
+from .views import why
 
 _STYLES = {
     Outcome.COMPLETE: "green",
@@ -61,7 +62,7 @@ class ConsoleProgress(Progress):
         evaluation = record.evaluation
         line = Text(f"{record.number:4d}  ")
         line.append(f"{evaluation.outcome.value:<9}", style=_STYLES[evaluation.outcome])
-        numbers, reason = _numbers(evaluation), _reason(evaluation)
+        numbers, reason = _numbers(evaluation), why(record)
         line.append(f"{numbers:<28} {evaluation.candidate.title}")
         if evaluation.baseline:
             line.append("  (simple choice)", style="dim")
@@ -88,13 +89,6 @@ def _is_better(record: TrialRecord, best: TrialRecord | None) -> bool:
         return True
     now, before = record.evaluation.metrics, best.evaluation.metrics
     return now["latency_ms"].value < before["latency_ms"].value
-
-
-def _reason(evaluation: Evaluation) -> str:
-    """Why it did not get through, on one line."""
-    if evaluation.outcome is Outcome.FAILED:
-        return f"{evaluation.stage}: {evaluation.cause}"
-    return evaluation.reason
 
 
 def _numbers(evaluation: Evaluation) -> str:

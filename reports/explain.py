@@ -27,6 +27,8 @@ from ..search.ranking import (
 from ..search.sentences import difference_text, name_of, quantity_text, speed_words
 from ..search.verdict import speedup, verdict
 from .sections import duration
+from .trainings import training_stages
+from .trial_story import curve_text, gate_lines, proposal_lines
 from .views import why
 
 
@@ -45,9 +47,10 @@ def explain(record: StudyRecord, number: int) -> str:
     parts = [
         f"# Trial {number}: {trial.evaluation.candidate.title}",
         _section("Outcome", _outcome(record, trial)),
+        _section("Why it was tried", proposal_lines(record, trial)),
         _section("Configuration", _configuration(trial.evaluation.candidate)),
         _section("Numbers", _numbers(record, trial)),
-        _section("Stages", _stages(trial)),
+        _section("Stages", _stages(record, trial)),
         _section("Why it is not the answer", _against(record, trial)),
         _section("Log", _log(trial)),
         _section("Run it again", _again(record, trial)),
@@ -62,6 +65,7 @@ def _section(title: str, lines: Sequence[str]) -> str:
 def _outcome(record: StudyRecord, trial: TrialRecord) -> list[str]:
     evaluation = trial.evaluation
     lines = [evaluation.outcome.value + (f": {why(trial)}" if why(trial) else "")]
+    lines += gate_lines(record, trial)
     if trial.duplicate_of is not None:
         lines.append(f"The same candidate as trial {trial.duplicate_of}, answered from its record.")
     entry = rank(record).of(trial.duplicate_of if trial.duplicate_of is not None else trial.number)
@@ -125,12 +129,15 @@ def _quantities(prefix: str, metrics: Mapping[str, Quantity]) -> list[str]:
     ]
 
 
-def _stages(trial: TrialRecord) -> list[str]:
-    return [
-        f"- {stage.name} {stage.key[:12]}: "
-        + ("from the store" if stage.cached else f"made in {duration(stage.seconds)}")
-        for stage in trial.evaluation.stages
-    ]
+def _stages(record: StudyRecord, trial: TrialRecord) -> list[str]:
+    given_up = training_stages(trial)[-1:] if trial.evaluation.stopped_epoch else ()
+    lines = []
+    for stage in trial.evaluation.stages:
+        how = "given up after" if stage in given_up else "made in"
+        line = f"- {stage.name} {stage.key[:12]}: "
+        line += "from the store" if stage.cached else f"{how} {duration(stage.seconds)}"
+        lines.append(line + (f" ({curve_text(record, stage)})" if stage.curve else ""))
+    return lines
 
 
 def _log(trial: TrialRecord) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from ..search.evaluation import StudyRecord
 from ..search.ranking import RULES, rank
 from ..search.verdict import verdict
-from . import sections, views
+from . import search_story, sections, views
 
 
 def markdown_report(record: StudyRecord) -> str:
@@ -24,6 +24,7 @@ def markdown_report(record: StudyRecord) -> str:
         f"Speed-up is against the strongest simple choice ({_number(answer.baseline)}).",
         "### How the ranking is made",
         "\n".join(f"{i}. {rule}" for i, rule in enumerate(RULES, start=1)),
+        *_search(record),
         *_problems(record),
         *_masked(record),
         *_importances(record),
@@ -70,6 +71,12 @@ def _number(number: int | None) -> str:
     return "none" if number is None else f"#{number}"
 
 
+def _search(record: StudyRecord) -> list[str]:
+    lines = [f"{title}: {text}" for title, text in search_story.story(record)]
+    lines += [f"remark: {remark}" for remark in record.remarks]
+    return ["## How the search went", bullets(lines)] if lines else []
+
+
 def _problems(record: StudyRecord) -> list[str]:
     groups = sections.problems(record)
     if not groups:
@@ -103,5 +110,4 @@ def _importances(record: StudyRecord) -> list[str]:
 def _facts(record: StudyRecord) -> list[tuple[str, str]]:
     teacher = [(f"teacher: {name}", value) for name, value in sections.teacher(record)]
     limits = [("limit", views.limit_text(limit)) for limit in record.limits]
-    ended = [("ended because", record.stopped)] if record.stopped else []
-    return [*limits, *sections.counters(record), *teacher, *ended, *sections.facts(record.environment)]
+    return [*limits, *sections.counters(record), *teacher, *sections.facts(record.environment)]

@@ -13,7 +13,7 @@ from ..search.metrics import metric_info
 from ..search.ranking import RULES, Ranking, rank
 from ..search.sentences import relaxation_text
 from ..search.verdict import Verdict, number_lines, verdict
-from . import hypervolume, plots, sections, views
+from . import hypervolume, plots, search_plots, search_story, sections, views
 
 
 def html_page(record: StudyRecord) -> str:
@@ -29,6 +29,8 @@ def context(record: StudyRecord, ranking: Ranking, answer: Verdict) -> dict[str,
     figures = {
         "front": plots.front_figure(record, ranking, answer),
         "hypervolume": hypervolume.hypervolume_figure(record),
+        "predictions": search_plots.prediction_figure(record),
+        "curves": search_plots.curves_figure(record),
     }
     extra = relaxations(record, answer)
     recommended = ranking.of(answer.recommended) if answer.recommended is not None else None
@@ -47,6 +49,7 @@ def context(record: StudyRecord, ranking: Ranking, answer: Verdict) -> dict[str,
         "figures": {name: figure for name, figure in figures.items() if figure is not None},
         "backends": plots.colours(sorted({t.evaluation.candidate.backend for t in record.trials})),
         "trains": hypervolume.trains(record),
+        "story": search_story.story(record),
         "problems": sections.problems(record),
         "masked": sections.masked(record),
         "importances": sections.importances(record),

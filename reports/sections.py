@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,18 +61,39 @@ class Origin:
     count: int
 
 
+DOMINATED = "certain to be dominated, whatever the training gives within its bound"
+HOPELESS = "certain to miss a limit, whatever the training gives within its bound"
+GIVEN_UP = "training given up: whatever its end within the bound, dominated or over a limit"
+
+
 def problems(record: StudyRecord) -> tuple[ProblemGroup, ...]:
     """Gated, refused and failed trials, grouped; failures first, then the largest groups."""
     groups: dict[tuple[str, tuple[str, ...]], list[TrialRecord]] = defaultdict(list)
     for trial in record.trials:
         if trial.evaluation.outcome is not Outcome.COMPLETE and trial.duplicate_of is None:
-            groups[trial.evaluation.outcome.value, pattern(why(trial))].append(trial)
+            groups[trial.evaluation.outcome.value, _kind(trial)].append(trial)
     order = [Outcome.FAILED.value, Outcome.GATED.value, Outcome.REFUSED.value]
     made = [
-        ProblemGroup(outcome=outcome, reason=merged(list(map(why, trials))), cases=tuple(map(_case, trials)))
-        for (outcome, _), trials in groups.items()
+        ProblemGroup(outcome=outcome, reason=_reason(kind, trials), cases=tuple(map(_case, trials)))
+        for (outcome, kind), trials in groups.items()
     ]
     return tuple(sorted(made, key=lambda g: (order.index(g.outcome), -len(g.cases), g.reason)))
+
+
+def _kind(trial: TrialRecord) -> tuple[str, ...]:
+    """What trials of one group have in common: their reason up to its numbers. Where a bound decided, each
+    reason names its own relatives, and the kind of decision is what they share."""
+    evaluation = trial.evaluation
+    if evaluation.stopped_epoch:
+        return (GIVEN_UP,)
+    if evaluation.bound is not None:
+        return (HOPELESS if evaluation.bound.beaten_by is None else DOMINATED,)
+    return pattern(why(trial))
+
+
+def _reason(kind: tuple[str, ...], trials: Sequence[TrialRecord]) -> str:
+    texts = list(map(why, trials))
+    return merged(texts) if len(set(map(pattern, texts))) == 1 else kind[0]
 
 
 def _case(trial: TrialRecord) -> Case:
@@ -161,6 +182,8 @@ _COUNTERS = {
     "trainings": "trainings done",
     "trainings_used": "different trainings used",
     "trainings_asked": "trainings asked for",
+    "gated_before_training": "gated before training",
+    "measured": "measurements on the device",
 }
 
 

@@ -13,7 +13,9 @@ from ..search.ranking import Ranking, rank
 def trial_table(record: StudyRecord) -> pd.DataFrame:
     """One row per trial. Columns `METRIC`, `METRIC_low`, `METRIC_high`, `METRIC_provenance`.
 
-    `gate_…` are the numbers taken with untrained weights, `test_…` a finalist's.
+    `gate_…` are the numbers taken with untrained weights, `test_…` a finalist's. Where any trial has them:
+    `proposed_by`, `predicted_QUALITY`, `expected_gain` (share of the hypervolume), `expected_seconds`; the
+    gate's `bound_QUALITY`, `bound_basis`, `beaten_by`; `stopped_epoch`; `audit_on_front`.
     """
     ranking = rank(record)
     finalists = {finalist.number: finalist.metrics for finalist in record.finalists}
@@ -23,6 +25,7 @@ def trial_table(record: StudyRecord) -> pd.DataFrame:
         line.update(_numbers("", trial.evaluation.metrics))
         line.update(_numbers("gate_", trial.evaluation.gate))
         line.update(_numbers("test_", finalists.get(trial.number, {})))
+        line.update(_search(record, trial))
         lines.append({**line, **_ending(trial)})
     return pd.DataFrame(lines).convert_dtypes()
 
@@ -67,6 +70,24 @@ def _numbers(prefix: str, metrics: dict[str, Quantity]) -> dict[str, Any]:
         line[f"{prefix}{name}_high"] = quantity.high
         line[f"{prefix}{name}_provenance"] = quantity.provenance
     return line
+
+
+def _search(record: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
+    """What the search thought of the candidate; nothing where it has nothing to say."""
+    evaluation, line = trial.evaluation, dict[str, Any]()
+    if evaluation.proposal is not None:
+        proposal = evaluation.proposal
+        line |= {"proposed_by": proposal.by, "expected_gain": proposal.gain}
+        line |= {"expected_seconds": proposal.seconds}
+        line |= _numbers("predicted_", {record.quality: proposal.quality} if proposal.quality else {})
+    if evaluation.bound is not None:
+        bound = evaluation.bound
+        line |= {f"bound_{record.quality}": bound.value, "bound_basis": bound.basis}
+        line |= {"beaten_by": bound.beaten_by}
+    if evaluation.stopped_epoch:
+        line["stopped_epoch"] = evaluation.stopped_epoch
+    audited = {a.number: a.on_front for a in record.audit}
+    return line | ({"audit_on_front": audited[trial.number]} if trial.number in audited else {})
 
 
 def _ending(trial: TrialRecord) -> dict[str, Any]:

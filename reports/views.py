@@ -156,7 +156,7 @@ def _ranked_row(record: StudyRecord, trial: TrialRecord, entry: Ranked, verdict:
         precision=str(trial.evaluation.candidate.precision),
         outcome=trial.evaluation.outcome.value,
         cells=(
-            *(cell(m, entry.metrics.get(m), _source_note(record, m, source)) for m in shown_metrics(record)),
+            *(cell(m, entry.metrics.get(m), _note(record, trial, m, source)) for m in shown_metrics(record)),
             ratio_cell(speedup(record, trial.number, verdict.baseline)),
         ),
         tags=tuple(tags),
@@ -165,8 +165,14 @@ def _ranked_row(record: StudyRecord, trial: TrialRecord, entry: Ranked, verdict:
     )
 
 
-def _source_note(record: StudyRecord, metric: str, source: str) -> str:
-    return source if metric == record.quality else ""
+def _note(record: StudyRecord, trial: TrialRecord, metric: str, source: str) -> str:
+    """What a quality was taken on, and what was predicted of it."""
+    if metric != record.quality:
+        return ""
+    proposal = trial.evaluation.proposal
+    if proposal is None or proposal.quality is None:
+        return source
+    return f"{source}; predicted for validation: {quantity_text(metric, proposal.quality)}"
 
 
 def _missed(entry: Ranked) -> str:
@@ -211,6 +217,8 @@ def why(trial: TrialRecord) -> str:
     evaluation = trial.evaluation
     if evaluation.outcome is Outcome.FAILED:
         return f"{evaluation.stage}: {evaluation.cause}"
+    if evaluation.stopped_epoch:
+        return f"training given up after epoch {evaluation.stopped_epoch}: {evaluation.reason}"
     return evaluation.reason
 
 

@@ -29,6 +29,7 @@
         copy.marker = { ...trace.marker, color: colour, line: { ...trace.marker.line, color: css("--ink") } };
       }
       if (trace.line) copy.line = { ...trace.line, color: colour };
+      if (trace.error_y) copy.error_y = { ...trace.error_y, color: colour };
       return copy;
     });
     const axis = { gridcolor: css("--line"), linecolor: css("--line"), zeroline: false, automargin: true, tickfont: { size: narrow.matches ? 11 : 13 }, fixedrange: narrow.matches };
@@ -38,7 +39,7 @@
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: "system-ui, sans-serif", size: narrow.matches ? 12 : 14, color: css("--ink") },
-      margin: { l: 60, r: 16, t: 24, b: given.legend ? (narrow.matches ? 150 : 120) : 56 },
+      margin: { l: 60, r: 16, t: 24, b: given.legend ? (narrow.matches ? 150 : 120) : 56, ...given.margin },
       hoverlabel: { align: "left", bgcolor: css("--card"), bordercolor: css("--soft"), font: { color: css("--ink"), size: 13 } },
       xaxis: { ...axis, ...given.xaxis },
       yaxis: { ...axis, ...given.yaxis },

@@ -9,12 +9,15 @@ import pytest
 from paretune.profiles.precision import Precision
 from paretune.search.candidate import Candidate, Recipe
 from paretune.search.evaluation import (
+    Audited,
+    Bound,
     Evaluation,
     Finalist,
     Limit,
     Masked,
     Objective,
     Outcome,
+    Proposal,
     Quantity,
     StageRecord,
     StudyRecord,
@@ -230,6 +233,112 @@ def made_study(
         stopped="60 trials were run",
     )  # fmt: skip
     return replace(record, finalists=finalists_of(record))
+
+
+SMALL = {(depth, 0.25, sparsity) for depth in (1, 2) for sparsity in ("dense", "channel:0.3")}
+SPARSE = (1, 0.5, "channel:0.3")  # given up while it was fine-tuned after pruning
+RUNGS = (2, 4, 8, 12)
+
+
+def model_of(candidate: Candidate) -> tuple[int, float, str]:
+    student = dict(candidate.student)
+    return int(student.get("depth", 3)), float(student.get("width", 1.0)), candidate.sparsity
+
+
+def training_key(candidate: Candidate, kind: str) -> str:
+    return f"{kind} {candidate.student} {candidate.sparsity if kind == 'prune' else ''}"
+
+
+def trainings_of(
+    candidate: Candidate, seen: set[str], seconds: float, upto: int = 12
+) -> tuple[StageRecord, ...]:
+    """Distilled, and pruned where it is sparse, each with its curve; from the store where it was seen.
+
+    The last one is given up after `upto` epochs.
+    """
+    top = accuracy_of(replace(candidate, precision=Precision("fp32")), random.Random(3))
+    kinds = ("distill",) if candidate.sparsity == "dense" else ("distill", "prune")
+    made = []
+    for kind in kinds:
+        key, last = training_key(candidate, kind), upto if kind == kinds[-1] else 12
+        low = 0.25 if kind == "distill" else top - 0.12
+        end = top + (0.004 if kind == "distill" and candidate.sparsity != "dense" else 0.0)
+        curve = tuple((e, end - (end - low) * 0.75 ** (e + 2)) for e in RUNGS if e <= last)
+        spent = 0.0 if key in seen else seconds * (1.0 if kind == "distill" else 0.6) * last / 12
+        made.append(StageRecord(name=kind, key=key, cached=key in seen, seconds=spent, curve=curve))
+        seen.add(key)
+    return tuple(made)
+
+
+def proposed(evaluation: Evaluation, number: int, seconds: float, rng: random.Random) -> Proposal:
+    by = "start" if number < 9 else "random" if number % 10 == 0 else "gain"
+    half = 0.008 + 0.12 / (number - 3)
+    predicted = accuracy_of(evaluation.candidate, rng) + rng.gauss(0, half / 2)
+    return Proposal(
+        by=by,
+        quality=quantity(predicted, half, "from 9 relatives", "estimated") if number >= 9 else None,
+        gain=0.08 / number if by == "gain" else None,
+        seconds=seconds,
+    )
+
+
+def searched_study(study: StudyRecord) -> StudyRecord:
+    """The study as the sampler of our own leaves it: proposals, curves, bounds, stops, an audit."""
+    seen: set[str] = set()
+    rng = random.Random(5)
+    trials, best = [], study.trials[4].number
+    for trial in study.trials:
+        evaluation = trial.evaluation
+        if evaluation.baseline or trial.duplicate_of is not None:
+            trials.append(trial)
+            continue
+        before, model = len(seen), model_of(evaluation.candidate)
+        taken = 9.0 + 8.0 * model[0] * model[1]
+        if evaluation.outcome is Outcome.COMPLETE:
+            head = evaluation.stages[:3]
+            basis = "#5, the same student with fewer channels removed, has 92.00 %; 1 pt margin"
+            bound = Bound(value=0.93, beaten_by=best, basis=basis)
+            reason = f"even at 93.00 % ({basis}), #{best} would be better by 3.1 pt and 40 µs"
+            stop = replace(
+                evaluation, outcome=Outcome.GATED, metrics={}, bound=bound, reason=reason, violations={},
+                artifact_key="", weight_bytes={},
+            )  # fmt: skip
+            tried = evaluation.candidate
+            if model in SMALL:  # without its student the pruned one cannot be either
+                tried = replace(tried, sparsity="dense")
+            hopeless = model in SMALL or model == SPARSE
+            if hopeless and training_key(tried, "prune" if model == SPARSE else "distill") in seen:
+                evaluation = replace(stop, stages=head)
+            elif hopeless:
+                given_up = trainings_of(tried, seen, taken, 4)
+                evaluation = replace(stop, stages=(*head, *given_up), stopped_epoch=4)
+            else:
+                trained = trainings_of(tried, seen, taken)
+                evaluation = replace(evaluation, stages=(*head, *trained, *evaluation.stages[-3:]))
+        expected = 1.5 + (taken if len(seen) > before or evaluation.outcome is Outcome.GATED else 0.0)
+        evaluation = replace(evaluation, proposal=proposed(evaluation, trial.number, expected, rng))
+        trials.append(replace(trial, evaluation=evaluation))
+    gated = [t for t in trials if t.evaluation.bound is not None and not t.evaluation.stopped_epoch]
+    record = replace(
+        study, name="digits-searched", trials=tuple(trials), finalists=(), sampler="hardware-first",
+        counters={**study.counters, "measured": 41, "gated_before_training": len(gated)},
+        audit=tuple(
+            Audited(number=t.number, evaluation=study.trials[t.number].evaluation, on_front=False)
+            for t in gated[:2]
+        ),
+        remarks=(
+            "started from 12 students of the study 'digits-phone', trained on the same data",
+            "trials 21 to 24 were proposed by TPE: the accuracy model was no better than a constant",
+        ),
+        stopped="the expected gain stayed under 0.01 % of the hypervolume a second for 10 proposals",
+    )  # fmt: skip
+    return replace(record, finalists=finalists_of(record))
+
+
+@pytest.fixture(scope="session")
+def searched(study: StudyRecord) -> StudyRecord:
+    """A study that the sampler of our own has made."""
+    return searched_study(study)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from paretune.reports.curves import learning_curves
 from paretune.reports.page import html_page
+from paretune.reports.predictions import predictions
 from paretune.search.evaluation import StudyRecord
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
@@ -45,10 +47,13 @@ def browser() -> Iterator[webdriver.Chrome]:
 
 @pytest.fixture(scope="module")
 def files(
-    study: StudyRecord, impossible: StudyRecord, tmp_path_factory: pytest.TempPathFactory
+    study: StudyRecord,
+    impossible: StudyRecord,
+    searched: StudyRecord,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
-    made = {"met": study, "not met": impossible}
+    made = {"met": study, "not met": impossible, "searched": searched}
     for name, record in made.items():
         (folder / f"{name}.html").write_text(html_page(record), encoding="utf-8")
     return {name: folder / f"{name}.html" for name in made}
@@ -101,7 +106,9 @@ def values(browser: webdriver.Chrome, title: str) -> list[float]:
 
 
 def test_no_error_and_no_request_in_any_scheme(page: Callable[..., webdriver.Chrome]) -> None:
-    for name, width, scheme in (("met", 1280, "light"), ("met", 390, "dark"), ("not met", 1280, "dark")):
+    for name, width, scheme in (
+        ("met", 1280, "light"), ("met", 390, "dark"), ("not met", 1280, "dark"), ("searched", 1280, "light"),
+    ):  # fmt: skip
         browser = page(name, width, scheme)
         messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
         urls = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
@@ -181,7 +188,7 @@ def test_words_filter_rows(page: Callable[..., webdriver.Chrome]) -> None:
     assert numbers(browser) == [4]
 
 
-@pytest.mark.parametrize("name", ["met", "not met"])
+@pytest.mark.parametrize("name", ["met", "not met", "searched"])
 def test_a_phone_scrolls_down_only(page: Callable[..., webdriver.Chrome], name: str) -> None:
     browser = page(name, width=390)
     for details in browser.find_elements(By.TAG_NAME, "details"):
@@ -240,3 +247,47 @@ def test_the_dark_page_draws_in_dark_colours(page: Callable[..., webdriver.Chrom
     script = "return document.querySelector('#plot-front .xtitle').style.fill"
     light, dark = (page(scheme=scheme).execute_script(script) for scheme in ("light", "dark"))
     assert light != dark
+
+
+def drawn(browser: webdriver.Chrome, plot: str, what: str) -> list[WebElement]:
+    """The elements of a plot that have a size on the screen."""
+    found = browser.find_elements(By.CSS_SELECTOR, f"#plot-{plot} {what}")
+    return [element for element in found if element.rect["width"] + element.rect["height"] > 0]
+
+
+def legend(browser: webdriver.Chrome, plot: str) -> list[str]:
+    found = browser.find_elements(By.CSS_SELECTOR, f"#plot-{plot} .legendtext")
+    return [element.get_attribute("textContent") or "" for element in found]
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_search_is_drawn(
+    page: Callable[..., webdriver.Chrome], searched: StudyRecord, width: int
+) -> None:
+    browser = page("searched", width)
+    count = len(predictions(searched))
+    assert len(drawn(browser, "predictions", ".points path")) == count
+    assert len(drawn(browser, "predictions", ".errorbar path.yerror")) == count
+    points = sum(len(curve.points) for curve in learning_curves(searched))
+    assert len(drawn(browser, "curves", ".points path")) == points
+    legends = {
+        "hypervolume": ["given up", "not trained"],
+        "predictions": ["within the interval", "outside of it"],
+        "curves": ["distilled", "pruned", "distilled, given up"],
+    }
+    assert {plot: legend(browser, plot) for plot in legends} == legends
+    for plot in legends:  # the legend stands below the axis' title and inside of the plot
+        title, box, whole = (
+            browser.find_element(By.CSS_SELECTOR, f"#plot-{plot} {part}").rect
+            for part in (".xtitle", ".legend", ".main-svg")
+        )
+        assert title["y"] + title["height"] <= box["y"] + 1
+        assert box["y"] + box["height"] <= whole["y"] + whole["height"] + 1
+
+
+def test_error_bars_and_curves_have_the_colours_of_the_scheme(page: Callable[..., webdriver.Chrome]) -> None:
+    bar = "return document.querySelector('#plot-predictions .yerror').style.stroke"
+    line = "return document.querySelector('#plot-curves .js-line').style.stroke"
+    for script in (bar, line):
+        light, dark = (page("searched", scheme=scheme).execute_script(script) for scheme in ("light", "dark"))
+        assert light != dark
