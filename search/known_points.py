@@ -14,9 +14,9 @@ from .ranking import estimate_of, violations_of
 
 
 class KnownPoints:
-    """The complete trials that meet the limits, in rows for comparing one candidate with all at once.
+    """The complete trials that meet the limits, as columns, to compare one candidate with all at once.
 
-    A row has the goodness of the quality, the end of its interval that is worse, and for each other objective
+    A column has the goodness of the quality, the end of its interval that is worse, and per other objective
     the end that is worse, turned so that less is better.
     """
 
@@ -27,7 +27,7 @@ class KnownPoints:
         self._quality_counts = len(self._others) < len(objectives)
         self._complete: list[TrialRecord] = []
         self._feasible: list[TrialRecord] = []
-        self._room = np.empty((8, 2 + len(self._others)))
+        self._room = np.empty((2 + len(self._others), 8))
 
     def judge_by(self, limits: tuple[Limit, ...]) -> None:
         """Set the limits, and find anew which trials meet them."""
@@ -49,11 +49,11 @@ class KnownPoints:
         costs = self._ends(metrics, worse=True)
         if not feasible or costs is None or quality is None or not isfinite(quality.value):
             return
-        if len(self._feasible) == len(self._room):
-            self._room = np.concatenate([self._room, np.empty_like(self._room)])
+        if len(self._feasible) == self._room.shape[1]:
+            self._room = np.concatenate([self._room, np.empty_like(self._room)], axis=1)
         estimate, higher = estimate_of(quality), self._scale.higher_is_better
         worse = self._scale.goodness(estimate.low if higher else estimate.high)
-        self._room[len(self._feasible)] = (self._scale.goodness(quality.value), worse, *costs)
+        self._room[:, len(self._feasible)] = (self._scale.goodness(quality.value), worse, *costs)
         self._feasible.append(record)
 
     def best_ends(self, metrics: Mapping[str, Quantity]) -> list[float] | None:
@@ -75,18 +75,20 @@ class KnownPoints:
         """The best trial that is better than a candidate on every objective: than the most that its goodness
         can be (None: unknown), and beyond error than the better ends of all else. None where there is none.
         """
-        rows = self._room[: len(self._feasible)]
-        beats = (rows[:, 2:] < np.asarray(best_ends)).all(axis=1)
+        goodness, worse_end, *others = self._room[:, : len(self._feasible)]
+        beats = np.ones(len(goodness), dtype=bool)
+        for worst, best in zip(others, best_ends, strict=True):
+            beats &= worst < best
         if self._quality_counts:
             if most is None:
                 return None
             # Alone, the quality too must differ beyond error. At its very end, to be as good is enough.
-            better = rows[:, 0 if self._others else 1] > most + self._scale.slack(most)
+            better = (goodness if self._others else worse_end) > most + self._scale.slack(most)
             if self._others and most >= self._scale.best:
-                better = rows[:, 0] >= most
+                better = goodness >= most
             beats &= better
         places = np.flatnonzero(beats)
-        return self._feasible[places[np.argmax(rows[places, 0])]] if len(places) else None
+        return self._feasible[places[np.argmax(goodness[places])]] if len(places) else None
 
     def better_words(self, record: TrialRecord, most: float, own: Mapping[str, float]) -> str:
         """ "better on accuracy (93.10 %), latency (1.2 ms against 2.1 ms) and size (80 kB against 90 kB)"."""

@@ -14,6 +14,7 @@ from math import inf
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .candidate import Candidate, Scalar, Sparsity
 
@@ -198,37 +199,49 @@ def _is_size(value: Scalar) -> bool:
 
 
 class _Students:
-    """Students in rows of sizes, multiply-adds (nan: not known) and goodness, to compare one with all."""
+    """Students as columns of sizes, multiply-adds (nan: not known) and goodness, to compare one with all."""
 
     def __init__(self, axes: int) -> None:
-        self._axes = axes
         self._members: list[Known] = []
-        self._room = np.empty((8, axes + 2))
+        self._room = np.empty((axes + 2, 8))
 
     def add(self, known: Known, sizes: Iterable[float]) -> None:
+        """Take in one more."""
         count = len(self._members)
-        if count == len(self._room):
-            self._room = np.concatenate([self._room, np.empty_like(self._room)])
-        self._room[count] = (*sizes, np.nan if known.macs is None else known.macs, known.goodness)
+        if count == self._room.shape[1]:
+            self._room = np.concatenate([self._room, np.empty_like(self._room)], axis=1)
+        self._room[:, count] = (*sizes, np.nan if known.macs is None else known.macs, known.goodness)
         self._members.append(known)
 
     def least_larger(self, sizes: tuple[float, ...], macs: float | None) -> Known | None:
-        rows = self._room[: len(self._members)]
-        own, needs = rows[:, : self._axes], np.asarray(sizes)
-        larger = (own >= needs).all(axis=1) & (own > needs).any(axis=1)
-        if macs is not None:
-            larger &= ~(rows[:, -2] < macs)
-        places = np.flatnonzero(larger)
-        ordered = places[np.argsort(rows[places, -1], kind="stable")].tolist()
-        return next((self._members[place] for place in ordered if self._members[place].sound), None)
+        """The least good of those that are larger and sound."""
+        places, goodness = self._beyond(sizes, macs, 1)
+        while len(places):
+            least = int(np.argmin(goodness))
+            known: Known = self._members[places[least]]
+            if known.sound:  # nearly always
+                return known
+            places, goodness = np.delete(places, least), np.delete(goodness, least)
+        return None
 
     def best_smaller(self, sizes: tuple[float, ...], macs: float | None) -> float:
-        rows = self._room[: len(self._members)]
-        own, limit = rows[:, : self._axes], np.asarray(sizes)
-        smaller = (own <= limit).all(axis=1) & (own < limit).any(axis=1)
+        """The best goodness among those that are smaller."""
+        return float(self._beyond(sizes, macs, -1)[1].max(initial=-inf))
+
+    def _beyond(
+        self, sizes: tuple[float, ...], macs: float | None, sign: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Places and goodness of those that are larger (sign 1) or smaller (-1)."""
+        *own, own_macs, goodness = self._room[:, : len(self._members)]
+        at_least, more = np.ones(len(goodness), dtype=bool), np.zeros(len(goodness), dtype=bool)
+        for column, size in zip(own, sizes, strict=True):
+            ahead = sign * column
+            at_least &= ahead >= sign * size
+            more |= ahead > sign * size
         if macs is not None:
-            smaller &= ~(rows[:, -2] > macs)
-        return float(rows[smaller, -1].max(initial=-inf))
+            at_least &= ~(sign * own_macs < sign * macs)  # not known is no objection
+        places = np.flatnonzero(at_least & more)
+        return places, goodness[places]
 
 
 class Teacher:
