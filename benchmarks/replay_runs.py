@@ -12,11 +12,12 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
 from paretune.search.budget import Budget, StopFlag
 from paretune.search.candidate import Candidate
 from paretune.search.constraints import LimitSpec
-from paretune.search.contract import Judge, TrainEverything
+from paretune.search.contract import CandidateEvaluator, Judge, TrainEverything
 from paretune.search.driver import Driver, SearchPlan
 from paretune.search.evaluation import Objective, Outcome, StudyRecord, TrialRecord
 from paretune.search.gate import Gate
 from paretune.search.progress import Progress
+from paretune.search.space import Space
 from paretune.search.study_store import StudyStore
 from replay_table import Problem, space_of
 from table_evaluator import Row, SimulatedClock, TableEvaluator
@@ -43,25 +44,36 @@ class Settings:
     measure_seconds: float
 
 
-def our_gate() -> Judge:
-    """The gate as studies have it. No training here has rungs, so it never asks for the best hardware."""
+Way = Callable[[int, Space, CandidateEvaluator], tuple[BaseSampler, Judge]]
+"""How a search is done: the sampler for a seed, and the judge that goes with it."""
+
+
+def without_gate(make: Callable[[int], BaseSampler]) -> Way:
+    """A sampler as it is: whatever it proposes is trained."""
+    return lambda seed, space, evaluator: (make(seed), TrainEverything())
+
+
+def behind_gate(make: Callable[[int], BaseSampler]) -> Way:
+    """A sampler behind the gate as studies have it."""
+    return lambda seed, space, evaluator: (make(seed), our_gate())
+
+
+def our_gate() -> Gate:
+    """The gate. No training here has rungs, so it never asks for the best hardware."""
     return Gate(OBJECTIVES, QUALITY, quality_is_share=True, margin=MARGIN, best_hardware=lambda _: None)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Way:
-    """How a search is done."""
-
-    sampler: Callable[[int], BaseSampler]
-    judge: Callable[[], Judge] = TrainEverything
+def nsga2(seed: int) -> BaseSampler:
+    """NSGA-II with a population that leaves it several generations."""
+    return NSGAIISampler(population_size=POPULATION, seed=seed)
 
 
 SAMPLERS: dict[str, Way] = {
-    "random": Way(sampler=lambda seed: RandomSampler(seed=seed)),
-    "nsga2": Way(sampler=lambda seed: NSGAIISampler(population_size=POPULATION, seed=seed)),
-    "tpe": Way(sampler=lambda seed: TPESampler(seed=seed)),
-    "gp": Way(sampler=lambda seed: GPSampler(seed=seed)),
-    "tpe+gate": Way(sampler=lambda seed: TPESampler(seed=seed), judge=our_gate),
+    "random": without_gate(lambda seed: RandomSampler(seed=seed)),
+    "nsga2": without_gate(nsga2),
+    "tpe": without_gate(lambda seed: TPESampler(seed=seed)),
+    "gp": without_gate(lambda seed: GPSampler(seed=seed)),
+    "tpe+gate": behind_gate(lambda seed: TPESampler(seed=seed)),
 }
 OPTUNAS_OWN = ("random", "nsga2", "tpe", "gp")
 OURS = "hardware-first"
@@ -92,19 +104,19 @@ class _Watch(Progress):
 def run_once(problem: Problem, sampler: str, seed: int, settings: Settings) -> dict[str, Any]:
     """One search: after each training the simulated seconds and the share of the true hypervolume, and how
     much was trained, measured and tried."""
-    way, clock, stop = SAMPLERS[sampler], SimulatedClock(), StopFlag()
+    clock, stop, space = SimulatedClock(), StopFlag(), space_of(problem)
 
     def lookup(candidate: Candidate) -> Row | None:
         return problem.row(candidate, settings.train_seconds, settings.measure_seconds)
 
     evaluator = TableEvaluator(lookup, clock, quality=QUALITY)
     watch = _Watch(evaluator=evaluator, clock=clock, stop=stop, wanted=settings.budget)
-    studies = _studies(_sampler(way, seed))
     budget = Budget(trials=settings.budget * TRIALS_PER_TRAINING, seconds=None, clock=clock.now)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        driver = Driver(_plan(problem, seed), evaluator, way.judge(), studies, budget, stop, watch)
-        record = driver.run()
+        warnings.simplefilter("ignore")  # Optuna's, of what it calls experimental
+        chosen, judge = SAMPLERS[sampler](seed, space, evaluator)
+        plan = _plan(problem, space, seed)
+        record = Driver(plan, evaluator, judge, _studies(chosen), budget, stop, watch).run()
     shares = problem.share(watch.trained)
     return {
         "history": [[s, round(share, 6)] for s, share in zip(watch.seconds, shares, strict=True)],
@@ -117,18 +129,12 @@ def run_once(problem: Problem, sampler: str, seed: int, settings: Settings) -> d
     }
 
 
-def _sampler(way: Way, seed: int) -> BaseSampler:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return way.sampler(seed)
-
-
 def _studies(sampler: BaseSampler) -> StudyStore:
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
     return StudyStore(study, (QUALITY, LATENCY))
 
 
-def _plan(problem: Problem, seed: int) -> SearchPlan:
+def _plan(problem: Problem, space: Space, seed: int) -> SearchPlan:
     limit = LimitSpec(
         text=f"latency <= {problem.limit_ms:g} ms", metric=LATENCY, upper=True, bound=problem.limit_ms
     )
@@ -143,7 +149,7 @@ def _plan(problem: Problem, seed: int) -> SearchPlan:
         trials=(),
     )
     return SearchPlan(
-        space=space_of(problem),
+        space=space,
         objectives=OBJECTIVES,
         limits=(limit,),
         finalists=0,
