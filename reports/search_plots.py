@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from math import isfinite
 
 from ..search.evaluation import StudyRecord
 from ..search.metrics import metric_info
@@ -37,7 +38,11 @@ def prediction_figure(record: StudyRecord) -> Figure | None:
         "data": traces,
         "layout": {
             "xaxis": {"title": {"text": f"{title} found (validation)"}, **_percent(record, ".0%")},
-            "yaxis": {"title": {"text": "Predicted", "standoff": 12}, **_percent(record, ".0%")},
+            "yaxis": {
+                "title": {"text": "Predicted", "standoff": 12},
+                **_percent(record, ".0%"),
+                **_room(made, low, high),
+            },
             "hovermode": "closest",
             "legend": {},
             "margin": {"b": LEGEND_MARGIN},
@@ -47,6 +52,15 @@ def prediction_figure(record: StudyRecord) -> Figure | None:
 
 def _percent(record: StudyRecord, form: str) -> Figure:
     return {"tickformat": form} if metric_info(record.quality).unit == "share" else {}
+
+
+def _room(made: Sequence[Prediction], low: float, high: float) -> Figure:
+    """A range that shows all points; the widest intervals, of the first predictions, leave the plot."""
+    half = (high - low) / 2
+    bottom = max(low - half, min(p.predicted.value - _interval(p)[0] for p in made))
+    top = min(high + half, max(p.predicted.value + _interval(p)[1] for p in made))
+    pad = half / 5
+    return {"range": [min(bottom, low) - pad, max(top, high) + pad]} if half else {}
 
 
 def _diagonal(low: float, high: float) -> Figure:
@@ -93,7 +107,10 @@ def _points(record: StudyRecord, made: Sequence[Prediction], name: str, palette:
 def _interval(prediction: Prediction) -> tuple[float, float]:
     """How far the interval reaches below and above the predicted value."""
     predicted = prediction.predicted
-    low, high = (predicted.value if end is None else end for end in (predicted.low, predicted.high))
+    low, high = (
+        predicted.value if end is None or not isfinite(end) else end
+        for end in (predicted.low, predicted.high)
+    )
     return max(0.0, predicted.value - low), max(0.0, high - predicted.value)
 
 

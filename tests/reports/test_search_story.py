@@ -227,7 +227,27 @@ def test_the_scatter_has_a_point_with_its_interval_for_each(foretold: StudyRecor
     assert inside["x"] == [0.82, 0.86, 0.60, 0.80]
     assert inside["y"] == [0.80, 0.85, 0.60, 0.75]
     assert outside["hovertext"] == ["#2: predicted 70.00 % (65.00 to 75.00)<br>found 78.00 %"]
+    # All points lie between 0.6 and 0.86. The bars reach from 0.5 to 0.9; both ends get a tenth of 0.26.
+    assert figure["layout"]["yaxis"]["range"] == pytest.approx([0.5 - 0.026, 0.9 + 0.026])
     assert outside["error_y"]["array"] == outside["error_y"]["arrayminus"] == pytest.approx([0.05])
+
+
+def test_the_widest_intervals_leave_the_scatter(foretold: StudyRecord) -> None:
+    first, *rest = [trial.evaluation for trial in foretold.trials]
+    wide = [replace(rest[0], proposal=predicted(0.8, 5.0)), *rest[1:]]
+    figure = search_plots.prediction_figure(record_of([first, *wide]))
+    assert figure is not None
+    assert figure["layout"]["yaxis"]["range"] == pytest.approx([0.6 - 0.13 - 0.026, 0.86 + 0.13 + 0.026])
+
+
+def test_an_interval_without_end_does_not_break_the_page(foretold: StudyRecord) -> None:
+    first, second, *rest = [trial.evaluation for trial in foretold.trials]
+    record = record_of([first, replace(second, proposal=predicted(0.8, float("inf"))), *rest])
+    figures = re.search(r'id="figures">(.*?)</script>', html_page(record))
+    assert figures is not None
+    assert "Infinity" not in figures[1]
+    assert "NaN" not in figures[1]
+    assert explain(record, 1)
 
 
 def test_the_gate_and_its_savings_in_sentences(small: StudyRecord) -> None:
