@@ -226,6 +226,20 @@ def test_a_form_that_broke_when_it_was_compiled_bounds_nothing():
         assert bounds(*order).bound(student("fp16", axes={"width": 0.25})).basis.startswith("#2")
 
 
+def test_a_form_that_broke_widens_no_margin():
+    floats = [trial(1, student("fp32"), 0.95), trial(2, student("fp32", axes={"width": 0.25}), 0.94)]
+    broken = trial(3, student("fp16"), 0.3)
+    fine = [trial(4, int8(), 0.94), trial(5, student("fp16", axes={"width": 0.25}), 0.93)]
+    for order in itertools.permutations([broken, *fine]):
+        found = bounds(*floats, *order)
+        assert (found.margin("precision"), found.margin("size")) == (0.01, 0.01)
+
+
+def test_a_value_that_is_no_number_breaks_no_other():
+    infinite = trial(1, student("fp32"), float("inf"))
+    assert bounds(infinite, trial(2, student("fp16"), 0.5)).bound(int8()).value == pytest.approx(0.51)
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -148,9 +148,10 @@ def test_limits_may_come_after_the_first_trials():
     judge.limits = (replace(ACCURATE, bound=0.92), FAST)
     assert judge.limits == (replace(ACCURATE, bound=0.92), FAST)
     assert judge.before_training(candidate, SLOW).bound.beaten_by == 20
-    judge.limits = (Limit(text="size <= 50 kB", metric="size_bytes", upper=True, bound=50e3),)
-    small_enough = Hardware(metrics=numbers(latency=2.1, size=40e3))
-    assert judge.before_training(candidate, small_enough) is None
+    judge.limits = (Limit(text="memory <= 5 MB", metric="memory_bytes", upper=True, bound=5e6),)
+    assert judge.before_training(candidate, SLOW) is None  # the memory of #20 is not known
+    judge.limits = ()
+    assert judge.before_training(candidate, SLOW).bound.beaten_by == 20
 
 
 # -- dominated ------------------------------------------------------------------------------------------
@@ -262,6 +263,8 @@ def test_the_quality_alone_must_differ_beyond_error():
     candidate = student(0.5, "fp16")
     assert gate(KNOWN[0], clear, wanted=alone).before_training(candidate, SLOW).bound.beaten_by == 20
     assert gate(KNOWN[0], near, wanted=alone).before_training(candidate, SLOW) is None
+    perfect = complete(20, 1.0, 1.0)
+    assert gate(perfect, wanted=alone).before_training(candidate, SLOW) is None  # another may tie with it
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -291,8 +294,10 @@ def test_where_the_weights_may_matter_or_it_cannot_exist_nothing_is_decided():
     slowest = numbers(latency=9.0, size=900e3)
     assert judge.before_training(student(0.5, "fp16"), Hardware(metrics=slowest)) is not None
     doubt = Hardware(metrics=slowest, doubt="sparse kernels are picked by the zeros")
+    judge.limits = (FAST, ACCURATE)
     assert judge.before_training(student(0.5, "fp16"), doubt) is None
     assert judge.before_training(student(0.5, "fp16"), Hardware(refused="no such kernel")) is None
+    assert judge.before_training(student(0.5, "fp16"), Hardware()).bound is not None
 
 
 # -- at a rung ------------------------------------------------------------------------------------------
@@ -359,6 +364,15 @@ def test_what_compiling_was_seen_to_gain_is_in_the_margin_of_a_rung():
     assert plain.at_rung(student(0.5), half_way(0.87)).bound.value == pytest.approx(0.94)
     assert wider.at_rung(student(0.5), half_way(0.87)) is None
     assert wider.at_rung(student(0.5), half_way(0.85)).bound.value == pytest.approx(0.94)
+
+
+def test_what_pruning_was_seen_to_gain_is_in_the_margin_of_what_comes_before_it():
+    pruned = complete(30, 0.101, 0.93, latency=50.0)  # three points better than #1, which was not pruned
+    candidate = replace(pruned.evaluation.candidate, sparsity="channel:0.5")
+    pruned = replace(pruned, evaluation=replace(pruned.evaluation, candidate=candidate))
+    judge = gate(*CURVES, pruned, limits=(ACCURATE,))
+    assert judge.at_rung(student(0.5), half_way(0.87)) is None
+    assert judge.at_rung(student(0.5), half_way(0.85)).bound.value == pytest.approx(0.94)
 
 
 # -- at random ------------------------------------------------------------------------------------------
