@@ -1,0 +1,217 @@
+"""The digits job by Microsoft Olive 0.13, as far as Olive can express it. Runs in an environment of its own.
+
+Olive searches how to quantize one ONNX model. With `--students` each student is also trained here, one after
+the other in random order, and handed to Olive as another input model, until the time is up: that loop is
+ours, Olive has none. The layout is the one that works in 0.13: joint order, random sampler, ONNX input, one
+pass group. Telemetry is off.
+
+    python olive_job.py --workload digits.py --teacher teacher.safetensors --into DIR --seconds 180 --seed 0
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import json
+import os
+import random
+import sys
+import time
+from pathlib import Path
+
+os.environ["OLIVE_DISABLE_TELEMETRY"] = "1"
+import torch
+from digits_job import DEPTHS, WIDTHS, Job, load_job, make_model, to_onnx
+from olive.data.component.dataset import BaseDataset
+from olive.data.registry import Registry
+
+CANDIDATES = 20
+"""Of one input model: more than the valid points of the space below, so that each is tried once."""
+ONE_THREAD = {
+    "onnx": {
+        "execution_provider": ["CPUExecutionProvider"],
+        "session_options": {"intra_op_num_threads": 1, "inter_op_num_threads": 1},
+    }
+}
+
+
+@Registry.register_dataset()
+def digits_split(path: str, split: str):
+    """A split that `write_splits` wrote, as Olive wants it: a list of (inputs, label)."""
+    images, labels = torch.load(path, weights_only=True)[split]
+    return BaseDataset([({"image": image}, label) for image, label in zip(images, labels, strict=True)])
+
+
+@Registry.register_post_process()
+def largest_logit(outputs, **_):
+    """Class numbers of logits."""
+    return outputs.argmax(dim=1)
+
+
+def write_splits(job: Job, path: Path) -> None:
+    splits = {"validation": job.splits.validation, "calibration": job.splits.calibration.head(128)}
+    arrays = {name: (split.inputs["image"], split.labels) for name, split in splits.items()}
+    torch.save({name: tuple(map(torch.from_numpy, pair)) for name, pair in arrays.items()}, path)
+
+
+def data_config(path: Path, split: str):
+    return {
+        "name": split,
+        "user_script": str(Path(__file__).resolve()),
+        "load_dataset_config": {"type": "digits_split", "params": {"path": str(path), "split": split}},
+        "post_process_data_config": {"type": "largest_logit"},
+        "dataloader_config": {"params": {"batch_size": 1}},
+    }
+
+
+def metrics():
+    """Accuracy, latency and size, all of them objectives."""
+    accuracy = {"name": "accuracy_score", "priority": 1, "higher_is_better": True}
+    accuracy["metric_config"] = {"task": "multiclass", "num_classes": 10}
+    settings = {"inference_settings": ONE_THREAD}
+    return [
+        {
+            "name": "accuracy",
+            "type": "accuracy",
+            "data_config": "validation",
+            "sub_types": [accuracy],
+            "user_config": settings,
+        },
+        {
+            "name": "latency",
+            "type": "latency",
+            "data_config": "validation",
+            "sub_types": [{"name": "avg", "priority": 2}],
+            "user_config": settings,
+        },
+        {"name": "size", "type": "size_on_disk", "sub_types": [{"name": "bytes", "priority": 3}]},
+    ]
+
+
+def passes():
+    """Static and dynamic quantization with the choices of our study, and those that Olive adds."""
+    common = {"per_channel": True, "quant_preprocess": True}
+    static = {"type": "OnnxStaticQuantization", "data_config": "calibration", **common}
+    dynamic = {"type": "OnnxDynamicQuantization", **common, "per_channel": False}
+    searched = {"precision": "SEARCHABLE_VALUES", "reduce_range": "SEARCHABLE_VALUES"}
+    static.update(searched, quant_format="SEARCHABLE_VALUES", activation_type="SEARCHABLE_VALUES")
+    static["calibrate_method"] = "SEARCHABLE_VALUES"
+    return {"quantize": [static, {**dynamic, **searched}]}
+
+
+def config(model: Path, data: Path, into: Path, seconds: float):
+    return {
+        "input_model": {"type": "ONNXModel", "model_path": str(model)},
+        "data_configs": [data_config(data, "validation"), data_config(data, "calibration")],
+        "evaluators": {"all": {"metrics": metrics()}},
+        "evaluator": "all",
+        "passes": passes(),
+        "search_strategy": {
+            "execution_order": "joint",
+            "sampler": "random",
+            "max_iter": CANDIDATES,
+            "max_time": max(1, int(seconds)),
+        },
+        "cache_dir": str(into / "cache"),
+        "output_dir": str(into / "out"),
+        "log_severity_level": 2,
+    }
+
+
+def one_model(name: str, model: Path, data: Path, into: Path, seconds: float):
+    """Let Olive search one input model; one line for each node of its footprint."""
+    into.mkdir()
+    run = importlib.import_module("olive.workflows").run
+    run(config(model, data, into, seconds))
+    footprint = json.loads(next((into / "out").rglob("footprint.json")).read_text())
+    nodes = footprint.get("nodes", footprint)
+    for node in nodes.values():
+        choice = {"model": name, "pass": node["from_pass"] or "none"}
+        yield {"choice": choice, "ended": node["end_time"], **facts(node, model)}
+
+
+def facts(node, given: Path):
+    """What a node of the footprint says: its metrics and its file, or that it failed.
+
+    The input model's node names no file, and is on no front of Olive's: users would add it by hand, so it is
+    counted here as a candidate.
+    """
+    settings = node.get("pass_run_config") or {}
+    shown = ("precision", "quant_format", "calibrate_method", "reduce_range", "activation_type")
+    told = {"settings": {key: settings[key] for key in shown if settings.get(key) is not None}}
+    described = node.get("model_config") or node.get("model_config_data") or {}
+    path = Path(described["config"]["model_path"]) if "config" in described else given
+    if described.get("is_pruned") or not node.get("metrics"):
+        return {**told, "error": "the pass failed, or its model was not evaluated"}
+    values = {key: value["value"] for key, value in node["metrics"]["value"].items()}
+    return {
+        **told,
+        "file": model_file(path),
+        "accuracy": values["accuracy-accuracy_score"],
+        "latency_ms": values["latency-avg"],
+        "size_bytes": values["size-bytes"],
+    }
+
+
+def model_file(path: Path) -> str:
+    return str(next(path.glob("*.onnx")) if path.is_dir() else path)
+
+
+def inputs(students: bool, seed: int):
+    """The teacher, then the students in random order: (width, depth, pruned)."""
+    sizes = [(width, depth, pruned) for width in WIDTHS for depth in DEPTHS for pruned in (False, True)]
+    random.Random(seed).shuffle(sizes)
+    return [(None, None, False), *(sizes if students else [])]
+
+
+def search(job: Job, into: Path, seconds: float, seed: int, students: bool) -> None:
+    """Write candidates.jsonl; every line carries the seconds since the search began."""
+    data, log = into / "splits.pt", into / "candidates.jsonl"
+    write_splits(job, data)
+    begun, wall = time.perf_counter(), time.time()
+
+    def note(line) -> None:
+        line.setdefault("finished_s", time.perf_counter() - begun)
+        with log.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    for number, (width, depth, pruned) in enumerate(inputs(students, seed)):
+        before = time.perf_counter()
+        model = make_model(job, width, depth, pruned=pruned, seed=seed)
+        path, name = into / f"input{number}" / "model.onnx", f"width={width} depth={depth}, pruned={pruned}"
+        path.parent.mkdir()
+        with contextlib.redirect_stdout(sys.stderr):
+            to_onnx(model, path)
+        name = "teacher" if width is None else name
+        if width is not None:
+            note({"trained": name, "training_seconds": time.perf_counter() - before})
+        left = seconds - (time.perf_counter() - begun)
+        if left <= 0:
+            break
+        try:
+            for line in one_model(name, path, data, into / f"olive{number}", left):
+                ended = line.pop("ended")
+                note({**line, "finished_s": max(0.0, ended - wall)} if ended else line)
+        except Exception as error:
+            note({"choice": {"model": name}, "error": f"{type(error).__name__}: {error}"[:500]})
+    note({"ended": True})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    for name in ("--workload", "--teacher", "--into"):
+        parser.add_argument(name, type=Path, required=True)
+    parser.add_argument("--seconds", type=float, default=180.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--students", action="store_true")
+    options = parser.parse_args()
+    into = options.into.resolve()
+    into.mkdir(parents=True, exist_ok=True)
+    job = load_job(options.workload, options.teacher)
+    importlib.import_module("olive.workflows")
+    search(job, into, options.seconds, options.seed, options.students)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""The same score for every tool: its front, re-measured side by side and scored on the test split."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from paretune.backends.client import RunnerClient
+from paretune.backends.latency import REFERENCE, LatencyPlan, measure, summarize
+from paretune.backends.transport import LocalLaunch
+from paretune.profiles.errors import ParetuneError
+from paretune.search.pareto import Estimate, front, hypervolume
+
+POINTS_UNDER_TEACHER = 0.05
+HIGHER = (True, False, False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """What a tool says of one artifact, on validation: accuracy (share), latency and size."""
+
+    title: str
+    backend: str
+    file: Path
+    accuracy: float
+    latency_ms: float
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Box:
+    """The uncompressed teacher in fp32 on ONNX Runtime, by which everything is normalised."""
+
+    file: Path
+    accuracy: float
+    size_bytes: int
+
+    @property
+    def floor(self) -> float:
+        """The accuracy from which on a point counts."""
+        return self.accuracy - POINTS_UNDER_TEACHER
+
+    def volume(self, points: Sequence[tuple[float, float, float]]) -> float:
+        """Share of the box that the points (accuracy, latency and size over the teacher's) dominate."""
+        return hypervolume(points, (self.floor, 1.0, 1.0), HIGHER) / (1.0 - self.floor)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """Hypervolume on test, the scored points, and the artifacts that did not run."""
+
+    hypervolume: float
+    teacher_ms: float
+    points: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+def own_front(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """What a user would ship: the candidates that none other beats by the tool's own validation numbers.
+
+    Of candidates with equal numbers the first stays.
+    """
+    values = [(c.accuracy, c.latency_ms, float(c.size_bytes)) for c in candidates]
+    points = [[Estimate(value=v, low=v, high=v) for v in row] for row in values]
+    kept = front(points, HIGHER)
+    return [candidates[i] for i in kept if i == min(j for j in kept if values[j] == values[i])]
+
+
+def score(candidates: Sequence[Candidate], box: Box, images: Any, labels: Any, seed: int) -> Score:
+    """Accuracy on test in the artifact's own runtime at batch 1; latency of all of them interleaved with the
+    teacher, one thread; size of the file.
+    """
+    accuracies, failures = {}, []
+    with ExitStack() as stack:
+        reference, _ = _opened(stack, "ort", box.file, images)
+        subjects = {}
+        for number, candidate in enumerate(candidates):
+            try:
+                runner, infer = _opened(stack, candidate.backend, candidate.file, images)
+                accuracies[str(number)] = float(np.mean(infer(images).argmax(axis=-1) == labels))
+                subjects[str(number)] = runner
+            except (ParetuneError, OSError) as error:
+                failures.append(f"{candidate.title}: {error}"[:500])
+        if not subjects:
+            return Score(hypervolume=0.0, teacher_ms=0.0, failures=failures)
+        rounds = measure(subjects, reference, LatencyPlan(seed=seed))
+    failures += [f"{candidates[int(name)].title}: {parts[1]}" for name, parts in rounds.failed.items()]
+    points = [
+        _point(candidates[int(name)], accuracies[name], summarize(rounds, name), box)
+        for name in subjects
+        if name not in rounds.failed
+    ]
+    triples = [(p["test_accuracy"], p["latency_ratio"], p["size_ratio"]) for p in points]
+    teacher_ms = summarize(rounds, REFERENCE).latency_ms.value
+    return Score(hypervolume=box.volume(triples), teacher_ms=teacher_ms, points=points, failures=failures)
+
+
+def accuracy_of(backend: str, file: Path, images: Any, labels: Any) -> float:
+    """Share of right answers of one artifact at batch 1."""
+    with ExitStack() as stack:
+        _, infer = _opened(stack, backend, file, images)
+        return float(np.mean(infer(images).argmax(axis=-1) == labels))
+
+
+def _opened(stack: ExitStack, backend: str, file: Path, images: Any) -> tuple[RunnerClient, Any]:
+    """A runner that holds the artifact, ready to be sampled, and a function from images to logits."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [None]
+    runner = stack.enter_context(RunnerClient(LocalLaunch(), cpu=cores[-1]))
+    opened = runner.open(backend, file, 1, 1)
+    name, output = opened.inputs[0].name, opened.outputs[0].name
+    runner.prepare({name: images[:1]})
+    return runner, lambda data: runner.infer({name: data})[output]
+
+
+def _point(candidate: Candidate, accuracy: float, summary: Any, box: Box) -> dict[str, Any]:
+    size = candidate.file.stat().st_size
+    return {
+        **_plain(asdict(candidate)),
+        "test_accuracy": accuracy,
+        "test_latency_ms": summary.latency_ms.value,
+        "latency_ratio": summary.ratio.value,
+        "size_ratio": size / box.size_bytes,
+        "verdict": summary.verdict,
+    }
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}

@@ -1,0 +1,171 @@
+"""Runs each tool once on the digits job, for a number of seconds, and collects what it says it found."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+from paretune import open_run
+from paretune.search.evaluation import TrialRecord
+from paretune.search.ranking import complete_trials
+from paretune.search.store import Store
+
+from .scoring import Candidate
+from .setup import EXAMPLES, HERE, Setup, olive_python
+
+GRACE_S = 120.0
+"""A tool that has not ended so long after its time is killed; what it wrote until then counts."""
+NOT_EXPRESSED = {
+    "ours": [],
+    "optuna": ["fp16, int4 weights and int16x8, which the script does not know; percentile ranges on LiteRT"],
+    "olive": [
+        "students and distillation: one trained model comes in, so it gets the teacher",
+        "structured pruning of a convolutional net",
+        "TFLite/LiteRT as a target",
+        "size as an objective: the metric's priority is overwritten with -1, so Olive's own front leaves it "
+        "out; here the front over all three of its numbers is taken",
+        "the seed: sampler_config is dropped, every run draws with seed 1",
+        "several passes in one joint search (preparation, then quantization): every candidate after the "
+        'first fails with "FootprintNode" object has no field "model_config"; one pass group is used',
+        "the TPE sampler over alternatives of one pass: it runs them all as the first and never ends",
+        "data for a last check: it evaluates on the one loader that it is given",
+    ],
+}
+NOT_EXPRESSED["olive-students"] = [
+    "the loop over students, their training and joining their fronts are this benchmark's own code",
+    *NOT_EXPRESSED["olive"][1:],
+]
+
+
+@dataclass(kw_only=True)
+class Result:
+    """One run of one tool."""
+
+    candidates: list[Candidate] = field(default_factory=list)
+    trainings: int = 0
+    training_seconds: float = 0.0
+    seconds: float = 0.0
+    failures: list[str] = field(default_factory=list)
+
+
+def run_tool(command: Sequence[str | Path], folder: Path, seconds: float, **environ: str) -> list[str]:
+    """Run a tool; what it said last, where it failed or had to be killed."""
+    log = folder / "output.log"
+    # A thread per library for everyone: the machine is small, and candidates are measured on one.
+    variables = {**os.environ, "OMP_NUM_THREADS": "1", **environ}
+    with log.open("wb") as file:
+        try:
+            done = subprocess.run(
+                list(map(str, command)), cwd=folder, env=variables, stdout=file, stderr=file, timeout=seconds
+            )
+        except subprocess.TimeoutExpired:
+            return [f"killed after {seconds:.0f} s: {last_words(log)}"]
+    # Ours ends with 2 or 3 where limits are not met; there are none here.
+    return [] if done.returncode == 0 else [f"exit status {done.returncode}: {last_words(log)}"]
+
+
+def last_words(log: Path) -> str:
+    """The end of a tool's output."""
+    return log.read_text(errors="replace")[-1500:] if log.is_file() else ""
+
+
+def ours(setup: Setup, folder: Path, seconds: float, seed: int, sampler: str | None) -> Result:
+    """`paretune run` on a study file with the budget as its time."""
+    study = {**setup.study, "budget": {"time": f"{seconds:g} s"}, "seed": seed}
+    if sampler:
+        study["sampler"] = sampler
+    (folder / "study.yaml").write_text(yaml.safe_dump(study))
+    shutil.copytree(setup.folder / "store", folder / "store")
+    command = [sys.executable, "-m", "paretune.cli", "run", folder / "study.yaml"]
+    result = Result(failures=run_tool(command, folder, seconds + GRACE_S))
+    record, _ = open_run(folder / "study.yaml")
+    store = Store(Path(record.store))
+    result.candidates = [_ours(trial, store) for trial in complete_trials(record)]
+    result.failures += [
+        f"{trial.evaluation.candidate.title}: {trial.evaluation.stage}: {trial.evaluation.cause}"
+        for trial in record.trials
+        if trial.evaluation.outcome.value == "failed"
+    ]
+    counters = record.counters
+    result.trainings = int(counters.get("trainings", 0) + counters.get("finetunings", 0))
+    result.training_seconds = counters.get("training_seconds", 0.0)
+    return result
+
+
+def _ours(trial: TrialRecord, store: Store) -> Candidate:
+    evaluation = trial.evaluation
+    entry = store.get("compile", evaluation.artifact_key)
+    assert entry is not None
+    return Candidate(
+        title=evaluation.candidate.title,
+        backend=evaluation.candidate.backend,
+        file=entry.path / entry.meta["file"],
+        accuracy=evaluation.metrics["accuracy"].value,
+        latency_ms=evaluation.metrics["latency_ms"].value,
+        size_bytes=int(evaluation.metrics["size_bytes"].value),
+    )
+
+
+def optuna_script(setup: Setup, folder: Path, seconds: float, seed: int, sampler: str | None) -> Result:
+    """The plain Optuna script."""
+    result = _peer([sys.executable, HERE / "naive_optuna.py"], setup, folder, seconds, seed)
+    return read_lines(folder / "trials.jsonl", seconds, result)
+
+
+def olive(setup: Setup, folder: Path, seconds: float, seed: int, students: bool) -> Result:
+    """Olive, on the teacher alone or on students too."""
+    work = setup.folder.parent
+    command = [olive_python(work), HERE / "olive_job.py", *(["--students"] if students else [])]
+    importable = {"PYTHONPATH": str(work / "importable")}
+    result = _peer(command, setup, folder, seconds, seed, **importable)
+    return read_lines(folder / "candidates.jsonl", seconds, result)
+
+
+def _peer(
+    command: Sequence[str | Path], setup: Setup, folder: Path, seconds: float, seed: int, **environ: str
+) -> Result:
+    options = ["--workload", EXAMPLES / "digits.py", "--teacher", setup.teacher, "--into", folder]
+    options += ["--seconds", f"{seconds:g}", "--seed", str(seed)]
+    return Result(failures=run_tool([*command, *options], folder, seconds + GRACE_S, **environ))
+
+
+def read_lines(path: Path, seconds: float, result: Result) -> Result:
+    """Fill in what a peer wrote line by line; what it finished after its time does not count."""
+    text = path.read_text() if path.is_file() else ""
+    for line in map(json.loads, text.splitlines()):
+        result.trainings += bool(line.get("trained"))
+        result.training_seconds += line.get("training_seconds", 0.0)
+        if line["finished_s"] > seconds:
+            continue
+        choice = line.get("choice", {})
+        settings = {**choice, **line.get("settings", {})}
+        title = ", ".join(f"{key}={value}" for key, value in settings.items())
+        if "error" in line:
+            result.failures.append(f"{title or line.get('number')}: {line['error']}")
+        elif "file" in line:
+            result.candidates.append(
+                Candidate(
+                    title=title,
+                    backend=choice.get("backend", "ort"),
+                    file=path.parent / line["file"],
+                    accuracy=line["accuracy"],
+                    latency_ms=line["latency_ms"],
+                    size_bytes=line["size_bytes"],
+                )
+            )
+    return result
+
+
+TOOLS: dict[str, Callable[[Setup, Path, float, int, str | None], Result]] = {
+    "ours": ours,
+    "optuna": optuna_script,
+    "olive": lambda setup, folder, seconds, seed, _: olive(setup, folder, seconds, seed, False),
+    "olive-students": lambda setup, folder, seconds, seed, _: olive(setup, folder, seconds, seed, True),
+}
