@@ -46,8 +46,8 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True)
 class Rung:
-    """A point in a training at which it may be given up: `curve` has (epochs done, quality on validation
-    in PyTorch) up to now, the last one is this rung's."""
+    """A point in a training at which it may be given up. `epochs` is the training's whole length; `curve` has
+    (epochs done, quality on validation in PyTorch) up to now, the last one is this rung's."""
 
     key: str
     kind: str

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bounds import QualityScale
-from .candidate import Candidate
 from .contract import Rung
 from .evaluation import Bound, Evaluation, StageRecord, TrialRecord
 
@@ -39,23 +38,23 @@ class LearningCurves:
                 goodness = curve[:, 1] if self.scale.higher_is_better else -curve[:, 1]
                 self._curves[stage.name][stage.key] = (curve[:, 0] / curve[-1, 0], goodness)
 
-    def bound(self, candidate: Candidate, rung: Rung, margin: float) -> Bound | None:
+    def bound(self, rung: Rung, margin: float) -> Bound | None:
         """The best quality that the training could end with; None where too little is known.
 
         It is the quality at the rung, `HEADROOM` times the largest gain that any finished training of this
         kind made from the same share of its epochs to its end, and `margin`.
         """
-        total, now = _epochs(candidate, rung.kind), rung.curve[-1][1]
-        if not total or not isfinite(now):
+        done, now = rung.curve[-1]
+        if not isfinite(now):
             return None
-        gains = self._gains(rung.kind, min(rung.epochs / total, 1.0))
+        gains = self._gains(rung.kind, done / rung.epochs)
         if len(gains) < LEAST_CURVES:
             return None
         gain = max(0.0, *gains)
         goodness = min(self.scale.goodness(now) + HEADROOM * gain + margin, self.scale.best)
         return Bound(
             value=self.scale.goodness(goodness),
-            basis=f"{self.scale.text(now)} after {rung.epochs} of {total} epochs; none of {len(gains)} "
+            basis=f"{self.scale.text(now)} after {done} of {rung.epochs} epochs; none of {len(gains)} "
             f"finished trainings gained more than {self.scale.difference(gain)} from there; "
             f"{HEADROOM:g} times that and {self.scale.difference(margin)} margin",
         )
@@ -73,9 +72,3 @@ def _finished(evaluation: Evaluation) -> list[StageRecord]:
     """The trainings of an evaluation that came to their end; one that was given up is the last of them."""
     trainings = [stage for stage in evaluation.stages if stage.name in KINDS]
     return trainings[:-1] if evaluation.stopped_epoch else trainings
-
-
-def _epochs(candidate: Candidate, kind: str) -> int:
-    if candidate.recipe is None:
-        return 0
-    return candidate.recipe.epochs if kind == "distill" else candidate.recipe.finetune_epochs

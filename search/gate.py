@@ -109,7 +109,7 @@ class Gate:
         """
         # What is deployed is compiled, and after "distill" maybe pruned: both may turn out better than this.
         later = (PRECISION, SPARSITY) if rung.kind == "distill" else (PRECISION,)
-        bound = self.curves.bound(candidate, rung, self.bounds.margin(*later))
+        bound = self.curves.bound(rung, self.bounds.margin(*later))
         if bound is None:
             return None
         limit = self._hopeless(bound.value)

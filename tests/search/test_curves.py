@@ -41,8 +41,9 @@ def curves(*records: TrialRecord, scale: QualityScale = ACCURACY) -> LearningCur
     return found
 
 
-def rung(quality: float, epochs: int = 5, kind: str = "distill") -> Rung:
-    return Rung(key="now", kind=kind, epochs=epochs, curve=((1, 0.2), (epochs, quality)))
+def rung(quality: float, done: int = 5, kind: str = "distill") -> Rung:
+    epochs = 10 if kind == "distill" else 4
+    return Rung(key="now", kind=kind, epochs=epochs, curve=((1, 0.2), (done, quality)))
 
 
 THREE = tuple(
@@ -51,13 +52,13 @@ THREE = tuple(
 )
 
 
-def value(known: LearningCurves, at: Rung, candidate: Candidate = CANDIDATE, margin: float = 0.01):
-    bound = known.bound(candidate, at, margin)
+def value(known: LearningCurves, at: Rung, margin: float = 0.01):
+    bound = known.bound(at, margin)
     return None if bound is None else bound.value
 
 
 def test_the_largest_gain_half_as_much_again_and_the_margin():
-    bound = curves(*THREE).bound(CANDIDATE, rung(0.7), 0.01)
+    bound = curves(*THREE).bound(rung(0.7), 0.01)
     assert bound.value == pytest.approx(0.7 + 1.5 * 0.06 + 0.01)
     assert bound.beaten_by is None
     assert bound.basis == (
@@ -67,8 +68,8 @@ def test_the_largest_gain_half_as_much_again_and_the_margin():
 
 
 def test_two_finished_trainings_are_too_few_and_each_counts_once():
-    assert curves(*THREE[:2]).bound(CANDIDATE, rung(0.1), 0.01) is None
-    assert curves(*THREE[:2], *THREE[:2]).bound(CANDIDATE, rung(0.1), 0.01) is None
+    assert curves(*THREE[:2]).bound(rung(0.1), 0.01) is None
+    assert curves(*THREE[:2], *THREE[:2]).bound(rung(0.1), 0.01) is None
 
 
 def test_a_training_that_was_given_up_has_no_end_but_those_before_it_have():
@@ -122,10 +123,3 @@ def test_numbers_that_are_none_tell_nothing(bad):
     broken = trial(stage("c", ((2, bad), (5, 0.86), (10, 0.9))))
     assert value(curves(*THREE[:2], broken), rung(0.7)) is None
     assert value(curves(*THREE), rung(bad)) is None
-
-
-def test_without_a_recipe_nothing_is_said():
-    assert value(curves(*THREE), rung(0.1), replace(CANDIDATE, recipe=None)) is None
-    no_epochs = replace(CANDIDATE, recipe=Recipe(epochs=10, finetune_epochs=0))
-    pruned = [trial(stage(key, ((1, 0.5), (4, 0.6)), "prune")) for key in "def"]
-    assert value(curves(*pruned), rung(0.1, 1, "prune"), no_epochs) is None

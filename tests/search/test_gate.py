@@ -317,7 +317,7 @@ BEHIND = {"latency_ms": 2.0, "size_bytes": 130e3}
 
 
 def half_way(quality: float, kind: str = "distill") -> Rung:
-    return Rung(key="x", kind=kind, epochs=5, curve=((2, 0.1), (5, quality)))
+    return Rung(key="x", kind=kind, epochs=10, curve=((2, 0.1), (5, quality)))
 
 
 def test_a_training_that_cannot_reach_a_limit_is_given_up():
