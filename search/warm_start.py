@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..backends.environment import instruction_sets
-from ..profiles.errors import UserError
+from ..profiles.errors import ParetuneError, UserError
 from .candidate import Candidate, canonical_json
 from .evaluation import Outcome
 from .job import Job, places_of
@@ -164,7 +164,7 @@ class _Reader:
             other = json.loads(studies.get("problem", "null")) or {}
             differs = [shown for key, shown in _MUST_BE_EQUAL.items() if self.problem[key] != other.get(key)]
             if differs and place.named:
-                raise UserError(f"it has another {' and other '.join(differs)}")
+                raise UserError(f"it differs in {' and '.join(differs)}")
             return [] if differs else self._results(studies, name, self._same_instructions(studies, other))
 
     def _results(self, studies: StudyStore, name: str, same_instructions: bool) -> list[EarlierResult]:
@@ -207,10 +207,10 @@ def _is_in(space: Space, candidate: Candidate) -> bool:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, UserError):
-        parts = (error.problem, shown_url(error.found))
+        parts = [error.problem, error.found]
     else:
         cause: BaseException = error
-        while cause.__cause__ is not None:
+        while not isinstance(cause, ParetuneError) and cause.__cause__ is not None:
             cause = cause.__cause__
-        parts = (str(cause) or type(cause).__name__, "")
+        parts = [str(cause) or type(cause).__name__]
     return ", ".join(shown_url(part).partition("\n")[0] for part in parts if part)
