@@ -43,6 +43,7 @@ def one(tool: str, setup: Setup, folder: Path, seed: int, options: argparse.Name
     found = score(own_front(result.candidates), setup.box, test.inputs["image"], test.labels, seed)
     return {
         "hypervolume": found.hypervolume,
+        "interval": found.interval,
         "candidates": len(result.candidates),
         "front": len(found.points),
         "trainings": result.trainings,
@@ -88,15 +89,21 @@ def _summary(tool: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def table(found: Mapping[str, Any], tools: Sequence[str]) -> str:
-    """The figures that matter, a line per tool; medians, but for the range of the hypervolume."""
-    lines = ["tool             hypervolume (range)       candidates  front  trainings  training s  failures"]
+    """The figures that matter, a line per tool; medians, but for the range of the hypervolume.
+
+    "test images" is half of the interval that another draw of test images would give.
+    """
+    lines = [
+        "tool             hypervolume (range)       test images  candidates  front  trainings  training s  failures"
+    ]
     for tool in tools:
         one = found[tool]
         low, high = min(one["hypervolume"]), max(one["hypervolume"])
         numbers = [statistics.median(one[key]) for key in ("candidates", "front", "trainings")]
         trained, failed = statistics.median(one["training_seconds"]), sum(map(len, one["failures"]))
         counts = f"{numbers[0]:11g} {numbers[1]:6g} {numbers[2]:10g} {trained:11.1f} {failed:9d}"
-        lines.append(f"{tool:16s} {one['median']:.4f} ({low:.4f}-{high:.4f}) {counts:>53s}")
+        images = statistics.median((b - a) / 2 for a, b in one["interval"])
+        lines.append(f"{tool:16s} {one['median']:.4f} ({low:.4f}-{high:.4f})    +-{images:.4f} {counts:>52s}")
     return "\n".join(lines)
 
 

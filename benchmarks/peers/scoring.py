@@ -18,6 +18,7 @@ from paretune.search.pareto import Estimate, front, hypervolume
 
 POINTS_UNDER_TEACHER = 0.05
 HIGHER = (True, False, False)
+RESAMPLES = 400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +53,14 @@ class Box:
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """Hypervolume on test, the scored points, and the artifacts that did not run."""
+    """Hypervolume on test with its 95 % interval, the scored points, and the artifacts that did not run.
+
+    The interval is that of the test images alone (bootstrap): another draw of as many images.
+    """
 
     hypervolume: float
     teacher_ms: float
+    interval: tuple[float, float] = (0.0, 0.0)
     points: list[dict[str, Any]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
@@ -75,14 +80,15 @@ def score(candidates: Sequence[Candidate], box: Box, images: Any, labels: Any, s
     """Accuracy on test in the artifact's own runtime at batch 1; latency of all of them interleaved with the
     teacher, one thread; size of the file.
     """
-    accuracies, failures = {}, []
+    right: dict[str, Any] = {}  # which test images each of them tells
+    failures: list[str] = []
     with ExitStack() as stack:
         reference, _ = _opened(stack, "ort", box.file, images)
         subjects = {}
         for number, candidate in enumerate(candidates):
             try:
                 runner, infer = _opened(stack, candidate.backend, candidate.file, images)
-                accuracies[str(number)] = float(np.mean(infer(images).argmax(axis=-1) == labels))
+                right[str(number)] = infer(images).argmax(axis=-1) == labels
                 subjects[str(number)] = runner
             except (ParetuneError, OSError) as error:
                 failures.append(f"{candidate.title}: {error}"[:500])
@@ -90,14 +96,36 @@ def score(candidates: Sequence[Candidate], box: Box, images: Any, labels: Any, s
             return Score(hypervolume=0.0, teacher_ms=0.0, failures=failures)
         rounds = measure(subjects, reference, LatencyPlan(seed=seed))
     failures += [f"{candidates[int(name)].title}: {parts[1]}" for name, parts in rounds.failed.items()]
-    points = [
-        _point(candidates[int(name)], accuracies[name], summarize(rounds, name), box)
-        for name in subjects
-        if name not in rounds.failed
-    ]
-    triples = [(p["test_accuracy"], p["latency_ratio"], p["size_ratio"]) for p in points]
-    teacher_ms = summarize(rounds, REFERENCE).latency_ms.value
-    return Score(hypervolume=box.volume(triples), teacher_ms=teacher_ms, points=points, failures=failures)
+    names = [name for name in subjects if name not in rounds.failed]
+    summaries = {name: summarize(rounds, name) for name in names}
+    points = [_point(candidates[int(n)], float(right[n].mean()), summaries[n], box) for n in names]
+    costs = [(point["latency_ratio"], point["size_ratio"]) for point in points]
+    triples = [(p["test_accuracy"], *cost) for p, cost in zip(points, costs, strict=True)]
+    return Score(
+        hypervolume=box.volume(triples),
+        teacher_ms=summarize(rounds, REFERENCE).latency_ms.value,
+        interval=volume_interval(box, [right[name] for name in names], costs, seed),
+        points=points,
+        failures=failures,
+    )
+
+
+def volume_interval(
+    box: Box, right: Sequence[Any], costs: Sequence[tuple[float, float]], seed: int
+) -> tuple[float, float]:
+    """95 % interval of the volume over draws of the test images, the same images for all points.
+
+    `right` has, per point, which images it tells; `costs` its latency and size over the teacher's.
+    """
+    if not right:
+        return 0.0, 0.0
+    rng, table = np.random.default_rng(seed), np.stack(right)
+    volumes = []
+    for _ in range(RESAMPLES):
+        drawn = table[:, rng.integers(0, table.shape[1], table.shape[1])].mean(axis=1)
+        volumes.append(box.volume([(float(a), *cost) for a, cost in zip(drawn, costs, strict=True)]))
+    low, high = np.quantile(volumes, (0.025, 0.975))
+    return float(low), float(high)
 
 
 def accuracy_of(backend: str, file: Path, images: Any, labels: Any) -> float:

@@ -63,6 +63,22 @@ def test_the_front_is_taken_on_the_tools_own_numbers():
     assert scoring.own_front([]) == []
 
 
+def test_the_interval_is_that_of_the_test_images(tmp_path):
+    costs = [(0.1, 0.1), (0.05, 0.05)]
+    right = [np.arange(360) >= 4, np.arange(360) >= 9]
+    volume = box(tmp_path).volume([(float(r.mean()), *cost) for r, cost in zip(right, costs, strict=True)])
+    low, high = scoring.volume_interval(box(tmp_path), right, costs, seed=0)
+    assert low < volume < high
+    # The first point decides almost alone: its errors are 4 of 360, a Poisson number of deviation 2.
+    assert high - low == pytest.approx(2 * 1.96 * 2 / 360 / 0.05 * 0.81, rel=0.4)
+    many = [np.tile(r, 16) for r in right]
+    narrow = scoring.volume_interval(box(tmp_path), many, costs, seed=1)
+    assert narrow[1] - narrow[0] == pytest.approx((high - low) / 4, rel=0.3)
+    always = [np.ones(360, bool)]
+    assert scoring.volume_interval(box(tmp_path), always, costs[:1], seed=0) == pytest.approx((0.81, 0.81))
+    assert scoring.volume_interval(box(tmp_path), [], [], seed=0) == (0.0, 0.0)
+
+
 def write_classifier(path, wrong=0):
     """Two classes told by the sign of the first pixel's neighbour; `wrong` turns the answer round."""
     weight = np.array([[1.0, -1.0]], np.float32) * (-1 if wrong else 1)
@@ -149,6 +165,7 @@ def test_the_table_has_a_line_per_tool():
     one = {
         "hypervolume": [0.5, 0.7, 0.6],
         "median": 0.6,
+        "interval": [(0.4, 0.6), (0.5, 0.74), (0.5, 0.8)],
         "candidates": [4, 5, 6],
         "front": [1, 2, 3],
         "trainings": [2, 2, 2],
@@ -157,7 +174,7 @@ def test_the_table_has_a_line_per_tool():
     }
     lines = table({"ours": one, "olive": one}, ["ours", "olive"]).splitlines()
     assert len(lines) == 3
-    assert lines[1].split() == ["ours", "0.6000", "(0.5000-0.7000)", "5", "2", "2", "11.0", "3"]
+    assert lines[1].split() == ["ours", "0.6000", "(0.5000-0.7000)", "+-0.1200", "5", "2", "2", "11.0", "3"]
 
 
 # -- the plain script ---
