@@ -17,6 +17,7 @@ from .constraints import LimitSpec, resolve
 from .contract import CandidateEvaluator, Judge
 from .evaluation import Evaluation, Objective, Outcome, StudyRecord, TrialRecord
 from .finalists import choose_finalists
+from .hardware_first import HardwareFirstSampler
 from .gate import violations
 from .progress import Progress
 from .ranking import rank, strongest_simple_choice
@@ -29,6 +30,8 @@ DRAWS = 200
 """So often a candidate is drawn before the space is searched for one that is left."""
 FINALIST_TURNS = 3
 """How often the next best are checked on test where none of those before holds its limits."""
+MEASURED_PER_TRIAL = 10
+"""So many candidates that the gate stopped before training count as one trial of the budget."""
 ATTEMPTS = 3
 """A candidate in whose evaluation the whole process died so often is given up."""
 
@@ -66,6 +69,9 @@ class Driver:
         for record in self.known.values():
             judge.learn(record)
         self._time_counts = True
+        sampler = studies.study.sampler
+        self._guide = sampler if isinstance(sampler, HardwareFirstSampler) else None
+        self._measured = 0
         # What an earlier session confirmed stays until this one has confirmed anew.
         self.frame = replace(plan.frame, finalists=studies.confirmed())
 
@@ -160,22 +166,45 @@ class Driver:
                 return why
             if in_a_row >= DUPLICATES_IN_A_ROW and not self._queue_unknown():
                 return "every candidate of the space was evaluated"
+            if self._guide is not None:
+                self._measure_first(self._guide)
             record = self._one()
             if record is None:
                 return "interrupted" if self.stop.requested else self.budget.exhausted(self._evaluated)
             in_a_row = in_a_row + 1 if record.duplicate_of is not None else 0
+
+    def _measure_first(self, guide: HardwareFirstSampler) -> None:
+        """Measure what the sampler wants to know before it proposes; what the gate then refuses is recorded."""
+        while not self._finished() and (wanted := guide.wants(self.studies.study)) is not None:
+            started = self.budget.clock()
+            self.progress.stage(f"measuring {wanted.title} with untrained weights")
+            try:
+                hardware = self.evaluator.hardware(wanted)
+            except StageError:
+                hardware = None
+            self._measured += 1
+            if hardware is not None:
+                guide.learn_hardware(wanted, hardware, self.budget.clock() - started)
+            if hardware is None or hardware.refused or self.judge.before_training(wanted, hardware):
+                # Its evaluation ends at once, and says why.
+                self.studies.enqueue(self.plan.space.params(wanted))
+                self._one()
 
     def _finished(self) -> str:
         if self.stop.requested:
             return "interrupted"
         if len(self.known) >= self.plan.space.size:
             return "every candidate of the space was evaluated"
-        return self.budget.exhausted(self._evaluated)
+        return self.budget.exhausted(self._evaluated) or (self._guide.finished() if self._guide else "")
 
     @property
     def _evaluated(self) -> int:
-        """Candidates that cost budget: what cannot exist on the device does not."""
-        return sum(r.evaluation.outcome is not Outcome.REFUSED for r in self.known.values())
+        """Candidates that cost budget. One that was only measured counts a part, so that a search in which
+        nothing meets the limits ends as well; what cannot exist on the device counts nothing."""
+        outcomes = [r.evaluation for r in self.known.values()]
+        measured = sum(e.outcome is Outcome.GATED and not e.stopped_epoch for e in outcomes)
+        refused = sum(e.outcome is Outcome.REFUSED for e in outcomes)
+        return len(outcomes) - measured - refused + measured // MEASURED_PER_TRIAL
 
     def _queue_unknown(self) -> bool:
         """Queue a candidate that was not evaluated yet; False where there is none."""
@@ -206,6 +235,8 @@ class Driver:
         self.progress.started(trial.number, candidate)
         try:
             evaluation = self._evaluate(trial, candidate, baseline)
+            if self._guide is not None:
+                evaluation = replace(evaluation, proposal=self._guide.proposal(trial.number))
             if self.evaluator.reference_ms is None and evaluation.outcome is Outcome.COMPLETE:
                 evaluation = self._learn_from_teacher(evaluation)
         except Interrupted:
@@ -272,6 +303,7 @@ class Driver:
             "candidates": len(self.known),
             "duplicates": trials - len(self.known),
             "space": self.plan.space.size,
+            "measured": self._measured,
         }
         counters.update({outcome.value: float(outcomes[outcome.value]) for outcome in Outcome})
         counters.update(training_counts(tuple(self.known.values())))

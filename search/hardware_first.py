@@ -1,0 +1,253 @@
+"""The `hardware-first` sampler: spend training only where the expected gain per second is largest.
+
+An ordinary Optuna sampler over the finite space of legal candidates. What a candidate costs on the device is
+measured beforehand, or predicted from what was measured; its quality is modelled with uncertainty. Proposed
+is the candidate with the largest expected hypervolume gain per expected second, where only what is not in the
+store yet costs anything. Nearest published relatives: FlexiBO (Iqbal et al. 2023, objectives weighed by their
+cost) and LEMONADE (Elsken et al. 2019, cheap objectives first).
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from .candidate import Candidate
+from .contract import Hardware
+from .evaluation import EVALUATION, Evaluation, Objective, Outcome, Proposal, Quantity
+from .knowledge import EarlierQuality, Facts, Knowledge
+from .policy import Policy, Ranked
+from .space import Space
+
+RANDOM_SHARE = 0.05
+"""Of the proposals, so that no error of the models can hide a candidate for ever."""
+MEASURED_AT_ONCE = 4
+"""So many candidates are measured before a proposal at most, while the best one changes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopRule:
+    """End when a training's worth of seconds is expected to raise the hypervolume by less than the share
+    `gain`, `proposals` times in a row."""
+
+    gain: float = 1e-3
+    proposals: int = 6
+
+
+class HardwareFirstSampler(BaseSampler):
+    """Proposes candidates of `space`; `facts` answers what the trials do not tell.
+
+    `quality` is the name of the metric that training decides (one of the objectives, or only limited).
+    `reference` names values that are of no use any more, by metric: the corner of the hypervolume. Left out,
+    it is taken from the limits and from what the uncompressed teacher has. Without a `stop` rule it never
+    asks for an end.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        objectives: Sequence[Objective],
+        quality: str,
+        facts: Facts,
+        seed: int,
+        *,
+        higher_is_better: bool = True,
+        quality_is_share: bool = True,
+        reference: Mapping[str, float] | None = None,
+        stop: StopRule | None = None,
+        earlier: Sequence[EarlierQuality] = (),
+    ) -> None:
+        self.space, self.objectives, self.facts = space, tuple(objectives), facts
+        self._rng, self._seed, self._stop = random.Random(seed), seed, stop
+        self._setup = (quality, higher_is_better, tuple(earlier))
+        self._share, self._reference = quality_is_share, dict(reference or {})
+        self._tpe: BaseSampler = TPESampler(seed=seed, multivariate=True, group=True)
+        self._random = RandomSampler(seed=seed)
+        self._policy: Policy | None = None
+        self._seen = -1  # number of the last trial that was taken in
+        self._proposals: dict[int, Proposal] = {}
+        self._chosen: dict[int, dict[str, Any]] = {}
+        self._measured_now = 0
+        self._gains: deque[float] = deque(maxlen=stop.proposals if stop else 1)
+        self.remarks: dict[str, None] = {}
+
+    # -- what the driver asks ------------------------------------------------------------------------
+
+    def wants(self, study: Study) -> Candidate | None:
+        """A candidate to be measured with untrained weights before the next proposal; None: propose."""
+        policy = self._current(study)
+        if self._measured_now >= MEASURED_AT_ONCE and not policy.surveying:
+            return None
+        wanted = policy.wants()
+        if wanted is not None:
+            self._measured_now += 1
+        return wanted
+
+    def learn_hardware(self, candidate: Candidate, hardware: Hardware, seconds: float = 0.0) -> None:
+        """Take in what was measured."""
+        if self._policy is not None:
+            self._policy.learn_hardware(candidate, hardware, seconds)
+
+    def proposal(self, number: int) -> Proposal | None:
+        """Why the candidate of a trial was proposed; None where another part asked for it."""
+        return self._proposals.pop(number, None)
+
+    def best_hardware(self, candidate: Candidate) -> dict[str, float] | None:
+        """The best of each hardware objective over all candidates that need the candidate's trainings."""
+        return None if self._policy is None else self._policy.best_hardware(candidate)
+
+    def finished(self) -> str:
+        """Why the search may end, or an empty text."""
+        if self._policy is not None and self._policy.nothing_left:
+            return "no candidate is left that could meet the limits"
+        if self._stop is None or len(self._gains) < self._stop.proposals:
+            return ""
+        if max(self._gains) >= self._stop.gain:
+            return ""
+        return (
+            f"for {self._stop.proposals} proposals in a row, a training's time was expected to raise the "
+            f"hypervolume by less than {100 * self._stop.gain:g} %"
+        )
+
+    # -- Optuna's interface --------------------------------------------------------------------------
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """The parameters of the candidate that is proposed; none where the trial was queued by somebody."""
+        if "fixed_params" in trial.system_attrs:
+            return {}
+        policy = self._current(study)
+        self._measured_now = 0
+        chosen = self._choose(policy)
+        if chosen is None:
+            self._proposals[trial.number] = Proposal(by="tpe")
+            return self._tpe.infer_relative_search_space(study, trial)
+        params = self.space.params(policy.candidate(chosen.row))
+        recorder = _Distributions(params)
+        self.space.suggest(recorder)
+        self._chosen[trial.number] = params
+        self._proposals[trial.number] = self._explained(chosen)
+        return recorder.found
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """The proposal's parameters."""
+        if "fixed_params" in trial.system_attrs:
+            return {}
+        if trial.number in self._chosen:
+            return self._chosen.pop(trial.number)
+        return self._tpe.sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """One parameter that nobody decided: by TPE where it stands in, else at random."""
+        proposal = self._proposals.get(trial.number)
+        stand_in = self._tpe if proposal is not None and proposal.by == "tpe" else self._random
+        return stand_in.sample_independent(study, trial, param_name, param_distribution)
+
+    def reseed_rng(self) -> None:
+        """Another sequence of random numbers."""
+        self._rng.seed()
+        self._tpe.reseed_rng()
+        self._random.reseed_rng()
+
+    # -- inside --------------------------------------------------------------------------------------
+
+    def _current(self, study: Study) -> Policy:
+        """The policy, with every trial taken in that has ended since."""
+        if self._policy is None:
+            quality, higher, earlier = self._setup
+            knowledge = Knowledge(
+                self.space, self.objectives, quality, self.facts, self._seed, higher, earlier
+            )
+            self._policy = Policy(
+                knowledge, self._seed, quality_is_share=self._share, reference=self._reference
+            )
+        for trial in study.get_trials(deepcopy=False)[self._seen + 1 :]:
+            if not trial.state.is_finished():
+                break
+            self._seen = trial.number
+            evaluation = self._evaluation(trial)
+            if evaluation is not None:
+                self._policy.learn(evaluation)
+        return self._policy
+
+    def _evaluation(self, trial: FrozenTrial) -> Evaluation | None:
+        """The evaluation that a trial carries; of a plain Optuna trial, what its values tell."""
+        if "evaluation" in trial.user_attrs:
+            return EVALUATION.validate_json(trial.user_attrs["evaluation"])
+        if "duplicate_of" in trial.user_attrs or trial.state is not TrialState.COMPLETE:
+            return None
+        candidate = self.space.suggest(_Distributions(trial.params))
+        metrics = {
+            objective.metric: Quantity(value=value)
+            for objective, value in zip(self.objectives, trial.values, strict=True)
+        }
+        return Evaluation(candidate=candidate, outcome=Outcome.COMPLETE, metrics=metrics)
+
+    def _choose(self, policy: Policy) -> Ranked | None:
+        """The next candidate; None where the model of the quality is not to be trusted."""
+        if policy.starting:
+            return policy.start()
+        if self._rng.random() < RANDOM_SHARE:
+            return policy.at_random(self._rng)
+        if not policy.trusted():
+            self.remarks["the accuracy model predicted no better than a constant: TPE stood in"] = None
+            return None
+        best = policy.best()
+        self._gains.append(policy.gain_per_training(best) if best is not None else 0.0)
+        return best or policy.at_random(self._rng)
+
+    def _explained(self, chosen: Ranked) -> Proposal:
+        quality = None
+        if chosen.mean is not None and chosen.deviation is not None:
+            low, high = chosen.mean - 1.96 * chosen.deviation, chosen.mean + 1.96 * chosen.deviation
+            ends = sorted((self._sign * low, self._sign * high))
+            if self._share:
+                ends = [min(max(end, 0.0), 1.0) for end in ends]
+            value = self._sign * chosen.mean
+            value = min(max(value, ends[0]), ends[1])
+            how = "predicted from the candidates scored until then"
+            quality = Quantity(value=value, low=ends[0], high=ends[1], provenance="estimated", how=how)
+        return Proposal(by=chosen.by, quality=quality, gain=chosen.gain, seconds=chosen.seconds)
+
+    @property
+    def _sign(self) -> float:
+        assert self._policy is not None
+        return self._policy.knowledge.sign
+
+
+class _Distributions:
+    """A chooser that answers from given parameters and remembers the distributions asked for."""
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        self.params, self.found = params, dict[str, BaseDistribution]()
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        self.found[name] = CategoricalDistribution(choices)
+        return self.params[name]
+
+    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None) -> float:
+        self.found[name] = FloatDistribution(low, high, step=step)
+        return float(self.params[name])
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+        self.found[name] = IntDistribution(low, high, step=step)
+        return int(self.params[name])

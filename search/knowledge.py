@@ -1,0 +1,242 @@
+"""What a search knows at a moment, as arrays over the pool: hardware, quality, trainings, the front."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .candidate import Candidate
+from .contract import Hardware, Training
+from .costs import TRAINING_STAGES, Costs, PendingTrainings
+from .evaluation import Evaluation, Limit, Objective, Outcome
+from .hardware_model import HardwareModel
+from .metrics import METRICS
+from .pool import (
+    Pool,
+    choice_counts,
+    deploy_axes,
+    model_axes,
+    one_hot,
+    positions,
+)
+from .space import Space
+from .surrogate import Inputs
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+CAPACITY = ("macs", "parameters")
+"""What stands for the size of a model; the latency does where neither is known."""
+OWN, FLOAT, STOPPED = 1.0, 2.0, 6.0
+"""Extra variance of an observation: scored here; known before quantization alone; a bound of a training that
+was given up."""
+
+
+class Facts(Protocol):
+    """What a sampler may ask about candidates, beside the trials."""
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """The study's limits; empty until the teacher was measured, where they depend on it."""
+
+    def trains(self, candidate: Candidate) -> bool:
+        """Whether the candidate needs training beyond the teacher's own."""
+
+    def trainings(self, candidate: Candidate) -> tuple[Training, ...]:
+        """The trainings that it needs, with those that are done."""
+
+    def ceiling(self, candidate: Candidate, macs: float | None) -> float | None:
+        """The best quality that it can have, from less compressed relatives; None where nothing bounds it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlierQuality:
+    """A quality that another study found, with the extra variance that it deserves."""
+
+    candidate: Candidate
+    quality: float
+    noise: float
+
+
+class Knowledge:
+    """Grows with every trial and every measurement. Goodness is the quality, negated where lower is better."""
+
+    def __init__(
+        self,
+        space: Space,
+        objectives: Sequence[Objective],
+        quality: str,
+        facts: Facts,
+        seed: int,
+        higher_is_better: bool = True,
+        earlier: Sequence[EarlierQuality] = (),
+    ) -> None:
+        named = {o.metric: o.higher_is_better for o in objectives}
+        self.sign = 1.0 if named.get(quality, higher_is_better) else -1.0
+        self.quality, self.facts, self.costs = quality, facts, Costs()
+        self.quality_is_objective = quality in named
+        self.hardware_objectives = tuple(name for name in named if name != quality)
+        self.pool = Pool(space, seed, extra=[e.candidate for e in earlier])
+        # Candidates that only an earlier study had inform the models and are never proposed.
+        self.known = ~self.pool.own
+        self.hardware = self._hardware_model()
+        self.trainings = PendingTrainings([facts.trainings(c) for c in self.pool.model_candidates])
+        self.observed: dict[int, tuple[float, float]] = {}
+        self.points: dict[int, tuple[float, ...]] = {}
+        self.baseline_points: list[Mapping[str, float]] = []
+        self.best_goodness = -np.inf
+        self._inputs: Inputs | None = None
+        self._learn_what_is_done()
+        for found in earlier:
+            self.observed[self.pool.row[found.candidate]] = (self.sign * found.quality, found.noise)
+
+    def _hardware_model(self) -> HardwareModel:
+        classes = self.pool.class_candidates
+        features, axes = one_hot([{**model_axes(c), **deploy_axes(c)} for c in classes])
+        limited = [limit.metric for limit in self.facts.limits]
+        wanted = [*self.hardware_objectives, *limited, *CAPACITY]
+        return HardwareModel(
+            features, axes, [m for m in dict.fromkeys(wanted) if m in METRICS and m != self.quality]
+        )
+
+    def _learn_what_is_done(self) -> None:
+        """Models that are in the store already: their quality before quantization, and what they cost."""
+        rows: dict[int, int] = {}
+        for row, model in enumerate(map(int, self.pool.models)):
+            bits = self.pool.candidates[row].precision.decoded.weight_bits
+            held = rows.get(model)
+            if held is None or bits > self.pool.candidates[held].precision.decoded.weight_bits:
+                rows[model] = row
+        for number, needed in enumerate(self.trainings.needed):
+            for training in needed:
+                if training.done and training.seconds:
+                    self.costs.learn_training(training.kind, training.key, training.seconds, training.work)
+            if needed and needed[-1].done and needed[-1].quality is not None:
+                self.observed.setdefault(rows[number], (self.sign * needed[-1].quality, FLOAT))
+
+    # -- learning ------------------------------------------------------------------------------------
+
+    def learn_hardware(self, candidate: Candidate, hardware: Hardware) -> None:
+        """Take in a measurement with untrained weights; it holds for the whole hardware class."""
+        row = self.pool.row.get(candidate)
+        if row is None:
+            return
+        group = int(self.pool.classes[row])
+        if hardware.refused:
+            self._refuse(group)
+        else:
+            self.hardware.learn(group, {name: q.value for name, q in hardware.metrics.items()})
+
+    def _refuse(self, group: int) -> None:
+        self.hardware.refuse(group)
+        self.known |= self.pool.classes == group
+
+    def learn(self, evaluation: Evaluation) -> None:
+        """Take in a trial that has ended."""
+        candidate = evaluation.candidate
+        row = self.pool.row.get(candidate)
+        if row is None:
+            return
+        self.known[row] = True
+        self._learn_trainings(evaluation)
+        group = int(self.pool.classes[row])
+        if evaluation.outcome is Outcome.REFUSED:
+            self._refuse(group)
+        measured = evaluation.metrics if evaluation.outcome is Outcome.COMPLETE else evaluation.gate
+        if measured:
+            self.hardware.learn(group, {name: q.value for name, q in measured.items()})
+        if evaluation.outcome is Outcome.COMPLETE and self.quality in evaluation.metrics:
+            self._learn_complete(row, evaluation)
+        elif evaluation.stopped_epoch and evaluation.bound is not None:
+            self.observed.setdefault(row, (self.sign * evaluation.bound.value, STOPPED))
+
+    def _learn_complete(self, row: int, evaluation: Evaluation) -> None:
+        goodness = self.sign * evaluation.metrics[self.quality].value
+        self.observed[row] = (goodness, OWN)
+        self.best_goodness = max(self.best_goodness, goodness)
+        self.costs.learn_device(evaluation)
+        values = {name: q.value for name, q in evaluation.metrics.items()}
+        if evaluation.baseline:
+            self.baseline_points.append(values)
+        if evaluation.feasible and all(name in values for name in self.hardware_objectives):
+            costs = tuple(values[name] for name in self.hardware_objectives)
+            self.points[row] = ((-goodness, *costs)) if self.quality_is_objective else costs
+
+    def _learn_trainings(self, evaluation: Evaluation) -> None:
+        stages = [stage for stage in evaluation.stages if stage.name in TRAINING_STAGES]
+        for place, stage in enumerate(stages):
+            if evaluation.stopped_epoch and place == len(stages) - 1:
+                self.trainings.give_up(stage.key)
+                continue
+            if not stage.cached:
+                work = self.trainings.work(stage.key)
+                self.costs.learn_training(stage.name, stage.key, stage.seconds, work)
+            self.trainings.finish(stage.key)
+
+    # -- what follows --------------------------------------------------------------------------------
+
+    @property
+    def trained(self) -> int:
+        """How many different models have a quality that was scored here."""
+        scored = [row for row, (_, noise) in self.observed.items() if noise == OWN]
+        return len({int(self.pool.models[row]) for row in scored})
+
+    def open(self) -> Flags:
+        """Rows that may still be proposed: not evaluated, can exist, training not given up."""
+        found: Flags = ~self.known & ~self.trainings.given_up[self.pool.models]
+        return found
+
+    def hardware_of(self, metric: str) -> Floats:
+        """[rows] of a hardware metric, measured or predicted."""
+        column = self.hardware.metrics.index(metric)
+        found: Floats = self.hardware.values[self.pool.classes, column]
+        return found
+
+    def seconds(self) -> Floats:
+        """[rows] expected cost of evaluating a candidate next: what is not done yet."""
+        macs = self.hardware_of("macs")[self.pool.first_of_model]
+        of_model = self.trainings.seconds(self.costs, macs)[self.pool.models]
+        measured = self.hardware.measured[self.pool.classes]
+        measuring = np.where(measured | (of_model == 0), 0.0, self.costs.measurement)
+        found: Floats = of_model + self.costs.device + measuring
+        return found
+
+    def inputs(self) -> Inputs:
+        """The pool as the surrogate sees it. Axes are fixed; capacity follows what was measured."""
+        if self._inputs is None:
+            candidates = self.pool.candidates
+            model, model_count = one_hot([model_axes(c) for c in candidates])
+            deploy, deploy_count = one_hot([deploy_axes(c) for c in candidates])
+            fixed = (positions(candidates), choice_counts(candidates))
+            self._inputs = Inputs(
+                model=model,
+                model_axes=model_count,
+                deploy=deploy,
+                deploy_axes=deploy_count,
+                groups=tuple(group for group in fixed if group.shape[1]),
+            )
+        capacity = self._capacity()
+        base = self._inputs
+        return Inputs(
+            model=base.model,
+            model_axes=base.model_axes,
+            deploy=base.deploy,
+            deploy_axes=base.deploy_axes,
+            groups=(*base.groups, capacity) if capacity.shape[1] else base.groups,
+        )
+
+    def _capacity(self) -> Floats:
+        """Logarithms of multiply-adds and parameters (else of the latency), standardized over the pool."""
+        named = [n for n in CAPACITY if not np.isnan(self.hardware_of(n)).all()]
+        named = named or [n for n in self.hardware_objectives if not np.isnan(self.hardware_of(n)).all()][:1]
+        columns = []
+        for name in named:
+            logs = np.log(self.hardware_of(name))
+            middle, spread = np.median(logs), np.std(logs)
+            if spread > 0:
+                columns.append(np.clip((logs - middle) / spread, -3, 3))
+        return np.stack(columns, axis=1) if columns else np.zeros((len(self.pool), 0))

@@ -1,0 +1,153 @@
+"""The candidates that a sampler chooses from, as arrays: axes, number formats, hardware classes, trainings."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .candidate import Candidate, Scalar, Sparsity
+from .space import Space
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+LARGEST = 20_000
+"""A space of more candidates is drawn from at random; so many are kept."""
+TEACHER = "teacher"
+
+
+class Pool:
+    """Candidates of a space, every one of them where there are at most `LARGEST`, and `extra` ones from
+    elsewhere; `own` marks those of the space.
+
+    `classes` maps each row to its hardware class (`class_candidates`), `models` to its trained model
+    (`model_candidates`: student, sparsity and recipe alike).
+    """
+
+    def __init__(self, space: Space, seed: int, extra: Iterable[Candidate] = ()) -> None:
+        own = dict.fromkeys(_candidates(space, seed))
+        self.candidates: list[Candidate] = list({**own, **dict.fromkeys(extra)})
+        self.own = np.arange(len(self.candidates)) < len(own)
+        self.row = {candidate: row for row, candidate in enumerate(self.candidates)}
+        self.classes, self.class_candidates = _grouped([c.hardware_class() for c in self.candidates])
+        keys = [(c.student, c.sparsity, c.recipe) for c in self.candidates]
+        self.models, self.model_keys = _grouped(keys)
+        self.first_of_model = np.unique(self.models, return_index=True)[1]
+        self.model_candidates = [self.candidates[row] for row in self.first_of_model]
+
+    def __len__(self) -> int:
+        return len(self.candidates)
+
+
+def _candidates(space: Space, seed: int) -> list[Candidate]:
+    if space.size <= LARGEST:
+        return list(space.candidates())
+    rng = random.Random(seed)
+    found = dict.fromkeys(space.baselines())
+    for _ in range(4 * LARGEST):
+        found[space.draw(rng)] = None
+        if len(found) >= LARGEST:
+            break
+    return list(found)
+
+
+def _grouped(keys: Sequence[Any]) -> tuple[Integers, list[Any]]:
+    """Each key's group, and the groups."""
+    numbers: dict[Any, int] = {}
+    rows = [numbers.setdefault(key, len(numbers)) for key in keys]
+    return np.array(rows, dtype=np.int64), list(numbers)
+
+
+def model_axes(candidate: Candidate) -> dict[str, Scalar]:
+    """What decides the trained model, by axis; the teacher's own structure is a value of every axis."""
+    axes: dict[str, Scalar] = {f"student {name}": value for name, value in candidate.student}
+    axes["model"] = "student" if candidate.student else TEACHER
+    axes["sparsity"] = candidate.sparsity
+    if candidate.recipe is not None:
+        axes["temperature"] = candidate.recipe.temperature
+        axes["distill weight"] = candidate.recipe.distill_weight
+    return axes
+
+
+def deploy_axes(candidate: Candidate) -> dict[str, Scalar]:
+    """What decides how the model is deployed, by axis."""
+    return {
+        "backend": candidate.backend,
+        "precision": str(candidate.precision),
+        "weight bits": candidate.precision.decoded.weight_bits,
+        "calibration": candidate.calibration_method,
+        "samples": candidate.calibration_samples,
+        "per channel": candidate.per_channel,
+    }
+
+
+def one_hot(rows: Sequence[dict[str, Scalar]]) -> tuple[Floats, int]:
+    """Each axis that varies one-hot, side by side, and how many such axes there are."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = []
+    for name in names:
+        codes, values = _grouped([row.get(name, TEACHER) for row in rows])
+        if len(values) > 1:
+            columns.append(np.eye(len(values))[codes])
+    stacked = np.concatenate(columns, axis=1) if columns else np.zeros((len(rows), 0))
+    return stacked, len(columns)
+
+
+def positions(candidates: Sequence[Candidate]) -> Floats:
+    """Numeric axes of the model, each from 0 to 1 in the order of its values; the teacher lies beyond."""
+    columns: list[Floats] = []
+    names = dict.fromkeys(name for c in candidates for name, _ in c.student)
+    for name in names:
+        values = [dict(c.student).get(name) for c in candidates]
+        known = sorted({v for v in values if _is_number(v)})
+        if len(known) > 1 and all(v is None or _is_number(v) for v in values):
+            place = {value: order / (len(known) - 1) for order, value in enumerate(known)}
+            columns.append(np.array([1.3 if v is None else place[v] for v in values]))
+    removed = np.array([Sparsity.parse(c.sparsity).share for c in candidates])
+    if removed.any():
+        columns.append(removed / removed.max())
+    return np.stack(columns, axis=1) if columns else np.zeros((len(candidates), 0))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def choice_counts(candidates: Sequence[Candidate]) -> Floats:
+    """How often each choice occurs, where several axes have the same choices (operations of layers, say)."""
+    values: dict[str, set[Scalar]] = defaultdict(set)
+    for candidate in candidates:
+        for name, value in candidate.student:
+            values[name].add(value)
+    alike: dict[frozenset[Scalar], list[str]] = defaultdict(list)
+    for name, choices in values.items():
+        if len(choices) > 1:
+            alike[frozenset(choices)].append(name)
+    columns = []
+    for choices, names in alike.items():
+        if len(names) > 1:
+            for choice in sorted(choices, key=str):
+                counted = [sum(dict(c.student).get(n) == choice for n in names) for c in candidates]
+                columns.append(np.array(counted, dtype=float) / 1.2)
+    return np.stack(columns, axis=1) if columns else np.zeros((len(candidates), 0))
+
+
+def spread_first(features: Floats, count: int, seed: int) -> list[int]:
+    """Rows that together show every value of one-hot `features` as often as `count` rows allow."""
+    rng = np.random.default_rng(seed)
+    seen, chosen = np.zeros(features.shape[1]), list[int]()
+    order = rng.permutation(len(features))
+    for _ in range(min(count, len(features))):
+        worth = features[order] @ (1.0 / (1.0 + 4.0 * seen))
+        worth[np.isin(order, chosen)] = -np.inf
+        row = int(order[int(np.argmax(worth))])
+        chosen.append(row)
+        seen += features[row]
+    return chosen
+
+

@@ -1,0 +1,235 @@
+"""A model of quality over candidates: Gaussian processes on axes, capacity and number formats.
+
+The kernel is a sum of parts, each on similarities that mean something for compressed models: how many axes two
+models share (alone, in pairs, all at once), how often each choice occurs, how large they are, and how they are
+deployed. Which parts matter is not known beforehand, so several settings are drawn from a prior and those
+that explain the data best are mixed by their evidence (Rasmussen and Williams 2006, chapters 2 and 5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+SETTINGS, KEPT = 96, 6
+JITTER = 1e-6
+PRIOR_WEIGHT = 3.0  # of the prior on the signal's variance, in observations
+REFIT_GROWTH = 1.1  # settings are chosen anew when so many times the data is there
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """Candidates as numbers, a row each.
+
+    `model` and `deploy` hold each axis one-hot, side by side; `model_axes` and `deploy_axes` say how many
+    axes that are. `groups` are further features of the model, each [rows, features] on a scale of about 1.
+    """
+
+    model: Floats
+    model_axes: int
+    deploy: Floats
+    deploy_axes: int
+    groups: tuple[Floats, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.model)
+
+    def take(self, rows: NDArray[np.int64] | Sequence[int]) -> Inputs:
+        """Some of the rows."""
+        index = np.asarray(rows, dtype=np.int64)
+        groups = tuple(group[index] for group in self.groups)
+        return replace(self, model=self.model[index], deploy=self.deploy[index], groups=groups)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Setting:
+    """One draw of the kernel's weights (of the sum's parts), rates, lengths and noise."""
+
+    orders: tuple[float, float, float]
+    rate: float
+    group_weights: tuple[float, ...]
+    group_lengths: tuple[float, ...]
+    deploy_rate: float
+    deploy_weight: float
+    interaction: float
+    noise: float
+
+
+@cache
+def _prior(groups: int, count: int = SETTINGS) -> tuple[_Setting, ...]:
+    """Settings spread evenly over the prior (a scrambled Sobol sequence)."""
+    from scipy.stats import norm, qmc
+
+    uniform = qmc.Sobol(8 + 2 * groups, seed=0).random(1 << (count - 1).bit_length())[:count]
+    z = norm.ppf(np.clip(uniform, 1e-4, 1 - 1e-4))
+    return tuple(_setting(row, groups) for row in z)
+
+
+def _setting(z: Floats, groups: int) -> _Setting:
+    weights, lengths = np.exp(0.9 * z[8 : 8 + groups]), 1.2 * np.exp(0.6 * z[8 + groups :])
+    return _Setting(
+        orders=(float(np.exp(0.9 * z[0])), float(np.exp(0.9 * z[1])), float(np.exp(0.9 * z[2]))),
+        rate=float(0.7 * np.exp(0.6 * z[3])),
+        group_weights=tuple(map(float, weights)),
+        group_lengths=tuple(map(float, lengths)),
+        deploy_rate=float(0.7 * np.exp(0.6 * z[4])),
+        deploy_weight=float(0.15 * np.exp(1.0 * z[5])),
+        interaction=float(0.15 * np.exp(1.0 * z[6])),
+        noise=float(0.02 * np.exp(1.0 * z[7])),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Similarity:
+    """What the kernel needs of each pair of rows, whatever the setting."""
+
+    differing: Floats  # axes of the model that differ
+    axes: int
+    squares: tuple[Floats, ...]  # squared distance per group
+    deploy_differing: Floats
+
+
+def _similarity(a: Inputs, b: Inputs) -> _Similarity:
+    return _Similarity(
+        differing=np.maximum(a.model_axes - a.model @ b.model.T, 0.0),
+        axes=max(1, a.model_axes),
+        squares=tuple(_squares(x, y) for x, y in zip(a.groups, b.groups, strict=True)),
+        deploy_differing=np.maximum(a.deploy_axes - a.deploy @ b.deploy.T, 0.0),
+    )
+
+
+def _squares(a: Floats, b: Floats) -> Floats:
+    cross: Floats = (a**2).sum(1)[:, None] + (b**2).sum(1)[None, :] - 2 * a @ b.T
+    return np.maximum(cross, 0.0)
+
+
+def _kernel(near: _Similarity, setting: _Setting) -> Floats:
+    """Prior correlation of each pair; 1 for a pair of equal rows. A constant of 1 is added by the caller."""
+    share = 1 - near.differing / near.axes
+    first, second, whole = setting.orders
+    everything = setting.rate * near.differing
+    total = first * share + second * share**2
+    for square, weight, length in zip(
+        near.squares, setting.group_weights, setting.group_lengths, strict=True
+    ):
+        scaled = square / length**2
+        total += weight * np.exp(-0.5 * scaled)
+        everything = everything + scaled / 8
+    total += whole * np.exp(-everything)
+    total /= sum(setting.orders) + sum(setting.group_weights)
+    deployed = np.exp(-setting.deploy_rate * near.deploy_differing)
+    total = total * (1 + setting.interaction * deployed) + setting.deploy_weight * deployed
+    found: Floats = total / (1 + setting.interaction + setting.deploy_weight)
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Fitted:
+    """One setting after the data: `factor` is the Cholesky factor, `solved` = factor^-1 y."""
+
+    setting: _Setting
+    factor: Floats
+    solved: Floats
+    variance: float
+    weight: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """A mixture of normal distributions per row: `means` and `deviations` [parts, rows], `weights` [parts]."""
+
+    means: Floats
+    deviations: Floats
+    weights: Floats
+
+    @property
+    def mean(self) -> Floats:
+        """Mean of the mixture per row."""
+        found: Floats = self.weights @ self.means
+        return found
+
+    @property
+    def deviation(self) -> Floats:
+        """Standard deviation of the mixture per row."""
+        second = self.weights @ (self.deviations**2 + self.means**2)
+        found: Floats = np.sqrt(np.maximum(second - self.mean**2, 1e-18))
+        return found
+
+
+class Surrogate:
+    """Quality over candidates, learned from rows whose quality is known."""
+
+    def __init__(self) -> None:
+        self._inputs: Inputs | None = None
+        self._parts: tuple[_Fitted, ...] = ()
+        self._settings: tuple[_Setting, ...] = ()
+        self._fitted_rows = 0
+        self._centre, self._scale = 0.0, 1.0
+        self._values = np.empty(0)
+
+    def fit(self, inputs: Inputs, values: Floats, noise: Floats, spread: float) -> None:
+        """Learn from rows. `noise` is each value's own extra variance relative to the model's own noise (1:
+        nothing extra); `spread` the least standard deviation that values are taken to have."""
+        self._inputs, rows = inputs, len(values)
+        self._centre, self._scale = float(values.mean()), max(float(values.std()), spread)
+        self._values = (values - self._centre) / self._scale
+        near = _similarity(inputs, inputs)
+        if rows >= self._fitted_rows * REFIT_GROWTH or rows < self._fitted_rows or rows <= 24:
+            groups = len(inputs.groups)
+            tried = [self._condition(near, setting, noise) for setting in (*_prior(groups), *self._settings)]
+            self._fitted_rows = rows
+        else:
+            tried = [self._condition(near, setting, noise) for setting in self._settings]
+        best = sorted(tried, key=lambda part: -part.weight)[:KEPT]
+        evidence = np.exp([part.weight - best[0].weight for part in best])
+        shares = evidence / evidence.sum()
+        self._parts = tuple(replace(p, weight=float(w)) for p, w in zip(best, shares, strict=True))
+        self._settings = tuple(dict.fromkeys(part.setting for part in best))
+
+    def _condition(self, near: _Similarity, setting: _Setting, noise: Floats) -> _Fitted:
+        from scipy.linalg import cholesky, solve_triangular
+
+        rows = len(self._values)
+        covariance = _kernel(near, setting) + 1.0 + np.diag(setting.noise * noise + JITTER)
+        factor = cholesky(covariance, lower=True, check_finite=False)
+        solved = solve_triangular(factor, self._values, lower=True, check_finite=False)
+        # The signal's variance is integrated out under an inverse-gamma prior around 1.
+        variance = float((solved @ solved + PRIOR_WEIGHT) / (rows + PRIOR_WEIGHT))
+        evidence = -0.5 * (rows + PRIOR_WEIGHT) * np.log(variance) - np.log(np.diag(factor)).sum()
+        return _Fitted(
+            setting=setting, factor=factor, solved=solved, variance=variance, weight=float(evidence)
+        )
+
+    def predict(self, inputs: Inputs, parts: int | None = None) -> Prediction:
+        """What is expected of other rows; `parts`: of the most likely settings alone."""
+        from scipy.linalg import solve_triangular
+
+        assert self._inputs is not None
+        near, used = _similarity(self._inputs, inputs), self._parts[:parts]
+        means, deviations = [], []
+        for part in used:
+            cross = _kernel(near, part.setting) + 1.0
+            inner = solve_triangular(part.factor, cross, lower=True, check_finite=False)
+            means.append(self._centre + self._scale * (inner.T @ part.solved))
+            left = np.maximum(2.0 - (inner**2).sum(0), JITTER) * part.variance
+            deviations.append(self._scale * np.sqrt(left))
+        weights = np.array([part.weight for part in used])
+        return Prediction(
+            means=np.array(means), deviations=np.array(deviations), weights=weights / weights.sum()
+        )
+
+    def left_out(self) -> tuple[Floats, Floats]:
+        """Each known row as predicted from all others: means, and the values themselves (chapter 5.4.2)."""
+        from scipy.linalg import cho_solve
+
+        total = np.zeros(len(self._values))
+        for part in self._parts:
+            inverse = cho_solve((part.factor, True), np.eye(len(self._values)), check_finite=False)
+            total += part.weight * (self._values - (inverse @ self._values) / np.diag(inverse))
+        return self._centre + self._scale * total, self._centre + self._scale * self._values
