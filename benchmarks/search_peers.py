@@ -94,7 +94,8 @@ def table(found: Mapping[str, Any], tools: Sequence[str]) -> str:
     "test images" is half of the interval that another draw of test images would give.
     """
     lines = [
-        "tool             hypervolume (range)       test images  candidates  front  trainings  training s  failures"
+        "tool             hypervolume (range)       test images  "
+        "candidates  front  trainings  training s  failures"
     ]
     for tool in tools:
         one = found[tool]
