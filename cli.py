@@ -70,7 +70,15 @@ def plan(
 
 
 @app.command()
-def run(study: StudyPath) -> None:
+def run(
+    study: StudyPath,
+    audit: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="train this share of what the gate stopped, as a check"
+        ),
+    ] = 0.0,
+) -> None:
     """Run or resume a study. Ctrl-C finishes the stage at hand and keeps everything."""
     from .reports.console import ConsoleProgress
     from .reports.write import write_report
@@ -83,7 +91,7 @@ def run(study: StudyPath) -> None:
         ConsoleProgress(errors) as progress,
         catch_interrupts(stop, lambda n: progress.note(_STOPPING[min(n, 3) - 1])),
     ):
-        outcome = run_study(study, progress, stop)
+        outcome = run_study(study, progress, stop, audit)
         paths = write_report(outcome.record, outcome.places.run_dir / "report")
     typer.echo(f"report: {paths.html}")
     found = verdict(outcome.record)

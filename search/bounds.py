@@ -12,6 +12,7 @@ from .evaluation import Bound, Outcome, TrialRecord
 from .metrics import metric_info
 from .relatives import Known, Larger, Relatives, SameLessQuantized, SamePrunedLess, Teacher, model_of
 
+BROKEN = 2.0
 COLLAPSE = 10
 """A form of a model that is worse than its best one by more than so many margins broke when it was made."""
 ROUNDING = 1e-9
@@ -73,7 +74,8 @@ class QualityBounds:
 
     The bound is the least over all relatives of their value plus a margin. `margin` (in the metric's unit, as
     an amount) is the study's; a kind of relation in which a candidate was seen to beat its relative by more
-    gets the most that was seen.
+    gets the most that was seen, and bounds nothing any more where that is over `BROKEN` margins: a teacher
+    that its students beat by points is no bound for the next student.
     """
 
     def __init__(self, scale: QualityScale, margin: float) -> None:
@@ -117,6 +119,10 @@ class QualityBounds:
         """The margin for a kind of relation, the larger one for several."""
         return max(self._stated, *(self._excess[name] for name in relations))
 
+    def _holds(self, relation: str) -> bool:
+        """Whether a kind of relation may be relied on; none is where the margin is 0 and one was broken."""
+        return self._excess[relation] <= BROKEN * self._stated
+
     def ceiling(self, candidate: Candidate, macs: float | None = None) -> Ceiling | None:
         """The bound as a number, quickly; None where nothing bounds the candidate.
 
@@ -125,7 +131,7 @@ class QualityBounds:
         candidate = candidate.canonical()
         least = Ceiling(goodness=self.scale.best)
         for name, relatives in self._relations.items():
-            relative = relatives.least(candidate, macs)
+            relative = relatives.least(candidate, macs) if self._holds(name) else None
             if relative is not None:
                 margin = self.margin(name)
                 if relative.goodness + margin < least.goodness:

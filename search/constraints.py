@@ -102,6 +102,19 @@ def _amount(text: str, metric: str, right: str) -> float:
         ) from None
 
 
+def parse_reference(values: Mapping[str, str | float], quality: str) -> dict[str, float]:
+    """Values that are of no use any more, by the record's names of their metrics.
+
+    Raises:
+        UserError: an unknown metric, or a text that is no quantity of it.
+    """
+    found = {}
+    for text, value in values.items():
+        metric = metric_name(text, quality)
+        found[metric] = _amount(f"reference: {text}", metric, str(value))
+    return found
+
+
 def _relative(text: str, metric: str, upper: bool, right: str) -> LimitSpec:
     share = re.fullmatch(rf"({_NUMBER})\s*%\s*of\s+teacher", right)
     if share:

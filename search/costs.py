@@ -127,8 +127,7 @@ class PendingTrainings:
 
     def finished(self) -> NDArray[np.bool_]:
         """[models] that need no further training."""
-        found: NDArray[np.bool_] = ~self._pending.any(axis=1)
-        return found
+        return np.logical_not(self._pending.any(axis=1))
 
     def seconds(self, costs: Costs, macs: Floats) -> Floats:
         """[models] expected seconds of what is pending. `macs` [models] stand in for work not counted: it is

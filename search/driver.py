@@ -11,16 +11,17 @@ from dataclasses import dataclass, replace
 from optuna.trial import Trial
 
 from ..profiles.errors import StageError, UnsupportedError, UserError
+from .audit import choose_audited, judged
 from .budget import Budget, Interrupted, StopFlag
 from .candidate import Candidate
 from .constraints import LimitSpec, resolve
-from .contract import CandidateEvaluator, Judge
+from .contract import CandidateEvaluator, Judge, TrainEverything
 from .evaluation import Evaluation, Objective, Outcome, StudyRecord, TrialRecord
 from .finalists import choose_finalists
-from .hardware_first import HardwareFirstSampler
 from .gate import violations
+from .hardware_first import HardwareFirstSampler
 from .progress import Progress
-from .ranking import rank, strongest_simple_choice
+from .ranking import rank, strongest_simple_choice, trial_of
 from .space import Space
 from .study_store import StudyStore, known_candidates
 
@@ -73,7 +74,7 @@ class Driver:
         self._guide = sampler if isinstance(sampler, HardwareFirstSampler) else None
         self._measured = 0
         # What an earlier session confirmed stays until this one has confirmed anew.
-        self.frame = replace(plan.frame, finalists=studies.confirmed())
+        self.frame = replace(plan.frame, finalists=studies.confirmed(), audit=studies.audited())
 
     def run(self) -> StudyRecord:
         """Search until the budget ends, the space is exhausted or a stop is asked for.
@@ -174,7 +175,7 @@ class Driver:
             in_a_row = in_a_row + 1 if record.duplicate_of is not None else 0
 
     def _measure_first(self, guide: HardwareFirstSampler) -> None:
-        """Measure what the sampler wants to know before it proposes; what the gate then refuses is recorded."""
+        """Measure what the sampler wants to know before it proposes; what the gate stops is recorded."""
         while not self._finished() and (wanted := guide.wants(self.studies.study)) is not None:
             started = self.budget.clock()
             self.progress.stage(f"measuring {wanted.title} with untrained weights")
@@ -289,6 +290,24 @@ class Driver:
             self.frame = replace(self.frame, finalists=finalists)
             self.studies.save_frame(self.frame)
 
+    def audit(self, share: float) -> StudyRecord:
+        """Train a share of what the gate stopped after all, to see whether it was right."""
+        record = self.studies.record()
+        done = {audited.number: audited for audited in record.audit}
+        for number in choose_audited(record, share, self.plan.seed):
+            if number in done or self.stop.requested:
+                continue
+            candidate = trial_of(record, number).evaluation.candidate
+            self.progress.note(f"audit: #{number} is trained after all: {candidate.title}")
+            try:
+                evaluation = self.evaluator.evaluate(candidate, TrainEverything())
+            except Interrupted:
+                break
+            done[number] = judged(record, number, evaluation)
+            self.frame = replace(self.frame, audit=tuple(done[n] for n in sorted(done)))
+            self.studies.save_frame(self.frame)
+        return self.studies.record()
+
     def _count(self) -> None:
         # Kept after every trial, so that the report of a killed search counts right.
         self.frame = replace(self.frame, counters=self._counters())
@@ -310,7 +329,9 @@ class Driver:
         return counters
 
     def _save(self, stopped: str) -> None:
-        self.frame = replace(self.frame, stopped=stopped or self.frame.stopped)
+        said = tuple(self._guide.remarks) if self._guide is not None else ()
+        remarks = tuple(dict.fromkeys((*self.plan.frame.remarks, *said)))
+        self.frame = replace(self.frame, stopped=stopped or self.frame.stopped, remarks=remarks)
         self._count()
         baseline = strongest_simple_choice(self.studies.record())
         self.frame = replace(self.frame, baseline=baseline)

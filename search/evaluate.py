@@ -50,9 +50,7 @@ class Trace:
         """Remember a training that was given up."""
         rung = stop.rung
         self.stages.append(
-            StageRecord(
-                name=rung.kind, key=rung.key, cached=False, seconds=stop.seconds, curve=rung.curve
-            )
+            StageRecord(name=rung.kind, key=rung.key, cached=False, seconds=stop.seconds, curve=rung.curve)
         )
 
 
@@ -127,6 +125,8 @@ class Evaluator:
         if hardware.refused:
             return replace(known, outcome=Outcome.REFUSED, reason=hardware.refused)
         trace.gate = dict(hardware.metrics)
+        if hardware.doubt:
+            known = replace(known, notes=(f"the gate did not decide: {hardware.doubt}",))
         decision = judge.before_training(candidate, hardware)
         if decision is not None:
             return self._gated(known, decision, trace)
@@ -187,7 +187,7 @@ class Evaluator:
             violations=violations(self.limits, metrics),
             artifact_key=compiled.key,
             weight_bytes=dict(artifact["weight_bytes"]),
-            notes=tuple(artifact["notes"]),
+            notes=(*known.notes, *artifact["notes"]),
             stability=stability,
         )
 

@@ -20,7 +20,7 @@ ROOT_TAU = float(np.sqrt(2 * np.pi))
 
 @dataclass(frozen=True, kw_only=True)
 class Boxes:
-    """Disjoint boxes [boxes, objectives] that fill the space not dominated; smaller is better on every axis."""
+    """Disjoint boxes [boxes, objectives] that fill the space not dominated; smaller is better on each axis."""
 
     lower: Floats
     upper: Floats
@@ -55,8 +55,8 @@ def _cut(lower: Floats, upper: Floats, point: Floats) -> list[tuple[Floats, Floa
 class Quality:
     """Normal beliefs about the goodness (higher is better) of candidates: `mean`, `deviation` [rows].
 
-    No candidate is better than `ceiling` (one for all, or [rows]); below `least` it misses a limit and is worth
-    nothing.
+    No candidate is better than `ceiling` (one for all, or [rows]); below `least` it misses a limit and is
+    worth nothing.
     """
 
     mean: Floats

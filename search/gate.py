@@ -41,6 +41,7 @@ class Gate:
     `best_hardware` gives the best value of each objective but the quality over all candidates that need the
     training in which the candidate is; None where they are not known, or where one is in doubt.
     `higher_is_better` is the quality's direction where it is no objective and not in the table of metrics.
+    Without `during_training` it never gives up a training.
     """
 
     def __init__(
@@ -51,14 +52,16 @@ class Gate:
         margin: float,
         best_hardware: BestHardware,
         higher_is_better: bool | None = None,
+        during_training: bool = True,
     ) -> None:
         named = [o.higher_is_better for o in objectives if o.metric == quality]
         known = metric_info(quality).higher_is_better if higher_is_better is None else higher_is_better
         scale = QualityScale(metric=quality, higher_is_better=(*named, known)[0], is_share=quality_is_share)
-        self.scale, self._best_hardware = scale, best_hardware
+        self.scale, self.best_hardware = scale, best_hardware
         self.bounds, self.curves = QualityBounds(scale, margin), LearningCurves(scale)
         self._points = KnownPoints(objectives, scale)
         self._doubtful: set[Candidate] = set()
+        self._during_training = during_training
 
     @property
     def limits(self) -> tuple[Limit, ...]:
@@ -107,13 +110,15 @@ class Gate:
         limit, or where a known trial is better than that, and better beyond error than the best that any
         candidate of this training has in every other objective.
         """
+        if not self._during_training:
+            return None
         # What is deployed is compiled, and after "distill" maybe pruned: both may turn out better than this.
         later = (PRECISION, SPARSITY) if rung.kind == "distill" else (PRECISION,)
         bound = self.curves.bound(rung, self.bounds.margin(*later))
         if bound is None:
             return None
         limit = self._hopeless(bound.value)
-        hardware = None if candidate in self._doubtful else self._best_hardware(candidate)
+        hardware = None if candidate in self._doubtful else self.best_hardware(candidate)
         best = None
         if hardware is not None:
             best = self._points.best_ends({name: Quantity(value=value) for name, value in hardware.items()})

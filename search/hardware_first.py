@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -125,9 +124,7 @@ class HardwareFirstSampler(BaseSampler):
 
     # -- Optuna's interface --------------------------------------------------------------------------
 
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """The parameters of the candidate that is proposed; none where the trial was queued by somebody."""
         if "fixed_params" in trial.system_attrs:
             return {}

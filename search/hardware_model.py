@@ -1,4 +1,4 @@
-"""Hardware metrics of every class of candidates: measured where they were, else predicted from those that were.
+"""Hardware metrics of every class of candidates: measured, or predicted from those that were.
 
 Predictions are kernel ridge regressions of the logarithm on axes shared alone, in pairs and all at once (time
 and size are near to sums over layers and to products of width and depth). How sure they are is read from

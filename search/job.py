@@ -14,7 +14,7 @@ from ..profiles.loader import load_profile
 from ..profiles.schema import Profile
 from .build_space import build_space
 from .candidate import digest_of
-from .constraints import LimitSpec, check_consistent, metric_name, parse_limit
+from .constraints import LimitSpec, check_consistent, metric_name, parse_limit, parse_reference
 from .evaluation import Objective
 from .metrics import metric_info
 from .space import Space
@@ -44,6 +44,7 @@ class Job:
     space: Space
     objectives: tuple[Objective, ...]
     limits: tuple[LimitSpec, ...]
+    reference: Mapping[str, float]
 
     @property
     def quality(self) -> str:
@@ -110,6 +111,7 @@ def load_job(path: Path, profile_name: str | None = None) -> Job:
         space=build_space(file, profile, loaded.workload),
         objectives=objectives,
         limits=limits,
+        reference=parse_reference(file.reference, quality),
     )
 
 

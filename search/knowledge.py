@@ -63,7 +63,7 @@ class EarlierQuality:
 
 
 class Knowledge:
-    """Grows with every trial and every measurement. Goodness is the quality, negated where lower is better."""
+    """Grows with every trial and measurement. Goodness is the quality, negated where lower is better."""
 
     def __init__(
         self,

@@ -183,7 +183,8 @@ class Policy:
         known = self.knowledge
         models = len(known.trainings.needed)
         given_up = int(known.trainings.given_up.sum())
-        return known.trained - 1 + given_up < min(START_TRAININGS, models // 6) and known.open().any()
+        few = known.trained - 1 + given_up < min(START_TRAININGS, models // 6)
+        return few and bool(known.open().any())
 
     def start(self) -> Ranked | None:
         """One of the first models, in its form that promises most if its quality is as good as the best."""
@@ -206,13 +207,13 @@ class Policy:
         step = max(0, known.trained - 1) % len(START_PLACES)
         place = int(START_PLACES[step] * (len(ordered) - 1))
         nearby = sorted(range(len(ordered)), key=lambda at: abs(at - place))
-        model = next((int(ordered[at]) for at in nearby if int(ordered[at]) not in scored), int(ordered[place]))
+        model = next(
+            (int(ordered[at]) for at in nearby if int(ordered[at]) not in scored), int(ordered[place])
+        )
         forms = rows[models == model]
         goodness = known.best_goodness if np.isfinite(known.best_goodness) else 0.0
         even = Quality(mean=np.full(len(forms), goodness), deviation=np.full(len(forms), 1e-3))
-        gain = expected_gain(
-            self._boxes()[0], self._costs(forms), even, objective=known.quality_is_objective
-        )
+        gain = expected_gain(self._boxes()[0], self._costs(forms), even, objective=known.quality_is_objective)
         gain = gain * self._probable()[forms]
         row = int(forms[int(np.argmax(gain))])
         return Ranked(row=row, by="start", seconds=float(known.seconds()[row]))
@@ -374,7 +375,7 @@ class Policy:
         return best - (WORST if self._share else max(WORST * abs(best), 1e-9))
 
     def _corner(self) -> Floats:
-        """Worst values of the objectives, as costs: the stated ones, else limits, else the baselines' worst."""
+        """Worst values of the objectives: the stated ones, else limits, else the baselines' worst."""
         known = self.knowledge
         ends = [-self._corner_goodness()] if known.quality_is_objective else []
         for name in known.hardware_objectives:

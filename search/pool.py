@@ -1,4 +1,4 @@
-"""The candidates that a sampler chooses from, as arrays: axes, number formats, hardware classes, trainings."""
+"""The candidates that a sampler chooses from, as arrays: axes, hardware classes, trained models."""
 
 from __future__ import annotations
 
@@ -104,10 +104,10 @@ def positions(candidates: Sequence[Candidate]) -> Floats:
     names = dict.fromkeys(name for c in candidates for name, _ in c.student)
     for name in names:
         values = [dict(c.student).get(name) for c in candidates]
-        known = sorted({v for v in values if _is_number(v)})
+        known = sorted({float(v) for v in values if isinstance(v, int | float) and _is_number(v)})
         if len(known) > 1 and all(v is None or _is_number(v) for v in values):
             place = {value: order / (len(known) - 1) for order, value in enumerate(known)}
-            columns.append(np.array([1.3 if v is None else place[v] for v in values]))
+            columns.append(np.array([1.3 if v is None else place[float(v)] for v in values]))
     removed = np.array([Sparsity.parse(c.sparsity).share for c in candidates])
     if removed.any():
         columns.append(removed / removed.max())
@@ -129,9 +129,9 @@ def choice_counts(candidates: Sequence[Candidate]) -> Floats:
         if len(choices) > 1:
             alike[frozenset(choices)].append(name)
     columns = []
-    for choices, names in alike.items():
+    for shared, names in alike.items():
         if len(names) > 1:
-            for choice in sorted(choices, key=str):
+            for choice in sorted(shared, key=str):
                 counted = [sum(dict(c.student).get(n) == choice for n in names) for c in candidates]
                 columns.append(np.array(counted, dtype=float) / 1.2)
     return np.stack(columns, axis=1) if columns else np.zeros((len(candidates), 0))
@@ -149,5 +149,3 @@ def spread_first(features: Floats, count: int, seed: int) -> list[int]:
         chosen.append(row)
         seen += features[row]
     return chosen
-
-

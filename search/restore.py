@@ -12,7 +12,8 @@ from .evaluation import Evaluation, Outcome, StudyRecord
 from .job import Job, load_job
 from .models import load_models
 from .progress import Progress
-from .session import RUN_FILE, device_stages
+from .run_file import RUN_FILE
+from .session import device_stages
 from .store import Store
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from optuna.samplers import BaseSampler
+
 from ..backends.client import Limits, RunnerClient
 from ..backends.environment import environment
 from ..backends.latency import LatencyPlan
@@ -20,15 +22,14 @@ from .evaluation import StudyRecord
 from .job import Job, Places, device_identity, load_job, places_of
 from .models import Models, load_models
 from .progress import Progress
-from .samplers import make_sampler
+from .run_file import RUN_FILE, stored_study
+from .setup import set_up_search
 from .stages.device import Deployment, DeviceStages
 from .storage import only_one_run, storage_trouble_explained, writing
 from .storage_url import shown_url
 from .store import Store
 from .study_file import load_study_file
 from .study_store import StudyStore, evaluated_before
-
-RUN_FILE = "run.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +41,12 @@ class Outcome:
     interrupted: bool
 
 
-def run_study(path: Path, progress: Progress | None = None, stop: StopFlag | None = None) -> Outcome:
+def run_study(
+    path: Path, progress: Progress | None = None, stop: StopFlag | None = None, audit: float = 0.0
+) -> Outcome:
     """Run or resume the study of a file until its budget ends or `stop` is set.
+
+    `audit` is the share (0 to 1) of the gated candidates that are trained after all at the end.
 
     Raises:
         UserError: the file or something it names cannot be accepted; nothing was written then.
@@ -53,49 +58,44 @@ def run_study(path: Path, progress: Progress | None = None, stop: StopFlag | Non
     models = load_models(job.loaded, progress=progress, threads=job.file.training.threads)
     models.check()
     own = job.file.storage is None
-    earlier = evaluated_before(job.places.storage_url, job.file.name, job.problem(), own=own)
+    before = evaluated_before(job.places.storage_url, job.file.name, job.problem(), own=own)
     store = Store(job.places.store)
     models.prepare(store, job.space, should_stop=lambda: stop.urgent)
     with only_one_run(job.places.run_dir), storage_trouble_explained(job.places.storage_url):
+        device = device_stages(job, launch, store, progress)
+        evaluator = Evaluator(models, device, lambda: driver.checkpoint())
         # A resumed sampler starts anew; with the same seed it would propose the same points again.
-        studies = _studies(job, sampler_seed=job.file.seed + earlier)
-        return _run(job, launch, models, studies, store, progress, stop)
+        search = set_up_search(job, evaluator, models.teacher_facts(), job.file.seed + before)
+        studies = _studies(job, search.sampler)
+        plan = _plan(job, models, launch, search.remarks)
+        driver = Driver(plan, evaluator, search.judge, studies, _budget(job, studies), stop, progress)
+        try:
+            record = driver.run()
+            if audit and not stop.requested:
+                record = driver.audit(audit)
+        finally:
+            device.close()
+        return Outcome(record=record, places=job.places, interrupted=stop.requested)
 
 
-def _studies(job: Job, sampler_seed: int) -> StudyStore:
+def _studies(job: Job, sampler: BaseSampler) -> StudyStore:
     studies = StudyStore.create_or_resume(
         url=job.places.storage_url,
         name=job.file.name,
         problem=job.problem(),
         objectives={objective.metric: objective.higher_is_better for objective in job.objectives},
-        sampler=make_sampler(job.file.sampler, sampler_seed),
+        sampler=sampler,
     )
     _write_run_file(job)
     return studies
 
 
-def _run(
-    job: Job,
-    launch: Launch,
-    models: Models,
-    studies: StudyStore,
-    store: Store,
-    progress: Progress,
-    stop: StopFlag,
-) -> Outcome:
-    budget = Budget(
+def _budget(job: Job, studies: StudyStore) -> Budget:
+    return Budget(
         trials=job.file.budget.trials,
         seconds=job.file.budget.time,
         spent_seconds=float(studies.get("spent_seconds", 0.0)),
     )
-    device = device_stages(job, launch, store, progress)
-    try:
-        evaluator = Evaluator(models, device, lambda: driver.checkpoint())
-        driver = Driver(_plan(job, models, launch), evaluator, _judge(job), studies, budget, stop, progress)
-        record = driver.run()
-    finally:
-        device.close()
-    return Outcome(record=record, places=job.places, interrupted=stop.requested)
 
 
 def device_stages(job: Job, launch: Launch, store: Store, progress: Progress) -> DeviceStages:
@@ -131,7 +131,7 @@ def _rounds(job: Job) -> int:
     return max(job.file.measure.rounds, least)
 
 
-def _plan(job: Job, models: Models, launch: Launch) -> SearchPlan:
+def _plan(job: Job, models: Models, launch: Launch, remarks: tuple[str, ...]) -> SearchPlan:
     frame = StudyRecord(
         name=job.file.name,
         study_text=shown_url(job.places.study_file.read_text(encoding="utf-8")),
@@ -145,6 +145,8 @@ def _plan(job: Job, models: Models, launch: Launch) -> SearchPlan:
         environment=_environment_of(launch),
         teacher=models.teacher_facts(),
         store=str(job.places.store),
+        sampler=job.file.sampler,
+        remarks=remarks,
     )
     return SearchPlan(
         space=job.space,
@@ -194,22 +196,7 @@ def open_run(path: Path) -> tuple[StudyRecord, Path]:
                 f"the study {file.name!r} was not run yet", place=str(path), remedy=f"paretune run {path}"
             )
         return _record(places.storage_url, file.name), places.run_dir
-    if not (path / RUN_FILE).is_file():
-        raise UserError(
-            "no run here",
-            place=str(path),
-            accepted="the directory of a run (runs/NAME), or the study file it was run from",
-        )
-    try:
-        plain = json.loads((path / RUN_FILE).read_text())
-        url, name = plain["storage"] or f"sqlite:///{path.resolve() / 'study.db'}", plain["name"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            "the run's own file cannot be read",
-            place=str(path / RUN_FILE),
-            found=str(error),
-            remedy="name the study file in place of the directory; `paretune run` writes the file again",
-        ) from error
+    url, name = stored_study(path)
     return _record(url, name), path
 
 

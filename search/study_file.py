@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from ..profiles.errors import UserError
 from ..profiles.precision import Precision
 from ..profiles.strict_yaml import read_model
-from ..profiles.units import parse_bytes, parse_duration_s
+from ..profiles.units import parse_bytes, parse_duration_s, parse_quantity
 from .candidate import Scalar, Sparsity
 
 T = TypeVar("T")
@@ -170,6 +170,32 @@ class GuardSection(_Section):
     memory: Bytes | None = None
 
 
+def _share(value: object) -> object:
+    return _said(lambda text: parse_quantity(text, "share"), value) if isinstance(value, str) else value
+
+
+Share = Annotated[float, BeforeValidator(_share), Field(gt=0, lt=1)]
+
+
+class StopSection(_Section):
+    """When a search has nothing more to gain: a training's time is expected to raise the hypervolume by less
+    than `gain`, `proposals` times in a row."""
+
+    gain: Share = 1e-3
+    proposals: Annotated[int, Field(ge=1)] = 6
+
+
+class GateSection(_Section):
+    """What the gate grants a compressed model: `margin` is how much better than its less compressed relatives
+    it may be (1 pt for an accuracy; 1 % of the teacher's value for another metric).
+
+    `during_training` gives up trainings whose best possible end is behind the front.
+    """
+
+    margin: Annotated[float, BeforeValidator(_share), Field(ge=0)] | None = None
+    during_training: bool = True
+
+
 class StudyFile(_Section):
     """A validated study file. Paths in it are relative to the file."""
 
@@ -184,7 +210,11 @@ class StudyFile(_Section):
     constraints: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ()
     prefer: dict[str, Annotated[float, Field(ge=0)]] = {}
     budget: BudgetSection
-    sampler: Literal["tpe", "nsga2", "gp", "random"] = "tpe"
+    sampler: Literal["hardware-first", "tpe", "nsga2", "gp", "random"] = "hardware-first"
+    stop: StopSection | Literal["never"] = StopSection()
+    gate: GateSection = GateSection()
+    reference: dict[str, str | float] = {}
+    warm_start: bool | Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = True
     deploy: DeploySection = DeploySection()
     measure: MeasureSection = MeasureSection()
     guard: GuardSection = GuardSection()

@@ -23,6 +23,7 @@ from .evaluation import (
     EVALUATION,
     STUDY_RECORD,
     TRIAL_RECORD,
+    Audited,
     Evaluation,
     Finalist,
     Outcome,
@@ -199,6 +200,10 @@ class StudyStore:
     def confirmed(self) -> tuple[Finalist, ...]:
         """The finalists that an earlier session has measured."""
         return self.record().finalists if self.get(_RECORD) is not None else ()
+
+    def audited(self) -> tuple[Audited, ...]:
+        """What an earlier session has audited."""
+        return self.record().audit if self.get(_RECORD) is not None else ()
 
     def record(self) -> StudyRecord:
         """The study as reports see it.

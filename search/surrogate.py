@@ -1,8 +1,8 @@
 """A model of quality over candidates: Gaussian processes on axes, capacity and number formats.
 
-The kernel is a sum of parts, each on similarities that mean something for compressed models: how many axes two
-models share (alone, in pairs, all at once), how often each choice occurs, how large they are, and how they are
-deployed. Which parts matter is not known beforehand, so several settings are drawn from a prior and those
+The kernel is a sum of parts, each on similarities that mean something for compressed models: how many axes
+two models share (alone, in pairs, all at once), how often each choice occurs, how large they are, and how they
+are deployed. Which parts matter is not known beforehand, so several settings are drawn from a prior and those
 that explain the data best are mixed by their evidence (Rasmussen and Williams 2006, chapters 2 and 5).
 """
 
@@ -142,7 +142,7 @@ class _Fitted:
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """A mixture of normal distributions per row: `means` and `deviations` [parts, rows], `weights` [parts]."""
+    """Mixtures of normal distributions: `means` and `deviations` [parts, rows], `weights` [parts]."""
 
     means: Floats
     deviations: Floats
