@@ -1,0 +1,128 @@
+"""Strategies over a recorded space through the real driver, on a simulated clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import optuna
+from exhaustive_account import GOAL, MOST_TRIALS, Holdings, PointNoise
+from exhaustive_simple import tpe
+from exhaustive_table import HIGHER, LATENCY, QUALITY, SIZE, Recorded
+from optuna.samplers import BaseSampler
+from paretune.search.budget import Budget, StopFlag
+from paretune.search.candidate import Candidate
+from paretune.search.contract import CandidateEvaluator, Judge
+from paretune.search.driver import Driver, SearchPlan
+from paretune.search.evaluation import Objective, Outcome, StudyRecord, TrialRecord
+from paretune.search.facts import StudyFacts
+from paretune.search.gate import Gate
+from paretune.search.hardware_first import HardwareFirstSampler
+from paretune.search.progress import Progress
+from paretune.search.space import Space
+from paretune.search.study_store import StudyStore
+from table_evaluator import Row, SimulatedClock, TableEvaluator
+
+OBJECTIVES = tuple(
+    Objective(metric=metric, higher_is_better=higher)
+    for metric, higher in zip((QUALITY, LATENCY, SIZE), HIGHER, strict=True)
+)
+
+Way = Callable[[int, Space, CandidateEvaluator], tuple[BaseSampler, Judge]]
+"""The sampler for a seed, and the judge that goes with it."""
+
+
+def _hardware_first(seed: int, space: Space, evaluator: CandidateEvaluator) -> tuple[BaseSampler, Judge]:
+    """The product's sampler and gate as a study has them. No stop rule: a search ends at the goal."""
+    gate = Gate(
+        OBJECTIVES,
+        QUALITY,
+        quality_is_share=True,
+        margin=MARGIN,
+        best_hardware=lambda candidate: sampler.best_hardware(candidate),
+    )
+    sampler = HardwareFirstSampler(space, OBJECTIVES, QUALITY, StudyFacts(evaluator, gate), seed)
+    return sampler, gate
+
+
+def _tpe_behind_gate(seed: int, space: Space, evaluator: CandidateEvaluator) -> tuple[BaseSampler, Judge]:
+    gate = Gate(OBJECTIVES, QUALITY, quality_is_share=True, margin=MARGIN, best_hardware=lambda _: None)
+    return tpe(seed), gate
+
+
+MARGIN = 0.01
+"""Of the gate: a share of accuracy by which a compressed model may be better than what bounds it."""
+OURS = "hardware-first"
+DRIVEN: dict[str, Way] = {"tpe+gate": _tpe_behind_gate, OURS: _hardware_first}
+
+
+class DrivenSearch(Progress):
+    """One search by the real driver, on a simulated clock."""
+
+    def __init__(self, table: Recorded, way: Way, seed: int) -> None:
+        self.table, self.clock, self.stop = table, SimulatedClock(), StopFlag()
+        self.holdings, self.training_seconds = Holdings(table), 0.0
+        self._free = {candidate.digest for candidate in table.space.baselines()}
+        self.evaluator = TableEvaluator(
+            self._row,
+            self.clock,
+            quality=QUALITY,
+            noise=PointNoise(spread=table.noise, seed=seed),
+            checkpoint=lambda: self.driver.checkpoint(),
+        )
+        sampler, judge = way(seed, table.space, self.evaluator)
+        study = optuna.create_study(
+            directions=["maximize" if up else "minimize" for up in HIGHER], sampler=sampler
+        )
+        budget = Budget(trials=MOST_TRIALS, seconds=None, clock=self.clock.now)
+        studies = StudyStore(study, tuple(objective.metric for objective in OBJECTIVES))
+        self.driver = Driver(
+            _plan(table.space, seed), self.evaluator, judge, studies, budget, self.stop, self
+        )
+
+    def run(self) -> StudyRecord:
+        """Search until the goal is reached or the driver ends it."""
+        return self.driver.run()
+
+    def finished(self, record: TrialRecord) -> None:
+        """Count what a trial cost and gave; ask for a stop at the goal."""
+        evaluation = record.evaluation
+        trained = [stage.seconds for stage in evaluation.stages if stage.name in ("distill", "prune")]
+        self.training_seconds += sum(trained)
+        if evaluation.outcome is Outcome.COMPLETE:
+            self.holdings.add(
+                evaluation.candidate,
+                self.training_seconds,
+                self.clock.now(),
+                self.evaluator.trainings_begun,
+            )
+        if self.holdings.share >= GOAL:
+            self.stop.request()
+
+    def _row(self, candidate: Candidate) -> Row | None:
+        row = self.table.row(candidate)
+        if row is not None and candidate.digest in self._free:
+            return replace(row, compile_seconds=0.0, score_seconds=0.0, measure_seconds=0.0)
+        return row
+
+
+def _plan(space: Space, seed: int) -> SearchPlan:
+    frame = StudyRecord(
+        name="exhaustive",
+        study_text="",
+        workload="table",
+        profile="table",
+        quality=QUALITY,
+        objectives=OBJECTIVES,
+        limits=(),
+        trials=(),
+    )
+    return SearchPlan(
+        space=space,
+        objectives=OBJECTIVES,
+        limits=(),
+        finalists=0,
+        finalist_rounds=0,
+        seed=seed,
+        frame=frame,
+    )

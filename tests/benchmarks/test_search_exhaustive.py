@@ -1,0 +1,447 @@
+"""The recorded digits space and searches in it: table, what strategies pay, the command, recording."""
+
+import gzip
+import json
+
+import pandas as pd
+import pytest
+from exhaustive_account import GOAL, Account, Holdings, PointNoise
+from exhaustive_bound import clairvoyant
+from exhaustive_driven import DRIVEN, DrivenSearch
+from exhaustive_runs import run_once
+from exhaustive_simple import SIMPLE, SimpleSearch
+from exhaustive_summary import figures, front, ratios
+from exhaustive_table import LATENCY, POINTS, TRAININGS, load_recorded
+from paretune.profiles.errors import UserError
+from paretune.search.pareto import hypervolume
+from search_exhaustive import STUDY, TABLE, main
+
+SPACE = {
+    "axes": {"width": [1, 2, 4], "depth": [1, 2]},
+    "backends": [
+        {
+            "name": "ort",
+            "precisions": ["fp32", "int8"],
+            "calibrations": ["minmax", "percentile"],
+            "sparsities": ["dense", "channel:0.5"],
+        },
+        {
+            "name": "tflite",
+            "precisions": ["fp32", "int4-weight"],
+            "calibrations": ["minmax"],
+            "sparsities": ["dense", "channel:0.5"],
+        },
+    ],
+    "samples": [128],
+    "temperature": [4.0],
+    "weight": [0.7],
+    "epochs": 8,
+    "finetune_epochs": 4,
+    "learning_rate": 0.004,
+    "batch": 64,
+}
+MODELS = [("", ""), *[(w, d) for w in (1, 2, 4) for d in (1, 2)]]
+VARIANTS = [
+    ("ort", "fp32", "", 1.0, 4.0),
+    ("ort", "int8", "minmax", 0.4, 1.0),
+    ("ort", "int8", "percentile", 0.4, 1.0),
+    ("tflite", "fp32", "", 0.8, 4.5),
+    ("tflite", "int4-weight", "", 1.5, 0.6),
+]
+
+
+def write_small_table(into):
+    """7 models, dense and pruned, 5 variants each. int4-weight of the teacher cannot exist."""
+    points, trainings = [], []
+    for width, depth in MODELS:
+        for sparsity in ("dense", "channel:0.5"):
+            work = (width * depth if width else 20) * (0.5 if sparsity != "dense" else 1)
+            accuracy = 1 - 0.1 / (1 + work)
+            model = {"width": width, "depth": depth, "sparsity": sparsity}
+            if width or sparsity != "dense":
+                trainings.append(
+                    {
+                        **model,
+                        "stage": "distill" if sparsity == "dense" else "prune",
+                        "epochs": 8 if sparsity == "dense" else 4,
+                        "quality": accuracy,
+                        "cpu_seconds": 10.0 * work if width != 4 else None,
+                        "wall_seconds": 30.0 * work,
+                        "parameters": 100 * work,
+                        "macs": 1000 * work,
+                        "work": 1e6 * work,
+                        "curve": f"2:{accuracy - 0.02} 4:{accuracy}",
+                    }
+                )
+            points += [_point(model, work, accuracy, *variant) for variant in VARIANTS]
+    into.mkdir()
+    text = pd.DataFrame(points).to_csv(index=False)
+    (into / POINTS).write_bytes(gzip.compress(text.encode()))
+    pd.DataFrame(trainings).to_csv(into / TRAININGS, index=False)
+    (into / "about.json").write_text(json.dumps({"space": SPACE}))
+    return into
+
+
+def _point(model, work, accuracy, backend, precision, calibration, slowness, bytes_each):
+    exists = not (precision == "int4-weight" and model["width"] == "")
+    loss = {"fp32": 0.0, "int8": 0.002, "int4-weight": 0.01}[precision]
+    latency = 0.01 * work * slowness
+    point = {
+        **model,
+        "backend": backend,
+        "precision": precision,
+        "calibration": calibration,
+        "outcome": "complete" if exists else "refused",
+        "reason": "" if exists else "no kernel",
+        "stability": "stable" if exists else "",
+        "accuracy_test": accuracy - loss,
+        "export_seconds": 0.5,
+        "compile_seconds": 1.0,
+        "score_seconds": 0.25,
+        "measure_seconds": 2.0,
+    }
+    known = {
+        "accuracy": accuracy - loss,
+        "accuracy_low": accuracy - loss - 0.01,
+        "accuracy_high": 1.0,
+        "latency_ms": latency,
+        "latency_ms_low": latency * 0.9,
+        "latency_ms_high": latency * 1.1,
+        "size_bytes": 100 * work * bytes_each + 50,
+        "memory_bytes": 1e6,
+        "parameters": 100 * work,
+        "macs": 1000 * work,
+    }
+    return {**point, **(known if exists else dict.fromkeys(known))}
+
+
+@pytest.fixture
+def table(tmp_path):
+    return load_recorded(write_small_table(tmp_path / "table"))
+
+
+def _find(table, student, sparsity="dense", precision="fp32", backend="ort", calibration=""):
+    student = tuple(sorted(student.items()))
+    return next(
+        c
+        for c in table.space.candidates()
+        if (c.student, c.sparsity, str(c.precision), c.backend, c.calibration_method)
+        == (student, sparsity, precision, backend, calibration)
+    )
+
+
+# -- the table in the repository ------------------------------------------------------------------------
+
+
+def test_the_recorded_table_is_the_whole_space_and_small():
+    digits = load_recorded(TABLE)
+    exist = [c for c in digits.space.candidates() if digits.true(c) is not None]
+    trained = {(c.student, c.sparsity) for c in exist if digits.rows[c.digest].trainings}
+    assert len(exist) >= 500
+    assert len(trained) == len(digits.trainings()) == 47
+    assert {c.backend for c in exist} == {"ort", "tflite"}
+    assert sum(file.stat().st_size for file in TABLE.iterdir()) < 300_000
+
+
+def test_what_was_recorded_is_plausible():
+    digits = load_recorded(TABLE)
+    for candidate in digits.space.candidates():
+        row = digits.rows[candidate.digest]
+        if row.refused:
+            assert row.refused.startswith("refused: ")  # it cannot exist; nothing failed
+            continue
+        assert 0.5 < row.quality <= 1
+        assert row.quality_low <= row.quality <= row.quality_high
+        assert 0 < row.hardware[LATENCY] < 50
+        assert row.measure_seconds > 0
+        assert 0 < digits.noise[candidate.digest] < 0.5
+    for training in digits.trainings().values():
+        assert training.seconds > 0
+        assert training.curve[-1] == (training.epochs, pytest.approx(training.quality, abs=1e-5))
+        assert training.epochs == (8 if training.kind == "distill" else 4)
+
+
+def test_the_reference_does_not_saturate():
+    digits = load_recorded(TABLE)
+    points = [p for p in map(digits.true, digits.space.candidates()) if p is not None]
+    teacher = digits.true(digits.space.baselines()[0])
+    assert digits.reference == (pytest.approx(max(p[0] for p in points) - 0.05), *teacher[1:])
+    assert digits.volume == pytest.approx(hypervolume(points, digits.reference, (True, False, False)))
+    one = max(digits.share([point]) for point in points)
+    assert one < GOAL
+
+
+# -- reading --------------------------------------------------------------------------------------------
+
+
+def test_a_table_gives_back_space_rows_and_costs(table):
+    assert table.space.size == 70 == len(table.rows)
+    assert [c.title for c in table.space.baselines()] == [
+        "teacher, fp32, ort",
+        "teacher, int8 (minmax 128), ort",
+        "teacher, fp32, tflite",
+    ]
+    pruned = table.row(_find(table, {"width": 2, "depth": 1}, "channel:0.5"))
+    assert [(t.key, t.kind, t.seconds) for t in pruned.trainings] == [
+        ("depth=1 width=2 dense", "distill", 20.0),
+        ("depth=1 width=2 channel:0.5", "prune", 10.0),
+    ]
+    assert pruned.trainings[0].curve == (
+        (2, pytest.approx(1 - 0.1 / 3 - 0.02)),
+        (4, pytest.approx(1 - 0.1 / 3)),
+    )
+    assert pruned.compile_seconds == pytest.approx(1.0 + 0.5 / 3)  # three variants share the export on ort
+    assert [t.kind for t in table.row(_find(table, {}, "channel:0.5")).trainings] == ["prune"]
+    assert table.row(_find(table, {})).trainings == ()
+    assert table.true(_find(table, {}, "dense", "int4-weight", "tflite")) is None
+
+
+def test_a_training_without_processor_time_costs_its_wall_time(table):
+    wide = table.row(_find(table, {"width": 4, "depth": 1}))
+    assert wide.trainings[0].seconds == 120.0
+
+
+def test_a_table_that_lacks_a_candidate_is_refused(tmp_path):
+    folder = write_small_table(tmp_path / "table")
+    text = gzip.decompress((folder / POINTS).read_bytes()).decode().splitlines()
+    (folder / POINTS).write_bytes(gzip.compress("\n".join(text[:-1]).encode()))
+    with pytest.raises(UserError, match="a candidate is not in the table"):
+        load_recorded(folder)
+
+
+def test_a_missing_table_is_named(tmp_path):
+    with pytest.raises(UserError, match="cannot read the table"):
+        load_recorded(tmp_path / "nowhere")
+
+
+# -- what is paid, and what it is worth -------------------------------------------------------------------
+
+
+def test_with_memory_a_training_is_paid_once_and_without_each_time(table):
+    small, other = (
+        _find(table, {"width": 1, "depth": 2}, precision=p, calibration=c)
+        for p, c in (("fp32", ""), ("int8", "minmax"))
+    )
+    pruned = _find(table, {"width": 1, "depth": 2}, "channel:0.5")
+    for remember, seconds, trainings in ((True, 30.0, 2), (False, 90.0, 5)):
+        account = Account(table, 0, remember=remember)
+        for candidate in (small, other, pruned, small):
+            account.evaluate(candidate)
+        assert account.training_seconds == pytest.approx(seconds)
+        assert account.trainings == trainings
+        device = account.seconds - account.training_seconds
+        assert device == pytest.approx((3.25 + 0.5 / 3) * (3 if remember else 4))
+
+
+def test_the_teachers_simple_choices_are_free(table):
+    account = Account(table, 0, remember=False)
+    for candidate in table.space.baselines():
+        account.evaluate(candidate)
+    assert (account.seconds, account.trainings) == (0.0, 0)
+    assert account.holdings.history[0].share > 0
+
+
+def test_the_share_is_that_of_the_true_values_and_grows_to_one(table):
+    holdings, points = Holdings(table), []
+    for candidate in table.space.candidates():
+        holdings.add(candidate, 1.0, 2.0, 3)
+        point = table.true(candidate)
+        points += [] if point is None else [point]
+        assert holdings.share == pytest.approx(table.share(points))
+    assert holdings.share == pytest.approx(1.0)
+    shares = [moment.share for moment in holdings.history]
+    assert shares == sorted(shares)
+
+
+def test_noise_is_as_wide_as_the_interval_and_the_same_for_a_seed(table):
+    digest = _find(table, {"width": 2, "depth": 2}).digest
+    assert table.noise[digest] == pytest.approx(0.1 / 1.96)
+
+    def measured(seed, what):
+        return PointNoise(spread=table.noise, seed=seed).measured(what, {LATENCY: 2.0})[LATENCY]
+
+    drawn = [measured(seed, f"trained {digest}") for seed in range(400)]
+    values = pd.Series([quantity.value for quantity in drawn])
+    assert values.mean() == pytest.approx(2.0, rel=0.01)
+    assert values.std() == pytest.approx(2.0 * 0.1 / 1.96, rel=0.15)
+    assert measured(7, f"trained {digest}") == drawn[7]
+    assert measured(7, f"untrained {digest}") != drawn[7]
+
+
+def test_all_variants_of_a_training_are_tried_at_once(table):
+    search = SimpleSearch(table, SIMPLE["random+memory+variants"], seed=3)
+    search.run()
+    told = search.account.told
+    for candidate in table.space.candidates():
+        models = {t.key for t in table.rows[candidate.digest].trainings}
+        if models and models <= search.account.trained:
+            assert candidate.digest in told
+    assert search.account.holdings.share >= GOAL
+
+
+def test_tpe_can_be_told_what_it_did_not_ask_for(table):
+    counts = {}
+    for name in ("tpe+memory+variants", "tpe+memory+variants-told"):
+        search = SimpleSearch(table, SIMPLE[name], seed=1)
+        search.run()
+        counts[name] = len(search.study.trials) - search.trials
+    assert counts["tpe+memory+variants"] == 0
+    assert counts["tpe+memory+variants-told"] > 10
+
+
+@pytest.mark.parametrize("strategy", ["random", "tpe+memory", "tpe+memory+variants-told", "hardware-first"])
+def test_a_search_repeats_itself_for_a_seed(table, tmp_path, strategy):
+    first, second, other = (run_once(tmp_path / "table", strategy, seed) for seed in (5, 5, 6))
+    assert first == second
+    assert first["history"] != other["history"]
+    assert first["share"] >= GOAL
+
+
+def test_the_driver_pays_trainings_once_and_starts_for_free(table):
+    search = DrivenSearch(table, DRIVEN["hardware-first"], seed=0)
+    search.run()
+    trained = list(table.trainings().values())
+    assert search.holdings.share >= GOAL
+    assert search.holdings.history[0].trainings == 0
+    assert 0 < search.training_seconds <= sum(t.seconds for t in trained)
+    assert search.clock.now() > search.training_seconds
+
+
+# -- the least that is needed -----------------------------------------------------------------------------
+
+
+def test_nobody_needs_less_than_the_clairvoyant(table, tmp_path):
+    for goal in (0.95, 0.99):
+        best = clairvoyant(table, goal)
+        assert best.share >= goal
+        assert best.seconds == pytest.approx(sum(table.trainings()[key].seconds for key in best.trainings))
+        for seed in range(3):
+            history = run_once(tmp_path / "table", "random+memory+variants", seed)["history"]
+            reached = next((m[0] for m in history if m[3] >= goal), None)
+            assert reached is None or reached >= best.seconds - 0.01
+
+
+def test_the_front_is_what_nothing_beats(table):
+    points = [point for _, point in front(table)]
+    assert table.share(points) == pytest.approx(1.0)
+    for left_out in range(len(points)):
+        assert table.share(points[:left_out] + points[left_out + 1 :]) < 1.0
+
+
+# -- figures ------------------------------------------------------------------------------------------------
+
+
+def test_figures_and_ratios_tell_what_was_reached(table):
+    def run(*moments):
+        return {"history": [list(m) for m in moments], "trials": 9, "share": moments[-1][3]}
+
+    slow = figures([run((10.0, 20.0, 1, 0.96), (60.0, 90.0, 5, 0.99)), run((10.0, 20.0, 1, 0.5))], table)
+    assert slow["training_seconds_to_95"] == [10.0, None]
+    assert slow["seconds_to_99"] == [90.0, None]
+    assert slow["trainings_to_99"] == [5, None]
+    quick = figures([run((6.0, 8.0, 1, 0.995))] * 2, table)
+    middle = figures([run((20.0, 30.0, 2, 0.995))] * 2, table)
+    assert quick["curve"]["median"][-1] == 0.995
+    told = ratios({"tpe": slow, "random+memory": middle, "hardware-first": quick})
+    assert told["strongest"] == (pytest.approx(0.3), "random+memory", 0.5)
+    assert told["plain"][0] == 0.0  # half of TPE's runs never got there
+
+
+def test_the_command_adds_strategies_to_those_it_has(tmp_path, capsys):
+    folder, out = write_small_table(tmp_path / "table"), tmp_path / "figures.json"
+    common = ["--table", str(folder), "--out", str(out), "--seeds", "2", "--jobs", "1", "--strategies"]
+    assert main([*common, "random,random+memory"]) == 0
+    before = json.loads(out.read_text())
+    assert set(before) == {"random", "random+memory", "clairvoyant", "about"}
+    assert len(before["random"]["training_seconds_to_99"]) == 2
+    assert main([*common, "hardware-first"]) == 0
+    after = json.loads(out.read_text())
+    assert after["random"] == before["random"]
+    assert "of random+memory's training seconds to 99 %, goal 0.500" in capsys.readouterr().out
+
+
+def test_figures_of_other_seeds_are_not_kept(tmp_path):
+    folder, out = write_small_table(tmp_path / "table"), tmp_path / "figures.json"
+    common = ["--table", str(folder), "--out", str(out), "--jobs", "1"]
+    assert main([*common, "--seeds", "2", "--strategies", "random+memory"]) == 0
+    assert main([*common, "--seeds", "1", "--strategies", "random+memory+variants"]) == 0
+    assert set(json.loads(out.read_text())) == {"random+memory+variants", "clairvoyant", "about"}
+
+
+def test_an_unknown_strategy_is_refused_with_those_there_are(tmp_path, capsys):
+    assert main(["--out", str(tmp_path / "x.json"), "--strategies", "oracle"]) == 1
+    told = capsys.readouterr().err
+    assert "no such strategy" in told
+    assert "random+memory+variants" in told
+
+
+# -- recording ----------------------------------------------------------------------------------------------
+
+WORKLOAD = """
+import numpy as np, torch
+from paretune import Split, Splits, Workload
+from torch import nn
+
+def build(width=8):
+    return nn.Sequential(nn.Linear(4, width), nn.ReLU(), nn.Linear(width, 3))
+
+def splits():
+    rng = np.random.default_rng(0)
+    def part(count):
+        x = rng.normal(size=(count, 4)).astype(np.float32)
+        return Split(inputs={"input": x}, labels=x[:, :3].argmax(axis=1).astype(np.int64))
+    return Splits(train=part(600), calibration=part(64), validation=part(200), test=part(200))
+
+def train(model, splits):
+    torch.manual_seed(0)
+    x, y = torch.from_numpy(splits.train.inputs["input"]), torch.from_numpy(splits.train.labels)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    for _ in range(150):
+        loss = nn.functional.cross_entropy(model(x), y)
+        optimizer.zero_grad(); loss.backward(); optimizer.step()
+
+workload = Workload(name="tiny", splits=splits, teacher=lambda: build(32), train_teacher=train, student=build)
+"""
+SMALL_STUDY = """
+name: tiny
+workload: tiny.py
+space:
+  backend: [ort]
+  precision: [fp32, int8]
+  student: {width: [4, 8]}
+training: {epochs: 4, threads: 1}
+budget: {trials: 10}
+measure: {rounds: 9}
+"""
+
+
+@pytest.mark.slow
+def test_a_recording_goes_on_where_it_was_and_can_be_replayed(tmp_path):
+    (tmp_path / "tiny.py").write_text(WORKLOAD)
+    (tmp_path / "tiny.yaml").write_text(SMALL_STUDY)
+    lines, folder = tmp_path / "lines.jsonl", tmp_path / "table"
+    arguments = ["--record", str(lines), "--study", str(tmp_path / "tiny.yaml"), "--table", str(folder)]
+    arguments += ["--store", str(tmp_path / "store")]
+    assert main([*arguments, "--ahead"]) == 0
+    assert [json.loads(line)["kind"] for line in lines.read_text().splitlines()] == ["training"] * 2
+    assert main(arguments) == 0
+    whole = lines.read_text()
+    kept = [line for line in whole.splitlines() if '"kind": "point"' in line]
+    assert len(kept) == 6
+    lines.write_text(whole.replace(kept[-1] + "\n", kept[-1][:40]))  # killed in the middle of a line
+    assert main(arguments) == 0
+    assert len(lines.read_text().splitlines()) == len(whole.splitlines()) + 1
+    recorded = load_recorded(folder)
+    assert recorded.space.size == 6
+    assert all(training.seconds > 0 for training in recorded.trainings().values())
+    for row in recorded.rows.values():
+        assert [training.work for training in row.trainings] in ([], [4 * 600 * row.hardware["macs"]])
+
+
+def test_the_study_of_the_recording_is_the_space_of_the_table():
+    from paretune.search.study_file import load_study_file
+
+    study, told = load_study_file(STUDY), load_recorded(TABLE).about["space"]
+    assert {axis: list(values) for axis, values in study.space.student.items()} == told["axes"]
+    assert (study.training.epochs, study.training.finetune_epochs) == (8, 4)
+    assert list(study.space.sparsity) == told["backends"][0]["sparsities"]
