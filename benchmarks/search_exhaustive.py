@@ -16,6 +16,9 @@ uncompressed teacher in fp32 on the first backend) and the front, as a share of 
 sees latencies with noise as wide as the recorded intervals. What it pays are the recorded seconds; the
 teacher's simple choices are free for all. A search ends at 99 %, or after 3,000 trials (then: null).
 
+Beside the strategies stand two orders of trainings, each with every variant: `clairvoyant`, the best one in
+hindsight, and `smallest-first`, which searches nothing.
+
 Strategies run anew are put into --out beside those that it has already from the same table and seeds.
 """
 
@@ -33,13 +36,12 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded
 
 from exhaustive_runs import STRATEGIES, run_once
-from exhaustive_summary import bound, figures, print_tables
+from exhaustive_summary import figures, print_tables, yardsticks
 from exhaustive_table import ABOUT, POINTS, TRAININGS, load_recorded
 from paretune.profiles.errors import ParetuneError, UserError
 
 HERE = Path(__file__).resolve().parent
 TABLE, STUDY = HERE / "data" / "digits", HERE / "data" / "exhaustive_digits.yaml"
-BOUND = "clairvoyant"
 
 
 def record(options: argparse.Namespace) -> None:
@@ -72,7 +74,7 @@ def replay(options: argparse.Namespace) -> None:
         mine = [run for (_, which, _), run in zip(jobs, runs, strict=True) if which == name]
         kept[name] = figures(mine, table)
     found = {name: kept[name] for name in STRATEGIES if name in kept}
-    told = {**found, BOUND: bound(table)}
+    told = {**found, **yardsticks(table)}
     print_tables(told, table)
     _write(options.out, {**told, "about": _about(options)})
     print(f"written: {options.out}")
