@@ -18,6 +18,7 @@ from paretune.search.evaluation import Objective, Outcome, StudyRecord, TrialRec
 from paretune.search.facts import StudyFacts
 from paretune.search.gate import Gate
 from paretune.search.hardware_first import HardwareFirstSampler
+from paretune.search.knowledge import Problem
 from paretune.search.progress import Progress
 from paretune.search.space import Space
 from paretune.search.study_store import StudyStore
@@ -28,32 +29,38 @@ OBJECTIVES = tuple(
     for metric, higher in zip((QUALITY, LATENCY, SIZE), HIGHER, strict=True)
 )
 
-Way = Callable[[int, Space, CandidateEvaluator], tuple[BaseSampler, Judge]]
+Way = Callable[[int, Recorded, CandidateEvaluator], tuple[BaseSampler, Judge]]
 """The sampler for a seed, and the judge that goes with it."""
+MARGIN = 0.01
+"""Of the gate: a share of accuracy by which a compressed model may be better than what bounds it."""
 
 
-def _hardware_first(seed: int, space: Space, evaluator: CandidateEvaluator) -> tuple[BaseSampler, Judge]:
-    """The product's sampler and gate as a study has them. No stop rule: a search ends at the goal."""
-    gate = Gate(
-        OBJECTIVES,
-        QUALITY,
-        quality_is_share=True,
-        margin=MARGIN,
-        best_hardware=lambda candidate: sampler.best_hardware(candidate),
+def our_gate() -> Gate:
+    """The gate as studies have it."""
+    return Gate(OBJECTIVES, QUALITY, quality_is_share=True, margin=MARGIN, best_hardware=lambda _: None)
+
+
+def hardware_first(seed: int, table: Recorded, evaluator: CandidateEvaluator) -> tuple[BaseSampler, Judge]:
+    """Our sampler and gate as a study has them. It is told the reference accuracy, as `reference` in a study
+    file tells it. No stop rule: a search ends at the goal."""
+    gate = our_gate()
+    problem = Problem(
+        space=table.space,
+        objectives=OBJECTIVES,
+        quality=QUALITY,
+        reference={QUALITY: table.reference[0]},
     )
-    sampler = HardwareFirstSampler(space, OBJECTIVES, QUALITY, StudyFacts(evaluator, gate), seed)
+    sampler = HardwareFirstSampler(problem, StudyFacts(evaluator, gate), seed)
+    gate.best_hardware = sampler.best_hardware
     return sampler, gate
 
 
-def _tpe_behind_gate(seed: int, space: Space, evaluator: CandidateEvaluator) -> tuple[BaseSampler, Judge]:
-    gate = Gate(OBJECTIVES, QUALITY, quality_is_share=True, margin=MARGIN, best_hardware=lambda _: None)
-    return tpe(seed), gate
+def _tpe_behind_gate(seed: int, table: Recorded, evaluator: CandidateEvaluator) -> tuple[BaseSampler, Judge]:
+    return tpe(seed), our_gate()
 
 
-MARGIN = 0.01
-"""Of the gate: a share of accuracy by which a compressed model may be better than what bounds it."""
 OURS = "hardware-first"
-DRIVEN: dict[str, Way] = {"tpe+gate": _tpe_behind_gate, OURS: _hardware_first}
+DRIVEN: dict[str, Way] = {"tpe+gate": _tpe_behind_gate, OURS: hardware_first}
 
 
 class DrivenSearch(Progress):
@@ -70,7 +77,7 @@ class DrivenSearch(Progress):
             noise=PointNoise(spread=table.noise, seed=seed),
             checkpoint=lambda: self.driver.checkpoint(),
         )
-        sampler, judge = way(seed, table.space, self.evaluator)
+        sampler, judge = way(seed, table, self.evaluator)
         study = optuna.create_study(
             directions=["maximize" if up else "minimize" for up in HIGHER], sampler=sampler
         )
