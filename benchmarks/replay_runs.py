@@ -15,7 +15,10 @@ from paretune.search.constraints import LimitSpec
 from paretune.search.contract import CandidateEvaluator, Judge, TrainEverything
 from paretune.search.driver import Driver, SearchPlan
 from paretune.search.evaluation import Objective, Outcome, StudyRecord, TrialRecord
+from paretune.search.facts import StudyFacts
 from paretune.search.gate import Gate
+from paretune.search.hardware_first import HardwareFirstSampler
+from paretune.search.knowledge import Problem as Searched
 from paretune.search.progress import Progress
 from paretune.search.space import Space
 from paretune.search.study_store import StudyStore
@@ -44,18 +47,18 @@ class Settings:
     measure_seconds: float
 
 
-Way = Callable[[int, Space, CandidateEvaluator], tuple[BaseSampler, Judge]]
+Way = Callable[[int, Problem, Space, CandidateEvaluator], tuple[BaseSampler, Judge]]
 """How a search is done: the sampler for a seed, and the judge that goes with it."""
 
 
 def without_gate(make: Callable[[int], BaseSampler]) -> Way:
     """A sampler as it is: whatever it proposes is trained."""
-    return lambda seed, space, evaluator: (make(seed), TrainEverything())
+    return lambda seed, problem, space, evaluator: (make(seed), TrainEverything())
 
 
 def behind_gate(make: Callable[[int], BaseSampler]) -> Way:
     """A sampler behind the gate as studies have it."""
-    return lambda seed, space, evaluator: (make(seed), our_gate())
+    return lambda seed, problem, space, evaluator: (make(seed), our_gate())
 
 
 def our_gate() -> Gate:
@@ -68,12 +71,26 @@ def nsga2(seed: int) -> BaseSampler:
     return NSGAIISampler(population_size=POPULATION, seed=seed)
 
 
+def hardware_first(
+    seed: int, problem: Problem, space: Space, evaluator: CandidateEvaluator
+) -> tuple[BaseSampler, Judge]:
+    """Our sampler behind our gate. It is told the reference accuracy, as `reference` in a study file tells it."""
+    gate = our_gate()
+    searched = Searched(
+        space=space, objectives=OBJECTIVES, quality=QUALITY, reference={QUALITY: problem.reference[0]}
+    )
+    sampler = HardwareFirstSampler(searched, StudyFacts(evaluator, gate), seed)
+    gate.best_hardware = sampler.best_hardware
+    return sampler, gate
+
+
 SAMPLERS: dict[str, Way] = {
     "random": without_gate(lambda seed: RandomSampler(seed=seed)),
     "nsga2": without_gate(nsga2),
     "tpe": without_gate(lambda seed: TPESampler(seed=seed)),
     "gp": without_gate(lambda seed: GPSampler(seed=seed)),
     "tpe+gate": behind_gate(lambda seed: TPESampler(seed=seed)),
+    "hardware-first": hardware_first,
 }
 OPTUNAS_OWN = ("random", "nsga2", "tpe", "gp")
 OURS = "hardware-first"
@@ -114,7 +131,7 @@ def run_once(problem: Problem, sampler: str, seed: int, settings: Settings) -> d
     budget = Budget(trials=settings.budget * TRIALS_PER_TRAINING, seconds=None, clock=clock.now)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Optuna's, of what it calls experimental
-        chosen, judge = SAMPLERS[sampler](seed, space, evaluator)
+        chosen, judge = SAMPLERS[sampler](seed, problem, space, evaluator)
         plan = _plan(problem, space, seed)
         record = Driver(plan, evaluator, judge, _studies(chosen), budget, stop, watch).run()
     shares = problem.share(watch.trained)

@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 Floats = NDArray[np.float64]
-ROOT_TAU = float(np.sqrt(2 * np.pi))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Boxes:
-    """Disjoint boxes [boxes, objectives] that fill the space not dominated; smaller is better on each axis."""
+    """Disjoint boxes [boxes, objectives] that fill the space not dominated; smaller is better on all axes."""
 
     lower: Floats
     upper: Floats
@@ -53,20 +52,29 @@ def _cut(lower: Floats, upper: Floats, point: Floats) -> list[tuple[Floats, Floa
 
 @dataclass(frozen=True, kw_only=True)
 class Quality:
-    """Normal beliefs about the goodness (higher is better) of candidates: `mean`, `deviation` [rows].
+    """Beliefs about the goodness (higher is better) of candidates.
 
-    No candidate is better than `ceiling` (one for all, or [rows]); below `least` it misses a limit and is
-    worth nothing.
+    The distance from `top` is log-normal: `mean` and `deviation` [rows] are those of its logarithm. Qualities
+    are crowded near their best and have a long tail downwards, which a normal distribution would mirror into
+    hopes that never come true. `chance` [rows] is the probability that the candidate works at all; no
+    candidate is better than `ceiling` (one for all, or [rows]); below `least` it misses a limit and is worth
+    nothing.
     """
 
     mean: Floats
     deviation: Floats
+    top: float
+    chance: Floats | float = 1.0
     ceiling: Floats | float = np.inf
     least: float = -np.inf
 
     def feasible(self) -> Floats:
         """Probability that the goodness is at least `least`."""
-        found: Floats = ndtr((self.mean - self.least) / self.deviation)
+        if np.isinf(self.least):
+            return np.ones_like(self.mean) * self.chance
+        if self.least >= self.top:
+            return np.zeros_like(self.mean)
+        found: Floats = ndtr((np.log(self.top - self.least) - self.mean) / self.deviation) * self.chance
         return found
 
     def above(self, level: float) -> Floats:
@@ -74,15 +82,17 @@ class Quality:
         if np.isinf(level):
             return np.zeros_like(self.mean)
         start = max(level, self.least)
-        found = self._improvement(start) - self._improvement(self.ceiling)
+        found = (self._improvement(start) - self._improvement(self.ceiling)) * self.chance
         if start > level:
             found = found + (start - level) * self.feasible()
         return np.where(start < np.asarray(self.ceiling), np.maximum(found, 0.0), 0.0)
 
     def _improvement(self, level: Floats | float) -> Floats:
-        z = (self.mean - np.minimum(level, 1e300)) / self.deviation
-        found: Floats = self.deviation * (z * ndtr(z) + np.exp(-0.5 * np.minimum(z * z, 1e4)) / ROOT_TAU)
-        return np.where(np.isinf(level), 0.0, found)
+        """Expected amount above a level: a put option on a log-normal price (Black and Scholes 1973)."""
+        distance = np.maximum(self.top - np.asarray(level, dtype=float), 1e-300)
+        d = (np.log(distance) - self.mean) / self.deviation
+        found = distance * ndtr(d) - np.exp(self.mean + self.deviation**2 / 2) * ndtr(d - self.deviation)
+        return np.where(np.asarray(level) < self.top, np.maximum(found, 0.0), 0.0)
 
 
 def expected_gain(boxes: Boxes, hardware: Floats, quality: Quality, *, objective: bool = True) -> Floats:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,10 +27,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from .candidate import Candidate
 from .contract import Hardware
-from .evaluation import EVALUATION, Evaluation, Objective, Outcome, Proposal, Quantity
-from .knowledge import EarlierQuality, Facts, Knowledge
+from .evaluation import EVALUATION, Evaluation, Outcome, Proposal, Quantity
+from .knowledge import Facts, Knowledge, Problem
 from .policy import Policy, Ranked
-from .space import Space
 
 RANDOM_SHARE = 0.05
 """Of the proposals, so that no error of the models can hide a candidate for ever."""
@@ -48,32 +47,14 @@ class StopRule:
 
 
 class HardwareFirstSampler(BaseSampler):
-    """Proposes candidates of `space`; `facts` answers what the trials do not tell.
+    """Proposes candidates of a problem's space; `facts` answers what the trials do not tell.
 
-    `quality` is the name of the metric that training decides (one of the objectives, or only limited).
-    `reference` names values that are of no use any more, by metric: the corner of the hypervolume. Left out,
-    it is taken from the limits and from what the uncompressed teacher has. Without a `stop` rule it never
-    asks for an end.
+    Without a `stop` rule it never asks for an end.
     """
 
-    def __init__(
-        self,
-        space: Space,
-        objectives: Sequence[Objective],
-        quality: str,
-        facts: Facts,
-        seed: int,
-        *,
-        higher_is_better: bool = True,
-        quality_is_share: bool = True,
-        reference: Mapping[str, float] | None = None,
-        stop: StopRule | None = None,
-        earlier: Sequence[EarlierQuality] = (),
-    ) -> None:
-        self.space, self.objectives, self.facts = space, tuple(objectives), facts
+    def __init__(self, problem: Problem, facts: Facts, seed: int, stop: StopRule | None = None) -> None:
+        self.problem, self.facts = problem, facts
         self._rng, self._seed, self._stop = random.Random(seed), seed, stop
-        self._setup = (quality, higher_is_better, tuple(earlier))
-        self._share, self._reference = quality_is_share, dict(reference or {})
         self._tpe: BaseSampler = TPESampler(seed=seed, multivariate=True, group=True)
         self._random = RandomSampler(seed=seed)
         self._policy: Policy | None = None
@@ -134,9 +115,9 @@ class HardwareFirstSampler(BaseSampler):
         if chosen is None:
             self._proposals[trial.number] = Proposal(by="tpe")
             return self._tpe.infer_relative_search_space(study, trial)
-        params = self.space.params(policy.candidate(chosen.row))
+        params = self.problem.space.params(policy.candidate(chosen.row))
         recorder = _Distributions(params)
-        self.space.suggest(recorder)
+        self.problem.space.suggest(recorder)
         self._chosen[trial.number] = params
         self._proposals[trial.number] = self._explained(chosen)
         return recorder.found
@@ -170,13 +151,9 @@ class HardwareFirstSampler(BaseSampler):
     def _current(self, study: Study) -> Policy:
         """The policy, with every trial taken in that has ended since."""
         if self._policy is None:
-            quality, higher, earlier = self._setup
-            knowledge = Knowledge(
-                self.space, self.objectives, quality, self.facts, self._seed, higher, earlier
-            )
-            self._policy = Policy(
-                knowledge, self._seed, quality_is_share=self._share, reference=self._reference
-            )
+            problem = self.problem
+            knowledge = Knowledge(problem, self.facts, self._seed)
+            self._policy = Policy(knowledge, self._seed)
         for trial in study.get_trials(deepcopy=False)[self._seen + 1 :]:
             if not trial.state.is_finished():
                 break
@@ -192,10 +169,10 @@ class HardwareFirstSampler(BaseSampler):
             return EVALUATION.validate_json(trial.user_attrs["evaluation"])
         if "duplicate_of" in trial.user_attrs or trial.state is not TrialState.COMPLETE:
             return None
-        candidate = self.space.suggest(_Distributions(trial.params))
+        candidate = self.problem.space.suggest(_Distributions(trial.params))
         metrics = {
             objective.metric: Quantity(value=value)
-            for objective, value in zip(self.objectives, trial.values, strict=True)
+            for objective, value in zip(self.problem.objectives, trial.values, strict=True)
         }
         return Evaluation(candidate=candidate, outcome=Outcome.COMPLETE, metrics=metrics)
 
@@ -214,13 +191,11 @@ class HardwareFirstSampler(BaseSampler):
 
     def _explained(self, chosen: Ranked) -> Proposal:
         quality = None
-        if chosen.mean is not None and chosen.deviation is not None:
-            low, high = chosen.mean - 1.96 * chosen.deviation, chosen.mean + 1.96 * chosen.deviation
-            ends = sorted((self._sign * low, self._sign * high))
-            if self._share:
-                ends = [min(max(end, 0.0), 1.0) for end in ends]
-            value = self._sign * chosen.mean
-            value = min(max(value, ends[0]), ends[1])
+        if chosen.quality is not None:
+            value, *ends = (self._sign * goodness for goodness in chosen.quality)
+            if self.problem.quality_is_share:
+                value, *ends = (min(max(end, 0.0), 1.0) for end in (value, *ends))
+            ends.sort()
             how = "predicted from the candidates scored until then"
             quality = Quantity(value=value, low=ends[0], high=ends[1], provenance="estimated", how=how)
         return Proposal(by=chosen.by, quality=quality, gain=chosen.gain, seconds=chosen.seconds)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -62,25 +62,36 @@ class EarlierQuality:
     noise: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """What is searched: `quality` is the name of the metric that training decides, one of the objectives or
+    only limited.
+
+    `reference` names values that are of no use any more, by metric: the corner of the hypervolume. Left out,
+    it is taken from the limits and from what the uncompressed teacher has. `earlier` are results of other
+    studies.
+    """
+
+    space: Space
+    objectives: tuple[Objective, ...]
+    quality: str
+    higher_is_better: bool = True
+    quality_is_share: bool = True
+    reference: Mapping[str, float] = field(default_factory=dict)
+    earlier: tuple[EarlierQuality, ...] = ()
+
+
 class Knowledge:
     """Grows with every trial and measurement. Goodness is the quality, negated where lower is better."""
 
-    def __init__(
-        self,
-        space: Space,
-        objectives: Sequence[Objective],
-        quality: str,
-        facts: Facts,
-        seed: int,
-        higher_is_better: bool = True,
-        earlier: Sequence[EarlierQuality] = (),
-    ) -> None:
-        named = {o.metric: o.higher_is_better for o in objectives}
-        self.sign = 1.0 if named.get(quality, higher_is_better) else -1.0
-        self.quality, self.facts, self.costs = quality, facts, Costs()
-        self.quality_is_objective = quality in named
-        self.hardware_objectives = tuple(name for name in named if name != quality)
-        self.pool = Pool(space, seed, extra=[e.candidate for e in earlier])
+    def __init__(self, problem: Problem, facts: Facts, seed: int) -> None:
+        named = {o.metric: o.higher_is_better for o in problem.objectives}
+        self.problem, self.facts, self.costs = problem, facts, Costs()
+        self.quality = problem.quality
+        self.sign = 1.0 if named.get(self.quality, problem.higher_is_better) else -1.0
+        self.quality_is_objective = self.quality in named
+        self.hardware_objectives = tuple(name for name in named if name != self.quality)
+        self.pool = Pool(problem.space, seed, extra=[found.candidate for found in problem.earlier])
         # Candidates that only an earlier study had inform the models and are never proposed.
         self.known = ~self.pool.own
         self.hardware = self._hardware_model()
@@ -91,7 +102,7 @@ class Knowledge:
         self.best_goodness = -np.inf
         self._inputs: Inputs | None = None
         self._learn_what_is_done()
-        for found in earlier:
+        for found in problem.earlier:
             self.observed[self.pool.row[found.candidate]] = (self.sign * found.quality, found.noise)
 
     def _hardware_model(self) -> HardwareModel:
@@ -228,6 +239,14 @@ class Knowledge:
             deploy_axes=base.deploy_axes,
             groups=(*base.groups, capacity) if capacity.shape[1] else base.groups,
         )
+
+    def sizes(self) -> Floats | None:
+        """[rows] logarithm of one measure of capacity; None where none is known."""
+        for name in (*CAPACITY, *self.hardware_objectives):
+            found = self.hardware_of(name)
+            if not np.isnan(found).any():
+                return np.log(found)
+        return None
 
     def _capacity(self) -> Floats:
         """Logarithms of multiply-adds and parameters (else of the latency), standardized over the pool."""

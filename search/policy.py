@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +15,7 @@ from .gain import Boxes, Quality, expected_gain, undominated
 from .knowledge import Knowledge
 from .pool import spread_first
 from .surrogate import Inputs, Prediction, Surrogate
+from .usefulness import chance_to_work
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -37,7 +37,11 @@ CLIPPED = 0.25
 WORST = 0.1
 """The corner lies so far below the best quality, where nothing else was said: of 1 for a share, else of its
 amount."""
-TRUST_FROM = 10
+TRUST_FROM, DISTRUST = 20, 1.15
+"""From so many known candidates on, a squared error so many times that of a constant is too large."""
+HEADROOM = 0.25
+"""The quality is not expected to go further beyond the best one, as a share of the range from the corner."""
+LEAST_SPREAD = 0.3  # of the logarithm of the distance to the top, before the data says anything
 LEAST_PROBABLE = 0.02
 
 
@@ -47,8 +51,7 @@ class Ranked:
 
     row: int
     by: str
-    mean: float | None = None
-    deviation: float | None = None
+    quality: tuple[float, float, float] | None = None  # goodness: value, low, high of the 95 % interval
     gain: float | None = None
     seconds: float | None = None
 
@@ -69,20 +72,15 @@ class _Ranking:
 class Policy:
     """Decisions over one `Knowledge`; every ranking is kept until something new is learned."""
 
-    def __init__(
-        self,
-        knowledge: Knowledge,
-        seed: int,
-        *,
-        quality_is_share: bool,
-        reference: Mapping[str, float],
-    ) -> None:
+    def __init__(self, knowledge: Knowledge, seed: int) -> None:
         self.knowledge, self.seed = knowledge, seed
-        self._share, self._reference = quality_is_share, dict(reference)
+        problem = knowledge.problem
+        self._share, self._reference = problem.quality_is_share, dict(problem.reference)
         self._surrogate = Surrogate()
         self._ranking: _Ranking | None = None
         self._survey: list[int] | None = None
-        self._trust = True
+        self._trust, self._top = True, 1.0
+        self._chance = np.ones(len(knowledge.pool))
         self.nothing_left = False
 
     # -- learning ------------------------------------------------------------------------------------
@@ -212,7 +210,7 @@ class Policy:
         )
         forms = rows[models == model]
         goodness = known.best_goodness if np.isfinite(known.best_goodness) else 0.0
-        even = Quality(mean=np.full(len(forms), goodness), deviation=np.full(len(forms), 1e-3))
+        even = Quality(mean=np.zeros(len(forms)), deviation=np.full(len(forms), 1e-3), top=goodness + 1.0)
         gain = expected_gain(self._boxes()[0], self._costs(forms), even, objective=known.quality_is_objective)
         gain = gain * self._probable()[forms]
         row = int(forms[int(np.argmax(gain))])
@@ -231,11 +229,15 @@ class Policy:
         ranking = self._ranked()
         if not len(ranking.rows):
             return None
+        middle, spread = ranking.means[0], ranking.deviations[0]
         return Ranked(
             row=int(ranking.rows[0]),
             by="gain",
-            mean=float(ranking.means[0]),
-            deviation=float(ranking.deviations[0]),
+            quality=(
+                float(self._top - np.exp(middle)),
+                float(self._top - np.exp(middle + 1.96 * spread)),
+                float(self._top - np.exp(middle - 1.96 * spread)),
+            ),
             gain=float(ranking.gain[0] / ranking.volume) if ranking.volume > 0 else None,
             seconds=float(ranking.seconds[0]),
         )
@@ -301,16 +303,34 @@ class Policy:
         corner, best = self._corner_goodness(), known.best_goodness
         reach = best - corner
         values = np.maximum(values, corner - CLIPPED * reach)
-        self._surrogate.fit(inputs.take(rows), values, noise, spread=0.25 * reach)
+        self._top = best + HEADROOM * reach
+        distances = np.log(np.maximum(self._top - values, 1e-3 * reach))
+        self._surrogate.fit(inputs.take(rows), distances, noise, spread=LEAST_SPREAD)
+        self._chance = self._usefulness(rows, values >= corner)
         if len(rows) >= TRUST_FROM:
             predicted, found = self._surrogate.left_out()
             constant = (found.sum() - found) / (len(found) - 1)
-            self._trust = bool(((predicted - found) ** 2).mean() <= ((constant - found) ** 2).mean())
+            errors = ((predicted - found) ** 2).mean(), ((constant - found) ** 2).mean()
+            self._trust = bool(errors[0] <= DISTRUST * errors[1])
+
+    def _usefulness(self, rows: NDArray[np.int64], works: Flags) -> Floats:
+        """[pool] probability that a candidate is of any use, by its size."""
+        sizes = self.knowledge.sizes()
+        return (
+            np.ones(len(self.knowledge.pool)) if sizes is None else chance_to_work(sizes[rows], works, sizes)
+        )
 
     def _gain(self, boxes: Boxes, rows: NDArray[np.int64], found: Prediction) -> Floats:
         costs, total = self._costs(rows), np.zeros(len(rows))
         for mean, deviation, weight in zip(found.means, found.deviations, found.weights, strict=True):
-            quality = Quality(mean=mean, deviation=deviation, ceiling=self._ceiling, least=self._least())
+            quality = Quality(
+                mean=mean,
+                deviation=deviation,
+                top=self._top,
+                chance=self._chance[rows],
+                ceiling=self._ceiling,
+                least=self._least(),
+            )
             total += weight * expected_gain(
                 boxes, costs, quality, objective=self.knowledge.quality_is_objective
             )
@@ -336,7 +356,12 @@ class Policy:
         costs, total = self._costs(rows), np.zeros(len(rows))
         for mean, deviation, weight in zip(found.means, found.deviations, found.weights, strict=True):
             quality = Quality(
-                mean=mean[places], deviation=deviation[places], ceiling=ceiling, least=self._least()
+                mean=mean[places],
+                deviation=deviation[places],
+                top=self._top,
+                chance=self._chance[rows],
+                ceiling=ceiling,
+                least=self._least(),
             )
             total += weight * expected_gain(boxes, costs, quality, objective=known.quality_is_objective)
         return total * probable[rows]

@@ -13,7 +13,7 @@ from .facts import StudyFacts
 from .gate import Gate
 from .hardware_first import HardwareFirstSampler, StopRule
 from .job import Job
-from .knowledge import EarlierQuality
+from .knowledge import EarlierQuality, Problem
 from .metrics import METRICS
 from .samplers import make_sampler
 from .study_file import StopSection
@@ -53,18 +53,16 @@ def set_up_search(
     if job.file.sampler != "hardware-first":
         return Search(sampler=make_sampler(job.file.sampler, sampler_seed), judge=gate, remarks=())
     earlier = earlier_results(job, job.file.warm_start)
-    sampler = HardwareFirstSampler(
-        job.space,
-        job.objectives,
-        metric.name,
-        StudyFacts(evaluator, gate),
-        sampler_seed,
+    problem = Problem(
+        space=job.space,
+        objectives=job.objectives,
+        quality=metric.name,
         higher_is_better=metric.higher_is_better,
         quality_is_share=is_share,
         reference=job.reference,
-        stop=_stop_rule(job),
-        earlier=[_earlier(result) for result in earlier.results],
+        earlier=tuple(_earlier(result) for result in earlier.results),
     )
+    sampler = HardwareFirstSampler(problem, StudyFacts(evaluator, gate), sampler_seed, _stop_rule(job))
     gate.best_hardware = sampler.best_hardware
     return Search(
         sampler=sampler, judge=gate, remarks=tuple(filter(None, (remark(earlier), *earlier.skipped)))

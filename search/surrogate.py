@@ -1,9 +1,9 @@
 """A model of quality over candidates: Gaussian processes on axes, capacity and number formats.
 
 The kernel is a sum of parts, each on similarities that mean something for compressed models: how many axes
-two models share (alone, in pairs, all at once), how often each choice occurs, how large they are, and how they
-are deployed. Which parts matter is not known beforehand, so several settings are drawn from a prior and those
-that explain the data best are mixed by their evidence (Rasmussen and Williams 2006, chapters 2 and 5).
+two models share (alone, in pairs, all at once), how often each choice occurs, how large they are, and how
+they are deployed. Which parts matter is not known beforehand, so several settings are drawn from a prior and
+those that explain the data best are mixed by their evidence (Rasmussen and Williams 2006, chapters 2 and 5).
 """
 
 from __future__ import annotations
@@ -180,8 +180,10 @@ class Surrogate:
         self._centre, self._scale = float(values.mean()), max(float(values.std()), spread)
         self._values = (values - self._centre) / self._scale
         near = _similarity(inputs, inputs)
+        groups = len(inputs.groups)
+        if self._settings and len(self._settings[0].group_weights) != groups:
+            self._settings, self._fitted_rows = (), 0  # a feature is known now that was not before
         if rows >= self._fitted_rows * REFIT_GROWTH or rows < self._fitted_rows or rows <= 24:
-            groups = len(inputs.groups)
             tried = [self._condition(near, setting, noise) for setting in (*_prior(groups), *self._settings)]
             self._fitted_rows = rows
         else:
