@@ -75,7 +75,7 @@ def share_of_driver(trials: int, sampler: str = OURS) -> dict[str, Any]:
         base = Path(name)
         shutil.copy(EXAMPLES / WORKLOAD, base)
         study = yaml.safe_load((EXAMPLES / STUDY).read_text())
-        study.update(budget={"trials": trials}, sampler=sampler, stop="never")
+        study.update(budget={"trials": trials}, sampler=sampler, stop="never", finalists=1)
         path = base / STUDY
         path.write_text(yaml.safe_dump(study))
         window = _Window()

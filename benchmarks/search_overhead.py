@@ -132,16 +132,16 @@ def print_tables(found: dict[str, Any]) -> None:
     for sampler, sizes in found.get("bookkeeping", {}).items():
         print(f"\nA trial of the driver on SQLite, {sampler}, evaluations for nothing")
         for size, taken in sizes.items():
+            rest = [f"{taken[name]:.2f} s" for name in ("open_s", "first_s", "end_s")]
             print(
-                f"  after {size:>6}: {1e3 * taken['trial_s']:8.1f} ms a trial; {taken['open_s']:.2f} s to open, "
-                f"{taken['first_s']:.2f} s until the first, {taken['end_s']:.2f} s after the last"
+                f"  after {size:>6}: {1e3 * taken['trial_s']:8.1f} ms a trial; "
+                f"{rest[0]} to open, {rest[1]} until the first, {rest[2]} after the last"
             )
     for study in found.get("share", ()):
         stages = [f"{name} {seconds:.1f} s" for name, seconds in sorted(study["stages_s"].items())]
-        print(
-            f"\nDigits, {study['trials']} trials in {study['wall_s']:.1f} s: driver {study['driver_s']:.2f} s, "
-            f"{100 * study['driver_share']:.1f} %, {1e3 * study['driver_per_trial_s']:.0f} ms a trial"
-        )
+        share, each = 100 * study["driver_share"], 1e3 * study["driver_per_trial_s"]
+        print(f"\nDigits, {study['trials']} trials in {study['wall_s']:.1f} s, of which the driver took")
+        print(f"  {study['driver_s']:.2f} s: {share:.1f} %, {each:.0f} ms a trial; the stages:")
         print(f"  {', '.join(stages)}")
     print()
     for what, goal in found.get("goals", {}).items():
