@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
+from scipy.special import log_ndtr, ndtr
 
 Floats = NDArray[np.float64]
 
@@ -75,7 +75,7 @@ class Quality:
         if self.least >= self.top:
             return np.zeros_like(self.mean)
         found: Floats = ndtr((np.log(self.top - self.least) - self.mean) / self.deviation) * self.chance
-        return found
+        return np.where(np.asarray(self.ceiling) < self.least, 0.0, found)
 
     def above(self, level: float) -> Floats:
         """Expected amount by which a candidate that meets the limits is above `level`."""
@@ -85,13 +85,15 @@ class Quality:
         found = (self._improvement(start) - self._improvement(self.ceiling)) * self.chance
         if start > level:
             found = found + (start - level) * self.feasible()
-        return np.where(start < np.asarray(self.ceiling), np.maximum(found, 0.0), 0.0)
+        return np.where(start <= np.asarray(self.ceiling), np.maximum(found, 0.0), 0.0)
 
     def _improvement(self, level: Floats | float) -> Floats:
         """Expected amount above a level: a put option on a log-normal price (Black and Scholes 1973)."""
         distance = np.maximum(self.top - np.asarray(level, dtype=float), 1e-300)
         d = (np.log(distance) - self.mean) / self.deviation
-        found = distance * ndtr(d) - np.exp(self.mean + self.deviation**2 / 2) * ndtr(d - self.deviation)
+        # One exponential of a sum: a wide deviation alone would overflow.
+        inside = np.exp(self.mean + self.deviation**2 / 2 + log_ndtr(d - self.deviation))
+        found = distance * ndtr(d) - inside
         return np.where(np.asarray(level) < self.top, np.maximum(found, 0.0), 0.0)
 
 
