@@ -14,7 +14,8 @@ from statistics import median, quantiles
 from typing import Any
 
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, TPESampler
-from optuna.trial import FrozenTrial, create_trial
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState, create_trial
 from overhead_tasks import QUALITY, History, Task, told
 from paretune.search.candidate import Candidate
 from paretune.search.contract import Judge, TrainEverything
@@ -30,7 +31,7 @@ SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
     "tpe as in study files": lambda seed: make_sampler("tpe", seed),
     "nsga2": lambda seed: make_sampler("nsga2", seed),
     "random": lambda seed: make_sampler("random", seed),
-    "gp": lambda seed: GPSampler(seed=seed),
+    "gp": lambda seed: GPSampler(seed=seed, warn_independent_sampling=False),
 }
 NAMES = (OURS, *SAMPLERS)
 LARGEST = {"gp": 1000}
@@ -60,7 +61,10 @@ class Bench:
         self.guide = _ours(history, seed) if ours else None
         sampler: BaseSampler = self.guide or SAMPLERS[name](seed)
         self.studies = self.task.studies(sampler)
-        self.studies.study.add_trials(_of_generations(history.trials, sampler))
+        if isinstance(sampler, NSGAIISampler):
+            _add_generations(self.studies.study, history.trials, sampler)
+        else:
+            self.studies.study.add_trials(history.trials)
         self.tell_seconds = 0.0
 
     def round(self) -> tuple[float, float]:
@@ -118,22 +122,25 @@ def _ours(history: History, seed: int) -> HardwareFirstSampler:
     return sampler
 
 
-def _of_generations(trials: Sequence[FrozenTrial], sampler: BaseSampler) -> list[FrozenTrial]:
-    """The trials; for NSGA-II, each in the generation in which it would have been asked for."""
-    if not isinstance(sampler, NSGAIISampler):
-        return list(trials)
+def _add_generations(study: Study, trials: Sequence[FrozenTrial], sampler: NSGAIISampler) -> None:
+    """Add trials, each in the generation in which it would have been asked for, with the parents chosen of
+    every generation that is full, as they would have been by then."""
     key, size = sampler._get_generation_key(), sampler.population_size
-    return [
-        create_trial(
-            state=trial.state,
-            values=trial.values,
-            params=trial.params,
-            distributions=trial.distributions,
-            user_attrs=trial.user_attrs,
-            system_attrs={**trial.system_attrs, key: number // size},
+    complete = 0
+    for trial in trials:
+        study.add_trial(
+            create_trial(
+                state=trial.state,
+                values=trial.values,
+                params=trial.params,
+                distributions=trial.distributions,
+                user_attrs=trial.user_attrs,
+                system_attrs={**trial.system_attrs, key: complete // size},
+            )
         )
-        for number, trial in enumerate(trials)
-    ]
+        complete += trial.state is TrialState.COMPLETE
+    for generation in range(1, complete // size):
+        sampler.get_parent_population(study, generation)
 
 
 def time_proposals(

@@ -4,7 +4,7 @@ Time per proposal: studies are told 100, 1,000 and 10,000 trials (each through e
 `StudyStore.tell`, as a real study writes them), then asked for more. Measured is all from "what next?" until
 the candidate is known; for ours the measurements that it asks for are answered at once, and what the gate
 stops on the way counts as well. The samplers take turns, so that a busy machine troubles all alike. `first`
-is the first proposal after a resume, in which ours takes in every trial and NSGA-II its generations.
+is the first proposal after a resume, in which ours takes in every trial.
 
 Two made-up searches: `deployment` (18,850 candidates: students, sparsity, recipe, precision, calibration, two
 backends; accuracy, latency and size) and `architectures` (15,625; accuracy and latency). Optuna's GPSampler

@@ -73,11 +73,13 @@ def test_every_sampler_goes_on_from_what_was_told(deployed, name):
 
 
 def test_nsga2_finds_the_told_trials_in_its_generations(deployed):
-    bench = Bench("nsga2", told(deployed, 40, seed=0), seed=0)
+    past = told(deployed, 100, seed=0)
+    bench = Bench("nsga2", past, seed=0)
     bench.round()
     sampler, last = bench.studies.study.sampler, bench.studies.study.get_trials()[-1]
     assert isinstance(sampler, NSGAIISampler)
-    assert last.system_attrs[sampler._get_generation_key()] == 40 // sampler.population_size
+    complete = sum(evaluation.outcome is Outcome.COMPLETE for evaluation in past.evaluations)
+    assert last.system_attrs[sampler._get_generation_key()] == complete // sampler.population_size > 1
 
 
 def test_figures_of_each_sampler_and_size():
