@@ -16,6 +16,8 @@ Floats = NDArray[np.float64]
 TRAINING_STAGES = ("distill", "prune")
 GUESS_TRAINING, GUESS_DEVICE = 60.0, 2.0
 """Seconds, before anything was seen."""
+GUESS_RATE = 1e10
+"""Multiply-adds per second (forward) of training on a processor, before anything was seen."""
 SHRINK = 0.3
 """The law of costs is drawn towards "proportional to the root of the work" with so much weight."""
 
@@ -56,9 +58,9 @@ class Costs:
 
     @property
     def typical_training(self) -> float:
-        """The mean of the trainings seen."""
+        """The mean of the trainings seen; 0 where none was."""
         seconds = [s for kind in self._seen.values() for _, s in kind.values()]
-        return float(np.mean(seconds)) if seconds else GUESS_TRAINING
+        return float(np.mean(seconds)) if seconds else 0.0
 
     def training(self, kind: str, work: Floats) -> Floats:
         """Seconds of trainings: a power law of the work, fitted to those of the kind (else to all).
@@ -68,6 +70,9 @@ class Costs:
         seen = list((self._seen.get(kind) or self._any()).values())
         mean = float(np.mean([s for _, s in seen])) if seen else GUESS_TRAINING
         pairs = [(w, s) for w, s in seen if w]
+        if not pairs and not np.isnan(work).all():
+            middle = float(np.nanmedian(work))
+            pairs = [(middle, middle / GUESS_RATE)]
         law = _power_law(pairs, work) if pairs else np.full(work.shape, mean)
         return np.where(np.isnan(work), mean, law)
 

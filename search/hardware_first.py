@@ -10,8 +10,9 @@ cost) and LEMONADE (Elsken et al. 2019, cheap objectives first).
 from __future__ import annotations
 
 import random
+import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,9 +26,11 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from ..profiles.errors import UserError
 from .candidate import Candidate
 from .contract import Hardware
 from .evaluation import EVALUATION, Evaluation, Outcome, Proposal, Quantity
+from .gate import violations
 from .knowledge import Facts, Knowledge, Problem
 from .policy import Policy, Ranked
 
@@ -58,10 +61,11 @@ class HardwareFirstSampler(BaseSampler):
         self._tpe: BaseSampler = TPESampler(seed=seed, multivariate=True, group=True)
         self._random = RandomSampler(seed=seed)
         self._policy: Policy | None = None
-        self._seen = -1  # number of the last trial that was taken in
+        self._seen: set[int] = set()  # numbers of the trials that were taken in
         self._proposals: dict[int, Proposal] = {}
         self._chosen: dict[int, dict[str, Any]] = {}
         self._measured_now = 0
+        self._one_at_a_time = threading.Lock()
         self._gains: deque[float] = deque(maxlen=stop.proposals if stop else 1)
         self.remarks: dict[str, None] = {}
 
@@ -109,17 +113,23 @@ class HardwareFirstSampler(BaseSampler):
         """The parameters of the candidate that is proposed; none where the trial was queued by somebody."""
         if "fixed_params" in trial.system_attrs:
             return {}
-        policy = self._current(study)
-        self._measured_now = 0
-        chosen = self._choose(policy)
-        if chosen is None:
-            self._proposals[trial.number] = Proposal(by="tpe")
-            return self._tpe.infer_relative_search_space(study, trial)
-        params = self.problem.space.params(policy.candidate(chosen.row))
+        with self._one_at_a_time:  # Optuna may ask from several threads
+            policy = self._current(study)
+            self._measured_now = 0
+            chosen = self._choose(policy)
+            if chosen is not None:
+                candidate = policy.candidate(chosen.row)
+                policy.set_aside(candidate)  # it may come to nothing, or others be asked for until it ends
+                return self._proposed(trial.number, chosen, candidate)
+        self._proposals[trial.number] = Proposal(by="tpe")
+        return self._tpe.infer_relative_search_space(study, trial)
+
+    def _proposed(self, number: int, chosen: Ranked, candidate: Candidate) -> dict[str, BaseDistribution]:
+        params = self.problem.space.params(candidate)
         recorder = _Distributions(params)
         self.problem.space.suggest(recorder)
-        self._chosen[trial.number] = params
-        self._proposals[trial.number] = self._explained(chosen)
+        self._chosen[number] = params
+        self._proposals[number] = self._explained(chosen)
         return recorder.found
 
     def sample_relative(
@@ -154,27 +164,38 @@ class HardwareFirstSampler(BaseSampler):
             problem = self.problem
             knowledge = Knowledge(problem, self.facts, self._seed)
             self._policy = Policy(knowledge, self._seed)
-        for trial in study.get_trials(deepcopy=False)[self._seen + 1 :]:
-            if not trial.state.is_finished():
-                break
-            self._seen = trial.number
-            evaluation = self._evaluation(trial)
-            if evaluation is not None:
-                self._policy.learn(evaluation)
+        for trial in study.get_trials(deepcopy=False):
+            if trial.number not in self._seen and trial.state.is_finished():
+                self._seen.add(trial.number)
+                self._take_in(trial, self._policy)
         return self._policy
 
-    def _evaluation(self, trial: FrozenTrial) -> Evaluation | None:
-        """The evaluation that a trial carries; of a plain Optuna trial, what its values tell."""
+    def _take_in(self, trial: FrozenTrial, policy: Policy) -> None:
+        """Learn from the evaluation that a trial carries; of a plain Optuna trial, from its values."""
         if "evaluation" in trial.user_attrs:
-            return EVALUATION.validate_json(trial.user_attrs["evaluation"])
-        if "duplicate_of" in trial.user_attrs or trial.state is not TrialState.COMPLETE:
-            return None
-        candidate = self.problem.space.suggest(_Distributions(trial.params))
-        metrics = {
-            objective.metric: Quantity(value=value)
-            for objective, value in zip(self.problem.objectives, trial.values, strict=True)
-        }
-        return Evaluation(candidate=candidate, outcome=Outcome.COMPLETE, metrics=metrics)
+            policy.learn(EVALUATION.validate_json(trial.user_attrs["evaluation"]))
+            return
+        if "duplicate_of" in trial.user_attrs:
+            return
+        try:
+            candidate = self.problem.space.suggest(_Distributions(trial.params))
+        except (KeyError, StopIteration, ValueError, UserError):
+            return  # it ended before all was chosen, or was made for another space
+        if trial.state is TrialState.COMPLETE:
+            policy.learn(self._of_values(candidate, trial.values))
+        else:
+            policy.set_aside(candidate)
+
+    def _of_values(self, candidate: Candidate, values: Sequence[float]) -> Evaluation:
+        pairs = zip(self.problem.objectives, values, strict=True)
+        metrics = {objective.metric: Quantity(value=value) for objective, value in pairs}
+        limits = [limit for limit in self.facts.limits if limit.metric in metrics]
+        return Evaluation(
+            candidate=candidate,
+            outcome=Outcome.COMPLETE,
+            metrics=metrics,
+            violations=violations(limits, metrics),
+        )
 
     def _choose(self, policy: Policy) -> Ranked | None:
         """The next candidate; None where the model of the quality is not to be trusted."""

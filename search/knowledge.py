@@ -110,9 +110,8 @@ class Knowledge:
         features, axes = one_hot([{**model_axes(c), **deploy_axes(c)} for c in classes])
         limited = [limit.metric for limit in self.facts.limits]
         wanted = [*self.hardware_objectives, *limited, *CAPACITY]
-        return HardwareModel(
-            features, axes, [m for m in dict.fromkeys(wanted) if m in METRICS and m != self.quality]
-        )
+        metrics = [m for m in dict.fromkeys(wanted) if m in METRICS and m != self.quality]
+        return HardwareModel(features, axes, choice_counts(classes), metrics)
 
     def _learn_what_is_done(self) -> None:
         """Models that are in the store already: their quality before quantization, and what they cost."""
@@ -209,12 +208,15 @@ class Knowledge:
 
     def seconds(self) -> Floats:
         """[rows] expected cost of evaluating a candidate next: what is not done yet."""
-        macs = self.hardware_of("macs")[self.pool.first_of_model]
-        of_model = self.trainings.seconds(self.costs, macs)[self.pool.models]
+        of_model = self.model_seconds()[self.pool.models]
         measured = self.hardware.measured[self.pool.classes]
         measuring = np.where(measured | (of_model == 0), 0.0, self.costs.measurement)
         found: Floats = of_model + self.costs.device + measuring
         return found
+
+    def model_seconds(self) -> Floats:
+        """[models] expected seconds of the training that is still needed."""
+        return self.trainings.seconds(self.costs, self.hardware_of("macs")[self.pool.first_of_model])
 
     def inputs(self) -> Inputs:
         """The pool as the surrogate sees it. Axes are fixed; capacity follows what was measured."""

@@ -20,18 +20,23 @@ from .usefulness import chance_to_work
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-START_TRAININGS = 6
-START_PLACES = (0.75, 0.5, 0.92, 0.6, 0.84, 0.67)
-"""The first models, by rank of cost on the device among those within the limits: large ones have the best
-chance of a good quality, from which the model learns most."""
+START_TRAININGS = 8
+MODELS_PER_START = 15
+"""In a space of few models each of them is a large part of what can be learned: fewer stand at the start."""
+NEARBY = 0.35
+"""A start model may lie so far from its place, as a share of all, where that makes it cheaper."""
+START_FROM, START_TO = 0.5, 0.95
+"""Where the first models lie, by rank of cost on the device among those within the limits: large ones have
+the best chance of a good quality, from which the model learns most."""
 MOST_KNOWN = 256
 """Observations that the model of quality is fitted to."""
 SHORTLIST = 256
 """Candidates that are judged by all parts of the model; the others by its likeliest part alone."""
 CLOSELY = 24
 """Of the best, the bound on the quality is asked for."""
-SURVEY_COST = 4.0
-"""The first measurements may take as long as so many trainings."""
+SURVEY_COST, SURVEY_LEAST, SURVEY_MOST = 0.5, 1.0, 4.0
+"""The first measurements may take as long as so many trainings; at least and at most so many are made for
+each value of each axis."""
 CLIPPED = 0.25
 """Of the range between corner and best quality: what lies further below the corner is of no interest."""
 WORST = 0.1
@@ -39,7 +44,7 @@ WORST = 0.1
 amount."""
 TRUST_FROM, DISTRUST = 20, 1.15
 """From so many known candidates on, a squared error so many times that of a constant is too large."""
-HEADROOM = 0.25
+HEADROOM = 0.5
 """The quality is not expected to go further beyond the best one, as a share of the range from the corner."""
 LEAST_SPREAD = 0.3  # of the logarithm of the distance to the top, before the data says anything
 LEAST_PROBABLE = 0.02
@@ -80,6 +85,9 @@ class Policy:
         self._ranking: _Ranking | None = None
         self._survey: list[int] | None = None
         self._trust, self._top = True, 1.0
+        rng = np.random.default_rng(seed)
+        steps = (rng.permutation(START_TRAININGS) + rng.random(START_TRAININGS)) / START_TRAININGS
+        self._places = START_FROM + (START_TO - START_FROM) * steps
         self._chance = np.ones(len(knowledge.pool))
         self.nothing_left = False
 
@@ -95,6 +103,13 @@ class Policy:
         self.knowledge.learn_hardware(candidate, hardware)
         self.knowledge.costs.learn_measurement(seconds)
         self._ranking = None
+
+    def set_aside(self, candidate: Candidate) -> None:
+        """Propose a candidate no more: its evaluation is under way, or came to nothing."""
+        row = self.knowledge.pool.row.get(candidate)
+        if row is not None:
+            self.knowledge.known[row] = True
+            self._ranking = None
 
     def candidate(self, row: int) -> Candidate:
         """The candidate of a row."""
@@ -113,7 +128,7 @@ class Policy:
         if pending:
             return self.knowledge.pool.class_candidates[pending[0]] and self._of_class(pending[0])
         best = self.start() if self.starting else self.best()
-        if best is None or self._measured(best.row) or not self._trains(best.row):
+        if best is None or self._measured(best.row) or not self._untrained(best.row):
             return None
         return self.candidate(best.row)
 
@@ -124,9 +139,11 @@ class Policy:
                 return []
             trained = [g for g, c in enumerate(pool.class_candidates) if self.knowledge.facts.trains(c)]
             costs = self.knowledge.costs
-            afford = int(SURVEY_COST * costs.typical_training / max(costs.measurement, 1e-6))
+            typical = costs.typical_training or float(np.median(self.knowledge.model_seconds()))
+            afford = int(SURVEY_COST * typical / max(costs.measurement, 1e-6))
             features = hardware.features
-            wanted = min(int((features > 0).any(axis=0).sum()) + 2, afford, len(trained))
+            varied = int((features > 0).any(axis=0).sum())
+            wanted = int(min(max(afford, SURVEY_LEAST * varied), SURVEY_MOST * varied, len(trained)))
             chosen = spread_first(features[trained], wanted, self.seed) if wanted > 0 else []
             self._survey = [trained[place] for place in chosen]
         done = hardware.measured | hardware.refused
@@ -144,9 +161,8 @@ class Policy:
     def _measured(self, row: int) -> bool:
         return bool(self.knowledge.hardware.measured[self.knowledge.pool.classes[row]])
 
-    def _trains(self, row: int) -> bool:
-        model = int(self.knowledge.pool.models[row])
-        return not self.knowledge.trainings.finished()[model]
+    def _untrained(self, row: int) -> bool:
+        return bool(self.knowledge.model_seconds()[self.knowledge.pool.models[row]] > 0)
 
     def best_hardware(self, candidate: Candidate) -> dict[str, float] | None:
         """The best of each hardware objective over all candidates that need a training of this one's.
@@ -181,7 +197,7 @@ class Policy:
         known = self.knowledge
         models = len(known.trainings.needed)
         given_up = int(known.trainings.given_up.sum())
-        few = known.trained - 1 + given_up < min(START_TRAININGS, models // 6)
+        few = known.trained - 1 + given_up < min(START_TRAININGS, models // MODELS_PER_START)
         return few and bool(known.open().any())
 
     def start(self) -> Ranked | None:
@@ -202,12 +218,14 @@ class Policy:
         unique, place_of = np.unique(models, return_inverse=True)
         means = np.bincount(place_of, weights=burden) / np.bincount(place_of)
         ordered = unique[np.argsort(means, kind="stable")]
-        step = max(0, known.trained - 1) % len(START_PLACES)
-        place = int(START_PLACES[step] * (len(ordered) - 1))
-        nearby = sorted(range(len(ordered)), key=lambda at: abs(at - place))
-        model = next(
-            (int(ordered[at]) for at in nearby if int(ordered[at]) not in scored), int(ordered[place])
-        )
+        place = self._places[max(0, known.trained - 1) % START_TRAININGS] * (len(ordered) - 1)
+        away = np.abs(np.arange(len(ordered)) - place) / max(1, len(ordered) - 1)
+        costs = known.model_seconds()[ordered]
+        new = ~np.isin(ordered, list(scored))
+        near = np.flatnonzero(new & (away <= max(NEARBY, float(away[new].min(initial=1.0)))))
+        if not len(near):
+            return self.best()
+        model = int(ordered[near[np.lexsort((away[near], costs[near]))[0]]])
         forms = rows[models == model]
         goodness = known.best_goodness if np.isfinite(known.best_goodness) else 0.0
         even = Quality(mean=np.zeros(len(forms)), deviation=np.full(len(forms), 1e-3), top=goodness + 1.0)
@@ -246,7 +264,8 @@ class Policy:
         """Growth of the hypervolume, as a share, that a training's time is expected to bring."""
         if best.gain is None or not best.seconds:
             return np.inf
-        return best.gain / best.seconds * self.knowledge.costs.typical_training
+        costs = self.knowledge.costs
+        return best.gain / best.seconds * max(costs.typical_training, costs.device)
 
     def trusted(self) -> bool:
         """Whether the model predicts known candidates, each left out, better than a constant would."""
@@ -265,7 +284,10 @@ class Policy:
         rows = np.flatnonzero(known.open() & (probable > LEAST_PROBABLE))
         self.nothing_left = not len(rows) and bool(known.baseline_points)
         inputs = known.inputs()
-        self._fit(inputs)
+        if np.isfinite(known.best_goodness):
+            self._fit(inputs)
+        else:  # nothing was scored here, so nothing is expected of anything
+            rows = rows[:0]
         if not len(rows):
             empty = np.empty(0)
             return _Ranking(
@@ -306,7 +328,7 @@ class Policy:
         self._top = best + HEADROOM * reach
         distances = np.log(np.maximum(self._top - values, 1e-3 * reach))
         self._surrogate.fit(inputs.take(rows), distances, noise, spread=LEAST_SPREAD)
-        self._chance = self._usefulness(rows, values >= corner)
+        self._chance = self._usefulness(rows, values >= corner) * self._surrogate.chance(inputs)
         if len(rows) >= TRUST_FROM:
             predicted, found = self._surrogate.left_out()
             constant = (found.sum() - found) / (len(found) - 1)
@@ -406,7 +428,7 @@ class Policy:
         for name in known.hardware_objectives:
             limits = [limit.bound for limit in known.facts.limits if limit.metric == name and limit.upper]
             worst = [point[name] for point in known.baseline_points if name in point]
-            seen = [float(np.nanmax(known.hardware_of(name)))]
+            seen = [float(np.fmax.reduce(known.hardware_of(name)))]  # NaN where nothing was measured
             ends.append(self._reference.get(name, min(limits, default=max(worst or seen))))
         return np.array(ends)
 

@@ -20,6 +20,11 @@ Floats = NDArray[np.float64]
 SETTINGS, KEPT = 96, 6
 JITTER = 1e-6
 PRIOR_WEIGHT = 3.0  # of the prior on the signal's variance, in observations
+SURPRISE, EXCUSED, LEAST_FOR_OUTLIERS = 1.0, 200.0, 8
+"""Standard deviations beyond which a value is an outlier; the noise it gets then; from so many rows on."""
+SMOOTHING, LEAST_CHANCE = 0.3, 0.1
+ROUNDS, CHILDREN, STEP = 2, 6, 0.4
+"""The best settings are varied so many times, by steps of so many prior standard deviations."""
 REFIT_GROWTH = 1.1  # settings are chosen anew when so many times the data is there
 
 
@@ -49,8 +54,12 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True)
 class _Setting:
-    """One draw of the kernel's weights (of the sum's parts), rates, lengths and noise."""
+    """One draw of the kernel's weights (of the sum's parts), rates, lengths and noise.
 
+    `draw` are the standard normal numbers that it was made from.
+    """
+
+    draw: tuple[float, ...]
     orders: tuple[float, float, float]
     rate: float
     group_weights: tuple[float, ...]
@@ -74,6 +83,7 @@ def _prior(groups: int, count: int = SETTINGS) -> tuple[_Setting, ...]:
 def _setting(z: Floats, groups: int) -> _Setting:
     weights, lengths = np.exp(0.9 * z[8 : 8 + groups]), 1.2 * np.exp(0.6 * z[8 + groups :])
     return _Setting(
+        draw=tuple(map(float, z)),
         orders=(float(np.exp(0.9 * z[0])), float(np.exp(0.9 * z[1])), float(np.exp(0.9 * z[2]))),
         rate=float(0.7 * np.exp(0.6 * z[3])),
         group_weights=tuple(map(float, weights)),
@@ -172,27 +182,76 @@ class Surrogate:
         self._fitted_rows = 0
         self._centre, self._scale = 0.0, 1.0
         self._values = np.empty(0)
+        self.outlying: NDArray[np.bool_] = np.zeros(0, dtype=bool)
 
     def fit(self, inputs: Inputs, values: Floats, noise: Floats, spread: float) -> None:
         """Learn from rows. `noise` is each value's own extra variance relative to the model's own noise (1:
-        nothing extra); `spread` the least standard deviation that values are taken to have."""
+        nothing extra); `spread` the least standard deviation that values are taken to have.
+
+        Values far above what all others predict (lower is better here) are put down to something that did
+        not work; they are excused, and counted against the chance to work of their neighbours instead, see
+        `chance`. Otherwise they would make every prediction near them unsure in both directions.
+        """
         self._inputs, rows = inputs, len(values)
         self._centre, self._scale = float(values.mean()), max(float(values.std()), spread)
         self._values = (values - self._centre) / self._scale
-        near = _similarity(inputs, inputs)
-        groups = len(inputs.groups)
+        near, groups = _similarity(inputs, inputs), len(inputs.groups)
         if self._settings and len(self._settings[0].group_weights) != groups:
             self._settings, self._fitted_rows = (), 0  # a feature is known now that was not before
-        if rows >= self._fitted_rows * REFIT_GROWTH or rows < self._fitted_rows or rows <= 24:
-            tried = [self._condition(near, setting, noise) for setting in (*_prior(groups), *self._settings)]
-            self._fitted_rows = rows
-        else:
-            tried = [self._condition(near, setting, noise) for setting in self._settings]
+        anew = rows >= self._fitted_rows * REFIT_GROWTH or rows < self._fitted_rows or rows <= 24
+        self._fitted_rows = rows if anew else self._fitted_rows
+        self.outlying = np.zeros(rows, dtype=bool)
+        self._choose(near, noise, _prior(groups) if anew else ())
+        for _ in range(ROUNDS):
+            if rows >= LEAST_FOR_OUTLIERS:
+                self.outlying = self._surprises() > SURPRISE
+            excused = np.where(self.outlying, EXCUSED, noise)
+            self._choose(near, excused, self._varied(groups, rows) if anew else ())
+
+    def _varied(self, groups: int, rows: int) -> tuple[_Setting, ...]:
+        """Settings near those that explained the data best so far: the search goes on from fit to fit."""
+        rng = np.random.default_rng(rows)
+        return tuple(
+            _setting(np.array(setting.draw) + STEP * rng.standard_normal(8 + 2 * groups), groups)
+            for setting in self._settings
+            for _ in range(CHILDREN)
+        )
+
+    def _choose(self, near: _Similarity, noise: Floats, prior: Sequence[_Setting]) -> None:
+        """Keep the settings with the most evidence, of the prior's and of those kept before."""
+        settings = dict.fromkeys((*prior, *self._settings))
+        tried = [self._condition(near, setting, noise) for setting in settings]
         best = sorted(tried, key=lambda part: -part.weight)[:KEPT]
         evidence = np.exp([part.weight - best[0].weight for part in best])
         shares = evidence / evidence.sum()
         self._parts = tuple(replace(p, weight=float(w)) for p, w in zip(best, shares, strict=True))
-        self._settings = tuple(dict.fromkeys(part.setting for part in best))
+        self._settings = tuple(part.setting for part in best)
+
+    def _surprises(self) -> Floats:
+        """How many standard deviations each value lies above what the others predict."""
+        total = np.zeros(len(self._values))
+        for part in self._parts:
+            inverse = self._inverse(part)
+            total += part.weight * (inverse @ self._values) / np.sqrt(np.diag(inverse) * part.variance)
+        return total
+
+    def _inverse(self, part: _Fitted) -> Floats:
+        from scipy.linalg import cho_solve
+
+        found: Floats = cho_solve((part.factor, True), np.eye(len(self._values)), check_finite=False)
+        return found
+
+    def chance(self, inputs: Inputs) -> Floats:
+        """[rows] share of known neighbours that were no outliers, smoothed by the likeliest kernel."""
+        if self._inputs is None or not self.outlying.any():
+            return np.ones(len(inputs))
+        setting = self._parts[0].setting
+        sound = (~self.outlying).astype(float)
+        inner = _kernel(_similarity(self._inputs, self._inputs), setting)
+        solved = np.linalg.solve(inner + SMOOTHING * np.eye(len(sound)), sound - sound.mean())
+        cross = _kernel(_similarity(self._inputs, inputs), setting)
+        found: Floats = np.clip(sound.mean() + cross.T @ solved, LEAST_CHANCE, 1.0)
+        return found
 
     def _condition(self, near: _Similarity, setting: _Setting, noise: Floats) -> _Fitted:
         from scipy.linalg import cholesky, solve_triangular
@@ -204,6 +263,7 @@ class Surrogate:
         # The signal's variance is integrated out under an inverse-gamma prior around 1.
         variance = float((solved @ solved + PRIOR_WEIGHT) / (rows + PRIOR_WEIGHT))
         evidence = -0.5 * (rows + PRIOR_WEIGHT) * np.log(variance) - np.log(np.diag(factor)).sum()
+        evidence -= 0.5 * float(np.square(setting.draw).sum())
         return _Fitted(
             setting=setting, factor=factor, solved=solved, variance=variance, weight=float(evidence)
         )
@@ -228,10 +288,8 @@ class Surrogate:
 
     def left_out(self) -> tuple[Floats, Floats]:
         """Each known row as predicted from all others: means, and the values themselves (chapter 5.4.2)."""
-        from scipy.linalg import cho_solve
-
         total = np.zeros(len(self._values))
         for part in self._parts:
-            inverse = cho_solve((part.factor, True), np.eye(len(self._values)), check_finite=False)
+            inverse = self._inverse(part)
             total += part.weight * (self._values - (inverse @ self._values) / np.diag(inverse))
         return self._centre + self._scale * total, self._centre + self._scale * self._values
