@@ -74,9 +74,7 @@ def run(
     study: StudyPath,
     audit: Annotated[
         float,
-        typer.Option(
-            min=0, max=1, help="train this share of what the gate stopped, as a check"
-        ),
+        typer.Option(min=0, max=1, help="train this share of what the gate stopped, as a check"),
     ] = 0.0,
 ) -> None:
     """Run or resume a study. Ctrl-C finishes the stage at hand and keeps everything."""

@@ -73,8 +73,11 @@ class Costs:
         if not pairs and not np.isnan(work).all():
             middle = float(np.nanmedian(work))
             pairs = [(middle, middle / GUESS_RATE)]
-        law = _power_law(pairs, work) if pairs else np.full(work.shape, mean)
-        return np.where(np.isnan(work), mean, law)
+        if not pairs:
+            return np.full(work.shape, mean)
+        law = _power_law(pairs, work)
+        unknown = mean if seen else float(np.nanmedian(law)) if not np.isnan(law).all() else mean
+        return np.where(np.isnan(work), unknown, law)
 
     def _any(self) -> dict[str, tuple[float | None, float]]:
         return {key: value for kind in self._seen.values() for key, value in kind.items()}
@@ -144,6 +147,8 @@ class PendingTrainings:
             known = ratios[~np.isnan(ratios)]
             guess = macs[:, None] * (np.median(known) if len(known) else np.nan)
             work = np.where(np.isnan(self._work), guess, self._work)
-            seconds = costs.training(kind, work)
+            # All kinds' work is handed over: where none of this kind was counted, the others give a scale.
+            seconds = costs.training(kind, work if not np.isnan(work[of_kind]).all() else self._work)
+            seconds = np.where(np.isnan(seconds), np.nanmedian(seconds), seconds)
             total += np.where(of_kind & self._pending, seconds, 0.0).sum(axis=1)
         return total

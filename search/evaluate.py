@@ -204,7 +204,7 @@ class Evaluator:
         """What untrained weights tell: measured on the device, with the verdict on its stability."""
         compiled = self._compiled(candidate, trace, trained=False)
         self.checkpoint()
-        metrics, stability = self._measured(candidate, compiled, trace)
+        metrics, stability = self._measured(candidate, compiled, trace, probe=True)
         metrics.update(self.models.size(candidate))
         doubt = value_dependent(candidate.backend, candidate.sparsity)
         return Hardware(metrics=metrics, stability=stability, doubt=doubt)
@@ -235,9 +235,9 @@ class Evaluator:
         )
 
     def _measured(
-        self, candidate: Candidate, compiled: Entry, trace: Trace
+        self, candidate: Candidate, compiled: Entry, trace: Trace, *, probe: bool = False
     ) -> tuple[dict[str, Quantity], str]:
-        entry = trace.add(self.device.measured(compiled, candidate.backend))
+        entry = trace.add(self.device.measured(compiled, candidate.backend, probe=probe))
         summary = summarize(read_rounds(entry), "candidate")
         found = latency_quantities(summary, self.reference_ms)
         once = "once, in a fresh process"

@@ -113,10 +113,17 @@ def expected_gain(boxes: Boxes, hardware: Floats, quality: Quality, *, objective
     if not objective:
         found: Floats = volumes[0] * quality.feasible()
         return found
+    # Each level ends one layer of boxes and begins the next: what lies above it is worked out once.
+    ends, places = np.unique(levels, return_inverse=True)
+    weights = np.zeros((len(ends), len(hardware)))
+    for (low, high), volume in zip(places.reshape(-1, 2), volumes, strict=True):
+        weights[high] += volume
+        weights[low] -= volume
     total = np.zeros(len(hardware))
-    for (low, high), volume in zip(levels, volumes, strict=True):
-        total += volume * (quality.above(-high) - quality.above(-low))
-    return total
+    for end, weight in zip(ends, weights, strict=True):
+        if np.isfinite(end) and weight.any():
+            total += weight * quality.above(-end)
+    return np.maximum(total, 0.0)
 
 
 def _levels(boxes: Boxes) -> tuple[Floats, NDArray[np.int64]]:

@@ -13,7 +13,7 @@ import random
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from optuna.distributions import (
@@ -173,7 +173,9 @@ class HardwareFirstSampler(BaseSampler):
     def _take_in(self, trial: FrozenTrial, policy: Policy) -> None:
         """Learn from the evaluation that a trial carries; of a plain Optuna trial, from its values."""
         if "evaluation" in trial.user_attrs:
-            policy.learn(EVALUATION.validate_json(trial.user_attrs["evaluation"]))
+            evaluation = EVALUATION.validate_json(trial.user_attrs["evaluation"])
+            policy.learn(evaluation)
+            self._note_gain(policy, evaluation.proposal)
             return
         if "duplicate_of" in trial.user_attrs:
             return
@@ -207,8 +209,15 @@ class HardwareFirstSampler(BaseSampler):
             self.remarks["the accuracy model predicted no better than a constant: TPE stood in"] = None
             return None
         best = policy.best()
-        self._gains.append(policy.gain_per_training(best) if best is not None else 0.0)
-        return best or policy.at_random(self._rng)
+        if best is not None:
+            return best
+        drawn = policy.at_random(self._rng)
+        return None if drawn is None else replace(drawn, gain=0.0)
+
+    def _note_gain(self, policy: Policy, proposal: Proposal | None) -> None:
+        """What the stop rule looks at; read from the trials, so that a resumed study goes on counting."""
+        if proposal is not None and proposal.gain is not None:
+            self._gains.append(policy.gain_per_training(proposal.gain, proposal.seconds))
 
     def _explained(self, chosen: Ranked) -> Proposal:
         quality = None

@@ -260,12 +260,12 @@ class Policy:
             seconds=float(ranking.seconds[0]),
         )
 
-    def gain_per_training(self, best: Ranked) -> float:
+    def gain_per_training(self, gain: float, seconds: float | None) -> float:
         """Growth of the hypervolume, as a share, that a training's time is expected to bring."""
-        if best.gain is None or not best.seconds:
+        if not seconds:
             return np.inf
         costs = self.knowledge.costs
-        return best.gain / best.seconds * max(costs.typical_training, costs.device)
+        return gain / seconds * max(costs.typical_training, costs.device)
 
     def trusted(self) -> bool:
         """Whether the model predicts known candidates, each left out, better than a constant would."""
@@ -432,24 +432,17 @@ class Policy:
             ends.append(self._reference.get(name, min(limits, default=max(worst or seen))))
         return np.array(ends)
 
-    def _scale(self) -> Floats:
-        """Widths of the objectives, so that the volume of everything is 1."""
-        corner, known = self._corner(), self.knowledge
-        widths = np.abs(corner)
-        if known.quality_is_objective:
-            widths[0] = max(known.best_goodness - self._corner_goodness(), 1e-9)
-        return np.where(widths > 0, widths, 1.0)
-
     def _boxes(self) -> tuple[Boxes, float]:
         """The space not dominated yet, and the volume of what is."""
-        from .pareto import hypervolume
-
         corner = self._corner()
         points = np.array(list(self.knowledge.points.values())).reshape(-1, len(corner))
-        scale = self._scale()
         boxes = undominated(points, corner)
-        volume = hypervolume([*points], corner, [False] * len(corner)) / scale.prod() if len(points) else 0.0
-        return boxes, volume * float(scale.prod())
+        inside = points[(points < corner).all(axis=1)]
+        if not len(inside):
+            return boxes, 0.0
+        ideal = inside.min(axis=0)
+        free = np.maximum(boxes.upper - np.maximum(boxes.lower, ideal), 0.0).prod(axis=1).sum()
+        return boxes, float((corner - ideal).prod() - free)
 
     def _costs(self, rows: NDArray[np.int64]) -> Floats:
         known = self.knowledge

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from .interval import quality_interval
 from .rounds import ROUNDS_FILE
 
 CANDIDATE = "candidate"
+PROBE_ROUNDS, ROUNDS_OF_PERCENTILES = 9, 40
 PROCESSES = 5  # of each finalist; docs/measurement.md has the figures
 PROCESS_BYTES = 100_000_000  # what a runner needs beside the model, seen up to 80 MB
 
@@ -169,19 +170,23 @@ class DeviceStages:
             self._reference_client = self._opened(*self._reference)[0]
         return self._reference_client
 
-    def measured(self, compiled: Entry, backend: str) -> Entry:
-        """Latency, load time, first inference and peak memory of an artifact on the device."""
+    def measured(self, compiled: Entry, backend: str, *, probe: bool = False) -> Entry:
+        """Latency, load time, first inference and peak memory of an artifact on the device.
+
+        A `probe` takes fewer rounds where no percentile needs many: what it gates by is far apart.
+        """
+        plan = self.plan
+        if probe and plan.rounds < ROUNDS_OF_PERCENTILES:
+            plan = replace(plan, rounds=min(plan.rounds, PROBE_ROUNDS))
         deployed, reference = self.deployment, self._reference[0].key if self._reference else ""
-        key = measure_key(
-            compiled.key, reference, deployed.device, deployed.batch, deployed.threads, self.plan
-        )
+        key = measure_key(compiled.key, reference, deployed.device, deployed.batch, deployed.threads, plan)
 
         def make(into: Path) -> Mapping[str, Any]:
             self.announce("measure")
             runner, opened, first_ms = self._opened(compiled, backend)
             with runner:
                 memory = runner.memory()
-                rounds = self._against_reference({CANDIDATE: runner}, self.plan)
+                rounds = self._against_reference({CANDIDATE: runner}, plan)
             if CANDIDATE in rounds.failed:
                 raise StageError(*rounds.failed[CANDIDATE])
             (into / ROUNDS_FILE).write_text(json.dumps(rounds.to_json()))
