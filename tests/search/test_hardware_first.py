@@ -444,6 +444,20 @@ def test_without_any_relation_between_rows_another_sampler_stands_in():
     assert all(candidate in SPACE for candidate in search.proposed)
 
 
+def test_where_values_are_pure_noise_another_sampler_stands_in():
+    said = 0
+    for seed in range(5):
+        search = Search(
+            sampler_for(KINDS["two"], seed=seed),
+            KINDS["two"],
+            values=lambda c: {**truth(c), "accuracy": random.Random(f"{seed} {c.digest}").random()},  # noqa: B023
+        )
+        search.run(45)
+        said += bool(search.study.sampler.remarks)
+    # By chance a model may seem better than a constant for a while.
+    assert said >= 2
+
+
 def test_on_a_smooth_space_the_model_is_trusted():
     names = KINDS["two"]
     search = Search(sampler_for(names), names)
