@@ -353,9 +353,16 @@ def test_limits_on_the_device_turn_the_search_to_what_meets_them():
     tight = Limit(text="latency <= 0.4 ms", metric="latency_ms", upper=True, bound=0.4)
     names, limits = KINDS["three"], (tight, SMALL)
     share = np.mean([meets(c, limits) for c in SPACE.candidates()])
-    proposed = Search(sampler_for(names, limits), names).run(40)
+    met = []
+    for seed in range(3):
+        search = Search(sampler_for(names, limits, seed=seed), names)
+        search.run(25)
+        for number, candidate in enumerate(search.proposed):
+            if (told := search.study.sampler.proposal(number)) is not None and told.by == "gain":
+                met.append(meets(candidate, limits))
     assert share < 0.6
-    assert np.mean([meets(c, limits) for c in proposed[15:]]) > 0.7
+    assert len(met) > 10
+    assert np.mean(met) > 0.75
 
 
 def test_a_limit_on_the_quality_is_kept_to_where_it_is_no_objective():
