@@ -34,8 +34,8 @@ from .gate import violations
 from .knowledge import Facts, Knowledge, Problem
 from .policy import Policy, Ranked
 
-RANDOM_SHARE = 0.05
-"""Of the proposals, so that no error of the models can hide a candidate for ever."""
+TPE_SHARE = 0.7
+"""Of the proposals that are not ours while our models lead nowhere; the others are drawn at random."""
 MEASURED_AT_ONCE = 4
 """So many candidates are measured before a proposal at most, while the best one changes."""
 
@@ -203,8 +203,9 @@ class HardwareFirstSampler(BaseSampler):
         """The next candidate; None where the model of the quality is not to be trusted."""
         if policy.starting:
             return policy.start()
-        if self._rng.random() < RANDOM_SHARE:
-            return policy.at_random(self._rng)
+        if self._rng.random() < policy.random_share:
+            # TPE looks at the same trials in another way: it is asked too while our own models lead nowhere.
+            return None if policy.stalled and self._rng.random() < TPE_SHARE else policy.at_random(self._rng)
         if not policy.trusted():
             self.remarks["the accuracy model predicted no better than a constant: TPE stood in"] = None
             return None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .candidate import Candidate
 from .contract import Hardware
-from .evaluation import Evaluation, Limit
+from .evaluation import Evaluation, Limit, Outcome
 from .gain import Boxes, Quality, expected_gain, undominated
 from .knowledge import Knowledge
 from .pool import spread_first
@@ -20,7 +20,7 @@ from .usefulness import chance_to_work
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-START_TRAININGS = 8
+START_TRAININGS = 10
 MODELS_PER_START = 15
 """In a space of few models each of them is a large part of what can be learned: fewer stand at the start."""
 NEARBY = 0.35
@@ -42,6 +42,10 @@ CLIPPED = 0.25
 WORST = 0.1
 """The corner lies so far below the best quality, where nothing else was said: of 1 for a share, else of its
 amount."""
+RANDOM_SHARE, MOST_RANDOM, STALLED = 0.05, 0.5, 3.0
+"""Of the proposals, so that no error of the models can hide a candidate for ever. The share doubles with
+every so many evaluations that brought nothing."""
+LEAST_GAIN = 1e-3
 TRUST_FROM, DISTRUST = 20, 1.15
 """From so many known candidates on, a squared error so many times that of a constant is too large."""
 HEADROOM = 0.5
@@ -85,18 +89,37 @@ class Policy:
         self._ranking: _Ranking | None = None
         self._survey: list[int] | None = None
         self._trust, self._top = True, 1.0
+        self._volume, self._without_gain = 0.0, 0
         rng = np.random.default_rng(seed)
         steps = (rng.permutation(START_TRAININGS) + rng.random(START_TRAININGS)) / START_TRAININGS
         self._places = START_FROM + (START_TO - START_FROM) * steps
-        self._chance = np.ones(len(knowledge.pool))
+        self._chance = self._factor = np.ones(len(knowledge.pool))
         self.nothing_left = False
 
     # -- learning ------------------------------------------------------------------------------------
 
     def learn(self, evaluation: Evaluation) -> None:
         """Take in a trial that has ended."""
-        self.knowledge.learn(evaluation)
+        known = self.knowledge
+        before = len(known.points)
+        known.learn(evaluation)
         self._ranking = None
+        if len(known.points) > before:
+            volume = self._boxes()[1]
+            self._without_gain = 0 if volume > self._volume * (1 + LEAST_GAIN) else self._without_gain + 1
+            self._volume = volume
+        elif evaluation.outcome is Outcome.COMPLETE:
+            self._without_gain += 1
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the last evaluations brought nothing."""
+        return self._without_gain >= STALLED
+
+    @property
+    def random_share(self) -> float:
+        """Share of proposals that are drawn at random: it grows while the models lead nowhere."""
+        return float(min(MOST_RANDOM, RANDOM_SHARE * 2 ** (self._without_gain / STALLED)))
 
     def learn_hardware(self, candidate: Candidate, hardware: Hardware, seconds: float) -> None:
         """Take in a measurement with untrained weights."""
@@ -309,7 +332,7 @@ class Policy:
             rate=gain / seconds[rows],
             seconds=seconds[rows],
             means=found.mean[order],
-            deviations=found.deviation[order],
+            deviations=found.deviation[order] * self._factor[rows],
             volume=volume,
         )
 
@@ -328,7 +351,8 @@ class Policy:
         self._top = best + HEADROOM * reach
         distances = np.log(np.maximum(self._top - values, 1e-3 * reach))
         self._surrogate.fit(inputs.take(rows), distances, noise, spread=LEAST_SPREAD)
-        self._chance = self._usefulness(rows, values >= corner) * self._surrogate.chance(inputs)
+        chance, self._factor = self._surrogate.nearby(inputs)
+        self._chance = self._usefulness(rows, values >= corner) * chance
         if len(rows) >= TRUST_FROM:
             predicted, found = self._surrogate.left_out()
             constant = (found.sum() - found) / (len(found) - 1)
@@ -347,7 +371,7 @@ class Policy:
         for mean, deviation, weight in zip(found.means, found.deviations, found.weights, strict=True):
             quality = Quality(
                 mean=mean,
-                deviation=deviation,
+                deviation=deviation * self._factor[rows],
                 top=self._top,
                 chance=self._chance[rows],
                 ceiling=self._ceiling,
@@ -379,7 +403,7 @@ class Policy:
         for mean, deviation, weight in zip(found.means, found.deviations, found.weights, strict=True):
             quality = Quality(
                 mean=mean[places],
-                deviation=deviation[places],
+                deviation=deviation[places] * self._factor[rows],
                 top=self._top,
                 chance=self._chance[rows],
                 ceiling=ceiling,

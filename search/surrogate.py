@@ -23,7 +23,10 @@ PRIOR_WEIGHT = 3.0  # of the prior on the signal's variance, in observations
 SURPRISE, EXCUSED, LEAST_FOR_OUTLIERS = 1.0, 200.0, 8
 """Standard deviations beyond which a value is an outlier; the noise it gets then; from so many rows on."""
 SMOOTHING, LEAST_CHANCE = 0.3, 0.1
-ROUNDS, CHILDREN, STEP = 2, 6, 0.4
+SHARPNESS, DOUBT = 4, 2.0
+"""Neighbours count by this power of their correlation; so many more were as far off as predicted."""
+ROUNDS, CHILDREN, STEP = 2, 8, 0.4
+RELEVANCE = 1.0
 """The best settings are varied so many times, by steps of so many prior standard deviations."""
 REFIT_GROWTH = 1.1  # settings are chosen anew when so many times the data is there
 
@@ -64,6 +67,7 @@ class _Setting:
     rate: float
     group_weights: tuple[float, ...]
     group_lengths: tuple[float, ...]
+    relevances: tuple[tuple[float, ...], ...]
     deploy_rate: float
     deploy_weight: float
     interaction: float
@@ -71,23 +75,31 @@ class _Setting:
 
 
 @cache
-def _prior(groups: int, count: int = SETTINGS) -> tuple[_Setting, ...]:
-    """Settings spread evenly over the prior (a scrambled Sobol sequence)."""
+def _prior(widths: tuple[int, ...], count: int = SETTINGS) -> tuple[_Setting, ...]:
+    """Settings spread evenly over the prior (a scrambled Sobol sequence); `widths`: features per group."""
     from scipy.stats import norm, qmc
 
-    uniform = qmc.Sobol(8 + 2 * groups, seed=0).random(1 << (count - 1).bit_length())[:count]
+    uniform = qmc.Sobol(_numbers(widths), seed=0).random(1 << (count - 1).bit_length())[:count]
     z = norm.ppf(np.clip(uniform, 1e-4, 1 - 1e-4))
-    return tuple(_setting(row, groups) for row in z)
+    return tuple(_setting(row, widths) for row in z)
 
 
-def _setting(z: Floats, groups: int) -> _Setting:
-    weights, lengths = np.exp(0.9 * z[8 : 8 + groups]), 1.2 * np.exp(0.6 * z[8 + groups :])
+def _numbers(widths: tuple[int, ...]) -> int:
+    return 8 + 2 * len(widths) + sum(widths)
+
+
+def _setting(z: Floats, widths: tuple[int, ...]) -> _Setting:
+    groups = len(widths)
+    weights, lengths = np.exp(0.9 * z[8 : 8 + groups]), 1.2 * np.exp(0.6 * z[8 + groups : 8 + 2 * groups])
+    # How much each feature of a group matters: some choices decide the quality, others hardly touch it.
+    matter = np.split(np.exp(RELEVANCE * z[8 + 2 * groups :]), np.cumsum(widths)[:-1])
     return _Setting(
         draw=tuple(map(float, z)),
         orders=(float(np.exp(0.9 * z[0])), float(np.exp(0.9 * z[1])), float(np.exp(0.9 * z[2]))),
         rate=float(0.7 * np.exp(0.6 * z[3])),
         group_weights=tuple(map(float, weights)),
         group_lengths=tuple(map(float, lengths)),
+        relevances=tuple(tuple(map(float, row)) for row in matter) if groups else (),
         deploy_rate=float(0.7 * np.exp(0.6 * z[4])),
         deploy_weight=float(0.15 * np.exp(1.0 * z[5])),
         interaction=float(0.15 * np.exp(1.0 * z[6])),
@@ -101,7 +113,7 @@ class _Similarity:
 
     differing: Floats  # axes of the model that differ
     axes: int
-    squares: tuple[Floats, ...]  # squared distance per group
+    groups: tuple[tuple[Floats, Floats], ...]  # features of both sides
     deploy_differing: Floats
 
 
@@ -109,7 +121,7 @@ def _similarity(a: Inputs, b: Inputs) -> _Similarity:
     return _Similarity(
         differing=np.maximum(a.model_axes - a.model @ b.model.T, 0.0),
         axes=max(1, a.model_axes),
-        squares=tuple(_squares(x, y) for x, y in zip(a.groups, b.groups, strict=True)),
+        groups=tuple(zip(a.groups, b.groups, strict=True)),
         deploy_differing=np.maximum(a.deploy_axes - a.deploy @ b.deploy.T, 0.0),
     )
 
@@ -125,10 +137,10 @@ def _kernel(near: _Similarity, setting: _Setting) -> Floats:
     first, second, whole = setting.orders
     everything = setting.rate * near.differing
     total = first * share + second * share**2
-    for square, weight, length in zip(
-        near.squares, setting.group_weights, setting.group_lengths, strict=True
-    ):
-        scaled = square / length**2
+    features = zip(near.groups, setting.group_weights, setting.group_lengths, setting.relevances, strict=True)
+    for (a, b), weight, length, matter in features:
+        factor = np.array(matter) / length
+        scaled = _squares(a * factor, b * factor)
         total += weight * np.exp(-0.5 * scaled)
         everything = everything + scaled / 8
     total += whole * np.exp(-everything)
@@ -195,24 +207,24 @@ class Surrogate:
         self._inputs, rows = inputs, len(values)
         self._centre, self._scale = float(values.mean()), max(float(values.std()), spread)
         self._values = (values - self._centre) / self._scale
-        near, groups = _similarity(inputs, inputs), len(inputs.groups)
-        if self._settings and len(self._settings[0].group_weights) != groups:
+        near, widths = _similarity(inputs, inputs), tuple(group.shape[1] for group in inputs.groups)
+        if self._settings and tuple(map(len, self._settings[0].relevances)) != widths:
             self._settings, self._fitted_rows = (), 0  # a feature is known now that was not before
         anew = rows >= self._fitted_rows * REFIT_GROWTH or rows < self._fitted_rows or rows <= 24
         self._fitted_rows = rows if anew else self._fitted_rows
         self.outlying = np.zeros(rows, dtype=bool)
-        self._choose(near, noise, _prior(groups) if anew else ())
+        self._choose(near, noise, _prior(widths) if anew else ())
         for _ in range(ROUNDS):
             if rows >= LEAST_FOR_OUTLIERS:
                 self.outlying = self._surprises() > SURPRISE
             excused = np.where(self.outlying, EXCUSED, noise)
-            self._choose(near, excused, self._varied(groups, rows) if anew else ())
+            self._choose(near, excused, self._varied(widths, rows) if anew else ())
 
-    def _varied(self, groups: int, rows: int) -> tuple[_Setting, ...]:
+    def _varied(self, widths: tuple[int, ...], rows: int) -> tuple[_Setting, ...]:
         """Settings near those that explained the data best so far: the search goes on from fit to fit."""
         rng = np.random.default_rng(rows)
         return tuple(
-            _setting(np.array(setting.draw) + STEP * rng.standard_normal(8 + 2 * groups), groups)
+            _setting(np.array(setting.draw) + STEP * rng.standard_normal(_numbers(widths)), widths)
             for setting in self._settings
             for _ in range(CHILDREN)
         )
@@ -241,17 +253,28 @@ class Surrogate:
         found: Floats = cho_solve((part.factor, True), np.eye(len(self._values)), check_finite=False)
         return found
 
-    def chance(self, inputs: Inputs) -> Floats:
-        """[rows] share of known neighbours that were no outliers, smoothed by the likeliest kernel."""
-        if self._inputs is None or not self.outlying.any():
-            return np.ones(len(inputs))
+    def nearby(self, inputs: Inputs) -> tuple[Floats, Floats]:
+        """What known neighbours tell beside their values, smoothed by the likeliest kernel, both [rows].
+
+        First the share of them that were no outliers: the chance to work. Second a factor for deviations:
+        how far sound neighbours were from what the others predicted of them, in the deviations predicted
+        then. One variance for all makes predictions on a plateau too hopeful, however well it is known.
+        """
+        rows = len(inputs)
+        if self._inputs is None or len(self._values) < LEAST_FOR_OUTLIERS:
+            return np.ones(rows), np.ones(rows)
         setting = self._parts[0].setting
-        sound = (~self.outlying).astype(float)
-        inner = _kernel(_similarity(self._inputs, self._inputs), setting)
-        solved = np.linalg.solve(inner + SMOOTHING * np.eye(len(sound)), sound - sound.mean())
         cross = _kernel(_similarity(self._inputs, inputs), setting)
-        found: Floats = np.clip(sound.mean() + cross.T @ solved, LEAST_CHANCE, 1.0)
-        return found
+        sound = (~self.outlying).astype(float)
+        chance = np.ones(rows)
+        if self.outlying.any():
+            inner = _kernel(_similarity(self._inputs, self._inputs), setting)
+            solved = np.linalg.solve(inner + SMOOTHING * np.eye(len(sound)), sound - sound.mean())
+            chance = np.clip(sound.mean() + cross.T @ solved, LEAST_CHANCE, 1.0)
+        near = (np.clip(cross, 0.0, 1.0) ** SHARPNESS) * sound[:, None]
+        missed = np.minimum(self._surprises() ** 2, 9.0)
+        factor = np.sqrt((DOUBT + missed @ near) / (DOUBT + near.sum(axis=0)))
+        return chance, factor
 
     def _condition(self, near: _Similarity, setting: _Setting, noise: Floats) -> _Fitted:
         from scipy.linalg import cholesky, solve_triangular
