@@ -36,6 +36,7 @@ from .policy import Policy, Ranked
 
 TPE_SHARE = 0.7
 """Of the proposals that are not ours while our models lead nowhere; the others are drawn at random."""
+TPE_TRIES = 12
 MEASURED_AT_ONCE = 4
 """So many candidates are measured before a proposal at most, while the best one changes."""
 
@@ -58,7 +59,7 @@ class HardwareFirstSampler(BaseSampler):
     def __init__(self, problem: Problem, facts: Facts, seed: int, stop: StopRule | None = None) -> None:
         self.problem, self.facts = problem, facts
         self._rng, self._seed, self._stop = random.Random(seed), seed, stop
-        self._tpe: BaseSampler = TPESampler(seed=seed, multivariate=True, group=True)
+        self._tpe = TPESampler(seed=seed)
         self._random = RandomSampler(seed=seed)
         self._policy: Policy | None = None
         self._seen: set[int] = set()  # numbers of the trials that were taken in
@@ -116,13 +117,12 @@ class HardwareFirstSampler(BaseSampler):
         with self._one_at_a_time:  # Optuna may ask from several threads
             policy = self._current(study)
             self._measured_now = 0
-            chosen = self._choose(policy)
-            if chosen is not None:
-                candidate = policy.candidate(chosen.row)
-                policy.set_aside(candidate)  # it may come to nothing, or others be asked for until it ends
-                return self._proposed(trial.number, chosen, candidate)
-        self._proposals[trial.number] = Proposal(by="tpe")
-        return self._tpe.infer_relative_search_space(study, trial)
+            chosen = self._choose(policy, study, trial)
+            if chosen is None:
+                return {}
+            candidate = policy.candidate(chosen.row)
+            policy.set_aside(candidate)  # it may come to nothing, or others be asked for until it ends
+            return self._proposed(trial.number, chosen, candidate)
 
     def _proposed(self, number: int, chosen: Ranked, candidate: Candidate) -> dict[str, BaseDistribution]:
         params = self.problem.space.params(candidate)
@@ -136,19 +136,13 @@ class HardwareFirstSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """The proposal's parameters."""
-        if "fixed_params" in trial.system_attrs:
-            return {}
-        if trial.number in self._chosen:
-            return self._chosen.pop(trial.number)
-        return self._tpe.sample_relative(study, trial, search_space)
+        return self._chosen.pop(trial.number, {})
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """One parameter that nobody decided: by TPE where it stands in, else at random."""
-        proposal = self._proposals.get(trial.number)
-        stand_in = self._tpe if proposal is not None and proposal.by == "tpe" else self._random
-        return stand_in.sample_independent(study, trial, param_name, param_distribution)
+        """One parameter that nobody decided, at random."""
+        return self._random.sample_independent(study, trial, param_name, param_distribution)
 
     def reseed_rng(self) -> None:
         """Another sequence of random numbers."""
@@ -199,21 +193,32 @@ class HardwareFirstSampler(BaseSampler):
             violations=violations(limits, metrics),
         )
 
-    def _choose(self, policy: Policy) -> Ranked | None:
-        """The next candidate; None where the model of the quality is not to be trusted."""
+    def _choose(self, policy: Policy, study: Study, trial: FrozenTrial) -> Ranked | None:
+        """The next candidate; None where none is left."""
         if policy.starting:
             return policy.start()
         if self._rng.random() < policy.random_share:
             # TPE looks at the same trials in another way: it is asked too while our own models lead nowhere.
-            return None if policy.stalled and self._rng.random() < TPE_SHARE else policy.at_random(self._rng)
+            if policy.stalled and self._rng.random() < TPE_SHARE:
+                return self._by_tpe(policy, study, trial)
+            return policy.at_random(self._rng)
         if not policy.trusted():
             self.remarks["the accuracy model predicted no better than a constant: TPE stood in"] = None
-            return None
+            return self._by_tpe(policy, study, trial)
         best = policy.best()
         if best is not None:
             return best
         drawn = policy.at_random(self._rng)
         return None if drawn is None else replace(drawn, gain=0.0)
+
+    def _by_tpe(self, policy: Policy, study: Study, trial: FrozenTrial) -> Ranked | None:
+        """What Optuna's TPE proposes of the candidates that are left; at random where it repeats itself."""
+        for _ in range(TPE_TRIES):
+            candidate = self.problem.space.suggest(_Independent(self._tpe, study, trial))
+            found = policy.asked_for(candidate, by="tpe")
+            if found is not None:
+                return found
+        return policy.at_random(self._rng)
 
     def _note_gain(self, policy: Policy, proposal: Proposal | None) -> None:
         """What the stop rule looks at; read from the trials, so that a resumed study goes on counting."""
@@ -235,6 +240,25 @@ class HardwareFirstSampler(BaseSampler):
     def _sign(self) -> float:
         assert self._policy is not None
         return self._policy.knowledge.sign
+
+
+class _Independent:
+    """A chooser that asks a sampler for one parameter after the other."""
+
+    def __init__(self, sampler: BaseSampler, study: Study, trial: FrozenTrial) -> None:
+        self.sampler, self.study, self.trial = sampler, study, trial
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        return self._asked(name, CategoricalDistribution(choices))
+
+    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None) -> float:
+        return float(self._asked(name, FloatDistribution(low, high, step=step)))
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+        return int(self._asked(name, IntDistribution(low, high, step=step)))
+
+    def _asked(self, name: str, distribution: BaseDistribution) -> Any:
+        return self.sampler.sample_independent(self.study, self.trial, name, distribution)
 
 
 class _Distributions:

@@ -265,6 +265,13 @@ class Policy:
         row = int(rows[rng.randrange(len(rows))])
         return Ranked(row=row, by="random", seconds=float(self.knowledge.seconds()[row]))
 
+    def asked_for(self, candidate: Candidate, by: str) -> Ranked | None:
+        """A candidate that somebody else proposes; None where it is known, or known to miss a limit."""
+        row = self.knowledge.pool.row.get(candidate)
+        if row is None or not self.knowledge.open()[row] or self._probable()[row] <= LEAST_PROBABLE:
+            return None
+        return Ranked(row=row, by=by, seconds=float(self.knowledge.seconds()[row]))
+
     def best(self) -> Ranked | None:
         """The candidate with the largest expected gain per expected second; None where none has any."""
         ranking = self._ranked()
