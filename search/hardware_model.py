@@ -24,6 +24,7 @@ UNKNOWN_ERROR = 1.0
 LEAST_MEASURED = 4
 MOST_MEASURED = 400
 """Predictions rest on the latest so many; measured values stand for themselves in any case."""
+MANY = 300
 REFIT_GROWTH = 1.1
 """The form of the regression is chosen anew when so many times the measurements are there."""
 BEYOND = 8.0
@@ -74,7 +75,7 @@ class HardwareModel:
         self._predicted = self.known.copy()
         self._errors = np.full(len(self.metrics), UNKNOWN_ERROR)
         self._forms: dict[int, tuple[int, _Form]] = {}
-        self._stale = False
+        self._stale, self._since = False, 0
 
     def learn(self, row: int, values: Mapping[str, float]) -> None:
         """Take in what was measured of a class; a later measurement replaces an earlier one."""
@@ -87,6 +88,7 @@ class HardwareModel:
             self._shared[:, place] = self.features @ self.features[row] / self._axes
             self._apart[:, place] = ((self._counts - self._counts[row]) ** 2).sum(axis=1)
         self.measured[row] = True
+        self._since += 1
         for column, metric in enumerate(self.metrics):
             if metric in values:
                 self.known[row, column] = max(float(values[metric]), TINY)
@@ -112,6 +114,11 @@ class HardwareModel:
         if not self._stale:
             return
         self._stale = False
+        if len(self._rows) > MANY and self._since < len(self._rows) // 50:
+            # A few more change little: what was measured stands for itself, predictions stay a while.
+            self._predicted = np.where(np.isnan(self.known), self._predicted, self.known)
+            return
+        self._since = 0
         for column in range(len(self.metrics)):
             self._predict(column)
 
