@@ -74,7 +74,7 @@ def nsga2(seed: int) -> BaseSampler:
 def hardware_first(
     seed: int, problem: Problem, space: Space, evaluator: CandidateEvaluator
 ) -> tuple[BaseSampler, Judge]:
-    """Our sampler behind our gate. It is told the reference accuracy, as `reference` in a study file tells it."""
+    """Our sampler behind our gate. It is told the reference accuracy, as a study file does by `reference`."""
     gate = our_gate()
     searched = Searched(
         space=space, objectives=OBJECTIVES, quality=QUALITY, reference={QUALITY: problem.reference[0]}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 
 from paretune.backends.latency import LatencyPlan, measure, summarize
-from paretune.search.quantities import latency_quantities
 from paretune.search.evaluation import Quantity
 from paretune.search.pareto import tied
+from paretune.search.quantities import latency_quantities
 from paretune.search.ranking import estimate_of
 
 
