@@ -75,16 +75,14 @@ class HardwareModel:
         self._predicted = self.known.copy()
         self._errors = np.full(len(self.metrics), UNKNOWN_ERROR)
         self._forms: dict[int, tuple[int, _Form]] = {}
-        self._stale, self._since = False, 0
+        self._stale, self._since, self._learned = False, 0, 0
 
     def learn(self, row: int, values: Mapping[str, float]) -> None:
         """Take in what was measured of a class; a later measurement replaces an earlier one."""
         if row not in self._rows:
-            if len(self._rows) == MOST_MEASURED:
-                self._rows.pop(0)
-                self._shared, self._apart = np.roll(self._shared, -1, 1), np.roll(self._apart, -1, 1)
-            place = len(self._rows)
-            self._rows.append(row)
+            place = self._learned % MOST_MEASURED  # the oldest makes room
+            self._learned += 1
+            self._rows[place : place + 1] = [row]
             self._shared[:, place] = self.features @ self.features[row] / self._axes
             self._apart[:, place] = ((self._counts - self._counts[row]) ** 2).sum(axis=1)
         self.measured[row] = True
