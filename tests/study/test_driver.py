@@ -64,7 +64,7 @@ def test_no_student_is_trained_twice_in_one_study_or_across_two(bench):
     assert len(trained) == len(set(trained)) == first.counters["trainings"] > 0
     assert first.counters["trainings"] < len(first.trials)
     again = run_study(bench.study("two", budget={"trials": 12}, sampler="random", seed=0)).record
-    assert again.counters["candidates"] == 12
+    assert again.counters["complete"] == 12
     assert trainings(again) == []
 
 
@@ -110,17 +110,17 @@ def test_duplicates_are_answered_from_the_record(bench, shared_store):
 @pytest.mark.parametrize("sampler", ["nsga2", "gp", "random"])
 def test_other_samplers(bench, shared_store, sampler):
     record = run_study(bench.study(store=shared_store, sampler=sampler, budget={"trials": 4})).record
-    assert record.counters["candidates"] == 4
+    assert record.counters["complete"] == 4
 
 
 def test_a_larger_budget_goes_on_and_a_changed_problem_is_refused(bench, shared_store):
     first = run_study(bench.study(store=shared_store, budget={"trials": 3})).record
     second = run_study(bench.study(store=shared_store, budget={"trials": 5}, finalists=1)).record
     assert second.trials[: len(first.trials)] == first.trials
-    assert second.counters["candidates"] == 5
+    assert second.counters["complete"] == 5
     with pytest.raises(UserError, match=r"describes another problem[\s\S]*constraints"):
         run_study(bench.study(store=shared_store, constraints=["size <= 1 MB"]))
-    assert open_run(bench.root / "runs" / "blobs")[0].counters["candidates"] == 5
+    assert open_run(bench.root / "runs" / "blobs")[0].counters["complete"] == 5
 
 
 def test_a_study_whose_making_was_killed_is_made_again(bench, shared_store):
