@@ -27,7 +27,7 @@ def test_a_run_directory_may_be_moved_and_its_store_lost(finished, tmp_path):
     plain = json.loads((moved / "run.json").read_text())
     (moved / "run.json").write_text(json.dumps({**plain, "store": "/nowhere", "study_file": "/nowhere.yaml"}))
     shutil.move(run_dir, tmp_path / "away")
-    assert open_run(moved)[0].counters["candidates"] == 3
+    assert open_run(moved)[0].counters["complete"] == 3
 
 
 def test_a_lost_or_damaged_study_is_named_and_not_replaced_by_an_empty_one(finished):
@@ -71,7 +71,7 @@ def test_a_storage_file_is_relative_to_the_study_file(bench, shared_store, tmp_p
     monkeypatch.chdir(elsewhere)
     run_study(study)
     assert (bench.root / "kept.db").is_file()
-    assert open_run(bench.root / "runs" / "blobs")[0].counters["candidates"] == 2
+    assert open_run(bench.root / "runs" / "blobs")[0].counters["complete"] == 2
     assert list(elsewhere.iterdir()) == []
 
 

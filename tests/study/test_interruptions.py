@@ -45,7 +45,7 @@ def test_ctrl_c_keeps_everything_exits_130_and_is_resumed(bench):
 
     resumed = run_study(study).record
     assert {t.evaluation.candidate.digest for t in resumed.trials} >= done
-    assert resumed.counters["candidates"] == 6
+    assert resumed.counters["complete"] == 6
     assert entries(bench, "score") >= scored
 
 
@@ -62,7 +62,7 @@ def test_kill_at_random_moments_loses_at_most_the_stage_at_hand(bench):
             assert entries(bench, stage) >= before.get(stage, set()), "an entry was lost"
             before[stage] = entries(bench, stage)
     record = run_study(study).record
-    assert record.counters["candidates"] == 6
+    assert record.counters["complete"] == 6
     candidates = [t.evaluation.candidate.digest for t in record.trials if t.duplicate_of is None]
     assert len(candidates) == len(set(candidates))
     made = list((bench.root / ".paretune" / "store" / ".making").iterdir())

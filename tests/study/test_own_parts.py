@@ -111,6 +111,6 @@ def test_a_study_whose_teacher_never_ran_is_made_anew_when_the_problem_is_mended
     with pytest.raises(UserError, match="uncompressed teacher cannot run"):
         run_study(study)
     common = {"store": shared_store, "budget": {"trials": 2}, "finalists": 1}
-    assert run_study(bench.study(**common, deploy={"batch": 2})).record.counters["candidates"] == 2
+    assert run_study(bench.study(**common, deploy={"batch": 2})).record.counters["complete"] == 2
     with pytest.raises(UserError, match="describes another problem"):
         run_study(bench.study(**common))

@@ -53,9 +53,9 @@ def postgresql(tmp_path_factory):
 
 def test_postgresql(bench, shared_store, postgresql):
     study = bench.study("on-server", store=shared_store, storage=postgresql, budget={"trials": 3})
-    assert run_study(study).record.counters["candidates"] == 3
+    assert run_study(study).record.counters["complete"] == 3
     more = bench.study("on-server", store=shared_store, storage=postgresql, budget={"trials": 4})
-    assert run_study(more).record.counters["candidates"] == 4
+    assert run_study(more).record.counters["complete"] == 4
     assert open_run(bench.root / "runs" / "on-server")[0].name == "on-server"
 
 
