@@ -31,6 +31,8 @@ DRAWS = 200
 """So often a candidate is drawn before the space is searched for one that is left."""
 FINALIST_TURNS = 3
 """How often the next best are checked on test where none of those before holds its limits."""
+SURVEY_SHARE = 0.1
+"""Of the time budget, that goes into first measurements."""
 MEASURED_PER_TRIAL = 10
 """So many candidates that the gate stopped before training count as one trial of the budget."""
 ATTEMPTS = 3
@@ -72,7 +74,7 @@ class Driver:
         self._time_counts = True
         sampler = studies.study.sampler
         self._guide = sampler if isinstance(sampler, HardwareFirstSampler) else None
-        self._measured = 0
+        self._measured, self._measuring_seconds = 0, 0.0
         # What an earlier session confirmed stays until this one has confirmed anew.
         self.frame = replace(plan.frame, finalists=studies.confirmed(), audit=studies.audited())
 
@@ -176,7 +178,11 @@ class Driver:
 
     def _measure_first(self, guide: HardwareFirstSampler) -> None:
         """Measure what the sampler wants to know before it proposes; what the gate stops is recorded."""
-        while not self._finished() and (wanted := guide.wants(self.studies.study)) is not None:
+        while not self._finished():
+            share = self._measuring_seconds / (self.budget.seconds or float("inf"))
+            wanted = guide.wants(self.studies.study, survey=share < SURVEY_SHARE)
+            if wanted is None:
+                return
             started = self.budget.clock()
             self.progress.stage(f"measuring {wanted.title} with untrained weights")
             try:
@@ -184,6 +190,7 @@ class Driver:
             except StageError:
                 hardware = None
             self._measured += 1
+            self._measuring_seconds += self.budget.clock() - started
             if hardware is not None:
                 guide.learn_hardware(wanted, hardware, self.budget.clock() - started)
             if hardware is None or hardware.refused or self.judge.before_training(wanted, hardware):

@@ -72,9 +72,14 @@ class HardwareFirstSampler(BaseSampler):
 
     # -- what the driver asks ------------------------------------------------------------------------
 
-    def wants(self, study: Study) -> Candidate | None:
-        """A candidate to be measured with untrained weights before the next proposal; None: propose."""
+    def wants(self, study: Study, *, survey: bool = True) -> Candidate | None:
+        """A candidate to be measured with untrained weights before the next proposal; None: propose.
+
+        Without `survey` the first measurements, which tell the axes apart, are over.
+        """
         policy = self._current(study)
+        if not survey:
+            policy.end_survey()
         if self._measured_now >= MEASURED_AT_ONCE and not policy.surveying:
             return None
         wanted = policy.wants()

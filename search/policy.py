@@ -121,6 +121,10 @@ class Policy:
             return None
         return self.candidate(best.row)
 
+    def end_survey(self) -> None:
+        """No first measurements any more."""
+        self._survey = []
+
     def _pending_survey(self) -> list[int]:
         hardware, pool = self.knowledge.hardware, self.knowledge.pool
         if self._survey is None:
