@@ -37,10 +37,10 @@ def prediction_figure(record: StudyRecord) -> Figure | None:
     return {
         "data": traces,
         "layout": {
-            "xaxis": {"title": {"text": f"{title} found (validation)"}, **_percent(record, ".0%")},
+            "xaxis": {"title": {"text": f"{title} found (validation)"}, **_percent(record, ".1%")},
             "yaxis": {
                 "title": {"text": "Predicted", "standoff": 12},
-                **_percent(record, ".0%"),
+                **_percent(record, ".1%"),
                 **_room(made, low, high),
             },
             "hovermode": "closest",
@@ -130,7 +130,7 @@ def curves_figure(record: StudyRecord) -> Figure | None:
             "xaxis": {"title": {"text": "Share of the epochs"}, "tickformat": ".0%", "range": [0, 1.03]},
             "yaxis": {
                 "title": {"text": f"{metric_info(record.quality).title} in PyTorch", "standoff": 12},
-                **_percent(record, ".0%"),
+                **_percent(record, ".1%"),
             },
             "hovermode": "closest",
             "legend": {},
