@@ -15,7 +15,7 @@ from .audit import choose_audited, judged
 from .budget import Budget, Interrupted, StopFlag
 from .candidate import Candidate
 from .constraints import LimitSpec, resolve
-from .contract import CandidateEvaluator, Judge, TrainEverything
+from .contract import CandidateEvaluator, Hardware, Judge, TrainEverything
 from .evaluation import Evaluation, Objective, Outcome, StudyRecord, TrialRecord
 from .finalists import choose_finalists
 from .gate import violations
@@ -187,13 +187,12 @@ class Driver:
             self.progress.stage(f"measuring {wanted.title} with untrained weights")
             try:
                 hardware = self.evaluator.hardware(wanted)
-            except StageError:
-                hardware = None
+            except StageError as error:  # others of its class would crash as well
+                hardware = Hardware(refused=f"{error.stage}: {error.cause}")
             self._measured += 1
             self._measuring_seconds += self.budget.clock() - started
-            if hardware is not None:
-                guide.learn_hardware(wanted, hardware, self.budget.clock() - started)
-            if hardware is None or hardware.refused or self.judge.before_training(wanted, hardware):
+            guide.learn_hardware(wanted, hardware, self.budget.clock() - started)
+            if hardware.refused or self.judge.before_training(wanted, hardware):
                 # Its evaluation ends at once, and says why.
                 self.studies.enqueue(self.plan.space.params(wanted))
                 self._one()

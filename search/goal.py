@@ -84,6 +84,11 @@ class Goal:
         columns = [known.hardware_of(name)[rows] for name in known.hardware_objectives]
         return np.stack(columns, axis=1) if columns else np.zeros((len(rows), 0))
 
+    def possible(self) -> NDArray[np.bool_]:
+        """[rows] that are not measured to miss a limit on the device, whatever was predicted of them."""
+        known = self.knowledge
+        return np.logical_or(~known.hardware.measured[known.pool.classes], self.probable() > 0)
+
     def probable(self) -> Floats:
         """[rows] probability that the limits on the device are met."""
         from scipy.special import ndtr

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backends.capability import value_dependent
 from .candidate import Candidate
 from .contract import Hardware
 from .evaluation import Evaluation, Outcome
@@ -160,7 +161,7 @@ class Policy:
     def best_hardware(self, candidate: Candidate) -> dict[str, float] | None:
         """The best of each hardware objective over all candidates that need a training of this one's.
 
-        Predictions are taken at the good end of their error.
+        Predictions are taken at the good end of their error. None where weights may matter to one of them.
         """
         known, pool = self.knowledge, self.knowledge.pool
         row = pool.row.get(candidate)
@@ -169,7 +170,8 @@ class Policy:
         model = int(pool.models[row])
         rows = np.flatnonzero(np.isin(pool.models, known.trainings.sharing(model)))
         can = rows[~known.hardware.refused[pool.classes[rows]]]
-        if not len(can):
+        forms = (pool.candidates[int(row)] for row in can)
+        if not len(can) or any(value_dependent(c.backend, c.sparsity) for c in forms):
             return None
         found = {}
         for name in known.hardware_objectives:
@@ -231,7 +233,10 @@ class Policy:
 
     def at_random(self, rng: random.Random) -> Ranked | None:
         """Any candidate that is not known to miss a limit on the device."""
-        rows = np.flatnonzero(self.knowledge.open() & (self.goal.probable() > LEAST_PROBABLE))
+        left = self.knowledge.open()
+        rows = np.flatnonzero(left & (self.goal.probable() > LEAST_PROBABLE))
+        if not len(rows):  # predictions may be wrong, measurements hardly
+            rows = np.flatnonzero(left & self.goal.possible())
         if not len(rows):
             return None
         row = int(rows[rng.randrange(len(rows))])
@@ -273,6 +278,6 @@ class Policy:
     def _ranked(self) -> Ranking:
         if self._ranking is None:
             self._ranking = self.expectation.rank()
-            left = self.knowledge.open() & (self.goal.probable() > LEAST_PROBABLE)
+            left = self.knowledge.open() & self.goal.possible()
             self.nothing_left = not left.any() and bool(self.knowledge.baseline_points)
         return self._ranking
