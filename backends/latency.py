@@ -15,7 +15,7 @@ from typing import Protocol
 
 from ..profiles.errors import StageError
 from .environment import steal_share
-from .latency_summary import Estimate, LatencySummary, compare, summarize
+from .latency_summary import Estimate, LatencySummary, compare, summarize, sure_within
 from .rounds import REFERENCE, Block, LatencyPlan, Rounds, Series, WarmUp
 
 __all__ = [
@@ -38,6 +38,8 @@ __all__ = [
 
 _SINGLES = 27  # in 25 rounds that is 675: enough for a p99
 _LARGEST_LOOPS = 1_000_000
+_LOOK_EVERY = 4
+"""Rounds between two looks at whether enough is known: each look is one more chance to stop on luck."""
 
 
 class Sampler(Protocol):
@@ -63,15 +65,19 @@ def calibrate_loops(sampler: Sampler, min_sample_ms: float) -> int:
     return loops
 
 
-def warm_up(sampler: Sampler, loops: int, count: int, plan: LatencyPlan) -> WarmUp:
-    """Run blocks of `count` samples until their medians agree; see `LatencyPlan`."""
+def warm_up(sampler: Sampler, loops: int, count: int, plan: LatencyPlan, *, warm: bool = False) -> WarmUp:
+    """Run blocks of `count` samples until their medians agree; see `LatencyPlan`.
+
+    What is `warm` already (it ran in the same process a moment ago) need not run for the least time.
+    """
+    least = 0.0 if warm else plan.warm_up_s
     spent, before = 0.0, math.inf
     while True:
         samples = sampler.sample(loops, count)
         spent += sum(samples) / 1e9
         median = sorted(samples)[len(samples) // 2]
         settled = abs(median - before) <= plan.settled_share * median
-        if (settled and spent >= plan.warm_up_s) or spent >= plan.warm_up_limit_s:
+        if (settled and spent >= least) or spent >= plan.warm_up_limit_s:
             return WarmUp(seconds=spent, settled=settled)
         before = median
 
@@ -94,7 +100,7 @@ class _Ready:
         return Block(process=process, samples=samples, singles=singles)
 
 
-def _ready(subject: Subject, plan: LatencyPlan) -> tuple[_Ready, float]:
+def _ready(subject: Subject, plan: LatencyPlan, *, warm: bool = False) -> tuple[_Ready, float]:
     """The subject warmed up, and the seconds that a block of it takes."""
     processes = list(subject) if isinstance(subject, Sequence) else [subject]
     loops = calibrate_loops(processes[0], plan.min_sample_ms)
@@ -103,7 +109,7 @@ def _ready(subject: Subject, plan: LatencyPlan) -> tuple[_Ready, float]:
     # Where a sample is one run, the samples themselves give the percentiles.
     run_ms = sample_ms / loops
     singles = 0 if loops == 1 else min(_SINGLES, max(1, int(plan.block_ms / 2 / max(run_ms, 1e-6))))
-    warmed = [warm_up(process, loops, count, plan) for process in processes]
+    warmed = [warm_up(process, loops, count, plan, warm=warm) for process in processes]
     spent = WarmUp(seconds=sum(w.seconds for w in warmed), settled=all(w.settled for w in warmed))
     ready = _Ready(processes=processes, loops=loops, count=count, singles=singles, warm_up=spent)
     return ready, (count * sample_ms + singles * run_ms) / 1e3
@@ -120,8 +126,12 @@ def measure(
     plan: LatencyPlan | None = None,
     on_round: Callable[[int, int], None] | None = None,
     ticks: Callable[[], tuple[int, ...]] | None = None,
+    *,
+    warm_reference: bool = False,
 ) -> Rounds:
     """Measure all subjects and the reference, interleaved at random.
+
+    `warm_reference` says that the reference's processes have been measured before.
 
     `on_round` is told how many rounds of how many are done. `ticks` counts processor time on the machine that
     is measured (`environment.cpu_ticks` where that is this one). A subject whose `sample` raises StageError
@@ -139,14 +149,15 @@ def measure(
     round_s = 0.0
     for name, subject in everyone.items():
         try:
-            ready[name], block_s = _ready(subject, plan)
+            warm = warm_reference and name == REFERENCE
+            ready[name], block_s = _ready(subject, plan, warm=warm)
             round_s += block_s
         except StageError as error:
             _note(failed, name, error)
     most = max((len(one.processes) for one in ready.values()), default=1)
     total = _rounds_that_fit(plan, round_s, most)
     before = ticks() if ticks else ()
-    blocks, order = _run(ready, failed, total, plan.seed, on_round)
+    blocks, order = _run(ready, failed, total, plan, on_round)
     return Rounds(
         plan=plan,
         series={
@@ -166,10 +177,10 @@ def _run(
     ready: Mapping[str, _Ready],
     failed: dict[str, tuple[str, str, str]],
     total: int,
-    seed: int,
+    plan: LatencyPlan,
     on_round: Callable[[int, int], None] | None,
 ) -> tuple[dict[str, list[Block]], list[tuple[str, ...]]]:
-    rng = random.Random(seed)
+    rng = random.Random(plan.seed)
     blocks: dict[str, list[Block]] = {name: [] for name in ready}
     order = []
     for number in range(total):
@@ -183,7 +194,24 @@ def _run(
         order.append(tuple(names))
         if on_round is not None:
             on_round(number + 1, total)
+        done = number + 1 - plan.min_rounds
+        if done >= 0 and done % _LOOK_EVERY == 0 and _enough({n: blocks[n] for n in names}, failed, plan):
+            break
     return blocks, order
+
+
+def _enough(
+    blocks: Mapping[str, list[Block]], failed: Mapping[str, tuple[str, str, str]], plan: LatencyPlan
+) -> bool:
+    """Whether further rounds would hardly tell more. Several processes each need their turns."""
+    reference = blocks.get(REFERENCE)
+    if not plan.enough_share or not reference or any(block.process for block in reference):
+        return False
+    return all(
+        sure_within(taken, reference, plan.enough_share)
+        for name, taken in blocks.items()
+        if name not in (REFERENCE, *failed)
+    )
 
 
 def _note(failed: dict[str, tuple[str, str, str]], name: str, error: StageError) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..profiles.errors import StageError
-from .rounds import REFERENCE, Rounds, Series
+from .rounds import REFERENCE, Block, Rounds, Series
 
 Values = NDArray[np.float64]
 
@@ -114,6 +114,16 @@ def compare(rounds: Rounds, a: str, b: str) -> Estimate:
     several = max(first.processes, second.processes)
     single = sum(series.processes < _FEWEST_PROCESSES for series in (first, second))
     return _interval(logs, several, rounds.plan.process_spread, sides=single)
+
+
+def sure_within(blocks: Sequence[Block], reference: Sequence[Block], share: float) -> bool:
+    """Whether these rounds tell the ratio of two subjects to within a share, but for what processes differ.
+
+    Both have run the same number of runs per sample in all their blocks.
+    """
+    logs = np.log([min(a.samples) / max(1, min(b.samples)) for a, b in zip(blocks, reference, strict=True)])
+    low, high = _signed_rank_interval(logs)
+    return high - low <= 2 * share
 
 
 def _series(rounds: Rounds, name: str) -> Series:

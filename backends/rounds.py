@@ -15,7 +15,8 @@ class LatencyPlan:
 
     A sample is as many runs as take `min_sample_ms`; a block is as many samples as take `block_ms`, at least
     `min_samples`. `rounds` is cut where a measurement would take more than `limit_s`, but not below
-    `min_rounds`. Warm-up ends when two blocks' medians in a row agree within `settled_share` and `warm_up_s`
+    `min_rounds`; from there on it also ends where the rounds of every subject say its ratio to the reference to
+    within `enough_share` (0: all rounds are taken, as percentiles need them). Warm-up ends when two blocks' medians in a row agree within `settled_share` and `warm_up_s`
     have passed, at the latest after `warm_up_limit_s`. `process_spread` is the relative standard deviation
     between processes of one artifact (placement in memory); it widens the interval of a subject that has
     fewer than three processes.
@@ -27,6 +28,7 @@ class LatencyPlan:
     min_samples: int = 3
     min_rounds: int = 9
     limit_s: float = 120.0
+    enough_share: float = 0.0
     warm_up_s: float = 0.2
     warm_up_limit_s: float = 3.0
     settled_share: float = 0.05

@@ -31,6 +31,9 @@ from .store import Store
 from .study_file import load_study_file
 from .study_store import StudyStore, evaluated_before
 
+ENOUGH_SHARE = 0.005
+"""A ratio known so closely needs no more rounds while searching: two processes differ by as much."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
@@ -105,7 +108,7 @@ def device_stages(job: Job, launch: Launch, store: Store, progress: Progress) ->
         deployment=_deployment(job),
         launch=launch,
         limits=_limits(job),
-        plan=LatencyPlan(rounds=_rounds(job), seed=job.file.seed),
+        plan=_latency_plan(job),
         announce=progress.stage,
     )
 
@@ -124,11 +127,12 @@ def _limits(job: Job) -> Limits:
     return Limits(compile_s=guard.compile, run_s=guard.run, memory_bytes=guard.memory)
 
 
-def _rounds(job: Job) -> int:
-    # A p90 needs 64 independent runs and a p99 662; runs of one round resemble each other.
+def _latency_plan(job: Job) -> LatencyPlan:
+    """Percentiles need rounds: a p90 64 independent runs and a p99 662, and runs of one round are alike."""
     wanted = {limit.metric for limit in job.limits} | {objective.metric for objective in job.objectives}
     least = 240 if "latency_p99_ms" in wanted else 40 if "latency_p90_ms" in wanted else 0
-    return max(job.file.measure.rounds, least)
+    rounds = max(job.file.measure.rounds, least)
+    return LatencyPlan(rounds=rounds, enough_share=0.0 if least else ENOUGH_SHARE, seed=job.file.seed)
 
 
 def _plan(job: Job, models: Models, launch: Launch, remarks: tuple[str, ...]) -> SearchPlan:

@@ -77,6 +77,7 @@ class DeviceStages:
         self._compilers: dict[str, RunnerClient] = {}
         self._reference: tuple[Entry, str] | None = None
         self._reference_client: RunnerClient | None = None
+        self._reference_warm = False
 
     # -- compile ----------------------------------------------------------------------------------
 
@@ -202,10 +203,13 @@ class DeviceStages:
         """Measure; a reference whose process died in the middle is opened again once."""
         ticks = cpu_ticks if self.launch.shares_files else None
         try:
-            return measure(subjects, self._reference_runner(), plan, ticks=ticks)
+            runner, warm = self._reference_runner(), self._reference_warm
+            found = measure(subjects, runner, plan, ticks=ticks, warm_reference=warm)
         except StageError:
             self._close_reference()
-            return measure(subjects, self._reference_runner(), plan, ticks=ticks)
+            found = measure(subjects, self._reference_runner(), plan, ticks=ticks)
+        self._reference_warm = True
+        return found
 
     def interleaved(self, artifacts: Mapping[str, tuple[Entry, str]], plan: LatencyPlan) -> Rounds:
         """Measure several artifacts and the reference against each other in the same rounds.
@@ -279,7 +283,7 @@ class DeviceStages:
     def _close_reference(self) -> None:
         if self._reference_client is not None:
             self._reference_client.close()
-            self._reference_client = None
+            self._reference_client, self._reference_warm = None, False
 
     def close(self) -> None:
         """End every process."""

@@ -305,6 +305,51 @@ def test_slow_models_get_fewer_rounds_but_not_too_few():
     assert len(found.order) == plan.min_rounds
 
 
+def test_rounds_end_where_the_ratio_is_known_closely_enough():
+    def rounds(share, noise, subjects=1, **changes):
+        machine = Machine(0, noise=noise)
+        plan = LatencyPlan(warm_up_s=0, enough_share=share, **changes)
+        everyone = {str(i): Model(machine, 1_000_000 * (i + 1)) for i in range(subjects)}
+        return len(measure(everyone, Model(machine, 3_000_000), plan).order)
+
+    assert rounds(0.005, noise=0.0) == 9
+    assert rounds(0.005, noise=0.0, subjects=3) == 9
+    assert rounds(0.0, noise=0.0) == 25
+    assert rounds(0.005, noise=0.3) == 25
+    assert 9 < rounds(0.005, noise=0.05, rounds=400) < 400
+    machine = Machine(0)
+    pairs = [[Model(machine, 1_000_000) for _ in range(5)] for _ in range(2)]
+    plan = LatencyPlan(warm_up_s=0, enough_share=0.005)
+    assert len(measure({"a": pairs[0]}, pairs[1], plan).order) == 25, "processes each need their turns"
+
+
+@pytest.mark.parametrize("kind", [{"noise": 0.01}, {"spikes": 0.02, "noise": 0.01}, {"waves": 0.02}])
+def test_intervals_hold_where_rounds_ended_early(kind):
+    held, ended = 0, 0
+    for trial in range(200):
+        machine = Machine(trial, **kind)
+        plan = LatencyPlan(warm_up_s=0, block_ms=4.0, process_spread=0.0, enough_share=0.005, seed=trial)
+        found = measure({"a": Model(machine, 1_000_000)}, Model(machine, 2_000_000), plan)
+        ratio = summarize(found, "a").ratio
+        held += ratio.low <= 0.5 <= ratio.high
+        ended += len(found.order) < 25
+    assert held >= 180, "two standard deviations under 93 of 100"
+    assert ended or "waves" in kind
+
+
+def test_a_warm_reference_need_not_run_for_the_least_time():
+    machine = Machine(0)
+    plan = LatencyPlan(warm_up_s=0.5)
+    cold, warm = (
+        measure({"a": Model(machine, 1_000_000)}, Model(machine, 1_000_000), plan, warm_reference=w)
+        for w in (False, True)
+    )
+    assert cold.series[REFERENCE].warm_up.seconds >= 0.5
+    assert warm.series[REFERENCE].warm_up.seconds < 0.1
+    assert warm.series[REFERENCE].warm_up.settled
+    assert warm.series["a"].warm_up.seconds >= 0.5
+
+
 class Breaking(Model):
     def sample(self, loops, count):
         if len(self.asked) > 20:
