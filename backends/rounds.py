@@ -15,11 +15,11 @@ class LatencyPlan:
 
     A sample is as many runs as take `min_sample_ms`; a block is as many samples as take `block_ms`, at least
     `min_samples`. `rounds` is cut where a measurement would take more than `limit_s`, but not below
-    `min_rounds`; from there on it also ends where the rounds of every subject say its ratio to the reference to
-    within `enough_share` (0: all rounds are taken, as percentiles need them). Warm-up ends when two blocks' medians in a row agree within `settled_share` and `warm_up_s`
-    have passed, at the latest after `warm_up_limit_s`. `process_spread` is the relative standard deviation
-    between processes of one artifact (placement in memory); it widens the interval of a subject that has
-    fewer than three processes.
+    `min_rounds`; from there on it also ends where the rounds tell the ratio of every subject to the reference
+    to within `enough_share` (0: all rounds are taken, as percentiles need them). Warm-up ends when two
+    blocks' medians in a row agree within `settled_share` and `warm_up_s` have passed, at the latest after
+    `warm_up_limit_s`. `process_spread` is the relative standard deviation between processes of one artifact
+    (placement in memory); it widens the interval of a subject that has fewer than three processes.
     """
 
     rounds: int = 25

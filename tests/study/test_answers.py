@@ -93,8 +93,12 @@ def test_plan_shows_what_a_device_masks_and_why(bench, command):
 
 
 def test_a_budget_of_time_is_honoured_within_a_stage(bench, shared_store):
-    record = run_study(bench.study(store=shared_store, budget={"time": "2 s"})).record
-    assert record.stopped == "the budget of 2 s is used up"
+    endless = {"epochs": 1_000_000, "learning_rate": 0.01, "batch": 16}  # whatever the machine's speed
+    study = bench.study(
+        store=shared_store, training=endless, gate={"during_training": False}, budget={"time": "5 s"}
+    )
+    record = run_study(study).record
+    assert record.stopped == "the budget of 5 s is used up"
     assert record.counters["candidates"] < record.counters["space"]
     assert record.finalists
 
