@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -27,40 +28,43 @@ class Costs:
 
     def __init__(self) -> None:
         self._seen: dict[str, dict[str, tuple[float | None, float]]] = defaultdict(dict)
-        self._device: list[float] = []
+        self._total, self._count = 0.0, 0  # of `_seen`
+        self._device: list[float] = []  # in order, as are these
         self._measure: list[float] = []
 
     def learn_training(self, kind: str, key: str, seconds: float, work: float | None) -> None:
         """A training that came to its end; `work` in multiply-adds, None where it was not counted."""
         if seconds > 0:
+            before = self._seen[kind].get(key)
+            self._total += seconds - (before[1] if before else 0.0)
+            self._count += before is None
             self._seen[kind][key] = (work, seconds)
 
     def learn_device(self, evaluation: Evaluation) -> None:
         """Compiling, scoring and measuring of a candidate."""
         spent = sum(s.seconds for s in evaluation.stages if s.name not in TRAINING_STAGES and not s.cached)
         if evaluation.outcome is Outcome.COMPLETE and spent > 0:
-            self._device.append(spent)
+            insort(self._device, spent)
 
     def learn_measurement(self, seconds: float) -> None:
         """A measurement with untrained weights, compiling included."""
         if seconds > 0:
-            self._measure.append(seconds)
+            insort(self._measure, seconds)
 
     @property
     def device(self) -> float:
         """Compiling, scoring and measuring one candidate."""
-        return float(np.median(self._device)) if self._device else GUESS_DEVICE
+        return _middle(self._device) if self._device else GUESS_DEVICE
 
     @property
     def measurement(self) -> float:
         """Measuring one candidate with untrained weights."""
-        return float(np.median(self._measure)) if self._measure else self.device
+        return _middle(self._measure) if self._measure else self.device
 
     @property
     def typical_training(self) -> float:
         """The mean of the trainings seen; 0 where none was."""
-        seconds = [s for kind in self._seen.values() for _, s in kind.values()]
-        return float(np.mean(seconds)) if seconds else 0.0
+        return self._total / self._count if self._count else 0.0
 
     def training(self, kind: str, work: Floats) -> Floats:
         """Seconds of trainings: a power law of the work, fitted to those of the kind (else to all).
@@ -81,6 +85,12 @@ class Costs:
 
     def _any(self) -> dict[str, tuple[float | None, float]]:
         return {key: value for kind in self._seen.values() for key, value in kind.items()}
+
+
+def _middle(ordered: Sequence[float]) -> float:
+    """The median of numbers in order."""
+    half = len(ordered) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
 
 def _power_law(pairs: Sequence[tuple[float, float]], work: Floats) -> Floats:

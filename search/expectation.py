@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .gain import Boxes, Quality, expected_gain
+from .gain import Boxes, Quality, reach_of
 from .goal import Goal
 from .knowledge import Knowledge
 from .surrogate import Inputs, Prediction, Surrogate
@@ -75,7 +75,9 @@ class Expectation:
         found = self._surrogate.predict(inputs.take(rows))
         gain = self._gain(boxes, rows, found) * probable[rows]
         order = np.argsort(-gain / seconds[rows], kind="stable")
-        gain[order[:CLOSELY]] = self._bounded(boxes, rows[order[:CLOSELY]], found, order[:CLOSELY], probable)
+        few = order[:CLOSELY]
+        bounded = self._gain(boxes, rows[few], found.take(few), self._bounds(rows[few]))
+        gain[few] = bounded * probable[rows[few]]
         order = np.argsort(-gain / seconds[rows], kind="stable")
         order = order[gain[order] > 0]
         rows, gain = rows[order], gain[order]
@@ -146,31 +148,26 @@ class Expectation:
             np.ones(len(self.knowledge.pool)) if sizes is None else chance_to_work(sizes[rows], works, sizes)
         )
 
-    def _gain(self, boxes: Boxes, rows: NDArray[np.int64], found: Prediction) -> Floats:
-        costs, total = self.goal.costs(rows), np.zeros(len(rows))
+    def _gain(
+        self, boxes: Boxes, rows: Integers, found: Prediction, ceiling: Floats | float | None = None
+    ) -> Floats:
+        """Expected growth of the hypervolume [rows], over all parts of what was `found` of them."""
+        objective, total = self.knowledge.quality_is_objective, np.zeros(len(rows))
+        reach = reach_of(boxes, self.goal.costs(rows), objective=objective)
         for mean, deviation, weight in zip(found.means, found.deviations, found.weights, strict=True):
             quality = Quality(
                 mean=mean,
                 deviation=deviation * self._factor[rows],
                 top=self._top,
                 chance=self._chance[rows],
-                ceiling=self.goal.ceiling,
+                ceiling=self.goal.ceiling if ceiling is None else ceiling,
                 least=self.goal.least(),
             )
-            total += weight * expected_gain(
-                boxes, costs, quality, objective=self.knowledge.quality_is_objective
-            )
+            total += weight * reach.gain(quality)
         return total
 
-    def _bounded(
-        self,
-        boxes: Boxes,
-        rows: NDArray[np.int64],
-        found: Prediction,
-        places: NDArray[np.int64],
-        probable: Floats,
-    ) -> Floats:
-        """The gain of a few rows, with no quality above what their less compressed relatives allow."""
+    def _bounds(self, rows: Integers) -> Floats:
+        """[rows] the goodness that less compressed relatives allow; asking takes a while, for a few only."""
         known = self.knowledge
         macs = known.hardware_of("macs")[rows]
         asked = [
@@ -178,19 +175,8 @@ class Expectation:
             for row, m in zip(rows, macs, strict=True)
         ]
         ceiling = np.array([np.inf if value is None else known.sign * value for value in asked])
-        ceiling = np.minimum(ceiling, self.goal.ceiling)
-        costs, total = self.goal.costs(rows), np.zeros(len(rows))
-        for mean, deviation, weight in zip(found.means, found.deviations, found.weights, strict=True):
-            quality = Quality(
-                mean=mean[places],
-                deviation=deviation[places] * self._factor[rows],
-                top=self._top,
-                chance=self._chance[rows],
-                ceiling=ceiling,
-                least=self.goal.least(),
-            )
-            total += weight * expected_gain(boxes, costs, quality, objective=known.quality_is_objective)
-        return total * probable[rows]
+        found: Floats = np.minimum(ceiling, self.goal.ceiling)
+        return found
 
 
 def _nothing(volume: float) -> Ranking:

@@ -8,13 +8,19 @@ Boxes as in Emmerich et al. 2011 and Yang et al. 2019; with all but one dimensio
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr, ndtr
 
 Floats = NDArray[np.float64]
+
+AT_ONCE = 1 << 15
+"""Numbers that are worked on together: more would not fit into the processor's cache."""
+NEGLIGIBLE = 1e-12
+"""Of the largest volume of a layer: what is left of a smaller one is rounding."""
+LARGE_POWER = 600.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +74,15 @@ class Quality:
     ceiling: Floats | float = np.inf
     least: float = -np.inf
 
+    def take(self, rows: NDArray[np.int64]) -> Quality:
+        """Some of the rows."""
+        chance, ceiling = (
+            np.asarray(each)[rows] if np.ndim(each) else each for each in (self.chance, self.ceiling)
+        )
+        return replace(
+            self, mean=self.mean[rows], deviation=self.deviation[rows], chance=chance, ceiling=ceiling
+        )
+
     def feasible(self) -> Floats:
         """Probability that the goodness is at least `least`."""
         if np.isinf(self.least):
@@ -77,56 +92,104 @@ class Quality:
         found: Floats = ndtr((np.log(self.top - self.least) - self.mean) / self.deviation) * self.chance
         return np.where(np.asarray(self.ceiling) < self.least, 0.0, found)
 
-    def above(self, level: float) -> Floats:
-        """Expected amount by which a candidate that meets the limits is above `level`."""
-        if np.isinf(level):
-            return np.zeros_like(self.mean)
-        start = max(level, self.least)
-        found = (self._improvement(start) - self._improvement(self.ceiling)) * self.chance
-        if start > level:
-            found = found + (start - level) * self.feasible()
-        return np.where(start <= np.asarray(self.ceiling), np.maximum(found, 0.0), 0.0)
+    def above(self, level: Floats | float, beyond: Floats | float | None = None) -> Floats:
+        """Expected amount by which a candidate that meets the limits is above `level` (one, or [rows]).
+
+        `beyond` is what `beyond_ceiling` gives, for those who have it already.
+        """
+        level = np.asarray(level, dtype=float)
+        start = np.where(np.isfinite(level), np.maximum(level, self.least), 0.0)
+        beyond = self.beyond_ceiling() if beyond is None else beyond
+        found = (self._improvement(start) - beyond) * self.chance
+        if np.isfinite(self.least):
+            found = found + (start - np.where(np.isfinite(level), level, 0.0)) * self.feasible()
+        worth = np.isfinite(level) & (start <= np.asarray(self.ceiling))
+        return np.where(worth, np.maximum(found, 0.0), 0.0)
+
+    def beyond_ceiling(self) -> Floats | float:
+        """Expected amount above the ceiling, if there were none."""
+        return 0.0 if np.all(np.isinf(self.ceiling)) else self._improvement(self.ceiling)
 
     def _improvement(self, level: Floats | float) -> Floats:
         """Expected amount above a level: a put option on a log-normal price (Black and Scholes 1973)."""
         distance = np.maximum(self.top - np.asarray(level, dtype=float), 1e-300)
         d = (np.log(distance) - self.mean) / self.deviation
-        # One exponential of a sum: a wide deviation alone would overflow.
-        inside = np.exp(self.mean + self.deviation**2 / 2 + log_ndtr(d - self.deviation))
+        power = self.mean + self.deviation**2 / 2
+        if power.max(initial=0.0) < LARGE_POWER:
+            inside = np.exp(power) * ndtr(d - self.deviation)
+        else:  # one exponential of a sum: a wide deviation alone would overflow
+            inside = np.exp(power + log_ndtr(d - self.deviation))
         found = distance * ndtr(d) - inside
         return np.where(np.asarray(level) < self.top, np.maximum(found, 0.0), 0.0)
 
 
-def expected_gain(boxes: Boxes, hardware: Floats, quality: Quality, *, objective: bool = True) -> Floats:
-    """Expected growth of the hypervolume [rows] if each candidate were evaluated next.
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """What candidates would dominate if their quality were good enough, whatever is believed of it.
 
-    `hardware` [rows, objectives but the quality] are known costs. With `objective`, the first axis of the
-    boxes is the quality, as minus its goodness; without, the quality only decides whether limits are met.
+    Pairs of a `level` of the quality and a `row` of the candidates, only where there is any volume: what lies
+    above the level counts `weight` times. A `level` of None: whatever meets the limits counts.
     """
-    first = 1 if objective else 0
-    # Boxes between the same two levels of quality are summed before the expectation is taken.
-    levels, which = _levels(boxes) if objective else (np.empty((1, 2)), np.zeros(len(boxes.lower), int))
-    volumes = np.zeros((len(levels), len(hardware)))
-    for box in range(len(boxes.lower)):
-        widths = boxes.upper[box, first:] - np.maximum(boxes.lower[box, first:], hardware)
-        volumes[which[box]] += np.maximum(widths, 0.0).prod(axis=1)
+
+    rows: int
+    row: NDArray[np.int64]
+    weight: Floats
+    level: Floats | None
+
+    def gain(self, quality: Quality) -> Floats:
+        """Expected growth of the hypervolume [rows] if each candidate were evaluated next."""
+        total = np.zeros(self.rows)
+        if self.level is None:
+            total[self.row] = self.weight * quality.take(self.row).feasible()
+            return total
+        beyond = np.broadcast_to(quality.beyond_ceiling(), (self.rows,))
+        for start in range(0, len(self.row), AT_ONCE):
+            part = slice(start, start + AT_ONCE)
+            row = self.row[part]
+            gained = self.weight[part] * quality.take(row).above(self.level[part], beyond[row])
+            total += np.bincount(row, weights=gained, minlength=self.rows)
+        return np.maximum(total, 0.0)
+
+
+def reach_of(boxes: Boxes, hardware: Floats, *, objective: bool = True) -> Reach:
+    """`hardware` [rows, objectives but the quality] are known costs. With `objective`, the first axis of the
+    boxes is the quality, as minus its goodness; without, the quality only decides whether limits are met."""
     if not objective:
-        found: Floats = volumes[0] * quality.feasible()
-        return found
-    # Each level ends one layer of boxes and begins the next: what lies above it is worked out once.
-    ends, places = np.unique(levels, return_inverse=True)
-    weights = np.zeros((len(ends), len(hardware)))
-    for (low, high), volume in zip(places.reshape(-1, 2), volumes, strict=True):
-        weights[high] += volume
-        weights[low] -= volume
-    total = np.zeros(len(hardware))
-    for end, weight in zip(ends, weights, strict=True):
-        if np.isfinite(end) and weight.any():
-            total += weight * quality.above(-end)
-    return np.maximum(total, 0.0)
+        volume = _volumes(boxes, hardware, 0).sum(axis=0)
+        row = np.flatnonzero(volume)
+        return Reach(rows=len(hardware), row=row, weight=volume[row], level=None)
+    ends, weights = _weights(boxes, hardware)
+    amounts = np.abs(weights)
+    places, row = np.nonzero(amounts > NEGLIGIBLE * amounts.max(initial=0.0))
+    return Reach(rows=len(hardware), row=row, weight=weights[places, row], level=-ends[places])
 
 
-def _levels(boxes: Boxes) -> tuple[Floats, NDArray[np.int64]]:
-    ends = np.column_stack([boxes.lower[:, 0], boxes.upper[:, 0]])
-    levels, which = np.unique(ends, axis=0, return_inverse=True)
-    return levels, which.reshape(-1)
+def expected_gain(boxes: Boxes, hardware: Floats, quality: Quality, *, objective: bool = True) -> Floats:
+    """Expected growth of the hypervolume [rows]; `reach_of` once for several beliefs of the same rows."""
+    return reach_of(boxes, hardware, objective=objective).gain(quality)
+
+
+def _volumes(boxes: Boxes, hardware: Floats, first: int) -> Floats:
+    """[boxes, rows] what a candidate dominates of each box, on the axes from `first` on."""
+    found = np.ones((len(boxes.lower), len(hardware)))
+    for axis, costs in enumerate(hardware.T, start=first):
+        widths = boxes.upper[:, axis, None] - np.maximum(boxes.lower[:, axis, None], costs)
+        found *= np.maximum(widths, 0.0, out=widths)
+    return found
+
+
+def _weights(boxes: Boxes, hardware: Floats) -> tuple[Floats, Floats]:
+    """The finite levels of quality at which boxes end, and [levels, rows] what the amount above each counts.
+
+    A level ends one layer of boxes and begins the next: what lies above it is worked out once for both.
+    """
+    ends, places = np.unique(np.stack([boxes.lower[:, 0], boxes.upper[:, 0]]), return_inverse=True)
+    low, high = places.reshape(2, -1)
+    sides = np.zeros((len(ends), len(boxes.lower)))
+    each = np.arange(len(boxes.lower))
+    np.add.at(sides, (high, each), 1.0)
+    np.subtract.at(sides, (low, each), 1.0)
+    sides, ends = sides[np.isfinite(ends)], ends[np.isfinite(ends)]
+    step = max(1, AT_ONCE // max(1, len(each)))
+    parts = [sides @ _volumes(boxes, hardware[row : row + step], 1) for row in range(0, len(hardware), step)]
+    return ends, np.concatenate(parts, axis=1) if parts else np.zeros((len(ends), 0))

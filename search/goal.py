@@ -22,6 +22,7 @@ class Goal:
     def __init__(self, knowledge: Knowledge) -> None:
         self.knowledge = knowledge
         self._share, self._reference = knowledge.problem.quality_is_share, dict(knowledge.problem.reference)
+        self._cut: tuple[Floats, Floats, Boxes, float] | None = None  # corner, front, and what follows
 
     @property
     def ceiling(self) -> float:
@@ -59,17 +60,26 @@ class Goal:
         """Worst values of the objectives: the stated ones, else limits, else the baselines' worst."""
         known = self.knowledge
         ends = [-self.corner_goodness()] if known.quality_is_objective else []
-        for name in known.hardware_objectives:
-            limits = [limit.bound for limit in known.facts.limits if limit.metric == name and limit.upper]
-            worst = [point[name] for point in known.baseline_points if name in point]
-            seen = [float(np.fmax.reduce(known.hardware_of(name)))]  # NaN where nothing was measured
-            ends.append(self._reference.get(name, min(limits, default=max(worst or seen))))
-        return np.array(ends)
+        return np.array([*ends, *map(self._worst, known.hardware_objectives)])
+
+    def _worst(self, name: str) -> float:
+        known = self.knowledge
+        if name in self._reference:
+            return self._reference[name]
+        limits = [limit.bound for limit in known.facts.limits if limit.metric == name and limit.upper]
+        worst = [point[name] for point in known.baseline_points if name in point]
+        if limits or worst:
+            return min(limits, default=max(worst, default=np.inf))
+        return float(np.fmax.reduce(known.hardware_of(name)))  # NaN where nothing was measured
 
     def boxes(self) -> tuple[Boxes, float]:
         """The space not dominated yet, and the volume of what is."""
-        corner = self._corner()
-        points = np.array(list(self.knowledge.points.values())).reshape(-1, len(corner))
+        corner, front = self._corner(), self.knowledge.front
+        if self._cut is None or front is not self._cut[1] or not np.array_equal(corner, self._cut[0]):
+            self._cut = (corner, front, *self._cut_out(front, corner))
+        return self._cut[2], self._cut[3]
+
+    def _cut_out(self, points: Floats, corner: Floats) -> tuple[Boxes, float]:
         boxes = undominated(points, corner)
         inside = points[(points < corner).all(axis=1)]
         if not len(inside):

@@ -62,7 +62,8 @@ class HardwareFirstSampler(BaseSampler):
         self._tpe = TPESampler(seed=seed)
         self._random = RandomSampler(seed=seed)
         self._policy: Policy | None = None
-        self._seen: set[int] = set()  # numbers of the trials that were taken in
+        self._seen: set[int] = set()  # places of the trials that were taken in
+        self._all_before = 0  # all trials up to this place were
         self._proposals: dict[int, Proposal] = {}
         self._chosen: dict[int, dict[str, Any]] = {}
         self._measured_now = 0
@@ -163,10 +164,12 @@ class HardwareFirstSampler(BaseSampler):
             problem = self.problem
             knowledge = Knowledge(problem, self.facts, self._seed)
             self._policy = Policy(knowledge, self._seed)
-        for trial in study.get_trials(deepcopy=False):
-            if trial.number not in self._seen and trial.state.is_finished():
-                self._seen.add(trial.number)
+        for place, trial in enumerate(study.get_trials(deepcopy=False)[self._all_before :], self._all_before):
+            if place not in self._seen and trial.state.is_finished():
+                self._seen.add(place)
                 self._take_in(trial, self._policy)
+        while self._all_before in self._seen:
+            self._all_before += 1
         return self._policy
 
     def _take_in(self, trial: FrozenTrial, policy: Policy) -> None:

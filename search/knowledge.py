@@ -97,7 +97,10 @@ class Knowledge:
         self.hardware = self._hardware_model()
         self.trainings = PendingTrainings([facts.trainings(c) for c in self.pool.model_candidates])
         self.observed: dict[int, tuple[float, float]] = {}
+        self._scored: set[int] = set()
         self.points: dict[int, tuple[float, ...]] = {}
+        self.front = np.empty((0, self.quality_is_objective + len(self.hardware_objectives)))
+        """Of `points`, those that no other dominates; the same array as long as nothing changes."""
         self.baseline_points: list[Mapping[str, float]] = []
         self.best_goodness = -np.inf
         self._inputs: Inputs | None = None
@@ -167,6 +170,7 @@ class Knowledge:
     def _learn_complete(self, row: int, evaluation: Evaluation) -> None:
         goodness = self.sign * evaluation.metrics[self.quality].value
         self.observed[row] = (goodness, OWN)
+        self._scored.add(int(self.pool.models[row]))
         self.best_goodness = max(self.best_goodness, goodness)
         self.costs.learn_device(evaluation)
         values = {name: q.value for name, q in evaluation.metrics.items()}
@@ -174,7 +178,15 @@ class Knowledge:
             self.baseline_points.append(values)
         if evaluation.feasible and all(name in values for name in self.hardware_objectives):
             costs = tuple(values[name] for name in self.hardware_objectives)
-            self.points[row] = ((-goodness, *costs)) if self.quality_is_objective else costs
+            self._add_point(row, (-goodness, *costs) if self.quality_is_objective else costs)
+
+    def _add_point(self, row: int, point: tuple[float, ...]) -> None:
+        anew = row in self.points
+        self.points[row] = point
+        if anew:  # what it stood for before may have kept others from the front
+            self.front = self.front[:0]
+        for other in self.points.values() if anew else (point,):
+            self.front = _with_point(self.front, np.array(other))
 
     def _learn_trainings(self, evaluation: Evaluation) -> None:
         stages = [stage for stage in evaluation.stages if stage.name in TRAINING_STAGES]
@@ -192,8 +204,7 @@ class Knowledge:
     @property
     def trained(self) -> int:
         """How many different models have a quality that was scored here."""
-        scored = [row for row, (_, noise) in self.observed.items() if noise == OWN]
-        return len({int(self.pool.models[row]) for row in scored})
+        return len(self._scored)
 
     def open(self) -> Flags:
         """Rows that may still be proposed: not evaluated, can exist, training not given up."""
@@ -261,3 +272,10 @@ class Knowledge:
             if spread > 0:
                 columns.append(np.clip((logs - middle) / spread, -3, 3))
         return np.stack(columns, axis=1) if columns else np.zeros((len(self.pool), 0))
+
+
+def _with_point(front: Floats, point: Floats) -> Floats:
+    """The front with one point more; the same array where another is as good on all axes."""
+    if (front <= point).all(axis=1).any():
+        return front
+    return np.concatenate([front[~(point <= front).all(axis=1)], point[None, :]])

@@ -170,6 +170,10 @@ class Prediction:
     deviations: Floats
     weights: Floats
 
+    def take(self, rows: NDArray[np.int64]) -> Prediction:
+        """Some of the rows."""
+        return replace(self, means=self.means[:, rows], deviations=self.deviations[:, rows])
+
     @property
     def mean(self) -> Floats:
         """Mean of the mixture per row."""
