@@ -249,11 +249,17 @@ class _Recorder:
         return value
 
     def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None) -> float:
-        self.taken[name] = value = float(self.wanted[name])
+        self.taken[name] = value = float(self._number(name, low, high))
         return value
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
-        self.taken[name] = value = int(self.wanted[name])
+        self.taken[name] = value = int(self._number(name, low, high))
+        return value
+
+    def _number(self, name: str, low: float, high: float) -> float:
+        value = self.wanted[name]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            raise UserError(f"{name} = {value!r} is not in the space", accepted=f"{low:g} to {high:g}")
         return value
 
 

@@ -20,7 +20,6 @@ from .evaluation import Outcome
 from .job import Job, places_of
 from .read_only import study_for_reading
 from .run_file import RUN_FILE, stored_study
-from .space import Space
 from .storage_url import shown_url, sqlite_file
 from .study_file import load_study_file
 from .study_store import StudyStore
@@ -180,7 +179,7 @@ class _Reader:
                         quality=quality.value,
                         study=name,
                         same_instructions=same_instructions,
-                        in_space=_is_in(self.job.space, candidate),
+                        in_space=candidate in self.job.space,
                     )
                 )
         return found
@@ -196,13 +195,6 @@ class _Reader:
         frame = json.loads(studies.get("record", "null")) or {}
         there = frame.get("environment", {}).get("instructions", [])
         return bool(there) and set(there) == set(instruction_sets())
-
-
-def _is_in(space: Space, candidate: Candidate) -> bool:
-    try:
-        return candidate in space
-    except (TypeError, ValueError):  # an axis that has numbers here has words there
-        return False
 
 
 def _reason(error: Exception) -> str:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import optuna
 import pytest
 from paretune.profiles.errors import UserError
@@ -54,6 +56,26 @@ def test_student_axes_may_have_names_of_the_space():
     for candidate in whole.candidates():
         study.enqueue_trial(whole.params(candidate))
         assert whole.suggest(study.ask()) == candidate
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"depth": 7},
+        {"depth": 0},
+        {"depth": 2.5},
+        {"depth": "two"},
+        {"depth": True},
+        {"width": 0.3},
+        {"width": "x"},
+    ],
+)
+def test_values_that_no_axis_has_are_not_in_the_space(changes):
+    wanted = {"depth": 2, "width": 0.5}
+    inside = next(c for c in space().candidates() if dict(c.student) == wanted)
+    assert inside in space()
+    student = tuple(sorted({**dict(inside.student), **changes}.items()))
+    assert replace(inside, student=student) not in space()
 
 
 def test_samplers_propose_only_what_is_in_the_space():
