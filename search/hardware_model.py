@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Single = NDArray[np.float32]
+Integers = NDArray[np.int64]
 
 SHAPES: tuple[tuple[float, float, float], ...] = ((1, 0, 0), (1, 1, 0), (0.5, 1, 0.5), (0.2, 0.3, 1))
 """Weights of the parts: axes alone, in pairs, all at once."""
@@ -24,11 +26,13 @@ UNKNOWN_ERROR = 1.0
 LEAST_MEASURED = 4
 MOST_MEASURED = 400
 """Predictions rest on the latest so many; measured values stand for themselves in any case."""
-MANY = 300
+UPDATE_GROWTH = 0.04
+"""Predictions are made anew with so many more measurements; in between they stay."""
 REFIT_GROWTH = 1.1
 """The form of the regression is chosen anew when so many times the measurements are there."""
 BEYOND = 8.0
 """Times: beyond what was measured a regression may run away no further."""
+PAIRS_AT_ONCE = 1 << 17
 TINY = 1e-12
 SAME = 1e-9  # of logarithms: what differs by less differs by rounding
 TO_DEVIATION = 1.4826  # of a normal distribution, from the median absolute error
@@ -70,8 +74,9 @@ class HardwareModel:
         self.refused = np.zeros(len(features), dtype=bool)
         self.measured = np.zeros(len(features), dtype=bool)
         self._rows: list[int] = []
-        self._shared = np.zeros((len(features), MOST_MEASURED))
-        self._apart = np.zeros((len(features), MOST_MEASURED))
+        # Of each measured class (its place) with every class: how many axes are equal, how alike the counts.
+        self._shared = np.zeros((MOST_MEASURED, len(features)), dtype=np.uint16)
+        self._alike = np.zeros((MOST_MEASURED, len(features) if counts.shape[1] else 0), dtype=np.float32)
         self._predicted = self.known.copy()
         self._errors = np.full(len(self.metrics), UNKNOWN_ERROR)
         self._forms: dict[int, tuple[int, _Form]] = {}
@@ -83,8 +88,10 @@ class HardwareModel:
             place = self._learned % MOST_MEASURED  # the oldest makes room
             self._learned += 1
             self._rows[place : place + 1] = [row]
-            self._shared[:, place] = self.features @ self.features[row] / self._axes
-            self._apart[:, place] = ((self._counts - self._counts[row]) ** 2).sum(axis=1)
+            self._shared[place] = np.rint(self.features @ self.features[row])
+            if self._alike.shape[1]:
+                apart = ((self._counts - self._counts[row]) ** 2).sum(axis=1)
+                self._alike[place] = np.exp(-apart / 8)
         self.measured[row] = True
         self._since += 1
         for column, metric in enumerate(self.metrics):
@@ -112,33 +119,42 @@ class HardwareModel:
         if not self._stale:
             return
         self._stale = False
-        if len(self._rows) > MANY and self._since < len(self._rows) // 50:
-            # A few more change little: what was measured stands for itself, predictions stay a while.
+        if self._since < int(UPDATE_GROWTH * len(self._rows)):
+            # A few more change little: what was measured stands for itself.
             self._predicted = np.where(np.isnan(self.known), self._predicted, self.known)
             return
         self._since = 0
+        measured: dict[bytes, _Measured] = {}  # most metrics are known of the same classes
         for column in range(len(self.metrics)):
-            self._predict(column)
+            known = self.known[self._rows, column]
+            places = np.flatnonzero(~np.isnan(known))
+            if len(places):
+                key = places.tobytes()
+                measured[key] = measured.get(key) or self._measured_at(places)
+                self._predict(column, measured[key], known[places])
 
-    def _predict(self, column: int) -> None:
-        known = self.known[:, column]
-        places = np.array([p for p, row in enumerate(self._rows) if not np.isnan(known[row])], dtype=np.int64)
-        if not len(places):
-            return
+    def _measured_at(self, places: Integers) -> _Measured:
         rows = np.array(self._rows)[places]
-        values = known[rows]
+        alike = self._alike[np.ix_(places, rows)] if self._alike.shape[1] else None
+        return _Measured(places, self._shared[np.ix_(places, rows)], alike, self._axes)
+
+    def _predict(self, column: int, among: _Measured, values: Floats) -> None:
+        known = self.known[:, column]
         filled = np.full(len(known), np.exp(np.log(values).mean()))
-        if len(rows) >= LEAST_MEASURED and np.ptp(np.log(values)) > SAME:
-            form = self._form(column, places, rows, values)
-            filled, error = self._fitted(form, places, rows, values)
+        if len(values) >= LEAST_MEASURED and np.ptp(np.log(values)) > SAME:
+            form = self._form(column, among, values)
+            solution = among.solve(form, values)
+            filled = form.scale.back(
+                solution.middle + solution.spread * self._weighted(form, among, solution)
+            )
             filled = np.clip(filled, values.min() / BEYOND, values.max() * BEYOND)
-            self._errors[column] = min(error, UNKNOWN_ERROR)
+            self._errors[column] = min(solution.error, UNKNOWN_ERROR)
         self._predicted[:, column] = np.where(np.isnan(known), filled, known)
 
-    def _form(self, column: int, places: NDArray[np.int64], rows: NDArray[np.int64], values: Floats) -> _Form:
+    def _form(self, column: int, among: _Measured, values: Floats) -> _Form:
         """The kind of regression for a metric, chosen anew now and then."""
         chosen_at, form = self._forms.get(column, (0, None))
-        if form is not None and len(rows) < REFIT_GROWTH * chosen_at:
+        if form is not None and len(values) < REFIT_GROWTH * chosen_at:
             return form
         forms = [
             _Form(scale=scale, shape=shape, counts=counts, noise=noise)
@@ -147,50 +163,71 @@ class HardwareModel:
             for counts in ((0.0, 1.0) if self._counts.shape[1] else (0.0,))
             for noise in NOISES
         ]
-        best = min(forms, key=lambda form: self._error(form, places, rows, values))
-        self._forms[column] = (len(rows), best)
+        best = min(forms, key=lambda form: among.solve(form, values).error)
+        self._forms[column] = (len(values), best)
         return best
 
-    def _kernel(self, form: _Form, among: NDArray[np.int64] | None, places: NDArray[np.int64]) -> Floats:
-        """Of the classes `among` (None: all) with the measured ones at `places`."""
-        shared = self._columns(self._shared, among, places)
-        alone, pairs, whole = form.shape
-        found: Floats = alone * shared + pairs * shared**2
-        if whole:
-            found = found + whole * np.exp(-0.7 * self._axes * (1 - shared))
-        if form.counts:
-            apart = self._columns(self._apart, among, places)
-            found = found + form.counts * np.exp(-apart / 8)
+    def _weighted(self, form: _Form, among: _Measured, solution: _Solution) -> Floats:
+        """[classes] sum over the measured classes, each as much as it resembles the class."""
+        count = len(self._rows)
+        weights = np.zeros(count)
+        weights[among.places] = solution.weights
+        found = np.zeros(len(self.features))
+        table = _table(form, self._axes)
+        # A part at a time: all pairs at once would not fit into the processor's cache.
+        step = max(1, PAIRS_AT_ONCE // len(found))
+        for start in range(0, count, step):
+            part = slice(start, min(start + step, count))
+            found += weights[part] @ table[self._shared[part]]
+            if form.counts:
+                found += form.counts * (weights[part] @ self._alike[part])
         return found
 
-    def _columns(self, of: Floats, among: NDArray[np.int64] | None, places: NDArray[np.int64]) -> Floats:
-        if among is not None:
-            return of[np.ix_(among, places)]
-        count = len(self._rows)
-        return of[:, :count] if len(places) == count else of[:, places]
 
-    def _solve(
-        self, form: _Form, places: NDArray[np.int64], rows: NDArray[np.int64], values: Floats
-    ) -> tuple[Floats, Floats, float, float]:
+def _table(form: _Form, axes: int) -> Floats:
+    """How much classes resemble each other, by the number of axes in which they are equal."""
+    alone, pairs, whole = form.shape
+    share = np.arange(axes + 1) / axes
+    found: Floats = alone * share + pairs * share**2 + whole * np.exp(-0.7 * axes * (1 - share))
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Solution:
+    """A regression: weights of the measured classes, on a scale around `middle`; the typical error of the
+    logarithm when each class is left out."""
+
+    weights: Floats
+    middle: float
+    spread: float
+    error: float
+
+
+class _Measured:
+    """Classes of which a metric is known; what metrics and forms have in common is worked out once."""
+
+    def __init__(self, places: Integers, shared: NDArray[np.uint16], alike: Single | None, axes: int) -> None:
+        self.places, self._shared, self._alike, self._axes = places, shared, alike, axes
+        self._solved: dict[tuple[object, ...], tuple[Floats, Floats]] = {}
+
+    def solve(self, form: _Form, values: Floats) -> _Solution:
+        """The regression of one form on the classes' values."""
         scaled = form.scale.to(values)
         middle, spread = float(scaled.mean()), float(scaled.std())
-        inverse = np.linalg.inv(self._kernel(form, rows, places) + form.noise * np.eye(len(rows)))
-        solved: Floats = inverse @ ((scaled - middle) / spread)
-        return solved, solved / np.diag(inverse), middle, spread
-
-    def _error(
-        self, form: _Form, places: NDArray[np.int64], rows: NDArray[np.int64], values: Floats
-    ) -> float:
-        """Typical error of the logarithm when each measured class is left out."""
-        _, missed, _, spread = self._solve(form, places, rows, values)
-        guessed = form.scale.back(form.scale.to(values) - spread * missed)
+        inverse, ends = self._inverse(form)
+        weights = inverse @ ((scaled - middle) / spread)
+        guessed = form.scale.back(scaled - spread * weights / ends)
         wrong = np.abs(np.log(np.maximum(guessed, values.min() / BEYOND)) - np.log(values))
-        return float(TO_DEVIATION * np.median(wrong) + 0.1 * wrong.mean())
+        error = float(TO_DEVIATION * np.median(wrong) + 0.1 * wrong.mean())
+        return _Solution(weights=weights, middle=middle, spread=spread, error=error)
 
-    def _fitted(
-        self, form: _Form, places: NDArray[np.int64], rows: NDArray[np.int64], values: Floats
-    ) -> tuple[Floats, float]:
-        """[classes] predictions, and their error."""
-        solved, _, middle, spread = self._solve(form, places, rows, values)
-        filled = form.scale.back(middle + spread * (self._kernel(form, None, places) @ solved))
-        return filled, self._error(form, places, rows, values)
+    def _inverse(self, form: _Form) -> tuple[Floats, Floats]:
+        """Of the kernel with the form's noise, and its diagonal."""
+        key = (form.shape, form.counts, form.noise)
+        if key not in self._solved:
+            kernel = _table(form, self._axes)[self._shared]
+            if form.counts and self._alike is not None:
+                kernel = kernel + form.counts * self._alike
+            inverse: Floats = np.linalg.inv(kernel + form.noise * np.eye(len(kernel)))
+            self._solved[key] = inverse, np.diag(inverse)
+        return self._solved[key]
