@@ -116,8 +116,7 @@ class Driver:
         self._guarded(lambda: self.evaluator.prepare_reference(reference), reference)
         done = self.known.get(reference.digest)
         if done is None:
-            self.studies.enqueue(self.plan.space.params(reference), baseline=True)
-            done = self._one()
+            done = self._one(reference, baseline=True)
         if done is None or done.evaluation.outcome is not Outcome.COMPLETE:
             raise _reference_failed(reference, done)
         if self.evaluator.reference_ms is None:
@@ -156,10 +155,11 @@ class Driver:
     def _queue_baselines(self) -> None:
         """The uncompressed teacher's simple choices come before anything a sampler proposes."""
         queued = self.studies.waiting_params()
-        for candidate in self.plan.space.baselines():
-            params = self.plan.space.params(candidate)
-            if candidate.digest not in self.known and params not in queued:
-                self.studies.enqueue(params, baseline=True)
+        with self.studies.together():
+            for candidate in self.plan.space.baselines():
+                params = self.plan.space.params(candidate)
+                if candidate.digest not in self.known and params not in queued:
+                    self.studies.enqueue(params, baseline=True)
 
     def _search(self) -> str:
         in_a_row = 0
@@ -194,8 +194,7 @@ class Driver:
             guide.learn_hardware(wanted, hardware, self.budget.clock() - started)
             if hardware.refused or self.judge.before_training(wanted, hardware):
                 # Its evaluation ends at once, and says why.
-                self.studies.enqueue(self.plan.space.params(wanted))
-                self._one()
+                self._one(wanted)
 
     def _finished(self) -> str:
         if self.stop.requested:
@@ -229,10 +228,12 @@ class Driver:
         left = [c for c in self.plan.space.candidates() if c.digest not in self.known]
         return rng.choice(left) if left else None
 
-    def _one(self) -> TrialRecord | None:
-        """One trial; None where it was interrupted (its candidate is queued again)."""
-        trial = self.studies.study.ask()
-        candidate = self.plan.space.suggest(trial)
+    def _one(self, wanted: Candidate | None = None, *, baseline: bool = False) -> TrialRecord | None:
+        """One trial; None where it was interrupted (its candidate is queued again). `wanted` is queued."""
+        with self.studies.together():
+            if wanted is not None:
+                self.studies.enqueue(self.plan.space.params(wanted), baseline=baseline)
+            trial, candidate = self.studies.ask(self.plan.space.suggest)
         baseline = bool(trial.user_attrs.get("baseline"))
         started = time.time()
         earlier = self.known.get(candidate.digest)
@@ -252,11 +253,12 @@ class Driver:
         except BaseException:
             self.studies.give_up(trial)
             raise
-        record = self.studies.tell(trial, evaluation, started)
-        self.known[candidate.digest] = record
-        self.judge.learn(record)
-        self._answered += 1
-        self._count()
+        with self.studies.together():
+            record = self.studies.tell(trial, evaluation, started)
+            self.known[candidate.digest] = record
+            self.judge.learn(record)
+            self._answered += 1
+            self._count()
         self.progress.finished(record)
         self.progress.budget(
             self._evaluated, self.budget.trials, self.budget.elapsed_seconds, self.budget.seconds
@@ -281,7 +283,7 @@ class Driver:
         self._time_counts = False
         chosen: tuple[int, ...] = ()
         for _ in range(FINALIST_TURNS):
-            record = self.studies.record()
+            record = self.studies.unweighed()
             if not chosen:  # those of an earlier session stand back: the search may have gone on since
                 record = replace(record, finalists=())
             best = rank(record).best
@@ -298,7 +300,7 @@ class Driver:
 
     def audit(self, share: float) -> StudyRecord:
         """Train a share of what the gate stopped after all, to see whether it was right."""
-        record = self.studies.record()
+        record = self.studies.unweighed()
         done = {audited.number: audited for audited in record.audit}
         for number in choose_audited(record, share, self.plan.seed):
             if number in done or self.stop.requested:
@@ -338,10 +340,11 @@ class Driver:
         said = tuple(self._guide.remarks) if self._guide is not None else ()
         remarks = tuple(dict.fromkeys((*self.plan.frame.remarks, *said)))
         self.frame = replace(self.frame, stopped=stopped or self.frame.stopped, remarks=remarks)
-        self._count()
-        baseline = strongest_simple_choice(self.studies.record())
-        self.frame = replace(self.frame, baseline=baseline)
-        self.studies.save_frame(self.frame)
+        with self.studies.together():
+            self._count()
+            baseline = strongest_simple_choice(self.studies.unweighed())
+            self.frame = replace(self.frame, baseline=baseline)
+            self.studies.save_frame(self.frame)
 
 
 def training_counts(records: Sequence[TrialRecord]) -> dict[str, float]:

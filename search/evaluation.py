@@ -230,5 +230,4 @@ class StudyRecord:
 
 
 EVALUATION = TypeAdapter(Evaluation)
-TRIAL_RECORD = TypeAdapter(TrialRecord)
 STUDY_RECORD = TypeAdapter(StudyRecord)

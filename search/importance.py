@@ -8,7 +8,6 @@ from typing import Any
 
 import optuna
 from optuna.distributions import CategoricalDistribution
-from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
 from .candidate import Candidate
 from .evaluation import Outcome, TrialRecord
@@ -45,6 +44,9 @@ def importances(trials: Sequence[TrialRecord], objectives: Sequence[str]) -> dic
 def _of(
     objective: str, done: Sequence[TrialRecord], rows: Sequence[dict[str, str]], varied: dict[str, Any]
 ) -> dict[str, float]:
+    # Here, since it takes half a second: it loads scikit-learn for other evaluators.
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
     study = optuna.create_study(direction="minimize")
     for trial, row in zip(done, rows, strict=True):
         quantity = trial.evaluation.metrics.get(objective)

@@ -12,6 +12,7 @@ import optuna
 
 from ..profiles.errors import UserError
 from .storage_url import shown_url, sqlite_file
+from .transactions import allow_together
 
 MEND_SERVER = "give an Optuna storage URL whose server runs, and run again: what was finished is kept"
 MEND_FILE = (
@@ -20,14 +21,16 @@ MEND_FILE = (
 )
 
 
-def open_storage(url: str) -> optuna.storages.BaseStorage:
-    """Optuna's storage at a URL.
+def open_storage(url: str) -> optuna.storages.RDBStorage:
+    """Optuna's storage at a URL, prepared for several writes in one transaction (`transactions.together`).
 
     Raises:
         UserError: it cannot be opened.
     """
     try:
-        return optuna.storages.get_storage(url)
+        storage = optuna.storages.RDBStorage(url)
+        allow_together(storage)
+        return storage
     except Exception as error:
         raise _storage_error("the study's storage cannot be opened", url, error) from error
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +23,6 @@ from .candidate import Candidate, canonical_json
 from .evaluation import (
     EVALUATION,
     STUDY_RECORD,
-    TRIAL_RECORD,
     Audited,
     Evaluation,
     Finalist,
@@ -33,6 +33,7 @@ from .evaluation import (
 from .importance import importances
 from .storage import MEND_FILE, open_storage, storage_trouble_explained
 from .storage_url import shown_url, sqlite_file
+from .transactions import together
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -48,10 +49,16 @@ _STATES = {
 
 
 class StudyStore:
-    """One study. `directions` belong to the objectives, in their order."""
+    """One study. `storage` is where it lies, if several writes shall end in one transaction there."""
 
-    def __init__(self, study: optuna.Study, objectives: tuple[str, ...]) -> None:
-        self.study, self.objectives = study, objectives
+    def __init__(
+        self,
+        study: optuna.Study,
+        objectives: tuple[str, ...],
+        storage: optuna.storages.RDBStorage | None = None,
+    ) -> None:
+        self.study, self.objectives, self._storage = study, objectives, storage
+        self._evaluated: dict[int, TrialRecord] = {}  # what ended does not change any more
 
     # -- opening ----------------------------------------------------------------------------------
 
@@ -77,14 +84,14 @@ class StudyStore:
             optuna.delete_study(study_name=name, storage=storage)
             study = None
         if study is None:
-            study = optuna.create_study(
-                study_name=name, storage=storage, sampler=sampler, directions=directions
-            )
-            with warnings.catch_warnings():
+            with together(storage), warnings.catch_warnings():
+                study = optuna.create_study(
+                    study_name=name, storage=storage, sampler=sampler, directions=directions
+                )
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 study.set_metric_names(list(objectives))
-            study.set_user_attr(_PROBLEM, canonical_json(problem))
-        return cls(study, tuple(objectives))
+                study.set_user_attr(_PROBLEM, canonical_json(problem))
+        return cls(study, tuple(objectives), storage)
 
     @classmethod
     def load(cls, url: str, name: str) -> StudyStore:
@@ -103,15 +110,26 @@ class StudyStore:
                 shown = ", ".join(names) or "none yet"
                 raise UserError(f"no study {name!r} in {shown_url(url)}", accepted=shown)
             study = optuna.load_study(study_name=name, storage=storage)
-            return cls(study, tuple(study.metric_names or ()))
+            return cls(study, tuple(study.metric_names or ()), storage)
 
     # -- trials -----------------------------------------------------------------------------------
+
+    def together(self) -> AbstractContextManager[None]:
+        """What is written inside is kept whole, or not at all. Nothing in it may take long."""
+        return together(self._storage)
+
+    def ask(self, suggest: Callable[[Trial], Candidate]) -> tuple[Trial, Candidate]:
+        """The next trial, from the queue or from the sampler, and its candidate."""
+        with self.together():
+            trial = self.study.ask()
+            return trial, suggest(trial)
 
     def recover(self) -> int:
         """Put trials that a killed process left running back into the queue; returns how many."""
         left = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        for trial in left:
-            self.give_up(trial, killed=True)
+        with self.together():
+            for trial in left:
+                self.give_up(trial, killed=True)
         return len(left)
 
     def give_up(self, trial: Trial | FrozenTrial, *, killed: bool = False) -> None:
@@ -120,10 +138,11 @@ class StudyStore:
         `killed`: the process died in it, which counts as an attempt; a stop that was asked for does not.
         """
         params, attrs = dict(trial.params), dict(trial.user_attrs)
-        self.study.tell(trial.number, state=TrialState.FAIL)
-        if params:
-            attempts = attrs.get(_ATTEMPTS, 0) + killed
-            self.enqueue(params, baseline=bool(attrs.get("baseline")), attempts=attempts)
+        with self.together():
+            self.study.tell(trial.number, state=TrialState.FAIL)
+            if params:
+                attempts = attrs.get(_ATTEMPTS, 0) + killed
+                self.enqueue(params, baseline=bool(attrs.get("baseline")), attempts=attempts)
 
     def enqueue(self, params: Mapping[str, Any], *, baseline: bool = False, attempts: int = 0) -> None:
         """Have these parameters tried next."""
@@ -133,6 +152,11 @@ class StudyStore:
     def tell(self, trial: Trial, evaluation: Evaluation, started: float) -> TrialRecord:
         """End a trial with its evaluation, whole; one that lacks an objective counts as failed."""
         evaluation = _with_every_objective(evaluation, self.objectives)
+        with self.together():
+            seconds = self._tell(trial, evaluation, started)
+        return TrialRecord(number=trial.number, evaluation=evaluation, started=started, seconds=seconds)
+
+    def _tell(self, trial: Trial, evaluation: Evaluation, started: float) -> float:
         for text, value in evaluation.violations.items():
             trial.set_constraint(text, value)
         if evaluation.outcome is Outcome.REFUSED:
@@ -146,16 +170,17 @@ class StudyStore:
             values = [evaluation.metrics[name].value for name in self.objectives]
         seconds = self._end(trial, evaluation.candidate, started)
         self.study.tell(trial, values=values, state=state)
-        return TrialRecord(number=trial.number, evaluation=evaluation, started=started, seconds=seconds)
+        return seconds
 
     def tell_duplicate(self, trial: Trial, original: TrialRecord, started: float) -> TrialRecord:
         """End a trial that another one has answered already.
 
         It is told as pruned: as another complete one it would draw the sampler to the same point again.
         """
-        trial.set_user_attr(_DUPLICATE, original.number)
-        seconds = self._end(trial, original.evaluation.candidate, started)
-        self.study.tell(trial, state=TrialState.PRUNED)
+        with self.together():
+            trial.set_user_attr(_DUPLICATE, original.number)
+            seconds = self._end(trial, original.evaluation.candidate, started)
+            self.study.tell(trial, state=TrialState.PRUNED)
         return replace(
             original, number=trial.number, started=started, seconds=seconds, duplicate_of=original.number
         )
@@ -170,7 +195,10 @@ class StudyStore:
     def records(self) -> tuple[TrialRecord, ...]:
         """Every trial that ended with an evaluation, in order."""
         done = [t for t in self.study.get_trials(deepcopy=False) if t.state.is_finished()]
-        found = {t.number: _trial_record(t) for t in done if _EVALUATION in t.user_attrs}
+        for trial in done:
+            if _EVALUATION in trial.user_attrs and trial.number not in self._evaluated:
+                self._evaluated[trial.number] = _trial_record(trial)
+        found = dict(self._evaluated)
         for trial in done:
             original = found.get(trial.user_attrs.get(_DUPLICATE, -1))
             if original is not None:
@@ -199,14 +227,23 @@ class StudyStore:
 
     def confirmed(self) -> tuple[Finalist, ...]:
         """The finalists that an earlier session has measured."""
-        return self.record().finalists if self.get(_RECORD) is not None else ()
+        return self.unweighed().finalists if self.get(_RECORD) is not None else ()
 
     def audited(self) -> tuple[Audited, ...]:
         """What an earlier session has audited."""
-        return self.record().audit if self.get(_RECORD) is not None else ()
+        return self.unweighed().audit if self.get(_RECORD) is not None else ()
 
     def record(self) -> StudyRecord:
         """The study as reports see it.
+
+        Raises:
+            UserError: the study has not come far enough to hold one.
+        """
+        known = self.unweighed()
+        return replace(known, importances=importances(known.trials, self.objectives))
+
+    def unweighed(self) -> StudyRecord:
+        """The record without the importances of the axes, which take the longest.
 
         Raises:
             UserError: the study has not come far enough to hold one.
@@ -217,11 +254,8 @@ class StudyStore:
                 f"the study {self.study.study_name!r} has no results yet",
                 remedy="`paretune run STUDY` starts or resumes it",
             )
-        trials = self.records()
-        plain = json.loads(text)
-        plain["trials"] = [json.loads(TRIAL_RECORD.dump_json(trial)) for trial in trials]
-        plain["importances"] = importances(trials, self.objectives)
-        return STUDY_RECORD.validate_python(plain)
+        frame = STUDY_RECORD.validate_python({**json.loads(text), "trials": [], "importances": {}})
+        return replace(frame, trials=self.records())
 
 
 def _with_every_objective(evaluation: Evaluation, objectives: tuple[str, ...]) -> Evaluation:
