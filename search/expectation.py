@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from .gain import Boxes, Quality, reach_of
 from .goal import Goal
 from .knowledge import Knowledge
-from .surrogate import Inputs, Prediction, Surrogate
+from .similarity import Inputs
+from .surrogate import Prediction, Surrogate, View
 from .usefulness import chance_to_work
 
 Floats = NDArray[np.float64]
@@ -23,10 +24,10 @@ SHORTLIST = 256
 """Candidates that are judged by all parts of the model; the others by its likeliest part alone."""
 CLOSELY = 24
 """Of the best, the bound on the quality is asked for."""
-MANY, REFRESH = 128, 1.02
-"""From so many observations on, one more changes little: all candidates are looked at only when so many times
-the observations are there, and those that were best then in between."""
-KEPT = 8 * SHORTLIST
+REFRESH, MOST_ADDED = 1.03, 32
+"""The model is fitted and all candidates are looked at when so many times the observations are there, or so
+many more; in between one more changes little."""
+WATCHED = 2 * SHORTLIST
 CLIPPED = 0.25
 """Of the range between corner and best quality: what lies further below the corner is of no interest."""
 HEADROOM = 0.5
@@ -50,87 +51,141 @@ class Ranking:
     volume: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Beliefs:
+    """About the quality of some rows, the chance that they work, and a factor for the deviations."""
+
+    quality: Prediction
+    chance: Floats
+    doubt: Floats
+
+    def take(self, rows: Integers) -> _Beliefs:
+        return _Beliefs(quality=self.quality.take(rows), chance=self.chance[rows], doubt=self.doubt[rows])
+
+    def likeliest(self) -> _Beliefs:
+        return replace(self, quality=self.quality.likeliest())
+
+
 class Expectation:
-    """Ranks the pool by expected gain per expected second; the model of the quality is fitted every time."""
+    """Ranks the pool by expected gain per expected second.
+
+    Now and then the model of the quality is fitted and all candidates are looked at; in between, what is
+    scored is added to the model, and those that looked best then are ranked.
+    """
 
     def __init__(self, knowledge: Knowledge, goal: Goal) -> None:
         self.knowledge, self.goal = knowledge, goal
         self.trusted = True
         """Whether known candidates, each left out, are predicted better than by a constant."""
         self._surrogate, self._top = Surrogate(), 1.0
-        self._chance = self._factor = np.ones(len(knowledge.pool))
-        self._kept, self._kept_at = np.empty(0, dtype=np.int64), 0.0
+        self._inputs: Inputs | None = None
+        self._learned: list[int] = []  # rows that the surrogate knows
+        self._count = self._fitted_at = self._rewritten = 0
+        self._useful = np.ones(len(knowledge.pool))
+        self._view: View | None = None
+        self._rows = np.empty(0, dtype=np.int64)  # of the view
 
     def rank(self) -> Ranking:
         """Every candidate that may bring something, best first; empty before anything was scored."""
         known = self.knowledge
         boxes, volume = self.goal.boxes()
         probable, seconds = self.goal.probable(), known.seconds()
-        rows = np.flatnonzero(known.open() & (probable > LEAST_PROBABLE))
-        if not len(rows) or not np.isfinite(known.best_goodness):
+        usable = known.open() & (probable > LEAST_PROBABLE)
+        if not usable.any() or not np.isfinite(known.best_goodness):
             return _nothing(volume)
-        inputs = known.inputs()
-        self._fit(inputs)
-        rows = self._shortlist(boxes, rows, inputs, probable / seconds)
-        found = self._surrogate.predict(inputs.take(rows))
-        gain = self._gain(boxes, rows, found) * probable[rows]
-        order = np.argsort(-gain / seconds[rows], kind="stable")
-        few = order[:CLOSELY]
-        bounded = self._gain(boxes, rows[few], found.take(few), self._bounds(rows[few]))
+        worth = np.where(usable, probable / seconds, 0.0)
+        if self._learn() or self._view is None or not worth[self._rows].any():
+            self._look_at_all(boxes, worth)
+        rows, beliefs = self._shortlist(boxes, worth)
+        gain = self._gain(boxes, rows, beliefs) * probable[rows]
+        few = np.argsort(-gain / seconds[rows], kind="stable")[:CLOSELY]
+        bounded = self._gain(boxes, rows[few], beliefs.take(few), self._bounds(rows[few]))
         gain[few] = bounded * probable[rows[few]]
         order = np.argsort(-gain / seconds[rows], kind="stable")
         order = order[gain[order] > 0]
-        rows, gain = rows[order], gain[order]
+        rows, gain, beliefs = rows[order], gain[order], beliefs.take(order)
         return Ranking(
             rows=rows,
             gain=gain,
             rate=gain / seconds[rows],
             seconds=seconds[rows],
-            means=found.mean[order],
-            deviations=found.deviation[order] * self._factor[rows],
+            means=beliefs.quality.mean,
+            deviations=beliefs.quality.deviation * beliefs.doubt,
             volume=volume,
         )
 
-    def _shortlist(self, boxes: Boxes, rows: Integers, inputs: Inputs, worth: Floats) -> Integers:
-        """The best by a rough look; with many observations, of those that were best a short while ago."""
-        count = len(self.knowledge.observed)
-        if count <= MANY or count >= REFRESH * self._kept_at:
-            self._look_nearby(rows if count <= MANY else rows[:0], inputs)
-            self._kept, self._kept_at = self._roughly_best(boxes, rows, inputs, worth)[:KEPT], count
-            chosen = self._kept[:SHORTLIST]
-        else:
-            left = self._kept[np.isin(self._kept, rows)][: 2 * SHORTLIST]
-            chosen = self._roughly_best(boxes, left, inputs, worth)[:SHORTLIST]
-        if count > MANY:
-            self._look_nearby(chosen, inputs)
-        return chosen
+    def _look_at_all(self, boxes: Boxes, worth: Floats) -> None:
+        """Keep the best by a rough look."""
+        assert self._inputs is not None
+        rows = np.flatnonzero(worth)
+        quality, chance, doubt = self._surrogate.look(self._inputs.take(rows), parts=1)
+        beliefs = _Beliefs(quality=quality, chance=chance * self._useful[rows], doubt=doubt)
+        rough = self._gain(boxes, rows, beliefs) * worth[rows]
+        self._rows = rows[np.argsort(-rough, kind="stable")[:WATCHED]]
+        self._view = View(self._surrogate, self._inputs.take(self._rows))
 
-    def _roughly_best(self, boxes: Boxes, rows: Integers, inputs: Inputs, worth: Floats) -> Integers:
-        rough = self._gain(boxes, rows, self._surrogate.predict(inputs.take(rows), parts=1))
-        return rows[np.argsort(-rough * worth[rows], kind="stable")]
+    def _shortlist(self, boxes: Boxes, worth: Floats) -> tuple[Integers, _Beliefs]:
+        """Of those that looked best, the best by the likeliest part of the model, and beliefs about them."""
+        assert self._view is not None
+        view = self._view
+        view.update()
+        places = np.flatnonzero(worth[self._rows])
+        whole = _Beliefs(
+            quality=view.prediction(), chance=view.chance * self._useful[self._rows], doubt=view.doubt
+        ).take(places)
+        rows = self._rows[places]
+        rough = self._gain(boxes, rows, whole.likeliest()) * worth[rows]
+        best = np.argsort(-rough, kind="stable")[:SHORTLIST]
+        return rows[best], whole.take(best)
 
-    def _look_nearby(self, rows: Integers, inputs: Inputs) -> None:
-        if len(rows):
-            chance, self._factor[rows] = self._surrogate.nearby(inputs.take(rows))
-            self._chance[rows] *= chance
-
-    def _fit(self, inputs: Inputs) -> None:
+    def _learn(self) -> bool:
+        """Take in what was scored since; whether the model was fitted anew."""
         known = self.knowledge
-        rows = np.array(sorted(known.observed, key=lambda r: -known.observed[r][0]), dtype=np.int64)
-        if len(rows) > MOST_KNOWN:  # the best half, and a spread of the others
+        count = len(known.observed)
+        added = count - self._count
+        if added == 0 and known.rewritten == self._rewritten:
+            return False
+        anew = (
+            known.rewritten != self._rewritten
+            or count >= min(REFRESH * self._fitted_at, self._fitted_at + MOST_ADDED)
+            or not self._learned
+        )
+        new = list(known.observed)[self._count :]
+        self._count, self._rewritten = count, known.rewritten
+        if anew:
+            self._fitted_at = count
+            self._inputs = known.inputs()
+            self._learned = self._chosen()
+        else:
+            self._learned += new
+        self._teach(anew=anew)
+        return anew
+
+    def _chosen(self) -> list[int]:
+        """The rows that the model is fitted to: all, or the best half and a spread of the others."""
+        known = self.knowledge
+        rows = sorted(known.observed, key=lambda r: -known.observed[r][0])
+        if len(rows) > MOST_KNOWN:
             rest = rows[MOST_KNOWN // 2 :]
             picked = np.linspace(0, len(rest) - 1, MOST_KNOWN - MOST_KNOWN // 2).astype(int)
-            rows = np.concatenate([rows[: MOST_KNOWN // 2], rest[picked]])
-        values = np.array([known.observed[int(row)][0] for row in rows])
-        noise = np.array([known.observed[int(row)][1] for row in rows])
+            rows = rows[: MOST_KNOWN // 2] + [rest[place] for place in picked]
+        return rows
+
+    def _teach(self, *, anew: bool) -> None:
+        assert self._inputs is not None
+        known = self.knowledge
+        rows = np.array(self._learned, dtype=np.int64)
+        values, noise = np.array([known.observed[row] for row in self._learned]).T
         corner, best = self.goal.corner_goodness(), known.best_goodness
         reach = best - corner
+        works = values >= corner
         values = np.maximum(values, corner - CLIPPED * reach)
         self._top = best + HEADROOM * reach
         distances = np.log(np.maximum(self._top - values, 1e-3 * reach))
-        self._surrogate.fit(inputs.take(rows), distances, noise, spread=LEAST_SPREAD)
-        self._chance, self._factor = self._usefulness(rows, values >= corner), np.ones(len(known.pool))
-        if len(rows) >= TRUST_FROM:
+        learn = self._surrogate.fit if anew else self._surrogate.add
+        learn(self._inputs.take(rows), distances, noise, spread=LEAST_SPREAD)
+        self._useful = self._usefulness(rows, works)
+        if anew and len(rows) >= TRUST_FROM:
             predicted, found = self._surrogate.left_out()
             constant = (found.sum() - found) / (len(found) - 1)
             errors = ((predicted - found) ** 2).mean(), ((constant - found) ** 2).mean()
@@ -149,17 +204,17 @@ class Expectation:
         )
 
     def _gain(
-        self, boxes: Boxes, rows: Integers, found: Prediction, ceiling: Floats | float | None = None
+        self, boxes: Boxes, rows: Integers, beliefs: _Beliefs, ceiling: Floats | float | None = None
     ) -> Floats:
-        """Expected growth of the hypervolume [rows], over all parts of what was `found` of them."""
-        objective, total = self.knowledge.quality_is_objective, np.zeros(len(rows))
+        """Expected growth of the hypervolume [rows], over all parts of the model."""
+        objective, total, found = self.knowledge.quality_is_objective, np.zeros(len(rows)), beliefs.quality
         reach = reach_of(boxes, self.goal.costs(rows), objective=objective)
         for mean, deviation, weight in zip(found.means, found.deviations, found.weights, strict=True):
             quality = Quality(
                 mean=mean,
-                deviation=deviation * self._factor[rows],
+                deviation=deviation * beliefs.doubt,
                 top=self._top,
-                chance=self._chance[rows],
+                chance=beliefs.chance,
                 ceiling=self.goal.ceiling if ceiling is None else ceiling,
                 least=self.goal.least(),
             )

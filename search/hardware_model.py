@@ -227,7 +227,7 @@ class _Measured:
         if key not in self._solved:
             kernel = _table(form, self._axes)[self._shared]
             if form.counts and self._alike is not None:
-                kernel = kernel + form.counts * self._alike
-            inverse: Floats = np.linalg.inv(kernel + form.noise * np.eye(len(kernel)))
+                kernel += form.counts * self._alike
+            inverse = np.linalg.inv(kernel + form.noise * np.eye(len(kernel))).astype(np.float64, copy=False)
             self._solved[key] = inverse, np.diag(inverse)
         return self._solved[key]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -19,12 +19,13 @@ from .pool import (
     Pool,
     choice_counts,
     deploy_axes,
+    grouped,
     model_axes,
     one_hot,
     positions,
 )
+from .similarity import Inputs
 from .space import Space
-from .surrogate import Inputs
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -98,6 +99,8 @@ class Knowledge:
         self.trainings = PendingTrainings([facts.trainings(c) for c in self.pool.model_candidates])
         self.observed: dict[int, tuple[float, float]] = {}
         self._scored: set[int] = set()
+        self.rewritten = 0
+        """How often another value took the place of an observed one."""
         self.points: dict[int, tuple[float, ...]] = {}
         self.front = np.empty((0, self.quality_is_objective + len(self.hardware_objectives)))
         """Of `points`, those that no other dominates; the same array as long as nothing changes."""
@@ -169,6 +172,7 @@ class Knowledge:
 
     def _learn_complete(self, row: int, evaluation: Evaluation) -> None:
         goodness = self.sign * evaluation.metrics[self.quality].value
+        self.rewritten += row in self.observed
         self.observed[row] = (goodness, OWN)
         self._scored.add(int(self.pool.models[row]))
         self.best_goodness = max(self.best_goodness, goodness)
@@ -232,26 +236,23 @@ class Knowledge:
     def inputs(self) -> Inputs:
         """The pool as the surrogate sees it. Axes are fixed; capacity follows what was measured."""
         if self._inputs is None:
-            candidates = self.pool.candidates
-            model, model_count = one_hot([model_axes(c) for c in candidates])
-            deploy, deploy_count = one_hot([deploy_axes(c) for c in candidates])
-            fixed = (positions(candidates), choice_counts(candidates))
+            pool, models = self.pool, self.pool.model_candidates
+            model, model_count = one_hot([model_axes(c) for c in models])
+            kinds, deployments = grouped([tuple(deploy_axes(c).items()) for c in pool.candidates])
+            deploy, deploy_count = one_hot([dict(items) for items in deployments])
+            fixed = (positions(models), choice_counts(models))
             self._inputs = Inputs(
                 model=model,
                 model_axes=model_count,
                 deploy=deploy,
                 deploy_axes=deploy_count,
                 groups=tuple(group for group in fixed if group.shape[1]),
+                model_of=pool.models,
+                deploy_of=kinds,
             )
         capacity = self._capacity()
-        base = self._inputs
-        return Inputs(
-            model=base.model,
-            model_axes=base.model_axes,
-            deploy=base.deploy,
-            deploy_axes=base.deploy_axes,
-            groups=(*base.groups, capacity) if capacity.shape[1] else base.groups,
-        )
+        groups = (*self._inputs.groups, capacity) if capacity.shape[1] else self._inputs.groups
+        return replace(self._inputs, groups=groups)
 
     def sizes(self) -> Floats | None:
         """[rows] logarithm of one measure of capacity; None where none is known."""
@@ -262,16 +263,29 @@ class Knowledge:
         return None
 
     def _capacity(self) -> Floats:
-        """Logarithms of multiply-adds and parameters (else of the latency), standardized over the pool."""
+        """[models] logarithms of multiply-adds and parameters (else of the latency), standardized."""
         named = [n for n in CAPACITY if not np.isnan(self.hardware_of(n)).all()]
         named = named or [n for n in self.hardware_objectives if not np.isnan(self.hardware_of(n)).all()][:1]
         columns = []
         for name in named:
-            logs = np.log(self.hardware_of(name))
+            logs = self._of_models(name)
             middle, spread = np.median(logs), np.std(logs)
             if spread > 0:
                 columns.append(np.clip((logs - middle) / spread, -3, 3))
-        return np.stack(columns, axis=1) if columns else np.zeros((len(self.pool), 0))
+        return np.stack(columns, axis=1) if columns else np.zeros((len(self.pool.model_candidates), 0))
+
+    def _of_models(self, name: str) -> Floats:
+        """[models] logarithm of a metric, the mean over what was measured of a model, else of what is
+        predicted."""
+        column, classes = self.hardware.metrics.index(name), self.pool.classes
+        sure = ~np.isnan(self.hardware.known[classes, column])
+        measured = np.bincount(self.pool.models, weights=sure)
+        counted = sure | (measured == 0)[self.pool.models]
+        logs = np.where(counted, np.log(self.hardware_of(name)), 0.0)
+        found: Floats = np.bincount(self.pool.models, weights=logs) / np.bincount(
+            self.pool.models, weights=counted
+        )
+        return found
 
 
 def _with_point(front: Floats, point: Floats) -> Floats:

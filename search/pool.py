@@ -34,9 +34,9 @@ class Pool:
         self.candidates: list[Candidate] = list({**own, **dict.fromkeys(extra)})
         self.own = np.arange(len(self.candidates)) < len(own)
         self.row = {candidate: row for row, candidate in enumerate(self.candidates)}
-        self.classes, self.class_candidates = _grouped([c.hardware_class() for c in self.candidates])
+        self.classes, self.class_candidates = grouped([c.hardware_class() for c in self.candidates])
         keys = [(c.student, c.sparsity, c.recipe) for c in self.candidates]
-        self.models, self.model_keys = _grouped(keys)
+        self.models, self.model_keys = grouped(keys)
         self.first_of_model = np.unique(self.models, return_index=True)[1]
         self.model_candidates = [self.candidates[row] for row in self.first_of_model]
 
@@ -56,7 +56,7 @@ def _candidates(space: Space, seed: int) -> list[Candidate]:
     return list(found)
 
 
-def _grouped(keys: Sequence[Any]) -> tuple[Integers, list[Any]]:
+def grouped(keys: Sequence[Any]) -> tuple[Integers, list[Any]]:
     """Each key's group, and the groups."""
     numbers: dict[Any, int] = {}
     rows = [numbers.setdefault(key, len(numbers)) for key in keys]
@@ -91,7 +91,7 @@ def one_hot(rows: Sequence[dict[str, Scalar]]) -> tuple[Floats, int]:
     names = dict.fromkeys(name for row in rows for name in row)
     columns = []
     for name in names:
-        codes, values = _grouped([row.get(name, TEACHER) for row in rows])
+        codes, values = grouped([row.get(name, TEACHER) for row in rows])
         if len(values) > 1:
             columns.append(np.eye(len(values))[codes])
     stacked = np.concatenate(columns, axis=1) if columns else np.zeros((len(rows), 0))

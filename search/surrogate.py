@@ -1,165 +1,40 @@
 """A model of quality over candidates: Gaussian processes on axes, capacity and number formats.
 
-The kernel is a sum of parts, each on similarities that mean something for compressed models: how many axes
-two models share (alone, in pairs, all at once), how often each choice occurs, how large they are, and how
-they are deployed. Which parts matter is not known beforehand, so several settings are drawn from a prior and
-those that explain the data best are mixed by their evidence (Rasmussen and Williams 2006, chapters 2 and 5).
+Several settings of the kernel (see `similarity`) are tried, and those that explain the data best are mixed
+by their evidence (Rasmussen and Williams 2006, chapters 2 and 5). Settings are chosen anew now and then; in
+between, rows are added to what is factorized already, and `View` keeps the predictions for rows of interest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
+from scipy.linalg.blas import dtrsm
+from scipy.linalg.lapack import dtrtri
 
-Floats = NDArray[np.float64]
+from .similarity import Floats, Inputs, Integers, Pairs, Settings, prior
 
 SETTINGS, KEPT = 96, 6
+LEAST_SETTINGS, FEWER_FROM = 16, 48
+"""From so many rows on, as many times fewer settings are tried, but at least so many."""
 JITTER = 1e-6
 PRIOR_WEIGHT = 3.0  # of the prior on the signal's variance, in observations
 SURPRISE, EXCUSED, LEAST_FOR_OUTLIERS = 1.0, 200.0, 8
 """Standard deviations beyond which a value is an outlier; the noise it gets then; from so many rows on."""
 SMOOTHING, LEAST_CHANCE = 0.3, 0.1
-SHARPNESS, DOUBT = 4, 2.0
-"""Neighbours count by this power of their correlation; so many more were as far off as predicted."""
+DOUBT, MOST_MISSED = 2.0, 9.0
+"""So many more neighbours were as far off as predicted; no squared miss counts more than so much."""
 ROUNDS, CHILDREN, STEP = 2, 8, 0.4
-RELEVANCE = 1.0
 """The best settings are varied so many times, by steps of so many prior standard deviations."""
 REFIT_GROWTH = 1.1  # settings are chosen anew when so many times the data is there
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """Candidates as numbers, a row each.
-
-    `model` and `deploy` hold each axis one-hot, side by side; `model_axes` and `deploy_axes` say how many
-    axes that are. `groups` are further features of the model, each [rows, features] on a scale of about 1.
-    """
-
-    model: Floats
-    model_axes: int
-    deploy: Floats
-    deploy_axes: int
-    groups: tuple[Floats, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.model)
-
-    def take(self, rows: NDArray[np.int64] | Sequence[int]) -> Inputs:
-        """Some of the rows."""
-        index = np.asarray(rows, dtype=np.int64)
-        groups = tuple(group[index] for group in self.groups)
-        return replace(self, model=self.model[index], deploy=self.deploy[index], groups=groups)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Setting:
-    """One draw of the kernel's weights (of the sum's parts), rates, lengths and noise.
-
-    `draw` are the standard normal numbers that it was made from.
-    """
-
-    draw: tuple[float, ...]
-    orders: tuple[float, float, float]
-    rate: float
-    group_weights: tuple[float, ...]
-    group_lengths: tuple[float, ...]
-    relevances: tuple[tuple[float, ...], ...]
-    deploy_rate: float
-    deploy_weight: float
-    interaction: float
-    noise: float
-
-
-@cache
-def _prior(widths: tuple[int, ...], count: int = SETTINGS) -> tuple[_Setting, ...]:
-    """Settings spread evenly over the prior (a scrambled Sobol sequence); `widths`: features per group."""
-    from scipy.stats import norm, qmc
-
-    uniform = qmc.Sobol(_numbers(widths), seed=0).random(1 << (count - 1).bit_length())[:count]
-    z = norm.ppf(np.clip(uniform, 1e-4, 1 - 1e-4))
-    return tuple(_setting(row, widths) for row in z)
-
-
-def _numbers(widths: tuple[int, ...]) -> int:
-    return 8 + 2 * len(widths) + sum(widths)
-
-
-def _setting(z: Floats, widths: tuple[int, ...]) -> _Setting:
-    groups = len(widths)
-    weights, lengths = np.exp(0.9 * z[8 : 8 + groups]), 1.2 * np.exp(0.6 * z[8 + groups : 8 + 2 * groups])
-    # How much each feature of a group matters: some choices decide the quality, others hardly touch it.
-    matter = np.split(np.exp(RELEVANCE * z[8 + 2 * groups :]), np.cumsum(widths)[:-1])
-    return _Setting(
-        draw=tuple(map(float, z)),
-        orders=(float(np.exp(0.9 * z[0])), float(np.exp(0.9 * z[1])), float(np.exp(0.9 * z[2]))),
-        rate=float(0.7 * np.exp(0.6 * z[3])),
-        group_weights=tuple(map(float, weights)),
-        group_lengths=tuple(map(float, lengths)),
-        relevances=tuple(tuple(map(float, row)) for row in matter) if groups else (),
-        deploy_rate=float(0.7 * np.exp(0.6 * z[4])),
-        deploy_weight=float(0.15 * np.exp(1.0 * z[5])),
-        interaction=float(0.15 * np.exp(1.0 * z[6])),
-        noise=float(0.02 * np.exp(1.0 * z[7])),
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Similarity:
-    """What the kernel needs of each pair of rows, whatever the setting."""
-
-    differing: Floats  # axes of the model that differ
-    axes: int
-    groups: tuple[tuple[Floats, Floats], ...]  # features of both sides
-    deploy_differing: Floats
-
-
-def _similarity(a: Inputs, b: Inputs) -> _Similarity:
-    return _Similarity(
-        differing=np.maximum(a.model_axes - a.model @ b.model.T, 0.0),
-        axes=max(1, a.model_axes),
-        groups=tuple(zip(a.groups, b.groups, strict=True)),
-        deploy_differing=np.maximum(a.deploy_axes - a.deploy @ b.deploy.T, 0.0),
-    )
-
-
-def _squares(a: Floats, b: Floats) -> Floats:
-    cross: Floats = (a**2).sum(1)[:, None] + (b**2).sum(1)[None, :] - 2 * a @ b.T
-    return np.maximum(cross, 0.0)
-
-
-def _kernel(near: _Similarity, setting: _Setting) -> Floats:
-    """Prior correlation of each pair; 1 for a pair of equal rows. A constant of 1 is added by the caller."""
-    share = 1 - near.differing / near.axes
-    first, second, whole = setting.orders
-    everything = setting.rate * near.differing
-    total = first * share + second * share**2
-    features = zip(near.groups, setting.group_weights, setting.group_lengths, setting.relevances, strict=True)
-    for (a, b), weight, length, matter in features:
-        factor = np.array(matter) / length
-        scaled = _squares(a * factor, b * factor)
-        total += weight * np.exp(-0.5 * scaled)
-        everything = everything + scaled / 8
-    total += whole * np.exp(-everything)
-    total /= sum(setting.orders) + sum(setting.group_weights)
-    deployed = np.exp(-setting.deploy_rate * near.deploy_differing)
-    total = total * (1 + setting.interaction * deployed) + setting.deploy_weight * deployed
-    found: Floats = total / (1 + setting.interaction + setting.deploy_weight)
-    return found
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Fitted:
-    """One setting after the data: `factor` is the Cholesky factor, `solved` = factor^-1 y."""
-
-    setting: _Setting
-    factor: Floats
-    solved: Floats
-    variance: float
-    weight: float
+ALWAYS_ANEW = 24
+ROOM = 32  # so many more known rows a view makes room for
+AT_ONCE = 1 << 16
+"""Pairs of rows that are worked on together: more would not fit into the processor's cache."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,9 +45,13 @@ class Prediction:
     deviations: Floats
     weights: Floats
 
-    def take(self, rows: NDArray[np.int64]) -> Prediction:
+    def take(self, rows: Integers) -> Prediction:
         """Some of the rows."""
         return replace(self, means=self.means[:, rows], deviations=self.deviations[:, rows])
+
+    def likeliest(self) -> Prediction:
+        """Its first part alone."""
+        return Prediction(means=self.means[:1], deviations=self.deviations[:1], weights=np.ones(1))
 
     @property
     def mean(self) -> Floats:
@@ -188,17 +67,37 @@ class Prediction:
         return found
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Fitted:
+    """One setting after the data: `factor` is the Cholesky factor, `solved` = factor^-1 y."""
+
+    setting: Settings
+    factor: Floats
+    solved: Floats
+    variance: float
+    evidence: float
+    weight: float = 1.0
+
+
 class Surrogate:
     """Quality over candidates, learned from rows whose quality is known."""
 
     def __init__(self) -> None:
-        self._inputs: Inputs | None = None
-        self._parts: tuple[_Fitted, ...] = ()
-        self._settings: tuple[_Setting, ...] = ()
+        self.inputs = Inputs(model=np.empty((0, 0)), model_axes=0, deploy=np.empty((0, 0)), deploy_axes=0)
+        self.parts: tuple[_Fitted, ...] = ()
+        self._settings: Settings | None = None
         self._fitted_rows = 0
-        self._centre, self._scale = 0.0, 1.0
+        self.centre, self.scale = 0.0, 1.0
         self._values = np.empty(0)
+        self._soundness: tuple[float, Floats] | None = None
+        self.surprises = np.empty(0)
+        """[known rows] standard deviations that each value lies above what the others predict."""
         self.outlying: NDArray[np.bool_] = np.zeros(0, dtype=bool)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    # -- learning ------------------------------------------------------------------------------------
 
     def fit(self, inputs: Inputs, values: Floats, noise: Floats, spread: float) -> None:
         """Learn from rows. `noise` is each value's own extra variance relative to the model's own noise (1:
@@ -206,117 +105,300 @@ class Surrogate:
 
         Values far above what all others predict (lower is better here) are put down to something that did
         not work; they are excused, and counted against the chance to work of their neighbours instead, see
-        `chance`. Otherwise they would make every prediction near them unsure in both directions.
+        `View`. Otherwise they would make every prediction near them unsure in both directions.
         """
-        self._inputs, rows = inputs, len(values)
-        self._centre, self._scale = float(values.mean()), max(float(values.std()), spread)
-        self._values = (values - self._centre) / self._scale
-        near, widths = _similarity(inputs, inputs), tuple(group.shape[1] for group in inputs.groups)
-        if self._settings and tuple(map(len, self._settings[0].relevances)) != widths:
-            self._settings, self._fitted_rows = (), 0  # a feature is known now that was not before
-        anew = rows >= self._fitted_rows * REFIT_GROWTH or rows < self._fitted_rows or rows <= 24
+        self.inputs, rows = inputs, len(values)
+        self._take_values(values, spread)
+        settings = self._settings
+        if settings is not None and settings.widths != inputs.widths:
+            settings, self._fitted_rows = None, 0  # a feature is known now that was not before
+        anew = rows >= self._fitted_rows * REFIT_GROWTH or rows < self._fitted_rows or rows <= ALWAYS_ANEW
         self._fitted_rows = rows if anew else self._fitted_rows
-        self.outlying = np.zeros(rows, dtype=bool)
-        self._choose(near, noise, _prior(widths) if anew else ())
-        for _ in range(ROUNDS):
-            if rows >= LEAST_FOR_OUTLIERS:
-                self.outlying = self._surprises() > SURPRISE
-            excused = np.where(self.outlying, EXCUSED, noise)
-            self._choose(near, excused, self._varied(widths, rows) if anew else ())
+        near = Pairs(inputs, inputs)
+        if anew:
+            tried = prior(inputs.widths, max(LEAST_SETTINGS, _fewer(SETTINGS, rows)))
+            settings = self._best(near, tried if settings is None else tried.and_others(settings), noise)
+        assert settings is not None
+        self._settle(near, settings, noise, anew=anew)
 
-    def _varied(self, widths: tuple[int, ...], rows: int) -> tuple[_Setting, ...]:
-        """Settings near those that explained the data best so far: the search goes on from fit to fit."""
-        rng = np.random.default_rng(rows)
-        return tuple(
-            _setting(np.array(setting.draw) + STEP * rng.standard_normal(_numbers(widths)), widths)
-            for setting in self._settings
-            for _ in range(CHILDREN)
+    def _settle(self, near: Pairs, settings: Settings, noise: Floats, *, anew: bool) -> None:
+        """Excuse what surprises, and with `anew` look for better settings near the best: the search goes on
+        from fit to fit."""
+        rows = len(self._values)
+        self.outlying, kernel = np.zeros(rows, dtype=bool), near.kernel(settings)
+        self._condition(kernel, settings, noise)
+        for _ in range(ROUNDS):
+            before = self.outlying
+            if rows >= LEAST_FOR_OUTLIERS:
+                self.outlying = self._surprising()[0] > SURPRISE
+            excused = np.where(self.outlying, EXCUSED, noise)
+            if anew:
+                varied = settings.varied(max(1, _fewer(CHILDREN, rows)), STEP, seed=rows)
+                settings = self._best(near, varied.and_others(settings), excused)
+                kernel = near.kernel(settings)
+            elif (before == self.outlying).all():
+                break
+            self._condition(kernel, settings, excused)
+        self.surprises, self._soundness = self._surprising()[0], None
+
+    def add(self, inputs: Inputs, values: Floats, noise: Floats, spread: float) -> None:
+        """Learn from rows more: all rows are given, those that are known already first and as they were."""
+        known, self.inputs = len(self), inputs
+        self._take_values(values, spread)
+        self._solve_again(known)
+        for row in range(known, len(values)):
+            self._append(row, float(noise[row]))
+        self.parts = _weighed(self.parts)  # in their order, which views rely on
+
+    def _take_values(self, values: Floats, spread: float) -> None:
+        self.centre, self.scale = float(values.mean()), max(float(values.std()), spread)
+        self._values = (values - self.centre) / self.scale
+
+    def _best(self, near: Pairs, settings: Settings, noise: Floats) -> Settings:
+        """The settings with the most evidence."""
+        step, found = max(1, AT_ONCE // len(noise) ** 2), []
+        for start in range(0, len(settings), step):
+            some = settings.take(slice(start, start + step))
+            found.append(self._factorized(near.kernel(some), some, noise)[3])
+        return settings.take(np.argsort(-np.concatenate(found), kind="stable")[:KEPT])
+
+    def _condition(self, kernel: Floats, settings: Settings, noise: Floats) -> None:
+        """Keep settings, whose `kernel` of the known rows is given, each weighed by its evidence."""
+        found = zip(*self._factorized(kernel, settings, noise), strict=True)
+        parts = [
+            _Fitted(
+                setting=settings.take([place]),
+                factor=np.ascontiguousarray(factor),
+                solved=solved,
+                variance=float(variance),
+                evidence=float(evidence),
+            )
+            for place, (factor, solved, variance, evidence) in enumerate(found)
+        ]
+        self.parts = _weighed(sorted(parts, key=lambda part: -part.evidence))
+        self._settings = settings
+
+    def _factorized(self, kernel: Floats, settings: Settings, noise: Floats) -> tuple[Floats, ...]:
+        """Factors [settings, rows, rows], solved values [settings, rows], variances and evidence."""
+        rows = len(self._values)
+        # The values stand below the matrix as one more row: its factor's last row is then the solved values.
+        whole = np.empty((len(settings), rows + 1, rows + 1))
+        whole[:, :rows, :rows] = kernel
+        whole[:, :rows, :rows] += 1.0
+        diagonal = np.arange(rows)
+        whole[:, diagonal, diagonal] += settings.noise[:, None] * noise + JITTER
+        whole[:, rows, :rows] = self._values
+        whole[:, rows, rows] = 10.0 / JITTER * (1.0 + self._values @ self._values)
+        factors: Floats = np.linalg.cholesky(whole).astype(np.float64, copy=False)
+        factor, solved = factors[:, :rows, :rows], factors[:, rows, :rows]
+        variance, evidence = _evidence(factor[:, diagonal, diagonal], solved, settings)
+        return factor, solved, variance, evidence
+
+    def _solve_again(self, known: int) -> None:
+        """The values were put on another scale."""
+        parts = []
+        for part in self.parts:
+            solved = solve_triangular(part.factor, self._values[:known], lower=True, check_finite=False)
+            parts.append(replace(part, solved=solved))
+        self.parts = tuple(parts)
+
+    def _append(self, row: int, noise: float) -> None:
+        """One more row for every part. It is an outlier if it is far above what the known ones predict."""
+        pairs = Pairs(self.inputs.take(slice(0, row + 1)), self.inputs.take(slice(row, row + 1)))
+        grown = []
+        for part in self.parts:
+            column = pairs.kernel(part.setting)[0, :, 0] + 1.0
+            inner = solve_triangular(part.factor, column[:row], lower=True, check_finite=False)
+            left = max(float(column[row] - inner @ inner), 0.0) + JITTER
+            grown.append((part, inner, left, float(part.setting.noise[0])))
+        missed = [
+            part.weight
+            * (self._values[row] - inner @ part.solved)
+            / np.sqrt((left + own * noise) * part.variance)
+            for part, inner, left, own in grown
+        ]
+        outlying = row >= LEAST_FOR_OUTLIERS and sum(missed) > SURPRISE
+        self.surprises = np.append(self.surprises, sum(missed))
+        self.outlying = np.append(self.outlying, outlying)
+        extra = EXCUSED if outlying else noise
+        self.parts = tuple(
+            self._grown(part, inner, np.sqrt(left + own * extra)) for part, inner, left, own in grown
         )
 
-    def _choose(self, near: _Similarity, noise: Floats, prior: Sequence[_Setting]) -> None:
-        """Keep the settings with the most evidence, of the prior's and of those kept before."""
-        settings = dict.fromkeys((*prior, *self._settings))
-        tried = [self._condition(near, setting, noise) for setting in settings]
-        best = sorted(tried, key=lambda part: -part.weight)[:KEPT]
-        evidence = np.exp([part.weight - best[0].weight for part in best])
-        shares = evidence / evidence.sum()
-        self._parts = tuple(replace(p, weight=float(w)) for p, w in zip(best, shares, strict=True))
-        self._settings = tuple(part.setting for part in best)
+    def _grown(self, part: _Fitted, inner: Floats, end: float) -> _Fitted:
+        rows = len(inner)
+        factor = np.zeros((rows + 1, rows + 1))
+        factor[:rows, :rows], factor[rows, :rows], factor[rows, rows] = part.factor, inner, end
+        solved = np.append(part.solved, (self._values[rows] - inner @ part.solved) / end)
+        variance, evidence = _evidence(np.diag(factor)[None], solved[None], part.setting)
+        return replace(
+            part,
+            factor=factor,
+            solved=solved,
+            variance=float(variance[0]),
+            evidence=float(evidence[0]),
+        )
 
-    def _surprises(self) -> Floats:
-        """How many standard deviations each value lies above what the others predict."""
-        total = np.zeros(len(self._values))
-        for part in self._parts:
-            inverse = self._inverse(part)
-            total += part.weight * (inverse @ self._values) / np.sqrt(np.diag(inverse) * part.variance)
-        return total
+    # -- what is known of known rows -----------------------------------------------------------------
 
-    def _inverse(self, part: _Fitted) -> Floats:
-        from scipy.linalg import cho_solve
+    def _surprising(self) -> tuple[Floats, Floats]:
+        """How many standard deviations each value lies above what the others predict, and by how much, on
+        the scale of the values (chapter 5.4.2)."""
+        surprise, missed = np.zeros((2, len(self._values)))
+        for part in self.parts:
+            inverse = dtrtri(part.factor.T, lower=0)[0]  # of the factor, transposed
+            solved, ends = inverse @ part.solved, np.square(inverse).sum(axis=1)
+            surprise += part.weight * solved / np.sqrt(ends * part.variance)
+            missed += part.weight * solved / ends
+        return surprise, missed
 
-        found: Floats = cho_solve((part.factor, True), np.eye(len(self._values)), check_finite=False)
+    def left_out(self) -> tuple[Floats, Floats]:
+        """Each known row as predicted from all others: means, and the values themselves."""
+        predicted = self._values - self._surprising()[1]
+        return self.centre + self.scale * predicted, self.centre + self.scale * self._values
+
+    def chance(self, cross: Floats) -> Floats:
+        """[rows] the chance to work: the share of neighbours that were no outliers, smoothed by the likeliest
+        kernel, `cross` [known rows, rows]. Rows that were added since the last fit do not count."""
+        if not self.outlying.any() or len(self) < LEAST_FOR_OUTLIERS:
+            return np.ones(cross.shape[1])
+        if self._soundness is None:
+            sound, inner = (~self.outlying).astype(float), Pairs(self.inputs, self.inputs)
+            smoothed = inner.kernel(self.parts[0].setting)[0] + SMOOTHING * np.eye(len(sound))
+            self._soundness = float(sound.mean()), np.linalg.solve(smoothed, sound - sound.mean())
+        mean, weights = self._soundness
+        found: Floats = np.clip(mean + weights @ cross[: len(weights)], LEAST_CHANCE, 1.0)
         return found
 
-    def nearby(self, inputs: Inputs) -> tuple[Floats, Floats]:
-        """What known neighbours tell beside their values, smoothed by the likeliest kernel, both [rows].
-
-        First the share of them that were no outliers: the chance to work. Second a factor for deviations:
-        how far sound neighbours were from what the others predicted of them, in the deviations predicted
-        then. One variance for all makes predictions on a plateau too hopeful, however well it is known.
-        """
-        rows = len(inputs)
-        if self._inputs is None or len(self._values) < LEAST_FOR_OUTLIERS:
-            return np.ones(rows), np.ones(rows)
-        setting = self._parts[0].setting
-        cross = _kernel(_similarity(self._inputs, inputs), setting)
-        sound = (~self.outlying).astype(float)
-        chance = np.ones(rows)
-        if self.outlying.any():
-            inner = _kernel(_similarity(self._inputs, self._inputs), setting)
-            solved = np.linalg.solve(inner + SMOOTHING * np.eye(len(sound)), sound - sound.mean())
-            chance = np.clip(sound.mean() + cross.T @ solved, LEAST_CHANCE, 1.0)
-        near = (np.clip(cross, 0.0, 1.0) ** SHARPNESS) * sound[:, None]
-        missed = np.minimum(self._surprises() ** 2, 9.0)
-        factor = np.sqrt((DOUBT + missed @ near) / (DOUBT + near.sum(axis=0)))
-        return chance, factor
-
-    def _condition(self, near: _Similarity, setting: _Setting, noise: Floats) -> _Fitted:
-        from scipy.linalg import cholesky, solve_triangular
-
-        rows = len(self._values)
-        covariance = _kernel(near, setting) + 1.0 + np.diag(setting.noise * noise + JITTER)
-        factor = cholesky(covariance, lower=True, check_finite=False)
-        solved = solve_triangular(factor, self._values, lower=True, check_finite=False)
-        # The signal's variance is integrated out under an inverse-gamma prior around 1.
-        variance = float((solved @ solved + PRIOR_WEIGHT) / (rows + PRIOR_WEIGHT))
-        evidence = -0.5 * (rows + PRIOR_WEIGHT) * np.log(variance) - np.log(np.diag(factor)).sum()
-        evidence -= 0.5 * float(np.square(setting.draw).sum())
-        return _Fitted(
-            setting=setting, factor=factor, solved=solved, variance=variance, weight=float(evidence)
-        )
+    # -- what is expected of others ------------------------------------------------------------------
 
     def predict(self, inputs: Inputs, parts: int | None = None) -> Prediction:
         """What is expected of other rows; `parts`: of the most likely settings alone."""
-        from scipy.linalg import solve_triangular
+        return self.look(inputs, parts)[0]
 
-        assert self._inputs is not None
-        near, used = _similarity(self._inputs, inputs), self._parts[:parts]
-        means, deviations = [], []
-        for part in used:
-            cross = _kernel(near, part.setting) + 1.0
-            inner = solve_triangular(part.factor, cross, lower=True, check_finite=False)
-            means.append(self._centre + self._scale * (inner.T @ part.solved))
-            left = np.maximum(2.0 - (inner**2).sum(0), JITTER) * part.variance
-            deviations.append(self._scale * np.sqrt(left))
-        weights = np.array([part.weight for part in used])
+    def look(self, inputs: Inputs, parts: int | None = None) -> tuple[Prediction, Floats, Floats]:
+        """Prediction, chance to work and doubt of other rows, see `View`."""
+        step = max(512, AT_ONCE // max(1, len(self)))
+        views = [
+            View(self, inputs.take(slice(start, start + step)), parts)
+            for start in range(0, max(1, len(inputs)), step)
+        ]
+        found = [view.prediction() for view in views]
+        whole = Prediction(
+            means=np.concatenate([each.means for each in found], axis=1),
+            deviations=np.concatenate([each.deviations for each in found], axis=1),
+            weights=found[0].weights,
+        )
+        return (
+            whole,
+            np.concatenate([view.chance for view in views]),
+            np.concatenate([view.doubt for view in views]),
+        )
+
+
+class View:
+    """Rows of interest: what is predicted of them, and what their known neighbours tell beside their values.
+
+    `chance` [rows] is the share of neighbours that were no outliers: the chance to work. `doubt` [rows] is a
+    factor for deviations: how far sound neighbours were from what the others predicted of them, in the
+    deviations predicted then. One variance for all makes predictions on a plateau too hopeful, however well
+    it is known.
+    """
+
+    def __init__(self, surrogate: Surrogate, inputs: Inputs, parts: int | None = None) -> None:
+        self._of, self._inputs, self._parts = surrogate, inputs, len(surrogate.parts[:parts])
+        self._known = len(surrogate)
+        self._reduced: list[Floats] = []  # per part [known rows, rows]: its factor^-1 times the kernel
+        self._spared = np.zeros((self._parts, len(inputs)))  # variance that the known rows take away
+        self.chance = np.ones(len(inputs))
+        self._missed, self._neighbours = np.zeros((2, len(inputs)))
+        pairs = Pairs(surrogate.inputs, inputs)
+        for place, part in enumerate(surrogate.parts[:parts]):
+            cross = pairs.kernel(part.setting)[0]
+            if place == 0:
+                self.chance = surrogate.chance(cross)
+                self._count_neighbours(cross, slice(0, self._known))
+            cross += 1.0
+            # Worked out in place: transposed, it lies in memory as the routine wants it.
+            cross = dtrsm(1.0, part.factor.T, cross.T, side=1, overwrite_b=1).T
+            self._spared[place] = np.einsum("ij,ij->j", cross, cross)
+            self._reduced.append(cross)
+
+    def __len__(self) -> int:
+        return len(self._inputs)
+
+    @property
+    def doubt(self) -> Floats:
+        """[rows]."""
+        found: Floats = np.sqrt((DOUBT + self._missed) / (DOUBT + self._neighbours))
+        return found
+
+    def update(self) -> None:
+        """Take in the rows that were added to the surrogate."""
+        for row in range(self._known, len(self._of)):
+            pairs = Pairs(self._of.inputs.take(slice(row, row + 1)), self._inputs)
+            for place, part in enumerate(self._of.parts[: self._parts]):
+                cross = pairs.kernel(part.setting)[0, 0]
+                if place == 0:
+                    self._count_neighbours(cross[None], slice(row, row + 1))
+                before = self._room(place, row)
+                before[row] = (cross + 1.0 - part.factor[row, :row] @ before[:row]) / part.factor[row, row]
+                self._spared[place] += before[row] ** 2
+            self._known = row + 1
+
+    def _room(self, place: int, row: int) -> Floats:
+        """The part's array, with room for one row more."""
+        held = self._reduced[place]
+        if row >= len(held):
+            grown = np.empty((row + ROOM, held.shape[1]))
+            grown[:row] = held[:row]
+            self._reduced[place] = held = grown
+        return held
+
+    def _count_neighbours(self, cross: Floats, rows: slice) -> None:
+        if len(self._of) < LEAST_FOR_OUTLIERS:
+            return
+        near = np.clip(cross, 0.0, 1.0)
+        near *= near
+        near *= near
+        sound = (~self._of.outlying[rows]).astype(float)
+        missed = np.minimum(self._of.surprises[rows] ** 2, MOST_MISSED)
+        self._missed += (missed * sound) @ near
+        self._neighbours += sound @ near
+
+    def prediction(self) -> Prediction:
+        """What is expected of the rows."""
+        known, means, deviations = self._known, [], []
+        of = self._of
+        for place, part in enumerate(of.parts[: self._parts]):
+            means.append(of.centre + of.scale * (part.solved[:known] @ self._reduced[place][:known]))
+            left = np.maximum(2.0 - self._spared[place], JITTER) * part.variance
+            deviations.append(of.scale * np.sqrt(left))
+        weights = np.array([part.weight for part in of.parts[: self._parts]])
         return Prediction(
             means=np.array(means), deviations=np.array(deviations), weights=weights / weights.sum()
         )
 
-    def left_out(self) -> tuple[Floats, Floats]:
-        """Each known row as predicted from all others: means, and the values themselves (chapter 5.4.2)."""
-        total = np.zeros(len(self._values))
-        for part in self._parts:
-            inverse = self._inverse(part)
-            total += part.weight * (self._values - (inverse @ self._values) / np.diag(inverse))
-        return self._centre + self._scale * total, self._centre + self._scale * self._values
+
+def _weighed(parts: Sequence[_Fitted]) -> tuple[_Fitted, ...]:
+    evidence = np.array([part.evidence for part in parts])
+    shares = np.exp(evidence - evidence.max())
+    shares /= shares.sum()
+    return tuple(replace(part, weight=float(w)) for part, w in zip(parts, shares, strict=True))
+
+
+def _fewer(count: int, rows: int) -> int:
+    """Settings to be tried: with many rows each takes long, and the best are known well."""
+    return int(count * min(1.0, FEWER_FROM / rows))
+
+
+def _evidence(ends: Floats, solved: Floats, settings: Settings) -> tuple[Floats, Floats]:
+    """Variance of the signal and logarithm of the evidence, both [settings]. `ends` are factors' diagonals.
+
+    The signal's variance is integrated out under an inverse-gamma prior around 1.
+    """
+    count = solved.shape[1] + PRIOR_WEIGHT
+    variance = (np.square(solved).sum(axis=1) + PRIOR_WEIGHT) / count
+    evidence = -0.5 * count * np.log(variance) - np.log(ends).sum(axis=1)
+    evidence -= 0.5 * np.square(settings.draws).sum(axis=1)
+    return variance, evidence

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from paretune.search.surrogate import Inputs, Surrogate
+from paretune.search.similarity import Inputs
+from paretune.search.surrogate import Surrogate
 
 MODELS = list(itertools.product(range(4), range(4), range(3)))
 FORMATS = range(3)
@@ -139,11 +140,11 @@ def test_a_row_left_out_is_predicted_as_if_it_had_never_been_there(count):
     assert values == pytest.approx(VALUES[rows])
     for row in range(count):
         others, expected = np.delete(np.arange(count), row), 0.0
-        for part in model._parts:
+        for part in model.parts:
             covariance = part.factor @ part.factor.T
             solved = np.linalg.solve(covariance[np.ix_(others, others)], model._values[others])
             expected += part.weight * float(covariance[row, others] @ solved)
-        assert found[row] == pytest.approx(model._centre + model._scale * expected, abs=1e-6)
+        assert found[row] == pytest.approx(model.centre + model.scale * expected, abs=1e-6)
 
 
 def test_a_row_left_out_is_predicted_nearly_as_by_a_model_without_it():
