@@ -113,13 +113,16 @@ class PendingTrainings:
         steps = max((len(trainings) for trainings in needed), default=0)
         self._pending = np.zeros((len(needed), steps), dtype=bool)
         self._work = np.full((len(needed), steps), np.nan)
-        self._kinds = np.full((len(needed), steps), "", dtype=object)
+        self._kinds: list[str] = []
+        self._kind = np.full((len(needed), steps), -1)  # place of each training's kind
         for number, trainings in enumerate(needed):
             for step, training in enumerate(trainings):
                 self._places[training.key].append((number, step))
                 self._pending[number, step] = not training.done
                 self._work[number, step] = training.work or np.nan
-                self._kinds[number, step] = training.kind
+                if training.kind not in self._kinds:
+                    self._kinds.append(training.kind)
+                self._kind[number, step] = self._kinds.index(training.kind)
 
     def finish(self, key: str) -> None:
         """A training came to its end."""
@@ -151,8 +154,10 @@ class PendingTrainings:
         """[models] expected seconds of what is pending. `macs` [models] stand in for work not counted: it is
         taken to be as many times the multiply-adds as it is for models where both are known."""
         total = np.zeros(len(self.needed))
-        for kind in set(self._kinds[self._pending]):
-            of_kind = self._kinds == kind
+        for place, kind in enumerate(self._kinds):
+            of_kind = self._kind == place
+            if not (of_kind & self._pending).any():
+                continue
             ratios = (self._work / macs[:, None])[of_kind]
             known = ratios[~np.isnan(ratios)]
             guess = macs[:, None] * (np.median(known) if len(known) else np.nan)

@@ -104,15 +104,16 @@ class Goal:
         from scipy.special import ndtr
 
         known = self.knowledge
-        found = np.ones(len(known.pool))
+        found = np.ones(len(known.pool.class_candidates))
         for limit in known.facts.limits:
             if limit.metric == known.quality or limit.metric not in known.hardware.metrics:
                 continue
             column = known.hardware.metrics.index(limit.metric)
-            values = known.hardware_of(limit.metric)
-            sure = ~np.isnan(known.hardware.known[known.pool.classes, column])
+            values = known.hardware.values[:, column]
+            sure = ~np.isnan(known.hardware.known[:, column])
             gap = np.log(max(limit.bound, 1e-300)) - np.log(values)
             gap = gap if limit.upper else -gap
-            chance = np.where(sure, gap >= 0, ndtr(gap / max(known.hardware.errors[column], 1e-6)))
+            chance = (gap >= 0).astype(float)
+            chance[~sure] = ndtr(gap[~sure] / max(known.hardware.errors[column], 1e-6))
             found *= np.where(np.isnan(values), 1.0, chance)
-        return found
+        return found[known.pool.classes]

@@ -275,9 +275,13 @@ class Policy:
         self._ranked()
         return self.expectation.trusted
 
+    def _anything_left(self) -> bool:
+        left = self.knowledge.open()
+        measured = self.knowledge.hardware.measured[self.knowledge.pool.classes]
+        return bool((left & ~measured).any() or (left & self.goal.possible()).any())
+
     def _ranked(self) -> Ranking:
         if self._ranking is None:
             self._ranking = self.expectation.rank()
-            left = self.knowledge.open() & self.goal.possible()
-            self.nothing_left = not left.any() and bool(self.knowledge.baseline_points)
+            self.nothing_left = bool(self.knowledge.baseline_points) and not self._anything_left()
         return self._ranking

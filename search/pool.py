@@ -101,14 +101,15 @@ def one_hot(rows: Sequence[dict[str, Scalar]]) -> tuple[Floats, int]:
 def positions(candidates: Sequence[Candidate]) -> Floats:
     """Numeric axes of the model, each from 0 to 1 in the order of its values; the teacher lies beyond."""
     columns: list[Floats] = []
-    names = dict.fromkeys(name for c in candidates for name, _ in c.student)
-    for name in names:
-        values = [dict(c.student).get(name) for c in candidates]
+    students = [dict(c.student) for c in candidates]
+    for name in dict.fromkeys(name for student in students for name in student):
+        values = [student.get(name) for student in students]
         known = sorted({float(v) for v in values if isinstance(v, int | float) and _is_number(v)})
         if len(known) > 1 and all(v is None or _is_number(v) for v in values):
             place = {value: order / (len(known) - 1) for order, value in enumerate(known)}
             columns.append(np.array([1.3 if v is None else place[float(v)] for v in values]))
-    removed = np.array([Sparsity.parse(c.sparsity).share for c in candidates])
+    shares = {text: Sparsity.parse(text).share for text in {c.sparsity for c in candidates}}
+    removed = np.array([shares[c.sparsity] for c in candidates])
     if removed.any():
         columns.append(removed / removed.max())
     return np.stack(columns, axis=1) if columns else np.zeros((len(candidates), 0))
@@ -120,20 +121,22 @@ def _is_number(value: object) -> bool:
 
 def choice_counts(candidates: Sequence[Candidate]) -> Floats:
     """How often each choice occurs, where several axes have the same choices (operations of layers, say)."""
-    values: dict[str, set[Scalar]] = defaultdict(set)
-    for candidate in candidates:
-        for name, value in candidate.student:
-            values[name].add(value)
+    students = [dict(c.student) for c in candidates]
     alike: dict[frozenset[Scalar], list[str]] = defaultdict(list)
-    for name, choices in values.items():
+    for name in dict.fromkeys(name for student in students for name in student):
+        choices = frozenset(student[name] for student in students if name in student)
         if len(choices) > 1:
-            alike[frozenset(choices)].append(name)
+            alike[choices].append(name)
     columns = []
     for shared, names in alike.items():
         if len(names) > 1:
-            for choice in sorted(shared, key=str):
-                counted = [sum(dict(c.student).get(n) == choice for n in names) for c in candidates]
-                columns.append(np.array(counted, dtype=float) / 1.2)
+            ordered = sorted(shared, key=str)
+            place = {choice: number for number, choice in enumerate(ordered)}
+            counted = np.zeros((len(candidates), len(ordered) + 1))  # the last: no choice at all
+            for name in names:
+                places = [place[student[name]] if name in student else -1 for student in students]
+                counted[np.arange(len(candidates)), places] += 1
+            columns += list(counted[:, :-1].T / 1.2)
     return np.stack(columns, axis=1) if columns else np.zeros((len(candidates), 0))
 
 

@@ -39,6 +39,8 @@ def chance_to_work(known: Floats, works: NDArray[np.bool_], sizes: Floats) -> Fl
     weights /= weights.sum()
     low = (BELOW[0] + low_good) / (sum(BELOW) + low_good + low_bad)
     high = (ABOVE[0] + high_good) / (sum(ABOVE) + high_good + high_bad)
-    under = sizes[:, None] < places
-    found: Floats = under @ (weights * low) + (~under) @ (weights * high)
+    # A size is above the places before its own, and below those after it.
+    above = np.concatenate([[0.0], np.cumsum(weights * high)])
+    under = np.concatenate([np.cumsum((weights * low)[::-1])[::-1], [0.0]])
+    found: Floats = (above + under)[np.searchsorted(places, sizes, side="right")]
     return found
