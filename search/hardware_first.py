@@ -30,6 +30,7 @@ from ..profiles.errors import UserError
 from .candidate import Candidate
 from .contract import Hardware
 from .evaluation import EVALUATION, Evaluation, Outcome, Proposal, Quantity
+from .excerpt import Excerpt
 from .gate import violations
 from .knowledge import Facts, Knowledge, Problem
 from .policy import Policy, Ranked
@@ -61,9 +62,11 @@ class HardwareFirstSampler(BaseSampler):
         self._rng, self._seed, self._stop = random.Random(seed), seed, stop
         self._tpe = TPESampler(seed=seed)
         self._random = RandomSampler(seed=seed)
+        self._excerpt = Excerpt()
         self._policy: Policy | None = None
         self._seen: set[int] = set()  # places of the trials that were taken in
         self._all_before = 0  # all trials up to this place were
+        self._numbers: dict[int, int] = {}  # of the trials, by row of the pool
         self._proposals: dict[int, Proposal] = {}
         self._chosen: dict[int, dict[str, Any]] = {}
         self._measured_now = 0
@@ -176,7 +179,7 @@ class HardwareFirstSampler(BaseSampler):
         """Learn from the evaluation that a trial carries; of a plain Optuna trial, from its values."""
         if "evaluation" in trial.user_attrs:
             evaluation = EVALUATION.validate_json(trial.user_attrs["evaluation"])
-            policy.learn(evaluation)
+            self._learn(policy, evaluation, trial)
             self._note_gain(policy, evaluation.proposal)
             return
         if "duplicate_of" in trial.user_attrs:
@@ -186,9 +189,15 @@ class HardwareFirstSampler(BaseSampler):
         except (KeyError, StopIteration, ValueError, UserError):
             return  # it ended before all was chosen, or was made for another space
         if trial.state is TrialState.COMPLETE:
-            policy.learn(self._of_values(candidate, trial.values))
+            self._learn(policy, self._of_values(candidate, trial.values), trial)
         else:
             policy.set_aside(candidate)
+
+    def _learn(self, policy: Policy, evaluation: Evaluation, trial: FrozenTrial) -> None:
+        policy.learn(evaluation)
+        row = policy.knowledge.pool.row.get(evaluation.candidate)
+        if row is not None:
+            self._numbers[row] = trial.number
 
     def _of_values(self, candidate: Candidate, values: Sequence[float]) -> Evaluation:
         pairs = zip(self.problem.objectives, values, strict=True)
@@ -221,12 +230,19 @@ class HardwareFirstSampler(BaseSampler):
 
     def _by_tpe(self, policy: Policy, study: Study, trial: FrozenTrial) -> Ranked | None:
         """What Optuna's TPE proposes of the candidates that are left; at random where it repeats itself."""
+        excerpt = self._excerpt.of(study, self._on_front(policy))
         for _ in range(TPE_TRIES):
-            candidate = self.problem.space.suggest(_Independent(self._tpe, study, trial))
+            candidate = self.problem.space.suggest(_Independent(self._tpe, excerpt, trial))
             found = policy.asked_for(candidate, by="tpe")
             if found is not None:
                 return found
         return policy.at_random(self._rng)
+
+    def _on_front(self, policy: Policy) -> set[int]:
+        """Numbers of the trials that no other dominates."""
+        front = set(map(tuple, policy.knowledge.front.tolist()))
+        rows = [row for row, point in policy.knowledge.points.items() if point in front]
+        return {self._numbers[row] for row in rows}
 
     def _note_gain(self, policy: Policy, proposal: Proposal | None) -> None:
         """What the stop rule looks at; read from the trials, so that a resumed study goes on counting."""
