@@ -6,7 +6,8 @@ import shutil
 import sys
 import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -27,13 +28,14 @@ from paretune.search.knowledge import Problem
 from paretune.search.progress import Progress
 from paretune.search.samplers import make_sampler
 from paretune.search.session import run_study
-from paretune.search.store_manifest import read_manifest
+from paretune.search.store import Entry, Store
 from paretune.search.study_store import StudyStore
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 STUDY, WORKLOAD = "digits.yaml", "digits.py"
 
 Interval = tuple[float, float]
+Make = Callable[[Path], Mapping[str, Any]]
 
 
 # -- its share of a real study ----------------------------------------------------------------------------
@@ -67,9 +69,10 @@ class _Window(Progress):
 def share_of_driver(trials: int, sampler: str = OURS) -> dict[str, Any]:
     """Run the digits example with a store of its own; of the search loop's wall time, what was no stage.
 
-    Left out are imports, checks of the workload, the teacher's training and the finalists. A stage is what
-    made an entry of the store (train, export, compile, score, measure: from its manifest), or a training that
-    was given up. All else is the driver: proposing, judging, reading and syncing the store, Optuna's storage.
+    Left out are imports, checks of the workload, the teacher's training and the finalists. A stage is the
+    making of an entry of the store (train, export, compile, score, measure), also where it came to nothing: a
+    training that was given up, a precision that the compiler refused. All else is the driver: proposing,
+    judging, reading and syncing the store, Optuna's storage.
     """
     with TemporaryDirectory() as name:
         base = Path(name)
@@ -79,44 +82,52 @@ def share_of_driver(trials: int, sampler: str = OURS) -> dict[str, Any]:
         path = base / STUDY
         path.write_text(yaml.safe_dump(study))
         window = _Window()
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), stages_timed() as ran:
             warnings.simplefilter("ignore")
-            outcome = run_study(path, window)
-        stages = _stages(base / ".paretune" / "store", window)
-        given_up = _given_up(outcome.record, {key for _, key, _ in stages})
+            run_study(path, window)
+    stages = [(stage, _within(interval, window)) for stage, interval in ran]
     wall = window.ended - window.begun
-    busy = covered(interval for _, _, interval in stages) + given_up
+    busy = covered(interval for _, interval in stages)
     by_stage: dict[str, float] = {}
-    for stage, _, (start, end) in stages:
-        by_stage[stage] = by_stage.get(stage, 0.0) + end - start
+    for stage, (start, end) in stages:
+        if end > start:
+            by_stage[stage] = by_stage.get(stage, 0.0) + end - start
     return {
         "trials": window.trials,
         "wall_s": wall,
         "stages_s": by_stage,
-        "given_up_s": given_up,
         "driver_s": wall - busy,
         "driver_share": (wall - busy) / wall,
         "driver_per_trial_s": (wall - busy) / max(1, window.trials),
     }
 
 
-def _stages(store: Path, window: _Window) -> list[tuple[str, str, Interval]]:
-    """Stage, key, and from when to when it ran, of what was made in the window."""
-    found = []
-    for manifest in store.glob("*/*/manifest.json"):
-        content = read_manifest(manifest.parent)
-        end = float(content["created"])
-        start = max(end - float(content["seconds"]), window.begun)
-        if start < end <= window.ended:
-            found.append((str(content["stage"]), str(content["key"]), (start, end)))
-    return found
+@contextmanager
+def stages_timed() -> Iterator[list[tuple[str, Interval]]]:
+    """Stage, and from when to when it ran, of all that stores are asked to make meanwhile."""
+    ran: list[tuple[str, Interval]] = []
+    produce = Store.produce
+
+    def timed(self: Store, stage: str, key: str, provenance: Mapping[str, Any], make: Make) -> Entry:
+        def made(into: Path) -> Mapping[str, Any]:
+            begun = time.time()
+            try:
+                return make(into)
+            finally:
+                ran.append((stage, (begun, time.time())))
+
+        return produce(self, stage, key, provenance, made)
+
+    Store.produce = timed  # type: ignore[method-assign]
+    try:
+        yield ran
+    finally:
+        Store.produce = produce  # type: ignore[method-assign]
 
 
-def _given_up(record: StudyRecord, made: set[str]) -> float:
-    """Seconds of trainings that were stopped at a rung: they leave no entry."""
-    stages = [stage for trial in record.trials for stage in trial.evaluation.stages]
-    left = [stage for stage in stages if stage.curve and not stage.cached and stage.key not in made]
-    return sum(stage.seconds for stage in left)
+def _within(interval: Interval, window: _Window) -> Interval:
+    start, end = interval
+    return max(start, window.begun), min(end, window.ended)
 
 
 def covered(intervals: Iterable[Interval]) -> float:
