@@ -176,6 +176,7 @@ def time_bookkeeping(task: Task, sizes: Iterable[int], *, trials: int, sampler: 
 def _driven(history: History, url: str, trials: int, sampler: str) -> dict[str, float]:
     filled = _studies(history.task, url, make_sampler("random", 0))
     filled.study.add_trials(history.trials)
+    filled.close()
     stop = StopFlag()
     ends = _Ends(stop=stop, wanted=trials)
     opened = time.perf_counter()
@@ -185,6 +186,7 @@ def _driven(history: History, url: str, trials: int, sampler: str) -> dict[str, 
     driver = Driver(_plan(history.task), history.evaluator, judge, studies, budget, stop, ends)
     built = time.perf_counter()
     driver.run()
+    studies.close()
     left = time.perf_counter() - ends.ends[-1]
     taken = [after - before for before, after in zip(ends.ends, ends.ends[1:], strict=False)]
     return {

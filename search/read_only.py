@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,33 +12,33 @@ from urllib.parse import quote
 import optuna
 
 from ..profiles.errors import UserError
+from . import write_ahead
 from .storage_url import shown_url, sqlite_file
 from .study_store import StudyStore
 
 _PATIENCE_S = 2.0  # for a study that another process is writing to at this moment
-_WRITE_AHEAD = b"\x02\x02"  # bytes 18 and 19 of the file, https://www.sqlite.org/fileformat2.html
 
 
 @contextmanager
 def study_for_reading(url: str, name: str) -> Iterator[StudyStore]:
     """An existing study, whose storage is closed again afterwards. Writing to it fails.
 
-    A storage other than a SQLite file is opened as Optuna does, but no tables are made in it.
+    Where a run is going on, or was killed, a copy as of this moment is read. A storage other than a SQLite
+    file is opened as Optuna does, but no tables are made in it.
 
     Raises:
         UserError: there is no such study, or it cannot be read without writing.
         Exception: what Optuna, SQLAlchemy and the driver raise about a storage that is locked or damaged.
     """
     file = sqlite_file(url)
-    storage = _server(url) if file is None else _file(file)
-    try:
+    with ExitStack() as stack:
+        storage = _server(url) if file is None else _file(stack.enter_context(_at_rest(file)))
+        stack.callback(storage.engine.dispose)
+        stack.callback(storage.remove_session)
         if name not in optuna.get_all_study_names(storage):
             raise UserError(f"no study {name!r} in it", place=shown_url(url))
         study = optuna.load_study(study_name=name, storage=storage)
         yield StudyStore(study, tuple(study.metric_names or ()))
-    finally:
-        storage.remove_session()
-        storage.engine.dispose()
 
 
 def _server(url: str) -> optuna.storages.RDBStorage:
@@ -58,31 +58,32 @@ def _file(file: Path) -> optuna.storages.RDBStorage:
     return optuna.storages.RDBStorage("sqlite:///file.db", options, skip_table_creation=True)
 
 
-def _read_only_uri(file: Path) -> str:
+@contextmanager
+def _at_rest(file: Path) -> Iterator[Path]:
+    """The file, or a copy of it where its last part is in a log beside it: even readers write to those."""
     if not file.is_file():
         raise UserError("the study's storage is gone", place=str(file))
+    if write_ahead.in_use(file) and write_ahead.log_of(file) is not None:
+        with write_ahead.copied(file) as copy:
+            yield copy
+    else:
+        yield file
+
+
+def _read_only_uri(file: Path) -> str:
     uri = f"file:{quote(str(file.resolve()))}?mode=ro"
-    with file.open("rb") as opened:
-        if opened.read(20)[18:] != _WRITE_AHEAD:
-            return uri
     # In write-ahead mode even a reader makes files beside it, unless the file is said to be unchanging.
-    if _has_content(file, "-wal"):
-        raise UserError("another process has it open for writing, in write-ahead mode", place=str(file))
-    return f"{uri}&immutable=1"
+    return f"{uri}&immutable=1" if write_ahead.in_use(file) else uri
 
 
 def _check_readable(connection: sqlite3.Connection, file: Path) -> None:
     try:
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.OperationalError as error:
-        if "readonly" in str(error) and _has_content(file, "-journal"):
+        journal = file.with_name(file.name + "-journal")
+        if "readonly" in str(error) and journal.is_file() and journal.stat().st_size > 0:
             raise UserError(
                 "a process was killed while it wrote to it, which only a run of that study can mend",
                 place=str(file),
             ) from error
         raise
-
-
-def _has_content(file: Path, suffix: str) -> bool:
-    beside = file.with_name(file.name + suffix)
-    return beside.is_file() and beside.stat().st_size > 0

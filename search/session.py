@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from ..backends.environment import environment
 from ..backends.latency import LatencyPlan
 from ..backends.transport import Launch
 from ..profiles.errors import UserError
+from . import write_ahead
 from .budget import Budget, StopFlag
 from .driver import Driver, SearchPlan
 from .evaluate import Evaluator
@@ -22,11 +24,12 @@ from .evaluation import StudyRecord
 from .job import Job, Places, device_identity, load_job, places_of
 from .models import Models, load_models
 from .progress import Progress
+from .read_only import study_for_reading
 from .run_file import RUN_FILE, stored_study
 from .setup import set_up_search
 from .stages.device import Deployment, DeviceStages
 from .storage import only_one_run, storage_trouble_explained, writing
-from .storage_url import shown_url
+from .storage_url import shown_url, sqlite_file
 from .store import Store
 from .study_file import load_study_file
 from .study_store import StudyStore, evaluated_before
@@ -69,15 +72,12 @@ def run_study(
         evaluator = Evaluator(models, device, lambda: driver.checkpoint())
         # A resumed sampler starts anew; with the same seed it would propose the same points again.
         search = set_up_search(job, evaluator, models.teacher_facts(), job.file.seed + before)
-        studies = _studies(job, search.sampler)
-        plan = _plan(job, models, launch, search.remarks)
-        driver = Driver(plan, evaluator, search.judge, studies, _budget(job, studies), stop, progress)
-        try:
+        with closing(_studies(job, search.sampler)) as studies, closing(device):
+            plan = _plan(job, models, launch, search.remarks)
+            driver = Driver(plan, evaluator, search.judge, studies, _budget(job, studies), stop, progress)
             record = driver.run()
             if audit and not stop.requested:
                 record = driver.audit(audit)
-        finally:
-            device.close()
         return Outcome(record=record, places=job.places, interrupted=stop.requested)
 
 
@@ -205,5 +205,8 @@ def open_run(path: Path) -> tuple[StudyRecord, Path]:
 
 
 def _record(url: str, name: str) -> StudyRecord:
-    with storage_trouble_explained(url):
-        return StudyStore.load(url, name).record()
+    file = sqlite_file(url)
+    with storage_trouble_explained(url), ExitStack() as stack:
+        if file is not None and write_ahead.in_use(file) and not write_ahead.writable(file):
+            return stack.enter_context(study_for_reading(url, name)).record()
+        return stack.enter_context(closing(StudyStore.load(url, name))).record()

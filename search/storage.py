@@ -35,6 +35,12 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
         raise _storage_error("the study's storage cannot be opened", url, error) from error
 
 
+def close_storage(storage: optuna.storages.RDBStorage) -> None:
+    """Close its connections: an open one keeps a SQLite file from being merged with its log."""
+    storage.remove_session()
+    storage.engine.dispose()
+
+
 @contextmanager
 def storage_trouble_explained(url: str) -> Iterator[None]:
     """Turn a storage that fails in the middle (a full disk, a server that went away) into one message.

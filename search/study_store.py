@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -19,6 +20,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ..profiles.errors import InternalError, UserError
+from . import write_ahead
 from .candidate import Candidate, canonical_json
 from .evaluation import (
     EVALUATION,
@@ -31,7 +33,7 @@ from .evaluation import (
     TrialRecord,
 )
 from .importance import importances
-from .storage import MEND_FILE, open_storage, storage_trouble_explained
+from .storage import MEND_FILE, close_storage, open_storage, storage_trouble_explained
 from .storage_url import shown_url, sqlite_file
 from .transactions import together
 
@@ -49,15 +51,21 @@ _STATES = {
 
 
 class StudyStore:
-    """One study. `storage` is where it lies, if several writes shall end in one transaction there."""
+    """One study. `storage` is where it lies, if several writes shall end in one transaction there.
+
+    `written_ahead` is the file whose log `close` merges.
+    """
 
     def __init__(
         self,
         study: optuna.Study,
         objectives: tuple[str, ...],
         storage: optuna.storages.RDBStorage | None = None,
+        *,
+        written_ahead: Path | None = None,
     ) -> None:
         self.study, self.objectives, self._storage = study, objectives, storage
+        self._written_ahead = written_ahead
         self._evaluated: dict[int, TrialRecord] = {}  # what ended does not change any more
 
     # -- opening ----------------------------------------------------------------------------------
@@ -77,7 +85,9 @@ class StudyStore:
         Raises:
             UserError: the study exists and describes another problem, or the storage cannot be reached.
         """
-        storage = open_storage(url)
+        storage, file = open_storage(url), sqlite_file(url)
+        if file is not None:
+            write_ahead.begin(storage, file)
         directions = [_MAXIMIZE if up else _MINIMIZE for up in objectives.values()]
         study = _existing(storage, name, problem, sampler)
         if study is not None and _holds_nothing(study, problem):
@@ -91,7 +101,7 @@ class StudyStore:
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 study.set_metric_names(list(objectives))
                 study.set_user_attr(_PROBLEM, canonical_json(problem))
-        return cls(study, tuple(objectives), storage)
+        return cls(study, tuple(objectives), storage, written_ahead=file)
 
     @classmethod
     def load(cls, url: str, name: str) -> StudyStore:
@@ -111,6 +121,13 @@ class StudyStore:
                 raise UserError(f"no study {name!r} in {shown_url(url)}", accepted=shown)
             study = optuna.load_study(study_name=name, storage=storage)
             return cls(study, tuple(study.metric_names or ()), storage)
+
+    def close(self) -> None:
+        """Close the storage. A SQLite file in which a study was run stands alone from here on."""
+        if self._storage is not None:
+            close_storage(self._storage)
+        if self._written_ahead is not None:
+            write_ahead.end(self._written_ahead)
 
     # -- trials -----------------------------------------------------------------------------------
 
@@ -306,8 +323,13 @@ def evaluated_before(url: str, name: str, problem: Mapping[str, Any], *, own: bo
     if file is not None and not file.is_file() and (own or file.parent.is_dir()):
         return 0
     with storage_trouble_explained(url):
-        study = _existing(open_storage(url), name, problem, None)
-        return 0 if study is None or _holds_nothing(study, problem) else len(study.get_trials(deepcopy=False))
+        storage = open_storage(url)
+        try:
+            study = _existing(storage, name, problem, None)
+            empty = study is None or _holds_nothing(study, problem)
+            return 0 if study is None or empty else len(study.get_trials(deepcopy=False))
+        finally:
+            close_storage(storage)
 
 
 def _existing(
