@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -29,7 +30,7 @@ _LOCAL = {
 _VERSIONS = slice(18, 20)  # of the file's header: 2 where it is in this mode
 _LOG_HEADER_BYTES = 32  # changes when the log begins anew: it holds random numbers
 _PATIENCE_S = 2.0
-_TRIES = 5
+_TRIES, _PAUSE_S = 30, 0.01
 
 
 def begin(storage: RDBStorage, file: Path) -> None:
@@ -76,6 +77,7 @@ def copied(file: Path) -> Iterator[Path]:
                 end(copy)
                 yield copy
                 return
+            time.sleep(_PAUSE_S)
         raise UserError("another process writes to it all the time", place=str(file))
 
 

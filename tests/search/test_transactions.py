@@ -1,4 +1,4 @@
-"""Several writes in one transaction, and the log that a running study writes ahead: kills, copies, readers."""
+"""Several writes in one transaction, and the log that a running study writes: kills, copies, readers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import optuna
@@ -153,25 +153,35 @@ def test_a_kill_in_a_block_leaves_nothing_of_it(tmp_path: Path, moment: str) -> 
 
 
 def test_an_exception_leaves_nothing_of_its_block(tmp_path: Path) -> None:
-    with closing(open_study(tmp_path)) as store:
-        with pytest.raises(ValueError, match="in the middle"), store.together():
+    def write_half() -> None:
+        with store.together():
             store.set("x", 1)
             raise ValueError("in the middle")
+
+    with closing(open_study(tmp_path)) as store:
+        with pytest.raises(ValueError, match="in the middle"):
+            write_half()
         assert store.get("x") is None
         store.set("x", 2)
         assert store.get("x") == 2
 
 
 def test_a_block_of_which_a_part_was_lost_is_not_kept(tmp_path: Path) -> None:
-    """Optuna rolls back where it fails, and some of its callers go on; the rest alone would be half a trial."""
-    with closing(open_study(tmp_path)) as store:
-        storage = store.study._storage
-        with pytest.raises(KeyError), store.together():
+    """Optuna rolls back what fails, and who called it may go on: the rest alone would be half a trial."""
+
+    def go_on_after_a_failure() -> None:
+        with store.together():
             store.set("x", 1)
-            with pytest.raises(KeyError):
-                storage.get_trial(12345)
+            with suppress(ValueError):
+                store.study.tell(12345, state=TrialState.FAIL)
             store.set("y", 2)
+
+    with closing(open_study(tmp_path)) as store:
+        with pytest.raises(KeyError, match="12345"):
+            go_on_after_a_failure()
         assert (store.get("x"), store.get("y")) == (None, None)
+        store.set("y", 3)
+        assert store.get("y") == 3
 
 
 # -- written ahead ------------------------------------------------------------------------------------------
