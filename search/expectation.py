@@ -28,6 +28,8 @@ REFRESH, MOST_ADDED = 1.03, 32
 """The model is fitted and all candidates are looked at when so many times the observations are there, or so
 many more; in between one more changes little."""
 WATCHED = 2 * SHORTLIST
+FEW = 24
+"""Up to so many observations, a measurement is a reason for this as well: sizes are known better then."""
 CLIPPED = 0.25
 """Of the range between corner and best quality: what lies further below the corner is of no interest."""
 HEADROOM = 0.5
@@ -142,11 +144,12 @@ class Expectation:
         """Take in what was scored since; whether the model was fitted anew."""
         known = self.knowledge
         count = len(known.observed)
-        added = count - self._count
-        if added == 0 and known.rewritten == self._rewritten:
+        same = count == self._count and known.rewritten == self._rewritten
+        if same and count > FEW:
             return False
         anew = (
-            known.rewritten != self._rewritten
+            same
+            or known.rewritten != self._rewritten
             or count >= min(REFRESH * self._fitted_at, self._fitted_at + MOST_ADDED)
             or not self._learned
         )

@@ -26,8 +26,9 @@ UNKNOWN_ERROR = 1.0
 LEAST_MEASURED = 4
 MOST_MEASURED = 400
 """Predictions rest on the latest so many; measured values stand for themselves in any case."""
-UPDATE_GROWTH = 0.04
-"""Predictions are made anew with so many more measurements; in between they stay."""
+UPDATE_GROWTH = 0.01
+"""Predictions are made anew with so large a share of new measurements; in between they stay. Waiting longer
+costs trainings: what is proposed next hangs on who is predicted to be a little faster."""
 REFIT_GROWTH = 1.1
 """The form of the regression is chosen anew when so many times the measurements are there."""
 BEYOND = 8.0

@@ -135,10 +135,12 @@ class Settings:
 
 @cache
 def prior(widths: tuple[int, ...], count: int) -> Settings:
-    """Settings spread evenly over the prior: each number takes one value of each of `count` equal shares."""
-    rng, numbers = np.random.default_rng(0), 8 + 2 * len(widths) + sum(widths)
-    shares = rng.permuted(np.tile(np.arange(count)[:, None], (1, numbers)), axis=0)
-    return Settings(draws=ndtri((shares + rng.random(shares.shape)) / count), widths=widths)
+    """Settings spread evenly over the prior (a scrambled Sobol sequence)."""
+    from scipy.stats import qmc  # takes a while
+
+    numbers = 8 + 2 * len(widths) + sum(widths)
+    uniform = qmc.Sobol(numbers, seed=0).random(1 << (count - 1).bit_length())[:count]
+    return Settings(draws=ndtri(np.clip(uniform, 1e-4, 1 - 1e-4)), widths=widths)
 
 
 class Pairs:

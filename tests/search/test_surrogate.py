@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from paretune.search.similarity import Inputs
-from paretune.search.surrogate import Surrogate
+from paretune.search.similarity import Inputs, Pairs, prior
+from paretune.search.surrogate import Surrogate, View
 
 MODELS = list(itertools.product(range(4), range(4), range(3)))
 FORMATS = range(3)
@@ -199,3 +199,108 @@ def test_no_axis_at_all_is_a_constant():
     found = model.predict(inputs)
     assert np.ptp(found.mean) < 1e-6
     assert 0 < found.mean[0] < 8
+
+
+# -- rows that are added one by one ----------------------------------------------------------------------
+
+
+def added(rows: np.ndarray, first: int, values: np.ndarray = VALUES) -> Surrogate:
+    model = fitted(rows[:first], values)
+    for count in range(first + 1, len(rows) + 1):
+        model.add(INPUTS.take(rows[:count]), values[rows[:count]], np.ones(count), 0.3)
+    return model
+
+
+def test_rows_that_are_added_count_as_if_they_had_been_there_at_the_fit():
+    rows, others = picked(60), np.setdiff1d(EVERY, picked(60))
+    model = added(rows, 50)
+    anew = Surrogate()
+    anew._settings, anew._fitted_rows, anew.inputs = model._settings, 60, INPUTS.take(rows)
+    anew._take_values(VALUES[rows], 0.3)
+    assert model._settings is not None
+    kernel = Pairs(anew.inputs, anew.inputs).kernel(model._settings)
+    anew._condition(kernel, model._settings, np.where(model.outlying, 200.0, 1.0))
+    anew.outlying, anew.surprises = model.outlying, model.surprises
+    found, wanted = model.predict(INPUTS.take(others)), anew.predict(INPUTS.take(others))
+    assert found.mean == pytest.approx(wanted.mean, abs=1e-9)
+    assert found.deviation == pytest.approx(wanted.deviation, rel=1e-6)
+    assert len(model) == 60
+
+
+@pytest.mark.parametrize("wrong", [0.0, 5.0])
+def test_an_added_value_far_above_what_was_predicted_is_excused(wrong):
+    rows, values = picked(60), VALUES.copy()
+    values[rows[59]] += wrong
+    model = added(rows, 59, values)
+    assert model.outlying[59] == bool(wrong)
+    near = model.predict(INPUTS.take(rows[59:])).mean[0]
+    assert abs(near - VALUES[rows[59]]) < 0.3
+    assert (model.surprises[59] > 1.0) == bool(wrong)
+
+
+def test_what_is_kept_of_rows_of_interest_follows_what_is_added():
+    rows, others = picked(60), np.setdiff1d(EVERY, picked(60))
+    model = fitted(rows[:50])
+    view = View(model, INPUTS.take(others))
+    for count in (51, 52, 56, 60):
+        model.add(INPUTS.take(rows[:count]), VALUES[rows[:count]], np.ones(count), 0.3)
+        view.update()
+        found, wanted = view.prediction(), model.predict(INPUTS.take(others))
+        assert found.means == pytest.approx(wanted.means, abs=1e-9)
+        assert found.deviations == pytest.approx(wanted.deviations, rel=1e-6)
+        assert view.doubt == pytest.approx(model.look(INPUTS.take(others))[2])
+
+
+def test_neighbours_of_what_did_not_work_have_less_chance_to_work():
+    values = VALUES.copy()
+    broken = INPUTS.groups[0][:, 0] == 1.0
+    values[broken] += 3.0
+    sound = picked(90)[~broken[picked(90)]][:50]
+    rows = np.concatenate([sound, np.flatnonzero(broken)[[0]]])
+    model = fitted(rows, values)
+    assert model.outlying[-1]
+    chance = model.look(INPUTS)[1]
+    assert chance[rows[-1]] < chance[~broken].mean() - 0.1
+    assert (chance <= 1.0).all()
+    assert (chance > 0.0).all()
+
+
+# -- the kernel ------------------------------------------------------------------------------------------
+
+
+def shared_models() -> Inputs:
+    """The same candidates as `INPUTS`, each model and each number format written once."""
+    formats = len(FORMATS)
+    return Inputs(
+        model=INPUTS.model[::formats],
+        model_axes=3,
+        deploy=np.eye(3),
+        deploy_axes=1,
+        groups=(INPUTS.groups[0][::formats],),
+        model_of=EVERY // formats,
+        deploy_of=EVERY % formats,
+    )
+
+
+def test_candidates_that_share_a_model_are_compared_as_if_each_had_its_own():
+    some, settings = picked(30), prior((3,), 4)
+    shared = shared_models()
+    found = Pairs(shared.take(some), shared).kernel(settings)
+    wanted = Pairs(INPUTS.take(some), INPUTS).kernel(settings)
+    assert found == pytest.approx(wanted, abs=1e-12)
+    assert found.shape == (4, 30, len(EVERY))
+
+
+def test_the_kernel_of_equal_rows_is_one_and_it_is_a_kernel():
+    some = INPUTS.take(picked(40))
+    found = Pairs(some, some).kernel(prior((3,), 8))
+    assert np.diagonal(found, axis1=1, axis2=2) == pytest.approx(np.ones((8, 40)))
+    assert (np.linalg.eigvalsh(found) > -1e-9).all()
+
+
+def test_settings_that_are_there_already_are_not_taken_twice():
+    few = prior((3,), 8)
+    assert len(few.and_others(few.take([2, 5]))) == 8
+    varied = few.take([0, 1]).varied(3, 0.4, seed=1)
+    assert len(few.and_others(varied)) == 14
+    assert (varied.varied(1, 0.0, seed=1).draws == varied.draws).all()
