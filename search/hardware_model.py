@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import cho_solve
+from scipy.linalg.lapack import dpotrf, dpotri
 
 Floats = NDArray[np.float64]
-Single = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
 SHAPES: tuple[tuple[float, float, float], ...] = ((1, 0, 0), (1, 1, 0), (0.5, 1, 0.5), (0.2, 0.3, 1))
@@ -75,8 +77,8 @@ class HardwareModel:
         self.refused = np.zeros(len(features), dtype=bool)
         self.measured = np.zeros(len(features), dtype=bool)
         self._rows: list[int] = []
-        # Of each measured class (its place) with every class: how many axes are equal, how alike the counts.
-        self._shared = np.zeros((MOST_MEASURED, len(features)), dtype=np.uint16)
+        # Of each measured class (its place) with every class: share of equal axes, how alike the counts are.
+        self._shared = np.zeros((MOST_MEASURED, len(features)), dtype=np.float32)
         self._alike = np.zeros((MOST_MEASURED, len(features) if counts.shape[1] else 0), dtype=np.float32)
         self._predicted = self.known.copy()
         self._errors = np.full(len(self.metrics), UNKNOWN_ERROR)
@@ -89,7 +91,7 @@ class HardwareModel:
             place = self._learned % MOST_MEASURED  # the oldest makes room
             self._learned += 1
             self._rows[place : place + 1] = [row]
-            self._shared[place] = np.rint(self.features @ self.features[row])
+            self._shared[place] = self.features @ self.features[row] / self._axes
             if self._alike.shape[1]:
                 apart = ((self._counts - self._counts[row]) ** 2).sum(axis=1)
                 self._alike[place] = np.exp(-apart / 8)
@@ -136,8 +138,9 @@ class HardwareModel:
 
     def _measured_at(self, places: Integers) -> _Measured:
         rows = np.array(self._rows)[places]
-        alike = self._alike[np.ix_(places, rows)] if self._alike.shape[1] else None
-        return _Measured(places, self._shared[np.ix_(places, rows)], alike, self._axes)
+        features, counts = self.features[rows], self._counts[rows]
+        apart = ((counts[:, None] - counts) ** 2).sum(axis=2)
+        return _Measured(places, features @ features.T / self._axes, np.exp(-apart / 8), self._axes)
 
     def _predict(self, column: int, among: _Measured, values: Floats) -> None:
         known = self.known[:, column]
@@ -174,22 +177,29 @@ class HardwareModel:
         weights = np.zeros(count)
         weights[among.places] = solution.weights
         found = np.zeros(len(self.features))
-        table = _table(form, self._axes)
         # A part at a time: all pairs at once would not fit into the processor's cache.
         step = max(1, PAIRS_AT_ONCE // len(found))
         for start in range(0, count, step):
             part = slice(start, min(start + step, count))
-            found += weights[part] @ table[self._shared[part]]
+            single = weights[part].astype(np.float32)
+            found += single @ _resemblance(form, self._axes, self._shared[part])
             if form.counts:
-                found += form.counts * (weights[part] @ self._alike[part])
+                found += form.counts * (single @ self._alike[part])
         return found
 
 
-def _table(form: _Form, axes: int) -> Floats:
-    """How much classes resemble each other, by the number of axes in which they are equal."""
+def _resemblance(form: _Form, axes: int, share: NDArray[Any]) -> NDArray[Any]:
+    """How much classes resemble each other, by the share of axes in which they are equal."""
     alone, pairs, whole = form.shape
-    share = np.arange(axes + 1) / axes
-    found: Floats = alone * share + pairs * share**2 + whole * np.exp(-0.7 * axes * (1 - share))
+    found: NDArray[Any] = pairs * share
+    found += alone
+    found *= share
+    if whole:
+        decay = share - 1
+        decay *= 0.7 * axes
+        np.exp(decay, out=decay)
+        decay *= whole
+        found += decay
     return found
 
 
@@ -207,7 +217,7 @@ class _Solution:
 class _Measured:
     """Classes of which a metric is known; what metrics and forms have in common is worked out once."""
 
-    def __init__(self, places: Integers, shared: NDArray[np.uint16], alike: Single | None, axes: int) -> None:
+    def __init__(self, places: Integers, shared: Floats, alike: Floats, axes: int) -> None:
         self.places, self._shared, self._alike, self._axes = places, shared, alike, axes
         self._solved: dict[tuple[object, ...], tuple[Floats, Floats]] = {}
 
@@ -215,20 +225,20 @@ class _Measured:
         """The regression of one form on the classes' values."""
         scaled = form.scale.to(values)
         middle, spread = float(scaled.mean()), float(scaled.std())
-        inverse, ends = self._inverse(form)
-        weights = inverse @ ((scaled - middle) / spread)
+        factor, ends = self._factor(form)
+        weights: Floats = cho_solve((factor, True), (scaled - middle) / spread, check_finite=False)
         guessed = form.scale.back(scaled - spread * weights / ends)
         wrong = np.abs(np.log(np.maximum(guessed, values.min() / BEYOND)) - np.log(values))
         error = float(TO_DEVIATION * np.median(wrong) + 0.1 * wrong.mean())
         return _Solution(weights=weights, middle=middle, spread=spread, error=error)
 
-    def _inverse(self, form: _Form) -> tuple[Floats, Floats]:
-        """Of the kernel with the form's noise, and its diagonal."""
+    def _factor(self, form: _Form) -> tuple[Floats, Floats]:
+        """The Cholesky factor of the kernel with the form's noise, and the diagonal of the inverse."""
         key = (form.shape, form.counts, form.noise)
         if key not in self._solved:
-            kernel = _table(form, self._axes)[self._shared]
-            if form.counts and self._alike is not None:
-                kernel += form.counts * self._alike
-            inverse = np.linalg.inv(kernel + form.noise * np.eye(len(kernel))).astype(np.float64, copy=False)
-            self._solved[key] = inverse, np.diag(inverse)
+            kernel = _resemblance(form, self._axes, self._shared)
+            if form.counts:
+                kernel = kernel + form.counts * self._alike
+            factor = dpotrf(kernel + form.noise * np.eye(len(kernel)), lower=1)[0]
+            self._solved[key] = factor, np.diag(dpotri(factor, lower=1)[0])
         return self._solved[key]
