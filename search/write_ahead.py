@@ -1,4 +1,4 @@
-"""SQLite's write-ahead log: while a study runs, one wait for the disk per transaction in place of several.
+"""SQLite's write-ahead log: while a study runs, its commits do not wait for the disk.
 
 Until the end of the run, what was written last stands in a second file beside the first (`-wal`). At the end
 it is merged, so that the study's file stands alone. After a kill, whoever opens the file next merges it; a
@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 
 import psutil
 from optuna.storages import RDBStorage
+from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from ..profiles.errors import UserError
@@ -37,8 +38,18 @@ def begin(storage: RDBStorage, file: Path) -> None:
     """Write ahead from now on, where the place of the file allows that."""
     if _file_system(file) not in _LOCAL:
         return
-    with suppress(OperationalError), storage.engine.connect() as connection:  # it goes on as it was
-        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+    mode = ""
+    with suppress(OperationalError), storage.engine.connect() as connection:  # else it goes on as it was
+        mode = str(connection.exec_driver_sql("PRAGMA journal_mode=WAL").scalar())
+    if mode == "wal":
+        storage.engine.dispose()  # so that every connection is a new one
+        event.listen(storage.engine, "connect", _commit_without_waiting)
+
+
+def _commit_without_waiting(connection: sqlite3.Connection, _: object) -> None:
+    # A kill loses nothing. Where the power fails, the last trials may be missing: they are made again from
+    # the store, whose entries were waited for.
+    connection.execute("PRAGMA synchronous=NORMAL").close()
 
 
 def end(file: Path) -> None:
