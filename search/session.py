@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,24 +72,13 @@ def run_study(
         evaluator = Evaluator(models, device, lambda: driver.checkpoint())
         # A resumed sampler starts anew; with the same seed it would propose the same points again.
         search = set_up_search(job, evaluator, models.teacher_facts(), job.file.seed + before)
-        with closing(_studies(job, search.sampler)) as studies, closing(device), _imports_set_aside():
+        with closing(_studies(job, search.sampler)) as studies, closing(device):
             plan = _plan(job, models, launch, search.remarks)
             driver = Driver(plan, evaluator, search.judge, studies, _budget(job, studies), stop, progress)
             record = driver.run()
             if audit and not stop.requested:
                 record = driver.audit(audit)
         return Outcome(record=record, places=job.places, interrupted=stop.requested)
-
-
-@contextmanager
-def _imports_set_aside() -> Iterator[None]:
-    """Have the garbage collector pass over all that is there: torch alone has it look at 400,000 objects each
-    time, for nothing."""
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 def _studies(job: Job, sampler: BaseSampler) -> StudyStore:
