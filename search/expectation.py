@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from .gain import Boxes, Quality, reach_of
 from .goal import Goal
 from .knowledge import Knowledge
+from .one_thread import in_one_thread
 from .similarity import Inputs
 from .surrogate import Prediction, Surrogate, View
 from .usefulness import chance_to_work
@@ -87,6 +88,7 @@ class Expectation:
         self._view: View | None = None
         self._rows = np.empty(0, dtype=np.int64)  # of the view
 
+    @in_one_thread
     def rank(self) -> Ranking:
         """Every candidate that may bring something, best first; empty before anything was scored."""
         known = self.knowledge

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_solve
 from scipy.linalg.lapack import dpotrf, dpotri
 
+from .one_thread import in_one_thread
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -119,9 +121,12 @@ class HardwareModel:
         return self._errors
 
     def _update(self) -> None:
-        if not self._stale:
-            return
-        self._stale = False
+        if self._stale:
+            self._stale = False
+            self._predict_all()
+
+    @in_one_thread
+    def _predict_all(self) -> None:
         if self._since < int(UPDATE_GROWTH * len(self._rows)):
             # A few more change little: what was measured stands for itself.
             self._predicted = np.where(np.isnan(self.known), self._predicted, self.known)
