@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,8 +79,8 @@ class HardwareModel:
         self.measured = np.zeros(len(features), dtype=bool)
         self._rows: list[int] = []
         # Of each measured class (its place) with every class: share of equal axes, how alike the counts are.
-        self._shared = np.zeros((MOST_MEASURED, len(features)), dtype=np.float32)
-        self._alike = np.zeros((MOST_MEASURED, len(features) if counts.shape[1] else 0), dtype=np.float32)
+        self._shared = np.zeros((MOST_MEASURED, len(features)))
+        self._alike = np.zeros((MOST_MEASURED, len(features) if counts.shape[1] else 0))
         self._predicted = self.known.copy()
         self._errors = np.full(len(self.metrics), UNKNOWN_ERROR)
         self._forms: dict[int, tuple[int, _Form]] = {}
@@ -186,17 +185,16 @@ class HardwareModel:
         step = max(1, PAIRS_AT_ONCE // len(found))
         for start in range(0, count, step):
             part = slice(start, min(start + step, count))
-            single = weights[part].astype(np.float32)
-            found += single @ _resemblance(form, self._axes, self._shared[part])
+            found += weights[part] @ _resemblance(form, self._axes, self._shared[part])
             if form.counts:
-                found += form.counts * (single @ self._alike[part])
+                found += form.counts * (weights[part] @ self._alike[part])
         return found
 
 
-def _resemblance(form: _Form, axes: int, share: NDArray[Any]) -> NDArray[Any]:
+def _resemblance(form: _Form, axes: int, share: Floats) -> Floats:
     """How much classes resemble each other, by the share of axes in which they are equal."""
     alone, pairs, whole = form.shape
-    found: NDArray[Any] = pairs * share
+    found: Floats = pairs * share
     found += alone
     found *= share
     if whole:
