@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from statistics import median, quantiles
+from statistics import mean, median, quantiles
 from typing import Any
 
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, TPESampler
@@ -47,6 +47,8 @@ class Rounds:
     resume: list[float] = field(default_factory=list)
     propose: list[float] = field(default_factory=list)
     tell: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    """Of the process, for the same proposals: what other work on the machine hardly touches."""
 
 
 class Bench:
@@ -65,38 +67,42 @@ class Bench:
             _add_generations(self.studies.study, history.trials, sampler)
         else:
             self.studies.study.add_trials(history.trials)
-        self.tell_seconds = 0.0
+        self.tell_seconds = self.cpu_seconds = self._proposing = 0.0
 
     def round(self) -> tuple[float, float]:
         """One more trial: seconds until its candidate is known, and seconds to tell its evaluation."""
-        self.tell_seconds = 0.0
-        proposing = self._measure_first() if self.guide is not None else 0.0
-        started = time.perf_counter()
-        trial = self.studies.study.ask()
-        candidate = self.task.space.suggest(trial)
-        proposing += time.perf_counter() - started
+        self.tell_seconds = self.cpu_seconds = self._proposing = 0.0
+        if self.guide is not None:
+            self._measure_first()
+        with self._timed():
+            trial = self.studies.study.ask()
+            candidate = self.task.space.suggest(trial)
         self._answer(trial, candidate)
-        return proposing, self.tell_seconds
+        return self._proposing, self.tell_seconds
 
-    def _measure_first(self) -> float:
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        wall, cpu = time.perf_counter(), time.process_time()
+        yield
+        self._proposing += time.perf_counter() - wall
+        self.cpu_seconds += time.process_time() - cpu
+
+    def _measure_first(self) -> None:
         """As the driver does it: measure what is wanted; what the gate stops is a trial of its own."""
         assert self.guide is not None
-        proposing = 0.0
         while True:
-            started = time.perf_counter()
-            wanted = self.guide.wants(self.studies.study)
-            proposing += time.perf_counter() - started
+            with self._timed():
+                wanted = self.guide.wants(self.studies.study)
             if wanted is None:
-                return proposing
+                return
             hardware = self.evaluator.hardware(wanted)
             stopped = hardware.refused or self.judge.before_training(wanted, hardware)
-            started = time.perf_counter()
-            self.guide.learn_hardware(wanted, hardware, 1.0)
-            if stopped:
-                self.studies.enqueue(self.task.space.params(wanted))
-                trial = self.studies.study.ask()
-                candidate = self.task.space.suggest(trial)
-            proposing += time.perf_counter() - started
+            with self._timed():
+                self.guide.learn_hardware(wanted, hardware, 1.0)
+                if stopped:
+                    self.studies.enqueue(self.task.space.params(wanted))
+                    trial = self.studies.study.ask()
+                    candidate = self.task.space.suggest(trial)
             if stopped:
                 self._answer(trial, candidate)
 
@@ -172,6 +178,7 @@ def _take_turns(benches: dict[str, Bench], taken: dict[str, Rounds], rounds: int
             else:
                 mine.propose.append(proposing)
                 mine.tell.append(telling)
+                mine.cpu.append(bench.cpu_seconds)
 
 
 def _summary(rounds: Rounds) -> dict[str, Any]:
@@ -183,6 +190,8 @@ def _summary(rounds: Rounds) -> dict[str, Any]:
     return {
         "propose_s": median(rounds.propose),
         "quartiles_s": quantiles(rounds.propose)[::2] if len(rounds.propose) > 1 else None,
+        "cpu_s": median(rounds.cpu) if rounds.cpu else None,
+        "mean_s": mean(rounds.propose),
         "tell_s": median(rounds.tell),
         "round_s": median(both),
         "first_s": median(rounds.resume),

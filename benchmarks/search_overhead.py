@@ -154,7 +154,8 @@ def _print_proposals(task: str, part: dict[str, Any]) -> None:
     samplers = part["samplers"]
     sizes = list(next(iter(samplers.values()), {}))
     print(
-        f"\nMilliseconds per proposal, {task} ({part['candidates']} candidates); first after a resume in ()"
+        f"\nMilliseconds per proposal, {task} ({part['candidates']} candidates): median/processor's; "
+        "first after a resume in ()"
     )
     print(f"{'':22}" + "".join(f"{size + ' trials':>22}" for size in sizes) + f"{'growth':>10}")
     for name, taken in samplers.items():
@@ -165,9 +166,10 @@ def _print_proposals(task: str, part: dict[str, Any]) -> None:
 
 def _cell(taken: dict[str, Any]) -> str:
     first = f"({1e3 * taken['first_s']:.0f})" if taken["first_s"] is not None else ""
-    return (
-        f"{1e3 * taken['propose_s']:.1f} {first}" if taken["propose_s"] is not None else f"- {first}".strip()
-    )
+    if taken["propose_s"] is None:
+        return f"- {first}".strip()
+    cpu = f"/{1e3 * taken['cpu_s']:.1f}" if taken.get("cpu_s") is not None else ""
+    return f"{1e3 * taken['propose_s']:.1f}{cpu} {first}"
 
 
 def main(argv: list[str] | None = None) -> int:
