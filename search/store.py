@@ -36,6 +36,7 @@ __all__ = ["MANIFEST", "Entry", "Store", "content_key"]
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
 _SYNCED_AT_ONCE = 8
+_DEAR_S = 5.0
 _log = logging.getLogger(__name__)
 
 
@@ -168,10 +169,12 @@ class Store:
                 _sync_tree(aside)
             path = self.root / stage / key
             aside.rename(path)
-            _sync(path.parent)
+            seconds = time.monotonic() - started
+            if seconds > _DEAR_S:  # else it is made again, should the power fail in the next seconds
+                _sync(path.parent)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
-        return _entry(path, manifest, cached=False, seconds=time.monotonic() - started)
+        return _entry(path, manifest, cached=False, seconds=seconds)
 
     def _discard_if_corrupt(self, stage: str, key: str) -> None:
         """Remove a damaged entry; the caller holds the lock."""

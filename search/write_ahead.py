@@ -47,8 +47,8 @@ def begin(storage: RDBStorage, file: Path) -> None:
 
 
 def _commit_without_waiting(connection: sqlite3.Connection, _: object) -> None:
-    # A kill loses nothing. Where the power fails, the last trials may be missing: they are made again from
-    # the store, whose entries were waited for.
+    # A kill loses nothing. Where the power fails, the last trials may be missing: they are made again, from
+    # the store as far as it goes.
     connection.execute("PRAGMA synchronous=NORMAL").close()
 
 
