@@ -639,3 +639,23 @@ def test_a_space_known_from_an_earlier_study_is_searched_all_the_same():
     search = Search(sampler_for(names, earlier=earlier), names)
     search.run(10)
     assert len(set(search.proposed)) == 10
+
+
+def test_a_model_that_is_kept_proposes_what_one_fitted_anew_holds_for_good():
+    """After many trials scored rows are added to the model; a resumed study fits it to all of them."""
+    names = KINDS["two"]
+    trials = random.Random(3).sample(list(LARGE.candidates()), 156)
+    search = Search(sampler_for(names, space=LARGE), names, space=LARGE)
+    sampler, study = search.study.sampler, search.study
+    for number, candidate in enumerate(trials):
+        study.enqueue_trial(LARGE.params(candidate))
+        search.run(1)
+        kept = sampler._current(study).best()
+        expectation = sampler._current(study).expectation
+        if number >= 150 and len(expectation._surrogate) > expectation._fitted_at + 1:
+            break
+    assert len(expectation._surrogate) > expectation._fitted_at + 1 > 128
+    ranking = sampler_for(names, space=LARGE)._current(study)._ranked()
+    place = ranking.rows.tolist().index(kept.row)
+    assert place < 10
+    assert ranking.gain[place] > 0.7 * ranking.gain[0]

@@ -178,6 +178,25 @@ def test_a_point_that_misses_a_limit_is_on_no_front():
     assert knowledge.hardware_of("size_bytes")[row_of(knowledge, candidate(1))] == 5e5
 
 
+def test_the_front_holds_what_no_other_point_dominates():
+    knowledge = known()
+
+    def told(number: int, accuracy: float, latency: float) -> np.ndarray:
+        values = {"accuracy": accuracy, "latency_ms": latency}
+        knowledge.learn(ended(candidate(number), values=values))
+        return knowledge.front
+
+    told(1, 0.8, 2.0)
+    first = told(2, 0.9, 3.0)
+    assert sorted(first.tolist()) == [[-0.9, 3.0], [-0.8, 2.0]]
+    assert told(3, 0.7, 2.5) is first, "dominated: nothing changes"
+    assert sorted(told(4, 0.9, 1.0).tolist()) == [[-0.9, 1.0]]
+    assert knowledge.rewritten == 0
+    # The same candidate with other values: what it stood before may come back.
+    assert sorted(told(4, 0.7, 1.0).tolist()) == [[-0.9, 3.0], [-0.8, 2.0], [-0.7, 1.0]]
+    assert knowledge.rewritten == 1
+
+
 def test_a_loss_is_turned_so_that_more_is_better():
     objectives = (Objective(metric="loss", higher_is_better=False), OBJECTIVES[1])
     knowledge = known(objectives=objectives, quality="loss", higher_is_better=False, quality_is_share=False)
