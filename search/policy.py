@@ -127,11 +127,11 @@ class Policy:
         self._survey = []
 
     def _pending_survey(self) -> list[int]:
-        hardware, pool = self.knowledge.hardware, self.knowledge.pool
+        hardware = self.knowledge.hardware
         if self._survey is None:
             if not self.knowledge.baseline_points:
                 return []
-            trained = [g for g, c in enumerate(pool.class_candidates) if self.knowledge.facts.trains(c)]
+            trained = self._trained_classes()
             costs = self.knowledge.costs
             typical = costs.typical_training or float(np.median(self.knowledge.model_seconds()))
             afford = int(SURVEY_COST * typical / max(costs.measurement, 1e-6))
@@ -143,6 +143,17 @@ class Policy:
         done = hardware.measured | hardware.refused
         self._survey = [group for group in self._survey if not done[group]]
         return self._survey
+
+    def _trained_classes(self) -> list[int]:
+        """Classes of models that need training, which student and sparsity decide."""
+        found, needs = [], dict[tuple[object, ...], bool]()
+        for group, candidate in enumerate(self.knowledge.pool.class_candidates):
+            key = (candidate.student, candidate.sparsity)
+            if key not in needs:
+                needs[key] = self.knowledge.facts.trains(candidate)
+            if needs[key]:
+                found.append(group)
+        return found
 
     def _of_class(self, group: int) -> Candidate | None:
         rows = np.flatnonzero((self.knowledge.pool.classes == group) & self.knowledge.open())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,9 @@ Integers = NDArray[np.int64]
 LARGEST = 20_000
 """A space of more candidates is drawn from at random; so many are kept."""
 TEACHER = "teacher"
+WEIGHTS = ("recipe", "calibration_method", "calibration_samples")
+_of_hardware = attrgetter(*(field.name for field in fields(Candidate) if field.name not in WEIGHTS))
+"""What decides a candidate's hardware class, `WEIGHTS` what does not."""
 
 
 class Pool:
@@ -34,7 +39,11 @@ class Pool:
         self.candidates: list[Candidate] = list({**own, **dict.fromkeys(extra)})
         self.own = np.arange(len(self.candidates)) < len(own)
         self.row = {candidate: row for row, candidate in enumerate(self.candidates)}
-        self.classes, self.class_candidates = grouped([c.hardware_class() for c in self.candidates])
+        # Candidates of a space are canonical: they differ within a class in recipe and calibration alone.
+        kinds, _ = grouped([_of_hardware(c) for c in self.candidates])
+        first = np.unique(kinds, return_index=True)[1]
+        places, self.class_candidates = grouped([self.candidates[row].hardware_class() for row in first])
+        self.classes = places[kinds]
         keys = [(c.student, c.sparsity, c.recipe) for c in self.candidates]
         self.models, self.model_keys = grouped(keys)
         self.first_of_model = np.unique(self.models, return_index=True)[1]
