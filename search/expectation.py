@@ -25,12 +25,12 @@ SHORTLIST = 256
 """Candidates that are judged by all parts of the model; the others by its likeliest part alone."""
 CLOSELY = 24
 """Of the best, the bound on the quality is asked for."""
+FEW, MANY = 24, 128
+"""Up to so many observations a measurement is a reason to fit the model and to look at all candidates: sizes
+are known better then; up to so many an observation is. Doing so less often cost trainings in the replay."""
 REFRESH, MOST_ADDED = 1.03, 32
-"""The model is fitted and all candidates are looked at when so many times the observations are there, or so
-many more; in between one more changes little."""
+"""From then on that is done when so many times the observations are there, or so many more."""
 WATCHED = 2 * SHORTLIST
-FEW = 24
-"""Up to so many observations, a measurement is a reason for this as well: sizes are known better then."""
 CLIPPED = 0.25
 """Of the range between corner and best quality: what lies further below the corner is of no interest."""
 HEADROOM = 0.5
@@ -152,6 +152,7 @@ class Expectation:
         anew = (
             same
             or known.rewritten != self._rewritten
+            or count <= MANY
             or count >= min(REFRESH * self._fitted_at, self._fitted_at + MOST_ADDED)
             or not self._learned
         )
