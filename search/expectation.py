@@ -35,6 +35,9 @@ CLIPPED = 0.25
 """Of the range between corner and best quality: what lies further below the corner is of no interest."""
 HEADROOM = 0.5
 """The quality is not expected to go further beyond the best one, as a share of the range from the corner."""
+HOPE = 0.4
+"""The best of thousands of gains is mostly the most overrated one, by a deviation that is too wide on a
+plateau or by a long tail: candidates are ranked with deviations of so much of what the model says."""
 LEAST_SPREAD = 0.3  # of the logarithm of the distance to the top, before the data says anything
 TRUST_FROM, DISTRUST = 20, 1.15
 """From so many known candidates on, a squared error so many times that of a constant is too large."""
@@ -43,10 +46,12 @@ LEAST_PROBABLE = 0.02
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
-    """Rows with any expected gain, best rate first."""
+    """Rows with any expected gain, best rate first. `gain` is what they are ranked by; `hoped` is that of the
+    first with the whole deviation that the model states."""
 
     rows: NDArray[np.int64]
     gain: Floats
+    hoped: float
     rate: Floats
     seconds: Floats
     means: Floats
@@ -108,9 +113,12 @@ class Expectation:
         order = np.argsort(-gain / seconds[rows], kind="stable")
         order = order[gain[order] > 0]
         rows, gain, beliefs = rows[order], gain[order], beliefs.take(order)
+        first = np.arange(min(1, len(rows)))
+        hoped = self._gain(boxes, rows[first], beliefs.take(first), self._bounds(rows[first]), hope=1.0)
         return Ranking(
             rows=rows,
             gain=gain,
+            hoped=float(hoped @ probable[rows[first]]),
             rate=gain / seconds[rows],
             seconds=seconds[rows],
             means=beliefs.quality.mean,
@@ -210,7 +218,12 @@ class Expectation:
         )
 
     def _gain(
-        self, boxes: Boxes, rows: Integers, beliefs: _Beliefs, ceiling: Floats | float | None = None
+        self,
+        boxes: Boxes,
+        rows: Integers,
+        beliefs: _Beliefs,
+        ceiling: Floats | float | None = None,
+        hope: float = HOPE,
     ) -> Floats:
         """Expected growth of the hypervolume [rows], over all parts of the model."""
         objective, total, found = self.knowledge.quality_is_objective, np.zeros(len(rows)), beliefs.quality
@@ -218,7 +231,7 @@ class Expectation:
         for mean, deviation, weight in zip(found.means, found.deviations, found.weights, strict=True):
             quality = Quality(
                 mean=mean,
-                deviation=deviation * beliefs.doubt,
+                deviation=hope * deviation * beliefs.doubt,
                 top=self._top,
                 chance=beliefs.chance,
                 ceiling=self.goal.ceiling if ceiling is None else ceiling,
@@ -244,5 +257,12 @@ def _nothing(volume: float) -> Ranking:
     empty = np.empty(0)
     rows = np.empty(0, dtype=np.int64)
     return Ranking(
-        rows=rows, gain=empty, rate=empty, seconds=empty, means=empty, deviations=empty, volume=volume
+        rows=rows,
+        gain=empty,
+        hoped=0.0,
+        rate=empty,
+        seconds=empty,
+        means=empty,
+        deviations=empty,
+        volume=volume,
     )

@@ -39,7 +39,7 @@ TPE_SHARE = 0.7
 """Of the proposals that are not ours while our models lead nowhere; the others are drawn at random."""
 TPE_TRIES = 12
 MEASURED_AT_ONCE = 4
-"""So many candidates are measured before a proposal at most, while the best one changes."""
+"""So many times the best candidates are measured before a proposal at most, while the best one changes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,7 @@ class HardwareFirstSampler(BaseSampler):
         policy = self._current(study)
         if not survey:
             policy.end_survey()
-        if self._measured_now >= MEASURED_AT_ONCE and not policy.surveying:
+        if self._measured_now >= MEASURED_AT_ONCE * policy.measured_ahead and not policy.surveying:
             return None
         wanted = policy.wants()
         if wanted is not None:
@@ -212,8 +212,9 @@ class HardwareFirstSampler(BaseSampler):
 
     def _choose(self, policy: Policy, study: Study, trial: FrozenTrial) -> Ranked | None:
         """The next candidate; None where none is left."""
-        if policy.starting:
-            return policy.start()
+        first = policy.start() if policy.starting else None
+        if first is not None:
+            return first
         if self._rng.random() < policy.random_share:
             # TPE looks at the same trials in another way: it is asked too while our own models lead nowhere.
             if policy.stalled and self._rng.random() < TPE_SHARE:

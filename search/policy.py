@@ -20,7 +20,7 @@ from .pool import spread_first
 
 Floats = NDArray[np.float64]
 
-START_TRAININGS = 10
+START_TRAININGS = 6
 MODELS_PER_START = 15
 """In a space of few models each of them is a large part of what can be learned: fewer stand at the start."""
 NEARBY = 0.35
@@ -28,9 +28,12 @@ NEARBY = 0.35
 START_FROM, START_TO = 0.5, 0.95
 """Where the first models lie, by rank of cost on the device among those within the limits: large ones have
 the best chance of a good quality, from which the model learns most."""
-SURVEY_COST, SURVEY_LEAST, SURVEY_MOST = 0.5, 1.0, 4.0
+SURVEY_COST, SURVEY_LEAST, SURVEY_MOST = 0.5, 1.0, 10.0
 """The first measurements may take as long as so many trainings; at least and at most so many are made for
 each value of each axis."""
+AHEAD_COST, MOST_AHEAD = 0.02, 8
+"""Where the best candidate is not measured, the next best are measured with it, while that takes no more than
+such a share of a training: a latency that is predicted too well is a training lost. So many at most."""
 RANDOM_SHARE, MOST_RANDOM, STALLED = 0.05, 0.5, 3.0
 """Of the proposals, so that no error of the models can hide a candidate for ever. The share doubles with
 every so many evaluations that brought nothing."""
@@ -57,6 +60,7 @@ class Policy:
         self.expectation = Expectation(knowledge, self.goal)
         self._ranking: Ranking | None = None
         self._survey: list[int] | None = None
+        self._ahead: list[int] = []
         self._volume, self._without_gain = 0.0, 0
         rng = np.random.default_rng(seed)
         steps = (rng.permutation(START_TRAININGS) + rng.random(START_TRAININGS)) / START_TRAININGS
@@ -77,6 +81,8 @@ class Policy:
             self._volume = volume
         elif evaluation.outcome is Outcome.COMPLETE:
             self._without_gain += 1
+        if evaluation.outcome is Outcome.COMPLETE:
+            self._ahead = []
 
     @property
     def stalled(self) -> bool:
@@ -117,10 +123,28 @@ class Policy:
         pending = self._pending_survey()
         if pending:
             return self.knowledge.pool.class_candidates[pending[0]] and self._of_class(pending[0])
-        best = self.start() if self.starting else self.best()
-        if best is None or self._measured(best.row) or not self._untrained(best.row):
-            return None
-        return self.candidate(best.row)
+        if not self._ahead:
+            best = self.start() if self.starting else self.best()
+            if best is None or not self._unmeasured(best.row):
+                return None
+            others = () if self.starting else self._ranked().rows[: self.measured_ahead]
+            self._ahead = list(dict.fromkeys([best.row, *(int(row) for row in others)]))
+        while self._ahead:
+            row = self._ahead.pop(0)
+            if self._unmeasured(row) and self.knowledge.open()[row]:
+                return self.candidate(row)
+        return self.wants()  # the others turned out to cost the same as what was measured
+
+    @property
+    def measured_ahead(self) -> int:
+        """How many of the best candidates are measured at a time; 1 where measuring is dear."""
+        costs = self.knowledge.costs
+        typical = costs.typical_training or float(np.median(self.knowledge.model_seconds()))
+        return int(np.clip(AHEAD_COST * typical / max(costs.measurement, 1e-6), 1, MOST_AHEAD))
+
+    def _unmeasured(self, row: int) -> bool:
+        """Whether a measurement would tell something before a training is spent."""
+        return not self._measured(row) and self._untrained(row)
 
     def end_survey(self) -> None:
         """No first measurements any more."""
@@ -270,7 +294,7 @@ class Policy:
             row=int(ranking.rows[0]),
             by="gain",
             quality=self.expectation.goodness(float(middle), float(spread)),
-            gain=float(ranking.gain[0] / ranking.volume) if ranking.volume > 0 else None,
+            gain=ranking.hoped / ranking.volume if ranking.volume > 0 else None,
             seconds=float(ranking.seconds[0]),
         )
 
