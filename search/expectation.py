@@ -35,9 +35,9 @@ CLIPPED = 0.25
 """Of the range between corner and best quality: what lies further below the corner is of no interest."""
 HEADROOM = 0.5
 """The quality is not expected to go further beyond the best one, as a share of the range from the corner."""
-HOPE = 0.4
-"""The best of thousands of gains is mostly the most overrated one, by a deviation that is too wide on a
-plateau or by a long tail: candidates are ranked with deviations of so much of what the model says."""
+HOPE = 2.0
+"""The best of n gains is mostly the most overrated one, by about sqrt(2 ln n) deviations. Where that exceeds
+this number, candidates are ranked with deviations that are narrowed until it does not."""
 LEAST_SPREAD = 0.3  # of the logarithm of the distance to the top, before the data says anything
 TRUST_FROM, DISTRUST = 20, 1.15
 """From so many known candidates on, a squared error so many times that of a constant is too large."""
@@ -85,6 +85,8 @@ class Expectation:
         self.knowledge, self.goal = knowledge, goal
         self.trusted = True
         """Whether known candidates, each left out, are predicted better than by a constant."""
+        models = max(2, len(knowledge.trainings.needed))
+        self._hope = min(1.0, HOPE / float(np.sqrt(2 * np.log(models))))
         self._surrogate, self._top = Surrogate(), 1.0
         self._inputs: Inputs | None = None
         self._learned: list[int] = []  # rows that the surrogate knows
@@ -223,7 +225,7 @@ class Expectation:
         rows: Integers,
         beliefs: _Beliefs,
         ceiling: Floats | float | None = None,
-        hope: float = HOPE,
+        hope: float | None = None,
     ) -> Floats:
         """Expected growth of the hypervolume [rows], over all parts of the model."""
         objective, total, found = self.knowledge.quality_is_objective, np.zeros(len(rows)), beliefs.quality
@@ -231,7 +233,7 @@ class Expectation:
         for mean, deviation, weight in zip(found.means, found.deviations, found.weights, strict=True):
             quality = Quality(
                 mean=mean,
-                deviation=hope * deviation * beliefs.doubt,
+                deviation=(self._hope if hope is None else hope) * deviation * beliefs.doubt,
                 top=self._top,
                 chance=beliefs.chance,
                 ceiling=self.goal.ceiling if ceiling is None else ceiling,

@@ -19,7 +19,7 @@ from paretune.search.candidate import Candidate, Recipe
 from paretune.search.contract import Hardware, Training
 from paretune.search.evaluation import EVALUATION, Evaluation, Limit, Objective, Outcome, Proposal, Quantity
 from paretune.search.gate import violations
-from paretune.search.hardware_first import HardwareFirstSampler, StopRule
+from paretune.search.hardware_first import MEASURED_AT_ONCE, HardwareFirstSampler, StopRule
 from paretune.search.knowledge import EarlierQuality, Problem
 from paretune.search.metrics import METRICS
 from paretune.search.pareto import hypervolume
@@ -493,10 +493,11 @@ def measured(candidate: Candidate) -> Hardware:
     return Hardware(metrics={name: Quantity(value=value) for name, value in hardware.items()})
 
 
-def survey(search: Search) -> list[Candidate]:
+def survey(search: Search, seconds: float = 0.1, first: bool = True) -> list[Candidate]:
+    """What is measured before the next proposal; `seconds`: what one measurement takes."""
     sampler, wanted = search.study.sampler, []
-    while (candidate := sampler.wants(search.study)) is not None:
-        sampler.learn_hardware(candidate, measured(candidate), seconds=0.1)
+    while (candidate := sampler.wants(search.study, survey=first)) is not None:
+        sampler.learn_hardware(candidate, measured(candidate), seconds=seconds)
         wanted.append(candidate)
         assert len(wanted) < 200
     return wanted
@@ -516,6 +517,22 @@ def test_measured_first_are_different_classes_that_need_training_and_cover_the_a
     rows = np.arange(len(knowledge.pool))
     true = np.array([truth(c)["latency_ms"] for c in knowledge.pool.candidates])
     assert np.median(np.abs(np.log(knowledge.hardware_of("latency_ms")[rows] / true))) < 0.2
+
+
+def test_several_are_measured_at_a_time_where_that_is_cheap_against_training():
+    def before_each_proposal(seconds: float) -> list[int]:
+        names = KINDS["two"]
+        search = Search(sampler_for(names), names)
+        teacher_told(search)
+        counts = []
+        for _ in range(8):
+            wanted = survey(search, seconds, first=False)
+            assert len({c.hardware_class() for c in wanted}) == len(wanted)
+            counts.append(len(wanted))
+            search.run(1)
+        return counts
+
+    assert max(before_each_proposal(1e6)) <= MEASURED_AT_ONCE < max(before_each_proposal(1e-6))
 
 
 def test_a_class_that_is_refused_is_never_proposed():
