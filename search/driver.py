@@ -100,11 +100,16 @@ class Driver:
         self._save(stopped)
         return self.studies.record()
 
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the time is used up, for all but the reference, the finalists and an audit."""
+        return self.budget.out_of_time and self._time_counts
+
     def checkpoint(self) -> None:
         """Called between stages: unwinds when a stop was asked for or the time is used up."""
         if self.stop.requested:
             raise Interrupted("interrupted")
-        if self.budget.out_of_time and self._time_counts:
+        if self.out_of_time:
             raise Interrupted(self.budget.exhausted(0) or "the time is used up")
 
     # -- the first candidate ------------------------------------------------------------------------

@@ -66,10 +66,13 @@ def run_study(
     own = job.file.storage is None
     before = evaluated_before(job.places.storage_url, job.file.name, job.problem(), own=own)
     store = Store(job.places.store)
-    models.prepare(store, job.space, should_stop=lambda: stop.urgent)
+    driver: Driver | None = None
+    models.prepare(
+        store, job.space, should_stop=lambda: stop.urgent or (driver is not None and driver.out_of_time)
+    )
     with only_one_run(job.places.run_dir), storage_trouble_explained(job.places.storage_url):
         device = device_stages(job, launch, store, progress)
-        evaluator = Evaluator(models, device, lambda: driver.checkpoint())
+        evaluator = Evaluator(models, device, lambda: driver.checkpoint() if driver else None)
         # A resumed sampler starts anew; with the same seed it would propose the same points again.
         search = set_up_search(job, evaluator, models.teacher_facts(), job.file.seed + before)
         with closing(_studies(job, search.sampler)) as studies, closing(device):

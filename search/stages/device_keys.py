@@ -13,7 +13,7 @@ from ...backends.contract import CompileSettings
 from ...backends.latency import LatencyPlan
 from ..store import content_key
 
-EXPORT_VERSION, COMPILE_VERSION, MEASURE_VERSION, SCORE_VERSION = 1, 1, 1, 1
+EXPORT_VERSION, COMPILE_VERSION, MEASURE_VERSION, SCORE_VERSION = 1, 1, 2, 1
 
 
 def export_key(model: str, source_format: str, batch: int, tools: Mapping[str, str]) -> str:

@@ -55,7 +55,7 @@ def one(store: StudyStore) -> TrialRecord:
 
 
 HEAD = """
-import importlib.util, os, sqlite3, sys
+import importlib.util, os, sqlite3, sys, time
 from pathlib import Path
 
 spec = importlib.util.spec_from_file_location("parts", sys.argv[1])
@@ -264,6 +264,8 @@ def busy(tmp_path: Path) -> Iterator[Path]:
         connection.execute("INSERT INTO rows VALUES (?, ?)", (n, "y" * 50))
         connection.execute("DELETE FROM rows WHERE n < ?", (n - 200,))
         connection.execute("COMMIT")
+        if n % 5 == 0:  # a study rests between commits too; without that a slow machine gets no copy
+            time.sleep(0.03)
         if n == 50:
             print("goes on", flush=True)
     """
