@@ -12,8 +12,9 @@ from .goal import Goal
 from .knowledge import Knowledge
 from .one_thread import in_one_thread
 from .similarity import Inputs
-from .surrogate import Prediction, Surrogate, View
+from .surrogate import Surrogate
 from .usefulness import chance_to_work
+from .view import Prediction, View, look
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -132,7 +133,7 @@ class Expectation:
         """Keep the best by a rough look."""
         assert self._inputs is not None
         rows = np.flatnonzero(worth)
-        quality, chance, doubt = self._surrogate.look(self._inputs.take(rows), parts=1)
+        quality, chance, doubt = look(self._surrogate, self._inputs.take(rows), parts=1)
         beliefs = _Beliefs(quality=quality, chance=chance * self._useful[rows], doubt=doubt)
         rough = self._gain(boxes, rows, beliefs) * worth[rows]
         self._rows = rows[np.argsort(-rough, kind="stable")[:WATCHED]]
