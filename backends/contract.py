@@ -62,6 +62,7 @@ class CompileSettings:
     lets the compiler use 2:4 kernels. `target` names a device other than this one where a compiler can
     build for it ("sm86"); empty means the machine that compiles. `check` compares the artifact with the float
     model on the calibration data; it is left out for untrained weights, where agreement means nothing.
+    `keep_float` names layers (see `Backend.layers`) that keep float weights and arithmetic: mixed precision.
     """
 
     precision: Precision
@@ -71,6 +72,20 @@ class CompileSettings:
     nm_sparsity: bool = False
     target: str = ""
     check: bool = True
+    keep_float: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerGroup:
+    """Layers of a source model that change precision together, because the runtime fuses them into one kernel.
+
+    `layers` are the names that `CompileSettings.keep_float` takes; `name` is the one that reports show, and
+    `weights` the number of weights that the group holds.
+    """
+
+    name: str
+    layers: tuple[str, ...]
+    weights: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +95,8 @@ class Artifact:
     `weight_bytes` maps the storage type of constant tensors ("int8", "float32", ...) to the bytes they take
     in the file: the proof that a precision was really applied. `notes` are short sentences of the compiler
     worth showing (fallbacks, chosen sparse layers). `versions` holds the packages that shaped the bytes.
+    `stored_as` maps each layer that has weights to the storage type they have in the file, read back from it.
+    `zero_share` is the share of zeros among the weights as stored (None: not counted).
     """
 
     path: Path
@@ -89,6 +106,8 @@ class Artifact:
     weight_bytes: Mapping[str, int]
     notes: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
+    stored_as: Mapping[str, str] = field(default_factory=dict)
+    zero_share: float | None = None
 
 
 class Session(ABC):
@@ -192,6 +211,13 @@ class Backend(ABC):
                 be a silent no-op or is known to be wrong.
             ValueError: calibration data is missing where the precision needs it.
         """
+
+    def layers(self, model: SourceModel, precision: Precision) -> tuple[LayerGroup, ...]:
+        """Groups of layers that this precision would change and that can be kept in float one by one.
+
+        Empty: the backend has no mixed precision for it. Reads the file alone, opens no session.
+        """
+        return ()
 
     @abstractmethod
     def open(self, artifact: Path, batch: int, threads: int) -> Session:

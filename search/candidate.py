@@ -13,6 +13,12 @@ from ..profiles.errors import UserError
 from ..profiles.precision import Precision
 
 Scalar = int | float | str | bool
+ORDERS = ("prune-distill-quantize", "distill-prune-quantize", "prune-quantize-distill")
+"""Orders of compression. The first, the default: a trained model is pruned, what is left is distilled (for
+`finetune_epochs`), and quantized last. The second prunes after all distillation, with no training after it.
+The third distills the pruned model with fake quantization switched on (quantization-aware training) from the
+start; it has a meaning only for precisions that can be trained for.
+"""
 PROBE_SAMPLES = 16  # calibration of untrained weights: any ranges will do
 
 
@@ -49,6 +55,9 @@ class Sparsity:
 class Recipe:
     """How a student is trained. `distill_weight` is the share of the loss that comes from the teacher's
     soft targets at `temperature` (Hinton et al. 2015, arXiv:1503.02531); the rest comes from the labels.
+    `hidden_weight` adds the distance between hidden states of student and teacher (0: none; Romero et al.
+    2015, arXiv:1412.6550). `patience`: training ends after so many epochs without a better quality on
+    validation, and the best weights stay (0: it runs to the end). `order` is one of `ORDERS`.
     """
 
     epochs: int
@@ -58,6 +67,9 @@ class Recipe:
     batch: int = 64
     finetune_epochs: int = 0
     seed: int = 0
+    hidden_weight: float = 0.0
+    patience: int = 0
+    order: str = "prune-distill-quantize"
 
 
 @dataclass(frozen=True, kw_only=True)

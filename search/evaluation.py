@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from .candidate import Candidate
+from .treatment import LadderRung, Treatment
 
 
 class Outcome(str, Enum):
@@ -90,7 +91,9 @@ class Evaluation:
     the compiled model in the store (stage "compile"), `weight_bytes` its constants by storage type, `notes`
     what the compiler had to say. `baseline` marks the uncompressed teacher's simple choices. `bound` stands
     where the gate decided from a bound on the quality. `stopped_epoch` is the epoch after which training was
-    given up (0: it was not).
+    given up (0: it was not). `ladder` holds the rungs that were climbed to win back what quantization lost, in
+    order, `treatment` what they changed; `float_quality` is the quality of the same weights in PyTorch.
+    `stored_as` maps each layer with weights to the storage type it has in the artifact.
     """
 
     candidate: Candidate
@@ -111,6 +114,10 @@ class Evaluation:
     bound: Bound | None = None
     stopped_epoch: int = 0
     proposal: Proposal | None = None
+    ladder: tuple[LadderRung, ...] = ()
+    treatment: Treatment = Treatment()
+    float_quality: float | None = None
+    stored_as: dict[str, str] = field(default_factory=dict)
 
     @property
     def feasible(self) -> bool:
@@ -138,12 +145,16 @@ class Finalist:
 
     `metrics` holds the quality metric on the test split and the fresh latency metrics; size and memory are
     those of the trial. `ratio_to_baseline` is the latency ratio against the strongest simple choice, taken
-    in the same rounds (below 1 is faster).
+    in the same rounds (below 1 is faster). `side_effects` holds what compression did beside the quality
+    metric, each against the teacher, on the test split; see `search.side_effects`. `distillation_gain` is the
+    quality on validation of the student's training minus that of the same training without the teacher.
     """
 
     number: int
     metrics: dict[str, Quantity]
     ratio_to_baseline: Quantity | None = None
+    side_effects: dict[str, Quantity] = field(default_factory=dict)
+    distillation_gain: Quantity | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

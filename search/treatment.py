@@ -1,0 +1,57 @@
+"""What the ladder may change about a quantized candidate that loses too much, and the record of each rung."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CALIBRATION, MIXED, QAT = "calibration", "mixed-precision", "qat"
+RUNGS = (CALIBRATION, MIXED, QAT)
+
+
+@dataclass(frozen=True, kw_only=True)
+class QatPlan:
+    """Quantization-aware training: fine-tuning with fake quantization of weights and activations.
+
+    `weight_bits` per output channel, symmetric; `activation_bits` 0 leaves activations in float. `epochs` of
+    the training split; the learning rate is a share of the recipe's.
+    """
+
+    weight_bits: int
+    activation_bits: int
+    epochs: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Treatment:
+    """How an artifact differs from what the candidate alone says. The default changes nothing.
+
+    `calibration_method` and `calibration_samples` replace the candidate's ("" and 0: they do not);
+    `calibration_draw` other than 0 takes a random draw of calibration samples in place of the first ones.
+    `keep_float` names layers that stay in float. `qat`: the weights come from quantization-aware training.
+    """
+
+    calibration_method: str = ""
+    calibration_samples: int = 0
+    calibration_draw: int = 0
+    keep_float: tuple[str, ...] = ()
+    qat: QatPlan | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LadderRung:
+    """One rung that was climbed (or tried), in the unit of the quality metric and in seconds.
+
+    `predicted_gain` and `predicted_seconds` are what the rung was chosen by; `before` and `after` the quality
+    of the artifact on validation, `kept` whether its result was taken over. `simulated` is the quality that the
+    fake quantizer predicted (quantization-aware training alone). `detail` says in words what was tried.
+    """
+
+    name: str
+    predicted_gain: float
+    predicted_seconds: float
+    seconds: float
+    before: float
+    after: float
+    kept: bool
+    simulated: float | None = None
+    detail: str = ""
