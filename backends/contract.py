@@ -77,7 +77,7 @@ class CompileSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class LayerGroup:
-    """Layers of a source model that change precision together, because the runtime fuses them into one kernel.
+    """Layers of a source model that change precision together, because the runtime fuses them.
 
     `layers` are the names that `CompileSettings.keep_float` takes; `name` is the one that reports show, and
     `weights` the number of weights that the group holds.

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from .candidate import Candidate
-from .treatment import LadderRung, Treatment
+from .treatment import UNTREATED, LadderRung, Treatment
 
 
 class Outcome(str, Enum):
@@ -91,8 +91,8 @@ class Evaluation:
     the compiled model in the store (stage "compile"), `weight_bytes` its constants by storage type, `notes`
     what the compiler had to say. `baseline` marks the uncompressed teacher's simple choices. `bound` stands
     where the gate decided from a bound on the quality. `stopped_epoch` is the epoch after which training was
-    given up (0: it was not). `ladder` holds the rungs that were climbed to win back what quantization lost, in
-    order, `treatment` what they changed; `float_quality` is the quality of the same weights in PyTorch.
+    given up (0: it was not). `ladder` holds the rungs that were climbed to win back what quantization lost,
+    in order, `treatment` what they changed; `float_quality` is the quality of the same weights in PyTorch.
     `stored_as` maps each layer with weights to the storage type it has in the artifact.
     """
 
@@ -115,7 +115,7 @@ class Evaluation:
     stopped_epoch: int = 0
     proposal: Proposal | None = None
     ladder: tuple[LadderRung, ...] = ()
-    treatment: Treatment = Treatment()
+    treatment: Treatment = UNTREATED
     float_quality: float | None = None
     stored_as: dict[str, str] = field(default_factory=dict)
 

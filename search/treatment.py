@@ -37,13 +37,16 @@ class Treatment:
     qat: QatPlan | None = None
 
 
+UNTREATED = Treatment()
+
+
 @dataclass(frozen=True, kw_only=True)
 class LadderRung:
     """One rung that was climbed (or tried), in the unit of the quality metric and in seconds.
 
     `predicted_gain` and `predicted_seconds` are what the rung was chosen by; `before` and `after` the quality
-    of the artifact on validation, `kept` whether its result was taken over. `simulated` is the quality that the
-    fake quantizer predicted (quantization-aware training alone). `detail` says in words what was tried.
+    of the artifact on validation, `kept` whether its result was taken over. `simulated` is the quality that
+    the fake quantizer predicted (quantization-aware training alone). `detail` says in words what was tried.
     """
 
     name: str
