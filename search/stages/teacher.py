@@ -135,6 +135,14 @@ class TeacherStages:
             raise UserError(f"`{what}` did not return a torch module", place=workload.name, found=found)
         return model
 
+    def initial(self, student: Student, seed: int = 0) -> nn.Module:
+        """The model that distillation of a student starts from: as `build` gives it.
+
+        Raises:
+            UserError: as `build`.
+        """
+        return self.build(student, seed)
+
     def with_weights(self, model: nn.Module, entry: Entry) -> nn.Module:
         """The model, in evaluation mode, with the weights of an entry.
 
