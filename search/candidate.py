@@ -19,6 +19,8 @@ ORDERS = ("prune-distill-quantize", "distill-prune-quantize", "prune-quantize-di
 The third distills the pruned model with fake quantization switched on (quantization-aware training) from the
 start; it has a meaning only for precisions that can be trained for.
 """
+DERIVED_AXES = ("depth", "macs")
+"""Axes of students that are the teacher cut down: share of equal blocks kept, share of multiply-adds."""
 PROBE_SAMPLES = 16  # calibration of untrained weights: any ranges will do
 
 
@@ -72,6 +74,14 @@ class Recipe:
     order: str = "prune-distill-quantize"
 
 
+def legal_orders(sparsity: str, precision: Precision) -> tuple[str, ...]:
+    """The orders of compression that differ for a model of this sparsity at this precision."""
+    default, pruned_last, quantized_first = ORDERS
+    last = (pruned_last,) if sparsity != "dense" else ()
+    first = (quantized_first,) if precision.decoded.integer else ()
+    return (default, *last, *first)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
     """Student size, sparsity, training recipe, precision and backend.
@@ -95,11 +105,14 @@ class Candidate:
         calibrated = self.precision.decoded.calibrated
         quantized = self.precision.decoded.integer
         trained = bool(self.student) or self.sparsity != "dense"
+        sparsity, recipe = str(Sparsity.parse(self.sparsity)), self.recipe
+        if recipe is not None and recipe.order not in legal_orders(sparsity, self.precision):
+            recipe = replace(recipe, order=ORDERS[0])
         return replace(
             self,
             student=tuple(sorted(self.student)),
-            sparsity=str(Sparsity.parse(self.sparsity)),
-            recipe=self.recipe if trained else None,
+            sparsity=sparsity,
+            recipe=recipe if trained else None,
             calibration_method=self.calibration_method if calibrated else "",
             calibration_samples=self.calibration_samples if calibrated else 0,
             per_channel=self.per_channel if quantized else True,

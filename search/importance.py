@@ -9,7 +9,7 @@ from typing import Any
 import optuna
 from optuna.distributions import CategoricalDistribution
 
-from .candidate import Candidate
+from .candidate import Candidate, Recipe
 from .evaluation import Outcome, TrialRecord
 
 FEWEST_TRIALS = 10
@@ -26,8 +26,14 @@ def axes_of(candidate: Candidate) -> dict[str, str]:
         "calibration": f"{method} {candidate.calibration_samples}" if method else "-",
     }
     recipe = candidate.recipe
-    axes["distillation"] = f"T={recipe.temperature:g} w={recipe.distill_weight:g}" if recipe else "-"
+    axes["distillation"] = _distillation(recipe) if recipe else "-"
+    axes["order"] = recipe.order if recipe else "-"
     return axes
+
+
+def _distillation(recipe: Recipe) -> str:
+    hidden = f" hidden={recipe.hidden_weight:g}" if recipe.hidden_weight else ""
+    return f"T={recipe.temperature:g} w={recipe.distill_weight:g}{hidden}"
 
 
 def importances(trials: Sequence[TrialRecord], objectives: Sequence[str]) -> dict[str, dict[str, float]]:

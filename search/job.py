@@ -79,6 +79,7 @@ class Job:
             "data": digest_of(self.loaded.data_digests),
             "device": device_identity(self.profile),
             "space": file.space.model_dump(mode="json"),
+            "ladder": file.ladder if isinstance(file.ladder, str) else file.ladder.model_dump(mode="json"),
             "training": file.training.model_dump(mode="json", exclude={"threads"}),
             "objectives": [objective.metric for objective in self.objectives],
             "constraints": sorted(file.constraints),

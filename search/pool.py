@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .candidate import Candidate, Scalar, Sparsity
+from .candidate import ORDERS, Candidate, Scalar, Sparsity
 from .space import Space
 
 Floats = NDArray[np.float64]
@@ -80,6 +80,10 @@ def model_axes(candidate: Candidate) -> dict[str, Scalar]:
     if candidate.recipe is not None:
         axes["temperature"] = candidate.recipe.temperature
         axes["distill weight"] = candidate.recipe.distill_weight
+        if candidate.recipe.hidden_weight:
+            axes["hidden weight"] = candidate.recipe.hidden_weight
+        if candidate.recipe.order != ORDERS[0]:
+            axes["order"] = candidate.recipe.order
     return axes
 
 

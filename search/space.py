@@ -6,12 +6,12 @@ import itertools
 import math
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from ..profiles.errors import UserError
 from ..profiles.precision import Precision
-from .candidate import Candidate, Recipe, Scalar
+from .candidate import ORDERS, Candidate, Recipe, Scalar, legal_orders
 from .evaluation import Masked
 
 TEACHER, STUDENT = "teacher", "student"
@@ -45,7 +45,8 @@ class Space:
     """All legal candidates. Parameters are conditional: calibration only where a precision needs it,
     student axes only for students, distillation only where something is trained.
 
-    `trains` is False for a model that exists only as ONNX: its structure and weights are given.
+    `trains` is False for a model that exists only as ONNX: its structure and weights are given. Of `orders`
+    each candidate is offered those that have a meaning for it, and the default where none has.
     """
 
     backends: tuple[BackendChoices, ...]
@@ -55,6 +56,8 @@ class Space:
     calibration_samples: tuple[int, ...]
     per_channel: tuple[bool, ...]
     recipe: Recipe
+    hidden_weights: tuple[float, ...] = (0.0,)
+    orders: tuple[str, ...] = ORDERS[:1]
     trains: bool = True
     masked: tuple[Masked, ...] = ()
 
@@ -85,9 +88,14 @@ class Space:
             per_channel = _pick(trial, "per_channel", self.per_channel)
         recipe = None
         if self.trains and (student or sparsity != "dense"):
+            orders = self._orders(sparsity, precision)
             recipe = self._recipe(
-                _pick(trial, "temperature", self.temperatures),
-                _pick(trial, "distill_weight", self.weights),
+                (
+                    _pick(trial, "temperature", self.temperatures),
+                    _pick(trial, "distill_weight", self.weights),
+                    _pick(trial, "hidden_weight", self.hidden_weights),
+                    _pick(trial, _order_name(orders, self.orders), orders),
+                ),
                 sparsity,
             )
         return Candidate(
@@ -119,7 +127,7 @@ class Space:
         """Every candidate once, in a fixed order."""
         for backend, student in itertools.product(self.backends, self.students()):
             for sparsity, precision in itertools.product(backend.sparsities, backend.precisions):
-                for recipe in self._recipes(student, sparsity):
+                for recipe in self._recipes(student, sparsity, precision):
                     for method, samples, per_channel in self._calibrations(backend, precision):
                         yield Candidate(
                             backend=backend.name,
@@ -139,11 +147,12 @@ class Space:
         sparsities = dict.fromkeys(sparsity for backend in self.backends for sparsity in backend.sparsities)
         for student, sparsity in itertools.product(self.students(), sparsities):
             backend = next(b for b in self.backends if sparsity in b.sparsities)
-            for recipe in self._recipes(student, sparsity):
+            precision = backend.precisions[0]
+            for recipe in self._recipes(student, sparsity, precision):
                 if recipe is not None:
                     yield Candidate(
                         backend=backend.name,
-                        precision=backend.precisions[0],
+                        precision=precision,
                         student=student,
                         sparsity=sparsity,
                         recipe=recipe,
@@ -163,13 +172,13 @@ class Space:
     @property
     def size(self) -> int:
         """Number of candidates."""
-        students, total = len(self.students()), 0
+        students, total = self.students(), 0
         for backend in self.backends:
-            variants = sum(len(list(self._calibrations(backend, p))) for p in backend.precisions)
-            recipes = len(self.temperatures) * len(self.weights) if self.trains else 1
-            for sparsity in backend.sparsities:
-                trained = students if sparsity != "dense" else students - 1
-                total += variants * (trained * recipes + (students - trained))
+            for sparsity, precision in itertools.product(backend.sparsities, backend.precisions):
+                variants = len(list(self._calibrations(backend, precision)))
+                teacher = len(self._recipes((), sparsity, precision))
+                student = len(self._recipes(students[-1], sparsity, precision))
+                total += variants * (teacher + student * (len(students) - 1))
         return total
 
     def baselines(self) -> tuple[Candidate, ...]:
@@ -193,23 +202,29 @@ class Space:
     def _backend(self, name: str) -> BackendChoices:
         return next(choices for choices in self.backends if choices.name == name)
 
-    def _recipe(self, temperature: float, weight: float, sparsity: str) -> Recipe:
-        finetune = self.recipe.finetune_epochs if sparsity != "dense" else 0
-        return Recipe(
-            epochs=self.recipe.epochs,
+    def _recipe(self, searched: tuple[float, float, float, str], sparsity: str) -> Recipe:
+        temperature, weight, hidden, order = searched
+        return replace(
+            self.recipe,
             temperature=temperature,
             distill_weight=weight,
-            learning_rate=self.recipe.learning_rate,
-            batch=self.recipe.batch,
-            finetune_epochs=finetune,
-            seed=self.recipe.seed,
+            hidden_weight=hidden,
+            order=order,
+            finetune_epochs=self.recipe.finetune_epochs if sparsity != "dense" else 0,
         )
 
-    def _recipes(self, student: tuple[tuple[str, Scalar], ...], sparsity: str) -> list[Recipe | None]:
+    def _recipes(
+        self, student: tuple[tuple[str, Scalar], ...], sparsity: str, precision: Precision
+    ) -> list[Recipe | None]:
         if not self.trains or (not student and sparsity == "dense"):
             return [None]
-        pairs = itertools.product(self.temperatures, self.weights)
-        return [self._recipe(temperature, weight, sparsity) for temperature, weight in pairs]
+        orders = self._orders(sparsity, precision)
+        searched = itertools.product(self.temperatures, self.weights, self.hidden_weights, orders)
+        return [self._recipe(choice, sparsity) for choice in searched]
+
+    def _orders(self, sparsity: str, precision: Precision) -> tuple[str, ...]:
+        legal = legal_orders(sparsity, precision)
+        return tuple(order for order in self.orders if order in legal) or ORDERS[:1]
 
     def _calibrations(self, backend: BackendChoices, precision: Precision) -> Iterator[tuple[str, int, bool]]:
         per_channel = self.per_channel if precision.decoded.integer else (True,)
@@ -228,7 +243,9 @@ class Space:
             per_channel=candidate.per_channel,
             temperature=recipe.temperature,
             distill_weight=recipe.distill_weight,
+            hidden_weight=recipe.hidden_weight,
         )
+        wanted[_order_name(self._orders(candidate.sparsity, candidate.precision), self.orders)] = recipe.order
         wanted[f"sparsity_{candidate.backend}"] = candidate.sparsity
         wanted[f"precision_{candidate.backend}"] = str(candidate.precision)
         wanted[f"calibration_{candidate.backend}"] = candidate.calibration_method
@@ -306,9 +323,14 @@ def _spacing(values: tuple[Any, ...]) -> float | None:
 
 def _axis_name(axis: str) -> str:
     # Users' builders may well take a `model` or a `temperature`, which are names of the space itself.
-    own = ("backend", "model", "per_channel", "temperature", "distill_weight")
-    taken = axis in own or axis.startswith(("sparsity", "precision_", "calibration_", "student_"))
+    own = ("backend", "model", "per_channel", "temperature", "distill_weight", "hidden_weight")
+    taken = axis in own or axis.startswith(("sparsity", "precision_", "calibration_", "student_", "order"))
     return f"student_{axis}" if taken else axis
+
+
+def _order_name(orders: tuple[str, ...], searched: tuple[str, ...]) -> str:
+    # One set of choices per name here too: fewer orders have a meaning for some candidates.
+    return "order" if orders == searched else "order_" + "_".join(str(ORDERS.index(o)) for o in orders)
 
 
 def _sparsity_name(backend: BackendChoices, backends: tuple[BackendChoices, ...]) -> str:

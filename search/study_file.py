@@ -12,7 +12,8 @@ from ..profiles.errors import UserError
 from ..profiles.precision import Precision
 from ..profiles.strict_yaml import read_model
 from ..profiles.units import parse_bytes, parse_duration_s, parse_quantity
-from .candidate import Scalar, Sparsity
+from .candidate import ORDERS, Scalar, Sparsity
+from .treatment import RUNGS
 
 T = TypeVar("T")
 
@@ -42,6 +43,8 @@ Seconds = Annotated[float, BeforeValidator(_duration), Field(gt=0)]
 Bytes = Annotated[int, BeforeValidator(_size), Field(gt=0)]
 Methods = Annotated[tuple[Literal["minmax", "percentile", "entropy"], ...], BeforeValidator(_one_or_many)]
 Objectives = Annotated[tuple[str, ...], BeforeValidator(_one_or_many), Field(min_length=2, max_length=4)]
+Order = Literal["prune-distill-quantize", "distill-prune-quantize", "prune-quantize-distill"]
+Rung = Literal["calibration", "mixed-precision", "qat"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
 
 
@@ -80,10 +83,12 @@ class CalibrationSection(_Section):
 
 
 class DistillSection(_Section):
-    """Training recipes that are searched: temperature and weight of the teacher's soft targets."""
+    """Training recipes that are searched: temperature and weight of the teacher's soft targets, and weight of
+    the distance between hidden states (0: not matched)."""
 
     temperature: Annotated[tuple[float, ...], BeforeValidator(_one_or_many)] = (4.0,)
     weight: Annotated[tuple[float, ...], BeforeValidator(_one_or_many)] = (0.7,)
+    hidden: Annotated[tuple[float, ...], BeforeValidator(_one_or_many)] = (0.0,)
 
     @model_validator(mode="after")
     def _ranges(self) -> DistillSection:
@@ -91,6 +96,8 @@ class DistillSection(_Section):
             raise ValueError("a distillation temperature is above 0")
         if any(not 0 <= w <= 1 for w in self.weight):
             raise ValueError("a distillation weight lies between 0 (labels alone) and 1 (teacher alone)")
+        if any(h < 0 for h in self.hidden):
+            raise ValueError("a weight of hidden states is 0 (not matched) or above")
         return self
 
 
@@ -99,6 +106,7 @@ class SpaceSection(_Section):
 
     student: dict[str, Annotated[tuple[Scalar, ...], BeforeValidator(_one_or_many)]] = {}
     sparsity: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ("dense",)
+    order: Annotated[tuple[Order, ...], BeforeValidator(_one_or_many)] = ORDERS[:1]
     precision: Annotated[tuple[Precision, ...] | None, BeforeValidator(_one_or_many)] = None
     backend: Annotated[tuple[str, ...] | None, BeforeValidator(_one_or_many)] = None
     calibration: CalibrationSection = CalibrationSection()
@@ -113,6 +121,10 @@ class SpaceSection(_Section):
     def _not_empty(self) -> SpaceSection:
         lists: dict[str, tuple[Any, ...] | None] = {
             "sparsity": self.sparsity,
+            "order": self.order,
+            "distill.temperature": self.distill.temperature,
+            "distill.weight": self.distill.weight,
+            "distill.hidden": self.distill.hidden,
             "precision": self.precision,
             "backend": self.backend,
             **{f"student.{axis}": values for axis, values in self.student.items()},
@@ -126,12 +138,14 @@ class SpaceSection(_Section):
 
 
 class TrainingSection(_Section):
-    """How students are trained and pruned ones fine-tuned."""
+    """How students are trained and pruned ones fine-tuned. `patience`: a training ends after so many epochs
+    without a better quality on validation, and keeps its best weights (left out: it runs to its end)."""
 
     epochs: Annotated[int, Field(ge=1)] = 20
     finetune_epochs: Annotated[int, Field(ge=0)] = 8
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3
     batch: Annotated[int, Field(ge=1)] = 64
+    patience: Annotated[int, Field(ge=1)] | None = None
     threads: Annotated[int, Field(ge=1)] | None = None
 
 
@@ -196,6 +210,19 @@ class GateSection(_Section):
     during_training: bool = True
 
 
+class LadderSection(_Section):
+    """What is tried where quantization loses too much. `allowed_loss` counts where no limit on the quality
+    says what is too much (half a point of a share; 0.5 % of another metric). A candidate's climb ends after
+    `time`, or when no rung left promises `worth` a minute."""
+
+    rungs: Annotated[tuple[Rung, ...], BeforeValidator(_one_or_many)] = RUNGS
+    allowed_loss: Annotated[float, BeforeValidator(_share), Field(gt=0)] | None = None
+    time: Seconds = 120.0
+    worth: Annotated[float, BeforeValidator(_share), Field(ge=0)] | None = None
+    qat_epochs: Annotated[int, Field(ge=1)] = 4
+    draws: Annotated[int, Field(ge=1, le=20)] = 3
+
+
 class StudyFile(_Section):
     """A validated study file. Paths in it are relative to the file."""
 
@@ -213,6 +240,7 @@ class StudyFile(_Section):
     sampler: Literal["hardware-first", "tpe", "nsga2", "gp", "random"] = "hardware-first"
     stop: StopSection | Literal["never"] = StopSection()
     gate: GateSection = GateSection()
+    ladder: LadderSection | Literal["never"] = LadderSection()
     reference: dict[str, str | float] = {}
     warm_start: bool | Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = True
     deploy: DeploySection = DeploySection()
