@@ -102,6 +102,16 @@ class Workload:
 
     `onnx` is a path; relative ones are taken from the directory of the workload's file. `options` holds
     whatever else decides what these functions do (a dataset's version, a flag from the command line).
+
+    `loss` is what students are trained by: "classification" (class numbers [N]), "token-classification"
+    (class numbers [N, T], negative ones left out), "regression" (decimal numbers in the shape of the
+    outputs), "multi-label" (0 and 1 in the shape of the outputs), or a function
+    `loss(outputs, labels, teacher_outputs)` of tensors that returns one number as a tensor. None: the types
+    and shapes of labels and outputs tell which.
+
+    `hidden` names layers whose outputs are compared in training where the recipe has a `hidden_weight`:
+    paths of modules in the student, each with that of the teacher's module. None: the inputs of the two
+    output layers alone.
     """
 
     name: str
@@ -111,4 +121,6 @@ class Workload:
     student: Callable[..., nn.Module] | None = None
     onnx: Path | None = None
     metric: Metric = ACCURACY
+    loss: str | Callable[..., Any] | None = None
+    hidden: Mapping[str, str] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
