@@ -85,6 +85,11 @@ class Judge(Protocol):
     def at_rung(self, candidate: Candidate, rung: Rung) -> Decision | None:
         """None: go on training."""
 
+    def worth_climbing(
+        self, candidate: Candidate, metrics: Mapping[str, Quantity], best_quality: float
+    ) -> bool:
+        """Whether the candidate could still matter with these metrics, were its quality `best_quality`."""
+
 
 class TrainEverything:
     """A judge that never says no: for comparisons without a gate, and for audits."""
@@ -101,6 +106,12 @@ class TrainEverything:
     def at_rung(self, candidate: Candidate, rung: Rung) -> Decision | None:
         """Never."""
         return None
+
+    def worth_climbing(
+        self, candidate: Candidate, metrics: Mapping[str, Quantity], best_quality: float
+    ) -> bool:
+        """Always."""
+        return True
 
 
 class CandidateEvaluator(Protocol):

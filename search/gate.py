@@ -128,6 +128,17 @@ class Gate:
             return None
         return self._decision(bound, limit, beaten_by, hardware or {})
 
+    def worth_climbing(
+        self, candidate: Candidate, metrics: Mapping[str, Quantity], best_quality: float
+    ) -> bool:
+        """False where a limit is missed on the device or by this quality, or where a known trial is better than
+        this quality, and better beyond error on every other objective."""
+        if over_limit(self.limits, metrics) or self._hopeless(best_quality) is not None:
+            return False
+        best = self._points.best_ends(metrics)
+        most = self.scale.goodness(best_quality)
+        return best is None or self._points.better_than(most, best) is None
+
     def _hopeless(self, best_quality: float) -> Limit | None:
         """A limit that even this quality misses."""
         for limit in self.limits:

@@ -20,6 +20,12 @@ class QatPlan:
     activation_bits: int
     epochs: int
 
+    @property
+    def title(self) -> str:
+        """In words: "fake quantization (4-bit weights) for 4 epochs"."""
+        activations = f", {self.activation_bits}-bit activations" if self.activation_bits else ""
+        return f"fake quantization ({self.weight_bits}-bit weights{activations}) for {self.epochs} epochs"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Treatment:
@@ -35,6 +41,24 @@ class Treatment:
     calibration_draw: int = 0
     keep_float: tuple[str, ...] = ()
     qat: QatPlan | None = None
+
+    @property
+    def title(self) -> str:
+        """What it changes, in words: "calibrated percentile (draw 2), 3 layers in float"; empty for none."""
+        calibration = " ".join(
+            (
+                *((self.calibration_method,) if self.calibration_method else ()),
+                *((f"on {self.calibration_samples} samples",) if self.calibration_samples else ()),
+                *((f"(draw {self.calibration_draw})",) if self.calibration_draw else ()),
+            )
+        )
+        count = len(self.keep_float)
+        parts = (
+            f"calibrated {calibration}" if calibration else "",
+            f"{count} layer{'s' if count > 1 else ''} in float" if count else "",
+            f"trained with {self.qat.title}" if self.qat else "",
+        )
+        return ", ".join(part for part in parts if part)
 
 
 UNTREATED = Treatment()

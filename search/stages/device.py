@@ -23,8 +23,11 @@ from ...backends.transport import Launch, LocalLaunch
 from ...profiles.errors import InternalError, StageError
 from ..candidate import Candidate
 from ..store import Entry, Store
+from ..treatment import UNTREATED, Treatment
 from ..workload import Array, Metric, Split
 from .arrays import save_arrays
+from .calibration import drawn
+from .compressed import compressed_bytes
 from .device_keys import compile_key, measure_key, score_key
 from .interval import quality_interval
 from .rounds import ROUNDS_FILE
@@ -88,21 +91,22 @@ class DeviceStages:
         calibration: Mapping[str, Array],
         calibration_digest: str,
         check: bool = True,
+        treatment: Treatment = UNTREATED,
     ) -> Entry:
-        """Compile an exported model for a candidate.
+        """Compile an exported model for a candidate, as the treatment changes it.
 
         `check` compares the artifact with the float model on the calibration data; it is left out for
-        untrained weights, where agreement means nothing.
+        untrained weights, where agreement means nothing. `meta` has "artifact" (see `contract.Artifact`) and,
+        with `check`, "compressed_bytes": what zlib makes of the file at its highest level.
         """
-        settings = self._settings(candidate, check)
-        calibrated = candidate.precision.decoded.calibrated
-        count = candidate.calibration_samples if calibrated else None
-        # Where no ranges are taken from it, the artifact is still compared on all of it.
-        data = {name: array[:count] for name, array in calibration.items()}
+        settings = self._settings(candidate, check, treatment)
+        taken = drawn(calibration, candidate, treatment)
+        data = taken.data
         version = backend_version(candidate.backend)
         if get_backend(candidate.backend).compiles_on_device:
             version += f" on {self.deployment.device}"
-        key = compile_key(candidate.backend, version, settings, source.key, (calibration_digest, count or 0))
+        samples = (calibration_digest, taken.count, taken.draw)
+        key = compile_key(candidate.backend, version, settings, source.key, samples)
         model = SourceModel(path=source.path / source.meta["file"], format=source.meta["format"])
         sample = next(batches(data, self.deployment.batch))
 
@@ -116,6 +120,7 @@ class DeviceStages:
             return {
                 "file": artifact.path.name,
                 "artifact": described,
+                **({"compressed_bytes": compressed_bytes(artifact.path)} if check else {}),
                 "inputs": [asdict(spec) for spec in opened.inputs],
                 "outputs": [asdict(spec) for spec in opened.outputs],
                 "sample": "sample.npz",
@@ -126,15 +131,16 @@ class DeviceStages:
 
         return self.store.produce("compile", key, {"candidate": candidate.title, "source": source.key}, make)
 
-    def _settings(self, candidate: Candidate, check: bool) -> CompileSettings:
+    def _settings(self, candidate: Candidate, check: bool, treatment: Treatment) -> CompileSettings:
         return CompileSettings(
             precision=candidate.precision,
             batch=self.deployment.batch,
-            calibration_method=candidate.calibration_method or "minmax",
+            calibration_method=treatment.calibration_method or candidate.calibration_method or "minmax",
             per_channel=candidate.per_channel,
             nm_sparsity=candidate.sparsity == "2:4",
             target=self.deployment.target,
             check=check,
+            keep_float=treatment.keep_float,
         )
 
     def _compile(

@@ -13,7 +13,7 @@ from ...backends.contract import CompileSettings
 from ...backends.latency import LatencyPlan
 from ..store import content_key
 
-EXPORT_VERSION, COMPILE_VERSION, MEASURE_VERSION, SCORE_VERSION = 1, 1, 2, 1
+EXPORT_VERSION, COMPILE_VERSION, MEASURE_VERSION, SCORE_VERSION = 1, 2, 2, 1
 
 
 def export_key(model: str, source_format: str, batch: int, tools: Mapping[str, str]) -> str:
@@ -29,9 +29,10 @@ def compile_key(
     version: str,
     settings: CompileSettings,
     source: str,
-    calibration: tuple[str, int] | None,
+    calibration: tuple[str, int, int] | None,
 ) -> str:
-    """Key of an artifact. `calibration` is the digest of the data and the number of samples taken."""
+    """Key of an artifact. `calibration` is the digest of the data, the number of samples taken (0: all), and
+    which random draw of them (0: the first ones)."""
     fields = {
         "backend": backend,
         "version": version,

@@ -14,7 +14,7 @@ PLAN = LatencyPlan(rounds=25, process_spread=0.0025)
 def keys() -> dict[str, str]:
     return {
         "export": export_key("m" * 64, "onnx", 4, {"torch": "2.13.0"}),
-        "compile": compile_key("ort", "1.31.1", SETTINGS, "e" * 64, ("c" * 64, 128)),
+        "compile": compile_key("ort", "1.31.1", SETTINGS, "e" * 64, ("c" * 64, 128, 0)),
         "measure": measure_key("a" * 64, "r" * 64, "device", 1, 2, PLAN),
         "score": score_key("a" * 64, "s" * 64, ("accuracy", "code"), 1, "avx2"),
     }
@@ -22,7 +22,7 @@ def keys() -> dict[str, str]:
 
 GOLDEN = {
     "export": "1f177f03f8605ddb",
-    "compile": "788d6f319a516bd9",
+    "compile": "1207241ffb87fb20",
     "measure": "078df87e9279b6a7",
     "score": "b1c55015f5ced283",
 }
@@ -42,14 +42,16 @@ def test_every_setting_of_the_compiler_counts():
         {"nm_sparsity": True},
         {"target": "sm86"},
         {"check": False},
+        {"keep_float": ("conv1",)},
     ]
     others = {compile_key("ort", "1", replace(SETTINGS, **change), "e", None) for change in changes}
     others |= {compile_key("ort", "2", SETTINGS, "e", None), compile_key("tflite", "1", SETTINGS, "e", None)}
     others |= {
-        compile_key("ort", "1", SETTINGS, "e", ("c", 8)),
-        compile_key("ort", "1", SETTINGS, "e", ("c", 9)),
+        compile_key("ort", "1", SETTINGS, "e", ("c", 8, 0)),
+        compile_key("ort", "1", SETTINGS, "e", ("c", 9, 0)),
+        compile_key("ort", "1", SETTINGS, "e", ("c", 8, 1)),
     }
-    assert len(others | {first}) == len(changes) + 5
+    assert len(others | {first}) == len(changes) + 6
 
 
 def test_the_batch_counts_only_where_the_format_fixes_it():
