@@ -18,6 +18,8 @@ from .contract import Array, CalibrationData, Feed, Session, batches
 FLOOR_DB = 6.0
 _MOST_FEEDS = 8
 LEAST_SHARE = 0.5
+# With layers kept in float on purpose, what is left at the precision must still be worth its name.
+LEAST_LEFT = 0.05
 # Elements per byte of the storage types that weights are stored in.
 _DENSITY = {
     "float32": 0.25, "float16": 0.5, "bfloat16": 0.5, "float8": 1.0, "int8": 1.0, "uint8": 1.0, "int4": 2.0,
@@ -33,21 +35,31 @@ _STORED_AS = {
 }
 
 
-def check_coverage(precision: Precision, weight_bytes: Mapping[str, int], reach: str) -> None:
+def check_coverage(
+    precision: Precision, weight_bytes: Mapping[str, int], reach: str, *, kept_weights: int = 0
+) -> None:
     """Refuse an artifact whose weights mostly kept their old type: quantizers skip operators silently.
 
     `reach` says in words which operators the runtime has at this precision; it ends the message.
+    `kept_weights` is the number of weights that were kept in float on purpose: they are not asked for.
 
     Raises:
-        UnsupportedError: less than half of the weights are stored at the precision.
+        UnsupportedError: less than half of the other weights are stored at the precision, or less than a
+            twentieth of all.
     """
     wanted = _STORED_AS.get(precision)
     if wanted is None:
         return
     counts = {name: weight_bytes.get(name, 0) * density for name, density in _DENSITY.items()}
-    share = sum(counts[name] for name in wanted) / max(1.0, sum(counts.values()))
+    reached, total = sum(counts[name] for name in wanted), sum(counts.values())
+    share = reached / max(1.0, total - kept_weights)
     if share < LEAST_SHARE:
         raise UnsupportedError(f"{precision} would reach {100 * share:.0f} % of the weights: {reach}")
+    if kept_weights and reached < LEAST_LEFT * total:
+        raise UnsupportedError(
+            f"{precision} would be left to {100 * reached / total:.1f} % of the weights, at least "
+            f"{100 * LEAST_LEFT:.0f} % are needed: too many layers are kept in float"
+        )
 
 
 def sqnr_db(reference: Array, output: Array) -> float:

@@ -34,6 +34,7 @@ from .contract import (
     CalibrationData,
     CompileSettings,
     Feed,
+    LayerGroup,
     Session,
     SourceModel,
     TensorSpec,
@@ -68,15 +69,19 @@ class NullBackend(Backend):
         self, model: SourceModel, settings: CompileSettings, calibration: CalibrationData | None, into: Path
     ) -> Artifact:
         """Write `into/model.null`: the weights at the precision's bits beside the graph; see the contract."""
-        from .null_format import pack
+        from .null_format import matrices, pack
 
         if settings.precision.decoded.calibrated and not calibration:
             raise ValueError(f"{settings.precision} needs calibration data")
         if settings.calibration_method not in self.calibration_methods:
             raise UnsupportedError(f"unknown calibration method {settings.calibration_method!r}")
+        if unknown := set(settings.keep_float) - set(matrices(model.path)):
+            raise ValueError(f"keep_float names no layers of this model: {', '.join(sorted(unknown))}")
         misbehave(settings.precision, "compile")
         path = artifact_path(model, into, "model.null")
-        content, weight_bytes = pack(model.path, settings.precision, settings.batch, settings.per_channel)
+        content, weight_bytes, stored_as = pack(
+            model.path, settings.precision, settings.batch, settings.per_channel, settings.keep_float
+        )
         path.write_bytes(content)
         return Artifact(
             path=path,
@@ -85,6 +90,18 @@ class NullBackend(Backend):
             size_bytes=len(content),
             weight_bytes=weight_bytes,
             versions={"null": self.availability().version},
+            stored_as=stored_as,
+        )
+
+    def layers(self, model: SourceModel, precision: Precision) -> tuple[LayerGroup, ...]:
+        """One group for each matrix; none at fp32."""
+        from .null_format import matrices
+
+        if precision is Precision.FP32:
+            return ()
+        return tuple(
+            LayerGroup(name=name, layers=(name,), weights=count)
+            for name, count in matrices(model.path).items()
         )
 
     def open(self, artifact: Path, batch: int, threads: int) -> Session:
@@ -111,7 +128,7 @@ class NullSession(Session):
         graph = unpacked.model.graph
         self.inputs = tuple(_spec(value) for value in graph.input)
         self.outputs = tuple(_spec(value) for value in graph.output)
-        work = unpacked.weights * self._precision.decoded.weight_bits / 32 * self.inputs[0].shape[0]
+        work = unpacked.weight_bits / 32 * self.inputs[0].shape[0]
         self.simulated_ns = _CALL_NS + round(_WEIGHT_NS * work)
 
     def _run(self, feed: Feed) -> dict[str, Array]:

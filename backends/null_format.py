@@ -1,13 +1,16 @@
 """The file of the `null` backend: an ONNX graph without its float weights, and these at the precision's bits.
 
 Layout: length of the header (4 bytes, little endian), header (JSON), graph (protobuf), weights one after the
-other. The header holds precision, batch and, for each weight, its name, shape, number of bytes and scales.
+other. The header holds precision, batch and, for each weight, its name, shape, number of bytes and scales;
+`kept` names the weights that stayed in float.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,15 +35,28 @@ _TYPE_NAMES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Unpacked:
-    """A loaded file: the graph with its weights put back, their number, and the precision."""
+    """A loaded file: the graph with its weights put back, the bits they were stored in, and the precision."""
 
     model: onnx.ModelProto
-    weights: int
+    weight_bits: int
     precision: Precision
 
 
-def pack(source: Path, precision: Precision, batch: int, per_channel: bool) -> tuple[bytes, dict[str, int]]:
-    """The file's content and its weight bytes by storage type.
+def matrices(source: Path) -> dict[str, int]:
+    """Float weights of two or more axes by name, with their number of elements: the layers of this format."""
+    return {
+        tensor.name: math.prod(tensor.dims)
+        for tensor in onnx.load(source).graph.initializer
+        if tensor.data_type == TensorProto.FLOAT and len(tensor.dims) > 1
+    }
+
+
+def pack(
+    source: Path, precision: Precision, batch: int, per_channel: bool, kept: Collection[str] = ()
+) -> tuple[bytes, dict[str, int], dict[str, str]]:
+    """The file's content, its weight bytes by storage type, and the storage type of each matrix.
+
+    Weights named in `kept` stay float32.
 
     Raises:
         UnsupportedError: the source has another batch fixed.
@@ -53,22 +69,30 @@ def pack(source: Path, precision: Precision, batch: int, per_channel: bool) -> t
     del proto.graph.input[:]  # old files list constants among the inputs
     proto.graph.input.extend(copies)
     header: dict[str, Any] = {"precision": str(precision), "weights": []}
+    if kept:
+        header["kept"] = sorted(kept)
     blobs: list[bytes] = []
-    kept = []
+    others = []
+    stored: Counter[str] = Counter()
+    stored_as = {}
     for tensor in proto.graph.initializer:
         if tensor.data_type != TensorProto.FLOAT:
-            kept.append(TensorProto.FromString(tensor.SerializeToString()))
+            others.append(TensorProto.FromString(tensor.SerializeToString()))
             continue
-        blob, scales = _encode(numpy_helper.to_array(tensor), precision, per_channel)
+        own = Precision.FP32 if tensor.name in kept else precision
+        blob, scales = _encode(numpy_helper.to_array(tensor), own, per_channel)
         header["weights"].append([tensor.name, list(tensor.dims), len(blob), scales])
         blobs.append(blob)
+        kind = _TYPE_NAMES.get(own, "int8")
+        stored[kind] += len(blob)
+        if len(tensor.dims) > 1:
+            stored_as[tensor.name] = kind
     del proto.graph.initializer[:]
-    proto.graph.initializer.extend(kept)
+    proto.graph.initializer.extend(others)
     graph = proto.SerializeToString(deterministic=True)
     header["graph"] = len(graph)
     head = json.dumps(header, sort_keys=True).encode()
-    stored = {_TYPE_NAMES.get(precision, "int8"): sum(map(len, blobs))}
-    return b"".join([len(head).to_bytes(4, "little"), head, graph, *blobs]), stored
+    return b"".join([len(head).to_bytes(4, "little"), head, graph, *blobs]), dict(stored), stored_as
 
 
 def unpack(content: bytes) -> Unpacked:
@@ -78,13 +102,14 @@ def unpack(content: bytes) -> Unpacked:
     precision = Precision(header["precision"])
     end = start + header["graph"]
     model = onnx.ModelProto.FromString(content[start:end])
-    count = 0
+    bits = 0
     for name, shape, size, scales in header["weights"]:
-        array = _decode(content[end : end + size], shape, scales, precision)
+        own = Precision.FP32 if name in header.get("kept", ()) else precision
+        array = _decode(content[end : end + size], shape, scales, own)
         model.graph.initializer.append(numpy_helper.from_array(array, name))
-        count += array.size
+        bits += array.size * own.decoded.weight_bits
         end += size
-    return Unpacked(model=model, weights=count, precision=precision)
+    return Unpacked(model=model, weight_bits=bits, precision=precision)
 
 
 def _encode(array: Array, precision: Precision, per_channel: bool) -> tuple[bytes, list[float]]:

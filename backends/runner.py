@@ -85,7 +85,12 @@ class Runner:
     def do_compile(self, message: Message) -> Message:
         """Compile a model that lies on this machine; the artifact's file stays here."""
         body = message.body
-        settings = {**body["settings"], "precision": Precision(body["settings"]["precision"])}
+        found = dict(body["settings"])  # JSON has neither enumerations nor tuples
+        settings = {
+            **found,
+            "precision": Precision(found["precision"]),
+            "keep_float": tuple(found.get("keep_float", ())),
+        }
         into = Path(body["into"]) if body["into"] else self._new_folder()
         artifact = get_backend(body["backend"]).compile(
             SourceModel(path=Path(body["path"]), format=body["format"]),

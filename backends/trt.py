@@ -121,6 +121,11 @@ class TrtBackend(Backend):
 
     def _check(self, settings: CompileSettings) -> None:
         """Refuse what can be refused before the model is read."""
+        if settings.keep_float:
+            raise UnsupportedError(
+                "trt keeps no single layers in float, since it chooses the layers that it fuses itself; "
+                f"asked to keep {', '.join(settings.keep_float)}"
+            )
         trt_api.load()
         if refused := trt_api.refusal(settings.precision):
             raise UnsupportedError(refused)

@@ -104,3 +104,16 @@ def test_weights_that_kept_their_type_are_refused(precision, stored, share):
 )
 def test_mostly_converted_weights_pass(precision, stored):
     check_coverage(precision, stored, "")
+
+
+def test_layers_kept_on_purpose_are_not_asked_for():
+    stored = {"float32": 400, "int8": 20}
+    with pytest.raises(UnsupportedError, match="int8 would reach 17 % of the weights"):
+        check_coverage(Precision.INT8, stored, "")
+    check_coverage(Precision.INT8, stored, "", kept_weights=90)
+
+
+def test_a_trifle_at_the_precision_is_refused():
+    reason = "int8 would be left to 2.0 % of the weights, at least 5 % are needed: too many layers are kept"
+    with pytest.raises(UnsupportedError, match=reason):
+        check_coverage(Precision.INT8, {"float32": 392, "int8": 2}, "", kept_weights=98)

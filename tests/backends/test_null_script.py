@@ -78,9 +78,30 @@ def test_odd_number_of_four_bit_weights(tmp_path):
         [numpy_helper.from_array(weight, "w")],
     )
     onnx.save(helper.make_model(graph), tmp_path / "sum.onnx")
-    content, stored = pack(tmp_path / "sum.onnx", Precision.INT4_WEIGHT, 1, True)
+    content, stored, _ = pack(tmp_path / "sum.onnx", Precision.INT4_WEIGHT, 1, True)
     assert stored == {"int4": 3}
     assert np.array_equal(numpy_helper.to_array(unpack(content).model.graph.initializer[0]), weight)
+
+
+def test_layers_kept_in_float_are_stored_and_timed_as_float(source):
+    (group,) = BACKEND.layers(source, Precision.INT8)
+    assert (group.name, group.layers, group.weights) == ("w", ("w",), 32)
+    folder = source.path.parent / "kept"
+    folder.mkdir()
+    settings = CompileSettings(precision=Precision.INT8, keep_float=group.layers)
+    artifact = BACKEND.compile(source, settings, FEED, folder)
+    assert artifact.stored_as == {"w": "float32"}
+    assert artifact.weight_bytes == {"float32": 128}
+    assert compile_at(source, Precision.INT8).stored_as == {"w": "int8"}
+    with BACKEND.open(artifact.path, 1, 1) as kept:
+        assert kept.simulated_ns == simulated_ns(source, Precision.FP32)
+    assert BACKEND.layers(source, Precision.FP32) == ()
+
+
+def test_unknown_layers_cannot_be_kept(source):
+    settings = CompileSettings(precision=Precision.INT8, keep_float=("v", "w"))
+    with pytest.raises(ValueError, match=r"keep_float names no layers of this model: v$"):
+        BACKEND.compile(source, settings, FEED, source.path.parent)
 
 
 def test_fixed_batch_of_the_source_is_kept(source):

@@ -9,7 +9,9 @@ import time
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 from paretune.backends.client import Limits, RunnerClient
 from paretune.backends.contract import CompileSettings, SourceModel
 from paretune.backends.transport import LocalLaunch
@@ -74,6 +76,25 @@ def test_compile_sends_everything_and_gives_the_artifact_back(tmp_path):
     assert artifact.precision is Precision.INT8
     assert (artifact.weight_bytes, artifact.notes) == ({"int8": 5}, ("one note",))
     assert artifact.versions == {"scripted": "1"}
+
+
+def test_kept_layers_and_what_was_read_back_travel(tmp_path):
+    """Tuples are lists in JSON: the backend gets them back as they were, and so does the client."""
+    product = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "a"], ["h"]), helper.make_node("MatMul", ["h", "b"], ["y"])],
+        "two products",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 4])],
+        [numpy_helper.from_array(np.eye(4, dtype=np.float32), name) for name in "ab"],
+    )
+    onnx.save(helper.make_model(product, opset_imports=[helper.make_opsetid("", 18)]), tmp_path / "m.onnx")
+    source = SourceModel(path=tmp_path / "m.onnx", format="onnx")
+    settings = CompileSettings(precision=Precision.INT8, keep_float=("a",))
+    samples = {"x": np.ones((4, 4), np.float32)}
+    with client() as runner:
+        artifact = runner.compile("null", source, settings, samples, tmp_path)
+    assert artifact.stored_as == {"a": "float32", "b": "int8"}
+    assert artifact.zero_share is None
 
 
 def test_open_infer_sample(tmp_path):
