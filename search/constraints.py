@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ..profiles.errors import UserError
 from ..profiles.units import parse_quantity
 from .evaluation import Limit
-from .metrics import METRICS
+from .metrics import METRICS, SIDE_EFFECTS
 
 # What users write -> how the record stores it.
 SHORT_NAMES = {
@@ -22,6 +22,7 @@ SHORT_NAMES = {
     "memory": "memory_bytes",
     "load": "load_ms",
     "first_inference": "first_inference_ms",
+    "compressed_size": "compressed_bytes",
 }
 _DIMENSIONS = {"ms": "time_ms", "bytes": "bytes", "share": "share", "count": "count", "": "number"}
 _NUMBER = r"\d+\.?\d*|\.\d+"
@@ -29,6 +30,7 @@ _FORMS = (
     "METRIC <= NUMBER UNIT, METRIC >= teacher - N pt absolute, METRIC >= teacher - N % relative, "
     "METRIC <= N % of teacher, METRIC <= teacher + NUMBER UNIT"
 )
+_POINTS = "N pt, or N pt absolute: points between the teacher's share and the candidate's, say 3 pt absolute"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +64,7 @@ def metric_name(text: str, quality: str) -> str:
         if name == "accuracy" and quality != "accuracy":
             raise UserError("the workload's metric is not accuracy", found=text, accepted=quality)
         return name
-    known = [quality, *SHORT_NAMES, "parameters", "macs"]
+    known = [quality, *SHORT_NAMES, "parameters", "macs", *SIDE_EFFECTS]
     near = difflib.get_close_matches(text, known, n=1)
     raise UserError(
         f"unknown metric {text!r}",
@@ -81,8 +83,32 @@ def parse_limit(text: str, quality: str) -> LimitSpec:
     if not match:
         raise UserError("cannot read this limit", found=repr(text), accepted=_FORMS)
     metric, upper, right = metric_name(match[1], quality), match[2].startswith("<"), match[3]
+    if metric in SIDE_EFFECTS:
+        return _against_teacher(text, metric, upper, right)
     if "teacher" in right:
         return _relative(text, metric, upper, right)
+    bound = _amount(text, metric, right)
+    spec = LimitSpec(text=text, metric=metric, upper=upper, bound=bound)
+    _check_possible(spec, bound)
+    return spec
+
+
+def _against_teacher(text: str, metric: str, upper: bool, right: str) -> LimitSpec:
+    """A limit on a comparison with the teacher; a difference of shares is in points, and may be negative."""
+    info = METRICS[metric]
+    if "teacher" in right:
+        example = f"{metric} >= 97 %" if metric == "agreement" else f"{metric} <= 3 pt absolute"
+        raise UserError(
+            f"{metric} is a comparison with the teacher already", found=repr(text), accepted=repr(example)
+        )
+    if upper == info.higher_is_better:
+        better = "higher" if info.higher_is_better else "lower"
+        sign = ">=" if info.higher_is_better else "<="
+        raise UserError(f"{metric} is better {better}", found=repr(text), accepted=f"{metric} {sign} ...")
+    if info.points:
+        if re.search(r"%|percent|relative", right):
+            raise UserError("a drop in per cent can be meant in two ways", found=repr(text), accepted=_POINTS)
+        right = re.sub(r"\s*absolute$", "", right)
     bound = _amount(text, metric, right)
     spec = LimitSpec(text=text, metric=metric, upper=upper, bound=bound)
     _check_possible(spec, bound)
@@ -151,6 +177,11 @@ def _change(text: str, metric: str, amount: str, kind: str | None) -> float:
 
 def _check_possible(spec: LimitSpec, bound: float) -> None:
     unit = METRICS[spec.metric].unit if spec.metric in METRICS else ""
+    if spec.metric in METRICS and METRICS[spec.metric].points:
+        if not -1 <= bound <= 1:
+            problem = "this limit says nothing" if bound > 1 else "no model can meet this limit"
+            raise UserError(problem, found=repr(spec.text), accepted="between -100 pt and 100 pt")
+        return
     if unit in ("ms", "bytes", "count") and (bound <= 0 if spec.upper else bound < 0):
         raise UserError("no model can meet this limit", found=repr(spec.text), accepted="a bound above zero")
     if unit == "share" and not 0 <= bound <= 1:

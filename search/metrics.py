@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class MetricInfo:
-    """`name` carries the unit as the record stores it; `title` is what pages show."""
+    """`name` carries the unit as the record stores it; `title` is what pages show. `points`: it is a
+    difference of two shares, shown in points."""
 
     name: str
     title: str
     unit: str
     higher_is_better: bool = False
+    points: bool = False
 
     def format(self, value: float) -> str:
         """The value with its unit, rounded to what can be trusted."""
@@ -20,6 +22,8 @@ class MetricInfo:
             return _scaled(value, (("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("B", 1.0)))
         if self.unit == "ms":
             return _scaled(value, (("s", 1e3), ("ms", 1.0), ("µs", 1e-3)))
+        if self.points:
+            return f"{round(100 * value, 2) + 0.0:g} pt"  # adding 0.0 makes a zero of -0.0
         if self.unit == "share":
             return f"{100 * value:.2f} %"
         if self.unit == "count":
@@ -47,8 +51,14 @@ METRICS = {
         MetricInfo(name="first_inference_ms", title="First inference", unit="ms"),
         MetricInfo(name="memory_bytes", title="Peak memory", unit="bytes"),
         MetricInfo(name="size_bytes", title="Size", unit="bytes"),
+        MetricInfo(name="compressed_bytes", title="Compressed size", unit="bytes"),
         MetricInfo(name="parameters", title="Parameters", unit="count"),
         MetricInfo(name="macs", title="Multiply-adds", unit="count"),
+        MetricInfo(name="worst_class_drop", title="Worst class drop", unit="share", points=True),
+        MetricInfo(name="agreement", title="Agreement with the teacher", unit="share", higher_is_better=True),
+        MetricInfo(name="ece_rise", title="Rise of calibration error", unit="share", points=True),
+        MetricInfo(name="noise_drop", title="Drop under input noise", unit="share", points=True),
+        MetricInfo(name="noise_loss", title="Loss under input noise", unit=""),
     )
 }
 
@@ -58,3 +68,8 @@ def metric_info(name: str, higher_is_better: bool = True) -> MetricInfo:
     return METRICS.get(name) or MetricInfo(
         name=name, title=name.replace("_", " ").capitalize(), unit="", higher_is_better=higher_is_better
     )
+
+
+SIDE_EFFECTS = ("worst_class_drop", "agreement", "ece_rise", "noise_drop", "noise_loss")
+"""Comparisons of outputs with the teacher's. `noise_drop` is a drop of accuracy; `noise_loss` stands in its
+place where outputs are no classes, in the unit of the workload's own metric."""

@@ -81,7 +81,7 @@ def known_metrics(record: StudyRecord, number: int) -> tuple[dict[str, Quantity]
     own = searched_metrics(trial_of(record, number))
     for finalist in record.finalists:
         if finalist.number == number:
-            return {**own, **_finite(finalist.metrics)}, TEST
+            return {**own, **_finite(finalist.metrics), **_finite(finalist.side_effects)}, TEST
     return own, VALIDATION
 
 
@@ -123,8 +123,12 @@ def estimate_of(quantity: Quantity) -> Estimate:
 
 
 def violation_scale(limit: Limit) -> float:
-    """What a miss is divided by to compare limits: the bound; for a share, its distance from 100 %."""
-    if metric_info(limit.metric).unit == "share":
+    """What a miss is divided by to compare limits: the bound; for a share, its distance from 100 %; for a
+    difference of shares the bound, but at least a point."""
+    info = metric_info(limit.metric)
+    if info.points:
+        return max(abs(limit.bound), 0.01)
+    if info.unit == "share":
         return max(1.0 - limit.bound, 0.01)
     return abs(limit.bound) or 1.0
 

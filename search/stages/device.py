@@ -170,6 +170,17 @@ class DeviceStages:
         self._reference = (compiled, candidate.backend)
         self._reference_runner()
 
+    @property
+    def reference(self) -> tuple[Entry, str]:
+        """The artifact that was named as the reference, and its backend.
+
+        Raises:
+            InternalError: none was named yet.
+        """
+        if self._reference is None:
+            raise InternalError("something is compared before the reference was set")
+        return self._reference
+
     def _reference_runner(self) -> RunnerClient:
         if self._reference is None:
             raise InternalError("something is measured before the reference was set")

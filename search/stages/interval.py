@@ -18,7 +18,7 @@ def quality_interval(metric: Metric, outputs: Array, labels: Array, seed: int = 
     """
     value = metric.function(outputs, labels)
     if metric == ACCURACY:
-        return _wilson(value, len(labels))
+        return wilson(value, len(labels))
     rng = np.random.default_rng(seed)
     rows = rng.integers(0, len(labels), size=(RESAMPLES, len(labels)))
     values = np.array([metric.function(outputs[index], labels[index]) for index in rows], dtype=float)
@@ -29,7 +29,7 @@ def quality_interval(metric: Metric, outputs: Array, labels: Array, seed: int = 
     return float(min(low, value)), float(max(high, value))
 
 
-def _wilson(share: float, count: int, z: float = 1.96) -> tuple[float, float]:
+def wilson(share: float, count: int, z: float = 1.96) -> tuple[float, float]:
     middle = (share + z * z / (2 * count)) / (1 + z * z / count)
     half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
     return max(0.0, middle - half), min(1.0, middle + half)
