@@ -24,6 +24,7 @@ from .contract import (
     CalibrationData,
     CompileSettings,
     Feed,
+    LayerGroup,
     Session,
     SourceModel,
     TensorSpec,
@@ -65,13 +66,16 @@ class TfliteBackend(Backend):
     ) -> Artifact:
         """Write `into/model.tflite`; see the contract. ValueError if the source has another batch."""
         from .tflite_inspect import weight_bytes
+        from .tflite_layers import check_zeros, coverage_note, stored_as, zero_share
+        from .tflite_pack import compact
 
-        content = model.path.read_bytes()
-        notes: tuple[str, ...] = ()
-        if settings.precision is not Precision.FP32:
-            content, notes = _quantized(model.path, settings, calibration)
+        source = model.path.read_bytes()
+        content, notes = _quantized(source, settings, calibration)
+        check_zeros(source, content)
+        notes += (note,) if (note := coverage_note(source, content)) else ()
+        layers = stored_as(source, content)
+        content = compact(content)
         stored = weight_bytes(content)
-        check_coverage(settings.precision, stored, _REACH)
         path = artifact_path(model, into, "model.tflite")
         path.write_bytes(content)
         with self.open(model.path, settings.batch, 1) as wanted:
@@ -86,7 +90,15 @@ class TfliteBackend(Backend):
             weight_bytes=stored,
             notes=notes,
             versions=_versions(),
+            stored_as=layers,
+            zero_share=zero_share(content),
         )
+
+    def layers(self, model: SourceModel, precision: Precision) -> tuple[LayerGroup, ...]:
+        """Weights by the paths of their modules; those that share one weight are tied. See the contract."""
+        from .tflite_layers import layer_groups
+
+        return layer_groups(model.path.read_bytes(), precision)
 
     def open(self, artifact: Path, batch: int, threads: int) -> Session:
         """Load an artifact; ValueError if it was exported for another batch."""
@@ -99,8 +111,13 @@ class TfliteBackend(Backend):
 
 
 def _quantized(
-    source: Path, settings: CompileSettings, calibration: CalibrationData | None
+    source: bytes, settings: CompileSettings, calibration: CalibrationData | None
 ) -> tuple[bytes, tuple[str, ...]]:
+    from .tflite_layers import check_names
+
+    check_names(source, settings.precision, settings.keep_float)
+    if settings.precision is Precision.FP32:
+        return source, ()
     if settings.precision.decoded.calibrated:
         if not calibration:
             raise ValueError(f"{settings.precision} needs calibration data")
@@ -109,9 +126,14 @@ def _quantized(
                 f"calibration method {settings.calibration_method!r} does not exist for LiteRT, which takes "
                 "ranges by minmax alone"
             )
+    from .tflite_inspect import weight_bytes
+    from .tflite_layers import kept_weights
     from .tflite_quantize import quantized
 
-    return quantized(source.read_bytes(), settings, calibration)
+    content, notes = quantized(source, settings, calibration)
+    kept = kept_weights(source, settings.keep_float)
+    check_coverage(settings.precision, weight_bytes(content), _REACH, kept_weights=kept)
+    return content, notes
 
 
 def _versions() -> dict[str, str]:

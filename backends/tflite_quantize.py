@@ -1,7 +1,8 @@
 """TFLite to TFLite: each precision as the recipe of ai-edge-quantizer that is both right and fast.
 
 Never emitted, because LiteRT runs them and gives garbage: 8-bit dynamic weights with one scale per tensor on
-depthwise convolutions, 2-bit weights on convolutions. Needs numpy and ai-edge-quantizer, no PyTorch.
+depthwise convolutions, 2-bit weights on convolutions. Depthwise convolutions are never dynamic: XNNPACK has
+no such kernel, and the builtin one is four times slower than float. Needs numpy and ai-edge-quantizer alone.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from ..profiles.errors import UnsupportedError
 from ..profiles.precision import Precision
 from .contract import CalibrationData, CompileSettings, batches
 from .tflite_inspect import operators
+from .tflite_layers import keep_rules
 
 Recipe = list[dict[str, Any]]
 
@@ -51,8 +53,19 @@ _INT8_OPERATORS = frozenset(
 _PRODUCTS = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D_TRANSPOSE")
 # Static rules pass over embeddings without a word.
 _EMBEDDING: tuple[str, str, dict[str, Any]] = ("dynamic", "EMBEDDING_LOOKUP", {"num_bits": 8})
+# Stored in 8 bits and expanded to float when the model is loaded.
+_DEPTHWISE: tuple[str, str, dict[str, Any]] = ("weight_only", "DEPTHWISE_CONV_2D", {"num_bits": 8})
+# What LiteRT has no 4-bit form for.
+_NOT_INT4: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    _DEPTHWISE,
+    ("dynamic", "CONV_2D_TRANSPOSE", {"num_bits": 8}),
+    ("dynamic", "BATCH_MATMUL", {"num_bits": 8}),
+)
 _SIGNATURE = "serving_default"
 _INT4_NOTE = "activations of 4-bit layers are rounded to 8 bits as they run: the form XNNPACK has kernels for"
+_DEPTHWISE_NOTE = (
+    "depthwise convolutions are stored in 8 bits and computed in float: no dynamic kernel on XNNPACK"
+)
 _INT16_NOTE = "16-bit activations run on builtin kernels: XNNPACK has none"
 
 
@@ -62,13 +75,14 @@ def quantized(
     """The model at the wanted precision with float inputs and outputs, and notes worth showing.
 
     `calibration` is read only where the precision is calibrated: ranges are the smallest and largest value
-    seen (the quantizer's default is a moving average that clips).
+    seen (the quantizer's default is a moving average that clips). Layers of `settings.keep_float` stay float.
 
     Raises:
         UnsupportedError: LiteRT has no such precision.
     """
     recipe, notes = _recipe(content, settings)
-    return _apply(content, [*recipe, *_FLOAT_IO], calibration, settings.batch), notes
+    rules = [*recipe, *_FLOAT_IO, *keep_rules(content, settings.keep_float)]
+    return _apply(content, rules, calibration, settings.batch), notes
 
 
 _FLOAT_IO: Recipe = [
@@ -78,22 +92,22 @@ _FLOAT_IO: Recipe = [
 
 
 def _recipe(content: bytes, settings: CompileSettings) -> tuple[Recipe, tuple[str, ...]]:
-    from ai_edge_quantizer import recipe
-
-    precision = settings.precision
+    precision, found = settings.precision, operators(content)
+    depthwise = (_DEPTHWISE_NOTE,) if "DEPTHWISE_CONV_2D" in found else ()
     if precision is Precision.FP16:
         return _rules(
             ("weight_only", "ALL_SUPPORTED", {"num_bits": 16, "algorithm_key": "float_casting"})
         ), ()
     if precision is Precision.INT8:
-        return _static_int8(operators(content), settings.per_channel)
+        return _static_int8(found, settings.per_channel)
     if precision is Precision.INT16X8:
         config = _static(16, settings.per_channel)
         return _rules(("static", "ALL_SUPPORTED", config), _EMBEDDING), (_INT16_NOTE,)
     if precision is Precision.INT8_DYNAMIC:
-        return recipe.dynamic_wi8_afp32(), ()
+        return _rules(("dynamic", "ALL_SUPPORTED", {"num_bits": 8}), _DEPTHWISE), depthwise
     if precision is Precision.INT4_WEIGHT:
-        return recipe.dynamic_wi4_afp32(), (_INT4_NOTE,)
+        rules = _rules(("dynamic", "ALL_SUPPORTED", {"num_bits": 4}), *_NOT_INT4)
+        return rules, (_INT4_NOTE, *depthwise)
     raise UnsupportedError(f"LiteRT has no {precision} kernels on the CPU")
 
 
