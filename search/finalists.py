@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..backends.latency import LatencyPlan, compare, summarize
 from ..profiles.errors import StageError
+from .distillation_gain import distillation_gains
 from .evaluation import Finalist, Quantity, StudyRecord
 from .quantities import latency_quantities
 from .ranking import rank, strongest_simple_choice, trial_of
+from .side_effect_scores import side_effect_metrics
 
 if TYPE_CHECKING:
     from .evaluate import Evaluator
+    from .models import Models
 
 
 def choose_finalists(record: StudyRecord, count: int) -> tuple[int, ...]:
@@ -25,17 +29,23 @@ def choose_finalists(record: StudyRecord, count: int) -> tuple[int, ...]:
 def measure_finalists(
     record: StudyRecord, numbers: tuple[int, ...], evaluator: Evaluator, *, rounds: int, seed: int
 ) -> tuple[Finalist, ...]:
-    """Score each on `test`; measure all of them interleaved in random order in the same rounds.
+    """Score each on `test` with its side effects; measure all of them interleaved in random order in the same
+    rounds.
 
     One whose runner fails now is left out: its earlier numbers stand.
     """
     scores: dict[int, Quantity] = {}
+    beside: dict[int, dict[str, Quantity]] = {}
     artifacts = {}
     for number in numbers:
         evaluation = trial_of(record, number).evaluation
         try:
             scores[number] = evaluator.test_score(evaluation)
-            artifacts[str(number)] = (evaluator.artifact(evaluation), evaluation.candidate.backend)
+            compiled, backend = evaluator.artifact(evaluation), evaluation.candidate.backend
+            beside[number] = side_effect_metrics(
+                evaluator.models, evaluator.device, compiled, backend, "test"
+            )
+            artifacts[str(number)] = (compiled, backend)
         except StageError:
             continue
     if not artifacts:
@@ -55,5 +65,17 @@ def measure_finalists(
                 high=against.high,
                 how=f"per-round latency ratio to trial {baseline}, {rounds} rounds",
             )
-        finalists.append(Finalist(number=number, metrics=metrics, ratio_to_baseline=ratio))
-    return tuple(finalists)
+        finalists.append(
+            Finalist(
+                number=number, metrics=metrics, ratio_to_baseline=ratio, side_effects=beside.get(number, {})
+            )
+        )
+    return _with_gains(replace(record, finalists=tuple(finalists)), evaluator.models)
+
+
+def _with_gains(record: StudyRecord, models: Models) -> tuple[Finalist, ...]:
+    """The finalists, the best of them with what the teacher brought to their training."""
+    there = {finalist.number for finalist in record.finalists}
+    best_first = [entry.number for entry in rank(record).entries if entry.number in there]
+    gains = distillation_gains(record, best_first, models)
+    return tuple(replace(f, distillation_gain=gains.get(f.number)) for f in record.finalists)

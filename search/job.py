@@ -16,7 +16,7 @@ from .build_space import build_space
 from .candidate import digest_of
 from .constraints import LimitSpec, check_consistent, metric_name, parse_limit, parse_reference
 from .evaluation import Objective
-from .metrics import metric_info
+from .metrics import SIDE_EFFECTS, metric_info
 from .space import Space
 from .storage_url import absolute_url
 from .study_file import StudyFile, load_study_file
@@ -143,6 +143,13 @@ def _objectives(file: StudyFile, loaded: LoadedWorkload) -> tuple[Objective, ...
     names = [metric_name(text, metric.name) for text in file.objectives or (metric.name, "latency", "size")]
     if len(set(names)) != len(names):
         raise UserError("an objective is named twice", place="objectives", found=", ".join(names))
+    for name in sorted(set(names) & set(SIDE_EFFECTS)):
+        raise UserError(
+            "a comparison with the teacher can be limited, but is no objective",
+            place="objectives",
+            found=name,
+            remedy=f"put a limit on {name} under `constraints`",
+        )
     weights = _weights(file.prefer, names, metric.name)
     objectives = []
     for name in names:

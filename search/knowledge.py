@@ -14,7 +14,7 @@ from .contract import Hardware, Training
 from .costs import TRAINING_STAGES, Costs, PendingTrainings
 from .evaluation import Evaluation, Limit, Objective, Outcome
 from .hardware_model import HardwareModel
-from .metrics import METRICS
+from .metrics import METRICS, SIDE_EFFECTS
 from .pool import (
     Pool,
     choice_counts,
@@ -116,7 +116,8 @@ class Knowledge:
         features, axes = one_hot([{**model_axes(c), **deploy_axes(c)} for c in classes])
         limited = [limit.metric for limit in self.facts.limits]
         wanted = [*self.hardware_objectives, *limited, *CAPACITY]
-        metrics = [m for m in dict.fromkeys(wanted) if m in METRICS and m != self.quality]
+        decided_by_training = {self.quality, *SIDE_EFFECTS}
+        metrics = [m for m in dict.fromkeys(wanted) if m in METRICS and m not in decided_by_training]
         return HardwareModel(features, axes, choice_counts(classes), metrics)
 
     def _learn_what_is_done(self) -> None:

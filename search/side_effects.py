@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .evaluation import Quantity
+from .metrics import metric_info
 from .stages.interval import wilson
-from .workload import Array, Metric
+from .workload import ACCURACY, Array, Metric
 
 Floats = NDArray[np.float64]
 
@@ -35,7 +36,7 @@ class Outputs:
 
 
 def task_of(outputs: Array, labels: Array) -> str:
-    """What the outputs mean: one class per sample, several labels (0 or 1 each) per sample, or other things."""
+    """What outputs mean: one class per sample, several labels (0 or 1 each) per sample, or other things."""
     labels = np.asarray(labels)
     if labels.ndim == 1 and outputs.ndim == 2 and outputs.shape[1] > 1 and labels.dtype.kind in "iu":
         inside = len(labels) > 0 and labels.min() >= 0 and labels.max() < outputs.shape[1]
@@ -132,8 +133,7 @@ def ece_rise(candidate: Array, teacher: Array, labels: Array) -> Quantity:
 
     ours, theirs = (calibration_error(confidence, right) for confidence, right in pairs)
     value = ours - theirs
-    drawn = _resampled(rise, len(labels))
-    low, high = (float(end) for end in np.percentile(drawn, [2.5, 97.5]))
+    low, high = _resampled_interval(rise, len(labels))
     reach = max(value - low, high - value, 0.0)
     how = (
         f"expected calibration error {_percent(ours)} against the teacher's {_percent(theirs)} ({BINS} bins, "
@@ -192,18 +192,44 @@ def noise_loss(
     everything = np.arange(len(labels))
     try:
         value, shown = lost(everything), [f"{v:.4g}" for v in values(everything)]
-        drawn = _resampled(lost, len(labels))
+        low, high = _resampled_interval(lost, len(labels))
     except Exception:  # a metric of the user's own may want all samples, or classes that a draw lacks
         return None
-    drawn = drawn[np.isfinite(drawn)]
-    if not np.isfinite(value) or not len(drawn):
+    if not np.isfinite([value, low, high]).all():
         return None
-    low, high = np.percentile(drawn, [2.5, 97.5])
     how = (
         f"{noise}: {metric.name} from {shown[0]} to {shown[1]}, the teacher's from {shown[2]} to {shown[3]}, "
         f"{_samples(len(labels))}"
     )
-    return Quantity(value=value, low=min(float(low), value), high=max(float(high), value), how=how)
+    return Quantity(value=value, low=min(low, value), high=max(high, value), how=how)
+
+
+def gain_of(ours: Array, others: Array, labels: Array, metric: Metric) -> Quantity | None:
+    """How much better one model is than another in the workload's metric (above 0: better), in its unit, by
+    outputs on the same samples. None where the metric cannot be taken of them."""
+    sign = 1.0 if metric.higher_is_better else -1.0
+
+    def values(index: NDArray[np.int64]) -> tuple[float, float]:
+        mine, theirs = (float(metric.function(outputs[index], labels[index])) for outputs in (ours, others))
+        return mine, theirs
+
+    def gain(index: NDArray[np.int64]) -> float:
+        mine, theirs = values(index)
+        return sign * (mine - theirs)
+
+    everything = np.arange(len(labels))
+    try:
+        value, shown = gain(everything), [metric_info(metric.name).format(v) for v in values(everything)]
+        if metric == ACCURACY:
+            low, high = paired_interval(_right(ours, labels) - _right(others, labels), 0.05)
+        else:
+            low, high = _resampled_interval(gain, len(labels))
+    except Exception:  # as in `noise_loss`
+        return None
+    if not np.isfinite([value, low, high]).all():
+        return None
+    how = f"{shown[0]} against {shown[1]}, {_samples(len(labels))}"
+    return Quantity(value=value, low=min(low, value), high=max(high, value), how=how)
 
 
 def paired_interval(differences: Array, error: float) -> tuple[float, float]:
@@ -220,10 +246,15 @@ def paired_interval(differences: Array, error: float) -> tuple[float, float]:
     return max(min(mean - half, value), -1.0), min(max(mean + half, value), 1.0)
 
 
-def _resampled(statistic: Callable[[NDArray[np.int64]], float], count: int) -> Floats:
+def _resampled_interval(statistic: Callable[[NDArray[np.int64]], float], count: int) -> tuple[float, float]:
+    """Percentile bootstrap (Efron 1979) over samples, 95 %; NaN where no draw gave a finite number."""
     rng = np.random.default_rng(SEED)
-    drawn = [statistic(rng.integers(0, count, size=count)) for _ in range(RESAMPLES)]
-    return np.asarray(drawn, dtype=np.float64)
+    drawn = np.array([statistic(rng.integers(0, count, size=count)) for _ in range(RESAMPLES)], dtype=float)
+    drawn = drawn[np.isfinite(drawn)]
+    if not len(drawn):
+        return float("nan"), float("nan")
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return float(low), float(high)
 
 
 def _right(outputs: Array, labels: Array) -> Floats:
@@ -232,9 +263,9 @@ def _right(outputs: Array, labels: Array) -> Floats:
 
 def _confidence(outputs: Array) -> Floats:
     """The probability of the class that each sample is given."""
-    scores = np.asarray(outputs, dtype=np.float64)
+    scores = np.nan_to_num(np.asarray(outputs, dtype=np.float64))
     if is_probabilities(scores):
-        return np.clip(scores.max(axis=1), 0.0, 1.0)
+        return np.asarray(np.clip(scores.max(axis=1), 0.0, 1.0))
     return np.asarray(1 / np.exp(scores - scores.max(axis=1, keepdims=True)).sum(axis=1))
 
 
