@@ -8,6 +8,7 @@ import torch
 from paretune.profiles.errors import UnsupportedError
 from paretune.search.stages.predict import predict
 from paretune.search.stages.prune import (
+    Cut,
     kept_channels,
     model_size,
     output_layer,
@@ -112,7 +113,9 @@ class Attention(nn.Module):
 
 def test_layers_that_would_break_the_model_keep_their_width():
     model, tokens = Attention(64), [torch.randint(0, 20, (2, 5))]
-    assert prunable_layers(model, 0.5, tokens) == {"out", "up", "down"}
+    cut = prunable_layers(model, 0.5, tokens)
+    assert cut.layers == {"embed", "out", "up", "down"}
+    assert cut.refused == ("qkv (Linear): shape '[2, -1, 4, 8]' is invalid for input of size 160",)
     assert model.up.out_features == 64
     prune(model, 0.5, tokens)
     assert model.qkv.weight.shape == (96, 16)
@@ -126,13 +129,13 @@ def test_layers_that_would_break_the_model_keep_their_width():
 def test_a_model_that_cannot_be_pruned_is_refused_with_a_reason():
     with pytest.raises(UnsupportedError, match="no convolution and no linear layer"):
         prunable_layers(nn.Sequential(nn.Flatten()), 0.5, [torch.randn(2, 4)])
-    with pytest.raises(UnsupportedError, match="does not work on this model: one layer only"):
+    with pytest.raises(UnsupportedError, match="no layer can lose channels but the last one"):
         prunable_layers(nn.Linear(4, 4), 0.5, [torch.randn(2, 4)])
     fixed = nn.Sequential(nn.Linear(4, 16), nn.Unflatten(1, (4, 4)), nn.Flatten(), nn.Linear(16, 3))
-    with pytest.raises(UnsupportedError, match="does not work on this model: "):
+    with pytest.raises(UnsupportedError, match=r"does not work on this model: 0 \(Linear\): "):
         prunable_layers(fixed, 0.5, [torch.randn(2, 4)])
-    with pytest.raises(UnsupportedError, match="does not work on this model: "):
-        prune_channels(fixed, 0.5, [torch.randn(2, 4)], frozenset({"0"}))
+    with pytest.raises(UnsupportedError, match="does not work on this model: 0: "):
+        prune_channels(fixed, 0.5, [torch.randn(2, 4)], Cut(layers=frozenset({"0"})))
 
 
 def test_the_output_layer_is_the_one_that_runs_last():

@@ -1,0 +1,44 @@
+"""Parameters and multiply-adds of a model, counted on what runs rather than on the kinds of its layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def model_size(model: nn.Module, sample: list[Tensor]) -> dict[str, int]:
+    """`parameters`, and `macs` (multiply-adds for one sample) of a model.
+
+    Counted are the multiply-adds of convolutions and of all products of matrices, those inside attention and
+    recurrent layers included; what works element by element (biases, norms, activations) is not. `sample`
+    holds inputs, of which the first row is used; the count is for sequences of that length.
+    """
+    one = tuple(tensor[:1] for tensor in sample)
+    was_training = model.training
+    model.eval()
+    with torch.no_grad(), plain_kernels(), FlopCounterMode(display=False) as counter:
+        model(*one)
+    model.train(was_training)
+    return {
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "macs": int(counter.get_total_flops()) // 2,  # a multiply-add is two operations there
+    }
+
+
+@contextmanager
+def plain_kernels() -> Iterator[None]:
+    """Attention and recurrent layers run as separate products of matrices, in place of one fused kernel."""
+    fast, fused = torch.backends.mha.get_fastpath_enabled(), torch.backends.mkldnn.enabled
+    torch.backends.mha.set_fastpath_enabled(False)
+    torch.backends.mkldnn.set_flags(False)  # type: ignore[no-untyped-call]
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+        torch.backends.mkldnn.set_flags(fused)  # type: ignore[no-untyped-call]
