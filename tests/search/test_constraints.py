@@ -98,3 +98,46 @@ def test_a_metric_of_the_users_own():
 )
 def test_a_metric_of_the_users_own_may_have_any_size(text, bound):
     assert resolve(parse_limit(text, "rmse"), {"rmse": 4.0}).bound == pytest.approx(bound)
+
+
+@pytest.mark.parametrize(
+    ("text", "metric", "upper", "bound"),
+    [
+        ("worst_class_drop <= 3 pt absolute", "worst_class_drop", True, 0.03),
+        ("worst_class_drop <= 3 pt", "worst_class_drop", True, 0.03),
+        ("worst_class_drop <= 0.03", "worst_class_drop", True, 0.03),
+        ("agreement >= 97 %", "agreement", False, 0.97),
+        ("ece_rise <= 2 pt absolute", "ece_rise", True, 0.02),
+        ("ece_rise <= -1 pt", "ece_rise", True, -0.01),
+        ("noise_drop <= 0 pt", "noise_drop", True, 0.0),
+        ("noise_loss <= -0.5", "noise_loss", True, -0.5),
+        ("compressed_size <= 40 kB", "compressed_bytes", True, 40_000),
+    ],
+)
+def test_limits_on_side_effects(text, metric, upper, bound):
+    spec = parse_limit(text, "accuracy")
+    assert not spec.relative
+    limit = resolve(spec, {})
+    assert (limit.metric, limit.upper, limit.bound) == (metric, upper, pytest.approx(bound))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("worst_class_drop <= 3 %", "two ways"),
+        ("worst_class_drop <= 3 % relative", "two ways"),
+        ("worst_class_drop <= 3", "a share above 1 without a unit"),
+        ("worst_class_drop <= 300 pt", "says nothing"),
+        ("ece_rise <= -300 pt", "no model can meet"),
+        ("worst_class_drop >= 3 pt", "is better lower"),
+        ("agreement <= 90 %", "is better higher"),
+        ("agreement >= 110 %", "no model can meet"),
+        ("agreement >= teacher - 1 pt absolute", "a comparison with the teacher already"),
+        ("noise_drop <= 2 ms", "unknown unit 'ms'"),
+        ("worst_class_dorp <= 3 pt", "did you mean 'worst_class_drop'"),
+    ],
+)
+def test_limits_on_side_effects_that_cannot_be_accepted(text, message):
+    # The suggestion is part of the whole message.
+    with pytest.raises(UserError, match=message):
+        parse_limit(text, "accuracy")
