@@ -20,7 +20,7 @@ _PACKED_INPUT = {"MatMulNBits": 1, "GatherBlockQuantized": 0}
 
 def weight_bytes(proto: onnx.ModelProto) -> dict[str, int]:
     """Bytes of constant tensors by storage type; packed 4-bit weights count as "int4"."""
-    packed = _packed_names(proto.graph)
+    packed = packed_names(proto.graph)
     total: Counter[str] = Counter()
     for tensor in constants(proto.graph):
         four_bit = tensor.name in packed or tensor.data_type in _FOUR_BIT
@@ -88,6 +88,13 @@ def fix_batch(proto: onnx.ModelProto, batch: int) -> None:
     del graph.value_info[:]
 
 
+def own_batch(proto: onnx.ModelProto) -> int:
+    """The batch that the inputs have fixed; 1 where it is open."""
+    constant = {tensor.name for tensor in proto.graph.initializer}
+    fed = [value for value in proto.graph.input if value.name not in constant and _dims(value)]
+    return max([1, *(int(_dims(value)[0].dim_value) for value in fed)])
+
+
 def _dims(value: onnx.ValueInfoProto) -> Any:
     return value.type.tensor_type.shape.dim
 
@@ -149,5 +156,6 @@ def _needs(node: NodeProto) -> Iterator[str]:
                 yield from (name for name in _needs(child) if name not in inner)
 
 
-def _packed_names(graph: onnx.GraphProto) -> set[str]:
+def packed_names(graph: onnx.GraphProto) -> set[str]:
+    """Constant tensors that hold 4-bit weights two by two."""
     return {node.input[_PACKED_INPUT[node.op_type]] for node in graph.node if node.op_type in _PACKED_INPUT}

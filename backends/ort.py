@@ -23,6 +23,7 @@ from .contract import (
     CalibrationData,
     CompileSettings,
     Feed,
+    LayerGroup,
     Session,
     SourceModel,
     TensorSpec,
@@ -71,27 +72,49 @@ class OrtBackend(Backend):
     ) -> Artifact:
         """Write `into/model.onnx`; see the contract."""
         from .onnx_inspect import weight_bytes
+        from .onnx_layers import find_layers, kept_layers, nodes_to_keep
+        from .onnx_stored import check_zeros, coverage_note, stored_as, zero_share
         from .ort_quantize import prepared, with_batch
 
         plain = with_batch(model.path, settings.batch)
-        proto = _converted(prepared(plain), settings, calibration)
+        ready = prepared(plain)
+        layers = find_layers(ready)
+        kept = kept_layers(layers, _keepable(settings))
+        proto = _converted(ready, settings, calibration, nodes_to_keep(ready, kept, settings.precision))
         stored = weight_bytes(proto)
-        check_coverage(settings.precision, stored, _REACH.get(settings.precision, ""))
+        reach = _REACH.get(settings.precision, "")
+        check_coverage(settings.precision, stored, reach, kept_weights=sum(one.weights for one in kept))
+        zeros = zero_share(proto, layers)
+        check_zeros(zero_share(ready, layers), zeros)
         path = artifact_path(model, into, "model.onnx")
         path.write_bytes(proto.SerializeToString(deterministic=True))
         notes: tuple[str, ...] = ()
         if settings.check:
             with OrtSession(plain.SerializeToString(), 1) as wanted, OrtSession(str(path), 1) as got:
                 notes = check_agreement(wanted, got, settings.batch, calibration)
+        carried = stored_as(proto, layers)
         return Artifact(
             path=path,
             backend=self.name,
             precision=settings.precision,
             size_bytes=path.stat().st_size,
             weight_bytes=stored,
-            notes=notes,
+            notes=tuple(filter(None, (*notes, coverage_note(carried, layers)))),
             versions=_versions(),
+            stored_as=carried,
+            zero_share=zeros,
         )
+
+    def layers(self, model: SourceModel, precision: Precision) -> tuple[LayerGroup, ...]:
+        """Groups of layers that this precision changes; none at fp32 and fp16. See the contract.
+
+        Raises:
+            UnsupportedError: an axis beside the batch has no size.
+        """
+        from .onnx_layers import MIXED, layer_groups
+        from .ort_quantize import prepared, with_own_batch
+
+        return layer_groups(prepared(with_own_batch(model.path)), precision) if precision in MIXED else ()
 
     def open(self, artifact: Path, batch: int, threads: int) -> Session:
         """Load an artifact; ValueError if it was compiled for another batch."""
@@ -103,8 +126,23 @@ class OrtBackend(Backend):
         return session
 
 
+def _keepable(settings: CompileSettings) -> tuple[str, ...]:
+    """The layers to keep in float.
+
+    Raises:
+        UnsupportedError: the precision has no mixed precision here.
+    """
+    from .onnx_layers import MIXED
+
+    if settings.keep_float and settings.precision not in MIXED:
+        raise UnsupportedError(
+            f"ort keeps single layers in float at {', '.join(map(str, MIXED))}, not at {settings.precision}"
+        )
+    return settings.keep_float
+
+
 def _converted(
-    source: ModelProto, settings: CompileSettings, calibration: CalibrationData | None
+    source: ModelProto, settings: CompileSettings, calibration: CalibrationData | None, keep: list[str]
 ) -> ModelProto:
     from . import ort_quantize as quantize
 
@@ -114,9 +152,9 @@ def _converted(
     if precision is Precision.FP16:
         return quantize.to_fp16(source)
     if precision is Precision.INT8_DYNAMIC:
-        return quantize.to_int8_dynamic(source)
+        return quantize.to_int8_dynamic(source, keep)
     if precision is Precision.INT4_WEIGHT:
-        return quantize.to_int4_weight(source)
+        return quantize.to_int4_weight(source, keep)
     if precision is not Precision.INT8:
         raise UnsupportedError(f"ONNX Runtime has no {precision} kernels on the CPU")
     if not calibration:
@@ -127,7 +165,7 @@ def _converted(
             f"ONNX Runtime has {', '.join(CALIBRATION_METHODS)}"
         )
     return quantize.to_int8(
-        source, calibration, settings.batch, settings.calibration_method, settings.per_channel
+        source, calibration, settings.batch, settings.calibration_method, settings.per_channel, keep
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -16,10 +16,14 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper, version_converter
 
-from .contract import Array, CalibrationData, batches
-from .onnx_inspect import fix_batch, in_fixed_order
+from .contract import CalibrationData
+from .onnx_inspect import fix_batch, in_fixed_order, own_batch
+from .onnx_layers import is_plain_gemm, name_nodes
+from .ort_int4 import keep_grid
+from .ort_ranges import activation_ranges
 
 _OLDEST_OPSET = 13  # per-channel QuantizeLinear came with opset 13
+_PRODUCT = "_matmul"  # what a Gemm's name gets when its product becomes a node of its own
 _BLOCK = 32  # weights that share a scale in int4: the block of ONNX Runtime's fastest CPU kernel
 
 
@@ -33,6 +37,17 @@ def with_batch(path: Path, batch: int) -> onnx.ModelProto:
     """
     proto = onnx.load(path)
     fix_batch(proto, batch)
+    return proto
+
+
+def with_own_batch(path: Path) -> onnx.ModelProto:
+    """The model with the batch that it has, 1 where that is open.
+
+    Raises:
+        UnsupportedError: see `with_batch`.
+    """
+    proto = onnx.load(path)
+    fix_batch(proto, own_batch(proto))
     return proto
 
 
@@ -50,7 +65,7 @@ def prepared(proto: onnx.ModelProto) -> onnx.ModelProto:
         fixed, result = Path(folder) / "fixed.onnx", Path(folder) / "prepared.onnx"
         onnx.save(proto, fixed)
         quant_pre_process(fixed, result, skip_symbolic_shape=True)
-        return in_fixed_order(onnx.load(result))
+        return name_nodes(in_fixed_order(onnx.load(result)))
 
 
 def to_fp16(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -61,55 +76,57 @@ def to_fp16(proto: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def to_int8(
-    proto: onnx.ModelProto, data: CalibrationData, batch: int, method: str, per_channel: bool
+    proto: onnx.ModelProto,
+    data: CalibrationData,
+    batch: int,
+    method: str,
+    per_channel: bool,
+    keep: Collection[str] = (),
 ) -> onnx.ModelProto:
-    """Static quantization: int8 weights, uint8 activations, QuantizeLinear/DequantizeLinear pairs."""
+    """Static quantization: int8 weights, uint8 activations, QuantizeLinear/DequantizeLinear pairs.
+
+    Weights are symmetric with 7 bits: for each output channel `scale = absmax / 64` in float32, and codes
+    are whole numbers from -64 to 64 (both ends). So weights that are `q * absmax / 64`, where some |q| of the
+    channel is 64, come back exactly; other grids (absmax / 127, absmax / 63) do not. Output channels are axis
+    0 of Conv and of Gemm with transB, axis 1 of ConvTranspose, and the columns of MatMul and other Gemm;
+    without `per_channel`, the whole tensor is one. Embeddings are uint8 with one scale and zero point.
+    `keep` names nodes that stay in float.
+    """
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.calibrate import save_tensors_data
 
-    methods = {
-        "minmax": CalibrationMethod.MinMax,
-        "percentile": CalibrationMethod.Percentile,
-        "entropy": CalibrationMethod.Entropy,
-    }
     with _quiet(), tempfile.TemporaryDirectory() as folder:
-        result = Path(folder) / "int8.onnx"
-
-        def quantize(options: dict[str, bool]) -> None:
-            quantize_static(
-                onnx.ModelProto.FromString(proto.SerializeToString()),  # it changes what it is given
-                result,
-                _reader(data, batch),
-                quant_format=QuantFormat.QDQ,
-                per_channel=per_channel,
-                # Without VNNI the u8 x s8 kernels add pairs of products in 16 bits and saturate; 7-bit
-                # weights cannot. It costs no speed, and keeps accuracy the same with and without VNNI.
-                reduce_range=True,
-                activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
-                calibrate_method=methods[method],
-                extra_options=options,
-            )
-
-        try:
-            quantize({})
-        except ValueError as error:
-            if "Too many bins" not in str(error):
-                raise
-            # Percentiles of absolute values need bins between the least and the largest, which an activation
-            # that hardly varies leaves no room for. Those of signed values have bins on both sides of 0.
-            quantize({"CalibTensorRangeSymmetric": False})
+        result, ranges = Path(folder) / "int8.onnx", Path(folder) / "ranges.json"
+        save_tensors_data(activation_ranges(proto, data, batch, method), ranges)
+        quantize_static(
+            onnx.ModelProto.FromString(proto.SerializeToString()),  # it changes what it is given
+            result,
+            None,
+            quant_format=QuantFormat.QDQ,
+            per_channel=per_channel,
+            # Without VNNI the u8 x s8 kernels add pairs of products in 16 bits and saturate; 7-bit
+            # weights cannot. It costs no speed, and keeps accuracy the same with and without VNNI.
+            reduce_range=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            nodes_to_exclude=list(keep),
+            calibrate_method=CalibrationMethod.MinMax,  # how the ranges were found does not matter here
+            calibration_cache_path=ranges,
+        )
         return in_fixed_order(onnx.load(result))
 
 
-def to_int8_dynamic(proto: onnx.ModelProto) -> onnx.ModelProto:
+def to_int8_dynamic(proto: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.ModelProto:
     """Dynamic quantization: 8-bit weights, ranges of activations taken at run time.
 
-    Convolutions get unsigned weights: their signed kernel is several times slower and saturates.
+    Convolutions get unsigned weights with one scale: their signed kernel is several times slower and
+    saturates. Without them weights are on the same grid as in `to_int8`. `keep` names nodes that stay in
+    float.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     proto = gemm_as_matmul(proto)
-    convolves = any(node.op_type == "Conv" for node in proto.graph.node)
+    convolves = any(node.op_type == "Conv" and node.name not in keep for node in proto.graph.node)
     with _quiet(), tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "dynamic.onnx"
         quantize_dynamic(
@@ -118,29 +135,39 @@ def to_int8_dynamic(proto: onnx.ModelProto) -> onnx.ModelProto:
             weight_type=QuantType.QUInt8 if convolves else QuantType.QInt8,
             per_channel=not convolves,  # ConvInteger has one zero point for all channels
             reduce_range=not convolves,  # signed weights saturate without VNNI, see `to_int8`
+            nodes_to_exclude=_split_names(keep),
         )
         return in_fixed_order(onnx.load(result))
 
 
-def to_int4_weight(proto: onnx.ModelProto) -> onnx.ModelProto:
+def to_int4_weight(proto: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.ModelProto:
     """4-bit weights in blocks of 32 for matrix products and embeddings, arithmetic in float32.
 
-    Convolutions keep their float weights.
+    Weights that quantization-aware training put on a grid of each output channel stay on it (see
+    `ort_int4`). Convolutions keep their float weights. `keep` names nodes that stay in float.
     """
     from onnxruntime.quantization import QuantFormat
     from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
+    source = gemm_as_matmul(proto)  # the quantizer passes over Gemm without a word
+    weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in source.graph.initializer}
     with _quiet():
         quantizer = MatMulNBitsQuantizer(
-            gemm_as_matmul(proto),  # the quantizer passes over Gemm without a word
+            source,
             bits=4,
             block_size=_BLOCK,
             is_symmetric=True,
             quant_format=QuantFormat.QOperator,
             op_types_to_quantize=("MatMul", "Gather"),
+            nodes_to_exclude=_split_names(keep),
         )
         quantizer.process()
-    return in_fixed_order(quantizer.model.model)
+    return in_fixed_order(keep_grid(quantizer.model.model, weights))
+
+
+def _split_names(keep: Collection[str]) -> list[str]:
+    """The names that nodes have after `gemm_as_matmul`, beside those that they had."""
+    return [*keep, *(f"{name}{_PRODUCT}" for name in keep)]
 
 
 def gemm_as_matmul(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -170,13 +197,7 @@ def _split_gemm(node: onnx.NodeProto, weights: dict[str, TensorProto]) -> list[o
     """MatMul and Add for a Gemm whose weight is constant; a transposed weight is added to `weights`."""
     settings = {a.name: helper.get_attribute_value(a) for a in node.attribute}
     weight = node.input[1]
-    plain = (
-        settings.get("alpha", 1.0) == 1.0
-        and settings.get("beta", 1.0) == 1.0
-        and not settings.get("transA", 0)
-        and weight in weights
-    )
-    if not plain:
+    if weight not in weights or not is_plain_gemm(node):
         return [node]
     if settings.get("transB", 0):
         turned = f"{weight}_transposed"
@@ -187,24 +208,10 @@ def _split_gemm(node: onnx.NodeProto, weights: dict[str, TensorProto]) -> list[o
     biased = len(node.input) > 2 and node.input[2]
     product = f"{node.output[0]}_product" if biased else node.output[0]
     name = node.name or node.output[0]
-    nodes = [helper.make_node("MatMul", [node.input[0], weight], [product], name=f"{name}_matmul")]
+    nodes = [helper.make_node("MatMul", [node.input[0], weight], [product], name=f"{name}{_PRODUCT}")]
     if biased:
         nodes.append(helper.make_node("Add", [product, node.input[2]], [node.output[0]], name=f"{name}_add"))
     return nodes
-
-
-def _reader(data: CalibrationData, batch: int) -> object:
-    """A calibration reader over the samples, in feeds of the deployed batch."""
-    from onnxruntime.quantization import CalibrationDataReader
-
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self.feeds: Iterator[dict[str, Array]] = batches(data, batch)
-
-        def get_next(self) -> dict[str, Array] | None:
-            return next(self.feeds, None)
-
-    return Reader()
 
 
 @contextmanager
