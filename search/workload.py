@@ -71,15 +71,19 @@ class Metric:
     @property
     def digest(self) -> str:
         """Digest of the metric's name and of its function's source (of its full name where it has none)."""
-        try:
-            text = inspect.getsource(self.function)
-        except (OSError, TypeError):
-            text = f"{type(self.function).__module__}.{getattr(self.function, '__qualname__', self.name)}"
-        return hashlib.sha256(f"{self.name}\n{text}".encode()).hexdigest()
+        return hashlib.sha256(f"{self.name}\n{_source_of(self.function, self.name)}".encode()).hexdigest()
 
     def better(self, one: float, other: float) -> bool:
         """Whether `one` is strictly better than `other`."""
         return one > other if self.higher_is_better else one < other
+
+
+def _source_of(function: Callable[..., Any], name: str) -> str:
+    """A function's source, its full name where it has none."""
+    try:
+        return inspect.getsource(function)
+    except (OSError, TypeError):
+        return f"{type(function).__module__}.{getattr(function, '__qualname__', name)}"
 
 
 def _accuracy(outputs: Array, labels: Array) -> float:
@@ -124,3 +128,11 @@ class Workload:
     loss: str | Callable[..., Any] | None = None
     hidden: Mapping[str, str] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def loss_digest(self) -> str:
+        """What names the loss that students are trained by: "" for that of labels and outputs, the task, or a
+        digest of the function's source (of its full name where it has none)."""
+        if self.loss is None or isinstance(self.loss, str):
+            return self.loss or ""
+        return hashlib.sha256(_source_of(self.loss, "loss").encode()).hexdigest()

@@ -115,9 +115,12 @@ def _tensor(value: Any, path: str) -> Tensor:
 
 
 def _channels_last(module: nn.Module, state: Tensor) -> Tensor:
-    """Convolutions have their channels in axis 1, everything that works on sequences in the last one."""
-    convolves = any(isinstance(part, _CHANNELS_SECOND) for part in module.modules())
-    return state.movedim(1, -1) if state.ndim > 2 and (convolves or state.ndim > 3) else state
+    """Convolutions have their channels in axis 1, layers of sequences in the last one; pictures from layers
+    without weights are taken to be those of convolutions."""
+    kinds = [type(part) for part in module.modules()]
+    convolves = any(issubclass(kind, _CHANNELS_SECOND) for kind in kinds)
+    plain = not any(issubclass(kind, (nn.Linear, nn.LayerNorm)) for kind in kinds)
+    return state.movedim(1, -1) if state.ndim > 2 and (convolves or (plain and state.ndim > 3)) else state
 
 
 @contextmanager
@@ -135,7 +138,7 @@ def teacher_states(
 ) -> dict[str, np.ndarray[Any, Any]]:
     """States [N, positions ..., channels] (float32) of some layers over all samples, in evaluation mode."""
     model.eval()
-    batches = list(zip(*(tensor.split(_BATCH) for tensor in tensors(inputs)), strict=True))
+    batches = list(zip(*(torch.split(tensor, _BATCH) for tensor in tensors(inputs)), strict=True))
     parts: dict[str, list[Tensor]] = {path: [] for path in paths}
     with torch.no_grad(), captured(model, paths, [tensor[:2] for tensor in batches[0]]) as capture:
         for batch in batches:
@@ -168,7 +171,7 @@ def read_states(path: Path, layers: list[str]) -> dict[str, Tensor]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TeacherStates:
+class HiddenTargets:
     """Which layers are compared, and the teacher's states by its path (axis 0 = training samples)."""
 
     pairs: Pairs
@@ -183,7 +186,7 @@ class HiddenMatching:
     each position; else both sides are compared as means over positions.
     """
 
-    def __init__(self, model: nn.Module, teacher: TeacherStates, sample: list[Tensor]) -> None:
+    def __init__(self, model: nn.Module, teacher: HiddenTargets, sample: list[Tensor]) -> None:
         self.teacher = teacher
         paths = tuple(ours for ours, _ in teacher.pairs)
         self.capture = Capture(model, paths, sample)

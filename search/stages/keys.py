@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from ..candidate import Recipe, Scalar
+from ..candidate import ORDERS, Recipe, Scalar
 from ..store import content_key
 
-TEACHER_VERSION, SOFT_TARGETS_VERSION, DISTILL_VERSION, PRUNE_VERSION, STRUCTURE_VERSION = 1, 1, 1, 1, 1
+TEACHER_VERSION, SOFT_TARGETS_VERSION, DISTILL_VERSION, STRUCTURE_VERSION = 1, 1, 1, 1
+PRUNE_VERSION = 2  # 1 removed the whole share before fine-tuning
+HIDDEN_STATES_VERSION = 1
 
 Digests = Mapping[str, str]
 
@@ -24,33 +28,67 @@ def soft_targets_key(teacher: str, train: str) -> str:
     return content_key("soft-targets", SOFT_TARGETS_VERSION, {"teacher": teacher, "train": train})
 
 
-def distill_key(
-    student: tuple[tuple[str, Scalar], ...], recipe: Recipe, source: str, targets: str, data: Digests
-) -> str:
-    """A dense student. `targets` is the key of the soft targets, which names the teacher and its tools.
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """What a training learns from besides the recipe. `targets` is the key of the soft targets, which names
+    the teacher and its tools ("": the teacher's outputs are not read). `loss` and `hidden` say what the
+    workload wants in place of the usual loss and of the last hidden layer ("": nothing)."""
 
-    Of the recipe all counts but the fine-tuning, which comes later: dense and sparse candidates share this.
+    targets: str
+    loss: str = ""
+    hidden: str = ""
+
+
+def distill_key(
+    student: tuple[tuple[str, Scalar], ...],
+    recipe: Recipe,
+    source: str,
+    lesson: Lesson,
+    data: Digests,
+    tools: Digests,
+    initial: str = "",
+) -> str:
+    """A dense student. `initial` names where its first weights come from, if not from its seed alone.
+
+    Of the recipe all counts but the fine-tuning and the order, which come later: dense and sparse candidates
+    share this.
     """
-    fields = {
+    fields: dict[str, Any] = {
         "student": [list(pair) for pair in sorted(student)],
         "recipe": _recipe_fields(recipe, recipe.epochs),
         "source": source,
-        "targets": targets,
+        **_lesson_fields(lesson, recipe, recipe.epochs),
         "validation": data["validation"],
     }
+    if not lesson.targets:
+        fields["untaught"] = {"train": data["train"], "tools": dict(tools)}
+    if initial:
+        fields["initial"] = initial
     return content_key("distill", DISTILL_VERSION, fields)
 
 
-def prune_key(base: str, sparsity: str, recipe: Recipe, targets: str, tools: Digests) -> str:
+def prune_key(base: str, sparsity: str, recipe: Recipe, lesson: Lesson, tools: Digests) -> str:
     """A sparse model made from the dense one under the key `base` and fine-tuned."""
+    epochs = tuning_epochs(recipe)
     fields = {
         "base": base,
         "sparsity": sparsity,
-        "recipe": _recipe_fields(recipe, recipe.finetune_epochs),
-        "targets": targets,
+        "recipe": _recipe_fields(recipe, epochs),
+        **_lesson_fields(lesson, recipe, epochs),
         "tools": dict(tools),
     }
     return content_key("prune", PRUNE_VERSION, fields)
+
+
+def tuning_epochs(recipe: Recipe) -> int:
+    """Epochs of training after pruning: none in the orders that distill before it or while quantizing."""
+    return recipe.finetune_epochs if recipe.order == ORDERS[0] else 0
+
+
+def hidden_states_key(teacher: str, train: str, layers: Iterable[str]) -> str:
+    """The teacher's hidden states over the training split."""
+    fields = {"teacher": teacher, "train": train, "layers": sorted(layers)}
+    return content_key("hidden-states", HIDDEN_STATES_VERSION, fields)
 
 
 def structure_key(
@@ -67,8 +105,18 @@ def structure_key(
     return content_key("structure", STRUCTURE_VERSION, fields)
 
 
+def _lesson_fields(lesson: Lesson, recipe: Recipe, epochs: int) -> dict[str, str]:
+    """What counts of a lesson: nothing where nothing is trained, and no layers that are not compared."""
+    if not epochs:
+        return {"targets": ""}
+    wanted = {"loss": lesson.loss, "hidden": lesson.hidden if recipe.hidden_weight else ""}
+    return {"targets": lesson.targets, **{name: value for name, value in wanted.items() if value}}
+
+
 def _recipe_fields(recipe: Recipe, epochs: int) -> dict[str, float | int]:
-    return {
+    if not epochs:
+        return {"epochs": 0, "seed": recipe.seed}
+    fields = {
         "epochs": epochs,
         "temperature": float(recipe.temperature),
         "distill_weight": float(recipe.distill_weight),
@@ -76,3 +124,5 @@ def _recipe_fields(recipe: Recipe, epochs: int) -> dict[str, float | int]:
         "batch": recipe.batch,
         "seed": recipe.seed,
     }
+    added = {"hidden_weight": float(recipe.hidden_weight), "patience": recipe.patience}
+    return {**fields, **{name: value for name, value in added.items() if value}}

@@ -19,8 +19,8 @@ LossFunction = Callable[..., Any]
 Loss = str | LossFunction
 
 _ACCEPTED = (
-    "class numbers [N] with outputs [N, classes]; class numbers [N, T] with outputs [N, T, classes] (negative "
-    "ones are left out); decimal numbers in the shape of the outputs; 0 and 1 in the shape of the outputs"
+    "class numbers [N] with outputs [N, classes]; class numbers [N, T] with outputs [N, T, classes] "
+    "(negative ones are left out); decimal numbers in the shape of the outputs; or 0 and 1 in that shape"
 )
 
 

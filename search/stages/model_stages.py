@@ -6,8 +6,7 @@ store, whatever precision, backend or device it is tried with.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,32 +15,34 @@ import numpy as np
 import torch
 from torch import nn
 
-from ...profiles.errors import InternalError, StageError, UserError
+from ...profiles.errors import InternalError, StageError, UnsupportedError, UserError
 from ..candidate import Candidate, Recipe, Sparsity
 from ..contract import RungJudge
 from ..store import Entry
+from ..workload import Split
 from ..workload_checks import check_model, check_same_outputs, check_splits
 from . import keys
-from .checkpoint import History
+from .hidden import HiddenTargets, check_pairs, check_path, teacher_states
 from .predict import tensors
-from .prune import model_size, prunable_layers, prune_channels
+from .prune import Cut, model_size, prunable_layers, prune_channels
 from .reproducible import reproducible
-from .sparsity import Masks, apply_masks, check_masks, magnitude_masks
-from .teacher import OUTPUTS, Student, TeacherStages, student_title
-from .training import Control, Data, Plan, Watch, check_trainable, never_stops, train
+from .sparsity import GradualMasks, Masks, apply_masks, check_masks, magnitude_masks
+from .teacher import Student, student_title
+from .teaching import Note as Note
+from .teaching import TeachingStages
+from .training import Control, Data, Plan, never_stops, steps_of, train
 
 FINETUNE_RATE = 0.5  # fine-tuning starts at this share of the recipe's learning rate
 
-Note = Callable[[Entry], object]
 Structure = tuple[Student, str]
 """What the sizes of a model's layers depend on: the student, and the sparsity where it removes channels."""
 
 
 @dataclass(kw_only=True)
-class ModelStages(TeacherStages):
+class ModelStages(TeachingStages):
     """Models of one workload. Backend, precision and calibration of a candidate are not read."""
 
-    _prunable_layers: dict[tuple[Student, float], frozenset[str]] = field(default_factory=dict)
+    _prunable_layers: dict[tuple[Student, float], Cut] = field(default_factory=dict)
     _sizes: dict[Structure, dict[str, int]] = field(default_factory=dict)
 
     def prepare(self, students: Iterable[Student] = (), recipe: Recipe | None = None) -> Entry:
@@ -59,6 +60,7 @@ class ModelStages(TeacherStages):
             student: check_model(model, self.train_split, self.metric, names[student])
             for student, model in models.items()
         }
+        self._check_hidden(models)
         entry = self.teacher()
         teacher_shape = tuple(entry.meta["output_shape"])
         self._sizes[(), "dense"] = {name: entry.meta[name] for name in ("parameters", "macs")}
@@ -66,8 +68,17 @@ class ModelStages(TeacherStages):
             check_same_outputs(names[student], shapes[student], teacher_shape)
             self._sizes[tuple(sorted(student)), "dense"] = model_size(model, self.sample(1))
             if recipe is not None:
-                self._try_training(model, recipe, names[student], teacher_shape)
+                self._try_training(model, student, recipe, teacher_shape)
         return entry
+
+    def _check_hidden(self, models: Mapping[Student, nn.Module]) -> None:
+        """Raise UserError where the workload names hidden layers that do not exist."""
+        if self.loaded.workload.hidden:
+            teacher = self.build(())
+            for path in self.loaded.workload.hidden.values():
+                check_path(path, teacher, "the teacher")
+            for student, model in models.items():
+                check_pairs(self.pairs(student), model, teacher)
 
     def trains(self, candidate: Candidate) -> bool:
         """Whether this candidate needs training beyond the teacher's own."""
@@ -95,12 +106,13 @@ class ModelStages(TeacherStages):
         plain = candidate.canonical()
         if plain.is_teacher:
             return self.teacher_key
-        recipe, targets = _recipe(plain), self.targets_key
+        recipe = _recipe(plain)
+        lesson = self.lesson(recipe)
         if plain.sparsity != "dense":
             base = self.trained_key(replace(plain, sparsity="dense"))
-            return keys.prune_key(base, plain.sparsity, recipe, targets, self.tools)
+            return keys.prune_key(base, plain.sparsity, recipe, lesson, self.tools)
         source, data = self.loaded.source_digest, self.loaded.data_digests
-        return keys.distill_key(plain.student, recipe, source, targets, data)
+        return keys.distill_key(plain.student, recipe, source, lesson, data, self.tools)
 
     def trained(
         self, candidate: Candidate, note: Note = lambda entry: None, judge: RungJudge | None = None
@@ -110,8 +122,12 @@ class ModelStages(TeacherStages):
 
         `meta` has `quality` by split (validation; in PyTorch), `parameters`, `macs`, `losses` by epoch,
         `curve` (pairs of epochs done and quality on validation, the last one at the end), `earlier_seconds`
-        (spent by calls that were interrupted or stopped), and for sparse models `zeros` (share by layer) and
-        `notes`. Entries made before there were learning curves lack `curve` and `earlier_seconds`.
+        (spent by calls that were interrupted or stopped), `remarks` (sentences on a teacher that this student
+        puts in doubt), for sparse models `zeros` (share by layer) and `notes`, and where the recipe has a
+        patience `best_epoch` (of the weights kept).
+
+        Of the orders, the first fine-tunes what was pruned. The other two prune the distilled model and leave
+        it as it is: no training follows, or that with fake quantization does.
 
         Raises:
             Interrupted: training was asked to stop; it goes on from the last epoch when called again.
@@ -128,6 +144,24 @@ class ModelStages(TeacherStages):
             entry = self._pruned(plain, note, judge)
         note(entry)
         return entry
+
+    def without_teacher(self, candidate: Candidate, note: Note = lambda entry: None) -> Entry:
+        """The same student trained by the same recipe on the labels alone, for the gain that the teacher
+        brings: compare its `quality` with that of `trained`. Kept like every training.
+
+        Raises:
+            UnsupportedError: the workload's own loss decides what the teacher says, or nothing is trained.
+            Interrupted, StageError: as `trained`.
+        """
+        plain = candidate.canonical()
+        if callable(self.loaded.workload.loss):
+            raise UnsupportedError(
+                "the gain over training without the teacher is not known: the workload's own loss decides "
+                "what the teacher is asked"
+            )
+        if plain.recipe is None or not self.trains(plain):
+            raise UnsupportedError(f"{plain.title} is not trained, so nothing is gained by its training")
+        return self.trained(replace(plain, recipe=untaught(plain.recipe)), note)
 
     def load(self, entry: Entry, candidate: Candidate) -> nn.Module:
         """The model of a trained candidate, in evaluation mode.
@@ -151,7 +185,7 @@ class ModelStages(TeacherStages):
     def _structure(self, candidate: Candidate) -> nn.Module:
         return self.untrained(replace(candidate, sparsity=structure_of(candidate)[1]))
 
-    def _prunable(self, student: Student, share: float) -> frozenset[str]:
+    def _prunable(self, student: Student, share: float) -> Cut:
         """Layers to prune, found once on untrained weights, so that trained ones lead to the same shapes."""
         if (student, share) not in self._prunable_layers:
             with reproducible(0, self.threads):
@@ -176,12 +210,11 @@ class ModelStages(TeacherStages):
         found = self.store.get("distill", key)
         if found is not None:
             return found
-        data = self._data(note)
+        data = self._data(note, recipe, candidate.student)
 
         def make(into: Path) -> Mapping[str, Any]:
-            model = self.build(candidate.student, recipe.seed)
-            watch = Watch(key=key, kind="distill", quality=self._validation, judge=judge)
-            history = self._train(model, data, _plan("distill", recipe), watch)
+            model = self.initial(candidate.student, recipe.seed)
+            history = self._train(model, data, _plan("distill", recipe), self._watch(key, "distill", judge))
             self.counters["trainings"] += 1
             return self._result(model, history, into)
 
@@ -195,65 +228,53 @@ class ModelStages(TeacherStages):
             return found
         dense = replace(candidate, sparsity="dense")
         base = self.trained(dense, note, judge)  # not within `make`: its seconds are not those of the pruning
-        data = self._data(note)
+        data = self._data(note, recipe, candidate.student)
+        plan = _plan("finetune", recipe)
 
         def make(into: Path) -> Mapping[str, Any]:
             model = self.load(base, dense)
-            masks = self._sparsified(model, candidate)
-            watch = Watch(key=key, kind="prune", quality=self._validation, judge=judge)
-            history = self._train(model, data, _plan("finetune", recipe), watch, masks)
+            masks = self._growing_masks(model, candidate, steps_of(plan, len(data)))
+            history = self._train(model, data, plan, self._watch(key, "prune", judge), masks)
             self.counters["finetunings"] += 1
-            zeros = check_masks(model, masks)
-            return {**self._result(model, history, into), "zeros": zeros, "notes": masks.notes}
+            last = masks.masks if masks else Masks()
+            zeros = check_masks(model, last)
+            return {**self._result(model, history, into), "zeros": zeros, "notes": last.notes}
 
         provenance = {"base": base.key, "sparsity": candidate.sparsity, "recipe": recipe}
         return self.store.produce("prune", key, self._by(provenance), make)
 
-    def _data(self, note: Note) -> Data:
-        """The training split with what the teacher says about it."""
-        for entry in (self.teacher(), self.teacher_logits()):
-            note(entry)
-        soft = torch.from_numpy(np.load(entry.path / OUTPUTS))
-        labels = torch.from_numpy(np.ascontiguousarray(self.train_split.labels))
-        check_trainable(labels, soft)
-        return Data(inputs=tensors(self.train_split.inputs), labels=labels, soft_targets=soft)
+    def _growing_masks(self, model: nn.Module, candidate: Candidate, steps: int) -> GradualMasks | None:
+        """The masks of a sparse model, still to grow; channels are removed at once, in place."""
+        sparsity = Sparsity.parse(candidate.sparsity)
+        if sparsity.kind == "channel":
+            self._sparsified(model, candidate)
+            return None
+        return GradualMasks(sparsity, steps)
 
-    def _train(
-        self, model: nn.Module, data: Data, plan: Plan, watch: Watch, masks: Masks | None = None
-    ) -> History:
-        checkpoint = self.store.workdir(watch.kind, watch.key) / "checkpoint.pt"
-        started = time.monotonic()
-        try:
-            with reproducible(plan.seed, self.threads):
-                return train(model, data, plan, checkpoint, self.control, masks, watch)
-        finally:
-            self.training_seconds += time.monotonic() - started
+    def _first_states(self, split: Split, student: Student) -> HiddenTargets:
+        pairs = self.pairs(student)
+        layers = tuple(theirs for _, theirs in pairs)
+        states = teacher_states(self.teacher_model(), layers, split.inputs)
+        return HiddenTargets(pairs=pairs, states={k: torch.from_numpy(v) for k, v in states.items()})
 
-    def _validation(self, model: nn.Module) -> float:
-        return self.quality(model, self.loaded.splits.validation)
-
-    def _result(self, model: nn.Module, history: History, into: Path) -> dict[str, Any]:
-        return {
-            "quality": {"validation": history.curve[-1][1]},
-            "losses": history.losses,
-            "curve": history.curve,
-            "earlier_seconds": history.earlier_seconds,
-            **self.written(model, into),
-        }
-
-    def _try_training(self, model: nn.Module, recipe: Recipe, name: str, shape: tuple[int, ...]) -> None:
+    def _try_training(
+        self, model: nn.Module, student: Student, recipe: Recipe, shape: tuple[int, ...]
+    ) -> None:
         split = self.train_split.head(3 * recipe.batch)
         targets = torch.zeros((len(split), *shape))
         labels = torch.from_numpy(np.ascontiguousarray(split.labels))
-        check_trainable(labels, targets)
-        data = Data(inputs=tensors(split.inputs), labels=labels, soft_targets=targets)
+        hidden = self._first_states(split, student) if recipe.hidden_weight else None
+        loss = self._loss(labels, targets)
+        inputs = tensors(split.inputs)
+        data = Data(inputs=inputs, labels=labels, soft_targets=targets, loss=loss, hidden=hidden)
         try:
             with reproducible(recipe.seed, self.threads):
-                train(model, data, replace(_plan("distill", recipe), epochs=1), None, Control())
+                plan = replace(_plan("distill", recipe), epochs=1, patience=0)
+                train(model, data, plan, None, Control())
         except (StageError, RuntimeError) as error:
             raise UserError(
                 f"the first training steps failed: {error}",
-                place=f"{name}, train[:{len(split)}]",
+                place=f"student {student_title(student)}, train[:{len(split)}]",
                 remedy="lower training.learning_rate, check the scale of the inputs, or correct the model",
             ) from error
 
@@ -262,6 +283,11 @@ def structure_of(candidate: Candidate) -> Structure:
     """The structure of a candidate: zeros in weights do not change it, channels that are gone do."""
     plain = candidate.canonical()
     return plain.student, plain.sparsity if plain.sparsity.startswith("channel") else "dense"
+
+
+def untaught(recipe: Recipe) -> Recipe:
+    """The recipe without anything that the teacher says."""
+    return replace(recipe, distill_weight=0.0, hidden_weight=0.0)
 
 
 def _recipe(candidate: Candidate) -> Recipe:
@@ -274,10 +300,12 @@ def _plan(stage: str, recipe: Recipe) -> Plan:
     fine = stage == "finetune"
     return Plan(
         stage=stage,
-        epochs=recipe.finetune_epochs if fine else recipe.epochs,
+        epochs=keys.tuning_epochs(recipe) if fine else recipe.epochs,
         learning_rate=recipe.learning_rate * (FINETUNE_RATE if fine else 1),
         batch=recipe.batch,
         temperature=recipe.temperature,
         distill_weight=recipe.distill_weight,
         seed=recipe.seed,
+        hidden_weight=recipe.hidden_weight,
+        patience=recipe.patience,
     )

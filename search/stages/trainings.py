@@ -8,6 +8,7 @@ from ...profiles.errors import InternalError
 from ..candidate import Candidate, Recipe
 from ..contract import Training
 from ..store import Entry
+from .keys import tuning_epochs
 from .model_stages import ModelStages, Structure, structure_of
 from .teacher import Student
 
@@ -50,7 +51,7 @@ class Trainings:
         step = _Step(
             kind="prune" if sparse else "distill",
             key=self._stages.trained_key(candidate),
-            epochs=recipe.finetune_epochs if sparse else recipe.epochs,
+            epochs=tuning_epochs(recipe) if sparse else recipe.epochs,
             structure=structure_of(candidate),
         )
         return (*before, step)

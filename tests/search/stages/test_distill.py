@@ -14,11 +14,14 @@ from paretune.profiles.precision import Precision
 from paretune.search.budget import Interrupted
 from paretune.search.candidate import Recipe
 from paretune.search.stages import keys
+from paretune.search.stages.losses import training_loss
 from paretune.search.stages.model_stages import ModelStages
 from paretune.search.stages.predict import predict
 from paretune.search.stages.reproducible import reproducible, state_digest
 from paretune.search.stages.teacher import OUTPUTS, WEIGHTS
-from paretune.search.stages.training import Control, Plan, distillation_loss
+from paretune.search.stages.training import Control
+
+LESSON = keys.Lesson(targets="t")
 
 
 def weights(entry) -> bytes:
@@ -32,14 +35,15 @@ def test_keys_are_pinned():
     recipe = Recipe(epochs=10, finetune_epochs=5)
     teacher = keys.teacher_key("s" * 64, data, "i" * 64, tools)
     targets = keys.soft_targets_key(teacher, data["train"])
-    student = keys.distill_key((("width", 0.5), ("depth", 2)), recipe, "s" * 64, targets, data)
-    pruned = keys.prune_key(student, "channel:0.5", recipe, targets, tools)
+    lesson = keys.Lesson(targets=targets)
+    student = keys.distill_key((("width", 0.5), ("depth", 2)), recipe, "s" * 64, lesson, data, tools)
+    pruned = keys.prune_key(student, "channel:0.5", recipe, lesson, tools)
     structure = keys.structure_key((("width", 0.5),), "2:4", "s" * 64, "", tools)
     assert [key[:16] for key in (teacher, targets, student, pruned, structure)] == [
         "96e72017c631bc95",
         "7cfd1b1525f37764",
         "8598892180a3ca9a",
-        "4e24441e71c47ae5",
+        "55fa5f056a92a014",
         "2f7f5f04cba65146",
     ]
 
@@ -48,10 +52,11 @@ def test_the_recipe_counts_where_it_matters():
     data = {"train": "a", "validation": "b"}
 
     def dense(**changes):
-        return keys.distill_key((), replace(Recipe(epochs=10), **changes), "s", "t", data)
+        return keys.distill_key((), replace(Recipe(epochs=10), **changes), "s", LESSON, data, {})
 
     def sparse(**changes):
-        return keys.prune_key("b", "2:4", replace(Recipe(epochs=10, finetune_epochs=5), **changes), "t", {})
+        recipe = replace(Recipe(epochs=10, finetune_epochs=5), **changes)
+        return keys.prune_key("b", "2:4", recipe, LESSON, {})
 
     changes = [
         {"temperature": 1.0},
@@ -59,9 +64,11 @@ def test_the_recipe_counts_where_it_matters():
         {"learning_rate": 1.0},
         {"batch": 1},
         {"seed": 1},
+        {"hidden_weight": 0.5},
+        {"patience": 3},
     ]
-    assert len({dense(), *(dense(**change) for change in [*changes, {"epochs": 9}])}) == 7
-    assert len({sparse(), *(sparse(**change) for change in [*changes, {"finetune_epochs": 9}])}) == 7
+    assert len({dense(), *(dense(**change) for change in [*changes, {"epochs": 9}])}) == 9
+    assert len({sparse(), *(sparse(**change) for change in [*changes, {"finetune_epochs": 9}])}) == 9
     assert dense(finetune_epochs=9) == dense()
     assert dense(temperature=4) == dense(temperature=4.0)
     assert sparse(epochs=9) == sparse()  # those are in the key of the dense model
@@ -143,6 +150,7 @@ import os, signal, sys
 from pathlib import Path
 from paretune.profiles.precision import Precision
 from paretune.search.candidate import Candidate, Recipe
+from paretune.search.stages.losses import training_loss
 from paretune.search.stages.model_stages import ModelStages
 from paretune.search.stages.training import Control
 from paretune.search.store import Store
@@ -323,7 +331,7 @@ def test_weights_of_another_structure_are_not_taken(open_stages, candidate):
 
 
 def test_the_loss_is_that_of_the_paper():
-    plan = Plan(stage="s", epochs=1, learning_rate=0, batch=1, temperature=3.0, distill_weight=0.25, seed=0)
+    mixed = {"temperature": 3.0, "distill_weight": 0.25}
     rng = np.random.default_rng(0)
     student, teacher = rng.normal(size=(2, 5, 4))
     labels = np.array([0, 1, 2, 3, 0])
@@ -334,12 +342,11 @@ def test_the_loss_is_that_of_the_paper():
     p, q = softmax(teacher / 3), softmax(student / 3)
     soft = (p * np.log(p / q)).sum(axis=1).mean()
     hard = -np.log(softmax(student)[np.arange(5), labels]).mean()
-    got = distillation_loss(
-        torch.from_numpy(student), torch.from_numpy(labels), torch.from_numpy(teacher), plan
-    )
+    arrays = (torch.from_numpy(array) for array in (student, labels, teacher))
+    got = training_loss("classification", *arrays, **mixed)
     assert got.item() == pytest.approx(0.25 * 9 * soft + 0.75 * hard)
     numbers = torch.from_numpy(student), torch.from_numpy(student + 1), torch.from_numpy(student + 2)
-    assert distillation_loss(*numbers, plan).item() == pytest.approx(0.25 * 4 + 0.75 * 1)
+    assert training_loss("regression", *numbers, **mixed).item() == pytest.approx(0.25 * 4 + 0.75 * 1)
 
 
 def test_reproducible_puts_everything_back():
