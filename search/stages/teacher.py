@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
@@ -17,15 +17,16 @@ import torch
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
-from ...profiles.errors import InternalError, UserError
+from ...profiles.errors import InternalError, UnsupportedError, UserError
 from ..candidate import Scalar
 from ..store import Entry, Store
 from ..workload import Metric, Split
 from ..workload_checks import check_model, check_teacher
 from ..workload_loader import LoadedWorkload, check_arguments
 from . import keys
+from .derive import Derivation, find_derivation, student_shares
+from .macs import model_size
 from .predict import predict, tensors
-from .prune import model_size
 from .reproducible import reproducible, state_digest
 from .training import Control
 
@@ -55,6 +56,7 @@ class TeacherStages:
     tools: Mapping[str, str] = field(default_factory=_tools)
     counters: Counter[str] = field(default_factory=Counter)
     training_seconds: float = 0.0
+    _derivations: dict[Student, Derivation] = field(default_factory=dict)
 
     @cached_property
     def teacher_key(self) -> str:
@@ -113,12 +115,17 @@ class TeacherStages:
         return tensors(self.train_split.head(count).inputs)
 
     def build(self, student: Student, seed: int = 0) -> nn.Module:
-        """The user's untrained student, or the teacher as it is built for `()`; the same for equal seeds.
+        """The untrained student, or the teacher as it is built for `()`; the same for equal seeds.
+
+        It comes from the user's builder, or, where there is none, out of a fresh teacher (see `derive`).
 
         Raises:
-            UserError: there is no such builder, or it fails, or does not return a module.
+            UserError: the builder fails, does not return a module, or the axes are none that it takes.
+            UnsupportedError: no such student can be derived from the teacher.
         """
         workload = self.loaded.workload
+        if student and self.derives:
+            return self._cut_out(self.build((), seed), student)
         what, function = ("student", workload.student) if student else ("teacher", workload.teacher)
         if function is None:
             raise UserError(
@@ -135,13 +142,59 @@ class TeacherStages:
             raise UserError(f"`{what}` did not return a torch module", place=workload.name, found=found)
         return model
 
-    def initial(self, student: Student, seed: int = 0) -> nn.Module:
-        """The model that distillation of a student starts from: as `build` gives it.
+    @property
+    def derives(self) -> bool:
+        """Whether students are cut out of the teacher, for want of a student builder."""
+        return self.loaded.workload.student is None and self.loaded.workload.teacher is not None
+
+    def built(self, students: Iterable[Student]) -> dict[Student, nn.Module]:
+        """Untrained students, without those that cannot be derived from the teacher.
 
         Raises:
             UserError: as `build`.
+            UnsupportedError: none of several can be derived; the reason is that of the last.
         """
+        models: dict[Student, nn.Module] = {}
+        refused: UnsupportedError | None = None
+        for student in students:
+            try:
+                models[student] = self.build(student)
+            except UnsupportedError as error:
+                refused = error
+        if refused is not None and not models:
+            raise refused
+        return models
+
+    def initial(self, student: Student, seed: int = 0) -> nn.Module:
+        """The model that distillation of a student starts from.
+
+        A student that the user's builder makes starts untrained, as from `build`; one derived from the
+        teacher starts with the largest of the trained teacher's weights.
+
+        Raises:
+            UserError, UnsupportedError: as `build`.
+        """
+        if student and self.derives:
+            return self._cut_out(self.teacher_model(), student)
         return self.build(student, seed)
+
+    def derivation(self, student: Student) -> Derivation:
+        """How a student without a builder is cut out of the teacher; found once, on untrained weights.
+
+        Raises:
+            UserError, UnsupportedError: as `build`.
+        """
+        plain = tuple(sorted(student))
+        if plain not in self._derivations:
+            depth, macs = student_shares(plain)
+            with reproducible(0, self.threads):
+                found = find_derivation(self.build(()), depth, macs, self.sample(2))
+            self._derivations[plain] = found
+        return self._derivations[plain]
+
+    def _cut_out(self, teacher: nn.Module, student: Student) -> nn.Module:
+        with reproducible(0, self.threads):
+            return self.derivation(student).apply(teacher, self.sample(2))
 
     def with_weights(self, model: nn.Module, entry: Entry) -> nn.Module:
         """The model, in evaluation mode, with the weights of an entry.

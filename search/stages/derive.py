@@ -1,0 +1,156 @@
+"""Students cut out of their teacher: fewer blocks, and channels down to a share of its multiply-adds.
+
+What is cut follows from the teacher's architecture alone, so a student derived from an untrained teacher and
+one derived from the trained teacher have the same shapes; which channels stay is decided by weights.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from ...profiles.errors import UnsupportedError, UserError
+from ..candidate import Scalar
+from .depth import reduce_depth
+from .macs import model_size
+from .prune import Cut, prunable_layers, prune_channels
+
+AXES = ("depth", "macs")
+_STEPS = 9  # bisections of the share of channels: closer than channel counts can follow
+_PROBE = 0.5  # share of channels that all layers are tried with
+_FAR = 1 / 3  # a student further off than this share of the request is refused
+_CLOSE = 0.02
+_NAMED = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Derivation:
+    """How a student is cut out of its teacher: the share of blocks kept, the share of channels removed from
+    the layers of `cut` (None: no channel goes), and the multiply-adds that are left of the teacher's."""
+
+    depth: float
+    channels: float
+    cut: Cut | None
+    macs: int
+    teacher_macs: int
+
+    def apply(self, teacher: nn.Module, sample: list[Tensor]) -> nn.Module:
+        """Cut the teacher down in place, keeping the largest weights; returns it.
+
+        Raises:
+            UnsupportedError: it cannot be cut in this way.
+        """
+        if self.depth < 1:
+            reduce_depth(teacher, self.depth, sample)
+        if self.cut is not None:
+            prune_channels(teacher, self.channels, sample, self.cut)
+        return teacher
+
+
+def student_shares(student: tuple[tuple[str, Scalar], ...]) -> tuple[float, float]:
+    """`depth` and `macs` of a derived student, 1 where it does not name one.
+
+    Raises:
+        UserError: another axis, or a value that is no share.
+    """
+    values = dict(student)
+    unknown = sorted(set(values) - set(AXES))
+    if unknown:
+        raise UserError(
+            f"without a `student` builder, students have no axis {unknown[0]!r}",
+            place="space.student",
+            found=", ".join(unknown),
+            accepted="depth (share of the repeated blocks), macs (share of the teacher's multiply-adds)",
+            remedy="use these axes, or give the workload a `student` function that takes yours",
+        )
+    return _share("depth", values.get("depth", 1.0)), _share("macs", values.get("macs", 1.0))
+
+
+def _share(name: str, value: Scalar) -> float:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not 0 < float(value) <= 1:
+        raise UserError(
+            f"{name} is no share",
+            place=f"space.student.{name}",
+            found=repr(value),
+            accepted="a number above 0 and up to 1",
+        )
+    return float(value)
+
+
+def find_derivation(teacher: nn.Module, depth: float, macs: float, sample: list[Tensor]) -> Derivation:
+    """How to cut a student out of the teacher, which is not changed.
+
+    Blocks go first, then all channels by one share, found by bisection, so that `macs` (share of the whole
+    teacher's multiply-adds) is met as nearly as channel counts allow. `macs=1` removes no channel. `sample`
+    holds inputs of two samples.
+
+    Raises:
+        UnsupportedError: the teacher cannot be cut, or no cut comes near the request; the message names the
+            layers that keep their width, and the shares that can be reached.
+    """
+    whole = model_size(teacher, sample)["macs"]
+    base = copy.deepcopy(teacher)
+    if depth < 1:
+        reduce_depth(base, depth, sample)
+    top = model_size(base, sample)["macs"]
+    wanted = macs * whole
+    found = Derivation(depth=depth, channels=0.0, cut=None, macs=top, teacher_macs=whole)
+    if macs == 1 or abs(top - wanted) <= _CLOSE * wanted:
+        return found
+    if top < wanted:
+        return _near(found, depth, macs, "")
+    search = _Search(base, sample, found)
+    search.towards(wanted)
+    return _near(search.best, depth, macs, search.limits())
+
+
+class _Search:
+    """Tries shares of channels on copies of one model."""
+
+    def __init__(self, base: nn.Module, sample: list[Tensor], start: Derivation) -> None:
+        self.base, self.sample = base, sample
+        self.cut = prunable_layers(base, _PROBE, sample)
+        self.best, self.least = start, start.macs
+
+    def towards(self, wanted: float) -> None:
+        """Bisect the share of channels removed until the multiply-adds are near `wanted`."""
+        low, high = 0.0, 1.0
+        for _ in range(_STEPS):
+            share = (low + high) / 2
+            macs = self._macs(share)
+            self.least = min(self.least, macs)
+            if abs(macs - wanted) < abs(self.best.macs - wanted):
+                self.best = self._derivation(share, macs)
+            if abs(macs - wanted) <= _CLOSE * wanted:
+                return
+            low, high = (share, high) if macs > wanted else (low, share)
+
+    def limits(self) -> str:
+        """Which layers keep their width, and why."""
+        return "; ".join(self.cut.refused[:_NAMED])
+
+    def _derivation(self, share: float, macs: int) -> Derivation:
+        start = self.best
+        return Derivation(
+            depth=start.depth, channels=share, cut=self.cut, macs=macs, teacher_macs=start.teacher_macs
+        )
+
+    def _macs(self, share: float) -> int:
+        model = copy.deepcopy(self.base)
+        prune_channels(model, share, self.sample, self.cut)
+        return model_size(model, self.sample)["macs"]
+
+
+def _near(found: Derivation, depth: float, macs: float, limits: str) -> Derivation:
+    reached = found.macs / found.teacher_macs
+    if abs(reached - macs) <= _FAR * macs:
+        return found
+    why = f" (these layers keep their width: {limits})" if limits else ""
+    side = "at most" if reached < macs else "no less than"
+    raise UnsupportedError(
+        f"macs={macs:g}: with depth={depth:g}, a student of this teacher has {side} {reached:.2g} of its "
+        f"multiply-adds{why}; ask for a share near {reached:.2g}, or give the workload a `student` builder"
+    )
