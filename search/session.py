@@ -22,6 +22,7 @@ from .driver import Driver, SearchPlan
 from .evaluate import Evaluator
 from .evaluation import StudyRecord
 from .job import Job, Places, device_identity, load_job, places_of
+from .metrics import SIDE_EFFECTS
 from .models import Models, load_models
 from .progress import Progress
 from .read_only import study_for_reading
@@ -73,6 +74,7 @@ def run_study(
     with only_one_run(job.places.run_dir), storage_trouble_explained(job.places.storage_url):
         device = device_stages(job, launch, store, progress)
         evaluator = Evaluator(models, device, lambda: driver.checkpoint() if driver else None)
+        evaluator.wanted_side_effects = frozenset(limit.metric for limit in job.limits) & set(SIDE_EFFECTS)
         # A resumed sampler starts anew; with the same seed it would propose the same points again.
         search = set_up_search(job, evaluator, models.teacher_facts(), job.file.seed + before)
         with closing(_studies(job, search.sampler)) as studies, closing(device):
