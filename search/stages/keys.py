@@ -12,6 +12,7 @@ from ..store import content_key
 TEACHER_VERSION, SOFT_TARGETS_VERSION, DISTILL_VERSION, STRUCTURE_VERSION = 1, 1, 1, 1
 PRUNE_VERSION = 2  # 1 removed the whole share before fine-tuning
 HIDDEN_STATES_VERSION = 1
+DERIVE_VERSION = 1  # of how students are cut out of their teacher
 
 Digests = Mapping[str, str]
 
@@ -48,7 +49,7 @@ def distill_key(
     tools: Digests,
     initial: str = "",
 ) -> str:
-    """A dense student. `initial` names where its first weights come from, if not from its seed alone.
+    """A dense student. `initial` is the key of the teacher that it is cut out of, if it is.
 
     Of the recipe all counts but the fine-tuning and the order, which come later: dense and sparse candidates
     share this.
@@ -63,7 +64,7 @@ def distill_key(
     if not lesson.targets:
         fields["untaught"] = {"train": data["train"], "tools": dict(tools)}
     if initial:
-        fields["initial"] = initial
+        fields["derived"] = {"teacher": initial, "version": DERIVE_VERSION}
     return content_key("distill", DISTILL_VERSION, fields)
 
 
@@ -94,14 +95,17 @@ def hidden_states_key(teacher: str, train: str, layers: Iterable[str]) -> str:
 def structure_key(
     student: tuple[tuple[str, Scalar], ...], sparsity: str, source: str, initial: str, tools: Digests
 ) -> str:
-    """An untrained model: what it is built from, and nothing of any training."""
-    fields = {
+    """An untrained model: what it is built from, and nothing of any training. `initial` is the digest of the
+    teacher's first weights, where it has or is cut out of them."""
+    fields: dict[str, Any] = {
         "student": [list(pair) for pair in sorted(student)],
         "sparsity": sparsity,
         "source": source,
         "initial": initial,
         "tools": dict(tools),
     }
+    if student and initial:
+        fields["derived"] = DERIVE_VERSION
     return content_key("structure", STRUCTURE_VERSION, fields)
 
 

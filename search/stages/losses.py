@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -50,6 +52,16 @@ def check_trainable(labels: Tensor, outputs: Tensor, loss: Loss | None = None) -
             remedy="change the labels, or give the workload a `loss` of its own",
         )
     return loss or fitting[0]
+
+
+def task_of(labels: NDArray[Any], outputs: NDArray[Any], loss: Loss | None = None) -> str | None:
+    """Which of `TASKS` labels and outputs are of; None where only a loss of the user's own knows."""
+    wanted, tensor = None if callable(loss) else loss, torch.from_numpy(np.ascontiguousarray(labels))
+    try:
+        found = check_trainable(tensor, torch.empty(outputs.shape), wanted)
+    except UserError:
+        return None
+    return found if isinstance(found, str) else None
 
 
 def _fits(task: str, labels: Tensor, outputs: Tensor) -> bool:

@@ -54,7 +54,7 @@ class ModelStages(TeachingStages):
             UserError: something in the workload is wrong; the message names the place and the remedy.
         """
         check_splits(self.loaded.splits, self.metric)
-        models = {student: self.build(student) for student in students}
+        models = self.built(students)
         names = {student: f"student {student_title(student)}" for student in models}
         shapes = {
             student: check_model(model, self.train_split, self.metric, names[student])
@@ -97,7 +97,8 @@ class ModelStages(TeachingStages):
     def untrained_key(self, candidate: Candidate) -> str:
         """Content key of `untrained(candidate)`."""
         plain = candidate.canonical()
-        initial = "" if plain.student else self.initial_digest
+        built = plain.student and not self.is_derived(plain.student)
+        initial = "" if built else self.initial_digest
         source = self.loaded.source_digest
         return keys.structure_key(plain.student, plain.sparsity, source, initial, self.tools)
 
@@ -112,7 +113,8 @@ class ModelStages(TeachingStages):
             base = self.trained_key(replace(plain, sparsity="dense"))
             return keys.prune_key(base, plain.sparsity, recipe, lesson, self.tools)
         source, data = self.loaded.source_digest, self.loaded.data_digests
-        return keys.distill_key(plain.student, recipe, source, lesson, data, self.tools)
+        initial = self.teacher_key if self.is_derived(plain.student) else ""
+        return keys.distill_key(plain.student, recipe, source, lesson, data, self.tools, initial)
 
     def trained(
         self, candidate: Candidate, note: Note = lambda entry: None, judge: RungJudge | None = None
@@ -233,23 +235,22 @@ class ModelStages(TeachingStages):
 
         def make(into: Path) -> Mapping[str, Any]:
             model = self.load(base, dense)
-            masks = self._growing_masks(model, candidate, steps_of(plan, len(data)))
+            masks = self._masks(model, candidate, steps_of(plan, len(data)))
             history = self._train(model, data, plan, self._watch(key, "prune", judge), masks)
             self.counters["finetunings"] += 1
-            last = masks.masks if masks else Masks()
+            last = masks.masks if isinstance(masks, GradualMasks) else masks
             zeros = check_masks(model, last)
             return {**self._result(model, history, into), "zeros": zeros, "notes": last.notes}
 
         provenance = {"base": base.key, "sparsity": candidate.sparsity, "recipe": recipe}
         return self.store.produce("prune", key, self._by(provenance), make)
 
-    def _growing_masks(self, model: nn.Module, candidate: Candidate, steps: int) -> GradualMasks | None:
-        """The masks of a sparse model, still to grow; channels are removed at once, in place."""
+    def _masks(self, model: nn.Module, candidate: Candidate, steps: int) -> Masks | GradualMasks:
+        """Prune or mask in place; masks of the unstructured kind are still to grow."""
         sparsity = Sparsity.parse(candidate.sparsity)
-        if sparsity.kind == "channel":
-            self._sparsified(model, candidate)
-            return None
-        return GradualMasks(sparsity, steps)
+        if sparsity.kind == "unstructured":
+            return GradualMasks(sparsity, steps)
+        return self._sparsified(model, candidate)
 
     def _first_states(self, split: Split, student: Student) -> HiddenTargets:
         pairs = self.pairs(student)

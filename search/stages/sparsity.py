@@ -1,7 +1,9 @@
-"""Zeros in weights: unstructured and 2:4 masks by magnitude, grown gradually and kept through fine-tuning.
+"""Zeros in weights: unstructured and 2:4 masks by magnitude, kept through fine-tuning.
 
 2:4 means that of each four neighbours along the input channels (axis 1 of a convolution's weight, axis 1 of
-a linear layer's) at least two are zero: the form that NVIDIA's sparse kernels read.
+a linear layer's) at least two are zero: the form that NVIDIA's sparse kernels read. Its mask stands from the
+first step of fine-tuning on: growing it was no better (digits, three seeds). Unstructured masks grow, which
+was better (there, with four fifths removed: 8.5 % wrong on validation against 11.8 %).
 """
 
 from __future__ import annotations
@@ -34,8 +36,8 @@ class Masks:
 def magnitude_masks(model: nn.Module, sparsity: Sparsity, progress: float = 1.0) -> Masks:
     """Masks that remove the smallest weights of each convolution, linear and recurrent layer.
 
-    `unstructured:R` removes the share R of each layer; `2:4` removes two of each four. At a `progress` below
-    1 it is less: that share of R, or the pattern in that share of the groups of four, those that lose least.
+    `unstructured:R` removes the share R of each layer, or of it the share `progress`; `2:4` removes two of
+    each four.
     Layers that cannot have the pattern are left dense and named in the notes, and so are depthwise
     convolutions: they have few weights, and need them (Zhu & Gupta 2017, arXiv:1710.01878, section 4.2).
     """
@@ -48,7 +50,7 @@ def magnitude_masks(model: nn.Module, sparsity: Sparsity, progress: float = 1.0)
         elif weight.shape[1] % 4:
             notes.append(f"{name} is dense: its {weight.shape[1]} inputs are not a multiple of 4")
         else:
-            keep[name] = _two_of_four(weight, progress)
+            keep[name] = _two_of_four(weight)
     return Masks(keep=keep, notes=tuple(notes))
 
 
@@ -77,13 +79,11 @@ def _largest(weight: Tensor, removed_share: float) -> Tensor:
     return keep.view_as(weight)
 
 
-def _two_of_four(weight: Tensor, progress: float) -> Tensor:
+def _two_of_four(weight: Tensor) -> Tensor:
     inputs_last = weight.abs().movedim(1, -1)
     groups = inputs_last.reshape(-1, 4)
     keep = torch.zeros_like(groups, dtype=torch.bool)
     keep.scatter_(1, groups.argsort(dim=1, descending=True, stable=True)[:, :2], True)
-    lost = groups.masked_fill(keep, 0).sum(dim=1)
-    keep[lost.argsort(stable=True)[round(progress * len(groups)) :]] = True
     return keep.view_as(inputs_last).movedim(-1, 1).contiguous()
 
 
@@ -95,7 +95,7 @@ def apply_masks(model: nn.Module, masks: Masks) -> None:
 
 
 class GradualMasks:
-    """Masks that grow while training runs (Zhu & Gupta 2017, arXiv:1710.01878).
+    """Unstructured masks that grow while training runs (Zhu & Gupta 2017, arXiv:1710.01878).
 
     After t of n steps of the ramp the share is R * (1 - (1 - t/n)^3): most is removed early, while there is
     time to recover. The ramp takes the first two thirds of the `steps`, then the masks are frozen.

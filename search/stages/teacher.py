@@ -20,18 +20,21 @@ from torch import Tensor, nn
 from ...profiles.errors import InternalError, UnsupportedError, UserError
 from ..candidate import Scalar
 from ..store import Entry, Store
-from ..workload import Metric, Split
+from ..workload import Array, Metric, Split
 from ..workload_checks import check_model, check_teacher
 from ..workload_loader import LoadedWorkload, check_arguments
 from . import keys
 from .derive import Derivation, find_derivation, student_shares
+from .losses import task_of
 from .macs import model_size
 from .predict import predict, tensors
 from .reproducible import reproducible, state_digest
+from .teacher_checks import targets_and_labels, two_passes
 from .training import Control
 
 WEIGHTS = "weights.safetensors"
 OUTPUTS = "outputs.npy"
+_SECOND_PASS = 256  # samples of `train` that the teacher sees again
 
 Student = tuple[tuple[str, Scalar], ...]
 
@@ -89,13 +92,17 @@ class TeacherStages:
         return keys.soft_targets_key(self.teacher_key, self.loaded.data_digests["train"])
 
     def teacher_logits(self) -> Entry:
-        """The teacher's outputs over `train`, computed once, as `outputs.npy` (float32, axis 0 = samples)."""
+        """The teacher's outputs over `train`, computed once, as `outputs.npy` (float32, axis 0 = samples).
+
+        `meta` has `remarks`, sentences on a teacher that is wrong or unstable.
+        """
 
         def make(into: Path) -> Mapping[str, Any]:
+            model = self.teacher_model()
             with reproducible(0, self.threads):
-                outputs = predict(self.teacher_model(), self.train_split)
+                outputs = predict(model, self.train_split)
             np.save(into / OUTPUTS, outputs.astype(np.float32))
-            return {"shape": outputs.shape}
+            return {"shape": outputs.shape, "remarks": self._teacher_remarks(model, outputs)}
 
         provenance = self._by({"teacher": self.teacher_key})
         return self.store.produce("soft-targets", self.targets_key, provenance, make)
@@ -217,6 +224,16 @@ class TeacherStages:
         """Write the weights and return parameters and multiply-adds."""
         save_model(model, str(into / WEIGHTS))
         return model_size(model, self.sample(1))
+
+    def _teacher_remarks(self, model: nn.Module, outputs: Array) -> list[str]:
+        """What outputs over `train` say about the teacher; some are computed again, in another order."""
+        split = self.train_split
+        rows = np.arange(min(len(split), _SECOND_PASS))[::-1]
+        again = Split(inputs={n: a[rows] for n, a in split.inputs.items()}, labels=split.labels[rows])
+        with reproducible(1, self.threads):
+            found = two_passes(outputs[rows], predict(model, again))
+        task = task_of(split.labels, outputs, self.loaded.workload.loss)
+        return found + (targets_and_labels(outputs, split.labels, task) if task else [])
 
     def _make_teacher(self, into: Path) -> Mapping[str, Any]:
         workload, splits = self.loaded.workload, self.loaded.splits

@@ -34,7 +34,8 @@ def sample_scores(outputs: Array, labels: Array, task: str) -> Array:
         shares = (right * labelled).sum(axis=1) / np.maximum(counts, 1)
         return np.asarray(np.where(counts > 0, shares, np.nan))
     right = (outputs > 0) == (labels > 0) if task == MULTI_LABEL else -np.square(outputs - labels)
-    return np.asarray(right, dtype=float).reshape(len(labels), -1).mean(axis=1)
+    scores = np.asarray(right, dtype=float).reshape(len(labels), -1)
+    return np.asarray(scores.mean(axis=1))
 
 
 def decisions(outputs: Array, task: str, labels: Array) -> Array:
@@ -43,7 +44,7 @@ def decisions(outputs: Array, task: str, labels: Array) -> Array:
         return np.asarray(outputs.argmax(axis=-1))
     if task == TOKENS:
         return np.asarray(np.where(labels >= 0, outputs.argmax(axis=-1), -1))
-    return np.asarray(outputs > 0, dtype=int) if task == MULTI_LABEL else outputs
+    return np.asarray(outputs > 0, dtype=int) if task == MULTI_LABEL else np.asarray(outputs)
 
 
 def advantage(scores: Array, others: Array) -> tuple[float, float]:

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from ...profiles.errors import UserError
 from ..candidate import Recipe
 from ..contract import RungJudge
 from ..store import Entry
@@ -21,7 +20,7 @@ from ..workload import Array
 from . import keys
 from .checkpoint import History
 from .hidden import HiddenTargets, Pairs, layer_pairs, read_states, teacher_states, write_states
-from .losses import TASKS, Loss, check_trainable
+from .losses import Loss, check_trainable, task_of
 from .predict import predict, tensors
 from .reproducible import reproducible
 from .sparsity import GradualMasks, Masks
@@ -61,12 +60,15 @@ class TeachingStages(TeacherStages):
         A model cut from the teacher has the teacher's names, so the workload's names of layers of students
         do not hold for it; what of the teacher's layers it lost is left out.
         """
-        workload = self.loaded.workload
-        if student and workload.student is not None:
-            return layer_pairs(workload.hidden)
+        hidden = self.loaded.workload.hidden
+        if not hidden or (student and not self.is_derived(student)):
+            return layer_pairs(hidden)
         there = {name for name, _ in self.build(student).named_modules()}
-        named = (workload.hidden or {}).values()
-        return layer_pairs({theirs: theirs for theirs in named if theirs in there})
+        return layer_pairs({theirs: theirs for theirs in hidden.values() if theirs in there})
+
+    def is_derived(self, student: Student) -> bool:
+        """Whether the student is cut out of the teacher, as the workload has no builder."""
+        return bool(student) and self.loaded.workload.student is None
 
     def lesson(self, recipe: Recipe) -> keys.Lesson:
         """What the key of a training says besides the recipe."""
@@ -146,7 +148,7 @@ class TeachingStages(TeacherStages):
     def _remarks(self, model: nn.Module) -> list[str]:
         """What the student says about its teacher, see `teacher_checks`."""
         validation = self.loaded.splits.validation
-        task = self.task(self._teacher_on_validation, validation.labels)
+        task = task_of(validation.labels, self._teacher_on_validation, self.loaded.workload.loss)
         if task is None:
             return []
         outputs = predict(model, validation)
@@ -155,16 +157,3 @@ class TeachingStages(TeacherStages):
     @cached_property
     def _teacher_on_validation(self) -> Array:
         return predict(self.teacher_model(), self.loaded.splits.validation)
-
-    def task(self, outputs: Array, labels: Array) -> str | None:
-        """Which of `TASKS` outputs and labels are of, None where a loss of the user's own says so."""
-        wanted = self.loaded.workload.loss
-        try:
-            found = check_trainable(
-                torch.from_numpy(np.ascontiguousarray(labels)),
-                torch.empty(outputs.shape, device="meta"),
-                None if callable(wanted) else wanted,
-            )
-        except UserError:
-            return None
-        return found if found in TASKS and isinstance(found, str) else None
