@@ -7,7 +7,6 @@ the grid again (see `fake_quantize`). What comes out is a float model whose weig
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,14 +17,12 @@ from torch import Tensor, nn
 from ..candidate import ORDERS, Candidate, Recipe
 from ..store import Entry, content_key
 from ..treatment import QatPlan
-from .checkpoint import History
 from .fake_quantize import FakeQuantization
 from .fold import Pair, fold, fold_norms
 from .model_stages import ModelStages, Note, structure_of
 from .predict import tensors
-from .reproducible import reproducible
 from .sparsity import Masks, check_masks
-from .training import Data, Plan, Watch, train
+from .training import Data, Plan, Watch
 
 QAT_VERSION = 1
 QAT_RATE = 0.25  # of the recipe's learning rate
@@ -48,15 +45,14 @@ class QatStages:
 
     def key(self, candidate: Candidate, plan: QatPlan) -> str:
         """Content key of `trained_qat`; trains nothing."""
-        digests = self.stages.loaded.data_digests
+        stages, digests = self.stages, self.stages.loaded.data_digests
         fields = {
-            "base": self.stages.trained_key(candidate),
+            "base": stages.trained_key(candidate),
             "plan": asdict(plan),
             "training": asdict(self._plan(candidate, plan)),
-            "targets": self.stages.targets_key,
-            "validation": digests["validation"],
-            "calibration": digests["calibration"],
-            "tools": dict(self.stages.tools),
+            "lesson": asdict(stages.lesson(self._recipe(candidate))),
+            "data": {name: digests[name] for name in ("train", "validation", "calibration")},
+            "tools": dict(stages.tools),
         }
         return content_key(STAGE, QAT_VERSION, fields)
 
@@ -79,7 +75,7 @@ class QatStages:
         found = stages.store.get(STAGE, key)
         if found is None:
             base = stages.trained(candidate, note)
-            data = stages._data(note)
+            data = stages._data(note, self._recipe(candidate), candidate.canonical().student)
             training = self._plan(candidate, plan)
             provenance = {"base": base.key, "plan": asdict(plan), "training": asdict(training)}
 
@@ -116,7 +112,10 @@ class QatStages:
             return stages.quality(module, stages.loaded.splits.validation)
 
         start = predicted(model)
-        history = self._train(model, job, Watch(key=job.key, kind=STAGE, quality=predicted), masks)
+        higher = stages.metric.higher_is_better
+        watch = Watch(key=job.key, kind=STAGE, quality=predicted, higher_is_better=higher)
+        history = stages._train(model, job.data, job.training, watch, masks)
+        stages.counters["qat_trainings"] += 1
         rounding.bake()
         return {
             "quality": {"validation": history.curve[-1][1]},
@@ -129,29 +128,23 @@ class QatStages:
             **stages.written(model, into),
         }
 
-    def _train(self, model: nn.Module, job: _Job, watch: Watch, masks: Masks) -> History:
-        stages = self.stages
-        checkpoint = stages.store.workdir(STAGE, job.key) / "checkpoint.pt"
-        started = time.monotonic()
-        try:
-            with reproducible(job.training.seed, stages.threads):
-                history = train(model, job.data, job.training, checkpoint, stages.control, masks, watch)
-            stages.counters["qat_trainings"] += 1
-            return history
-        finally:
-            stages.training_seconds += time.monotonic() - started
-
     def _plan(self, candidate: Candidate, plan: QatPlan) -> Plan:
-        recipe = candidate.canonical().recipe or self.fallback
+        recipe = self._recipe(candidate)
+        whole = recipe.order == QAT_FROM_THE_START
         return Plan(
             stage=STAGE,
-            epochs=recipe.epochs if recipe.order == QAT_FROM_THE_START else plan.epochs,
+            epochs=recipe.epochs if whole else plan.epochs,
             learning_rate=recipe.learning_rate * QAT_RATE,
             batch=recipe.batch,
             temperature=recipe.temperature,
             distill_weight=recipe.distill_weight,
             seed=recipe.seed,
+            hidden_weight=recipe.hidden_weight,
+            patience=recipe.patience if whole else 0,
         )
+
+    def _recipe(self, candidate: Candidate) -> Recipe:
+        return candidate.canonical().recipe or self.fallback
 
     def _calibration(self) -> Iterator[list[Tensor]]:
         inputs = tensors(self.stages.loaded.splits.calibration.inputs)
