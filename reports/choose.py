@@ -80,6 +80,7 @@ def _weights(record: StudyRecord, prefer: Mapping[str, float]) -> dict[str, floa
 
 def _check_known(record: StudyRecord, where: Sequence[Limit]) -> None:
     measured = {metric for t in record.trials for metric in (*t.evaluation.metrics, *t.evaluation.gate)}
+    measured |= {metric for finalist in record.finalists for metric in finalist.side_effects}
     for limit in where:
         if measured and limit.metric not in measured:
             raise UserError(

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from ..profiles.errors import UserError
-from ..search.candidate import Candidate
+from ..search.candidate import ORDERS, Candidate
 from ..search.evaluation import Limit, Outcome, Quantity, StudyRecord, TrialRecord
 from ..search.metrics import metric_info
 from ..search.pareto import dominates
@@ -26,7 +26,9 @@ from ..search.ranking import (
 )
 from ..search.sentences import difference_text, name_of, quantity_text, speed_words
 from ..search.verdict import speedup, verdict
+from .ladder import coverage_text, ladder_lines, sparsity_text
 from .sections import duration
+from .side_effects import gain_text
 from .trainings import training_stages
 from .trial_story import curve_text, gate_lines, proposal_lines
 from .views import why
@@ -50,6 +52,8 @@ def explain(record: StudyRecord, number: int) -> str:
         _section("Why it was tried", proposal_lines(record, trial)),
         _section("Configuration", _configuration(trial.evaluation.candidate)),
         _section("Numbers", _numbers(record, trial)),
+        _section("Compression", _compression(record, trial)),
+        _section("What quantization lost, and what won it back", ladder_lines(record, trial)),
         _section("Stages", _stages(record, trial)),
         _section("Why it is not the answer", _against(record, trial)),
         _section("Log", _log(trial)),
@@ -100,6 +104,9 @@ def _configuration(candidate: Candidate) -> list[str]:
             f"recipe: {r.epochs} epochs, temperature {r.temperature:g}, distillation weight "
             f"{r.distill_weight:g}, learning rate {r.learning_rate:g}, batch {r.batch}, "
             f"{r.finetune_epochs} epochs of fine-tuning, seed {r.seed}"
+            + (f", hidden states matched with weight {r.hidden_weight:g}" if r.hidden_weight else "")
+            + (f", patience {r.patience}" if r.patience else "")
+            + f", order {r.order}"
         )
     return [f"- {line}" for line in [*lines, f"digest: {candidate.digest}"]]
 
@@ -109,7 +116,7 @@ def _numbers(record: StudyRecord, trial: TrialRecord) -> list[str]:
     finalist = next((f for f in record.finalists if f.number == trial.number), None)
     lines = _quantities("", evaluation.metrics)
     if finalist is not None:
-        lines += _quantities("finalist: ", finalist.metrics)
+        lines += _quantities("finalist: ", {**finalist.metrics, **finalist.side_effects})
     if not evaluation.metrics:
         lines += _quantities("untrained weights: ", evaluation.gate)
     ratio = speedup(record, trial.number, strongest_simple_choice(record))
@@ -127,6 +134,15 @@ def _quantities(prefix: str, metrics: Mapping[str, Quantity]) -> list[str]:
         + (f": {q.how}]" if q.how else "]")
         for name, q in metrics.items()
     ]
+
+
+def _compression(record: StudyRecord, trial: TrialRecord) -> list[str]:
+    """How the weights are stored, what sparsity brought, and what the teacher did."""
+    finalist = next((f for f in record.finalists if f.number == trial.number), None)
+    gain = finalist.distillation_gain if finalist is not None else None
+    lines = [coverage_text(trial.evaluation), sparsity_text(trial.evaluation)]
+    lines.append("" if gain is None else f"the student is {gain_text(record, gain)}")
+    return [f"- {line}" for line in lines if line]
 
 
 def _stages(record: StudyRecord, trial: TrialRecord) -> list[str]:
@@ -258,10 +274,14 @@ def fragment(candidate: Candidate) -> dict[str, Any]:
     if recipe is None:
         return {"space": space}
     space["distill"] = {"temperature": [recipe.temperature], "weight": [recipe.distill_weight]}
+    space["distill"] |= {"hidden": [recipe.hidden_weight]} if recipe.hidden_weight else {}
+    if recipe.order != ORDERS[0]:
+        space["order"] = [recipe.order]
     training = {
         "epochs": recipe.epochs,
         "finetune_epochs": recipe.finetune_epochs,
         "learning_rate": recipe.learning_rate,
         "batch": recipe.batch,
+        **({"patience": recipe.patience} if recipe.patience else {}),
     }
     return {"space": space, "training": training}

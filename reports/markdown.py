@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable, Sequence
 
 from ..search.evaluation import StudyRecord
-from ..search.ranking import RULES, rank
-from ..search.verdict import verdict
+from ..search.ranking import RULES, Ranking, rank
+from ..search.verdict import Verdict, verdict
 from . import search_story, sections, views
+from .side_effects import side_effect_table
 
 
 def markdown_report(record: StudyRecord) -> str:
@@ -24,6 +25,7 @@ def markdown_report(record: StudyRecord) -> str:
         f"Speed-up is against the strongest simple choice ({_number(answer.baseline)}).",
         "### How the ranking is made",
         "\n".join(f"{i}. {rule}" for i, rule in enumerate(RULES, start=1)),
+        *_side_effects(record, ranking, answer),
         *_search(record),
         *_problems(record),
         *_masked(record),
@@ -62,13 +64,32 @@ def _headings(record: StudyRecord) -> list[str]:
 
 
 def _line(row: views.Row) -> list[str]:
-    cells = [f"{cell.text} ({cell.interval})" if cell.interval else cell.text for cell in row.cells]
+    cells = [_cell(cell) for cell in row.cells]
     remarks = "; ".join(part for part in (", ".join(row.tags), row.reason) if part)
     return [row.rank, f"#{row.number}", row.title, row.outcome, *cells, remarks]
 
 
+def _cell(cell: views.Cell) -> str:
+    return f"{cell.text} ({cell.interval})" if cell.interval else cell.text
+
+
 def _number(number: int | None) -> str:
     return "none" if number is None else f"#{number}"
+
+
+def _side_effects(record: StudyRecord, ranking: Ranking, answer: Verdict) -> list[str]:
+    found = side_effect_table(record, ranking, answer.recommended)
+    if found is None:
+        return []
+    parts = ["## Side effects"]
+    if found.rows:
+        headings = ["Trial", "Configuration", *(title for title, _ in found.columns)]
+        lines = ([f"#{row.number}", row.title, *map(_cell, row.cells)] for row in found.rows)
+        parts += [
+            "Finalists on the test split, each against the uncompressed teacher.",
+            table(headings, lines),
+        ]
+    return [*parts, *([bullets(found.lines)] if found.lines else [])]
 
 
 def _search(record: StudyRecord) -> list[str]:

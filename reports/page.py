@@ -14,6 +14,7 @@ from ..search.ranking import RULES, Ranking, rank
 from ..search.sentences import relaxation_text
 from ..search.verdict import Verdict, number_lines, verdict
 from . import hypervolume, plots, search_plots, search_story, sections, views
+from .side_effects import side_effect_table
 
 
 def html_page(record: StudyRecord) -> str:
@@ -50,6 +51,7 @@ def context(record: StudyRecord, ranking: Ranking, answer: Verdict) -> dict[str,
         "backends": plots.colours(sorted({t.evaluation.candidate.backend for t in record.trials})),
         "trains": hypervolume.trains(record),
         "story": search_story.story(record),
+        "side_effects": side_effect_table(record, ranking, answer.recommended),
         "problems": sections.problems(record),
         "masked": sections.masked(record),
         "importances": sections.importances(record),

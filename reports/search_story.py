@@ -8,6 +8,7 @@ from ..search.audit import audit_text
 from ..search.evaluation import Outcome, StudyRecord
 from ..search.metrics import metric_info
 from ..search.sentences import difference_text
+from .ladder import climbed_text
 from .predictions import predictions, score
 from .savings import Savings, savings, trainings_done
 from .sections import duration
@@ -28,6 +29,7 @@ def story(record: StudyRecord) -> tuple[tuple[str, str], ...]:
         ("gate", _gate(record, saved)),
         ("saved", _saved(record, saved)),
         ("device", _device(record)),
+        ("quantization", climbed_text(record)),
         ("audit", _audit(record)),
         (f"{metric_info(record.quality).title.lower()} model", _model(record)),
         ("ended because", record.stopped),

@@ -143,7 +143,7 @@ def origins(record: StudyRecord) -> tuple[Origin, ...]:
         if trial.duplicate_of is None:
             note(trial.evaluation.metrics or trial.evaluation.gate)
     for finalist in record.finalists:
-        note(finalist.metrics, " (finalists)")
+        note({**finalist.metrics, **finalist.side_effects}, " (finalists)")
     return tuple(
         Origin(metric=metric_info(metric).title, provenance=provenance, how=merged(texts), count=len(texts))
         for (metric, provenance, _), texts in sorted(found.items())

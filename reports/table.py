@@ -6,8 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from ..search.evaluation import Quantity, StudyRecord, TrialRecord
+from ..search.evaluation import Finalist, Quantity, StudyRecord, TrialRecord
 from ..search.ranking import Ranking, rank
+from .ladder import coverage_text
+from .treatments import treatment_texts
 
 
 def trial_table(record: StudyRecord) -> pd.DataFrame:
@@ -15,17 +17,20 @@ def trial_table(record: StudyRecord) -> pd.DataFrame:
 
     `gate_…` are the numbers taken with untrained weights, `test_…` a finalist's. Where any trial has them:
     `proposed_by`, `predicted_QUALITY`, `expected_gain` (share of the hypervolume), `expected_seconds`; the
-    gate's `bound_QUALITY`, `bound_basis`, `beaten_by`; `stopped_epoch`; `audit_on_front`.
+    gate's `bound_QUALITY`, `bound_basis`, `beaten_by`; `stopped_epoch`; `audit_on_front`; `distillation_gain`
+    of finalists; and of compression `float_QUALITY`, `rungs` (those of the ladder that were kept),
+    `rungs_tried`, `ladder_seconds`, `treatment`, `stored_as`, `zero_share`.
     """
     ranking = rank(record)
-    finalists = {finalist.number: finalist.metrics for finalist in record.finalists}
+    finalists = {finalist.number: finalist for finalist in record.finalists}
     lines = []
     for trial in record.trials:
         line = {**_identity(trial), **_place(trial, ranking)}
         line.update(_numbers("", trial.evaluation.metrics))
         line.update(_numbers("gate_", trial.evaluation.gate))
-        line.update(_numbers("test_", finalists.get(trial.number, {})))
+        line.update(_finalist(finalists.get(trial.number)))
         line.update(_search(record, trial))
+        line.update(_compression(record, trial))
         lines.append({**line, **_ending(trial)})
     return pd.DataFrame(lines).convert_dtypes()
 
@@ -43,6 +48,7 @@ def _identity(trial: TrialRecord) -> dict[str, Any]:
         **{f"student_{axis}": value for axis, value in candidate.student},
         "temperature": recipe.temperature if recipe else None,
         "distill_weight": recipe.distill_weight if recipe else None,
+        **({"hidden_weight": recipe.hidden_weight, "order": recipe.order} if recipe else {}),
         "calibration_method": candidate.calibration_method,
         "calibration_samples": candidate.calibration_samples,
         "per_channel": candidate.per_channel,
@@ -70,6 +76,30 @@ def _numbers(prefix: str, metrics: dict[str, Quantity]) -> dict[str, Any]:
         line[f"{prefix}{name}_high"] = quantity.high
         line[f"{prefix}{name}_provenance"] = quantity.provenance
     return line
+
+
+def _finalist(finalist: Finalist | None) -> dict[str, Any]:
+    if finalist is None:
+        return {}
+    gain = finalist.distillation_gain
+    line = _numbers("test_", {**finalist.metrics, **finalist.side_effects})
+    return line | (_numbers("", {"distillation_gain": gain}) if gain is not None else {})
+
+
+def _compression(record: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
+    """What was lost and won back, and how weights are stored; nothing where it is not known."""
+    evaluation, line = trial.evaluation, dict[str, Any]()
+    if evaluation.float_quality is not None:
+        line[f"float_{record.quality}"] = evaluation.float_quality
+    if evaluation.ladder:
+        line["rungs"] = ", ".join(rung.name for rung in evaluation.ladder if rung.kept)
+        line["rungs_tried"] = ", ".join(rung.name for rung in evaluation.ladder)
+        line["ladder_seconds"] = sum(rung.seconds for rung in evaluation.ladder)
+    texts = treatment_texts(evaluation.treatment)
+    line |= {"treatment": "; ".join(texts)} if texts else {}
+    stored = coverage_text(evaluation)
+    line |= {"stored_as": stored} if stored else {}
+    return line | ({} if evaluation.zero_share is None else {"zero_share": evaluation.zero_share})
 
 
 def _search(record: StudyRecord, trial: TrialRecord) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from ..search.evaluation import Outcome, StageRecord, StudyRecord, TrialRecord
 
 DISTILL, PRUNE = "distill", "prune"
 TRAINING_STAGES = (DISTILL, PRUNE)
+QAT = "qat"  # a rung of the ladder, never given up half way
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,8 @@ def finished(trial: TrialRecord) -> frozenset[NeededTraining]:
 
 
 def training_seconds(trial: TrialRecord) -> float:
-    """Seconds that a trial spent on training itself."""
+    """Seconds that a trial spent on training itself, also on training it for its precision."""
     if trial.duplicate_of is not None:
         return 0.0
-    return sum(stage.seconds for stage in training_stages(trial) if not stage.cached)
+    learnt = (stage for stage in trial.evaluation.stages if stage.name in (*TRAINING_STAGES, QAT))
+    return sum(stage.seconds for stage in learnt if not stage.cached)

@@ -11,6 +11,7 @@ from ..search.metrics import metric_info
 from ..search.ranking import TEST, Ranked, Ranking, known_metrics
 from ..search.sentences import difference_text, quantity_text
 from ..search.verdict import DO_NOTHING, MET, NOT_MET, NOTHING_USABLE, Verdict, speedup
+from .treatments import treatment_tags
 
 DASH, TIMES = "\N{EN DASH}", "\N{MULTIPLICATION SIGN}"
 
@@ -147,6 +148,7 @@ def _ranked_row(record: StudyRecord, trial: TrialRecord, entry: Ranked, verdict:
         )
         if there
     ]
+    tags += treatment_tags(trial.evaluation.treatment)
     return Row(
         number=trial.number,
         place=0,

@@ -145,7 +145,10 @@ class Candidate:
 
     @property
     def title(self) -> str:
-        """One readable line: "width=0.5 depth=2, channel:0.3, int8 (minmax 128), ort"."""
+        """One readable line: "width=0.5 depth=2, channel:0.3, T=2, int8 (minmax 128), ort".
+
+        Of the recipe it has what differs from the default of what a study may search.
+        """
         model = " ".join(f"{k}={v}" for k, v in self.student) or "teacher"
         precision = str(self.precision)
         calibration = (
@@ -154,8 +157,22 @@ class Candidate:
         settings = ", ".join(filter(None, (calibration, "" if self.per_channel else "per tensor")))
         if settings:
             precision += f" ({settings})"
-        parts = [model, "" if self.sparsity == "dense" else self.sparsity, precision, self.backend]
+        sparsity = "" if self.sparsity == "dense" else self.sparsity
+        recipe = "" if self.recipe is None or self.is_teacher else _recipe_title(self.recipe)
+        parts = [model, sparsity, recipe, precision, self.backend]
         return ", ".join(part for part in parts if part)
+
+
+def _recipe_title(recipe: Recipe) -> str:
+    """ "T=2 soft=0.5 hidden=0.1, distill-prune-quantize"; only what is not the default."""
+    usual = Recipe(epochs=recipe.epochs)
+    shown = {
+        "T": (recipe.temperature, usual.temperature),
+        "soft": (recipe.distill_weight, usual.distill_weight),
+        "hidden": (recipe.hidden_weight, usual.hidden_weight),
+    }
+    parts = " ".join(f"{name}={value:g}" for name, (value, default) in shown.items() if value != default)
+    return ", ".join(part for part in (parts, recipe.order if recipe.order != usual.order else "") if part)
 
 
 def canonical_json(value: Any) -> str:
