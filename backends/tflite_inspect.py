@@ -42,6 +42,7 @@ class Weight:
     names: tuple[str, ...]
     buffer: int
     stored_as: str
+    shape: tuple[int, ...]
     count: int
     zeros: int
 
@@ -96,16 +97,6 @@ def weight_tensors(content: bytes) -> tuple[tuple[int, int], ...]:
     )
 
 
-def stored_values(content: bytes) -> tuple[NDArray[Any], ...]:
-    """The elements of each weight of `weights`, in its shape, as the numbers that stand in the file."""
-    model = _model(content)
-    graphs = _subgraphs(model)
-    return tuple(
-        _elements(model, graphs[index].Tensors(position), content)
-        for index, position in weight_tensors(content)
-    )
-
-
 def _weighted(model: Any, graph: Any) -> Iterator[tuple[Any, str, int]]:
     """Each operator that has a weight, with its name and the position of the weight's tensor."""
     known = _operator_names(model)
@@ -133,6 +124,7 @@ def _weight(model: Any, graph: Any, operator: Any, kind: str, tensor: Any, conte
         names=(outputs[0], *(_text(constant) for constant in (tensor, *constants))),
         buffer=tensor.Buffer(),
         stored_as=_names("TensorType")[tensor.Type()].lower(),
+        shape=values.shape,
         count=values.size,
         zeros=int(np.count_nonzero(values == _zero_point(tensor, values))),
     )

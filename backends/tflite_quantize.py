@@ -1,8 +1,9 @@
 """TFLite to TFLite: each precision as the recipe of ai-edge-quantizer that is both right and fast.
 
 Never emitted, because LiteRT runs them and gives garbage: 8-bit dynamic weights with one scale per tensor on
-depthwise convolutions, 2-bit weights on convolutions. Depthwise convolutions are never dynamic: XNNPACK has
-no such kernel, and the builtin one is four times slower than float. Needs numpy and ai-edge-quantizer alone.
+depthwise convolutions, 2-bit weights on convolutions, 4-bit embeddings of odd width. Depthwise convolutions are
+never dynamic: XNNPACK has no such kernel, and the builtin one is four times slower than float. Needs numpy and
+ai-edge-quantizer, no PyTorch.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from typing import Any
 from ..profiles.errors import UnsupportedError
 from ..profiles.precision import Precision
 from .contract import CalibrationData, CompileSettings, batches
-from .tflite_inspect import operators
+from .tflite_inspect import operators, weights
 from .tflite_layers import keep_rules
+from .tflite_pointwise import pointwise_as_products
 
 Recipe = list[dict[str, Any]]
 
@@ -80,6 +82,8 @@ def quantized(
     Raises:
         UnsupportedError: LiteRT has no such precision.
     """
+    if settings.precision is Precision.INT4_WEIGHT:
+        content = pointwise_as_products(content)
     recipe, notes = _recipe(content, settings)
     rules = [*recipe, *_FLOAT_IO, *keep_rules(content, settings.keep_float)]
     return _apply(content, rules, calibration, settings.batch), notes
@@ -106,9 +110,16 @@ def _recipe(content: bytes, settings: CompileSettings) -> tuple[Recipe, tuple[st
     if precision is Precision.INT8_DYNAMIC:
         return _rules(("dynamic", "ALL_SUPPORTED", {"num_bits": 8}), _DEPTHWISE), depthwise
     if precision is Precision.INT4_WEIGHT:
-        rules = _rules(("dynamic", "ALL_SUPPORTED", {"num_bits": 4}), *_NOT_INT4)
+        odd = (_EMBEDDING,) if _has_odd_embedding(content) else ()
+        rules = _rules(("dynamic", "ALL_SUPPORTED", {"num_bits": 4}), *_NOT_INT4, *odd)
         return rules, (_INT4_NOTE, *depthwise)
     raise UnsupportedError(f"LiteRT has no {precision} kernels on the CPU")
+
+
+def _has_odd_embedding(content: bytes) -> bool:
+    """The kernel looks for rows at whole bytes, the quantizer packs them without a gap: garbage."""
+    found = (weight for weight in weights(content) if weight.operator == "EMBEDDING_LOOKUP")
+    return any(weight.shape[-1] % 2 for weight in found)
 
 
 def _static_int8(found: set[str], per_channel: bool) -> tuple[Recipe, tuple[str, ...]]:
