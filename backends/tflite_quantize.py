@@ -1,9 +1,9 @@
 """TFLite to TFLite: each precision as the recipe of ai-edge-quantizer that is both right and fast.
 
 Never emitted, because LiteRT runs them and gives garbage: 8-bit dynamic weights with one scale per tensor on
-depthwise convolutions, 2-bit weights on convolutions, 4-bit embeddings of odd width. Depthwise convolutions are
-never dynamic: XNNPACK has no such kernel, and the builtin one is four times slower than float. Needs numpy and
-ai-edge-quantizer, no PyTorch.
+depthwise convolutions, 2-bit weights on convolutions, 4-bit embeddings of odd width. Depthwise convolutions
+are never dynamic: XNNPACK has no such kernel, and the builtin one is four times slower than float. Needs
+numpy and ai-edge-quantizer, no PyTorch.
 """
 
 from __future__ import annotations
