@@ -17,14 +17,16 @@ from paretune.backends.environment import environment
 from paretune.profiles.errors import ParetuneError
 from paretune.search.candidate import Candidate
 from paretune.search.contract import TrainEverything
-from paretune.search.evaluate import Evaluator, Trace
+from paretune.search.evaluate import Evaluator
 from paretune.search.evaluation import EVALUATION, Evaluation, Outcome
 from paretune.search.job import Job, load_job
-from paretune.search.models import TorchModels
+from paretune.search.ladder import LadderSettings
 from paretune.search.progress import Progress
 from paretune.search.session import device_stages
 from paretune.search.space import Space
 from paretune.search.store import Entry, Store
+from paretune.search.torch_models import TorchModels
+from paretune.search.workshop import Trace
 
 DEVICE_STAGES = ("export", "compile", "score", "measure")
 Line = dict[str, Any]
@@ -71,7 +73,7 @@ class Recorder:
         self.models.prepare(self.store, self.job.space, should_stop=lambda: False)
         self.models.stages.teacher_logits()  # the same for all, so no student's training pays for it
         self.device = device_stages(self.job, self.job.launch(), self.store, Progress())
-        self.evaluator = Evaluator(self.models, self.device, lambda: None)
+        self.evaluator = Evaluator(self.models, self.device, lambda: None, LadderSettings(rungs=()))
 
     def record(self) -> None:
         """Record everything that is not recorded yet."""
@@ -151,11 +153,11 @@ class Recorder:
         )
 
     def _scored(self, candidate: Candidate) -> None:
-        evaluator = self.evaluator
+        workshop = self.evaluator.workshop
         try:
-            compiled = evaluator._compiled(candidate, Trace(), trained=True)
+            compiled = workshop.compiled(candidate, Trace())
             for split in ("validation", "test"):
-                evaluator._quality(candidate, compiled, Trace(), split=split)
+                workshop.quality(candidate, compiled, Trace(), split=split)
         except ParetuneError:
             return  # `record` will meet it again, and note it
 

@@ -3,68 +3,64 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from ..backends.capability import value_dependent
-from ..backends.latency import summarize
-from ..backends.registry import get_backend
 from ..profiles.errors import InternalError, StageError, UnsupportedError, UserError
 from .budget import Interrupted
 from .candidate import Candidate
+from .climbs import Climbs
 from .contract import Decision, Hardware, Judge, Rung, RungJudge, Training, TrainingStopped
-from .evaluation import Evaluation, Finalist, Limit, Outcome, Quantity, StageRecord, StudyRecord
+from .evaluation import Evaluation, Finalist, Limit, Outcome, Quantity, StudyRecord, TrialRecord
 from .finalists import measure_finalists
 from .gate import violations
+from .ladder import LadderSettings
 from .models import Models
-from .quantities import latency_quantities
+from .side_effect_scores import side_effect_metrics
 from .stages.device import DeviceStages
-from .stages.rounds import read_rounds
 from .store import Entry
+from .treatment import Treatment
+from .workshop import Trace, Workshop
 
 LOG_CHARACTERS = 4000
-
-
-@dataclass
-class Trace:
-    """What one evaluation went through: stages in order, each once, and what the gate measured."""
-
-    stages: list[StageRecord] = field(default_factory=list)
-    at_hand: str = "build"
-    gate: dict[str, Quantity] = field(default_factory=dict)
-
-    def add(self, entry: Entry) -> Entry:
-        """Remember an entry; answered from the store means that no time was spent on it now."""
-        self.at_hand = f"after {entry.stage}"
-        if all(stage.key != entry.key for stage in self.stages):
-            seconds = 0.0 if entry.cached else entry.seconds
-            curve = tuple((int(epoch), float(value)) for epoch, value in entry.meta.get("curve", ()))
-            self.stages.append(
-                StageRecord(
-                    name=entry.stage, key=entry.key, cached=entry.cached, seconds=seconds, curve=curve
-                )
-            )
-        return entry
-
-    def stopped(self, stop: TrainingStopped) -> None:
-        """Remember a training that was given up."""
-        rung = stop.rung
-        self.stages.append(
-            StageRecord(name=rung.kind, key=rung.key, cached=False, seconds=stop.seconds, curve=rung.curve)
-        )
 
 
 class Evaluator:
     """Evaluates candidates one at a time, see `CandidateEvaluator`.
 
-    `checkpoint` is called between stages and may raise Interrupted.
+    `checkpoint` is called between stages and may raise Interrupted. `ladder` says what is tried to win back
+    what quantization lost.
     """
 
-    def __init__(self, models: Models, device: DeviceStages, checkpoint: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        models: Models,
+        device: DeviceStages,
+        checkpoint: Callable[[], None],
+        ladder: LadderSettings | None = None,
+    ) -> None:
         self.models, self.device, self.checkpoint = models, device, checkpoint
+        self.workshop = Workshop(models, device, checkpoint)
         self.limits: tuple[Limit, ...] = ()
-        self.reference_ms: float | None = None
+        # Those that limits name: known before the limits, which may depend on the teacher's numbers.
+        self.wanted_side_effects: frozenset[str] = frozenset()
+        self._climbs = Climbs(self.workshop, ladder or LadderSettings())
         self._hardware: dict[str, Hardware] = {}
+
+    @property
+    def reference_ms(self) -> float | None:
+        """Latency of the reference, which scales what is measured against it; None until it is known."""
+        return self.workshop.reference_ms
+
+    @reference_ms.setter
+    def reference_ms(self, value: float | None) -> None:
+        self.workshop.reference_ms = value
+
+    def remember(self, records: Iterable[TrialRecord]) -> None:
+        """Learn what the ladder's rungs are worth from the trials of earlier sessions."""
+        for record in records:
+            self._climbs.learn(record.evaluation)
 
     def trains(self, candidate: Candidate) -> bool:
         """Whether the candidate needs training beyond the teacher's own."""
@@ -76,8 +72,7 @@ class Evaluator:
 
     def prepare_reference(self, candidate: Candidate) -> None:
         """Compile the reference model, which every measurement is interleaved with."""
-        compiled = self._compiled(candidate, Trace(), trained=True)
-        self.device.set_reference(compiled, candidate)
+        self.device.set_reference(self.workshop.compiled(candidate, Trace()), candidate)
 
     def hardware(self, candidate: Candidate) -> Hardware:
         """What the candidate costs on the device, measured with untrained weights.
@@ -153,8 +148,8 @@ class Evaluator:
 
     def test_score(self, evaluation: Evaluation) -> Quantity:
         """Quality of a complete candidate's artifact on the test split."""
-        compiled = self._compiled(evaluation.candidate, Trace(), trained=True)
-        return self._quality(evaluation.candidate, compiled, Trace(), split="test")
+        compiled = self.artifact(evaluation)
+        return self.workshop.quality(evaluation.candidate, compiled, Trace(), split="test")
 
     def finalists(
         self, record: StudyRecord, numbers: tuple[int, ...], *, rounds: int, seed: int
@@ -164,21 +159,36 @@ class Evaluator:
 
     def artifact(self, evaluation: Evaluation) -> Entry:
         """The compiled artifact of a complete candidate, made again if the store lost it."""
-        return self._compiled(evaluation.candidate, Trace(), trained=True)
+        return self.workshop.compiled(evaluation.candidate, Trace(), treatment=evaluation.treatment)
 
     def _complete(self, known: Evaluation, candidate: Candidate, judge: Judge, trace: Trace) -> Evaluation:
-        self.checkpoint()
-
         def at_rung(rung: Rung) -> Decision | None:
             return judge.at_rung(candidate, rung)
 
-        compiled = self._compiled(candidate, trace, trained=True, at_rung=at_rung)
+        treatment = self._climbs.from_the_start(candidate)
         self.checkpoint()
-        metrics = {self.models.metric.name: self._quality(candidate, compiled, trace, split="validation")}
+        found = self._as_treated(known, treatment, trace, at_rung)
+        found = replace(found, float_quality=self._climbs.float_quality(found))
+        climb = self._climbs.climb(found, self.limits, judge, trace)
+        if climb.treatment != treatment:
+            treated = self._as_treated(known, climb.treatment, trace)
+            found = replace(treated, float_quality=found.float_quality)
+        found = replace(found, ladder=climb.rungs, notes=(*found.notes, *climb.notes))
+        self._climbs.learn(found)
+        return found
+
+    def _as_treated(
+        self, known: Evaluation, treatment: Treatment, trace: Trace, at_rung: RungJudge | None = None
+    ) -> Evaluation:
+        """Compile, score and measure the candidate's artifact."""
+        candidate, workshop = known.candidate, self.workshop
+        compiled = workshop.compiled(candidate, trace, at_rung=at_rung, treatment=treatment)
         self.checkpoint()
-        hardware, stability = self._measured(candidate, compiled, trace)
-        metrics.update(hardware)
-        metrics.update(self.models.size(candidate))
+        quality = workshop.quality(candidate, compiled, trace, split="validation")
+        self.checkpoint()
+        hardware, stability = workshop.measured(candidate, compiled, trace)
+        metrics = {self.models.metric.name: quality, **hardware, **self.models.size(candidate)}
+        metrics.update(self._side_effects(candidate, compiled))
         artifact = compiled.meta["artifact"]
         return replace(
             known,
@@ -187,8 +197,20 @@ class Evaluator:
             violations=violations(self.limits, metrics),
             artifact_key=compiled.key,
             weight_bytes=dict(artifact["weight_bytes"]),
+            stored_as=dict(artifact["stored_as"]),
+            zero_share=artifact["zero_share"],
             notes=(*known.notes, *artifact["notes"]),
             stability=stability,
+            treatment=treatment,
+        )
+
+    def _side_effects(self, candidate: Candidate, compiled: Entry) -> dict[str, Quantity]:
+        """Those that limits name, against the reference on validation."""
+        wanted = self.wanted_side_effects
+        if not wanted:
+            return {}
+        return side_effect_metrics(
+            self.models, self.device, compiled, candidate.backend, "validation", wanted
         )
 
     def _hardware_of(self, candidate: Candidate, trace: Trace) -> Hardware:
@@ -202,51 +224,9 @@ class Evaluator:
 
     def _untrained(self, candidate: Candidate, trace: Trace) -> Hardware:
         """What untrained weights tell: measured on the device, with the verdict on its stability."""
-        compiled = self._compiled(candidate, trace, trained=False)
+        compiled = self.workshop.compiled(candidate, trace, trained=False)
         self.checkpoint()
-        metrics, stability = self._measured(candidate, compiled, trace, probe=True)
+        metrics, stability = self.workshop.measured(candidate, compiled, trace, probe=True)
         metrics.update(self.models.size(candidate))
         doubt = value_dependent(candidate.backend, candidate.sparsity)
         return Hardware(metrics=metrics, stability=stability, doubt=doubt)
-
-    def _compiled(
-        self, candidate: Candidate, trace: Trace, *, trained: bool, at_rung: RungJudge | None = None
-    ) -> Entry:
-        source_format = get_backend(candidate.backend).source_format
-        batch = self.device.deployment.batch
-        source = self.models.exported(
-            candidate, source_format, batch, trained=trained, note=trace.add, judge=at_rung
-        )
-        self.checkpoint()
-        data, digest = self.models.calibration()
-        return trace.add(self.device.compiled(candidate, source, data, digest, check=trained))
-
-    def _quality(self, candidate: Candidate, compiled: Entry, trace: Trace, *, split: str) -> Quantity:
-        samples, digest = self.models.split(split)
-        entry = trace.add(
-            self.device.scored(compiled, candidate.backend, samples, digest, self.models.metric)
-        )
-        return Quantity(
-            value=entry.meta["value"],
-            low=entry.meta["low"],
-            high=entry.meta["high"],
-            how=f"{entry.meta['samples']} {split} samples through the artifact in its own runtime, "
-            f"batch {self.device.deployment.batch}",
-        )
-
-    def _measured(
-        self, candidate: Candidate, compiled: Entry, trace: Trace, *, probe: bool = False
-    ) -> tuple[dict[str, Quantity], str]:
-        entry = trace.add(self.device.measured(compiled, candidate.backend, probe=probe))
-        summary = summarize(read_rounds(entry), "candidate")
-        found = latency_quantities(summary, self.reference_ms)
-        once = "once, in a fresh process"
-        found["load_ms"] = Quantity(value=entry.meta["load_ms"], how=once)
-        found["first_inference_ms"] = Quantity(value=entry.meta["first_inference_ms"], how=once)
-        found["memory_bytes"] = Quantity(
-            value=entry.meta["memory_bytes"],
-            how="peak resident memory of the process above what it held before runtime and model were loaded",
-        )
-        size = compiled.meta["artifact"]["size_bytes"]
-        found["size_bytes"] = Quantity(value=size, low=size, high=size, how="size of the artifact's file")
-        return found, summary.verdict

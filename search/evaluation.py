@@ -93,7 +93,8 @@ class Evaluation:
     where the gate decided from a bound on the quality. `stopped_epoch` is the epoch after which training was
     given up (0: it was not). `ladder` holds the rungs that were climbed to win back what quantization lost,
     in order, `treatment` what they changed; `float_quality` is the quality of the same weights in PyTorch.
-    `stored_as` maps each layer with weights to the storage type it has in the artifact.
+    `stored_as` maps each layer with weights to the storage type it has in the artifact, `zero_share` is the
+    share of zeros among the weights as stored there (None: not counted).
     """
 
     candidate: Candidate
@@ -118,6 +119,7 @@ class Evaluation:
     treatment: Treatment = UNTREATED
     float_quality: float | None = None
     stored_as: dict[str, str] = field(default_factory=dict)
+    zero_share: float | None = None
 
     @property
     def feasible(self) -> bool:

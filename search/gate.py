@@ -131,8 +131,8 @@ class Gate:
     def worth_climbing(
         self, candidate: Candidate, metrics: Mapping[str, Quantity], best_quality: float
     ) -> bool:
-        """False where a limit is missed on the device or by this quality, or where a known trial is better than
-        this quality, and better beyond error on every other objective."""
+        """False where a limit is missed on the device or by this quality, or where a known trial is better
+        than this quality, and better beyond error on every other objective."""
         if over_limit(self.limits, metrics) or self._hopeless(best_quality) is not None:
             return False
         best = self._points.best_ends(metrics)

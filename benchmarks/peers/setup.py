@@ -16,9 +16,10 @@ from paretune.backends.contract import CompileSettings, SourceModel
 from paretune.backends.transport import LocalLaunch
 from paretune.profiles.precision import Precision
 from paretune.search.job import load_job
-from paretune.search.models import TorchModels, load_models
+from paretune.search.models import load_models
 from paretune.search.progress import Progress
 from paretune.search.store import Store
+from paretune.search.torch_models import TorchModels
 
 from .digits_job import load_job as load_peers_job
 from .digits_job import to_onnx

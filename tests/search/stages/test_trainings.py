@@ -8,10 +8,12 @@ from paretune.profiles.precision import Precision
 from paretune.search.candidate import Recipe
 from paretune.search.contract import Decision, TrainingStopped
 from paretune.search.evaluation import Bound
-from paretune.search.models import OnnxModels, TorchModels, load_models
+from paretune.search.models import load_models
+from paretune.search.onnx_models import OnnxModels
 from paretune.search.progress import Progress
 from paretune.search.space import BackendChoices, Space
 from paretune.search.store import Store
+from paretune.search.torch_models import TorchModels
 from paretune.search.workload_loader import load_workload
 
 SAMPLES = 600

@@ -1,0 +1,110 @@
+"""Which candidates climb the ladder, and from where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import isfinite
+
+from ..profiles.errors import StageError, UnsupportedError
+from ..profiles.precision import Precision
+from .bounds import QualityScale
+from .candidate import Candidate
+from .candidate_bench import VALIDATION, CandidateBench
+from .contract import Judge
+from .evaluation import Evaluation, Limit
+from .ladder import Climb, Ladder, LadderSettings
+from .metrics import METRICS
+from .rung import Scored, Standing
+from .treatment import UNTREATED, Treatment
+from .workshop import Trace, Workshop
+
+QUANTIZED_BITS = 8
+"""Weights of more bits lose nothing worth winning back."""
+TRAINED_QUANTIZED = "prune-quantize-distill"
+
+
+class Climbs:
+    """The ladder of one study on real candidates."""
+
+    def __init__(self, workshop: Workshop, settings: LadderSettings) -> None:
+        self._workshop, self._settings, self._ladder = workshop, settings, Ladder(settings)
+        metric = workshop.models.metric
+        info = METRICS.get(metric.name)
+        self._scale = QualityScale(
+            metric=metric.name,
+            higher_is_better=metric.higher_is_better,
+            is_share=info is not None and info.unit == "share",
+        )
+
+    def learn(self, evaluation: Evaluation) -> None:
+        """Take in what the rungs of an evaluation were worth."""
+        self._ladder.learn(evaluation, self._scale)
+
+    def from_the_start(self, candidate: Candidate) -> Treatment:
+        """The treatment of a candidate that is trained with fake quantization from the start."""
+        recipe = candidate.recipe
+        if recipe is None or recipe.order != TRAINED_QUANTIZED:
+            return UNTREATED
+        return Treatment(qat=self._workshop.models.qat_plan(candidate, recipe.epochs))
+
+    def float_quality(self, evaluation: Evaluation) -> float | None:
+        """Quality on validation of the weights before quantization: in PyTorch, or where the model exists
+        only as ONNX, that of its fp32 artifact (None where that does not run)."""
+        candidate, models = evaluation.candidate, self._workshop.models
+        in_torch = models.float_quality(candidate)
+        if in_torch is not None:
+            return in_torch
+        if candidate.precision is Precision.FP32:
+            return evaluation.metrics[self._scale.metric].value
+        twin = replace(candidate, precision=Precision.FP32).canonical()
+        try:
+            compiled = self._workshop.compiled(twin, Trace())
+            return self._workshop.quality(twin, compiled, Trace(), split=VALIDATION).value
+        except (StageError, UnsupportedError):
+            return None
+
+    def climb(self, evaluation: Evaluation, limits: Sequence[Limit], judge: Judge, trace: Trace) -> Climb:
+        """Win back what a complete candidate lost by quantization, if it lost too much and may still matter.
+
+        The simple choices never climb: they are what anyone gets by plain post-training quantization.
+        """
+        stays = Climb(treatment=evaluation.treatment)
+        best, standing = evaluation.float_quality, None
+        if best is not None and isfinite(best) and self._may_climb(evaluation):
+            standing = self._standing(evaluation, limits, best)
+        if (
+            best is None
+            or standing is None
+            or not judge.worth_climbing(evaluation.candidate, evaluation.metrics, best)
+        ):
+            return stays
+        bench = CandidateBench(
+            self._workshop, evaluation.candidate, self._scale, judge, trace, evaluation.metrics
+        )
+        scored = bench.score(evaluation.treatment)
+        deadline = bench.now() + self._settings.seconds
+        return self._ladder.climb(bench, replace(standing, scored=scored, deadline=deadline))
+
+    def _may_climb(self, evaluation: Evaluation) -> bool:
+        quantized = evaluation.candidate.precision.decoded.weight_bits <= QUANTIZED_BITS
+        return bool(
+            quantized
+            and self._settings.rungs
+            and not evaluation.baseline
+            and evaluation.treatment == UNTREATED  # trained for its precision from the start: nothing to add
+        )
+
+    def _standing(self, evaluation: Evaluation, limits: Sequence[Limit], best: float) -> Standing | None:
+        """Where the candidate stands; None where it has what is asked for, or could not have it."""
+        quality = evaluation.metrics[self._scale.metric].value
+        target = self._settings.target(self._scale, limits, best)
+        standing = Standing(
+            treatment=evaluation.treatment,
+            scored=Scored(quality=quality, sqnr_db=float("nan")),
+            best=best,
+            target=target,
+            deadline=0.0,
+        )
+        reached = standing.reached(self._scale, quality)
+        return None if reached or not standing.reached(self._scale, best) else standing
