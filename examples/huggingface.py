@@ -5,7 +5,7 @@ Options in the study file:
 - `model`: a name on the hub, or a folder made by `save_pretrained`, with its tokenizer; read from the local
   cache where there is no network. `data` then names the folder of the TREC questions, see trec.py;
 - without `model`: a small BERT with random weights, and a task that needs no download: scikit-learn's
-  `load_digits` read as sentences of 64 words, one of 17 grey levels each;
+  `load_digits` read as sentences of 16 words, each of which says which of four pixels are bright;
 - `epochs`: how long the teacher is trained on the data (0: it is trained already).
 
 For texts of your own, write a function that returns them as `read_trec` does.
@@ -20,16 +20,17 @@ import torch
 from paretune import Split, Splits, Workload
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision_import import prepare_torchvision
 from trec import find_file, read_questions, without_repeats
 
 LENGTH = 24  # tokens of a question; longer ones are cut
 SMALL = {  # a BERT that trains in a minute on one core
-    "vocab_size": 18,  # padding and 17 grey levels
+    "vocab_size": 17,  # padding and 16 patterns of four pixels
     "hidden_size": 96,
     "num_hidden_layers": 3,
     "num_attention_heads": 6,
     "intermediate_size": 192,
-    "max_position_embeddings": 64,
+    "max_position_embeddings": 16,
 }
 Rows = list[tuple[tuple[int, ...], int]]  # token numbers, all of one length, and class
 
@@ -51,6 +52,7 @@ def build_teacher(model: str) -> nn.Module:
 
     Plain ("eager") attention exports to every format, and pruning can follow it.
     """
+    prepare_torchvision()  # some models import it
     from transformers import AutoModelForSequenceClassification, BertConfig
 
     auto = AutoModelForSequenceClassification
@@ -82,9 +84,12 @@ def read_digits() -> tuple[Rows, Rows, int]:
     """Sentences to learn from, sentences to test, and the number that stands for padding."""
     from sklearn.datasets import load_digits
 
-    images, labels = load_digits(return_X_y=True)
-    sentences = (images.astype(int) + 1).tolist()
-    rows = [(tuple(words), int(label)) for words, label in zip(sentences, labels, strict=True)]
+    digits = load_digits()
+    bright = (digits.images > 6).astype(int).reshape(-1, 4, 2, 4, 2)  # of a picture: row, y, column, x
+    sentences = 1 + np.einsum("nyaxb,ab->nyx", bright, [[1, 2], [4, 8]]).reshape(len(bright), 16)
+    rows = [
+        (tuple(words), int(label)) for words, label in zip(sentences.tolist(), digits.target, strict=True)
+    ]
     return rows[360:], rows[:360], 0
 
 
@@ -126,7 +131,7 @@ def _with_mask(split: Split, padding: int) -> Split:
     return Split(inputs={"input_ids": ids, "attention_mask": mask}, labels=split.labels)
 
 
-def workload(model: str = "", data: str = "data/trec", epochs: int = 10, rate: float = 1e-3) -> Workload:
+def workload(model: str = "", data: str = "data/trec", epochs: int = 20, rate: float = 2e-3) -> Workload:
     """The workload; a relative `data` starts at the folder of this file.
 
     Raises:

@@ -11,13 +11,16 @@ The data is scikit-learn's `load_digits`, enlarged from 8 x 8 pixels: `load_spli
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 import torch
 from paretune import Split, Splits, UserError, Workload
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision_import import prepare_torchvision
 
 CLASSES = 10
 
@@ -35,7 +38,7 @@ class Classifier(nn.Module):
         return self.model(image)
 
 
-def _timm() -> object:
+def _timm() -> Any:
     """The library.
 
     Raises:
@@ -48,25 +51,8 @@ def _timm() -> object:
             found=f"no {' and no '.join(missing)}",
             remedy="pip install timm torchvision",
         )
-    _declare_box_operators()
-    import timm
-
-    return timm
-
-
-def _declare_box_operators() -> None:
-    """Let torchvision be imported beside a PyTorch that it was not built for (a CPU one, say).
-
-    Its compiled part does not load there, and its Python part fails at describing two operators of it. timm
-    uses none of them: they need a signature, not a kernel.
-    """
-    try:
-        import torchvision  # noqa: F401
-    except RuntimeError:
-        for name in ("nms", "qnms"):
-            torch.library.define(
-                f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-            )
+    prepare_torchvision()
+    return import_module("timm")
 
 
 def train_teacher(model: nn.Module, splits: Splits, epochs: int, batch: int = 32) -> None:
@@ -75,7 +61,7 @@ def train_teacher(model: nn.Module, splits: Splits, epochs: int, batch: int = 32
     images = torch.from_numpy(splits.train.inputs["image"])
     labels = torch.from_numpy(splits.train.labels)
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.05)
-    steps = epochs * len(torch.arange(len(labels)).split(batch))
+    steps = epochs * len(labels.split(batch))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2e-3, total_steps=steps)
     model.train()
     for _ in range(epochs):
