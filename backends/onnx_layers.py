@@ -175,13 +175,13 @@ def _ties(graph: Graph, layers: list[Layer], precision: Precision) -> Iterator[s
         if node.op_type in _PRODUCTS and precision is not Precision.INT4_WEIGHT:
             for name in node.input:
                 if own and name not in graph.constant:
-                    by_input.setdefault(_origin(graph, name), set()).update(own)
+                    by_input.setdefault(origin(graph, name), set()).update(own)
         if node.op_type in ("Add", "Sum") and precision is Precision.INT8:
             yield set().union(*(_convolved(graph, name) for name in node.input)) & known
     yield from by_input.values()
 
 
-def _origin(graph: Graph, name: str) -> str:
+def origin(graph: Graph, name: str) -> str:
     """The tensor that a tensor is another view of."""
     while name in graph.maker and graph.maker[name].op_type in _VIEWS:
         name = graph.maker[name].input[0]
@@ -190,7 +190,7 @@ def _origin(graph: Graph, name: str) -> str:
 
 def _convolved(graph: Graph, name: str) -> set[str]:
     """Weights of the convolution that makes a tensor."""
-    node = graph.maker.get(_origin(graph, name))
+    node = graph.maker.get(origin(graph, name))
     return set(graph.weights(node)) if node is not None and node.op_type in _CONVOLUTIONS else set()
 
 

@@ -93,8 +93,7 @@ def activation_ranges(
     for values in _observe(run, data, batch):
         for name, value in values.items():
             histograms[name] += np.histogram(np.abs(value), bins=BINS, range=(0.0, largest[name] or 1.0))[0]
-    cut = _percentile_cut if method == "percentile" else _entropy_cut
-    return {name: largest[name] * cut(histograms[name]) / BINS for name in names}
+    return {name: largest[name] * kept_bins(histograms[name], method) / BINS for name in names}
 
 
 def _finite(largest: dict[str, float]) -> None:
@@ -132,6 +131,11 @@ def _observe(
 ) -> Iterator[dict[str, Any]]:
     for feed in batches(data, batch):
         yield run(feed)
+
+
+def kept_bins(histogram: Histogram, method: str) -> int:
+    """How many of the `BINS` bins of magnitudes, from 0 on, method "percentile" or "entropy" keeps."""
+    return _percentile_cut(histogram) if method == "percentile" else _entropy_cut(histogram)
 
 
 def _percentile_cut(histogram: Histogram) -> int:
