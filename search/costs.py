@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .contract import Training
 from .evaluation import Evaluation, Outcome
+from .treatment import QAT
 
 Floats = NDArray[np.float64]
 
@@ -41,8 +42,10 @@ class Costs:
             self._seen[kind][key] = (work, seconds)
 
     def learn_device(self, evaluation: Evaluation) -> None:
-        """Compiling, scoring and measuring of a candidate."""
-        spent = sum(s.seconds for s in evaluation.stages if s.name not in TRAINING_STAGES and not s.cached)
+        """Compiling, scoring and measuring of a candidate, without what the ladder tried on it."""
+        device = [s for s in evaluation.stages if s.name not in (*TRAINING_STAGES, QAT)]
+        spent = sum(stage.seconds for stage in device if not stage.cached)
+        spent -= sum(rung.seconds for rung in evaluation.ladder if rung.name != QAT)
         if evaluation.outcome is Outcome.COMPLETE and spent > 0:
             insort(self._device, spent)
 
