@@ -122,7 +122,7 @@ def _recipe_fields(recipe: Recipe, epochs: int) -> dict[str, float | int]:
         return {"epochs": 0, "seed": recipe.seed}
     fields = {
         "epochs": epochs,
-        "temperature": float(recipe.temperature),
+        "temperature": float(recipe.temperature) if recipe.distill_weight else 0.0,
         "distill_weight": float(recipe.distill_weight),
         "learning_rate": float(recipe.learning_rate),
         "batch": recipe.batch,

@@ -79,7 +79,7 @@ def targets_and_labels(outputs: Array, labels: Array, task: str) -> list[str]:
 def two_passes(first: Array, second: Array) -> list[str]:
     """Outputs of the teacher for the same samples, computed twice, that differ."""
     spread = max(float(np.std(first)), 1e-12)
-    apart = float(np.abs(first - second).max()) if first.size else 0.0
+    apart = float(np.abs(first - second).max())
     if apart <= SAME * spread:
         return []
     return [

@@ -68,7 +68,7 @@ class TeachingStages(TeacherStages):
 
     def is_derived(self, student: Student) -> bool:
         """Whether the student is cut out of the teacher, as the workload has no builder."""
-        return bool(student) and self.loaded.workload.student is None
+        return bool(student) and self.derives
 
     def lesson(self, recipe: Recipe) -> keys.Lesson:
         """What the key of a training says besides the recipe."""
