@@ -216,7 +216,8 @@ def _module(weight: Weight) -> str:
         if paths:
             return max(paths, key=lambda path: path.count("."))
     own = (name for name in (weight.names[1], weight.names[0]) if name and not name.startswith(_ANONYMOUS))
-    return next(own, weight.operator)
+    name = next(own, weight.operator)
+    return "model" if _WRAPPED.match(name) else name  # a parameter of the model itself
 
 
 def _path(name: str) -> str:
