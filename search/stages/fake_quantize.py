@@ -10,6 +10,7 @@ arXiv:1712.05877).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ from ...profiles.precision import Precision
 # fit into 16 bits; LiteRT's finer 8-bit grid then rounds by at most 1/254 of the largest weight.
 LEVELS = {4: 7, 8: 64}
 _ACTIVATION_STEPS = 255
+_SMALLEST_STEP = 1e-30
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -119,9 +121,9 @@ class InputGrid:
 
 def _rounded_to_8_bits(value: Tensor, low: float, high: float) -> Tensor:
     """255 steps over [low, high], one of them at zero; what lies outside is clipped and gets no gradient."""
-    if high <= low:
-        return value
     step = (high - low) / _ACTIVATION_STEPS
+    if not _SMALLEST_STEP < step < math.inf:  # nothing but zeros, or NaN, which the loss will tell
+        return value
     zero = round(-low / step)
     return torch.fake_quantize_per_tensor_affine(value, step, zero, 0, _ACTIVATION_STEPS)
 

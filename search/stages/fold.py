@@ -73,7 +73,7 @@ class _Watch:
                 self.runs[name] += 1
                 # In-place operators give the same tensor with another version. Holding it keeps its id.
                 self.outputs[id(output)] = (name, output, output._version)
-            elif isinstance(layer, _NORMS):
+            elif type(layer) in _NORMS:  # subclasses may do more, an activation say
                 self.runs[name] += 1
                 source, _, version = self.outputs.get(id(inputs[0]), ("", None, -1))
                 if source and inputs[0]._version == version:
@@ -120,7 +120,7 @@ def fold(model: nn.Module, pairs: tuple[Pair, ...]) -> None:
     for name, norm_name in pairs:
         layer: Any = model.get_submodule(name)
         norm: Any = model.get_submodule(norm_name)
-        if not isinstance(layer, _LAYERS) or not isinstance(norm, _NORMS):
+        if not isinstance(layer, _LAYERS) or type(norm) not in _NORMS:
             raise InternalError(f"{norm_name} cannot be folded into {name}: {norm} after {layer}")
         _fold(layer, norm)
         parent, _, attribute = norm_name.rpartition(".")

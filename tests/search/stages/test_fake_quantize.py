@@ -126,6 +126,16 @@ def test_activations_are_rounded_over_the_range_of_all_batches():
     assert model(torch.tensor([[0.3, 5.0]]))[0, 1].item() == pytest.approx(5)
 
 
+def test_what_has_no_range_is_not_rounded():
+    model = nn.Linear(2, 2)
+    rounding = FakeQuantization(model, 8, 8)
+    zeros, nan = torch.zeros(3, 2), torch.full((3, 2), torch.nan)
+    rounding.calibrate([[zeros]])
+    torch.testing.assert_close(model(zeros)[0], model.bias)
+    model.train()
+    assert model(nan).isnan().all()  # and the loss tells
+
+
 def test_ranges_are_taken_anew_and_without_rounding():
     model, tokens = mixed()
     with torch.no_grad():

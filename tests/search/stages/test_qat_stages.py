@@ -146,4 +146,5 @@ def test_distilling_while_quantizing_takes_all_epochs(open_stages, candidate):
     wanted = replace(candidate(sparsity="2:4", order=ORDERS[2]), precision=Precision.INT8)
     entry = QatStages(stages).trained_qat(wanted, BOTH)
     assert len(entry.meta["losses"]) == 4
+    assert entry.provenance["training"]["learning_rate"] == wanted.recipe.learning_rate
     assert stages.counters == {"teacher_trainings": 1, "trainings": 1, "finetunings": 1, "qat_trainings": 1}
