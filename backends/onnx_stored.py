@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -10,7 +11,7 @@ from onnx import numpy_helper
 
 from ..profiles.errors import StageError
 from .contract import Array
-from .onnx_inspect import packed_names, type_name
+from .onnx_inspect import packed_names, stored_bytes, type_name
 from .onnx_layers import Layer
 
 # What the quantizers (and `gemm_as_matmul`) append to the name of a weight that they store anew.
@@ -37,6 +38,16 @@ def _copies(proto: onnx.ModelProto, layer: Layer) -> dict[str, onnx.TensorProto]
     """Initializers that hold the weight of a layer."""
     names = {f"{layer.weight}{turned}{ending}" for turned in _TURNED for ending in _ENDINGS}
     return {tensor.name: tensor for tensor in proto.graph.initializer if tensor.name in names}
+
+
+def layer_bytes(proto: onnx.ModelProto, layers: Iterable[Layer]) -> dict[str, int]:
+    """Bytes that the weights of layers take in the file by storage type; no biases, no scales."""
+    packed = packed_names(proto.graph)
+    total: Counter[str] = Counter()
+    for layer in layers:
+        for tensor in _copies(proto, layer).values():
+            total["int4" if tensor.name in packed else type_name(tensor)] += stored_bytes(tensor)
+    return dict(total)
 
 
 def coverage_note(stored: Mapping[str, str], layers: Iterable[Layer]) -> str:

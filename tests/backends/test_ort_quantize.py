@@ -244,3 +244,103 @@ def test_what_is_not_a_model_does_not_open(tmp_path):
     (tmp_path / "m.onnx").write_bytes(b"nothing")
     with pytest.raises(Exception, match=r"(?i)protobuf"):
         BACKEND.open(tmp_path / "m.onnx", 1, 1)
+
+
+def on_grid(shape, axis):
+    """Weights q * absmax / 64 with a q of 64 or -64 in each slice along `axis`, and the codes q."""
+    codes = RNG.integers(-64, 65, shape)
+    for channel in np.moveaxis(codes, axis, 0):
+        channel.flat[RNG.integers(channel.size)] = 64 * RNG.choice([-1, 1])
+    largest = RNG.uniform(0.01, 1, shape[axis]).astype(np.float32)
+    lengths = [-1 if one == axis else 1 for one in range(len(shape))]
+    return (codes * (largest.reshape(lengths) / np.float32(64))).astype(np.float32), codes
+
+
+def stored_codes(artifact):
+    graph = onnx.load(artifact.path).graph
+    return {t.name: numpy_helper.to_array(t) for t in graph.initializer if t.data_type == TensorProto.INT8}
+
+
+@pytest.mark.parametrize("method", ["minmax", "entropy"])
+def test_a_trained_seven_bit_grid_comes_back_exactly(tmp_path, method):
+    """Every kind of weight that static quantization has; large biases do not move the grid."""
+    grids = {
+        "conv": on_grid((6, 2, 3, 3), 0),
+        "depthwise": on_grid((6, 1, 3, 3), 0),
+        "up": on_grid((6, 4, 2, 2), 1),
+        "turned": on_grid((12, 256), 0),
+        "gemm": on_grid((12, 20), 1),
+        "product": on_grid((20, 32), 1),
+    }
+    nodes = [
+        helper.make_node("Reshape", ["x", "shape"], ["image"]),
+        helper.make_node("Conv", ["image", "conv", "bias"], ["c"], pads=[1] * 4),
+        helper.make_node("Conv", ["c", "depthwise"], ["d"], pads=[1] * 4, group=6),
+        helper.make_node("ConvTranspose", ["d", "up"], ["u"], strides=[2, 2]),
+        helper.make_node("Flatten", ["u"], ["f"]),
+        helper.make_node("Gemm", ["f", "turned", "large"], ["t"], transB=1),
+        helper.make_node("Gemm", ["t", "gemm"], ["g"]),
+        helper.make_node("MatMul", ["g", "product"], ["y"]),
+    ]
+    weights = {name: weight for name, (weight, _) in grids.items()}
+    weights |= {"bias": RNG.standard_normal(6), "large": 1000 * RNG.standard_normal(12)}
+    source = write(tmp_path / "m.onnx", nodes, weights)
+    proto = onnx.load(source.path)
+    proto.graph.initializer.append(numpy_helper.from_array(np.array([-1, 2, 4, 4]), "shape"))
+    onnx.save(proto, source.path)
+    stored = stored_codes(compile_at(source, Precision.INT8, tmp_path, calibration_method=method))
+    for name, (_, codes) in grids.items():
+        assert np.array_equal(stored[f"{name}_quantized"], codes), name
+
+
+def test_dynamic_products_have_the_same_grid(tmp_path):
+    weight, codes = on_grid((32, 32), 1)
+    source = write(tmp_path / "m.onnx", [helper.make_node("MatMul", ["x", "w"], ["y"])], {"w": weight})
+    stored = stored_codes(compile_at(source, Precision.INT8_DYNAMIC, tmp_path))
+    assert np.array_equal(stored["w_quantized"], codes)
+
+
+def test_other_grids_do_not_come_back(tmp_path):
+    """What the docstring promises is all: 127 levels are rounded to 64."""
+    weight = (RNG.integers(-127, 128, (32, 32)) / np.float32(127)).astype(np.float32)
+    weight[0] = 1.0
+    source = write(tmp_path / "m.onnx", [helper.make_node("MatMul", ["x", "w"], ["y"])], {"w": weight})
+    stored = stored_codes(compile_at(source, Precision.INT8, tmp_path))
+    assert np.abs(stored["w_quantized"] / 64 - weight).max() > 0.003
+
+
+def activation_scale(artifact, name):
+    graph = onnx.load(artifact.path).graph
+    return float(next(numpy_helper.to_array(t) for t in graph.initializer if t.name == f"{name}_scale"))
+
+
+def test_calibration_methods_clip_outliers_differently(tmp_path):
+    """One value in 20,000 is 100 times as large as the others."""
+    samples = RNG.uniform(-1, 1, (2048, 32)).astype(np.float32)
+    samples[1::512, 0] = 100.0
+    samples[1::512, 1] = -90.0
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["h"]), helper.make_node("Reshape", ["h", "s"], ["y"])]
+    source = write(tmp_path / "m.onnx", nodes, {"w": np.eye(32)})
+    proto = onnx.load(source.path)
+    proto.graph.initializer.append(numpy_helper.from_array(np.array([-1, 32]), "s"))
+    onnx.save(proto, source.path)
+    scales = {}
+    for method in ("minmax", "percentile", "entropy"):
+        folder = tmp_path / method
+        folder.mkdir()
+        settings = CompileSettings(precision=Precision.INT8, batch=8, calibration_method=method, check=False)
+        artifact = BACKEND.compile(source, settings, {"x": samples}, folder)
+        scales[method] = activation_scale(artifact, "x")
+    assert scales["minmax"] == pytest.approx(190 / 255, rel=1e-3)
+    assert scales["percentile"] < 0.99 * scales["minmax"]
+    assert scales["entropy"] < 0.5 * scales["minmax"]
+
+
+@pytest.mark.parametrize(
+    "precision",
+    [p for p in Precision if str(p) in ("bf16", "fp8", "int16x8")],
+    ids=str,
+)
+def test_precisions_without_kernels_are_refused(tmp_path, precision):
+    with pytest.raises(UnsupportedError, match=f"ONNX Runtime has no {precision} kernels on the CPU"):
+        compile_at(tied(tmp_path / "m.onnx"), precision, tmp_path)
