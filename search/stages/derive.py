@@ -15,11 +15,10 @@ from ...profiles.errors import UnsupportedError, UserError
 from ..candidate import Scalar
 from .depth import reduce_depth
 from .macs import model_size
-from .prune import Cut, prunable_layers, prune_channels
+from .prune import Cut, prunable_layers, prune_channels, telling_share
 
 AXES = ("depth", "macs")
 _STEPS = 9  # bisections of the share of channels: closer than channel counts can follow
-_PROBE = 0.5  # share of channels that all layers are tried with
 _FAR = 1 / 3  # a student further off than this share of the request is refused
 _CLOSE = 0.02
 _NAMED = 3
@@ -101,10 +100,10 @@ def find_derivation(teacher: nn.Module, depth: float, macs: float, sample: list[
     if macs == 1 or abs(top - wanted) <= _CLOSE * wanted:
         return found
     if top < wanted:
-        return _near(found, depth, macs, "")
+        return _near(found, depth, macs, {top}, ())
     search = _Search(base, sample, found)
     search.towards(wanted)
-    return _near(search.best, depth, macs, search.limits())
+    return _near(search.best, depth, macs, search.seen, search.cut.refused)
 
 
 class _Search:
@@ -112,8 +111,8 @@ class _Search:
 
     def __init__(self, base: nn.Module, sample: list[Tensor], start: Derivation) -> None:
         self.base, self.sample = base, sample
-        self.cut = prunable_layers(base, _PROBE, sample)
-        self.best, self.least = start, start.macs
+        self.cut = prunable_layers(base, telling_share(base, sample), sample)
+        self.best, self.seen = start, {start.macs}
 
     def towards(self, wanted: float) -> None:
         """Bisect the share of channels removed until the multiply-adds are near `wanted`."""
@@ -121,16 +120,12 @@ class _Search:
         for _ in range(_STEPS):
             share = (low + high) / 2
             macs = self._macs(share)
-            self.least = min(self.least, macs)
+            self.seen.add(macs)
             if abs(macs - wanted) < abs(self.best.macs - wanted):
                 self.best = self._derivation(share, macs)
             if abs(macs - wanted) <= _CLOSE * wanted:
                 return
             low, high = (share, high) if macs > wanted else (low, share)
-
-    def limits(self) -> str:
-        """Which layers keep their width, and why."""
-        return "; ".join(self.cut.refused[:_NAMED])
 
     def _derivation(self, share: float, macs: int) -> Derivation:
         start = self.best
@@ -144,13 +139,18 @@ class _Search:
         return model_size(model, self.sample)["macs"]
 
 
-def _near(found: Derivation, depth: float, macs: float, limits: str) -> Derivation:
-    reached = found.macs / found.teacher_macs
-    if abs(reached - macs) <= _FAR * macs:
+def _near(
+    found: Derivation, depth: float, macs: float, seen: set[int], refused: tuple[str, ...]
+) -> Derivation:
+    """The derivation, if it is near the request."""
+    whole = found.teacher_macs
+    if abs(found.macs - macs * whole) <= _FAR * macs * whole:
         return found
-    why = f" (these layers keep their width: {limits})" if limits else ""
-    side = "at most" if reached < macs else "no less than"
+    below = max((count for count in seen if count < macs * whole), default=None)
+    above = min((count for count in seen if count > macs * whole), default=None)
+    nearest = " and ".join(f"{count / whole:.2g}" for count in (below, above) if count is not None)
+    why = f" (these layers keep their width: {'; '.join(refused[:_NAMED])})" if refused else ""
     raise UnsupportedError(
-        f"macs={macs:g}: with depth={depth:g}, a student of this teacher has {side} {reached:.2g} of its "
-        f"multiply-adds{why}; ask for a share near {reached:.2g}, or give the workload a `student` builder"
+        f"macs={macs:g}: with depth={depth:g}, the nearest shares of its multiply-adds that students of this "
+        f"teacher reach are {nearest}{why}; ask for one of these, or give the workload a `student` builder"
     )

@@ -24,11 +24,20 @@ from .macs import model_size, plain_kernels
 from .predict import first_output
 from .twins import buffers_as_parameters, parameters_as_buffers, put_twins, take_twins
 
-__all__ = ["Cut", "kept_channels", "model_size", "output_layer", "prunable_layers", "prune_channels"]
+__all__ = [
+    "Cut",
+    "kept_channels",
+    "model_size",
+    "output_layer",
+    "prunable_layers",
+    "prune_channels",
+    "telling_share",
+]
 
 _MAGNITUDE = tp.importance.GroupMagnitudeImportance(p=2)
 _RANDOM = tp.importance.RandomImportance()
 _MOST_NAMED = 4
+_PERCENTS = (50, 40, 60, 35, 45, 55, 65, 30, 70, 25, 75, 20, 80)
 _NOT_HERE = "channel pruning does not work on this model"
 
 
@@ -69,6 +78,20 @@ def prunable_layers(model: nn.Module, share: float, sample: list[Tensor]) -> Cut
         reasons = "; ".join((failure,) if failure else best.refused[:_MOST_NAMED])
         raise UnsupportedError(f"{_NOT_HERE}: {reasons or 'no layer can lose channels but the last one'}")
     return best
+
+
+def telling_share(model: nn.Module, sample: list[Tensor]) -> float:
+    """A share at which whole heads leave another width than other channels, where there is one.
+
+    A model whose code takes both to be one fails there, and not only at some of the shares tried later.
+    """
+    groups = _groups_of(model, sample)
+    heads = [group.heads for group in groups if group.heads and group.heads.count > 1]
+
+    def tells(share: float) -> bool:
+        return all(h.kept(share) * (h.width // h.count) != kept_channels(h.width, share) for h in heads)
+
+    return next((percent / 100 for percent in _PERCENTS if tells(percent / 100)), _PERCENTS[0] / 100)
 
 
 def prune_channels(model: nn.Module, share: float, sample: list[Tensor], cut: Cut) -> None:
