@@ -83,6 +83,8 @@ def coverage_text(evaluation: Evaluation) -> str:
         return ""
     total = len(evaluation.stored_as)
     counts = sorted(layers.items(), key=lambda item: (-len(item[1]), item[0]))
+    if len(counts) == 1 and total > 1:
+        return f"all {total} layers with weights as {counts[0][0]}"
     text = ", ".join(f"{len(names)} as {kind}" for kind, names in counts)
     kept = [name for kind, names in counts if kind in FLOATS for name in names]
     stays = f"; in float: {listed(tuple(kept))}" if 0 < len(kept) < total else ""
@@ -117,7 +119,8 @@ def _no_faster(candidate: Candidate) -> str:
 
 
 def _sparse_kernels(evaluation: Evaluation) -> str:
-    chosen = [note for note in evaluation.notes if any(word in note.lower() for word in SPARSE_WORDS)]
+    said = (note for note in evaluation.notes if not note.startswith("the gate"))
+    chosen = [note for note in said if any(word in note.lower() for word in SPARSE_WORDS)]
     if chosen:
         return "the build says: " + "; ".join(chosen)
     return "the build names no sparse kernel, so no speed comes from the pattern"

@@ -94,7 +94,7 @@ def _side_effects(record: StudyRecord, ranking: Ranking, answer: Verdict) -> lis
 
 def _search(record: StudyRecord) -> list[str]:
     lines = [f"{title}: {text}" for title, text in search_story.story(record)]
-    lines += [f"remark: {remark}" for remark in record.remarks]
+    lines += [f"remark: {remark}" for remark in sections.remarks(record)]
     return ["## How the search went", bullets(lines)] if lines else []
 
 

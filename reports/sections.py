@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..search.evaluation import Outcome, Quantity, StudyRecord, TrialRecord
+from ..search.evaluation import ABOUT_TEACHER, Outcome, Quantity, StudyRecord, TrialRecord
 from ..search.metrics import metric_info
 from .alike import merged, pattern
 from .views import why
@@ -148,6 +148,17 @@ def origins(record: StudyRecord) -> tuple[Origin, ...]:
         Origin(metric=metric_info(metric).title, provenance=provenance, how=merged(texts), count=len(texts))
         for (metric, provenance, _), texts in sorted(found.items())
     )
+
+
+def remarks(record: StudyRecord) -> tuple[str, ...]:
+    """What the sampler remarked, and what trainings found out about the teacher; remarks that differ in their
+    numbers alone are one."""
+    found: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    notes = (note for trial in record.trials for note in trial.evaluation.notes)
+    about = (note.removeprefix(ABOUT_TEACHER) for note in notes if note.startswith(ABOUT_TEACHER))
+    for remark in (*record.remarks, *about):
+        found[pattern(remark)].append(remark)
+    return tuple(map(merged, found.values()))
 
 
 def facts(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

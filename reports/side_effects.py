@@ -67,11 +67,11 @@ def side_effect_table(
 def _lines(
     record: StudyRecord, order: Iterable[int], recommended: int | None, found: dict[int, Finalist]
 ) -> list[str]:
-    lines = [
-        f"#{number}: {gain_text(record, gain)}."
-        for number in order
-        if (gain := found[number].distillation_gain) is not None
-    ]
+    gains: dict[str, list[int]] = {}  # several finalists may share a student
+    for number in order:
+        if (gain := found[number].distillation_gain) is not None:
+            gains.setdefault(gain_text(record, gain), []).append(number)
+    lines = [f"{', '.join(f'#{n}' for n in numbers)}: {text}." for text, numbers in gains.items()]
     if recommended is not None:
         evaluation = trial_of(record, recommended).evaluation
         texts = (coverage_text(evaluation), sparsity_text(evaluation))
@@ -88,9 +88,12 @@ def gain_text(record: StudyRecord, gain: Quantity) -> str:
     interval = ""
     if gain.low is not None and gain.high is not None:
         low, high = (_signed(record, end) for end in (gain.low, gain.high))
+        unit = low.rpartition(" ")[2]
+        low = low.removesuffix(f" {unit}") if high.endswith(f" {unit}") else low
         interval = f"95 % interval {low} to {high}; "
     return f"{start} ({interval}{gain.how}, on validation in PyTorch)"
 
 
 def _signed(record: StudyRecord, value: float) -> str:
-    return ("-" if value < 0 else "") + difference_text(record.quality, abs(value))
+    text = difference_text(record.quality, round(abs(value), 4))
+    return f"-{text}" if value < 0 else text

@@ -12,7 +12,16 @@ from .budget import Interrupted
 from .candidate import Candidate
 from .climbs import Climbs
 from .contract import Decision, Hardware, Judge, Rung, RungJudge, Training, TrainingStopped
-from .evaluation import Evaluation, Finalist, Limit, Outcome, Quantity, StudyRecord, TrialRecord
+from .evaluation import (
+    ABOUT_TEACHER,
+    Evaluation,
+    Finalist,
+    Limit,
+    Outcome,
+    Quantity,
+    StudyRecord,
+    TrialRecord,
+)
 from .finalists import measure_finalists
 from .gate import violations
 from .ladder import LadderSettings
@@ -91,7 +100,9 @@ class Evaluator:
         """
         trace = Trace()
         known = Evaluation(candidate=candidate, outcome=Outcome.FAILED, baseline=baseline)
-        return replace(self._ended(known, judge, trace), stages=tuple(trace.stages), gate=trace.gate)
+        ended = self._ended(known, judge, trace)
+        notes = (*ended.notes, *(ABOUT_TEACHER + remark for remark in trace.remarks))
+        return replace(ended, stages=tuple(trace.stages), gate=trace.gate, notes=notes)
 
     def _ended(self, known: Evaluation, judge: Judge, trace: Trace) -> Evaluation:
         try:

@@ -15,6 +15,9 @@ from pydantic import TypeAdapter
 from .candidate import Candidate
 from .treatment import UNTREATED, LadderRung, Treatment
 
+ABOUT_TEACHER = "about the teacher: "
+"""Begins a note of an evaluation that tells something about the teacher."""
+
 
 class Outcome(str, Enum):
     """How an evaluation ended."""

@@ -112,6 +112,10 @@ class Models(ABC):
     def teacher_facts(self) -> dict[str, Any]:
         """What reports say about the teacher."""
 
+    def remarks(self) -> tuple[str, ...]:
+        """Sentences on a teacher that is wrong or unstable, as far as that is known already."""
+        return ()
+
     def split(self, name: str) -> tuple[Split, str]:
         """A split and its content digest."""
         return getattr(self.loaded.splits, name), self.loaded.data_digests[name]

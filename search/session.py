@@ -78,7 +78,7 @@ def run_study(
         # A resumed sampler starts anew; with the same seed it would propose the same points again.
         search = set_up_search(job, evaluator, models.teacher_facts(), job.file.seed + before)
         with closing(_studies(job, search.sampler)) as studies, closing(device):
-            plan = _plan(job, models, launch, search.remarks)
+            plan = _plan(job, models, launch, (*search.remarks, *models.remarks()))
             driver = Driver(plan, evaluator, search.judge, studies, _budget(job, studies), stop, progress)
             record = driver.run()
             if audit and not stop.requested:

@@ -159,6 +159,10 @@ class TorchModels(Models):
         """Quality on train and validation in PyTorch, parameters, multiply-adds, seconds of training."""
         return dict(self.stages.teacher().meta)
 
+    def remarks(self) -> tuple[str, ...]:
+        """What is remarkable about the teacher's soft targets, once they were made."""
+        return self.stages.teacher_remarks()
+
 
 _EXPORTERS = {
     "onnx": ("torch", "onnx", "onnxscript"),
