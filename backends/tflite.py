@@ -17,6 +17,7 @@ from ..profiles.errors import UnsupportedError
 from ..profiles.precision import Precision
 from .agreement import check_agreement, check_coverage
 from .contract import (
+    CALIBRATION_METHODS,
     Array,
     Artifact,
     Availability,
@@ -48,7 +49,7 @@ class TfliteBackend(Backend):
 
     name: ClassVar[str] = "tflite"
     source_format: ClassVar[str] = "tflite"
-    calibration_methods: ClassVar[tuple[str, ...]] = ("minmax",)
+    calibration_methods: ClassVar[tuple[str, ...]] = CALIBRATION_METHODS
 
     def availability(self) -> Availability:
         """Which interpreter can be imported, if any."""
@@ -123,8 +124,8 @@ def _quantized(
             raise ValueError(f"{settings.precision} needs calibration data")
         if settings.calibration_method not in TfliteBackend.calibration_methods:
             raise UnsupportedError(
-                f"calibration method {settings.calibration_method!r} does not exist for LiteRT, which takes "
-                "ranges by minmax alone"
+                f"unknown calibration method {settings.calibration_method!r}, "
+                f"LiteRT has {', '.join(CALIBRATION_METHODS)}"
             )
     from .tflite_inspect import weight_bytes
     from .tflite_layers import kept_weights

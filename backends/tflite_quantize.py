@@ -8,7 +8,6 @@ numpy and ai-edge-quantizer, no PyTorch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import redirect_stderr
 from io import StringIO
 from typing import Any
@@ -19,6 +18,7 @@ from .contract import CalibrationData, CompileSettings, batches
 from .tflite_inspect import operators, weights
 from .tflite_layers import keep_rules
 from .tflite_pointwise import pointwise_as_products
+from .tflite_ranges import activation_ranges
 
 Recipe = list[dict[str, Any]]
 
@@ -63,7 +63,6 @@ _NOT_INT4: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("dynamic", "CONV_2D_TRANSPOSE", {"num_bits": 8}),
     ("dynamic", "BATCH_MATMUL", {"num_bits": 8}),
 )
-_SIGNATURE = "serving_default"
 _INT4_NOTE = "activations of 4-bit layers are rounded to 8 bits as they run: the form XNNPACK has kernels for"
 _DEPTHWISE_NOTE = (
     "depthwise convolutions are stored in 8 bits and computed in float: no dynamic kernel on XNNPACK"
@@ -76,8 +75,8 @@ def quantized(
 ) -> tuple[bytes, tuple[str, ...]]:
     """The model at the wanted precision with float inputs and outputs, and notes worth showing.
 
-    `calibration` is read only where the precision is calibrated: ranges are the smallest and largest value
-    seen (the quantizer's default is a moving average that clips). Layers of `settings.keep_float` stay float.
+    `calibration` is read only where the precision is calibrated. Ranges never come from the quantizer's own
+    default, a moving average that clips at random. Layers of `settings.keep_float` stay float.
 
     Raises:
         UnsupportedError: LiteRT has no such precision.
@@ -86,7 +85,7 @@ def quantized(
         content = pointwise_as_products(content)
     recipe, notes = _recipe(content, settings)
     rules = [*recipe, *_FLOAT_IO, *keep_rules(content, settings.keep_float)]
-    return _apply(content, rules, calibration, settings.batch), notes
+    return _apply(content, rules, calibration, settings), notes
 
 
 _FLOAT_IO: Recipe = [
@@ -156,7 +155,9 @@ def _rules(*rules: tuple[str, str, dict[str, Any]]) -> Recipe:
     return recipe
 
 
-def _apply(content: bytes, recipe: Recipe, calibration: CalibrationData | None, batch: int) -> bytes:
+def _apply(
+    content: bytes, recipe: Recipe, calibration: CalibrationData | None, settings: CompileSettings
+) -> bytes:
     from ai_edge_quantizer import quantizer
 
     with redirect_stderr(StringIO()):  # progress bars
@@ -165,21 +166,6 @@ def _apply(content: bytes, recipe: Recipe, calibration: CalibrationData | None, 
         if tool.need_calibration:
             if calibration is None:
                 raise ValueError("this precision needs calibration data")
-            ranges = _ranges(content, recipe, list(batches(calibration, batch)))
+            feeds = list(batches(calibration, settings.batch))
+            ranges = activation_ranges(content, recipe, feeds, settings.calibration_method)
         return bytes(tool.quantize(ranges, enable_progress_report=False).quantized_model)
-
-
-def _ranges(content: bytes, recipe: Recipe, feeds: Sequence[dict[str, Any]]) -> Any:
-    from ai_edge_quantizer import calibrator, recipe_manager
-    from ai_edge_quantizer.utils import qsv_utils
-
-    manager = recipe_manager.RecipeManager()
-    manager.load_quantization_recipe(recipe)
-    tool = calibrator.Calibrator(
-        content,
-        num_threads=1,
-        mode=calibrator.CalibrationMode.CALIBRATION_PROFILER_BASED,
-        qsv_update_func=qsv_utils.min_max_update,
-    )
-    tool.calibrate({_SIGNATURE: feeds}, manager)
-    return tool.get_model_qsvs()

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 from contracts.models import subject
-from paretune.backends.agreement import check_agreement
-from paretune.backends.contract import CompileSettings
+from paretune.backends.agreement import check_agreement, sqnr_db
+from paretune.backends.contract import CompileSettings, batches
 from paretune.backends.tflite import TfliteBackend, TfliteSession
 from paretune.backends.tflite_inspect import operators, weight_bytes
 from paretune.profiles.errors import StageError, UnsupportedError
@@ -135,3 +135,26 @@ def test_what_is_not_a_model_does_not_open(tmp_path):
 def test_precision_that_does_not_exist():
     with pytest.raises(UnsupportedError, match="LiteRT has no bf16 kernels"):
         compiled("mlp", Precision.BF16)
+
+
+@pytest.mark.parametrize("method", ["percentile", "entropy"])
+def test_rare_values_are_clipped_unless_asked_for(method):
+    """One pixel far out of range spoils the least and greatest value, and hardly a histogram."""
+    made = subject("cnn")
+    images = made.calibration["image"].copy()
+    images[3, 0, 5, 5] = 40 * images.max()
+    agreement = {}
+    for chosen in ("minmax", method):
+        artifact = compiled("cnn", Precision.INT8, {"image": images}, calibration_method=chosen, check=False)
+        with BACKEND.open(artifact.path, 4, 1) as session:
+            got = np.concatenate([session.run(feed)["output"] for feed in batches(made.samples, 4)])
+        agreement[chosen] = sqnr_db(made.wanted - made.wanted.mean(0), got - made.wanted.mean(0))
+    assert agreement[method] > agreement["minmax"] + 0.5
+
+
+def test_calibration_methods_agree_where_nothing_is_rare():
+    artifacts = [compiled("cnn", Precision.INT8, calibration_method=m) for m in BACKEND.calibration_methods]
+    assert len({artifact.path.read_bytes() for artifact in artifacts}) == 3
+    notes = [note for artifact in artifacts for note in artifact.notes if note.startswith("agrees")]
+    assert len(notes) == 3
+    assert all(float(note.split()[6]) > 35 for note in notes)
