@@ -30,6 +30,8 @@ from .treatment import QatPlan
 from .workload_loader import LoadedWorkload
 
 SAMPLE_ROWS = 8
+STEP_SECONDS = 2e-3
+"""What a training step takes beside its arithmetic, before anything was seen."""
 
 
 class TorchModels(Models):
@@ -144,8 +146,9 @@ class TorchModels(Models):
         if recipe is not None and last is not None and last.seconds:
             epochs = recipe.finetune_epochs if last.kind == "prune" else recipe.epochs
             return last.seconds / max(1, epochs)
-        macs = self.stages.size(candidate)["macs"]
-        return macs * len(self.loaded.splits.train) / GUESS_RATE
+        samples = len(self.loaded.splits.train)
+        steps = samples / (recipe or self.qat_stages.fallback).batch
+        return self.stages.size(candidate)["macs"] * samples / GUESS_RATE + steps * STEP_SECONDS
 
     def size(self, candidate: Candidate) -> dict[str, Quantity]:
         """Parameters and multiply-adds, counted on the structure."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +17,10 @@ from paretune.backends.transport import LocalLaunch
 from paretune.profiles.errors import StageError
 from paretune.profiles.precision import Precision
 from paretune.search.candidate import Candidate
+from paretune.search.stages.calibration import drawn
 from paretune.search.stages.device import Deployment, DeviceStages
 from paretune.search.store import Entry, Store, content_key
+from paretune.search.treatment import UNTREATED, Treatment
 from paretune.search.workload import Metric, Split
 
 WEIGHTS = np.linspace(-1, 1, 12, dtype=np.float32).reshape(4, 3)
@@ -85,3 +89,54 @@ def test_a_metric_that_gives_no_number_fails_the_candidate(store: Store, stages:
     empty = Metric(name="correlation", function=lambda outputs, labels: float("nan"))
     with pytest.raises(StageError, match="the metric 'correlation' gave nan for these outputs"):
         stages.scored(compiled, "ort", split, "split", empty)
+
+
+INT8 = Candidate(backend="null", precision=Precision.INT8, calibration_method="minmax", calibration_samples=3)
+
+
+def drawn_rows(candidate: Candidate, treatment: Treatment) -> list[int]:
+    """Which of ten numbered samples are taken."""
+    taken = drawn({"x": np.arange(10)}, candidate, treatment)
+    return [int(row) for row in taken.data["x"]]
+
+
+def test_a_draw_is_random_seeded_and_without_replacement() -> None:
+    assert drawn_rows(INT8, UNTREATED) == [0, 1, 2]
+    first, second = (drawn_rows(INT8, Treatment(calibration_draw=draw)) for draw in (1, 2))
+    assert len({*first}) == len({*second}) == 3
+    assert first == drawn_rows(INT8, Treatment(calibration_draw=1)) != second
+    assert len(drawn_rows(INT8, Treatment(calibration_samples=5))) == 5
+
+
+def test_a_draw_of_all_samples_and_of_none_is_no_draw() -> None:
+    numbers = {"x": np.arange(10)}
+    whole = drawn(numbers, INT8, Treatment(calibration_samples=10, calibration_draw=1))
+    assert (whole.draw, list(whole.data["x"])) == (0, list(range(10)))
+    dynamic = replace(INT8, precision=Precision.INT8_DYNAMIC)
+    taken = drawn(numbers, dynamic, Treatment(calibration_draw=1))
+    assert (taken.count, taken.draw, len(taken.data["x"])) == (0, 0, 10)
+
+
+def test_treatments_lead_to_artifacts_of_their_own(store: Store, stages: DeviceStages) -> None:
+    source = exported(store)
+
+    def key(treatment: Treatment) -> str:
+        return stages.compiled(INT8, source, DATA, "data", treatment=treatment).key
+
+    untreated = key(UNTREATED)
+    treatments = (
+        Treatment(calibration_method="entropy"),
+        Treatment(calibration_samples=4),
+        Treatment(calibration_draw=1),
+        Treatment(calibration_draw=2),
+    )
+    assert len({untreated, *map(key, treatments)}) == 5
+    assert key(Treatment(calibration_method="minmax", calibration_samples=3)) == untreated
+    assert key(Treatment(calibration_samples=6, calibration_draw=2)) == key(Treatment(calibration_samples=6))
+
+
+def test_the_compressed_size_is_that_of_the_file(store: Store, stages: DeviceStages) -> None:
+    entry = stages.compiled(CANDIDATE, exported(store), DATA, "data")
+    content = (entry.path / entry.meta["file"]).read_bytes()
+    assert entry.meta["compressed_bytes"] == len(zlib.compress(content, 9))
+    assert "compressed_bytes" not in stages.compiled(CANDIDATE, exported(store), DATA, "data", False).meta
