@@ -83,12 +83,15 @@ def coverage_text(evaluation: Evaluation) -> str:
         return ""
     total = len(evaluation.stored_as)
     counts = sorted(layers.items(), key=lambda item: (-len(item[1]), item[0]))
-    if len(counts) == 1 and total > 1:
-        return f"all {total} layers with weights as {counts[0][0]}"
-    text = ", ".join(f"{len(names)} as {kind}" for kind, names in counts)
+    if len(counts) == 1:
+        return f"weights are stored as {counts[0][0]} in " + (
+            f"all {total} layers" if total > 1 else "one layer"
+        )
+    first, *others = (f"as {kind} in {len(names)}" for kind, names in counts)
+    text = ", ".join([f"{first} of {total} layers", *others])
     kept = [name for kind, names in counts if kind in FLOATS for name in names]
     stays = f"; in float: {listed(tuple(kept))}" if 0 < len(kept) < total else ""
-    return f"{total} layer{'' if total == 1 else 's'} with weights: {text}{stays}"
+    return f"weights are stored {text}{stays}"
 
 
 def sparsity_text(evaluation: Evaluation) -> str:

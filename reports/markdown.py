@@ -89,7 +89,8 @@ def _side_effects(record: StudyRecord, ranking: Ranking, answer: Verdict) -> lis
             "Finalists on the test split, each against the uncompressed teacher.",
             table(headings, lines),
         ]
-    return [*parts, *([bullets(found.lines)] if found.lines else [])]
+    lines = [*found.lines, *(f"#{answer.recommended}: {text}" for text in found.raw)]
+    return [*parts, *([bullets(lines)] if lines else [])]
 
 
 def _search(record: StudyRecord) -> list[str]:

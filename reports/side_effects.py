@@ -34,11 +34,14 @@ class SideEffectRow:
 @dataclass(frozen=True, kw_only=True)
 class SideEffectTable:
     """The finalists in the order of the ranking. `columns` are pairs of title and meaning; `lines` say
-    what the teacher brought, and how the weights of the recommended one are stored."""
+    what the teacher brought, and how the weights of the recommended one are stored; `raw` has the values that
+    its side effects were taken from.
+    """
 
     columns: tuple[tuple[str, str], ...]
     rows: tuple[SideEffectRow, ...]
     lines: tuple[str, ...]
+    raw: tuple[str, ...] = ()
 
 
 def side_effect_table(
@@ -61,7 +64,14 @@ def side_effect_table(
     if not rows and not lines:
         return None
     columns = tuple((metric_info(name).title, MEANINGS[name]) for name in names)
-    return SideEffectTable(columns=columns, rows=rows, lines=lines)
+    shown = next((row for row in rows if row.recommended), None)
+    raw = [] if shown is None else list(zip(columns, shown.cells, strict=True))
+    return SideEffectTable(
+        columns=columns,
+        rows=rows,
+        lines=lines,
+        raw=tuple(f"{title}: {found.note}" for (title, _), found in raw if found.note),
+    )
 
 
 def _lines(

@@ -165,10 +165,10 @@ def test_gain_over_training_without_the_teacher(study: StudyRecord, value: float
 def test_coverage_counts_layers_and_names_those_in_float(answer: TrialRecord) -> None:
     evaluation = answer.evaluation
     assert coverage_text(evaluation) == (
-        "4 layers with weights: 2 as int4, 1 as float32, 1 as int8; in float: head"
+        "weights are stored as int4 in 2 of 4 layers, as float32 in 1, as int8 in 1; in float: head"
     )
     assert coverage_text(replace(evaluation, stored_as={"a": "int8", "b": "int8"})) == (
-        "all 2 layers with weights as int8"
+        "weights are stored as int8 in all 2 layers"
     )
     many = {f"layer{i}": "float16" for i in range(12)} | {"last": "int8"}
     assert coverage_text(replace(evaluation, stored_as=many)).endswith("layer7 and 4 more")
@@ -227,7 +227,8 @@ def test_page_and_markdown_show_it_where_there_is_something(
     for made in (html_page(compressed), markdown_report(compressed)):
         assert "Worst class drop" in made
         assert "0.6 pt better than the same training without the teacher" in made
-        assert "4 layers with weights: 2 as int4" in made
+        assert "weights are stored as int4 in 2 of 4 layers" in made
+        assert "Worst class drop: class 8: 96.9 %" in made
     for made in (html_page(study), markdown_report(study)):
         assert "Side effects" not in made
 
@@ -262,7 +263,7 @@ def test_csv_and_json_have_it(compressed: StudyRecord, answer: TrialRecord) -> N
     assert line["distillation_gain"] == pytest.approx(0.006)
     assert line["rungs"] == "calibration, qat"
     assert line["rungs_tried"] == "calibration, mixed-precision, qat"
-    assert line["stored_as"].startswith("4 layers")
+    assert line["stored_as"].startswith("weights are stored as int4 in 2 of 4 layers")
     assert line["float_accuracy"] == pytest.approx(0.972)
     read = json.loads(report_json(compressed))["record"]
     finalist = next(f for f in read["finalists"] if f["number"] == answer.number)
