@@ -20,7 +20,7 @@ from .contract import CalibrationData
 from .onnx_inspect import fix_batch, in_fixed_order, own_batch
 from .onnx_layers import is_plain_gemm, name_nodes
 from .ort_int4 import keep_grid
-from .ort_ranges import activation_ranges
+from .ort_ranges import activation_ranges, masking_nodes
 
 _OLDEST_OPSET = 13  # per-channel QuantizeLinear came with opset 13
 _PRODUCT = "_matmul"  # what a Gemm's name gets when its product becomes a node of its own
@@ -95,9 +95,11 @@ def to_int8(
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.calibrate import save_tensors_data
 
-    with _quiet(), tempfile.TemporaryDirectory() as folder:
+    # Ranges of masks are computed with, though not used: infinity minus infinity is no cause for a warning.
+    with _quiet(), np.errstate(invalid="ignore"), tempfile.TemporaryDirectory() as folder:
         result, ranges = Path(folder) / "int8.onnx", Path(folder) / "ranges.json"
-        save_tensors_data(activation_ranges(proto, data, batch, method), ranges)
+        found = activation_ranges(proto, data, batch, method)
+        save_tensors_data(found, ranges)
         quantize_static(
             onnx.ModelProto.FromString(proto.SerializeToString()),  # it changes what it is given
             result,
@@ -109,7 +111,7 @@ def to_int8(
             reduce_range=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            nodes_to_exclude=list(keep),
+            nodes_to_exclude=[*keep, *masking_nodes(proto, found)],
             calibrate_method=CalibrationMethod.MinMax,  # how the ranges were found does not matter here
             calibration_cache_path=ranges,
         )

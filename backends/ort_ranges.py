@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from onnx import TensorProto, numpy_helper
 
 from .contract import Array, CalibrationData, batches
 from .onnx_layers import Graph, origin
@@ -22,6 +23,8 @@ from .trt_ranges import BINS, Histogram, kept_bins
 
 # More values of one tensor do not move a percentile of 99.99 or a histogram of 2048 bins, but take long.
 _VALUES = 2**20
+# Attention masks put -1e4, the least float or minus infinity; 8 bits over that range flatten all the rest.
+_MASK = 1e4
 
 
 def activation_ranges(proto: onnx.ModelProto, data: CalibrationData, batch: int, method: str) -> Any:
@@ -36,15 +39,40 @@ def activation_ranges(proto: onnx.ModelProto, data: CalibrationData, batch: int,
         return extremes
     graph = Graph(proto)
     source = {name: origin(graph, name) for name in extremes}
-    largest = {source[name]: float(np.abs(found.range_value).max()) for name, found in extremes.items()}
+    magnitudes = {source[name]: float(np.abs(found.range_value).max()) for name, found in extremes.items()}
+    largest = {name: magnitude for name, magnitude in magnitudes.items() if magnitude < _MASK}
     histograms = _histograms(proto, largest, data, batch)
     clipped = {}
     for name, found in extremes.items():
         low, high = found.range_value
+        if source[name] not in largest:
+            clipped[name] = found
+            continue
         share = kept_bins(histograms[source[name]], method) / BINS
         cut = np.asarray(largest[source[name]] * share, low.dtype)
         clipped[name] = TensorData(lowest=np.maximum(low, -cut), highest=np.minimum(high, cut))
     return TensorsData(CalibrationMethod.MinMax, clipped)
+
+
+def masking_nodes(proto: onnx.ModelProto, ranges: Any) -> list[str]:
+    """Names of operators without weights that read or make values of 1e4 and more, or infinite ones.
+
+    They apply attention masks, and must stay in float: quantized, the softmax that follows is flat or
+    NaN. `ranges` are those of `activation_ranges`.
+    """
+    graph = Graph(proto)
+    huge = {name for name in ranges if not _greatest(ranges[name].range_value) < _MASK}
+    floats = (TensorProto.FLOAT, TensorProto.FLOAT16)
+    for name, tensor in graph.constant.items():
+        if tensor.data_type in floats and not _greatest(numpy_helper.to_array(tensor)) < _MASK:
+            huge.add(name)
+    return [
+        node.name for node in graph.nodes if huge & {*node.input, *node.output} and not graph.weights(node)
+    ]
+
+
+def _greatest(values: Any) -> float:
+    return float(np.abs(np.asarray(values)).max(initial=0.0))
 
 
 def _extremes(proto: onnx.ModelProto, data: CalibrationData, batch: int) -> Any:

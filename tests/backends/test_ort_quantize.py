@@ -344,3 +344,23 @@ def test_calibration_methods_clip_outliers_differently(tmp_path):
 def test_precisions_without_kernels_are_refused(tmp_path, precision):
     with pytest.raises(UnsupportedError, match=f"ONNX Runtime has no {precision} kernels on the CPU"):
         compile_at(tied(tmp_path / "m.onnx"), precision, tmp_path)
+
+
+@pytest.mark.parametrize("method", ["minmax", "percentile", "entropy"])
+@pytest.mark.parametrize("hidden", [-1e4, np.finfo(np.float32).min, -np.inf])
+def test_masked_attention_survives(tmp_path, hidden, method):
+    """Eight bits from `hidden` to 3 would have one level for all that is not hidden."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["scores"]),
+        helper.make_node("Less", ["x", "limit"], ["masked"]),
+        helper.make_node("Where", ["masked", "hidden", "scores"], ["open"]),
+        helper.make_node("Softmax", ["open"], ["shares"]),
+        helper.make_node("MatMul", ["shares", "v"], ["y"]),
+    ]
+    weights = {"w": RNG.standard_normal((32, 32)) / 2, "v": RNG.standard_normal((32, 32))}
+    weights |= {"limit": np.array(-0.5), "hidden": np.array(hidden)}
+    artifact = compile_at(
+        write(tmp_path / "m.onnx", nodes, weights), Precision.INT8, tmp_path, calibration_method=method
+    )
+    assert float(artifact.notes[0].split()[-5]) > (20 if method != "entropy" else 10), artifact.notes
+    assert artifact.stored_as == {"w": "int8", "v": "int8"}
