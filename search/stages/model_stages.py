@@ -32,8 +32,6 @@ from .teaching import Note as Note
 from .teaching import TeachingStages
 from .training import Control, Data, Plan, never_stops, steps_of, train
 
-FINETUNE_RATE = 0.5  # fine-tuning starts at this share of the recipe's learning rate
-
 Structure = tuple[Student, str]
 """What the sizes of a model's layers depend on: the student, and the sparsity where it removes channels."""
 
@@ -302,7 +300,7 @@ def _plan(stage: str, recipe: Recipe) -> Plan:
     return Plan(
         stage=stage,
         epochs=keys.tuning_epochs(recipe) if fine else recipe.epochs,
-        learning_rate=recipe.learning_rate * (FINETUNE_RATE if fine else 1),
+        learning_rate=recipe.learning_rate,
         batch=recipe.batch,
         temperature=recipe.temperature,
         distill_weight=recipe.distill_weight,

@@ -41,6 +41,7 @@ def test_keys_differ_where_bits_do(stages, candidate, sparsity):
     assert key(order=PRUNED_LAST, epochs=9) != key(order=PRUNED_LAST)
 
 
+@pytest.mark.slow
 def test_what_is_not_fine_tuned_takes_no_epochs(stages, candidate):
     stages.prepare([(("width", 16),)])
     works = {}
