@@ -83,7 +83,7 @@ def build_student(width: int = 64, depth: int = 4) -> nn.Module:
     return SpeechNet([stem, *(_separable(width) for _ in range(depth))], width, dropout=0.0)
 
 
-def train_teacher(model: nn.Module, splits: Splits, epochs: int = 8, batch: int = 64) -> None:
+def train_teacher(model: nn.Module, splits: Splits, epochs: int = 5, batch: int = 64) -> None:
     """Train in place: SGD with momentum, one cycle of the learning rate, label smoothing."""
     torch.manual_seed(0)
     sounds = torch.from_numpy(splits.train.inputs["sound"])

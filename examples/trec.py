@@ -30,14 +30,17 @@ from torch.nn import functional as F
 LENGTH, CLASSES = 24, 6
 WORDS, ENDINGS = 3584, 512  # entries of the embedding: 0 is padding, then endings, then words by frequency
 FEWEST = 2  # how often a word must occur in training to have an entry of its own
-COPIES = 3  # distorted copies of each training question, beside the question itself
+COPIES = 2  # distorted copies of each training question, beside the question itself
 MISSING, HIDDEN = 0.05, 0.2  # share of a copy's words that are left out, and that are taken for rare ones
 NAMES = {"train": ("train.txt", "TREC.train.all"), "test": ("test.txt", "TREC.test.all")}
 Question = tuple[tuple[str, ...], int]  # words and class
 
 
 class Attention(nn.Module):
-    """Self-attention written out: plain products and one softmax, which all exporters keep as they are."""
+    """Self-attention written out: plain products and one softmax.
+
+    As nn.TransformerEncoderLayer the teacher took 1.6 times as long on ONNX Runtime and on LiteRT.
+    """
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -73,11 +76,28 @@ class Layer(nn.Module):
         return x + self.drop(self.feed(self.norm2(x)))
 
 
-class QuestionNet(nn.Module):
-    """Token and position embeddings, Transformer layers, a mean over the tokens, a linear classifier.
+class Neighbours(nn.Module):
+    """Adds to each token what it makes of itself and the tokens beside it: a convolution of three taps.
 
-    Tokens are embedded in `embedding` numbers and widened by one product: most words of a small model are
-    its embedding (factorised as in ALBERT, Lan et al. 2020, arXiv:1909.11942).
+    Without it models score two points less: 4 300 questions are few for attention to find out which words
+    stand together. Written as one product, which stays fast in 8 bits on every runtime.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.mix = nn.Linear(3 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, L, width] to the same; padding must be 0."""
+        before, after = F.pad(x, (0, 0, 1, 0))[:, :-1], F.pad(x, (0, 0, 0, 1))[:, 1:]
+        return x + self.mix(torch.cat([before, x, after], dim=2)).relu()
+
+
+class QuestionNet(nn.Module):
+    """Embeddings, a look at neighbouring words, Transformer layers, a mean over the words, a classifier.
+
+    Tokens are embedded in `embedding` numbers and widened by one product: most of a small model is its
+    embedding (factorised as in ALBERT, Lan et al. 2020, arXiv:1909.11942).
     """
 
     def __init__(self, layers: int, width: int, heads: int, embedding: int, dropout: float) -> None:
@@ -85,6 +105,7 @@ class QuestionNet(nn.Module):
         self.tokens = nn.Embedding(1 + ENDINGS + WORDS, embedding, padding_idx=0)
         self.widen = nn.Linear(embedding, width)
         self.positions = nn.Parameter(torch.randn(LENGTH, width) * 0.02)
+        self.neighbours = Neighbours(width)
         self.drop = nn.Dropout(dropout)
         self.layers = nn.ModuleList(Layer(width, heads, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
@@ -94,7 +115,8 @@ class QuestionNet(nn.Module):
         """Logits [N, 6] of token numbers [N, L], L at most 24, 0 where a question has ended."""
         known = (tokens != 0).float()
         ignore = (known[:, None, None, :] - 1) * 1e4
-        x = self.drop(self.widen(self.tokens(tokens)) + self.positions[: tokens.shape[1]])
+        x = self.widen(self.tokens(tokens)) + self.positions[: tokens.shape[1]]
+        x = self.drop(self.neighbours(x * known[:, :, None]))
         for layer in self.layers:
             x = layer(x, ignore)
         summed = (known[:, None, :] @ self.norm(x))[:, 0]
@@ -111,7 +133,7 @@ def build_student(layers: int = 1, width: int = 64) -> nn.Module:
     return QuestionNet(layers, width, heads=max(1, width // 16), embedding=width // 2, dropout=0.1)
 
 
-def train_teacher(model: nn.Module, splits: Splits, epochs: int = 10, batch: int = 64) -> None:
+def train_teacher(model: nn.Module, splits: Splits, epochs: int = 7, batch: int = 64) -> None:
     """Train in place: AdamW, one cycle of the learning rate, label smoothing; the best epoch stays."""
     torch.manual_seed(0)
     tokens = torch.from_numpy(splits.train.inputs["tokens"])
