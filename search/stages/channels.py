@@ -21,6 +21,8 @@ from ...profiles.errors import UnsupportedError
 from .predict import first_output
 from .twins import AttentionTwin
 
+_STEPS = 500
+_STEPS_PER_NODE = 2  # walks that end take less than one
 ROUND_TO = 8  # channel counts that vector kernels like
 LAYERS = (nn.modules.conv._ConvNd, nn.Linear, nn.Embedding)
 _HEADS = ("num_heads", "num_attention_heads", "n_heads", "n_head", "nhead", "nheads", "heads")
@@ -88,6 +90,31 @@ def _best(scores: Tensor, count: int) -> Tensor:
     return torch.sort(scores, descending=True, stable=True).indices[:count]
 
 
+class _TangledError(Exception):
+    """How channels hang together cannot be followed."""
+
+
+class _Walk:
+    """Steps that one walk through the graph may still take."""
+
+    def __init__(self, most: int) -> None:
+        self.most = self.left = most
+
+
+class _Counted(list[Any]):
+    """Dependencies of a node. Rotary positions and the like can send Torch-Pruning in circles for good."""
+
+    def __init__(self, values: list[Any], walk: _Walk) -> None:
+        super().__init__(values)
+        self._walk = walk
+
+    def __iter__(self) -> Iterator[Any]:
+        self._walk.left -= 1
+        if self._walk.left < 0:
+            raise _TangledError
+        return super().__iter__()
+
+
 class Graph:
     """The dependency graph of a model whose special layers have twins, see `twins.put_twins`."""
 
@@ -98,14 +125,37 @@ class Graph:
             model, tuple(sample), forward_fn=lambda m, inputs: m(*inputs), verbose=False
         )
         self._last = output_layer(model, sample)
+        self._walk = _Walk(_STEPS + _STEPS_PER_NODE * len(self._graph.module2node))
+        for node in self._graph.module2node.values():
+            node.dependencies = _Counted(node.dependencies, self._walk)
+        self.tangled: list[str] = []
+        """Layers whose channels hang together in a way that cannot be followed; see `groups`."""
 
     def groups(self) -> Iterator[Group]:
         """All groups that can lose channels; those that reach the model's output cannot."""
-        kinds = [tp.ops.TORCH_CONV, tp.ops.TORCH_LINEAR, tp.ops.TORCH_EMBED]
-        for items in self._graph.get_all_groups(ignored_layers=[self._last], root_module_types=kinds):
-            group = self._described(items)
+        seen = {self._last}
+        for root in list(self._graph.module2node):
+            if not isinstance(root, LAYERS) or root in seen:
+                continue
+            seen.add(root)
+            try:
+                items = self._all(root)
+                gives = {dep.target.module for dep, _ in items if self._gives(dep.target, dep.handler)}
+                group = None if self._last in gives else self._described(items)
+            except _TangledError:
+                self.tangled.append(self._graph._module2name[root])
+                continue
+            seen |= gives
             if group is not None:
                 yield group
+
+    def _all(self, root: nn.Module) -> Any:
+        prune = self._graph.get_pruner_of_module(root).prune_out_channels
+        self._walk.left = self._walk.most
+        return self._graph.get_pruning_group(root, prune, range(self._graph.get_out_channels(root)))
+
+    def _gives(self, node: Any, handler: Any) -> bool:
+        return self._graph.is_out_channel_pruning_fn(handler) and isinstance(node.module, LAYERS)
 
     def scores(self, group: Group, importance: Any) -> Tensor:
         """How much each of the root's channels matters."""
@@ -120,6 +170,7 @@ class Graph:
     def _items(self, group: Group, channels: Any) -> Any:
         root = self.model.get_submodule(group.root)
         prune = self._graph.get_pruner_of_module(root).prune_out_channels
+        self._walk.left = self._walk.most
         return self._graph.get_pruning_group(root, prune, list(channels))
 
     def _described(self, items: Any) -> Group | None:
@@ -129,11 +180,7 @@ class Graph:
             return None
         root = items[0].dep.target.module
         width = self._graph.get_out_channels(root)
-        gives = [
-            node.module
-            for node, handler, _ in targets
-            if self._graph.is_out_channel_pruning_fn(handler) and isinstance(node.module, LAYERS)
-        ]
+        gives = [node.module for node, handler, _ in targets if self._gives(node, handler)]
         layers = frozenset(names[module] for module in gives)
         blocks = math.lcm(*[_blocks_of(node.module) for node, _, _ in targets])
         heads = self._heads(targets, layers, width)
@@ -156,8 +203,10 @@ class Graph:
         inside = any(
             isinstance(self._parent(layer), AttentionTwin) and not layer.endswith(".out") for layer in layers
         )
-        if not (products or inside) or width % inner:
+        if not (products or inside):
             return None
+        if not reads or width % inner:
+            raise _TangledError  # keys and values that several heads share
         known = next(filter(None, found), None)
         return known or Heads(count=_traced_heads(products, inner, self._batch), width=inner, owner="")
 

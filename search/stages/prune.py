@@ -66,8 +66,8 @@ def prunable_layers(model: nn.Module, share: float, sample: list[Tensor]) -> Cut
     Raises:
         UnsupportedError: no layer can lose channels; the message names those that were tried, and why not.
     """
-    groups = _groups_of(model, sample)
-    ways = _ways(model, groups)
+    groups, tangled = _groups_of(model, sample)
+    ways = _ways(model, groups, tangled)
     whole = next((way for way in ways if not _failure(model, share, sample, way)), None)
     if whole is not None:
         return whole
@@ -85,7 +85,7 @@ def telling_share(model: nn.Module, sample: list[Tensor]) -> float:
 
     A model whose code takes both to be one fails there, and not only at some of the shares tried later.
     """
-    groups = _groups_of(model, sample)
+    groups, _ = _groups_of(model, sample)
     heads = [group.heads for group in groups if group.heads and group.heads.count > 1]
 
     def tells(share: float) -> bool:
@@ -109,7 +109,8 @@ def prune_channels(model: nn.Module, share: float, sample: list[Tensor], cut: Cu
         raise UnsupportedError(f"{_NOT_HERE}: {names}: {failure}")
 
 
-def _groups_of(model: nn.Module, sample: list[Tensor]) -> list[Group]:
+def _groups_of(model: nn.Module, sample: list[Tensor]) -> tuple[list[Group], tuple[str, ...]]:
+    """Groups that can lose channels, and why other layers cannot."""
     if not any(isinstance(layer, LAYERS) for layer in model.modules()):
         raise UnsupportedError("the model has no convolution and no linear layer to prune")
     trial = copy.deepcopy(model).eval()
@@ -118,31 +119,39 @@ def _groups_of(model: nn.Module, sample: list[Tensor]) -> list[Group]:
         parameter.requires_grad_(True)
     try:
         with _tracing():
-            return list(Graph(trial, sample).groups())
+            graph = Graph(trial, sample)
+            groups = list(graph.groups())
     except UnsupportedError:
         raise
     except Exception as error:  # Torch-Pruning raises whatever its tracing meets
         raise UnsupportedError(f"{_NOT_HERE}: {_line(error)}") from error
+    reason = "the code that follows mixes its channels (rotary positions, shared keys and values?)"
+    return groups, tuple(_refusal(model, path, reason) for path in graph.tangled)
 
 
-def _ways(model: nn.Module, groups: list[Group]) -> list[Cut]:
+def _refusal(model: nn.Module, path: str, reason: str) -> str:
+    return f"{path} ({type(_named(model, path)).__name__}): {reason}"
+
+
+def _ways(model: nn.Module, groups: list[Group], tangled: tuple[str, ...]) -> list[Cut]:
     """The ways to prune all layers, those that keep most freedom first."""
     layers = frozenset().union(*(group.layers for group in groups))
     heads = any(group.heads is not None and group.heads.count > 1 for group in groups)
     buffers = any(b.is_floating_point() and b.dim() and b.numel() > 1 for b in model.buffers())
     flags = product((False, True) if heads else (False,), (False, True) if buffers else (False,))
-    return [Cut(layers=layers, tied=tied, buffers=some) for tied, some in flags] if layers else []
+    if not layers:
+        return []
+    return [Cut(layers=layers, tied=tied, buffers=some, refused=tangled) for tied, some in flags]
 
 
 def _each_alone(model: nn.Module, share: float, sample: list[Tensor], way: Cut, groups: list[Group]) -> Cut:
     """The groups that can be pruned when each is tried alone (with those that its width is tied to)."""
     works: set[str] = set()
-    refused = []
+    refused = list(way.refused)
     for layers in _together(groups, way.tied):
         failure = _failure(model, share, sample, replace(way, layers=layers))
         if failure:
-            path = min(layers)
-            refused.append(f"{path} ({type(_named(model, path)).__name__}): {failure}")
+            refused.append(_refusal(model, min(layers), failure))
         else:
             works |= layers
     return replace(way, layers=frozenset(works), refused=tuple(refused))

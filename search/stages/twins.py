@@ -170,6 +170,29 @@ class RecurrentTwin(Twin):
         return _like(new, old)
 
 
+class TransposedTwin(Twin):
+    """Stands for the `Conv1D` of transformers' GPT-2: a linear layer whose weight is (inputs, outputs)."""
+
+    def __init__(self, original: Any) -> None:
+        super().__init__(original)
+        self.linear = _linear(original.weight.T)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As the original, without its bias."""
+        output: Tensor = self.linear(x)
+        return output
+
+    def rebuilt(self) -> nn.Module:
+        """The layer with the channels that are left."""
+        old = self.original
+        rows, columns = _kept(self.linear)
+        new = type(old)(len(rows), len(columns))
+        with torch.no_grad():
+            new.weight.copy_(old.weight[columns][:, rows])
+            new.bias.copy_(old.bias[rows])
+        return _like(new, old)
+
+
 def _of_gates(full: Tensor, hidden: int, rows: Tensor, columns: Tensor | None) -> Tensor:
     """The rows of each gate, and the columns, of a matrix or bias that stacks the gates."""
     gates = full.reshape(-1, hidden, *full.shape[1:])[:, rows].flatten(0, 1)
@@ -204,10 +227,13 @@ def _like(new: nn.Module, old: nn.Module) -> nn.Module:
     return new.train(old.training)
 
 
-_TWINS: tuple[tuple[type[nn.Module] | tuple[type[nn.Module], ...], Any], ...] = (
-    (nn.MultiheadAttention, AttentionTwin),
-    (RECURRENT, RecurrentTwin),
-)
+def _twin_of(layer: nn.Module) -> type[Twin] | None:
+    if isinstance(layer, nn.MultiheadAttention):
+        return AttentionTwin
+    if isinstance(layer, RECURRENT):
+        return RecurrentTwin
+    transposed = type(layer).__name__ == "Conv1D" and type(layer).__module__ == "transformers.pytorch_utils"
+    return TransposedTwin if transposed else None
 
 
 def put_twins(model: nn.Module) -> dict[str, Twin]:
@@ -218,7 +244,7 @@ def put_twins(model: nn.Module) -> dict[str, Twin]:
     """
     twins: dict[str, Twin] = {}
     for path, layer in list(model.named_modules()):
-        make = next((make for kinds, make in _TWINS if isinstance(layer, kinds)), None)
+        make: Any = _twin_of(layer)
         if make is not None and path:
             try:
                 twins[path] = make(layer)
