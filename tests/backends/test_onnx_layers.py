@@ -155,6 +155,15 @@ def test_names_do_not_depend_on_the_batch(tmp_path):
         assert kept.stored_as["second"] == kept.stored_as["skip"] == "float32"
 
 
+def test_a_fixed_batch_of_the_source_is_no_hindrance(tmp_path):
+    source = residual(tmp_path)
+    free = BACKEND.layers(source, Precision.INT8)
+    proto = onnx.load(source.path)
+    proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 2
+    onnx.save(proto, source.path)
+    assert BACKEND.layers(source, Precision.INT8) == free
+
+
 def test_nothing_around_kept_layers_is_quantized(tmp_path):
     """One quantized convolution is left: its input and its output are all that is converted."""
     source = residual(tmp_path)

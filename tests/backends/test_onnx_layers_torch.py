@@ -5,8 +5,10 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 from paretune.backends.contract import CompileSettings
 from paretune.backends.ort import OrtBackend
 from paretune.profiles.precision import Precision
@@ -123,3 +125,57 @@ def test_layers_have_the_names_of_the_modules():
         frozenset({"up"}),
         frozenset({"head"}),
     }
+
+
+def bake(weight, levels):
+    """Put a weight [outputs, ...] on the grid absmax / levels of each output channel, as training does."""
+    with torch.no_grad():
+        largest = weight.abs().amax(dim=tuple(range(1, weight.ndim)), keepdim=True)
+        weight.copy_(torch.round(weight / largest * levels) * (largest / levels))
+
+
+def outputs(artifact, model, samples):
+    with torch.no_grad():
+        wanted = model(torch.from_numpy(samples)).numpy()
+    with BACKEND.open(artifact.path, len(samples), 1) as session:
+        return wanted, session.run({session.inputs[0].name: samples})[session.outputs[0].name]
+
+
+def test_a_model_trained_for_four_bits_computes_the_same_as_its_artifact():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(80, 48), nn.ReLU(), nn.Linear(48, 10)).eval()
+    samples = RNG.standard_normal((16, 80)).astype(np.float32)
+    errors = {}
+    for name in ("plain", "baked"):
+        if name == "baked":
+            for layer in (model[0], model[2]):
+                bake(layer.weight, 7)
+        source = export_onnx(model, {"input": samples}, Path(mkdtemp()))
+        settings = CompileSettings(precision=Precision.INT4_WEIGHT, batch=16)
+        artifact = BACKEND.compile(source, settings, {"input": samples}, Path(mkdtemp()))
+        wanted, got = outputs(artifact, model, samples)
+        errors[name] = np.abs(wanted - got).max()
+    assert errors["plain"] > 1e-2
+    assert errors["baked"] < 1e-5
+
+
+def test_batch_normalization_leaves_a_trained_seven_bit_grid_where_it_is():
+    """Folding it multiplies each output channel, and its largest weight with it."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(288, 5))
+    with torch.no_grad():
+        model[1].weight.uniform_(-2, 2)
+        model[1].running_var.uniform_(0.5, 2)
+    for layer in (model[0], model[4]):
+        bake(layer.weight, 64)
+    source = export_onnx(model.eval(), {"input": IMAGES}, Path(mkdtemp()))
+    settings = CompileSettings(precision=Precision.INT8, batch=16)
+    artifact = BACKEND.compile(source, settings, {"input": IMAGES}, Path(mkdtemp()))
+    constant = {t.name: numpy_helper.to_array(t) for t in onnx.load(artifact.path).graph.initializer}
+    for name, own in (("0.weight", model[0]), ("4.weight", model[4])):
+        weight = own.weight.detach().numpy()
+        axes = tuple(range(1, weight.ndim))
+        codes = np.rint(weight / np.abs(weight).max(axis=axes, keepdims=True) * 64)
+        (stored,) = (array for key, array in constant.items() if key.endswith(f"{name}_quantized"))
+        sign = np.sign(np.sum(stored * codes, axis=axes, keepdims=True))  # a negative factor turns the signs
+        assert np.array_equal(stored, codes * sign)
