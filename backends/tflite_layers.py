@@ -107,12 +107,15 @@ def kept_weights(content: bytes, names: Sequence[str]) -> int:
 
 
 def stored_as(source: bytes, artifact: bytes) -> dict[str, str]:
-    """Storage type of each layer's weight in the artifact, by the layer's name in its source.
+    """Storage type of each layer's weight in the artifact, by its name in the source; joined by "+" if several.
 
     Raises:
         InternalError: the artifact has other operators than its source.
     """
-    return {name: weight.stored_as for name, _, weight in _pairs(source, artifact)}
+    found: dict[str, set[str]] = {}
+    for name, _, weight in _pairs(source, artifact):
+        found.setdefault(name, set()).add(weight.stored_as)
+    return {name: "+".join(sorted(kinds)) for name, kinds in found.items()}
 
 
 def zero_share(content: bytes) -> float | None:
@@ -140,10 +143,10 @@ def check_zeros(source: bytes, artifact: bytes) -> None:
 
 def coverage_note(source: bytes, artifact: bytes) -> str:
     """How many layers and weights have which storage type, the rarer ones by name; empty if all have one."""
-    names: dict[str, list[str]] = {}
+    names: dict[str, dict[str, None]] = {}
     counts: dict[str, dict[int, int]] = {}
     for name, before, after in _pairs(source, artifact):
-        names.setdefault(after.stored_as, []).append(name)
+        names.setdefault(after.stored_as, {})[name] = None
         counts.setdefault(after.stored_as, {})[before.buffer] = before.count
     if len(names) < 2:
         return ""
@@ -152,7 +155,9 @@ def coverage_note(source: bytes, artifact: bytes) -> str:
     share = 100 * sizes[main] / sum(sizes.values())
     layer_count = sum(len(listed) for listed in names.values())
     head = f"{main}: {len(names[main])} of {layer_count} layers, {share:.1f} % of the weights"
-    return "; ".join([head, *(f"{kind}: {_listed(names[kind])}" for kind in sorted(names) if kind != main)])
+    return "; ".join(
+        [head, *(f"{kind}: {_listed(list(names[kind]))}" for kind in sorted(names) if kind != main)]
+    )
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -161,11 +166,11 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _pairs(source: bytes, artifact: bytes) -> Iterable[tuple[str, Weight, Weight]]:
-    """Each layer's name with its weight in the source and in the artifact, where tensors have other names."""
+    """Each layer's name with the weight of each of its operators in the source and in the artifact."""
     before, after = weights(source), weights(artifact)
     if [weight.count for weight in before] != [weight.count for weight in after]:
         raise InternalError(f"{len(before)} weights went into the quantizer, {len(after)} others came out")
-    return [(layer.name, before[i], after[i]) for layer in _layers(before) for i in layer.operators[:1]]
+    return [(layer.name, before[i], after[i]) for layer in _layers(before) for i in layer.operators]
 
 
 def _kept(found: Sequence[Weight], names: Sequence[str]) -> list[Layer]:
