@@ -16,8 +16,9 @@ from paretune.profiles.errors import StageError, UnsupportedError
 from paretune.profiles.precision import Precision
 from paretune.search.candidate import Candidate
 from paretune.search.evaluation import StudyRecord
-from paretune.search.stages.qat_stages import qat_bits
+from paretune.search.stages.fake_quantize import qat_bits
 from paretune.search.treatment import UNTREATED, QatPlan, Treatment
+from paretune.search.workshop import Trace
 
 MODELS = 4
 
@@ -64,5 +65,5 @@ def _row(bench: Bench, candidate: Candidate, epochs: int) -> dict[str, Any]:
 
 
 def _accuracy(bench: Bench, candidate: Candidate, treatment: Treatment) -> float:
-    compiled = bench.evaluator.compiled(candidate, treatment)
+    compiled = bench.evaluator.workshop.compiled(candidate, Trace(), treatment=treatment)
     return float(correct(bench.outputs(compiled, candidate.backend), bench.labels).mean())

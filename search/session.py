@@ -22,6 +22,7 @@ from .driver import Driver, SearchPlan
 from .evaluate import Evaluator
 from .evaluation import StudyRecord
 from .job import Job, Places, device_identity, load_job, places_of
+from .ladder import LadderSettings
 from .metrics import SIDE_EFFECTS
 from .models import Models, load_models
 from .progress import Progress
@@ -32,7 +33,7 @@ from .stages.device import Deployment, DeviceStages
 from .storage import only_one_run, storage_trouble_explained, writing
 from .storage_url import shown_url, sqlite_file
 from .store import Store
-from .study_file import load_study_file
+from .study_file import StudyFile, load_study_file
 from .study_store import StudyStore, evaluated_before
 
 ENOUGH_SHARE = 0.005
@@ -73,12 +74,15 @@ def run_study(
     )
     with only_one_run(job.places.run_dir), storage_trouble_explained(job.places.storage_url):
         device = device_stages(job, launch, store, progress)
-        evaluator = Evaluator(models, device, lambda: driver.checkpoint() if driver else None)
+        evaluator = Evaluator(
+            models, device, lambda: driver.checkpoint() if driver else None, ladder_settings(job.file)
+        )
         evaluator.wanted_side_effects = frozenset(limit.metric for limit in job.limits) & set(SIDE_EFFECTS)
         # A resumed sampler starts anew; with the same seed it would propose the same points again.
         search = set_up_search(job, evaluator, models.teacher_facts(), job.file.seed + before)
         with closing(_studies(job, search.sampler)) as studies, closing(device):
             plan = _plan(job, models, launch, (*search.remarks, *models.remarks()))
+            evaluator.remember(studies.records())
             driver = Driver(plan, evaluator, search.judge, studies, _budget(job, studies), stop, progress)
             record = driver.run()
             if audit and not stop.requested:
@@ -115,6 +119,21 @@ def device_stages(job: Job, launch: Launch, store: Store, progress: Progress) ->
         limits=_limits(job),
         plan=_latency_plan(job),
         announce=progress.stage,
+    )
+
+
+def ladder_settings(file: StudyFile) -> LadderSettings:
+    """What the study file says about the ladder; no rungs where it says `never`."""
+    ladder = file.ladder
+    if isinstance(ladder, str):
+        return LadderSettings(rungs=())
+    return LadderSettings(
+        rungs=ladder.rungs,
+        allowed_loss=ladder.allowed_loss,
+        seconds=ladder.time,
+        least_gain_per_minute=ladder.worth,
+        qat_epochs=ladder.qat_epochs,
+        draws=ladder.draws,
     )
 
 

@@ -12,8 +12,7 @@ from ..profiles.errors import UserError
 from ..profiles.precision import Precision
 from ..profiles.strict_yaml import read_model
 from ..profiles.units import parse_bytes, parse_duration_s, parse_quantity
-from .candidate import ORDERS, Scalar, Sparsity
-from .treatment import RUNGS
+from .candidate import Scalar, Sparsity
 
 T = TypeVar("T")
 
@@ -106,7 +105,7 @@ class SpaceSection(_Section):
 
     student: dict[str, Annotated[tuple[Scalar, ...], BeforeValidator(_one_or_many)]] = {}
     sparsity: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ("dense",)
-    order: Annotated[tuple[Order, ...], BeforeValidator(_one_or_many)] = ORDERS[:1]
+    order: Annotated[tuple[Order, ...], BeforeValidator(_one_or_many)] = ("prune-distill-quantize",)
     precision: Annotated[tuple[Precision, ...] | None, BeforeValidator(_one_or_many)] = None
     backend: Annotated[tuple[str, ...] | None, BeforeValidator(_one_or_many)] = None
     calibration: CalibrationSection = CalibrationSection()
@@ -215,7 +214,11 @@ class LadderSection(_Section):
     says what is too much (half a point of a share; 0.5 % of another metric). A candidate's climb ends after
     `time`, or when no rung left promises `worth` a minute."""
 
-    rungs: Annotated[tuple[Rung, ...], BeforeValidator(_one_or_many)] = RUNGS
+    rungs: Annotated[tuple[Rung, ...], BeforeValidator(_one_or_many)] = (
+        "calibration",
+        "mixed-precision",
+        "qat",
+    )
     allowed_loss: Annotated[float, BeforeValidator(_share), Field(gt=0)] | None = None
     time: Seconds = 120.0
     worth: Annotated[float, BeforeValidator(_share), Field(ge=0)] | None = None
