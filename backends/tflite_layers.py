@@ -107,7 +107,7 @@ def kept_weights(content: bytes, names: Sequence[str]) -> int:
 
 
 def stored_as(source: bytes, artifact: bytes) -> dict[str, str]:
-    """Storage type of each layer's weight in the artifact, by its name in the source; joined by "+" if several.
+    """Storage type of each layer's weight in the artifact, by its name in the source; several with a "+".
 
     Raises:
         InternalError: the artifact has other operators than its source.
