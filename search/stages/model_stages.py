@@ -19,10 +19,8 @@ from ...profiles.errors import InternalError, StageError, UnsupportedError, User
 from ..candidate import Candidate, Recipe, Sparsity
 from ..contract import RungJudge
 from ..store import Entry
-from ..workload import Split
 from ..workload_checks import check_model, check_same_outputs, check_splits
 from . import keys
-from .hidden import HiddenTargets, check_pairs, check_path, teacher_states
 from .predict import tensors
 from .prune import Cut, model_size, prunable_layers, prune_channels
 from .reproducible import reproducible
@@ -68,15 +66,6 @@ class ModelStages(TeachingStages):
             if recipe is not None:
                 self._try_training(model, student, recipe, teacher_shape)
         return entry
-
-    def _check_hidden(self, models: Mapping[Student, nn.Module]) -> None:
-        """Raise UserError where the workload names hidden layers that do not exist."""
-        if self.loaded.workload.hidden:
-            teacher = self.build(())
-            for path in self.loaded.workload.hidden.values():
-                check_path(path, teacher, "the teacher")
-            for student, model in models.items():
-                check_pairs(self.pairs(student), model, teacher)
 
     def trains(self, candidate: Candidate) -> bool:
         """Whether this candidate needs training beyond the teacher's own."""
@@ -249,12 +238,6 @@ class ModelStages(TeachingStages):
         if sparsity.kind == "unstructured":
             return GradualMasks(sparsity, steps)
         return self._sparsified(model, candidate)
-
-    def _first_states(self, split: Split, student: Student) -> HiddenTargets:
-        pairs = self.pairs(student)
-        layers = tuple(theirs for _, theirs in pairs)
-        states = teacher_states(self.teacher_model(), layers, split.inputs)
-        return HiddenTargets(pairs=pairs, states={k: torch.from_numpy(v) for k, v in states.items()})
 
     def _try_training(
         self, model: nn.Module, student: Student, recipe: Recipe, shape: tuple[int, ...]

@@ -16,10 +16,19 @@ from torch import nn
 from ..candidate import Recipe
 from ..contract import RungJudge
 from ..store import Entry
-from ..workload import Array
+from ..workload import Array, Split
 from . import keys
 from .checkpoint import History
-from .hidden import HiddenTargets, Pairs, layer_pairs, read_states, teacher_states, write_states
+from .hidden import (
+    HiddenTargets,
+    Pairs,
+    check_pairs,
+    check_path,
+    layer_pairs,
+    read_states,
+    teacher_states,
+    write_states,
+)
 from .losses import Loss, check_trainable, task_of
 from .predict import predict, tensors
 from .reproducible import reproducible
@@ -65,6 +74,21 @@ class TeachingStages(TeacherStages):
             return layer_pairs(hidden)
         there = {name for name, _ in self.build(student).named_modules()}
         return layer_pairs({theirs: theirs for theirs in hidden.values() if theirs in there})
+
+    def _check_hidden(self, models: Mapping[Student, nn.Module]) -> None:
+        """Raise UserError where the workload names hidden layers that do not exist."""
+        if self.loaded.workload.hidden:
+            teacher = self.build(())
+            for path in self.loaded.workload.hidden.values():
+                check_path(path, teacher, "the teacher")
+            for student, model in models.items():
+                check_pairs(self.pairs(student), model, teacher)
+
+    def _first_states(self, split: Split, student: Student) -> HiddenTargets:
+        pairs = self.pairs(student)
+        layers = tuple(theirs for _, theirs in pairs)
+        states = teacher_states(self.teacher_model(), layers, split.inputs)
+        return HiddenTargets(pairs=pairs, states={k: torch.from_numpy(v) for k, v in states.items()})
 
     def is_derived(self, student: Student) -> bool:
         """Whether the student is cut out of the teacher, as the workload has no builder."""
