@@ -108,6 +108,12 @@ def bench(tmp_path):
 
 
 @pytest.fixture(scope="session")
+def bench_in():
+    """Makes such a bench in a directory, for what several tests look at."""
+    return Bench
+
+
+@pytest.fixture(scope="session")
 def shared_store(tmp_path_factory):
     """One store for tests that do not look at trainings: what one of them made, the others find."""
     return str(tmp_path_factory.mktemp("store"))
