@@ -157,6 +157,9 @@ class Graph:
     def _gives(self, node: Any, handler: Any) -> bool:
         return self._graph.is_out_channel_pruning_fn(handler) and isinstance(node.module, LAYERS)
 
+    def _reads(self, node: Any, handler: Any) -> bool:
+        return self._graph.is_in_channel_pruning_fn(handler) and isinstance(node.module, LAYERS)
+
     def scores(self, group: Group, importance: Any) -> Tensor:
         """How much each of the root's channels matters."""
         found = importance(self._items(group, range(group.width)))
@@ -181,6 +184,8 @@ class Graph:
         root = items[0].dep.target.module
         width = self._graph.get_out_channels(root)
         gives = [node.module for node, handler, _ in targets if self._gives(node, handler)]
+        if not any(self._reads(node, handler) and node.module not in gives for node, handler, _ in targets):
+            raise _TangledError  # who reads these channels was not seen
         layers = frozenset(names[module] for module in gives)
         blocks = math.lcm(*[_blocks_of(node.module) for node, _, _ in targets])
         heads = self._heads(targets, layers, width)
