@@ -7,7 +7,7 @@ one derived from the trained teacher have the same shapes; which channels stay i
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
@@ -15,12 +15,13 @@ from ...profiles.errors import UnsupportedError, UserError
 from ..candidate import Scalar
 from .depth import reduce_depth
 from .macs import model_size
-from .prune import Cut, prunable_layers, prune_channels, telling_share
+from .prune import Cut, free_groups, prunable_layers, prune_channels, telling_share
 
 AXES = ("depth", "macs")
 _STEPS = 9  # bisections of the share of channels: closer than channel counts can follow
 _FAR = 1 / 3  # a student further off than this share of the request is refused
 _CLOSE = 0.02
+_REFINED = 0.1  # further off than this, groups of channels are treated apart
 _NAMED = 3
 
 
@@ -119,24 +120,31 @@ class _Search:
         low, high = 0.0, 1.0
         for _ in range(_STEPS):
             share = (low + high) / 2
-            macs = self._macs(share)
-            self.seen.add(macs)
-            if abs(macs - wanted) < abs(self.best.macs - wanted):
-                self.best = self._derivation(share, macs)
+            macs = self._tried(share, self.cut, wanted)
             if abs(macs - wanted) <= _CLOSE * wanted:
                 return
             low, high = (share, high) if macs > wanted else (low, share)
+        if abs(self.best.macs - wanted) > _REFINED * wanted:
+            self._between(low, high, wanted)
 
-    def _derivation(self, share: float, macs: int) -> Derivation:
-        start = self.best
-        return Derivation(
-            depth=start.depth, channels=share, cut=self.cut, macs=macs, teacher_macs=start.teacher_macs
-        )
+    def _between(self, low: float, high: float, wanted: float) -> None:
+        """Remove the larger share from some groups alone, as many as bring the multiply-adds near."""
+        groups = sorted(free_groups(self.base, self.sample, self.cut), key=lambda g: (len(g), sorted(g)))
+        few, many = 0, len(groups)  # the widths that many layers share come last: they change the most
+        while many - few > 1:
+            count = (few + many) // 2
+            deeper = frozenset[str]().union(*groups[:count])
+            macs = self._tried(low, replace(self.cut, deeper=deeper, deeper_share=high), wanted)
+            few, many = (count, many) if macs > wanted else (few, count)
 
-    def _macs(self, share: float) -> int:
+    def _tried(self, share: float, cut: Cut, wanted: float) -> int:
         model = copy.deepcopy(self.base)
-        prune_channels(model, share, self.sample, self.cut)
-        return model_size(model, self.sample)["macs"]
+        prune_channels(model, share, self.sample, cut)
+        macs = model_size(model, self.sample)["macs"]
+        self.seen.add(macs)
+        if abs(macs - wanted) < abs(self.best.macs - wanted):
+            self.best = replace(self.best, channels=share, cut=cut, macs=macs)
+        return macs
 
 
 def _near(

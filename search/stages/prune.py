@@ -26,6 +26,7 @@ from .twins import buffers_as_parameters, parameters_as_buffers, put_twins, take
 
 __all__ = [
     "Cut",
+    "free_groups",
     "kept_channels",
     "model_size",
     "output_layer",
@@ -47,12 +48,15 @@ class Cut:
 
     `layers` are the paths of the layers that lose channels. `tied`: the width between blocks follows the
     heads of attention, since the model's code takes the two to be one. `buffers`: floating-point buffers lose
-    channels too. `refused` says which layers keep their width, and why.
+    channels too. `deeper` are layers that lose `deeper_share` in place of the common share. `refused` says
+    which layers keep their width, and why.
     """
 
     layers: frozenset[str]
     tied: bool = False
     buffers: bool = False
+    deeper: frozenset[str] = frozenset()
+    deeper_share: float = 0.0
     refused: tuple[str, ...] = field(default=(), compare=False)
 
 
@@ -92,6 +96,20 @@ def telling_share(model: nn.Module, sample: list[Tensor]) -> float:
         return all(h.kept(share) * (h.width // h.count) != kept_channels(h.width, share) for h in heads)
 
     return next((percent / 100 for percent in _PERCENTS if tells(percent / 100)), _PERCENTS[0] / 100)
+
+
+def free_groups(model: nn.Module, sample: list[Tensor], cut: Cut) -> list[frozenset[str]]:
+    """Layers by group, of the groups whose width nothing but themselves has to follow."""
+    groups, _ = _groups_of(model, sample)
+    tie = _tie(groups) if cut.tied else None
+    there = {path for path, _ in model.named_modules()}  # the layers of twins are not
+    return [
+        group.layers
+        for group in groups
+        if group.layers <= cut.layers & there
+        and group.heads is None
+        and (tie is None or group.width != tie.width)
+    ]
 
 
 def prune_channels(model: nn.Module, share: float, sample: list[Tensor], cut: Cut) -> None:
@@ -223,7 +241,10 @@ def _cut_channels(model: nn.Module, share: float, sample: list[Tensor], cut: Cut
         graph = Graph(model, sample)
         groups = [group for group in graph.groups() if group.layers <= cut.layers]
         heads = _tie(groups) if cut.tied else None
-        gone = [(group, _gone(group, share, heads, graph.scores(group, importance))) for group in groups]
+        gone = [
+            (group, _gone(group, _share_of(group, share, cut), heads, graph.scores(group, importance)))
+            for group in groups
+        ]
         for twin in twins.values():
             twin.tag()
         for group, channels in gone:
@@ -236,6 +257,10 @@ def _cut_channels(model: nn.Module, share: float, sample: list[Tensor], cut: Cut
     _share_again(model, shared)
     for name in frozen:
         model.get_parameter(name).requires_grad_(False)
+
+
+def _share_of(group: Group, share: float, cut: Cut) -> float:
+    return cut.deeper_share if group.layers & cut.deeper else share
 
 
 def _gone(group: Group, share: float, tied: Heads | None, scores: Tensor) -> list[int]:
