@@ -65,7 +65,22 @@ def prepared(proto: onnx.ModelProto) -> onnx.ModelProto:
         fixed, result = Path(folder) / "fixed.onnx", Path(folder) / "prepared.onnx"
         onnx.save(proto, fixed)
         quant_pre_process(fixed, result, skip_symbolic_shape=True)
-        return name_nodes(in_fixed_order(onnx.load(result)))
+        return name_nodes(in_fixed_order(_without_fusion_names(onnx.load(result))))
+
+
+def _without_fusion_names(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with new names for the constants that ONNX Runtime made as it fused products with sums.
+
+    Loading the model fuses what is left, makes constants of the same names, and fails at the second.
+    """
+    made = ("gemm_input_shape", "gemm_output_shape")
+    names = {t.name: f"prepared_{t.name}" for t in proto.graph.initializer if t.name.startswith(made)}
+    for tensor in proto.graph.initializer:
+        tensor.name = names.get(tensor.name, tensor.name)
+    for node in proto.graph.node:
+        for place, name in enumerate(node.input):
+            node.input[place] = names.get(name, name)
+    return proto
 
 
 def to_fp16(proto: onnx.ModelProto) -> onnx.ModelProto:

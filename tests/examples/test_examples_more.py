@@ -9,7 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from paretune.backends.contract import CompileSettings
+from paretune.backends.ort import OrtBackend
 from paretune.profiles.errors import UserError
+from paretune.profiles.precision import Precision
+from paretune.search.stages.export import export
 from paretune.search.study_file import load_study_file
 from paretune.search.workload_checks import check_model, check_splits
 from paretune.search.workload_loader import load_workload
@@ -159,6 +163,20 @@ def test_hugging_face_runs_without_any_download():
     check_splits(workload.splits)
     teacher = workload.workload.teacher()
     assert check_model(teacher, workload.splits.train, workload.workload.metric, "teacher") == (10,)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", [Precision.FP32, Precision.INT8])
+def test_hugging_face_compiles_for_onnx_runtime(tmp_path, precision):
+    # Fused once in preparation and again as it was loaded, this model held two constants of one name.
+    workload = loaded("huggingface.py")
+    data = {name: array[:16] for name, array in workload.splits.calibration.inputs.items()}
+    torch.manual_seed(0)
+    source = export(workload.workload.teacher().eval(), data, "onnx", 1, tmp_path)
+    (tmp_path / "compiled").mkdir()
+    settings = CompileSettings(precision=precision, batch=1)
+    artifact = OrtBackend().compile(source, settings, data, tmp_path / "compiled")
+    assert artifact.size_bytes < source.path.stat().st_size * (1.05 if precision is Precision.FP32 else 0.5)
 
 
 @pytest.mark.slow
