@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from ..profiles.errors import StageError, UnsupportedError
 from .rung import Bench, Found, Scored, Standing, better
 from .treatment import CALIBRATION, Treatment
 
@@ -44,6 +45,8 @@ class CalibrationRung:
             search.until_reached(following(bench, search.best))
         tries = [t for t in search.tried if t != standing.treatment]
         detail = f"tried {_listed(_words(bench, treatment) for treatment in tries)}"
+        if search.failed:
+            detail += f"; {search.failed} more could not be compiled or run"
         return Found(treatment=search.best, scored=search.tried[search.best], detail=detail, notes=notes)
 
     def _draws(self, bench: Bench, treatment: Treatment) -> list[Treatment]:
@@ -59,6 +62,7 @@ class _Search:
     bench: Bench
     standing: Standing
     tried: dict[Treatment, Scored] = field(default_factory=dict)
+    failed: int = 0
 
     @property
     def best(self) -> Treatment:
@@ -71,8 +75,12 @@ class _Search:
 
     def look_at(self, treatment: Treatment) -> None:
         """Score it, unless the time is over."""
-        if treatment not in self.tried and self.bench.now() < self.standing.deadline:
+        if treatment in self.tried or self.bench.now() >= self.standing.deadline:
+            return
+        try:
             self.tried[treatment] = self.bench.score(treatment)
+        except (StageError, UnsupportedError):
+            self.failed += 1  # the next may be better
 
     def until_reached(self, treatments: Iterable[Treatment]) -> None:
         """Score one after the other as long as none is good enough."""
@@ -115,5 +123,5 @@ def _words(bench: Bench, treatment: Treatment) -> str:
     return f"{method} on {_samples(bench, treatment)} samples{draw}"
 
 
-def _listed(words: Iterator[str]) -> str:
-    return "; ".join(words) or "nothing: the time was over"
+def _listed(words: Iterable[str]) -> str:
+    return "; ".join(words) or "nothing that could be scored in time"

@@ -30,7 +30,8 @@ class CandidateBench:
     the candidate, so what that takes does not.
 
     The candidate's artifact was compiled, scored and measured: `trace` tells how long the stages take, and
-    `metrics` what was found.
+    `metrics` what was found. Artifacts are compared with the float model, but for that of the treatment
+    `broken`, which is known to disagree with it.
     """
 
     def __init__(
@@ -41,9 +42,11 @@ class CandidateBench:
         judge: Judge,
         trace: Trace,
         metrics: dict[str, Quantity],
+        broken: Treatment | None = None,
     ) -> None:
         self.workshop, self.candidate, self.scale = workshop, candidate, scale
         self._judge, self._trace, self._metrics = judge, trace, metrics
+        self._broken = broken
         self._backend = get_backend(candidate.backend)
         self.methods = self._backend.calibration_methods
         models = workshop.models
@@ -120,7 +123,8 @@ class CandidateBench:
         )
 
     def _compiled(self, treatment: Treatment) -> Entry:
-        return self.workshop.compiled(self.candidate, self._trace, treatment=treatment)
+        checked = treatment != self._broken
+        return self.workshop.compiled(self.candidate, self._trace, treatment=treatment, checked=checked)
 
     def _cost(self, candidate: Candidate, compiled: Entry, trace: Trace) -> Cost:
         measured, _ = self.workshop.measured(candidate, compiled, trace, probe=True)

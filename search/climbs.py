@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import isfinite
 
+from ..backends.agreement import DISAGREES
 from ..profiles.errors import StageError, UnsupportedError
 from ..profiles.precision import Precision
 from .bounds import QualityScale
@@ -64,10 +65,24 @@ class Climbs:
         except (StageError, UnsupportedError):
             return None
 
-    def climb(self, evaluation: Evaluation, limits: Sequence[Limit], judge: Judge, trace: Trace) -> Climb:
+    def may_mend(self, evaluation: Evaluation, treatment: Treatment, error: StageError) -> bool:
+        """Whether the ladder may be tried on an artifact that failed: where quantization alone broke it."""
+        broke_it = error.cause.startswith(DISAGREES)
+        return broke_it and self._may_climb(replace(evaluation, treatment=treatment))
+
+    def climb(
+        self,
+        evaluation: Evaluation,
+        limits: Sequence[Limit],
+        judge: Judge,
+        trace: Trace,
+        *,
+        broken: bool = False,
+    ) -> Climb:
         """Win back what a complete candidate lost by quantization, if it lost too much and may still matter.
 
         The simple choices never climb: they are what anyone gets by plain post-training quantization.
+        `broken`: the artifact as it is disagrees with the float model.
         """
         stays = Climb(treatment=evaluation.treatment)
         best, standing = evaluation.float_quality, None
@@ -80,7 +95,13 @@ class Climbs:
         ):
             return stays
         bench = CandidateBench(
-            self._workshop, evaluation.candidate, self._scale, judge, trace, evaluation.metrics
+            self._workshop,
+            evaluation.candidate,
+            self._scale,
+            judge,
+            trace,
+            evaluation.metrics,
+            broken=evaluation.treatment if broken else None,
         )
         scored = bench.score(evaluation.treatment)
         deadline = bench.now() + self._settings.seconds

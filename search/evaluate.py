@@ -178,9 +178,11 @@ class Evaluator:
 
         treatment = self._climbs.from_the_start(candidate)
         self.checkpoint()
-        found = self._as_treated(known, treatment, trace, at_rung)
+        found, broken = self._as_it_is(known, treatment, trace, at_rung)
         found = replace(found, float_quality=self._climbs.float_quality(found))
-        climb = self._climbs.climb(found, self.limits, judge, trace)
+        climb = self._climbs.climb(found, self.limits, judge, trace, broken=broken is not None)
+        if broken is not None and climb.treatment == treatment:
+            raise StageError(broken.stage, "; ".join((broken.cause, *climb.notes)), broken.log)
         if climb.treatment != treatment:
             treated = self._as_treated(known, climb.treatment, trace)
             found = replace(treated, float_quality=found.float_quality)
@@ -188,12 +190,30 @@ class Evaluator:
         self._climbs.learn(found)
         return found
 
+    def _as_it_is(
+        self, known: Evaluation, treatment: Treatment, trace: Trace, at_rung: RungJudge
+    ) -> tuple[Evaluation, StageError | None]:
+        """The candidate before any climb. Where quantization broke it, and the ladder may mend that, also the
+        error; the numbers are then those of an artifact that is of no use, as a place to climb from."""
+        try:
+            return self._as_treated(known, treatment, trace, at_rung), None
+        except StageError as error:
+            if not self._climbs.may_mend(known, treatment, error):
+                raise
+            return self._as_treated(known, treatment, trace, checked=False), error
+
     def _as_treated(
-        self, known: Evaluation, treatment: Treatment, trace: Trace, at_rung: RungJudge | None = None
+        self,
+        known: Evaluation,
+        treatment: Treatment,
+        trace: Trace,
+        at_rung: RungJudge | None = None,
+        *,
+        checked: bool = True,
     ) -> Evaluation:
         """Compile, score and measure the candidate's artifact."""
         candidate, workshop = known.candidate, self.workshop
-        compiled = workshop.compiled(candidate, trace, at_rung=at_rung, treatment=treatment)
+        compiled = workshop.compiled(candidate, trace, at_rung=at_rung, treatment=treatment, checked=checked)
         self.checkpoint()
         quality = workshop.quality(candidate, compiled, trace, split="validation")
         self.checkpoint()

@@ -92,12 +92,16 @@ class Workshop:
         trained: bool = True,
         at_rung: RungJudge | None = None,
         treatment: Treatment = UNTREATED,
+        checked: bool = True,
     ) -> Entry:
-        """The candidate's artifact, as the treatment changes it."""
+        """The candidate's artifact, as the treatment changes it. Trained ones are compared with the float
+        model, unless `checked` is false."""
         source = self.source(candidate, trace, trained=trained, at_rung=at_rung, qat=treatment.qat)
         self.checkpoint()
         data, digest = self.models.calibration()
-        return trace.add(self.device.compiled(candidate, source, data, digest, trained, treatment))
+        return trace.add(
+            self.device.compiled(candidate, source, data, digest, trained and checked, treatment)
+        )
 
     def scored(
         self, candidate: Candidate, compiled: Entry, trace: Trace, *, split: str, first: int = 0

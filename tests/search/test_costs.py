@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from paretune.search.candidate import Candidate
 from paretune.search.contract import Training
 from paretune.search.costs import Costs, PendingTrainings
 from paretune.search.evaluation import Evaluation, Outcome, StageRecord
+from paretune.search.treatment import LadderRung
 
 CANDIDATE = Candidate(backend="ort", precision=Precision.FP32)
 
@@ -155,3 +157,19 @@ def test_nothing_counted_and_nothing_seen_still_gives_numbers():
     assert found[0] > 0
     assert found[1] == 0
     assert PendingTrainings([(), ()]).seconds(Costs(), np.ones(2)).tolist() == [0.0, 0.0]
+
+
+def test_what_the_ladder_tried_is_no_cost_of_the_device():
+    rung = LadderRung(
+        name="calibration",
+        predicted_gain=0.01,
+        predicted_seconds=10.0,
+        seconds=12.0,
+        before=0.9,
+        after=0.95,
+        kept=True,
+    )
+    climbed = evaluation(compile=1.0 + 6.0, score=2.0 + 6.0, measure=3.0, qat=20.0)
+    known = Costs()
+    known.learn_device(replace(climbed, ladder=(rung, replace(rung, name="qat", seconds=22.0))))
+    assert known.device == 6.0

@@ -414,3 +414,18 @@ def test_what_is_gated_is_dominated_whenever_its_quality_keeps_to_the_bound(mix)
         by_number[number] = trial(number, candidate, {**hardware, quality: true})
         judge.learn(by_number[number])
     assert 0 < gated < 300
+
+
+# -- the ladder -----------------------------------------------------------------------------------------
+
+
+def test_only_what_could_still_matter_is_worth_climbing() -> None:
+    candidate, middling = student(0.5, "int8"), numbers(latency=1.15, size=90e3, half=0.01)
+    slow = numbers(latency=2.1, size=130e3)
+    judge = gate(*KNOWN)
+    assert judge.worth_climbing(candidate, slow, 0.95), "more accurate than any"
+    assert not judge.worth_climbing(candidate, slow, 0.92), "#20 is faster, smaller and more accurate"
+    assert judge.worth_climbing(candidate, middling, 0.92), "faster than #20 within error"
+    assert not gate(limits=(FAST,)).worth_climbing(candidate, numbers(latency=2.5), 0.99)
+    assert not gate(limits=(ACCURATE,)).worth_climbing(candidate, middling, 0.94)
+    assert gate(limits=(FAST, ACCURATE)).worth_climbing(candidate, middling, 0.95)

@@ -132,14 +132,26 @@ def test_the_time_cap_ends_the_climb():
 
 def test_a_rung_that_fails_costs_itself_alone():
     def quality(treatment: Treatment) -> float:
-        if treatment.calibration_method:
-            raise StageError("compile", "artifact disagrees with the float model")
-        return won_back(qat=0.06)(treatment)
+        if treatment.qat:
+            raise StageError("qat", "the loss is nan in epoch 1 of 4")
+        return won_back(percentile=0.02)(treatment)
 
     found = climb(TableBench(quality=quality, qat=True))
-    assert [(rung.name, rung.kept) for rung in found.rungs] == [(CALIBRATION, False), (QAT, True)]
-    assert "artifact disagrees with the float model" in found.rungs[0].detail
-    assert found.treatment == Treatment(qat=PLAN)
+    assert [(rung.name, rung.kept) for rung in found.rungs] == [(CALIBRATION, True), (QAT, False)]
+    assert "the loss is nan in epoch 1 of 4" in found.rungs[1].detail
+    assert found.treatment == Treatment(calibration_method="percentile")
+
+
+def test_a_calibration_that_breaks_the_model_is_passed_over():
+    def quality(treatment: Treatment) -> float:
+        if treatment.calibration_draw:
+            raise StageError("compile", "artifact disagrees with the float model: SQNR 3.0 dB")
+        return won_back(percentile=0.06)(treatment)
+
+    found = climb(TableBench(quality=quality), rungs=(CALIBRATION,))
+    assert found.treatment == Treatment(calibration_method="percentile")
+    assert "percentile on 128 samples; 2 more could not be compiled or run" in found.rungs[0].detail
+    assert not any("draws" in note for note in found.notes)
 
 
 @pytest.mark.parametrize("error", [Interrupted("the time is used up"), UserError("the disk is full")])

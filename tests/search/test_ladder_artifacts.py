@@ -21,7 +21,7 @@ from paretune.search.progress import Progress
 from paretune.search.space import BackendChoices, Space
 from paretune.search.stages.device import Deployment, DeviceStages
 from paretune.search.store import Store
-from paretune.search.treatment import MIXED, QAT, UNTREATED
+from paretune.search.treatment import CALIBRATION, MIXED, QAT, UNTREATED
 from paretune.search.workload_loader import load_workload
 
 # Channels of the first layer differ in scale, and the second layer's weights undo that: the function is that
@@ -31,6 +31,8 @@ import numpy as np
 import torch
 from paretune import Split, Splits, Workload
 from torch import nn
+
+UNEVEN = 30
 
 
 def splits():
@@ -64,7 +66,7 @@ def train_teacher(model, splits):
             optimizer.zero_grad()
             nn.functional.cross_entropy(model(images[rows]), labels[rows]).backward()
             optimizer.step()
-    scales = 30 ** (torch.arange(32) / 31.0)
+    scales = UNEVEN ** (torch.arange(32) / 31.0)
     with torch.no_grad():
         model.first.weight *= scales[:, None]
         model.first.bias *= scales
@@ -94,6 +96,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The workload's directory, in which its store lies too."""
     root = tmp_path_factory.mktemp("uneven")
     (root / "uneven.py").write_text(SOURCE)
+    (root / "very_uneven.py").write_text(SOURCE.replace("UNEVEN = 30", "UNEVEN = 300"))
     return root
 
 
@@ -102,8 +105,8 @@ def evaluator(job: Path) -> Iterator[Callable[..., Evaluator]]:
     """Evaluators on the same store, each as a session of its own would have it."""
     with ExitStack() as stack:
 
-        def make(**settings: object) -> Evaluator:
-            models, store = load_models(load_workload("uneven.py", job), Progress(), 1), Store(job / "store")
+        def make(file: str = "uneven.py", **settings: object) -> Evaluator:
+            models, store = load_models(load_workload(file, job), Progress(), 1), Store(job / "store")
             models.prepare(store, SPACE, lambda: False)
             device = DeviceStages(
                 store=store,
@@ -174,3 +177,15 @@ def test_what_does_not_climb(evaluator):
     beaten = made.evaluate(INT4, Indifferent())
     assert (beaten.ladder, beaten.treatment) == ((), UNTREATED)
     assert beaten.float_quality > beaten.metrics["accuracy"].value
+
+
+@pytest.mark.slow
+def test_what_quantization_breaks_is_mended_or_fails_as_before(evaluator):
+    broken = evaluator("very_uneven.py", rungs=()).evaluate(INT4, TrainEverything())
+    assert broken.outcome is Outcome.FAILED
+    assert broken.cause.startswith("artifact disagrees with the float model: SQNR")
+    mended = evaluated(evaluator("very_uneven.py", rungs=(QAT,)))
+    assert mended.ladder[0].kept
+    assert mended.metrics["accuracy"].value == mended.ladder[0].after > mended.ladder[0].before
+    unmended = evaluator("very_uneven.py", rungs=(CALIBRATION,)).evaluate(INT4, TrainEverything())
+    assert (unmended.outcome, unmended.cause) == (Outcome.FAILED, broken.cause)
