@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import inf
 from types import FrameType
 
 Clock = Callable[[], float]
@@ -72,6 +73,11 @@ class Budget:
         if self.out_of_time:
             return f"the budget of {self.seconds:g} s is used up"
         return ""
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until the time is used up, infinite where there is no end."""
+        return inf if self.seconds is None else max(0.0, self.seconds - self.elapsed_seconds)
 
     @property
     def out_of_time(self) -> bool:

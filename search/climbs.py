@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import isfinite
 
@@ -22,14 +22,20 @@ from .workshop import Trace, Workshop
 
 QUANTIZED_BITS = 8
 """Weights of more bits lose nothing worth winning back."""
+MOST_OF_STUDY = 0.25
+"""Of the study's time that is left, which one candidate's climb may take: other candidates want it too, and a
+climb that the end of the study cuts short loses the candidate."""
 TRAINED_QUANTIZED = "prune-quantize-distill"
 
 
 class Climbs:
-    """The ladder of one study on real candidates."""
+    """The ladder of one study on real candidates. `seconds_left` tells what the study's budget has left."""
 
-    def __init__(self, workshop: Workshop, settings: LadderSettings) -> None:
+    def __init__(
+        self, workshop: Workshop, settings: LadderSettings, seconds_left: Callable[[], float]
+    ) -> None:
         self._workshop, self._settings, self._ladder = workshop, settings, Ladder(settings)
+        self._seconds_left = seconds_left
         metric = workshop.models.metric
         info = METRICS.get(metric.name)
         self._scale = QualityScale(
@@ -104,7 +110,8 @@ class Climbs:
             broken=evaluation.treatment if broken else None,
         )
         scored = bench.score(evaluation.treatment)
-        deadline = bench.now() + self._settings.seconds
+        seconds = min(self._settings.seconds, MOST_OF_STUDY * self._seconds_left())
+        deadline = bench.now() + seconds
         return self._ladder.climb(bench, replace(standing, scored=scored, deadline=deadline))
 
     def _may_climb(self, evaluation: Evaluation) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from math import inf
 
 from ..backends.capability import value_dependent
 from ..profiles.errors import InternalError, StageError, UnsupportedError, UserError
@@ -39,7 +40,7 @@ class Evaluator:
     """Evaluates candidates one at a time, see `CandidateEvaluator`.
 
     `checkpoint` is called between stages and may raise Interrupted. `ladder` says what is tried to win back
-    what quantization lost.
+    what quantization lost, `seconds_left` what the study's time budget has left for it.
     """
 
     def __init__(
@@ -48,13 +49,14 @@ class Evaluator:
         device: DeviceStages,
         checkpoint: Callable[[], None],
         ladder: LadderSettings | None = None,
+        seconds_left: Callable[[], float] = lambda: inf,
     ) -> None:
         self.models, self.device, self.checkpoint = models, device, checkpoint
         self.workshop = Workshop(models, device, checkpoint)
         self.limits: tuple[Limit, ...] = ()
         # Those that limits name: known before the limits, which may depend on the teacher's numbers.
         self.wanted_side_effects: frozenset[str] = frozenset()
-        self._climbs = Climbs(self.workshop, ladder or LadderSettings())
+        self._climbs = Climbs(self.workshop, ladder or LadderSettings(), seconds_left)
         self._hardware: dict[str, Hardware] = {}
 
     @property

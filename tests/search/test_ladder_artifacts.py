@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -105,7 +106,7 @@ def evaluator(job: Path) -> Iterator[Callable[..., Evaluator]]:
     """Evaluators on the same store, each as a session of its own would have it."""
     with ExitStack() as stack:
 
-        def make(file: str = "uneven.py", **settings: object) -> Evaluator:
+        def make(file: str = "uneven.py", left: float = inf, **settings: object) -> Evaluator:
             models, store = load_models(load_workload(file, job), Progress(), 1), Store(job / "store")
             models.prepare(store, SPACE, lambda: False)
             device = DeviceStages(
@@ -117,7 +118,7 @@ def evaluator(job: Path) -> Iterator[Callable[..., Evaluator]]:
                 announce=lambda stage: None,
             )
             stack.callback(device.close)
-            made = Evaluator(models, device, lambda: None, LadderSettings(**settings))
+            made = Evaluator(models, device, lambda: None, LadderSettings(**settings), lambda: left)
             made.prepare_reference(Candidate(backend="tflite", precision=Precision.FP32))
             return made
 
@@ -174,6 +175,7 @@ def test_what_does_not_climb(evaluator):
         def worth_climbing(self, candidate, metrics, best_quality):
             return False
 
+    assert evaluated(evaluator(left=0.0)).ladder == (), "the study's time is used up"
     beaten = made.evaluate(INT4, Indifferent())
     assert (beaten.ladder, beaten.treatment) == ((), UNTREATED)
     assert beaten.float_quality > beaten.metrics["accuracy"].value
