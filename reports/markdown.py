@@ -84,10 +84,10 @@ def _side_effects(record: StudyRecord, ranking: Ranking, answer: Verdict) -> lis
     parts = ["## Side effects"]
     if found.rows:
         headings = ["Trial", "Configuration", *(title for title, _ in found.columns)]
-        lines = ([f"#{row.number}", row.title, *map(_cell, row.cells)] for row in found.rows)
+        cells = ([f"#{row.number}", row.title, *map(_cell, row.cells)] for row in found.rows)
         parts += [
             "Finalists on the test split, each against the uncompressed teacher.",
-            table(headings, lines),
+            table(headings, cells),
         ]
     lines = [*found.lines, *(f"#{answer.recommended}: {text}" for text in found.raw)]
     return [*parts, *([bullets(lines)] if lines else [])]
