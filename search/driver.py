@@ -16,6 +16,7 @@ from .budget import Budget, Interrupted, StopFlag
 from .candidate import Candidate
 from .constraints import LimitSpec, resolve
 from .contract import CandidateEvaluator, Hardware, Judge, TrainEverything
+from .costs import TRAINING_STAGES
 from .evaluation import Evaluation, Objective, Outcome, StudyRecord, TrialRecord
 from .finalists import choose_finalists
 from .gate import violations
@@ -24,6 +25,7 @@ from .progress import Progress
 from .ranking import rank, strongest_simple_choice, trial_of
 from .space import Space
 from .study_store import StudyStore, known_candidates
+from .treatment import QAT
 
 DUPLICATES_IN_A_ROW = 8
 """After so many the sampler has nothing new to say, and an unknown candidate is drawn at random."""
@@ -353,13 +355,17 @@ class Driver:
 
 
 def training_counts(records: Sequence[TrialRecord]) -> dict[str, float]:
-    """How many students this study trained, and the seconds spent on it."""
-    stages = [s for r in records for s in r.evaluation.stages if s.name in ("distill", "prune")]
+    """How many students this study trained, how often it trained one again with fake quantization, and the
+    seconds spent on both."""
+    trained = [s for r in records for s in r.evaluation.stages if s.name in (*TRAINING_STAGES, QAT)]
+    stages = [stage for stage in trained if stage.name != QAT]
     made = [stage for stage in stages if not stage.cached]
     used = {stage.key for stage in stages}
+    again = [stage for stage in trained if stage.name == QAT and not stage.cached]
     return {
         "trainings": len(made),
-        "training_seconds": sum(stage.seconds for stage in made),
+        "qat_trainings": len(again),
+        "training_seconds": sum(stage.seconds for stage in (*made, *again)),
         "trainings_used": len(used),
         "trainings_asked": len(stages),
     }
