@@ -69,7 +69,9 @@ def _histograms(content: bytes, largest: Mapping[str, float], feeds: Sequence[Fe
     watched = {
         details["name"]: details["index"]
         for details in tool.get_tensor_details()
-        if details["name"] in largest and details["dtype"] == np.float32
+        if details["dtype"] == np.float32
+        # Padding before a maximum is minus infinity: there is nothing to count up to.
+        and np.isfinite(largest.get(details["name"], np.inf))
     }
     counts = {name: np.zeros(BINS, np.int64) for name in watched}
     for turn, feed in enumerate(feeds):

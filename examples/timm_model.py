@@ -32,6 +32,11 @@ class Classifier(nn.Module):
         super().__init__()
         create_model = _timm().create_model
         self.model = create_model(name, pretrained=pretrained, in_chans=1, num_classes=CLASSES)
+        for layer in self.model.modules():
+            # timm lets residual branches start at 0. Exporters would leave them out, and candidates that are
+            # measured before they are trained would look smaller than they are.
+            if isinstance(layer, nn.BatchNorm2d) and not layer.weight.any():
+                nn.init.ones_(layer.weight)
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits [N, 10] of images [N, 1, size, size] with values between 0 and 1."""

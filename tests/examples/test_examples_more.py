@@ -11,6 +11,7 @@ import pytest
 import torch
 from paretune.backends.contract import CompileSettings
 from paretune.backends.ort import OrtBackend
+from paretune.backends.tflite import TfliteBackend
 from paretune.profiles.errors import UserError
 from paretune.profiles.precision import Precision
 from paretune.search.stages.export import export
@@ -216,6 +217,19 @@ def test_a_model_of_timm_is_a_teacher():
     check_splits(workload.splits)
     teacher = workload.workload.teacher()
     assert check_model(teacher, workload.splits.train, workload.workload.metric, "teacher") == (10,)
+
+
+@pytest.mark.slow
+def test_a_model_of_timm_is_calibrated_by_percentile(tmp_path):
+    # Its pooling is padded with minus infinity, up to which no histogram can count.
+    workload = loaded("timm_model.py", model="resnet10t", epochs=0)
+    data = {"image": workload.splits.calibration.inputs["image"][:16]}
+    torch.manual_seed(0)
+    source = export(workload.workload.teacher().eval(), data, "tflite", 1, tmp_path)
+    (tmp_path / "compiled").mkdir()
+    settings = CompileSettings(precision=Precision.INT8, batch=1, calibration_method="percentile")
+    artifact = TfliteBackend().compile(source, settings, data, tmp_path / "compiled")
+    assert artifact.size_bytes < 0.3 * source.path.stat().st_size
 
 
 @pytest.mark.parametrize("name", STUDIES)
