@@ -27,6 +27,7 @@ from paretune.reports.console import ConsoleProgress
 from paretune.search.evaluation import StudyRecord
 from paretune.search.session import run_study
 from paretune.search.verdict import verdict
+from rich.console import Console
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
@@ -52,7 +53,8 @@ def compressed(options: argparse.Namespace) -> dict[str, Any]:
     work = options.work.resolve() / options.workload
     study = study_copy(options.workload, options.data, work)
     begun = time.perf_counter()
-    record = run_study(study, progress=ConsoleProgress()).record
+    with ConsoleProgress(Console(stderr=True)) as progress:
+        record = run_study(study, progress=progress).record
     seconds = time.perf_counter() - begun
     answer = verdict(record)
     print(answer.headline, file=sys.stderr)

@@ -56,6 +56,7 @@ class Evaluator:
         self.limits: tuple[Limit, ...] = ()
         # Those that limits name: known before the limits, which may depend on the teacher's numbers.
         self.wanted_side_effects: frozenset[str] = frozenset()
+        self.seconds_left = seconds_left
         self._climbs = Climbs(self.workshop, ladder or LadderSettings(), seconds_left)
         self._hardware: dict[str, Hardware] = {}
 
@@ -182,10 +183,21 @@ class Evaluator:
         self.checkpoint()
         found, broken = self._as_it_is(known, treatment, trace, at_rung)
         found = replace(found, float_quality=self._climbs.float_quality(found))
+        try:
+            return self._climbed(known, found, judge, trace, broken)
+        except Interrupted as stop:
+            if self.seconds_left() > 0 or broken is not None:
+                raise  # asked for: the next session climbs
+            return replace(found, notes=(*found.notes, f"the ladder was cut short: {stop.why}"))
+
+    def _climbed(
+        self, known: Evaluation, found: Evaluation, judge: Judge, trace: Trace, broken: StageError | None
+    ) -> Evaluation:
+        """The candidate after its climb, if it has one."""
         climb = self._climbs.climb(found, self.limits, judge, trace, broken=broken is not None)
-        if broken is not None and climb.treatment == treatment:
+        if broken is not None and climb.treatment == found.treatment:
             raise StageError(broken.stage, "; ".join((broken.cause, *climb.notes)), broken.log)
-        if climb.treatment != treatment:
+        if climb.treatment != found.treatment:
             treated = self._as_treated(known, climb.treatment, trace)
             found = replace(treated, float_quality=found.float_quality)
         found = replace(found, ladder=climb.rungs, notes=(*found.notes, *climb.notes))

@@ -6,6 +6,7 @@ import json
 import os
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,11 @@ def run_study(
     with only_one_run(job.places.run_dir), storage_trouble_explained(job.places.storage_url):
         device = device_stages(job, launch, store, progress)
         evaluator = Evaluator(
-            models, device, lambda: driver.checkpoint() if driver else None, ladder_settings(job.file)
+            models,
+            device,
+            lambda: driver.checkpoint() if driver else None,
+            ladder_settings(job.file),
+            lambda: driver.budget.seconds_left if driver else inf,
         )
         evaluator.wanted_side_effects = frozenset(limit.metric for limit in job.limits) & set(SIDE_EFFECTS)
         # A resumed sampler starts anew; with the same seed it would propose the same points again.

@@ -30,6 +30,7 @@ def quality_interval(metric: Metric, outputs: Array, labels: Array, seed: int = 
 
 
 def wilson(share: float, count: int, z: float = 1.96) -> tuple[float, float]:
+    """Interval of a share that was found in `count` samples (Wilson 1927), of 95 % for the default `z`."""
     middle = (share + z * z / (2 * count)) / (1 + z * z / count)
     half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
     return max(0.0, middle - half), min(1.0, middle + half)
