@@ -74,6 +74,21 @@ def test_onnx_has_named_inputs_and_a_dynamic_batch(tmp_path):
     assert np.allclose(run_onnx(made.path, feed), wanted, atol=1e-5)
 
 
+class NamedLikeOperators(nn.Module):
+    """Its exporter would call a value `cat`, as this input is called, and another one `add`."""
+
+    def forward(self, cat, add):
+        return torch.cat([cat, add], dim=1) + 1.0
+
+
+def test_inputs_may_be_called_like_operators(tmp_path):
+    sample = {name: RNG.standard_normal((8, 4)).astype(np.float32) for name in ("cat", "add")}
+    source = export_onnx(NamedLikeOperators(), sample, tmp_path)
+    graph = onnx.load(source.path).graph
+    assert [value.name for value in (*graph.input, *graph.output)] == ["cat", "add", "output"]
+    np.testing.assert_allclose(run_onnx(source.path, sample), np.concatenate([*sample.values()], 1) + 1)
+
+
 def test_onnx_bytes_are_repeatable_and_tell_nothing_of_the_machine(tmp_path):
     contents = []
     for name in ("one", "two"):
