@@ -140,9 +140,9 @@ def train_teacher(model: nn.Module, splits: Splits, epochs: int = 7, batch: int 
     tokens = torch.from_numpy(splits.train.inputs["tokens"])
     labels = torch.from_numpy(splits.train.labels)
     held = (torch.from_numpy(splits.validation.inputs["tokens"]), torch.from_numpy(splits.validation.labels))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-4, weight_decay=0.05)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.05)
     steps = epochs * math.ceil(len(labels) / batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=5e-4, total_steps=steps, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1e-3, total_steps=steps, pct_start=0.1)
     best, kept = 0.0, model.state_dict()
     for _ in range(epochs):
         model.train()
