@@ -19,6 +19,7 @@ ORDERS = ("prune-distill-quantize", "distill-prune-quantize", "prune-quantize-di
 The third distills the pruned model with fake quantization switched on (quantization-aware training) from the
 start; it has a meaning only for precisions that can be trained for.
 """
+PRUNED_LAST = ORDERS[1]
 DERIVED_AXES = ("depth", "macs")
 """Axes of students that are the teacher cut down: share of equal blocks kept, share of multiply-adds."""
 PROBE_SAMPLES = 16  # calibration of untrained weights: any ranges will do

@@ -191,6 +191,8 @@ def _summary(scale: QualityScale, rungs: Sequence[LadderRung], standing: Standin
     won = scale.goodness(standing.scored.quality) - first
     kept = ", ".join(rung.name for rung in rungs if rung.kept)
     back = f"won back {scale.difference(won)} ({kept})" if kept else "nothing of it was won back"
+    if won > best - first + scale.slack(first):
+        back += ", more than was lost: part of it is longer training"
     reached = "reached" if standing.reached(scale, standing.scored.quality) else "not reached"
     return (
         f"quantization lost {scale.difference(best - first)} of {scale.title}, {back}; "

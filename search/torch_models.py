@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from ..profiles.errors import InternalError
-from .candidate import Candidate, Recipe
+from .candidate import PRUNED_LAST, Candidate, Recipe
 from .contract import RungJudge, Training
 from .costs import GUESS_RATE
 from .evaluation import Quantity
@@ -130,8 +130,10 @@ class TorchModels(Models):
         return self.trainings(candidate)[-1].quality
 
     def qat_plan(self, candidate: Candidate, epochs: int) -> QatPlan | None:
-        """Fake quantization knows steps per channel alone."""
-        bits = qat_bits(candidate.precision) if candidate.per_channel else None
+        """Fake quantization knows steps per channel alone, and one order of compression trains no more."""
+        recipe = candidate.recipe
+        trains_on = recipe is None or recipe.order != PRUNED_LAST
+        bits = qat_bits(candidate.precision) if candidate.per_channel and trains_on else None
         return QatPlan(weight_bits=bits[0], activation_bits=bits[1], epochs=epochs) if bits else None
 
     def simulated(self, candidate: Candidate, plan: QatPlan) -> float:

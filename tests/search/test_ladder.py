@@ -96,6 +96,12 @@ def test_what_the_rungs_win_back_adds_up():
     )
 
 
+def test_a_gain_beyond_the_loss_is_put_down_to_longer_training():
+    bench = TableBench(quality=lambda treatment: 0.995 if treatment.qat else 0.93, candidate=INT4, qat=True)
+    told = climb(bench).notes[-1]
+    assert "won back 6.5 pt (qat), more than was lost: part of it is longer training" in told
+
+
 def test_a_precision_without_calibration_has_no_such_rung():
     bench = TableBench(quality=won_back(qat=0.06), candidate=INT4, qat=True)
     assert [rung.name for rung in climb(bench).rungs] == [QAT]
