@@ -17,7 +17,6 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +27,9 @@ from torch import nn
 
 from ...backends.contract import Array, SourceModel, batches
 from ...profiles.errors import InternalError, StageError, UnsupportedError, UserError
+from .onnx_names import HELD_OUTPUT, OUTPUT, anonymous, held_names, renamed
 
 OPSET = 18
-OUTPUT = "output"
-_HELD_OUTPUT = "paretune_output"
 # Exporters fold BatchNorm and reorder sums: 1e-3 of the largest output is far above what that costs in
 # float32 and far below what a wrong operator does.
 TOLERANCE = 1e-3
@@ -84,7 +82,7 @@ def export_onnx(model: nn.Module, sample: Mapping[str, Array], into: Path) -> So
                 _script_export(wrapped, feed, path)
             except Exception as second:
                 raise _unsupported("ONNX", second, first) from second
-    proto = _renamed(_anonymous(onnx.load(path)), list(feed))
+    proto = renamed(anonymous(onnx.load(path)), list(feed))
     path.write_bytes(proto.SerializeToString(deterministic=True))
     one = {name: array[:1] for name, array in feed.items()}
     for part in (feed, one):
@@ -171,7 +169,7 @@ def _torch_export(wrapped: _Positional, feed: Mapping[str, Array], path: Path) -
 
 
 def _script_export(wrapped: _Positional, feed: Mapping[str, Array], path: Path) -> None:
-    axes = {name: {0: "batch"} for name in (*_held_names(len(feed)), _HELD_OUTPUT)}
+    axes = {name: {0: "batch"} for name in (*held_names(len(feed)), HELD_OUTPUT)}
     _onnx_export(wrapped, feed, path, dynamo=False, dynamic_axes=axes)
 
 
@@ -183,57 +181,11 @@ def _onnx_export(wrapped: _Positional, feed: Mapping[str, Array], path: Path, **
             tuple(_tensors(feed).values()),
             str(path),
             opset_version=OPSET,
-            input_names=_held_names(len(feed)),
-            output_names=[_HELD_OUTPUT],
+            input_names=held_names(len(feed)),
+            output_names=[HELD_OUTPUT],
             verbose=False,
             **options,
         )
-
-
-def _held_names(count: int) -> list[str]:
-    """Names of inputs while exporting: values are named after operators, and an input may be called `cat`."""
-    return [f"paretune_input_{number}" for number in range(count)]
-
-
-def _renamed(proto: onnx.ModelProto, inputs: list[str]) -> onnx.ModelProto:
-    """Inputs and output by their own names, and what had one of these by another."""
-    graph = proto.graph
-    wanted = dict(zip([*_held_names(len(inputs)), _HELD_OUTPUT], [*inputs, OUTPUT], strict=True))
-    used = {name for node in graph.node for name in (*node.input, *node.output)}
-    used |= {tensor.name for tensor in graph.initializer}
-    for name in sorted(used & set(wanted.values())):
-        wanted[name] = next(new for n in count() if (new := f"{name}_value_{n}") not in used)
-    for node in _all_nodes(graph):
-        node.input[:] = [wanted.get(name, name) for name in node.input]
-        node.output[:] = [wanted.get(name, name) for name in node.output]
-    for named in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
-        named.name = wanted.get(named.name, named.name)
-    return proto
-
-
-def _all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    """Nodes of a graph and of the graphs inside them, which see its names."""
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                yield from _all_nodes(inner)
-
-
-def _anonymous(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """Drop what differs between two exports of one model or tells about this machine: stack traces, paths."""
-    if proto.functions:
-        from onnx import inliner
-
-        proto = inliner.inline_local_functions(proto)
-    proto.doc_string = ""
-    del proto.metadata_props[:]
-    graph = proto.graph
-    parts = (graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer)
-    for part in parts:
-        part.doc_string = ""
-        del part.metadata_props[:]
-    return proto
 
 
 def _run_onnx(proto: onnx.ModelProto, feed: Mapping[str, Array]) -> Array:
