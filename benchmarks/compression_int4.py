@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from compression_measure import Bench, correct, trained_students
+from paretune.backends.capability import offered_precisions
 from paretune.profiles.errors import StageError, UnsupportedError
 from paretune.profiles.precision import Precision
 from paretune.search.candidate import Candidate
@@ -41,7 +42,7 @@ def four_bit_rows(bench: Bench, record: StudyRecord) -> list[dict[str, Any]]:
 def _candidates(bench: Bench, record: StudyRecord) -> Iterator[Candidate]:
     for student in trained_students(record, MODELS):
         for choices in bench.job.space.backends:
-            if Precision.INT4_WEIGHT in choices.precisions:
+            if Precision.INT4_WEIGHT in offered_precisions(choices.name, bench.job.profile):
                 yield replace(student, backend=choices.name, precision=Precision.INT4_WEIGHT).canonical()
 
 

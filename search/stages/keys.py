@@ -9,7 +9,7 @@ from typing import Any
 from ..candidate import ORDERS, Recipe, Scalar
 from ..store import content_key
 
-TEACHER_VERSION, SOFT_TARGETS_VERSION, DISTILL_VERSION, STRUCTURE_VERSION = 1, 1, 1, 1
+TEACHER_VERSION, SOFT_TARGETS_VERSION, DISTILL_VERSION, STRUCTURE_VERSION = 1, 1, 1, 2
 PRUNE_VERSION = 3  # 1 removed the whole share before fine-tuning, 2 halved the learning rate for it
 HIDDEN_STATES_VERSION = 1
 DERIVE_VERSION = 1  # of how students are cut out of their teacher

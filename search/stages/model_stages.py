@@ -23,7 +23,7 @@ from ..workload_checks import check_model, check_same_outputs, check_splits
 from . import keys
 from .predict import tensors
 from .prune import Cut, model_size, prunable_layers, prune_channels
-from .reproducible import reproducible
+from .reproducible import make_unequal, reproducible
 from .sparsity import GradualMasks, Masks, apply_masks, check_masks, magnitude_masks
 from .teacher import Student, student_title
 from .teaching import Note as Note
@@ -72,12 +72,16 @@ class ModelStages(TeachingStages):
         return self.loaded.workload.onnx is None and not candidate.is_teacher
 
     def untrained(self, candidate: Candidate) -> nn.Module:
-        """The candidate's structure with the weights it starts with, pruned and masked, in evaluation mode.
+        """The candidate's structure with weights that mean nothing, pruned and masked, in evaluation mode.
+
+        No two weights are alike, as in a trained model: compilers keep equal tensors once.
 
         Raises:
             UnsupportedError: the model cannot be pruned in this way.
         """
         model = self.build(candidate.student)
+        with reproducible(0, self.threads):
+            make_unequal(model)
         self._sparsified(model, candidate)
         return model.eval()
 

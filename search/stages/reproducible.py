@@ -65,3 +65,13 @@ def state_digest(model: nn.Module) -> str:
         digest.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+@torch.no_grad()
+def make_unequal(model: nn.Module) -> None:
+    """Move every weight a little, at random. Initial weights may be equal between layers, or all zero (copied
+    layers, the last norm of a residual branch), and exporters and runtimes store equal tensors once."""
+    for parameter in model.parameters():
+        if parameter.is_floating_point():
+            spread = float(parameter.float().std(correction=0)) or 1.0
+            parameter.add_(torch.randn_like(parameter), alpha=0.1 * spread)

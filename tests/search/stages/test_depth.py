@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from paretune.profiles.errors import UnsupportedError
 from paretune.search.stages.depth import Stack, find_stacks, kept_blocks, reduce_depth
 from torch import nn
+
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 
 
 @pytest.mark.parametrize(
@@ -105,7 +109,11 @@ def test_blocks_that_the_model_needs_are_named():
 
 
 @pytest.mark.slow
-def test_a_model_of_transformers_keeps_its_own_configuration():
+def test_a_model_of_transformers_keeps_its_own_configuration(monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    from torchvision_import import prepare_torchvision
+
+    prepare_torchvision()  # transformers imports torchvision where it is installed
     from transformers import BertConfig, BertModel
 
     config = BertConfig(
