@@ -19,16 +19,23 @@ profile: host
 
 # What is searched. Left out means: everything that the device and the installed runtimes can do.
 space:
-  # Arguments of the workload's student builder, with the values to try.
+  # Arguments of the workload's student builder, with the values to try. A workload without a builder has two:
+  # shares of the teacher's multiply-adds and of its equal blocks.
   # student: {{width: [0.25, 0.5, 1.0], depth: [1, 2]}}
+  # student: {{macs: [0.1, 0.25], depth: [0.5, 1.0]}}
   # Share of channels removed (channel:R), of weights set to zero (unstructured:R), or 2:4 (NVIDIA).
   sparsity: [dense]
+  # Others: distill-prune-quantize (no training after pruning), prune-quantize-distill (fake quantization from
+  # the start).
+  # order: [prune-distill-quantize]
   # precision: [fp32, fp16, int8, int8-dynamic, int16x8, int4-weight]
   # Installed here: {installed}
   # backend: [{installed}]
   calibration: {{method: [minmax], samples: [128]}}
-  distill: {{temperature: [4], weight: [0.7]}}
+  # hidden: weight of the distance between hidden states of student and teacher.
+  distill: {{temperature: [4], weight: [0.7], hidden: [0]}}
 
+# patience: 3 ends a training after three epochs without a better quality, and keeps the best weights.
 training: {{epochs: 20, finetune_epochs: 8, learning_rate: 0.002, batch: 64}}
 
 objectives: [accuracy, latency, size]
@@ -53,6 +60,8 @@ stop: {{gain: 0.1 %, proposals: 6}}
 # By how much a compressed model may be better than its less compressed relatives. Left out: 1 pt of a share,
 # else 1 % of the teacher's value. Without `during_training` every training runs to its end.
 # gate: {{margin: 1 pt, during_training: false}}
+# What is tried where quantization loses more than it may. Or `ladder: never`.
+# ladder: {{rungs: [calibration, mixed-precision, qat], time: 2 min, worth: 0.1 pt, qat_epochs: 4}}
 # Values beyond which a candidate is worth nothing to you. Left out: taken from the limits and the teacher.
 # reference: {{accuracy: 90 %, latency: 2 ms}}
 # Start from earlier runs of the same workload beside this one; or false, or a list of runs and study files.
