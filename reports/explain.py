@@ -142,6 +142,8 @@ def _compression(record: StudyRecord, trial: TrialRecord) -> list[str]:
     gain = finalist.distillation_gain if finalist is not None else None
     lines = [coverage_text(trial.evaluation), sparsity_text(trial.evaluation)]
     lines.append("" if gain is None else f"the student is {gain_text(record, gain)}")
+    if finalist is not None and finalist.draw_effect is not None:
+        lines.append(finalist.draw_effect.how)
     return [f"- {line}" for line in lines if line]
 
 

@@ -33,9 +33,9 @@ class SideEffectRow:
 
 @dataclass(frozen=True, kw_only=True)
 class SideEffectTable:
-    """The finalists in the order of the ranking. `columns` are pairs of title and meaning; `lines` say
-    what the teacher brought, and how the weights of the recommended one are stored; `raw` has the values that
-    its side effects were taken from.
+    """The finalists in the order of the ranking. `columns` are pairs of title and meaning. `lines` say what
+    the teacher brought, what the draw of calibration samples matters, and how the weights of the recommended
+    one are stored. `raw` has the values that its side effects were taken from.
     """
 
     columns: tuple[tuple[str, str], ...]
@@ -82,6 +82,8 @@ def _lines(
         if (gain := found[number].distillation_gain) is not None:
             gains.setdefault(gain_text(record, gain), []).append(number)
     lines = [f"{', '.join(f'#{n}' for n in numbers)}: {text}." for text, numbers in gains.items()]
+    draws = ((number, found[number].draw_effect) for number in order)
+    lines += [f"#{number}: {effect.how}." for number, effect in draws if effect is not None]
     if recommended is not None:
         evaluation = trial_of(record, recommended).evaluation
         texts = (coverage_text(evaluation), sparsity_text(evaluation))

@@ -152,7 +152,8 @@ class Finalist:
     those of the trial. `ratio_to_baseline` is the latency ratio against the strongest simple choice, taken
     in the same rounds (below 1 is faster). `side_effects` holds what compression did beside the quality
     metric, each against the teacher, on the test split; see `search.side_effects`. `distillation_gain` is the
-    quality on validation of the student's training minus that of the same training without the teacher.
+    quality on validation of the student's training minus that of the same training without the teacher,
+    `draw_effect` how far the artifact's quality moves between draws of calibration samples.
     """
 
     number: int
@@ -160,6 +161,7 @@ class Finalist:
     ratio_to_baseline: Quantity | None = None
     side_effects: dict[str, Quantity] = field(default_factory=dict)
     distillation_gain: Quantity | None = None
+    draw_effect: Quantity | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

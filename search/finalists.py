@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..backends.latency import LatencyPlan, compare, summarize
 from ..profiles.errors import StageError
+from .calibration_draws import draw_effects
 from .distillation_gain import distillation_gains
 from .evaluation import Finalist, Quantity, StudyRecord
 from .quantities import latency_quantities
@@ -15,7 +16,7 @@ from .side_effect_scores import side_effect_metrics
 
 if TYPE_CHECKING:
     from .evaluate import Evaluator
-    from .models import Models
+    from .workshop import Workshop
 
 
 def choose_finalists(record: StudyRecord, count: int) -> tuple[int, ...]:
@@ -70,12 +71,17 @@ def measure_finalists(
                 number=number, metrics=metrics, ratio_to_baseline=ratio, side_effects=beside.get(number, {})
             )
         )
-    return _with_gains(replace(record, finalists=tuple(finalists)), evaluator.models)
+    return _explained(replace(record, finalists=tuple(finalists)), evaluator.workshop)
 
 
-def _with_gains(record: StudyRecord, models: Models) -> tuple[Finalist, ...]:
-    """The finalists, the best of them with what the teacher brought to their training."""
+def _explained(record: StudyRecord, workshop: Workshop) -> tuple[Finalist, ...]:
+    """The finalists, the best of them with what the teacher brought to their training, and what another draw
+    of calibration samples would."""
     there = {finalist.number for finalist in record.finalists}
     best_first = [entry.number for entry in rank(record).entries if entry.number in there]
-    gains = distillation_gains(record, best_first, models)
-    return tuple(replace(f, distillation_gain=gains.get(f.number)) for f in record.finalists)
+    gains = distillation_gains(record, best_first, workshop.models)
+    draws = draw_effects(record, best_first, workshop)
+    return tuple(
+        replace(f, distillation_gain=gains.get(f.number), draw_effect=draws.get(f.number))
+        for f in record.finalists
+    )

@@ -17,7 +17,12 @@ ALL_FOUR = {*LIMITED, "ece_rise"}
 
 
 SMALL = {
-    "space": {"student": {"width": [8]}, "precision": ["fp32", "int8"], "backend": ["null"]},
+    "space": {
+        "student": {"width": [8]},
+        "precision": ["fp32", "int8"],
+        "backend": ["null"],
+        "calibration": {"samples": 16},
+    },
     "ladder": "never",
     "constraints": LIMITS,
     "finalists": 4,
@@ -66,6 +71,18 @@ def test_what_the_teacher_brought_is_told_of_the_students_among_the_finalists(re
         assert gain.low <= gain.value <= gain.high
         assert "120 samples" in gain.how
     assert len(set(gains.values())) == 1, "both are one student"
+
+
+def test_the_draw_of_calibration_samples_is_told_of_calibrated_finalists(record):
+    trials = {t.number: t.evaluation.candidate for t in record.trials}
+    calibrated = {f.number for f in record.finalists if trials[f.number].precision.decoded.calibrated}
+    told = {f.number: f.draw_effect for f in record.finalists if f.draw_effect is not None}
+    assert calibrated
+    assert set(told) == calibrated
+    for effect in told.values():
+        assert effect.value >= 0
+        assert "3 draws of 16 calibration samples give" in effect.how
+        assert effect.how in html_page(record)
 
 
 def test_a_limit_without_a_meaning_for_the_workload_stops_the_study_at_once(bench):
