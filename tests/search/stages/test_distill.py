@@ -44,7 +44,7 @@ def test_keys_are_pinned():
         "7cfd1b1525f37764",
         "8598892180a3ca9a",
         "96cee58c32385a4d",
-        "2f7f5f04cba65146",
+        "75a5c8e1ce3f8d9c",
     ]
 
 
