@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from ..backends.capability import offered_precisions, offers
 from ..backends.contract import Backend
 from ..backends.registry import backend_names, get_backend
 from ..profiles.errors import UserError
 from ..profiles.precision import Precision
 from ..profiles.schema import Profile
-from .candidate import DERIVED_AXES, Recipe, Scalar
+from .candidate import Recipe
+from .derived_axes import student_shares
 from .evaluation import Masked
 from .space import BackendChoices, Space
 from .study_file import StudyFile
@@ -75,30 +74,9 @@ def _check_workload(study: StudyFile, workload: Workload) -> None:
             remedy="remove `student` and `sparsity`; precision, calibration and backend are searched",
         )
     if study.space.student and workload.student is None:
-        _check_derived(study.space.student, workload)
-
-
-def _check_derived(axes: Mapping[str, tuple[Scalar, ...]], workload: Workload) -> None:
-    """Students without a builder are the teacher cut down, by these two axes alone."""
-    unknown = sorted(set(axes) - set(DERIVED_AXES))
-    if unknown:
-        raise UserError(
-            f"the workload {workload.name!r} has no `student` builder, so its students are derived from the "
-            "teacher",
-            place="space.student",
-            found=", ".join(unknown),
-            accepted="macs (share of the teacher's multiply-adds) and depth (share of equal blocks kept)",
-            remedy="use these axes, or give Workload(student=function) that takes yours",
-        )
-    for axis, values in axes.items():
-        wrong = [v for v in values if isinstance(v, bool | str) or not 0 < v <= 1]
-        if wrong:
-            raise UserError(
-                f"{axis} of a student that is derived from the teacher is a share of the teacher's",
-                place=f"space.student.{axis}",
-                found=", ".join(map(str, wrong)),
-                accepted="numbers above 0 and up to 1",
-            )
+        for axis, values in study.space.student.items():
+            for value in values:
+                student_shares(((axis, value),))
 
 
 def _unusable(backend: Backend, workload: Workload, *, asked: bool, only_there: bool) -> str:

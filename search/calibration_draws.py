@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..profiles.errors import StageError
+from ..profiles.errors import StageError, UnsupportedError
+from .budget import Interrupted
 from .evaluation import Evaluation, Quantity, StudyRecord
 from .ladder import LadderSettings
 from .metrics import metric_info
@@ -28,7 +29,7 @@ def draw_effects(
         if samples and len(found) < MOST_CANDIDATES:
             try:
                 qualities = _qualities(evaluation, workshop, draws)
-            except StageError:
+            except (Interrupted, StageError, UnsupportedError):
                 continue
             found[number] = _effect(record.quality, qualities, samples)
     return found

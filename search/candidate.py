@@ -16,12 +16,10 @@ Scalar = int | float | str | bool
 ORDERS = ("prune-distill-quantize", "distill-prune-quantize", "prune-quantize-distill")
 """Orders of compression. The first, the default: a trained model is pruned, what is left is distilled (for
 `finetune_epochs`), and quantized last. The second prunes after all distillation, with no training after it.
-The third distills the pruned model with fake quantization switched on (quantization-aware training) from the
-start; it has a meaning only for precisions that can be trained for.
+The third distills the pruned model under fake quantization (quantization-aware training) for all its epochs; a
+student that is not pruned was distilled in float before. It has a meaning only for integer precisions.
 """
 PRUNED_LAST = ORDERS[1]
-DERIVED_AXES = ("depth", "macs")
-"""Axes of students that are the teacher cut down: share of equal blocks kept, share of multiply-adds."""
 PROBE_SAMPLES = 16  # calibration of untrained weights: any ranges will do
 
 

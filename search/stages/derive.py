@@ -11,13 +11,11 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
-from ...profiles.errors import UnsupportedError, UserError
-from ..candidate import Scalar
+from ...profiles.errors import UnsupportedError
 from .depth import reduce_depth
 from .macs import model_size
 from .prune import Cut, free_groups, prunable_layers, prune_channels, telling_share
 
-AXES = ("depth", "macs")
 _STEPS = 9  # bisections of the share of channels: closer than channel counts can follow
 _FAR = 1 / 3  # a student further off than this share of the request is refused
 _CLOSE = 0.02
@@ -47,37 +45,6 @@ class Derivation:
         if self.cut is not None:
             prune_channels(teacher, self.channels, sample, self.cut)
         return teacher
-
-
-def student_shares(student: tuple[tuple[str, Scalar], ...]) -> tuple[float, float]:
-    """`depth` and `macs` of a derived student, 1 where it does not name one.
-
-    Raises:
-        UserError: another axis, or a value that is no share.
-    """
-    values = dict(student)
-    unknown = sorted(set(values) - set(AXES))
-    if unknown:
-        raise UserError(
-            f"without a `student` builder, students have no axis {unknown[0]!r}",
-            place="space.student",
-            found=", ".join(unknown),
-            accepted="depth (share of the repeated blocks), macs (share of the teacher's multiply-adds)",
-            remedy="use these axes, or give the workload a `student` function that takes yours",
-        )
-    return _share("depth", values.get("depth", 1.0)), _share("macs", values.get("macs", 1.0))
-
-
-def _share(name: str, value: Scalar) -> float:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not 0 < float(value) <= 1:
-        raise UserError(
-            f"{name} is no share",
-            place=f"space.student.{name}",
-            found=repr(value),
-            accepted="a number above 0 and up to 1",
-        )
-    return float(value)
 
 
 def find_derivation(teacher: nn.Module, depth: float, macs: float, sample: list[Tensor]) -> Derivation:

@@ -19,12 +19,13 @@ from torch import Tensor, nn
 
 from ...profiles.errors import InternalError, UnsupportedError, UserError
 from ..candidate import Scalar
+from ..derived_axes import student_shares
 from ..store import Entry, Store
 from ..workload import Array, Metric, Split
 from ..workload_checks import check_model, check_teacher
 from ..workload_loader import LoadedWorkload, check_arguments
 from . import keys
-from .derive import Derivation, find_derivation, student_shares
+from .derive import Derivation, find_derivation
 from .losses import task_of
 from .macs import model_size
 from .predict import predict, tensors

@@ -3,10 +3,14 @@ from dataclasses import replace
 import optuna
 import pytest
 from paretune.profiles.errors import UserError
+from paretune.profiles.loader import load_profile
 from paretune.profiles.precision import Precision
+from paretune.search.build_space import build_space
 from paretune.search.candidate import ORDERS, Candidate, Recipe, Sparsity
 from paretune.search.evaluation import Masked
 from paretune.search.space import BackendChoices, Space
+from paretune.search.study_file import StudyFile
+from paretune.search.workload import Workload
 
 ORT = BackendChoices(
     name="ort",
@@ -174,3 +178,18 @@ def test_sparsity_notation_round_trips(text):
 def test_other_sparsities_are_refused(text):
     with pytest.raises(UserError, match="not a sparsity"):
         Sparsity.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("student", "message"),
+    [
+        ({"width": [8]}, "have no axis 'width'"),
+        ({"macs": [0.5, 1.5]}, "macs is no share"),
+        ({"depth": [0]}, "depth"),
+    ],
+)
+def test_students_without_a_builder_have_two_axes_of_shares(student, message):
+    study = StudyFile(name="s", workload="w.py", space={"student": student}, budget={"trials": 1})
+    workload = Workload(name="w", splits=lambda: None, teacher=lambda: None)
+    with pytest.raises(UserError, match=message):
+        build_space(study, load_profile("host"), workload)

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 from paretune.profiles.errors import UnsupportedError, UserError
-from paretune.search.stages.derive import find_derivation, student_shares
+from paretune.search.derived_axes import student_shares
+from paretune.search.stages.derive import find_derivation
 from paretune.search.stages.export import export_onnx, export_tflite
 from paretune.search.stages.macs import model_size
 from paretune.search.stages.prune import Cut, prune_channels
