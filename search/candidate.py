@@ -16,8 +16,8 @@ Scalar = int | float | str | bool
 ORDERS = ("prune-distill-quantize", "distill-prune-quantize", "prune-quantize-distill")
 """Orders of compression. The first, the default: a trained model is pruned, what is left is distilled (for
 `finetune_epochs`), and quantized last. The second prunes after all distillation, with no training after it.
-The third distills the pruned model under fake quantization (quantization-aware training) for all its epochs; a
-student that is not pruned was distilled in float before. It has a meaning only for integer precisions.
+The third distills the pruned model under fake quantization (quantization-aware training) for all its epochs;
+a student that is not pruned was distilled in float before. It has a meaning only for integer precisions.
 """
 PRUNED_LAST = ORDERS[1]
 PROBE_SAMPLES = 16  # calibration of untrained weights: any ranges will do
