@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "ACCURACY": "search.workload",
-    "Metric": "search.workload",
-    "Split": "search.workload",
-    "Splits": "search.workload",
-    "Workload": "search.workload",
+    "ACCURACY": "search.workload.workload",
+    "Metric": "search.workload.workload",
+    "Split": "search.workload.workload",
+    "Splits": "search.workload.workload",
+    "Workload": "search.workload.workload",
     "ParetuneError": "profiles.errors",
     "UserError": "profiles.errors",
-    "open_run": "search.session",
-    "run_study": "search.session",
+    "open_run": "search.run.session",
+    "run_study": "search.run.session",
 }
 
 __all__ = [
@@ -36,8 +36,8 @@ __all__ = [
 
 if TYPE_CHECKING:
     from .profiles.errors import ParetuneError, UserError
-    from .search.session import open_run, run_study
-    from .search.workload import ACCURACY, Metric, Split, Splits, Workload
+    from .search.run.session import open_run, run_study
+    from .search.workload.workload import ACCURACY, Metric, Split, Splits, Workload
 
 
 def __getattr__(name: str) -> Any:

@@ -51,7 +51,7 @@ def init(
     into: Annotated[Path, typer.Option("--output", "-o", help="file to write")] = Path("study.yaml"),
 ) -> None:
     """Write a commented study file for this machine."""
-    from .reports.start import write_study_file
+    from .reports.terminal.start import write_study_file
 
     write_study_file(into, workload)
     typer.echo(f"wrote {into}; `paretune plan {into}` shows what would run")
@@ -63,8 +63,8 @@ def plan(
     profile: Annotated[str | None, typer.Option(help="plan for this device instead of the file's")] = None,
 ) -> None:
     """Show what would run: the space after masking and why. Nothing is executed."""
-    from .reports.plan import plan_text
-    from .search.job import load_job
+    from .reports.terminal.plan import plan_text
+    from .search.job.job import load_job
 
     _out().print(plan_text(load_job(study, profile)))
 
@@ -78,11 +78,11 @@ def run(
     ] = 0.0,
 ) -> None:
     """Run or resume a study. Ctrl-C finishes the stage at hand and keeps everything."""
-    from .reports.console import ConsoleProgress
-    from .reports.write import write_report
-    from .search.budget import StopFlag, catch_interrupts
-    from .search.session import run_study
-    from .search.verdict import verdict
+    from .reports.pages.write import write_report
+    from .reports.terminal.console import ConsoleProgress
+    from .search.ranking.verdict import verdict
+    from .search.run.budget import StopFlag, catch_interrupts
+    from .search.run.session import run_study
 
     stop, errors = StopFlag(), Console(stderr=True, highlight=False, soft_wrap=True)
     with (
@@ -107,8 +107,8 @@ _STOPPING = (
 @app.command()
 def report(run: RunPath) -> None:
     """Write HTML, Markdown, CSV and JSON again from a study."""
-    from .reports.write import write_report
-    from .search.session import open_run
+    from .reports.pages.write import write_report
+    from .search.run.session import open_run
 
     record, run_dir = open_run(run)
     paths = write_report(record, run_dir / "report")
@@ -119,10 +119,10 @@ def report(run: RunPath) -> None:
 @app.command()
 def choose(run: RunPath, where: Where = None, prefer: Prefer = None) -> None:
     """Another answer from a finished study: other limits, other preferences, at no cost."""
-    from .reports.choose import choice_text
-    from .reports.choose import choose as choose_again
-    from .search.questions import read_limits, read_weights
-    from .search.session import open_run
+    from .reports.terminal.choose import choice_text
+    from .reports.terminal.choose import choose as choose_again
+    from .search.ranking.ask_again import read_limits, read_weights
+    from .search.run.session import open_run
 
     record, _ = open_run(run)
     choice = choose_again(record, read_limits(record, where or []), read_weights(record, prefer or []))
@@ -133,8 +133,8 @@ def choose(run: RunPath, where: Where = None, prefer: Prefer = None) -> None:
 @app.command()
 def explain(run: RunPath, trial: TrialNumber) -> None:
     """All that is known of one candidate: why it won or lost, and how to reproduce it."""
-    from .reports.explain import explain as explain_trial
-    from .search.session import open_run
+    from .reports.pages.explain import explain as explain_trial
+    from .search.run.session import open_run
 
     record, _ = open_run(run)
     typer.echo(explain_trial(record, trial))
@@ -147,10 +147,10 @@ def export(
     into: Annotated[Path | None, typer.Option("--output", "-o", help="directory to make")] = None,
 ) -> None:
     """Write a bundle: the artifact, a manifest, and a script that needs numpy and the runtime alone."""
-    from .reports.bundle import export_bundle
-    from .reports.console import ConsoleProgress
-    from .search.restore import with_artifact
-    from .search.session import open_run
+    from .reports.bundle.write import export_bundle
+    from .reports.terminal.console import ConsoleProgress
+    from .search.run.restore import with_artifact
+    from .search.run.session import open_run
 
     record, run_dir = open_run(run)
     with ConsoleProgress(Console(stderr=True, highlight=False, soft_wrap=True)) as progress:
@@ -163,7 +163,7 @@ def devices(
     profile: Annotated[str | None, typer.Argument(help="a profile to show and to try to reach")] = None,
 ) -> None:
     """List the device profiles; with a name, show that device and check that it can be reached."""
-    from .reports.devices import device_text, devices_text
+    from .reports.terminal.devices import device_text, devices_text
 
     _out().print(devices_text() if profile is None else device_text(profile))
 
@@ -171,7 +171,7 @@ def devices(
 @app.command()
 def backends() -> None:
     """Which runtimes are installed, and how to install those that are missing."""
-    from .reports.devices import backends_text
+    from .reports.terminal.devices import backends_text
 
     _out().print(backends_text())
 
@@ -189,7 +189,7 @@ def _root(
 
 
 def _verdict_text(found: object) -> str:
-    from .search.verdict import Verdict
+    from .search.ranking.verdict import Verdict
 
     assert isinstance(found, Verdict)
     return "\n".join(

@@ -7,14 +7,14 @@ from importlib import import_module
 from pathlib import Path
 
 from ..profiles.errors import UserError
-from .contract import Backend
+from .contract.backend import Backend
 
 # name -> "module:class", relative to this package. Adding a backend is one module and one line here.
 _BACKENDS = {
-    "ort": "ort:OrtBackend",
-    "tflite": "tflite:TfliteBackend",
-    "trt": "trt:TrtBackend",
-    "null": "null:NullBackend",
+    "ort": "ort.backend:OrtBackend",
+    "tflite": "tflite.backend:TfliteBackend",
+    "trt": "trt.backend:TrtBackend",
+    "null": "null.backend:NullBackend",
 }
 
 

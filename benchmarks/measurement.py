@@ -24,11 +24,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from paretune.backends.client import RunnerClient
-from paretune.backends.contract import CompileSettings, SourceModel
-from paretune.backends.environment import cpu_ticks, environment, steal_share
-from paretune.backends.latency import REFERENCE, LatencyPlan, compare, measure, summarize
-from paretune.backends.transport import LocalLaunch
+from paretune.backends.contract.backend import CompileSettings, SourceModel
+from paretune.backends.measure.environment import cpu_ticks, environment, steal_share
+from paretune.backends.measure.latency import REFERENCE, LatencyPlan, compare, measure, summarize
+from paretune.backends.runner.client import RunnerClient
+from paretune.backends.runner.launch import LocalLaunch
 from paretune.profiles.precision import Precision
 
 PROCESSES = 5

@@ -66,7 +66,7 @@ def test_importing_the_registry_loads_no_runtime():
 
 def test_the_measuring_side_needs_numpy_and_the_runtime_alone():
     loaded = loaded_after(
-        "import paretune.backends.runner; from paretune.backends.registry import get_backend\n"
+        "import paretune.backends.runner.serve; from paretune.backends.registry import get_backend\n"
         "for name in ('ort', 'tflite', 'trt', 'null'): get_backend(name)"
     )
     assert not loaded & {"torch", "optuna", "pydantic", "pandas", "typer", "rich", "yaml", "onnx"}

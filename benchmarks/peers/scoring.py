@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from paretune.backends.client import RunnerClient
-from paretune.backends.latency import REFERENCE, LatencyPlan, measure, summarize
-from paretune.backends.transport import LocalLaunch
+from paretune.backends.measure.latency import REFERENCE, LatencyPlan, measure, summarize
+from paretune.backends.runner.client import RunnerClient
+from paretune.backends.runner.launch import LocalLaunch
 from paretune.profiles.errors import ParetuneError
-from paretune.search.pareto import Estimate, front, hypervolume
+from paretune.search.ranking.pareto import Estimate, front, hypervolume
 
 POINTS_UNDER_TEACHER = 0.05
 HIGHER = (True, False, False)

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from paretune.backends.client import RunnerClient
-from paretune.backends.contract import CompileSettings, SourceModel
-from paretune.backends.transport import LocalLaunch
+from paretune.backends.contract.backend import CompileSettings, SourceModel
+from paretune.backends.runner.client import RunnerClient
+from paretune.backends.runner.launch import LocalLaunch
 from paretune.profiles.precision import Precision
-from paretune.search.job import load_job
-from paretune.search.models import load_models
-from paretune.search.progress import Progress
-from paretune.search.store import Store
-from paretune.search.torch_models import TorchModels
+from paretune.search.job.job import load_job
+from paretune.search.record.progress import Progress
+from paretune.search.stages.models.base import load_models
+from paretune.search.stages.models.torch_models import TorchModels
+from paretune.search.store.store import Store
 
 from .digits_job import load_job as load_peers_job
 from .digits_job import to_onnx

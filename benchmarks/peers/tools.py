@@ -13,9 +13,9 @@ from pathlib import Path
 
 import yaml
 from paretune import open_run
-from paretune.search.evaluation import TrialRecord
-from paretune.search.ranking import complete_trials
-from paretune.search.store import Store
+from paretune.search.ranking.ranking import complete_trials
+from paretune.search.record.evaluation import TrialRecord
+from paretune.search.store.store import Store
 
 from .scoring import Candidate
 from .setup import EXAMPLES, HERE, Setup, olive_python

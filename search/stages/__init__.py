@@ -1,1 +1,1 @@
-"""Steps that turn one artifact into the next, each cached under a content key."""
+"""Steps that make one artifact from another, each kept under a content key."""

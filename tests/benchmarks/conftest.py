@@ -1,6 +1,6 @@
-"""Benchmarks are scripts that import their neighbours by name."""
+"""Benchmarks are run from the root: `python -m benchmarks.exhaustive.run`."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+sys.path.append(str(Path(__file__).resolve().parents[2]))

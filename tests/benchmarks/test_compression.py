@@ -2,9 +2,10 @@
 
 import pytest
 import yaml
-from compression import EXAMPLES, study_copy, table
-from compression_goals import GOALS, judged
-from compression_measure import Row
+
+from benchmarks.compression.goals import GOALS, judged
+from benchmarks.compression.measure import Row
+from benchmarks.compression.run import EXAMPLES, study_copy, table
 
 TEACHER = {"accuracy": 0.99, "size_bytes": 4.6e6, "latency_ms": 0.1}
 

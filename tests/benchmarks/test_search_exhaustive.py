@@ -5,16 +5,17 @@ import json
 
 import pandas as pd
 import pytest
-from exhaustive_account import GOAL, Account, Holdings, PointNoise
-from exhaustive_bound import clairvoyant, smallest_first
-from exhaustive_driven import DRIVEN, DrivenSearch
-from exhaustive_runs import run_once
-from exhaustive_simple import SIMPLE, SimpleSearch
-from exhaustive_summary import figures, front, ratios
-from exhaustive_table import LATENCY, POINTS, TRAININGS, load_recorded
 from paretune.profiles.errors import UserError
-from paretune.search.pareto import hypervolume
-from search_exhaustive import STUDY, TABLE, main
+from paretune.search.ranking.pareto import hypervolume
+
+from benchmarks.exhaustive.account import GOAL, Account, Holdings, PointNoise
+from benchmarks.exhaustive.bound import clairvoyant, smallest_first
+from benchmarks.exhaustive.driven import DRIVEN, DrivenSearch
+from benchmarks.exhaustive.run import STUDY, TABLE, main
+from benchmarks.exhaustive.runs import run_once
+from benchmarks.exhaustive.simple import SIMPLE, SimpleSearch
+from benchmarks.exhaustive.summary import figures, front, ratios
+from benchmarks.exhaustive.table import LATENCY, POINTS, TRAININGS, load_recorded
 
 SPACE = {
     "axes": {"width": [1, 2, 4], "depth": [1, 2]},
@@ -462,7 +463,7 @@ def test_a_recording_goes_on_where_it_was_and_can_be_replayed(tmp_path):
 
 
 def test_the_study_of_the_recording_is_the_space_of_the_table():
-    from paretune.search.study_file import load_study_file
+    from paretune.search.job.study_file import load_study_file
 
     study, told = load_study_file(STUDY), load_recorded(TABLE).about["space"]
     assert {axis: list(values) for axis, values in study.space.student.items()} == told["axes"]

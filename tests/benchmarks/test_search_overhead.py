@@ -5,12 +5,13 @@ import math
 
 import pytest
 from optuna.samplers import NSGAIISampler
-from overhead_driver import covered, time_bookkeeping
-from overhead_proposals import NAMES, OURS, Bench, growth, time_proposals
-from overhead_tasks import TASKS, architectures, deployment, told
-from paretune.search.evaluation import EVALUATION, Outcome
-from paretune.search.pool import Pool
-from search_overhead import goals, main
+from paretune.search.record.evaluation import EVALUATION, Outcome
+from paretune.search.sampler.pool import Pool
+
+from benchmarks.overhead.driver import covered, time_bookkeeping
+from benchmarks.overhead.proposals import NAMES, OURS, Bench, growth, time_proposals
+from benchmarks.overhead.run import goals, main
+from benchmarks.overhead.tasks import TASKS, architectures, deployment, told
 
 
 @pytest.fixture(scope="module")

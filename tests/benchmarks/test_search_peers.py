@@ -9,9 +9,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from peers import scoring, tools
-from peers.digits_job import load_job, make_model, to_onnx
-from peers.scoring import Box, Candidate
-from search_peers import table
+
+from benchmarks.peers.digits_job import load_job, make_model, to_onnx
+from benchmarks.peers.run import table
+from benchmarks.peers.scoring import Box, Candidate
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -183,7 +184,7 @@ def test_the_table_has_a_line_per_tool():
 @pytest.fixture
 def teacher_weights(tmp_path):
     """An untrained teacher: enough to run everything."""
-    from paretune.search.workload_loader import load_workload
+    from paretune.search.workload.loader import load_workload
     from safetensors.torch import save_model
 
     workload = load_workload("digits.py", ROOT / "examples").workload

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 from paretune.profiles.errors import UserError
-from paretune.search.contract import TrainEverything
-from paretune.search.evaluation import Outcome
-from replay_runs import SAMPLERS, Settings, run_once
-from replay_summary import quartiles, ratio, seconds_to, summary, trainings_to
-from replay_table import load_problem, space_of
-from table_evaluator import SimulatedClock, TableEvaluator
+from paretune.search.record.evaluation import Outcome
+from paretune.search.record.protocols import TrainEverything
+
+from benchmarks.replay.evaluator import SimulatedClock, TableEvaluator
+from benchmarks.replay.runs import SAMPLERS, Settings, run_once
+from benchmarks.replay.summary import quartiles, ratio, seconds_to, summary, trainings_to
+from benchmarks.replay.table import load_problem, space_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = Settings(budget=15, train_seconds=600.0, measure_seconds=1.0)
@@ -224,7 +225,7 @@ def test_the_comparison_is_with_the_best_of_optunas_own():
 
 def replay(*arguments):
     return subprocess.run(
-        [sys.executable, "benchmarks/search_replay.py", *map(str, arguments)],
+        [sys.executable, "-m", "benchmarks.replay.run", *map(str, arguments)],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,

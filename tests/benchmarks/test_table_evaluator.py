@@ -2,11 +2,12 @@
 
 import pytest
 from paretune.profiles.precision import Precision
-from paretune.search.budget import Interrupted
-from paretune.search.candidate import Candidate, Recipe
-from paretune.search.contract import Decision, TrainEverything
-from paretune.search.evaluation import Bound, Limit, Outcome
-from table_evaluator import Noise, RecordedTraining, Row, SimulatedClock, TableEvaluator
+from paretune.search.record.candidate import Candidate, Recipe
+from paretune.search.record.evaluation import Bound, Limit, Outcome
+from paretune.search.record.protocols import Decision, TrainEverything
+from paretune.search.run.budget import Interrupted
+
+from benchmarks.replay.evaluator import Noise, RecordedTraining, Row, SimulatedClock, TableEvaluator
 
 RECIPE = Recipe(epochs=5, finetune_epochs=2)
 CURVE = ((1, 0.3), (2, 0.5), (4, 0.6), (5, 0.62))

@@ -20,7 +20,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 from contracts.models import NAMES, subject
-from paretune.backends.contract import (
+from paretune.backends.contract.backend import (
     CALIBRATION_METHODS,
     Artifact,
     Backend,
@@ -30,7 +30,7 @@ from paretune.backends.contract import (
 from paretune.backends.registry import get_backend
 from paretune.profiles.errors import UnsupportedError
 from paretune.profiles.precision import Precision
-from paretune.search.stages.export import export
+from paretune.search.stages.models.export import export
 
 BATCH = 4
 _FOLDER = tempfile.TemporaryDirectory(prefix="paretune-contract-")

@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from paretune.backends.contract import LayerGroup
+from paretune.backends.contract.backend import LayerGroup
 from paretune.profiles.precision import Precision
-from paretune.search.bounds import QualityScale
-from paretune.search.candidate import Candidate
-from paretune.search.rung import Cost, Scored, StageSeconds, Standing
-from paretune.search.treatment import UNTREATED, QatPlan, Treatment
+from paretune.search.gate.bounds import QualityScale
+from paretune.search.ladder.protocols import Cost, Scored, StageSeconds, Standing
+from paretune.search.record.candidate import Candidate
+from paretune.search.record.treatment import UNTREATED, QatPlan, Treatment
 
 ACCURACY = QualityScale(metric="accuracy", higher_is_better=True, is_share=True)
 INT8 = Candidate(

@@ -12,7 +12,7 @@ for blocked in ("torch", "tensorflow", "jax", "optuna", "pandas"):
     sys.modules[blocked] = None  # importing it raises ImportError
 
 import numpy as np  # noqa: E402
-from paretune.backends.contract import CompileSettings, SourceModel, batches  # noqa: E402
+from paretune.backends.contract.backend import CompileSettings, SourceModel, batches  # noqa: E402
 from paretune.backends.registry import get_backend  # noqa: E402
 from paretune.profiles.precision import Precision  # noqa: E402
 

@@ -11,11 +11,11 @@ import numpy as np
 import onnxruntime
 import pytest
 from paretune.profiles.errors import UserError
-from paretune.search.candidate import Recipe
-from paretune.search.stages.model_stages import ModelStages
-from paretune.search.store import Store
-from paretune.search.workload_checks import check_onnx, check_splits
-from paretune.search.workload_loader import load_workload, onnx_path
+from paretune.search.record.candidate import Recipe
+from paretune.search.stages.models.students import ModelStages
+from paretune.search.store.store import Store
+from paretune.search.workload.loader import load_workload, onnx_path
+from paretune.search.workload.split_checks import check_onnx, check_splits
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -29,7 +29,7 @@ def test_the_digits_splits_are_sound():
 
 def test_the_digits_data_is_the_same_in_every_process():
     code = (
-        "from pathlib import Path; from paretune.search.workload_loader import load_workload;"
+        "from pathlib import Path; from paretune.search.workload.loader import load_workload;"
         f"print(load_workload('digits.py', Path({str(EXAMPLES)!r})).data_digests)"
     )
     outputs = {subprocess.run([sys.executable, "-c", code], capture_output=True).stdout for _ in range(2)}

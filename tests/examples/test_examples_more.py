@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from paretune.backends.contract import CompileSettings
-from paretune.backends.ort import OrtBackend
-from paretune.backends.tflite import TfliteBackend
+from paretune.backends.contract.backend import CompileSettings
+from paretune.backends.ort.backend import OrtBackend
+from paretune.backends.tflite.backend import TfliteBackend
 from paretune.profiles.errors import UserError
 from paretune.profiles.precision import Precision
-from paretune.search.stages.export import export
-from paretune.search.study_file import load_study_file
-from paretune.search.workload_checks import check_model, check_splits
-from paretune.search.workload_loader import load_workload
+from paretune.search.job.study_file import load_study_file
+from paretune.search.stages.models.export import export
+from paretune.search.workload.loader import load_workload
+from paretune.search.workload.split_checks import check_model, check_splits
 from scipy.io import wavfile
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 from paretune.profiles.precision import Precision
-from paretune.search.candidate import Candidate, Recipe
-from paretune.search.evaluation import (
+from paretune.search.ranking.ranking import rank
+from paretune.search.record.candidate import Candidate, Recipe
+from paretune.search.record.evaluation import (
     Audited,
     Bound,
     Evaluation,
@@ -23,7 +24,6 @@ from paretune.search.evaluation import (
     StudyRecord,
     TrialRecord,
 )
-from paretune.search.ranking import rank
 
 SPEED = {"fp32": 1.0, "fp16": 0.95, "int8": 0.42, "int8-dynamic": 0.55, "int16x8": 0.8, "int4-weight": 0.9}
 BITS = {"fp32": 32, "fp16": 16, "int8": 8, "int8-dynamic": 8, "int16x8": 8, "int4-weight": 4}

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 from paretune.cli import main
-from paretune.search.budget import Budget, StopFlag
-from paretune.search.session import run_study
+from paretune.search.run.budget import Budget, StopFlag
+from paretune.search.run.session import run_study
 
 pytestmark = pytest.mark.slow
 

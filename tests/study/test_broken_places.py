@@ -5,10 +5,10 @@ import shutil
 
 import pytest
 from paretune.profiles.errors import UserError
-from paretune.search.session import open_run, run_study
-from paretune.search.storage import storage_trouble_explained
-from paretune.search.storage_url import absolute_url, shown_url, sqlite_file
-from paretune.search.study_store import StudyStore
+from paretune.search.run.session import open_run, run_study
+from paretune.search.storage.storage import storage_trouble_explained
+from paretune.search.storage.study_store import StudyStore
+from paretune.search.storage.url import absolute_url, shown_url, sqlite_file
 
 pytestmark = pytest.mark.slow
 

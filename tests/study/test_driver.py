@@ -6,10 +6,10 @@ import warnings
 import optuna
 import pytest
 from paretune.profiles.errors import UserError
-from paretune.search.budget import StopFlag
-from paretune.search.evaluation import Outcome
-from paretune.search.progress import Progress
-from paretune.search.session import open_run, run_study
+from paretune.search.record.evaluation import Outcome
+from paretune.search.record.progress import Progress
+from paretune.search.run.budget import StopFlag
+from paretune.search.run.session import open_run, run_study
 
 pytestmark = pytest.mark.slow
 
@@ -165,7 +165,7 @@ def test_a_metric_of_the_users_own_that_is_better_when_lower(bench):
 
 
 def test_the_record_survives_as_json(finished):
-    from paretune.search.evaluation import STUDY_RECORD
+    from paretune.search.record.evaluation import STUDY_RECORD
 
     text = STUDY_RECORD.dump_json(finished)
     assert STUDY_RECORD.validate_json(text) == finished

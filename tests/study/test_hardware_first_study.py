@@ -1,10 +1,10 @@
 """Studies searched hardware-first, from the file to the record, on the `null` backend."""
 
 import pytest
-from paretune.search.audit import audit_text
-from paretune.search.driver import MEASURED_PER_TRIAL
-from paretune.search.evaluation import Outcome
-from paretune.search.session import run_study
+from paretune.search.gate.audit import audit_text
+from paretune.search.record.evaluation import Outcome
+from paretune.search.run.driver import MEASURED_PER_TRIAL
+from paretune.search.run.session import run_study
 
 pytestmark = pytest.mark.slow
 

@@ -8,8 +8,8 @@ import time
 
 import psutil
 import pytest
-from paretune.search.evaluation import Outcome
-from paretune.search.session import open_run, run_study
+from paretune.search.record.evaluation import Outcome
+from paretune.search.run.session import open_run, run_study
 
 pytestmark = pytest.mark.slow
 

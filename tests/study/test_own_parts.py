@@ -5,8 +5,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from paretune.profiles.errors import UserError
-from paretune.search.evaluation import Outcome
-from paretune.search.session import open_run, run_study
+from paretune.search.record.evaluation import Outcome
+from paretune.search.run.session import open_run, run_study
 
 BACKEND = """
 from paretune.backends.null import NullBackend

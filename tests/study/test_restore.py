@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 from paretune.profiles.errors import UserError
-from paretune.search.evaluation import Outcome
-from paretune.search.progress import Progress
-from paretune.search.restore import with_artifact
-from paretune.search.session import open_run, run_study
-from paretune.search.store import Store
+from paretune.search.record.evaluation import Outcome
+from paretune.search.record.progress import Progress
+from paretune.search.run.restore import with_artifact
+from paretune.search.run.session import open_run, run_study
+from paretune.search.store.store import Store
 
 pytestmark = pytest.mark.slow
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from paretune.profiles.errors import UserError
-from paretune.reports.page import html_page
-from paretune.search.evaluation import Outcome
-from paretune.search.session import run_study
-from paretune.search.verdict import verdict
+from paretune.reports.pages.page import html_page
+from paretune.search.ranking.verdict import verdict
+from paretune.search.record.evaluation import Outcome
+from paretune.search.run.session import run_study
 
 pytestmark = pytest.mark.slow
 

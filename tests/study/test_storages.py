@@ -12,7 +12,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from paretune.search.session import open_run, run_study
+from paretune.search.run.session import open_run, run_study
 
 pytestmark = pytest.mark.slow
 

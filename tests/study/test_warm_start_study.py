@@ -4,10 +4,10 @@ import shutil
 
 import pytest
 import yaml
-from paretune.search.evaluation import Outcome
-from paretune.search.job import load_job
-from paretune.search.session import run_study
-from paretune.search.warm_start import earlier_results, remark
+from paretune.search.job.job import load_job
+from paretune.search.record.evaluation import Outcome
+from paretune.search.run.session import run_study
+from paretune.search.run.warm_start import earlier_results, remark
 
 pytestmark = pytest.mark.slow
 

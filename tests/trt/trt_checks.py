@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from paretune.backends.contract import Artifact, CompileSettings, SourceModel
-from paretune.backends.trt import TrtBackend
+from paretune.backends.contract.backend import Artifact, CompileSettings, SourceModel
+from paretune.backends.trt.backend import TrtBackend
 from paretune.profiles.precision import Precision
 from trt.trt_models import Sample
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from paretune.profiles.precision import Precision
-from paretune.search.candidate import Candidate, Recipe
-from paretune.search.stages.model_stages import ModelStages
-from paretune.search.store import Store
-from paretune.search.workload_loader import load_workload
+from paretune.search.record.candidate import Candidate, Recipe
+from paretune.search.stages.models.students import ModelStages
+from paretune.search.store.store import Store
+from paretune.search.workload.loader import load_workload
 
 SOURCE = '''
 import numpy as np

@@ -1,0 +1,124 @@
+"""Whether an artifact still computes what its float model computes. Used by every adapter after compiling.
+
+Several formats of today's runtimes load, run and give garbage; comparing outputs is the only sure guard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+
+import numpy as np
+
+from ...profiles.errors import StageError, UnsupportedError
+from ...profiles.precision import Precision
+from .backend import Array, CalibrationData, Feed, Session, batches
+
+# Far below what any working format gives (4-bit weights: about 15 dB), far above garbage (about 0 dB).
+FLOOR_DB = 6.0
+_MOST_FEEDS = 8
+DISAGREES = "artifact disagrees with the float model"
+"""How the cause of a failure begins where quantization broke the model, and nothing else failed."""
+LEAST_SHARE = 0.5
+# With layers kept in float on purpose, what is left at the precision must still be worth its name.
+LEAST_LEFT = 0.05
+# Elements per byte of the storage types that weights are stored in.
+_DENSITY = {
+    "float32": 0.25, "float16": 0.5, "bfloat16": 0.5, "float8": 1.0, "int8": 1.0, "uint8": 1.0, "int4": 2.0,
+}  # fmt: skip
+_STORED_AS = {
+    Precision.FP16: ("float16",),
+    Precision.BF16: ("bfloat16",),
+    Precision.FP8: ("float8",),
+    Precision.INT8: ("int8", "uint8"),
+    Precision.INT8_DYNAMIC: ("int8", "uint8"),
+    Precision.INT16X8: ("int8", "uint8"),
+    Precision.INT4_WEIGHT: ("int4",),
+}
+
+
+def check_coverage(
+    precision: Precision, weight_bytes: Mapping[str, int], reach: str, *, kept_weights: int = 0
+) -> None:
+    """Refuse an artifact whose weights mostly kept their old type: quantizers skip operators silently.
+
+    `reach` says in words which operators the runtime has at this precision; it ends the message.
+    `kept_weights` is the number of weights that were kept in float on purpose: they are not asked for.
+
+    Raises:
+        UnsupportedError: less than half of the other weights are stored at the precision, or less than a
+            twentieth of all.
+    """
+    wanted = _STORED_AS.get(precision)
+    if wanted is None:
+        return
+    counts = {name: weight_bytes.get(name, 0) * density for name, density in _DENSITY.items()}
+    reached, total = sum(counts[name] for name in wanted), sum(counts.values())
+    share = reached / max(1.0, total - kept_weights)
+    if share < LEAST_SHARE:
+        raise UnsupportedError(f"{precision} would reach {100 * share:.0f} % of the weights: {reach}")
+    if kept_weights and reached < LEAST_LEFT * total:
+        raise UnsupportedError(
+            f"{precision} would be left to {100 * reached / total:.1f} % of the weights, at least "
+            f"{100 * LEAST_LEFT:.0f} % are needed: too many layers are kept in float"
+        )
+
+
+def sqnr_db(reference: Array, output: Array) -> float:
+    """Signal to quantization noise in dB: power of `reference` over power of the difference.
+
+    Infinite where both are equal, not-a-number where the output is not finite.
+    """
+    wanted, got = reference.astype(np.float64), output.astype(np.float64)
+    if not np.isfinite(got).all():
+        return float("nan")
+    noise, signal = float(np.sum((wanted - got) ** 2)), float(np.sum(wanted**2))
+    if noise == 0:
+        return float("inf")
+    return float(10 * np.log10(signal / noise)) if signal else float("-inf")
+
+
+def check_agreement(
+    source: Session, artifact: Session, batch: int, samples: CalibrationData | None
+) -> tuple[str, ...]:
+    """Run both on the samples and compare their first output; a note with the figure is returned.
+
+    Without samples both run on made-up inputs, on which only finite outputs can be asked for. Sessions must
+    take the same inputs.
+
+    Raises:
+        StageError: the artifact gives NaN or infinity where the source does not, or less than `FLOOR_DB`.
+    """
+    feeds = list(islice(batches(samples, batch), _MOST_FEEDS)) if samples else [_made_up(source)]
+    wanted = np.concatenate([_first(source, feed) for feed in feeds])
+    got = np.concatenate([_first(artifact, feed) for feed in feeds])
+    if not np.isfinite(wanted).all():
+        raise StageError("compile", "the float model itself gives NaN or infinity on these inputs")
+    if not np.isfinite(got).all():
+        raise StageError("compile", f"{DISAGREES}: it gives NaN or infinity")
+    if not samples:
+        return ()
+    sqnr = sqnr_db(wanted, got)
+    if not sqnr >= FLOOR_DB:
+        raise StageError(
+            "compile",
+            f"{DISAGREES}: SQNR {sqnr:.1f} dB, at least {FLOOR_DB:g} is needed",
+        )
+    return (f"agrees with the float model to {sqnr:.1f} dB on calibration data",) if np.isfinite(sqnr) else ()
+
+
+def _first(session: Session, feed: Feed) -> Array:
+    return session.run(feed)[session.outputs[0].name]
+
+
+def _made_up(session: Session) -> dict[str, Array]:
+    """Standard normal floats, and zeros for integers: zero is a token of every vocabulary."""
+    return dict(_made_up_inputs(session))
+
+
+def _made_up_inputs(session: Session) -> Iterator[tuple[str, Array]]:
+    generator = np.random.default_rng(0)
+    for spec in session.inputs:
+        kind = np.dtype(spec.dtype)
+        values = generator.standard_normal(spec.shape) if kind.kind == "f" else np.zeros(spec.shape)
+        yield spec.name, values.astype(kind)

@@ -1,0 +1,251 @@
+"""What a backend is: how one runtime compiles a model, opens it and runs it once.
+
+This module and every adapter need numpy and their own runtime alone: the runner process imports them on the
+device. An adapter never looks at a clock: only the harness measures (see `latency.py`).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...profiles.precision import Precision
+
+if TYPE_CHECKING:
+    from ...profiles.schema import Profile
+
+Array = NDArray[Any]
+Feed = Mapping[str, Array]
+
+CALIBRATION_METHODS = ("minmax", "percentile", "entropy")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Availability:
+    """Whether a runtime can be used here; `reason` and `install` say why not and what to do."""
+
+    installed: bool
+    version: str = ""
+    reason: str = ""
+    install: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorSpec:
+    """Name, numpy dtype name and shape (the batch is axis 0) of an input or output of a session."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceModel:
+    """A float model as the export stage wrote it: `format` is "onnx" or "tflite"."""
+
+    path: Path
+    format: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompileSettings:
+    """All that decides the bytes of an artifact beside the source model and the calibration data.
+
+    `calibration_method` and `per_channel` are read only where the precision is calibrated. `nm_sparsity`
+    lets the compiler use 2:4 kernels. `target` names a device other than this one where a compiler can
+    build for it ("sm86"); empty means the machine that compiles. `check` compares the artifact with the float
+    model on the calibration data; it is left out for untrained weights, where agreement means nothing.
+    `keep_float` names layers (see `Backend.layers`) that keep float weights and arithmetic: mixed precision.
+    """
+
+    precision: Precision
+    batch: int = 1
+    calibration_method: str = "minmax"
+    per_channel: bool = True
+    nm_sparsity: bool = False
+    target: str = ""
+    check: bool = True
+    keep_float: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerGroup:
+    """Layers of a source model that change precision together, because the runtime fuses them.
+
+    `layers` are the names that `CompileSettings.keep_float` takes; `name` is the one that reports show, and
+    `weights` the number of weights that the group holds.
+    """
+
+    name: str
+    layers: tuple[str, ...]
+    weights: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """A compiled model: one file, and what could be read back from it.
+
+    `weight_bytes` maps the storage type of constant tensors ("int8", "float32", ...) to the bytes they take
+    in the file: the proof that a precision was really applied. `notes` are short sentences of the compiler
+    worth showing (fallbacks, chosen sparse layers). `versions` holds the packages that shaped the bytes.
+    `stored_as` maps each layer that has weights to the storage type they have in the file, read back from it.
+    `zero_share` is the share of zeros among the weights as stored (None: not counted).
+    """
+
+    path: Path
+    backend: str
+    precision: Precision
+    size_bytes: int
+    weight_bytes: Mapping[str, int]
+    notes: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    stored_as: Mapping[str, str] = field(default_factory=dict)
+    zero_share: float | None = None
+
+
+class Session(ABC):
+    """A loaded artifact. `run` returns when the device is done. A context manager; close is idempotent.
+
+    `simulated_ns` is the duration of one run where there is no device but a simulated one; the harness uses
+    it in place of the clock. None everywhere else.
+    """
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    simulated_ns: int | None = None
+
+    def run(self, feed: Feed) -> dict[str, Array]:
+        """Run once on arrays that match `inputs` exactly (names, dtypes, shapes).
+
+        Raises:
+            ValueError: the feed does not match `inputs`.
+        """
+        self.check(feed)
+        return self._run(feed)
+
+    def check(self, feed: Feed) -> None:
+        """Raise ValueError where the feed does not match `inputs`."""
+        wanted = {spec.name: spec for spec in self.inputs}
+        if set(feed) != set(wanted):
+            raise ValueError(f"feed has inputs {sorted(feed)}, the model wants {sorted(wanted)}")
+        for name, spec in wanted.items():
+            array = feed[name]
+            if array.shape != spec.shape or array.dtype != np.dtype(spec.dtype):
+                raise ValueError(
+                    f"input {name!r} is {array.dtype}{list(array.shape)}, "
+                    f"the model wants {spec.dtype}{list(spec.shape)}"
+                )
+
+    @abstractmethod
+    def _run(self, feed: Feed) -> dict[str, Array]:
+        """Run on a feed that was checked. The harness calls this directly inside the timed loop."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free everything that the session holds; a second call does nothing."""
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+CalibrationData = Mapping[str, Array]
+"""Input name to array of samples (axis 0); dtypes are those of the source model."""
+
+
+class Backend(ABC):
+    """One runtime. Instances are cheap, hold no state and import the runtime only inside methods.
+
+    `name` is the word users write. `source_format` is the format of `SourceModel` that `compile` reads.
+    `calibration_methods` are those of `CALIBRATION_METHODS` that this runtime really tells apart.
+    `compiles_on_device`: artifacts belong to the device that compiled them; all others are compiled here.
+    `value_dependent` is read of a backend of the user's own (the others have it in the capability table): it
+    maps a kind of sparsity (dense, channel, unstructured, 2:4) whose kernels are chosen by the values of the
+    weights to the reason, because untrained weights then do not tell the latency of trained ones.
+    """
+
+    name: ClassVar[str]
+    source_format: ClassVar[str]
+    calibration_methods: ClassVar[tuple[str, ...]] = ("minmax",)
+    compiles_on_device: ClassVar[bool] = False
+    value_dependent: ClassVar[Mapping[str, str]] = {}
+
+    @abstractmethod
+    def availability(self) -> Availability:
+        """Whether this runtime can be used in this interpreter. Never raises."""
+
+    def precisions(self, profile: Profile) -> tuple[Precision, ...]:
+        """What this runtime can compile for the device, from the capability table; imports no runtime.
+
+        A backend that is not in the table must say it itself.
+        """
+        from .rules import table_offers
+
+        offered = {offer.what for offer in table_offers(self.name, profile) if offer.offered}
+        return tuple(precision for precision in Precision if str(precision) in offered)
+
+    @abstractmethod
+    def compile(
+        self, model: SourceModel, settings: CompileSettings, calibration: CalibrationData | None, into: Path
+    ) -> Artifact:
+        """Compile `model` into one file inside the existing directory `into`.
+
+        Deterministic: equal arguments give equal bytes where the runtime allows it.
+
+        Raises:
+            UnsupportedError: this runtime cannot express the model or the precision; or the result would
+                be a silent no-op or is known to be wrong.
+            ValueError: calibration data is missing where the precision needs it.
+        """
+
+    def layers(self, model: SourceModel, precision: Precision) -> tuple[LayerGroup, ...]:
+        """Groups of layers that this precision would change and that can be kept in float one by one.
+
+        Empty: the backend has no mixed precision for it. Reads the file alone, opens no session.
+        """
+        return ()
+
+    @abstractmethod
+    def open(self, artifact: Path, batch: int, threads: int) -> Session:
+        """Load an artifact for inputs of the given batch size, with the given number of threads.
+
+        Inputs and outputs keep the dtypes of the source model (a float model quantized to int8 still takes
+        and gives float32), so that artifacts can be swapped for one another.
+        """
+
+
+def batches(data: CalibrationData, batch: int) -> Iterator[dict[str, Array]]:
+    """Split samples into feeds of exactly `batch` rows; the last one is filled up by repeating its end."""
+    count = len(next(iter(data.values())))
+    for start in range(0, count, batch):
+        feed = {name: array[start : start + batch] for name, array in data.items()}
+        missing = batch - len(next(iter(feed.values())))
+        if missing:
+            feed = {n: np.concatenate([a, np.repeat(a[-1:], missing, axis=0)]) for n, a in feed.items()}
+        yield {name: np.ascontiguousarray(array) for name, array in feed.items()}
+
+
+def artifact_path(source: SourceModel, into: Path, name: str) -> Path:
+    """Where `compile` writes its file.
+
+    Raises:
+        ValueError: that is the source model itself.
+    """
+    path = into / name
+    if path.resolve() == source.path.resolve():
+        raise ValueError(f"compiling into {into} would overwrite the source model {source.path.name}")
+    return path

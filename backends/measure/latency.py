@@ -1,0 +1,228 @@
+"""The latency protocol: who is run when. Knows no backend, only things that can be sampled.
+
+All subjects and a fixed reference run in short blocks, in a new random order in every round, so that whatever
+slows the machine down slows all of them. `rounds.py` has the raw values, `latency_summary.py` says what they
+mean (its names can be imported from here), docs/measurement.md says why it is done so.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ...profiles.errors import StageError
+from .environment import steal_share
+from .samples import REFERENCE, Block, LatencyPlan, Rounds, Series, WarmUp
+from .summary import Estimate, LatencySummary, compare, summarize, sure_within
+
+__all__ = [
+    "REFERENCE",
+    "Block",
+    "Estimate",
+    "LatencyPlan",
+    "LatencySummary",
+    "Rounds",
+    "Sampler",
+    "Series",
+    "Subject",
+    "WarmUp",
+    "calibrate_loops",
+    "compare",
+    "measure",
+    "summarize",
+    "warm_up",
+]
+
+_SINGLES = 27  # in 25 rounds that is 675: enough for a p99
+_LARGEST_LOOPS = 1_000_000
+_LOOK_EVERY = 4
+"""Rounds between two looks at whether enough is known: each look is one more chance to stop on luck."""
+
+
+class Sampler(Protocol):
+    """Something that can be timed, usually a `RunnerClient` with an opened artifact and a stored feed."""
+
+    def sample(self, loops: int, count: int) -> list[int]:
+        """Nanoseconds of `count` samples; each is the time of `loops` runs together."""
+
+
+Subject = Sampler | Sequence[Sampler]
+"""One process, or several processes of one artifact that take turns from round to round."""
+
+
+def calibrate_loops(sampler: Sampler, min_sample_ms: float) -> int:
+    """Number of runs that together take at least `min_sample_ms` even when the machine is at its quickest."""
+    wanted, loops = min_sample_ms * 1e6, 1
+    while loops < _LARGEST_LOOPS:
+        took = max(1, min(sampler.sample(loops, 3)))
+        if took >= wanted:
+            return loops
+        # A small margin ends this in two or three steps; at most tenfold, as first runs are slow.
+        loops = min(_LARGEST_LOOPS, 10 * loops, max(loops + 1, math.ceil(1.02 * loops * wanted / took)))
+    return loops
+
+
+def warm_up(sampler: Sampler, loops: int, count: int, plan: LatencyPlan, *, warm: bool = False) -> WarmUp:
+    """Run blocks of `count` samples until their medians agree; see `LatencyPlan`.
+
+    What is `warm` already (it ran in the same process a moment ago) need not run for the least time.
+    """
+    least = 0.0 if warm else plan.warm_up_s
+    spent, before = 0.0, math.inf
+    while True:
+        samples = sampler.sample(loops, count)
+        spent += sum(samples) / 1e9
+        median = sorted(samples)[len(samples) // 2]
+        settled = abs(median - before) <= plan.settled_share * median
+        if (settled and spent >= least) or spent >= plan.warm_up_limit_s:
+            return WarmUp(seconds=spent, settled=settled)
+        before = median
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ready:
+    """A subject with what a block of it consists of."""
+
+    processes: Sequence[Sampler]
+    loops: int
+    count: int
+    singles: int
+    warm_up: WarmUp
+
+    def block(self, number: int) -> Block:
+        process = number % len(self.processes)
+        sampler = self.processes[process]
+        samples = tuple(sampler.sample(self.loops, self.count))
+        singles = tuple(sampler.sample(1, self.singles)) if self.singles else ()
+        return Block(process=process, samples=samples, singles=singles)
+
+
+def _ready(subject: Subject, plan: LatencyPlan, *, warm: bool = False) -> tuple[_Ready, float]:
+    """The subject warmed up, and the seconds that a block of it takes."""
+    processes = list(subject) if isinstance(subject, Sequence) else [subject]
+    loops = calibrate_loops(processes[0], plan.min_sample_ms)
+    sample_ms = min(processes[0].sample(loops, 3)) / 1e6
+    count = max(plan.min_samples, round(plan.block_ms / max(sample_ms, 1e-6)))
+    # Where a sample is one run, the samples themselves give the percentiles.
+    run_ms = sample_ms / loops
+    singles = 0 if loops == 1 else min(_SINGLES, max(1, int(plan.block_ms / 2 / max(run_ms, 1e-6))))
+    warmed = [warm_up(process, loops, count, plan, warm=warm) for process in processes]
+    spent = WarmUp(seconds=sum(w.seconds for w in warmed), settled=all(w.settled for w in warmed))
+    ready = _Ready(processes=processes, loops=loops, count=count, singles=singles, warm_up=spent)
+    return ready, (count * sample_ms + singles * run_ms) / 1e3
+
+
+def _rounds_that_fit(plan: LatencyPlan, round_s: float, processes: int) -> int:
+    rounds = min(plan.rounds, max(plan.min_rounds, int(plan.limit_s / max(round_s, 1e-9))))
+    return math.ceil(rounds / processes) * processes  # every process takes part equally often
+
+
+def measure(
+    subjects: Mapping[str, Subject],
+    reference: Subject | None,
+    plan: LatencyPlan | None = None,
+    on_round: Callable[[int, int], None] | None = None,
+    ticks: Callable[[], tuple[int, ...]] | None = None,
+    *,
+    warm_reference: bool = False,
+) -> Rounds:
+    """Measure all subjects and the reference, interleaved at random.
+
+    `warm_reference` says that the reference's processes have been measured before.
+
+    `on_round` is told how many rounds of how many are done. `ticks` counts processor time on the machine that
+    is measured (`environment.cpu_ticks` where that is this one). A subject whose `sample` raises StageError
+    takes no further part and is found in `failed`; the others go on.
+
+    Raises:
+        StageError: the reference failed.
+        ValueError: there is no subject, one is called "reference", or the numbers of processes differ.
+    """
+    plan = plan or LatencyPlan()
+    everyone = dict(subjects) if reference is None else {**subjects, REFERENCE: reference}
+    _check(subjects, everyone)
+    failed: dict[str, tuple[str, str, str]] = {}
+    ready: dict[str, _Ready] = {}
+    round_s = 0.0
+    for name, subject in everyone.items():
+        try:
+            warm = warm_reference and name == REFERENCE
+            ready[name], block_s = _ready(subject, plan, warm=warm)
+            round_s += block_s
+        except StageError as error:
+            _note(failed, name, error)
+    most = max((len(one.processes) for one in ready.values()), default=1)
+    total = _rounds_that_fit(plan, round_s, most)
+    before = ticks() if ticks else ()
+    blocks, order = _run(ready, failed, total, plan, on_round)
+    return Rounds(
+        plan=plan,
+        series={
+            name: Series(
+                loops=one.loops, processes=len(one.processes), warm_up=one.warm_up, blocks=tuple(blocks[name])
+            )
+            for name, one in ready.items()
+            if name not in failed
+        },
+        order=tuple(order),
+        steal_share=steal_share(before, ticks()) if ticks else None,
+        failed=failed,
+    )
+
+
+def _run(
+    ready: Mapping[str, _Ready],
+    failed: dict[str, tuple[str, str, str]],
+    total: int,
+    plan: LatencyPlan,
+    on_round: Callable[[int, int], None] | None,
+) -> tuple[dict[str, list[Block]], list[tuple[str, ...]]]:
+    rng = random.Random(plan.seed)
+    blocks: dict[str, list[Block]] = {name: [] for name in ready}
+    order = []
+    for number in range(total):
+        names = [name for name in ready if name not in failed]
+        rng.shuffle(names)
+        for name in names:
+            try:
+                blocks[name].append(ready[name].block(number))
+            except StageError as error:
+                _note(failed, name, error)
+        order.append(tuple(names))
+        if on_round is not None:
+            on_round(number + 1, total)
+        done = number + 1 - plan.min_rounds
+        if done >= 0 and done % _LOOK_EVERY == 0 and _enough({n: blocks[n] for n in names}, failed, plan):
+            break
+    return blocks, order
+
+
+def _enough(
+    blocks: Mapping[str, list[Block]], failed: Mapping[str, tuple[str, str, str]], plan: LatencyPlan
+) -> bool:
+    """Whether further rounds would hardly tell more. Several processes each need their turns."""
+    reference = blocks.get(REFERENCE)
+    if not plan.enough_share or not reference or any(block.process for block in reference):
+        return False
+    return all(
+        sure_within(taken, reference, plan.enough_share)
+        for name, taken in blocks.items()
+        if name not in (REFERENCE, *failed)
+    )
+
+
+def _note(failed: dict[str, tuple[str, str, str]], name: str, error: StageError) -> None:
+    if name == REFERENCE:
+        raise error
+    failed[name] = (error.stage, error.cause, error.log)
+
+
+def _check(subjects: Mapping[str, Subject], everyone: Mapping[str, Subject]) -> None:
+    if not subjects or REFERENCE in subjects:
+        raise ValueError(f"measure needs at least one subject, none of them called {REFERENCE!r}")
+    numbers = {len(s) for s in everyone.values() if isinstance(s, Sequence)} - {1}
+    if len(numbers) > 1 or 0 in numbers:
+        raise ValueError(f"subjects have {sorted(numbers)} processes; all with several need the same number")

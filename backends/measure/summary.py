@@ -1,0 +1,283 @@
+"""What the raw samples of an interleaved measurement mean: latency, ratio, intervals, and a verdict.
+
+Every interval holds 95 %. It comes from values of whole rounds, never of single runs, which resemble their
+neighbours. docs/measurement.md says why these estimators were chosen.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...profiles.errors import StageError
+from .samples import REFERENCE, Block, Rounds, Series
+
+Values = NDArray[np.float64]
+
+P90_SAMPLES, P99_SAMPLES = 64, 662  # MLPerf LoadGen's least numbers for 99 % confidence
+_ENOUGH_ROUNDS = 9
+_FEWEST_PROCESSES = 3
+_WIDEST_SHARE, _MOST_DRIFT, _MOST_STEAL = 0.05, 0.10, 0.05
+_NORMAL = 1.959964
+# 97.5 % quantiles of Student's t for 2, 3, ... degrees of freedom.
+_STUDENT = (4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """An estimate with its 95 % interval; None where there are too few rounds for one."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatencySummary:
+    """One subject's figures.
+
+    `latency_ms` is the typical latency of a run, `ratio` its undisturbed latency over that of the reference
+    in the same rounds (below 1 is faster), `minimum_ms` the least of all samples. `p90_ms` and `p99_ms` are
+    None unless there are enough samples that are independent enough (`p90_samples` and `p99_samples` say to
+    how many independent ones they amount). `reference_drift` is how far the reference, or the subject where
+    there is none, moved from the first to the last third of the rounds, as a share. `verdict` is "stable",
+    "noisy because ..." or "too few rounds ...".
+    """
+
+    name: str
+    latency_ms: Estimate
+    minimum_ms: Estimate
+    p90_ms: Estimate | None
+    p99_ms: Estimate | None
+    ratio: Estimate | None
+    reference_drift: float
+    verdict: str
+    rounds: int
+    loops: int
+    processes: int
+    p90_samples: int
+    p99_samples: int
+
+
+def summarize(rounds: Rounds, name: str) -> LatencySummary:
+    """Figures of one subject.
+
+    Raises:
+        StageError: the subject broke during the measurement.
+    """
+    series = _series(rounds, name)
+    with_reference = REFERENCE in rounds.series and name != REFERENCE
+    ratio = compare(rounds, name, REFERENCE) if with_reference else None
+    medians = np.log(_per_round(series, np.median))
+    latency = _interval(
+        medians,
+        series.processes,
+        rounds.plan.process_spread,
+        sides=int(series.processes < _FEWEST_PROCESSES),
+    )
+    drift = _drift(rounds.series.get(REFERENCE, series))
+    spread = rounds.plan.process_spread
+    (p90, p90_samples), (p99, p99_samples) = (_percentile(series, share, spread) for share in (0.90, 0.99))
+    return LatencySummary(
+        name=name,
+        latency_ms=latency,
+        minimum_ms=_minimum(series, spread),
+        p90_ms=p90 if p90_samples >= P90_SAMPLES else None,
+        p99_ms=p99 if p99_samples >= P99_SAMPLES else None,
+        ratio=ratio,
+        reference_drift=drift,
+        verdict=_verdict(rounds, series, ratio or latency, drift),
+        rounds=len(series.blocks),
+        loops=series.loops,
+        processes=series.processes,
+        p90_samples=p90_samples,
+        p99_samples=p99_samples,
+    )
+
+
+def compare(rounds: Rounds, a: str, b: str) -> Estimate:
+    """Latency of `a` over that of `b`, from rounds that both took part in; below 1 means that `a` is faster.
+
+    Each round gives the ratio of the two blocks' quickest samples: what disturbs a run only ever adds time.
+
+    Raises:
+        StageError: one of them broke during the measurement.
+    """
+    first, second = _series(rounds, a), _series(rounds, b)
+    logs = np.log(_per_round(first, np.min)) - np.log(_per_round(second, np.min))
+    several = max(first.processes, second.processes)
+    single = sum(series.processes < _FEWEST_PROCESSES for series in (first, second))
+    return _interval(logs, several, rounds.plan.process_spread, sides=single)
+
+
+def sure_within(blocks: Sequence[Block], reference: Sequence[Block], share: float) -> bool:
+    """Whether these rounds tell the ratio of two subjects to within a share, but for what processes differ.
+
+    Both have run the same number of runs per sample in all their blocks.
+    """
+    logs = np.log([min(a.samples) / max(1, min(b.samples)) for a, b in zip(blocks, reference, strict=True)])
+    low, high = _signed_rank_interval(logs)
+    return high - low <= 2 * share
+
+
+def _series(rounds: Rounds, name: str) -> Series:
+    if name in rounds.failed:
+        raise StageError(*rounds.failed[name])
+    return rounds.series[name]
+
+
+def _per_round(series: Series, statistic: Any) -> Values:
+    """One value in milliseconds of a run for each round."""
+    values = [statistic(block.samples) for block in series.blocks]
+    return np.maximum(np.asarray(values, np.float64), 1.0) / series.loops / 1e6
+
+
+def _interval(logs: Values, processes: int, spread: float, *, sides: int) -> Estimate:
+    """Exponential of the centre of logarithms. `sides` counts subjects with too few processes to tell how
+    much processes differ; for these the interval is widened by the plan's figure.
+    """
+    if processes >= _FEWEST_PROCESSES:
+        centres = np.array([_centre(logs[start::processes]) for start in range(processes)])
+        centre, half = float(centres.mean()), _student_half(centres)
+        low, high = centre - half, centre + half
+    else:
+        centre, (low, high) = _centre(logs), _signed_rank_interval(logs)
+    if not math.isfinite(low):
+        return Estimate(value=math.exp(centre), low=None, high=None)
+    wider = _NORMAL * spread * math.sqrt(sides)
+    low, high = centre - math.hypot(centre - low, wider), centre + math.hypot(high - centre, wider)
+    return Estimate(value=math.exp(centre), low=math.exp(low), high=math.exp(high))
+
+
+def _student_half(values: Values) -> float:
+    freedom = len(values) - 1
+    if freedom - 2 < len(_STUDENT):
+        quantile = _STUDENT[freedom - 2]
+    else:  # Cornish and Fisher's expansion, right to 0.001 from 11 degrees of freedom on
+        z = _NORMAL
+        quantile = z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
+    return quantile * float(values.std(ddof=1)) / math.sqrt(len(values))
+
+
+def _pair_means(values: Values) -> Values:
+    first, second = np.triu_indices(len(values))
+    return np.sort((values[first] + values[second]) / 2)
+
+
+def _centre(values: Values) -> float:
+    """Median of all pair means: Hodges and Lehmann 1963, doi:10.1214/aoms/1177704172."""
+    return float(np.median(_pair_means(values)))
+
+
+def _signed_rank_interval(values: Values) -> tuple[float, float]:
+    """95 % interval of the centre: Wilcoxon's signed-rank test turned around; infinite under 6 values."""
+    outside = _signed_rank_quantile(len(values))
+    if outside < 0:
+        return -math.inf, math.inf
+    means = _pair_means(values)
+    return float(means[outside]), float(means[len(means) - 1 - outside])
+
+
+@lru_cache
+def _signed_rank_quantile(count: int) -> int:
+    """Largest k with P(W <= k) <= 2.5 % for the signed-rank statistic of `count` values; -1: none."""
+    shares = np.zeros(count * (count + 1) // 2 + 1)
+    shares[0] = 1.0
+    for rank in range(1, count + 1):
+        shifted = np.zeros_like(shares)
+        shifted[rank:] = shares[:-rank]
+        shares = (shares + shifted) / 2
+    return int(np.searchsorted(np.cumsum(shares), 0.025, side="right")) - 1
+
+
+def _percentile(series: Series, share: float, spread: float) -> tuple[Estimate, int]:
+    """A percentile of single runs in ms, and to how many independent runs those measured amount.
+
+    Runs of one block are alike. How much is seen from how unevenly the slow runs are spread over the
+    blocks (Kish's design effect). The interval lies between two of the sorted runs: those between which the
+    percentile of so many independent ones falls with 95 % (Woodruff 1952, doi:10.2307/2280781).
+    """
+    blocks = [block.samples if series.loops == 1 else block.singles for block in series.blocks]
+    values = np.sort(np.concatenate([np.asarray(block, np.float64) for block in blocks]))
+    values = np.maximum(values, 1.0) / 1e6
+    if len(values) == 0:
+        return Estimate(value=math.nan, low=None, high=None), 0
+    found = _at(values, share)
+    slow = np.array([np.mean(np.asarray(block) / 1e6 > found) for block in blocks])
+    mean = float(slow.mean())
+    effect = 1.0
+    if len(blocks) > 1 and 0 < mean < 1:
+        effect = max(1.0, float(slow.var(ddof=1)) * len(values) / len(blocks) / (mean * (1 - mean)))
+    count = int(len(values) / effect)
+    below, above = _binomial_interval(count, share)
+    return _widened(found, _at(values, below), _at(values, above), spread, series.processes), count
+
+
+def _at(values: Values, share: float) -> float:
+    """The least of the sorted values that at least this share of them does not exceed."""
+    return float(values[min(len(values), max(1, math.ceil(share * len(values) - 1e-9))) - 1])
+
+
+@lru_cache
+def _binomial_interval(count: int, share: float) -> tuple[float, float]:
+    """Shares between which the part of `count` draws below a percentile lies with 95 %, tails of 2.5 %."""
+    if count == 0:
+        return 0.0, 1.0
+    draws = np.arange(count + 1)
+    logs = [math.lgamma(count + 1) - math.lgamma(k + 1) - math.lgamma(count - k + 1) for k in draws]
+    log_shares = np.array(logs) + draws * math.log(share) + (count - draws) * math.log1p(-share)
+    summed = np.cumsum(np.exp(log_shares))
+    low = int(np.searchsorted(summed, 0.025, side="right"))
+    high = int(np.searchsorted(summed, 0.975)) + 1
+    return low / count, min(1.0, high / count)
+
+
+def _minimum(series: Series, spread: float) -> Estimate:
+    """The least sample in ms. Its interval says where the least of as many other rounds would lie.
+
+    The rounds' own minima lie above the least one with gaps like an exponential's. The difference of two
+    such least values then exceeds the sum of five gaps in 1 of 32 cases.
+    """
+    least = np.sort(_per_round(series, np.min))
+    value = float(least[0])
+    if len(least) < _ENOUGH_ROUNDS:
+        return Estimate(value=value, low=None, high=None)
+    reach = float(least[5]) / value
+    return _widened(value, value / reach, value * reach, spread, series.processes)
+
+
+def _widened(value: float, low: float, high: float, spread: float, processes: int) -> Estimate:
+    """The interval, widened by what processes of one artifact differ."""
+    wider = _NORMAL * spread / math.sqrt(processes)
+    down, up = (math.hypot(math.log(value / low), wider), math.hypot(math.log(high / value), wider))
+    return Estimate(value=value, low=value * math.exp(-down), high=value * math.exp(up))
+
+
+def _drift(series: Series) -> float:
+    values = _per_round(series, np.median)
+    third = max(1, len(values) // 3)
+    return abs(float(np.median(values[-third:]) / np.median(values[:third])) - 1)
+
+
+def _verdict(rounds: Rounds, series: Series, estimate: Estimate, drift: float) -> str:
+    count = len(series.blocks)
+    if count < _ENOUGH_ROUNDS or estimate.low is None or estimate.high is None:
+        return f"too few rounds ({count}, at least {_ENOUGH_ROUNDS} are needed)"
+    half = (estimate.high - estimate.low) / 2 / estimate.value
+    reasons: Sequence[tuple[bool, str]] = (
+        (not series.warm_up.settled, "it did not settle during warm-up"),
+        (half > _WIDEST_SHARE, f"the interval is ± {100 * half:.1f} %"),
+        (drift > _MOST_DRIFT, f"the machine's speed drifted by {100 * drift:.1f} %"),
+        (
+            (rounds.steal_share or 0) > _MOST_STEAL,
+            f"{100 * (rounds.steal_share or 0):.1f} % of processor time was taken by other machines",
+        ),
+    )
+    found = [text for holds, text in reasons if holds]
+    return f"noisy because {', '.join(found)}" if found else "stable"

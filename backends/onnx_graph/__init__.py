@@ -1,0 +1,1 @@
+"""An ONNX file read, indexed and run on the CPU."""

@@ -1,0 +1,127 @@
+"""Ranges of activations for ONNX Runtime's static quantizer, by each calibration method.
+
+Least and greatest values come from ONNX Runtime's own observer. Percentile and entropy clip them where a
+histogram of magnitudes says (see `trt_ranges`). ONNX Runtime's own versions keep all activations of all
+samples in memory, and its entropy, with the 128 bins that it always takes, is the minmax method.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, numpy_helper
+
+from ..contract.backend import Array, CalibrationData, batches
+from ..onnx_graph.layers import Graph, origin
+from ..trt.ranges import BINS, Histogram, kept_bins
+
+# More values of one tensor do not move a percentile of 99.99 or a histogram of 2048 bins, but take long.
+_VALUES = 2**20
+# Attention masks put -1e4, the least float or minus infinity; 8 bits over that range flatten all the rest.
+_MASK = 1e4
+
+
+def activation_ranges(proto: onnx.ModelProto, data: CalibrationData, batch: int, method: str) -> Any:
+    """onnxruntime's `TensorsData` with the range of every float activation that a quantizer could ask for.
+
+    Memory grows with the model's activations at `batch`, not with the samples.
+    """
+    from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
+
+    extremes = _extremes(proto, data, batch)
+    if method == "minmax":
+        return extremes
+    graph = Graph(proto)
+    source = {name: origin(graph, name) for name in extremes}
+    magnitudes = {source[name]: float(np.abs(found.range_value).max()) for name, found in extremes.items()}
+    largest = {name: magnitude for name, magnitude in magnitudes.items() if magnitude < _MASK}
+    histograms = _histograms(proto, largest, data, batch)
+    clipped = {}
+    for name, found in extremes.items():
+        low, high = found.range_value
+        if source[name] not in largest:
+            clipped[name] = found
+            continue
+        share = kept_bins(histograms[source[name]], method) / BINS
+        cut = np.asarray(largest[source[name]] * share, low.dtype)
+        clipped[name] = TensorData(lowest=np.maximum(low, -cut), highest=np.minimum(high, cut))
+    return TensorsData(CalibrationMethod.MinMax, clipped)
+
+
+def masking_nodes(proto: onnx.ModelProto, ranges: Any) -> list[str]:
+    """Names of operators without weights that read or make values of 1e4 and more, or infinite ones.
+
+    They apply attention masks, and must stay in float: quantized, the softmax that follows is flat or
+    NaN. `ranges` are those of `activation_ranges`.
+    """
+    graph = Graph(proto)
+    huge = {name for name in ranges if not _greatest(ranges[name].range_value) < _MASK}
+    floats = (TensorProto.FLOAT, TensorProto.FLOAT16)
+    for name, tensor in graph.constant.items():
+        if tensor.data_type in floats and not _greatest(numpy_helper.to_array(tensor)) < _MASK:
+            huge.add(name)
+    return [
+        node.name for node in graph.nodes if huge & {*node.input, *node.output} and not graph.weights(node)
+    ]
+
+
+def _greatest(values: Any) -> float:
+    return float(np.abs(np.asarray(values)).max(initial=0.0))
+
+
+def _extremes(proto: onnx.ModelProto, data: CalibrationData, batch: int) -> Any:
+    from onnxruntime.quantization import CalibrationDataReader
+    from onnxruntime.quantization.calibrate import create_calibrator
+    from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        """The samples in feeds of the deployed batch."""
+
+        def __init__(self) -> None:
+            self.feeds: Iterator[dict[str, Array]] = batches(data, batch)
+
+        def get_next(self) -> dict[str, Array] | None:
+            return next(self.feeds, None)
+
+    with tempfile.TemporaryDirectory() as folder:
+        plain, widened = Path(folder) / "plain.onnx", Path(folder) / "widened.onnx"
+        onnx.save(proto, plain)
+        operators = sorted({*QDQRegistry, *QLinearOpsRegistry})
+        observer = create_calibrator(plain, operators, augmented_model_path=str(widened))
+        observer.collect_data(Reader())
+        return observer.compute_data()
+
+
+def _histograms(
+    proto: onnx.ModelProto, largest: Mapping[str, float], data: CalibrationData, batch: int
+) -> dict[str, Histogram]:
+    """Counts of |value| in `BINS` equal bins from 0 to each tensor's largest."""
+    from .backend import OrtSession
+
+    made = {name for node in proto.graph.node for name in node.output}
+    widened = onnx.ModelProto()
+    widened.CopyFrom(proto)
+    del widened.graph.output[:]
+    widened.graph.output.extend(onnx.ValueInfoProto(name=name) for name in sorted(set(largest) & made))
+    counts = {name: np.zeros(BINS, np.int64) for name in largest}
+    feeds = math.ceil(len(next(iter(data.values()))) / batch)
+    with OrtSession(widened.SerializeToString(), 1) as session:
+        for index, feed in enumerate(batches(data, batch)):
+            for name, value in {**feed, **session.run(feed)}.items():
+                if name in counts:
+                    counts[name] += _counted(value, largest[name], feeds, index)
+    return counts
+
+
+def _counted(value: Array, largest: float, feeds: int, index: int) -> Histogram:
+    """The histogram of one feed's values, or of every n-th of them, from another one on in each feed."""
+    step = max(1, value.size * feeds // _VALUES)
+    magnitudes = np.abs(value.ravel()[index % step :: step])
+    places = np.minimum(magnitudes * (BINS / (largest or 1.0)), BINS - 1).astype(np.int64)
+    return np.bincount(places, minlength=BINS)

@@ -1,0 +1,1 @@
+"""The process on the device, and the line to it."""

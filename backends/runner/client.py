@@ -1,0 +1,317 @@
+"""The study's side of a runner: starts it, asks it, and turns every way it can end into one clear error."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from ...profiles.errors import StageError, UnsupportedError, UserError
+from ...profiles.precision import Precision
+from ..contract.backend import Artifact, CalibrationData, CompileSettings, Feed, SourceModel, TensorSpec
+from ..measure.memory import Memory
+from .child import Child, ChildEndedError, ChildSilentError
+from .frames import PREAMBLE, Array, Message, ProtocolError, read_message, write_message
+from .launch import Launch
+
+# The part of a study that an operation belongs to, as failures name it.
+_STAGES = {"compile": "compile", "infer": "score"}
+_SENT_AT_ONCE_BYTES = 64 * 2**20
+_LOG_BYTES = 4096
+CLOSE_S = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Hard limits of a runner: seconds that one request may take, and private memory in bytes.
+
+    `open_s` also holds for starting the runner and sending files, `run_s` for one sample request, one first
+    inference, or one part (at most 64 MB of inputs) of a split that is scored.
+    """
+
+    compile_s: float = 600.0
+    open_s: float = 120.0
+    run_s: float = 120.0
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hello:
+    """Who answers: process id, environment of the device (`environment.py`), loaded top-level modules."""
+
+    pid: int
+    environment: Mapping[str, Any]
+    modules: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """Signature of an opened artifact, and the milliseconds that loading took on the device."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    load_ms: float
+
+
+class RunnerClient:
+    """One runner process, from `with` to the end of its block (or from the first request to `close`).
+
+    Use a fresh one for each artifact that is measured: load time and memory mean nothing in a process that
+    has compiled or held another. Every method raises:
+        UnsupportedError: the backend says that the combination cannot exist.
+        UserError: something that the user can mend; also where the device cannot be reached.
+        StageError: anything else: an error in the runtime, a crash, a hang, too much memory. After a crash or
+            a hang the client is dead, and says the same again.
+    """
+
+    def __init__(self, launch: Launch, *, limits: Limits | None = None, cpu: int | None = None) -> None:
+        self._launch, self._limits, self._cpu = launch, limits or Limits(), cpu
+        self._child: Child | None = None
+        self._ended: StageError | UserError | None = None
+        self._sent: dict[Path, str] = {}
+        self._batch = 1
+
+    def __enter__(self) -> RunnerClient:
+        self._started()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def hello(self) -> Hello:
+        """Process id and environment of the runner: the check that the device can be reached."""
+        body = self._ask("hello", self._limits.open_s).body
+        return Hello(pid=body["pid"], environment=body["environment"], modules=tuple(body["modules"]))
+
+    def put(self, path: Path) -> str:
+        """Make a file of this machine readable for the runner; its path there."""
+        if self._launch.shares_files:
+            return str(path.resolve())
+        if path not in self._sent:
+            data = {"bytes": np.fromfile(path, dtype=np.uint8)}
+            reply = self._ask("put", self._limits.open_s, {"name": path.name}, data)
+            self._sent[path] = str(reply.body["path"])
+        return self._sent[path]
+
+    def compile(
+        self,
+        backend: str,
+        model: SourceModel,
+        settings: CompileSettings,
+        calibration: CalibrationData | None,
+        into: Path,
+    ) -> Artifact:
+        """`Backend.compile` in the runner; the artifact's file ends in the existing directory `into`."""
+        body = {
+            "backend": backend,
+            "path": self.put(model.path),
+            "format": model.format,
+            "settings": {**asdict(settings), "precision": str(settings.precision)},
+            "calibrated": calibration is not None,
+            "into": str(into.resolve()) if self._launch.shares_files else "",
+        }
+        found = dict(self._ask("compile", self._limits.compile_s, body, calibration or {}).body)
+        path = Path(found["path"])
+        if not self._launch.shares_files:
+            data = self._ask("fetch", self._limits.open_s, {"path": str(path)}).arrays["bytes"]
+            path = into / path.name
+            data.tofile(path)
+        fields = {"path": path, "precision": Precision(found["precision"]), "notes": tuple(found["notes"])}
+        return Artifact(**{**found, **fields})
+
+    def open(self, backend: str, artifact: Path, batch: int, threads: int) -> Opened:
+        """Load an artifact; single-threaded sessions are pinned to the client's core, if it has one."""
+        body = {"backend": backend, "path": self.put(artifact), "batch": batch, "threads": threads}
+        found = self._ask("open", self._limits.open_s, body).body
+        self._batch = batch
+        return Opened(
+            inputs=_specs(found["inputs"]), outputs=_specs(found["outputs"]), load_ms=float(found["load_ms"])
+        )
+
+    def prepare(self, feed: Feed) -> float:
+        """Store the feed that `sample` runs, run it once, and return the milliseconds that took."""
+        return float(self._ask("prepare", self._limits.run_s, {}, feed).body["first_inference_ms"])
+
+    def infer(self, data: CalibrationData) -> dict[str, Array]:
+        """Outputs for all samples (axis 0), computed in batches of the opened size."""
+        parts = [
+            self._ask("infer", self._limits.run_s, {}, part).arrays for part in _parts(data, self._batch)
+        ]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def sample(self, loops: int, count: int) -> list[int]:
+        """Nanoseconds of `count` samples; each is the time of `loops` runs together."""
+        reply = self._ask("sample", self._limits.run_s, {"loops": loops, "count": count})
+        return list(reply.body["nanoseconds"])
+
+    def memory(self) -> Memory:
+        """Resident memory before loading, after it, and at its peak up to the first run."""
+        return Memory(**self._ask("memory", self._limits.open_s).body)
+
+    def close(self) -> None:
+        """End the runner; a second call does nothing."""
+        child, self._child = self._child, None
+        if child is None:
+            return
+        try:
+            write_message(child.writer(CLOSE_S), Message(body={"do": "close"}))
+            read_message(child.reader(CLOSE_S))
+        except (ProtocolError, ChildEndedError, ChildSilentError):
+            pass  # it is killed below in any case
+        finally:
+            child.kill()
+            self._ended = self._ended or StageError("measure", "the runner is closed")
+
+    def _started(self) -> Child:
+        if self._ended is not None:
+            raise self._ended
+        if self._child is None:
+            self._child = self._start()
+        return self._child
+
+    def _start(self) -> Child:
+        arguments = [] if self._cpu is None else ["--cpu", str(self._cpu)]
+        if self._limits.memory_bytes is not None:
+            arguments += ["--memory-bytes", str(self._limits.memory_bytes)]
+        # The kernel's signal comes when the *thread* that started the child ends: only the main one is safe.
+        if self._launch.shares_files and threading.current_thread() is threading.main_thread():
+            arguments += ["--die-with-parent"]
+        try:
+            child = Child(self._launch.command(arguments), self._launch.environment())
+        except OSError as error:
+            raise self._unreachable(str(error)) from error
+        try:
+            _skip_to_preamble(child, time.monotonic() + self._limits.open_s)
+        except (ProtocolError, ChildEndedError, ChildSilentError) as error:
+            child.kill()
+            self._ended = self._unreachable(child.log(_LOG_BYTES).strip() or str(error))
+            raise self._ended from error
+        return child
+
+    def _unreachable(self, found: str) -> UserError | StageError:
+        if self._launch.shares_files:
+            limit = "" if self._limits.memory_bytes is None else f"; {_over_limit(self._limits)}"
+            return StageError("start", f"the runner did not start{limit}", found)
+        return UserError(
+            f"device {self._launch.device} cannot be reached",
+            found=found,
+            remedy=f"see that `ssh {self._launch.device}` works without a password, and that the profile's "
+            "python has paretune and the runtime installed",
+        )
+
+    def _ask(
+        self,
+        operation: str,
+        seconds: float,
+        body: Mapping[str, Any] | None = None,
+        arrays: Feed | None = None,
+    ) -> Message:
+        child = self._started()
+        message = Message(body={**(body or {}), "do": operation}, arrays=arrays or {})
+        stage = _STAGES.get(operation, "measure")
+        try:
+            write_message(child.writer(seconds), message)
+            reply = read_message(child.reader(seconds))
+        except ChildSilentError as error:
+            child.ask_where()
+            raise self._end(child, stage, f"no answer to {operation} within {seconds:g} s: killed") from error
+        except (ProtocolError, ChildEndedError) as error:
+            raise self._end(child, stage, self._cause(child)) from error
+        except BaseException:
+            self._end(child, stage, "interrupted")  # half a reply may be left in the pipe
+            raise
+        _raise_for(reply.body, stage, self._limits)
+        return reply
+
+    def _cause(self, child: Child) -> str:
+        status, log = child.wait(5.0), child.log(_LOG_BYTES)
+        cause = _status_in_words(status, log)
+        out_of_memory = any(word in log for word in ("bad_alloc", "MemoryError", "annot allocate memory"))
+        if self._limits.memory_bytes is not None and out_of_memory:
+            cause += f"; {_over_limit(self._limits)}"
+        return cause
+
+    def _end(self, child: Child, stage: str, cause: str) -> StageError:
+        child.kill()
+        self._child = None
+        self._ended = StageError(stage, cause, child.log(_LOG_BYTES))
+        return self._ended
+
+
+def _raise_for(body: Mapping[str, Any], stage: str, limits: Limits) -> None:
+    kind = body.get("error")
+    if kind is None:
+        return
+    if kind == "unsupported":
+        raise UnsupportedError(body["reason"])
+    if kind == "user":
+        parts = {name: body[name] for name in ("place", "found", "accepted", "remedy")}
+        raise UserError(body["problem"], **parts)
+    cause = str(body["cause"])
+    if limits.memory_bytes is not None and (kind == "memory" or "bad_alloc" in cause):
+        cause += f"; {_over_limit(limits)}"
+    # A stage that failed on its own terms names itself: "compile", also where it was asked for as "infer".
+    raise StageError(str(body.get("stage", stage)), cause, str(body["log"])[-_LOG_BYTES:])
+
+
+def _over_limit(limits: Limits) -> str:
+    return f"the limit is {(limits.memory_bytes or 0) / 1e6:.0f} MB of memory"
+
+
+_SIGNALS = {
+    signal.SIGSEGV: "segmentation fault",
+    signal.SIGABRT: "aborted",
+    signal.SIGKILL: "killed from outside, often for want of memory",
+    signal.SIGBUS: "bus error",
+    signal.SIGILL: "illegal instruction",
+    signal.SIGFPE: "arithmetic error",
+}
+
+
+def _status_in_words(status: int | None, log: str) -> str:
+    if status is None:
+        return "closed its output and did not end"
+    if status < 0:
+        return f"killed by signal {-status} ({_SIGNALS.get(signal.Signals(-status), 'unexpected')})"
+    # Behind ssh the signal does not come back, but the last words do.
+    fatal = [line for line in log.splitlines() if line.startswith("Fatal Python error")]
+    return f"ended with exit status {status}" + (f": {fatal[-1]}" if fatal else "")
+
+
+def _skip_to_preamble(child: Child, deadline: float) -> None:
+    """Read past what a login shell prints before the runner's first frame."""
+    seen = bytearray()
+    while not seen.endswith(PREAMBLE):
+        if len(seen) > 2**16:
+            raise ProtocolError(f"no runner answers, but: {bytes(seen[:200])!r}")
+        byte = child.reader(max(0.0, deadline - time.monotonic()))(1)
+        if not byte:
+            raise ProtocolError("the runner ended before it said anything")
+        seen += byte
+
+
+def _specs(found: list[dict[str, Any]]) -> tuple[TensorSpec, ...]:
+    return tuple(TensorSpec(**{**spec, "shape": tuple(spec["shape"])}) for spec in found)
+
+
+def _parts(data: CalibrationData, batch: int) -> Iterator[dict[str, Array]]:
+    """Samples in parts of a size that is quick to send; whole batches, so that only the last is filled up."""
+    rows = len(next(iter(data.values())))
+    if rows == 0:
+        raise ValueError("there are no samples to infer")
+    row_bytes = max(1, sum(array.nbytes for array in data.values()) // max(1, rows))
+    step = max(1, _SENT_AT_ONCE_BYTES // (row_bytes * batch)) * batch
+    for start in range(0, rows, step):
+        yield {name: array[start : start + step] for name, array in data.items()}

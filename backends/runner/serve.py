@@ -1,0 +1,277 @@
+"""The child process that holds one artifact: `python -m paretune.backends.runner`.
+
+It speaks the frames of `protocol.py` on its standard input and output, and needs numpy and the runtime alone.
+A crash in here ends one evaluation and nothing else. See `client.py` for the other side.
+"""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import os
+import select
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...profiles.errors import StageError, UnsupportedError, UserError
+from ...profiles.precision import Precision
+from ..contract.backend import CompileSettings, Session, SourceModel, TensorSpec, batches
+from ..measure.memory import Memory, peak_bytes, resident_bytes, restart_peak
+from ..measure.timing import sample, timed
+from ..registry import get_backend
+from .frames import PREAMBLE, Array, Message, StreamEndedError, read_message, write_message
+from .launch import THREAD_VARIABLES
+
+
+class Runner:
+    """Answers requests, one method per operation; state is at most one open session and its feed."""
+
+    def __init__(self, cpu: int | None, parent: str | None = None) -> None:
+        self._cpu, self._parent = cpu, parent
+        self._directory: Path | None = None
+        self._all_cpus = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+        self._session: Session | None = None
+        self._feed: dict[str, Array] = {}
+        self._batch = 1
+        self._start_bytes, self._loaded_bytes, self._exact_peak = resident_bytes(), 0, False
+        self._peak_bytes = 0
+
+    def answer(self, message: Message) -> Message:
+        """Reply to one request; an error inside it is a reply as well."""
+        try:
+            return getattr(self, "do_" + str(message.body["do"]))(message)  # type: ignore[no-any-return]
+        except UnsupportedError as error:
+            return _error("unsupported", reason=error.reason)
+        except UserError as error:
+            parts = ("problem", "place", "found", "accepted", "remedy")
+            return _error("user", **{name: getattr(error, name) for name in parts})
+        except StageError as error:
+            log = error.log or traceback.format_exc()
+            return _error("stage", stage=error.stage, cause=error.cause, log=log)
+        except MemoryError as error:
+            return _error("memory", cause=f"out of memory {error}".strip(), log=traceback.format_exc())
+        except Exception as error:
+            cause = f"{type(error).__name__}: {error}".strip().rstrip(":")
+            return _error("error", cause=cause, log=traceback.format_exc())
+
+    def do_hello(self, _: Message) -> Message:
+        """Who answers: process id, environment, and the top-level modules it has loaded."""
+        from ..measure.environment import environment
+
+        modules = sorted({name.partition(".")[0] for name in sys.modules})
+        return Message(body={"pid": os.getpid(), "environment": environment(), "modules": modules})
+
+    def do_put(self, message: Message) -> Message:
+        """Write bytes to a file of this runner's own directory."""
+        path = self._new_folder() / Path(str(message.body["name"])).name
+        path.write_bytes(message.arrays["bytes"].tobytes())
+        return Message(body={"path": str(path)})
+
+    def do_fetch(self, message: Message) -> Message:
+        """Bytes of a file."""
+        data = np.fromfile(str(message.body["path"]), dtype=np.uint8)
+        return Message(arrays={"bytes": data})
+
+    def do_compile(self, message: Message) -> Message:
+        """Compile a model that lies on this machine; the artifact's file stays here."""
+        body = message.body
+        found = dict(body["settings"])  # JSON has neither enumerations nor tuples
+        settings = {
+            **found,
+            "precision": Precision(found["precision"]),
+            "keep_float": tuple(found.get("keep_float", ())),
+        }
+        into = Path(body["into"]) if body["into"] else self._new_folder()
+        artifact = get_backend(body["backend"]).compile(
+            SourceModel(path=Path(body["path"]), format=body["format"]),
+            CompileSettings(**settings),
+            dict(message.arrays) if body["calibrated"] else None,
+            into,
+        )
+        return Message(
+            body={**asdict(artifact), "path": str(artifact.path), "precision": str(artifact.precision)}
+        )
+
+    def do_open(self, message: Message) -> Message:
+        """Load an artifact; the time counts from here to a session that is ready to run."""
+        body = message.body
+        self.close()
+        self._restrict(int(body["threads"]))
+        backend = get_backend(body["backend"])
+        self._exact_peak = restart_peak()
+        self._start_bytes, self._peak_bytes = resident_bytes(), 0
+        self._batch = int(body["batch"])
+        session, load_ms = timed(lambda: backend.open(Path(body["path"]), self._batch, int(body["threads"])))
+        self._session, self._loaded_bytes = session, resident_bytes()
+        inputs, outputs = _described(session.inputs), _described(session.outputs)
+        return Message(body={"load_ms": load_ms, "inputs": inputs, "outputs": outputs})
+
+    def _restrict(self, threads: int) -> None:
+        # Runtimes start their threads when they are loaded and opened: both settings must come before that.
+        os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+        if self._all_cpus:
+            one = threads == 1 and self._cpu is not None
+            os.sched_setaffinity(0, {self._cpu} if one and self._cpu is not None else self._all_cpus)
+
+    def do_prepare(self, message: Message) -> Message:
+        """Keep a feed for `sample`, and run it once."""
+        session = self._opened()
+        self._feed = dict(message.arrays)
+        session.check(self._feed)
+        _, first_ms = timed(lambda: session._run(self._feed))
+        self._peak_bytes = self._peak_bytes or peak_bytes()
+        return Message(body={"first_inference_ms": first_ms})
+
+    def do_infer(self, message: Message) -> Message:
+        """Outputs for any number of samples, in batches of the opened size."""
+        session, rows = self._opened(), len(next(iter(message.arrays.values())))
+        parts = [session.run(feed) for feed in batches(message.arrays, self._batch)]
+        outputs = {name: np.concatenate([part[name] for part in parts])[:rows] for name in parts[0]}
+        return Message(arrays=outputs)
+
+    def do_sample(self, message: Message) -> Message:
+        """Nanoseconds of `count` samples of `loops` runs."""
+        session = self._opened()
+        if not self._feed:
+            raise ValueError("sample comes after prepare")
+        loops, count = int(message.body["loops"]), int(message.body["count"])
+        return Message(body={"nanoseconds": sample(session, self._feed, loops, count)})
+
+    def do_memory(self, _: Message) -> Message:
+        """What the open session cost in memory."""
+        memory = Memory(
+            start_bytes=self._start_bytes,
+            loaded_bytes=self._loaded_bytes,
+            peak_bytes=self._peak_bytes or peak_bytes(),
+            exact_peak=self._exact_peak,
+        )
+        return Message(body=asdict(memory))
+
+    def _opened(self) -> Session:
+        if self._session is None:
+            raise ValueError("nothing is open")
+        return self._session
+
+    def _new_folder(self) -> Path:
+        if self._directory is None:
+            self._directory = Path(tempfile.mkdtemp(prefix="paretune-runner-", dir=self._parent))
+        return Path(tempfile.mkdtemp(dir=self._directory))
+
+    def clear_files(self) -> None:
+        """Remove what was sent to this runner and what it compiled for sending back."""
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
+
+    def close(self) -> None:
+        """Close the open session, if there is one."""
+        session, self._session, self._feed = self._session, None, {}
+        if session is not None:
+            session.close()
+
+
+def _described(specs: Sequence[TensorSpec]) -> list[dict[str, Any]]:
+    return [asdict(spec) for spec in specs]
+
+
+def _error(kind: str, **parts: str) -> Message:
+    return Message(body={"error": kind, **parts})
+
+
+def serve(source: int, sink: int, runner: Runner) -> None:
+    """Answer requests until the stream ends or asks to close."""
+    _write_all(sink, PREAMBLE)
+    while True:
+        try:
+            message = read_message(lambda size: os.read(source, min(size, 2**20)))
+        except StreamEndedError:
+            return
+        if message.body.get("do") == "close":
+            runner.close()
+            runner.clear_files()
+            write_message(lambda data: _write_all(sink, data), Message())
+            return
+        write_message(lambda data: _write_all(sink, data), runner.answer(message))
+
+
+def _write_all(sink: int, data: bytes | memoryview) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(sink, rest) :]
+
+
+def _private_streams() -> tuple[int, int]:
+    """Take the frames' streams away from everyone else: what a runtime prints goes to standard error."""
+    source, sink = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
+    os.close(nothing)
+    return source, sink
+
+
+def _end_with_parent(source: int, runner: Runner) -> None:
+    """End this process when the other side of its input is gone, also in the middle of a runtime's call."""
+
+    def wait() -> None:
+        poll = select.poll()
+        poll.register(
+            source, getattr(select, "POLLRDHUP", 0)
+        )  # a hang-up is reported without being asked for
+        poll.poll()
+        runner.clear_files()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True, name="end-with-parent").start()
+
+
+def _die_with_parent() -> None:
+    """Linux kills this process with its parent, even where a call into a runtime holds the interpreter."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def _limit_memory(limit: int) -> None:
+    """Private writable memory, not address space: runtimes reserve far more addresses than they use."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Serve one client on standard input and output."""
+    parser = argparse.ArgumentParser(prog="paretune.backends.runner")
+    parser.add_argument("--cpu", type=int, default=None, help="core for single-threaded sessions")
+    parser.add_argument("--memory-bytes", type=int, default=None, help="limit on private memory")
+    parser.add_argument("--directory", default=None, help="where files that are sent are put")
+    parser.add_argument("--die-with-parent", action="store_true", help="be killed when the parent ends")
+    options = parser.parse_args(arguments)
+    source, sink = _private_streams()
+    if options.die_with_parent:
+        _die_with_parent()
+    faulthandler.enable()
+    if hasattr(faulthandler, "register"):
+        faulthandler.register(signal.SIGUSR1)  # the client asks where a hung runner stands
+    if options.memory_bytes:
+        _limit_memory(options.memory_bytes)
+    runner = Runner(options.cpu, options.directory)
+    _end_with_parent(source, runner)
+    try:
+        serve(source, sink, runner)
+    finally:
+        runner.clear_files()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

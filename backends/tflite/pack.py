@@ -1,0 +1,100 @@
+"""Writes a .tflite file again without what no runtime reads. Weights, arithmetic and signatures stay.
+
+The converter gives each tensor the paths of all modules that went into it, and the quantizer writes eight
+bytes of zero point for each channel of each weight and bias: in models of some ten thousand weights that is
+most of the file.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from .inspect import weight_tensors
+from .layers import layers
+
+_IDENTIFIER = b"TFL3"
+_ALIGNMENT = 16  # that the format asks of constants
+_UNREAD = (b"CONVERSION_METADATA", b"keep_stablehlo_constant")
+# Beyond this a flatbuffer cannot hold the constants itself; names do not matter then.
+_LARGEST = 1 << 30
+
+
+def compact(content: bytes) -> bytes:
+    """The same model with layer names on its weights, no names on other inner tensors, equal vectors shared.
+
+    Constants that stood behind the flatbuffer move into it. Very large models are given back as they are.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    if len(content) > _LARGEST:
+        return content
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    if any(operator.largeCustomOptionsSize for graph in model.subgraphs for operator in graph.operators):
+        return content
+    names = _weight_names(content)
+    _inline(model, content)
+    _drop_metadata(model)
+    for index, graph in enumerate(model.subgraphs):
+        graph.name = None
+        ends = {*graph.inputs, *graph.outputs} if index == 0 else set()
+        for position, tensor in enumerate(graph.tensors):
+            if position not in ends:
+                tensor.name = names.get((index, position))
+            if tensor.quantization is not None and tensor.quantization.scale is None:
+                tensor.quantization = None
+    return _packed(model)
+
+
+def _weight_names(content: bytes) -> dict[tuple[int, int], bytes]:
+    """Graph and position of each weight's tensor to its layer's name, the first of those that share it."""
+    where = weight_tensors(content)
+    found: dict[tuple[int, int], bytes] = {}
+    for layer in layers(content):
+        found.setdefault(where[layer.operators[0]], layer.name.encode())
+    return found
+
+
+def _inline(model: Any, content: bytes) -> None:
+    for buffer in model.buffers:
+        if buffer.offset > 1:
+            buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
+        buffer.offset = buffer.size = 0
+
+
+def _drop_metadata(model: Any) -> None:
+    dropped = [entry for entry in model.metadata or () if entry.name in _UNREAD]
+    model.metadata = [entry for entry in model.metadata or () if entry.name not in _UNREAD] or None
+    for entry in dropped:
+        model.buffers[entry.buffer].data = None
+
+
+def _packed(model: Any) -> bytes:
+    builder = _sharing_builder()(1024)
+    builder.Finish(model.Pack(builder), file_identifier=_IDENTIFIER)
+    return bytes(builder.Output())
+
+
+@cache
+def _sharing_builder() -> type:
+    """A builder of flatbuffers that writes equal vectors once; the package is known only where LiteRT is."""
+    base = import_module("flatbuffers").Builder
+
+    class Sharing(base):  # type: ignore[misc, valid-type]
+        def __init__(self, size: int) -> None:
+            super().__init__(size)
+            self._written: dict[tuple[str, bytes], int] = {}
+
+        def CreateNumpyVector(self, values: Any) -> Any:  # noqa: N802 (a name of flatbuffers)
+            key = (values.dtype.str, values.tobytes())
+            if key not in self._written:
+                self._written[key] = super().CreateNumpyVector(values)
+            return self._written[key]
+
+        def StartVector(self, size: int, count: int, alignment: int) -> Any:  # noqa: N802
+            return super().StartVector(size, count, _ALIGNMENT if size == 1 else alignment)
+
+    return Sharing

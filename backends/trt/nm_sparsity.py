@@ -1,0 +1,93 @@
+"""Checks 2:4 sparsity in an ONNX graph: at most two of every four neighbours along the inputs are not zero.
+
+TensorRT uses its 2:4 kernels only where this holds along the input channels of a convolution (axis 1) or the
+inner axis of a matrix product; elsewhere SPARSE_WEIGHTS is a silent no-op.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..contract.backend import Array
+
+if TYPE_CHECKING:
+    import onnx
+
+_TRANSPARENT = ("QuantizeLinear", "DequantizeLinear", "Cast", "Identity")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerSparsity:
+    """One layer with constant weights: whether they are 2:4, and if not, why ("" if they are)."""
+
+    node: str
+    weight: str
+    reason: str
+
+    @property
+    def qualifies(self) -> bool:
+        """Whether 2:4 kernels may run this layer."""
+        return not self.reason
+
+
+def check_nm_sparsity(model: onnx.ModelProto) -> tuple[LayerSparsity, ...]:
+    """Every Conv, Gemm and MatMul with a constant weight, in graph order.
+
+    Looks through Cast, Identity, Transpose and quantization pairs between the weight and the layer.
+    """
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    made_by = {name: node for node in model.graph.node for name in node.output}
+    report = []
+    for node in model.graph.node:
+        if node.op_type not in ("Conv", "Gemm", "MatMul"):
+            continue
+        found = _weight(node.input[1], constants, made_by)
+        if found is not None and found[1].ndim >= 2:
+            name, weight = found
+            report.append(LayerSparsity(node=node.name, weight=name, reason=_reason(node, weight)))
+    return tuple(report)
+
+
+def sparsity_summary(layers: tuple[LayerSparsity, ...]) -> str:
+    """One sentence: how many layers qualify and what stops the first of the others."""
+    good = [layer for layer in layers if layer.qualifies]
+    text = f"2:4 sparsity: {len(good)} of {len(layers)} weighted layer(s) qualify"
+    others = [f"{layer.node} ({layer.reason})" for layer in layers if not layer.qualifies]
+    return text + (
+        f"; not {', '.join(others[:4])}" + (" and more" if len(others) > 4 else "") if others else ""
+    )
+
+
+def _weight(
+    name: str, constants: dict[str, onnx.TensorProto], made_by: dict[str, onnx.NodeProto]
+) -> tuple[str, Array] | None:
+    """The constant behind a tensor and its values as the layer sees them; None for activations."""
+    from onnx import numpy_helper
+
+    if name in constants:
+        return name, np.asarray(numpy_helper.to_array(constants[name])).astype(np.float32)
+    node = made_by.get(name)
+    if node is None or node.op_type not in (*_TRANSPARENT, "Transpose"):
+        return None
+    found = _weight(node.input[0], constants, made_by)
+    if found is None or node.op_type != "Transpose":
+        return found
+    order = next((list(a.ints) for a in node.attribute if a.name == "perm"), None)
+    return found[0], np.transpose(found[1], order)
+
+
+def _reason(node: onnx.NodeProto, weight: Array) -> str:
+    numbers = {a.name: a.i for a in node.attribute}
+    if node.op_type == "Conv" or (node.op_type == "Gemm" and numbers.get("transB", 0)):
+        axis = 1
+    else:
+        axis = weight.ndim - 2
+    length = weight.shape[axis]
+    if length % 4:
+        return f"{length} inputs are not a multiple of 4"
+    groups = np.moveaxis(weight, axis, -1).reshape(-1, 4)
+    over = int((np.count_nonzero(groups, axis=1) > 2).sum())
+    return f"{over} of {len(groups)} groups of four have more than two weights" if over else ""

@@ -1,0 +1,161 @@
+"""Explicit quantization for TensorRT: QuantizeLinear/DequantizeLinear pairs in an ONNX graph.
+
+Two flavours are needed (sources: TensorRT's documentation on explicit quantization and the ONNX parser):
+
+* G32, for weakly typed builds: everything float32, float32 scales, opset 13 to 17 or later;
+* G16, for strongly typed builds: the same graph cast to float16 with float16 scales, opset 19 or later.
+
+Both are symmetric on weights and activations with explicit zero points of 0, keep biases in float, and keep
+weights in float followed by a pair, which the builder folds. The rules are checked by `onnx_qdq_rules`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...profiles.precision import Precision
+from ..contract.backend import Array
+
+if TYPE_CHECKING:
+    import onnx
+
+WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+LARGEST = {Precision.INT8: 127.0, Precision.FP8: 448.0}  # of int8 and float8 E4M3
+# A scale below this is a subnormal float16: it would lose its digits in the G16 flavour.
+SMALLEST_SCALE = 2.0**-20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """One operand to quantize: input `index` of `node`; `axis` is None for one scale per tensor."""
+
+    node: str
+    index: int
+    tensor: str
+    weight: bool
+    axis: int | None = None
+
+
+def name_nodes(model: onnx.ModelProto) -> None:
+    """Give every node a name of its own: sites refer to nodes by name."""
+    seen: set[str] = set()
+    for number, node in enumerate(model.graph.node):
+        if not node.name or node.name in seen:
+            node.name = f"{node.op_type}_{number}"
+        seen.add(node.name)
+
+
+def find_sites(model: onnx.ModelProto, *, per_channel: bool) -> tuple[Site, ...]:
+    """Every operand worth quantizing: of layers with constant weights, and both sides of residual additions.
+
+    Nodes must have names of their own (`name_nodes`). MatMul of two activations (attention) stays float: its
+    softmax operand uses half of a symmetric range.
+    """
+    weights = {tensor.name: len(tensor.dims) for tensor in model.graph.initializer}
+    made_by = {name: node for node in model.graph.node for name in node.output}
+    sites: list[Site] = []
+    for node in model.graph.node:
+        if node.op_type in WEIGHTED and weights.get(node.input[1], 0) >= 2 and node.input[0] not in weights:
+            axis = weight_axis(node, weights[node.input[1]]) if per_channel else None
+            sites.append(Site(node=node.name, index=0, tensor=node.input[0], weight=False))
+            sites.append(Site(node=node.name, index=1, tensor=node.input[1], weight=True, axis=axis))
+        elif is_residual(node, made_by, weights):
+            sites += [Site(node=node.name, index=i, tensor=node.input[i], weight=False) for i in (0, 1)]
+    return tuple(sites)
+
+
+def weight_axis(node: onnx.NodeProto, rank: int) -> int | None:
+    """The axis of a weight along which output channels run; None where one scale must do."""
+    numbers = {a.name: a.i for a in node.attribute}
+    if node.op_type == "ConvTranspose":
+        return 1 if numbers.get("group", 1) == 1 else None  # grouped: axis 1 is shared between groups
+    if node.op_type == "Conv" or (node.op_type == "Gemm" and numbers.get("transB", 0)):
+        return 0
+    return rank - 1
+
+
+def is_residual(
+    node: onnx.NodeProto, made_by: Mapping[str, onnx.NodeProto], constants: Collection[str]
+) -> bool:
+    """Whether a node adds two activations, one of them made by a convolution: the end of a residual block."""
+    if node.op_type != "Add" or node.input[0] == node.input[1] or any(n in constants for n in node.input):
+        return False
+    return any(made_by[n].op_type in ("Conv", "ConvTranspose") for n in node.input if n in made_by)
+
+
+def insert_pairs(
+    model: onnx.ModelProto, sites: tuple[Site, ...], ranges: Mapping[str, float], precision: Precision
+) -> onnx.ModelProto:
+    """The G32 graph: a copy of `model` with a pair in front of every site.
+
+    `ranges` maps activations to their largest magnitude; weights carry their own. `precision` is int8 or fp8.
+    """
+    import onnx
+
+    quantized = onnx.ModelProto()
+    quantized.CopyFrom(model)
+    weights = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
+    pairs = _Pairs(quantized.graph, LARGEST[precision], precision)
+    wanted: dict[str, list[Site]] = {}
+    for site in sites:
+        wanted.setdefault(site.node, []).append(site)
+    nodes: list[onnx.NodeProto] = []
+    for node in quantized.graph.node:
+        for site in wanted.get(node.name, ()):
+            largest = _magnitudes(weights[site.tensor], site.axis) if site.weight else ranges[site.tensor]
+            node.input[site.index] = pairs.put(nodes, site, np.asarray(largest, dtype=np.float32))
+        nodes.append(node)
+    ordered = onnx.GraphProto(node=nodes)  # copies: clearing the list would empty nodes that it owns
+    del quantized.graph.node[:]
+    quantized.graph.node.extend(ordered.node)
+    return quantized
+
+
+def _magnitudes(weight: Array, axis: int | None) -> Array:
+    """Largest |w| of each output channel, or of the whole tensor."""
+    others = None if axis is None else tuple(i for i in range(weight.ndim) if i != axis)
+    largest: Array = np.abs(weight).max(axis=others)
+    return largest
+
+
+class _Pairs:
+    """Adds pairs and their constants to a graph; equal tensors share one pair."""
+
+    def __init__(self, graph: onnx.GraphProto, top: float, precision: Precision) -> None:
+        self.graph, self.top, self.precision = graph, top, precision
+        self.done: dict[tuple[str, int | None], str] = {}
+
+    def put(self, nodes: list[onnx.NodeProto], site: Site, largest: Array) -> str:
+        """Append the pair for a site unless it is there already; returns the name of its output."""
+        from onnx import helper, numpy_helper
+
+        key = (site.tensor, site.axis)
+        if key in self.done:
+            return self.done[key]
+        base = site.tensor if site.axis is None else f"{site.tensor}_axis{site.axis}"
+        # A channel of zeros has no range: any positive scale represents it.
+        scale = np.where(largest > 0, np.maximum(largest / self.top, SMALLEST_SCALE), 1.0).astype(np.float32)
+        self.graph.initializer.append(numpy_helper.from_array(scale, f"{base}_scale"))
+        self.graph.initializer.append(self._zero_point(f"{base}_zero", scale.shape))
+        constants = [f"{base}_scale", f"{base}_zero"]
+        for kind, source, target in (
+            ("QuantizeLinear", site.tensor, f"{base}_q"),
+            ("DequantizeLinear", f"{base}_q", f"{base}_dq"),
+        ):
+            node = helper.make_node(kind, [source, *constants], [target], name=target)
+            if site.axis is not None:
+                node.attribute.append(helper.make_attribute("axis", site.axis))
+            nodes.append(node)
+        self.done[key] = f"{base}_dq"
+        return self.done[key]
+
+    def _zero_point(self, name: str, shape: tuple[int, ...]) -> onnx.TensorProto:
+        from onnx import TensorProto, helper
+
+        kind = TensorProto.INT8 if self.precision is Precision.INT8 else TensorProto.FLOAT8E4M3FN
+        raw = bytes(int(np.prod(shape, dtype=np.int64)))  # the byte 0 is the number 0 in both types
+        return helper.make_tensor(name, kind, shape, raw, raw=True)

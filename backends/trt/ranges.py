@@ -1,0 +1,182 @@
+"""Ranges of activations for symmetric quantization, from runs of the float ONNX on calibration data.
+
+The float model runs under ONNX Runtime on the host that compiles. Two passes: the first finds the largest
+|x| of every tensor, the second a histogram of |x|, so memory does not grow with the calibration data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...profiles.errors import UnsupportedError
+from ..contract.backend import CALIBRATION_METHODS, CalibrationData, batches
+
+if TYPE_CHECKING:
+    import onnx
+
+Histogram = NDArray[np.int64]
+
+BINS = 2048
+LEVELS = 128  # magnitudes that signed 8 bits can hold
+PERCENTILE = 99.99
+SAMPLES_PER_BIN = 64
+
+
+def need_onnxruntime(purpose: str) -> Any:
+    """The onnxruntime module.
+
+    Raises:
+        UnsupportedError: it is not installed; the message says what needs it and how to install it.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise UnsupportedError(
+            f"trt: {purpose} needs onnxruntime on the machine that compiles: pip install onnxruntime"
+        ) from error
+    return onnxruntime
+
+
+def fold(model: onnx.ModelProto, workdir: Path) -> onnx.ModelProto:
+    """The same float model with constants folded and batch normalization merged into convolutions.
+
+    Quantization then finds every weight as an initializer. Done by ONNX Runtime's basic optimizations, which
+    leave only standard operators.
+    """
+    import onnx
+
+    ort = need_onnxruntime("quantization")
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(workdir / "folded.onnx")
+    options.log_severity_level = 3
+    ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    folded = onnx.load(workdir / "folded.onnx")
+    # The file names every operator set that ONNX Runtime knows; TensorRT needs those in use.
+    used = {node.domain for node in folded.graph.node} | {""}
+    kept = [entry for entry in folded.opset_import if entry.domain in used]
+    folded.ClearField("opset_import")
+    folded.opset_import.extend(kept)
+    (workdir / "folded.onnx").unlink()
+    return folded
+
+
+def activation_ranges(
+    model: onnx.ModelProto, tensors: Iterable[str], data: CalibrationData, method: str, batch: int
+) -> dict[str, float]:
+    """Largest magnitude to keep of each of `tensors`, for method "minmax", "percentile" or "entropy".
+
+    Raises:
+        ValueError: the method is unknown or the data is empty or not finite.
+        UnsupportedError: onnxruntime is not installed.
+    """
+    if method not in CALIBRATION_METHODS:
+        raise ValueError(f"calibration method {method!r} is none of {', '.join(CALIBRATION_METHODS)}")
+    if not data or not all(len(array) for array in data.values()):
+        raise ValueError("the calibration data is empty")
+    names = sorted(set(tensors))
+    run = _runner(model, names)
+    largest = dict.fromkeys(names, 0.0)
+    for values in _observe(run, data, batch):
+        for name, value in values.items():
+            # np.maximum keeps NaN, where max() would lose it
+            largest[name] = float(np.maximum(largest[name], np.abs(value).max(initial=0.0)))
+    _finite(largest)
+    if method == "minmax":
+        return largest
+    histograms = {name: np.zeros(BINS, dtype=np.int64) for name in names}
+    for values in _observe(run, data, batch):
+        for name, value in values.items():
+            histograms[name] += np.histogram(np.abs(value), bins=BINS, range=(0.0, largest[name] or 1.0))[0]
+    return {name: largest[name] * kept_bins(histograms[name], method) / BINS for name in names}
+
+
+def _finite(largest: dict[str, float]) -> None:
+    bad = [name for name, value in largest.items() if not np.isfinite(value)]
+    if bad:
+        raise ValueError(f"the calibration data gives values that are not finite in {bad[0]!r}")
+
+
+def _runner(model: onnx.ModelProto, names: list[str]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """A function from a feed to the values of `names`, graph inputs and inner tensors alike."""
+    import onnx
+
+    ort = need_onnxruntime("calibration")
+    inputs = {value.name for value in model.graph.input}
+    inner = [name for name in names if name not in inputs]
+    widened = onnx.ModelProto()
+    widened.CopyFrom(model)
+    del widened.graph.output[:]
+    widened.graph.output.extend(onnx.ValueInfoProto(name=name) for name in inner)
+    if not inner:
+        return lambda feed: {name: feed[name] for name in names}
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    session = ort.InferenceSession(widened.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+    def run(feed: dict[str, Any]) -> dict[str, Any]:
+        values = dict(zip(inner, session.run(inner, feed), strict=True))
+        return {name: values[name] if name in values else feed[name] for name in names}
+
+    return run
+
+
+def _observe(
+    run: Callable[[dict[str, Any]], dict[str, Any]], data: CalibrationData, batch: int
+) -> Iterator[dict[str, Any]]:
+    for feed in batches(data, batch):
+        yield run(feed)
+
+
+def kept_bins(histogram: Histogram, method: str) -> int:
+    """How many of the `BINS` bins of magnitudes, from 0 on, method "percentile" or "entropy" keeps."""
+    return _percentile_cut(histogram) if method == "percentile" else _entropy_cut(histogram)
+
+
+def _percentile_cut(histogram: Histogram) -> int:
+    """Bins to keep so that `PERCENTILE` per cent of the values are inside."""
+    share = np.cumsum(histogram) / max(1, int(histogram.sum()))
+    return int(np.searchsorted(share, PERCENTILE / 100.0)) + 1
+
+
+def _entropy_cut(histogram: Histogram) -> int:
+    """Bins to keep so that the clipped and quantized distribution diverges least (Kullback-Leibler).
+
+    The method is the one NVIDIA described for TensorRT (Migacz, "8-bit inference with TensorRT", GTC 2017).
+    The first bin is left out: after a ReLU it holds only zeros, which every scale represents exactly.
+    """
+    counts = histogram.astype(np.float64)
+    counts[0] = 0.0
+    # Few values in many bins look rough by chance, and roughness would be taken for a reason to clip.
+    merged = 1
+    while BINS // merged > LEVELS and counts.sum() < SAMPLES_PER_BIN * BINS / merged:
+        merged *= 2
+    counts = counts.reshape(-1, merged).sum(axis=1)
+    if not counts.any():
+        return BINS
+    cuts = range(LEVELS, len(counts) + 1, max(1, 16 // merged))
+    costs = [_divergence(counts, cut) for cut in cuts]
+    return cuts[int(np.argmin(costs))] * merged
+
+
+def _divergence(counts: NDArray[np.float64], cut: int) -> float:
+    """Divergence between the values clipped at `cut` bins and their picture on `LEVELS` levels."""
+    inside = counts[:cut]
+    clipped = inside.copy()
+    clipped[-1] += counts[cut:].sum()
+    level = np.arange(cut) * LEVELS // cut
+    filled = inside > 0
+    total = np.bincount(level, weights=inside, minlength=LEVELS)
+    members = np.bincount(level, weights=filled.astype(np.float64), minlength=LEVELS)
+    picture = np.where(filled, total[level] / np.maximum(members[level], 1.0), 0.0)
+    if picture.sum() == 0.0:
+        return float("inf")
+    p, q = clipped / clipped.sum(), picture / picture.sum()
+    held = p > 0
+    # A clipped bin without a picture costs as much as a nearly impossible event, not infinitely much.
+    return float(np.sum(p[held] * np.log(p[held] / np.maximum(q[held], 1e-9))))

@@ -1,0 +1,229 @@
+"""A recorded space, read from the small table in the repository.
+
+A table is a directory: `points.csv.gz` has one row per candidate, `trainings.csv` one per training,
+`about.json` the axes of the space, the teacher, the machine and the date.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from paretune.profiles.errors import UserError
+from paretune.profiles.precision import Precision
+from paretune.search.ranking.pareto import hypervolume, hypervolume_history
+from paretune.search.record.candidate import Candidate, Recipe, Scalar
+from paretune.search.space.space import BackendChoices, Space
+
+from benchmarks.replay.evaluator import NORMAL_95, RecordedTraining, Row
+
+POINTS, TRAININGS, ABOUT = "points.csv.gz", "trainings.csv", "about.json"
+QUALITY, LATENCY, SIZE = "accuracy", "latency_ms", "size_bytes"
+HARDWARE = (LATENCY, SIZE, "memory_bytes", "parameters", "macs")
+HIGHER = (True, False, False)
+POINTS_BELOW = 0.05
+"""The reference accuracy lies so far under the best one."""
+Student = tuple[tuple[str, Scalar], ...]
+Point = tuple[float, float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """A recorded space: what is true of every candidate, and what the true front is worth.
+
+    `rows` and `noise` (relative standard deviation of one latency measurement) are by the candidate's digest,
+    `volume` is the true front's, between it and `reference` (accuracy, latency in ms, size in bytes).
+    """
+
+    space: Space
+    rows: Mapping[str, Row]
+    noise: Mapping[str, float]
+    reference: Point
+    volume: float
+    about: Mapping[str, Any]
+
+    def row(self, candidate: Candidate) -> Row | None:
+        """What was recorded of a candidate."""
+        return self.rows.get(candidate.digest)
+
+    def true(self, candidate: Candidate) -> Point | None:
+        """Its true objectives; None where it does not exist."""
+        return objectives_of(self.rows[candidate.digest])
+
+    def share(self, points: list[Point]) -> float:
+        """Share of the true front's hypervolume."""
+        return hypervolume(points, self.reference, HIGHER) / self.volume
+
+    def shares(self, points: list[Point | None]) -> list[float]:
+        """Share of the true front's hypervolume after each of these points, in their order."""
+        history = hypervolume_history(points, [1.0] * len(points), self.reference, HIGHER)
+        return [volume / self.volume for _, volume in history]
+
+    def trainings(self) -> dict[str, RecordedTraining]:
+        """All trainings by key."""
+        return {training.key: training for row in self.rows.values() for training in row.trainings}
+
+
+def objectives_of(row: Row) -> Point | None:
+    """Accuracy, latency and size; None where the candidate does not exist."""
+    return None if row.refused else (row.quality, row.hardware[LATENCY], row.hardware[SIZE])
+
+
+@lru_cache(maxsize=4)
+def load_recorded(directory: Path) -> Recorded:
+    """Read a table.
+
+    Raises:
+        UserError: a file is missing, cannot be read, or does not hold the whole space.
+    """
+    try:
+        about = json.loads((directory / ABOUT).read_text())
+        points = _read_csv(directory / POINTS, about)
+        trainings = _read_csv(directory / TRAININGS, about)
+    except (OSError, ValueError) as error:
+        raise UserError("cannot read the table", place=str(directory), found=str(error)) from error
+    space = _space(about["space"])
+    known = {_trained(row, space): _training(row, space) for row in trainings}
+    found = {_place(row, space): row for row in points}
+    variants = Counter(c.backend for c in space.candidates() if c.is_teacher)
+    rows, noise = {}, {}
+    for candidate in space.candidates():
+        row = found.get(_place_of(candidate))
+        if row is None:
+            raise UserError("a candidate is not in the table", place=str(directory), found=candidate.title)
+        rows[candidate.digest] = _row(row, _needed(candidate, known), variants[candidate.backend])
+        if not rows[candidate.digest].refused:
+            spread = (row["latency_ms_high"] - row["latency_ms_low"]) / 2 / NORMAL_95 / row[LATENCY]
+            noise[candidate.digest] = spread
+            noise.setdefault(candidate.hardware_class().digest, spread)
+    return _judged(space, rows, noise, about)
+
+
+def _read_csv(path: Path, about: Mapping[str, Any]) -> list[dict[str, Any]]:
+    text = [*about["space"]["axes"], "calibration", "reason", "stability", "outcome", "curve"]
+    table = pd.read_csv(path, dtype=dict.fromkeys(text, str))
+    for name in set(text) & set(table):
+        table[name] = table[name].fillna("")
+    return table.to_dict("records")  # type: ignore[return-value]
+
+
+def _space(told: Mapping[str, Any]) -> Space:
+    backends = tuple(
+        BackendChoices(
+            name=backend["name"],
+            precisions=tuple(Precision(text) for text in backend["precisions"]),
+            calibration_methods=tuple(backend["calibrations"]),
+            sparsities=tuple(backend["sparsities"]),
+        )
+        for backend in told["backends"]
+    )
+    recipe = Recipe(
+        epochs=told["epochs"],
+        learning_rate=told["learning_rate"],
+        batch=told["batch"],
+        finetune_epochs=told["finetune_epochs"],
+    )
+    return Space(
+        backends=backends,
+        student_axes={axis: tuple(values) for axis, values in told["axes"].items()},
+        temperatures=tuple(told["temperature"]),
+        weights=tuple(told["weight"]),
+        calibration_samples=tuple(told["samples"]),
+        per_channel=(True,),
+        recipe=recipe,
+    )
+
+
+def _trained(row: Mapping[str, Any], space: Space) -> tuple[Student, str]:
+    """Student and sparsity of a row. The axes' values get their own types back."""
+    student = []
+    for axis, values in space.student_axes.items():
+        if row[axis]:
+            student.append((axis, next(value for value in values if str(value) == row[axis])))
+    return tuple(sorted(student)), row["sparsity"]
+
+
+def _place(row: Mapping[str, Any], space: Space) -> tuple[Any, ...]:
+    return *_trained(row, space), row["backend"], row["precision"], row["calibration"]
+
+
+def _place_of(candidate: Candidate) -> tuple[Any, ...]:
+    format_ = (candidate.backend, str(candidate.precision), candidate.calibration_method)
+    return candidate.student, candidate.sparsity, *format_
+
+
+def _needed(
+    candidate: Candidate, known: Mapping[tuple[Student, str], RecordedTraining]
+) -> tuple[RecordedTraining, ...]:
+    """The trainings of a candidate, in order."""
+    if candidate.is_teacher:
+        return ()
+    dense = [] if not candidate.student else [known[candidate.student, "dense"]]
+    return (
+        *dense,
+        *([] if candidate.sparsity == "dense" else [known[candidate.student, candidate.sparsity]]),
+    )
+
+
+def _training(row: Mapping[str, Any], space: Space) -> RecordedTraining:
+    """A training. It costs processor seconds where they are known, since other work loaded the machine."""
+    student, sparsity = _trained(row, space)
+    named = " ".join(f"{axis}={value}" for axis, value in student) or "teacher"
+    pairs = (pair.split(":") for pair in row["curve"].split())
+    cpu = row["cpu_seconds"]
+    return RecordedTraining(
+        key=f"{named} {sparsity}",
+        kind=row["stage"],
+        seconds=row["wall_seconds"] if math.isnan(cpu) else cpu,
+        epochs=int(row["epochs"]),
+        curve=tuple((int(epoch), float(value)) for epoch, value in pairs),
+        quality=row["quality"],
+        work=row["work"],
+    )
+
+
+def _row(row: Mapping[str, Any], trainings: tuple[RecordedTraining, ...], variants: int) -> Row:
+    """A row. The export is shared by the variants of a model on a backend, so each bears a part of it."""
+    refused = "" if row["outcome"] == "complete" else f"{row['outcome']}: {row['reason']}"
+    seconds = {name: _number(row[f"{name}_seconds"]) for name in ("export", "compile", "score", "measure")}
+    return Row(
+        quality=_number(row[QUALITY]),
+        quality_low=_number(row[f"{QUALITY}_low"]),
+        quality_high=_number(row[f"{QUALITY}_high"]),
+        quality_on_test=_number(row["accuracy_test"]),
+        hardware={} if refused else {name: row[name] for name in HARDWARE},
+        trainings=trainings,
+        compile_seconds=seconds["compile"] + seconds["export"] / variants,
+        score_seconds=seconds["score"],
+        measure_seconds=seconds["measure"],
+        refused=refused,
+    )
+
+
+def _number(value: float) -> float:
+    return 0.0 if math.isnan(value) else float(value)
+
+
+def _judged(
+    space: Space, rows: Mapping[str, Row], noise: Mapping[str, float], about: Mapping[str, Any]
+) -> Recorded:
+    points = [point for point in map(objectives_of, rows.values()) if point is not None]
+    teacher = objectives_of(rows[space.baselines()[0].digest])
+    if teacher is None:
+        raise UserError("the uncompressed teacher is not in the table, which everything is stated against")
+    reference = (max(point[0] for point in points) - POINTS_BELOW, teacher[1], teacher[2])
+    return Recorded(
+        space=space,
+        rows=rows,
+        noise=noise,
+        reference=reference,
+        volume=hypervolume(points, reference, HIGHER),
+        about=about,
+    )

@@ -1,0 +1,238 @@
+"""What the driver itself takes: its share of a real study, and its bookkeeping in a long one."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import yaml
+from optuna.samplers import BaseSampler
+from paretune.search.record.candidate import Candidate
+from paretune.search.record.evaluation import StudyRecord
+from paretune.search.record.progress import Progress
+from paretune.search.run.budget import Budget, StopFlag
+from paretune.search.run.driver import Driver, SearchPlan
+from paretune.search.run.facts import StudyFacts
+from paretune.search.run.samplers import make_sampler
+from paretune.search.run.session import run_study
+from paretune.search.sampler.hardware_first import HardwareFirstSampler
+from paretune.search.sampler.knowledge import Problem
+from paretune.search.storage.study_store import StudyStore
+from paretune.search.store.store import Entry, Store
+
+from benchmarks.overhead.proposals import OURS
+from benchmarks.overhead.tasks import QUALITY, History, Task, told
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+STUDY, WORKLOAD = "digits.yaml", "digits.py"
+
+Interval = tuple[float, float]
+Make = Callable[[Path], Mapping[str, Any]]
+
+
+# -- its share of a real study ----------------------------------------------------------------------------
+
+
+@dataclass
+class _Window(Progress):
+    """When the search loop began (its first trial) and ended (the finalists, or the last trial)."""
+
+    begun: float = 0.0
+    ended: float = 0.0
+    closed: bool = False
+    trials: int = 0
+
+    def started(self, number: int, candidate: Candidate) -> None:
+        """The loop begins with its first trial."""
+        self.begun = self.begun or time.time()
+
+    def budget(self, evaluated: int, trials: int | None, elapsed: float, seconds: float | None) -> None:
+        """A trial was told and counted."""
+        self.trials += 1
+        if not self.closed:
+            self.ended = time.time()
+
+    def note(self, text: str) -> None:
+        """The finalists come after the loop has ended and what it learned is kept."""
+        if self.begun and "finalists" in text and not self.closed:
+            self.ended, self.closed = time.time(), True
+
+
+def share_of_driver(trials: int, sampler: str = OURS) -> dict[str, Any]:
+    """Run the digits example with a store of its own; of the search loop's wall time, what was no stage.
+
+    Left out are imports, checks of the workload, the teacher's training and the finalists. A stage is the
+    making of an entry of the store (train, export, compile, score, measure), also where it came to nothing: a
+    training that was given up, a precision that the compiler refused. All else is the driver: proposing,
+    judging, reading and syncing the store, Optuna's storage.
+    """
+    with TemporaryDirectory() as name:
+        base = Path(name)
+        shutil.copy(EXAMPLES / WORKLOAD, base)
+        study = yaml.safe_load((EXAMPLES / STUDY).read_text())
+        study.update(budget={"trials": trials}, sampler=sampler, stop="never", finalists=1)
+        path = base / STUDY
+        path.write_text(yaml.safe_dump(study))
+        window = _Window()
+        with warnings.catch_warnings(), stages_timed() as ran:
+            warnings.simplefilter("ignore")
+            run_study(path, window)
+    stages = [(stage, _within(interval, window)) for stage, interval in ran]
+    wall = window.ended - window.begun
+    busy = covered(interval for _, interval in stages)
+    by_stage: dict[str, float] = {}
+    for stage, (start, end) in stages:
+        if end > start:
+            by_stage[stage] = by_stage.get(stage, 0.0) + end - start
+    return {
+        "trials": window.trials,
+        "wall_s": wall,
+        "stages_s": by_stage,
+        "driver_s": wall - busy,
+        "driver_share": (wall - busy) / wall,
+        "driver_per_trial_s": (wall - busy) / max(1, window.trials),
+    }
+
+
+@contextmanager
+def stages_timed() -> Iterator[list[tuple[str, Interval]]]:
+    """Stage, and from when to when it ran, of all that stores are asked to make meanwhile."""
+    ran: list[tuple[str, Interval]] = []
+    produce = Store.produce
+
+    def timed(self: Store, stage: str, key: str, provenance: Mapping[str, Any], make: Make) -> Entry:
+        def made(into: Path) -> Mapping[str, Any]:
+            begun = time.time()
+            try:
+                return make(into)
+            finally:
+                ran.append((stage, (begun, time.time())))
+
+        return produce(self, stage, key, provenance, made)
+
+    Store.produce = timed  # type: ignore[method-assign]
+    try:
+        yield ran
+    finally:
+        Store.produce = produce  # type: ignore[method-assign]
+
+
+def _within(interval: Interval, window: _Window) -> Interval:
+    start, end = interval
+    return max(start, window.begun), min(end, window.ended)
+
+
+def covered(intervals: Iterable[Interval]) -> float:
+    """Seconds that at least one of the intervals covers."""
+    total, reached = 0.0, float("-inf")
+    for start, end in sorted(intervals):
+        total += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return total
+
+
+# -- its bookkeeping in a long study ----------------------------------------------------------------------
+
+
+@dataclass
+class _Ends(Progress):
+    """When each trial was told and counted; asks for a stop after so many."""
+
+    stop: StopFlag
+    wanted: int
+    ends: list[float] = field(default_factory=list)
+
+    def budget(self, evaluated: int, trials: int | None, elapsed: float, seconds: float | None) -> None:
+        """The last thing of a trial."""
+        self.ends.append(time.perf_counter())
+        if len(self.ends) > self.wanted:
+            self.stop.request()
+
+
+def time_bookkeeping(task: Task, sizes: Iterable[int], *, trials: int, sampler: str) -> dict[str, Any]:
+    """Number of trials told before -> seconds of the real driver on SQLite, where evaluating costs nothing.
+
+    `trial_s` is a whole trial (propose, judge, tell, count, keep), `resume_s` opening the study until the
+    first of them begins, `end_s` what comes after the last one.
+    """
+    found = {}
+    for size in sizes:
+        history = told(task, size, seed=0)
+        with TemporaryDirectory() as name, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found[str(size)] = _driven(history, f"sqlite:///{name}/study.db", trials, sampler)
+        print(f"{task.name}: driver with {sampler} after {size} trials", file=sys.stderr, flush=True)
+    return found
+
+
+def _driven(history: History, url: str, trials: int, sampler: str) -> dict[str, float]:
+    filled = _studies(history.task, url, make_sampler("random", 0))
+    filled.study.add_trials(history.trials)
+    filled.close()
+    stop = StopFlag()
+    ends = _Ends(stop=stop, wanted=trials)
+    opened = time.perf_counter()
+    judge = history.task.gate()
+    studies = _studies(history.task, url, _sampler(history, judge, sampler))
+    budget = Budget(trials=None, seconds=None)
+    driver = Driver(_plan(history.task), history.evaluator, judge, studies, budget, stop, ends)
+    built = time.perf_counter()
+    driver.run()
+    studies.close()
+    left = time.perf_counter() - ends.ends[-1]
+    taken = [after - before for before, after in zip(ends.ends, ends.ends[1:], strict=False)]
+    return {
+        "trial_s": median(taken),
+        "open_s": built - opened,
+        "first_s": ends.ends[0] - built,
+        "end_s": left,
+        "trials": len(taken),
+    }
+
+
+def _sampler(history: History, judge: Any, sampler: str) -> BaseSampler:
+    if sampler != OURS:
+        return make_sampler(sampler, 1)
+    task = history.task
+    problem = Problem(space=task.space, objectives=task.objectives, quality=QUALITY, reference=task.reference)
+    guide = HardwareFirstSampler(problem, StudyFacts(history.evaluator, judge), 1)
+    judge.best_hardware = guide.best_hardware
+    return guide
+
+
+def _studies(task: Task, url: str, sampler: BaseSampler) -> StudyStore:
+    objectives = {o.metric: o.higher_is_better for o in task.objectives}
+    return StudyStore.create_or_resume(
+        url=url, name=task.name, problem={"task": task.name}, objectives=objectives, sampler=sampler
+    )
+
+
+def _plan(task: Task) -> SearchPlan:
+    frame = StudyRecord(
+        name=task.name,
+        study_text="",
+        workload="made up",
+        profile="made up",
+        quality=QUALITY,
+        objectives=task.objectives,
+        limits=(task.limit,),
+        trials=(),
+    )
+    return SearchPlan(
+        space=task.space,
+        objectives=task.objectives,
+        limits=(),
+        finalists=0,
+        finalist_rounds=0,
+        seed=0,
+        frame=frame,
+    )

@@ -1,0 +1,223 @@
+"""A table of architectures as a search problem: its axes, its space, its limit and its true front."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from paretune.profiles.errors import UserError
+from paretune.profiles.precision import Precision
+from paretune.search.ranking.pareto import hypervolume, hypervolume_history
+from paretune.search.record.candidate import Candidate, Recipe, Scalar
+from paretune.search.space.space import STUDENT, BackendChoices, Chooser, Space
+
+from benchmarks.replay.evaluator import RecordedTraining, Row
+
+POINTS_BELOW = 0.20
+"""The reference accuracy lies so far under the best one."""
+HIGHER = (True, False)
+ARCH = re.compile(r"\|[^|~+]+~\d+(\|[^|~+]+~\d+)*\|")
+Student = tuple[tuple[str, Scalar], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Accuracy (a share) against latency (ms) on one device, over every combination in the table.
+
+    `points` maps a student to its accuracy and latency. `limit_ms` is the median latency, `reference` the
+    point from which the hypervolume is taken, `volume` that of the true front.
+
+    `teacher` is the slowest row whose accuracy is above the reference (the slowest of all, where none over
+    the limit is). It stands in for the uncompressed teacher that every search begins with: it is real, free
+    for every sampler alike, and over the limit, so worth nothing in hypervolume.
+    """
+
+    axes: Mapping[str, tuple[Scalar, ...]]
+    points: Mapping[Student, tuple[float, float]]
+    limit_ms: float
+    reference: tuple[float, float]
+    volume: float
+    teacher: Student
+
+    def share(self, trained: Sequence[tuple[float, float]]) -> list[float]:
+        """Share of the true front's hypervolume after each of these points, in their order."""
+        history = hypervolume_history(trained, [1.0] * len(trained), self.reference, HIGHER)
+        return [volume / self.volume for _, volume in history]
+
+    def row(self, candidate: Candidate, train_seconds: float, measure_seconds: float) -> Row | None:
+        """What the table has of a candidate, with what it is said to cost."""
+        point = self.points.get(candidate.student or self.teacher)
+        if point is None:
+            return None
+        key = " ".join(f"{axis}={value}" for axis, value in candidate.student)
+        training = RecordedTraining(key=key, kind="distill", seconds=train_seconds, quality=point[0])
+        return Row(
+            quality=point[0],
+            quality_low=point[0],
+            quality_high=point[0],
+            hardware={"latency_ms": point[1]},
+            trainings=(training,) if candidate.student else (),
+            measure_seconds=measure_seconds,
+        )
+
+
+class _Students:
+    """A trial that is never asked whether it wants the teacher."""
+
+    def __init__(self, trial: Chooser) -> None:
+        self.trial = trial
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        return STUDENT if name == "model" else self.trial.suggest_categorical(name, choices)
+
+    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None) -> float:
+        return self.trial.suggest_float(name, low, high, step=step)
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+        return self.trial.suggest_int(name, low, high, step=step)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableSpace(Space):
+    """The table's axes and nothing else, so that no sampler is troubled by parameters that are conditional.
+
+    The teacher is no choice here. The trial that stands for it is asked for as a baseline, with the axes of
+    the row that it stands for.
+    """
+
+    teacher: Student
+
+    def suggest(self, trial: Chooser) -> Candidate:
+        """The student of these axes; the teacher where it is asked for as a baseline."""
+        student = super().suggest(_Students(trial))
+        return self.baselines()[0] if getattr(trial, "user_attrs", {}).get("baseline") else student
+
+    def params(self, candidate: Candidate) -> dict[str, Any]:
+        """The axes of the candidate."""
+        return super().params(self.student(self.teacher) if candidate.is_teacher else candidate)
+
+    def student(self, axes: Student) -> Candidate:
+        """The candidate of these axes."""
+        return Candidate(
+            backend=self.backends[0].name, precision=Precision.FP32, student=axes, recipe=self.recipe
+        ).canonical()
+
+    @property
+    def size(self) -> int:
+        """Number of combinations, in the table or not, and the teacher."""
+        return 1 + math.prod(len(values) for values in self.student_axes.values())
+
+
+def space_of(problem: Problem) -> TableSpace:
+    """The space of a problem: one backend, fp32, dense, so that a candidate is one architecture."""
+    backend = BackendChoices(
+        name="table", precisions=(Precision.FP32,), calibration_methods=(), sparsities=("dense",)
+    )
+    recipe = Recipe(epochs=1)
+    return TableSpace(
+        backends=(backend,),
+        student_axes=problem.axes,
+        temperatures=(recipe.temperature,),
+        weights=(recipe.distill_weight,),
+        calibration_samples=(),
+        per_channel=(True,),
+        recipe=recipe,
+        teacher=problem.teacher,
+    )
+
+
+@lru_cache(maxsize=8)
+def load_problem(path: Path, accuracy: str, latency: str, others: tuple[str, ...]) -> Problem:
+    """Read one device's problem. `others` are the columns that are neither axes nor these metrics.
+
+    Rows without a figure are left out; several rows of one combination are averaged. Accuracies above 1 are
+    taken for percent.
+
+    Raises:
+        UserError: a column is missing, or the table holds no problem.
+    """
+    table = read_table(path, (accuracy, latency))
+    table = table.drop(columns=[name for name in others if name in table and name not in (accuracy, latency)])
+    table = _edges(table) if "arch" in table else table
+    table = table.dropna(subset=[accuracy, latency])
+    axes = [name for name in table if name not in (accuracy, latency)]
+    if not axes or table.empty:
+        raise UserError("this table has no axes or no rows", place=str(path), found=", ".join(table))
+    table = table.groupby(axes, as_index=False, dropna=False).mean()
+    if table[accuracy].max() > 1:
+        table[accuracy] = table[accuracy] / 100
+    order = sorted(axes)
+    keys = zip(*(table[axis].tolist() for axis in order), strict=True)
+    values = zip(table[accuracy].tolist(), table[latency].tolist(), strict=True)
+    points = {tuple(zip(order, key, strict=True)): value for key, value in zip(keys, values, strict=True)}
+    choices = {axis: tuple(sorted(set(table[axis].tolist()))) for axis in axes}
+    return _problem(choices, points, float(table[latency].median()))
+
+
+def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
+    """The table.
+
+    Raises:
+        UserError: it cannot be read, or lacks a column.
+    """
+    try:
+        table = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise UserError("cannot read the table", place=str(path), found=str(error)) from error
+    missing = [name for name in needed if name not in table]
+    if missing:
+        raise UserError(
+            f"the table has no column {', '.join(missing)}",
+            place=str(path),
+            accepted=", ".join(table.columns),
+        )
+    return table
+
+
+def digest_of_file(path: Path) -> str:
+    """SHA-256 of the file's bytes."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _problem(
+    axes: Mapping[str, tuple[Scalar, ...]], points: Mapping[Student, tuple[float, float]], limit_ms: float
+) -> Problem:
+    reference = (max(accuracy for accuracy, _ in points.values()) - POINTS_BELOW, limit_ms)
+    volume = hypervolume(list(points.values()), reference, HIGHER)
+    over = [student for student, (_, latency) in points.items() if latency > limit_ms]
+    if volume <= 0 or not over:
+        raise UserError(
+            "nothing to search for: no row is under the median latency and less than 20 points worse than "
+            "the best, or all latencies are the same",
+            found=f"best accuracy less 20 points {reference[0]:.4g}, median latency {limit_ms:.4g} ms",
+        )
+    teacher = max(over, key=lambda student: (points[student][0] > reference[0], points[student][1]))
+    return Problem(
+        axes=axes, points=points, limit_ms=limit_ms, reference=reference, volume=volume, teacher=teacher
+    )
+
+
+def _edges(table: pd.DataFrame) -> pd.DataFrame:
+    """The column `arch` in NAS-Bench-201 notation as one axis per edge: `op_NODE_SOURCE`."""
+    rows = [_ops(text) for text in table["arch"]]
+    return pd.concat([pd.DataFrame(rows, index=table.index), table.drop(columns="arch")], axis=1)
+
+
+def _ops(text: str) -> dict[str, str]:
+    found = {}
+    for node, part in enumerate(str(text).split("+"), start=1):
+        if not ARCH.fullmatch(part):
+            raise UserError(
+                "cannot read this architecture", found=repr(text), accepted="|op~0|+|op~0|op~1|+..."
+            )
+        for edge in part.strip("|").split("|"):
+            op, source = edge.split("~")
+            found[f"op_{node}_{source}"] = op
+    return found

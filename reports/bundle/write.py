@@ -1,0 +1,256 @@
+"""Bundles: a directory with a compiled model and all that is needed to run it, with nothing of ours."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from ... import __version__
+from ...profiles.errors import UserError
+from ...search.ranking.ranking import TEST, known_metrics, trial_of
+from ...search.ranking.sentences import quantity_text
+from ...search.record.evaluation import Outcome, StudyRecord, TrialRecord
+from ...search.store.store import Entry, Store
+from ..content.views import why
+from ..pages.write import plain
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+SAMPLE, EXPECTED = "sample.npz", "expected.npz"
+_PACKAGES = {
+    "ort": ("onnxruntime", "onnxruntime-gpu"),
+    "tflite": ("ai-edge-litert", "tflite-runtime"),
+    "trt": ("tensorrt", "tensorrt_rtx"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """A bundle whose files were checked against the hashes in its manifest."""
+
+    path: Path
+    manifest: dict[str, Any]
+
+    @property
+    def artifact(self) -> Path:
+        """The compiled model's file."""
+        return self.path / str(self.manifest["artifact"])
+
+
+def export_bundle(record: StudyRecord, number: int, into: Path) -> Path:
+    """Write the bundle of a complete trial to the new directory `into`, whole or not at all.
+
+    Raises:
+        UserError: no such trial, or it has no artifact; the store lost it; `into` is not empty or cannot be
+            written.
+    """
+    trial = _complete_trial(record, number)
+    entry = _artifact_entry(record, trial)
+    _refuse_existing(into)
+    try:
+        into.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=f".{into.name}.", dir=into.parent))
+        try:
+            _fill(aside, record, trial, entry)
+            aside.chmod(0o755)
+            aside.replace(into)
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise UserError(
+            "the bundle cannot be written",
+            place=str(into),
+            found=error.strerror or str(error),
+            remedy="give a directory that can be written, or free some space",
+        ) from error
+    return into
+
+
+def check_bundle(path: Path) -> Bundle:
+    """Read a bundle and check every file against its hash.
+
+    Raises:
+        UserError: it is no bundle, or files are missing or damaged.
+    """
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        listed = {str(name): str(item["sha256"]) for name, item in manifest["files"].items()}
+        artifact = str(manifest["artifact"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            "not a bundle",
+            place=str(path),
+            found=str(error) or type(error).__name__,
+            accepted=f"a directory with a {MANIFEST}, as `paretune export` writes it",
+        ) from error
+    damaged = [name for name, digest in listed.items() if _digest(path / name) != digest]
+    if damaged or artifact not in listed:
+        raise UserError(
+            "files of this bundle are missing or damaged",
+            place=str(path),
+            found=", ".join(damaged or [artifact]),
+            remedy="export the bundle again",
+        )
+    return Bundle(path=path, manifest=manifest)
+
+
+def _complete_trial(record: StudyRecord, number: int) -> TrialRecord:
+    try:
+        trial = trial_of(record, number)
+        if trial.duplicate_of is not None:
+            trial = trial_of(record, trial.duplicate_of)
+    except KeyError:
+        complete = [t.number for t in record.trials if t.evaluation.outcome is Outcome.COMPLETE]
+        raise UserError(
+            f"the study has no trial {number}", accepted=", ".join(map(str, complete)) or "none is complete"
+        ) from None
+    if trial.evaluation.outcome is not Outcome.COMPLETE or not trial.evaluation.artifact_key:
+        raise UserError(
+            f"trial {number} has no artifact to export",
+            found=f"{trial.evaluation.outcome.value}: {why(trial)}",
+            accepted="a complete trial; the report lists them",
+        )
+    return trial
+
+
+def _artifact_entry(record: StudyRecord, trial: TrialRecord) -> Entry:
+    root = Path(record.store)
+    entry = Store(root).get("compile", trial.evaluation.artifact_key) if root.is_dir() else None
+    if entry is None:
+        raise UserError(
+            f"the store no longer has the artifact of trial {trial.number}",
+            place=record.store,
+            found=f"no entry compile/{trial.evaluation.artifact_key[:12]}",
+            remedy="`paretune export STUDY TRIAL` makes it again",
+        )
+    return entry
+
+
+def _refuse_existing(into: Path) -> None:
+    if into.exists() and (not into.is_dir() or any(into.iterdir())):
+        raise UserError(
+            "the bundle's directory is there already and not empty",
+            place=str(into),
+            remedy="give another directory, or remove this one",
+        )
+
+
+def _fill(into: Path, record: StudyRecord, trial: TrialRecord, entry: Entry) -> None:
+    artifact = Path(str(entry.meta["file"])).name
+    shutil.copyfile(entry.path / str(entry.meta["file"]), into / artifact)
+    for name, kept in ((SAMPLE, "sample"), (EXPECTED, "expected")):
+        if entry.meta.get(kept):
+            shutil.copyfile(entry.path / str(entry.meta[kept]), into / name)
+    _write(into / "run.py", run_script(trial))
+    _write(into / "requirements.txt", requirements(trial.evaluation.candidate.backend, entry))
+    _write(into / "README.md", _readme(record, trial, entry))
+    manifest = _manifest(record, trial, entry, artifact)
+    manifest["files"] = {
+        path.name: {"sha256": _digest(path), "size_bytes": path.stat().st_size}
+        for path in sorted(into.iterdir())
+    }
+    _write(into / MANIFEST, json.dumps(plain(manifest), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file; empty where it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def _manifest(record: StudyRecord, trial: TrialRecord, entry: Entry, artifact: str) -> dict[str, Any]:
+    evaluation = trial.evaluation
+    metrics, source = known_metrics(record, trial.number)
+    made = entry.meta.get("artifact", {})
+    return {
+        "format": FORMAT,
+        "paretune": __version__,
+        "study": record.name,
+        "trial": trial.number,
+        "title": evaluation.candidate.title,
+        "digest": evaluation.candidate.digest,
+        "configuration": evaluation.candidate,
+        "backend": evaluation.candidate.backend,
+        "precision": str(evaluation.candidate.precision),
+        "artifact": artifact,
+        "artifact_key": evaluation.artifact_key,
+        "sample": SAMPLE if entry.meta.get("sample") else None,
+        "expected": EXPECTED if entry.meta.get("expected") else None,  # the artifact's outputs for the sample
+        "batch": int(entry.meta.get("batch", 1)),
+        "threads": int(entry.meta.get("threads", 1)),
+        "inputs": entry.meta["inputs"],
+        "outputs": entry.meta["outputs"],
+        "quality": {"metric": record.quality, "split": "test" if source == TEST else "validation"},
+        "metrics": metrics,
+        "weight_bytes": evaluation.weight_bytes,
+        "notes": evaluation.notes,
+        "versions": made.get("versions", {}),
+        "profile": record.profile,
+        "environment": record.environment,
+    }
+
+
+def run_script(trial: TrialRecord) -> str:
+    """The script that runs the artifact; it is one file, so that it also runs isolated (`python -I`).
+
+    Raises:
+        UserError: the backend has no script.
+    """
+    backend = trial.evaluation.candidate.backend
+    if backend not in _PACKAGES:
+        raise UserError(
+            f"a model of the backend {backend!r} cannot be deployed", accepted=", ".join(_PACKAGES)
+        )
+    # The title stands inside a docstring: nothing in it may end that.
+    title = trial.evaluation.candidate.title.replace("\\", "/").replace('"', "'")
+    runtime = _template(f"run_{backend}.py.in").strip() + "\n"
+    return _template("run_main.py.in").replace("@TITLE@", title).replace("@RUNTIME@", runtime)
+
+
+def _template(name: str) -> str:
+    return files("paretune.reports").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def requirements(backend: str, entry: Entry) -> str:
+    """numpy, and the runtime in the version that the artifact was compiled and measured with."""
+    versions = entry.meta.get("artifact", {}).get("versions", {})
+    known = [package for package in _PACKAGES[backend] if package in versions]
+    package = known[0] if known else _PACKAGES[backend][0]
+    pinned = f"=={versions[package]}" if known else ""
+    return f"numpy>=1.26\n{package.replace('_', '-')}{pinned}\n"
+
+
+def _readme(record: StudyRecord, trial: TrialRecord, entry: Entry) -> str:
+    metrics, source = known_metrics(record, trial.number)
+    shown = [
+        f"{name} {quantity_text(name, metrics[name])}"
+        for name in (record.quality, "latency_ms", "size_bytes")
+        if name in metrics
+    ]
+    expected = "\n`expected.npz` has what the artifact gave for `sample.npz` where it was compiled.\n"
+    return (
+        f"# {trial.evaluation.candidate.title}\n\n"
+        f"Trial {trial.number} of the study {record.name} on {record.profile}: {', '.join(shown)} "
+        f"({source} split). All of it is in `manifest.json`.\n\n"
+        "1. `python -m venv .venv && . .venv/bin/activate`\n"
+        "2. `pip install -r requirements.txt`\n"
+        "3. `python run.py` runs `sample.npz`; `python run.py INPUTS.npz -o OUT.npz` runs your own arrays.\n"
+        + (expected if entry.meta.get("expected") else "")
+    )

@@ -1,0 +1,1 @@
+"""What is said, as rows, cells and sentences: no HTML, no colour."""

@@ -1,0 +1,111 @@
+"""What compression did to the finalists beside the quality metric, each against the teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ...search.ranking.ranking import Ranking, trial_of
+from ...search.ranking.sentences import difference_text
+from ...search.record.evaluation import Finalist, Quantity, StudyRecord
+from ...search.record.metrics import SIDE_EFFECTS, metric_info
+from .ladder import coverage_text, sparsity_text
+from .views import Cell, cell
+
+MEANINGS = {
+    "worst_class_drop": "largest loss of accuracy of any class",
+    "agreement": "same answer as the teacher, right or wrong",
+    "ece_rise": "how much further confidence is from being right",
+    "noise_drop": "accuracy lost under noise beyond what the teacher loses",
+    "noise_loss": "quality lost under noise beyond what the teacher loses",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SideEffectRow:
+    """One finalist with one cell per column."""
+
+    number: int
+    title: str
+    cells: tuple[Cell, ...]
+    recommended: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class SideEffectTable:
+    """The finalists in the order of the ranking. `columns` are pairs of title and meaning. `lines` say what
+    the teacher brought, what the draw of calibration samples matters, and how the weights of the recommended
+    one are stored. `raw` has the values that its side effects were taken from.
+    """
+
+    columns: tuple[tuple[str, str], ...]
+    rows: tuple[SideEffectRow, ...]
+    lines: tuple[str, ...]
+    raw: tuple[str, ...] = ()
+
+
+def side_effect_table(
+    record: StudyRecord, ranking: Ranking, recommended: int | None
+) -> SideEffectTable | None:
+    """None where no finalist has side effects and there is nothing to say of the recommended one."""
+    found = {finalist.number: finalist for finalist in record.finalists}
+    names = [n for n in SIDE_EFFECTS if any(n in f.side_effects for f in record.finalists)]
+    order = [entry.number for entry in ranking.entries if entry.number in found] if names else []
+    rows = tuple(
+        SideEffectRow(
+            number=number,
+            title=trial_of(record, number).evaluation.candidate.title,
+            cells=tuple(cell(name, found[number].side_effects.get(name)) for name in names),
+            recommended=number == recommended,
+        )
+        for number in order
+    )
+    lines = tuple(_lines(record, order, recommended, found))
+    if not rows and not lines:
+        return None
+    columns = tuple((metric_info(name).title, MEANINGS[name]) for name in names)
+    shown = next((row for row in rows if row.recommended), None)
+    raw = [] if shown is None else list(zip(columns, shown.cells, strict=True))
+    return SideEffectTable(
+        columns=columns,
+        rows=rows,
+        lines=lines,
+        raw=tuple(f"{title}: {found.note}" for (title, _), found in raw if found.note),
+    )
+
+
+def _lines(
+    record: StudyRecord, order: Iterable[int], recommended: int | None, found: dict[int, Finalist]
+) -> list[str]:
+    gains: dict[str, list[int]] = {}  # several finalists may share a student
+    for number in order:
+        if (gain := found[number].distillation_gain) is not None:
+            gains.setdefault(gain_text(record, gain), []).append(number)
+    lines = [f"{', '.join(f'#{n}' for n in numbers)}: {text}." for text, numbers in gains.items()]
+    draws = ((number, found[number].draw_effect) for number in order)
+    lines += [f"#{number}: {effect.how}." for number, effect in draws if effect is not None]
+    if recommended is not None:
+        evaluation = trial_of(record, recommended).evaluation
+        texts = (coverage_text(evaluation), sparsity_text(evaluation))
+        lines += [f"#{recommended}: {text}." for text in texts if text]
+    return lines
+
+
+def gain_text(record: StudyRecord, gain: Quantity) -> str:
+    """ "0.6 pt better than the same training without the teacher (95 % interval -0.4 to 1.6 pt; ...)"."""
+    amount = difference_text(record.quality, abs(gain.value))
+    word = "better" if gain.value > 0 else "worse"
+    against = "the same training without the teacher"
+    start = f"{amount} {word} than {against}" if gain.value else f"as good as {against}"
+    interval = ""
+    if gain.low is not None and gain.high is not None:
+        low, high = (_signed(record, end) for end in (gain.low, gain.high))
+        unit = low.rpartition(" ")[2]
+        low = low.removesuffix(f" {unit}") if high.endswith(f" {unit}") else low
+        interval = f"95 % interval {low} to {high}; "
+    return f"{start} ({interval}{gain.how}, on validation in PyTorch)"
+
+
+def _signed(record: StudyRecord, value: float) -> str:
+    text = difference_text(record.quality, round(abs(value), 4))
+    return f"-{text}" if value < 0 else text

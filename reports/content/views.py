@@ -1,0 +1,303 @@
+"""What the pages show, as small frozen values computed from a study's record. Tests look at these."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import inf, isfinite
+
+from ...search.ranking.ranking import TEST, Ranked, Ranking, known_metrics
+from ...search.ranking.sentences import difference_text, quantity_text
+from ...search.ranking.verdict import DO_NOTHING, MET, NOT_MET, NOTHING_USABLE, Verdict, speedup
+from ...search.record.evaluation import Limit, Outcome, Quantity, StudyRecord, TrialRecord
+from ...search.record.metrics import metric_info
+from .treatments import treatment_tags
+
+DASH, TIMES = "\N{EN DASH}", "\N{MULTIPLICATION SIGN}"
+
+BADGES = {
+    MET: "Limits met",
+    DO_NOTHING: "Do nothing",
+    NOT_MET: "Limits not met",
+    NOTHING_USABLE: "Nothing usable",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """A number in a table: its text, the interval's text, the raw value to sort by, and where it is from."""
+
+    text: str
+    interval: str = ""
+    value: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One trial in the ranked table. `rank` is empty for what is not ranked; `place` sorts all rows."""
+
+    number: int
+    place: int
+    rank: str
+    title: str
+    backend: str
+    precision: str
+    outcome: str
+    cells: tuple[Cell, ...]
+    tags: tuple[str, ...]
+    reason: str
+    recommended: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A metric's column: title with the arrow of its better direction."""
+
+    metric: str
+    title: str
+    better: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tile:
+    """One large figure beside the verdict."""
+
+    figure: str
+    label: str
+    detail: str
+
+
+def shown_metrics(record: StudyRecord) -> tuple[str, ...]:
+    """Objectives first, then limited metrics, quality, latency and size, each once."""
+    wanted = [objective.metric for objective in record.objectives]
+    wanted += [limit.metric for limit in record.limits] + [record.quality, "latency_ms", "size_bytes"]
+    return tuple(dict.fromkeys(wanted))
+
+
+def higher_is_better(record: StudyRecord, metric: str) -> bool:
+    """The direction of a metric, also of a workload's own quality that the table does not know."""
+    for objective in record.objectives:
+        if objective.metric == metric:
+            return objective.higher_is_better
+    for limit in record.limits:
+        if limit.metric == metric:
+            return not limit.upper
+    return metric_info(metric).higher_is_better
+
+
+def columns(record: StudyRecord) -> tuple[Column, ...]:
+    """The metric columns of the table."""
+    return tuple(
+        Column(
+            metric=metric,
+            title=metric_info(metric).title,
+            better="higher is better" if higher_is_better(record, metric) else "lower is better",
+        )
+        for metric in shown_metrics(record)
+    )
+
+
+def limit_text(limit: Limit) -> str:
+    """The limit as written; one that is relative to the teacher with what that came to."""
+    if "teacher" not in limit.text:
+        return limit.text
+    info = metric_info(limit.metric)
+    test = limit.bound_on_test
+    on_test = "" if test is None or test == limit.bound else f", {info.format(test)} on the test split"
+    return f"{limit.text} (that is {info.format(limit.bound)}{on_test})"
+
+
+def cell(metric: str, quantity: Quantity | None, note: str = "") -> Cell:
+    """A quantity as a cell; a dash where there is none."""
+    if quantity is None:
+        return Cell(text=DASH)
+    text, _, interval = quantity_text(metric, quantity).partition(" (")
+    origin = "" if quantity.provenance == "measured" else f"{quantity.provenance}: "
+    notes = [part for part in (note, origin + quantity.how) if part]
+    return Cell(text=text, interval=interval.rstrip(")"), value=quantity.value, note="; ".join(notes))
+
+
+def rows(record: StudyRecord, ranking: Ranking, verdict: Verdict) -> tuple[Row, ...]:
+    """Every trial: the ranked ones in order, then gated, refused, failed and repeated ones."""
+    by_number = {trial.number: trial for trial in record.trials}
+    ranked = [_ranked_row(record, by_number[e.number], e, verdict) for e in ranking.entries]
+    placed = {row.number for row in ranked}
+    order = [Outcome.GATED, Outcome.COMPLETE, Outcome.REFUSED, Outcome.FAILED]
+    rest = [trial for trial in record.trials if trial.number not in placed]
+    rest.sort(key=lambda t: (t.duplicate_of is not None, order.index(t.evaluation.outcome), t.number))
+    unranked = [_row(record, trial, verdict) for trial in rest]
+    return tuple(_placed(row, place) for place, row in enumerate([*ranked, *unranked], start=1))
+
+
+def _placed(row: Row, place: int) -> Row:
+    return replace(row, place=place)
+
+
+def _ranked_row(record: StudyRecord, trial: TrialRecord, entry: Ranked, verdict: Verdict) -> Row:
+    source = "test split, measured again" if entry.source == TEST else "validation split"
+    tags = [
+        tag
+        for tag, there in (
+            ("recommended", trial.number == verdict.recommended and verdict.status != NOT_MET),
+            ("nearest", trial.number == verdict.recommended and verdict.status == NOT_MET),
+            ("strongest simple choice", trial.number == verdict.baseline),
+            ("simple choice", trial.evaluation.baseline and trial.number != verdict.baseline),
+            ("front", entry.on_front and entry.feasible),
+            ("finalist", entry.source == TEST),
+        )
+        if there
+    ]
+    tags += treatment_tags(trial.evaluation.treatment)
+    return Row(
+        number=trial.number,
+        place=0,
+        rank=f"{entry.rank}=" if entry.tie else str(entry.rank),
+        title=trial.evaluation.candidate.title,
+        backend=trial.evaluation.candidate.backend,
+        precision=str(trial.evaluation.candidate.precision),
+        outcome=trial.evaluation.outcome.value,
+        cells=(
+            *(cell(m, entry.metrics.get(m), _note(record, trial, m, source)) for m in shown_metrics(record)),
+            ratio_cell(speedup(record, trial.number, verdict.baseline)),
+        ),
+        tags=tuple(tags),
+        reason=_missed(entry),
+        recommended=trial.number == verdict.recommended,
+    )
+
+
+def _note(record: StudyRecord, trial: TrialRecord, metric: str, source: str) -> str:
+    """What a quality was taken on, and what was predicted of it."""
+    if metric != record.quality:
+        return ""
+    proposal = trial.evaluation.proposal
+    if proposal is None or proposal.quality is None:
+        return source
+    return f"{source}; predicted for validation: {quantity_text(metric, proposal.quality)}"
+
+
+def _missed(entry: Ranked) -> str:
+    over = [text for text, v in entry.violations.items() if 0 < v < inf]
+    unknown = [text for text, v in entry.violations.items() if v == inf]
+    parts = [(over, "over: "), (unknown, "not measured, so not met: ")]
+    return "; ".join(label + ", ".join(texts) for texts, label in parts if texts)
+
+
+def ratio_cell(ratio: Quantity | None) -> Cell:
+    """A speed-up as a cell."""
+    if ratio is None:
+        return Cell(text=DASH)
+    known = ratio.low is not None and ratio.high is not None
+    interval = f"{ratio.low:.3g} to {ratio.high:.3g}" if known else ""
+    return Cell(text=f"{ratio.value:.3g}{TIMES}", interval=interval, value=ratio.value, note=ratio.how)
+
+
+def _row(record: StudyRecord, trial: TrialRecord, verdict: Verdict) -> Row:
+    evaluation = trial.evaluation
+    repeated = trial.duplicate_of is not None
+    metrics = (
+        evaluation.gate if evaluation.outcome is Outcome.GATED else known_metrics(record, trial.number)[0]
+    )
+    note = "with untrained weights" if evaluation.outcome is Outcome.GATED else ""
+    return Row(
+        number=trial.number,
+        place=0,
+        rank="",
+        title=evaluation.candidate.title,
+        backend=evaluation.candidate.backend,
+        precision=str(evaluation.candidate.precision),
+        outcome="repeated" if repeated else evaluation.outcome.value,
+        cells=(*(cell(m, metrics.get(m), note) for m in shown_metrics(record)), Cell(text=DASH)),
+        tags=(),
+        reason=f"same as #{trial.duplicate_of}" if repeated else why(trial),
+    )
+
+
+def why(trial: TrialRecord) -> str:
+    """Why a trial was gated, refused or failed, in one line."""
+    evaluation = trial.evaluation
+    if evaluation.outcome is Outcome.FAILED:
+        return f"{evaluation.stage}: {evaluation.cause}"
+    if evaluation.stopped_epoch:
+        return f"training given up after epoch {evaluation.stopped_epoch}: {evaluation.reason}"
+    return evaluation.reason
+
+
+def outcome_counts(table: Sequence[Row]) -> dict[str, int]:
+    """How many rows have each outcome, in the order of the table."""
+    counts: dict[str, int] = {}
+    for row in table:
+        counts[row.outcome] = counts.get(row.outcome, 0) + 1
+    return counts
+
+
+def tiles(record: StudyRecord, ranking: Ranking, verdict: Verdict) -> tuple[Tile, ...]:
+    """The large figures: how much faster, how much smaller, and the quality with its change."""
+    entry = ranking.of(verdict.recommended) if verdict.recommended is not None else None
+    if entry is None:
+        return ()
+    if verdict.status == NOT_MET:
+        return tuple(_limit_tile(limit, entry) for limit in ranking.limits if limit.metric in entry.metrics)
+    shown = [_speed_tile(verdict), _size_tile(verdict), _quality_tile(record, ranking, verdict, entry)]
+    shown += [_metric_tile(m, entry) for m in ("latency_ms", "size_bytes")] if verdict.speedup is None else []
+    return tuple(tile for tile in shown if tile is not None)
+
+
+def _limit_tile(limit: Limit, entry: Ranked) -> Tile:
+    """A limit: what the nearest candidate has, and by how much it misses it."""
+    shown = cell(limit.metric, entry.metrics[limit.metric])
+    miss = entry.violations[limit.text]
+    state = (
+        f"misses {limit.text!r} by {difference_text(limit.metric, miss)}"
+        if miss > 0
+        else f"meets {limit.text!r}"
+    )
+    return Tile(figure=shown.text, label=metric_info(limit.metric).title.lower(), detail=state)
+
+
+def _speed_tile(verdict: Verdict) -> Tile | None:
+    ratio = verdict.speedup
+    if ratio is None:
+        return None
+    if ratio.low is not None and ratio.high is not None and ratio.low <= 1 <= ratio.high:
+        interval = f"95 % interval {ratio.low:.3g} to {ratio.high:.3g}"
+        return Tile(figure=f"{ratio.value:.3g}{TIMES}", label="as fast", detail=interval)
+    faster = ratio.value >= 1
+    figure = f"{ratio.value if faster else 1 / ratio.value:.3g}{TIMES}"
+    interval = ""
+    if ratio.low is not None and ratio.high is not None:
+        ends = (ratio.low, ratio.high) if faster else (1 / ratio.high, 1 / ratio.low)
+        interval = f"95 % interval {ends[0]:.3g} to {ends[1]:.3g}"
+    return Tile(figure=figure, label="faster" if faster else "slower", detail=interval)
+
+
+def _size_tile(verdict: Verdict) -> Tile | None:
+    ratio = verdict.size_ratio
+    if ratio is None or not isfinite(ratio):
+        return None
+    figure = f"{ratio if ratio >= 1 else 1 / ratio:.3g}{TIMES}"
+    return Tile(figure=figure, label="smaller" if ratio >= 1 else "larger", detail="file of the artifact")
+
+
+def _quality_tile(record: StudyRecord, ranking: Ranking, verdict: Verdict, entry: Ranked) -> Tile | None:
+    quality = entry.metrics.get(record.quality)
+    if quality is None:
+        return None
+    shown = cell(record.quality, quality)
+    info = metric_info(record.quality)
+    base = ranking.of(verdict.baseline) if verdict.baseline is not None else None
+    detail = f"on the {entry.source} split"
+    if base is not None and base.number != entry.number and base.source == entry.source:
+        change = quality.value - base.metrics[record.quality].value
+        text = f"{100 * change:+.2f} pt" if info.unit == "share" else f"{change:+.3g}"
+        detail += f", {text} against the simple choice"
+    return Tile(figure=shown.text, label=info.title.lower(), detail=detail)
+
+
+def _metric_tile(metric: str, entry: Ranked) -> Tile | None:
+    if metric not in entry.metrics:
+        return None
+    shown = cell(metric, entry.metrics[metric])
+    detail = f"95 % interval {shown.interval}" if shown.interval else ""
+    return Tile(figure=shown.text, label=metric_info(metric).title.lower(), detail=detail)

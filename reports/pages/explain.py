@@ -1,0 +1,289 @@
+"""All that is known of one trial: what it is, how it ended and why, what beat it, how to run it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from ...profiles.errors import UserError
+from ...search.ranking.pareto import dominates
+from ...search.ranking.ranking import (
+    Ranked,
+    Ranking,
+    bound_for,
+    comparable,
+    known_metrics,
+    point_of,
+    rank,
+    strongest_simple_choice,
+    trial_of,
+    violations_of,
+)
+from ...search.ranking.sentences import difference_text, name_of, quantity_text, speed_words
+from ...search.ranking.verdict import speedup, verdict
+from ...search.record.candidate import ORDERS, Candidate
+from ...search.record.evaluation import Limit, Outcome, Quantity, StudyRecord, TrialRecord
+from ...search.record.metrics import metric_info
+from ..content.ladder import coverage_text, ladder_lines, sparsity_text
+from ..content.sections import duration
+from ..content.side_effects import gain_text
+from ..content.trainings import training_stages
+from ..content.trial_story import curve_text, gate_lines, proposal_lines
+from ..content.views import why
+
+
+def explain(record: StudyRecord, number: int) -> str:
+    """Everything known of a trial as Markdown that reads well as plain text.
+
+    Raises:
+        UserError: the study has no such trial.
+    """
+    try:
+        trial = trial_of(record, number)
+    except KeyError:
+        numbers = [t.number for t in record.trials]
+        accepted = f"{min(numbers)} to {max(numbers)}" if numbers else "no trial was run yet"
+        raise UserError(f"the study has no trial {number}", accepted=accepted) from None
+    parts = [
+        f"# Trial {number}: {trial.evaluation.candidate.title}",
+        _section("Outcome", _outcome(record, trial)),
+        _section("Why it was tried", proposal_lines(record, trial)),
+        _section("Configuration", _configuration(trial.evaluation.candidate)),
+        _section("Numbers", _numbers(record, trial)),
+        _section("Compression", _compression(record, trial)),
+        _section("What quantization lost, and what won it back", ladder_lines(record, trial)),
+        _section("Stages", _stages(record, trial)),
+        _section("Why it is not the answer", _against(record, trial)),
+        _section("Log", _log(trial)),
+        _section("Run it again", _again(record, trial)),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _section(title: str, lines: Sequence[str]) -> str:
+    return "\n".join([f"## {title}", "", *lines]) if lines else ""
+
+
+def _outcome(record: StudyRecord, trial: TrialRecord) -> list[str]:
+    evaluation = trial.evaluation
+    lines = [evaluation.outcome.value + (f": {why(trial)}" if why(trial) else "")]
+    lines += gate_lines(record, trial)
+    if trial.duplicate_of is not None:
+        lines.append(f"The same candidate as trial {trial.duplicate_of}, answered from its record.")
+    entry = rank(record).of(trial.duplicate_of if trial.duplicate_of is not None else trial.number)
+    if entry is not None:
+        lines.append(_place(entry))
+    if evaluation.baseline:
+        lines.append("A simple choice: the teacher, not compressed beyond its precision.")
+    if evaluation.stability:
+        lines.append(f"The measurement was {evaluation.stability}.")
+    return [f"- {line}" for line in [*lines, *evaluation.notes]]
+
+
+def _place(entry: Ranked) -> str:
+    tie = ", shared with candidates that cannot be told apart" if entry.tie else ""
+    where = "on the front" if entry.on_front else "not on the front"
+    limits = "within every limit" if entry.feasible else "over a limit"
+    return f"Rank {entry.rank}{tie}; {where}; {limits}; ranked by its {entry.source} numbers."
+
+
+def _configuration(candidate: Candidate) -> list[str]:
+    lines = [f"backend: {candidate.backend}", f"precision: {candidate.precision}"]
+    student = " ".join(f"{k}={v}" for k, v in candidate.student) or "the teacher itself"
+    lines += [f"student: {student}", f"sparsity: {candidate.sparsity}"]
+    if candidate.calibration_method:
+        lines.append(
+            f"calibration: {candidate.calibration_method}, {candidate.calibration_samples} samples, "
+            f"weights {'per channel' if candidate.per_channel else 'per tensor'}"
+        )
+    if candidate.recipe is not None:
+        r = candidate.recipe
+        lines.append(
+            f"recipe: {r.epochs} epochs, temperature {r.temperature:g}, distillation weight "
+            f"{r.distill_weight:g}, learning rate {r.learning_rate:g}, batch {r.batch}, "
+            f"{r.finetune_epochs} epochs of fine-tuning, seed {r.seed}"
+            + (f", hidden states matched with weight {r.hidden_weight:g}" if r.hidden_weight else "")
+            + (f", patience {r.patience}" if r.patience else "")
+            + f", order {r.order}"
+        )
+    return [f"- {line}" for line in [*lines, f"digest: {candidate.digest}"]]
+
+
+def _numbers(record: StudyRecord, trial: TrialRecord) -> list[str]:
+    evaluation = trial.evaluation
+    finalist = next((f for f in record.finalists if f.number == trial.number), None)
+    lines = _quantities("", evaluation.metrics)
+    if finalist is not None:
+        lines += _quantities("finalist: ", {**finalist.metrics, **finalist.side_effects})
+    if not evaluation.metrics:
+        lines += _quantities("untrained weights: ", evaluation.gate)
+    ratio = speedup(record, trial.number, strongest_simple_choice(record))
+    if ratio is not None:
+        lines.append(f"- {speed_words(ratio)} the strongest simple choice ({ratio.how})")
+    if evaluation.weight_bytes:
+        types = ", ".join(f"{kind} {count} bytes" for kind, count in evaluation.weight_bytes.items())
+        lines.append(f"- constants in the artifact: {types}")
+    return lines
+
+
+def _quantities(prefix: str, metrics: Mapping[str, Quantity]) -> list[str]:
+    return [
+        f"- {prefix}{metric_info(name).title}: {quantity_text(name, q)} [{q.provenance}"
+        + (f": {q.how}]" if q.how else "]")
+        for name, q in metrics.items()
+    ]
+
+
+def _compression(record: StudyRecord, trial: TrialRecord) -> list[str]:
+    """How the weights are stored, what sparsity brought, and what the teacher did."""
+    finalist = next((f for f in record.finalists if f.number == trial.number), None)
+    gain = finalist.distillation_gain if finalist is not None else None
+    lines = [coverage_text(trial.evaluation), sparsity_text(trial.evaluation)]
+    lines.append("" if gain is None else f"the student is {gain_text(record, gain)}")
+    if finalist is not None and finalist.draw_effect is not None:
+        lines.append(finalist.draw_effect.how)
+    return [f"- {line}" for line in lines if line]
+
+
+def _stages(record: StudyRecord, trial: TrialRecord) -> list[str]:
+    given_up = training_stages(trial)[-1:] if trial.evaluation.stopped_epoch else ()
+    lines = []
+    for stage in trial.evaluation.stages:
+        how = "given up after" if stage in given_up else "made in"
+        line = f"- {stage.name} {stage.key[:12]}: "
+        line += "from the store" if stage.cached else f"{how} {duration(stage.seconds)}"
+        lines.append(line + (f" ({curve_text(record, stage)})" if stage.curve else ""))
+    return lines
+
+
+def _log(trial: TrialRecord) -> list[str]:
+    log = trial.evaluation.log.strip()
+    return ["    " + line for line in log.splitlines()]
+
+
+def _against(record: StudyRecord, trial: TrialRecord) -> list[str]:
+    """Which candidates beat it, and what would have made it fit or win."""
+    answer = verdict(record)
+    if answer.recommended == trial.number:
+        return []
+    ranking = rank(record)
+    entry = ranking.of(trial.number)
+    lines = _needed(record, trial)
+    if entry is not None:
+        lines += _beaten_by(record, ranking, entry)
+        best = ranking.of(answer.recommended) if answer.recommended is not None else None
+        if best is not None and entry.feasible:
+            lines += _gap(record, entry, best)
+    return [f"- {line}" for line in lines]
+
+
+def _needed(record: StudyRecord, trial: TrialRecord) -> list[str]:
+    evaluation = trial.evaluation
+    if evaluation.outcome is Outcome.FAILED:
+        return [f"It failed in the stage {evaluation.stage}: without that it would have been scored."]
+    if evaluation.outcome is Outcome.REFUSED:
+        return ["It cannot exist on this runtime and device."]
+    metrics, source = known_metrics(record, trial.number)
+    metrics = metrics or evaluation.gate
+    missed = violations_of([x for x in record.limits if x.metric in metrics], metrics, source)
+    return [
+        _miss(bound_for(limit, source), missed[limit.text])
+        for limit in record.limits
+        if missed.get(limit.text, 0.0) > 0
+    ]
+
+
+def _miss(limit: Limit, miss: float) -> str:
+    info = metric_info(limit.metric)
+    missed = f"It misses {limit.text!r} by {difference_text(limit.metric, miss)}"
+    side = "at most" if limit.upper else "at least"
+    return f"{missed}: it would need {info.title.lower()} {side} {info.format(limit.bound)}."
+
+
+def _beaten_by(record: StudyRecord, ranking: Ranking, entry: Ranked) -> list[str]:
+    lines = [
+        f"{name_of(record, other.number)} beats it: {_differences(record, other, entry)}."
+        for other in ranking.entries
+        if (other.feasible or not entry.feasible) and _beats(record, other, entry)
+    ]
+    return lines[:5] + ([f"{len(lines) - 5} more beat it."] if len(lines) > 5 else [])
+
+
+def _beats(record: StudyRecord, a: Ranked, b: Ranked) -> bool:
+    """Whether one candidate beats the other, by numbers of the same split."""
+    one, two = (point_of(record.objectives, metrics) for metrics in comparable(record, a, b))
+    higher = [objective.higher_is_better for objective in record.objectives]
+    return one is not None and two is not None and dominates(one, two, higher)
+
+
+def _differences(record: StudyRecord, better: Ranked, worse: Ranked) -> str:
+    mine, others = comparable(record, better, worse)
+    parts = []
+    for objective in record.objectives:
+        info = metric_info(objective.metric)
+        ours, theirs = mine[objective.metric].value, others[objective.metric].value
+        if ours != theirs:
+            parts.append(f"{info.title.lower()} {info.format(ours)} against {info.format(theirs)}")
+    return ", ".join(parts)
+
+
+def _gap(record: StudyRecord, entry: Ranked, best: Ranked) -> list[str]:
+    """What it would need to come before the recommended one, where it lies behind on distance."""
+    if not entry.on_front:
+        return []
+    behind = [
+        metric_info(o.metric).title.lower()
+        for o in record.objectives
+        if (entry.metrics[o.metric].value - best.metrics[o.metric].value) * (1 if o.higher_is_better else -1)
+        < 0
+    ]
+    if entry.source != best.source:
+        return [f"It was not among the finalists, and #{best.number} was confirmed on the test split."]
+    if not behind:
+        return []
+    return [
+        f"It is on the front, but further from the ideal ({entry.distance:.3g}) than #{best.number} "
+        f"({best.distance:.3g}): more weight on what it is good at, or better {' and '.join(behind)}, would "
+        "put it first."
+    ]
+
+
+def _again(record: StudyRecord, trial: TrialRecord) -> list[str]:
+    """The command, and the part of a study file that leaves only this candidate in the space."""
+    text = yaml.safe_dump(fragment(trial.evaluation.candidate), sort_keys=False, allow_unicode=True)
+    intro = (
+        f"Put this in place of `space` and `training` of the study file, under another `name` than "
+        f"{record.name}, and run `paretune run STUDY`. What the store still has is not made again."
+    )
+    return [intro, "", "```yaml", *text.splitlines(), "```"]
+
+
+def fragment(candidate: Candidate) -> dict[str, Any]:
+    """The sections of a study file whose space holds this candidate and the simple choices alone."""
+    space: dict[str, Any] = {"backend": [candidate.backend], "precision": [str(candidate.precision)]}
+    if candidate.student:
+        space["student"] = {axis: [value] for axis, value in candidate.student}
+    space["sparsity"] = [candidate.sparsity]
+    if candidate.precision.decoded.integer:
+        calibration: dict[str, Any] = {"per_channel": [candidate.per_channel]}
+        if candidate.calibration_method:
+            calibration["method"] = [candidate.calibration_method]
+            calibration["samples"] = [candidate.calibration_samples]
+        space["calibration"] = calibration
+    recipe = candidate.recipe
+    if recipe is None:
+        return {"space": space}
+    space["distill"] = {"temperature": [recipe.temperature], "weight": [recipe.distill_weight]}
+    space["distill"] |= {"hidden": [recipe.hidden_weight]} if recipe.hidden_weight else {}
+    if recipe.order != ORDERS[0]:
+        space["order"] = [recipe.order]
+    training = {
+        "epochs": recipe.epochs,
+        "finetune_epochs": recipe.finetune_epochs,
+        "learning_rate": recipe.learning_rate,
+        "batch": recipe.batch,
+        **({"patience": recipe.patience} if recipe.patience else {}),
+    }
+    return {"space": space, "training": training}

@@ -1,0 +1,132 @@
+"""The study as one table: one row per trial, every metric with its interval and origin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from ...search.ranking.ranking import Ranking, rank
+from ...search.record.evaluation import Finalist, Quantity, StudyRecord, TrialRecord
+from ..content.ladder import coverage_text
+from ..content.treatments import treatment_texts
+
+
+def trial_table(record: StudyRecord) -> pd.DataFrame:
+    """One row per trial. Columns `METRIC`, `METRIC_low`, `METRIC_high`, `METRIC_provenance`.
+
+    `gate_…` are the numbers taken with untrained weights, `test_…` a finalist's. Where any trial has them:
+    `proposed_by`, `predicted_QUALITY`, `expected_gain` (share of the hypervolume), `expected_seconds`; the
+    gate's `bound_QUALITY`, `bound_basis`, `beaten_by`; `stopped_epoch`; `audit_on_front`; `distillation_gain`
+    of finalists; and of compression `float_QUALITY`, `rungs` (those of the ladder that were kept),
+    `rungs_tried`, `ladder_seconds`, `treatment`, `stored_as`, `zero_share`.
+    """
+    ranking = rank(record)
+    finalists = {finalist.number: finalist for finalist in record.finalists}
+    lines = []
+    for trial in record.trials:
+        line = {**_identity(trial), **_place(trial, ranking)}
+        line.update(_numbers("", trial.evaluation.metrics))
+        line.update(_numbers("gate_", trial.evaluation.gate))
+        line.update(_finalist(finalists.get(trial.number)))
+        line.update(_search(record, trial))
+        line.update(_compression(record, trial))
+        lines.append({**line, **_ending(trial)})
+    return pd.DataFrame(lines).convert_dtypes()
+
+
+def _identity(trial: TrialRecord) -> dict[str, Any]:
+    candidate = trial.evaluation.candidate
+    recipe = candidate.recipe
+    return {
+        "trial": trial.number,
+        "digest": candidate.digest,
+        "configuration": candidate.title,
+        "backend": candidate.backend,
+        "precision": str(candidate.precision),
+        "sparsity": candidate.sparsity,
+        **{f"student_{axis}": value for axis, value in candidate.student},
+        "temperature": recipe.temperature if recipe else None,
+        "distill_weight": recipe.distill_weight if recipe else None,
+        **({"hidden_weight": recipe.hidden_weight, "order": recipe.order} if recipe else {}),
+        "calibration_method": candidate.calibration_method,
+        "calibration_samples": candidate.calibration_samples,
+        "per_channel": candidate.per_channel,
+    }
+
+
+def _place(trial: TrialRecord, ranking: Ranking) -> dict[str, Any]:
+    entry = ranking.of(trial.number)
+    return {
+        "outcome": trial.evaluation.outcome.value,
+        "duplicate_of": trial.duplicate_of,
+        "rank": entry.rank if entry else None,
+        "tie": entry.tie if entry else None,
+        "feasible": entry.feasible if entry else None,
+        "front": entry.on_front if entry else None,
+        "baseline": trial.evaluation.baseline,
+    }
+
+
+def _numbers(prefix: str, metrics: dict[str, Quantity]) -> dict[str, Any]:
+    line: dict[str, Any] = {}
+    for name, quantity in metrics.items():
+        line[f"{prefix}{name}"] = quantity.value
+        line[f"{prefix}{name}_low"] = quantity.low
+        line[f"{prefix}{name}_high"] = quantity.high
+        line[f"{prefix}{name}_provenance"] = quantity.provenance
+    return line
+
+
+def _finalist(finalist: Finalist | None) -> dict[str, Any]:
+    if finalist is None:
+        return {}
+    gain = finalist.distillation_gain
+    line = _numbers("test_", {**finalist.metrics, **finalist.side_effects})
+    return line | (_numbers("", {"distillation_gain": gain}) if gain is not None else {})
+
+
+def _compression(record: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
+    """What was lost and won back, and how weights are stored; nothing where it is not known."""
+    evaluation, line = trial.evaluation, dict[str, Any]()
+    if evaluation.float_quality is not None:
+        line[f"float_{record.quality}"] = evaluation.float_quality
+    if evaluation.ladder:
+        line["rungs"] = ", ".join(rung.name for rung in evaluation.ladder if rung.kept)
+        line["rungs_tried"] = ", ".join(rung.name for rung in evaluation.ladder)
+        line["ladder_seconds"] = sum(rung.seconds for rung in evaluation.ladder)
+    texts = treatment_texts(evaluation.treatment)
+    line |= {"treatment": "; ".join(texts)} if texts else {}
+    stored = coverage_text(evaluation)
+    line |= {"stored_as": stored} if stored else {}
+    return line | ({} if evaluation.zero_share is None else {"zero_share": evaluation.zero_share})
+
+
+def _search(record: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
+    """What the search thought of the candidate; nothing where it has nothing to say."""
+    evaluation, line = trial.evaluation, dict[str, Any]()
+    if evaluation.proposal is not None:
+        proposal = evaluation.proposal
+        line |= {"proposed_by": proposal.by, "expected_gain": proposal.gain}
+        line |= {"expected_seconds": proposal.seconds}
+        line |= _numbers("predicted_", {record.quality: proposal.quality} if proposal.quality else {})
+    if evaluation.bound is not None:
+        bound = evaluation.bound
+        line |= {f"bound_{record.quality}": bound.value, "bound_basis": bound.basis}
+        line |= {"beaten_by": bound.beaten_by}
+    if evaluation.stopped_epoch:
+        line["stopped_epoch"] = evaluation.stopped_epoch
+    audited = {a.number: a.on_front for a in record.audit}
+    return line | ({"audit_on_front": audited[trial.number]} if trial.number in audited else {})
+
+
+def _ending(trial: TrialRecord) -> dict[str, Any]:
+    evaluation = trial.evaluation
+    return {
+        "reason": evaluation.reason,
+        "stage": evaluation.stage,
+        "cause": evaluation.cause,
+        "stability": evaluation.stability,
+        "seconds": trial.seconds,
+        "artifact_key": evaluation.artifact_key,
+    }

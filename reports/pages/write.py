@@ -1,0 +1,98 @@
+"""Writes all forms of a report into a directory, each file whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from ...profiles.errors import UserError
+from ...search.ranking.ranking import rank
+from ...search.ranking.verdict import verdict
+from ...search.record.evaluation import StudyRecord
+from .markdown import markdown_report
+from .page import html_page
+from .table import trial_table
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportPaths:
+    """Where the forms of a report were written."""
+
+    html: Path
+    markdown: Path
+    csv: Path
+    json: Path
+
+
+def write_report(record: StudyRecord, into: Path) -> ReportPaths:
+    """Write `report.html`, `report.md`, `trials.csv` and `report.json` into `into`, made where missing.
+
+    Raises:
+        UserError: the directory cannot be made or written.
+    """
+    paths = ReportPaths(
+        html=into / "report.html",
+        markdown=into / "report.md",
+        csv=into / "trials.csv",
+        json=into / "report.json",
+    )
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+        write_whole(paths.html, html_page(record))
+        write_whole(paths.markdown, markdown_report(record))
+        write_whole(paths.csv, trial_table(record).to_csv(index=False))
+        write_whole(paths.json, report_json(record))
+    except OSError as error:
+        raise UserError(
+            "the report cannot be written",
+            place=str(into),
+            found=error.strerror or str(error),
+            remedy="give a directory that can be written, or free some space",
+        ) from error
+    return paths
+
+
+def report_json(record: StudyRecord) -> str:
+    """The record with its verdict and ranking as strict JSON; numbers that are not finite become null."""
+    whole = {"verdict": verdict(record), "exit_code": verdict(record).exit_code, "ranking": rank(record)}
+    return json.dumps(plain({**whole, "record": record}), indent=1, allow_nan=False, ensure_ascii=False)
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses, enums, paths and mappings as JSON's own types."""
+    if isinstance(value, Enum):
+        return value.value
+    if is_dataclass(value) and not isinstance(value, type):
+        return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    return value if value is None or isinstance(value, (str, int)) else str(value)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file aside, sync it and rename it into place."""
+    descriptor, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        # Logs may hold halves of characters, which UTF-8 has no bytes for.
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(aside).chmod(0o666 & ~umask)
+        Path(aside).replace(path)
+    except BaseException:
+        Path(aside).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,108 @@
+"""Another answer from a finished study: other limits, other preferences, nothing is run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+from ...profiles.errors import UserError
+from ...search.ranking.ranking import Ranking, rank
+from ...search.ranking.sentences import name_of, quantity_text
+from ...search.ranking.verdict import Verdict, verdict
+from ...search.record.evaluation import Limit, StudyRecord
+from ...search.record.metrics import metric_info
+from ..content.views import shown_metrics
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """The answer under these limits and weights. `limits` are all that were applied."""
+
+    verdict: Verdict
+    ranking: Ranking
+    limits: tuple[Limit, ...]
+    weights: Mapping[str, float]
+
+    @property
+    def exit_code(self) -> int:
+        """That of the verdict."""
+        return self.verdict.exit_code
+
+
+def choose(
+    record: StudyRecord, where: Sequence[Limit] = (), prefer: Mapping[str, float] | None = None
+) -> Choice:
+    """Ask the study again. A limit replaces the study's own on the same metric and side; the others stay.
+
+    `prefer` gives weights for objectives, by metric name.
+
+    Raises:
+        UserError: a preference names no objective or has no usable weight; a limit is on a metric that no
+            candidate of this study has.
+    """
+    limits = _merged(record.limits, where)
+    weights = _weights(record, prefer or {})
+    _check_known(record, where)
+    return Choice(
+        verdict=verdict(record, limits, weights),
+        ranking=rank(record, limits, weights),
+        limits=limits,
+        weights=weights,
+    )
+
+
+def _merged(own: Sequence[Limit], where: Sequence[Limit]) -> tuple[Limit, ...]:
+    replaced = {(limit.metric, limit.upper) for limit in where}
+    return (*(limit for limit in own if (limit.metric, limit.upper) not in replaced), *where)
+
+
+def _weights(record: StudyRecord, prefer: Mapping[str, float]) -> dict[str, float]:
+    own = {objective.metric: objective.weight for objective in record.objectives}
+    for metric, weight in prefer.items():
+        if metric not in own:
+            raise UserError(
+                f"{metric!r} is not an objective of this study",
+                accepted=", ".join(own),
+                remedy="limits can be on any metric: use --where for it",
+            )
+        if not isfinite(weight) or weight < 0:
+            raise UserError(
+                f"the weight of {metric} cannot be used",
+                found=str(weight),
+                accepted="a number of 0 or more (0 leaves the objective out)",
+            )
+    weights = {**own, **prefer}
+    if not any(weights.values()):
+        raise UserError("every weight is 0", remedy="give at least one objective a weight above 0")
+    return weights
+
+
+def _check_known(record: StudyRecord, where: Sequence[Limit]) -> None:
+    measured = {metric for t in record.trials for metric in (*t.evaluation.metrics, *t.evaluation.gate)}
+    measured |= {metric for finalist in record.finalists for metric in finalist.side_effects}
+    for limit in where:
+        if measured and limit.metric not in measured:
+            raise UserError(
+                f"no candidate of this study has the metric {limit.metric}",
+                found=limit.text,
+                accepted=", ".join(sorted(measured)),
+            )
+
+
+def choice_text(record: StudyRecord, choice: Choice, count: int = 5) -> str:
+    """The answer as text: verdict, limits and weights, and the first candidates of the ranking."""
+    answer = choice.verdict
+    limits = "; ".join(limit.text for limit in choice.limits) or "none"
+    weights = ", ".join(f"{metric_info(m).title} {weight:g}" for m, weight in choice.weights.items())
+    lines = [answer.headline, *answer.lines, *answer.sure, "", f"Limits: {limits}", f"Weights: {weights}", ""]
+    for entry in choice.ranking.entries[:count]:
+        numbers = ", ".join(
+            quantity_text(metric, entry.metrics[metric])
+            for metric in shown_metrics(record)
+            if metric in entry.metrics
+        )
+        mark = "=" if entry.tie else " "
+        over = "" if entry.feasible else "  over a limit"
+        lines.append(f"{entry.rank:>3}{mark} {name_of(record, entry.number)}: {numbers}{over}")
+    return "\n".join(lines)

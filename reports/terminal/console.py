@@ -1,0 +1,103 @@
+"""Progress of a run on a terminal or in a log: a line per candidate, the stage at hand, the best so far."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
+from rich.text import Text
+
+from ...search.record.candidate import Candidate
+from ...search.record.evaluation import Evaluation, Outcome, TrialRecord
+from ...search.record.metrics import metric_info
+from ...search.record.progress import Progress
+from ..content.views import why
+
+_STYLES = {
+    Outcome.COMPLETE: "green",
+    Outcome.GATED: "yellow",
+    Outcome.REFUSED: "magenta",
+    Outcome.FAILED: "red",
+}
+
+
+class ConsoleProgress(Progress):
+    """Writes to stderr, so that stdout holds results alone. `quality` is the workload's metric."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._status: Status | None = None
+        self._title = ""
+        self._used = ""
+        self._best: TrialRecord | None = None
+        self._started = time.monotonic()
+
+    def __enter__(self) -> ConsoleProgress:
+        self._status = self.console.status("starting")
+        if self.console.is_terminal:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+    def note(self, text: str) -> None:
+        """One line for the reader."""
+        self.console.print(f"  {escape(text)}", style="dim")
+
+    def started(self, number: int, candidate: Candidate) -> None:
+        """Show which candidate is at hand."""
+        self._title = f"#{number} {candidate.title}"
+        self._show("")
+
+    def stage(self, name: str) -> None:
+        """Show which stage is at hand."""
+        self._show(name)
+
+    def finished(self, record: TrialRecord) -> None:
+        """Print the candidate's line."""
+        evaluation = record.evaluation
+        line = Text(f"{record.number:4d}  ")
+        line.append(f"{evaluation.outcome.value:<9}", style=_STYLES[evaluation.outcome])
+        numbers, reason = _numbers(evaluation), why(record)
+        line.append(f"{numbers:<28} {evaluation.candidate.title}")
+        if evaluation.baseline:
+            line.append("  (simple choice)", style="dim")
+        self.console.print(line, soft_wrap=True, crop=False, overflow="ignore")
+        if reason:
+            self.console.print(Text(f"      {reason}", style="dim"), soft_wrap=True)
+        if evaluation.feasible and _is_better(record, self._best):
+            self._best = record
+            self.console.print(f"      fastest so far within the limits: #{record.number}", style="cyan")
+
+    def budget(self, evaluated: int, trials: int | None, elapsed: float, seconds: float | None) -> None:
+        """Remember how much of the budget is used."""
+        parts = [f"{evaluated}/{trials} candidates" if trials else f"{evaluated} candidates"]
+        parts.append(f"{elapsed:.0f}/{seconds:.0f} s" if seconds else f"{elapsed:.0f} s")
+        self._used = ", ".join(parts)
+
+    def _show(self, stage: str) -> None:
+        if self._status is not None:
+            self._status.update(escape("  ".join(part for part in (self._used, self._title, stage) if part)))
+
+
+def _is_better(record: TrialRecord, best: TrialRecord | None) -> bool:
+    if best is None:
+        return True
+    now, before = record.evaluation.metrics, best.evaluation.metrics
+    return now["latency_ms"].value < before["latency_ms"].value
+
+
+def _numbers(evaluation: Evaluation) -> str:
+    """Quality, latency and size as far as they are known."""
+    shown = evaluation.metrics or evaluation.gate
+    quality = [name for name in shown if name not in evaluation.gate and not _is_hardware(name)]
+    names = [*quality[:1], "latency_ms", "size_bytes"]
+    return "  ".join(metric_info(name).format(shown[name].value) for name in names if name in shown)
+
+
+def _is_hardware(name: str) -> bool:
+    return name.endswith(("_ms", "_bytes", "_ratio")) or name in ("parameters", "macs")

@@ -1,0 +1,96 @@
+"""Terminal views of device profiles and installed runtimes."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ...backends.contract.rules import offers
+from ...backends.registry import backend_names, get_backend
+from ...backends.runner.client import RunnerClient
+from ...backends.runner.launch import launch_for
+from ...profiles.loader import load_profile, shipped_profiles
+from ...profiles.schema import Profile
+from ...search.record.metrics import metric_info
+
+
+def devices_text() -> RenderableType:
+    """All profiles that ship, and this machine."""
+    table = Table(show_edge=False, pad_edge=False)
+    for title in ("profile", "device", "memory", "reached by"):
+        table.add_column(title, overflow="fold")
+    for name in ("host", *shipped_profiles()):
+        profile = load_profile(name)
+        table.add_row(name, profile.title, _memory(profile), profile.reach.kind)
+    hint = (
+        "\n`paretune devices NAME` shows one device: what each backend can do there, and whether it answers"
+    )
+    return Group(table, Text(hint))
+
+
+def device_text(name: str) -> RenderableType:
+    """One profile: facts, capability of each backend, and whether the device answers.
+
+    Raises:
+        UserError: no such profile, or the device cannot be reached.
+    """
+    profile = load_profile(name)
+    parts: list[RenderableType] = [Text(profile.title), *map(Text, _facts(profile)), Text("")]
+    table = Table(show_edge=False, pad_edge=False)
+    for title in ("backend", "what", "offered", "why, or what to know"):
+        table.add_column(title, overflow="fold")
+    for backend in backend_names():
+        for offer in offers(backend, profile):
+            table.add_row(backend, offer.what, "yes" if offer.offered else "no", Text(offer.reason))
+    return Group(*parts, table, Text(""), Text(_reach(profile)))
+
+
+def backends_text() -> RenderableType:
+    """Installed runtimes with versions; missing ones with the command that installs them."""
+    table = Table(show_edge=False, pad_edge=False)
+    for title in ("backend", "state", "to install it"):
+        table.add_column(title, overflow="fold")
+    for name in backend_names():
+        found = get_backend(name).availability()
+        state = found.version if found.installed else f"missing: {found.reason}"
+        if found.installed and found.reason:
+            state += f" ({found.reason})"
+        table.add_row(name, Text(state), Text("" if found.installed else found.install))
+    return table
+
+
+def _memory(profile: Profile) -> str:
+    section = profile.cpu or profile.gpu
+    figure = section.memory_bytes if section else None
+    return metric_info("memory_bytes").format(figure.value) if figure else "unknown"
+
+
+def _facts(profile: Profile) -> list[str]:
+    lines = []
+    if profile.cpu:
+        cpu = profile.cpu
+        lines.append(f"processor: {cpu.model}, {cpu.cores} cores, {cpu.threads} threads ({cpu.source})")
+        lines.append("instruction sets: " + (", ".join(cpu.instruction_sets) or "none listed"))
+        lines += [f"peak {p}: {f.value:.4g} GOP/s ({f.source})" for p, f in cpu.peaks_gop_per_s.items()]
+        if cpu.bandwidth_gb_per_s:
+            lines.append(
+                f"bandwidth: {cpu.bandwidth_gb_per_s.value:.4g} GB/s ({cpu.bandwidth_gb_per_s.source})"
+            )
+    if profile.gpu:
+        gpu = profile.gpu
+        lines.append(f"GPU: {gpu.model}, {gpu.sm_name} ({gpu.source})")
+        lines += [f"peak {p}: {f.value:.4g} GOP/s ({f.source})" for p, f in gpu.peaks_gop_per_s.items()]
+    return lines
+
+
+def _reach(profile: Profile) -> str:
+    if profile.reach.kind == "none":
+        return (
+            "reach: none; copy this profile to a file of your own and add a `reach` section to measure on it"
+        )
+    with RunnerClient(launch_for(profile)) as runner:
+        hello = runner.hello()
+    packages = hello.environment.get("packages", {})
+    found = ", ".join(f"{name} {version}" for name, version in dict(packages).items())
+    return f"reach: {profile.reach.kind}, the runner answers (process {hello.pid}; {found})"

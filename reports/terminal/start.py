@@ -1,0 +1,89 @@
+"""The study file that `paretune init` writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...backends.registry import backend_names, get_backend
+from ...profiles.errors import UserError
+
+_TEXT = """\
+# A Paretune study. `paretune plan {file}` shows what it would do, `paretune run {file}` runs or resumes it.
+name: {name}
+
+# A Python file with an object `workload`: teacher, data in four splits, metric, and how to build students.
+workload: {workload}
+
+# The device: `host` is this machine; `paretune devices` lists others; a path names a profile of your own.
+profile: host
+
+# What is searched. Left out means: everything that the device and the installed runtimes can do.
+space:
+  # Arguments of the workload's student builder, with the values to try. A workload without a builder has two:
+  # shares of the teacher's multiply-adds and of its equal blocks.
+  # student: {{width: [0.25, 0.5, 1.0], depth: [1, 2]}}
+  # student: {{macs: [0.1, 0.25], depth: [0.5, 1.0]}}
+  # Share of channels removed (channel:R), of weights set to zero (unstructured:R), or 2:4 (NVIDIA).
+  sparsity: [dense]
+  # Others: distill-prune-quantize (no training after pruning), prune-quantize-distill (distilled under
+  # fake quantization for all epochs).
+  # order: [prune-distill-quantize]
+  # precision: [fp32, fp16, int8, int8-dynamic, int16x8, int4-weight]
+  # Installed here: {installed}
+  # backend: [{installed}]
+  calibration: {{method: [minmax], samples: [128]}}
+  # hidden: weight of the distance between hidden states of student and teacher.
+  distill: {{temperature: [4], weight: [0.7], hidden: [0]}}
+
+# patience: 3 ends a training after three epochs without a better quality, and keeps the best weights.
+training: {{epochs: 20, finetune_epochs: 8, learning_rate: 0.002, batch: 64}}
+
+objectives: [accuracy, latency, size]
+
+# Limits with units. Others: `latency_p90 <= 5 ms`, `memory <= 20 MB`, `latency <= 25 % of teacher`.
+# Against the teacher: `worst_class_drop <= 3 pt absolute`, `agreement >= 97 %`, `ece_rise <= 2 pt absolute`,
+# `noise_drop <= 2 pt absolute`.
+constraints:
+  - accuracy >= teacher - 1 pt absolute
+
+# Weights that order the front in the report.
+prefer: {{accuracy: 1, latency: 1, size: 1}}
+
+# A hard limit. A candidate that was only measured and never trained counts a tenth of a trial.
+budget: {{trials: 40, time: 30 min}}
+
+# How candidates are chosen. Others: tpe, nsga2, gp, random (Optuna's own, behind the same gate).
+sampler: hardware-first
+# End sooner when a training's time is expected to raise the hypervolume by less than `gain`, for so many
+# proposals in a row. `stop: never` uses the whole budget.
+stop: {{gain: 0.1 %, proposals: 6}}
+# By how much a compressed model may be better than its less compressed relatives. Left out: 1 pt of a share,
+# else 1 % of the teacher's value. Without `during_training` every training runs to its end.
+# gate: {{margin: 1 pt, during_training: false}}
+# What is tried where quantization loses more than it may. Or `ladder: never`.
+# ladder: {{rungs: [calibration, mixed-precision, qat], time: 2 min, worth: 0.1 pt, qat_epochs: 4}}
+# Values beyond which a candidate is worth nothing to you. Left out: taken from the limits and the teacher.
+# reference: {{accuracy: 90 %, latency: 2 ms}}
+# Start from earlier runs of the same workload beside this one; or false, or a list of runs and study files.
+warm_start: true
+
+# How the model runs on the device.
+deploy: {{batch: 1, threads: 1}}
+"""
+
+
+def write_study_file(into: Path, workload: str) -> None:
+    """Write a commented study file.
+
+    Raises:
+        UserError: the file exists, or its directory does not.
+    """
+    if into.exists():
+        raise UserError("this file exists already", place=str(into), remedy="name another with --output")
+    if not into.parent.is_dir():
+        raise UserError("no such directory", place=str(into.parent))
+    installed = [name for name in backend_names() if get_backend(name).availability().installed]
+    text = _TEXT.format(
+        file=into.name, name=into.stem, workload=workload, installed=", ".join(installed) or "none"
+    )
+    into.write_text(text, encoding="utf-8")

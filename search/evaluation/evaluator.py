@@ -1,0 +1,277 @@
+"""How one candidate is evaluated: gate with untrained weights, train, compile, score, measure."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from math import inf
+
+from ...backends.contract.rules import value_dependent
+from ...profiles.errors import InternalError, StageError, UnsupportedError, UserError
+from ..gate.gate import violations
+from ..ladder.bench import Climbs
+from ..ladder.ladder import LadderSettings
+from ..record.candidate import Candidate
+from ..record.evaluation import (
+    ABOUT_TEACHER,
+    Evaluation,
+    Finalist,
+    Limit,
+    Outcome,
+    Quantity,
+    StudyRecord,
+    TrialRecord,
+)
+from ..record.protocols import Decision, Hardware, Judge, Rung, RungJudge, Training, TrainingStopped
+from ..record.treatment import Treatment
+from ..run.budget import Interrupted
+from ..stages.chain import Trace, Workshop
+from ..stages.device.stages import DeviceStages
+from ..stages.models.base import Models
+from ..store.store import Entry
+from .finalists import measure_finalists
+from .side_effect_scores import side_effect_metrics
+
+LOG_CHARACTERS = 4000
+
+
+class Evaluator:
+    """Evaluates candidates one at a time, see `CandidateEvaluator`.
+
+    `checkpoint` is called between stages and may raise Interrupted. `ladder` says what is tried to win back
+    what quantization lost, `seconds_left` what the study's time budget has left for it.
+    """
+
+    def __init__(
+        self,
+        models: Models,
+        device: DeviceStages,
+        checkpoint: Callable[[], None],
+        ladder: LadderSettings | None = None,
+        seconds_left: Callable[[], float] = lambda: inf,
+    ) -> None:
+        self.models, self.device, self.checkpoint = models, device, checkpoint
+        self.workshop = Workshop(models, device, checkpoint)
+        self.limits: tuple[Limit, ...] = ()
+        # Those that limits name: known before the limits, which may depend on the teacher's numbers.
+        self.wanted_side_effects: frozenset[str] = frozenset()
+        self.seconds_left = seconds_left
+        self._climbs = Climbs(self.workshop, ladder or LadderSettings(), seconds_left)
+        self._hardware: dict[str, Hardware] = {}
+
+    @property
+    def reference_ms(self) -> float | None:
+        """Latency of the reference, which scales what is measured against it; None until it is known."""
+        return self.workshop.reference_ms
+
+    @reference_ms.setter
+    def reference_ms(self, value: float | None) -> None:
+        self.workshop.reference_ms = value
+
+    def remember(self, records: Iterable[TrialRecord]) -> None:
+        """Learn what the ladder's rungs are worth from the trials of earlier sessions."""
+        for record in records:
+            self._climbs.learn(record.evaluation)
+
+    def trains(self, candidate: Candidate) -> bool:
+        """Whether the candidate needs training beyond the teacher's own."""
+        return self.models.trains(candidate)
+
+    def trainings(self, candidate: Candidate) -> tuple[Training, ...]:
+        """The trainings that the candidate needs, in order, with those that are done."""
+        return self.models.trainings(candidate)
+
+    def prepare_reference(self, candidate: Candidate) -> None:
+        """Compile the reference model, which every measurement is interleaved with."""
+        self.device.set_reference(self.workshop.compiled(candidate, Trace()), candidate)
+
+    def hardware(self, candidate: Candidate) -> Hardware:
+        """What the candidate costs on the device, measured with untrained weights.
+
+        Raises:
+            StageError: a stage crashed, hung or ran out of memory.
+        """
+        return self._hardware_of(candidate, Trace())
+
+    def evaluate(self, candidate: Candidate, judge: Judge, *, baseline: bool = False) -> Evaluation:
+        """All that can be known of one candidate. Crashes of its stages end as `failed`, never raise.
+
+        Raises:
+            Interrupted: a stop was asked for; stages that ended are kept in the store.
+            UserError: something that concerns the whole study (a full disk, the user's own code).
+        """
+        trace = Trace()
+        known = Evaluation(candidate=candidate, outcome=Outcome.FAILED, baseline=baseline)
+        ended = self._ended(known, judge, trace)
+        notes = (*ended.notes, *(ABOUT_TEACHER + remark for remark in trace.remarks))
+        return replace(ended, stages=tuple(trace.stages), gate=trace.gate, notes=notes)
+
+    def _ended(self, known: Evaluation, judge: Judge, trace: Trace) -> Evaluation:
+        try:
+            return self._gated_or_complete(known, judge, trace)
+        except (InternalError, UserError, Interrupted):
+            raise
+        except TrainingStopped as stop:
+            trace.stopped(stop)
+            gated = self._gated(known, Decision(reason=stop.reason, bound=stop.bound), trace)
+            return replace(gated, stopped_epoch=stop.rung.curve[-1][0])
+        except UnsupportedError as error:
+            return replace(known, outcome=Outcome.REFUSED, reason=error.reason)
+        except StageError as error:
+            return replace(known, stage=error.stage, cause=error.cause, log=error.log[-LOG_CHARACTERS:])
+        except Exception as error:
+            # Whatever a library or the user's code raises concerns this candidate alone.
+            cause = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+            log = traceback.format_exc()[-LOG_CHARACTERS:]
+            return replace(known, stage=trace.at_hand, cause=cause, log=log)
+
+    def _gated_or_complete(self, known: Evaluation, judge: Judge, trace: Trace) -> Evaluation:
+        candidate = known.candidate
+        if not self._worth_measuring_first(candidate):
+            return self._complete(known, candidate, judge, trace)
+        hardware = self._hardware_of(candidate, trace)
+        if hardware.refused:
+            return replace(known, outcome=Outcome.REFUSED, reason=hardware.refused)
+        trace.gate = dict(hardware.metrics)
+        if hardware.doubt:
+            known = replace(known, notes=(f"the gate did not decide: {hardware.doubt}",))
+        decision = judge.before_training(candidate, hardware)
+        if decision is not None:
+            return self._gated(known, decision, trace)
+        return self._complete(known, candidate, judge, trace)
+
+    def _worth_measuring_first(self, candidate: Candidate) -> bool:
+        """Whether training is at stake; what is trained already costs no more than measuring it twice."""
+        if not self.models.trains(candidate):
+            return False
+        measured = candidate.hardware_class().digest in self._hardware
+        return measured or not all(training.done for training in self.models.trainings(candidate))
+
+    def _gated(self, known: Evaluation, decision: Decision, trace: Trace) -> Evaluation:
+        missed = {text: v for text, v in violations(self.limits, trace.gate).items() if v < 1e30}
+        hardware = self._hardware.get(known.candidate.hardware_class().digest)
+        return replace(
+            known,
+            outcome=Outcome.GATED,
+            reason=decision.reason,
+            bound=decision.bound,
+            violations=missed,
+            stability=hardware.stability if hardware else "",
+        )
+
+    def test_score(self, evaluation: Evaluation) -> Quantity:
+        """Quality of a complete candidate's artifact on the test split."""
+        compiled = self.artifact(evaluation)
+        return self.workshop.quality(evaluation.candidate, compiled, Trace(), split="test")
+
+    def finalists(
+        self, record: StudyRecord, numbers: tuple[int, ...], *, rounds: int, seed: int
+    ) -> tuple[Finalist, ...]:
+        """Score each on `test`; measure all of them interleaved in random order in the same rounds."""
+        return measure_finalists(record, numbers, self, rounds=rounds, seed=seed)
+
+    def artifact(self, evaluation: Evaluation) -> Entry:
+        """The compiled artifact of a complete candidate, made again if the store lost it."""
+        return self.workshop.compiled(evaluation.candidate, Trace(), treatment=evaluation.treatment)
+
+    def _complete(self, known: Evaluation, candidate: Candidate, judge: Judge, trace: Trace) -> Evaluation:
+        def at_rung(rung: Rung) -> Decision | None:
+            return judge.at_rung(candidate, rung)
+
+        treatment = self._climbs.from_the_start(candidate)
+        self.checkpoint()
+        found, broken = self._as_it_is(known, treatment, trace, at_rung)
+        found = replace(found, float_quality=self._climbs.float_quality(found))
+        try:
+            return self._climbed(known, found, judge, trace, broken)
+        except Interrupted as stop:
+            if self.seconds_left() > 0 or broken is not None:
+                raise  # asked for: the next session climbs
+            return replace(found, notes=(*found.notes, f"the ladder was cut short: {stop.why}"))
+
+    def _climbed(
+        self, known: Evaluation, found: Evaluation, judge: Judge, trace: Trace, broken: StageError | None
+    ) -> Evaluation:
+        """The candidate after its climb, if it has one."""
+        climb = self._climbs.climb(found, self.limits, judge, trace, broken=broken is not None)
+        if broken is not None and climb.treatment == found.treatment:
+            raise StageError(broken.stage, "; ".join((broken.cause, *climb.notes)), broken.log)
+        if climb.treatment != found.treatment:
+            treated = self._as_treated(known, climb.treatment, trace)
+            found = replace(treated, float_quality=found.float_quality)
+        found = replace(found, ladder=climb.rungs, notes=(*found.notes, *climb.notes))
+        self._climbs.learn(found)
+        return found
+
+    def _as_it_is(
+        self, known: Evaluation, treatment: Treatment, trace: Trace, at_rung: RungJudge
+    ) -> tuple[Evaluation, StageError | None]:
+        """The candidate before any climb. Where quantization broke it, and the ladder may mend that, also the
+        error; the numbers are then those of an artifact that is of no use, as a place to climb from."""
+        try:
+            return self._as_treated(known, treatment, trace, at_rung), None
+        except StageError as error:
+            if not self._climbs.may_mend(known, treatment, error):
+                raise
+            return self._as_treated(known, treatment, trace, checked=False), error
+
+    def _as_treated(
+        self,
+        known: Evaluation,
+        treatment: Treatment,
+        trace: Trace,
+        at_rung: RungJudge | None = None,
+        *,
+        checked: bool = True,
+    ) -> Evaluation:
+        """Compile, score and measure the candidate's artifact."""
+        candidate, workshop = known.candidate, self.workshop
+        compiled = workshop.compiled(candidate, trace, at_rung=at_rung, treatment=treatment, checked=checked)
+        self.checkpoint()
+        quality = workshop.quality(candidate, compiled, trace, split="validation")
+        self.checkpoint()
+        hardware, stability = workshop.measured(candidate, compiled, trace)
+        metrics = {self.models.metric.name: quality, **hardware, **self.models.size(candidate)}
+        metrics.update(self._side_effects(candidate, compiled))
+        artifact = compiled.meta["artifact"]
+        return replace(
+            known,
+            outcome=Outcome.COMPLETE,
+            metrics=metrics,
+            violations=violations(self.limits, metrics),
+            artifact_key=compiled.key,
+            weight_bytes=dict(artifact["weight_bytes"]),
+            stored_as=dict(artifact["stored_as"]),
+            zero_share=artifact["zero_share"],
+            notes=(*known.notes, *artifact["notes"]),
+            stability=stability,
+            treatment=treatment,
+        )
+
+    def _side_effects(self, candidate: Candidate, compiled: Entry) -> dict[str, Quantity]:
+        """Those that limits name, against the reference on validation."""
+        wanted = self.wanted_side_effects
+        if not wanted:
+            return {}
+        return side_effect_metrics(
+            self.models, self.device, compiled, candidate.backend, "validation", wanted
+        )
+
+    def _hardware_of(self, candidate: Candidate, trace: Trace) -> Hardware:
+        plain = candidate.hardware_class()
+        if plain.digest not in self._hardware:
+            try:
+                self._hardware[plain.digest] = self._untrained(plain, trace)
+            except UnsupportedError as error:
+                self._hardware[plain.digest] = Hardware(refused=error.reason)
+        return self._hardware[plain.digest]
+
+    def _untrained(self, candidate: Candidate, trace: Trace) -> Hardware:
+        """What untrained weights tell: measured on the device, with the verdict on its stability."""
+        compiled = self.workshop.compiled(candidate, trace, trained=False)
+        self.checkpoint()
+        metrics, stability = self.workshop.measured(candidate, compiled, trace, probe=True)
+        metrics.update(self.models.size(candidate))
+        doubt = value_dependent(candidate.backend, candidate.sparsity)
+        return Hardware(metrics=metrics, stability=stability, doubt=doubt)

@@ -1,0 +1,87 @@
+"""The last step of a study: the best candidates on data the search never saw, timed against each other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ...backends.measure.latency import LatencyPlan, compare, summarize
+from ...profiles.errors import StageError
+from ..ranking.ranking import rank, strongest_simple_choice, trial_of
+from ..record.evaluation import Finalist, Quantity, StudyRecord
+from ..stages.device.quantities import latency_quantities
+from .calibration_draws import draw_effects
+from .distillation_gain import distillation_gains
+from .side_effect_scores import side_effect_metrics
+
+if TYPE_CHECKING:
+    from ..stages.chain import Workshop
+    from .evaluator import Evaluator
+
+
+def choose_finalists(record: StudyRecord, count: int) -> tuple[int, ...]:
+    """Trial numbers: the best ranked (feasible and on the front first), and the strongest simple choice."""
+    best = [entry.number for entry in rank(record).entries if entry.on_front or entry.feasible][:count]
+    baseline = strongest_simple_choice(record)
+    extra = [baseline] if baseline is not None and baseline not in best else []
+    return (*best, *extra)
+
+
+def measure_finalists(
+    record: StudyRecord, numbers: tuple[int, ...], evaluator: Evaluator, *, rounds: int, seed: int
+) -> tuple[Finalist, ...]:
+    """Score each on `test` with its side effects; measure all of them interleaved in random order in the same
+    rounds.
+
+    One whose runner fails now is left out: its earlier numbers stand.
+    """
+    scores: dict[int, Quantity] = {}
+    beside: dict[int, dict[str, Quantity]] = {}
+    artifacts = {}
+    for number in numbers:
+        evaluation = trial_of(record, number).evaluation
+        try:
+            scores[number] = evaluator.test_score(evaluation)
+            compiled, backend = evaluator.artifact(evaluation), evaluation.candidate.backend
+            beside[number] = side_effect_metrics(
+                evaluator.models, evaluator.device, compiled, backend, "test"
+            )
+            artifacts[str(number)] = (compiled, backend)
+        except StageError:
+            continue
+    if not artifacts:
+        return ()
+    measured = evaluator.device.interleaved(artifacts, LatencyPlan(rounds=rounds, seed=seed))
+    baseline = strongest_simple_choice(record)
+    finalists = []
+    for number in (n for n in scores if str(n) not in measured.failed):
+        summary = summarize(measured, str(number))
+        metrics = {record.quality: scores[number], **latency_quantities(summary)}
+        ratio = None
+        if baseline is not None and str(baseline) in measured.series and number != baseline:
+            against = compare(measured, str(number), str(baseline))
+            ratio = Quantity(
+                value=against.value,
+                low=against.low,
+                high=against.high,
+                how=f"per-round latency ratio to trial {baseline}, {rounds} rounds",
+            )
+        finalists.append(
+            Finalist(
+                number=number, metrics=metrics, ratio_to_baseline=ratio, side_effects=beside.get(number, {})
+            )
+        )
+    return _explained(replace(record, finalists=tuple(finalists)), evaluator.workshop)
+
+
+def _explained(record: StudyRecord, workshop: Workshop) -> tuple[Finalist, ...]:
+    """The finalists, the best of them with what the teacher brought to their training, and what another draw
+    of calibration samples would."""
+    there = {finalist.number for finalist in record.finalists}
+    best_first = [entry.number for entry in rank(record).entries if entry.number in there]
+    gains = distillation_gains(record, best_first, workshop.models)
+    draws = draw_effects(record, best_first, workshop)
+    return tuple(
+        replace(f, distillation_gain=gains.get(f.number), draw_effect=draws.get(f.number))
+        for f in record.finalists
+    )

@@ -1,0 +1,183 @@
+"""From a study file to something that can run: everything is checked here, before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...backends.runner.client import RunnerClient
+from ...backends.runner.launch import Launch, launch_for
+from ...profiles.errors import UserError
+from ...profiles.loader import load_profile
+from ...profiles.schema import Profile
+from ..record.candidate import digest_of
+from ..record.evaluation import Objective
+from ..record.limits import LimitSpec, check_consistent, metric_name, parse_limit, parse_reference
+from ..record.metrics import SIDE_EFFECTS, metric_info
+from ..space.space import Space
+from ..storage.url import absolute_url
+from ..workload.loader import LoadedWorkload, load_workload
+from .space_of_a_job import build_space
+from .study_file import StudyFile, load_study_file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Where a study keeps what it learns."""
+
+    study_file: Path
+    run_dir: Path
+    storage_url: str
+    store: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A study file with all that it names: workload, profile, space, objectives and limits."""
+
+    file: StudyFile
+    places: Places
+    loaded: LoadedWorkload
+    profile: Profile
+    space: Space
+    objectives: tuple[Objective, ...]
+    limits: tuple[LimitSpec, ...]
+    reference: Mapping[str, float]
+
+    @property
+    def quality(self) -> str:
+        """Name of the workload's metric."""
+        return self.loaded.workload.metric.name
+
+    def launch(self) -> Launch:
+        """How runners are started on the device.
+
+        Raises:
+            UserError: the profile does not say how the device is reached, or it does not answer.
+        """
+        if self.profile.reach.kind == "none":
+            raise UserError(
+                f"the profile {self.profile.name!r} does not say how to reach the device",
+                place="profile",
+                accepted="`paretune plan` works for any profile; `run` needs a device",
+                remedy="copy the profile to a file of your own, add `reach: {kind: ssh, host: ...}`, and "
+                "name that file; or use `profile: host` for this machine",
+            )
+        launch = launch_for(self.profile)
+        if not launch.shares_files:
+            with RunnerClient(launch) as runner:
+                runner.hello()
+        return launch
+
+    def problem(self) -> dict[str, Any]:
+        """What a resumed study must have in common with the study it resumes."""
+        file = self.file
+        return {
+            "workload": self.loaded.source_digest,
+            "data": digest_of(self.loaded.data_digests),
+            "device": device_identity(self.profile),
+            "space": file.space.model_dump(mode="json"),
+            "ladder": file.ladder if isinstance(file.ladder, str) else file.ladder.model_dump(mode="json"),
+            "training": file.training.model_dump(mode="json", exclude={"threads"}),
+            "objectives": [objective.metric for objective in self.objectives],
+            "constraints": sorted(file.constraints),
+            "deploy": file.deploy.model_dump(mode="json"),
+            "seed": file.seed,
+        }
+
+
+def load_job(path: Path, profile_name: str | None = None) -> Job:
+    """Read a study file and everything that it names; `profile_name` replaces the file's profile.
+
+    Raises:
+        UserError: anything in it cannot be accepted.
+    """
+    file = load_study_file(path)
+    base = path.resolve().parent
+    loaded = load_workload(file.workload.file, base, file.workload.options)
+    profile = load_profile(profile_name or file.profile, base)
+    quality = loaded.workload.metric.name
+    limits = tuple(parse_limit(text, quality) for text in file.constraints)
+    check_consistent(limits)
+    objectives = _objectives(file, loaded)
+    if loaded.workload.onnx is not None:
+        _refuse_macs([*(limit.metric for limit in limits), *(o.metric for o in objectives)])
+    return Job(
+        file=file,
+        places=places_of(file, path),
+        loaded=loaded,
+        profile=profile,
+        space=build_space(file, profile, loaded.workload),
+        objectives=objectives,
+        limits=limits,
+        reference=parse_reference(file.reference, quality),
+    )
+
+
+def places_of(file: StudyFile, path: Path) -> Places:
+    """Where the study of this file keeps what it learns; creates nothing."""
+    base = path.resolve().parent
+    run_dir = (base / file.runs / file.name).resolve()
+    return Places(
+        study_file=path.resolve(),
+        run_dir=run_dir,
+        storage_url=absolute_url(file.storage or f"sqlite:///{run_dir / 'study.db'}", base),
+        store=(base / (file.store or ".paretune/store")).resolve(),
+    )
+
+
+def _refuse_macs(metrics: list[str]) -> None:
+    if "macs" in metrics:
+        raise UserError(
+            "multiply-adds are not counted for a model that exists only as ONNX",
+            place="objectives or constraints",
+            found="macs",
+            remedy="use latency, size or parameters",
+        )
+
+
+def _objectives(file: StudyFile, loaded: LoadedWorkload) -> tuple[Objective, ...]:
+    metric = loaded.workload.metric
+    names = [metric_name(text, metric.name) for text in file.objectives or (metric.name, "latency", "size")]
+    if len(set(names)) != len(names):
+        raise UserError("an objective is named twice", place="objectives", found=", ".join(names))
+    for name in sorted(set(names) & set(SIDE_EFFECTS)):
+        raise UserError(
+            "a comparison with the teacher can be limited, but is no objective",
+            place="objectives",
+            found=name,
+            remedy=f"put a limit on {name} under `constraints`",
+        )
+    weights = _weights(file.prefer, names, metric.name)
+    objectives = []
+    for name in names:
+        higher = metric.higher_is_better if name == metric.name else metric_info(name).higher_is_better
+        objectives.append(Objective(metric=name, higher_is_better=higher, weight=weights.get(name, 1.0)))
+    return tuple(objectives)
+
+
+def _weights(prefer: Mapping[str, float], objectives: list[str], quality: str) -> dict[str, float]:
+    weights = {metric_name(text, quality): weight for text, weight in prefer.items()}
+    extra = sorted(set(weights) - set(objectives))
+    if extra:
+        raise UserError(
+            "a preference for something that is no objective",
+            place="prefer",
+            found=", ".join(extra),
+            accepted=", ".join(objectives),
+        )
+    return weights
+
+
+def device_identity(profile: Profile) -> str:
+    """What a latency belongs to. Measured figures of the probe are left out: they vary from day to day."""
+    cpu, gpu = profile.cpu, profile.gpu
+    plain = {
+        "name": profile.name,
+        "reach": profile.reach.model_dump(mode="json"),
+        "cpu": [cpu.model, cpu.cores, sorted(cpu.instruction_sets)] if cpu else None,
+        "gpu": [gpu.model, gpu.sm] if gpu else None,
+    }
+    return digest_of(plain)[:16]

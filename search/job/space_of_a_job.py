@@ -1,0 +1,136 @@
+"""From what the study file asks for to what can exist on the device, with the installed runtimes."""
+
+from __future__ import annotations
+
+from ...backends.contract.backend import Backend
+from ...backends.contract.rules import offered_precisions, offers
+from ...backends.registry import backend_names, get_backend
+from ...profiles.errors import UserError
+from ...profiles.precision import Precision
+from ...profiles.schema import Profile
+from ..record.candidate import Recipe
+from ..record.evaluation import Masked
+from ..space.derived_students import student_shares
+from ..space.space import BackendChoices, Space
+from ..workload.workload import Workload
+from .study_file import StudyFile
+
+
+def build_space(study: StudyFile, profile: Profile, workload: Workload) -> Space:
+    """The space of a study on a device; everything that is left out is listed with its reason.
+
+    Raises:
+        UserError: nothing is left, a named backend is not installed, or the workload cannot build students.
+    """
+    _check_workload(study, workload)
+    masked: list[Masked] = []
+    names = study.space.backend or backend_names()
+    found = []
+    for name in names:
+        backend = get_backend(name)
+        there = backend.compiles_on_device and profile.reach.kind == "ssh"
+        why = _unusable(backend, workload, asked=study.space.backend is not None, only_there=there)
+        if why:
+            masked.append(Masked(backend=name, what="all", reason=why))
+            continue
+        masked += [
+            Masked(backend=name, what=offer.what, reason=offer.reason)
+            for offer in offers(name, profile)
+            if not offer.offered and _asked(offer.what, study)
+        ]
+        if not offered_precisions(name, profile):
+            continue
+        choices = _choices(name, backend, study, profile)
+        masked += choices[1]
+        if choices[0].precisions and choices[0].sparsities:
+            found.append(choices[0])
+    return Space(
+        backends=tuple(found),
+        student_axes=dict(study.space.student),
+        temperatures=study.space.distill.temperature,
+        weights=study.space.distill.weight,
+        calibration_samples=study.space.calibration.samples,
+        per_channel=study.space.calibration.per_channel,
+        hidden_weights=study.space.distill.hidden,
+        orders=study.space.order,
+        recipe=Recipe(
+            epochs=study.training.epochs,
+            learning_rate=study.training.learning_rate,
+            batch=study.training.batch,
+            finetune_epochs=study.training.finetune_epochs,
+            patience=study.training.patience or 0,
+            seed=study.seed,
+        ),
+        trains=workload.onnx is None,
+        masked=tuple(masked),
+    )
+
+
+def _check_workload(study: StudyFile, workload: Workload) -> None:
+    if workload.onnx is not None and (study.space.student or study.space.sparsity != ("dense",)):
+        raise UserError(
+            "a model that exists only as ONNX cannot be trained, so it has no students and no sparsity",
+            place="space",
+            remedy="remove `student` and `sparsity`; precision, calibration and backend are searched",
+        )
+    if study.space.student and workload.student is None:
+        for axis, values in study.space.student.items():
+            for value in values:
+                student_shares(((axis, value),))
+
+
+def _unusable(backend: Backend, workload: Workload, *, asked: bool, only_there: bool) -> str:
+    """Why a backend cannot be used; `only_there`: it is needed on the device alone, not on this machine."""
+    if workload.onnx is not None and backend.source_format != "onnx":
+        return f"{backend.name} converts from PyTorch, and this workload exists only as ONNX"
+    available = backend.availability()
+    if available.installed or only_there:
+        return ""
+    if asked:
+        raise UserError(
+            f"backend {backend.name!r} is not installed",
+            place="space.backend",
+            found=available.reason,
+            remedy=available.install or "leave it out of the study file",
+        )
+    return f"{available.reason}; {available.install}" if available.install else available.reason
+
+
+def _asked(what: str, study: StudyFile) -> bool:
+    return what in ("all", "2:4") or study.space.precision is None or what in map(str, study.space.precision)
+
+
+def _choices(
+    name: str, backend: Backend, study: StudyFile, profile: Profile
+) -> tuple[BackendChoices, list[Masked]]:
+    masked = []
+    asked = study.space.precision
+    precisions = tuple(
+        precision for precision in offered_precisions(name, profile) if asked is None or precision in asked
+    )
+    precisions = _with_float(name, profile, precisions)
+    wanted = study.space.calibration.method
+    methods: tuple[str, ...] = tuple(m for m in wanted if m in backend.calibration_methods)
+    for method in wanted:
+        if method not in backend.calibration_methods:
+            reason = f"{backend.name} calibrates by {', '.join(backend.calibration_methods)} alone"
+            masked.append(Masked(backend=name, what=f"calibration {method}", reason=reason))
+    if not methods and any(precision.decoded.calibrated for precision in precisions):
+        methods = backend.calibration_methods[:1]
+    offered = {offer.what: offer.offered for offer in offers(name, profile)}
+    sparsities = tuple(s for s in study.space.sparsity if s != "2:4" or offered.get("2:4", False))
+    choices = BackendChoices(
+        name=name, precisions=precisions, calibration_methods=methods, sparsities=sparsities
+    )
+    return choices, masked
+
+
+def _with_float(name: str, profile: Profile, precisions: tuple[Precision, ...]) -> tuple[Precision, ...]:
+    # fp32 is the simple choice that everything is stated against, so it is always part of the space.
+    if (
+        precisions
+        and Precision.FP32 not in precisions
+        and Precision.FP32 in offered_precisions(name, profile)
+    ):
+        return (Precision.FP32, *precisions)
+    return precisions

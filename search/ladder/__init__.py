@@ -1,0 +1,1 @@
+"""Repairs lost quality, cheapest rung first."""

@@ -1,0 +1,1 @@
+"""Which candidate is better, and in what words."""

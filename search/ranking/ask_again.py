@@ -1,0 +1,74 @@
+"""New limits and preferences, as text, for a study that is already there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import isfinite, nan
+
+from ...profiles.errors import UserError
+from ..record.evaluation import Limit, StudyRecord, TrialRecord
+from ..record.limits import LimitSpec, check_consistent, metric_name, parse_limit, resolve
+from .ranking import TEST, complete_trials, known_metrics, searched_metrics
+
+
+def read_limits(record: StudyRecord, texts: Sequence[str]) -> tuple[Limit, ...]:
+    """Limits as in a study file; those relative to the teacher use what the study measured of it.
+
+    Raises:
+        UserError: one cannot be read, or two exclude each other.
+    """
+    specs = tuple(parse_limit(text, record.quality) for text in texts)
+    check_consistent(specs)
+    return tuple(_resolved(record, spec) for spec in specs)
+
+
+def _resolved(record: StudyRecord, spec: LimitSpec) -> Limit:
+    teacher = _teacher(record)
+    values = {} if teacher is None else {n: q.value for n, q in searched_metrics(teacher).items()}
+    limit = resolve(spec, values)
+    on_test = _quality_on_test(record, teacher)
+    if not spec.relative or spec.metric != record.quality or on_test is None:
+        return limit
+    return replace(limit, bound_on_test=resolve(spec, {**values, record.quality: on_test}).bound)
+
+
+def _teacher(record: StudyRecord) -> TrialRecord | None:
+    """The uncompressed teacher that limits refer to: the first simple choice of the study."""
+    simple = [trial for trial in complete_trials(record) if trial.evaluation.baseline]
+    return min(simple, key=lambda trial: trial.number, default=None)
+
+
+def _quality_on_test(record: StudyRecord, teacher: TrialRecord | None) -> float | None:
+    """The teacher's quality on the test split, if it was a finalist or a limit of the study tells it."""
+    if teacher is not None:
+        metrics, source = known_metrics(record, teacher.number)
+        if source == TEST and record.quality in metrics:
+            return metrics[record.quality].value
+    for limit in record.limits:
+        if limit.metric == record.quality and limit.bound_on_test is not None:
+            spec = parse_limit(limit.text, record.quality)
+            if spec.relative and spec.teacher_factor:
+                return (limit.bound_on_test - spec.teacher_offset) / spec.teacher_factor
+    return None
+
+
+def read_weights(record: StudyRecord, texts: Sequence[str]) -> dict[str, float]:
+    """Preferences written as NAME=WEIGHT, by metric name.
+
+    Raises:
+        UserError: not of that form, or the weight is no number.
+    """
+    weights: dict[str, float] = {}
+    for text in texts:
+        name, equals, number = (part.strip() for part in text.partition("="))
+        try:
+            weight = float(number)
+        except ValueError:
+            weight = nan
+        if not equals or not isfinite(weight):
+            raise UserError(
+                "cannot read this preference", found=repr(text), accepted="NAME=WEIGHT, say latency=2"
+            )
+        weights[metric_name(name, record.quality)] = weight
+    return weights

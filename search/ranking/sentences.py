@@ -1,0 +1,76 @@
+"""Numbers and candidates in words, the same in the terminal and on every page."""
+
+from __future__ import annotations
+
+from ..record.evaluation import Quantity, StudyRecord
+from ..record.metrics import metric_info
+from .misses import Change, NearestMisses, Relaxation
+from .ranking import trial_of
+
+
+def name_of(record: StudyRecord, number: int) -> str:
+    """ "#41 (width=0.5, int8, ort)"."""
+    return f"#{number} ({trial_of(record, number).evaluation.candidate.title})"
+
+
+def speed_words(ratio: Quantity) -> str:
+    """ "3.2 times as fast as (95 % interval 3.1 to 3.3)"; slower candidates are said to be slower."""
+    if ratio.low is not None and ratio.high is not None and ratio.low <= 1 <= ratio.high:
+        return f"as fast as (95 % interval {ratio.low:.3g} to {ratio.high:.3g} times)"
+    if ratio.value < 1:
+        low, high = (None if end is None else 1 / end for end in (ratio.high, ratio.low))
+        return f"{1 / ratio.value:.3g} times slower than{_interval(low, high)}"
+    return f"{ratio.value:.3g} times as fast as{_interval(ratio.low, ratio.high)}"
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f" (95 % interval {low:.3g} to {high:.3g})"
+
+
+def size_words(ratio: float) -> str:
+    """ "4 times smaller than"; within half a percent it is the same size."""
+    if abs(ratio - 1) < 0.005:
+        return "the same size as"
+    return f"{ratio:.3g} times smaller than" if ratio > 1 else f"{1 / ratio:.3g} times larger than"
+
+
+def quantity_text(metric: str, quantity: Quantity) -> str:
+    """ "1.23 ms (1.2 to 1.26)", the unit once where it is the same."""
+    info = metric_info(metric)
+    value = info.format(quantity.value)
+    if quantity.low is None or quantity.high is None or quantity.low == quantity.high:
+        return value
+    low, high = info.format(quantity.low), info.format(quantity.high)
+    unit = value.rpartition(" ")[2]
+    if " " in value and all(text.endswith(" " + unit) for text in (low, high)):
+        low, high = (text.removesuffix(" " + unit) for text in (low, high))
+    return f"{value} ({low} to {high})"
+
+
+def miss_lines(record: StudyRecord, misses: NearestMisses) -> list[str]:
+    """One sentence per way to relax the limits."""
+    lines = [relaxation_text(record, relaxation) for relaxation in misses.alone]
+    if misses.joint is not None:
+        lines.append(relaxation_text(record, misses.joint))
+    return lines
+
+
+def relaxation_text(record: StudyRecord, relaxation: Relaxation) -> str:
+    """ "Relaxing 'latency <= 5 ms' alone by 0.4 ms to 5.4 ms admits #7 (…)."."""
+    moves = " together with ".join(_move(change) for change in relaxation.changes)
+    alone = " alone" if len(relaxation.changes) == 1 else ""
+    admits = "admits" if relaxation.certain else "may admit"
+    doubt = "" if relaxation.certain else "; it was never trained, so its quality is not known"
+    return f"Relaxing {moves}{alone} {admits} {name_of(record, relaxation.number)}{doubt}."
+
+
+def _move(change: Change) -> str:
+    metric = change.limit.metric
+    amount = difference_text(metric, change.amount)
+    return f"{change.limit.text!r} by {amount} to {metric_info(metric).format(change.bound)}"
+
+
+def difference_text(metric: str, amount: float) -> str:
+    """A difference between two values of a metric; shares differ by points, not by percent."""
+    info = metric_info(metric)
+    return f"{100 * amount:.3g} pt" if info.unit == "share" else info.format(amount)

@@ -1,0 +1,260 @@
+"""What to ship, how much faster and smaller than the strongest simple choice, and how sure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import exp, sqrt
+
+from ..record.evaluation import Limit, Quantity, StudyRecord
+from ..record.metrics import metric_info
+from .misses import NearestMisses, nearest_misses
+from .noise import how_sure, ties_of
+from .pareto import tied
+from .ranking import (
+    TRIFLE,
+    Ranked,
+    Ranking,
+    comparable,
+    estimate_of,
+    known_metrics,
+    latency_metric,
+    rank,
+    strongest_simple_choice,
+    worth_it,
+)
+from .sentences import difference_text, miss_lines, name_of, quantity_text, size_words, speed_words
+
+MET, NOT_MET, NOTHING_USABLE, DO_NOTHING = "met", "not_met", "nothing_usable", "do_nothing"
+EXIT_CODES = {MET: 0, DO_NOTHING: 0, NOT_MET: 2, NOTHING_USABLE: 3}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """The answer of a study. `recommended` and `baseline` are trial numbers.
+
+    `speedup` and `size_ratio` compare the recommended candidate with the strongest simple choice: above 1
+    is faster and smaller. `sure` says in sentences how sure the answer is; `ties` are the candidates that
+    cannot be told apart from the recommended one. `misses` is there where no candidate meets the limits.
+    """
+
+    status: str
+    headline: str
+    lines: tuple[str, ...]
+    recommended: int | None = None
+    baseline: int | None = None
+    speedup: Quantity | None = None
+    size_ratio: float | None = None
+    sure: tuple[str, ...] = ()
+    ties: tuple[int, ...] = ()
+    misses: NearestMisses | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0 the limits are met, 2 not met but the nearest is known, 3 nothing usable."""
+        return EXIT_CODES[self.status]
+
+
+def verdict(
+    record: StudyRecord, where: Sequence[Limit] | None = None, weights: Mapping[str, float] | None = None
+) -> Verdict:
+    """The answer to the study's question, or to the same question with other limits and weights."""
+    ranking = rank(record, where, weights)
+    simple = strongest_simple_choice(record, ranking.limits)
+    if not ranking.entries:
+        return _nothing_usable(record, ranking)
+    if ranking.best is None:
+        return _not_met(record, ranking, simple)
+    chosen = recommended(record, ranking, simple)
+    answer = _met(record, ranking, chosen, simple)
+    if simple == chosen.number and not beaten_by(record, ranking, simple):
+        return replace(
+            answer,
+            status=DO_NOTHING,
+            headline=f"Do nothing: {name_of(record, simple)} is as good as anything found, within error or "
+            f"{100 * (TRIFLE - 1):.0f} %.",
+        )
+    return answer
+
+
+def recommended(record: StudyRecord, ranking: Ranking, simple: int | None) -> Ranked:
+    """The first in the ranking; the strongest simple choice instead where the first is not worth it.
+
+    `ranking` must hold a candidate that meets every limit.
+    """
+    best = ranking.best
+    assert best is not None
+    entry = ranking.of(simple) if simple is not None else None
+    if entry is not None and entry.feasible and not worth_it(record, best, entry):
+        return entry
+    return best
+
+
+def beaten_by(record: StudyRecord, ranking: Ranking, simple: int) -> tuple[int, ...]:
+    """Candidates within the limits that are worth having in place of `simple` for some objective."""
+    entry = ranking.of(simple)
+    if entry is None:
+        return ()
+    return tuple(e.number for e in ranking.entries if e.feasible and worth_it(record, e, entry))
+
+
+def _nothing_usable(record: StudyRecord, ranking: Ranking) -> Verdict:
+    counts = Counter(trial.evaluation.outcome.value for trial in record.trials)
+    reasons = Counter(t.evaluation.reason or t.evaluation.cause for t in record.trials)
+    lines = [
+        ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common()) or "No trial was run."
+    ]
+    lines += [f"{count} times: {reason}" for reason, count in reasons.most_common(3) if reason]
+    misses = nearest_misses(record, ranking.limits)
+    lines += miss_lines(record, misses)
+    return Verdict(
+        status=NOTHING_USABLE,
+        headline="Nothing usable: no candidate was built, trained and scored to the end.",
+        lines=tuple(lines),
+        misses=misses,
+    )
+
+
+def _not_met(record: StudyRecord, ranking: Ranking, simple: int | None) -> Verdict:
+    misses = nearest_misses(record, ranking.limits)
+    nearest = ranking.entries[0]
+    return Verdict(
+        status=NOT_MET,
+        headline=f"No candidate meets every limit. The nearest is {name_of(record, nearest.number)}.",
+        lines=(*number_lines(record, nearest), *miss_lines(record, misses)),
+        recommended=nearest.number,
+        baseline=simple,
+        speedup=speedup(record, nearest.number, simple),
+        size_ratio=size_ratio(record, nearest.number, simple),
+        sure=how_sure(record, ranking, nearest),
+        misses=misses,
+    )
+
+
+def _met(record: StudyRecord, ranking: Ranking, chosen: Ranked, simple: int | None) -> Verdict:
+    faster = speedup(record, chosen.number, simple)
+    smaller = size_ratio(record, chosen.number, simple)
+    return Verdict(
+        status=MET,
+        headline=f"Ship {name_of(record, chosen.number)}.",
+        lines=(
+            *comparison_lines(record, chosen, simple, faster, smaller),
+            *quality_lines(record, ranking, chosen, simple),
+            *number_lines(record, chosen),
+        ),
+        recommended=chosen.number,
+        baseline=simple,
+        speedup=faster,
+        size_ratio=smaller,
+        sure=how_sure(record, ranking, chosen),
+        ties=ties_of(record, ranking, chosen),
+    )
+
+
+def speedup(record: StudyRecord, number: int, simple: int | None) -> Quantity | None:
+    """How many times faster than the simple choice; above 1 is faster. None where it is not known.
+
+    The ratio measured in the same rounds is used where there is one; it is far tighter than the ratio of
+    two latencies taken apart.
+    """
+    if simple is None or simple == number:
+        return None
+    finalist = next((f for f in record.finalists if f.number == number), None)
+    if finalist is not None and finalist.ratio_to_baseline is not None and record.baseline == simple:
+        return _inverse(finalist.ratio_to_baseline)
+    metric = latency_metric(record)
+    mine, theirs = (known_metrics(record, n)[0].get(metric) for n in (number, simple))
+    if mine is None or theirs is None or min(mine.value, theirs.value) <= 0:
+        return None
+    return _quotient(theirs, mine)
+
+
+def _inverse(ratio: Quantity) -> Quantity:
+    low = None if ratio.high is None else 1 / ratio.high
+    high = None if ratio.low is None else 1 / ratio.low
+    return replace(
+        ratio, value=1 / ratio.value, low=low, high=high, how=ratio.how or "paired in the same rounds"
+    )
+
+
+def _quotient(above: Quantity, below: Quantity) -> Quantity:
+    """Ratio of two separate measurements; relative errors are added in squares."""
+    value = above.value / below.value
+    error = sqrt(sum(_relative_error(q) ** 2 for q in (above, below)))
+    return Quantity(
+        value=value,
+        low=value * exp(-error) if error else None,
+        high=value * exp(error) if error else None,
+        provenance="estimated" if "estimated" in (above.provenance, below.provenance) else "measured",
+        how="ratio of two separate measurements",
+    )
+
+
+def _relative_error(quantity: Quantity) -> float:
+    if quantity.low is None or quantity.high is None or not quantity.value:
+        return 0.0
+    return (quantity.high - quantity.low) / 2 / abs(quantity.value)
+
+
+def size_ratio(record: StudyRecord, number: int, simple: int | None) -> float | None:
+    """How many times smaller than the simple choice; above 1 is smaller."""
+    if simple is None or number == simple:
+        return None
+    mine, theirs = (known_metrics(record, n)[0].get("size_bytes") for n in (number, simple))
+    return None if mine is None or theirs is None or not mine.value else theirs.value / mine.value
+
+
+def comparison_lines(
+    record: StudyRecord, chosen: Ranked, simple: int | None, faster: Quantity | None, smaller: float | None
+) -> list[str]:
+    """How the chosen one compares with the strongest simple choice, in a sentence."""
+    if simple is None:
+        return ["No uncompressed teacher was measured, so there is no simple choice to compare with."]
+    if simple == chosen.number:
+        return ["It is the strongest simple choice itself: the teacher, not compressed any further."]
+    parts = []
+    if faster is not None:
+        parts.append(speed_words(faster))
+    if smaller is not None:
+        parts.append(size_words(smaller))
+    if not parts:
+        return []
+    said = " and ".join(parts)
+    return [f"{said[0].upper()}{said[1:]} the strongest simple choice, {name_of(record, simple)}."]
+
+
+def quality_lines(record: StudyRecord, ranking: Ranking, chosen: Ranked, simple: int | None) -> list[str]:
+    """What the chosen one gives up or gains in quality against the strongest simple choice."""
+    other = ranking.of(simple) if simple is not None else None
+    if other is None or other.number == chosen.number:
+        return []
+    mine, theirs = (metrics.get(record.quality) for metrics in comparable(record, chosen, other))
+    if mine is None or theirs is None:
+        return []
+    title, change = metric_info(record.quality).title, mine.value - theirs.value
+    if change == 0:
+        return [f"{title} is the same."]
+    intervals = [estimate_of(quantity) for quantity in (mine, theirs)]
+    error = "within" if tied(intervals[:1], intervals[1:]) else "beyond"
+    word = "higher" if change > 0 else "lower"
+    lines = [f"{title} is {difference_text(record.quality, abs(change))} {word}, {error} error."]
+    objective = next((o for o in record.objectives if o.metric == record.quality), None)
+    worse = objective is not None and (change < 0) == objective.higher_is_better
+    if worse and error == "beyond" and all(limit.metric != record.quality for limit in ranking.limits):
+        sign = ">=" if objective is not None and objective.higher_is_better else "<="
+        lines.append(
+            f"No limit on {title.lower()} is set; to keep such losses out, add one, "
+            f"say `{record.quality} {sign} teacher`, to the study file or to `choose --where`."
+        )
+    return lines
+
+
+def number_lines(record: StudyRecord, entry: Ranked) -> list[str]:
+    """The objectives' values with their intervals."""
+    return [
+        f"{metric_info(o.metric).title}: {quantity_text(o.metric, entry.metrics[o.metric])}"
+        + (f" on the {entry.source} split" if o.metric == record.quality else "")
+        for o in record.objectives
+        if o.metric in entry.metrics
+    ]

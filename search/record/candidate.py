@@ -1,0 +1,192 @@
+"""One point of the search space, as a frozen value with one canonical form and one digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from ...profiles.errors import UserError
+from ...profiles.precision import Precision
+
+Scalar = int | float | str | bool
+ORDERS = ("prune-distill-quantize", "distill-prune-quantize", "prune-quantize-distill")
+"""Orders of compression. The first, the default: a trained model is pruned, what is left is distilled (for
+`finetune_epochs`), and quantized last. The second prunes after all distillation, with no training after it.
+The third distills the pruned model under fake quantization (quantization-aware training) for all its epochs;
+a student that is not pruned was distilled in float before. It has a meaning only for integer precisions.
+"""
+PRUNED_LAST = ORDERS[1]
+PROBE_SAMPLES = 16  # calibration of untrained weights: any ranges will do
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sparsity:
+    """Decoded sparsity notation: `dense`, `channel:R`, `unstructured:R` (R = share removed), `2:4`."""
+
+    kind: str
+    share: float = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.share:g}" if self.kind in ("channel", "unstructured") else self.kind
+
+    @classmethod
+    def parse(cls, text: str) -> Sparsity:
+        """Read the notation.
+
+        Raises:
+            UserError: it is none of the four forms, or R is not between 0 and 1.
+        """
+        if text in ("dense", "2:4"):
+            return cls(kind=text, share=0.5 if text == "2:4" else 0.0)
+        match = re.fullmatch(r"(channel|unstructured):(0?\.\d+)", text)
+        if not match or not 0 < float(match[2]) < 1:
+            raise UserError(
+                "not a sparsity",
+                found=repr(text),
+                accepted="dense, channel:R, unstructured:R with R between 0 and 1 (say channel:0.5), 2:4",
+            )
+        return cls(kind=match[1], share=float(match[2]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a student is trained. `distill_weight` is the share of the loss that comes from the teacher's
+    soft targets at `temperature` (Hinton et al. 2015, arXiv:1503.02531); the rest comes from the labels.
+    `hidden_weight` adds the distance between hidden states of student and teacher (0: none; Romero et al.
+    2015, arXiv:1412.6550). `patience`: training ends after so many epochs without a better quality on
+    validation, and the best weights stay (0: it runs to the end). `order` is one of `ORDERS`.
+    """
+
+    epochs: int
+    temperature: float = 4.0
+    distill_weight: float = 0.7
+    learning_rate: float = 2e-3
+    batch: int = 64
+    finetune_epochs: int = 0
+    seed: int = 0
+    hidden_weight: float = 0.0
+    patience: int = 0
+    order: str = "prune-distill-quantize"
+
+
+def legal_orders(sparsity: str, precision: Precision) -> tuple[str, ...]:
+    """The orders of compression that differ for a model of this sparsity at this precision."""
+    default, pruned_last, quantized_first = ORDERS
+    last = (pruned_last,) if sparsity != "dense" else ()
+    first = (quantized_first,) if precision.decoded.integer else ()
+    return (default, *last, *first)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """Student size, sparsity, training recipe, precision and backend.
+
+    `student` holds the arguments of the workload's student builder, sorted by name; `()` is the teacher
+    itself. `recipe` is None where nothing is trained (the dense teacher, a model that exists only as ONNX).
+    Calibration fields have meaning only where the precision is calibrated, see `canonical`.
+    """
+
+    backend: str
+    precision: Precision
+    student: tuple[tuple[str, Scalar], ...] = ()
+    sparsity: str = "dense"
+    recipe: Recipe | None = None
+    calibration_method: str = ""
+    calibration_samples: int = 0
+    per_channel: bool = True
+
+    def canonical(self) -> Candidate:
+        """The same candidate with every field that changes nothing set to its neutral value."""
+        calibrated = self.precision.decoded.calibrated
+        quantized = self.precision.decoded.integer
+        trained = bool(self.student) or self.sparsity != "dense"
+        sparsity, recipe = str(Sparsity.parse(self.sparsity)), self.recipe
+        if recipe is not None and recipe.order not in legal_orders(sparsity, self.precision):
+            recipe = replace(recipe, order=ORDERS[0])
+        return replace(
+            self,
+            student=tuple(sorted(self.student)),
+            sparsity=sparsity,
+            recipe=recipe if trained else None,
+            calibration_method=self.calibration_method if calibrated else "",
+            calibration_samples=self.calibration_samples if calibrated else 0,
+            per_channel=self.per_channel if quantized else True,
+        )
+
+    def hardware_class(self) -> Candidate:
+        """The candidate that stands for all that cost the same on the device.
+
+        Latency, memory and size follow from structure and number formats: recipe and calibration decide
+        what the weights and ranges are, not which kernels run.
+        """
+        plain = self.canonical()
+        calibrated = plain.precision.decoded.calibrated
+        return replace(
+            plain,
+            recipe=None,
+            calibration_method="minmax" if calibrated else "",
+            calibration_samples=PROBE_SAMPLES if calibrated else 0,
+        )
+
+    @property
+    def is_teacher(self) -> bool:
+        """Whether this is the teacher's own structure and weights."""
+        return not self.student and self.sparsity == "dense"
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits that name the canonical candidate."""
+        return digest_of(self.canonical())[:16]
+
+    @property
+    def title(self) -> str:
+        """One readable line: "width=0.5 depth=2, channel:0.3, T=2, int8 (minmax 128), ort".
+
+        Of the recipe it has what differs from the default of what a study may search.
+        """
+        model = " ".join(f"{k}={v}" for k, v in self.student) or "teacher"
+        precision = str(self.precision)
+        calibration = (
+            f"{self.calibration_method} {self.calibration_samples}" if self.calibration_method else ""
+        )
+        settings = ", ".join(filter(None, (calibration, "" if self.per_channel else "per tensor")))
+        if settings:
+            precision += f" ({settings})"
+        sparsity = "" if self.sparsity == "dense" else self.sparsity
+        recipe = "" if self.recipe is None or self.is_teacher else _recipe_title(self.recipe)
+        parts = [model, sparsity, recipe, precision, self.backend]
+        return ", ".join(part for part in parts if part)
+
+
+def _recipe_title(recipe: Recipe) -> str:
+    """ "T=2 soft=0.5 hidden=0.1, distill-prune-quantize"; only what is not the default."""
+    usual = Recipe(epochs=recipe.epochs)
+    shown = {
+        "T": (recipe.temperature, usual.temperature),
+        "soft": (recipe.distill_weight, usual.distill_weight),
+        "hidden": (recipe.hidden_weight, usual.hidden_weight),
+    }
+    parts = " ".join(f"{name}={value:g}" for name, (value, default) in shown.items() if value != default)
+    return ", ".join(part for part in (parts, recipe.order if recipe.order != usual.order else "") if part)
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spaces, so that equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 (64 hex digits) of the canonical JSON of a value or dataclass."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if hasattr(value, "__dataclass_fields__"):
+        return asdict(value)
+    raise TypeError(f"{type(value).__name__} has no canonical form")

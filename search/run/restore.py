@@ -1,0 +1,70 @@
+"""An artifact that the store lost (it was cleared, or the run was copied elsewhere), made again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from ...profiles.errors import UserError
+from ..evaluation.evaluator import Evaluator
+from ..job.job import Job, load_job
+from ..record.evaluation import Evaluation, Outcome, StudyRecord
+from ..record.progress import Progress
+from ..stages.models.base import load_models
+from ..storage.run_file import RUN_FILE
+from ..store.store import Store
+from .session import device_stages
+
+
+def with_artifact(path: Path, record: StudyRecord, number: int, progress: Progress) -> StudyRecord:
+    """The record, naming a store that has the artifact of a complete trial; what is missing is made again.
+
+    `path` is the study file or the run's directory. Trials that have no artifact are left to the caller.
+
+    Raises:
+        UserError: the study file is gone, or describes something else by now.
+    """
+    found = next((t.evaluation for t in record.trials if t.number == number), None)
+    if found is None or found.outcome is not Outcome.COMPLETE or _there(Path(record.store), found):
+        return record
+    job = load_job(_study_file(path, number))
+    if not _there(job.places.store, found):
+        progress.note(f"the store lost the artifact of trial {number}: it is made again")
+        _make(job, found, progress)
+    return replace(record, store=str(job.places.store))
+
+
+def _there(store: Path, evaluation: Evaluation) -> bool:
+    return store.is_dir() and Store(store).get("compile", evaluation.artifact_key) is not None
+
+
+def _study_file(path: Path, number: int) -> Path:
+    file = path if path.is_file() else Path(json.loads((path / RUN_FILE).read_text())["study_file"])
+    if not file.is_file():
+        raise UserError(
+            f"the store no longer has the artifact of trial {number}, and the study file is gone",
+            place=str(path),
+            found=f"nothing at {file}",
+            remedy="name the study file in place of the run's directory: the artifact is made again from it",
+        )
+    return file
+
+
+def _make(job: Job, evaluation: Evaluation, progress: Progress) -> None:
+    models, store = load_models(job.loaded, progress, job.file.training.threads), Store(job.places.store)
+    models.check()
+    models.prepare(store, job.space, should_stop=lambda: False)
+    device = device_stages(job, job.launch(), store, progress)
+    try:
+        made = Evaluator(models, device, checkpoint=lambda: None).artifact(evaluation)
+    finally:
+        device.close()
+    if made.key != evaluation.artifact_key:
+        raise UserError(
+            "the artifact cannot be made again: something that it depends on has changed since",
+            place=str(job.places.study_file),
+            found=f"the workload, its data, the study file or a runtime's version; made {made.key[:12]}, "
+            f"the study has {evaluation.artifact_key[:12]}",
+            remedy="undo the change, or run a study with another `name` as things are now",
+        )

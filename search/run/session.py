@@ -1,0 +1,241 @@
+"""Run or resume one study from its file: sets everything up, hands over to the driver, cleans up."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+from typing import Any
+
+from optuna.samplers import BaseSampler
+
+from ...backends.measure.environment import environment
+from ...backends.measure.latency import LatencyPlan
+from ...backends.runner.client import Limits, RunnerClient
+from ...backends.runner.launch import Launch
+from ...profiles.errors import UserError
+from ..evaluation.evaluator import Evaluator
+from ..job.job import Job, Places, device_identity, load_job, places_of
+from ..job.study_file import StudyFile, load_study_file
+from ..ladder.ladder import LadderSettings
+from ..record.evaluation import StudyRecord
+from ..record.metrics import SIDE_EFFECTS
+from ..record.progress import Progress
+from ..stages.device.stages import Deployment, DeviceStages
+from ..stages.models.base import Models, load_models
+from ..storage import write_ahead
+from ..storage.read_only import study_for_reading
+from ..storage.run_file import RUN_FILE, stored_study
+from ..storage.storage import only_one_run, storage_trouble_explained, writing
+from ..storage.study_store import StudyStore, evaluated_before
+from ..storage.url import shown_url, sqlite_file
+from ..store.store import Store
+from .budget import Budget, StopFlag
+from .driver import Driver, SearchPlan
+from .setup import set_up_search
+
+ENOUGH_SHARE = 0.005
+"""A ratio known so closely needs no more rounds while searching: two processes differ by as much."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a session left: the record, where it lies, and whether it was interrupted."""
+
+    record: StudyRecord
+    places: Places
+    interrupted: bool
+
+
+def run_study(
+    path: Path, progress: Progress | None = None, stop: StopFlag | None = None, audit: float = 0.0
+) -> Outcome:
+    """Run or resume the study of a file until its budget ends or `stop` is set.
+
+    `audit` is the share (0 to 1) of the gated candidates that are trained after all at the end.
+
+    Raises:
+        UserError: the file or something it names cannot be accepted; nothing was written then.
+    """
+    progress, stop = progress or Progress(), stop or StopFlag()
+    job = load_job(path)
+    launch = job.launch()
+    progress.note(f"checking the workload {job.loaded.workload.name!r}")
+    models = load_models(job.loaded, progress=progress, threads=job.file.training.threads)
+    models.check()
+    own = job.file.storage is None
+    before = evaluated_before(job.places.storage_url, job.file.name, job.problem(), own=own)
+    store = Store(job.places.store)
+    driver: Driver | None = None
+    models.prepare(
+        store, job.space, should_stop=lambda: stop.urgent or (driver is not None and driver.out_of_time)
+    )
+    with only_one_run(job.places.run_dir), storage_trouble_explained(job.places.storage_url):
+        device = device_stages(job, launch, store, progress)
+        evaluator = Evaluator(
+            models,
+            device,
+            lambda: driver.checkpoint() if driver else None,
+            ladder_settings(job.file),
+            lambda: driver.budget.seconds_left if driver else inf,
+        )
+        evaluator.wanted_side_effects = frozenset(limit.metric for limit in job.limits) & set(SIDE_EFFECTS)
+        # A resumed sampler starts anew; with the same seed it would propose the same points again.
+        search = set_up_search(job, evaluator, models.teacher_facts(), job.file.seed + before)
+        with closing(_studies(job, search.sampler)) as studies, closing(device):
+            plan = _plan(job, models, launch, (*search.remarks, *models.remarks()))
+            evaluator.remember(studies.records())
+            driver = Driver(plan, evaluator, search.judge, studies, _budget(job, studies), stop, progress)
+            record = driver.run()
+            if audit and not stop.requested:
+                record = driver.audit(audit)
+        return Outcome(record=record, places=job.places, interrupted=stop.requested)
+
+
+def _studies(job: Job, sampler: BaseSampler) -> StudyStore:
+    studies = StudyStore.create_or_resume(
+        url=job.places.storage_url,
+        name=job.file.name,
+        problem=job.problem(),
+        objectives={objective.metric: objective.higher_is_better for objective in job.objectives},
+        sampler=sampler,
+    )
+    _write_run_file(job)
+    return studies
+
+
+def _budget(job: Job, studies: StudyStore) -> Budget:
+    return Budget(
+        trials=job.file.budget.trials,
+        seconds=job.file.budget.time,
+        spent_seconds=float(studies.get("spent_seconds", 0.0)),
+    )
+
+
+def device_stages(job: Job, launch: Launch, store: Store, progress: Progress) -> DeviceStages:
+    """The stages that run on the job's device; the caller closes them."""
+    return DeviceStages(
+        store=store,
+        deployment=_deployment(job),
+        launch=launch,
+        limits=_limits(job),
+        plan=_latency_plan(job),
+        announce=progress.stage,
+    )
+
+
+def ladder_settings(file: StudyFile) -> LadderSettings:
+    """What the study file says about the ladder; no rungs where it says `never`."""
+    ladder = file.ladder
+    if isinstance(ladder, str):
+        return LadderSettings(rungs=())
+    return LadderSettings(
+        rungs=ladder.rungs,
+        allowed_loss=ladder.allowed_loss,
+        seconds=ladder.time,
+        least_gain_per_minute=ladder.worth,
+        qat_epochs=ladder.qat_epochs,
+        draws=ladder.draws,
+    )
+
+
+def _deployment(job: Job) -> Deployment:
+    return Deployment(
+        batch=job.file.deploy.batch,
+        threads=job.file.deploy.threads,
+        device=device_identity(job.profile),
+        instructions=job.profile.instruction_digest,
+    )
+
+
+def _limits(job: Job) -> Limits:
+    guard = job.file.guard
+    return Limits(compile_s=guard.compile, run_s=guard.run, memory_bytes=guard.memory)
+
+
+def _latency_plan(job: Job) -> LatencyPlan:
+    """Percentiles need rounds: a p90 64 independent runs and a p99 662, and runs of one round are alike."""
+    wanted = {limit.metric for limit in job.limits} | {objective.metric for objective in job.objectives}
+    least = 240 if "latency_p99_ms" in wanted else 40 if "latency_p90_ms" in wanted else 0
+    rounds = max(job.file.measure.rounds, least)
+    return LatencyPlan(rounds=rounds, enough_share=0.0 if least else ENOUGH_SHARE, seed=job.file.seed)
+
+
+def _plan(job: Job, models: Models, launch: Launch, remarks: tuple[str, ...]) -> SearchPlan:
+    frame = StudyRecord(
+        name=job.file.name,
+        study_text=shown_url(job.places.study_file.read_text(encoding="utf-8")),
+        workload=job.loaded.workload.name,
+        profile=job.profile.name,
+        quality=job.quality,
+        objectives=job.objectives,
+        limits=(),
+        trials=(),
+        masked=job.space.masked,
+        environment=_environment_of(launch),
+        teacher=models.teacher_facts(),
+        store=str(job.places.store),
+        sampler=job.file.sampler,
+        remarks=remarks,
+    )
+    return SearchPlan(
+        space=job.space,
+        objectives=job.objectives,
+        limits=job.limits,
+        finalists=job.file.finalists,
+        finalist_rounds=job.file.measure.finalist_rounds,
+        seed=job.file.seed,
+        frame=frame,
+    )
+
+
+def _environment_of(launch: Launch) -> dict[str, Any]:
+    """Of the device, since numbers belong to it."""
+    if launch.shares_files:
+        return dict(environment())
+    with RunnerClient(launch) as runner:
+        return dict(runner.hello().environment)
+
+
+def _write_run_file(job: Job) -> None:
+    """So that a run directory alone is enough to find the study again."""
+    plain = {
+        "name": job.file.name,
+        "storage": job.places.storage_url if job.file.storage else "",
+        "study_file": str(job.places.study_file),
+        "store": str(job.places.store),
+    }
+    target = job.places.run_dir / RUN_FILE
+    aside = target.with_suffix(f".{os.getpid()}")
+    with writing(job.places.run_dir):
+        aside.write_text(json.dumps(plain, indent=1))
+        aside.replace(target)
+
+
+def open_run(path: Path) -> tuple[StudyRecord, Path]:
+    """The record of a finished or interrupted run, and its directory; `path` is that or the study file.
+
+    Raises:
+        UserError: there is no run there, or it has no results yet.
+    """
+    if path.is_file():
+        file = load_study_file(path)
+        places = places_of(file, path)
+        if not (places.run_dir / RUN_FILE).is_file():
+            raise UserError(
+                f"the study {file.name!r} was not run yet", place=str(path), remedy=f"paretune run {path}"
+            )
+        return _record(places.storage_url, file.name), places.run_dir
+    url, name = stored_study(path)
+    return _record(url, name), path
+
+
+def _record(url: str, name: str) -> StudyRecord:
+    file = sqlite_file(url)
+    with storage_trouble_explained(url), ExitStack() as stack:
+        if file is not None and write_ahead.in_use(file) and not write_ahead.writable(file):
+            return stack.enter_context(study_for_reading(url, name)).record()
+        return stack.enter_context(closing(StudyStore.load(url, name))).record()

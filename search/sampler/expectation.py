@@ -1,0 +1,271 @@
+"""How much each candidate is expected to bring per second, best first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .hypervolume_gain import Boxes, Quality, reach_of
+from .kernel import Inputs
+from .knowledge import Knowledge
+from .one_thread import in_one_thread
+from .quality_model import Surrogate
+from .quality_prediction import Prediction, View, look
+from .smallest_useful import chance_to_work
+from .sought import Goal
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+MOST_KNOWN = 256
+"""Observations that the model of quality is fitted to."""
+SHORTLIST = 256
+"""Candidates that are judged by all parts of the model; the others by its likeliest part alone."""
+CLOSELY = 24
+"""Of the best, the bound on the quality is asked for."""
+FEW, MANY = 24, 128
+"""Up to so many observations a measurement is a reason to fit the model and to look at all candidates: sizes
+are known better then; up to so many an observation is. Doing so less often cost trainings in the replay."""
+REFRESH, MOST_ADDED = 1.03, 32
+"""From then on that is done when so many times the observations are there, or so many more."""
+WATCHED = 2 * SHORTLIST
+CLIPPED = 0.25
+"""Of the range between corner and best quality: what lies further below the corner is of no interest."""
+HEADROOM = 0.5
+"""The quality is not expected to go further beyond the best one, as a share of the range from the corner."""
+HOPE = 2.0
+"""The best of n gains is mostly the most overrated one, by about sqrt(2 ln n) deviations. Where that exceeds
+this number, candidates are ranked with deviations that are narrowed until it does not."""
+LEAST_SPREAD = 0.3  # of the logarithm of the distance to the top, before the data says anything
+TRUST_FROM, DISTRUST = 20, 1.15
+"""From so many known candidates on, a squared error so many times that of a constant is too large."""
+LEAST_PROBABLE = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranking:
+    """Rows with any expected gain, best rate first. `gain` is what they are ranked by; `hoped` is that of the
+    first with the whole deviation that the model states."""
+
+    rows: NDArray[np.int64]
+    gain: Floats
+    hoped: float
+    rate: Floats
+    seconds: Floats
+    means: Floats
+    deviations: Floats
+    volume: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Beliefs:
+    """About the quality of some rows, the chance that they work, and a factor for the deviations."""
+
+    quality: Prediction
+    chance: Floats
+    doubt: Floats
+
+    def take(self, rows: Integers) -> _Beliefs:
+        return _Beliefs(quality=self.quality.take(rows), chance=self.chance[rows], doubt=self.doubt[rows])
+
+    def likeliest(self) -> _Beliefs:
+        return replace(self, quality=self.quality.likeliest())
+
+
+class Expectation:
+    """Ranks the pool by expected gain per expected second.
+
+    Now and then the model of the quality is fitted and all candidates are looked at; in between, what is
+    scored is added to the model, and those that looked best then are ranked.
+    """
+
+    def __init__(self, knowledge: Knowledge, goal: Goal) -> None:
+        self.knowledge, self.goal = knowledge, goal
+        self.trusted = True
+        """Whether known candidates, each left out, are predicted better than by a constant."""
+        models = max(2, len(knowledge.trainings.needed))
+        self._hope = min(1.0, HOPE / float(np.sqrt(2 * np.log(models))))
+        self._surrogate, self._top = Surrogate(), 1.0
+        self._inputs: Inputs | None = None
+        self._learned: list[int] = []  # rows that the surrogate knows
+        self._count = self._fitted_at = self._rewritten = 0
+        self._useful = np.ones(len(knowledge.pool))
+        self._view: View | None = None
+        self._rows = np.empty(0, dtype=np.int64)  # of the view
+
+    @in_one_thread
+    def rank(self) -> Ranking:
+        """Every candidate that may bring something, best first; empty before anything was scored."""
+        known = self.knowledge
+        boxes, volume = self.goal.boxes()
+        probable, seconds = self.goal.probable(), known.seconds()
+        usable = known.open() & (probable > LEAST_PROBABLE)
+        if not usable.any() or not np.isfinite(known.best_goodness):
+            return _nothing(volume)
+        worth = np.where(usable, probable / seconds, 0.0)
+        if self._learn() or self._view is None or not worth[self._rows].any():
+            self._look_at_all(boxes, worth)
+        rows, beliefs = self._shortlist(boxes, worth)
+        gain = self._gain(boxes, rows, beliefs) * probable[rows]
+        few = np.argsort(-gain / seconds[rows], kind="stable")[:CLOSELY]
+        bounded = self._gain(boxes, rows[few], beliefs.take(few), self._bounds(rows[few]))
+        gain[few] = bounded * probable[rows[few]]
+        order = np.argsort(-gain / seconds[rows], kind="stable")
+        order = order[gain[order] > 0]
+        rows, gain, beliefs = rows[order], gain[order], beliefs.take(order)
+        first = np.arange(min(1, len(rows)))
+        hoped = self._gain(boxes, rows[first], beliefs.take(first), self._bounds(rows[first]), hope=1.0)
+        return Ranking(
+            rows=rows,
+            gain=gain,
+            hoped=float(hoped @ probable[rows[first]]),
+            rate=gain / seconds[rows],
+            seconds=seconds[rows],
+            means=beliefs.quality.mean,
+            deviations=beliefs.quality.deviation * beliefs.doubt,
+            volume=volume,
+        )
+
+    def _look_at_all(self, boxes: Boxes, worth: Floats) -> None:
+        """Keep the best by a rough look."""
+        assert self._inputs is not None
+        rows = np.flatnonzero(worth)
+        quality, chance, doubt = look(self._surrogate, self._inputs.take(rows), parts=1)
+        beliefs = _Beliefs(quality=quality, chance=chance * self._useful[rows], doubt=doubt)
+        rough = self._gain(boxes, rows, beliefs) * worth[rows]
+        self._rows = rows[np.argsort(-rough, kind="stable")[:WATCHED]]
+        self._view = View(self._surrogate, self._inputs.take(self._rows))
+
+    def _shortlist(self, boxes: Boxes, worth: Floats) -> tuple[Integers, _Beliefs]:
+        """Of those that looked best, the best by the likeliest part of the model, and beliefs about them."""
+        assert self._view is not None
+        view = self._view
+        view.update()
+        places = np.flatnonzero(worth[self._rows])
+        whole = _Beliefs(
+            quality=view.prediction(), chance=view.chance * self._useful[self._rows], doubt=view.doubt
+        ).take(places)
+        rows = self._rows[places]
+        rough = self._gain(boxes, rows, whole.likeliest()) * worth[rows]
+        best = np.argsort(-rough, kind="stable")[:SHORTLIST]
+        return rows[best], whole.take(best)
+
+    def _learn(self) -> bool:
+        """Take in what was scored since; whether the model was fitted anew."""
+        known = self.knowledge
+        count = len(known.observed)
+        same = count == self._count and known.rewritten == self._rewritten
+        if same and count > FEW:
+            return False
+        anew = (
+            same
+            or known.rewritten != self._rewritten
+            or count <= MANY
+            or count >= min(REFRESH * self._fitted_at, self._fitted_at + MOST_ADDED)
+            or not self._learned
+        )
+        new = list(known.observed)[self._count :]
+        self._count, self._rewritten = count, known.rewritten
+        if anew:
+            self._fitted_at = count
+            self._inputs = known.inputs()
+            self._learned = self._chosen()
+        else:
+            self._learned += new
+        self._teach(anew=anew)
+        return anew
+
+    def _chosen(self) -> list[int]:
+        """The rows that the model is fitted to: all, or the best half and a spread of the others."""
+        known = self.knowledge
+        rows = sorted(known.observed, key=lambda r: -known.observed[r][0])
+        if len(rows) > MOST_KNOWN:
+            rest = rows[MOST_KNOWN // 2 :]
+            picked = np.linspace(0, len(rest) - 1, MOST_KNOWN - MOST_KNOWN // 2).astype(int)
+            rows = rows[: MOST_KNOWN // 2] + [rest[place] for place in picked]
+        return rows
+
+    def _teach(self, *, anew: bool) -> None:
+        assert self._inputs is not None
+        known = self.knowledge
+        rows = np.array(self._learned, dtype=np.int64)
+        values, noise = np.array([known.observed[row] for row in self._learned]).T
+        corner, best = self.goal.corner_goodness(), known.best_goodness
+        reach = best - corner
+        works = values >= corner
+        values = np.maximum(values, corner - CLIPPED * reach)
+        self._top = best + HEADROOM * reach
+        distances = np.log(np.maximum(self._top - values, 1e-3 * reach))
+        learn = self._surrogate.fit if anew else self._surrogate.add
+        learn(self._inputs.take(rows), distances, noise, spread=LEAST_SPREAD)
+        self._useful = self._usefulness(rows, works)
+        if anew and len(rows) >= TRUST_FROM:
+            predicted, found = self._surrogate.left_out()
+            constant = (found.sum() - found) / (len(found) - 1)
+            errors = ((predicted - found) ** 2).mean(), ((constant - found) ** 2).mean()
+            self.trusted = bool(errors[0] <= DISTRUST * errors[1])
+
+    def goodness(self, middle: float, deviation: float) -> tuple[float, float, float]:
+        """What a prediction says of the goodness: value, and the ends of the 95 % interval."""
+        value, low, high = (self._top - np.exp(middle + z * deviation) for z in (0.0, 1.96, -1.96))
+        return float(value), float(low), float(high)
+
+    def _usefulness(self, rows: NDArray[np.int64], works: Flags) -> Floats:
+        """[pool] probability that a candidate is of any use, by its size."""
+        sizes = self.knowledge.sizes()
+        return (
+            np.ones(len(self.knowledge.pool)) if sizes is None else chance_to_work(sizes[rows], works, sizes)
+        )
+
+    def _gain(
+        self,
+        boxes: Boxes,
+        rows: Integers,
+        beliefs: _Beliefs,
+        ceiling: Floats | float | None = None,
+        hope: float | None = None,
+    ) -> Floats:
+        """Expected growth of the hypervolume [rows], over all parts of the model."""
+        objective, total, found = self.knowledge.quality_is_objective, np.zeros(len(rows)), beliefs.quality
+        reach = reach_of(boxes, self.goal.costs(rows), objective=objective)
+        for mean, deviation, weight in zip(found.means, found.deviations, found.weights, strict=True):
+            quality = Quality(
+                mean=mean,
+                deviation=(self._hope if hope is None else hope) * deviation * beliefs.doubt,
+                top=self._top,
+                chance=beliefs.chance,
+                ceiling=self.goal.ceiling if ceiling is None else ceiling,
+                least=self.goal.least(),
+            )
+            total += weight * reach.gain(quality)
+        return total
+
+    def _bounds(self, rows: Integers) -> Floats:
+        """[rows] the goodness that less compressed relatives allow; asking takes a while, for a few only."""
+        known = self.knowledge
+        macs = known.hardware_of("macs")[rows]
+        asked = [
+            known.facts.ceiling(known.pool.candidates[int(row)], None if np.isnan(m) else float(m))
+            for row, m in zip(rows, macs, strict=True)
+        ]
+        ceiling = np.array([np.inf if value is None else known.sign * value for value in asked])
+        found: Floats = np.minimum(ceiling, self.goal.ceiling)
+        return found
+
+
+def _nothing(volume: float) -> Ranking:
+    empty = np.empty(0)
+    rows = np.empty(0, dtype=np.int64)
+    return Ranking(
+        rows=rows,
+        gain=empty,
+        hoped=0.0,
+        rate=empty,
+        seconds=empty,
+        means=empty,
+        deviations=empty,
+        volume=volume,
+    )

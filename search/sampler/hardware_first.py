@@ -1,0 +1,305 @@
+"""The `hardware-first` sampler: spend training only where the expected gain per second is largest.
+
+An ordinary Optuna sampler over the finite space of legal candidates. What a candidate costs on the device is
+measured beforehand, or predicted from what was measured; its quality is modelled with uncertainty. Proposed
+is the candidate with the largest expected hypervolume gain per expected second, where only what is not in the
+store yet costs anything. Nearest published relatives: FlexiBO (Iqbal et al. 2023, objectives weighed by their
+cost) and LEMONADE (Elsken et al. 2019, cheap objectives first).
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from ...profiles.errors import UserError
+from ..gate.gate import violations
+from ..record.candidate import Candidate
+from ..record.evaluation import EVALUATION, Evaluation, Outcome, Proposal, Quantity
+from ..record.protocols import Hardware
+from .knowledge import Facts, Knowledge, Problem
+from .policy import Policy, Ranked
+from .short_study import Excerpt
+
+TPE_SHARE = 0.7
+"""Of the proposals that are not ours while our models lead nowhere; the others are drawn at random."""
+TPE_TRIES = 12
+MEASURED_AT_ONCE = 4
+"""So many times the best candidates are measured before a proposal at most, while the best one changes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopRule:
+    """End when a training's worth of seconds is expected to raise the hypervolume by less than the share
+    `gain`, `proposals` times in a row."""
+
+    gain: float = 1e-3
+    proposals: int = 6
+
+
+class HardwareFirstSampler(BaseSampler):
+    """Proposes candidates of a problem's space; `facts` answers what the trials do not tell.
+
+    Without a `stop` rule it never asks for an end.
+    """
+
+    def __init__(self, problem: Problem, facts: Facts, seed: int, stop: StopRule | None = None) -> None:
+        self.problem, self.facts = problem, facts
+        self._rng, self._seed, self._stop = random.Random(seed), seed, stop
+        self._tpe = TPESampler(seed=seed)
+        self._random = RandomSampler(seed=seed)
+        self._excerpt = Excerpt()
+        self._policy: Policy | None = None
+        self._seen: set[int] = set()  # places of the trials that were taken in
+        self._all_before = 0  # all trials up to this place were
+        self._numbers: dict[int, int] = {}  # of the trials, by row of the pool
+        self._proposals: dict[int, Proposal] = {}
+        self._chosen: dict[int, dict[str, Any]] = {}
+        self._measured_now = 0
+        self._one_at_a_time = threading.Lock()
+        self._gains: deque[float] = deque(maxlen=stop.proposals if stop else 1)
+        self.remarks: dict[str, None] = {}
+
+    # -- what the driver asks ------------------------------------------------------------------------
+
+    def wants(self, study: Study, *, survey: bool = True) -> Candidate | None:
+        """A candidate to be measured with untrained weights before the next proposal; None: propose.
+
+        Without `survey` the first measurements, which tell the axes apart, are over.
+        """
+        policy = self._current(study)
+        if not survey:
+            policy.end_survey()
+        if self._measured_now >= MEASURED_AT_ONCE * policy.measured_ahead and not policy.surveying:
+            return None
+        wanted = policy.wants()
+        if wanted is not None:
+            self._measured_now += 1
+        return wanted
+
+    def learn_hardware(self, candidate: Candidate, hardware: Hardware, seconds: float = 0.0) -> None:
+        """Take in what was measured."""
+        if self._policy is not None:
+            self._policy.learn_hardware(candidate, hardware, seconds)
+
+    def proposal(self, number: int) -> Proposal | None:
+        """Why the candidate of a trial was proposed; None where another part asked for it."""
+        return self._proposals.pop(number, None)
+
+    def best_hardware(self, candidate: Candidate) -> dict[str, float] | None:
+        """The best of each hardware objective over all candidates that need the candidate's trainings."""
+        return None if self._policy is None else self._policy.best_hardware(candidate)
+
+    def finished(self) -> str:
+        """Why the search may end, or an empty text."""
+        if self._policy is not None and self._policy.nothing_left:
+            return "no candidate is left that could meet the limits"
+        if self._stop is None or len(self._gains) < self._stop.proposals:
+            return ""
+        if max(self._gains) >= self._stop.gain:
+            return ""
+        return (
+            f"for {self._stop.proposals} proposals in a row, a training's time was expected to raise the "
+            f"hypervolume by less than {100 * self._stop.gain:g} %"
+        )
+
+    # -- Optuna's interface --------------------------------------------------------------------------
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """The parameters of the candidate that is proposed; none where the trial was queued by somebody."""
+        if "fixed_params" in trial.system_attrs:
+            return {}
+        with self._one_at_a_time:  # Optuna may ask from several threads
+            policy = self._current(study)
+            self._measured_now = 0
+            chosen = self._choose(policy, study, trial)
+            if chosen is None:
+                return {}
+            candidate = policy.candidate(chosen.row)
+            policy.set_aside(candidate)  # it may come to nothing, or others be asked for until it ends
+            return self._proposed(trial.number, chosen, candidate)
+
+    def _proposed(self, number: int, chosen: Ranked, candidate: Candidate) -> dict[str, BaseDistribution]:
+        params = self.problem.space.params(candidate)
+        recorder = _Distributions(params)
+        self.problem.space.suggest(recorder)
+        self._chosen[number] = params
+        self._proposals[number] = self._explained(chosen)
+        return recorder.found
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """The proposal's parameters."""
+        return self._chosen.pop(trial.number, {})
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """One parameter that nobody decided, at random."""
+        return self._random.sample_independent(study, trial, param_name, param_distribution)
+
+    def reseed_rng(self) -> None:
+        """Another sequence of random numbers."""
+        self._rng.seed()
+        self._tpe.reseed_rng()
+        self._random.reseed_rng()
+
+    # -- inside --------------------------------------------------------------------------------------
+
+    def _current(self, study: Study) -> Policy:
+        """The policy, with every trial taken in that has ended since."""
+        if self._policy is None:
+            problem = self.problem
+            knowledge = Knowledge(problem, self.facts, self._seed)
+            self._policy = Policy(knowledge, self._seed)
+        for place, trial in enumerate(study.get_trials(deepcopy=False)[self._all_before :], self._all_before):
+            if place not in self._seen and trial.state.is_finished():
+                self._seen.add(place)
+                self._take_in(trial, self._policy)
+        while self._all_before in self._seen:
+            self._all_before += 1
+        return self._policy
+
+    def _take_in(self, trial: FrozenTrial, policy: Policy) -> None:
+        """Learn from the evaluation that a trial carries; of a plain Optuna trial, from its values."""
+        if "evaluation" in trial.user_attrs:
+            evaluation = EVALUATION.validate_json(trial.user_attrs["evaluation"])
+            self._learn(policy, evaluation, trial)
+            self._note_gain(policy, evaluation.proposal)
+            return
+        if "duplicate_of" in trial.user_attrs:
+            return
+        try:
+            candidate = self.problem.space.suggest(_Distributions(trial.params))
+        except (KeyError, StopIteration, ValueError, UserError):
+            return  # it ended before all was chosen, or was made for another space
+        if trial.state is TrialState.COMPLETE:
+            self._learn(policy, self._of_values(candidate, trial.values), trial)
+        else:
+            policy.set_aside(candidate)
+
+    def _learn(self, policy: Policy, evaluation: Evaluation, trial: FrozenTrial) -> None:
+        policy.learn(evaluation)
+        row = policy.knowledge.pool.row.get(evaluation.candidate)
+        if row is not None:
+            self._numbers[row] = trial.number
+
+    def _of_values(self, candidate: Candidate, values: Sequence[float]) -> Evaluation:
+        pairs = zip(self.problem.objectives, values, strict=True)
+        metrics = {objective.metric: Quantity(value=value) for objective, value in pairs}
+        limits = [limit for limit in self.facts.limits if limit.metric in metrics]
+        return Evaluation(
+            candidate=candidate,
+            outcome=Outcome.COMPLETE,
+            metrics=metrics,
+            violations=violations(limits, metrics),
+        )
+
+    def _choose(self, policy: Policy, study: Study, trial: FrozenTrial) -> Ranked | None:
+        """The next candidate; None where none is left."""
+        first = policy.start() if policy.starting else None
+        if first is not None:
+            return first
+        if self._rng.random() < policy.random_share:
+            # TPE looks at the same trials in another way: it is asked too while our own models lead nowhere.
+            if policy.stalled and self._rng.random() < TPE_SHARE:
+                return self._by_tpe(policy, study, trial)
+            return policy.at_random(self._rng)
+        if not policy.trusted():
+            self.remarks["the accuracy model predicted no better than a constant: TPE stood in"] = None
+            return self._by_tpe(policy, study, trial)
+        best = policy.best()
+        if best is not None:
+            return best
+        drawn = policy.at_random(self._rng)
+        return None if drawn is None else replace(drawn, gain=0.0)
+
+    def _by_tpe(self, policy: Policy, study: Study, trial: FrozenTrial) -> Ranked | None:
+        """What Optuna's TPE proposes of the candidates that are left; at random where it repeats itself."""
+        excerpt = self._excerpt.of(study, self._on_front(policy))
+        for _ in range(TPE_TRIES):
+            candidate = self.problem.space.suggest(_Independent(self._tpe, excerpt, trial))
+            found = policy.asked_for(candidate, by="tpe")
+            if found is not None:
+                return found
+        return policy.at_random(self._rng)
+
+    def _on_front(self, policy: Policy) -> set[int]:
+        """Numbers of the trials that no other dominates."""
+        front = set(map(tuple, policy.knowledge.front.tolist()))
+        rows = [row for row, point in policy.knowledge.points.items() if point in front]
+        return {self._numbers[row] for row in rows}
+
+    def _note_gain(self, policy: Policy, proposal: Proposal | None) -> None:
+        """What the stop rule looks at; read from the trials, so that a resumed study goes on counting."""
+        if proposal is not None and proposal.gain is not None:
+            self._gains.append(policy.gain_per_training(proposal.gain, proposal.seconds))
+
+    def _explained(self, chosen: Ranked) -> Proposal:
+        quality = None
+        if chosen.quality is not None:
+            value, *ends = (self._sign * goodness for goodness in chosen.quality)
+            if self.problem.quality_is_share:
+                value, *ends = (min(max(end, 0.0), 1.0) for end in (value, *ends))
+            ends.sort()
+            how = "predicted from the candidates scored until then"
+            quality = Quantity(value=value, low=ends[0], high=ends[1], provenance="estimated", how=how)
+        return Proposal(by=chosen.by, quality=quality, gain=chosen.gain, seconds=chosen.seconds)
+
+    @property
+    def _sign(self) -> float:
+        assert self._policy is not None
+        return self._policy.knowledge.sign
+
+
+class _Independent:
+    """A chooser that asks a sampler for one parameter after the other."""
+
+    def __init__(self, sampler: BaseSampler, study: Study, trial: FrozenTrial) -> None:
+        self.sampler, self.study, self.trial = sampler, study, trial
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        return self._asked(name, CategoricalDistribution(choices))
+
+    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None) -> float:
+        return float(self._asked(name, FloatDistribution(low, high, step=step)))
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+        return int(self._asked(name, IntDistribution(low, high, step=step)))
+
+    def _asked(self, name: str, distribution: BaseDistribution) -> Any:
+        return self.sampler.sample_independent(self.study, self.trial, name, distribution)
+
+
+class _Distributions:
+    """A chooser that answers from given parameters and remembers the distributions asked for."""
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        self.params, self.found = params, dict[str, BaseDistribution]()
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        self.found[name] = CategoricalDistribution(choices)
+        return self.params[name]
+
+    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None) -> float:
+        self.found[name] = FloatDistribution(low, high, step=step)
+        return float(self.params[name])
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+        self.found[name] = IntDistribution(low, high, step=step)
+        return int(self.params[name])

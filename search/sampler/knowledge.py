@@ -1,0 +1,296 @@
+"""What a search knows at a moment, as arrays over the pool: hardware, quality, trainings, the front."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..record.candidate import Candidate
+from ..record.evaluation import Evaluation, Limit, Objective, Outcome
+from ..record.metrics import METRICS, SIDE_EFFECTS
+from ..record.protocols import Hardware, Training
+from ..space.space import Space
+from .costs import TRAINING_STAGES, Costs, PendingTrainings
+from .hardware_model import HardwareModel
+from .kernel import Inputs
+from .pool import (
+    Pool,
+    choice_counts,
+    deploy_axes,
+    grouped,
+    model_axes,
+    one_hot,
+    positions,
+)
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+CAPACITY = ("macs", "parameters")
+"""What stands for the size of a model; the latency does where neither is known."""
+OWN, FLOAT, STOPPED = 1.0, 2.0, 6.0
+"""Extra variance of an observation: scored here; known before quantization alone; a bound of a training that
+was given up."""
+
+
+class Facts(Protocol):
+    """What a sampler may ask about candidates, beside the trials."""
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """The study's limits; empty until the teacher was measured, where they depend on it."""
+
+    def trains(self, candidate: Candidate) -> bool:
+        """Whether the candidate needs training beyond the teacher's own."""
+
+    def trainings(self, candidate: Candidate) -> tuple[Training, ...]:
+        """The trainings that it needs, with those that are done."""
+
+    def ceiling(self, candidate: Candidate, macs: float | None) -> float | None:
+        """The best quality that it can have, from less compressed relatives; None where nothing bounds it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlierQuality:
+    """A quality that another study found, with the extra variance that it deserves."""
+
+    candidate: Candidate
+    quality: float
+    noise: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """What is searched: `quality` is the name of the metric that training decides, one of the objectives or
+    only limited.
+
+    `reference` names values that are of no use any more, by metric: the corner of the hypervolume. Left out,
+    it is taken from the limits and from what the uncompressed teacher has. `earlier` are results of other
+    studies.
+    """
+
+    space: Space
+    objectives: tuple[Objective, ...]
+    quality: str
+    higher_is_better: bool = True
+    quality_is_share: bool = True
+    reference: Mapping[str, float] = field(default_factory=dict)
+    earlier: tuple[EarlierQuality, ...] = ()
+
+
+class Knowledge:
+    """Grows with every trial and measurement. Goodness is the quality, negated where lower is better."""
+
+    def __init__(self, problem: Problem, facts: Facts, seed: int) -> None:
+        named = {o.metric: o.higher_is_better for o in problem.objectives}
+        self.problem, self.facts, self.costs = problem, facts, Costs()
+        self.quality = problem.quality
+        self.sign = 1.0 if named.get(self.quality, problem.higher_is_better) else -1.0
+        self.quality_is_objective = self.quality in named
+        self.hardware_objectives = tuple(name for name in named if name != self.quality)
+        self.pool = Pool(problem.space, seed, extra=[found.candidate for found in problem.earlier])
+        # Candidates that only an earlier study had inform the models and are never proposed.
+        self.known = ~self.pool.own
+        self.hardware = self._hardware_model()
+        self.trainings = PendingTrainings([facts.trainings(c) for c in self.pool.model_candidates])
+        self.observed: dict[int, tuple[float, float]] = {}
+        self._scored: set[int] = set()
+        self.rewritten = 0
+        """How often another value took the place of an observed one."""
+        self.points: dict[int, tuple[float, ...]] = {}
+        self.front = np.empty((0, self.quality_is_objective + len(self.hardware_objectives)))
+        """Of `points`, those that no other dominates; the same array as long as nothing changes."""
+        self.baseline_points: list[Mapping[str, float]] = []
+        self.best_goodness = -np.inf
+        self._inputs: Inputs | None = None
+        self._learn_what_is_done()
+        for found in problem.earlier:
+            self.observed[self.pool.row[found.candidate]] = (self.sign * found.quality, found.noise)
+
+    def _hardware_model(self) -> HardwareModel:
+        classes = self.pool.class_candidates
+        features, axes = one_hot([{**model_axes(c), **deploy_axes(c)} for c in classes])
+        limited = [limit.metric for limit in self.facts.limits]
+        wanted = [*self.hardware_objectives, *limited, *CAPACITY]
+        decided_by_training = {self.quality, *SIDE_EFFECTS}
+        metrics = [m for m in dict.fromkeys(wanted) if m in METRICS and m not in decided_by_training]
+        return HardwareModel(features, axes, choice_counts(classes), metrics)
+
+    def _learn_what_is_done(self) -> None:
+        """Models that are in the store already: their quality before quantization, and what they cost."""
+        rows: dict[int, int] = {}
+        for row, model in enumerate(map(int, self.pool.models)):
+            bits = self.pool.candidates[row].precision.decoded.weight_bits
+            held = rows.get(model)
+            if held is None or bits > self.pool.candidates[held].precision.decoded.weight_bits:
+                rows[model] = row
+        for number, needed in enumerate(self.trainings.needed):
+            for training in needed:
+                if training.done and training.seconds:
+                    self.costs.learn_training(training.kind, training.key, training.seconds, training.work)
+            if needed and needed[-1].done and needed[-1].quality is not None:
+                self.observed.setdefault(rows[number], (self.sign * needed[-1].quality, FLOAT))
+
+    # -- learning ------------------------------------------------------------------------------------
+
+    def learn_hardware(self, candidate: Candidate, hardware: Hardware) -> None:
+        """Take in a measurement with untrained weights; it holds for the whole hardware class."""
+        row = self.pool.row.get(candidate)
+        if row is None:
+            return
+        group = int(self.pool.classes[row])
+        if hardware.refused:
+            self._refuse(group)
+        else:
+            self.hardware.learn(group, {name: q.value for name, q in hardware.metrics.items()})
+
+    def _refuse(self, group: int) -> None:
+        self.hardware.refuse(group)
+        self.known |= self.pool.classes == group
+
+    def learn(self, evaluation: Evaluation) -> None:
+        """Take in a trial that has ended."""
+        candidate = evaluation.candidate
+        row = self.pool.row.get(candidate)
+        if row is None:
+            return
+        self.known[row] = True
+        self._learn_trainings(evaluation)
+        group = int(self.pool.classes[row])
+        if evaluation.outcome is Outcome.REFUSED:
+            self._refuse(group)
+        measured = evaluation.metrics if evaluation.outcome is Outcome.COMPLETE else evaluation.gate
+        if measured:
+            self.hardware.learn(group, {name: q.value for name, q in measured.items()})
+        if evaluation.outcome is Outcome.COMPLETE and self.quality in evaluation.metrics:
+            self._learn_complete(row, evaluation)
+        elif evaluation.stopped_epoch and evaluation.bound is not None:
+            self.observed.setdefault(row, (self.sign * evaluation.bound.value, STOPPED))
+
+    def _learn_complete(self, row: int, evaluation: Evaluation) -> None:
+        goodness = self.sign * evaluation.metrics[self.quality].value
+        self.rewritten += row in self.observed
+        self.observed[row] = (goodness, OWN)
+        self._scored.add(int(self.pool.models[row]))
+        self.best_goodness = max(self.best_goodness, goodness)
+        self.costs.learn_device(evaluation)
+        values = {name: q.value for name, q in evaluation.metrics.items()}
+        if evaluation.baseline:
+            self.baseline_points.append(values)
+        if evaluation.feasible and all(name in values for name in self.hardware_objectives):
+            costs = tuple(values[name] for name in self.hardware_objectives)
+            self._add_point(row, (-goodness, *costs) if self.quality_is_objective else costs)
+
+    def _add_point(self, row: int, point: tuple[float, ...]) -> None:
+        anew = row in self.points
+        self.points[row] = point
+        if anew:  # what it stood for before may have kept others from the front
+            self.front = self.front[:0]
+        for other in self.points.values() if anew else (point,):
+            self.front = _with_point(self.front, np.array(other))
+
+    def _learn_trainings(self, evaluation: Evaluation) -> None:
+        stages = [stage for stage in evaluation.stages if stage.name in TRAINING_STAGES]
+        for place, stage in enumerate(stages):
+            if evaluation.stopped_epoch and place == len(stages) - 1:
+                self.trainings.give_up(stage.key)
+                continue
+            if not stage.cached:
+                work = self.trainings.work(stage.key)
+                self.costs.learn_training(stage.name, stage.key, stage.seconds, work)
+            self.trainings.finish(stage.key)
+
+    # -- what follows --------------------------------------------------------------------------------
+
+    @property
+    def trained(self) -> int:
+        """How many different models have a quality that was scored here."""
+        return len(self._scored)
+
+    def open(self) -> Flags:
+        """Rows that may still be proposed: not evaluated, can exist, training not given up."""
+        found: Flags = ~self.known & ~self.trainings.given_up[self.pool.models]
+        return found
+
+    def hardware_of(self, metric: str) -> Floats:
+        """[rows] of a hardware metric, measured or predicted."""
+        column = self.hardware.metrics.index(metric)
+        found: Floats = self.hardware.values[self.pool.classes, column]
+        return found
+
+    def seconds(self) -> Floats:
+        """[rows] expected cost of evaluating a candidate next: what is not done yet."""
+        of_model = self.model_seconds()[self.pool.models]
+        measured = self.hardware.measured[self.pool.classes]
+        measuring = np.where(measured | (of_model == 0), 0.0, self.costs.measurement)
+        found: Floats = of_model + self.costs.device + measuring
+        return found
+
+    def model_seconds(self) -> Floats:
+        """[models] expected seconds of the training that is still needed."""
+        return self.trainings.seconds(self.costs, self.hardware_of("macs")[self.pool.first_of_model])
+
+    def inputs(self) -> Inputs:
+        """The pool as the surrogate sees it. Axes are fixed; capacity follows what was measured."""
+        if self._inputs is None:
+            pool, models = self.pool, self.pool.model_candidates
+            model, model_count = one_hot([model_axes(c) for c in models])
+            kinds, deployments = grouped([tuple(deploy_axes(c).items()) for c in pool.candidates])
+            deploy, deploy_count = one_hot([dict(items) for items in deployments])
+            fixed = (positions(models), choice_counts(models))
+            self._inputs = Inputs(
+                model=model,
+                model_axes=model_count,
+                deploy=deploy,
+                deploy_axes=deploy_count,
+                groups=tuple(group for group in fixed if group.shape[1]),
+                model_of=pool.models,
+                deploy_of=kinds,
+            )
+        capacity = self._capacity()
+        groups = (*self._inputs.groups, capacity) if capacity.shape[1] else self._inputs.groups
+        return replace(self._inputs, groups=groups)
+
+    def sizes(self) -> Floats | None:
+        """[rows] logarithm of one measure of capacity; None where none is known."""
+        for name in (*CAPACITY, *self.hardware_objectives):
+            found = self.hardware_of(name)
+            if not np.isnan(found).any():
+                return np.log(found)
+        return None
+
+    def _capacity(self) -> Floats:
+        """[models] logarithms of multiply-adds and parameters (else of the latency), standardized."""
+        named = [n for n in CAPACITY if not np.isnan(self.hardware_of(n)).all()]
+        named = named or [n for n in self.hardware_objectives if not np.isnan(self.hardware_of(n)).all()][:1]
+        columns = []
+        for name in named:
+            logs = self._of_models(name)
+            middle, spread = np.median(logs), np.std(logs)
+            if spread > 0:
+                columns.append(np.clip((logs - middle) / spread, -3, 3))
+        return np.stack(columns, axis=1) if columns else np.zeros((len(self.pool.model_candidates), 0))
+
+    def _of_models(self, name: str) -> Floats:
+        """[models] logarithm of a metric, the mean over what was measured of a model, else of what is
+        predicted."""
+        column, classes = self.hardware.metrics.index(name), self.pool.classes
+        sure = ~np.isnan(self.hardware.known[classes, column])
+        measured = np.bincount(self.pool.models, weights=sure)
+        counted = sure | (measured == 0)[self.pool.models]
+        logs = np.where(counted, np.log(self.hardware_of(name)), 0.0)
+        found: Floats = np.bincount(self.pool.models, weights=logs) / np.bincount(
+            self.pool.models, weights=counted
+        )
+        return found
+
+
+def _with_point(front: Floats, point: Floats) -> Floats:
+    """The front with one point more; the same array where another is as good on all axes."""
+    if (front <= point).all(axis=1).any():
+        return front
+    return np.concatenate([front[~(point <= front).all(axis=1)], point[None, :]])

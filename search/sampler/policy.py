@@ -1,0 +1,322 @@
+"""Which candidate to measure next and which to evaluate next, from what is known."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...backends.contract.rules import value_dependent
+from ..record.candidate import Candidate
+from ..record.evaluation import Evaluation, Outcome
+from ..record.protocols import Hardware
+from .expectation import LEAST_PROBABLE, Expectation, Ranking
+from .hypervolume_gain import Quality, expected_gain
+from .knowledge import Knowledge
+from .pool import spread_first
+from .sought import Goal
+
+Floats = NDArray[np.float64]
+
+START_TRAININGS = 6
+MODELS_PER_START = 15
+"""In a space of few models each of them is a large part of what can be learned: fewer stand at the start."""
+NEARBY = 0.35
+"""A start model may lie so far from its place, as a share of all, where that makes it cheaper."""
+START_FROM, START_TO = 0.5, 0.95
+"""Where the first models lie, by rank of cost on the device among those within the limits: large ones have
+the best chance of a good quality, from which the model learns most."""
+SURVEY_COST, SURVEY_LEAST, SURVEY_MOST = 0.5, 1.0, 10.0
+"""The first measurements may take as long as so many trainings; at least and at most so many are made for
+each value of each axis."""
+AHEAD_COST, MOST_AHEAD = 0.02, 8
+"""Where the best candidate is not measured, the next best are measured with it, while that takes no more than
+such a share of a training: a latency that is predicted too well is a training lost. So many at most."""
+RANDOM_SHARE, MOST_RANDOM, STALLED = 0.05, 0.5, 3.0
+"""Of the proposals, so that no error of the models can hide a candidate for ever. The share doubles with
+every so many evaluations that brought nothing."""
+LEAST_GAIN = 1e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranked:
+    """A row of the pool, and what was expected of it."""
+
+    row: int
+    by: str
+    quality: tuple[float, float, float] | None = None  # goodness: value, low, high of the 95 % interval
+    gain: float | None = None
+    seconds: float | None = None
+
+
+class Policy:
+    """Decisions over one `Knowledge`; every ranking is kept until something new is learned."""
+
+    def __init__(self, knowledge: Knowledge, seed: int) -> None:
+        self.knowledge, self.seed = knowledge, seed
+        self.goal = Goal(knowledge)
+        self.expectation = Expectation(knowledge, self.goal)
+        self._ranking: Ranking | None = None
+        self._survey: list[int] | None = None
+        self._ahead: list[int] = []
+        self._volume, self._without_gain = 0.0, 0
+        rng = np.random.default_rng(seed)
+        steps = (rng.permutation(START_TRAININGS) + rng.random(START_TRAININGS)) / START_TRAININGS
+        self._places = START_FROM + (START_TO - START_FROM) * steps
+        self.nothing_left = False
+
+    # -- learning ------------------------------------------------------------------------------------
+
+    def learn(self, evaluation: Evaluation) -> None:
+        """Take in a trial that has ended."""
+        known = self.knowledge
+        before = len(known.points)
+        known.learn(evaluation)
+        self._ranking = None
+        if len(known.points) > before:
+            volume = self.goal.boxes()[1]
+            self._without_gain = 0 if volume > self._volume * (1 + LEAST_GAIN) else self._without_gain + 1
+            self._volume = volume
+        elif evaluation.outcome is Outcome.COMPLETE:
+            self._without_gain += 1
+        if evaluation.outcome is Outcome.COMPLETE:
+            self._ahead = []
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the last evaluations brought nothing."""
+        return self._without_gain >= STALLED
+
+    @property
+    def random_share(self) -> float:
+        """Share of proposals that are drawn at random: it grows while the models lead nowhere."""
+        return float(min(MOST_RANDOM, RANDOM_SHARE * 2 ** (self._without_gain / STALLED)))
+
+    def learn_hardware(self, candidate: Candidate, hardware: Hardware, seconds: float) -> None:
+        """Take in a measurement with untrained weights."""
+        self.knowledge.learn_hardware(candidate, hardware)
+        self.knowledge.costs.learn_measurement(seconds)
+        self._ranking = None
+
+    def set_aside(self, candidate: Candidate) -> None:
+        """Propose a candidate no more: its evaluation is under way, or came to nothing."""
+        row = self.knowledge.pool.row.get(candidate)
+        if row is not None:
+            self.knowledge.known[row] = True
+            self._ranking = None
+
+    def candidate(self, row: int) -> Candidate:
+        """The candidate of a row."""
+        return self.knowledge.pool.candidates[row]
+
+    # -- measuring -----------------------------------------------------------------------------------
+
+    @property
+    def surveying(self) -> bool:
+        """Whether the first measurements are not done yet."""
+        return bool(self._pending_survey())
+
+    def wants(self) -> Candidate | None:
+        """The next candidate to be measured, if that is worth it: the survey, then the best candidate."""
+        pending = self._pending_survey()
+        if pending:
+            return self.knowledge.pool.class_candidates[pending[0]] and self._of_class(pending[0])
+        if not self._ahead:
+            best = self.start() if self.starting else self.best()
+            if best is None or not self._unmeasured(best.row):
+                return None
+            others = () if self.starting else self._ranked().rows[: self.measured_ahead]
+            self._ahead = list(dict.fromkeys([best.row, *(int(row) for row in others)]))
+        while self._ahead:
+            row = self._ahead.pop(0)
+            if self._unmeasured(row) and self.knowledge.open()[row]:
+                return self.candidate(row)
+        return self.wants()  # the others turned out to cost the same as what was measured
+
+    @property
+    def measured_ahead(self) -> int:
+        """How many of the best candidates are measured at a time; 1 where measuring is dear."""
+        costs = self.knowledge.costs
+        typical = costs.typical_training or float(np.median(self.knowledge.model_seconds()))
+        return int(np.clip(AHEAD_COST * typical / max(costs.measurement, 1e-6), 1, MOST_AHEAD))
+
+    def _unmeasured(self, row: int) -> bool:
+        """Whether a measurement would tell something before a training is spent."""
+        return not self._measured(row) and self._untrained(row)
+
+    def end_survey(self) -> None:
+        """No first measurements any more."""
+        self._survey = []
+
+    def _pending_survey(self) -> list[int]:
+        hardware = self.knowledge.hardware
+        if self._survey is None:
+            if not self.knowledge.baseline_points:
+                return []
+            trained = self._trained_classes()
+            costs = self.knowledge.costs
+            typical = costs.typical_training or float(np.median(self.knowledge.model_seconds()))
+            afford = int(SURVEY_COST * typical / max(costs.measurement, 1e-6))
+            features = hardware.features
+            varied = int((features > 0).any(axis=0).sum())
+            wanted = int(min(max(afford, SURVEY_LEAST * varied), SURVEY_MOST * varied, len(trained)))
+            chosen = spread_first(features[trained], wanted, self.seed) if wanted > 0 else []
+            self._survey = [trained[place] for place in chosen]
+        done = hardware.measured | hardware.refused
+        self._survey = [group for group in self._survey if not done[group]]
+        return self._survey
+
+    def _trained_classes(self) -> list[int]:
+        """Classes of models that need training, which student and sparsity decide."""
+        found, needs = [], dict[tuple[object, ...], bool]()
+        for group, candidate in enumerate(self.knowledge.pool.class_candidates):
+            key = (candidate.student, candidate.sparsity)
+            if key not in needs:
+                needs[key] = self.knowledge.facts.trains(candidate)
+            if needs[key]:
+                found.append(group)
+        return found
+
+    def _of_class(self, group: int) -> Candidate | None:
+        rows = np.flatnonzero((self.knowledge.pool.classes == group) & self.knowledge.open())
+        if not len(rows):
+            assert self._survey is not None
+            self._survey.remove(group)
+            return self.wants()
+        return self.candidate(int(rows[0]))
+
+    def _measured(self, row: int) -> bool:
+        return bool(self.knowledge.hardware.measured[self.knowledge.pool.classes[row]])
+
+    def _untrained(self, row: int) -> bool:
+        return bool(self.knowledge.model_seconds()[self.knowledge.pool.models[row]] > 0)
+
+    def best_hardware(self, candidate: Candidate) -> dict[str, float] | None:
+        """The best of each hardware objective over all candidates that need a training of this one's.
+
+        Predictions are taken at the good end of their error. None where weights may matter to one of them.
+        """
+        known, pool = self.knowledge, self.knowledge.pool
+        row = pool.row.get(candidate)
+        if row is None:
+            return None
+        model = int(pool.models[row])
+        rows = np.flatnonzero(np.isin(pool.models, known.trainings.sharing(model)))
+        can = rows[~known.hardware.refused[pool.classes[rows]]]
+        forms = (pool.candidates[int(row)] for row in can)
+        if not len(can) or any(value_dependent(c.backend, c.sparsity) for c in forms):
+            return None
+        found = {}
+        for name in known.hardware_objectives:
+            column = known.hardware.metrics.index(name)
+            values = known.hardware_of(name)[can]
+            sure = ~np.isnan(known.hardware.known[pool.classes[can], column])
+            values = np.where(sure, values, values * np.exp(-2 * known.hardware.errors[column]))
+            if np.isnan(values).any():
+                return None
+            found[name] = float(values.min())
+        return found
+
+    # -- proposing -----------------------------------------------------------------------------------
+
+    @property
+    def starting(self) -> bool:
+        """Whether too few models were trained for any prediction."""
+        known = self.knowledge
+        models = len(known.trainings.needed)
+        given_up = int(known.trainings.given_up.sum())
+        few = known.trained - 1 + given_up < min(START_TRAININGS, models // MODELS_PER_START)
+        return few and bool(known.open().any())
+
+    def start(self) -> Ranked | None:
+        """One of the first models, in its form that promises most if its quality is as good as the best."""
+        known = self.knowledge
+        usable = known.open() & (self.goal.probable() > 0.5)
+        rows = np.flatnonzero(usable)
+        if not len(rows):
+            rows = np.flatnonzero(known.open())
+        if not len(rows):
+            return None
+        models = known.pool.models[rows]
+        burden = np.zeros(len(rows))
+        for name in known.hardware_objectives:
+            logs = np.log(known.hardware_of(name)[rows])
+            burden += np.nan_to_num(logs)
+        scored = {int(known.pool.models[row]) for row in known.observed}
+        unique, place_of = np.unique(models, return_inverse=True)
+        means = np.bincount(place_of, weights=burden) / np.bincount(place_of)
+        ordered = unique[np.argsort(means, kind="stable")]
+        place = self._places[max(0, known.trained - 1) % START_TRAININGS] * (len(ordered) - 1)
+        away = np.abs(np.arange(len(ordered)) - place) / max(1, len(ordered) - 1)
+        costs = known.model_seconds()[ordered]
+        new = ~np.isin(ordered, list(scored))
+        near = np.flatnonzero(new & (away <= max(NEARBY, float(away[new].min(initial=1.0)))))
+        if not len(near):
+            return self.best()
+        model = int(ordered[near[np.lexsort((away[near], costs[near]))[0]]])
+        forms = rows[models == model]
+        goodness = known.best_goodness if np.isfinite(known.best_goodness) else 0.0
+        even = Quality(mean=np.zeros(len(forms)), deviation=np.full(len(forms), 1e-3), top=goodness + 1.0)
+        gain = expected_gain(
+            self.goal.boxes()[0], self.goal.costs(forms), even, objective=known.quality_is_objective
+        )
+        gain = gain * self.goal.probable()[forms]
+        row = int(forms[int(np.argmax(gain))])
+        return Ranked(row=row, by="start", seconds=float(known.seconds()[row]))
+
+    def at_random(self, rng: random.Random) -> Ranked | None:
+        """Any candidate that is not known to miss a limit on the device."""
+        left = self.knowledge.open()
+        rows = np.flatnonzero(left & (self.goal.probable() > LEAST_PROBABLE))
+        if not len(rows):  # predictions may be wrong, measurements hardly
+            rows = np.flatnonzero(left & self.goal.possible())
+        if not len(rows):
+            return None
+        row = int(rows[rng.randrange(len(rows))])
+        return Ranked(row=row, by="random", seconds=float(self.knowledge.seconds()[row]))
+
+    def asked_for(self, candidate: Candidate, by: str) -> Ranked | None:
+        """A candidate that somebody else proposes; None where it is known, or known to miss a limit."""
+        row = self.knowledge.pool.row.get(candidate)
+        if row is None or not self.knowledge.open()[row] or self.goal.probable()[row] <= LEAST_PROBABLE:
+            return None
+        return Ranked(row=row, by=by, seconds=float(self.knowledge.seconds()[row]))
+
+    def best(self) -> Ranked | None:
+        """The candidate with the largest expected gain per expected second; None where none has any."""
+        ranking = self._ranked()
+        if not len(ranking.rows):
+            return None
+        middle, spread = ranking.means[0], ranking.deviations[0]
+        return Ranked(
+            row=int(ranking.rows[0]),
+            by="gain",
+            quality=self.expectation.goodness(float(middle), float(spread)),
+            gain=ranking.hoped / ranking.volume if ranking.volume > 0 else None,
+            seconds=float(ranking.seconds[0]),
+        )
+
+    def gain_per_training(self, gain: float, seconds: float | None) -> float:
+        """Growth of the hypervolume, as a share, that a training's time is expected to bring."""
+        if not seconds:
+            return np.inf
+        costs = self.knowledge.costs
+        return gain / seconds * max(costs.typical_training, costs.device)
+
+    def trusted(self) -> bool:
+        """Whether the model predicts known candidates, each left out, better than a constant would."""
+        self._ranked()
+        return self.expectation.trusted
+
+    def _anything_left(self) -> bool:
+        left = self.knowledge.open()
+        measured = self.knowledge.hardware.measured[self.knowledge.pool.classes]
+        return bool((left & ~measured).any() or (left & self.goal.possible()).any())
+
+    def _ranked(self) -> Ranking:
+        if self._ranking is None:
+            self._ranking = self.expectation.rank()
+            self.nothing_left = bool(self.knowledge.baseline_points) and not self._anything_left()
+        return self._ranking

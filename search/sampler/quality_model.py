@@ -1,0 +1,261 @@
+"""A model of quality over candidates: Gaussian processes on axes, capacity and number formats.
+
+Several settings of the kernel (see `similarity`) are tried, and those that explain the data best are mixed
+by their evidence (Rasmussen and Williams 2006, chapters 2 and 5). Settings are chosen anew now and then; in
+between, rows are added to what is factorized already. `view.py` has what it expects of other rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
+from scipy.linalg.lapack import dtrtri
+
+from .kernel import Floats, Inputs, Pairs, Settings, prior
+
+SETTINGS, KEPT = 96, 6
+LEAST_SETTINGS, FEWER_FROM = 16, 48
+"""From so many rows on, as many times fewer settings are tried, but at least so many."""
+JITTER = 1e-6
+PRIOR_WEIGHT = 3.0  # of the prior on the signal's variance, in observations
+SURPRISE, EXCUSED, LEAST_FOR_OUTLIERS = 1.0, 200.0, 8
+"""Standard deviations beyond which a value is an outlier; the noise it gets then; from so many rows on."""
+SMOOTHING, LEAST_CHANCE = 0.3, 0.1
+ROUNDS, CHILDREN, STEP = 2, 8, 0.4
+"""The best settings are varied so many times, by steps of so many prior standard deviations."""
+REFIT_GROWTH = 1.1  # settings are chosen anew when so many times the data is there
+ALWAYS_ANEW = 24
+AT_ONCE = 1 << 16
+"""Pairs of rows that are worked on together: more would not fit into the processor's cache."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Fitted:
+    """One setting after the data: `factor` is the Cholesky factor, `solved` = factor^-1 y."""
+
+    setting: Settings
+    factor: Floats
+    solved: Floats
+    variance: float
+    evidence: float
+    weight: float = 1.0
+
+
+class Surrogate:
+    """Quality over candidates, learned from rows whose quality is known."""
+
+    def __init__(self) -> None:
+        self.inputs = Inputs(model=np.empty((0, 0)), model_axes=0, deploy=np.empty((0, 0)), deploy_axes=0)
+        self.parts: tuple[_Fitted, ...] = ()
+        self._settings: Settings | None = None
+        self._fitted_rows = 0
+        self.centre, self.scale = 0.0, 1.0
+        self._values = np.empty(0)
+        self._soundness: tuple[float, Floats] | None = None
+        self.surprises = np.empty(0)
+        """[known rows] standard deviations that each value lies above what the others predict."""
+        self.outlying: NDArray[np.bool_] = np.zeros(0, dtype=bool)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    # -- learning ------------------------------------------------------------------------------------
+
+    def fit(self, inputs: Inputs, values: Floats, noise: Floats, spread: float) -> None:
+        """Learn from rows. `noise` is each value's own extra variance relative to the model's own noise (1:
+        nothing extra); `spread` the least standard deviation that values are taken to have.
+
+        Values far above what all others predict (lower is better here) are put down to something that did
+        not work; they are excused, and counted against the chance to work of their neighbours instead, see
+        `view.View`. Otherwise they would make every prediction near them unsure in both directions.
+        """
+        self.inputs, rows = inputs, len(values)
+        self._take_values(values, spread)
+        settings = self._settings
+        if settings is not None and settings.widths != inputs.widths:
+            settings, self._fitted_rows = None, 0  # a feature is known now that was not before
+        anew = rows >= self._fitted_rows * REFIT_GROWTH or rows < self._fitted_rows or rows <= ALWAYS_ANEW
+        self._fitted_rows = rows if anew else self._fitted_rows
+        near = Pairs(inputs, inputs)
+        if anew:
+            tried = prior(inputs.widths, max(LEAST_SETTINGS, _fewer(SETTINGS, rows)))
+            settings = self._best(near, tried if settings is None else tried.and_others(settings), noise)
+        assert settings is not None
+        self._settle(near, settings, noise, anew=anew)
+
+    def _settle(self, near: Pairs, settings: Settings, noise: Floats, *, anew: bool) -> None:
+        """Excuse what surprises, and with `anew` look for better settings near the best: the search goes on
+        from fit to fit."""
+        rows = len(self._values)
+        self.outlying, kernel = np.zeros(rows, dtype=bool), near.kernel(settings)
+        self._condition(kernel, settings, noise)
+        for _ in range(ROUNDS):
+            before = self.outlying
+            if rows >= LEAST_FOR_OUTLIERS:
+                self.outlying = self._surprising()[0] > SURPRISE
+            excused = np.where(self.outlying, EXCUSED, noise)
+            if anew:
+                varied = settings.varied(max(1, _fewer(CHILDREN, rows)), STEP, seed=rows)
+                settings = self._best(near, varied.and_others(settings), excused)
+                kernel = near.kernel(settings)
+            elif (before == self.outlying).all():
+                break
+            self._condition(kernel, settings, excused)
+        self.surprises, self._soundness = self._surprising()[0], None
+
+    def add(self, inputs: Inputs, values: Floats, noise: Floats, spread: float) -> None:
+        """Learn from rows more: all rows are given, those that are known already first and as they were."""
+        known, self.inputs = len(self), inputs
+        self._take_values(values, spread)
+        self._solve_again(known)
+        for row in range(known, len(values)):
+            self._append(row, float(noise[row]))
+        self.parts = _weighed(self.parts)  # in their order, which views rely on
+
+    def _take_values(self, values: Floats, spread: float) -> None:
+        self.centre, self.scale = float(values.mean()), max(float(values.std()), spread)
+        self._values = (values - self.centre) / self.scale
+
+    def _best(self, near: Pairs, settings: Settings, noise: Floats) -> Settings:
+        """The settings with the most evidence."""
+        step, found = max(1, AT_ONCE // len(noise) ** 2), []
+        for start in range(0, len(settings), step):
+            some = settings.take(slice(start, start + step))
+            found.append(self._factorized(near.kernel(some), some, noise)[3])
+        return settings.take(np.argsort(-np.concatenate(found), kind="stable")[:KEPT])
+
+    def _condition(self, kernel: Floats, settings: Settings, noise: Floats) -> None:
+        """Keep settings, whose `kernel` of the known rows is given, each weighed by its evidence."""
+        found = zip(*self._factorized(kernel, settings, noise), strict=True)
+        parts = [
+            _Fitted(
+                setting=settings.take([place]),
+                factor=np.ascontiguousarray(factor),
+                solved=solved,
+                variance=float(variance),
+                evidence=float(evidence),
+            )
+            for place, (factor, solved, variance, evidence) in enumerate(found)
+        ]
+        self.parts = _weighed(sorted(parts, key=lambda part: -part.evidence))
+        self._settings = settings
+
+    def _factorized(self, kernel: Floats, settings: Settings, noise: Floats) -> tuple[Floats, ...]:
+        """Factors [settings, rows, rows], solved values [settings, rows], variances and evidence."""
+        rows = len(self._values)
+        # The values stand below the matrix as one more row: its factor's last row is then the solved values.
+        whole = np.empty((len(settings), rows + 1, rows + 1))
+        whole[:, :rows, :rows] = kernel
+        whole[:, :rows, :rows] += 1.0
+        diagonal = np.arange(rows)
+        whole[:, diagonal, diagonal] += settings.noise[:, None] * noise + JITTER
+        whole[:, rows, :rows] = self._values
+        whole[:, rows, rows] = 10.0 / JITTER * (1.0 + self._values @ self._values)
+        factors: Floats = np.linalg.cholesky(whole).astype(np.float64, copy=False)
+        factor, solved = factors[:, :rows, :rows], factors[:, rows, :rows]
+        variance, evidence = _evidence(factor[:, diagonal, diagonal], solved, settings)
+        return factor, solved, variance, evidence
+
+    def _solve_again(self, known: int) -> None:
+        """The values were put on another scale."""
+        parts = []
+        for part in self.parts:
+            solved = solve_triangular(part.factor, self._values[:known], lower=True, check_finite=False)
+            parts.append(replace(part, solved=solved))
+        self.parts = tuple(parts)
+
+    def _append(self, row: int, noise: float) -> None:
+        """One more row for every part. It is an outlier if it is far above what the known ones predict."""
+        pairs = Pairs(self.inputs.take(slice(0, row + 1)), self.inputs.take(slice(row, row + 1)))
+        grown = []
+        for part in self.parts:
+            column = pairs.kernel(part.setting)[0, :, 0] + 1.0
+            inner = solve_triangular(part.factor, column[:row], lower=True, check_finite=False)
+            left = max(float(column[row] - inner @ inner), 0.0) + JITTER
+            grown.append((part, inner, left, float(part.setting.noise[0])))
+        missed = [
+            part.weight
+            * (self._values[row] - inner @ part.solved)
+            / np.sqrt((left + own * noise) * part.variance)
+            for part, inner, left, own in grown
+        ]
+        outlying = row >= LEAST_FOR_OUTLIERS and sum(missed) > SURPRISE
+        self.surprises = np.append(self.surprises, sum(missed))
+        self.outlying = np.append(self.outlying, outlying)
+        extra = EXCUSED if outlying else noise
+        self.parts = tuple(
+            self._grown(part, inner, np.sqrt(left + own * extra)) for part, inner, left, own in grown
+        )
+
+    def _grown(self, part: _Fitted, inner: Floats, end: float) -> _Fitted:
+        rows = len(inner)
+        factor = np.zeros((rows + 1, rows + 1))
+        factor[:rows, :rows], factor[rows, :rows], factor[rows, rows] = part.factor, inner, end
+        solved = np.append(part.solved, (self._values[rows] - inner @ part.solved) / end)
+        variance, evidence = _evidence(np.diag(factor)[None], solved[None], part.setting)
+        return replace(
+            part,
+            factor=factor,
+            solved=solved,
+            variance=float(variance[0]),
+            evidence=float(evidence[0]),
+        )
+
+    # -- what is known of known rows -----------------------------------------------------------------
+
+    def _surprising(self) -> tuple[Floats, Floats]:
+        """How many standard deviations each value lies above what the others predict, and by how much, on
+        the scale of the values (chapter 5.4.2)."""
+        surprise, missed = np.zeros((2, len(self._values)))
+        for part in self.parts:
+            inverse = dtrtri(part.factor.T, lower=0)[0]  # of the factor, transposed
+            solved, ends = inverse @ part.solved, np.square(inverse).sum(axis=1)
+            surprise += part.weight * solved / np.sqrt(ends * part.variance)
+            missed += part.weight * solved / ends
+        return surprise, missed
+
+    def left_out(self) -> tuple[Floats, Floats]:
+        """Each known row as predicted from all others: means, and the values themselves."""
+        predicted = self._values - self._surprising()[1]
+        return self.centre + self.scale * predicted, self.centre + self.scale * self._values
+
+    def chance(self, cross: Floats) -> Floats:
+        """[rows] the chance to work: the share of neighbours that were no outliers, smoothed by the likeliest
+        kernel, `cross` [known rows, rows]. Rows that were added since the last fit do not count."""
+        if not self.outlying.any() or len(self) < LEAST_FOR_OUTLIERS:
+            return np.ones(cross.shape[1])
+        if self._soundness is None:
+            sound, inner = (~self.outlying).astype(float), Pairs(self.inputs, self.inputs)
+            smoothed = inner.kernel(self.parts[0].setting)[0] + SMOOTHING * np.eye(len(sound))
+            self._soundness = float(sound.mean()), np.linalg.solve(smoothed, sound - sound.mean())
+        mean, weights = self._soundness
+        found: Floats = np.clip(mean + weights @ cross[: len(weights)], LEAST_CHANCE, 1.0)
+        return found
+
+
+def _weighed(parts: Sequence[_Fitted]) -> tuple[_Fitted, ...]:
+    evidence = np.array([part.evidence for part in parts])
+    shares = np.exp(evidence - evidence.max())
+    shares /= shares.sum()
+    return tuple(replace(part, weight=float(w)) for part, w in zip(parts, shares, strict=True))
+
+
+def _fewer(count: int, rows: int) -> int:
+    """Settings to be tried: with many rows each takes long, and the best are known well."""
+    return int(count * min(1.0, FEWER_FROM / rows))
+
+
+def _evidence(ends: Floats, solved: Floats, settings: Settings) -> tuple[Floats, Floats]:
+    """Variance of the signal and logarithm of the evidence, both [settings]. `ends` are factors' diagonals.
+
+    The signal's variance is integrated out under an inverse-gamma prior around 1.
+    """
+    count = solved.shape[1] + PRIOR_WEIGHT
+    variance = (np.square(solved).sum(axis=1) + PRIOR_WEIGHT) / count
+    evidence = -0.5 * count * np.log(variance) - np.log(ends).sum(axis=1)
+    evidence -= 0.5 * np.square(settings.draws).sum(axis=1)
+    return variance, evidence

@@ -1,0 +1,339 @@
+"""The finite space of candidates: study file, device profile and installed runtimes, only legal points."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from ...profiles.errors import UserError
+from ...profiles.precision import Precision
+from ..record.candidate import ORDERS, Candidate, Recipe, Scalar, legal_orders
+from ..record.evaluation import Masked
+
+TEACHER, STUDENT = "teacher", "student"
+
+
+class Chooser(Protocol):
+    """The part of an Optuna trial that the space needs."""
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        """One of the choices."""
+
+    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None) -> float:
+        """A number between the bounds."""
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+        """A whole number between the bounds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackendChoices:
+    """What one backend offers on the device."""
+
+    name: str
+    precisions: tuple[Precision, ...]
+    calibration_methods: tuple[str, ...]
+    sparsities: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """All legal candidates. Parameters are conditional: calibration only where a precision needs it,
+    student axes only for students, distillation only where something is trained.
+
+    `trains` is False for a model that exists only as ONNX: its structure and weights are given. Of `orders`
+    each candidate is offered those that have a meaning for it, and the default where none has.
+    """
+
+    backends: tuple[BackendChoices, ...]
+    student_axes: Mapping[str, tuple[Scalar, ...]]
+    temperatures: tuple[float, ...]
+    weights: tuple[float, ...]
+    calibration_samples: tuple[int, ...]
+    per_channel: tuple[bool, ...]
+    recipe: Recipe
+    hidden_weights: tuple[float, ...] = (0.0,)
+    orders: tuple[str, ...] = ORDERS[:1]
+    trains: bool = True
+    masked: tuple[Masked, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not any(choices.precisions for choices in self.backends):
+            reasons = "; ".join(f"{m.backend} {m.what}: {m.reason}" for m in self.masked[:8])
+            raise UserError(
+                "the space is empty: nothing that the study file asks for can exist on this device",
+                found=reasons or "no backend",
+                remedy="ask for other precisions or backends, or leave them out to search all that exist; "
+                "`paretune plan STUDY` shows what is offered and what is masked",
+            )
+
+    def suggest(self, trial: Chooser) -> Candidate:
+        """Turn a trial's choices into a candidate."""
+        backend = self._backend(_pick(trial, "backend", tuple(b.name for b in self.backends)))
+        student: tuple[tuple[str, Scalar], ...] = ()
+        if self.student_axes and _pick(trial, "model", (STUDENT, TEACHER)) == STUDENT:
+            axes = self.student_axes.items()
+            student = tuple((axis, _pick(trial, _axis_name(axis), values)) for axis, values in axes)
+        sparsity = _pick(trial, _sparsity_name(backend, self.backends), backend.sparsities)
+        precision = Precision(_pick(trial, f"precision_{backend.name}", tuple(map(str, backend.precisions))))
+        method, samples, per_channel = "", 0, True
+        if precision.decoded.calibrated:
+            method = _pick(trial, f"calibration_{backend.name}", backend.calibration_methods)
+            samples = _pick(trial, "calibration_samples", self.calibration_samples)
+        if precision.decoded.integer:
+            per_channel = _pick(trial, "per_channel", self.per_channel)
+        recipe = None
+        if self.trains and (student or sparsity != "dense"):
+            orders = self._orders(sparsity, precision)
+            recipe = self._recipe(
+                (
+                    _pick(trial, "temperature", self.temperatures),
+                    _pick(trial, "distill_weight", self.weights),
+                    _pick(trial, "hidden_weight", self.hidden_weights),
+                    _pick(trial, _order_name(orders, self.orders), orders),
+                ),
+                sparsity,
+            )
+        return Candidate(
+            backend=backend.name,
+            precision=precision,
+            student=student,
+            sparsity=sparsity,
+            recipe=recipe,
+            calibration_method=method,
+            calibration_samples=samples,
+            per_channel=per_channel,
+        ).canonical()
+
+    def params(self, candidate: Candidate) -> dict[str, Any]:
+        """The Optuna parameters that lead `suggest` to this candidate."""
+        recorder = _Recorder(self._wanted(candidate))
+        if self.suggest(recorder) != candidate.canonical():
+            raise UserError("this candidate is not in the space", found=candidate.title)
+        return recorder.taken
+
+    def __contains__(self, candidate: Candidate) -> bool:
+        try:
+            self.params(candidate)
+        except (UserError, KeyError):
+            return False
+        return True
+
+    def candidates(self) -> Iterator[Candidate]:
+        """Every candidate once, in a fixed order."""
+        for backend, student in itertools.product(self.backends, self.students()):
+            for sparsity, precision in itertools.product(backend.sparsities, backend.precisions):
+                for recipe in self._recipes(student, sparsity, precision):
+                    for method, samples, per_channel in self._calibrations(backend, precision):
+                        yield Candidate(
+                            backend=backend.name,
+                            precision=precision,
+                            student=student,
+                            sparsity=sparsity,
+                            recipe=recipe,
+                            calibration_method=method,
+                            calibration_samples=samples,
+                            per_channel=per_channel,
+                        ).canonical()
+
+    def trainings(self) -> Iterator[Candidate]:
+        """One candidate for each different training: student, sparsity and recipe."""
+        if not self.trains:
+            return
+        sparsities = dict.fromkeys(sparsity for backend in self.backends for sparsity in backend.sparsities)
+        for student, sparsity in itertools.product(self.students(), sparsities):
+            backend = next(b for b in self.backends if sparsity in b.sparsities)
+            precision = backend.precisions[0]
+            for recipe in self._recipes(student, sparsity, precision):
+                if recipe is not None:
+                    yield Candidate(
+                        backend=backend.name,
+                        precision=precision,
+                        student=student,
+                        sparsity=sparsity,
+                        recipe=recipe,
+                    ).canonical()
+
+    def students(self) -> list[tuple[tuple[str, Scalar], ...]]:
+        """The teacher, `()`, and every student."""
+        if not self.student_axes:
+            return [()]
+        rows = itertools.product(*self.student_axes.values())
+        return [(), *(tuple(zip(self.student_axes, row, strict=True)) for row in rows)]
+
+    def draw(self, rng: random.Random) -> Candidate:
+        """A candidate at random: each choice with equal chances."""
+        return self.suggest(_Drawer(rng))
+
+    @property
+    def size(self) -> int:
+        """Number of candidates."""
+        students, total = self.students(), 0
+        for backend in self.backends:
+            for sparsity, precision in itertools.product(backend.sparsities, backend.precisions):
+                variants = len(list(self._calibrations(backend, precision)))
+                teacher = len(self._recipes((), sparsity, precision))
+                student = len(self._recipes(students[-1], sparsity, precision))
+                total += variants * (teacher + student * (len(students) - 1))
+        return total
+
+    def baselines(self) -> tuple[Candidate, ...]:
+        """The simple choices: the uncompressed teacher on each backend as it is, at fp16 and at int8."""
+        found = []
+        for backend in self.backends:
+            for precision in (Precision.FP32, Precision.FP16, Precision.INT8):
+                if precision in backend.precisions:
+                    method, samples, per_channel = list(self._calibrations(backend, precision))[-1]
+                    found.append(
+                        Candidate(
+                            backend=backend.name,
+                            precision=precision,
+                            calibration_method=method and backend.calibration_methods[0],
+                            calibration_samples=samples,
+                            per_channel=per_channel if len(self.per_channel) == 1 else True,
+                        ).canonical()
+                    )
+        return tuple(found)
+
+    def _backend(self, name: str) -> BackendChoices:
+        return next(choices for choices in self.backends if choices.name == name)
+
+    def _recipe(self, searched: tuple[float, float, float, str], sparsity: str) -> Recipe:
+        temperature, weight, hidden, order = searched
+        return replace(
+            self.recipe,
+            temperature=temperature,
+            distill_weight=weight,
+            hidden_weight=hidden,
+            order=order,
+            finetune_epochs=self.recipe.finetune_epochs if sparsity != "dense" else 0,
+        )
+
+    def _recipes(
+        self, student: tuple[tuple[str, Scalar], ...], sparsity: str, precision: Precision
+    ) -> list[Recipe | None]:
+        if not self.trains or (not student and sparsity == "dense"):
+            return [None]
+        orders = self._orders(sparsity, precision)
+        searched = itertools.product(self.temperatures, self.weights, self.hidden_weights, orders)
+        return [self._recipe(choice, sparsity) for choice in searched]
+
+    def _orders(self, sparsity: str, precision: Precision) -> tuple[str, ...]:
+        legal = legal_orders(sparsity, precision)
+        return tuple(order for order in self.orders if order in legal) or ORDERS[:1]
+
+    def _calibrations(self, backend: BackendChoices, precision: Precision) -> Iterator[tuple[str, int, bool]]:
+        per_channel = self.per_channel if precision.decoded.integer else (True,)
+        if not precision.decoded.calibrated:
+            return ((("", 0, pc)) for pc in per_channel)
+        return itertools.product(backend.calibration_methods, self.calibration_samples, per_channel)
+
+    def _wanted(self, candidate: Candidate) -> dict[str, Any]:
+        recipe = candidate.recipe or self.recipe
+        wanted: dict[str, Any] = {_axis_name(axis): value for axis, value in candidate.student}
+        wanted.update(
+            backend=candidate.backend,
+            model=STUDENT if candidate.student else TEACHER,
+            sparsity=candidate.sparsity,
+            calibration_samples=candidate.calibration_samples,
+            per_channel=candidate.per_channel,
+            temperature=recipe.temperature,
+            distill_weight=recipe.distill_weight,
+            hidden_weight=recipe.hidden_weight,
+        )
+        wanted[_order_name(self._orders(candidate.sparsity, candidate.precision), self.orders)] = recipe.order
+        wanted[f"sparsity_{candidate.backend}"] = candidate.sparsity
+        wanted[f"precision_{candidate.backend}"] = str(candidate.precision)
+        wanted[f"calibration_{candidate.backend}"] = candidate.calibration_method
+        return wanted
+
+
+class _Recorder:
+    """A chooser that answers from a mapping and remembers what was asked."""
+
+    def __init__(self, wanted: Mapping[str, Any]) -> None:
+        self.wanted, self.taken = wanted, dict[str, Any]()
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        value = self.wanted[name]
+        if value not in choices:
+            raise UserError(f"{name} = {value!r} is not in the space", accepted=", ".join(map(str, choices)))
+        self.taken[name] = value
+        return value
+
+    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None) -> float:
+        self.taken[name] = value = float(self._number(name, low, high))
+        return value
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+        self.taken[name] = value = int(self._number(name, low, high))
+        return value
+
+    def _number(self, name: str, low: float, high: float) -> float:
+        value = self.wanted[name]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            raise UserError(f"{name} = {value!r} is not in the space", accepted=f"{low:g} to {high:g}")
+        return value
+
+
+class _Drawer:
+    """A chooser that answers at random."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        return self.rng.choice(choices)
+
+    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None) -> float:
+        return self.rng.uniform(low, high)
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+        return self.rng.randrange(low, high + 1, step)
+
+
+def _pick(trial: Chooser, name: str, values: tuple[Any, ...]) -> Any:
+    """One of `values`. A single one is no parameter; evenly spaced numbers keep their order."""
+    if len(values) == 1:
+        return values[0]
+    spacing = _spacing(values)
+    if spacing is None:
+        return trial.suggest_categorical(name, values)
+    low, high = min(values), max(values)
+    if all(isinstance(value, int) for value in values):
+        return trial.suggest_int(name, low, high, step=int(spacing))
+    chosen = trial.suggest_float(name, low, high, step=spacing)
+    return min(values, key=lambda value: abs(value - chosen))
+
+
+def _spacing(values: tuple[Any, ...]) -> float | None:
+    if (
+        any(isinstance(value, bool) or not isinstance(value, int | float) for value in values)
+        or len(values) < 3
+    ):
+        return None
+    ordered = sorted(values)
+    steps = [b - a for a, b in itertools.pairwise(ordered)]
+    return steps[0] if all(math.isclose(step, steps[0], rel_tol=1e-9) for step in steps) else None
+
+
+def _axis_name(axis: str) -> str:
+    # Users' builders may well take a `model` or a `temperature`, which are names of the space itself.
+    own = ("backend", "model", "per_channel", "temperature", "distill_weight", "hidden_weight")
+    taken = axis in own or axis.startswith(("sparsity", "precision_", "calibration_", "student_", "order"))
+    return f"student_{axis}" if taken else axis
+
+
+def _order_name(orders: tuple[str, ...], searched: tuple[str, ...]) -> str:
+    # One set of choices per name here too: fewer orders have a meaning for some candidates.
+    return "order" if orders == searched else "order_" + "_".join(str(ORDERS.index(o)) for o in orders)
+
+
+def _sparsity_name(backend: BackendChoices, backends: tuple[BackendChoices, ...]) -> str:
+    # Optuna wants one set of choices per name: a backend with choices of its own gets its own parameter.
+    same = all(other.sparsities == backends[0].sparsities for other in backends)
+    return "sparsity" if same else f"sparsity_{backend.name}"

@@ -1,0 +1,158 @@
+"""The steps that every evaluation is made of: compile, score and measure a candidate; and their trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ...backends.measure.latency import summarize
+from ...backends.registry import get_backend
+from ..record.candidate import Candidate
+from ..record.evaluation import Quantity, StageRecord
+from ..record.protocols import RungJudge, TrainingStopped
+from ..record.treatment import UNTREATED, QatPlan, Treatment
+from ..store.store import Entry
+from ..workload.workload import Array
+from .device.quantities import latency_quantities
+from .device.rounds import read_rounds
+from .device.stages import DeviceStages
+from .models.base import Models
+
+
+@dataclass
+class Trace:
+    """What one evaluation went through: stages in order, each once, and what the gate measured. `made` is
+    what the last entry of each stage took when it was made, in seconds. `remarks` are what trainings
+    found out about the teacher."""
+
+    stages: list[StageRecord] = field(default_factory=list)
+    at_hand: str = "build"
+    gate: dict[str, Quantity] = field(default_factory=dict)
+    made: dict[str, float] = field(default_factory=dict)
+    remarks: dict[str, None] = field(default_factory=dict)
+
+    def add(self, entry: Entry) -> Entry:
+        """Remember an entry; answered from the store means that no time was spent on it now."""
+        self.at_hand = f"after {entry.stage}"
+        self.made[entry.stage] = entry.made_seconds
+        self.remarks |= dict.fromkeys(map(str, entry.meta.get("remarks", ())))
+        if all(stage.key != entry.key for stage in self.stages):
+            seconds = 0.0 if entry.cached else entry.seconds
+            curve = tuple((int(epoch), float(value)) for epoch, value in entry.meta.get("curve", ()))
+            self.stages.append(
+                StageRecord(
+                    name=entry.stage, key=entry.key, cached=entry.cached, seconds=seconds, curve=curve
+                )
+            )
+        return entry
+
+    def stopped(self, stop: TrainingStopped) -> None:
+        """Remember a training that was given up."""
+        rung = stop.rung
+        self.stages.append(
+            StageRecord(name=rung.kind, key=rung.key, cached=False, seconds=stop.seconds, curve=rung.curve)
+        )
+
+
+class Workshop:
+    """Models and device together. `checkpoint` is called between stages and may raise Interrupted."""
+
+    def __init__(self, models: Models, device: DeviceStages, checkpoint: Callable[[], None]) -> None:
+        self.models, self.device, self.checkpoint = models, device, checkpoint
+        self.reference_ms: float | None = None
+
+    def source(
+        self,
+        candidate: Candidate,
+        trace: Trace,
+        *,
+        trained: bool = True,
+        at_rung: RungJudge | None = None,
+        qat: QatPlan | None = None,
+    ) -> Entry:
+        """The candidate's float model in its backend's format, trained on the way where it was not yet."""
+        return self.models.exported(
+            candidate,
+            get_backend(candidate.backend).source_format,
+            self.device.deployment.batch,
+            trained=trained,
+            note=trace.add,
+            judge=at_rung,
+            qat=qat,
+        )
+
+    def compiled(
+        self,
+        candidate: Candidate,
+        trace: Trace,
+        *,
+        trained: bool = True,
+        at_rung: RungJudge | None = None,
+        treatment: Treatment = UNTREATED,
+        checked: bool = True,
+    ) -> Entry:
+        """The candidate's artifact, as the treatment changes it. Trained ones are compared with the float
+        model, unless `checked` is false."""
+        source = self.source(candidate, trace, trained=trained, at_rung=at_rung, qat=treatment.qat)
+        self.checkpoint()
+        data, digest = self.models.calibration()
+        return trace.add(
+            self.device.compiled(candidate, source, data, digest, trained and checked, treatment)
+        )
+
+    def scored(
+        self, candidate: Candidate, compiled: Entry, trace: Trace, *, split: str, first: int = 0
+    ) -> Entry:
+        """Score an artifact on a split, or on its `first` samples (0: all)."""
+        samples, digest = self.models.split(split)
+        if 0 < first < len(samples):
+            samples, digest = samples.head(first), f"{digest} first {first}"
+        metric = self.models.metric
+        return trace.add(self.device.scored(compiled, candidate.backend, samples, digest, metric))
+
+    def quality(self, candidate: Candidate, compiled: Entry, trace: Trace, *, split: str) -> Quantity:
+        """Quality of an artifact over a whole split, with its interval."""
+        meta = self.scored(candidate, compiled, trace, split=split).meta
+        return Quantity(
+            value=meta["value"],
+            low=meta["low"],
+            high=meta["high"],
+            how=f"{meta['samples']} {split} samples through the artifact in its own runtime, "
+            f"batch {self.device.deployment.batch}",
+        )
+
+    def measured(
+        self, candidate: Candidate, compiled: Entry, trace: Trace, *, probe: bool = False
+    ) -> tuple[dict[str, Quantity], str]:
+        """What an artifact costs on the device, and the verdict on how well that could be measured."""
+        entry = trace.add(self.device.measured(compiled, candidate.backend, probe=probe))
+        summary = summarize(read_rounds(entry), "candidate")
+        found = latency_quantities(summary, self.reference_ms)
+        once = "once, in a fresh process"
+        found["load_ms"] = Quantity(value=entry.meta["load_ms"], how=once)
+        found["first_inference_ms"] = Quantity(value=entry.meta["first_inference_ms"], how=once)
+        found["memory_bytes"] = Quantity(
+            value=entry.meta["memory_bytes"],
+            how="peak resident memory of the process above what it held before runtime and model were loaded",
+        )
+        found.update(sizes(compiled.meta))
+        return found, summary.verdict
+
+
+def sizes(compiled: Mapping[str, Any]) -> dict[str, Quantity]:
+    """Size of an artifact's file, and of the file compressed where that was taken."""
+    how = {"size_bytes": "size of the artifact's file", "compressed_bytes": "the file, zlib at level 9"}
+    found = {"size_bytes": compiled["artifact"]["size_bytes"]}
+    if "compressed_bytes" in compiled:
+        found["compressed_bytes"] = compiled["compressed_bytes"]
+    return {name: Quantity(value=v, low=v, high=v, how=how[name]) for name, v in found.items()}
+
+
+def outputs_of(scored: Entry) -> Array:
+    """First output of the artifact for all samples (axis 0) of the split that it was scored on."""
+    with np.load(scored.path / "outputs.npz") as arrays:
+        outputs: Array = arrays["outputs"]
+    return outputs

@@ -1,0 +1,1 @@
+"""A smaller network out of a larger one."""

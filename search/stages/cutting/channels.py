@@ -1,0 +1,290 @@
+"""Which channels of a model hang together, and which of them go: Torch-Pruning's graph, read group by group.
+
+A group is a set of channels that can only be removed together: outputs of one layer or more, the inputs of
+the layers that read them, and the norms between (Fang et al. 2023, arXiv:2301.12900). How many channels of a
+group stay follows from its size alone; which of them stay is decided by weights.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch_pruning as tp
+from torch import Tensor, nn
+
+from ....profiles.errors import UnsupportedError
+from ..network.predict import first_output
+from .stand_ins import AttentionTwin
+
+_STEPS = 500
+_STEPS_PER_NODE = 2  # walks that end take less than one
+ROUND_TO = 8  # channel counts that vector kernels like
+LAYERS = (nn.modules.conv._ConvNd, nn.Linear, nn.Embedding)
+_HEADS = ("num_heads", "num_attention_heads", "n_heads", "n_head", "nhead", "nheads", "heads")
+_WIDTHS = re.compile(r"dim|size|width|embed|hidden|inner|d_model|feature|channel")
+_PRODUCTS = re.compile(r"Bmm|ScaledDot", re.IGNORECASE)
+
+
+def kept_channels(channels: int, share: float) -> int:
+    """How many of `channels` stay if `share` goes: the nearest multiple of 8, else at least 1."""
+    rounded = round(channels * (1 - share) / ROUND_TO) * ROUND_TO
+    return min(channels, rounded or max(1, round(channels * (1 - share))))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heads:
+    """Attention's heads: how many, over which width, and the path of the module that knows their number."""
+
+    count: int
+    width: int
+    owner: str
+
+    def kept(self, share: float) -> int:
+        """How many stay if `share` goes, at least one."""
+        return max(1, int(self.count * (1 - share) + 0.5))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Channels that go together. `layers` are the paths of the layers that give them, `root` the first one's.
+
+    `width` counts the channels of the root. `blocks`: channels at equal places of so many equal parts go
+    together (grouped convolutions and norms). `heads` is None outside of attention.
+    """
+
+    root: str
+    layers: frozenset[str]
+    width: int
+    blocks: int = 1
+    heads: Heads | None = None
+
+    def kept(self, share: float, tied: Heads | None, scores: Tensor) -> Tensor:
+        """The places of the channels that stay if `share` goes: those with the highest scores, ascending.
+
+        `tied` are the heads that the group's width must follow.
+        """
+        heads = self.heads
+        if heads is not None and heads.count > 1:
+            parts = scores.reshape(-1, heads.count, heads.width // heads.count)
+            best = _best(parts.sum((0, 2)), heads.kept(share))
+            chosen = torch.zeros(parts.shape, dtype=torch.bool)
+            chosen[:, best] = True
+            return chosen.flatten().nonzero().flatten()
+        blocks = self.width // heads.width if heads else self.blocks
+        parts = scores.reshape(blocks, -1)
+        if tied is not None:
+            count = tied.kept(share) * (tied.width // tied.count)
+        else:
+            count = max(1, round(kept_channels(self.width, share) / blocks))
+        chosen = torch.zeros(parts.shape, dtype=torch.bool)
+        chosen[:, _best(parts.sum(0), min(count, parts.shape[1]))] = True
+        return chosen.flatten().nonzero().flatten()
+
+
+def _best(scores: Tensor, count: int) -> Tensor:
+    return torch.sort(scores, descending=True, stable=True).indices[:count]
+
+
+class _TangledError(Exception):
+    """How channels hang together cannot be followed."""
+
+
+class _Walk:
+    """Steps that one walk through the graph may still take."""
+
+    def __init__(self, most: int) -> None:
+        self.most = self.left = most
+
+
+class _Counted(list[Any]):
+    """Dependencies of a node. Rotary positions and the like can send Torch-Pruning in circles for good."""
+
+    def __init__(self, values: list[Any], walk: _Walk) -> None:
+        super().__init__(values)
+        self._walk = walk
+
+    def __iter__(self) -> Iterator[Any]:
+        self._walk.left -= 1
+        if self._walk.left < 0:
+            raise _TangledError
+        return super().__iter__()
+
+
+class Graph:
+    """The dependency graph of a model whose special layers have twins, see `twins.put_twins`."""
+
+    def __init__(self, model: nn.Module, sample: list[Tensor]) -> None:
+        self.model = model
+        self._batch = len(sample[0])
+        self._graph = tp.DependencyGraph().build_dependency(
+            model, tuple(sample), forward_fn=lambda m, inputs: m(*inputs), verbose=False
+        )
+        self._last = output_layer(model, sample)
+        self._walk = _Walk(_STEPS + _STEPS_PER_NODE * len(self._graph.module2node))
+        for node in self._graph.module2node.values():
+            node.dependencies = _Counted(node.dependencies, self._walk)
+        self.tangled: list[str] = []
+        """Layers whose channels hang together in a way that cannot be followed; see `groups`."""
+
+    def groups(self) -> Iterator[Group]:
+        """All groups that can lose channels; those that reach the model's output cannot."""
+        seen = {self._last}
+        for root in list(self._graph.module2node):
+            if not isinstance(root, LAYERS) or root in seen:
+                continue
+            seen.add(root)
+            try:
+                items = self._all(root)
+                gives = {dep.target.module for dep, _ in items if self._gives(dep.target, dep.handler)}
+                group = None if self._last in gives else self._described(items)
+            except _TangledError:
+                self.tangled.append(self._graph._module2name[root])
+                continue
+            seen |= gives
+            if group is not None:
+                yield group
+
+    def _all(self, root: nn.Module) -> Any:
+        prune = self._graph.get_pruner_of_module(root).prune_out_channels
+        self._walk.left = self._walk.most
+        return self._graph.get_pruning_group(root, prune, range(self._graph.get_out_channels(root)))
+
+    def _gives(self, node: Any, handler: Any) -> bool:
+        return self._graph.is_out_channel_pruning_fn(handler) and isinstance(node.module, LAYERS)
+
+    def _reads(self, node: Any, handler: Any) -> bool:
+        return self._graph.is_in_channel_pruning_fn(handler) and isinstance(node.module, LAYERS)
+
+    def scores(self, group: Group, importance: Any) -> Tensor:
+        """How much each of the root's channels matters."""
+        found = importance(self._items(group, range(group.width)))
+        return torch.zeros(group.width) if found is None else found.detach().float().cpu()
+
+    def remove(self, group: Group, channels: list[int]) -> None:
+        """Remove channels of the root, with everything that hangs on them."""
+        if channels:
+            self._items(group, channels).prune()
+
+    def _items(self, group: Group, channels: Any) -> Any:
+        root = self.model.get_submodule(group.root)
+        prune = self._graph.get_pruner_of_module(root).prune_out_channels
+        self._walk.left = self._walk.most
+        return self._graph.get_pruning_group(root, prune, list(channels))
+
+    def _described(self, items: Any) -> Group | None:
+        names = self._graph._module2name
+        targets = [(dep.target, dep.handler, len(places)) for dep, places in items]
+        if any(node.type == tp.ops.OPTYPE.OUTPUT for node, _, _ in targets):
+            return None
+        root = items[0].dep.target.module
+        width = self._graph.get_out_channels(root)
+        gives = [node.module for node, handler, _ in targets if self._gives(node, handler)]
+        if not any(self._reads(node, handler) and node.module not in gives for node, handler, _ in targets):
+            raise _TangledError  # who reads these channels was not seen
+        layers = frozenset(names[module] for module in gives)
+        blocks = math.lcm(*[_blocks_of(node.module) for node, _, _ in targets])
+        heads = self._heads(targets, layers, width)
+        return (
+            None
+            if width % blocks
+            else Group(root=names[root], layers=layers, width=width, blocks=blocks, heads=heads)
+        )
+
+    def _heads(self, targets: list[Any], layers: frozenset[str], width: int) -> Heads | None:
+        """The heads of the attention in which the channels are multiplied, if they are."""
+        reads = [
+            count
+            for node, handler, count in targets
+            if isinstance(node.module, nn.Linear) and not self._graph.is_out_channel_pruning_fn(handler)
+        ]
+        inner = min(reads, default=width)
+        found = [self._known_heads(layer, inner) for layer in sorted(layers)]
+        products = [node.grad_fn for node, _, _ in targets if _is_product(node.grad_fn)]
+        inside = any(
+            isinstance(self._parent(layer), AttentionTwin) and not layer.endswith(".out") for layer in layers
+        )
+        if not (products or inside):
+            return None
+        if not reads or width % inner:
+            raise _TangledError  # keys and values that several heads share
+        known = next(filter(None, found), None)
+        return known or Heads(count=_traced_heads(products, inner, self._batch), width=inner, owner="")
+
+    def _parent(self, path: str) -> nn.Module:
+        return self.model.get_submodule(path.rpartition(".")[0])
+
+    def _known_heads(self, path: str, width: int) -> Heads | None:
+        while path:
+            path = path.rpartition(".")[0]
+            module = self.model.get_submodule(path)
+            for name in _HEADS:
+                count = getattr(module, name, None)
+                if type(count) is int and count > 0 and width % count == 0:
+                    return Heads(count=count, width=width, owner=path)
+        return None
+
+
+def _is_product(function: Any) -> bool:
+    return hasattr(function, "name") and bool(_PRODUCTS.search(function.name()))
+
+
+def _traced_heads(products: list[Any], width: int, batch: int) -> int:
+    """The number of heads that the shapes of a product show; 1 where they show none."""
+    for function in products:
+        saved = getattr(function, "_saved_query", None)
+        count = saved.shape[1] if saved is not None and saved.dim() == 4 else 0
+        saved = getattr(function, "_saved_self", None)
+        if saved is not None and saved.dim() == 3 and saved.shape[0] % batch == 0:
+            count = saved.shape[0] // batch
+        if count and width % count == 0:
+            return int(count)
+    return 1
+
+
+def _blocks_of(module: Any) -> int:
+    if isinstance(module, nn.modules.conv._ConvNd):
+        depthwise = module.groups == module.out_channels == module.in_channels
+        return 1 if depthwise else int(module.groups)
+    return int(module.num_groups) if isinstance(module, nn.GroupNorm) else 1
+
+
+def tell_heads(model: nn.Module, heads: Heads, left: int) -> None:
+    """Correct the numbers of heads, and the width over all of them, that attention's own code reads."""
+    owner = model.get_submodule(heads.owner)
+    width = heads.width // heads.count * left
+    for name, value in list(vars(owner).items()):
+        if type(value) is not int:
+            continue
+        if name in _HEADS and value == heads.count:
+            setattr(owner, name, left)
+        elif value == heads.width and _WIDTHS.search(name):
+            setattr(owner, name, width)
+
+
+def output_layer(model: nn.Module, sample: list[Tensor]) -> nn.Module:
+    """The convolution or linear layer that runs last.
+
+    Raises:
+        UnsupportedError: there is none.
+    """
+    ran: list[nn.Module] = []
+    kinds = (nn.modules.conv._ConvNd, nn.Linear)
+    hooks = [
+        layer.register_forward_hook(lambda module, inputs, output: ran.append(module))
+        for layer in model.modules()
+        if isinstance(layer, kinds)
+    ]
+    try:
+        with torch.no_grad():
+            first_output(model(*sample))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if not ran:
+        raise UnsupportedError("the model has no convolution and no linear layer to prune")
+    return ran[-1]

@@ -1,0 +1,1 @@
+"""The device asked: compile, score, measure."""

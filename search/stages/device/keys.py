@@ -1,0 +1,70 @@
+"""Content keys of the device stages: everything that can change what a stage makes, and nothing else.
+
+The device enters only where a stage depends on it: latency belongs to the machine, a score to its
+instruction set (integer kernels saturate on some and not on others), an artifact to neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from ....backends.contract.backend import CompileSettings
+from ....backends.measure.latency import LatencyPlan
+from ...store.store import content_key
+
+EXPORT_VERSION, COMPILE_VERSION, MEASURE_VERSION, SCORE_VERSION = 1, 2, 2, 1
+
+
+def export_key(model: str, source_format: str, batch: int, tools: Mapping[str, str]) -> str:
+    """Key of a float model in a backend's source format. `model` is the key of its weights; the batch
+    counts only where the format fixes it."""
+    fixed = batch if source_format == "tflite" else 0
+    fields = {"model": model, "format": source_format, "batch": fixed, "tools": dict(tools)}
+    return content_key("export", EXPORT_VERSION, fields)
+
+
+def compile_key(
+    backend: str,
+    version: str,
+    settings: CompileSettings,
+    source: str,
+    calibration: tuple[str, int, int] | None,
+) -> str:
+    """Key of an artifact. `calibration` is the digest of the data, the number of samples taken (0: all), and
+    which random draw of them (0: the first ones)."""
+    fields = {
+        "backend": backend,
+        "version": version,
+        "settings": asdict(settings),
+        "source": source,
+        "calibration": calibration,
+    }
+    return content_key("compile", COMPILE_VERSION, fields)
+
+
+def measure_key(
+    artifact: str, reference: str, device: str, batch: int, threads: int, plan: LatencyPlan
+) -> str:
+    """Key of raw latency samples of an artifact against a reference on a device."""
+    fields = {
+        "artifact": artifact,
+        "reference": reference,
+        "device": device,
+        "batch": batch,
+        "threads": threads,
+        "plan": asdict(plan),
+    }
+    return content_key("measure", MEASURE_VERSION, fields)
+
+
+def score_key(artifact: str, split: str, metric: tuple[str, str], batch: int, instructions: str) -> str:
+    """Key of an artifact's quality. `metric` is the metric's name and the digest of its code."""
+    fields = {
+        "artifact": artifact,
+        "split": split,
+        "metric": metric,
+        "batch": batch,
+        "instructions": instructions,
+    }
+    return content_key("score", SCORE_VERSION, fields)

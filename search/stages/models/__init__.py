@@ -1,0 +1,1 @@
+"""Float models: teacher, students, quantization-aware training, export."""

@@ -1,0 +1,141 @@
+"""Where a candidate's float model comes from: trained in PyTorch, or given as an ONNX file."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ....profiles.errors import InternalError
+from ...record.candidate import Candidate
+from ...record.evaluation import Quantity
+from ...record.progress import Progress
+from ...record.protocols import RungJudge, Training
+from ...record.treatment import QatPlan
+from ...space.space import Space
+from ...store.store import Entry, Store
+from ...workload.loader import LoadedWorkload
+from ...workload.split_checks import check_splits
+from ...workload.workload import Array, Metric, Split
+
+Note = Callable[[Entry], Any]
+
+
+class Models(ABC):
+    """Float models and data of one workload. `prepare` must be called before anything is exported."""
+
+    def __init__(self, loaded: LoadedWorkload, progress: Progress) -> None:
+        self.loaded, self.progress = loaded, progress
+        self._store: Store | None = None
+
+    @property
+    def metric(self) -> Metric:
+        """The workload's quality metric."""
+        return self.loaded.workload.metric
+
+    @property
+    def store(self) -> Store:
+        """The store of the study."""
+        if self._store is None:
+            raise InternalError("models are used before `prepare`")
+        return self._store
+
+    def check(self) -> None:
+        """Check what can be checked without training or writing anything.
+
+        Raises:
+            UserError: an error in the workload, with its place and remedy.
+        """
+        check_splits(self.loaded.splits, self.metric)
+
+    def prepare(self, store: Store, space: Space, should_stop: Callable[[], bool]) -> None:
+        """Check teacher and students on the study's own store; trains the teacher where it must be."""
+        self._store = store
+        self._prepare(space, should_stop)
+
+    @abstractmethod
+    def _prepare(self, space: Space, should_stop: Callable[[], bool]) -> None: ...
+
+    @abstractmethod
+    def trains(self, candidate: Candidate) -> bool:
+        """Whether the candidate needs training beyond the teacher's own."""
+
+    @abstractmethod
+    def trainings(self, candidate: Candidate) -> tuple[Training, ...]:
+        """The trainings that the candidate needs beyond the teacher's own, in order, with those that are
+        done. Cheap: trains and builds nothing."""
+
+    @abstractmethod
+    def exported(
+        self,
+        candidate: Candidate,
+        source_format: str,
+        batch: int,
+        *,
+        trained: bool,
+        note: Note,
+        judge: RungJudge | None = None,
+        qat: QatPlan | None = None,
+    ) -> Entry:
+        """The float model in a backend's source format; `meta` has "file" and "format".
+
+        With `trained` false it has the structure and untrained weights. `note` is told each entry made or
+        found on the way. `judge` may end a training at its rungs (None: it never does). With `qat` the
+        trained weights went through quantization-aware training.
+
+        Raises:
+            TrainingStopped: the judge gave a training up; a later call goes on from there.
+        """
+
+    @abstractmethod
+    def float_quality(self, candidate: Candidate) -> float | None:
+        """Quality on validation of the trained weights in PyTorch; None where they are not trained yet, or
+        where there is no PyTorch model."""
+
+    @abstractmethod
+    def qat_plan(self, candidate: Candidate, epochs: int) -> QatPlan | None:
+        """Quantization-aware training for the candidate's precision; None where there is none."""
+
+    @abstractmethod
+    def simulated(self, candidate: Candidate, plan: QatPlan) -> float:
+        """The quality on validation that the fake quantizer of a finished training predicts."""
+
+    @abstractmethod
+    def epoch_seconds(self, candidate: Candidate) -> float | None:
+        """What an epoch of training the candidate's model takes; None where nothing is trained."""
+
+    @abstractmethod
+    def size(self, candidate: Candidate) -> dict[str, Quantity]:
+        """Parameters and multiply-adds of the float model."""
+
+    @abstractmethod
+    def teacher_facts(self) -> dict[str, Any]:
+        """What reports say about the teacher."""
+
+    def remarks(self) -> tuple[str, ...]:
+        """Sentences on a teacher that is wrong or unstable, as far as that is known already."""
+        return ()
+
+    def split(self, name: str) -> tuple[Split, str]:
+        """A split and its content digest."""
+        return getattr(self.loaded.splits, name), self.loaded.data_digests[name]
+
+    def calibration(self) -> tuple[Mapping[str, Array], str]:
+        """Calibration inputs and their content digest."""
+        split, digest = self.split("calibration")
+        return split.inputs, digest
+
+
+def exact(value: float, how: str) -> Quantity:
+    """A number that was counted and not measured."""
+    return Quantity(value=value, low=value, high=value, how=how)
+
+
+def load_models(loaded: LoadedWorkload, progress: Progress, threads: int | None) -> Models:
+    """The kind of models that the workload brings."""
+    from .onnx_models import OnnxModels  # here, as both are built on this module
+    from .torch_models import TorchModels
+
+    if loaded.workload.onnx is not None:
+        return OnnxModels(loaded, progress)
+    return TorchModels(loaded, progress, threads)

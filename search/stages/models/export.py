@@ -1,0 +1,290 @@
+"""PyTorch module to source model: ONNX or TFLite in float, checked against PyTorch before it is returned.
+
+ONNX files have a dynamic batch axis named "batch"; TFLite files a fixed one, because LiteRT cannot resize
+what XNNPACK has prepared. In both, inputs carry the names of the forward method's arguments and the one
+output is called "output". Equal models give equal bytes.
+"""
+
+from __future__ import annotations
+
+import copy
+import gc
+import os
+import re
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from torch import nn
+
+from ....backends.contract.backend import Array, SourceModel, batches
+from ....profiles.errors import InternalError, StageError, UnsupportedError, UserError
+from .onnx_names import HELD_OUTPUT, OUTPUT, anonymous, held_names, renamed
+
+OPSET = 18
+# Exporters fold BatchNorm and reorder sums: 1e-3 of the largest output is far above what that costs in
+# float32 and far below what a wrong operator does.
+TOLERANCE = 1e-3
+# How the exporters and the interpreter name the operator that they do not know.
+_OPERATOR = r"aten(?:::|\.)\w+|operator '([\w:]+)'|legalize operation '([\w.]+)'|builtin opcode '?(\w+)"
+_imported: set[str] = set()  # formats whose exporter has run in this process
+_MOST_BYTES = 2_000_000_000  # one protobuf or flatbuffer file holds less than 2 GiB
+
+
+def export(
+    model: nn.Module, sample: Mapping[str, Array], source_format: str, batch: int, into: Path
+) -> SourceModel:
+    """Write `model` in the format that a backend reads ("onnx" or "tflite") into the directory `into`.
+
+    Raises:
+        UnsupportedError: an operator of the model has no counterpart in the format.
+        StageError: the exported model disagrees with PyTorch on `sample`.
+    """
+    if source_format == "onnx":
+        source = export_onnx(model, sample, into)
+    elif source_format == "tflite":
+        source = export_tflite(model, sample, batch, into)
+    else:
+        raise InternalError(f"no exporter for the source format {source_format!r}")
+    if source_format not in _imported:
+        # What exporters import stays for good; with it, each full garbage collection took 0.4 s.
+        gc.freeze()
+        _imported.add(source_format)
+    return source
+
+
+def export_onnx(model: nn.Module, sample: Mapping[str, Array], into: Path) -> SourceModel:
+    """Write `into/model.onnx` (opset 18, dynamic batch, constants inside the file).
+
+    `sample` maps the names of the forward method's arguments to arrays (axis 0 = samples). The exporter on
+    torch.export comes first, the one on TorchScript is the second try for models that it cannot trace.
+
+    Raises:
+        UnsupportedError: neither exporter can express the model.
+        StageError: the exported model disagrees with PyTorch on `sample`.
+    """
+    path = into / "model.onnx"
+    wrapped = _Positional(_frozen(model), list(sample))
+    feed = next(batches(sample, max(2, _rows(sample))))  # a batch of one would be taken for a constant
+    with _captured_stderr() as log:
+        try:
+            _torch_export(wrapped, feed, path)
+        except Exception as first:
+            try:
+                _script_export(wrapped, feed, path)
+            except Exception as second:
+                raise _unsupported("ONNX", second, first) from second
+    proto = renamed(anonymous(onnx.load(path)), list(feed))
+    path.write_bytes(proto.SerializeToString(deterministic=True))
+    one = {name: array[:1] for name, array in feed.items()}
+    for part in (feed, one):
+        _check_agreement(wrapped.model, part, _run_onnx(proto, part), "ONNX", "".join(log))
+    return SourceModel(path=path, format="onnx")
+
+
+def export_tflite(model: nn.Module, sample: Mapping[str, Array], batch: int, into: Path) -> SourceModel:
+    """Write `into/model.tflite` for inputs of exactly `batch` rows.
+
+    64-bit integer inputs stay 64-bit: the model casts them itself, so that a feed suits every backend.
+
+    Raises:
+        UnsupportedError: litert_torch cannot convert an operator, or the interpreter cannot run the result.
+        StageError: the exported model disagrees with PyTorch on `sample`.
+    """
+    os.environ.setdefault("LITERT_TORCH_SHOW_PROGRESS", "n")  # it would print to stdout
+    path = into / "model.tflite"
+    wrapped = _Keyword(_frozen(model))
+    feed = next(batches(sample, batch))
+    wide = any(array.dtype == np.int64 for array in feed.values())
+    with _captured_stderr() as log:
+        litert_torch = _converter()
+        try:
+            converted = litert_torch.convert(wrapped, sample_kwargs=_tensors(feed), enable_x64=wide)
+            path.write_bytes(converted.model_content())
+        except Exception as error:  # the lowerings raise whatever torch, jax and MLIR raise
+            raise _unsupported("TFLite", error) from error
+        output = _run_tflite(path, feed)
+    _check_agreement(wrapped.model, feed, output, "TFLite", "".join(log))
+    return SourceModel(path=path, format="tflite")
+
+
+class _Positional(nn.Module):
+    """Takes the inputs in a fixed order and returns the first tensor of the model's output."""
+
+    def __init__(self, model: nn.Module, names: list[str]) -> None:
+        super().__init__()
+        self.model, self.names = model, names
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        return _first_tensor(self.model(**dict(zip(self.names, inputs, strict=True))))
+
+
+class _Keyword(nn.Module):
+    """Takes the inputs by name and returns the first tensor by name: LiteRT's signature takes over both."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, **inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {OUTPUT: _first_tensor(self.model(**inputs))}
+
+
+def _first_tensor(output: Any) -> torch.Tensor:
+    if isinstance(output, torch.Tensor):
+        return output
+    items = output.values() if isinstance(output, Mapping) else output
+    return _first_tensor(next(iter(items)))
+
+
+def _frozen(model: nn.Module) -> nn.Module:
+    """A copy in evaluation mode: BatchNorm left in training mode would bake in the sample's statistics."""
+    size = sum(t.numel() * t.element_size() for t in (*model.parameters(), *model.buffers()))
+    if size > _MOST_BYTES:
+        raise UnsupportedError(
+            f"the model's weights take {size / 1e9:.2f} GB; one exported file holds at most 2 GB"
+        )
+    return copy.deepcopy(model).cpu().eval()
+
+
+def _rows(sample: Mapping[str, Array]) -> int:
+    return min(len(array) for array in sample.values())
+
+
+def _tensors(feed: Mapping[str, Array]) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(np.array(array)) for name, array in feed.items()}
+
+
+def _torch_export(wrapped: _Positional, feed: Mapping[str, Array], path: Path) -> None:
+    axes = tuple({0: torch.export.Dim("batch")} for _ in feed)
+    _onnx_export(wrapped, feed, path, dynamo=True, external_data=False, dynamic_shapes=(axes,))
+
+
+def _script_export(wrapped: _Positional, feed: Mapping[str, Array], path: Path) -> None:
+    axes = {name: {0: "batch"} for name in (*held_names(len(feed)), HELD_OUTPUT)}
+    _onnx_export(wrapped, feed, path, dynamo=False, dynamic_axes=axes)
+
+
+def _onnx_export(wrapped: _Positional, feed: Mapping[str, Array], path: Path, **options: Any) -> None:
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            wrapped,
+            tuple(_tensors(feed).values()),
+            str(path),
+            opset_version=OPSET,
+            input_names=held_names(len(feed)),
+            output_names=[HELD_OUTPUT],
+            verbose=False,
+            **options,
+        )
+
+
+def _run_onnx(proto: onnx.ModelProto, feed: Mapping[str, Array]) -> Array:
+    try:
+        return _onnx_output(proto, feed)
+    except Exception as error:  # each runtime has its own
+        raise UnsupportedError(
+            f"the exported ONNX model does not run on a batch of {_rows(feed)} (does the model's forward "
+            f"depend on the batch it was traced with?): {str(error).strip()[:300]}"
+        ) from error
+
+
+def _onnx_output(proto: onnx.ModelProto, feed: Mapping[str, Array]) -> Array:
+    try:
+        import onnxruntime
+    except ImportError:
+        from onnx.reference import ReferenceEvaluator
+
+        outputs: Any = ReferenceEvaluator(proto).run(None, dict(feed))
+        return np.asarray(outputs[0])
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level, options.intra_op_num_threads = 4, 1
+    session = onnxruntime.InferenceSession(
+        proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    return np.asarray(session.run(None, dict(feed))[0])
+
+
+def _run_tflite(path: Path, feed: Mapping[str, Array]) -> Array:
+    # Conversion can succeed and give a file that cannot be loaded, so loading it is part of converting.
+    from ....backends.tflite.backend import TfliteBackend
+
+    try:
+        with TfliteBackend().open(path, batch=_rows(feed), threads=1) as session:
+            return session.run(feed)[OUTPUT]
+    except RuntimeError as error:
+        raise _unsupported("TFLite", error) from error
+
+
+def _converter() -> Any:
+    try:
+        return import_module("litert_torch")
+    except ImportError as error:
+        raise UserError(
+            "cannot export to TFLite: litert_torch is missing",
+            found=str(error),
+            remedy="pip install 'paretune[tflite]'",
+        ) from error
+
+
+def _check_agreement(
+    model: nn.Module, feed: Mapping[str, Array], output: Array, format_name: str, log: str
+) -> None:
+    with torch.no_grad():
+        wanted = _first_tensor(model(**_tensors(feed))).numpy()
+    if output.shape != wanted.shape:
+        cause = f"the {format_name} model gives shape {output.shape}, PyTorch gives {wanted.shape}"
+        raise StageError("export", cause, log)
+    scale = float(np.abs(wanted).max(initial=0.0))
+    worst = float(np.abs(output.astype(np.float64) - wanted).max(initial=0.0))
+    if not worst <= TOLERANCE * scale + 1e-6:
+        raise StageError(
+            "export",
+            f"the {format_name} model disagrees with PyTorch: largest difference {worst:.3g}, "
+            f"largest output {scale:.3g}, accepted {TOLERANCE:g} of it",
+            log,
+        )
+
+
+def _unsupported(format_name: str, *errors: Exception) -> UnsupportedError:
+    """Name the operator if any of the exceptions does."""
+    for error in errors:
+        text = str(error)
+        found = re.search(_OPERATOR, text)
+        if found:
+            operator = next(filter(None, found.groups()), found[0])
+            return UnsupportedError(f"the operator {operator} cannot be exported to {format_name}")
+    first_line = next(
+        (line for line in str(errors[0]).splitlines() if line.strip()), type(errors[0]).__name__
+    )
+    return UnsupportedError(f"the model cannot be exported to {format_name}: {first_line.strip()[:300]}")
+
+
+@contextmanager
+def _captured_stderr() -> Iterator[list[str]]:
+    """Keep what converters (C++ too) write to stderr; the list holds it once the block has ended.
+
+    The file descriptor is redirected for the whole process, so nothing else may write there meanwhile.
+    """
+    log: list[str] = []
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as sink:
+        os.dup2(sink.fileno(), 2)
+        try:
+            yield log
+        finally:
+            sys.stderr.flush()
+            os.dup2(saved, 2)
+            os.close(saved)
+            sink.seek(0)
+            log.append(sink.read().decode(errors="replace"))

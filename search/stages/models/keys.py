@@ -1,0 +1,132 @@
+"""Content keys of all that training makes. Raise a stage's version when its code changes what it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ...record.candidate import ORDERS, Recipe, Scalar
+from ...store.store import content_key
+
+TEACHER_VERSION, SOFT_TARGETS_VERSION, DISTILL_VERSION, STRUCTURE_VERSION = 1, 1, 1, 2
+PRUNE_VERSION = 3  # 1 removed the whole share before fine-tuning, 2 halved the learning rate for it
+HIDDEN_STATES_VERSION = 1
+DERIVE_VERSION = 1  # of how students are cut out of their teacher
+
+Digests = Mapping[str, str]
+
+
+def teacher_key(source: str, data: Digests, initial: str, tools: Digests) -> str:
+    """The teacher. `source`: digest of the workload's code; `data`: of each split; `initial`: of the weights
+    that the teacher is built with; `tools`: versions by package."""
+    fields = {"source": source, "data": dict(data), "initial": initial, "tools": dict(tools)}
+    return content_key("teacher", TEACHER_VERSION, fields)
+
+
+def soft_targets_key(teacher: str, train: str) -> str:
+    """The teacher's outputs over the training split."""
+    return content_key("soft-targets", SOFT_TARGETS_VERSION, {"teacher": teacher, "train": train})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """What a training learns from besides the recipe. `targets` is the key of the soft targets, which names
+    the teacher and its tools ("": the teacher's outputs are not read). `loss` and `hidden` say what the
+    workload wants in place of the usual loss and of the last hidden layer ("": nothing)."""
+
+    targets: str
+    loss: str = ""
+    hidden: str = ""
+
+
+def distill_key(
+    student: tuple[tuple[str, Scalar], ...],
+    recipe: Recipe,
+    source: str,
+    lesson: Lesson,
+    data: Digests,
+    tools: Digests,
+    initial: str = "",
+) -> str:
+    """A dense student. `initial` is the key of the teacher that it is cut out of, if it is.
+
+    Of the recipe all counts but the fine-tuning and the order, which come later: dense and sparse candidates
+    share this.
+    """
+    fields: dict[str, Any] = {
+        "student": [list(pair) for pair in sorted(student)],
+        "recipe": _recipe_fields(recipe, recipe.epochs),
+        "source": source,
+        **_lesson_fields(lesson, recipe, recipe.epochs),
+        "validation": data["validation"],
+    }
+    if not lesson.targets:
+        fields["untaught"] = {"train": data["train"], "tools": dict(tools)}
+    if initial:
+        fields["derived"] = {"teacher": initial, "version": DERIVE_VERSION}
+    return content_key("distill", DISTILL_VERSION, fields)
+
+
+def prune_key(base: str, sparsity: str, recipe: Recipe, lesson: Lesson, tools: Digests) -> str:
+    """A sparse model made from the dense one under the key `base` and fine-tuned."""
+    epochs = tuning_epochs(recipe)
+    fields = {
+        "base": base,
+        "sparsity": sparsity,
+        "recipe": _recipe_fields(recipe, epochs),
+        **_lesson_fields(lesson, recipe, epochs),
+        "tools": dict(tools),
+    }
+    return content_key("prune", PRUNE_VERSION, fields)
+
+
+def tuning_epochs(recipe: Recipe) -> int:
+    """Epochs of training after pruning: none in the orders that distill before it or while quantizing."""
+    return recipe.finetune_epochs if recipe.order == ORDERS[0] else 0
+
+
+def hidden_states_key(teacher: str, train: str, layers: Iterable[str]) -> str:
+    """The teacher's hidden states over the training split."""
+    fields = {"teacher": teacher, "train": train, "layers": sorted(layers)}
+    return content_key("hidden-states", HIDDEN_STATES_VERSION, fields)
+
+
+def structure_key(
+    student: tuple[tuple[str, Scalar], ...], sparsity: str, source: str, initial: str, tools: Digests
+) -> str:
+    """An untrained model: what it is built from, and nothing of any training. `initial` is the digest of the
+    teacher's first weights, where it has or is cut out of them."""
+    fields: dict[str, Any] = {
+        "student": [list(pair) for pair in sorted(student)],
+        "sparsity": sparsity,
+        "source": source,
+        "initial": initial,
+        "tools": dict(tools),
+    }
+    if student and initial:
+        fields["derived"] = DERIVE_VERSION
+    return content_key("structure", STRUCTURE_VERSION, fields)
+
+
+def _lesson_fields(lesson: Lesson, recipe: Recipe, epochs: int) -> dict[str, str]:
+    """What counts of a lesson: nothing where nothing is trained, and no layers that are not compared."""
+    if not epochs:
+        return {"targets": ""}
+    wanted = {"loss": lesson.loss, "hidden": lesson.hidden if recipe.hidden_weight else ""}
+    return {"targets": lesson.targets, **{name: value for name, value in wanted.items() if value}}
+
+
+def _recipe_fields(recipe: Recipe, epochs: int) -> dict[str, float | int]:
+    if not epochs:
+        return {"epochs": 0, "seed": recipe.seed}
+    fields = {
+        "epochs": epochs,
+        "temperature": float(recipe.temperature) if recipe.distill_weight else 0.0,
+        "distill_weight": float(recipe.distill_weight),
+        "learning_rate": float(recipe.learning_rate),
+        "batch": recipe.batch,
+        "seed": recipe.seed,
+    }
+    added = {"hidden_weight": float(recipe.hidden_weight), "patience": recipe.patience}
+    return {**fields, **{name: value for name, value in added.items() if value}}

@@ -1,0 +1,103 @@
+"""A model that exists only as ONNX."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ....profiles.errors import InternalError
+from ...record.candidate import Candidate
+from ...record.evaluation import Quantity
+from ...record.protocols import RungJudge, Training
+from ...record.treatment import QatPlan
+from ...space.space import Space
+from ...store.store import Entry
+from ...workload.loader import onnx_path
+from ...workload.onnx_file import write_whole
+from ...workload.split_checks import check_onnx
+from ..device.keys import export_key
+from .base import Models, Note, exact
+
+
+class OnnxModels(Models):
+    """A model that exists only as ONNX: nothing is trained."""
+
+    @property
+    def path(self) -> Path:
+        """The user's ONNX file."""
+        return onnx_path(self.loaded.workload, self.loaded.directory)
+
+    def check(self) -> None:
+        """Check the data, and that it fits the model's inputs."""
+        super().check()
+        check_onnx(self.path, self.loaded.splits, self.loaded.workload)
+
+    def _prepare(self, space: Space, should_stop: Callable[[], bool]) -> None:
+        pass  # nothing to train, and `check` has seen everything
+
+    def trains(self, candidate: Candidate) -> bool:
+        """Never."""
+        return False
+
+    def trainings(self, candidate: Candidate) -> tuple[Training, ...]:
+        """None."""
+        return ()
+
+    def exported(
+        self,
+        candidate: Candidate,
+        source_format: str,
+        batch: int,
+        *,
+        trained: bool,
+        note: Note,
+        judge: RungJudge | None = None,
+        qat: QatPlan | None = None,
+    ) -> Entry:
+        """The user's file, with weights that lie beside it taken in."""
+        if qat is not None:
+            raise InternalError("a model that exists only as ONNX cannot be trained")
+        if source_format != "onnx":
+            raise InternalError(f"an ONNX file was asked for as {source_format}")
+        key = export_key(self.loaded.source_digest, source_format, batch, {})
+
+        def make(into: Path) -> Mapping[str, Any]:
+            write_whole(self.path, into / "model.onnx")
+            return {"file": "model.onnx", "format": "onnx"}
+
+        found = self.store.produce("export", key, {"file": str(self.path)}, make)
+        note(found)
+        return found
+
+    def float_quality(self, candidate: Candidate) -> float | None:
+        """Not known: there is no PyTorch model."""
+        return None
+
+    def qat_plan(self, candidate: Candidate, epochs: int) -> QatPlan | None:
+        """None: nothing is trained."""
+        return None
+
+    def simulated(self, candidate: Candidate, plan: QatPlan) -> float:
+        """Never asked for."""
+        raise InternalError("a model that exists only as ONNX cannot be trained")
+
+    def epoch_seconds(self, candidate: Candidate) -> float | None:
+        """None: nothing is trained."""
+        return None
+
+    def size(self, candidate: Candidate) -> dict[str, Quantity]:
+        """Parameters, counted in the file."""
+        return {"parameters": exact(self._parameters(), "counted in the ONNX file")}
+
+    def teacher_facts(self) -> dict[str, Any]:
+        """What the file tells."""
+        return {"parameters": self._parameters(), "file": self.path.name}
+
+    def _parameters(self) -> int:
+        import math
+
+        import onnx
+
+        model = onnx.load(self.path, load_external_data=False)
+        return sum(math.prod(tensor.dims) for tensor in model.graph.initializer)

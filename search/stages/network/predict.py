@@ -1,0 +1,44 @@
+"""Run a PyTorch model over a split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ...workload.workload import Split
+
+
+def tensors(inputs: Mapping[str, NDArray[Any]]) -> list[Tensor]:
+    """A split's inputs as tensors, in the order of the forward method's arguments."""
+    return [torch.from_numpy(np.ascontiguousarray(array)) for array in inputs.values()]
+
+
+def first_output(output: Any) -> Tensor:
+    """The model's first output where it has several.
+
+    Raises:
+        TypeError: the output is neither a tensor nor a sequence of them.
+    """
+    first = output[0] if isinstance(output, (tuple, list)) and output else output
+    if not isinstance(first, Tensor):
+        raise TypeError(f"forward returned {type(output).__name__}, not a tensor or a tuple of tensors")
+    return first
+
+
+def predict(model: nn.Module, split: Split, batch: int = 256) -> NDArray[Any]:
+    """First output of `model`, in evaluation mode, for all samples (axis 0) of a split."""
+    was_training = model.training
+    model.eval()
+    inputs = tensors(split.inputs)
+    with torch.no_grad():
+        parts = [
+            first_output(model(*(tensor[start : start + batch] for tensor in inputs))).numpy()
+            for start in range(0, len(split), batch)
+        ]
+    model.train(was_training)
+    return np.concatenate(parts)

@@ -1,0 +1,1 @@
+"""How a network is trained, made sparse and fake-quantized."""

@@ -1,0 +1,283 @@
+"""The training loop: distillation, with checkpoints from which a killed run goes on to the same bits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ....profiles.errors import InternalError, StageError
+from ...record.protocols import Rung, RungJudge, TrainingStopped
+from ...run.budget import Interrupted
+from ..network.predict import first_output
+from ..network.reproducible import reproducible
+from .checkpoint import History, load_checkpoint, save_checkpoint
+from .early_stopping import BestWeights
+from .hidden_states import HiddenMatching, HiddenTargets
+from .losses import Loss, check_trainable, training_loss
+from .masks import GradualMasks, Masks, apply_masks
+
+FEWEST_EPOCHS = 4  # shorter trainings have no rungs: there is too little to save
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How to train. `distill_weight` is the share of the loss that compares with the teacher's outputs;
+    `hidden_weight` times the distance of hidden states is added to it. `patience`: training ends after so
+    many epochs without a better quality on validation, and the best weights stay (0: it runs to the end)."""
+
+    stage: str
+    epochs: int
+    learning_rate: float
+    batch: int
+    temperature: float
+    distill_weight: float
+    seed: int
+    hidden_weight: float = 0.0
+    patience: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """Training samples as tensors (axis 0 = samples) and what the teacher says about them: its outputs (None:
+    it is not asked), and its hidden states where they are compared. `loss` None: the task that labels and
+    outputs tell."""
+
+    inputs: list[Tensor]
+    labels: Tensor
+    soft_targets: Tensor | None
+    loss: Loss | None = None
+    hidden: HiddenTargets | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control:
+    """`should_stop` is asked after every epoch; `progress` is told a line about each."""
+
+    should_stop: Callable[[], bool] = lambda: False
+    progress: Callable[[str], None] = lambda line: None
+
+
+def rungs(epochs: int) -> tuple[int, ...]:
+    """After which epochs a training of so many may be given up: about a quarter, a half, three quarters."""
+    if epochs < FEWEST_EPOCHS:
+        return ()
+    return tuple((epochs * quarter + 2) // 4 for quarter in (1, 2, 3))
+
+
+def never_stops(rung: Rung) -> None:
+    """The judge that lets every training go on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """How a training is followed: `quality` of the model on validation is taken at its rungs and at its end
+    (after every epoch where the plan has a patience), and `judge` is asked at each rung. `key` and `kind` say
+    which training it is, see `contract.Rung`."""
+
+    key: str
+    kind: str
+    quality: Callable[[nn.Module], float]
+    judge: RungJudge = never_stops
+    higher_is_better: bool = True
+
+
+def train(
+    model: nn.Module,
+    data: Data,
+    plan: Plan,
+    checkpoint: Path | None,
+    control: Control,
+    masks: Masks | GradualMasks | None = None,
+    watch: Watch | None = None,
+) -> History:
+    """Train in place by AdamW with a cosine schedule; returns losses and learning curve.
+
+    After each epoch everything is written to `checkpoint` (None: nowhere); if it is there already, training
+    goes on from it, to the same bits that it would have reached at once. Run it inside `reproducible`.
+    Watching a training changes none of its bits. A judge is asked about every rung that training stands at
+    before another epoch is run, so also about one that an earlier call stopped at.
+
+    With a patience the model ends with the weights of its best epoch, and the last point of the curve is
+    their quality; while gradual masks still grow, no epoch counts.
+
+    Raises:
+        Interrupted: `control.should_stop()`; the checkpoint is written.
+        TrainingStopped: the judge gave it up; the checkpoint is written.
+        StageError: the loss is not finite.
+        UserError: the loss has no meaning for these labels and outputs.
+    """
+    loop = _Loop(model, data, plan, masks, watch)
+    try:
+        return loop.run(checkpoint, control)
+    finally:
+        loop.close()
+
+
+class _Loop:
+    """A training at work: all that its next epoch depends on."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        data: Data,
+        plan: Plan,
+        masks: Masks | GradualMasks | None,
+        watch: Watch | None,
+    ) -> None:
+        if plan.patience and watch is None:
+            raise InternalError(f"{plan.stage} has a patience, but nothing measures its quality")
+        self.model, self.data, self.plan, self.masks, self.watch = model, data, plan, masks, watch
+        self.loss = _loss(data)
+        self.hidden = _hidden(model, data, plan)
+        parameters = [*model.parameters(), *(self.hidden.maps.parameters() if self.hidden else ())]
+        self.optimizer = torch.optim.AdamW(parameters, lr=plan.learning_rate, weight_decay=1e-4)
+        steps = max(1, steps_of(plan, len(data)))
+        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, T_max=steps)
+        best = watch.higher_is_better if watch else True
+        self.best = BestWeights(patience=plan.patience, higher_is_better=best) if plan.patience else None
+        self.parts: dict[str, Any] = {"model": model, "optimizer": self.optimizer, "schedule": self.schedule}
+        if self.hidden:
+            self.parts["maps"] = self.hidden.maps
+        if self.best:
+            self.parts["best"] = self.best
+        if isinstance(masks, GradualMasks):
+            self.parts["masks"] = masks
+
+    def close(self) -> None:
+        """Take everything off the model that training hung on it."""
+        if self.hidden:
+            self.hidden.close()
+
+    def run(self, checkpoint: Path | None, control: Control) -> History:
+        started, plan = time.monotonic(), self.plan
+        history = (load_checkpoint(checkpoint, self.parts) if checkpoint else None) or History()
+        self._ask(history, started)
+        while history.epochs < plan.epochs:
+            history.losses.append(self._epoch())
+            _check_finite(history.losses[-1], plan, history.epochs)
+            at = f"epoch {history.epochs} of {plan.epochs}"
+            control.progress(f"{plan.stage}: {at}, loss {history.losses[-1]:.4f}")
+            if self._ended(history):
+                break
+            if checkpoint:
+                save_checkpoint(checkpoint, self.parts, history, time.monotonic() - started)
+            self._ask(history, started)
+            if control.should_stop():
+                raise Interrupted(f"{plan.stage} stopped after {at}")
+        self._end(history)
+        return history
+
+    def _epoch(self) -> float:
+        """Mean loss of an epoch."""
+        model, data, plan = self.model, self.data, self.plan
+        model.train()
+        total = 0.0
+        for rows in torch.split(torch.randperm(len(data)), plan.batch):
+            if len(rows) == 1 and len(data) > 1:
+                continue  # batch normalization has no variance of one sample
+            loss = self._loss_of(rows)
+            self.optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+            self.schedule.step()
+            if isinstance(self.masks, GradualMasks):
+                self.masks.after_step(model, self.schedule.last_epoch)
+            elif self.masks is not None:
+                apply_masks(model, self.masks)
+            total += loss.item() * len(rows)
+        return total / len(data)
+
+    def _loss_of(self, rows: Tensor) -> Tensor:
+        data, plan = self.data, self.plan
+        outputs = first_output(self.model(*(tensor[rows] for tensor in data.inputs)))
+        loss = training_loss(
+            self.loss,
+            outputs,
+            data.labels[rows],
+            None if data.soft_targets is None else data.soft_targets[rows],
+            temperature=plan.temperature,
+            distill_weight=plan.distill_weight,
+        )
+        return loss + plan.hidden_weight * self.hidden.distance(rows) if self.hidden else loss
+
+    def _ended(self, history: History) -> bool:
+        """Whether that was the last epoch; takes the quality where it is wanted."""
+        last, measured = history.epochs == self.plan.epochs, None
+        if last and isinstance(self.masks, GradualMasks):
+            self.masks.finish(self.model)
+        if self.best and not (isinstance(self.masks, GradualMasks) and not self.masks.complete):
+            measured = self._quality()
+            self.best.see(history.epochs, measured, self.model)
+            last = last or self.best.over(history.epochs)
+        if not last and self.watch and history.epochs in rungs(self.plan.epochs):
+            quality = self._quality() if measured is None else measured
+            history.curve.append((history.epochs, quality))
+        return last
+
+    def _end(self, history: History) -> None:
+        if not history.epochs and isinstance(self.masks, GradualMasks):
+            self.masks.finish(self.model)
+        self.model.eval()
+        if self.best and self.best.epoch:
+            self.model.load_state_dict(self.best.weights)
+            history.best_epoch = self.best.epoch
+            history.curve.append((history.epochs, self.best.quality))
+        elif self.watch:
+            history.curve.append((history.epochs, self._quality()))
+
+    def _quality(self) -> float:
+        assert self.watch is not None
+        with reproducible(self.plan.seed):  # a metric or a model may draw numbers: training must not notice
+            return self.watch.quality(self.model)
+
+    def _ask(self, history: History, started: float) -> None:
+        watch, plan = self.watch, self.plan
+        if watch is None or not history.at_rung:
+            return
+        rung = Rung(key=watch.key, kind=watch.kind, epochs=plan.epochs, curve=tuple(history.curve))
+        with reproducible(plan.seed):
+            decision = watch.judge(rung)
+        if decision is None:
+            return
+        if decision.bound is None:
+            raise InternalError(f"{plan.stage} was stopped without a bound on its quality: {decision.reason}")
+        raise TrainingStopped(rung, decision.bound, decision.reason, time.monotonic() - started)
+
+
+def steps_of(plan: Plan, samples: int) -> int:
+    """Steps of the optimizer in the whole training."""
+    return plan.epochs * -(-samples // plan.batch)
+
+
+def _loss(data: Data) -> Loss:
+    if data.loss is not None:
+        return data.loss
+    if data.soft_targets is None:
+        raise InternalError("without the teacher's outputs the loss must be given")
+    return check_trainable(data.labels, data.soft_targets)
+
+
+def _hidden(model: nn.Module, data: Data, plan: Plan) -> HiddenMatching | None:
+    if not plan.hidden_weight or not plan.epochs:
+        return None
+    if data.hidden is None:
+        raise InternalError(f"{plan.stage} compares hidden states, but has none of the teacher")
+    return HiddenMatching(model, data.hidden, [tensor[:2] for tensor in data.inputs])
+
+
+def _check_finite(loss: float, plan: Plan, epoch: int) -> None:
+    if not torch.isfinite(torch.tensor(loss)):
+        raise StageError(
+            plan.stage,
+            f"the loss is {loss} in epoch {epoch} of {plan.epochs} at learning rate {plan.learning_rate:g}: "
+            "lower training.learning_rate, or check the inputs' scale",
+        )

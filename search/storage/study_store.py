@@ -1,0 +1,390 @@
+"""A study in Optuna's storage: opening, resuming, and reading it back as a record.
+
+It is an ordinary Optuna study; Optuna's own tools open it. Each trial carries its evaluation whole, as JSON,
+in a user attribute; the study carries the problem that it describes.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from ...profiles.errors import InternalError, UserError
+from ..record.candidate import Candidate, canonical_json
+from ..record.evaluation import (
+    EVALUATION,
+    STUDY_RECORD,
+    Audited,
+    Evaluation,
+    Finalist,
+    Outcome,
+    StudyRecord,
+    TrialRecord,
+)
+from . import write_ahead
+from .importance import importances
+from .storage import MEND_FILE, close_storage, open_storage, storage_trouble_explained
+from .transactions import together
+from .url import shown_url, sqlite_file
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+_EVALUATION, _DUPLICATE, _STARTED, _SECONDS = "evaluation", "duplicate_of", "started", "seconds"
+_PROBLEM, _RECORD, _ATTEMPTS = "problem", "record", "attempts"
+_MAXIMIZE, _MINIMIZE = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
+_STATES = {
+    Outcome.COMPLETE: TrialState.COMPLETE,
+    Outcome.GATED: TrialState.PRUNED,
+    Outcome.REFUSED: TrialState.PRUNED,
+    Outcome.FAILED: TrialState.FAIL,
+}
+
+
+class StudyStore:
+    """One study. `storage` is where it lies, if several writes shall end in one transaction there.
+
+    `written_ahead` is the file whose log `close` merges.
+    """
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        objectives: tuple[str, ...],
+        storage: optuna.storages.RDBStorage | None = None,
+        *,
+        written_ahead: Path | None = None,
+    ) -> None:
+        self.study, self.objectives, self._storage = study, objectives, storage
+        self._written_ahead = written_ahead
+        self._evaluated: dict[int, TrialRecord] = {}  # what ended does not change any more
+
+    # -- opening ----------------------------------------------------------------------------------
+
+    @classmethod
+    def create_or_resume(
+        cls,
+        *,
+        url: str,
+        name: str,
+        problem: Mapping[str, Any],
+        objectives: Mapping[str, bool],
+        sampler: optuna.samplers.BaseSampler,
+    ) -> StudyStore:
+        """Open the study, making it if it is not there. `objectives`: metric -> higher is better.
+
+        Raises:
+            UserError: the study exists and describes another problem, or the storage cannot be reached.
+        """
+        storage, file = open_storage(url), sqlite_file(url)
+        if file is not None:
+            write_ahead.begin(storage, file)
+        directions = [_MAXIMIZE if up else _MINIMIZE for up in objectives.values()]
+        study = _existing(storage, name, problem, sampler)
+        if study is not None and _holds_nothing(study, problem):
+            optuna.delete_study(study_name=name, storage=storage)
+            study = None
+        if study is None:
+            with together(storage), warnings.catch_warnings():
+                study = optuna.create_study(
+                    study_name=name, storage=storage, sampler=sampler, directions=directions
+                )
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                study.set_metric_names(list(objectives))
+                study.set_user_attr(_PROBLEM, canonical_json(problem))
+        return cls(study, tuple(objectives), storage, written_ahead=file)
+
+    @classmethod
+    def load(cls, url: str, name: str) -> StudyStore:
+        """Open an existing study for reading.
+
+        Raises:
+            UserError: there is no such study, or the storage cannot be read.
+        """
+        file = sqlite_file(url)
+        if file is not None and not file.is_file():  # opening it would make an empty one
+            raise UserError("the study's storage is gone", place=str(file), remedy=MEND_FILE)
+        storage = open_storage(url)
+        with storage_trouble_explained(url):
+            names = optuna.get_all_study_names(storage)
+            if name not in names:
+                shown = ", ".join(names) or "none yet"
+                raise UserError(f"no study {name!r} in {shown_url(url)}", accepted=shown)
+            study = optuna.load_study(study_name=name, storage=storage)
+            return cls(study, tuple(study.metric_names or ()), storage)
+
+    def close(self) -> None:
+        """Close the storage. A SQLite file in which a study was run stands alone from here on."""
+        if self._storage is not None:
+            close_storage(self._storage)
+        if self._written_ahead is not None:
+            write_ahead.end(self._written_ahead)
+
+    # -- trials -----------------------------------------------------------------------------------
+
+    def together(self) -> AbstractContextManager[None]:
+        """What is written inside is kept whole, or not at all. Nothing in it may take long."""
+        return together(self._storage)
+
+    def ask(self, suggest: Callable[[Trial], Candidate]) -> tuple[Trial, Candidate]:
+        """The next trial, from the queue or from the sampler, and its candidate."""
+        with self.together():
+            trial = self.study.ask()
+            return trial, suggest(trial)
+
+    def recover(self) -> int:
+        """Put trials that a killed process left running back into the queue; returns how many."""
+        left = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        with self.together():
+            for trial in left:
+                self.give_up(trial, killed=True)
+        return len(left)
+
+    def give_up(self, trial: Trial | FrozenTrial, *, killed: bool = False) -> None:
+        """End a trial that was interrupted, and queue the same candidate to be tried again.
+
+        `killed`: the process died in it, which counts as an attempt; a stop that was asked for does not.
+        """
+        params, attrs = dict(trial.params), dict(trial.user_attrs)
+        with self.together():
+            self.study.tell(trial.number, state=TrialState.FAIL)
+            if params:
+                attempts = attrs.get(_ATTEMPTS, 0) + killed
+                self.enqueue(params, baseline=bool(attrs.get("baseline")), attempts=attempts)
+
+    def enqueue(self, params: Mapping[str, Any], *, baseline: bool = False, attempts: int = 0) -> None:
+        """Have these parameters tried next."""
+        attrs = {"baseline": baseline, _ATTEMPTS: attempts}
+        self.study.enqueue_trial(dict(params), user_attrs=attrs)
+
+    def tell(self, trial: Trial, evaluation: Evaluation, started: float) -> TrialRecord:
+        """End a trial with its evaluation, whole; one that lacks an objective counts as failed."""
+        evaluation = _with_every_objective(evaluation, self.objectives)
+        with self.together():
+            seconds = self._tell(trial, evaluation, started)
+        return TrialRecord(number=trial.number, evaluation=evaluation, started=started, seconds=seconds)
+
+    def _tell(self, trial: Trial, evaluation: Evaluation, started: float) -> float:
+        for text, value in evaluation.violations.items():
+            trial.set_constraint(text, value)
+        if evaluation.outcome is Outcome.REFUSED:
+            # Samplers learn nothing from failed trials, and would ask for what cannot exist again.
+            trial.set_constraint("can exist", 1.0)
+        trial.set_user_attr("outcome", evaluation.outcome.value)
+        trial.set_user_attr(_EVALUATION, EVALUATION.dump_json(evaluation).decode())
+        values = None
+        state = _STATES[evaluation.outcome]
+        if state is TrialState.COMPLETE:
+            values = [evaluation.metrics[name].value for name in self.objectives]
+        seconds = self._end(trial, evaluation.candidate, started)
+        self.study.tell(trial, values=values, state=state)
+        return seconds
+
+    def tell_duplicate(self, trial: Trial, original: TrialRecord, started: float) -> TrialRecord:
+        """End a trial that another one has answered already.
+
+        It is told as pruned: as another complete one it would draw the sampler to the same point again.
+        """
+        with self.together():
+            trial.set_user_attr(_DUPLICATE, original.number)
+            seconds = self._end(trial, original.evaluation.candidate, started)
+            self.study.tell(trial, state=TrialState.PRUNED)
+        return replace(
+            original, number=trial.number, started=started, seconds=seconds, duplicate_of=original.number
+        )
+
+    def _end(self, trial: Trial, candidate: Candidate, started: float) -> float:
+        seconds = time.time() - started
+        trial.set_user_attr("candidate", candidate.title)
+        trial.set_user_attr(_STARTED, started)
+        trial.set_user_attr(_SECONDS, seconds)
+        return seconds
+
+    def records(self) -> tuple[TrialRecord, ...]:
+        """Every trial that ended with an evaluation, in order."""
+        done = [t for t in self.study.get_trials(deepcopy=False) if t.state.is_finished()]
+        for trial in done:
+            if _EVALUATION in trial.user_attrs and trial.number not in self._evaluated:
+                self._evaluated[trial.number] = _trial_record(trial)
+        found = dict(self._evaluated)
+        for trial in done:
+            original = found.get(trial.user_attrs.get(_DUPLICATE, -1))
+            if original is not None:
+                found[trial.number] = _duplicate_record(trial, original)
+        return tuple(found[number] for number in sorted(found))
+
+    def waiting_params(self) -> list[dict[str, Any]]:
+        """Parameters of the candidates that are queued."""
+        waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        return [dict(trial.system_attrs.get("fixed_params", {})) for trial in waiting]
+
+    # -- the record -------------------------------------------------------------------------------
+
+    def set(self, name: str, value: Any) -> None:
+        """Keep a value with the study."""
+        self.study.set_user_attr(name, value)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """A value kept with the study."""
+        return self.study.user_attrs.get(name, default)
+
+    def save_frame(self, frame: StudyRecord) -> None:
+        """Keep everything of the record except the trials, which are kept one by one."""
+        plain = STUDY_RECORD.dump_python(frame, mode="json", exclude={"trials", "importances"})
+        self.set(_RECORD, json.dumps(plain))
+
+    def confirmed(self) -> tuple[Finalist, ...]:
+        """The finalists that an earlier session has measured."""
+        return self.unweighed().finalists if self.get(_RECORD) is not None else ()
+
+    def audited(self) -> tuple[Audited, ...]:
+        """What an earlier session has audited."""
+        return self.unweighed().audit if self.get(_RECORD) is not None else ()
+
+    def record(self) -> StudyRecord:
+        """The study as reports see it.
+
+        Raises:
+            UserError: the study has not come far enough to hold one.
+        """
+        known = self.unweighed()
+        return replace(known, importances=importances(known.trials, self.objectives))
+
+    def unweighed(self) -> StudyRecord:
+        """The record without the importances of the axes, which take the longest.
+
+        Raises:
+            UserError: the study has not come far enough to hold one.
+        """
+        text = self.get(_RECORD)
+        if text is None:
+            raise UserError(
+                f"the study {self.study.study_name!r} has no results yet",
+                remedy="`paretune run STUDY` starts or resumes it",
+            )
+        frame = STUDY_RECORD.validate_python({**json.loads(text), "trials": [], "importances": {}})
+        return replace(frame, trials=self.records())
+
+
+def _with_every_objective(evaluation: Evaluation, objectives: tuple[str, ...]) -> Evaluation:
+    """The evaluation; `failed` where it is complete and a number that the search needs was not to be had."""
+    missing = [name for name in objectives if name not in evaluation.metrics]
+    if evaluation.outcome is not Outcome.COMPLETE or not missing:
+        return evaluation
+    cause = (
+        f"{' and '.join(missing)} could not be told, and it is an objective: a percentile needs many runs "
+        "that do not depend on each other; more rounds (`measure` in the study file) give them"
+    )
+    return replace(evaluation, outcome=Outcome.FAILED, stage="measure", cause=cause)
+
+
+def _trial_record(trial: FrozenTrial) -> TrialRecord:
+    attrs = trial.user_attrs
+    try:
+        evaluation = EVALUATION.validate_json(attrs[_EVALUATION])
+    except ValueError as error:
+        raise InternalError(f"trial {trial.number} holds a record that cannot be read: {error}") from error
+    return TrialRecord(
+        number=trial.number,
+        evaluation=evaluation,
+        started=attrs[_STARTED],
+        seconds=attrs[_SECONDS],
+    )
+
+
+def _duplicate_record(trial: FrozenTrial, original: TrialRecord) -> TrialRecord:
+    return replace(
+        original,
+        number=trial.number,
+        started=trial.user_attrs[_STARTED],
+        seconds=trial.user_attrs[_SECONDS],
+        duplicate_of=original.number,
+    )
+
+
+def evaluated_before(url: str, name: str, problem: Mapping[str, Any], *, own: bool) -> int:
+    """How many trials the study has already; 0 where there is none. Creates nothing.
+
+    `own`: the storage is the run's own file, whose directory is made when the study starts.
+
+    Raises:
+        UserError: the study exists and describes another problem, or the storage cannot be reached.
+    """
+    file = sqlite_file(url)
+    if file is not None and not file.is_file() and (own or file.parent.is_dir()):
+        return 0
+    with storage_trouble_explained(url):
+        storage = open_storage(url)
+        try:
+            study = _existing(storage, name, problem, None)
+            empty = study is None or _holds_nothing(study, problem)
+            return 0 if study is None or empty else len(study.get_trials(deepcopy=False))
+        finally:
+            close_storage(storage)
+
+
+def _existing(
+    storage: optuna.storages.BaseStorage,
+    name: str,
+    problem: Mapping[str, Any],
+    sampler: optuna.samplers.BaseSampler | None,
+) -> optuna.Study | None:
+    if name not in optuna.get_all_study_names(storage):
+        return None
+    study = optuna.load_study(study_name=name, storage=storage, sampler=sampler)
+    if not _holds_nothing(study, problem):
+        _refuse_other_problem(study, problem)
+    return study
+
+
+def _holds_nothing(study: optuna.Study, problem: Mapping[str, Any]) -> bool:
+    """Whether nothing is lost when the study is made anew: a kill left it empty while it was being made, or
+    the uncompressed teacher never ran and the problem was changed since."""
+    trials = study.get_trials(deepcopy=False)
+    if _PROBLEM not in study.user_attrs:
+        return not trials
+    changed = study.user_attrs[_PROBLEM] != canonical_json(problem)
+    return changed and not any(trial.state is TrialState.COMPLETE for trial in trials)
+
+
+def _refuse_other_problem(study: optuna.Study, problem: Mapping[str, Any]) -> None:
+    before = json.loads(study.user_attrs.get(_PROBLEM, "null"))
+    if before is None:
+        raise UserError(
+            f"the storage has a study {study.study_name!r} that Paretune did not make",
+            remedy="give this study another name",
+        )
+    now = json.loads(canonical_json(problem))
+    changed = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
+    if changed:
+        lines = [f"{key}: {_short(before.get(key))} -> {_short(now.get(key))}" for key in changed]
+        raise UserError(
+            f"the study {study.study_name!r} exists and describes another problem",
+            found="; ".join(lines),
+            accepted="the same problem; budget, sampler, preferences and finalists may change",
+            remedy="give this study another `name`, or undo the change (students already trained are "
+            "reused from the store either way)",
+        )
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def known_candidates(records: tuple[TrialRecord, ...]) -> dict[str, TrialRecord]:
+    """Digest of each evaluated candidate -> the trial that evaluated it first."""
+    known: dict[str, TrialRecord] = {}
+    for record in records:
+        if record.duplicate_of is None:
+            known.setdefault(record.evaluation.candidate.digest, record)
+    return known

@@ -1,0 +1,122 @@
+"""SQLite's write-ahead log: while a study runs, its commits do not wait for the disk.
+
+Until the end of the run, what was written last stands in a second file beside the first (`-wal`). At the end
+it is merged, so that the study's file stands alone. After a kill, whoever opens the file next merges it; a
+reader that must not write takes a copy of both. https://www.sqlite.org/wal.html
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psutil
+from optuna.storages import RDBStorage
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+
+from ...profiles.errors import UserError
+
+# It needs memory shared through a file, which file systems of a network do not give.
+_LOCAL = {
+    "apfs", "bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "hfs", "jfs", "overlay", "tmpfs", "xfs",
+    "zfs",
+}  # fmt: skip
+_VERSIONS = slice(18, 20)  # of the file's header: 2 where it is in this mode
+_LOG_HEADER_BYTES = 32  # changes when the log begins anew: it holds random numbers
+_PATIENCE_S = 2.0
+_TRIES, _PAUSE_S = 30, 0.01
+
+
+def begin(storage: RDBStorage, file: Path) -> None:
+    """Write ahead from now on, where the place of the file allows that."""
+    if _file_system(file) not in _LOCAL:
+        return
+    mode = ""
+    with suppress(OperationalError), storage.engine.connect() as connection:  # else it goes on as it was
+        mode = str(connection.exec_driver_sql("PRAGMA journal_mode=WAL").scalar())
+    if mode == "wal":
+        storage.engine.dispose()  # so that every connection is a new one
+        event.listen(storage.engine, "connect", _commit_without_waiting)
+
+
+def _commit_without_waiting(connection: sqlite3.Connection, _: object) -> None:
+    # A kill loses nothing. Where the power fails, the last trials may be missing: they are made again, from
+    # the store as far as it goes.
+    connection.execute("PRAGMA synchronous=NORMAL").close()
+
+
+def end(file: Path) -> None:
+    """Merge what stands beside the file. A reader at this moment prevents it; nothing is lost by that."""
+    if not in_use(file):
+        return
+    with suppress(sqlite3.Error), closing(sqlite3.connect(file, timeout=_PATIENCE_S)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        connection.execute("PRAGMA journal_mode=DELETE").fetchall()
+
+
+def in_use(file: Path) -> bool:
+    """Whether the file is one that is written ahead; False where there is none."""
+    with suppress(OSError), file.open("rb") as opened:
+        return opened.read(20)[_VERSIONS] == b"\x02\x02"
+    return False
+
+
+def log_of(file: Path) -> Path | None:
+    """The log beside the file; None where it has none or an empty one."""
+    log = file.with_name(file.name + "-wal")
+    return log if log.is_file() and log.stat().st_size > 0 else None
+
+
+@contextmanager
+def copied(file: Path) -> Iterator[Path]:
+    """A copy of the file with its log merged, gone afterwards; another process may write to it meanwhile.
+
+    Raises:
+        UserError: it was written to so much that no copy was whole.
+    """
+    with TemporaryDirectory(prefix="paretune-") as name:
+        copy = Path(name) / "study.db"
+        for _ in range(_TRIES):
+            if _copy_whole(file, copy):
+                end(copy)
+                yield copy
+                return
+            time.sleep(_PAUSE_S)
+        raise UserError("another process writes to it all the time", place=str(file))
+
+
+def _copy_whole(file: Path, copy: Path) -> bool:
+    # What is merged into the file stays in the log until the log begins anew. So whatever page of the file
+    # is half-written in the copy, the log has it, if it is still the same log after it was copied.
+    before = _log_header(file)
+    shutil.copyfile(file, copy)
+    log, beside = log_of(file), copy.with_name(copy.name + "-wal")
+    beside.unlink(missing_ok=True)
+    with suppress(FileNotFoundError):
+        if log is not None:
+            shutil.copyfile(log, beside)
+    return before == _log_header(file)
+
+
+def _log_header(file: Path) -> bytes:
+    with suppress(FileNotFoundError), file.with_name(file.name + "-wal").open("rb") as opened:
+        return opened.read(_LOG_HEADER_BYTES)
+    return b""
+
+
+def _file_system(file: Path) -> str:
+    place = file.absolute().parent.resolve()
+    mounts = {mount.mountpoint: mount.fstype for mount in psutil.disk_partitions(all=True)}
+    return next((mounts[str(p)] for p in (place, *place.parents) if str(p) in mounts), "")
+
+
+def writable(file: Path) -> bool:
+    """Whether this process may write the file and beside it."""
+    return os.access(file, os.W_OK) and os.access(file.parent, os.W_OK)

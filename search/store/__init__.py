@@ -1,0 +1,1 @@
+"""What a stage made, under a key that names its causes."""

@@ -1,0 +1,38 @@
+"""Lists of layers as TensorRT writes them."""
+
+from __future__ import annotations
+
+import json
+
+from paretune.backends.trt.engine_layers import read_inspector, read_layer_log
+
+HALF = "Strides: [1], StrideOrder: [0], Datatype: Half, Format: (Linear) Row major linear format }"
+BYTE = "Strides: [1], StrideOrder: [0], Datatype: Int8, Format: (Linear) Row major linear format }"
+LOGGED = f"""Layers:
+Name: shape, LayerType: shape_call, Inputs: [], Constants: [], Outputs: [], TacticName: , StreamId: 0
+Name: a, LayerType: gemm, Inputs: [ {{ Name: x, Dimensions: [-1,8], {HALF}], Constants: [ {{ Name: w, \
+Dimensions: [8,4], {BYTE}, {{ Name: one, Dimensions: [], {HALF}], Outputs: [ {{ Name: y, Dimensions: [-1,4], \
+{BYTE}], TacticName: t, StreamId: 0, Metadata: [ONNX Layer: a]
+Name: b, LayerType: gemm, Inputs: [ {{ Name: y, Dimensions: [-1,4], {BYTE}], Constants: [ {{ Name: w, \
+Dimensions: [8,4], {BYTE}], Outputs: [ {{ Name: z, Dimensions: [-1,4], {HALF}], TacticName: t, StreamId: 0
+"""
+
+
+def test_a_logged_list_counts_layers_and_shared_weights_once():
+    found = read_layer_log(LOGGED)
+    assert found is not None
+    assert found.summary == "the engine has 3 layer(s); outputs: 1 Half, 1 Int8"
+    assert found.weight_bytes == {"int8": 32, "float16": 2}
+
+
+def test_a_text_without_layers_is_none():
+    assert read_layer_log("Layers:\n") is None
+
+
+def test_the_inspectors_forms():
+    old = {"Layers": [{"Name": "a", "Outputs": [{"Format/Datatype": "Half"}]}], "Bindings": ["x"]}
+    new = {"Layers": [{"Name": "a", "Outputs": [{"Datatype": "Half"}]}, {"Name": "b"}], "I/O Tensors": []}
+    assert read_inspector(json.dumps(old)).summary == "the engine has 1 layer(s); outputs: 1 Half"
+    assert read_inspector(json.dumps(new)).summary == "the engine has 2 layer(s); outputs: 1 Half"
+    plain = {"Layers": ["a", "b"], "Bindings": []}  # names alone: built without detailed verbosity
+    assert read_inspector(json.dumps(plain)).summary == "the engine has 2 layer(s)"

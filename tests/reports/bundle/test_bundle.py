@@ -1,0 +1,353 @@
+"""Bundles with real artifacts: exported from a real store, checked, run by their own script."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from paretune.profiles.errors import UserError
+from paretune.profiles.precision import Precision
+from paretune.reports.bundle.write import check_bundle, export_bundle
+from paretune.search.record.candidate import Candidate
+from paretune.search.record.evaluation import Outcome, StudyRecord
+from paretune.search.store.store import Store, content_key
+
+TABLE = np.arange(20, dtype=np.float32).reshape(5, 4)
+WEIGHTS = np.linspace(-1, 1, 12, dtype=np.float32).reshape(4, 3)
+
+
+def onnx_file(path: Path) -> None:
+    """y = x @ WEIGHTS for batches of 2."""
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["output"])],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 4])],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, [2, 3])],
+        [numpy_helper.from_array(WEIGHTS, "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    onnx.save(model, path)
+
+
+def tflite_file(path: Path) -> None:
+    """Looks up rows of TABLE by int32 tokens, three to a sample; written with LiteRT's own schema."""
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    def tensor(name: bytes, shape: list[int], kind: int, buffer: int) -> object:
+        made = schema.TensorT()
+        made.name, made.shape, made.type, made.buffer = name, shape, kind, buffer
+        return made
+
+    def named(name: bytes, index: int) -> object:
+        made = schema.TensorMapT()
+        made.name, made.tensorIndex = name, index
+        return made
+
+    buffers = [schema.BufferT(), schema.BufferT()]
+    buffers[1].data = np.frombuffer(TABLE.tobytes(), dtype=np.uint8)
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.GATHER
+    code.version = 1
+    operator = schema.OperatorT()
+    operator.opcodeIndex, operator.inputs, operator.outputs = 0, [0, 1], [2]
+    operator.builtinOptionsType = schema.BuiltinOptions.GatherOptions
+    operator.builtinOptions = schema.GatherOptionsT()
+    graph = schema.SubGraphT()
+    graph.tensors = [
+        tensor(b"table", [5, 4], schema.TensorType.FLOAT32, 1),
+        tensor(b"serving_default_tokens:0", [1, 3], schema.TensorType.INT32, 0),
+        tensor(b"StatefulPartitionedCall:0", [1, 3, 4], schema.TensorType.FLOAT32, 0),
+    ]
+    graph.inputs, graph.outputs, graph.operators = [1], [2], [operator]
+    signature = schema.SignatureDefT()
+    signature.signatureKey, signature.subgraphIndex = b"serving_default", 0
+    signature.inputs, signature.outputs = [named(b"tokens", 1)], [named(b"output", 2)]
+    model = schema.ModelT()
+    model.version, model.operatorCodes, model.buffers = 3, [code], buffers
+    model.subgraphs, model.signatureDefs = [graph], [signature]
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    path.write_bytes(bytes(builder.Output()))
+
+
+def stored(root: Path, backend: str) -> str:
+    """A compile entry as the compile stage writes it; returns its key."""
+    name = "model.onnx" if backend == "ort" else "model.tflite"
+    specs = {
+        "ort": (("x", "float32", [2, 4]), ("output", "float32", [2, 3])),
+        "tflite": (("tokens", "int32", [1, 3]), ("output", "float32", [1, 3, 4])),
+    }[backend]
+    package, version = ("onnxruntime", "1.31.1") if backend == "ort" else ("ai-edge-litert", "2.3.0")
+
+    def make(into: Path) -> dict[str, object]:
+        (onnx_file if backend == "ort" else tflite_file)(into / name)
+        samples = {
+            "ort": {"x": np.ones((2, 4), np.float32)},
+            "tflite": {"tokens": np.array([[0, 4, 2]], np.int64)},
+        }
+        np.savez(into / "sample.npz", **samples[backend])
+        expected = {"ort": samples["ort"]["x"] @ WEIGHTS, "tflite": TABLE[[[0, 4, 2]]]}[backend]
+        np.savez(into / "expected.npz", output=expected)
+        inputs, outputs = ({"name": n, "dtype": d, "shape": s} for n, d, s in specs)
+        return {
+            "file": name,
+            "artifact": {"path": name, "backend": backend, "versions": {package: version}},
+            "inputs": [inputs],
+            "outputs": [outputs],
+            "sample": "sample.npz",
+            "expected": "expected.npz",
+            "batch": specs[0][2][0],
+            "threads": 1,
+        }
+
+    key = content_key("compile", 1, {"backend": backend})
+    Store(root).produce("compile", key, {"backend": backend}, make)
+    return key
+
+
+@pytest.fixture
+def exportable(study: StudyRecord, tmp_path: Path) -> StudyRecord:
+    """The made study with two real artifacts: trial 0 in ONNX Runtime, trial 3 in LiteRT."""
+    root = tmp_path / "store"
+    trials = list(study.trials)
+    for number, backend in ((0, "ort"), (3, "tflite")):
+        evaluation = replace(
+            trials[number].evaluation,
+            candidate=Candidate(backend=backend, precision=Precision.FP32),
+            artifact_key=stored(root, backend),
+        )
+        trials[number] = replace(trials[number], evaluation=evaluation)
+    return replace(study, trials=tuple(trials), store=str(root))
+
+
+def run_isolated(
+    bundle: Path, *arguments: str, python: str = sys.executable
+) -> subprocess.CompletedProcess[str]:
+    """Run the bundle's script in isolated mode, with our package and torch made impossible to import."""
+    block = (
+        "import runpy, sys\n"
+        "for name in ('torch', 'paretune', 'onnx', 'optuna', 'pandas', 'pydantic'):\n"
+        "    sys.modules[name] = None\n"
+        "sys.argv = sys.argv[1:]\n"
+        "runpy.run_path(sys.argv[0], run_name='__main__')\n"
+    )
+    return subprocess.run(
+        [python, "-I", "-c", block, str(bundle / "run.py"), *arguments],
+        capture_output=True, text=True, timeout=120, check=False, cwd=bundle.parent,
+    )  # fmt: skip
+
+
+def test_a_bundle_holds_all_that_is_promised(exportable: StudyRecord, tmp_path: Path) -> None:
+    path = export_bundle(exportable, 0, tmp_path / "out" / "bundle")
+    assert sorted(p.name for p in path.iterdir()) == [
+        "README.md", "expected.npz", "manifest.json", "model.onnx", "requirements.txt", "run.py",
+        "sample.npz",
+    ]  # fmt: skip
+    manifest = check_bundle(path).manifest
+    assert manifest["trial"] == 0
+    assert manifest["configuration"]["backend"] == "ort"
+    assert manifest["inputs"] == [{"name": "x", "dtype": "float32", "shape": [2, 4]}]
+    assert manifest["outputs"] == [{"name": "output", "dtype": "float32", "shape": [2, 3]}]
+    assert manifest["batch"] == 2
+    assert set(manifest["metrics"]["latency_ms"]) == {"value", "low", "high", "provenance", "how"}
+    assert manifest["versions"] == {"onnxruntime": "1.31.1"}
+    assert set(manifest["files"]) == {p.name for p in path.iterdir()} - {"manifest.json"}
+    assert (manifest["sample"], manifest["expected"]) == ("sample.npz", "expected.npz")
+    assert (path / "requirements.txt").read_text() == "numpy>=1.26\nonnxruntime==1.31.1\n"
+    assert check_bundle(path).artifact.name == "model.onnx"
+
+
+def test_the_script_runs_any_number_of_rows_in_onnxruntime(exportable: StudyRecord, tmp_path: Path) -> None:
+    path = export_bundle(exportable, 0, tmp_path / "bundle")
+    rows = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    np.savez(tmp_path / "in.npz", x=rows)
+    done = run_isolated(path, str(tmp_path / "in.npz"), "-o", str(tmp_path / "out.npz"), "--time", "5")
+    assert done.returncode == 0, done.stderr
+    assert "output: float32 [5, 3]" in done.stdout
+    assert "latency of batch 2: median" in done.stdout
+    with np.load(tmp_path / "out.npz") as out:
+        np.testing.assert_allclose(out["output"], rows @ WEIGHTS, rtol=1e-5)
+
+
+def test_the_script_gives_what_is_expected_of_the_sample(exportable: StudyRecord, tmp_path: Path) -> None:
+    for number in (0, 3):
+        path = export_bundle(exportable, number, tmp_path / f"bundle-{number}")
+        done = run_isolated(path, "-o", str(tmp_path / "out.npz"))
+        assert done.returncode == 0, done.stderr
+        with np.load(tmp_path / "out.npz") as out, np.load(path / "expected.npz") as expected:
+            assert set(out.files) == set(expected.files)
+            np.testing.assert_allclose(out["output"], expected["output"], rtol=1e-6)
+
+
+def test_an_entry_without_expected_outputs_is_exported_without_them(
+    exportable: StudyRecord, tmp_path: Path
+) -> None:
+    root = Path(exportable.store)
+
+    def make(into: Path) -> dict[str, object]:
+        onnx_file(into / "model.onnx")
+        return {"file": "model.onnx", "inputs": [], "outputs": []}
+
+    key = content_key("compile", 1, {"old": True})
+    Store(root).produce("compile", key, {}, make)
+    first, *others = exportable.trials
+    first = replace(first, evaluation=replace(first.evaluation, artifact_key=key))
+    path = export_bundle(replace(exportable, trials=(first, *others)), 0, tmp_path / "bundle")
+    manifest = check_bundle(path).manifest
+    assert (manifest["sample"], manifest["expected"]) == (None, None)
+    assert "expected" not in (path / "README.md").read_text()
+
+
+def test_the_script_gives_int64_tokens_to_an_int32_model(exportable: StudyRecord, tmp_path: Path) -> None:
+    path = export_bundle(exportable, 3, tmp_path / "bundle")
+    done = run_isolated(path, "-o", str(tmp_path / "out.npz"))
+    assert done.returncode == 0, done.stderr
+    with np.load(tmp_path / "out.npz") as out:
+        np.testing.assert_array_equal(out["output"][0], TABLE[[0, 4, 2]])
+    tokens = np.array([[1, 1, 1], [0, 2, 3]], dtype=np.int64)
+    np.savez(tmp_path / "in.npz", tokens=tokens)
+    done = run_isolated(path, str(tmp_path / "in.npz"), "-o", str(tmp_path / "out.npz"))
+    with np.load(tmp_path / "out.npz") as out:
+        np.testing.assert_array_equal(out["output"], TABLE[tokens])
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"tokens": np.array([[0, 2**40, 1]])}, "do not fit into int32"),
+        ({"tokens": np.zeros((1, 7), np.int64)}, "has shape [1, 7], the model takes [rows, 3]"),
+        ({"words": np.zeros((1, 3), np.int64)}, "has the arrays ['words'], the model takes ['tokens']"),
+        ({"tokens": np.zeros((0, 3), np.int64)}, "at least one"),
+    ],
+)
+def test_the_script_refuses_wrong_inputs_in_one_line(
+    exportable: StudyRecord, tmp_path: Path, arrays: dict[str, np.ndarray], message: str
+) -> None:
+    path = export_bundle(exportable, 3, tmp_path / "bundle")
+    np.savez(tmp_path / "in.npz", **arrays)
+    done = run_isolated(path, str(tmp_path / "in.npz"))
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_script_refuses_a_damaged_artifact(exportable: StudyRecord, tmp_path: Path) -> None:
+    path = export_bundle(exportable, 0, tmp_path / "bundle")
+    with (path / "model.onnx").open("ab") as file:
+        file.write(b"x")
+    done = run_isolated(path)
+    assert done.returncode == 1
+    assert "model.onnx is damaged" in done.stderr
+    with pytest.raises(UserError, match=r"missing or damaged[\s\S]*model.onnx"):
+        check_bundle(path)
+
+
+def test_a_missing_file_is_found(exportable: StudyRecord, tmp_path: Path) -> None:
+    path = export_bundle(exportable, 0, tmp_path / "bundle")
+    (path / "requirements.txt").unlink()
+    with pytest.raises(UserError, match=r"requirements\.txt"):
+        check_bundle(path)
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", '{"files": {"a": {}}}'])
+def test_what_is_no_bundle_is_refused(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(UserError, match="not a bundle"):
+        check_bundle(tmp_path)
+
+
+def test_a_directory_that_is_not_empty_is_refused_and_kept(exportable: StudyRecord, tmp_path: Path) -> None:
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "mine.txt").write_text("keep")
+    with pytest.raises(UserError, match="not empty"):
+        export_bundle(exportable, 0, tmp_path / "bundle")
+    assert (tmp_path / "bundle" / "mine.txt").read_text() == "keep"
+
+
+def test_an_empty_directory_is_used(exportable: StudyRecord, tmp_path: Path) -> None:
+    (tmp_path / "bundle").mkdir()
+    assert check_bundle(export_bundle(exportable, 0, tmp_path / "bundle")).manifest["trial"] == 0
+
+
+def test_only_complete_trials_can_be_exported(exportable: StudyRecord, tmp_path: Path) -> None:
+    failed = next(t.number for t in exportable.trials if t.evaluation.outcome is Outcome.FAILED)
+    with pytest.raises(UserError, match=r"has no artifact to export[\s\S]*out of memory"):
+        export_bundle(exportable, failed, tmp_path / "bundle")
+    with pytest.raises(UserError, match="no trial 999"):
+        export_bundle(exportable, 999, tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_an_artifact_that_the_store_lost_is_said_so(exportable: StudyRecord, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no longer has the artifact of trial 1\b"):
+        export_bundle(exportable, 1, tmp_path / "bundle")
+    gone = replace(exportable, store=str(tmp_path / "nowhere"))
+    with pytest.raises(UserError, match="no longer has the artifact"):
+        export_bundle(gone, 0, tmp_path / "bundle")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["store"]
+
+
+def test_nothing_is_left_behind_when_writing_fails(exportable: StudyRecord, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        export_bundle(exportable, 0, tmp_path / "file" / "bundle")
+
+
+def test_a_repeated_trial_exports_the_one_that_it_repeats(exportable: StudyRecord, tmp_path: Path) -> None:
+    trials = (*exportable.trials, replace(exportable.trials[0], number=60, duplicate_of=0))
+    path = export_bundle(replace(exportable, trials=trials), 60, tmp_path / "bundle")
+    assert check_bundle(path).manifest["trial"] == 0
+
+
+def test_a_title_cannot_break_out_of_the_script(exportable: StudyRecord, tmp_path: Path) -> None:
+    trials = list(exportable.trials)
+    candidate = replace(trials[0].evaluation.candidate, student=(("w", '"""\nimport os; os.abort()\n"""\\'),))
+    trials[0] = replace(trials[0], evaluation=replace(trials[0].evaluation, candidate=candidate))
+    path = export_bundle(replace(exportable, trials=tuple(trials)), 0, tmp_path / "bundle")
+    done = run_isolated(path)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_the_script_runs_in_a_fresh_environment(exportable: StudyRecord, tmp_path: Path) -> None:
+    path = export_bundle(exportable, 0, tmp_path / "bundle")
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True, timeout=120)
+    python = tmp_path / "venv" / "bin" / "python"
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    subprocess.run(
+        [python, "-m", "pip", "install", "-q", "-r", str(path / "requirements.txt")],
+        check=True, timeout=280, env=clean,
+    )  # fmt: skip
+    there = subprocess.run(
+        [python, "-I", "-c", "from importlib.util import find_spec as f; print(f('torch'), f('paretune'))"],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert there.stdout.split() == ["None", "None"]
+    done = subprocess.run(
+        [python, "-I", str(path / "run.py"), "-o", str(tmp_path / "out.npz")],
+        capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with np.load(tmp_path / "out.npz") as out:
+        np.testing.assert_allclose(out["output"], np.ones((2, 4), np.float32) @ WEIGHTS, rtol=1e-5)
+
+
+def test_the_manifest_is_strict_json(exportable: StudyRecord, tmp_path: Path) -> None:
+    path = export_bundle(exportable, 3, tmp_path / "bundle")
+
+    def refuse(text: str) -> None:
+        raise AssertionError(f"{text} is not JSON")
+
+    manifest = json.loads((path / "manifest.json").read_text(), parse_constant=refuse)
+    assert manifest["quality"]["metric"] == "accuracy"

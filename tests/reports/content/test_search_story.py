@@ -1,0 +1,438 @@
+"""How the search went: savings, predictions, curves and their sentences, with numbers worked out by hand."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from paretune.profiles.precision import Precision
+from paretune.reports.charts import curves, hypervolume, search_plots
+from paretune.reports.content import predictions, savings, search_story, sections, trainings, views
+from paretune.reports.pages.explain import explain
+from paretune.reports.pages.markdown import markdown_report
+from paretune.reports.pages.page import html_page
+from paretune.reports.pages.table import trial_table
+from paretune.reports.pages.write import report_json, write_report
+from paretune.search.ranking.ranking import rank
+from paretune.search.ranking.verdict import verdict
+from paretune.search.record.candidate import Candidate, Recipe
+from paretune.search.record.evaluation import (
+    STUDY_RECORD,
+    Audited,
+    Bound,
+    Evaluation,
+    Objective,
+    Outcome,
+    Proposal,
+    Quantity,
+    StageRecord,
+    StudyRecord,
+    TrialRecord,
+)
+
+RECIPE = Recipe(epochs=12, finetune_epochs=4)
+
+
+def candidate(width: float | None, sparsity: str = "dense", precision: str = "fp32") -> Candidate:
+    student = () if width is None else (("width", width),)
+    return Candidate(
+        backend="ort", precision=Precision(precision), student=student, sparsity=sparsity, recipe=RECIPE
+    ).canonical()
+
+
+def stage(kind: str, key: str, seconds: float | None, *points: tuple[int, float]) -> StageRecord:
+    """`seconds` None: from the store."""
+    return StageRecord(name=kind, key=key, cached=seconds is None, seconds=seconds or 0.0, curve=points)
+
+
+def complete(which: Candidate, quality: float, *stages: StageRecord, latency: float = 1.0) -> Evaluation:
+    metrics = {"accuracy": Quantity(value=quality), "latency_ms": Quantity(value=latency)}
+    return Evaluation(candidate=which, outcome=Outcome.COMPLETE, metrics=metrics, stages=stages)
+
+
+def gated(
+    which: Candidate, *stages: StageRecord, bound: Bound | None = None, epoch: int = 0, **more: object
+) -> Evaluation:
+    made = Evaluation(candidate=which, outcome=Outcome.GATED, stages=stages, bound=bound, reason="too slow")
+    return replace(made, stopped_epoch=epoch, **more)
+
+
+def costs(seconds: float) -> Proposal:
+    return Proposal(by="gain", seconds=seconds)
+
+
+def record_of(evaluations: Sequence[Evaluation]) -> StudyRecord:
+    trials = tuple(
+        TrialRecord(number=n, evaluation=evaluation, started=0.0, seconds=30.0)
+        for n, evaluation in enumerate(evaluations)
+    )
+    objectives = (
+        Objective(metric="accuracy", higher_is_better=True),
+        Objective(metric="latency_ms", higher_is_better=False),
+    )
+    return StudyRecord(
+        name="small", study_text="", workload="w.py", profile="host", quality="accuracy",
+        objectives=objectives, limits=(), trials=trials,
+    )  # fmt: skip
+
+
+BEATEN = Bound(value=0.9, basis="#1 has 89 %, 1 pt margin", beaten_by=1)
+SHORT = Bound(value=0.6, basis="a larger student has 59 %")
+
+
+@pytest.fixture(scope="module")
+def small() -> StudyRecord:
+    """Two sizes trained, one pruned, others turned away; 0.9 turned away first and trained later."""
+    return record_of(
+        [
+            complete(candidate(None), 0.98, latency=4.0),
+            complete(candidate(0.5), 0.95, stage("distill", "d50", 10.0), latency=2.0),
+            complete(candidate(0.75), 0.96, stage("distill", "d75", 20.0), latency=3.0),
+            complete(
+                candidate(0.5, "channel:0.3"), 0.94, stage("distill", "d50", None), stage("prune", "p50", 4.0)
+            ),
+            gated(candidate(0.25)),
+            gated(candidate(0.25, precision="int8"), bound=BEATEN, proposal=costs(12.0)),
+            gated(candidate(0.25, "channel:0.3"), bound=BEATEN, proposal=costs(19.0)),
+            gated(candidate(0.5, precision="int8")),
+            gated(candidate(0.3), stage("distill", "d30", 5.0, (2, 0.4), (4, 0.5)), bound=BEATEN, epoch=4),
+            gated(candidate(0.9), bound=SHORT),
+            complete(candidate(0.9), 0.97, stage("distill", "d90", 15.0), latency=3.5),
+        ]
+    )
+
+
+def test_savings_count_each_training_once_and_only_where_none_needed_it(small: StudyRecord) -> None:
+    saved = savings.savings(small)
+    assert (saved.over_limit, saved.dominated, saved.hopeless, saved.before) == (2, 2, 1, 5)
+    assert (saved.stopped, saved.spent) == (1, 5.0)
+    # Left undone: 0.25 distilled, 0.25 pruned, 0.3 distilled. Medians: 15 s distilled, 4 s pruned.
+    # 19 s for the pruned one part into 15 s and 4 s; 15 s is more than the 12 s of the other. 15 - 5 for 0.3.
+    assert saved.trainings == 3
+    assert saved.expected == 2
+    assert saved.seconds == pytest.approx(15 + 4 + (15 - 5))
+    assert savings.trainings_done(small) == (4, 10 + 20 + 4 + 5 + 15)
+
+
+def test_the_sampler_expects_only_what_was_not_done_yet(small: StudyRecord) -> None:
+    pruned = gated(candidate(0.75, "channel:0.3"), proposal=costs(6.0))
+    first, *rest = [trial.evaluation for trial in small.trials[:4]]
+    alone = savings.savings(record_of([first, *rest, pruned]))
+    assert (alone.trainings, alone.seconds) == (1, 6.0)  # 0.75 was distilled before: all 6 s are for pruning
+
+
+def test_without_any_training_nothing_tells_how_long_one_takes() -> None:
+    saved = savings.savings(record_of([complete(candidate(None), 0.9), gated(candidate(0.5))]))
+    assert (saved.trainings, saved.seconds) == (1, None)
+    record = record_of([complete(candidate(None), 0.9), gated(candidate(0.5))])
+    assert "nothing tells how long" in dict(search_story.story(record))["saved"]
+
+
+def test_a_training_that_was_finished_later_is_not_saved(small: StudyRecord) -> None:
+    later = complete(candidate(0.3, precision="int8"), 0.7, stage("distill", "d30", 9.0, (4, 0.5), (12, 0.7)))
+    record = record_of([*(trial.evaluation for trial in small.trials), later])
+    assert savings.savings(record).trainings == 2
+    assert [c.stopped for c in curves.learning_curves(record)] == [False]
+
+
+def test_trainings_that_a_candidate_needs() -> None:
+    assert trainings.needed(candidate(None)) == ()
+    both = trainings.needed(candidate(0.5, "channel:0.3"))
+    assert [(t.kind, t.title, t.epochs) for t in both] == [
+        ("distill", "width=0.5", 12), ("prune", "width=0.5, channel:0.3", 4),
+    ]  # fmt: skip
+    (teacher,) = trainings.needed(candidate(None, "channel:0.3"))
+    assert (teacher.kind, teacher.title) == ("prune", "teacher, channel:0.3")
+    assert trainings.needed(candidate(0.5)) == trainings.needed(candidate(0.5, precision="int8"))
+
+
+def predicted(value: float, half: float) -> Proposal:
+    return Proposal(by="gain", quality=Quantity(value=value, low=value - half, high=value + half))
+
+
+@pytest.fixture(scope="module")
+def foretold() -> StudyRecord:
+    found = [
+        (0.80, 0.05, 0.82),
+        (0.70, 0.05, 0.78),
+        (0.85, 0.05, 0.86),
+        (0.60, 0.1, 0.60),
+        (0.75, 0.06, 0.80),
+    ]
+    made = [complete(candidate(None), 0.9)]
+    for index, (value, half, quality) in enumerate(found, start=1):
+        own = complete(candidate(index / 10), quality, stage("distill", f"d{index}", 1.0))
+        made.append(replace(own, proposal=predicted(value, half)))
+    return record_of(made)
+
+
+def test_predictions_are_scored_against_what_was_found(foretold: StudyRecord) -> None:
+    made = predictions.predictions(foretold)
+    assert [p.number for p in made] == [1, 2, 3, 4, 5]
+    assert [p.mean_before for p in made] == pytest.approx([0.9, 0.86, 2.5 / 3, 0.84, 0.792])
+    assert [p.held for p in made] == [True, False, True, True, True]
+    found = predictions.score(made)
+    assert found is not None
+    assert found.error == pytest.approx((0.02 + 0.08 + 0.01 + 0 + 0.05) / 5)
+    assert found.constant_error == pytest.approx((0.08 + 0.08 + (0.86 - 2.5 / 3) + 0.24 + 0.008) / 5)
+    assert (found.held, found.intervals, found.count) == (4, 5, 5)
+    assert found.rank_correlation == pytest.approx(1.0)
+    assert predictions.score(made[:4]) is None
+
+
+def test_rank_correlation_shares_ranks_of_equal_values() -> None:
+    # Ranks 1, 2.5, 2.5, 4 and 1, 3, 2, 4: 4.5 / sqrt(4.5 * 5).
+    assert predictions.spearman(np.array([1.0, 2.0, 2.0, 9.0]), np.array([1.0, 3.0, 2.0, 4.0])) == (
+        pytest.approx(4.5 / np.sqrt(22.5))
+    )
+    assert predictions.spearman(np.array([1.0, 2.0, 3.0]), np.array([3.0, 2.0, 1.0])) == pytest.approx(-1.0)
+    assert predictions.spearman(np.array([1.0, 1.0]), np.array([1.0, 2.0])) is None
+
+
+def test_the_model_in_a_sentence(foretold: StudyRecord) -> None:
+    assert dict(search_story.story(foretold))["accuracy model"] == (
+        "5 candidates predicted before they were evaluated: off by 3.2 pt on average, against 8.69 pt for "
+        "the mean of all that was known before. 80 % of the 95 % intervals held (4 of 5). Rank correlation "
+        "1.00."
+    )
+    few = replace(foretold, trials=foretold.trials[:5])
+    assert "accuracy model" not in dict(search_story.story(few))
+    assert search_plots.prediction_figure(few) is None
+    blind = [replace(t.evaluation, proposal=predicted(0.1, 0.05)) for t in foretold.trials[1:]]
+    text = dict(search_story.story(record_of([foretold.trials[0].evaluation, *blind])))["accuracy model"]
+    assert "so the model was no better" in text
+
+
+def test_the_scatter_has_a_point_with_its_interval_for_each(foretold: StudyRecord) -> None:
+    figure = search_plots.prediction_figure(foretold)
+    assert figure is not None
+    diagonal, inside, outside = figure["data"]
+    assert diagonal["x"] == diagonal["y"] == [0.6, 0.86]
+    assert inside["x"] == [0.82, 0.86, 0.60, 0.80]
+    assert inside["y"] == [0.80, 0.85, 0.60, 0.75]
+    assert outside["hovertext"] == ["#2: predicted 70.00 % (65.00 to 75.00)<br>found 78.00 %"]
+    # All points lie between 0.6 and 0.86. The bars reach from 0.5 to 0.9; both ends get a tenth of 0.26.
+    assert figure["layout"]["yaxis"]["range"] == pytest.approx([0.5 - 0.026, 0.9 + 0.026])
+    assert outside["error_y"]["array"] == outside["error_y"]["arrayminus"] == pytest.approx([0.05])
+
+
+def test_the_widest_intervals_leave_the_scatter(foretold: StudyRecord) -> None:
+    first, *rest = [trial.evaluation for trial in foretold.trials]
+    wide = [replace(rest[0], proposal=predicted(0.8, 5.0)), *rest[1:]]
+    figure = search_plots.prediction_figure(record_of([first, *wide]))
+    assert figure is not None
+    assert figure["layout"]["yaxis"]["range"] == pytest.approx([0.6 - 0.13 - 0.026, 0.86 + 0.13 + 0.026])
+
+
+def test_an_interval_without_end_does_not_break_the_page(foretold: StudyRecord) -> None:
+    first, second, *rest = [trial.evaluation for trial in foretold.trials]
+    record = record_of([first, replace(second, proposal=predicted(0.8, float("inf"))), *rest])
+    figures = re.search(r'id="figures">(.*?)</script>', html_page(record))
+    assert figures is not None
+    assert "Infinity" not in figures[1]
+    assert "NaN" not in figures[1]
+    assert explain(record, 1)
+
+
+def test_the_gate_and_its_savings_in_sentences(small: StudyRecord) -> None:
+    told = dict(search_story.story(small))
+    assert told["gate"] == (
+        "5 of 11 candidates not trained: 2 over a limit on the device, 2 certain to be dominated, 1 certain "
+        "to miss a limit on accuracy; 1 given up in training, after 5 s in all."
+    )
+    assert told["saved"] == (
+        "3 trainings not needed in the end: about 29 s, an estimate (what the sampler expected each to take, "
+        "for 1 of them the median of those that were done, less what was spent before giving up). 4 "
+        "trainings done to the end; all training took 54 s."
+    )
+    assert set(told) == {"sampler", "gate", "saved"}
+    assert told["sampler"] == "proposed 2 by expected gain per expected second"
+
+
+def test_what_was_trained_for_others_is_not_saved() -> None:
+    record = record_of(
+        [complete(candidate(0.5), 0.9, stage("distill", "d", 3.0)), gated(candidate(0.5, precision="int8"))]
+    )
+    told = dict(search_story.story(record))["saved"]
+    assert told.startswith("none: what they would have trained was trained for others. 1 training done")
+
+
+def test_sampler_device_audit_and_end_in_sentences(searched: StudyRecord) -> None:
+    told = dict(search_story.story(searched))
+    assert told["sampler"].startswith(
+        "hardware-first: proposed 44 by expected gain per expected second, 5 at"
+    )
+    assert told["device"] == "41 measurements on the device for 54 candidates."
+    assert "none of them would have been on the front" in told["audit"]
+    spent = [s for a in searched.audit for s in a.evaluation.stages if s.name == "distill" and not s.cached]
+    assert told["audit"].endswith(
+        f" It took {sections.duration(sum(s.seconds for s in spent))} of training." if spent else "front."
+    )
+    assert told["ended because"] == searched.stopped
+
+
+def curve_record() -> StudyRecord:
+    whole = ((3, 0.5), (12, 0.8))
+    return record_of(
+        [
+            complete(candidate(0.5), 0.8, stage("distill", "a", 9.0, *whole)),
+            complete(candidate(0.5, precision="int8"), 0.79, stage("distill", "a", None, *whole)),
+            gated(
+                candidate(0.5, "channel:0.3"),
+                stage("distill", "a", None, *whole), stage("prune", "p", 1.0, (1, 0.6)),
+                bound=BEATEN, epoch=1,
+            ),
+        ]
+    )  # fmt: skip
+
+
+def test_curves_have_each_training_once_over_the_share_of_its_epochs() -> None:
+    distilled, pruned = curves.learning_curves(curve_record())
+    assert (distilled.number, distilled.points, distilled.stopped) == (0, ((0.25, 0.5), (1.0, 0.8)), False)
+    assert (pruned.number, pruned.points, pruned.stopped) == (2, ((0.25, 0.6),), True)
+    figure = search_plots.curves_figure(curve_record())
+    assert figure is not None
+    assert [trace["name"] for trace in figure["data"]] == ["distilled", "pruned, given up"]
+    assert figure["data"][0]["x"] == [0.25, 1.0, None]
+    assert figure["data"][1]["hovertext"][0] == "width=0.5, channel:0.3 (#2)<br>25 %: 60.00 %"
+    alone = replace(curve_record(), trials=curve_record().trials[:2])
+    assert search_plots.curves_figure(alone) is None
+
+
+def test_the_hypervolume_marks_what_was_given_up_and_turned_away(small: StudyRecord) -> None:
+    figure = hypervolume.hypervolume_figure(small)
+    assert figure is not None
+    line, given_up, away = figure["data"]
+    assert line["x"] == [0, 10, 30, 34, 34, 34, 34, 34, 39, 39, 54]
+    assert line["customdata"][3] == "#3, 3 trainings"
+    assert given_up["x"] == [34, 39, None]
+    assert given_up["hovertext"][0] == "#8 given up after 5.00 s"
+    assert list(zip(away["x"], away["hovertext"], strict=True)) == [
+        (34, "4 candidates not trained"), (39, "1 candidate not trained"),
+    ]  # fmt: skip
+
+
+def test_a_trial_that_was_given_up_says_so(searched: StudyRecord) -> None:
+    (number, *_) = [t.number for t in searched.trials if t.evaluation.stopped_epoch]
+    trial = searched.trials[number]
+    assert views.why(trial).startswith("training given up after epoch 4: even at 93.00 %")
+    text = explain(searched, number)
+    for part in (
+        "- gated: training given up after epoch 4: even at 93.00 % (#5, the same student",
+        "- Accuracy could be 93.00 % at best; #4 (teacher, int8 (minmax 128), tflite) would beat it even so.",
+        "given up after 4.33 s (epoch 2: 71.33 %, epoch 4: 80.71 %)",
+        "- proposed among the first designs; expected: 14.5 s of work",
+    ):
+        assert part in text
+
+
+def test_explain_tells_what_was_predicted_and_found(foretold: StudyRecord) -> None:
+    text = explain(foretold, 2)
+    assert (
+        "- predicted accuracy: 70.00 % (65.00 to 75.00); found: 78.00 %, 8 pt above the prediction, outside "
+        "of the interval" in text
+    )
+    assert "proposed by expected gain per expected second" in text
+    assert "2 pt above the prediction, inside the interval" in explain(foretold, 1)
+    assert "Why it was tried" not in explain(foretold, 0)
+
+
+@pytest.mark.parametrize(
+    ("on_front", "told"), [(True, "would have been on the front, so the gate was wrong"),
+                           (False, "would not have been on the front, so the gate was right")]
+)  # fmt: skip
+def test_explain_tells_what_an_audit_found(small: StudyRecord, on_front: bool, told: str) -> None:
+    after = Audited(number=5, evaluation=complete(candidate(0.25), 0.91), on_front=on_front)
+    text = explain(replace(small, audit=(after,)), 5)
+    assert f"To check the gate it was trained after all and came to 91.00 %: it {told}." in text
+    failed = Evaluation(candidate=candidate(0.25), outcome=Outcome.FAILED, stage="distill", cause="crash")
+    text = explain(replace(small, audit=(Audited(number=5, evaluation=failed, on_front=False),)), 5)
+    assert "that ended failed." in text
+    assert "Accuracy could be 60.00 % at best (a larger student has 59 %), which misses a limit" in explain(
+        small, 9
+    )
+
+
+def test_reasons_that_name_different_relatives_are_one_group(small: StudyRecord) -> None:
+    trials = list(small.trials)
+    for number in (5, 6):
+        evaluation = replace(trials[number].evaluation, reason=f"even at 90 % (#{number} has 89 %), #1 wins")
+        trials[number] = replace(trials[number], evaluation=evaluation)
+    groups = sections.problems(replace(small, trials=tuple(trials)))
+    assert (sections.DOMINATED, 2) in [(g.reason, len(g.cases)) for g in groups]
+
+
+def test_the_table_has_what_the_search_thought(searched: StudyRecord, study: StudyRecord) -> None:
+    table = pd.read_csv(io.StringIO(trial_table(searched).to_csv(index=False))).set_index("trial")
+    number = next(t.number for t in searched.trials if t.evaluation.proposal and t.evaluation.proposal.gain)
+    proposal = searched.trials[number].evaluation.proposal
+    assert proposal is not None
+    assert proposal.quality is not None
+    row = table.loc[number]
+    assert row["proposed_by"] == "gain"
+    assert row["predicted_accuracy"] == pytest.approx(proposal.quality.value)
+    assert row["predicted_accuracy_low"] == pytest.approx(proposal.quality.low)
+    assert row["expected_gain"] == pytest.approx(proposal.gain)
+    assert row["expected_seconds"] == pytest.approx(proposal.seconds)
+    stopped = table[table["stopped_epoch"].notna()]
+    assert set(stopped["outcome"]) == {"gated"}
+    assert set(stopped["beaten_by"]) == {4}
+    assert set(stopped["bound_accuracy"]) == {0.93}
+    assert list(table["audit_on_front"].dropna()) == [False, False]
+    assert not {"proposed_by", "stopped_epoch", "beaten_by"} & set(trial_table(study).columns)
+
+
+def test_the_quality_cell_says_what_was_predicted(searched: StudyRecord) -> None:
+    rows = views.rows(searched, rank(searched), verdict(searched))
+    notes = [row.cells[0].note for row in rows if row.outcome == "complete"]
+    assert sum("; predicted for validation: " in note for note in notes) == len(
+        predictions.predictions(searched)
+    )
+
+
+def test_the_page_and_the_markdown_show_the_search(searched: StudyRecord) -> None:
+    page, text = html_page(searched), markdown_report(searched)
+    for plot in ("hypervolume", "predictions", "curves"):
+        assert f'id="plot-{plot}"' in page
+    assert page.count("<dt>ended because</dt>") == 1
+    for title, told in search_story.story(searched):
+        assert f"<dt>{title}</dt>" in page
+        assert f"- {title}: {told}" in text.replace("\\", "").replace("&lt;", "<").replace("&gt;", ">")
+    assert "<p>trials 21 to 24 were proposed by TPE" in page
+    assert "- remark: started from 12 students" in text
+    evil = "<script>alert(1)</script>"
+    dirty = html_page(replace(searched, remarks=(evil,), sampler=evil, stopped=evil))
+    assert evil not in dirty
+
+
+def test_a_study_without_these_fields_has_a_page_as_before(study: StudyRecord) -> None:
+    page = html_page(replace(study, sampler="tpe"))
+    assert 'id="plot-hypervolume"' in page
+    assert 'id="plot-predictions"' not in page
+    assert 'id="plot-curves"' not in page
+    assert search_story.story(replace(study, sampler="tpe"))[0] == ("sampler", "tpe")
+
+
+OBJECTIVES = ("accuracy", "latency_ms", "size_bytes", "memory_bytes")
+
+
+@pytest.mark.parametrize("names", [OBJECTIVES[:2], OBJECTIVES[1:3], OBJECTIVES[1:], OBJECTIVES])
+def test_any_objectives_have_a_report(searched: StudyRecord, tmp_path: Path, names: tuple[str, ...]) -> None:
+    objectives = tuple(Objective(metric=name, higher_is_better=name == "accuracy") for name in names)
+    record = replace(searched, objectives=objectives)
+    page = write_report(record, tmp_path).html.read_text()
+    assert 'id="plot-hypervolume"' in page
+    assert re.search(r"<dt>accuracy model</dt><dd>\d+ candidates predicted", page)
+    for trial in record.trials[:10]:
+        assert explain(record, trial.number)
+
+
+def test_the_record_survives_as_json(searched: StudyRecord) -> None:
+    assert STUDY_RECORD.validate_python(json.loads(report_json(searched))["record"]) == searched

@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from paretune.search.evaluation.input_noise import NOISE_SHARE, TOKEN_SHARE, noisy_digest, noisy_split
+from paretune.search.evaluation.side_effects import (
+    Outputs,
+    agreement,
+    calibration_error,
+    ece_rise,
+    gain_of,
+    is_probabilities,
+    paired_interval,
+    possible,
+    side_effects,
+    task_of,
+    worst_class_drop,
+)
+from paretune.search.workload.workload import ACCURACY, Metric, Split
+
+CLASSES = 5
+
+
+def one_hot(classes, sure=4.0):
+    """Logits that give these classes."""
+    return (sure * np.eye(CLASSES)[np.asarray(classes)]).astype(np.float32)
+
+
+def softmax(logits):
+    scores = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return scores / scores.sum(axis=1, keepdims=True)
+
+
+@pytest.fixture
+def labels():
+    return np.repeat(np.arange(CLASSES), 40)
+
+
+def wrong(labels, rows):
+    given = labels.copy()
+    given[rows] = (given[rows] + 1) % CLASSES
+    return one_hot(given)
+
+
+def test_worst_class_is_found_with_its_raw_values(labels):
+    found = worst_class_drop(wrong(labels, [81, 82, 83, 10]), wrong(labels, [10, 50]), labels)
+    assert found.value == pytest.approx(3 / 40)
+    assert "class 2: 92.5 % against the teacher's 100 %, 40 samples" in found.how
+    assert found.low <= found.value <= found.high
+
+
+def test_interval_of_the_worst_class_holds_for_all_classes_at_once(labels):
+    """The drop of the worst of 5 equal classes is chance: its interval must reach down to nothing."""
+    found = worst_class_drop(wrong(labels, [81, 82]), wrong(labels, [10, 50]), labels)
+    alone = paired_interval(np.r_[np.ones(2), np.zeros(38)], 0.05)
+    assert found.low < 0 < found.value
+    assert found.high > alone[1]
+
+
+def test_no_drop_is_not_certain_on_few_samples(labels):
+    found = worst_class_drop(one_hot(labels), one_hot(labels), labels)
+    assert found.value == 0
+    assert 0.05 < found.high < 0.2
+    assert found.how.startswith("no class loses; class 0")
+
+
+def test_drop_of_every_class_may_be_negative(labels):
+    found = worst_class_drop(one_hot(labels), wrong(labels, np.arange(0, 200, 10)), labels)
+    assert found.value == pytest.approx(-4 / 40)
+
+
+def test_interval_of_paired_differences_holds_the_truth():
+    """Simulated: 3 % lost, 1 % won, 540 samples; right in at least 93 % of 400 draws."""
+    rng = np.random.default_rng(0)
+    draws = rng.choice([1, -1, 0], p=[0.03, 0.01, 0.96], size=(400, 540))
+    ends = [paired_interval(row, 0.05) for row in draws]
+    assert np.mean([low <= 0.02 <= high for low, high in ends]) > 0.93
+    assert np.mean([high - low for low, high in ends]) < 0.045
+
+
+def test_agreement_counts_classes_not_labels(labels):
+    found = agreement(wrong(labels, [0, 1]), wrong(labels, [1, 2]))
+    # Row 1 is wrong in both, and the same.
+    assert found.value == pytest.approx(198 / 200)
+    assert found.how == "same class on 198 of 200 samples"
+    assert found.low < found.value < found.high <= 1
+
+
+def test_calibration_of_logits_and_of_probabilities_is_the_same(labels):
+    rng = np.random.default_rng(1)
+    logits = rng.normal(size=(200, CLASSES)) * 2 + one_hot(labels, 2.0)
+    rise = ece_rise(3 * logits, logits, labels)
+    same = ece_rise(softmax(3 * logits), softmax(logits), labels)
+    assert rise.value == pytest.approx(same.value, abs=1e-9)
+    assert 0.05 < rise.value < 0.5
+    assert rise.low > 0
+
+
+def test_overconfident_by_a_known_amount():
+    """Confidence 0.9 where 70 % are right: an error of 20 %, whatever the correction for few samples."""
+    right = np.r_[np.ones(700), np.zeros(300)]
+    assert calibration_error(np.full(1000, 0.9), right) == pytest.approx(0.2, abs=1e-6)
+
+
+def test_calibration_error_of_a_calibrated_model_is_corrected_for_few_samples():
+    rng = np.random.default_rng(2)
+    found, plain = [], []
+    for _ in range(100):
+        confidence = rng.uniform(0.5, 1.0, size=200)
+        right = (rng.random(200) < confidence).astype(float)
+        found.append(calibration_error(confidence, right))
+        bins = (confidence * 15).astype(int)
+        sums = np.bincount(bins, weights=confidence - right, minlength=16)
+        plain.append(np.abs(sums).sum() / 200)
+    assert np.mean(found) < 0.7 * np.mean(plain)
+
+
+def test_identical_outputs_have_no_rise_of_calibration_error(labels):
+    logits = one_hot(labels) + np.random.default_rng(0).normal(size=(200, CLASSES))
+    found = ece_rise(logits, logits, labels)
+    assert (found.value, found.low, found.high) == (0.0, 0.0, 0.0)
+
+
+def test_int8_probabilities_are_known_as_such():
+    exact = softmax(np.random.default_rng(0).normal(size=(50, 10)) * 3)
+    assert is_probabilities(np.round(exact * 256) / 256)
+    assert not is_probabilities(exact * 4)
+    assert not is_probabilities(np.log(exact))
+
+
+def test_noise_drop_is_what_the_candidate_loses_beyond_the_teacher(labels):
+    candidate = Outputs(plain=wrong(labels, [0]), noisy=wrong(labels, range(21)))
+    teacher = Outputs(plain=one_hot(labels), noisy=wrong(labels, range(5)))
+    found = side_effects(candidate, teacher, labels, ACCURACY, "much noise")["noise_drop"]
+    assert found.value == pytest.approx((20 - 5) / 200)
+    assert found.how.startswith(
+        "much noise: accuracy from 99.5 % to 89.5 %, the teacher's from 100 % to 97.5 %"
+    )
+    assert found.low > 0
+
+
+def test_classification_has_all_four(labels):
+    both = Outputs(plain=one_hot(labels), noisy=one_hot(labels))
+    assert set(side_effects(both, both, labels, ACCURACY)) == set(possible("classification", noise=True))
+    without = Outputs(plain=one_hot(labels))
+    assert set(side_effects(without, both, labels, ACCURACY)) == set(possible("classification", noise=False))
+
+
+def test_regression_has_the_loss_of_its_own_metric():
+    rng = np.random.default_rng(0)
+    labels = rng.normal(size=(100, 1)).astype(np.float32)
+    error = Metric(name="mae", function=lambda o, y: float(np.abs(o - y).mean()), higher_is_better=False)
+    teacher = Outputs(plain=labels + 0.01, noisy=labels + 0.05)
+    candidate = Outputs(plain=labels + 0.02, noisy=labels + 0.10)
+    found = side_effects(candidate, teacher, labels, error, "noise")
+    assert set(found) == {"noise_loss"}
+    assert found["noise_loss"].value == pytest.approx(0.08 - 0.04, abs=1e-5)
+
+
+def test_several_labels_agree_label_by_label():
+    labels = np.array([[1, 0, 1], [0, 0, 1], [1, 1, 0], [0, 1, 0]])
+    logits = np.where(labels == 1, 2.0, -2.0)
+    other = logits.copy()
+    other[0, 0] = -1.0
+    exact = Metric(name="exact", function=lambda o, y: float(((o > 0) == y).all(axis=1).mean()))
+    found = side_effects(Outputs(plain=other), Outputs(plain=logits), labels, exact)
+    assert set(found) == {"agreement"}
+    assert found["agreement"].value == pytest.approx(11 / 12)
+
+
+def test_a_metric_that_cannot_be_resampled_is_left_out():
+    def picky(outputs, labels):
+        raise ValueError("wants the samples in their order")
+
+    outputs, labels = np.zeros((20, 3)), np.zeros((20, 3), dtype=np.float32) + 0.5
+    both = Outputs(plain=outputs, noisy=outputs)
+    assert side_effects(both, both, labels, Metric(name="picky", function=picky)) == {}
+    assert gain_of(outputs, outputs, labels, Metric(name="picky", function=picky)) is None
+
+
+@pytest.mark.parametrize(
+    ("outputs", "labels", "task"),
+    [
+        (np.zeros((4, 3)), np.array([0, 1, 2, 0]), "classification"),
+        (np.zeros((4, 3)), np.array([0, 1, 3, 0]), "other"),
+        (np.zeros((4, 3)), np.array([-1, 1, 2, 0]), "other"),
+        (np.zeros((4, 1)), np.array([0, 1, 1, 0]), "other"),
+        (np.zeros((4, 3)), np.zeros((4, 3)), "multi-label"),
+        (np.zeros((4, 3)), np.full((4, 3), 0.5), "other"),
+        (np.zeros((4, 7, 3)), np.zeros((4, 7), dtype=int), "other"),
+    ],
+)
+def test_task_is_read_from_outputs_and_labels(outputs, labels, task):
+    assert task_of(outputs, labels) == task
+
+
+def test_gain_over_another_training(labels):
+    found = gain_of(wrong(labels, [0]), wrong(labels, [0, 50, 60, 70]), labels, ACCURACY)
+    assert found is not None
+    assert found.value == pytest.approx(3 / 200)
+    assert found.low < 0 < found.high
+    assert found.how == "99.50 % against 98.00 %, 200 samples"
+
+
+def split_of(**inputs):
+    return Split(inputs=inputs, labels=np.zeros(len(next(iter(inputs.values()))), dtype=np.int64))
+
+
+def test_noise_has_the_promised_share_of_the_spread_and_is_the_same_each_time():
+    image = np.random.default_rng(0).normal(3, 2, size=(200, 1, 8, 8)).astype(np.float32)
+    split = split_of(image=image)
+    first, words = noisy_split(split)
+    second, _ = noisy_split(split)
+    changed = first.inputs["image"]
+    assert changed.dtype == np.float32
+    assert np.array_equal(changed, second.inputs["image"])
+    assert np.std(changed - image) == pytest.approx(NOISE_SHARE * np.std(image), rel=0.02)
+    assert words == "noise of 10 % of each input's standard deviation"
+    assert noisy_digest("abc") != noisy_digest("abd") != "abd"
+
+
+def test_masks_stay_and_images_of_bytes_stay_bytes():
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, size=(20, 8, 8, 3), dtype=np.uint8)
+    mask = (rng.random((20, 8)) < 0.5).astype(np.float32)
+    changed, _ = noisy_split(split_of(image=image, mask=mask))
+    assert changed.inputs["image"].dtype == np.uint8
+    assert not np.array_equal(changed.inputs["image"], image)
+    assert np.array_equal(changed.inputs["mask"], mask)
+
+
+def test_tokens_are_replaced_by_others_that_occur_and_padding_stays():
+    rng = np.random.default_rng(0)
+    ids = rng.choice(np.arange(10, 500, 7), size=(300, 24)).astype(np.int64)
+    ids[:, 0] = 2  # the start mark
+    for row, length in enumerate(rng.integers(5, 24, size=300)):
+        ids[row, length:] = 0
+    mask = (ids != 0).astype(np.int64)
+    changed, words = noisy_split(split_of(ids=ids, mask=mask))
+    new = changed.inputs["ids"]
+    differs = new != ids
+    assert words == "5 % of the tokens replaced"
+    assert new.dtype == np.int64
+    assert not differs[ids == 0].any()
+    assert not differs[:, 0].any()
+    assert set(np.unique(new)) <= set(np.unique(ids))
+    assert differs[ids > 2].mean() == pytest.approx(TOKEN_SHARE, abs=0.01)
+    assert np.array_equal(changed.inputs["mask"], mask)
+
+
+def test_inputs_without_anything_to_disturb():
+    assert noisy_split(split_of(bag=np.eye(4, dtype=np.float32))) is None
+    assert noisy_split(split_of(same=np.full((4, 3), 7, dtype=np.int64))) is None

@@ -1,0 +1,96 @@
+from pathlib import Path
+
+import pytest
+from paretune.profiles.errors import UserError
+from paretune.profiles.precision import Precision
+from paretune.search.job.study_file import load_study_file
+
+GOOD = """
+name: small
+workload: digits.py
+budget: {trials: 10, time: 2 min}
+"""
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "study.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_minimal_file_has_defaults_for_everything_else(tmp_path):
+    study = load_study_file(write(tmp_path, GOOD))
+    assert study.budget.time == 120
+    assert study.profile == "host"
+    assert study.workload.file == "digits.py"
+    assert study.space.precision is None
+
+
+def test_values_and_lists_of_one_value_mean_the_same(tmp_path):
+    study = load_study_file(
+        write(tmp_path, GOOD + "space: {precision: int8, sparsity: 'channel:.50', student: {width: 0.5}}")
+    )
+    assert study.space.precision == (Precision.INT8,)
+    assert study.space.sparsity == ("channel:0.5",)
+    assert study.space.student == {"width": (0.5,)}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("budgett: {trials: 3}", r"unknown key 'budgett'.*did you mean 'budget'"),
+        ("space: {precison: [int8]}", r"space\.precison|did you mean 'precision'"),
+        ("space: {precision: [int7]}", "precision"),
+        ("space: {sparsity: [some]}", "not a sparsity"),
+        ("space: {backend: []}", "empty list"),
+        ("space: {precision: [int8, int8]}", "twice"),
+        ("space: {distill: {weight: [2]}}", "between 0"),
+        ("space: {distill: {hidden: [-1]}}", "hidden states"),
+        ("space: {order: [quantize-prune]}", r"space\.order[\s\S]*prune-distill-quantize"),
+        ("space: {order: []}", "order is an empty list"),
+        ("ladder: {rungs: [luck]}", r"ladder[\s\S]*calibration"),
+        ("ladder: {draws: 0}", "draws"),
+        ("ladder: sometimes", "never"),
+        ("training: {patience: 0}", "patience"),
+        ("budget: {}", "number of trials"),
+        ("budget: {time: 5 parsecs}", "unit"),
+        ("budget: {trials: many}", "trials"),
+        ("deploy: {batch: 0}", "batch"),
+        ("objectives: [accuracy]", "objectives"),
+        ("name: 'a/b'", "name"),
+        ("sampler: best", "sampler"),
+        ("seed: -1", "seed"),
+        ("name: 5", r"found: 5[\s\S]*in quotes"),
+        ("space: {backend: [null]}", r"found: nothing[\s\S]*in quotes"),
+        ("seed: 99999999999", "seed"),
+    ],
+)
+def test_what_cannot_be_accepted_is_named(tmp_path, text, message):
+    key = text.split(":")[0]
+    kept = "\n".join(line for line in GOOD.splitlines() if not line.startswith(f"{key}:"))
+    with pytest.raises(UserError, match=message) as caught:
+        load_study_file(write(tmp_path, f"{kept}\n{text}\n"))
+    assert str(tmp_path / "study.yaml") in str(caught.value)
+
+
+def test_a_key_with_nothing_after_it_is_left_out(tmp_path):
+    study = load_study_file(
+        write(
+            tmp_path, GOOD + "constraints:\n  # - size <= 1 kB\nprefer:\nspace: {student: , calibration: }\n"
+        )
+    )
+    assert study.constraints == ()
+    assert study.prefer == study.space.student == {}
+    with pytest.raises(UserError, match="missing key 'budget'"):
+        load_study_file(write(tmp_path, GOOD.replace("{trials: 10, time: 2 min}", "")))
+
+
+def test_missing_file_names_those_that_are_there(tmp_path):
+    write(tmp_path, GOOD)
+    with pytest.raises(UserError, match=r"no such study file[\s\S]*study\.yaml"):
+        load_study_file(tmp_path / "other.yaml")
+
+
+def test_a_directory_is_no_study_file(tmp_path):
+    with pytest.raises(UserError, match="a directory"):
+        load_study_file(tmp_path)

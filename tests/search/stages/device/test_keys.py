@@ -1,0 +1,64 @@
+"""Golden keys: a change of what a key covers must be a decision, made here and in a version number."""
+
+from dataclasses import replace
+
+from paretune.backends.contract.backend import CompileSettings
+from paretune.backends.measure.latency import LatencyPlan
+from paretune.profiles.precision import Precision
+from paretune.search.stages.device.keys import compile_key, export_key, measure_key, score_key
+
+SETTINGS = CompileSettings(precision=Precision.INT8, calibration_method="entropy")
+PLAN = LatencyPlan(rounds=25, process_spread=0.0025)
+
+
+def keys() -> dict[str, str]:
+    return {
+        "export": export_key("m" * 64, "onnx", 4, {"torch": "2.13.0"}),
+        "compile": compile_key("ort", "1.31.1", SETTINGS, "e" * 64, ("c" * 64, 128, 0)),
+        "measure": measure_key("a" * 64, "r" * 64, "device", 1, 2, PLAN),
+        "score": score_key("a" * 64, "s" * 64, ("accuracy", "code"), 1, "avx2"),
+    }
+
+
+GOLDEN = {
+    "export": "1f177f03f8605ddb",
+    "compile": "1207241ffb87fb20",
+    "measure": "078df87e9279b6a7",
+    "score": "b1c55015f5ced283",
+}
+
+
+def test_keys_are_what_they_were():
+    assert {name: key[:16] for name, key in keys().items()} == GOLDEN
+
+
+def test_every_setting_of_the_compiler_counts():
+    first = compile_key("ort", "1", SETTINGS, "e", None)
+    changes = [
+        {"precision": Precision.FP16},
+        {"batch": 2},
+        {"calibration_method": "minmax"},
+        {"per_channel": False},
+        {"nm_sparsity": True},
+        {"target": "sm86"},
+        {"check": False},
+        {"keep_float": ("conv1",)},
+    ]
+    others = {compile_key("ort", "1", replace(SETTINGS, **change), "e", None) for change in changes}
+    others |= {compile_key("ort", "2", SETTINGS, "e", None), compile_key("tflite", "1", SETTINGS, "e", None)}
+    others |= {
+        compile_key("ort", "1", SETTINGS, "e", ("c", 8, 0)),
+        compile_key("ort", "1", SETTINGS, "e", ("c", 9, 0)),
+        compile_key("ort", "1", SETTINGS, "e", ("c", 8, 1)),
+    }
+    assert len(others | {first}) == len(changes) + 6
+
+
+def test_the_batch_counts_only_where_the_format_fixes_it():
+    assert export_key("m", "onnx", 1, {}) == export_key("m", "onnx", 8, {})
+    assert export_key("m", "tflite", 1, {}) != export_key("m", "tflite", 8, {})
+
+
+def test_a_score_belongs_to_the_instruction_set_and_a_latency_to_the_device():
+    assert score_key("a", "s", ("m", "c"), 1, "avx2") != score_key("a", "s", ("m", "c"), 1, "vnni")
+    assert measure_key("a", "r", "one", 1, 1, PLAN) != measure_key("a", "r", "two", 1, 1, PLAN)

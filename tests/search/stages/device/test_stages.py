@@ -1,0 +1,142 @@
+"""Compile and score with a real runtime: what the entries hold, and a metric that gives no number."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from paretune.backends.measure.latency import LatencyPlan
+from paretune.backends.runner.client import Limits
+from paretune.backends.runner.launch import LocalLaunch
+from paretune.profiles.errors import StageError
+from paretune.profiles.precision import Precision
+from paretune.search.record.candidate import Candidate
+from paretune.search.record.treatment import UNTREATED, Treatment
+from paretune.search.stages.device.calibration_samples import drawn
+from paretune.search.stages.device.stages import Deployment, DeviceStages
+from paretune.search.store.store import Entry, Store, content_key
+from paretune.search.workload.workload import Metric, Split
+
+WEIGHTS = np.linspace(-1, 1, 12, dtype=np.float32).reshape(4, 3)
+DATA = {"x": np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)}
+CANDIDATE = Candidate(backend="ort", precision=Precision.FP32)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def stages(store: Store) -> Iterator[DeviceStages]:
+    made = DeviceStages(
+        store=store,
+        deployment=Deployment(batch=2, threads=1, device="here", instructions="these"),
+        launch=LocalLaunch(),
+        limits=Limits(),
+        plan=LatencyPlan(),
+        announce=lambda stage: None,
+    )
+    yield made
+    made.close()
+
+
+def exported(store: Store) -> Entry:
+    """y = x @ WEIGHTS as the export stage would have written it."""
+
+    def make(into: Path) -> dict[str, object]:
+        graph = helper.make_graph(
+            [helper.make_node("MatMul", ["x", "w"], ["y"])],
+            "g",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 4])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 3])],
+            [numpy_helper.from_array(WEIGHTS, "w")],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+        model.ir_version = 8
+        onnx.save(model, into / "model.onnx")
+        return {"file": "model.onnx", "format": "onnx"}
+
+    return store.produce("export", content_key("export", 1, {}), {}, make)
+
+
+def test_a_compiled_entry_has_what_the_artifact_gives_for_its_sample(
+    store: Store, stages: DeviceStages
+) -> None:
+    entry = stages.compiled(CANDIDATE, exported(store), DATA, "data")
+    assert (entry.meta["sample"], entry.meta["expected"]) == ("sample.npz", "expected.npz")
+    with np.load(entry.path / "sample.npz") as sample, np.load(entry.path / "expected.npz") as expected:
+        np.testing.assert_array_equal(sample["x"], DATA["x"][:2])
+        np.testing.assert_allclose(expected["y"], DATA["x"][:2] @ WEIGHTS, rtol=1e-5)
+
+
+def test_an_untrained_one_goes_nowhere_and_has_none(store: Store, stages: DeviceStages) -> None:
+    entry = stages.compiled(CANDIDATE, exported(store), DATA, "data", check=False)
+    assert entry.meta["expected"] == ""
+    assert not (entry.path / "expected.npz").exists()
+
+
+def test_a_metric_that_gives_no_number_fails_the_candidate(store: Store, stages: DeviceStages) -> None:
+    """A NaN in the record would make the whole study unreadable: JSON has none."""
+    compiled = stages.compiled(CANDIDATE, exported(store), DATA, "data")
+    split = Split(inputs=DATA, labels=np.zeros(6, np.int64))
+    empty = Metric(name="correlation", function=lambda outputs, labels: float("nan"))
+    with pytest.raises(StageError, match="the metric 'correlation' gave nan for these outputs"):
+        stages.scored(compiled, "ort", split, "split", empty)
+
+
+INT8 = Candidate(backend="null", precision=Precision.INT8, calibration_method="minmax", calibration_samples=3)
+
+
+def drawn_rows(candidate: Candidate, treatment: Treatment) -> list[int]:
+    """Which of ten numbered samples are taken."""
+    taken = drawn({"x": np.arange(10)}, candidate, treatment)
+    return [int(row) for row in taken.data["x"]]
+
+
+def test_a_draw_is_random_seeded_and_without_replacement() -> None:
+    assert drawn_rows(INT8, UNTREATED) == [0, 1, 2]
+    first, second = (drawn_rows(INT8, Treatment(calibration_draw=draw)) for draw in (1, 2))
+    assert len({*first}) == len({*second}) == 3
+    assert first == drawn_rows(INT8, Treatment(calibration_draw=1)) != second
+    assert len(drawn_rows(INT8, Treatment(calibration_samples=5))) == 5
+
+
+def test_a_draw_of_all_samples_and_of_none_is_no_draw() -> None:
+    numbers = {"x": np.arange(10)}
+    whole = drawn(numbers, INT8, Treatment(calibration_samples=10, calibration_draw=1))
+    assert (whole.draw, list(whole.data["x"])) == (0, list(range(10)))
+    dynamic = replace(INT8, precision=Precision.INT8_DYNAMIC)
+    taken = drawn(numbers, dynamic, Treatment(calibration_draw=1))
+    assert (taken.count, taken.draw, len(taken.data["x"])) == (0, 0, 10)
+
+
+def test_treatments_lead_to_artifacts_of_their_own(store: Store, stages: DeviceStages) -> None:
+    source = exported(store)
+
+    def key(treatment: Treatment) -> str:
+        return stages.compiled(INT8, source, DATA, "data", treatment=treatment).key
+
+    untreated = key(UNTREATED)
+    treatments = (
+        Treatment(calibration_method="entropy"),
+        Treatment(calibration_samples=4),
+        Treatment(calibration_draw=1),
+        Treatment(calibration_draw=2),
+    )
+    assert len({untreated, *map(key, treatments)}) == 5
+    assert key(Treatment(calibration_method="minmax", calibration_samples=3)) == untreated
+    assert key(Treatment(calibration_samples=6, calibration_draw=2)) == key(Treatment(calibration_samples=6))
+
+
+def test_the_compressed_size_is_that_of_the_file(store: Store, stages: DeviceStages) -> None:
+    entry = stages.compiled(CANDIDATE, exported(store), DATA, "data")
+    content = (entry.path / entry.meta["file"]).read_bytes()
+    assert entry.meta["compressed_bytes"] == len(zlib.compress(content, 9))
+    assert "compressed_bytes" not in stages.compiled(CANDIDATE, exported(store), DATA, "data", False).meta

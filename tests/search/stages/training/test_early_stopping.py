@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+import torch
+from paretune.profiles.errors import InternalError
+from paretune.search.record.evaluation import Bound
+from paretune.search.record.protocols import Decision, TrainingStopped
+from paretune.search.run.budget import Interrupted
+from paretune.search.stages.models.teacher import WEIGHTS
+from paretune.search.stages.network.reproducible import reproducible, state_digest
+from paretune.search.stages.training.early_stopping import BestWeights
+from paretune.search.stages.training.loop import Control, Data, Plan, Watch, train
+from torch import nn
+
+
+class Follows:
+    """A model's quality as a list says, epoch by epoch; remembers the weights that it was shown."""
+
+    def __init__(self, qualities: list[float], at: int = 0) -> None:
+        self.qualities, self.at, self.shown = qualities, at, []
+
+    def __call__(self, model: nn.Module) -> float:
+        self.shown.append(state_digest(model))
+        self.at += 1
+        return self.qualities[self.at - 1]
+
+
+def run(quality, *, epochs=8, patience=2, path=None, higher=True, control=None, judge=None, watched=True):
+    plan = Plan(
+        stage="test",
+        epochs=epochs,
+        learning_rate=0.05,
+        batch=8,
+        temperature=1.0,
+        distill_weight=0.0,
+        seed=3,
+        patience=patience,
+    )
+    torch.manual_seed(0)
+    inputs, labels = torch.randn(32, 4), torch.arange(32) % 3
+    data = Data(inputs=[inputs], labels=labels, soft_targets=None, loss="classification")
+    watch = Watch(key="k", kind="distill", quality=quality, higher_is_better=higher)
+    if judge:
+        watch = Watch(key="k", kind="distill", quality=quality, judge=judge)
+    with reproducible(plan.seed, 1):
+        model = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.Dropout(0.2), nn.Linear(6, 3))
+        history = train(model, data, plan, path, control or Control(), watch=watch if watched else None)
+    return model, history
+
+
+@pytest.mark.parametrize(
+    ("qualities", "ran", "best"),
+    [
+        ([0.5, 0.6, 0.55, 0.55, 0.9], 4, 2),
+        ([0.5, 0.6, 0.6, 0.6, 0.9], 4, 4),  # of equal ones the last is kept, but they end the training
+        ([0.5, 0.4, 0.6, 0.5, 0.7, 0.1, 0.8, 0.2], 8, 7),
+        ([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8], 8, 8),
+        ([float("nan"), 0.2, 0.1, 0.1, 0.9], 4, 2),
+        ([float("nan")] * 8, 3, 1),
+    ],
+)
+def test_training_ends_when_it_gets_no_better_and_the_best_weights_stay(qualities, ran, best):
+    quality = Follows(qualities)
+    model, history = run(quality)
+    assert history.epochs == ran
+    assert history.best_epoch == best
+    assert state_digest(model) == quality.shown[best - 1]
+    assert len(quality.shown) == ran  # the last one is not taken twice
+    assert history.curve[-1][0] == ran
+    assert not model.training
+
+
+def test_lower_may_be_better():
+    _, history = run(Follows([0.5, 0.3, 0.4, 0.4]), higher=False)
+    assert (history.epochs, history.best_epoch, history.curve[-1]) == (4, 2, (4, 0.3))
+
+
+def test_the_curve_has_its_rungs_as_without_patience():
+    _, history = run(Follows([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.6]))
+    assert history.curve == [(2, 0.2), (4, 0.4), (6, 0.6), (8, 0.7)]
+
+
+def test_patience_changes_no_step():
+    long, whole = run(Follows([0.1 * at for at in range(8)]), patience=9)
+    plain, other = run(Follows([0.0] * 8), patience=0)
+    assert state_digest(long) == state_digest(plain)
+    assert whole.losses == other.losses
+    assert (other.best_epoch, whole.best_epoch) == (None, 8)
+
+
+def test_a_stop_in_between_ends_at_the_same_bits(tmp_path):
+    qualities = [0.5, 0.6, 0.55, 0.57, 0.9]
+    expected, whole = run(Follows(qualities))
+    path = tmp_path / "checkpoint.pt"
+    for done in range(3):
+        with pytest.raises(Interrupted, match=f"after epoch {done + 1} of 8"):
+            run(Follows(qualities, at=done), path=path, control=Control(should_stop=lambda: True))
+    model, resumed = run(Follows(qualities, at=3), path=path)
+    assert state_digest(model) == state_digest(expected)
+    assert (resumed.losses, resumed.curve, resumed.best_epoch) == (whole.losses, whole.curve, 2)
+
+
+def test_the_judge_is_asked_at_the_rungs_and_goes_on_to_the_same_bits(tmp_path):
+    qualities = [0.5, 0.6, 0.55, 0.65, 0.6, 0.6]
+    expected, _ = run(Follows(qualities))
+    asked = []
+
+    def judge(rung):
+        asked.append(rung.curve)
+        stop = len(rung.curve) == 2 and len(asked) == 2
+        return Decision(reason="beaten", bound=Bound(value=0.5, basis="b")) if stop else None
+
+    path = tmp_path / "checkpoint.pt"
+    with pytest.raises(TrainingStopped, match="beaten"):
+        run(Follows(qualities), path=path, judge=judge)
+    model, history = run(Follows(qualities, at=4), path=path, judge=judge)
+    assert asked == [((2, 0.6),), ((2, 0.6), (4, 0.65)), ((2, 0.6), (4, 0.65))]
+    assert state_digest(model) == state_digest(expected)
+    assert (history.epochs, history.best_epoch) == (6, 4)
+
+
+def test_patience_needs_someone_who_watches():
+    with pytest.raises(InternalError, match="test has a patience, but nothing measures its quality"):
+        run(Follows([]), watched=False)
+
+
+def test_best_weights_survive_as_plain_data(tmp_path):
+    best, layer = BestWeights(patience=2), nn.Linear(2, 2)
+    best.see(1, 0.5, layer)
+    torch.save(best.state_dict(), tmp_path / "best.pt")
+    other = BestWeights(patience=2)
+    other.load_state_dict(torch.load(tmp_path / "best.pt", weights_only=True))
+    assert (other.epoch, other.quality, other.improved) == (1, 0.5, 1)
+    assert torch.equal(other.weights["weight"], layer.weight)
+    with torch.no_grad():
+        layer.weight += 1
+    assert not torch.equal(best.weights["weight"], layer.weight)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from paretune.profiles.precision import Precision
+from paretune.search.candidate import Candidate, Recipe
+from paretune.search.stages.model_stages import ModelStages
+from paretune.search.stages.training import Control
+from paretune.search.store import Store
+from paretune.search.workload_loader import load_workload
+
+def progress(line):
+    if line.startswith("distill: epoch 3"):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+loaded = load_workload(sys.argv[1], Path(sys.argv[2]))
+control = Control(progress=progress)
+stages = ModelStages(loaded=loaded, store=Store(Path(sys.argv[3])), threads=1, control=control)
+recipe = Recipe(epochs=6, finetune_epochs=2, learning_rate=5e-3, patience=1, hidden_weight=0.5)
+stages.trained(Candidate(backend="null", precision=Precision.FP32, student=(("width", 16),), recipe=recipe))
+"""
+
+
+@pytest.mark.slow
+def test_a_kill_changes_no_bit_of_patience_and_hidden_states(source, open_stages, candidate, tmp_path):
+    wanted = candidate(epochs=6, patience=1, hidden_weight=0.5)
+    arguments = [sys.executable, "-c", KILLED, source.name, source.parent, tmp_path / "store"]
+    killed = subprocess.run(arguments, capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    lines: list[str] = []
+    resumed = open_stages(control=Control(progress=lines.append)).trained(wanted)
+    assert lines[0].startswith("distill: epoch 3 of 6")
+    (tmp_path / "store").rename(tmp_path / "old store")
+    whole = open_stages().trained(wanted)
+    old = tmp_path / "old store" / "distill" / resumed.key / WEIGHTS
+    assert old.read_bytes() == (whole.path / WEIGHTS).read_bytes()
+    for learned in ("losses", "curve", "quality", "best_epoch"):
+        assert resumed.meta[learned] == whole.meta[learned]
+
+
+@pytest.mark.slow
+def test_the_quality_kept_is_that_of_the_best_epoch(open_stages, candidate):
+    stages, wanted = open_stages(), candidate(epochs=8, patience=1)
+    entry = stages.trained(wanted)
+    model = stages.load(entry, wanted)
+    assert entry.meta["quality"]["validation"] == stages.quality(model, stages.loaded.splits.validation)
+    assert entry.meta["best_epoch"] <= len(entry.meta["losses"]) <= 8

@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import json
+import random
+
+import numpy as np
+import pytest
+import torch
+from paretune.profiles.errors import InternalError
+from paretune.search.record.evaluation import Bound
+from paretune.search.record.protocols import Decision, TrainingStopped
+from paretune.search.run.budget import Interrupted
+from paretune.search.stages.models.teacher import WEIGHTS
+from paretune.search.stages.network.predict import predict
+from paretune.search.stages.network.reproducible import reproducible, state_digest
+from paretune.search.stages.training.checkpoint import FORMAT, History, load_checkpoint, save_checkpoint
+from paretune.search.stages.training.loop import Control, Data, Plan, Watch, rungs, train
+from paretune.search.store.store import MANIFEST
+from torch import nn
+
+BOUND = Bound(value=0.5, basis="its learning curve", beaten_by=3)
+
+
+class Judge:
+    """Stops a training of the given kind at a rung, and remembers what it was asked."""
+
+    def __init__(self, kind: str = "", epoch: int = 0) -> None:
+        self.kind, self.epoch, self.asked = kind, epoch, []
+
+    def __call__(self, rung):
+        self.asked.append((rung.kind, rung.curve[-1][0]))
+        self.rung = rung
+        if self.asked[-1] == (self.kind, self.epoch):
+            return Decision(reason=f"beaten after epoch {self.epoch}", bound=BOUND)
+        return None
+
+
+def stopped(stages, candidate, judge) -> TrainingStopped:
+    with pytest.raises(TrainingStopped, match=f"beaten after epoch {judge.epoch}") as raised:
+        stages.trained(candidate, judge=judge)
+    return raised.value
+
+
+def weights(entry) -> bytes:
+    return (entry.path / WEIGHTS).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("epochs", "expected"),
+    [(0, ()), (3, ()), (4, (1, 2, 3)), (5, (1, 3, 4)), (8, (2, 4, 6)), (12, (3, 6, 9)), (30, (8, 15, 23))],
+)
+def test_rungs_are_quarters_of_the_epochs(epochs, expected):
+    assert rungs(epochs) == expected
+
+
+def test_rungs_are_distinct_and_never_the_last_epoch():
+    for epochs in range(4, 300):
+        first, second, third = rungs(epochs)
+        assert 0 < first < second < third < epochs
+
+
+def test_a_curve_has_the_quality_at_the_rungs_and_at_the_end(open_stages, candidate):
+    stages, judge, wanted = open_stages(), Judge("distill", 4), candidate(epochs=8)
+    stop = stopped(stages, wanted, judge)
+    assert judge.asked == [("distill", 2), ("distill", 4)]
+    key = stages.trained_key(wanted)
+    assert (stop.rung.key, stop.rung.kind, stop.rung.epochs) == (key, "distill", 8)
+    saved = torch.load(stages.store.workdir("distill", key) / "checkpoint.pt", weights_only=True)
+    model = stages.untrained(wanted)
+    model.load_state_dict(saved["parts"]["model"])
+    assert stop.rung.curve[-1] == (4, stages.quality(model, stages.loaded.splits.validation))
+    meta = stages.trained(wanted).meta
+    assert [epochs for epochs, _ in meta["curve"]] == [2, 4, 6, 8]
+    assert tuple(map(tuple, meta["curve"][:2])) == stop.rung.curve
+    assert meta["curve"][-1] == [8, meta["quality"]["validation"]]
+    assert len({quality for _, quality in meta["curve"]}) > 1
+
+
+def test_short_trainings_and_none_at_all_have_the_end_alone(open_stages, candidate):
+    stages, judge = open_stages(), Judge()
+    assert [e for e, _ in stages.trained(candidate(epochs=3), judge=judge).meta["curve"]] == [3]
+    untuned = candidate(width=None, sparsity="2:4", finetune_epochs=0)
+    meta = stages.trained(untuned, judge=judge).meta
+    assert meta["curve"] == [[0, meta["quality"]["validation"]]]
+    assert judge.asked == []
+
+
+def test_a_stopped_training_goes_on_to_the_same_bits(open_stages, candidate, tmp_path):
+    stops, lines = [], []
+    control = Control(progress=lines.append)
+    for epoch, asked in ((1, [1]), (1, [1]), (3, [1, 2, 3])):
+        judge, stages = Judge("distill", epoch), open_stages(control=control)
+        stops.append(stopped(stages, candidate(), judge))
+        assert [at for _, at in judge.asked] == asked
+        assert stops[-1].seconds > 0
+        assert stops[-1].bound == BOUND
+        assert stages.counters["trainings"] == 0
+        assert stages.store.get("distill", stages.trained_key(candidate())) is None
+    judge = Judge()
+    resumed = open_stages(control=control).trained(candidate(), judge=judge)
+    assert [at for _, at in judge.asked] == [3]
+    trained = [line.partition(",")[0] for line in lines if line.startswith("distill")]
+    assert trained == [f"distill: epoch {epoch} of 4" for epoch in (1, 2, 3, 4)]
+    assert not resumed.path.parent.parent.joinpath(".work", f"distill.{resumed.key}").exists()
+    (tmp_path / "store").rename(tmp_path / "old store")
+    whole = open_stages().trained(candidate())
+    assert (tmp_path / "old store" / "distill" / resumed.key / WEIGHTS).read_bytes() == weights(whole)
+    assert resumed.meta["curve"] == whole.meta["curve"]
+    assert resumed.meta["earlier_seconds"] > stops[0].seconds
+
+
+def test_a_sparse_model_stops_in_its_student_or_in_its_own_training(open_stages, candidate, tmp_path):
+    dense, sparse = candidate(), candidate(sparsity="channel:0.5", finetune_epochs=4)
+    stages = open_stages()
+    stopped(stages, dense, Judge("distill", 2))
+    lines: list[str] = []
+    again = open_stages(control=Control(progress=lines.append))
+    stop = stopped(again, sparse, Judge("distill", 2))
+    assert stop.rung.key == stages.trained_key(dense)
+    assert lines == []  # another candidate that needs the same student trains nothing in vain
+    judge, seen = Judge("prune", 2), []
+    with pytest.raises(TrainingStopped, match="beaten after epoch 2"):
+        again.trained(sparse, note=seen.append, judge=judge)
+    assert judge.asked == [("distill", 2), ("distill", 3), ("prune", 1), ("prune", 2)]
+    assert (judge.rung.key, judge.rung.epochs) == (stages.trained_key(sparse), 4)
+    assert [entry.stage for entry in seen if not entry.cached] == ["distill"]
+    assert again.counters == {"trainings": 1}
+    judge = Judge()
+    resumed = open_stages().trained(sparse, judge=judge)
+    assert judge.asked == [("prune", 2), ("prune", 3)]
+    (tmp_path / "store").rename(tmp_path / "old store")
+    whole = open_stages().trained(sparse)
+    assert (tmp_path / "old store" / "prune" / resumed.key / WEIGHTS).read_bytes() == weights(whole)
+    assert resumed.meta["curve"] == whole.meta["curve"]
+
+
+def test_the_seconds_of_a_pruning_are_without_those_of_its_student(open_stages, candidate):
+    made = {}
+    open_stages().trained(candidate(sparsity="2:4"), note=lambda entry: made.setdefault(entry.stage, entry))
+    manifests = {
+        stage: json.loads((made[stage].path / MANIFEST).read_text()) for stage in ("distill", "prune")
+    }
+    began = manifests["prune"]["created"] - manifests["prune"]["seconds"]
+    assert began > manifests["distill"]["created"]
+
+
+def test_a_stop_without_a_bound_is_an_error_of_ours(open_stages, candidate):
+    with pytest.raises(InternalError, match="distill was stopped without a bound on its quality: bored"):
+        open_stages().trained(candidate(), judge=lambda rung: Decision(reason="bored"))
+
+
+def test_a_checkpoint_of_another_version_costs_only_its_epochs(open_stages, candidate, caplog):
+    stages = open_stages()
+    stopped(stages, candidate(), Judge("distill", 2))
+    path = stages.store.workdir("distill", stages.trained_key(candidate())) / "checkpoint.pt"
+    state = torch.load(path, weights_only=True)
+    old = {**state["parts"], "random": state["random"]["torch"], "losses": state["losses"]}
+    torch.save(old, path)
+    lines: list[str] = []
+    again = open_stages(control=Control(progress=lines.append))
+    assert [epoch for epoch, _ in again.trained(candidate()).meta["curve"]] == [1, 2, 3, 4]
+    assert lines[0].startswith("distill: epoch 1 of 4")
+    assert f"format 1 of another version, this one reads {FORMAT}" in caplog.text
+
+
+def test_a_checkpoint_keeps_what_training_has_come_to_and_adds_up_its_seconds(tmp_path):
+    path, layer = tmp_path / "checkpoint.pt", nn.Linear(2, 2)
+    history = History(losses=[2.0, 1.0], curve=[(2, 0.75)], earlier_seconds=5.0)
+    assert history.at_rung
+    save_checkpoint(path, {"model": layer}, history, seconds=2.0)
+    other = nn.Linear(2, 2)
+    found = load_checkpoint(path, {"model": other})
+    assert found == History(losses=[2.0, 1.0], curve=[(2, 0.75)], earlier_seconds=7.0)
+    assert state_digest(other) == state_digest(layer)
+    assert not History(losses=[1.0, 1.0, 1.0], curve=[(2, 0.75)]).at_rung
+    assert load_checkpoint(tmp_path / "none.pt", {}) is None
+
+
+class Restless(nn.Module):
+    """Draws from every generator while it trains, and (which it should not) while it is evaluated."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.drop, self.head = nn.BatchNorm1d(6), nn.Dropout(0.3), nn.Linear(6, 3)
+
+    def forward(self, features):
+        noise = random.random() + np.random.rand() + torch.rand(1)
+        return self.head(self.drop(self.norm(features))) * (1 + 0.1 * noise)
+
+
+PLAN = Plan(stage="test", epochs=6, learning_rate=0.05, batch=16, temperature=2.0, distill_weight=0.5, seed=3)
+
+
+def trained(path=None, watch=None, control=None) -> str:
+    rng = np.random.default_rng(0)
+    inputs, soft = (torch.from_numpy(rng.normal(size=s).astype(np.float32)) for s in ((64, 6), (64, 3)))
+    data = Data(inputs=[inputs], labels=torch.from_numpy(rng.integers(0, 3, 64)), soft_targets=soft)
+    with reproducible(PLAN.seed, 1):
+        model = Restless()
+        train(model, data, PLAN, path, control or Control(), watch=watch)
+    assert not model.training
+    return state_digest(model)
+
+
+def restless_quality(model) -> float:
+    model.eval()
+    with torch.no_grad():
+        outputs = model(torch.ones(8, 6))
+    return float(outputs.sum() + torch.rand(1) + np.random.rand() + random.random())
+
+
+def restless_judge(rung) -> None:
+    torch.rand(1), np.random.rand(), random.random()
+
+
+def test_watching_a_training_changes_none_of_its_bits():
+    watch = Watch(key="k", kind="distill", quality=restless_quality, judge=restless_judge)
+    assert trained(watch=watch) == trained()
+
+
+def test_models_that_draw_from_python_and_numpy_are_resumed_to_the_same_bits(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    with pytest.raises(Interrupted, match="test stopped after epoch 1 of 6"):
+        trained(path, control=Control(should_stop=lambda: True))
+    random.random(), np.random.rand(), torch.rand(1)
+    assert trained(path) == trained()
+
+
+def test_the_final_quality_is_that_of_the_reloaded_model(open_stages, candidate):
+    stages, wanted = open_stages(), candidate(sparsity="2:4", finetune_epochs=4)
+    entry = stages.trained(wanted)
+    split = stages.loaded.splits.validation
+    outputs = predict(stages.load(entry, wanted), split)
+    assert entry.meta["curve"][-1] == [4, stages.metric.function(outputs, split.labels)]

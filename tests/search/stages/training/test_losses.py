@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from paretune.profiles.errors import UserError
+from paretune.search.stages.training.losses import TASKS, check_trainable, training_loss
+from torch import Tensor
+from torch.nn import functional as F
+
+MIXED = {"temperature": 3.0, "distill_weight": 0.25}
+
+
+def drawn(*shape: int, seed: int = 0) -> Tensor:
+    return torch.from_numpy(np.random.default_rng(seed).normal(size=shape))
+
+
+@pytest.mark.parametrize(
+    ("labels", "shape", "task"),
+    [
+        (torch.tensor([0, 1, 2]), (3, 4), "classification"),
+        (torch.tensor([[0, 1], [2, -1], [-100, 0]]), (3, 2, 4), "token-classification"),
+        (torch.zeros(3, 2), (3, 2), "regression"),
+        (torch.zeros(3), (3,), "regression"),
+        (torch.tensor([[0, 1], [1, 1], [0, 0]]), (3, 2), "multi-label"),
+        (torch.tensor([[True, False]]), (1, 2), "multi-label"),
+        (torch.tensor([0, 1, 1]), (3,), "multi-label"),
+    ],
+)
+def test_labels_and_outputs_tell_the_task(labels, shape, task):
+    assert check_trainable(labels, torch.empty(shape)) == task
+    assert check_trainable(labels, torch.empty(shape), task) == task
+
+
+@pytest.mark.parametrize(
+    ("labels", "shape"),
+    [
+        (torch.tensor([0, 4]), (2, 4)),
+        (torch.tensor([0, -1]), (2, 4)),
+        (torch.tensor([0, 1]), (2, 1)),
+        (torch.tensor([[0, 2]]), (1, 2)),
+        (torch.zeros(2), (2, 1)),
+    ],
+)
+def test_labels_without_a_loss_are_named_with_what_is_accepted(labels, shape):
+    with pytest.raises(UserError, match=r"(?s)cannot be trained on these labels.*found: labels .*accepted"):
+        check_trainable(labels, torch.empty(shape))
+
+
+def test_a_loss_that_is_named_must_exist_and_fit():
+    with pytest.raises(UserError, match=r"not a loss(?s:.*)'hinge'(?s:.*)multi-label"):
+        check_trainable(torch.tensor([0]), torch.empty(1, 2), "hinge")
+    with pytest.raises(UserError, match="by the loss 'regression'"):
+        check_trainable(torch.tensor([0]), torch.empty(1, 2), "regression")
+    assert check_trainable(torch.tensor([[0.0, 1.0]]), torch.empty(1, 2), "multi-label") == "multi-label"
+    assert check_trainable(torch.tensor([0]), torch.empty(1, 9, 9), F.mse_loss) is F.mse_loss
+
+
+def test_several_labels_are_binary_cross_entropies():
+    student, teacher = drawn(5, 3), drawn(5, 3, seed=1)
+    labels = (drawn(5, 3, seed=2) > 0).long()
+    s, p, q = (student.numpy(), *(1 / (1 + np.exp(-x.numpy() / 3)) for x in (teacher, student)))
+    soft = -(p * np.log(q) + (1 - p) * np.log(1 - q)).mean()
+    one = 1 / (1 + np.exp(-s))
+    hard = -(labels.numpy() * np.log(one) + (1 - labels.numpy()) * np.log(1 - one)).mean()
+    got = training_loss("multi-label", student, labels, teacher, **MIXED)
+    assert got.item() == pytest.approx(0.25 * 9 * soft + 0.75 * hard)
+
+
+def test_tokens_are_classes_and_padding_teaches_nothing():
+    student, teacher = drawn(4, 3, 5), drawn(4, 3, 5, seed=1)
+    labels = torch.tensor([[0, 1, -100], [4, -100, -100], [-100] * 3, [2, 3, 1]])
+    rows = labels >= 0
+    expected = training_loss("classification", student[rows], labels[rows], teacher[rows], **MIXED)
+    assert training_loss("token-classification", student, labels, teacher, **MIXED) == expected
+    teacher[~rows] = 1e6
+    assert training_loss("token-classification", student, labels, teacher, **MIXED) == expected
+    nothing = student[2:3].clone().requires_grad_()
+    loss = training_loss("token-classification", nothing, labels[2:3], teacher[2:3], **MIXED)
+    loss.backward()
+    assert loss == 0
+    assert nothing.grad.abs().sum() == 0
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_without_a_teacher_only_the_labels_count(task):
+    tokens = task == "token-classification"
+    outputs = drawn(4, 3, 2) if tokens else drawn(4, 3)
+    labels = {
+        "classification": torch.tensor([0, 1, 2, 0]),
+        "token-classification": torch.tensor([[0, 1, -1]] * 4),
+        "regression": drawn(4, 3, seed=2),
+        "multi-label": torch.tensor([[0, 1, 1]] * 4),
+    }[task]
+    alone = training_loss(task, outputs, labels, None, temperature=3.0, distill_weight=0.0)
+    teacher = torch.full_like(outputs, torch.nan)
+    assert training_loss(task, outputs, labels, teacher, temperature=1.0, distill_weight=0.0) == alone
+    assert alone > 0
+
+
+def test_a_loss_of_the_users_own_gives_one_number():
+    outputs = drawn(4, 3).requires_grad_()
+
+    def own(outputs, labels, teacher):
+        return ((outputs - teacher) ** 2).mean() + labels.sum()
+
+    got = training_loss(own, outputs, torch.ones(4), torch.zeros(4, 3), **MIXED)
+    assert got.item() == pytest.approx(float((outputs**2).mean()) + 4)
+    with pytest.raises(UserError, match=r"(?s)did not return one number.*shape \[4, 3\]"):
+        training_loss(lambda *all: outputs, outputs, outputs, None, **MIXED)
+    with pytest.raises(UserError, match="found: float"):
+        training_loss(lambda *all: 1.0, outputs, outputs, None, **MIXED)
+    with pytest.raises(UserError, match="does not depend on the outputs"):
+        training_loss(lambda *all: torch.ones(()), outputs, outputs, None, **MIXED)
+
+
+OWN = """
+def own(outputs, labels, teacher):
+    return nn.functional.cross_entropy(outputs, labels){more}
+
+workload = Workload(name="tiny", splits=splits, teacher=teacher, train_teacher=train_teacher, loss=own,
+                    student=lambda width: Net(width))
+"""
+
+
+@pytest.mark.slow
+def test_the_key_of_a_training_changes_with_the_loss(source, open_stages, candidate):
+    text = source.read_text()
+    keys = {open_stages().trained_key(candidate())}
+    for more in ("", " * 2"):
+        source.write_text(text + OWN.format(more=more))
+        keys.add(open_stages().trained_key(candidate()))
+    source.write_text((text + OWN.format(more="")).replace("loss=own", "loss='classification'"))
+    keys.add(open_stages().trained_key(candidate()))
+    assert len(keys) == 4
+
+
+def one_loss(outputs, labels, teacher):
+    return outputs.sum()
+
+
+def other_loss(outputs, labels, teacher):
+    return outputs.mean()
+
+
+def test_the_loss_is_in_the_key_whatever_it_comes_from(open_stages, candidate):
+    stages, keys = open_stages(), set()
+    loaded = stages.loaded
+    for loss in (None, "classification", F.cross_entropy, one_loss, other_loss):
+        stages.loaded = replace(loaded, workload=replace(loaded.workload, loss=loss))
+        keys.add(stages.trained_key(candidate()))
+    assert len(keys) == 5
+
+
+@pytest.mark.slow
+def test_a_student_learns_by_a_loss_of_the_users_own(source, open_stages, candidate):
+    source.write_text(source.read_text() + OWN.format(more=" + (outputs - teacher).square().mean()"))
+    stages = open_stages()
+    assert stages.trained(candidate()).meta["quality"]["validation"] > 0.7
+
+
+@pytest.mark.slow
+def test_what_the_users_loss_raises_names_their_line(source, open_stages, candidate):
+    source.write_text(source.read_text() + OWN.format(more=" + undefined"))
+    with pytest.raises(
+        UserError, match=r"tiny_digits\.py, line \d+: `loss` of workload tiny raised NameError"
+    ):
+        open_stages().trained(candidate(epochs=1))
