@@ -17,9 +17,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
+from ..calibration.ranges import BINS, Histogram, kept_bins
 from ..contract.backend import Array, CalibrationData, batches
 from ..onnx_graph.layers import Graph, origin
-from ..trt.ranges import BINS, Histogram, kept_bins
 
 # More values of one tensor do not move a percentile of 99.99 or a histogram of 2048 bins, but take long.
 _VALUES = 2**20
@@ -102,7 +102,7 @@ def _histograms(
     proto: onnx.ModelProto, largest: Mapping[str, float], data: CalibrationData, batch: int
 ) -> dict[str, Histogram]:
     """Counts of |value| in `BINS` equal bins from 0 to each tensor's largest."""
-    from .backend import OrtSession
+    from ..onnx_graph.session import OrtSession
 
     made = {name for node in proto.graph.node for name in node.output}
     widened = onnx.ModelProto()

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from ..calibration.ranges import BINS, Histogram, kept_bins
 from ..contract.backend import Array, Feed
-from ..trt.ranges import BINS, Histogram, kept_bins
 
 SIGNATURE = "serving_default"
 _VALUES = 2**20  # of one tensor; more do not move the ranges, but take long

@@ -15,14 +15,15 @@ from paretune.profiles.errors import StageError
 from paretune.profiles.precision import Precision
 from paretune.search.evaluation.evaluator import Evaluator
 from paretune.search.job.job import Job, load_job
-from paretune.search.ranking.ranking import trial_of
+from paretune.search.ranking.reading import trial_of
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import Evaluation, Outcome, StudyRecord
 from paretune.search.record.progress import Progress
 from paretune.search.record.protocols import TrainEverything
 from paretune.search.run.session import device_stages
 from paretune.search.stages.device.stages import DeviceStages
-from paretune.search.stages.models.base import Models, load_models
+from paretune.search.stages.models.base import Models
+from paretune.search.stages.models.load import load_models
 from paretune.search.store.store import Entry, Store
 
 ROUNDS = 60

@@ -17,7 +17,7 @@ from paretune.backends.runner.launch import LocalLaunch
 from paretune.profiles.precision import Precision
 from paretune.search.job.job import load_job
 from paretune.search.record.progress import Progress
-from paretune.search.stages.models.base import load_models
+from paretune.search.stages.models.load import load_models
 from paretune.search.stages.models.torch_models import TorchModels
 from paretune.search.store.store import Store
 

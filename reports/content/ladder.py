@@ -10,9 +10,9 @@ from ...search.record.candidate import Candidate, Sparsity
 from ...search.record.evaluation import Evaluation, StudyRecord, TrialRecord
 from ...search.record.metrics import metric_info
 from ...search.record.treatment import CALIBRATION, MIXED, QAT, UNTREATED, LadderRung
-from .sections import duration
 from .trainings import own_trials
 from .treatments import listed, treatment_texts
+from .words import duration
 
 RUNG_NAMES = {CALIBRATION: "calibration", MIXED: "mixed precision", QAT: "quantization-aware training"}
 FLOATS = ("float64", "float32", "float16", "bfloat16")

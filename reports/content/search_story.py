@@ -11,8 +11,8 @@ from ...search.record.metrics import metric_info
 from .ladder import climbed_text
 from .predictions import predictions, score
 from .savings import Savings, savings, trainings_done
-from .sections import duration
 from .trainings import TRAINING_STAGES, own_trials
+from .words import duration
 
 WAYS = {
     "gain": "by expected gain per expected second",

@@ -11,6 +11,7 @@ from ...search.record.evaluation import ABOUT_TEACHER, Outcome, Quantity, StudyR
 from ...search.record.metrics import metric_info
 from .alike import merged, pattern
 from .views import why
+from .words import duration
 
 LOG_CHARACTERS = 8000  # the end of a log says what happened; a page with all of it could not be opened
 
@@ -210,12 +211,3 @@ def teacher(record: StudyRecord) -> list[tuple[str, str]]:
     info = metric_info(record.quality)
     splits = {f"{info.title.lower()} on {split}": info.format(value) for split, value in quality.items()}
     return facts({**known, **splits})
-
-
-def duration(seconds: float) -> str:
-    """ "3 min 20 s"."""
-    if seconds < 60:
-        return f"{seconds:.3g} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

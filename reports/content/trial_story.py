@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...search.ranking.ranking import searched_metrics
+from ...search.ranking.reading import searched_metrics
 from ...search.ranking.sentences import difference_text, name_of, quantity_text
 from ...search.record.evaluation import (
     Audited,
@@ -15,7 +15,7 @@ from ...search.record.evaluation import (
 )
 from ...search.record.metrics import metric_info
 from .search_story import way
-from .sections import duration
+from .words import duration
 
 
 def proposal_lines(record: StudyRecord, trial: TrialRecord) -> list[str]:

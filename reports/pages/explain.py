@@ -9,29 +9,19 @@ import yaml
 
 from ...profiles.errors import UserError
 from ...search.ranking.pareto import dominates
-from ...search.ranking.ranking import (
-    Ranked,
-    Ranking,
-    bound_for,
-    comparable,
-    known_metrics,
-    point_of,
-    rank,
-    strongest_simple_choice,
-    trial_of,
-    violations_of,
-)
+from ...search.ranking.ranking import Ranked, Ranking, comparable, rank, strongest_simple_choice
+from ...search.ranking.reading import bound_for, known_metrics, point_of, trial_of, violations_of
 from ...search.ranking.sentences import difference_text, name_of, quantity_text, speed_words
 from ...search.ranking.verdict import speedup, verdict
 from ...search.record.candidate import ORDERS, Candidate
 from ...search.record.evaluation import Limit, Outcome, Quantity, StudyRecord, TrialRecord
 from ...search.record.metrics import metric_info
 from ..content.ladder import coverage_text, ladder_lines, sparsity_text
-from ..content.sections import duration
 from ..content.side_effects import gain_text
 from ..content.trainings import training_stages
 from ..content.trial_story import curve_text, gate_lines, proposal_lines
 from ..content.views import why
+from ..content.words import duration
 
 
 def explain(record: StudyRecord, number: int) -> str:

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from ...profiles.errors import StageError, UnsupportedError
 from ..ladder.ladder import LadderSettings
-from ..ranking.ranking import trial_of
+from ..ranking.reading import trial_of
 from ..record.evaluation import Evaluation, Quantity, StudyRecord
 from ..record.metrics import metric_info
-from ..run.budget import Interrupted
+from ..record.stops import Interrupted
 from ..stages.chain import Trace, Workshop
 
 MOST_CANDIDATES = 3

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...profiles.errors import StageError, UnsupportedError
-from ..ranking.ranking import trial_of
+from ..ranking.reading import trial_of
 from ..record.candidate import Candidate, Recipe, Scalar
 from ..record.evaluation import Quantity, StudyRecord
-from ..run.budget import Interrupted
+from ..record.stops import Interrupted
 from .side_effects import gain_of
 
 if TYPE_CHECKING:

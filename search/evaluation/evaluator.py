@@ -9,9 +9,9 @@ from math import inf
 
 from ...backends.contract.rules import value_dependent
 from ...profiles.errors import InternalError, StageError, UnsupportedError, UserError
-from ..gate.gate import violations
 from ..ladder.bench import Climbs
 from ..ladder.ladder import LadderSettings
+from ..ranking.reading import violations
 from ..record.candidate import Candidate
 from ..record.evaluation import (
     ABOUT_TEACHER,
@@ -23,9 +23,9 @@ from ..record.evaluation import (
     StudyRecord,
     TrialRecord,
 )
-from ..record.protocols import Decision, Hardware, Judge, Rung, RungJudge, Training, TrainingStopped
+from ..record.protocols import Decision, Hardware, Judge, Rung, RungJudge, Training
+from ..record.stops import Interrupted, TrainingStopped
 from ..record.treatment import Treatment
-from ..run.budget import Interrupted
 from ..stages.chain import Trace, Workshop
 from ..stages.device.stages import DeviceStages
 from ..stages.models.base import Models

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..record.candidate import digest_of
+from ..record.digest import digest_of
 from ..workload.workload import Array, Split
 
 NOISE_SHARE, TOKEN_SHARE = 0.10, 0.05

@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 
 from ..ranking.pareto import dominates
-from ..ranking.ranking import complete_trials, point_of, searched_metrics, trial_of, violations_of
+from ..ranking.reading import complete_trials, point_of, searched_metrics, trial_of, violations_of
 from ..ranking.sentences import name_of
 from ..record.evaluation import Audited, Evaluation, Outcome, StudyRecord, TrialRecord
 

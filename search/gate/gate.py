@@ -5,30 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from ..ranking.reading import _resolved, over_limit
 from ..record.candidate import Candidate
 from ..record.evaluation import Bound, Limit, Objective, Quantity, TrialRecord
 from ..record.metrics import metric_info
 from ..record.protocols import Decision, Hardware, Rung
-from .bounds import PRECISION, SPARSITY, QualityBounds, QualityScale
+from ..record.quality import QualityScale
+from .bounds import PRECISION, SPARSITY, QualityBounds
 from .learning_curves import LearningCurves
 from .rivals import KnownPoints
-
-HARDWARE_METRICS = frozenset(
-    {
-        "latency_ms",
-        "latency_p90_ms",
-        "latency_p99_ms",
-        "latency_min_ms",
-        "latency_ratio",
-        "memory_bytes",
-        "size_bytes",
-        "load_ms",
-        "first_inference_ms",
-        "parameters",
-        "macs",
-    }
-)
-"""Metrics that depend on the configuration and not on what the weights are."""
 
 BestHardware = Callable[[Candidate], Mapping[str, float] | None]
 
@@ -178,36 +163,3 @@ class Gate:
 
 def _values(metrics: Mapping[str, Quantity]) -> dict[str, float]:
     return {name: quantity.value for name, quantity in metrics.items()}
-
-
-def over_limit(limits: Sequence[Limit], measured: Mapping[str, Quantity]) -> str:
-    """Which limits on the device a candidate misses, in words; empty where it misses none.
-
-    A limit counts as missed only where the whole interval lies beyond it: a candidate that noise alone puts
-    over a limit is trained and judged by its own measurement.
-    """
-    missed = []
-    for limit in limits:
-        quantity = measured.get(limit.metric)
-        if limit.metric not in HARDWARE_METRICS or quantity is None:
-            continue
-        best = quantity.low if limit.upper else quantity.high
-        if limit.violation(quantity.value if best is None else best) > 0:
-            info = metric_info(limit.metric)
-            value = info.format(quantity.value)
-            missed.append(f"{info.title} is {value}, the limit is {limit.text!r}{_resolved(limit)}")
-    return "; ".join(missed)
-
-
-def _resolved(limit: Limit) -> str:
-    """The bound of a limit whose text does not tell it."""
-    return f" ({metric_info(limit.metric).format(limit.bound)})" if "teacher" in limit.text else ""
-
-
-def violations(limits: Sequence[Limit], metrics: Mapping[str, Quantity]) -> dict[str, float]:
-    """How far each limit is missed, by its text; a limit on a metric that is not known counts as missed."""
-    found = {}
-    for limit in limits:
-        quantity = metrics.get(limit.metric)
-        found[limit.text] = float("inf") if quantity is None else limit.violation(quantity.value)
-    return {text: min(value, 1e30) for text, value in found.items()}

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..record.evaluation import Bound, Evaluation, StageRecord, TrialRecord
 from ..record.protocols import Rung
-from .bounds import QualityScale
+from ..record.quality import QualityScale
 
 LEAST_CURVES = 3
 """With fewer finished trainings of a kind, nothing is said about the next."""

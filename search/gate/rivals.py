@@ -7,10 +7,10 @@ from math import isfinite
 
 import numpy as np
 
-from ..ranking.ranking import estimate_of, violations_of
+from ..ranking.reading import estimate_of, violations_of
 from ..record.evaluation import Limit, Objective, Outcome, Quantity, TrialRecord
 from ..record.metrics import metric_info
-from .bounds import QualityScale
+from ..record.quality import QualityScale
 
 
 class KnownPoints:

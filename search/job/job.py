@@ -12,7 +12,7 @@ from ...backends.runner.launch import Launch, launch_for
 from ...profiles.errors import UserError
 from ...profiles.loader import load_profile
 from ...profiles.schema import Profile
-from ..record.candidate import digest_of
+from ..record.digest import digest_of
 from ..record.evaluation import Objective
 from ..record.limits import LimitSpec, check_consistent, metric_name, parse_limit, parse_reference
 from ..record.metrics import SIDE_EFFECTS, metric_info

@@ -9,11 +9,11 @@ from math import isfinite
 from ...backends.contract.agreement import DISAGREES
 from ...profiles.errors import StageError, UnsupportedError
 from ...profiles.precision import Precision
-from ..gate.bounds import QualityScale
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Limit
 from ..record.metrics import METRICS
 from ..record.protocols import Judge
+from ..record.quality import QualityScale
 from ..record.treatment import UNTREATED, Treatment
 from ..stages.chain import Trace, Workshop
 from .candidate_bench import VALIDATION, CandidateBench

@@ -11,10 +11,10 @@ from ...backends.contract.backend import LayerGroup, SourceModel
 from ...backends.registry import get_backend
 from ...profiles.errors import StageError, UnsupportedError
 from ...profiles.precision import Precision
-from ..gate.bounds import QualityScale
 from ..record.candidate import Candidate
 from ..record.evaluation import Quantity
 from ..record.protocols import Judge
+from ..record.quality import QualityScale
 from ..record.treatment import QatPlan, Treatment
 from ..stages.chain import Trace, Workshop, outputs_of, sizes
 from ..store.store import Entry

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 
 from ...profiles.precision import Precision
-from ..gate.bounds import QualityScale
 from ..record.evaluation import Evaluation
+from ..record.quality import QualityScale
 from ..record.treatment import CALIBRATION, MIXED, QAT
 
 SHARES = {CALIBRATION: 0.25, MIXED: 0.5, QAT: 0.7}

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...profiles.errors import InternalError, UserError
-from ..gate.bounds import QualityScale
 from ..record.evaluation import Evaluation, Limit
+from ..record.quality import QualityScale
+from ..record.stops import Interrupted
 from ..record.treatment import QAT, RUNGS, LadderRung, Treatment
-from ..run.budget import Interrupted
 from .calibration_rung import CalibrationRung
 from .experience import Experience
 from .mixed_rung import MixedPrecisionRung

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ...backends.contract.backend import LayerGroup
-from ..gate.bounds import QualityScale
 from ..record.candidate import Candidate
+from ..record.quality import QualityScale
 from ..record.treatment import QatPlan, Treatment
 
 

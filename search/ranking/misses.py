@@ -9,7 +9,8 @@ from math import floor, log10
 
 from ..record.evaluation import Limit, Outcome, Quantity, StudyRecord
 from ..record.metrics import metric_info
-from .ranking import VALIDATION, bound_for, known_metrics, normalised_miss, violations_of
+from .ranking import normalised_miss
+from .reading import VALIDATION, bound_for, known_metrics, violations_of
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import erfc, sqrt
 
-from ..gate.gate import HARDWARE_METRICS
 from ..record.evaluation import Limit, Quantity, StudyRecord
+from ..record.metrics import HARDWARE_METRICS
 from .pareto import tied
-from .ranking import TEST, Ranked, Ranking, bound_for, estimate_of, point_of, trial_of
+from .ranking import Ranked, Ranking
+from .reading import TEST, bound_for, estimate_of, point_of, trial_of
 from .sentences import difference_text
 
 WORTH_SAYING = 0.2  # a smaller chance that a limit turns is no news: every interval reaches somewhere

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..record.evaluation import Quantity, StudyRecord
 from ..record.metrics import metric_info
 from .misses import Change, NearestMisses, Relaxation
-from .ranking import trial_of
+from .reading import trial_of
 
 
 def name_of(record: StudyRecord, number: int) -> str:

@@ -17,13 +17,12 @@ from .ranking import (
     Ranked,
     Ranking,
     comparable,
-    estimate_of,
-    known_metrics,
     latency_metric,
     rank,
     strongest_simple_choice,
     worth_it,
 )
+from .reading import estimate_of, known_metrics
 from .sentences import difference_text, miss_lines, name_of, quantity_text, size_words, speed_words
 
 MET, NOT_MET, NOTHING_USABLE, DO_NOTHING = "met", "not_met", "nothing_usable", "do_nothing"

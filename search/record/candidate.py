@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from ...profiles.errors import UserError
 from ...profiles.precision import Precision
+from .digest import digest_of
 
 Scalar = int | float | str | bool
 ORDERS = ("prune-distill-quantize", "distill-prune-quantize", "prune-quantize-distill")
@@ -172,21 +169,3 @@ def _recipe_title(recipe: Recipe) -> str:
     }
     parts = " ".join(f"{name}={value:g}" for name, (value, default) in shown.items() if value != default)
     return ", ".join(part for part in (parts, recipe.order if recipe.order != usual.order else "") if part)
-
-
-def canonical_json(value: Any) -> str:
-    """JSON with sorted keys and no spaces, so that equal values give equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
-
-
-def digest_of(value: Any) -> str:
-    """SHA-256 (64 hex digits) of the canonical JSON of a value or dataclass."""
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return dict(value)
-    if hasattr(value, "__dataclass_fields__"):
-        return asdict(value)
-    raise TypeError(f"{type(value).__name__} has no canonical form")

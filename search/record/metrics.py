@@ -73,3 +73,21 @@ def metric_info(name: str, higher_is_better: bool = True) -> MetricInfo:
 SIDE_EFFECTS = ("worst_class_drop", "agreement", "ece_rise", "noise_drop", "noise_loss")
 """Comparisons of outputs with the teacher's. `noise_drop` is a drop of accuracy; `noise_loss` stands in its
 place where outputs are no classes, in the unit of the workload's own metric."""
+
+
+HARDWARE_METRICS = frozenset(
+    {
+        "latency_ms",
+        "latency_p90_ms",
+        "latency_p99_ms",
+        "latency_min_ms",
+        "latency_ratio",
+        "memory_bytes",
+        "size_bytes",
+        "load_ms",
+        "first_inference_ms",
+        "parameters",
+        "macs",
+    }
+)
+"""Metrics that depend on the configuration and not on what the weights are."""

@@ -55,14 +55,6 @@ class Rung:
     curve: tuple[tuple[int, float], ...]
 
 
-class TrainingStopped(Exception):  # noqa: N818 - a decision, not an error
-    """A training was given up at a rung: what it had come to, and why. Its checkpoint is kept."""
-
-    def __init__(self, rung: Rung, bound: Bound, reason: str, seconds: float) -> None:
-        self.rung, self.bound, self.reason, self.seconds = rung, bound, reason, seconds
-        super().__init__(reason)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Decision:
     """Why a candidate is not worth training (further)."""
@@ -151,3 +143,7 @@ class CandidateEvaluator(Protocol):
 
 RungJudge = Callable[[Rung], Decision | None]
 """What a training loop asks at its rungs."""
+
+
+GUESS_RATE = 1e10
+"""Multiply-adds per second (forward) of training on a processor, before anything was seen."""

@@ -82,3 +82,6 @@ class LadderRung:
     kept: bool
     simulated: float | None = None
     detail: str = ""
+
+
+TRAINING_STAGES = ("distill", "prune")

@@ -18,14 +18,6 @@ AT_ONCE = 3
 """So many signals end the process where it is: the user's own training, say, heeds no flag."""
 
 
-class Interrupted(Exception):  # noqa: N818 - a signal to unwind, not an error
-    """The search was asked to stop between two stages; `why` is a short sentence."""
-
-    def __init__(self, why: str) -> None:
-        self.why = why
-        super().__init__(why)
-
-
 @dataclass
 class StopFlag:
     """Set by Ctrl-C or SIGTERM. The first one lets the stage at hand finish; the second stops training

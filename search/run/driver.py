@@ -13,19 +13,19 @@ from optuna.trial import Trial
 from ...profiles.errors import StageError, UnsupportedError, UserError
 from ..evaluation.finalists import choose_finalists
 from ..gate.audit import choose_audited, judged
-from ..gate.gate import violations
-from ..ranking.ranking import rank, strongest_simple_choice, trial_of
+from ..ranking.ranking import rank, strongest_simple_choice
+from ..ranking.reading import trial_of, violations
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Objective, Outcome, StudyRecord, TrialRecord
 from ..record.limits import LimitSpec, resolve
 from ..record.progress import Progress
 from ..record.protocols import CandidateEvaluator, Hardware, Judge, TrainEverything
-from ..record.treatment import QAT
-from ..sampler.costs import TRAINING_STAGES
+from ..record.stops import Interrupted
+from ..record.treatment import QAT, TRAINING_STAGES
 from ..sampler.hardware_first import HardwareFirstSampler
 from ..space.space import Space
 from ..storage.study_store import StudyStore, known_candidates
-from .budget import Budget, Interrupted, StopFlag
+from .budget import Budget, StopFlag
 
 DUPLICATES_IN_A_ROW = 8
 """After so many the sampler has nothing new to say, and an unknown candidate is drawn at random."""

@@ -11,7 +11,7 @@ from ..evaluation.evaluator import Evaluator
 from ..job.job import Job, load_job
 from ..record.evaluation import Evaluation, Outcome, StudyRecord
 from ..record.progress import Progress
-from ..stages.models.base import load_models
+from ..stages.models.load import load_models
 from ..storage.run_file import RUN_FILE
 from ..store.store import Store
 from .session import device_stages

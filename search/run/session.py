@@ -25,7 +25,8 @@ from ..record.evaluation import StudyRecord
 from ..record.metrics import SIDE_EFFECTS
 from ..record.progress import Progress
 from ..stages.device.stages import Deployment, DeviceStages
-from ..stages.models.base import Models, load_models
+from ..stages.models.base import Models
+from ..stages.models.load import load_models
 from ..storage import write_ahead
 from ..storage.read_only import study_for_reading
 from ..storage.run_file import RUN_FILE, stored_study

@@ -17,7 +17,8 @@ from ...backends.measure.environment import instruction_sets
 from ...profiles.errors import ParetuneError, UserError
 from ..job.job import Job, places_of
 from ..job.study_file import load_study_file
-from ..record.candidate import Candidate, canonical_json
+from ..record.candidate import Candidate
+from ..record.digest import canonical_json
 from ..record.evaluation import Outcome
 from ..storage.read_only import study_for_reading
 from ..storage.run_file import RUN_FILE, stored_study

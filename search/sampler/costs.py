@@ -10,16 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..record.evaluation import Evaluation, Outcome
-from ..record.protocols import Training
-from ..record.treatment import QAT
+from ..record.protocols import GUESS_RATE, Training
+from ..record.treatment import QAT, TRAINING_STAGES
 
 Floats = NDArray[np.float64]
 
-TRAINING_STAGES = ("distill", "prune")
 GUESS_TRAINING, GUESS_DEVICE = 60.0, 2.0
 """Seconds, before anything was seen."""
-GUESS_RATE = 1e10
-"""Multiply-adds per second (forward) of training on a processor, before anything was seen."""
 SHRINK = 0.3
 """The law of costs is drawn towards "proportional to the root of the work" with so much weight."""
 

@@ -13,8 +13,9 @@ from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Limit, Objective, Outcome
 from ..record.metrics import METRICS, SIDE_EFFECTS
 from ..record.protocols import Hardware, Training
+from ..record.treatment import TRAINING_STAGES
 from ..space.space import Space
-from .costs import TRAINING_STAGES, Costs, PendingTrainings
+from .costs import Costs, PendingTrainings
 from .hardware_model import HardwareModel
 from .kernel import Inputs
 from .pool import (

@@ -12,7 +12,8 @@ from ...backends.measure.latency import summarize
 from ...backends.registry import get_backend
 from ..record.candidate import Candidate
 from ..record.evaluation import Quantity, StageRecord
-from ..record.protocols import RungJudge, TrainingStopped
+from ..record.protocols import RungJudge
+from ..record.stops import TrainingStopped
 from ..record.treatment import UNTREATED, QatPlan, Treatment
 from ..store.store import Entry
 from ..workload.workload import Array

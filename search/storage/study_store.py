@@ -20,7 +20,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ...profiles.errors import InternalError, UserError
-from ..record.candidate import Candidate, canonical_json
+from ..record.candidate import Candidate
+from ..record.digest import canonical_json
 from ..record.evaluation import (
     EVALUATION,
     STUDY_RECORD,

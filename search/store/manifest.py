@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...profiles.errors import InternalError
-from ..record.candidate import canonical_json, digest_of
+from ..record.digest import canonical_json, digest_of
 
 MANIFEST = "manifest.json"
 

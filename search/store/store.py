@@ -26,9 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from ...profiles.errors import UserError
-from ..record.candidate import digest_of
-from ..record.protocols import TrainingStopped
-from ..run.budget import Interrupted
+from ..record.digest import digest_of
+from ..record.stops import Interrupted, TrainingStopped
 from .manifest import MANIFEST, CorruptEntryError, check_file, read_manifest, write_manifest
 
 __all__ = ["MANIFEST", "Entry", "Store", "content_key"]

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ...profiles.errors import ParetuneError, UserError
-from ..record.candidate import digest_of
+from ..record.digest import digest_of
 from .onnx_file import weight_files
 from .workload import Split, Splits, Workload
 

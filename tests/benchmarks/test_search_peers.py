@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from benchmarks.peers import scoring, tools
 
+from benchmarks.peers import scoring, tools
 from benchmarks.peers.digits_job import load_job, make_model, to_onnx
 from benchmarks.peers.run import table
 from benchmarks.peers.scoring import Box, Candidate

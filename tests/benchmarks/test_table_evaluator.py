@@ -5,7 +5,7 @@ from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Candidate, Recipe
 from paretune.search.record.evaluation import Bound, Limit, Outcome
 from paretune.search.record.protocols import Decision, TrainEverything
-from paretune.search.run.budget import Interrupted
+from paretune.search.record.stops import Interrupted
 
 from benchmarks.replay.evaluator import Noise, RecordedTraining, Row, SimulatedClock, TableEvaluator
 

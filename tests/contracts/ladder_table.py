@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 
 from paretune.backends.contract.backend import LayerGroup
 from paretune.profiles.precision import Precision
-from paretune.search.gate.bounds import QualityScale
 from paretune.search.ladder.protocols import Cost, Scored, StageSeconds, Standing
 from paretune.search.record.candidate import Candidate
+from paretune.search.record.quality import QualityScale
 from paretune.search.record.treatment import UNTREATED, QatPlan, Treatment
 
 ACCURACY = QualityScale(metric="accuracy", higher_is_better=True, is_share=True)

@@ -16,8 +16,9 @@ from paretune.profiles.errors import UserError
 from paretune.profiles.precision import Precision
 from paretune.search.job.study_file import load_study_file
 from paretune.search.stages.models.export import export
+from paretune.search.stages.models.model_checks import check_model
 from paretune.search.workload.loader import load_workload
-from paretune.search.workload.split_checks import check_model, check_splits
+from paretune.search.workload.split_checks import check_splits
 from scipy.io import wavfile
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -17,8 +17,7 @@ import torch
 import torch_pruning as tp
 from torch import Tensor, nn
 
-from ....profiles.errors import UnsupportedError
-from ..network.predict import first_output
+from ..network.predict import output_layer
 from .stand_ins import AttentionTwin
 
 _STEPS = 500
@@ -264,27 +263,3 @@ def tell_heads(model: nn.Module, heads: Heads, left: int) -> None:
             setattr(owner, name, left)
         elif value == heads.width and _WIDTHS.search(name):
             setattr(owner, name, width)
-
-
-def output_layer(model: nn.Module, sample: list[Tensor]) -> nn.Module:
-    """The convolution or linear layer that runs last.
-
-    Raises:
-        UnsupportedError: there is none.
-    """
-    ran: list[nn.Module] = []
-    kinds = (nn.modules.conv._ConvNd, nn.Linear)
-    hooks = [
-        layer.register_forward_hook(lambda module, inputs, output: ran.append(module))
-        for layer in model.modules()
-        if isinstance(layer, kinds)
-    ]
-    try:
-        with torch.no_grad():
-            first_output(model(*sample))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    if not ran:
-        raise UnsupportedError("the model has no convolution and no linear layer to prune")
-    return ran[-1]

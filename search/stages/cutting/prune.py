@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from ....profiles.errors import UnsupportedError
 from ..network.model_size import model_size, plain_kernels
-from ..network.predict import first_output
-from .channels import LAYERS, Graph, Group, Heads, kept_channels, output_layer, tell_heads
+from ..network.predict import first_output, output_layer
+from .channels import LAYERS, Graph, Group, Heads, kept_channels, tell_heads
 from .stand_ins import buffers_as_parameters, parameters_as_buffers, put_twins, take_twins
 
 __all__ = [

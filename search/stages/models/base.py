@@ -129,13 +129,3 @@ class Models(ABC):
 def exact(value: float, how: str) -> Quantity:
     """A number that was counted and not measured."""
     return Quantity(value=value, low=value, high=value, how=how)
-
-
-def load_models(loaded: LoadedWorkload, progress: Progress, threads: int | None) -> Models:
-    """The kind of models that the workload brings."""
-    from .onnx_models import OnnxModels  # here, as both are built on this module
-    from .torch_models import TorchModels
-
-    if loaded.workload.onnx is not None:
-        return OnnxModels(loaded, progress)
-    return TorchModels(loaded, progress, threads)

@@ -19,13 +19,14 @@ from ....profiles.errors import InternalError, StageError, UnsupportedError, Use
 from ...record.candidate import Candidate, Recipe, Sparsity
 from ...record.protocols import RungJudge
 from ...store.store import Entry
-from ...workload.split_checks import check_model, check_same_outputs, check_splits
+from ...workload.split_checks import check_splits
 from ..cutting.prune import Cut, model_size, prunable_layers, prune_channels
 from ..network.predict import tensors
 from ..network.reproducible import make_unequal, reproducible
 from ..training.loop import Control, Data, Plan, never_stops, steps_of, train
 from ..training.masks import GradualMasks, Masks, apply_masks, check_masks, magnitude_masks
 from . import keys
+from .model_checks import check_model, check_same_outputs
 from .teacher import Student, student_title
 from .teaching import Note as Note
 from .teaching import TeachingStages

@@ -22,7 +22,6 @@ from ...record.candidate import Scalar
 from ...space.derived_students import student_shares
 from ...store.store import Entry, Store
 from ...workload.loader import LoadedWorkload, check_arguments
-from ...workload.split_checks import check_model, check_teacher
 from ...workload.workload import Array, Metric, Split
 from ..cutting.derive import Derivation, find_derivation
 from ..network.model_size import model_size
@@ -31,6 +30,7 @@ from ..network.reproducible import reproducible, state_digest
 from ..training.loop import Control
 from ..training.losses import task_of
 from . import keys
+from .model_checks import check_model, check_teacher
 from .teacher_checks import targets_and_labels, two_passes
 
 WEIGHTS = "weights.safetensors"

@@ -13,9 +13,8 @@ from ....profiles.errors import InternalError
 from ...record.candidate import PRUNED_LAST, Candidate, Recipe
 from ...record.evaluation import Quantity
 from ...record.progress import Progress
-from ...record.protocols import RungJudge, Training
+from ...record.protocols import GUESS_RATE, RungJudge, Training
 from ...record.treatment import QatPlan
-from ...sampler.costs import GUESS_RATE
 from ...space.space import Space
 from ...store.store import Entry
 from ...workload.loader import LoadedWorkload

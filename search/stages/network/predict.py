@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ....profiles.errors import UnsupportedError
 from ...workload.workload import Split
 
 
@@ -42,3 +43,27 @@ def predict(model: nn.Module, split: Split, batch: int = 256) -> NDArray[Any]:
         ]
     model.train(was_training)
     return np.concatenate(parts)
+
+
+def output_layer(model: nn.Module, sample: list[Tensor]) -> nn.Module:
+    """The convolution or linear layer that runs last.
+
+    Raises:
+        UnsupportedError: there is none.
+    """
+    ran: list[nn.Module] = []
+    kinds = (nn.modules.conv._ConvNd, nn.Linear)
+    hooks = [
+        layer.register_forward_hook(lambda module, inputs, output: ran.append(module))
+        for layer in model.modules()
+        if isinstance(layer, kinds)
+    ]
+    try:
+        with torch.no_grad():
+            first_output(model(*sample))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if not ran:
+        raise UnsupportedError("the model has no convolution and no linear layer to prune")
+    return ran[-1]

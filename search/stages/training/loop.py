@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from ....profiles.errors import InternalError, StageError
-from ...record.protocols import Rung, RungJudge, TrainingStopped
-from ...run.budget import Interrupted
+from ...record.protocols import Rung, RungJudge
+from ...record.stops import Interrupted, TrainingStopped
 from ..network.predict import first_output
 from ..network.reproducible import reproducible
 from .checkpoint import History, load_checkpoint, save_checkpoint

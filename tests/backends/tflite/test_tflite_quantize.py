@@ -11,8 +11,9 @@ import torch
 from contracts.models import subject
 from paretune.backends.contract.agreement import check_agreement, sqnr_db
 from paretune.backends.contract.backend import CompileSettings, batches
-from paretune.backends.tflite.backend import TfliteBackend, TfliteSession
+from paretune.backends.tflite.backend import TfliteBackend
 from paretune.backends.tflite.inspect import operators, weight_bytes
+from paretune.backends.tflite.session import TfliteSession
 from paretune.profiles.errors import StageError, UnsupportedError
 from paretune.profiles.precision import Precision
 from paretune.search.stages.models.export import export_tflite

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from paretune.profiles.precision import Precision
 from paretune.reports.charts import curves, hypervolume, search_plots
-from paretune.reports.content import predictions, savings, search_story, sections, trainings, views
+from paretune.reports.content import predictions, savings, search_story, sections, trainings, views, words
 from paretune.reports.pages.explain import explain
 from paretune.reports.pages.markdown import markdown_report
 from paretune.reports.pages.page import html_page
@@ -273,7 +273,7 @@ def test_sampler_device_audit_and_end_in_sentences(searched: StudyRecord) -> Non
     assert "none of them would have been on the front" in told["audit"]
     spent = [s for a in searched.audit for s in a.evaluation.stages if s.name == "distill" and not s.cached]
     assert told["audit"].endswith(
-        f" It took {sections.duration(sum(s.seconds for s in spent))} of training." if spent else "front."
+        f" It took {words.duration(sum(s.seconds for s in spent))} of training." if spent else "front."
     )
     assert told["ended because"] == searched.stopped
 

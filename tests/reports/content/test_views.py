@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from paretune.reports.charts import hypervolume, plots
-from paretune.reports.content import alike, sections, views
+from paretune.reports.content import alike, sections, views, words
 from paretune.search.ranking.ranking import rank
 from paretune.search.ranking.verdict import verdict
 from paretune.search.record.evaluation import Masked, Outcome, StudyRecord
@@ -168,7 +168,7 @@ def test_facts_flatten_and_carry_units() -> None:
         ("memory", "8 GB"), ("packages: numpy", "2.4"), ("flags", "a, b"), ("load", "500 µs"),
     ]  # fmt: skip
     assert sections.facts({"training_seconds": 196.0}) == [("training time", "3 min 16 s")]
-    assert sections.duration(7325) == "2 h 2 min"
+    assert words.duration(7325) == "2 h 2 min"
 
 
 def test_front_figure_has_every_complete_candidate_once(study: StudyRecord) -> None:

@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import pytest
 from paretune.profiles.precision import Precision
-from paretune.search.gate.bounds import COLLAPSE, QualityBounds, QualityScale
+from paretune.search.gate.bounds import COLLAPSE, QualityBounds
 from paretune.search.gate.relatives import less_compressed, less_sparse
 from paretune.search.record.candidate import Candidate, Recipe
 from paretune.search.record.evaluation import Evaluation, Outcome, Quantity, TrialRecord
+from paretune.search.record.quality import QualityScale
 
 RECIPE = Recipe(epochs=10)
 FINETUNED = Recipe(epochs=10, finetune_epochs=4)

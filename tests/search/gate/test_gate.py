@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 from paretune.profiles.precision import Precision
-from paretune.search.gate.gate import HARDWARE_METRICS, Gate, over_limit, violations
+from paretune.search.gate.gate import Gate
 from paretune.search.ranking.pareto import dominates
-from paretune.search.ranking.ranking import point_of
+from paretune.search.ranking.reading import over_limit, point_of, violations
 from paretune.search.record.candidate import Candidate, Recipe
 from paretune.search.record.evaluation import (
     Evaluation,
@@ -20,7 +20,7 @@ from paretune.search.record.evaluation import (
     StageRecord,
     TrialRecord,
 )
-from paretune.search.record.metrics import metric_info
+from paretune.search.record.metrics import HARDWARE_METRICS, metric_info
 from paretune.search.record.protocols import Hardware, Rung
 
 RECIPE = Recipe(epochs=10)

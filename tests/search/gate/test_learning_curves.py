@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 from paretune.profiles.precision import Precision
-from paretune.search.gate.bounds import QualityScale
 from paretune.search.gate.learning_curves import LearningCurves
 from paretune.search.record.candidate import Candidate, Recipe
 from paretune.search.record.evaluation import Evaluation, Outcome, Quantity, StageRecord, TrialRecord
 from paretune.search.record.protocols import Rung
+from paretune.search.record.quality import QualityScale
 
 ACCURACY = QualityScale(metric="accuracy", higher_is_better=True, is_share=True)
 LOSS = QualityScale(metric="loss", higher_is_better=False, is_share=False)

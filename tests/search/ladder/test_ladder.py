@@ -7,12 +7,13 @@ from contracts.ladder_table import ACCURACY, FOUR, GROUPS, INT4, INT8, TableBenc
 from paretune.backends.contract.backend import LayerGroup
 from paretune.profiles.errors import StageError, UserError
 from paretune.profiles.precision import Precision
-from paretune.search.gate.bounds import QualityScale
 from paretune.search.ladder.experience import SHARES, Experience
 from paretune.search.ladder.ladder import Climb, Ladder, LadderSettings
 from paretune.search.ladder.protocols import Cost, StageSeconds
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import EVALUATION, Evaluation, Limit, Outcome
+from paretune.search.record.quality import QualityScale
+from paretune.search.record.stops import Interrupted
 from paretune.search.record.treatment import (
     CALIBRATION,
     MIXED,
@@ -22,7 +23,6 @@ from paretune.search.record.treatment import (
     QatPlan,
     Treatment,
 )
-from paretune.search.run.budget import Interrupted
 
 PLAN = QatPlan(weight_bits=4, activation_bits=0, epochs=4)
 

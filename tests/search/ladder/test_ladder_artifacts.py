@@ -21,7 +21,7 @@ from paretune.search.record.protocols import TrainEverything
 from paretune.search.record.treatment import CALIBRATION, MIXED, QAT, UNTREATED
 from paretune.search.space.space import BackendChoices, Space
 from paretune.search.stages.device.stages import Deployment, DeviceStages
-from paretune.search.stages.models.base import load_models
+from paretune.search.stages.models.load import load_models
 from paretune.search.store.store import Store
 from paretune.search.workload.loader import load_workload
 

@@ -6,8 +6,8 @@ import os
 import pytest
 from paretune.profiles.errors import UserError
 from paretune.search.record.evaluation import Bound
-from paretune.search.record.protocols import Rung, TrainingStopped
-from paretune.search.run.budget import Interrupted
+from paretune.search.record.protocols import Rung
+from paretune.search.record.stops import Interrupted, TrainingStopped
 from paretune.search.store.store import MANIFEST, Store, content_key
 
 KEY = content_key("distill", 1, {"a": 1})

@@ -6,7 +6,7 @@ import random
 
 from paretune.backends.measure.latency import LatencyPlan, measure, summarize
 from paretune.search.ranking.pareto import tied
-from paretune.search.ranking.ranking import estimate_of
+from paretune.search.ranking.reading import estimate_of
 from paretune.search.record.evaluation import Quantity
 from paretune.search.stages.device.quantities import latency_quantities
 

@@ -12,7 +12,7 @@ import torch
 from paretune.profiles.errors import InternalError, StageError, UserError
 from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Recipe
-from paretune.search.run.budget import Interrupted
+from paretune.search.record.stops import Interrupted
 from paretune.search.stages.models import keys
 from paretune.search.stages.models.students import ModelStages
 from paretune.search.stages.models.teacher import OUTPUTS, WEIGHTS

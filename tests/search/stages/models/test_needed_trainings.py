@@ -8,10 +8,11 @@ from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Recipe
 from paretune.search.record.evaluation import Bound
 from paretune.search.record.progress import Progress
-from paretune.search.record.protocols import Decision, TrainingStopped
+from paretune.search.record.protocols import Decision
+from paretune.search.record.stops import TrainingStopped
 from paretune.search.record.treatment import QatPlan
 from paretune.search.space.space import BackendChoices, Space
-from paretune.search.stages.models.base import load_models
+from paretune.search.stages.models.load import load_models
 from paretune.search.stages.models.onnx_models import OnnxModels
 from paretune.search.stages.models.torch_models import TorchModels
 from paretune.search.store.store import Store

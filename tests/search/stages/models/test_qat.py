@@ -6,8 +6,8 @@ import pytest
 import torch
 from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import ORDERS, Recipe
+from paretune.search.record.stops import Interrupted
 from paretune.search.record.treatment import QatPlan
-from paretune.search.run.budget import Interrupted
 from paretune.search.stages.models.qat import QAT_RATE, QatStages
 from paretune.search.stages.network.reproducible import state_digest
 from paretune.search.stages.training.fake_quantize import LEVELS, FakeQuantization, grid_step

@@ -8,8 +8,8 @@ import pytest
 import torch
 from paretune.profiles.errors import InternalError
 from paretune.search.record.evaluation import Bound
-from paretune.search.record.protocols import Decision, TrainingStopped
-from paretune.search.run.budget import Interrupted
+from paretune.search.record.protocols import Decision
+from paretune.search.record.stops import Interrupted, TrainingStopped
 from paretune.search.stages.models.teacher import WEIGHTS
 from paretune.search.stages.network.reproducible import reproducible, state_digest
 from paretune.search.stages.training.early_stopping import BestWeights

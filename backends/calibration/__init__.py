@@ -1,0 +1,1 @@
+"""Ranges out of histograms."""

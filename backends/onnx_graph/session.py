@@ -1,0 +1,46 @@
+"""An ONNX file run on the CPU, by ONNX Runtime."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from ..contract.backend import Array, Feed, Session, TensorSpec
+
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(double)": "float64",
+    "tensor(bool)": "bool",
+}
+
+
+class OrtSession(Session):
+    """One InferenceSession with a fixed number of threads that sleep while there is nothing to do."""
+
+    def __init__(self, model: str | bytes, threads: int) -> None:
+        runtime = import_module("onnxruntime")
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # Threads that spin after a run take the cores from whatever is measured next.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
+        options.log_severity_level = 3
+        self._session: Any = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self.inputs = tuple(_spec(value) for value in self._session.get_inputs())
+        self.outputs = tuple(_spec(value) for value in self._session.get_outputs())
+        self._names = [spec.name for spec in self.outputs]
+
+    def _run(self, feed: Feed) -> dict[str, Array]:
+        return dict(zip(self._names, self._session.run(self._names, feed), strict=True))
+
+    def close(self) -> None:
+        """Free the session."""
+        self._session = None
+
+
+def _spec(value: Any) -> TensorSpec:
+    dtype = _DTYPES.get(value.type) or value.type.removeprefix("tensor(").removesuffix(")")
+    shape = tuple(size if isinstance(size, int) else -1 for size in value.shape)
+    return TensorSpec(name=value.name, dtype=dtype, shape=shape)

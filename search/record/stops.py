@@ -1,0 +1,22 @@
+"""What unwinds an evaluation that is not to go on."""
+
+from __future__ import annotations
+
+from .evaluation import Bound
+from .protocols import Rung
+
+
+class Interrupted(Exception):  # noqa: N818 - a signal to unwind, not an error
+    """The search was asked to stop between two stages; `why` is a short sentence."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(why)
+
+
+class TrainingStopped(Exception):  # noqa: N818 - a decision, not an error
+    """A training was given up at a rung: what it had come to, and why. Its checkpoint is kept."""
+
+    def __init__(self, rung: Rung, bound: Bound, reason: str, seconds: float) -> None:
+        self.rung, self.bound, self.reason, self.seconds = rung, bound, reason, seconds
+        super().__init__(reason)
