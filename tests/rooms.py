@@ -14,7 +14,7 @@ PACKAGES = ("profiles", "backends", "search", "reports")
 
 
 def room_of(module: str) -> str:
-    """`search.gate.bounds` is in the room `search.gate`; the wings of `search.stages` are rooms of their own."""
+    """`search.gate.bounds` is in the room `search.gate`; each wing of `search.stages` is a room too."""
     parts = module.split(".")
     if parts[0] not in PACKAGES or parts[0] == "profiles":
         return parts[0]
@@ -144,13 +144,14 @@ def package_report(package: str) -> Iterator[str]:
     lines = {room: [m.lines for m in modules() if m.room == room] for room in inside}
     upward = sum(height[above] <= height[below] for above in height for below in inside[above])
     yield (
-        f"{package}/: {sum(map(sum, lines.values()))} lines, {len(inside)} rooms, {max(height.values(), default=0)} "
-        f"floors, {sum(map(len, inside.values()))} imports between rooms, {upward} upward, "
-        f"{len(circles(inside))} rooms in circles"
+        f"{package}/: {sum(map(sum, lines.values()))} lines, {len(inside)} rooms, "
+        f"{max(height.values(), default=0)} floors, {sum(map(len, inside.values()))} imports between rooms, "
+        f"{upward} upward, {len(circles(inside))} rooms in circles"
     )
     for room in sorted(inside, key=lambda room: (-height.get(room, 0), room)):
         below = " ".join(sorted(graph[room]))
-        yield f"  floor {height.get(room, 0)}  {room:24} {sum(lines[room]):5} lines {len(lines[room]):3} files  > {below}"
+        size = f"{sum(lines[room]):5} lines {len(lines[room]):3} files"
+        yield f"  floor {height.get(room, 0)}  {room:24} {size}  > {below}"
 
 
 def main() -> None:

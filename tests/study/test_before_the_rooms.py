@@ -1,7 +1,7 @@
 """A study and its store that were made before the code was laid out in rooms: nothing stored is lost.
 
-`before/points.tar.xz` holds a finished study of clouds of points on ONNX Runtime and LiteRT, with an audit and
-its store, and what `paretune report` and `paretune choose` had written then.
+`before/points.tar.xz` holds a finished study of clouds of points on ONNX Runtime and LiteRT, with an audit
+and its store, and what `paretune report` and `paretune choose` had written then.
 """
 
 from __future__ import annotations
