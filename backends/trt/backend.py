@@ -30,7 +30,7 @@ from ..contract.backend import (
 )
 from ..registry import get_backend
 from . import api as trt_api
-from .build import BuildOptions, Plan, build
+from .build import BuildOptions, BuildPlan, build
 from .graphs import QUANTIZED, edge_dtypes, graph_for, weight_bytes
 from .nm_sparsity import check_nm_sparsity, sparsity_summary
 from .plan_file import PlanHeader, write_plan
@@ -194,7 +194,7 @@ def _sparsity(graph: onnx.ModelProto, settings: CompileSettings) -> tuple[str, .
 
 
 def _stored(
-    plan: Plan, graph: onnx.ModelProto, precision: Precision, weak: bool
+    plan: BuildPlan, graph: onnx.ModelProto, precision: Precision, weak: bool
 ) -> tuple[dict[str, int], str]:
     """Bytes of weights by type, and where that is known from.
 
