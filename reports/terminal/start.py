@@ -25,9 +25,6 @@ space:
   # student: {{macs: [0.1, 0.25], depth: [0.5, 1.0]}}
   # Share of channels removed (channel:R), of weights set to zero (unstructured:R), or 2:4 (NVIDIA).
   sparsity: [dense]
-  # Others: distill-prune-quantize (no training after pruning), prune-quantize-distill (distilled under
-  # fake quantization for all epochs).
-  # order: [prune-distill-quantize]
   # precision: [fp32, fp16, int8, int8-dynamic, int16x8, int4-weight]
   # Installed here: {installed}
   # backend: [{installed}]

@@ -12,7 +12,7 @@ from ...profiles.errors import UserError
 from ...profiles.precision import Precision
 from ...profiles.strict_yaml import read_model
 from ...profiles.units import parse_bytes, parse_duration_s, parse_quantity
-from ..record.candidate import Scalar, Sparsity
+from ..record.candidate import Recipe, Scalar, Sparsity
 
 T = TypeVar("T")
 
@@ -38,11 +38,22 @@ def _one_or_many(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value if value is None else (value,)
 
 
+def _without(section: object, name: str, usual: object) -> object:
+    """A section without a setting that files of earlier versions have, and that has one value left."""
+    if not isinstance(section, dict) or name not in section:
+        return section
+    if _one_or_many(section[name]) not in (None, (usual,)):
+        raise ValueError(
+            f"{name} is not searched any more, all is made with {usual}: leave it out (what an earlier "
+            "version found opens by its run directory)"
+        )
+    return {key: value for key, value in section.items() if key != name}
+
+
 Seconds = Annotated[float, BeforeValidator(_duration), Field(gt=0)]
 Bytes = Annotated[int, BeforeValidator(_size), Field(gt=0)]
 Methods = Annotated[tuple[Literal["minmax", "percentile", "entropy"], ...], BeforeValidator(_one_or_many)]
 Objectives = Annotated[tuple[str, ...], BeforeValidator(_one_or_many), Field(min_length=2, max_length=4)]
-Order = Literal["prune-distill-quantize", "distill-prune-quantize", "prune-quantize-distill"]
 Rung = Literal["calibration", "mixed-precision", "qat"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
 
@@ -105,11 +116,15 @@ class SpaceSection(_Section):
 
     student: dict[str, Annotated[tuple[Scalar, ...], BeforeValidator(_one_or_many)]] = {}
     sparsity: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ("dense",)
-    order: Annotated[tuple[Order, ...], BeforeValidator(_one_or_many)] = ("prune-distill-quantize",)
     precision: Annotated[tuple[Precision, ...] | None, BeforeValidator(_one_or_many)] = None
     backend: Annotated[tuple[str, ...] | None, BeforeValidator(_one_or_many)] = None
     calibration: CalibrationSection = CalibrationSection()
     distill: DistillSection = DistillSection()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_order_is_left(cls, values: object) -> object:
+        return _without(values, "order", Recipe.order)
 
     @field_validator("sparsity")
     @classmethod
@@ -120,7 +135,6 @@ class SpaceSection(_Section):
     def _not_empty(self) -> SpaceSection:
         lists: dict[str, tuple[Any, ...] | None] = {
             "sparsity": self.sparsity,
-            "order": self.order,
             "distill.temperature": self.distill.temperature,
             "distill.weight": self.distill.weight,
             "distill.hidden": self.distill.hidden,

@@ -27,7 +27,6 @@ def axes_of(candidate: Candidate) -> dict[str, str]:
     }
     recipe = candidate.recipe
     axes["distillation"] = _distillation(recipe) if recipe else "-"
-    axes["order"] = recipe.order if recipe else "-"
     return axes
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...record.candidate import ORDERS, Recipe, Scalar
+from ...record.candidate import Recipe, Scalar
 from ...store.store import content_key
 
 TEACHER_VERSION, SOFT_TARGETS_VERSION, DISTILL_VERSION, STRUCTURE_VERSION = 1, 1, 1, 2
@@ -51,7 +51,7 @@ def distill_key(
 ) -> str:
     """A dense student. `initial` is the key of the teacher that it is cut out of, if it is.
 
-    Of the recipe all counts but the fine-tuning and the order, which come later: dense and sparse candidates
+    Of the recipe all counts but the fine-tuning, which comes later: dense and sparse candidates
     share this.
     """
     fields: dict[str, Any] = {
@@ -70,7 +70,7 @@ def distill_key(
 
 def prune_key(base: str, sparsity: str, recipe: Recipe, lesson: Lesson, tools: Digests) -> str:
     """A sparse model made from the dense one under the key `base` and fine-tuned."""
-    epochs = tuning_epochs(recipe)
+    epochs = recipe.finetune_epochs
     fields = {
         "base": base,
         "sparsity": sparsity,
@@ -79,11 +79,6 @@ def prune_key(base: str, sparsity: str, recipe: Recipe, lesson: Lesson, tools: D
         "tools": dict(tools),
     }
     return content_key("prune", PRUNE_VERSION, fields)
-
-
-def tuning_epochs(recipe: Recipe) -> int:
-    """Epochs of training after pruning: none in the orders that distill before it or while quantizing."""
-    return recipe.finetune_epochs if recipe.order == ORDERS[0] else 0
 
 
 def hidden_states_key(teacher: str, train: str, layers: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ...record.candidate import ORDERS, Candidate, Recipe
+from ...record.candidate import Candidate, Recipe
 from ...record.treatment import QatPlan
 from ...store.store import Entry, content_key
 from ..network.predict import tensors
@@ -29,7 +29,6 @@ QAT_VERSION = 1
 # whole of it; those that were not gain more from more.
 QAT_RATE = 0.5
 STAGE = "qat"
-QAT_FROM_THE_START = ORDERS[2]
 _FOLDED = "folded.json"
 _FOLD_SAMPLES = 8
 _BATCH = 256
@@ -61,8 +60,7 @@ class QatStages:
     def trained_qat(self, candidate: Candidate, plan: QatPlan, note: Note = lambda entry: None) -> Entry:
         """The candidate's weights after quantization-aware training; read them with `load_qat`.
 
-        Training starts from `trained(candidate)` and takes the loss of the recipe. It lasts `plan.epochs`, or
-        all of the recipe at its full rate where its order is "prune-quantize-distill". `note` is told each
+        Training starts from `trained(candidate)` and takes the loss of the recipe. `note` is told each
         entry on the way.
 
         `meta` has `quality` by split (validation; with fake quantization, which predicts the artifact's),
@@ -133,17 +131,15 @@ class QatStages:
 
     def _plan(self, candidate: Candidate, plan: QatPlan) -> Plan:
         recipe = self._recipe(candidate)
-        whole = candidate.canonical().recipe is not None and recipe.order == QAT_FROM_THE_START
         return Plan(
             stage=STAGE,
-            epochs=recipe.epochs if whole else plan.epochs,
-            learning_rate=recipe.learning_rate * (1 if whole else QAT_RATE),
+            epochs=plan.epochs,
+            learning_rate=recipe.learning_rate * QAT_RATE,
             batch=recipe.batch,
             temperature=recipe.temperature,
             distill_weight=recipe.distill_weight,
             seed=recipe.seed,
             hidden_weight=recipe.hidden_weight,
-            patience=recipe.patience if whole else 0,
         )
 
     def _recipe(self, candidate: Candidate) -> Recipe:

@@ -120,16 +120,15 @@ class ModelStages(TeachingStages):
         puts in doubt), for sparse models `zeros` (share by layer) and `notes`, and where the recipe has a
         patience `best_epoch` (of the weights kept).
 
-        Of the orders, the first fine-tunes what was pruned. The other two prune the distilled model and leave
-        it as it is: no training follows, or that with fake quantization does.
-
         Raises:
             Interrupted: training was asked to stop; it goes on from the last epoch when called again.
             TrainingStopped: the judge gave a training up; it goes on from that rung when called again.
             StageError: the loss became not finite.
-            UnsupportedError: the model cannot be pruned in this way.
+            UnsupportedError: the model cannot be pruned in this way, or comes from an earlier version.
         """
         plain, judge = candidate.canonical(), judge or never_stops
+        if plain.recipe is not None and plain.recipe.order != Recipe.order:
+            raise UnsupportedError(f"models of the order {plain.recipe.order} are not made any more")
         if plain.is_teacher:
             entry = self.teacher()
         elif plain.sparsity == "dense":
@@ -287,7 +286,7 @@ def _plan(stage: str, recipe: Recipe) -> Plan:
     fine = stage == "finetune"
     return Plan(
         stage=stage,
-        epochs=keys.tuning_epochs(recipe) if fine else recipe.epochs,
+        epochs=recipe.finetune_epochs if fine else recipe.epochs,
         learning_rate=recipe.learning_rate,
         batch=recipe.batch,
         temperature=recipe.temperature,
