@@ -96,7 +96,6 @@ def _configuration(candidate: Candidate) -> list[str]:
             f"recipe: {r.epochs} epochs, temperature {r.temperature:g}, distillation weight "
             f"{r.distill_weight:g}, learning rate {r.learning_rate:g}, batch {r.batch}, "
             f"{r.finetune_epochs} epochs of fine-tuning, seed {r.seed}"
-            + (f", hidden states matched with weight {r.hidden_weight:g}" if r.hidden_weight else "")
             + (f", patience {r.patience}" if r.patience else "")
         )
     return [f"- {line}" for line in [*lines, f"digest: {candidate.digest}"]]
@@ -265,7 +264,6 @@ def fragment(candidate: Candidate) -> dict[str, Any]:
     if recipe is None:
         return {"space": space}
     space["distill"] = {"temperature": [recipe.temperature], "weight": [recipe.distill_weight]}
-    space["distill"] |= {"hidden": [recipe.hidden_weight]} if recipe.hidden_weight else {}
     training = {
         "epochs": recipe.epochs,
         "finetune_epochs": recipe.finetune_epochs,

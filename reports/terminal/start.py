@@ -29,8 +29,7 @@ space:
   # Installed here: {installed}
   # backend: [{installed}]
   calibration: {{method: [minmax], samples: [128]}}
-  # hidden: weight of the distance between hidden states of student and teacher.
-  distill: {{temperature: [4], weight: [0.7], hidden: [0]}}
+  distill: {{temperature: [4], weight: [0.7]}}
 
 # patience: 3 ends a training after three epochs without a better quality, and keeps the best weights.
 training: {{epochs: 20, finetune_epochs: 8, learning_rate: 0.002, batch: 64}}

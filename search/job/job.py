@@ -79,7 +79,7 @@ class Job:
             "workload": self.loaded.source_digest,
             "data": digest_of(self.loaded.data_digests),
             "device": device_identity(self.profile),
-            "space": {**file.space.model_dump(mode="json"), "order": [Recipe.order]},  # it once had a choice
+            "space": _space_of(file),
             "ladder": file.ladder if isinstance(file.ladder, str) else file.ladder.model_dump(mode="json"),
             "training": file.training.model_dump(mode="json", exclude={"threads"}),
             "objectives": [objective.metric for objective in self.objectives],
@@ -87,6 +87,13 @@ class Job:
             "deploy": file.deploy.model_dump(mode="json"),
             "seed": file.seed,
         }
+
+
+def _space_of(file: StudyFile) -> dict[str, Any]:
+    """The space of a file, with what was once a choice."""
+    plain = file.space.model_dump(mode="json")
+    plain["distill"]["hidden"] = [Recipe.hidden_weight]
+    return {**plain, "order": [Recipe.order]}
 
 
 def load_job(path: Path, profile_name: str | None = None) -> Job:

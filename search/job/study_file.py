@@ -93,12 +93,15 @@ class CalibrationSection(_Section):
 
 
 class DistillSection(_Section):
-    """Training recipes that are searched: temperature and weight of the teacher's soft targets, and weight of
-    the distance between hidden states (0: not matched)."""
+    """Training recipes that are searched: temperature and weight of the teacher's soft targets."""
 
     temperature: Annotated[tuple[float, ...], BeforeValidator(_one_or_many)] = (4.0,)
     weight: Annotated[tuple[float, ...], BeforeValidator(_one_or_many)] = (0.7,)
-    hidden: Annotated[tuple[float, ...], BeforeValidator(_one_or_many)] = (0.0,)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _hidden_states_are_not_compared(cls, values: object) -> object:
+        return _without(values, "hidden", 0)
 
     @model_validator(mode="after")
     def _ranges(self) -> DistillSection:
@@ -106,8 +109,6 @@ class DistillSection(_Section):
             raise ValueError("a distillation temperature is above 0")
         if any(not 0 <= w <= 1 for w in self.weight):
             raise ValueError("a distillation weight lies between 0 (labels alone) and 1 (teacher alone)")
-        if any(h < 0 for h in self.hidden):
-            raise ValueError("a weight of hidden states is 0 (not matched) or above")
         return self
 
 
@@ -137,7 +138,6 @@ class SpaceSection(_Section):
             "sparsity": self.sparsity,
             "distill.temperature": self.distill.temperature,
             "distill.weight": self.distill.weight,
-            "distill.hidden": self.distill.hidden,
             "precision": self.precision,
             "backend": self.backend,
             **{f"student.{axis}": values for axis, values in self.student.items()},

@@ -46,9 +46,8 @@ class Sparsity:
 class Recipe:
     """How a student is trained. `distill_weight` is the share of the loss that comes from the teacher's
     soft targets at `temperature` (Hinton et al. 2015, arXiv:1503.02531); the rest comes from the labels.
-    `hidden_weight` adds the distance between hidden states of student and teacher (0: none; Romero et al.
-    2015, arXiv:1412.6550). `patience`: training ends after so many epochs without a better quality on
-    validation, and the best weights stay (0: it runs to the end). `order` is the same for all that is trained
+    `patience`: training ends after so many epochs without a better quality on validation, and the best
+    weights stay (0: it runs to the end). `hidden_weight` and `order` are the same for all that is trained
     today; records of earlier versions may have others, which tell their candidates apart.
     """
 

@@ -55,7 +55,6 @@ class Space:
     calibration_samples: tuple[int, ...]
     per_channel: tuple[bool, ...]
     recipe: Recipe
-    hidden_weights: tuple[float, ...] = (0.0,)
     trains: bool = True
     masked: tuple[Masked, ...] = ()
 
@@ -90,7 +89,6 @@ class Space:
                 (
                     _pick(trial, "temperature", self.temperatures),
                     _pick(trial, "distill_weight", self.weights),
-                    _pick(trial, "hidden_weight", self.hidden_weights),
                 ),
                 sparsity,
             )
@@ -198,20 +196,19 @@ class Space:
     def _backend(self, name: str) -> BackendChoices:
         return next(choices for choices in self.backends if choices.name == name)
 
-    def _recipe(self, searched: tuple[float, float, float], sparsity: str) -> Recipe:
-        temperature, weight, hidden = searched
+    def _recipe(self, searched: tuple[float, float], sparsity: str) -> Recipe:
+        temperature, weight = searched
         return replace(
             self.recipe,
             temperature=temperature,
             distill_weight=weight,
-            hidden_weight=hidden,
             finetune_epochs=self.recipe.finetune_epochs if sparsity != "dense" else 0,
         )
 
     def _recipes(self, student: tuple[tuple[str, Scalar], ...], sparsity: str) -> list[Recipe | None]:
         if not self.trains or (not student and sparsity == "dense"):
             return [None]
-        searched = itertools.product(self.temperatures, self.weights, self.hidden_weights)
+        searched = itertools.product(self.temperatures, self.weights)
         return [self._recipe(choice, sparsity) for choice in searched]
 
     def _calibrations(self, backend: BackendChoices, precision: Precision) -> Iterator[tuple[str, int, bool]]:
@@ -231,7 +228,6 @@ class Space:
             per_channel=candidate.per_channel,
             temperature=recipe.temperature,
             distill_weight=recipe.distill_weight,
-            hidden_weight=recipe.hidden_weight,
         )
         wanted[f"sparsity_{candidate.backend}"] = candidate.sparsity
         wanted[f"precision_{candidate.backend}"] = str(candidate.precision)

@@ -47,11 +47,11 @@ class QatStages:
     def key(self, candidate: Candidate, plan: QatPlan) -> str:
         """Content key of `trained_qat`; trains nothing."""
         stages, digests = self.stages, self.stages.loaded.data_digests
-        fields = {
+        fields = {  # nothing of hidden states, which were compared once
             "base": stages.trained_key(candidate),
             "plan": asdict(plan),
-            "training": asdict(self._plan(candidate, plan)),
-            "lesson": asdict(stages.lesson(self._recipe(candidate))),
+            "training": {**asdict(self._plan(candidate, plan)), "hidden_weight": 0.0},
+            "lesson": {**asdict(stages.lesson(self._recipe(candidate))), "hidden": ""},
             "data": {name: digests[name] for name in ("train", "validation", "calibration")},
             "tools": dict(stages.tools),
         }
@@ -76,7 +76,7 @@ class QatStages:
         found = stages.store.get(STAGE, key)
         if found is None:
             base = stages.trained(candidate, note)
-            data = stages._data(note, self._recipe(candidate), candidate.canonical().student)
+            data = stages._data(note, self._recipe(candidate))
             training = self._plan(candidate, plan)
             provenance = {"base": base.key, "plan": asdict(plan), "training": asdict(training)}
 
@@ -139,7 +139,6 @@ class QatStages:
             temperature=recipe.temperature,
             distill_weight=recipe.distill_weight,
             seed=recipe.seed,
-            hidden_weight=recipe.hidden_weight,
         )
 
     def _recipe(self, candidate: Candidate) -> Recipe:

@@ -57,7 +57,6 @@ class ModelStages(TeachingStages):
             student: check_model(model, self.train_split, self.metric, names[student])
             for student, model in models.items()
         }
-        self._check_hidden(models)
         entry = self.teacher()
         teacher_shape = tuple(entry.meta["output_shape"])
         self._sizes[(), "dense"] = {name: entry.meta[name] for name in ("parameters", "macs")}
@@ -129,6 +128,8 @@ class ModelStages(TeachingStages):
         plain, judge = candidate.canonical(), judge or never_stops
         if plain.recipe is not None and plain.recipe.order != Recipe.order:
             raise UnsupportedError(f"models of the order {plain.recipe.order} are not made any more")
+        if plain.recipe is not None and plain.recipe.hidden_weight:
+            raise UnsupportedError("students are not trained on hidden states any more")
         if plain.is_teacher:
             entry = self.teacher()
         elif plain.sparsity == "dense":
@@ -203,7 +204,7 @@ class ModelStages(TeachingStages):
         found = self.store.get("distill", key)
         if found is not None:
             return found
-        data = self._data(note, recipe, candidate.student)
+        data = self._data(note, recipe)
 
         def make(into: Path) -> Mapping[str, Any]:
             model = self.initial(candidate.student, recipe.seed)
@@ -221,7 +222,7 @@ class ModelStages(TeachingStages):
             return found
         dense = replace(candidate, sparsity="dense")
         base = self.trained(dense, note, judge)  # not within `make`: its seconds are not those of the pruning
-        data = self._data(note, recipe, candidate.student)
+        data = self._data(note, recipe)
         plan = _plan("finetune", recipe)
 
         def make(into: Path) -> Mapping[str, Any]:
@@ -249,10 +250,9 @@ class ModelStages(TeachingStages):
         split = self.train_split.head(3 * recipe.batch)
         targets = torch.zeros((len(split), *shape))
         labels = torch.from_numpy(np.ascontiguousarray(split.labels))
-        hidden = self._first_states(split, student) if recipe.hidden_weight else None
         loss = self._loss(labels, targets)
         inputs = tensors(split.inputs)
-        data = Data(inputs=inputs, labels=labels, soft_targets=targets, loss=loss, hidden=hidden)
+        data = Data(inputs=inputs, labels=labels, soft_targets=targets, loss=loss)
         try:
             with reproducible(recipe.seed, self.threads):
                 plan = replace(_plan("distill", recipe), epochs=1, patience=0)
@@ -273,7 +273,7 @@ def structure_of(candidate: Candidate) -> Structure:
 
 def untaught(recipe: Recipe) -> Recipe:
     """The recipe without anything that the teacher says."""
-    return replace(recipe, distill_weight=0.0, hidden_weight=0.0)
+    return replace(recipe, distill_weight=0.0)
 
 
 def _recipe(candidate: Candidate) -> Recipe:
@@ -292,6 +292,5 @@ def _plan(stage: str, recipe: Recipe) -> Plan:
         temperature=recipe.temperature,
         distill_weight=recipe.distill_weight,
         seed=recipe.seed,
-        hidden_weight=recipe.hidden_weight,
         patience=recipe.patience,
     )

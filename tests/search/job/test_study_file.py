@@ -35,9 +35,10 @@ def test_values_and_lists_of_one_value_mean_the_same(tmp_path):
     assert study.space.student == {"width": (0.5,)}
 
 
-def test_the_order_that_is_left_may_still_be_named(tmp_path):
-    for text in ("[prune-distill-quantize]", "prune-distill-quantize", ""):
-        assert load_study_file(write(tmp_path, GOOD + f"space: {{order: {text}}}")).space.student == {}
+@pytest.mark.parametrize("text", ["order: [prune-distill-quantize]", "order: ", "distill: {hidden: [0]}"])
+def test_what_is_left_of_a_choice_may_still_be_named(tmp_path, text):
+    study = load_study_file(write(tmp_path, f"{GOOD}space: {{{text}}}"))
+    assert study == load_study_file(write(tmp_path, GOOD))
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_the_order_that_is_left_may_still_be_named(tmp_path):
         ("space: {backend: []}", "empty list"),
         ("space: {precision: [int8, int8]}", "twice"),
         ("space: {distill: {weight: [2]}}", "between 0"),
-        ("space: {distill: {hidden: [-1]}}", "hidden states"),
+        ("space: {distill: {hidden: [0, 0.3]}}", "hidden is not searched any more"),
         ("space: {order: [distill-prune-quantize]}", "order is not searched any more"),
         ("ladder: {rungs: [luck]}", r"ladder[\s\S]*calibration"),
         ("ladder: {draws: 0}", "draws"),

@@ -53,17 +53,6 @@ def test_every_candidate_has_parameters_that_lead_back_to_it(backends):
         assert whole.suggest(study.ask()) == candidate
 
 
-def test_weights_of_hidden_states_are_candidates_of_their_own():
-    whole = space(hidden_weights=(0.0, 0.5))
-    candidates = list(whole.candidates())
-    assert len({c.digest for c in candidates}) == len(candidates) == whole.size
-    assert all(c == c.canonical() for c in candidates)
-    study = optuna.create_study(directions=["minimize", "minimize"])
-    for candidate in candidates:
-        study.enqueue_trial(whole.params(candidate))
-        assert whole.suggest(study.ask()) == candidate
-
-
 def test_student_axes_may_have_names_of_the_space():
     axes = {
         "model": ("small", "large"),
