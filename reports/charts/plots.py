@@ -11,8 +11,8 @@ from html import escape
 from math import ceil, floor, log10, sqrt
 from typing import Any
 
+from ...search.ranking.known import TEST, trial_of
 from ...search.ranking.ranking import Ranked, Ranking, latency_metric
-from ...search.ranking.reading import TEST, trial_of
 from ...search.ranking.sentences import quantity_text
 from ...search.ranking.verdict import NOT_MET, Verdict
 from ...search.record.evaluation import Limit, StudyRecord

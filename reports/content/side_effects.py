@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ...search.ranking.known import trial_of
 from ...search.ranking.ranking import Ranking
-from ...search.ranking.reading import trial_of
 from ...search.ranking.sentences import difference_text
 from ...search.record.evaluation import Finalist, Quantity, StudyRecord
 from ...search.record.metrics import SIDE_EFFECTS, metric_info

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite
 
+from ...search.ranking.known import TEST, known_metrics
 from ...search.ranking.ranking import Ranked, Ranking
-from ...search.ranking.reading import TEST, known_metrics
 from ...search.ranking.sentences import difference_text, quantity_text
 from ...search.ranking.verdict import DO_NOTHING, MET, NOT_MET, NOTHING_USABLE, Verdict, speedup
 from ...search.record.evaluation import Limit, Outcome, Quantity, StudyRecord, TrialRecord

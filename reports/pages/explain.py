@@ -8,9 +8,9 @@ from typing import Any
 import yaml
 
 from ...profiles.errors import UserError
+from ...search.ranking.known import bound_for, known_metrics, point_of, trial_of, violations_of
 from ...search.ranking.pareto import dominates
 from ...search.ranking.ranking import Ranked, Ranking, comparable, rank, strongest_simple_choice
-from ...search.ranking.reading import bound_for, known_metrics, point_of, trial_of, violations_of
 from ...search.ranking.sentences import difference_text, name_of, quantity_text, speed_words
 from ...search.ranking.verdict import speedup, verdict
 from ...search.record.candidate import ORDERS, Candidate

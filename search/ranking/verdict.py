@@ -9,6 +9,7 @@ from math import exp, sqrt
 
 from ..record.evaluation import Limit, Quantity, StudyRecord
 from ..record.metrics import metric_info
+from .known import estimate_of, known_metrics
 from .misses import NearestMisses, nearest_misses
 from .noise import how_sure, ties_of
 from .pareto import tied
@@ -22,7 +23,6 @@ from .ranking import (
     strongest_simple_choice,
     worth_it,
 )
-from .reading import estimate_of, known_metrics
 from .sentences import difference_text, miss_lines, name_of, quantity_text, size_words, speed_words
 
 MET, NOT_MET, NOTHING_USABLE, DO_NOTHING = "met", "not_met", "nothing_usable", "do_nothing"
