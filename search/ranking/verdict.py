@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import exp, sqrt
 
-from ..record.evaluation import Limit, Quantity, StudyRecord
+from ..record.evaluation import Quantity, StudyRecord
 from ..record.metrics import metric_info
 from .known import estimate_of, known_metrics
 from .misses import NearestMisses, nearest_misses
@@ -19,7 +18,6 @@ from .ranking import (
     Ranking,
     comparable,
     latency_metric,
-    rank,
     strongest_simple_choice,
     worth_it,
 )
@@ -55,11 +53,8 @@ class Verdict:
         return EXIT_CODES[self.status]
 
 
-def verdict(
-    record: StudyRecord, where: Sequence[Limit] | None = None, weights: Mapping[str, float] | None = None
-) -> Verdict:
-    """The answer to the study's question, or to the same question with other limits and weights."""
-    ranking = rank(record, where, weights)
+def verdict(record: StudyRecord, ranking: Ranking) -> Verdict:
+    """The answer to the question whose limits and weights the ranking has applied."""
     simple = strongest_simple_choice(record, ranking.limits)
     if not ranking.entries:
         return _nothing_usable(record, ranking)
