@@ -142,7 +142,7 @@ class QatStages:
         )
 
     def _recipe(self, candidate: Candidate) -> Recipe:
-        return candidate.canonical().recipe or self.fallback
+        return candidate.recipe or self.fallback
 
     def _calibration(self) -> Iterator[list[Tensor]]:
         inputs = tensors(self.stages.loaded.splits.calibration.inputs)

@@ -38,7 +38,6 @@ def space(*backends: BackendChoices, **changes) -> Space:
 def test_candidates_are_distinct_legal_and_as_many_as_said():
     candidates = list(space().candidates())
     assert len({c.digest for c in candidates}) == len(candidates) == space().size
-    assert all(c == c.canonical() for c in candidates)
     assert not [c for c in candidates if c.backend == "ort" and c.sparsity == "2:4"]
     assert not [c for c in candidates if c.is_teacher and c.recipe]
     assert not [c for c in candidates if c.precision is Precision.FP32 and c.calibration_method]
