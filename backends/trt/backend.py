@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -61,6 +62,10 @@ class TrtBackend(Backend):
     source_format: ClassVar[str] = "onnx"
     compiles_on_device: ClassVar[bool] = True
     calibration_methods: ClassVar[tuple[str, ...]] = CALIBRATION_METHODS
+    value_dependent: ClassVar[Mapping[str, str]] = {
+        "2:4": "TensorRT looks for 2:4 zeros in the weights of each layer and picks sparse kernels by what "
+        "it finds"
+    }
 
     timing_cache: Path | None = None
 

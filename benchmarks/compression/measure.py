@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from paretune.backends.contract.rules import offered_precisions
 from paretune.backends.measure.latency import REFERENCE, LatencyPlan, compare, summarize
+from paretune.backends.registry import offered_precisions
 from paretune.profiles.errors import StageError
 from paretune.profiles.precision import Precision
 from paretune.search.evaluation.evaluator import Evaluator

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from math import inf
 
-from ...backends.contract.rules import value_dependent
+from ...backends.registry import value_dependent
 from ...profiles.errors import InternalError, StageError, UnsupportedError, UserError
 from ..ladder.bench import Climbs
 from ..ladder.ladder import LadderSettings
