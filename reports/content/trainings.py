@@ -41,13 +41,12 @@ def own_trials(record: StudyRecord) -> Iterator[TrialRecord]:
 
 def needed(candidate: Candidate) -> tuple[NeededTraining, ...]:
     """The trainings that lead to a candidate, in order; none for the teacher as it is."""
-    plain = candidate.canonical()
-    if plain.recipe is None:
+    if candidate.recipe is None:
         return ()
-    kinds = [(DISTILL, "dense")] if plain.student else []
-    kinds += [(PRUNE, plain.sparsity)] if plain.sparsity != "dense" else []
+    kinds = [(DISTILL, "dense")] if candidate.student else []
+    kinds += [(PRUNE, candidate.sparsity)] if candidate.sparsity != "dense" else []
     return tuple(
-        NeededTraining(kind=kind, student=plain.student, sparsity=sparsity, recipe=plain.recipe)
+        NeededTraining(kind=kind, student=candidate.student, sparsity=sparsity, recipe=candidate.recipe)
         for kind, sparsity in kinds
     )
 

@@ -58,7 +58,7 @@ class Climbs:
             return in_torch
         if candidate.precision is Precision.FP32:
             return evaluation.metrics[self._scale.metric].value
-        twin = replace(candidate, precision=Precision.FP32).canonical()
+        twin = replace(candidate, precision=Precision.FP32)
         try:
             compiled = self._workshop.compiled(twin, Trace())
             return self._workshop.quality(twin, compiled, Trace(), split=VALIDATION).value

@@ -37,7 +37,7 @@ class Trainings:
         """
         wanted = (candidate.student, candidate.sparsity, candidate.recipe)
         if wanted not in self._steps:
-            self._steps[wanted] = self._find(candidate.canonical())
+            self._steps[wanted] = self._find(candidate)
         return tuple(self._training(step) for step in self._steps[wanted])
 
     def _find(self, candidate: Candidate) -> tuple[_Step, ...]:

@@ -78,7 +78,7 @@ class QatStages:
         found = stages.store.get(STAGE, key)
         if found is None:
             base = stages.trained(candidate, note)
-            data = stages._data(note, self._recipe(candidate), candidate.canonical().student)
+            data = stages._data(note, self._recipe(candidate), candidate.student)
             training = self._plan(candidate, plan)
             provenance = {"base": base.key, "plan": asdict(plan), "training": asdict(training)}
 
@@ -133,7 +133,7 @@ class QatStages:
 
     def _plan(self, candidate: Candidate, plan: QatPlan) -> Plan:
         recipe = self._recipe(candidate)
-        whole = candidate.canonical().recipe is not None and recipe.order == QAT_FROM_THE_START
+        whole = candidate.recipe is not None and recipe.order == QAT_FROM_THE_START
         return Plan(
             stage=STAGE,
             epochs=recipe.epochs if whole else plan.epochs,
@@ -147,7 +147,7 @@ class QatStages:
         )
 
     def _recipe(self, candidate: Candidate) -> Recipe:
-        return candidate.canonical().recipe or self.fallback
+        return candidate.recipe or self.fallback
 
     def _calibration(self) -> Iterator[list[Tensor]]:
         inputs = tensors(self.stages.loaded.splits.calibration.inputs)

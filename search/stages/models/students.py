@@ -88,25 +88,23 @@ class ModelStages(TeachingStages):
 
     def untrained_key(self, candidate: Candidate) -> str:
         """Content key of `untrained(candidate)`."""
-        plain = candidate.canonical()
-        built = plain.student and not self.is_derived(plain.student)
+        built = candidate.student and not self.is_derived(candidate.student)
         initial = "" if built else self.initial_digest
         source = self.loaded.source_digest
-        return keys.structure_key(plain.student, plain.sparsity, source, initial, self.tools)
+        return keys.structure_key(candidate.student, candidate.sparsity, source, initial, self.tools)
 
     def trained_key(self, candidate: Candidate) -> str:
         """Content key of `trained(candidate)`; trains nothing."""
-        plain = candidate.canonical()
-        if plain.is_teacher:
+        if candidate.is_teacher:
             return self.teacher_key
-        recipe = _recipe(plain)
+        recipe = _recipe(candidate)
         lesson = self.lesson(recipe)
-        if plain.sparsity != "dense":
-            base = self.trained_key(replace(plain, sparsity="dense"))
-            return keys.prune_key(base, plain.sparsity, recipe, lesson, self.tools)
+        if candidate.sparsity != "dense":
+            base = self.trained_key(replace(candidate, sparsity="dense"))
+            return keys.prune_key(base, candidate.sparsity, recipe, lesson, self.tools)
         source, data = self.loaded.source_digest, self.loaded.data_digests
-        initial = self.teacher_key if self.is_derived(plain.student) else ""
-        return keys.distill_key(plain.student, recipe, source, lesson, data, self.tools, initial)
+        initial = self.teacher_key if self.is_derived(candidate.student) else ""
+        return keys.distill_key(candidate.student, recipe, source, lesson, data, self.tools, initial)
 
     def trained(
         self, candidate: Candidate, note: Note = lambda entry: None, judge: RungJudge | None = None
@@ -129,13 +127,13 @@ class ModelStages(TeachingStages):
             StageError: the loss became not finite.
             UnsupportedError: the model cannot be pruned in this way.
         """
-        plain, judge = candidate.canonical(), judge or never_stops
-        if plain.is_teacher:
+        judge = judge or never_stops
+        if candidate.is_teacher:
             entry = self.teacher()
-        elif plain.sparsity == "dense":
-            entry = self._distilled(plain, note, judge)
+        elif candidate.sparsity == "dense":
+            entry = self._distilled(candidate, note, judge)
         else:
-            entry = self._pruned(plain, note, judge)
+            entry = self._pruned(candidate, note, judge)
         note(entry)
         return entry
 
@@ -147,15 +145,14 @@ class ModelStages(TeachingStages):
             UnsupportedError: the workload's own loss decides what the teacher says, or nothing is trained.
             Interrupted, StageError: as `trained`.
         """
-        plain = candidate.canonical()
         if callable(self.loaded.workload.loss):
             raise UnsupportedError(
                 "the gain over training without the teacher is not known: the workload's own loss decides "
                 "what the teacher is asked"
             )
-        if plain.recipe is None or not self.trains(plain):
-            raise UnsupportedError(f"{plain.title} is not trained, so nothing is gained by its training")
-        return self.trained(replace(plain, recipe=untaught(plain.recipe)), note)
+        if candidate.recipe is None or not self.trains(candidate):
+            raise UnsupportedError(f"{candidate.title} is not trained, so nothing is gained by its training")
+        return self.trained(replace(candidate, recipe=untaught(candidate.recipe)), note)
 
     def load(self, entry: Entry, candidate: Candidate) -> nn.Module:
         """The model of a trained candidate, in evaluation mode.
@@ -191,7 +188,7 @@ class ModelStages(TeachingStages):
         """Prune or mask in place; channels that are gone need no mask."""
         sparsity = Sparsity.parse(candidate.sparsity)
         if sparsity.kind == "channel":
-            layers = self._prunable(candidate.canonical().student, sparsity.share)
+            layers = self._prunable(candidate.student, sparsity.share)
             prune_channels(model, sparsity.share, self.sample(2), layers)
         if sparsity.kind in ("dense", "channel"):
             return Masks()
@@ -268,8 +265,7 @@ class ModelStages(TeachingStages):
 
 def structure_of(candidate: Candidate) -> Structure:
     """The structure of a candidate: zeros in weights do not change it, channels that are gone do."""
-    plain = candidate.canonical()
-    return plain.student, plain.sparsity if plain.sparsity.startswith("channel") else "dense"
+    return candidate.student, candidate.sparsity if candidate.sparsity.startswith("channel") else "dense"
 
 
 def untaught(recipe: Recipe) -> Recipe:

@@ -43,7 +43,7 @@ def candidate(width: float | None, sparsity: str = "dense", precision: str = "fp
     student = () if width is None else (("width", width),)
     return Candidate(
         backend="ort", precision=Precision(precision), student=student, sparsity=sparsity, recipe=RECIPE
-    ).canonical()
+    )
 
 
 def stage(kind: str, key: str, seconds: float | None, *points: tuple[int, float]) -> StageRecord:
