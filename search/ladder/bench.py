@@ -10,7 +10,6 @@ from ...backends.contract.agreement import DISAGREES
 from ...profiles.errors import StageError, UnsupportedError
 from ...profiles.precision import Precision
 from ..record.evaluation import Evaluation, Limit
-from ..record.metrics import METRICS
 from ..record.protocols import Judge
 from ..record.quality import QualityScale
 from ..stages.chain import Trace, Workshop
@@ -34,12 +33,7 @@ class Climbs:
         self._workshop, self._settings, self._ladder = workshop, settings, Ladder(settings)
         self._seconds_left = seconds_left
         metric = workshop.models.metric
-        info = METRICS.get(metric.name)
-        self._scale = QualityScale(
-            metric=metric.name,
-            higher_is_better=metric.higher_is_better,
-            is_share=info is not None and info.unit == "share",
-        )
+        self._scale = QualityScale.of(metric.name, metric.higher_is_better)
 
     def learn(self, evaluation: Evaluation) -> None:
         """Take in what the rungs of an evaluation were worth."""
