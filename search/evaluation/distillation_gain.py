@@ -37,7 +37,7 @@ def distillation_gains(record: StudyRecord, numbers: Sequence[int], models: Mode
     gains: dict[Student, Quantity | None] = {}
     found: dict[int, Quantity] = {}
     for number in numbers:
-        candidate = trial_of(record, number).evaluation.candidate.canonical()
+        candidate = trial_of(record, number).evaluation.candidate
         if candidate.recipe is None or candidate.recipe.distill_weight <= 0:
             continue
         student = (candidate.student, candidate.sparsity, candidate.recipe)
