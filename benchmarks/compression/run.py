@@ -20,6 +20,7 @@ from typing import Any
 
 import yaml
 from paretune.backends.measure.environment import environment
+from paretune.backends.registry import packages
 from paretune.reports.terminal.console import ConsoleProgress
 from paretune.search.ranking.reading import read
 from paretune.search.record.evaluation import StudyRecord
@@ -72,7 +73,7 @@ def compressed(options: argparse.Namespace) -> dict[str, Any]:
         **judged(GOALS[options.workload], ours, teacher_alone, bench.teacher, four_bit),
         "study": _account(record, seconds),
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "environment": dict(environment()),
+        "environment": dict(environment(packages())),
     }
 
 

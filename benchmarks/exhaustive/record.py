@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from paretune.backends.measure.environment import environment
+from paretune.backends.registry import packages
 from paretune.profiles.errors import ParetuneError
 from paretune.search.evaluation.evaluator import Evaluator
 from paretune.search.job.job import Job, load_job
@@ -106,7 +107,7 @@ class Recorder:
                 "kind": "about",
                 "key": "about",
                 "date": time.strftime("%Y-%m-%d", time.gmtime()),
-                "environment": dict(environment()),
+                "environment": dict(environment(packages())),
                 "teacher": teacher,
                 "masked": [f"{m.backend} {m.what}: {m.reason}" for m in self.job.space.masked],
             }

@@ -11,7 +11,7 @@ from ...search.ranking.known import complete_trials, searched_metrics
 from ...search.ranking.pareto import hypervolume_history
 from ...search.record.evaluation import Outcome, StudyRecord, TrialRecord
 from ..content.trainings import training_seconds, training_stages
-from .plots import LEGEND_MARGIN, STOPPED, Figure, colours
+from .plots import GOOD, LEGEND_MARGIN, STOPPED, Figure
 
 Steps = Sequence[tuple[float, float]]
 BEYOND = 1.1  # the reference lies a tenth beyond the worst values, so that those count as well
@@ -44,7 +44,7 @@ def hypervolume_figure(record: StudyRecord) -> Figure | None:
 
 
 def _line(record: StudyRecord, drawn: Steps, unit: str) -> Figure:
-    light, dark = colours(["ort"])["ort"]
+    light, dark = GOOD
     done = accumulate(sum(not s.cached for s in training_stages(trial)) for trial in record.trials)
     trained = [f", {count} trainings" if trains(record) else "" for count in done]
     return {

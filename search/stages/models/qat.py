@@ -1,7 +1,8 @@
 """Quantization-aware training: trained candidates fine-tuned with fake quantization, kept in the store.
 
-Backend and precision of a candidate are not read: one training serves every backend whose quantizer finds
-the grid again (see `fake_quantize`). What comes out is a float model whose weights lie on that grid.
+Precision and backend of a candidate are not read but for the grid of the backend's weights: one training
+serves every backend whose quantizer finds it again (see `fake_quantize`). What comes out is a float model
+whose weights lie on that grid.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ....backends.contract.backend import WEIGHT_LEVELS
+from ....backends.registry import get_backend
 from ...record.candidate import Candidate, Recipe
 from ...record.treatment import QatPlan
 from ...store.store import Entry, content_key
@@ -47,7 +50,7 @@ class QatStages:
     def key(self, candidate: Candidate, plan: QatPlan) -> str:
         """Content key of `trained_qat`; trains nothing."""
         stages, digests = self.stages, self.stages.loaded.data_digests
-        fields = {  # nothing of hidden states, which were compared once
+        fields: dict[str, Any] = {  # nothing of hidden states, which were compared once
             "base": stages.trained_key(candidate),
             "plan": asdict(plan),
             "training": {**asdict(self._plan(candidate, plan)), "hidden_weight": 0.0},
@@ -55,6 +58,9 @@ class QatStages:
             "data": {name: digests[name] for name in ("train", "validation", "calibration")},
             "tools": dict(stages.tools),
         }
+        levels = _levels(candidate).get(plan.weight_bits)
+        if levels != WEIGHT_LEVELS[plan.weight_bits]:
+            fields["levels"] = levels
         return content_key(STAGE, QAT_VERSION, fields)
 
     def trained_qat(self, candidate: Candidate, plan: QatPlan, note: Note = lambda entry: None) -> Entry:
@@ -85,7 +91,15 @@ class QatStages:
                 masks = _masks(model, base)
                 folded = fold_norms(model, stages.sample(_FOLD_SAMPLES))
                 (into / _FOLDED).write_text(json.dumps(folded))
-                job = _Job(key=key, model=model, plan=plan, training=training, data=data, masks=masks)
+                job = _Job(
+                    key=key,
+                    model=model,
+                    plan=plan,
+                    levels=_levels(candidate),
+                    training=training,
+                    data=data,
+                    masks=masks,
+                )
                 return self._made(job, into)
 
             found = stages.store.produce(STAGE, key, stages._by(provenance), make)
@@ -105,7 +119,7 @@ class QatStages:
 
     def _made(self, job: _Job, into: Path) -> dict[str, Any]:
         stages, model = self.stages, job.model
-        rounding = FakeQuantization(model, job.plan.weight_bits, job.plan.activation_bits)
+        rounding = FakeQuantization(model, job.plan.weight_bits, job.plan.activation_bits, job.levels)
         masks = Masks(keep={rounding.trained_name(name): keep for name, keep in job.masks.keep.items()})
 
         def predicted(module: nn.Module) -> float:
@@ -157,9 +171,14 @@ class _Job:
     key: str
     model: nn.Module
     plan: QatPlan
+    levels: Mapping[int, int]
     training: Plan
     data: Data
     masks: Masks
+
+
+def _levels(candidate: Candidate) -> Mapping[int, int]:
+    return get_backend(candidate.backend).weight_levels
 
 
 def _masks(model: nn.Module, base: Entry) -> Masks:
