@@ -14,7 +14,7 @@ from .side_effects import gain_of
 
 if TYPE_CHECKING:
     from ..stages.models.base import Models
-    from ..stages.models.students import ModelStages
+    from ..stages.models.trainer import Trainer
 
 STUDENTS = 3
 SHARE, SECONDS = 0.10, 60.0
@@ -47,7 +47,7 @@ def distillation_gains(record: StudyRecord, numbers: Sequence[int], models: Mode
                 continue
             left -= cost
             models.progress.stage(f"training {candidate.title} without the teacher, for comparison")
-            gains[student] = _gain(models.stages, candidate)
+            gains[student] = _gain(models.trainer, candidate)
         gain = gains.get(student)
         if gain is not None:
             found[number] = gain
@@ -62,14 +62,15 @@ def _cost(models: Models, candidate: Candidate) -> float:
     return sum(training.seconds or 0.0 for training in trainings)
 
 
-def _gain(stages: ModelStages, candidate: Candidate) -> Quantity | None:
+def _gain(trainer: Trainer, candidate: Candidate) -> Quantity | None:
     """None where it cannot be told: the training failed, or was interrupted."""
     from ..stages.network.predict import predict
 
-    split = stages.loaded.splits.validation
+    networks = trainer.networks
+    split = networks.loaded.splits.validation
     try:
-        entries = (stages.trained(candidate), stages.without_teacher(candidate))
+        entries = (trainer.trained(candidate), trainer.without_teacher(candidate))
     except (Interrupted, StageError, UnsupportedError):
         return None
-    taught, alone = (predict(stages.load(entry, candidate), split) for entry in entries)
-    return gain_of(taught, alone, split.labels, stages.metric)
+    taught, alone = (predict(trainer.load(entry, candidate), split) for entry in entries)
+    return gain_of(taught, alone, split.labels, networks.metric)

@@ -26,7 +26,7 @@ from ..record.metrics import SIDE_EFFECTS
 from ..record.progress import Progress
 from ..stages.device.stages import Deployment, DeviceStages
 from ..stages.models.base import Models
-from ..stages.models.load import load_models
+from ..stages.models.load import check_data, load_models
 from ..storage import write_ahead
 from ..storage.read_only import study_for_reading
 from ..storage.run_file import RUN_FILE, stored_study
@@ -65,15 +65,20 @@ def run_study(
     job = load_job(path)
     launch = job.launch()
     progress.note(f"checking the workload {job.loaded.workload.name!r}")
-    models = load_models(job.loaded, progress=progress, threads=job.file.training.threads)
-    models.check()
+    check_data(job.loaded)
     own = job.file.storage is None
     before = evaluated_before(job.places.storage_url, job.file.name, job.problem(), own=own)
     store = Store(job.places.store)
     driver: Driver | None = None
-    models.prepare(
-        store, job.space, should_stop=lambda: stop.urgent or (driver is not None and driver.out_of_time)
+    models = load_models(
+        job.loaded,
+        store,
+        progress,
+        job.file.training.threads,
+        should_stop=lambda: stop.urgent or (driver is not None and driver.out_of_time),
+        fallback=job.space.recipe,
     )
+    models.prepare(job.space)
     with only_one_run(job.places.run_dir), storage_trouble_explained(job.places.storage_url):
         device = device_stages(job, launch, store, progress)
         evaluator = Evaluator(

@@ -107,8 +107,9 @@ def evaluator(job: Path) -> Iterator[Callable[..., Evaluator]]:
     with ExitStack() as stack:
 
         def make(file: str = "uneven.py", left: float = inf, **settings: object) -> Evaluator:
-            models, store = load_models(load_workload(file, job), Progress(), 1), Store(job / "store")
-            models.prepare(store, SPACE, lambda: False)
+            store = Store(job / "store")
+            models = load_models(load_workload(file, job), store, Progress(), 1, fallback=SPACE.recipe)
+            models.prepare(SPACE)
             device = DeviceStages(
                 store=store,
                 deployment=Deployment(batch=1, threads=1, device="here", instructions="these"),

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -154,44 +152,45 @@ def hidden_of(source, hidden: dict[str, str]) -> None:
 
 
 @pytest.mark.slow
-def test_wrong_paths_are_found_before_anything_is_trained(source, open_stages):
+def test_wrong_paths_are_found_before_anything_is_trained(empty_store, source, open_models, made):
     hidden_of(source, {"stem": "bodi"})
-    stages = open_stages()
+    models = open_models()
     with pytest.raises(UserError, match=r"(?s)the teacher has no module 'bodi'.*'body'"):
-        stages.prepare([(("width", 8),)])
-    assert stages.counters == {}
+        models.prepare_students([(("width", 8),)])
+    assert made(models) == {}
 
 
 @pytest.mark.slow
-def test_a_student_that_matches_hidden_states_is_trained_once_and_resumed(source, open_stages, candidate):
+def test_a_student_that_matches_hidden_states_is_trained_once_and_resumed(source, open_models, candidate):
     hidden_of(source, {"stem": "body"})
-    stages, wanted = open_stages(), candidate(hidden_weight=1.0)
+    models, wanted = open_models(), candidate(hidden_weight=1.0)
     seen = []
-    stages.prepare([wanted.student], wanted.recipe)
-    entry = stages.trained(wanted, note=seen.append)
+    models.prepare_students([wanted.student], wanted.recipe)
+    entry = models.trainer.trained(wanted, note=seen.append)
     assert [found.stage for found in seen] == ["teacher", "soft-targets", "hidden-states", "distill"]
     assert seen[2].meta["layers"] == ["", "body"]
     assert entry.meta["quality"]["validation"] > 0.85
-    model = stages.load(entry, wanted)  # without the maps
-    assert state_digest(model) != state_digest(stages.load(stages.trained(candidate()), candidate()))
-    assert stages.trained_key(candidate()) != entry.key
-    assert stages.trained_key(candidate(hidden_weight=0.5)) != entry.key
-    assert open_stages().trained(wanted).cached
+    model = models.trainer.load(entry, wanted)  # without the maps
+    assert state_digest(model) != state_digest(
+        models.trainer.load(models.trainer.trained(candidate()), candidate())
+    )
+    assert models.needed.key(candidate()) != entry.key
+    assert models.needed.key(candidate(hidden_weight=0.5)) != entry.key
+    assert open_models().trainer.trained(wanted).cached
 
 
-def test_layers_that_are_compared_are_in_the_key_only_where_they_are(open_stages, candidate):
-    stages, keys = open_stages(), []
-    loaded = stages.loaded
+def test_layers_that_are_compared_are_in_the_key_only_where_they_are(open_models, candidate):
+    keys = []
     for weight in (0.0, 1.0):
         for hidden in (None, {"stem": "stem"}, {"stem": "body"}):
-            stages.loaded = replace(loaded, workload=replace(loaded.workload, hidden=hidden))
-            keys.append(stages.trained_key(candidate(hidden_weight=weight)))
+            models = open_models(hidden=hidden)
+            keys.append(models.needed.key(candidate(hidden_weight=weight)))
     assert len(set(keys[:3])) == 1
     assert len(set(keys)) == 4
 
 
-def test_the_teachers_own_structure_is_compared_with_itself(source, open_stages, candidate):
+def test_the_teachers_own_structure_is_compared_with_itself(source, open_models, candidate):
     hidden_of(source, {"stem": "body", "head": "head"})
-    stages = open_stages()
-    assert stages.pairs((("width", 8),)) == (("", ""), ("head", "head"), ("stem", "body"))
-    assert stages.pairs(()) == (("", ""), ("body", "body"), ("head", "head"))
+    models = open_models()
+    assert models.lessons.pairs((("width", 8),)) == (("", ""), ("head", "head"), ("stem", "body"))
+    assert models.lessons.pairs(()) == (("", ""), ("body", "body"), ("head", "head"))

@@ -1,0 +1,74 @@
+"""What names a training, which ones a candidate needs, and which of them an evaluation met."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .candidate import ORDERS, Candidate, Recipe, Scalar
+from .evaluation import Evaluation, StageRecord
+from .treatment import QAT
+
+DISTILL, PRUNE = "distill", "prune"
+"""Stages that train what is deployed in any format; `QAT` trains it on for one precision."""
+
+TrainingKey = tuple[tuple[tuple[str, Scalar], ...], str, Recipe | None]
+
+
+def training_key(candidate: Candidate) -> TrainingKey:
+    """What candidates share that have the same trained model."""
+    return candidate.student, candidate.sparsity, candidate.recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeededTraining:
+    """One training that candidates share: a student distilled, or a model pruned and fine-tuned."""
+
+    kind: str
+    student: tuple[tuple[str, Scalar], ...]
+    sparsity: str
+    recipe: Recipe
+
+    @property
+    def title(self) -> str:
+        """ "width=0.5, channel:0.3"."""
+        model = " ".join(f"{axis}={value}" for axis, value in self.student) or "teacher"
+        return model if self.kind == DISTILL else f"{model}, {self.sparsity}"
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs the whole training has."""
+        return self.recipe.epochs if self.kind == DISTILL else tuning_epochs(self.recipe)
+
+
+def tuning_epochs(recipe: Recipe) -> int:
+    """Epochs of training after pruning: none in the orders that distill before it or while quantizing."""
+    return recipe.finetune_epochs if recipe.order == ORDERS[0] else 0
+
+
+def needed(candidate: Candidate) -> tuple[NeededTraining, ...]:
+    """The trainings that lead to a canonical candidate, in order; none for the teacher as it is."""
+    student, sparsity, recipe = training_key(candidate)
+    if recipe is None:
+        return ()
+    kinds = [(DISTILL, "dense")] if student else []
+    kinds += [(PRUNE, sparsity)] if sparsity != "dense" else []
+    return tuple(
+        NeededTraining(kind=kind, student=student, sparsity=removed, recipe=recipe) for kind, removed in kinds
+    )
+
+
+def trainings_met(evaluation: Evaluation) -> tuple[StageRecord, ...]:
+    """The trainings that an evaluation met, in order; the last one was given up where it was stopped."""
+    return tuple(stage for stage in evaluation.stages if stage.name in (DISTILL, PRUNE))
+
+
+def trainings_ended(evaluation: Evaluation) -> tuple[StageRecord, ...]:
+    """Those of them that came to their end."""
+    met = trainings_met(evaluation)
+    return met[:-1] if evaluation.stopped_epoch else met
+
+
+def trainings_on(evaluation: Evaluation) -> Iterator[StageRecord]:
+    """Trainings of an evaluation for its precision alone."""
+    return (stage for stage in evaluation.stages if stage.name == QAT)
