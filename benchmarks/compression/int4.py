@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from paretune.backends.contract.rules import offered_precisions
+from paretune.backends.registry import offered_precisions
 from paretune.profiles.errors import StageError, UnsupportedError
 from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Candidate

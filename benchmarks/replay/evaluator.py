@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from paretune.profiles.errors import InternalError
-from paretune.search.ranking.reading import violations
+from paretune.search.ranking.known import violations
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import (
     Evaluation,

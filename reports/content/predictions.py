@@ -9,7 +9,7 @@ from math import isfinite
 import numpy as np
 from numpy.typing import NDArray
 
-from ...search.ranking.reading import complete_trials, searched_metrics
+from ...search.ranking.known import complete_trials, searched_metrics
 from ...search.record.evaluation import Quantity, StudyRecord
 
 FEWEST = 5  # with fewer, none of the figures means anything

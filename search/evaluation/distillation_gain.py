@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...profiles.errors import StageError, UnsupportedError
-from ..ranking.reading import trial_of
+from ..ranking.known import trial_of
 from ..record.candidate import Candidate, Recipe, Scalar
 from ..record.evaluation import Quantity, StudyRecord
 from ..record.stops import Interrupted

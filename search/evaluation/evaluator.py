@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from math import inf
 
-from ...backends.contract.rules import value_dependent
+from ...backends.registry import value_dependent
 from ...profiles.errors import InternalError, StageError, UnsupportedError, UserError
 from ..ladder.bench import Climbs
 from ..ladder.ladder import LadderSettings
-from ..ranking.reading import violations
+from ..ranking.known import violations
 from ..record.candidate import Candidate
 from ..record.evaluation import (
     ABOUT_TEACHER,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
+from ..ranking.known import complete_trials, point_of, searched_metrics, trial_of, violations_of
 from ..ranking.pareto import dominates
-from ..ranking.reading import complete_trials, point_of, searched_metrics, trial_of, violations_of
 from ..ranking.sentences import name_of
 from ..record.evaluation import Audited, Evaluation, Outcome, StudyRecord, TrialRecord
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from ..ranking.reading import _resolved, over_limit
+from ..ranking.known import _resolved, over_limit
 from ..record.candidate import Candidate
 from ..record.evaluation import Bound, Limit, Objective, Quantity, TrialRecord
 from ..record.metrics import metric_info

@@ -7,7 +7,7 @@ from math import isfinite
 
 import numpy as np
 
-from ..ranking.reading import estimate_of, violations_of
+from ..ranking.known import estimate_of, violations_of
 from ..record.evaluation import Limit, Objective, Outcome, Quantity, TrialRecord
 from ..record.metrics import metric_info
 from ..record.quality import QualityScale

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from ...backends.contract.backend import Backend
-from ...backends.contract.rules import offered_precisions, offers
-from ...backends.registry import backend_names, get_backend
+from ...backends.registry import backend_names, get_backend, offered_precisions, offers
 from ...profiles.errors import UserError
 from ...profiles.precision import Precision
 from ...profiles.schema import Profile

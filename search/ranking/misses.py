@@ -9,8 +9,8 @@ from math import floor, log10
 
 from ..record.evaluation import Limit, Outcome, Quantity, StudyRecord
 from ..record.metrics import metric_info
+from .known import VALIDATION, bound_for, known_metrics, violations_of
 from .ranking import normalised_miss
-from .reading import VALIDATION, bound_for, known_metrics, violations_of
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,7 @@ from math import inf, log
 
 from ..record.evaluation import Limit, Objective, Quantity, StudyRecord
 from .distance import Scale, by_factors, scaled
-from .pareto import Point, better, front, tied
-from .reading import (
+from .known import (
     TEST,
     VALIDATION,
     Metrics,
@@ -22,6 +21,7 @@ from .reading import (
     violation_scale,
     violations_of,
 )
+from .pareto import Point, better, front, tied
 
 TRIFLE = 1.05  # a time or size better by less is no reason to leave the simple choice
 

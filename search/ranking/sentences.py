@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..record.evaluation import Quantity, StudyRecord
 from ..record.metrics import metric_info
+from .known import trial_of
 from .misses import Change, NearestMisses, Relaxation
-from .reading import trial_of
 
 
 def name_of(record: StudyRecord, number: int) -> str:

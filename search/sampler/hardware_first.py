@@ -27,7 +27,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from ...profiles.errors import UserError
-from ..ranking.reading import violations
+from ..ranking.known import violations
 from ..record.candidate import Candidate
 from ..record.evaluation import EVALUATION, Evaluation, Outcome, Proposal, Quantity
 from ..record.protocols import Hardware

@@ -20,8 +20,7 @@ from paretune.reports.pages.markdown import markdown_report
 from paretune.reports.pages.page import html_page
 from paretune.reports.pages.table import trial_table
 from paretune.reports.pages.write import report_json, write_report
-from paretune.search.ranking.ranking import rank
-from paretune.search.ranking.verdict import verdict
+from paretune.search.ranking.reading import read
 from paretune.search.record.candidate import Candidate, Recipe
 from paretune.search.record.evaluation import (
     STUDY_RECORD,
@@ -234,11 +233,11 @@ def test_the_widest_intervals_leave_the_scatter(foretold: StudyRecord) -> None:
 def test_an_interval_without_end_does_not_break_the_page(foretold: StudyRecord) -> None:
     first, second, *rest = [trial.evaluation for trial in foretold.trials]
     record = record_of([first, replace(second, proposal=predicted(0.8, float("inf"))), *rest])
-    figures = re.search(r'id="figures">(.*?)</script>', html_page(record))
+    figures = re.search(r'id="figures">(.*?)</script>', html_page(read(record)))
     assert figures is not None
     assert "Infinity" not in figures[1]
     assert "NaN" not in figures[1]
-    assert explain(record, 1)
+    assert explain(read(record), 1)
 
 
 def test_the_gate_and_its_savings_in_sentences(small: StudyRecord) -> None:
@@ -323,7 +322,7 @@ def test_a_trial_that_was_given_up_says_so(searched: StudyRecord) -> None:
     (number, *_) = [t.number for t in searched.trials if t.evaluation.stopped_epoch]
     trial = searched.trials[number]
     assert views.why(trial).startswith("training given up after epoch 4: even at 93.00 %")
-    text = explain(searched, number)
+    text = explain(read(searched), number)
     for part in (
         "- gated: training given up after epoch 4: even at 93.00 % (#5, the same student",
         "- Accuracy could be 93.00 % at best; #4 (teacher, int8 (minmax 128), tflite) would beat it even so.",
@@ -334,14 +333,14 @@ def test_a_trial_that_was_given_up_says_so(searched: StudyRecord) -> None:
 
 
 def test_explain_tells_what_was_predicted_and_found(foretold: StudyRecord) -> None:
-    text = explain(foretold, 2)
+    text = explain(read(foretold), 2)
     assert (
         "- predicted accuracy: 70.00 % (65.00 to 75.00); found: 78.00 %, 8 pt above the prediction, outside "
         "of the interval" in text
     )
     assert "proposed by expected gain per expected second" in text
-    assert "2 pt above the prediction, inside the interval" in explain(foretold, 1)
-    assert "Why it was tried" not in explain(foretold, 0)
+    assert "2 pt above the prediction, inside the interval" in explain(read(foretold), 1)
+    assert "Why it was tried" not in explain(read(foretold), 0)
 
 
 @pytest.mark.parametrize(
@@ -350,13 +349,13 @@ def test_explain_tells_what_was_predicted_and_found(foretold: StudyRecord) -> No
 )  # fmt: skip
 def test_explain_tells_what_an_audit_found(small: StudyRecord, on_front: bool, told: str) -> None:
     after = Audited(number=5, evaluation=complete(candidate(0.25), 0.91), on_front=on_front)
-    text = explain(replace(small, audit=(after,)), 5)
+    text = explain(read(replace(small, audit=(after,))), 5)
     assert f"To check the gate it was trained after all and came to 91.00 %: it {told}." in text
     failed = Evaluation(candidate=candidate(0.25), outcome=Outcome.FAILED, stage="distill", cause="crash")
-    text = explain(replace(small, audit=(Audited(number=5, evaluation=failed, on_front=False),)), 5)
+    text = explain(read(replace(small, audit=(Audited(number=5, evaluation=failed, on_front=False),))), 5)
     assert "that ended failed." in text
     assert "Accuracy could be 60.00 % at best (a larger student has 59 %), which misses a limit" in explain(
-        small, 9
+        read(small), 9
     )
 
 
@@ -370,7 +369,7 @@ def test_reasons_that_name_different_relatives_are_one_group(small: StudyRecord)
 
 
 def test_the_table_has_what_the_search_thought(searched: StudyRecord, study: StudyRecord) -> None:
-    table = pd.read_csv(io.StringIO(trial_table(searched).to_csv(index=False))).set_index("trial")
+    table = pd.read_csv(io.StringIO(trial_table(read(searched)).to_csv(index=False))).set_index("trial")
     number = next(t.number for t in searched.trials if t.evaluation.proposal and t.evaluation.proposal.gain)
     proposal = searched.trials[number].evaluation.proposal
     assert proposal is not None
@@ -386,11 +385,11 @@ def test_the_table_has_what_the_search_thought(searched: StudyRecord, study: Stu
     assert set(stopped["beaten_by"]) == {4}
     assert set(stopped["bound_accuracy"]) == {0.93}
     assert list(table["audit_on_front"].dropna()) == [False, False]
-    assert not {"proposed_by", "stopped_epoch", "beaten_by"} & set(trial_table(study).columns)
+    assert not {"proposed_by", "stopped_epoch", "beaten_by"} & set(trial_table(read(study)).columns)
 
 
 def test_the_quality_cell_says_what_was_predicted(searched: StudyRecord) -> None:
-    rows = views.rows(searched, rank(searched), verdict(searched))
+    rows = views.rows(read(searched))
     notes = [row.cells[0].note for row in rows if row.outcome == "complete"]
     assert sum("; predicted for validation: " in note for note in notes) == len(
         predictions.predictions(searched)
@@ -398,7 +397,7 @@ def test_the_quality_cell_says_what_was_predicted(searched: StudyRecord) -> None
 
 
 def test_the_page_and_the_markdown_show_the_search(searched: StudyRecord) -> None:
-    page, text = html_page(searched), markdown_report(searched)
+    page, text = html_page(read(searched)), markdown_report(read(searched))
     for plot in ("hypervolume", "predictions", "curves"):
         assert f'id="plot-{plot}"' in page
     assert page.count("<dt>ended because</dt>") == 1
@@ -408,12 +407,12 @@ def test_the_page_and_the_markdown_show_the_search(searched: StudyRecord) -> Non
     assert "<p>trials 21 to 24 were proposed by TPE" in page
     assert "- remark: started from 12 students" in text
     evil = "<script>alert(1)</script>"
-    dirty = html_page(replace(searched, remarks=(evil,), sampler=evil, stopped=evil))
+    dirty = html_page(read(replace(searched, remarks=(evil,), sampler=evil, stopped=evil)))
     assert evil not in dirty
 
 
 def test_a_study_without_these_fields_has_a_page_as_before(study: StudyRecord) -> None:
-    page = html_page(replace(study, sampler="tpe"))
+    page = html_page(read(replace(study, sampler="tpe")))
     assert 'id="plot-hypervolume"' in page
     assert 'id="plot-predictions"' not in page
     assert 'id="plot-curves"' not in page
@@ -427,12 +426,12 @@ OBJECTIVES = ("accuracy", "latency_ms", "size_bytes", "memory_bytes")
 def test_any_objectives_have_a_report(searched: StudyRecord, tmp_path: Path, names: tuple[str, ...]) -> None:
     objectives = tuple(Objective(metric=name, higher_is_better=name == "accuracy") for name in names)
     record = replace(searched, objectives=objectives)
-    page = write_report(record, tmp_path).html.read_text()
+    page = write_report(read(record), tmp_path).html.read_text()
     assert 'id="plot-hypervolume"' in page
     assert re.search(r"<dt>accuracy model</dt><dd>\d+ candidates predicted", page)
     for trial in record.trials[:10]:
-        assert explain(record, trial.number)
+        assert explain(read(record), trial.number)
 
 
 def test_the_record_survives_as_json(searched: StudyRecord) -> None:
-    assert STUDY_RECORD.validate_python(json.loads(report_json(searched))["record"]) == searched
+    assert STUDY_RECORD.validate_python(json.loads(report_json(read(searched)))["record"]) == searched

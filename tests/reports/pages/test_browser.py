@@ -11,6 +11,7 @@ import pytest
 from paretune.reports.charts.curves import learning_curves
 from paretune.reports.content.predictions import predictions
 from paretune.reports.pages.page import html_page
+from paretune.search.ranking.reading import read
 from paretune.search.record.evaluation import StudyRecord
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
@@ -55,7 +56,7 @@ def files(
     folder = tmp_path_factory.mktemp("pages")
     made = {"met": study, "not met": impossible, "searched": searched}
     for name, record in made.items():
-        (folder / f"{name}.html").write_text(html_page(record), encoding="utf-8")
+        (folder / f"{name}.html").write_text(html_page(read(record)), encoding="utf-8")
     return {name: folder / f"{name}.html" for name in made}
 
 

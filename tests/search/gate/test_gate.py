@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from paretune.profiles.precision import Precision
 from paretune.search.gate.gate import Gate
+from paretune.search.ranking.known import over_limit, point_of, violations
 from paretune.search.ranking.pareto import dominates
-from paretune.search.ranking.reading import over_limit, point_of, violations
 from paretune.search.record.candidate import Candidate, Recipe
 from paretune.search.record.evaluation import (
     Evaluation,

@@ -15,8 +15,8 @@ import pytest
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import Trial, TrialState
 from paretune.profiles.precision import Precision
+from paretune.search.ranking.known import violations
 from paretune.search.ranking.pareto import hypervolume
-from paretune.search.ranking.reading import violations
 from paretune.search.record.candidate import Candidate, Recipe
 from paretune.search.record.evaluation import (
     EVALUATION,
