@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from math import inf
@@ -17,6 +16,7 @@ from ...backends.measure.latency import LatencyPlan
 from ...backends.runner.client import Guard, RunnerClient
 from ...backends.runner.launch import Launch
 from ...profiles.errors import UserError
+from ...profiles.files import write_whole
 from ..evaluation.evaluator import Evaluator
 from ..job.job import Job, Places, device_identity, load_job, places_of
 from ..job.study_file import StudyFile, load_study_file
@@ -214,11 +214,8 @@ def _write_run_file(job: Job) -> None:
         "study_file": str(job.places.study_file),
         "store": str(job.places.store),
     }
-    target = job.places.run_dir / RUN_FILE
-    aside = target.with_suffix(f".{os.getpid()}")
     with writing(job.places.run_dir):
-        aside.write_text(json.dumps(plain, indent=1))
-        aside.replace(target)
+        write_whole(job.places.run_dir / RUN_FILE, json.dumps(plain, indent=1))
 
 
 def open_run(path: Path) -> tuple[StudyRecord, Path]:
