@@ -9,8 +9,8 @@ from math import isfinite
 from ...search.ranking.sentences import quantity_text
 from ...search.record.evaluation import StudyRecord
 from ...search.record.metrics import metric_info
+from ...search.record.training import DISTILL
 from ..content.predictions import FEWEST, Prediction, predictions
-from ..content.trainings import DISTILL
 from .curves import Curve, learning_curves
 from .plots import GOOD, GREY, LEGEND_MARGIN, STOPPED, Figure
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from ...search.record.evaluation import Outcome, StudyRecord, TrialRecord
-from .trainings import NeededTraining, finished, needed, own_trials, training_seconds, training_stages
+from ...search.record.training import NeededTraining, needed, trainings_ended, trainings_met
+from .trainings import finished, own_trials, training_seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +80,7 @@ def _typical_costs(record: StudyRecord) -> dict[str, list[float]]:
     """Seconds of each training that was done to the end in this study, by its kind."""
     costs: dict[str, list[float]] = defaultdict(list)
     for trial in own_trials(record):
-        met = training_stages(trial)
-        for stage in met[:-1] if trial.evaluation.stopped_epoch else met:
+        for stage in trainings_ended(trial.evaluation):
             if not stage.cached:
                 costs[stage.name].append(stage.seconds)
     return costs
@@ -105,7 +105,7 @@ def _expected(
 
 
 def _given_up_seconds(trial: TrialRecord) -> float:
-    met = training_stages(trial)
+    met = trainings_met(trial.evaluation)
     return met[-1].seconds if met and not met[-1].cached else 0.0
 
 
@@ -114,7 +114,7 @@ def _less_spent(whole: Mapping[NeededTraining, float | None], stopped: Sequence[
         return None
     spent: dict[NeededTraining, float] = defaultdict(float)
     for trial in stopped:
-        met = training_stages(trial)
+        met = trainings_met(trial.evaluation)
         for training in needed(trial.evaluation.candidate):
             if met and training.kind == met[-1].name:
                 spent[training] += _given_up_seconds(trial)

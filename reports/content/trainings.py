@@ -1,37 +1,11 @@
-"""Which trainings a candidate needs, and which of them a study did: read from the record alone."""
+"""Which trainings a study did, and what they took: read from the record alone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from ...search.record.candidate import Candidate, Recipe, Scalar
-from ...search.record.evaluation import Outcome, StageRecord, StudyRecord, TrialRecord
-
-DISTILL, PRUNE = "distill", "prune"
-TRAINING_STAGES = (DISTILL, PRUNE)
-QAT = "qat"  # a rung of the ladder, never given up half way
-
-
-@dataclass(frozen=True, kw_only=True)
-class NeededTraining:
-    """One training that candidates share: a student distilled, or a model pruned and fine-tuned."""
-
-    kind: str
-    student: tuple[tuple[str, Scalar], ...]
-    sparsity: str
-    recipe: Recipe
-
-    @property
-    def title(self) -> str:
-        """ "width=0.5, channel:0.3"."""
-        model = " ".join(f"{axis}={value}" for axis, value in self.student) or "teacher"
-        return model if self.kind == DISTILL else f"{model}, {self.sparsity}"
-
-    @property
-    def epochs(self) -> int:
-        """How many epochs the whole training has."""
-        return self.recipe.epochs if self.kind == DISTILL else self.recipe.finetune_epochs
+from ...search.record.evaluation import Outcome, StudyRecord, TrialRecord
+from ...search.record.training import TRAINING_STAGES, NeededTraining, needed, trainings_ended
 
 
 def own_trials(record: StudyRecord) -> Iterator[TrialRecord]:
@@ -39,31 +13,12 @@ def own_trials(record: StudyRecord) -> Iterator[TrialRecord]:
     return (trial for trial in record.trials if trial.duplicate_of is None)
 
 
-def needed(candidate: Candidate) -> tuple[NeededTraining, ...]:
-    """The trainings that lead to a candidate, in order; none for the teacher as it is."""
-    plain = candidate.canonical()
-    if plain.recipe is None:
-        return ()
-    kinds = [(DISTILL, "dense")] if plain.student else []
-    kinds += [(PRUNE, plain.sparsity)] if plain.sparsity != "dense" else []
-    return tuple(
-        NeededTraining(kind=kind, student=plain.student, sparsity=sparsity, recipe=plain.recipe)
-        for kind, sparsity in kinds
-    )
-
-
-def training_stages(trial: TrialRecord) -> tuple[StageRecord, ...]:
-    """The trainings that an evaluation met, in order; the last one was given up where it was stopped."""
-    return tuple(stage for stage in trial.evaluation.stages if stage.name in TRAINING_STAGES)
-
-
 def finished(trial: TrialRecord) -> frozenset[NeededTraining]:
     """The trainings that were done to the end once this trial had ended."""
     wanted = needed(trial.evaluation.candidate)
     if trial.evaluation.outcome is Outcome.COMPLETE:
         return frozenset(wanted)
-    met = training_stages(trial)
-    names = {stage.name for stage in (met[:-1] if trial.evaluation.stopped_epoch else met)}
+    names = {stage.name for stage in trainings_ended(trial.evaluation)}
     return frozenset(training for training in wanted if training.kind in names)
 
 
@@ -71,5 +26,5 @@ def training_seconds(trial: TrialRecord) -> float:
     """Seconds that a trial spent on training itself, also on training it for its precision."""
     if trial.duplicate_of is not None:
         return 0.0
-    learnt = (stage for stage in trial.evaluation.stages if stage.name in (*TRAINING_STAGES, QAT))
+    learnt = (stage for stage in trial.evaluation.stages if stage.name in TRAINING_STAGES)
     return sum(stage.seconds for stage in learnt if not stage.cached)

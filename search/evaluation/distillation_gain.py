@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from ...profiles.errors import StageError, UnsupportedError
 from ..ranking.known import trial_of
-from ..record.candidate import Candidate, Recipe, Scalar
+from ..record.candidate import Candidate
 from ..record.evaluation import Quantity, StudyRecord
 from ..record.stops import Interrupted
+from ..record.training import TrainingKey, training_key
 from .side_effects import gain_of
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 STUDENTS = 3
 SHARE, SECONDS = 0.10, 60.0
 """Together these trainings may cost a share of the study's training time; so many seconds at least."""
-
-Student = tuple[tuple[tuple[str, Scalar], ...], str, Recipe | None]
 
 
 def distillation_gains(record: StudyRecord, numbers: Sequence[int], models: Models) -> dict[int, Quantity]:
@@ -34,13 +33,13 @@ def distillation_gains(record: StudyRecord, numbers: Sequence[int], models: Mode
     if not isinstance(models, TorchModels):
         return {}
     left = max(SECONDS, SHARE * record.counters.get("training_seconds", 0.0))
-    gains: dict[Student, Quantity | None] = {}
+    gains: dict[TrainingKey, Quantity | None] = {}
     found: dict[int, Quantity] = {}
     for number in numbers:
         candidate = trial_of(record, number).evaluation.candidate.canonical()
         if candidate.recipe is None or candidate.recipe.distill_weight <= 0:
             continue
-        student = (candidate.student, candidate.sparsity, candidate.recipe)
+        student = training_key(candidate)
         if student not in gains and len(gains) < STUDENTS:
             cost = _cost(models, candidate)
             if cost > left:

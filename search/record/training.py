@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .candidate import ORDERS, Candidate, Recipe, Scalar
@@ -10,7 +9,8 @@ from .evaluation import Evaluation, StageRecord
 from .treatment import QAT
 
 DISTILL, PRUNE = "distill", "prune"
-"""Stages that train what is deployed in any format; `QAT` trains it on for one precision."""
+TRAINING_STAGES = (DISTILL, PRUNE, QAT)
+"""Names of stages that train. The last trains on for a precision, as a rung of the ladder."""
 
 TrainingKey = tuple[tuple[tuple[str, Scalar], ...], str, Recipe | None]
 
@@ -47,8 +47,8 @@ def tuning_epochs(recipe: Recipe) -> int:
 
 
 def needed(candidate: Candidate) -> tuple[NeededTraining, ...]:
-    """The trainings that lead to a canonical candidate, in order; none for the teacher as it is."""
-    student, sparsity, recipe = training_key(candidate)
+    """The trainings that lead to a candidate, in order; none for the teacher as it is."""
+    student, sparsity, recipe = training_key(candidate.canonical())
     if recipe is None:
         return ()
     kinds = [(DISTILL, "dense")] if student else []
@@ -59,7 +59,7 @@ def needed(candidate: Candidate) -> tuple[NeededTraining, ...]:
 
 
 def trainings_met(evaluation: Evaluation) -> tuple[StageRecord, ...]:
-    """The trainings that an evaluation met, in order; the last one was given up where it was stopped."""
+    """The trainings of `needed` that an evaluation met, in order. The last was given up where it stopped."""
     return tuple(stage for stage in evaluation.stages if stage.name in (DISTILL, PRUNE))
 
 
@@ -67,8 +67,3 @@ def trainings_ended(evaluation: Evaluation) -> tuple[StageRecord, ...]:
     """Those of them that came to their end."""
     met = trainings_met(evaluation)
     return met[:-1] if evaluation.stopped_epoch else met
-
-
-def trainings_on(evaluation: Evaluation) -> Iterator[StageRecord]:
-    """Trainings of an evaluation for its precision alone."""
-    return (stage for stage in evaluation.stages if stage.name == QAT)
