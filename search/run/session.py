@@ -24,7 +24,8 @@ from ..ladder.ladder import LadderSettings
 from ..record.evaluation import StudyRecord
 from ..record.metrics import SIDE_EFFECTS
 from ..record.progress import Progress
-from ..stages.device.stages import Deployment, DeviceStages
+from ..stages.device.runners import Deployment
+from ..stages.device.stages import DeviceStages
 from ..stages.models.base import Models
 from ..stages.models.load import check_data, load_models
 from ..storage import write_ahead

@@ -20,7 +20,8 @@ from paretune.search.record.progress import Progress
 from paretune.search.record.protocols import TrainEverything
 from paretune.search.record.treatment import CALIBRATION, MIXED, QAT, UNTREATED
 from paretune.search.space.space import BackendChoices, Space
-from paretune.search.stages.device.stages import Deployment, DeviceStages
+from paretune.search.stages.device.runners import Deployment
+from paretune.search.stages.device.stages import DeviceStages
 from paretune.search.stages.models.load import load_models
 from paretune.search.store.store import Store
 from paretune.search.workload.loader import load_workload
