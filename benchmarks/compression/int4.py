@@ -44,14 +44,14 @@ def _candidates(bench: Bench, record: StudyRecord) -> Iterator[Candidate]:
     for student in trained_students(record, MODELS):
         for choices in bench.job.space.backends:
             if Precision.INT4_WEIGHT in offered_precisions(choices.name, bench.job.profile):
-                yield replace(student, backend=choices.name, precision=Precision.INT4_WEIGHT).canonical()
+                yield replace(student, backend=choices.name, precision=Precision.INT4_WEIGHT)
 
 
 def _row(bench: Bench, candidate: Candidate, epochs: int) -> dict[str, Any]:
     bits = qat_bits(Precision.INT4_WEIGHT)
     assert bits is not None
     plan = QatPlan(weight_bits=bits[0], activation_bits=bits[1], epochs=epochs)
-    as_float = replace(candidate, precision=Precision.FP32).canonical()
+    as_float = replace(candidate, precision=Precision.FP32)
     scores = {
         "float": _accuracy(bench, as_float, UNTREATED),
         "plain": _accuracy(bench, candidate, UNTREATED),

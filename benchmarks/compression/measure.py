@@ -145,7 +145,7 @@ def teacher_alone(job: Job) -> Iterator[Candidate]:
                     precision=precision,
                     calibration_method=method,
                     calibration_samples=max(job.space.calibration_samples) if method else 0,
-                ).canonical()
+                )
 
 
 def complete(bench: Bench, candidate: Candidate) -> Evaluation | None:

@@ -12,6 +12,7 @@ from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import Objective, Outcome, StudyRecord, TrialRecord
 from paretune.search.record.progress import Progress
 from paretune.search.record.protocols import CandidateEvaluator, Judge
+from paretune.search.record.quality import QualityScale
 from paretune.search.record.training import trainings_met
 from paretune.search.run.budget import Budget, StopFlag
 from paretune.search.run.driver import Driver, SearchPlan
@@ -39,7 +40,7 @@ MARGIN = 0.01
 
 def our_gate() -> Gate:
     """The gate as studies have it."""
-    return Gate(OBJECTIVES, QUALITY, quality_is_share=True, margin=MARGIN, best_hardware=lambda _: None)
+    return Gate(OBJECTIVES, QualityScale.of(QUALITY), margin=MARGIN, best_hardware=lambda _: None)
 
 
 def hardware_first(seed: int, table: Recorded, evaluator: CandidateEvaluator) -> tuple[BaseSampler, Judge]:
@@ -49,7 +50,7 @@ def hardware_first(seed: int, table: Recorded, evaluator: CandidateEvaluator) ->
     problem = Problem(
         space=table.space,
         objectives=OBJECTIVES,
-        quality=QUALITY,
+        scale=QualityScale.of(QUALITY),
         reference={QUALITY: table.reference[0]},
     )
     sampler = HardwareFirstSampler(problem, StudyFacts(evaluator, gate), seed)

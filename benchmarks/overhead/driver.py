@@ -19,6 +19,7 @@ from optuna.samplers import BaseSampler
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import StudyRecord
 from paretune.search.record.progress import Progress
+from paretune.search.record.quality import QualityScale
 from paretune.search.run.budget import Budget, StopFlag
 from paretune.search.run.driver import Driver, SearchPlan
 from paretune.search.run.facts import StudyFacts
@@ -203,7 +204,9 @@ def _sampler(history: History, judge: Any, sampler: str) -> BaseSampler:
     if sampler != OURS:
         return make_sampler(sampler, 1)
     task = history.task
-    problem = Problem(space=task.space, objectives=task.objectives, quality=QUALITY, reference=task.reference)
+    problem = Problem(
+        space=task.space, objectives=task.objectives, scale=QualityScale.of(QUALITY), reference=task.reference
+    )
     guide = HardwareFirstSampler(problem, StudyFacts(history.evaluator, judge), 1)
     judge.best_hardware = guide.best_hardware
     return guide

@@ -19,6 +19,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from paretune.search.gate.gate import Gate
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.protocols import Judge, TrainEverything
+from paretune.search.record.quality import QualityScale
 from paretune.search.run.facts import StudyFacts
 from paretune.search.run.samplers import make_sampler
 from paretune.search.sampler.hardware_first import HardwareFirstSampler
@@ -123,7 +124,9 @@ class Bench:
 
 def _ours(history: History, seed: int) -> HardwareFirstSampler:
     task = history.task
-    problem = Problem(space=task.space, objectives=task.objectives, quality=QUALITY, reference=task.reference)
+    problem = Problem(
+        space=task.space, objectives=task.objectives, scale=QualityScale.of(QUALITY), reference=task.reference
+    )
     sampler = HardwareFirstSampler(problem, StudyFacts(history.evaluator, history.gate), seed)
     history.gate.best_hardware = sampler.best_hardware
     return sampler

@@ -21,6 +21,7 @@ from paretune.search.gate.gate import Gate
 from paretune.search.ranking.pareto import hypervolume
 from paretune.search.record.candidate import Candidate, Recipe, Sparsity
 from paretune.search.record.evaluation import Evaluation, Limit, Objective, TrialRecord
+from paretune.search.record.quality import QualityScale
 from paretune.search.space.space import BackendChoices, Space
 from paretune.search.storage.study_store import StudyStore
 
@@ -57,9 +58,7 @@ class Task:
 
     def gate(self) -> Gate:
         """Our gate, knowing nothing but the limit."""
-        gate = Gate(
-            self.objectives, QUALITY, quality_is_share=True, margin=MARGIN, best_hardware=lambda _: None
-        )
+        gate = Gate(self.objectives, QualityScale.of(QUALITY), margin=MARGIN, best_hardware=lambda _: None)
         gate.limits = (self.limit,)
         return gate
 

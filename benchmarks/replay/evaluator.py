@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from paretune.profiles.errors import InternalError
-from paretune.search.ranking.known import violations
+from paretune.search.ranking.known import limits_on, violations
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import (
     Evaluation,
@@ -272,7 +272,7 @@ class TableEvaluator:
     # -- the end of an evaluation -----------------------------------------------------------------------
 
     def _gated(self, known: Evaluation, decision: Decision, stages: list[StageRecord]) -> Evaluation:
-        missed = {text: v for text, v in violations(self.limits, known.gate).items() if v < 1e30}
+        missed = violations(limits_on(known.gate, self.limits), known.gate)
         return replace(
             known,
             outcome=Outcome.GATED,

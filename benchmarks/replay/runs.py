@@ -15,6 +15,7 @@ from paretune.search.record.evaluation import Objective, Outcome, StudyRecord, T
 from paretune.search.record.limits import LimitSpec
 from paretune.search.record.progress import Progress
 from paretune.search.record.protocols import CandidateEvaluator, Judge, TrainEverything
+from paretune.search.record.quality import QualityScale
 from paretune.search.run.budget import Budget, StopFlag
 from paretune.search.run.driver import Driver, SearchPlan
 from paretune.search.run.facts import StudyFacts
@@ -64,7 +65,7 @@ def behind_gate(make: Callable[[int], BaseSampler]) -> Way:
 
 def our_gate() -> Gate:
     """The gate. No training here has rungs, so it never asks for the best hardware."""
-    return Gate(OBJECTIVES, QUALITY, quality_is_share=True, margin=MARGIN, best_hardware=lambda _: None)
+    return Gate(OBJECTIVES, QualityScale.of(QUALITY), margin=MARGIN, best_hardware=lambda _: None)
 
 
 def nsga2(seed: int) -> BaseSampler:
@@ -78,7 +79,10 @@ def hardware_first(
     """Our sampler behind our gate. It is told the reference accuracy, as a study file does by `reference`."""
     gate = our_gate()
     searched = Searched(
-        space=space, objectives=OBJECTIVES, quality=QUALITY, reference={QUALITY: problem.reference[0]}
+        space=space,
+        objectives=OBJECTIVES,
+        scale=QualityScale.of(QUALITY),
+        reference={QUALITY: problem.reference[0]},
     )
     sampler = HardwareFirstSampler(searched, StudyFacts(evaluator, gate), seed)
     gate.best_hardware = sampler.best_hardware

@@ -18,7 +18,7 @@ from ...search.ranking.sentences import quantity_text
 from ...search.ranking.verdict import NOT_MET
 from ...search.record.evaluation import Limit, StudyRecord
 from ...search.record.metrics import metric_info
-from ..content.views import higher_is_better
+from ...search.record.quality import higher_is_better
 
 Figure = dict[str, Any]
 

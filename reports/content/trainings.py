@@ -1,11 +1,11 @@
-"""Which trainings a study did, and what they took: read from the record alone."""
+"""What the trainings of a study took: read from the record alone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...search.record.evaluation import Outcome, StudyRecord, TrialRecord
-from ...search.record.training import TRAINING_STAGES, NeededTraining, needed, trainings_ended
+from ...search.record.evaluation import StudyRecord, TrialRecord
+from ...search.record.training import TRAINING_STAGES, trainings_ended, trainings_met
 
 
 def own_trials(record: StudyRecord) -> Iterator[TrialRecord]:
@@ -13,13 +13,15 @@ def own_trials(record: StudyRecord) -> Iterator[TrialRecord]:
     return (trial for trial in record.trials if trial.duplicate_of is None)
 
 
-def finished(trial: TrialRecord) -> frozenset[NeededTraining]:
-    """The trainings that were done to the end once this trial had ended."""
-    wanted = needed(trial.evaluation.candidate)
-    if trial.evaluation.outcome is Outcome.COMPLETE:
-        return frozenset(wanted)
-    names = {stage.name for stage in trainings_ended(trial.evaluation)}
-    return frozenset(training for training in wanted if training.kind in names)
+def trainings_done(trial: TrialRecord) -> int:
+    """How many trainings a trial did to the end, beside those that it took from the store."""
+    return sum(not stage.cached for stage in trainings_ended(trial.evaluation))
+
+
+def last_training_seconds(trial: TrialRecord) -> float:
+    """Seconds spent on the last training that an evaluation met; on the one given up where it was stopped."""
+    met = trainings_met(trial.evaluation)
+    return met[-1].seconds if met and not met[-1].cached else 0.0
 
 
 def training_seconds(trial: TrialRecord) -> float:

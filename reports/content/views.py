@@ -13,6 +13,7 @@ from ...search.ranking.sentences import difference_text, quantity_text
 from ...search.ranking.verdict import DO_NOTHING, MET, NOT_MET, NOTHING_USABLE, Verdict, speedup
 from ...search.record.evaluation import Limit, Outcome, Quantity, StudyRecord, TrialRecord
 from ...search.record.metrics import metric_info
+from ...search.record.quality import higher_is_better
 from .treatments import treatment_tags
 
 DASH, TIMES = "\N{EN DASH}", "\N{MULTIPLICATION SIGN}"
@@ -75,17 +76,6 @@ def shown_metrics(record: StudyRecord) -> tuple[str, ...]:
     wanted = [objective.metric for objective in record.objectives]
     wanted += [limit.metric for limit in record.limits] + [record.quality, "latency_ms", "size_bytes"]
     return tuple(dict.fromkeys(wanted))
-
-
-def higher_is_better(record: StudyRecord, metric: str) -> bool:
-    """The direction of a metric, also of a workload's own quality that the table does not know."""
-    for objective in record.objectives:
-        if objective.metric == metric:
-            return objective.higher_is_better
-    for limit in record.limits:
-        if limit.metric == metric:
-            return not limit.upper
-    return metric_info(metric).higher_is_better
 
 
 def columns(record: StudyRecord) -> tuple[Column, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from ...profiles.errors import UserError
-from ...search.ranking.known import bound_for, known_metrics, point_of, trial_of, violations_of
+from ...search.ranking.known import bound_for, known_metrics, limits_on, point_of, trial_of, violations
 from ...search.ranking.pareto import dominates
 from ...search.ranking.ranking import Ranked, comparable
 from ...search.ranking.reading import Reading
@@ -176,7 +176,7 @@ def _needed(record: StudyRecord, trial: TrialRecord) -> list[str]:
         return ["It cannot exist on this runtime and device."]
     metrics, source = known_metrics(record, trial.number)
     metrics = metrics or evaluation.gate
-    missed = violations_of([x for x in record.limits if x.metric in metrics], metrics, source)
+    missed = violations(limits_on(metrics, record.limits), metrics, source)
     return [
         _miss(bound_for(limit, source), missed[limit.text])
         for limit in record.limits

@@ -36,7 +36,7 @@ def distillation_gains(record: StudyRecord, numbers: Sequence[int], models: Mode
     gains: dict[TrainingKey, Quantity | None] = {}
     found: dict[int, Quantity] = {}
     for number in numbers:
-        candidate = trial_of(record, number).evaluation.candidate.canonical()
+        candidate = trial_of(record, number).evaluation.candidate
         if candidate.recipe is None or candidate.recipe.distill_weight <= 0:
             continue
         student = training_key(candidate)

@@ -11,7 +11,7 @@ from ...backends.registry import value_dependent
 from ...profiles.errors import InternalError, StageError, UnsupportedError, UserError
 from ..ladder.bench import Climbs
 from ..ladder.ladder import LadderSettings
-from ..ranking.known import violations
+from ..ranking.known import limits_on, violations
 from ..record.candidate import Candidate
 from ..record.evaluation import (
     ABOUT_TEACHER,
@@ -149,7 +149,7 @@ class Evaluator:
         return measured or not all(training.done for training in self.models.trainings(candidate))
 
     def _gated(self, known: Evaluation, decision: Decision, trace: Trace) -> Evaluation:
-        missed = {text: v for text, v in violations(self.limits, trace.gate).items() if v < 1e30}
+        missed = violations(limits_on(trace.gate, self.limits), trace.gate)
         hardware = self._hardware.get(known.candidate.hardware_class().digest)
         return replace(
             known,

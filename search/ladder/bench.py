@@ -11,7 +11,6 @@ from ...profiles.errors import StageError, UnsupportedError
 from ...profiles.precision import Precision
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Limit
-from ..record.metrics import METRICS
 from ..record.protocols import Judge
 from ..record.quality import QualityScale
 from ..record.treatment import UNTREATED, Treatment
@@ -37,12 +36,7 @@ class Climbs:
         self._workshop, self._settings, self._ladder = workshop, settings, Ladder(settings)
         self._seconds_left = seconds_left
         metric = workshop.models.metric
-        info = METRICS.get(metric.name)
-        self._scale = QualityScale(
-            metric=metric.name,
-            higher_is_better=metric.higher_is_better,
-            is_share=info is not None and info.unit == "share",
-        )
+        self._scale = QualityScale.of(metric.name, metric.higher_is_better)
 
     def learn(self, evaluation: Evaluation) -> None:
         """Take in what the rungs of an evaluation were worth."""
@@ -64,7 +58,7 @@ class Climbs:
             return in_torch
         if candidate.precision is Precision.FP32:
             return evaluation.metrics[self._scale.metric].value
-        twin = replace(candidate, precision=Precision.FP32).canonical()
+        twin = replace(candidate, precision=Precision.FP32)
         try:
             compiled = self._workshop.compiled(twin, Trace())
             return self._workshop.quality(twin, compiled, Trace(), split=VALIDATION).value

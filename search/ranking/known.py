@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from math import inf, isfinite
 
 from ..record.evaluation import Limit, Objective, Outcome, Quantity, StudyRecord, TrialRecord
-from ..record.metrics import HARDWARE_METRICS, metric_info
+from ..record.metrics import metric_info
 from .pareto import Estimate, Point
 
 TEST, VALIDATION = "test", "validation"
@@ -73,16 +73,21 @@ def violation_scale(limit: Limit) -> float:
     return abs(limit.bound) or 1.0
 
 
-def violations_of(
+def violations(
     limits: Sequence[Limit], metrics: Mapping[str, Quantity], source: str = VALIDATION
 ) -> dict[str, float]:
-    """How far each limit is missed, in its metric's unit; inf where the metric was not measured."""
+    """How far each limit is missed, by its text, in its metric's unit; inf where that was not measured."""
     return {
         limit.text: bound_for(limit, source).violation(metrics[limit.metric].value)
         if limit.metric in metrics
         else inf
         for limit in limits
     }
+
+
+def limits_on(metrics: Container[str], limits: Sequence[Limit]) -> list[Limit]:
+    """Those of the limits whose metric is among these."""
+    return [limit for limit in limits if limit.metric in metrics]
 
 
 def bound_for(limit: Limit, source: str) -> Limit:
@@ -97,36 +102,3 @@ def point_of(objectives: Sequence[Objective], metrics: Mapping[str, Quantity]) -
     if any(objective.metric not in metrics for objective in objectives):
         return None
     return tuple(estimate_of(metrics[objective.metric]) for objective in objectives)
-
-
-def over_limit(limits: Sequence[Limit], measured: Mapping[str, Quantity]) -> str:
-    """Which limits on the device a candidate misses, in words; empty where it misses none.
-
-    A limit counts as missed only where the whole interval lies beyond it: a candidate that noise alone puts
-    over a limit is trained and judged by its own measurement.
-    """
-    missed = []
-    for limit in limits:
-        quantity = measured.get(limit.metric)
-        if limit.metric not in HARDWARE_METRICS or quantity is None:
-            continue
-        best = quantity.low if limit.upper else quantity.high
-        if limit.violation(quantity.value if best is None else best) > 0:
-            info = metric_info(limit.metric)
-            value = info.format(quantity.value)
-            missed.append(f"{info.title} is {value}, the limit is {limit.text!r}{_resolved(limit)}")
-    return "; ".join(missed)
-
-
-def _resolved(limit: Limit) -> str:
-    """The bound of a limit whose text does not tell it."""
-    return f" ({metric_info(limit.metric).format(limit.bound)})" if "teacher" in limit.text else ""
-
-
-def violations(limits: Sequence[Limit], metrics: Mapping[str, Quantity]) -> dict[str, float]:
-    """How far each limit is missed, by its text; a limit on a metric that is not known counts as missed."""
-    found = {}
-    for limit in limits:
-        quantity = metrics.get(limit.metric)
-        found[limit.text] = float("inf") if quantity is None else limit.violation(quantity.value)
-    return {text: min(value, 1e30) for text, value in found.items()}

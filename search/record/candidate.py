@@ -84,7 +84,8 @@ class Candidate:
 
     `student` holds the arguments of the workload's student builder, sorted by name; `()` is the teacher
     itself. `recipe` is None where nothing is trained (the dense teacher, a model that exists only as ONNX).
-    Calibration fields have meaning only where the precision is calibrated, see `canonical`.
+    Every candidate is canonical: a field that changes nothing (calibration of a precision that has none, say)
+    has its neutral value, whatever it was made with.
     """
 
     backend: str
@@ -96,23 +97,22 @@ class Candidate:
     calibration_samples: int = 0
     per_channel: bool = True
 
-    def canonical(self) -> Candidate:
-        """The same candidate with every field that changes nothing set to its neutral value."""
-        calibrated = self.precision.decoded.calibrated
-        quantized = self.precision.decoded.integer
-        trained = bool(self.student) or self.sparsity != "dense"
+    def __post_init__(self) -> None:
+        # What changes nothing has its neutral value, so that candidates that are alike are equal.
+        calibrated, quantized = self.precision.decoded.calibrated, self.precision.decoded.integer
         sparsity, recipe = str(Sparsity.parse(self.sparsity)), self.recipe
         if recipe is not None and recipe.order not in legal_orders(sparsity, self.precision):
             recipe = replace(recipe, order=ORDERS[0])
-        return replace(
-            self,
-            student=tuple(sorted(self.student)),
-            sparsity=sparsity,
-            recipe=recipe if trained else None,
-            calibration_method=self.calibration_method if calibrated else "",
-            calibration_samples=self.calibration_samples if calibrated else 0,
-            per_channel=self.per_channel if quantized else True,
-        )
+        neutral = {
+            "student": tuple(sorted(self.student)),
+            "sparsity": sparsity,
+            "recipe": recipe if self.student or sparsity != "dense" else None,
+            "calibration_method": self.calibration_method if calibrated else "",
+            "calibration_samples": self.calibration_samples if calibrated else 0,
+            "per_channel": self.per_channel if quantized else True,
+        }
+        for name, value in neutral.items():
+            object.__setattr__(self, name, value)
 
     def hardware_class(self) -> Candidate:
         """The candidate that stands for all that cost the same on the device.
@@ -120,10 +120,9 @@ class Candidate:
         Latency, memory and size follow from structure and number formats: recipe and calibration decide
         what the weights and ranges are, not which kernels run.
         """
-        plain = self.canonical()
-        calibrated = plain.precision.decoded.calibrated
+        calibrated = self.precision.decoded.calibrated
         return replace(
-            plain,
+            self,
             recipe=None,
             calibration_method="minmax" if calibrated else "",
             calibration_samples=PROBE_SAMPLES if calibrated else 0,
@@ -136,8 +135,8 @@ class Candidate:
 
     @property
     def digest(self) -> str:
-        """16 hex digits that name the canonical candidate."""
-        return digest_of(self.canonical())[:16]
+        """16 hex digits that name the candidate."""
+        return digest_of(self)[:16]
 
     @property
     def title(self) -> str:

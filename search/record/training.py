@@ -48,7 +48,7 @@ def tuning_epochs(recipe: Recipe) -> int:
 
 def needed(candidate: Candidate) -> tuple[NeededTraining, ...]:
     """The trainings that lead to a candidate, in order; none for the teacher as it is."""
-    student, sparsity, recipe = training_key(candidate.canonical())
+    student, sparsity, recipe = training_key(candidate)
     if recipe is None:
         return ()
     kinds = [(DISTILL, "dense")] if student else []

@@ -107,12 +107,12 @@ class Space:
             calibration_method=method,
             calibration_samples=samples,
             per_channel=per_channel,
-        ).canonical()
+        )
 
     def params(self, candidate: Candidate) -> dict[str, Any]:
         """The Optuna parameters that lead `suggest` to this candidate."""
         recorder = _Recorder(self._wanted(candidate))
-        if self.suggest(recorder) != candidate.canonical():
+        if self.suggest(recorder) != candidate:
             raise UserError("this candidate is not in the space", found=candidate.title)
         return recorder.taken
 
@@ -138,7 +138,7 @@ class Space:
                             calibration_method=method,
                             calibration_samples=samples,
                             per_channel=per_channel,
-                        ).canonical()
+                        )
 
     def trainings(self) -> Iterator[Candidate]:
         """One candidate for each different training: student, sparsity and recipe."""
@@ -156,7 +156,7 @@ class Space:
                         student=student,
                         sparsity=sparsity,
                         recipe=recipe,
-                    ).canonical()
+                    )
 
     def students(self) -> list[tuple[tuple[str, Scalar], ...]]:
         """The teacher, `()`, and every student."""
@@ -195,7 +195,7 @@ class Space:
                             calibration_method=method and backend.calibration_methods[0],
                             calibration_samples=samples,
                             per_channel=per_channel if len(self.per_channel) == 1 else True,
-                        ).canonical()
+                        )
                     )
         return tuple(found)
 

@@ -57,18 +57,17 @@ class Trainings:
     def last(self, candidate: Candidate, qat: QatPlan | None = None) -> Step | None:
         """The training that ends in the candidate's weights; None for the teacher's."""
         steps = self.steps(candidate)
-        return self._qat(candidate.canonical(), qat) if qat else steps[-1] if steps else None
+        return self._qat(candidate, qat) if qat else steps[-1] if steps else None
 
     def steps(self, candidate: Candidate) -> tuple[Step, ...]:
         """The trainings that the candidate needs beyond the teacher's, in order."""
-        plain = candidate.canonical()
-        wanted = training_key(plain)
+        wanted = training_key(candidate)
         if wanted not in self._steps:
-            if not plain.is_teacher and plain.recipe is None:
+            if not candidate.is_teacher and candidate.recipe is None:
                 raise InternalError(f"candidate {candidate.title} is to be trained, but has no recipe")
             self._steps[wanted] = tuple(
-                self._distill(plain, step) if step.kind == DISTILL else self._prune(plain, step)
-                for step in needed(plain)
+                self._distill(candidate, step) if step.kind == DISTILL else self._prune(candidate, step)
+                for step in needed(candidate)
             )
         return self._steps[wanted]
 
@@ -87,7 +86,7 @@ class Trainings:
             networks.tools,
             self._lessons.teacher.key if networks.is_derived(step.student) else "",
         )
-        dense, plan = replace(candidate, sparsity="dense"), training_plan("distill", recipe, step.epochs)
+        dense, plan = replace(candidate, sparsity="dense"), training_plan(DISTILL, recipe, step.epochs)
         return Step(kind=step.kind, key=key, candidate=dense, recipe=recipe, plan=plan)
 
     def _prune(self, candidate: Candidate, step: NeededTraining) -> Step:

@@ -144,11 +144,10 @@ class Networks:
 
     def untrained_key(self, candidate: Candidate) -> str:
         """Content key of `untrained(candidate)`."""
-        plain = candidate.canonical()
-        built = plain.student and not self.is_derived(plain.student)
+        built = candidate.student and not self.is_derived(candidate.student)
         initial = "" if built else self.initial_digest
         return keys.structure_key(
-            plain.student, plain.sparsity, self.loaded.source_digest, initial, self.tools
+            candidate.student, candidate.sparsity, self.loaded.source_digest, initial, self.tools
         )
 
     def structure(self, candidate: Candidate) -> nn.Module:
@@ -159,7 +158,7 @@ class Networks:
         """Prune or mask in place; channels that are gone need no mask."""
         sparsity = Sparsity.parse(candidate.sparsity)
         if sparsity.kind == "channel":
-            cut = self._cut(candidate.canonical().student, sparsity.share)
+            cut = self._cut(candidate.student, sparsity.share)
             prune_channels(model, sparsity.share, self.sample(2), cut)
         if sparsity.kind in ("dense", "channel"):
             return Masks()
@@ -222,8 +221,7 @@ def with_weights(model: nn.Module, entry: Entry) -> nn.Module:
 
 def structure_of(candidate: Candidate) -> Structure:
     """The structure of a candidate: zeros in weights do not change it, channels that are gone do."""
-    plain = candidate.canonical()
-    return plain.student, plain.sparsity if plain.sparsity.startswith("channel") else "dense"
+    return candidate.student, candidate.sparsity if candidate.sparsity.startswith("channel") else "dense"
 
 
 def student_title(student: Student) -> str:

@@ -122,16 +122,15 @@ class Trainer:
             UnsupportedError: the workload's own loss decides what the teacher says, or nothing is trained.
             Interrupted, StageError: as `trained`.
         """
-        plain = candidate.canonical()
         if callable(self.networks.loaded.workload.loss):
             raise UnsupportedError(
                 "the gain over training without the teacher is not known: the workload's own loss decides "
                 "what the teacher is asked"
             )
-        if plain.recipe is None:
-            raise UnsupportedError(f"{plain.title} is not trained, so nothing is gained by its training")
-        untaught = replace(plain.recipe, distill_weight=0.0, hidden_weight=0.0)
-        return self.trained(replace(plain, recipe=untaught), note)
+        if candidate.recipe is None:
+            raise UnsupportedError(f"{candidate.title} is not trained, so nothing is gained by its training")
+        untaught = replace(candidate.recipe, distill_weight=0.0, hidden_weight=0.0)
+        return self.trained(replace(candidate, recipe=untaught), note)
 
     def try_steps(self, model: nn.Module, student: Student, recipe: Recipe, outputs: tuple[int, ...]) -> None:
         """Train in place for up to three steps, without the teacher's outputs (of that shape).

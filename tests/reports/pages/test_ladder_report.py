@@ -19,7 +19,8 @@ from paretune.reports.pages.page import html_page
 from paretune.reports.pages.table import trial_table
 from paretune.reports.pages.write import report_json
 from paretune.reports.terminal.choose import choose
-from paretune.search.ranking.known import known_metrics, over_limit, trial_of, violation_scale, violations
+from paretune.search.gate.gate import over_limit
+from paretune.search.ranking.known import known_metrics, trial_of, violation_scale, violations
 from paretune.search.ranking.ranking import rank
 from paretune.search.ranking.reading import read
 from paretune.search.record.candidate import Candidate, Recipe
