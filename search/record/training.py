@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .candidate import ORDERS, Candidate, Recipe, Scalar
+from .candidate import Candidate, Recipe, Scalar
 from .evaluation import Evaluation, StageRecord
 from .treatment import QAT
 
@@ -38,12 +38,7 @@ class NeededTraining:
     @property
     def epochs(self) -> int:
         """How many epochs the whole training has."""
-        return self.recipe.epochs if self.kind == DISTILL else tuning_epochs(self.recipe)
-
-
-def tuning_epochs(recipe: Recipe) -> int:
-    """Epochs of training after pruning: none in the orders that distill before it or while quantizing."""
-    return recipe.finetune_epochs if recipe.order == ORDERS[0] else 0
+        return self.recipe.epochs if self.kind == DISTILL else self.recipe.finetune_epochs
 
 
 def needed(candidate: Candidate) -> tuple[NeededTraining, ...]:

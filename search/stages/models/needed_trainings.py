@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ....profiles.errors import InternalError
-from ...record.candidate import ORDERS, Candidate, Recipe
+from ...record.candidate import Candidate, Recipe
 from ...record.protocols import Training
 from ...record.training import DISTILL, NeededTraining, TrainingKey, needed, training_key
 from ...record.treatment import QAT, QatPlan
@@ -18,7 +18,6 @@ from .networks import structure_of
 # Of the recipe's learning rate. Students that were trained to the end gain the same from a quarter to the
 # whole of it; those that were not gain more from more.
 QAT_RATE = 0.5
-QAT_FROM_THE_START = ORDERS[2]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,12 +103,10 @@ class Trainings:
         )
 
     def _qat(self, candidate: Candidate, qat: QatPlan) -> Step:
-        """On top of the candidate's weights; all of the recipe at its full rate where its order says so."""
+        """On top of the candidate's weights."""
         recipe = candidate.recipe or self.fallback
-        whole = candidate.recipe is not None and recipe.order == QAT_FROM_THE_START
-        plan = training_plan(QAT, recipe, recipe.epochs if whole else qat.epochs)
-        if not whole:
-            plan = replace(plan, learning_rate=recipe.learning_rate * QAT_RATE, patience=0)
+        plan = training_plan(QAT, recipe, qat.epochs)
+        plan = replace(plan, learning_rate=recipe.learning_rate * QAT_RATE, patience=0)
         base, lesson, tools = self.key(candidate), self._lessons.key(recipe), self._networks.tools
         return Step(
             kind=QAT,
@@ -150,6 +147,5 @@ def training_plan(stage: str, recipe: Recipe, epochs: int) -> TrainingPlan:
         temperature=recipe.temperature,
         distill_weight=recipe.distill_weight,
         seed=recipe.seed,
-        hidden_weight=recipe.hidden_weight,
         patience=recipe.patience,
     )

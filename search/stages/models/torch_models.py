@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ...record.candidate import PRUNED_LAST, Candidate, Recipe
+from ....backends.contract.backend import Backend
+from ....profiles.packages import versions
+from ...record.candidate import Candidate, Recipe
 from ...record.evaluation import Quantity
 from ...record.progress import Progress
 from ...record.protocols import GUESS_RATE, RungJudge, Training
@@ -71,7 +72,6 @@ class TorchModels(Models):
         models = networks.built(students)
         names = {student: f"student {student_title(student)}" for student in models}
         shapes = {s: check_model(model, train, self.metric, names[s]) for s, model in models.items()}
-        self.lessons.check_hidden(models)
         teacher = self.teacher.entry().meta
         outputs = tuple(teacher["output_shape"])
         networks.sizes[(), "dense"] = {name: teacher[name] for name in ("parameters", "macs")}
@@ -92,7 +92,7 @@ class TorchModels(Models):
     def exported(
         self,
         candidate: Candidate,
-        source_format: str,
+        backend: Backend,
         batch: int,
         *,
         trained: bool,
@@ -103,19 +103,21 @@ class TorchModels(Models):
         """The candidate's float model, exported from PyTorch."""
         entry = self._trained(candidate, note, judge, qat) if trained else None
         model_key = entry.key if entry else self.networks.untrained_key(candidate)
-        key = export_key(model_key, source_format, batch, _versions(_EXPORTERS[source_format]))
+        found = versions(backend.exporters)
+        tools = {package: found.get(package, "") for package in backend.exporters}
+        key = export_key(model_key, backend.source_format, batch * backend.fixed_batch, tools)
 
         def make(into: Path) -> Mapping[str, Any]:
             self.progress.stage("export")
             model = self.trainer.load(entry, candidate) if entry else self.networks.untrained(candidate)
             sample = self.loaded.splits.train.head(max(batch, SAMPLE_ROWS)).inputs
-            source = export(model, sample, source_format, batch, into)
+            source = export(model, sample, backend, batch, into)
             return {"file": source.path.name, "format": source.format}
 
         provenance = {"candidate": candidate.title, "model": model_key}
-        found = self.store.produce("export", key, provenance, make)
-        note(found)
-        return found
+        made = self.store.produce("export", key, provenance, make)
+        note(made)
+        return made
 
     def _trained(
         self, candidate: Candidate, note: Note, judge: RungJudge | None, plan: QatPlan | None
@@ -130,10 +132,8 @@ class TorchModels(Models):
         return self.trainings(candidate)[-1].quality
 
     def qat_plan(self, candidate: Candidate, epochs: int) -> QatPlan | None:
-        """Fake quantization knows steps per channel alone, and one order of compression trains no more."""
-        recipe = candidate.recipe
-        trains_on = recipe is None or recipe.order != PRUNED_LAST
-        bits = qat_bits(candidate.precision) if candidate.per_channel and trains_on else None
+        """Fake quantization knows steps per channel alone."""
+        bits = qat_bits(candidate.precision) if candidate.per_channel else None
         return QatPlan(weight_bits=bits[0], activation_bits=bits[1], epochs=epochs) if bits else None
 
     def simulated(self, candidate: Candidate, plan: QatPlan) -> float:
@@ -164,19 +164,3 @@ class TorchModels(Models):
     def remarks(self) -> tuple[str, ...]:
         """What is remarkable about the teacher's soft targets, once they were made."""
         return self.teacher.remarks()
-
-
-_EXPORTERS = {
-    "onnx": ("torch", "onnx", "onnxscript"),
-    "tflite": ("torch", "litert-torch", "litert-converter"),
-}
-
-
-def _versions(packages: tuple[str, ...]) -> dict[str, str]:
-    found = {}
-    for package in packages:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = ""
-    return found

@@ -55,15 +55,13 @@ class Trainer:
         puts in doubt), for sparse models `zeros` (share by layer) and `notes`, and where the recipe has a
         patience `best_epoch` (of the weights kept); for `qat` see `Starts`.
 
-        Of the orders, the first fine-tunes what was pruned. The other two prune the distilled model and leave
-        it as it is: no training follows, or that with fake quantization does.
-
         Raises:
             Interrupted: training was asked to stop; it goes on from the last epoch when called again.
             TrainingStopped: the judge gave a training up; it goes on from that rung when called again.
             StageError: the loss became not finite.
-            UnsupportedError: the model cannot be pruned in this way.
+            UnsupportedError: the model cannot be pruned in this way, or comes from an earlier version.
         """
+        _refuse_old(candidate.recipe)
         step = self.trainings.last(candidate, qat)
         if step is None:
             found = self.teacher.entry()
@@ -75,7 +73,7 @@ class Trainer:
     def _made(self, step: Step, note: Note, judge: RungJudge) -> Entry:
         # Not within `_train`: the seconds of what comes before are not those of this training.
         base = self.trained(step.start, note, judge) if step.start else None
-        data = self.lessons.data(step.recipe, step.candidate.student, note)
+        data = self.lessons.data(step.recipe, note)
         make = partial(self._train, step, base, data, judge)
         return self.store.produce(step.kind, step.key, self._provenance(step), make)
 
@@ -129,7 +127,7 @@ class Trainer:
             )
         if candidate.recipe is None:
             raise UnsupportedError(f"{candidate.title} is not trained, so nothing is gained by its training")
-        untaught = replace(candidate.recipe, distill_weight=0.0, hidden_weight=0.0)
+        untaught = replace(candidate.recipe, distill_weight=0.0)
         return self.trained(replace(candidate, recipe=untaught), note)
 
     def try_steps(self, model: nn.Module, student: Student, recipe: Recipe, outputs: tuple[int, ...]) -> None:
@@ -139,7 +137,7 @@ class Trainer:
             UserError: they fail, or the loss is not finite.
         """
         split = self.networks.loaded.splits.train.head(3 * recipe.batch)
-        data = self.lessons.first_data(split, recipe, student, outputs)
+        data = self.lessons.first_data(split, outputs)
         plan = replace(training_plan(DISTILL, recipe, 1), patience=0)
         try:
             with reproducible(recipe.seed, self.networks.threads):
@@ -150,3 +148,10 @@ class Trainer:
                 place=f"student {student_title(student)}, train[:{len(split)}]",
                 remedy="lower training.learning_rate, check the scale of the inputs, or correct the model",
             ) from error
+
+
+def _refuse_old(recipe: Recipe | None) -> None:
+    if recipe is not None and recipe.order != Recipe.order:
+        raise UnsupportedError(f"models of the order {recipe.order} are not made any more")
+    if recipe is not None and recipe.hidden_weight:
+        raise UnsupportedError("students are not trained on hidden states any more")

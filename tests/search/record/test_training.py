@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from paretune.profiles.precision import Precision
-from paretune.search.record.candidate import PRUNED_LAST, Candidate, Recipe
+from paretune.search.record.candidate import Candidate, Recipe
 from paretune.search.record.evaluation import Evaluation, Outcome, StageRecord
 from paretune.search.record.training import needed, training_key, trainings_ended, trainings_met
 
@@ -21,11 +21,6 @@ def test_trainings_that_a_candidate_needs() -> None:
     ]  # fmt: skip
     (teacher,) = needed(candidate(None, "channel:0.3"))
     assert (teacher.kind, teacher.title) == ("prune", "teacher, channel:0.3")
-
-
-def test_what_is_pruned_last_is_not_tuned() -> None:
-    recipe = Recipe(epochs=12, finetune_epochs=4, order=PRUNED_LAST)
-    assert [training.epochs for training in needed(candidate(0.5, "2:4", recipe=recipe))] == [12, 0]
 
 
 def test_candidates_that_share_a_model_share_its_trainings() -> None:

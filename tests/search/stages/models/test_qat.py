@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from paretune.profiles.precision import Precision
-from paretune.search.record.candidate import ORDERS, Recipe
+from paretune.search.record.candidate import Recipe
 from paretune.search.record.stops import Interrupted
 from paretune.search.record.treatment import QatPlan
 from paretune.search.stages.models.needed_trainings import QAT_RATE
@@ -138,13 +138,3 @@ def test_the_teacher_is_trained_on_by_the_fallback_recipe(open_models, candidate
     assert entry.provenance["training"]["batch"] == 100
     assert entry.meta["quality"]["validation"] > 0.9
     assert on_grid(models.trainer.load(entry, wanted), 4)
-
-
-@pytest.mark.slow
-def test_distilling_while_quantizing_takes_all_epochs(open_models, candidate, made):
-    models = open_models()
-    wanted = replace(candidate(sparsity="2:4", order=ORDERS[2]), precision=Precision.INT8)
-    entry = models.trainer.trained(wanted, qat=BOTH)
-    assert len(entry.meta["losses"]) == 4
-    assert entry.provenance["training"]["learning_rate"] == wanted.recipe.learning_rate
-    assert made(models) == {"teacher": 1, "distill": 1, "prune": 1, "qat": 1}

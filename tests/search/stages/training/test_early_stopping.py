@@ -138,8 +138,8 @@ def test_best_weights_survive_as_plain_data(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_kill_changes_no_bit_of_patience_and_hidden_states(open_models, candidate, killed, tmp_path):
-    wanted = candidate(epochs=6, patience=1, hidden_weight=0.5)
+def test_a_kill_changes_no_bit_of_patience(open_models, candidate, killed, tmp_path):
+    wanted = candidate(epochs=6, patience=1)
     killed(wanted, "distill: epoch 3")
     lines: list[str] = []
     resumed = open_models(control=Control(progress=lines.append)).trainer.trained(wanted)
