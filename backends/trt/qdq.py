@@ -6,7 +6,7 @@ Two flavours are needed (sources: TensorRT's documentation on explicit quantizat
 * G16, for strongly typed builds: the same graph cast to float16 with float16 scales, opset 19 or later.
 
 Both are symmetric on weights and activations with explicit zero points of 0, keep biases in float, and keep
-weights in float followed by a pair, which the builder folds. The rules are checked by `onnx_qdq_rules`.
+weights in float followed by a pair, which the builder folds.
 """
 
 from __future__ import annotations
