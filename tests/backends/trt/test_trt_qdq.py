@@ -14,9 +14,9 @@ from paretune.backends.trt.qdq import find_sites, insert_pairs, name_nodes, weig
 from paretune.backends.trt.ranges import activation_ranges
 from paretune.profiles.errors import UnsupportedError
 from paretune.profiles.precision import Precision
+from trt.qdq_rules import check_qdq
 from trt.trt_models import NETS
 from trt.trt_qdq_cases import CASES, qdq_conv
-from trt.qdq_rules import check_qdq
 
 
 def run(model, feed):

@@ -13,10 +13,10 @@ from paretune.backends.trt.build import BuildOptions, build
 from paretune.backends.trt.plan_file import read_plan
 from paretune.profiles.errors import StageError, UnsupportedError
 from paretune.profiles.precision import Precision
+from trt.qdq_rules import check_qdq
 from trt.trt_checks import compiled
 from trt.trt_models import NETS, halve
 from trt.trt_qdq_cases import CASES, qdq_conv
-from trt.qdq_rules import check_qdq
 
 pytestmark = pytest.mark.usefixtures("rtx", "no_gpu")
 
