@@ -177,4 +177,4 @@ def over_limit(limits: Sequence[Limit], measured: Mapping[str, Quantity]) -> str
 
 def _resolved(limit: Limit) -> str:
     """The bound of a limit whose text does not tell it."""
-    return f" ({metric_info(limit.metric).format(limit.bound)})" if "teacher" in limit.text else ""
+    return f" ({metric_info(limit.metric).format(limit.bound)})" if limit.relative else ""
