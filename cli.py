@@ -79,8 +79,9 @@ def run(
 ) -> None:
     """Run or resume a study. Ctrl-C finishes the stage at hand and keeps everything."""
     from .reports.pages.write import write_report
+    from .reports.terminal.choose import verdict_text
     from .reports.terminal.console import ConsoleProgress
-    from .search.ranking.verdict import verdict
+    from .search.ranking.reading import read
     from .search.run.budget import StopFlag, catch_interrupts
     from .search.run.session import run_study
 
@@ -90,11 +91,11 @@ def run(
         catch_interrupts(stop, lambda n: progress.note(_STOPPING[min(n, 3) - 1])),
     ):
         outcome = run_study(study, progress, stop, audit)
-        paths = write_report(outcome.record, outcome.places.run_dir / "report")
+        reading = read(outcome.record)
+        paths = write_report(reading, outcome.places.run_dir / "report")
     typer.echo(f"report: {paths.html}")
-    found = verdict(outcome.record)
-    typer.echo(_verdict_text(found))
-    raise typer.Exit(130 if outcome.interrupted else found.exit_code)
+    typer.echo(verdict_text(reading.verdict))
+    raise typer.Exit(130 if outcome.interrupted else reading.verdict.exit_code)
 
 
 _STOPPING = (
@@ -108,10 +109,11 @@ _STOPPING = (
 def report(run: RunPath) -> None:
     """Write HTML, Markdown, CSV and JSON again from a study."""
     from .reports.pages.write import write_report
+    from .search.ranking.reading import read
     from .search.run.session import open_run
 
     record, run_dir = open_run(run)
-    paths = write_report(record, run_dir / "report")
+    paths = write_report(read(record), run_dir / "report")
     for path in (paths.html, paths.markdown, paths.csv, paths.json):
         typer.echo(str(path))
 
@@ -125,19 +127,20 @@ def choose(run: RunPath, where: Where = None, prefer: Prefer = None) -> None:
     from .search.run.session import open_run
 
     record, _ = open_run(run)
-    choice = choose_again(record, read_limits(record, where or []), read_weights(record, prefer or []))
-    typer.echo(choice_text(record, choice))
-    raise typer.Exit(choice.exit_code)
+    found = choose_again(record, read_limits(record, where or []), read_weights(record, prefer or []))
+    typer.echo(choice_text(found))
+    raise typer.Exit(found.verdict.exit_code)
 
 
 @app.command()
 def explain(run: RunPath, trial: TrialNumber) -> None:
     """All that is known of one candidate: why it won or lost, and how to reproduce it."""
     from .reports.pages.explain import explain as explain_trial
+    from .search.ranking.reading import read
     from .search.run.session import open_run
 
     record, _ = open_run(run)
-    typer.echo(explain_trial(record, trial))
+    typer.echo(explain_trial(read(record), trial))
 
 
 @app.command()
@@ -186,15 +189,6 @@ def _root(
 
         typer.echo(f"paretune {__version__}")
         raise typer.Exit()
-
-
-def _verdict_text(found: object) -> str:
-    from .search.ranking.verdict import Verdict
-
-    assert isinstance(found, Verdict)
-    return "\n".join(
-        [found.headline, *(f"  {line}" for line in found.lines), *(f"  {s}" for s in found.sure)]
-    )
 
 
 def _fail(message: str, code: int = 1) -> NoReturn:

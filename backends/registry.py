@@ -1,70 +1,193 @@
-"""Backends by name. Modules are imported on demand, so that listing them loads no runtime."""
+"""Backends by name: the one place that knows them all.
+
+Modules are imported on demand, and none of them imports its runtime, so that listing them loads none.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from importlib import import_module
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache
+from importlib import import_module, metadata
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..profiles.errors import UserError
+from ..profiles.precision import Precision
 from .contract.backend import Backend
 
-# name -> "module:class", relative to this package. Adding a backend is one module and one line here.
+if TYPE_CHECKING:
+    from ..profiles.schema import Profile
+    from .contract.rules import Offer
+
+# name -> "module:class", relative to this package. Adding a backend is one folder and one line here.
 _BACKENDS = {
     "ort": "ort.backend:OrtBackend",
     "tflite": "tflite.backend:TfliteBackend",
     "trt": "trt.backend:TrtBackend",
     "null": "null.backend:NullBackend",
 }
+GROUP = "paretune.backends"
+"""The entry point group in which other packages name their backends."""
 
 
 def backend_names() -> tuple[str, ...]:
-    """Names of all backends that users can ask for (`null` is for tests and is left out)."""
-    return tuple(name for name in _BACKENDS if name != "null")
+    """Names of all backends that users can ask for, ours first (`null` is for tests and is left out).
+
+    Raises:
+        UserError: an installed package names a backend as another one does.
+    """
+    return (*(name for name in _BACKENDS if name != "null"), *plugins())
+
+
+@cache
+def plugins() -> Mapping[str, metadata.EntryPoint]:
+    """Backends that installed packages bring along, sorted by name; none of them is imported.
+
+    Raises:
+        UserError: two packages bring one of the same name, or one is called like ours.
+    """
+    found: dict[str, metadata.EntryPoint] = {}
+    for entry in metadata.entry_points(group=GROUP):
+        if entry.name in _BACKENDS or entry.name in found:
+            other = _package(found[entry.name]) if entry.name in found else "paretune"
+            raise UserError(
+                f"two packages bring a backend {entry.name!r}",
+                found=f"{other} and {_package(entry)}",
+                remedy=f"uninstall one of them: pip uninstall {_package(entry)}",
+            )
+        found[entry.name] = entry
+    return dict(sorted(found.items()))
+
+
+def _package(entry: metadata.EntryPoint) -> str:
+    return entry.dist.name if entry.dist is not None else entry.value
 
 
 def get_backend(name: str) -> Backend:
-    """The backend of that name; "module:Class" imports a backend that is not part of Paretune.
+    """The backend of that name; "module:Class" imports one that no package names.
 
     Raises:
-        UserError: there is no such backend.
+        UserError: there is no such backend, or it cannot be loaded.
     """
+    if name in _BACKENDS:
+        module, _, cls = _BACKENDS[name].partition(":")
+        made = getattr(import_module(f".{module}", __package__), cls)()
+        assert isinstance(made, Backend)
+        return made
     if ":" in name:
-        return _imported(name)
-    if name not in _BACKENDS:
-        raise UserError(
-            f"unknown backend {name!r}", accepted=", ".join(backend_names()) + ", or module:Class of your own"
-        )
-    module, _, cls = _BACKENDS[name].partition(":")
-    backend = getattr(import_module(f".{module}", __package__), cls)()
-    assert isinstance(backend, Backend)
-    return backend
+        module, _, cls = name.partition(":")
+        fits = "module:Class, where the module can be imported and the class needs no arguments"
+        return _made(f"backend {name!r}", lambda: getattr(import_module(module), cls)(), accepted=fits)
+    if name in plugins():
+        entry = plugins()[name]
+        package = _package(entry)
+        remedy = f"mend or update the package {package}, or pip uninstall {package}"
+        return _made(f"backend {name!r} of the package {package}", lambda: entry.load()(), remedy=remedy)
+    raise UserError(
+        f"unknown backend {name!r}", accepted=", ".join(backend_names()) + ", or module:Class of your own"
+    )
 
 
-def backend_version(name: str) -> str:
-    """What stands for the backend in content keys: its runtime's version; for one of the user's own also the
-    digest of its module, because its author changes it without giving it another version."""
-    version = get_backend(name).availability().version
-    if ":" not in name:
-        return version
-    source = Path(import_module(name.partition(":")[0]).__file__ or "")
-    return f"{version} {hashlib.sha256(source.read_bytes()).hexdigest()[:16] if source.is_file() else ''}"
+def _made(what: str, make: Callable[[], Any], **advice: str) -> Backend:
+    """A backend that is not ours.
 
-
-def _imported(name: str) -> Backend:
-    module, _, cls = name.partition(":")
+    Raises:
+        UserError: it cannot be loaded, or is none.
+    """
     try:
-        backend = getattr(import_module(module), cls)()
-    except (ImportError, AttributeError, TypeError) as error:
+        backend = make()
+    except Exception as error:  # code of others raises anything
         raise UserError(
-            f"backend {name!r} cannot be loaded",
-            found=str(error),
-            accepted="module:Class, where the module can be imported and the class needs no arguments",
+            f"{what} cannot be loaded", found=f"{type(error).__name__}: {error}", **advice
         ) from error
     if not isinstance(backend, Backend):
         raise UserError(
-            f"backend {name!r} is not a backend",
+            f"{what} is not a backend",
             found=type(backend).__name__,
             accepted="a subclass of paretune.backends.contract.Backend",
         )
     return backend
+
+
+def backend_version(name: str) -> str:
+    """What stands for the backend in content keys: its runtime's version; for one that is not ours also the
+    digest of its module, because its author changes it without giving it another version."""
+    backend = get_backend(name)
+    version = backend.availability().version
+    if name in _BACKENDS:
+        return version
+    if ":" not in name:
+        dist = plugins()[name].dist
+        version += f" {dist.version}" if dist is not None else ""
+    source = Path(getattr(sys.modules.get(type(backend).__module__), "__file__", None) or "")
+    return f"{version} {hashlib.sha256(source.read_bytes()).hexdigest()[:16] if source.is_file() else ''}"
+
+
+def packages() -> tuple[str, ...]:
+    """Distributions whose versions change what a measurement means: runtimes, and packages with backends."""
+    found: dict[str, None] = {}
+    for name in backend_names():
+        if name in plugins():
+            found[_package(plugins()[name])] = None
+        try:
+            found.update(dict.fromkeys(get_backend(name).packages))
+        except UserError:  # it is told to whoever asks for that backend
+            continue
+    return tuple(found)
+
+
+def offers(name: str, profile: Profile) -> tuple[Offer, ...]:
+    """What a backend offers on a device: one offer per precision, in the notation's order, then "2:4".
+
+    Where the backend cannot run on the device at all, there is a single one, for "all", with the reason.
+
+    Raises:
+        UserError: there is no such backend, or it does not say what it offers.
+    """
+    from .contract.rules import offers_by, offers_of, read_rules
+
+    backend = get_backend(name)
+    title = backend.title or name
+    able, rules = backend.precisions(profile), backend.beside("rules.yaml")
+    if able is not None:
+        return offers_of(able, name, title, profile)
+    if rules is None:
+        raise UserError(
+            f"backend {name!r} does not say what it offers",
+            accepted="a rules.yaml beside its module, or a method `precisions`",
+        )
+    return offers_by(read_rules(rules), name, title, profile)
+
+
+def offered_precisions(name: str, profile: Profile) -> tuple[Precision, ...]:
+    """The precisions that the backend offers on the device, in the notation's order; () where it cannot run.
+
+    Raises:
+        UserError: see `offers`.
+    """
+    whats = {offer.what for offer in offers(name, profile) if offer.offered}
+    return tuple(precision for precision in Precision if str(precision) in whats)
+
+
+def nm_sparsity_offered(name: str, profile: Profile) -> Offer:
+    """The offer for 2:4 sparsity; refused with the device's reason where the backend cannot run at all.
+
+    Raises:
+        UserError: see `offers`.
+    """
+    return replace(offers(name, profile)[-1], what="2:4")
+
+
+def value_dependent(name: str, sparsity: str) -> str:
+    """Why latency may depend on the values of the weights, for a sparsity in the project's notation; or "".
+
+    Where there is a reason, what was measured with untrained weights need not hold for trained ones.
+
+    Raises:
+        UserError: there is no such backend, or it cannot be loaded.
+    """
+    kind = sparsity if sparsity == "2:4" else sparsity.partition(":")[0]
+    return get_backend(name).value_dependent.get(kind, "")

@@ -6,6 +6,7 @@ device. An adapter never looks at a clock: only the harness measures (see `laten
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,9 @@ Array = NDArray[Any]
 Feed = Mapping[str, Array]
 
 CALIBRATION_METHODS = ("minmax", "percentile", "entropy")
+WEIGHT_LEVELS: Mapping[int, int] = {4: 7, 8: 64}
+"""The coarsest 8-bit grid in use keeps to 64, so that sums of two products fit into 16 bits; a finer one then
+rounds by at most 1/254 of the largest weight, and one training serves both."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +52,7 @@ class TensorSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceModel:
-    """A float model as the export stage wrote it: `format` is "onnx" or "tflite"."""
+    """A float model as the export stage wrote it: `format` is its backend's `source_format`."""
 
     path: Path
     format: str
@@ -170,17 +174,44 @@ CalibrationData = Mapping[str, Array]
 class Backend(ABC):
     """One runtime. Instances are cheap, hold no state and import the runtime only inside methods.
 
-    `name` is the word users write. `source_format` is the format of `SourceModel` that `compile` reads.
+    `name` is the word users write, `title` what the runtime is called. `packages` are the distributions that
+    the runtime comes in, any one of which is enough: their versions are noted with every measurement, and a
+    bundle asks for the one that compiled it. `install` is the command that installs it.
+
+    `source_format` is the format of `SourceModel` that `compile` reads; "onnx" is exported by Paretune, for
+    any other one see `export`. `source_title` is what messages call the format, `exporters` are the
+    distributions that shape such files, and `fixed_batch` says that they hold one batch alone.
+
     `calibration_methods` are those of `CALIBRATION_METHODS` that this runtime really tells apart.
+    `weight_levels` maps bits to the largest whole number that stands for a weight on the grid that the
+    runtime's own quantizer finds; quantization-aware training rounds to it.
     `compiles_on_device`: artifacts belong to the device that compiled them; all others are compiled here.
-    `value_dependent` is read of a backend of the user's own (the others have it in the capability table): it
-    maps a kind of sparsity (dense, channel, unstructured, 2:4) whose kernels are chosen by the values of the
-    weights to the reason, because untrained weights then do not tell the latency of trained ones.
+    `value_dependent` maps a kind of sparsity (dense, channel, unstructured, 2:4) whose kernels are chosen by
+    the values of the weights to the reason, because untrained weights then do not tell the latency of
+    trained ones.
+
+    Two files stand beside the module of the class: `rules.yaml` says what is offered on which device (see
+    `rules.py`), and `run.py.in` is the part of a bundle's script that loads and runs an artifact: a class
+    `Model(artifact, batch, threads)` with `inputs` (name to dtype and shape) and `run(feed)`. Without
+    `rules.yaml`, `precisions` must say it; without `run.py.in` there are no bundles.
+
+    **A backend of your own** is a subclass in any installed package, named in the entry point group
+    `paretune.backends` (`mine = "my_package.backend:MyBackend"`), or written `module:Class` in a study file.
+    It must provide `name`, `title`, `packages`, `install`, `availability`, `open`, `compile` (or `convert`,
+    deriving from `compiling.Compiler`, which does the rest), and the two files. The module is imported on the
+    device too, so it may import numpy, this package and, inside methods, its runtime.
     """
 
     name: ClassVar[str]
-    source_format: ClassVar[str]
+    title: ClassVar[str] = ""
+    packages: ClassVar[tuple[str, ...]] = ()
+    install: ClassVar[str] = ""
+    source_format: ClassVar[str] = "onnx"
+    source_title: ClassVar[str] = "ONNX"
+    exporters: ClassVar[tuple[str, ...]] = ("torch", "onnx", "onnxscript")
+    fixed_batch: ClassVar[bool] = False
     calibration_methods: ClassVar[tuple[str, ...]] = ("minmax",)
+    weight_levels: ClassVar[Mapping[int, int]] = WEIGHT_LEVELS
     compiles_on_device: ClassVar[bool] = False
     value_dependent: ClassVar[Mapping[str, str]] = {}
 
@@ -188,15 +219,26 @@ class Backend(ABC):
     def availability(self) -> Availability:
         """Whether this runtime can be used in this interpreter. Never raises."""
 
-    def precisions(self, profile: Profile) -> tuple[Precision, ...]:
-        """What this runtime can compile for the device, from the capability table; imports no runtime.
+    def precisions(self, profile: Profile) -> tuple[Precision, ...] | None:
+        """What this runtime can compile for the device; None where `rules.yaml` says it."""
+        return None
 
-        A backend that is not in the table must say it itself.
+    @classmethod
+    def beside(cls, name: str) -> Path | None:
+        """The file of that name beside the class's module, or beside that of the class it derives from."""
+        for one in cls.__mro__:
+            module = getattr(sys.modules.get(one.__module__), "__file__", None)
+            if module and Path(module).with_name(name).is_file():
+                return Path(module).with_name(name)
+        return None
+
+    def export(self, module: Any, feed: Feed, path: Path) -> dict[str, Array]:
+        """Write a PyTorch module to `path` in `source_format`, and give the outputs of that file for `feed`.
+
+        The module takes the inputs by name, in the shapes of `feed`, and returns one tensor by name. Any
+        exception is taken for an operator that the format does not have.
         """
-        from .rules import table_offers
-
-        offered = {offer.what for offer in table_offers(self.name, profile) if offer.offered}
-        return tuple(precision for precision in Precision if str(precision) in offered)
+        raise NotImplementedError(f"{self.name} has no exporter to {self.source_format}")
 
     @abstractmethod
     def compile(

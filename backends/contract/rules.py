@@ -1,28 +1,40 @@
-"""Which precisions and which sparsity a backend offers on a device, and why not the others; and where its
-kernels depend on the values of the weights.
+"""From a backend's rules and a profile to what is offered on the device, and why the rest is not.
 
-The table is `capability.yaml`; reading it imports no runtime, so that a space can be planned for a device
-from a machine that has none of them.
+The rules stand in `rules.yaml` beside the backend's module; reading them imports no runtime, so that a space
+can be planned for a device from a machine that has none of them.
+
+* `runs_on`      the section of the profile that the backend computes on: cpu, gpu, or any
+* `without`      the reason when the profile lacks that section
+* `device`       conditions on the device as a whole
+* `precisions`   a rule for each precision that the backend knows; others are refused
+* `nm_sparsity`  the rule for 2:4 sparsity; refused where it is left out
+
+A rule may have
+
+* `never`     not offered on any device, for this reason
+* `needs`     conditions, each with the reason that is shown where it does not hold
+* `cautions`  what to know where it is offered; with `if`, only where that condition holds
+
+A condition holds when all that it names holds: int8_saturates (x86-64 without VNNI), nm_sparsity (2:4 units),
+min_sm with also_sm (extra ones below it) and except_sm (exceptions above it).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
-from ...profiles.errors import InternalError, UserError
 from ...profiles.precision import Precision
 from ...profiles.schema import Gpu, Profile, sm_version
-from ...profiles.strict_yaml import read_mapping, validate
+from ...profiles.strict_yaml import read_model
 
 NM_SPARSITY = "2:4"
 ALL = "all"
-_TABLE = Path(__file__).parent.parent.joinpath("capability.yaml")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,83 +50,6 @@ class Offer:
     reason: str = ""
 
 
-def offers(backend: str, profile: Profile) -> tuple[Offer, ...]:
-    """One offer per precision, in the notation's order, then "2:4".
-
-    Where the backend cannot run on the device at all, there is a single one, for "all", with the reason.
-
-    Raises:
-        UserError: there is no such backend in the table, or a backend of the user's own cannot be loaded.
-    """
-    if ":" in backend:
-        return _own_offers(backend, profile)
-    return table_offers(backend, profile)
-
-
-def _own_offers(backend: str, profile: Profile) -> tuple[Offer, ...]:
-    # A backend of the user's own is in no table and speaks for itself.
-    from ..registry import get_backend
-
-    able = get_backend(backend).precisions(profile)
-    reason = f"{backend} does not name it among its precisions"
-    rules = [(str(precision), precision in able, reason) for precision in Precision]
-    rules.append((NM_SPARSITY, False, "offered for backends of the capability table alone"))
-    return tuple(Offer(backend=backend, what=w, offered=ok, reason="" if ok else r) for w, ok, r in rules)
-
-
-def table_offers(backend: str, profile: Profile) -> tuple[Offer, ...]:
-    """As `offers`, from the table alone.
-
-    Raises:
-        UserError: there is no such backend in the table.
-    """
-    entry = _entry(backend)
-    refusal = _device_refusal(entry, profile)
-    if refusal:
-        return (Offer(backend=backend, what=ALL, offered=False, reason=refusal),)
-    rules = [(str(precision), entry.precisions[precision]) for precision in Precision]
-    rules.append((NM_SPARSITY, entry.nm_sparsity))
-    return tuple(_offer(backend, what, rule, profile) for what, rule in rules)
-
-
-def offered_precisions(backend: str, profile: Profile) -> tuple[Precision, ...]:
-    """The precisions that the backend offers on the device, in the notation's order; () where it cannot run.
-
-    Raises:
-        UserError: there is no such backend in the table.
-    """
-    whats = {offer.what for offer in offers(backend, profile) if offer.offered}
-    return tuple(precision for precision in Precision if str(precision) in whats)
-
-
-def nm_sparsity_offered(backend: str, profile: Profile) -> Offer:
-    """The offer for 2:4 sparsity; refused with the device's reason where the backend cannot run at all.
-
-    Raises:
-        UserError: there is no such backend in the table.
-    """
-    last = offers(backend, profile)[-1]
-    return Offer(backend=backend, what=NM_SPARSITY, offered=last.offered, reason=last.reason)
-
-
-def value_dependent(backend: str, sparsity: str) -> str:
-    """Why latency may depend on the values of the weights, for a sparsity in the project's notation; or "".
-
-    Where there is a reason, what was measured with untrained weights need not hold for trained ones. A
-    backend of the user's own says it itself (`Backend.value_dependent`).
-
-    Raises:
-        UserError: there is no such backend in the table, or a backend of the user's own cannot be loaded.
-    """
-    kind = sparsity if sparsity == NM_SPARSITY else sparsity.partition(":")[0]
-    if ":" in backend:
-        from ..registry import get_backend
-
-        return get_backend(backend).value_dependent.get(kind, "")
-    return _entry(backend).value_dependent.get(cast(SparsityKind, kind), "")
-
-
-SparsityKind = Literal["dense", "channel", "unstructured", "2:4"]
 Sm = Annotated[str, Field(pattern=r"^\d{1,2}\.\d$")]
 
 
@@ -160,58 +95,53 @@ class _Rule(_Strict):
     cautions: tuple[_Caution, ...] = ()
 
 
-class _Entry(_Strict):
-    title: str
+class Rules(_Strict):
+    """What a `rules.yaml` says."""
+
     runs_on: Literal["cpu", "gpu", "any"]
-    without: str
+    without: str = ""
     device: tuple[_Need, ...] = ()
     precisions: Mapping[Precision, _Rule]
-    nm_sparsity: _Rule
-    value_dependent: Mapping[SparsityKind, Annotated[str, Field(min_length=1)]] = {}
-
-    @model_validator(mode="after")
-    def _complete(self) -> _Entry:
-        missing = [str(precision) for precision in Precision if precision not in self.precisions]
-        if missing:
-            raise ValueError(f"precisions without a rule: {', '.join(missing)}")
-        return self
+    nm_sparsity: _Rule | None = None
 
 
-class _Table(_Strict):
-    backends: Mapping[str, _Entry]
-
-
-def read_table(path: Path) -> _Table:
-    """The capability table in a YAML file, checked.
+@cache
+def read_rules(path: Path) -> Rules:
+    """The rules in a YAML file, checked.
 
     Raises:
         UserError: the file does not fit; names every problem and its place.
     """
-    return validate(_Table, {"backends": read_mapping(path, "capability table")}, str(path))
+    return read_model(Rules, path, "rules of a backend")
 
 
-@cache
-def _shipped() -> _Table:
-    try:
-        return read_table(_TABLE)
-    except UserError as error:
-        raise InternalError(str(error)) from error
+def offers_by(rules: Rules, backend: str, title: str, profile: Profile) -> tuple[Offer, ...]:
+    """One offer per precision, in the notation's order, then "2:4"; what the rules do not list is refused.
+
+    Where the backend cannot run on the device at all, there is a single one, for "all", with the reason.
+    """
+    if refusal := _device_refusal(rules, profile):
+        return (Offer(backend=backend, what=ALL, offered=False, reason=refusal),)
+    listed = [(str(precision), rules.precisions.get(precision)) for precision in Precision]
+    listed.append((NM_SPARSITY, rules.nm_sparsity))
+    return tuple(
+        _offer(backend, what, rule or _Rule(never=f"{title} does not offer {what}"), profile)
+        for what, rule in listed
+    )
 
 
-def _entry(backend: str) -> _Entry:
-    table = _shipped().backends
-    if backend not in table:
-        names = ", ".join(name for name in table if name != "null")
-        raise UserError(f"unknown backend {backend!r}", accepted=names)
-    return table[backend]
+def offers_of(able: Collection[Precision], backend: str, title: str, profile: Profile) -> tuple[Offer, ...]:
+    """As `offers_by`, for a backend that has no rules and names its precisions itself."""
+    rules = Rules(runs_on="any", precisions={precision: _Rule() for precision in able})
+    return offers_by(rules, backend, title, profile)
 
 
-def _device_refusal(entry: _Entry, profile: Profile) -> str:
+def _device_refusal(rules: Rules, profile: Profile) -> str:
     """Why the backend cannot run on the device at all, or ""."""
-    section = {"cpu": profile.cpu, "gpu": profile.gpu, "any": profile}[entry.runs_on]
+    section = {"cpu": profile.cpu, "gpu": profile.gpu, "any": profile}[rules.runs_on]
     if section is None:
-        return entry.without
-    return _first_unmet(entry.device, profile)
+        return rules.without or f"needs a {rules.runs_on}, and this profile describes none"
+    return _first_unmet(rules.device, profile)
 
 
 def _first_unmet(needs: tuple[_Need, ...], profile: Profile) -> str:

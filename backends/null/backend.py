@@ -19,7 +19,7 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
@@ -41,9 +41,6 @@ from ..contract.backend import (
     artifact_path,
 )
 
-if TYPE_CHECKING:
-    from ...profiles.schema import Profile
-
 SCRIPT = "PARETUNE_NULL_SCRIPT"
 BEHAVIOURS = ("refuse", "error", "segfault", "abort", "hang", "oom")
 _STAGES = ("compile", "open", "run")
@@ -60,10 +57,6 @@ class NullBackend(Backend):
     def availability(self) -> Availability:
         """Always installed: onnx is a dependency of Paretune."""
         return Availability(installed=True, version="1")
-
-    def precisions(self, profile: Profile) -> tuple[Precision, ...]:
-        """All of the notation, whatever the device."""
-        return tuple(Precision)
 
     def compile(
         self, model: SourceModel, settings: CompileSettings, calibration: CalibrationData | None, into: Path

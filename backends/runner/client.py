@@ -29,7 +29,7 @@ CLOSE_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class Guard:
     """Hard limits of a runner: seconds that one request may take, and private memory in bytes.
 
     `open_s` also holds for starting the runner and sending files, `run_s` for one sample request, one first
@@ -71,8 +71,8 @@ class RunnerClient:
             a hang the client is dead, and says the same again.
     """
 
-    def __init__(self, launch: Launch, *, limits: Limits | None = None, cpu: int | None = None) -> None:
-        self._launch, self._limits, self._cpu = launch, limits or Limits(), cpu
+    def __init__(self, launch: Launch, *, guard: Guard | None = None, cpu: int | None = None) -> None:
+        self._launch, self._guard, self._cpu = launch, guard or Guard(), cpu
         self._child: Child | None = None
         self._ended: StageError | UserError | None = None
         self._sent: dict[Path, str] = {}
@@ -92,7 +92,7 @@ class RunnerClient:
 
     def hello(self) -> Hello:
         """Process id and environment of the runner: the check that the device can be reached."""
-        body = self._ask("hello", self._limits.open_s).body
+        body = self._ask("hello", self._guard.open_s).body
         return Hello(pid=body["pid"], environment=body["environment"], modules=tuple(body["modules"]))
 
     def put(self, path: Path) -> str:
@@ -101,7 +101,7 @@ class RunnerClient:
             return str(path.resolve())
         if path not in self._sent:
             data = {"bytes": np.fromfile(path, dtype=np.uint8)}
-            reply = self._ask("put", self._limits.open_s, {"name": path.name}, data)
+            reply = self._ask("put", self._guard.open_s, {"name": path.name}, data)
             self._sent[path] = str(reply.body["path"])
         return self._sent[path]
 
@@ -122,10 +122,10 @@ class RunnerClient:
             "calibrated": calibration is not None,
             "into": str(into.resolve()) if self._launch.shares_files else "",
         }
-        found = dict(self._ask("compile", self._limits.compile_s, body, calibration or {}).body)
+        found = dict(self._ask("compile", self._guard.compile_s, body, calibration or {}).body)
         path = Path(found["path"])
         if not self._launch.shares_files:
-            data = self._ask("fetch", self._limits.open_s, {"path": str(path)}).arrays["bytes"]
+            data = self._ask("fetch", self._guard.open_s, {"path": str(path)}).arrays["bytes"]
             path = into / path.name
             data.tofile(path)
         fields = {"path": path, "precision": Precision(found["precision"]), "notes": tuple(found["notes"])}
@@ -134,7 +134,7 @@ class RunnerClient:
     def open(self, backend: str, artifact: Path, batch: int, threads: int) -> Opened:
         """Load an artifact; single-threaded sessions are pinned to the client's core, if it has one."""
         body = {"backend": backend, "path": self.put(artifact), "batch": batch, "threads": threads}
-        found = self._ask("open", self._limits.open_s, body).body
+        found = self._ask("open", self._guard.open_s, body).body
         self._batch = batch
         return Opened(
             inputs=_specs(found["inputs"]), outputs=_specs(found["outputs"]), load_ms=float(found["load_ms"])
@@ -142,23 +142,21 @@ class RunnerClient:
 
     def prepare(self, feed: Feed) -> float:
         """Store the feed that `sample` runs, run it once, and return the milliseconds that took."""
-        return float(self._ask("prepare", self._limits.run_s, {}, feed).body["first_inference_ms"])
+        return float(self._ask("prepare", self._guard.run_s, {}, feed).body["first_inference_ms"])
 
     def infer(self, data: CalibrationData) -> dict[str, Array]:
         """Outputs for all samples (axis 0), computed in batches of the opened size."""
-        parts = [
-            self._ask("infer", self._limits.run_s, {}, part).arrays for part in _parts(data, self._batch)
-        ]
+        parts = [self._ask("infer", self._guard.run_s, {}, part).arrays for part in _parts(data, self._batch)]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def sample(self, loops: int, count: int) -> list[int]:
         """Nanoseconds of `count` samples; each is the time of `loops` runs together."""
-        reply = self._ask("sample", self._limits.run_s, {"loops": loops, "count": count})
+        reply = self._ask("sample", self._guard.run_s, {"loops": loops, "count": count})
         return list(reply.body["nanoseconds"])
 
     def memory(self) -> Memory:
         """Resident memory before loading, after it, and at its peak up to the first run."""
-        return Memory(**self._ask("memory", self._limits.open_s).body)
+        return Memory(**self._ask("memory", self._guard.open_s).body)
 
     def close(self) -> None:
         """End the runner; a second call does nothing."""
@@ -183,8 +181,8 @@ class RunnerClient:
 
     def _start(self) -> Child:
         arguments = [] if self._cpu is None else ["--cpu", str(self._cpu)]
-        if self._limits.memory_bytes is not None:
-            arguments += ["--memory-bytes", str(self._limits.memory_bytes)]
+        if self._guard.memory_bytes is not None:
+            arguments += ["--memory-bytes", str(self._guard.memory_bytes)]
         # The kernel's signal comes when the *thread* that started the child ends: only the main one is safe.
         if self._launch.shares_files and threading.current_thread() is threading.main_thread():
             arguments += ["--die-with-parent"]
@@ -193,7 +191,7 @@ class RunnerClient:
         except OSError as error:
             raise self._unreachable(str(error)) from error
         try:
-            _skip_to_preamble(child, time.monotonic() + self._limits.open_s)
+            _skip_to_preamble(child, time.monotonic() + self._guard.open_s)
         except (ProtocolError, ChildEndedError, ChildSilentError) as error:
             child.kill()
             self._ended = self._unreachable(child.log(_LOG_BYTES).strip() or str(error))
@@ -202,7 +200,7 @@ class RunnerClient:
 
     def _unreachable(self, found: str) -> UserError | StageError:
         if self._launch.shares_files:
-            limit = "" if self._limits.memory_bytes is None else f"; {_over_limit(self._limits)}"
+            limit = "" if self._guard.memory_bytes is None else f"; {_over_limit(self._guard)}"
             return StageError("start", f"the runner did not start{limit}", found)
         return UserError(
             f"device {self._launch.device} cannot be reached",
@@ -232,15 +230,15 @@ class RunnerClient:
         except BaseException:
             self._end(child, stage, "interrupted")  # half a reply may be left in the pipe
             raise
-        _raise_for(reply.body, stage, self._limits)
+        _raise_for(reply.body, stage, self._guard)
         return reply
 
     def _cause(self, child: Child) -> str:
         status, log = child.wait(5.0), child.log(_LOG_BYTES)
         cause = _status_in_words(status, log)
         out_of_memory = any(word in log for word in ("bad_alloc", "MemoryError", "annot allocate memory"))
-        if self._limits.memory_bytes is not None and out_of_memory:
-            cause += f"; {_over_limit(self._limits)}"
+        if self._guard.memory_bytes is not None and out_of_memory:
+            cause += f"; {_over_limit(self._guard)}"
         return cause
 
     def _end(self, child: Child, stage: str, cause: str) -> StageError:
@@ -250,7 +248,7 @@ class RunnerClient:
         return self._ended
 
 
-def _raise_for(body: Mapping[str, Any], stage: str, limits: Limits) -> None:
+def _raise_for(body: Mapping[str, Any], stage: str, guard: Guard) -> None:
     kind = body.get("error")
     if kind is None:
         return
@@ -260,14 +258,14 @@ def _raise_for(body: Mapping[str, Any], stage: str, limits: Limits) -> None:
         parts = {name: body[name] for name in ("place", "found", "accepted", "remedy")}
         raise UserError(body["problem"], **parts)
     cause = str(body["cause"])
-    if limits.memory_bytes is not None and (kind == "memory" or "bad_alloc" in cause):
-        cause += f"; {_over_limit(limits)}"
+    if guard.memory_bytes is not None and (kind == "memory" or "bad_alloc" in cause):
+        cause += f"; {_over_limit(guard)}"
     # A stage that failed on its own terms names itself: "compile", also where it was asked for as "infer".
     raise StageError(str(body.get("stage", stage)), cause, str(body["log"])[-_LOG_BYTES:])
 
 
-def _over_limit(limits: Limits) -> str:
-    return f"the limit is {(limits.memory_bytes or 0) / 1e6:.0f} MB of memory"
+def _over_limit(guard: Guard) -> str:
+    return f"the limit is {(guard.memory_bytes or 0) / 1e6:.0f} MB of memory"
 
 
 _SIGNALS = {

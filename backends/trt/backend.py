@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -30,7 +31,7 @@ from ..contract.backend import (
 )
 from ..registry import get_backend
 from . import api as trt_api
-from .build import BuildOptions, Plan, build
+from .build import BuildOptions, BuildPlan, build
 from .graphs import QUANTIZED, edge_dtypes, graph_for, weight_bytes
 from .nm_sparsity import check_nm_sparsity, sparsity_summary
 from .plan_file import PlanHeader, write_plan
@@ -61,6 +62,10 @@ class TrtBackend(Backend):
     source_format: ClassVar[str] = "onnx"
     compiles_on_device: ClassVar[bool] = True
     calibration_methods: ClassVar[tuple[str, ...]] = CALIBRATION_METHODS
+    value_dependent: ClassVar[Mapping[str, str]] = {
+        "2:4": "TensorRT looks for 2:4 zeros in the weights of each layer and picks sparse kernels by what "
+        "it finds"
+    }
 
     timing_cache: Path | None = None
 
@@ -194,7 +199,7 @@ def _sparsity(graph: onnx.ModelProto, settings: CompileSettings) -> tuple[str, .
 
 
 def _stored(
-    plan: Plan, graph: onnx.ModelProto, precision: Precision, weak: bool
+    plan: BuildPlan, graph: onnx.ModelProto, precision: Precision, weak: bool
 ) -> tuple[dict[str, int], str]:
     """Bytes of weights by type, and where that is known from.
 

@@ -59,7 +59,7 @@ class BuildLog:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class BuildPlan:
     """A serialized engine and what the builder said: warnings, sparse layers, the list of layers if any."""
 
     data: bytes
@@ -84,7 +84,7 @@ def logger_for(log: BuildLog) -> trt.ILogger:
     return Listener()
 
 
-def build(onnx_bytes: bytes, options: BuildOptions) -> Plan:
+def build(onnx_bytes: bytes, options: BuildOptions) -> BuildPlan:
     """Parse and build.
 
     Raises:
@@ -107,7 +107,7 @@ def build(onnx_bytes: bytes, options: BuildOptions) -> Plan:
         _refuse_device(log)
         cause = log.errors[0] if log.errors else "the builder gave no plan and no reason"
         raise StageError("compile", f"TensorRT: {cause}", log.tail())
-    return Plan(data=bytes(memoryview(memory)), notes=build_notes(log, options), layers=log.layers)
+    return BuildPlan(data=bytes(memoryview(memory)), notes=build_notes(log, options), layers=log.layers)
 
 
 def _refuse_device(log: BuildLog) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from paretune.backends.contract.rules import offered_precisions
+from paretune.backends.registry import offered_precisions
 from paretune.profiles.errors import StageError, UnsupportedError
 from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Candidate
@@ -44,14 +44,14 @@ def _candidates(bench: Bench, record: StudyRecord) -> Iterator[Candidate]:
     for student in trained_students(record, MODELS):
         for choices in bench.job.space.backends:
             if Precision.INT4_WEIGHT in offered_precisions(choices.name, bench.job.profile):
-                yield replace(student, backend=choices.name, precision=Precision.INT4_WEIGHT).canonical()
+                yield replace(student, backend=choices.name, precision=Precision.INT4_WEIGHT)
 
 
 def _row(bench: Bench, candidate: Candidate, epochs: int) -> dict[str, Any]:
     bits = qat_bits(Precision.INT4_WEIGHT)
     assert bits is not None
     plan = QatPlan(weight_bits=bits[0], activation_bits=bits[1], epochs=epochs)
-    as_float = replace(candidate, precision=Precision.FP32).canonical()
+    as_float = replace(candidate, precision=Precision.FP32)
     scores = {
         "float": _accuracy(bench, as_float, UNTREATED),
         "plain": _accuracy(bench, candidate, UNTREATED),

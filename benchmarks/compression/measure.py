@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from paretune.backends.contract.rules import offered_precisions
 from paretune.backends.measure.latency import REFERENCE, LatencyPlan, compare, summarize
+from paretune.backends.registry import offered_precisions
 from paretune.profiles.errors import StageError
 from paretune.profiles.precision import Precision
 from paretune.search.evaluation.evaluator import Evaluator
 from paretune.search.job.job import Job, load_job
-from paretune.search.ranking.reading import trial_of
+from paretune.search.ranking.known import trial_of
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import Evaluation, Outcome, StudyRecord
 from paretune.search.record.progress import Progress
@@ -145,7 +145,7 @@ def teacher_alone(job: Job) -> Iterator[Candidate]:
                     precision=precision,
                     calibration_method=method,
                     calibration_samples=max(job.space.calibration_samples) if method else 0,
-                ).canonical()
+                )
 
 
 def complete(bench: Bench, candidate: Candidate) -> Evaluation | None:

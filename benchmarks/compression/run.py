@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 from paretune.backends.measure.environment import environment
 from paretune.reports.terminal.console import ConsoleProgress
-from paretune.search.ranking.verdict import verdict
+from paretune.search.ranking.reading import read
 from paretune.search.record.evaluation import StudyRecord
 from paretune.search.run.session import run_study
 from rich.console import Console
@@ -57,7 +57,7 @@ def compressed(options: argparse.Namespace) -> dict[str, Any]:
     with ConsoleProgress(Console(stderr=True)) as progress:
         record = run_study(study, progress=progress).record
     seconds = time.perf_counter() - begun
-    answer = verdict(record)
+    answer = read(record).verdict
     print(answer.headline, file=sys.stderr)
     with opened(study) as bench:
         ours, teacher_alone = measured(bench, record, answer.recommended)

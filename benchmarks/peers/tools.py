@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 from paretune import open_run
-from paretune.search.ranking.reading import complete_trials
+from paretune.search.ranking.known import complete_trials
 from paretune.search.record.evaluation import TrialRecord
 from paretune.search.store.store import Store
 

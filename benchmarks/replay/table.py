@@ -74,7 +74,7 @@ class TableSpace(Space):
         """The candidate of these axes."""
         return Candidate(
             backend=self.backends[0].name, precision=Precision.FP32, student=axes, recipe=self.recipe
-        ).canonical()
+        )
 
     @property
     def size(self) -> int:

@@ -10,7 +10,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from paretune.search.ranking.reading import violations
+from paretune.search.ranking.known import limits_on, violations
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import (
     Evaluation,
@@ -213,7 +213,7 @@ class TableEvaluator:
     # -- the end of an evaluation -----------------------------------------------------------------------
 
     def _gated(self, known: Evaluation, decision: Decision, stages: Stages) -> Evaluation:
-        missed = {text: v for text, v in violations(self.limits, known.gate).items() if v < 1e30}
+        missed = violations(limits_on(known.gate, self.limits), known.gate)
         return replace(
             known,
             outcome=Outcome.GATED,

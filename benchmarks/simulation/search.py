@@ -15,6 +15,7 @@ from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import Objective, Outcome, StudyRecord, TrialRecord
 from paretune.search.record.progress import Progress
 from paretune.search.record.protocols import CandidateEvaluator, Judge, TrainEverything
+from paretune.search.record.quality import QualityScale
 from paretune.search.run.budget import Budget, StopFlag
 from paretune.search.run.driver import Driver, SearchPlan
 from paretune.search.run.facts import StudyFacts
@@ -45,7 +46,7 @@ def behind_gate(make: Callable[[int], BaseSampler]) -> Way:
 
 def our_gate(table: Recorded) -> Gate:
     """The gate as studies have it."""
-    return Gate(table.objectives, QUALITY, quality_is_share=True, margin=MARGIN, best_hardware=lambda _: None)
+    return Gate(table.objectives, QualityScale.of(QUALITY), margin=MARGIN, best_hardware=lambda _: None)
 
 
 def our_sampler(
@@ -56,7 +57,7 @@ def our_sampler(
     problem = Problem(
         space=table.space,
         objectives=table.objectives,
-        quality=QUALITY,
+        scale=QualityScale.of(QUALITY),
         reference={QUALITY: table.reference[0]},
     )
     sampler = HardwareFirstSampler(problem, StudyFacts(evaluator, gate), seed)

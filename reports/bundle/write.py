@@ -14,7 +14,7 @@ from typing import Any
 
 from ... import __version__
 from ...profiles.errors import UserError
-from ...search.ranking.reading import TEST, known_metrics, trial_of
+from ...search.ranking.known import TEST, known_metrics, trial_of
 from ...search.ranking.sentences import quantity_text
 from ...search.record.evaluation import Outcome, StudyRecord, TrialRecord
 from ...search.store.store import Entry, Store

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from ...search.ranking.distance import scaled
+from ...search.ranking.known import complete_trials, searched_metrics
 from ...search.ranking.pareto import hypervolume_history
-from ...search.ranking.reading import complete_trials, searched_metrics
 from ...search.record.evaluation import Outcome, StudyRecord, TrialRecord
 from ..content.trainings import training_seconds, training_stages
 from .plots import LEGEND_MARGIN, STOPPED, Figure, colours

@@ -11,13 +11,14 @@ from html import escape
 from math import ceil, floor, log10, sqrt
 from typing import Any
 
+from ...search.ranking.known import TEST, trial_of
 from ...search.ranking.ranking import Ranked, Ranking, latency_metric
-from ...search.ranking.reading import TEST, trial_of
+from ...search.ranking.reading import Reading
 from ...search.ranking.sentences import quantity_text
-from ...search.ranking.verdict import NOT_MET, Verdict
+from ...search.ranking.verdict import NOT_MET
 from ...search.record.evaluation import Limit, StudyRecord
 from ...search.record.metrics import metric_info
-from ..content.views import higher_is_better
+from ...search.record.quality import higher_is_better
 
 Figure = dict[str, Any]
 
@@ -46,8 +47,9 @@ def colours(backends: Sequence[str]) -> dict[str, tuple[str, str]]:
     return {backend: pairs[i % len(pairs)] for i, backend in enumerate(order) if backend in backends}
 
 
-def front_figure(record: StudyRecord, ranking: Ranking, verdict: Verdict) -> Figure | None:
+def front_figure(reading: Reading) -> Figure | None:
     """Quality against latency; area is size, colour the backend, shape the precision. None without points."""
+    record, ranking, verdict = reading.record, reading.ranking, reading.verdict
     x, y = latency_metric(record), record.quality
     entries = [e for e in ranking.entries if x in e.metrics and y in e.metrics]
     if not entries:

@@ -9,6 +9,7 @@ from ...search.ranking.sentences import difference_text
 from ...search.record.candidate import Candidate, Sparsity
 from ...search.record.evaluation import Evaluation, StudyRecord, TrialRecord
 from ...search.record.metrics import metric_info
+from ...search.record.quality import QualityScale
 from ...search.record.treatment import CALIBRATION, MIXED, QAT, UNTREATED, LadderRung
 from .trainings import own_trials
 from .treatments import listed, treatment_texts
@@ -64,9 +65,7 @@ def _rung(record: StudyRecord, rung: LadderRung) -> str:
 
 def _worse(record: StudyRecord, one: float, other: float) -> float:
     """How much worse `other` is than `one`, in the quality's unit."""
-    higher = [o.higher_is_better for o in record.objectives if o.metric == record.quality]
-    sign = 1 if (*higher, metric_info(record.quality).higher_is_better)[0] else -1
-    return sign * (one - other)
+    return QualityScale.of_record(record).goodness(one - other)
 
 
 def _signed(record: StudyRecord, gain: float) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ...search.ranking.ranking import Ranking
-from ...search.ranking.reading import trial_of
+from ...search.ranking.known import trial_of
+from ...search.ranking.reading import Reading
 from ...search.ranking.sentences import difference_text
 from ...search.record.evaluation import Finalist, Quantity, StudyRecord
 from ...search.record.metrics import SIDE_EFFECTS, metric_info
@@ -45,13 +45,12 @@ class SideEffectTable:
     raw: tuple[str, ...] = ()
 
 
-def side_effect_table(
-    record: StudyRecord, ranking: Ranking, recommended: int | None
-) -> SideEffectTable | None:
+def side_effect_table(reading: Reading) -> SideEffectTable | None:
     """None where no finalist has side effects and there is nothing to say of the recommended one."""
+    record, recommended = reading.record, reading.verdict.recommended
     found = {finalist.number: finalist for finalist in record.finalists}
     names = [n for n in SIDE_EFFECTS if any(n in f.side_effects for f in record.finalists)]
-    order = [entry.number for entry in ranking.entries if entry.number in found] if names else []
+    order = [entry.number for entry in reading.ranking.entries if entry.number in found] if names else []
     rows = tuple(
         SideEffectRow(
             number=number,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...search.ranking.reading import searched_metrics
+from ...search.ranking.known import searched_metrics
 from ...search.ranking.sentences import difference_text, name_of, quantity_text
 from ...search.record.evaluation import (
     Audited,

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite
 
-from ...search.ranking.ranking import Ranked, Ranking
-from ...search.ranking.reading import TEST, known_metrics
+from ...search.ranking.known import TEST, known_metrics
+from ...search.ranking.ranking import Ranked
+from ...search.ranking.reading import Reading
 from ...search.ranking.sentences import difference_text, quantity_text
 from ...search.ranking.verdict import DO_NOTHING, MET, NOT_MET, NOTHING_USABLE, Verdict, speedup
 from ...search.record.evaluation import Limit, Outcome, Quantity, StudyRecord, TrialRecord
 from ...search.record.metrics import metric_info
+from ...search.record.quality import higher_is_better
 from .treatments import treatment_tags
 
 DASH, TIMES = "\N{EN DASH}", "\N{MULTIPLICATION SIGN}"
@@ -76,17 +78,6 @@ def shown_metrics(record: StudyRecord) -> tuple[str, ...]:
     return tuple(dict.fromkeys(wanted))
 
 
-def higher_is_better(record: StudyRecord, metric: str) -> bool:
-    """The direction of a metric, also of a workload's own quality that the table does not know."""
-    for objective in record.objectives:
-        if objective.metric == metric:
-            return objective.higher_is_better
-    for limit in record.limits:
-        if limit.metric == metric:
-            return not limit.upper
-    return metric_info(metric).higher_is_better
-
-
 def columns(record: StudyRecord) -> tuple[Column, ...]:
     """The metric columns of the table."""
     return tuple(
@@ -119,20 +110,17 @@ def cell(metric: str, quantity: Quantity | None, note: str = "") -> Cell:
     return Cell(text=text, interval=interval.rstrip(")"), value=quantity.value, note="; ".join(notes))
 
 
-def rows(record: StudyRecord, ranking: Ranking, verdict: Verdict) -> tuple[Row, ...]:
+def rows(reading: Reading) -> tuple[Row, ...]:
     """Every trial: the ranked ones in order, then gated, refused, failed and repeated ones."""
+    record = reading.record
     by_number = {trial.number: trial for trial in record.trials}
-    ranked = [_ranked_row(record, by_number[e.number], e, verdict) for e in ranking.entries]
+    ranked = [_ranked_row(record, by_number[e.number], e, reading.verdict) for e in reading.ranking.entries]
     placed = {row.number for row in ranked}
     order = [Outcome.GATED, Outcome.COMPLETE, Outcome.REFUSED, Outcome.FAILED]
     rest = [trial for trial in record.trials if trial.number not in placed]
     rest.sort(key=lambda t: (t.duplicate_of is not None, order.index(t.evaluation.outcome), t.number))
-    unranked = [_row(record, trial, verdict) for trial in rest]
-    return tuple(_placed(row, place) for place, row in enumerate([*ranked, *unranked], start=1))
-
-
-def _placed(row: Row, place: int) -> Row:
-    return replace(row, place=place)
+    unranked = [_row(record, trial) for trial in rest]
+    return tuple(replace(row, place=place) for place, row in enumerate([*ranked, *unranked], start=1))
 
 
 def _ranked_row(record: StudyRecord, trial: TrialRecord, entry: Ranked, verdict: Verdict) -> Row:
@@ -194,7 +182,7 @@ def ratio_cell(ratio: Quantity | None) -> Cell:
     return Cell(text=f"{ratio.value:.3g}{TIMES}", interval=interval, value=ratio.value, note=ratio.how)
 
 
-def _row(record: StudyRecord, trial: TrialRecord, verdict: Verdict) -> Row:
+def _row(record: StudyRecord, trial: TrialRecord) -> Row:
     evaluation = trial.evaluation
     repeated = trial.duplicate_of is not None
     metrics = (
@@ -233,14 +221,15 @@ def outcome_counts(table: Sequence[Row]) -> dict[str, int]:
     return counts
 
 
-def tiles(record: StudyRecord, ranking: Ranking, verdict: Verdict) -> tuple[Tile, ...]:
+def tiles(reading: Reading) -> tuple[Tile, ...]:
     """The large figures: how much faster, how much smaller, and the quality with its change."""
-    entry = ranking.of(verdict.recommended) if verdict.recommended is not None else None
+    entry, verdict = reading.recommended, reading.verdict
     if entry is None:
         return ()
     if verdict.status == NOT_MET:
-        return tuple(_limit_tile(limit, entry) for limit in ranking.limits if limit.metric in entry.metrics)
-    shown = [_speed_tile(verdict), _size_tile(verdict), _quality_tile(record, ranking, verdict, entry)]
+        limits = (limit for limit in reading.ranking.limits if limit.metric in entry.metrics)
+        return tuple(_limit_tile(limit, entry) for limit in limits)
+    shown = [_speed_tile(verdict), _size_tile(verdict), _quality_tile(reading, entry)]
     shown += [_metric_tile(m, entry) for m in ("latency_ms", "size_bytes")] if verdict.speedup is None else []
     return tuple(tile for tile in shown if tile is not None)
 
@@ -281,13 +270,14 @@ def _size_tile(verdict: Verdict) -> Tile | None:
     return Tile(figure=figure, label="smaller" if ratio >= 1 else "larger", detail="file of the artifact")
 
 
-def _quality_tile(record: StudyRecord, ranking: Ranking, verdict: Verdict, entry: Ranked) -> Tile | None:
+def _quality_tile(reading: Reading, entry: Ranked) -> Tile | None:
+    record, simple = reading.record, reading.verdict.baseline
     quality = entry.metrics.get(record.quality)
     if quality is None:
         return None
     shown = cell(record.quality, quality)
     info = metric_info(record.quality)
-    base = ranking.of(verdict.baseline) if verdict.baseline is not None else None
+    base = reading.ranking.of(simple) if simple is not None else None
     detail = f"on the {entry.source} split"
     if base is not None and base.number != entry.number and base.source == entry.source:
         change = quality.value - base.metrics[record.quality].value

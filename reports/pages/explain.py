@@ -8,12 +8,13 @@ from typing import Any
 import yaml
 
 from ...profiles.errors import UserError
+from ...search.ranking.known import bound_for, known_metrics, limits_on, point_of, trial_of, violations
 from ...search.ranking.pareto import dominates
-from ...search.ranking.ranking import Ranked, Ranking, comparable, rank, strongest_simple_choice
-from ...search.ranking.reading import bound_for, known_metrics, point_of, trial_of, violations_of
+from ...search.ranking.ranking import Ranked, comparable
+from ...search.ranking.reading import Reading
 from ...search.ranking.sentences import difference_text, name_of, quantity_text, speed_words
-from ...search.ranking.verdict import speedup, verdict
-from ...search.record.candidate import ORDERS, Candidate
+from ...search.ranking.verdict import speedup
+from ...search.record.candidate import Candidate
 from ...search.record.evaluation import Limit, Outcome, Quantity, StudyRecord, TrialRecord
 from ...search.record.metrics import metric_info
 from ..content.ladder import coverage_text, ladder_lines, sparsity_text
@@ -24,12 +25,13 @@ from ..content.views import why
 from ..content.words import duration
 
 
-def explain(record: StudyRecord, number: int) -> str:
+def explain(reading: Reading, number: int) -> str:
     """Everything known of a trial as Markdown that reads well as plain text.
 
     Raises:
         UserError: the study has no such trial.
     """
+    record = reading.record
     try:
         trial = trial_of(record, number)
     except KeyError:
@@ -38,14 +40,14 @@ def explain(record: StudyRecord, number: int) -> str:
         raise UserError(f"the study has no trial {number}", accepted=accepted) from None
     parts = [
         f"# Trial {number}: {trial.evaluation.candidate.title}",
-        _section("Outcome", _outcome(record, trial)),
+        _section("Outcome", _outcome(reading, trial)),
         _section("Why it was tried", proposal_lines(record, trial)),
         _section("Configuration", _configuration(trial.evaluation.candidate)),
-        _section("Numbers", _numbers(record, trial)),
+        _section("Numbers", _numbers(reading, trial)),
         _section("Compression", _compression(record, trial)),
         _section("What quantization lost, and what won it back", ladder_lines(record, trial)),
         _section("Stages", _stages(record, trial)),
-        _section("Why it is not the answer", _against(record, trial)),
+        _section("Why it is not the answer", _against(reading, trial)),
         _section("Log", _log(trial)),
         _section("Run it again", _again(record, trial)),
     ]
@@ -56,13 +58,13 @@ def _section(title: str, lines: Sequence[str]) -> str:
     return "\n".join([f"## {title}", "", *lines]) if lines else ""
 
 
-def _outcome(record: StudyRecord, trial: TrialRecord) -> list[str]:
+def _outcome(reading: Reading, trial: TrialRecord) -> list[str]:
     evaluation = trial.evaluation
     lines = [evaluation.outcome.value + (f": {why(trial)}" if why(trial) else "")]
-    lines += gate_lines(record, trial)
+    lines += gate_lines(reading.record, trial)
     if trial.duplicate_of is not None:
         lines.append(f"The same candidate as trial {trial.duplicate_of}, answered from its record.")
-    entry = rank(record).of(trial.duplicate_of if trial.duplicate_of is not None else trial.number)
+    entry = reading.ranking.of(trial.duplicate_of if trial.duplicate_of is not None else trial.number)
     if entry is not None:
         lines.append(_place(entry))
     if evaluation.baseline:
@@ -94,22 +96,20 @@ def _configuration(candidate: Candidate) -> list[str]:
             f"recipe: {r.epochs} epochs, temperature {r.temperature:g}, distillation weight "
             f"{r.distill_weight:g}, learning rate {r.learning_rate:g}, batch {r.batch}, "
             f"{r.finetune_epochs} epochs of fine-tuning, seed {r.seed}"
-            + (f", hidden states matched with weight {r.hidden_weight:g}" if r.hidden_weight else "")
             + (f", patience {r.patience}" if r.patience else "")
-            + f", order {r.order}"
         )
     return [f"- {line}" for line in [*lines, f"digest: {candidate.digest}"]]
 
 
-def _numbers(record: StudyRecord, trial: TrialRecord) -> list[str]:
-    evaluation = trial.evaluation
+def _numbers(reading: Reading, trial: TrialRecord) -> list[str]:
+    record, evaluation = reading.record, trial.evaluation
     finalist = next((f for f in record.finalists if f.number == trial.number), None)
     lines = _quantities("", evaluation.metrics)
     if finalist is not None:
         lines += _quantities("finalist: ", {**finalist.metrics, **finalist.side_effects})
     if not evaluation.metrics:
         lines += _quantities("untrained weights: ", evaluation.gate)
-    ratio = speedup(record, trial.number, strongest_simple_choice(record))
+    ratio = speedup(record, trial.number, reading.verdict.baseline)
     if ratio is not None:
         lines.append(f"- {speed_words(ratio)} the strongest simple choice ({ratio.how})")
     if evaluation.weight_bytes:
@@ -153,19 +153,16 @@ def _log(trial: TrialRecord) -> list[str]:
     return ["    " + line for line in log.splitlines()]
 
 
-def _against(record: StudyRecord, trial: TrialRecord) -> list[str]:
+def _against(reading: Reading, trial: TrialRecord) -> list[str]:
     """Which candidates beat it, and what would have made it fit or win."""
-    answer = verdict(record)
-    if answer.recommended == trial.number:
+    best = reading.recommended
+    if best is not None and best.number == trial.number:
         return []
-    ranking = rank(record)
-    entry = ranking.of(trial.number)
-    lines = _needed(record, trial)
+    lines, entry = _needed(reading.record, trial), reading.ranking.of(trial.number)
     if entry is not None:
-        lines += _beaten_by(record, ranking, entry)
-        best = ranking.of(answer.recommended) if answer.recommended is not None else None
+        lines += _beaten_by(reading, entry)
         if best is not None and entry.feasible:
-            lines += _gap(record, entry, best)
+            lines += _gap(reading.record, entry, best)
     return [f"- {line}" for line in lines]
 
 
@@ -177,7 +174,7 @@ def _needed(record: StudyRecord, trial: TrialRecord) -> list[str]:
         return ["It cannot exist on this runtime and device."]
     metrics, source = known_metrics(record, trial.number)
     metrics = metrics or evaluation.gate
-    missed = violations_of([x for x in record.limits if x.metric in metrics], metrics, source)
+    missed = violations(limits_on(metrics, record.limits), metrics, source)
     return [
         _miss(bound_for(limit, source), missed[limit.text])
         for limit in record.limits
@@ -192,10 +189,11 @@ def _miss(limit: Limit, miss: float) -> str:
     return f"{missed}: it would need {info.title.lower()} {side} {info.format(limit.bound)}."
 
 
-def _beaten_by(record: StudyRecord, ranking: Ranking, entry: Ranked) -> list[str]:
+def _beaten_by(reading: Reading, entry: Ranked) -> list[str]:
+    record = reading.record
     lines = [
         f"{name_of(record, other.number)} beats it: {_differences(record, other, entry)}."
-        for other in ranking.entries
+        for other in reading.ranking.entries
         if (other.feasible or not entry.feasible) and _beats(record, other, entry)
     ]
     return lines[:5] + ([f"{len(lines) - 5} more beat it."] if len(lines) > 5 else [])
@@ -266,9 +264,6 @@ def fragment(candidate: Candidate) -> dict[str, Any]:
     if recipe is None:
         return {"space": space}
     space["distill"] = {"temperature": [recipe.temperature], "weight": [recipe.distill_weight]}
-    space["distill"] |= {"hidden": [recipe.hidden_weight]} if recipe.hidden_weight else {}
-    if recipe.order != ORDERS[0]:
-        space["order"] = [recipe.order]
     training = {
         "epochs": recipe.epochs,
         "finetune_epochs": recipe.finetune_epochs,

@@ -5,27 +5,27 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from ...search.ranking.ranking import RULES, Ranking, rank
-from ...search.ranking.verdict import Verdict, verdict
+from ...search.ranking.ranking import RULES
+from ...search.ranking.reading import Reading
 from ...search.record.evaluation import StudyRecord
 from ..content import search_story, sections, views
 from ..content.side_effects import side_effect_table
 
 
-def markdown_report(record: StudyRecord) -> str:
+def markdown_report(reading: Reading) -> str:
     """The report as Markdown."""
-    ranking, answer = rank(record), verdict(record)
+    record, answer = reading.record, reading.verdict
     parts = [
         f"# {plain(record.name)}: {views.BADGES[answer.status]}",
         f"**{plain(answer.headline)}**",
         *[bullets([*answer.lines, *answer.sure])],
         "## Candidates",
-        table(_headings(record), (_line(row) for row in views.rows(record, ranking, answer))),
+        table(_headings(record), (_line(row) for row in views.rows(reading))),
         "Intervals are 95 %. A rank with `=` is shared: these candidates cannot be told apart. "
         f"Speed-up is against the strongest simple choice ({_number(answer.baseline)}).",
         "### How the ranking is made",
         "\n".join(f"{i}. {rule}" for i, rule in enumerate(RULES, start=1)),
-        *_side_effects(record, ranking, answer),
+        *_side_effects(reading),
         *_search(record),
         *_problems(record),
         *_masked(record),
@@ -77,8 +77,8 @@ def _number(number: int | None) -> str:
     return "none" if number is None else f"#{number}"
 
 
-def _side_effects(record: StudyRecord, ranking: Ranking, answer: Verdict) -> list[str]:
-    found = side_effect_table(record, ranking, answer.recommended)
+def _side_effects(reading: Reading) -> list[str]:
+    found = side_effect_table(reading)
     if found is None:
         return []
     parts = ["## Side effects"]
@@ -89,7 +89,7 @@ def _side_effects(record: StudyRecord, ranking: Ranking, answer: Verdict) -> lis
             "Finalists on the test split, each against the uncompressed teacher.",
             table(headings, cells),
         ]
-    lines = [*found.lines, *(f"#{answer.recommended}: {text}" for text in found.raw)]
+    lines = [*found.lines, *(f"#{reading.verdict.recommended}: {text}" for text in found.raw)]
     return [*parts, *([bullets(lines)] if lines else [])]
 
 

@@ -8,42 +8,41 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from ...search.ranking.ranking import RULES, Ranking, rank
+from ...search.ranking.ranking import RULES
+from ...search.ranking.reading import Reading
 from ...search.ranking.sentences import relaxation_text
-from ...search.ranking.verdict import Verdict, number_lines, verdict
+from ...search.ranking.verdict import Verdict, number_lines
 from ...search.record.evaluation import StudyRecord
 from ...search.record.metrics import metric_info
-from ..charts import hypervolume, plots, search_plots
+from ..charts import curves, hypervolume, plots
 from ..content import search_story, sections, views
 from ..content.side_effects import side_effect_table
 
 
-def html_page(record: StudyRecord) -> str:
+def html_page(reading: Reading) -> str:
     """The report as one HTML page. Everything that comes from users is escaped."""
-    ranking, answer = rank(record), verdict(record)
     template = _environment().get_template("report.html")
-    return template.render(**context(record, ranking, answer), plotly=Markup(get_plotlyjs()))  # noqa: S704
+    return template.render(**context(reading), plotly=Markup(get_plotlyjs()))  # noqa: S704
 
 
-def context(record: StudyRecord, ranking: Ranking, answer: Verdict) -> dict[str, Any]:
+def context(reading: Reading) -> dict[str, Any]:
     """All that the template shows, as views."""
-    table = views.rows(record, ranking, answer)
+    record, ranking, answer = reading.record, reading.ranking, reading.verdict
+    table = views.rows(reading)
     figures = {
-        "front": plots.front_figure(record, ranking, answer),
+        "front": plots.front_figure(reading),
         "hypervolume": hypervolume.hypervolume_figure(record),
-        "predictions": search_plots.prediction_figure(record),
-        "curves": search_plots.curves_figure(record),
+        "curves": curves.curves_figure(record),
     }
     extra = relaxations(record, answer)
-    recommended = ranking.of(answer.recommended) if answer.recommended is not None else None
-    numbers = number_lines(record, recommended) if recommended else []
+    numbers = number_lines(record, reading.recommended) if reading.recommended else []
     return {
         "record": record,
         "sentences": [line for line in answer.lines if line not in extra and line not in numbers],
         "facts": numbers,
         "verdict": answer,
         "badge": views.BADGES[answer.status],
-        "tiles": views.tiles(record, ranking, answer),
+        "tiles": views.tiles(reading),
         "relaxations": extra,
         "columns": views.columns(record),
         "rows": table,
@@ -53,7 +52,7 @@ def context(record: StudyRecord, ranking: Ranking, answer: Verdict) -> dict[str,
         "trains": hypervolume.trains(record),
         "story": search_story.story(record),
         "remarks": sections.remarks(record),
-        "side_effects": side_effect_table(record, ranking, answer.recommended),
+        "side_effects": side_effect_table(reading),
         "problems": sections.problems(record),
         "masked": sections.masked(record),
         "importances": sections.importances(record),

@@ -6,13 +6,14 @@ from typing import Any
 
 import pandas as pd
 
-from ...search.ranking.ranking import Ranking, rank
+from ...search.ranking.ranking import Ranking
+from ...search.ranking.reading import Reading
 from ...search.record.evaluation import Finalist, Quantity, StudyRecord, TrialRecord
 from ..content.ladder import coverage_text
 from ..content.treatments import treatment_texts
 
 
-def trial_table(record: StudyRecord) -> pd.DataFrame:
+def trial_table(reading: Reading) -> pd.DataFrame:
     """One row per trial. Columns `METRIC`, `METRIC_low`, `METRIC_high`, `METRIC_provenance`.
 
     `gate_…` are the numbers taken with untrained weights, `test_…` a finalist's. Where any trial has them:
@@ -21,11 +22,11 @@ def trial_table(record: StudyRecord) -> pd.DataFrame:
     of finalists; and of compression `float_QUALITY`, `rungs` (those of the ladder that were kept),
     `rungs_tried`, `ladder_seconds`, `treatment`, `stored_as`, `zero_share`.
     """
-    ranking = rank(record)
+    record = reading.record
     finalists = {finalist.number: finalist for finalist in record.finalists}
     lines = []
     for trial in record.trials:
-        line = {**_identity(trial), **_place(trial, ranking)}
+        line = {**_identity(trial), **_place(trial, reading.ranking)}
         line.update(_numbers("", trial.evaluation.metrics))
         line.update(_numbers("gate_", trial.evaluation.gate))
         line.update(_finalist(finalists.get(trial.number)))
@@ -48,7 +49,6 @@ def _identity(trial: TrialRecord) -> dict[str, Any]:
         **{f"student_{axis}": value for axis, value in candidate.student},
         "temperature": recipe.temperature if recipe else None,
         "distill_weight": recipe.distill_weight if recipe else None,
-        **({"hidden_weight": recipe.hidden_weight, "order": recipe.order} if recipe else {}),
         "calibration_method": candidate.calibration_method,
         "calibration_samples": candidate.calibration_samples,
         "per_channel": candidate.per_channel,

@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...profiles.errors import UserError
-from ...search.ranking.ranking import rank
-from ...search.ranking.verdict import verdict
-from ...search.record.evaluation import StudyRecord
+from ...search.ranking.reading import Reading
 from .markdown import markdown_report
 from .page import html_page
 from .table import trial_table
@@ -31,7 +29,7 @@ class ReportPaths:
     json: Path
 
 
-def write_report(record: StudyRecord, into: Path) -> ReportPaths:
+def write_report(reading: Reading, into: Path) -> ReportPaths:
     """Write `report.html`, `report.md`, `trials.csv` and `report.json` into `into`, made where missing.
 
     Raises:
@@ -45,10 +43,10 @@ def write_report(record: StudyRecord, into: Path) -> ReportPaths:
     )
     try:
         into.mkdir(parents=True, exist_ok=True)
-        write_whole(paths.html, html_page(record))
-        write_whole(paths.markdown, markdown_report(record))
-        write_whole(paths.csv, trial_table(record).to_csv(index=False))
-        write_whole(paths.json, report_json(record))
+        write_whole(paths.html, html_page(reading))
+        write_whole(paths.markdown, markdown_report(reading))
+        write_whole(paths.csv, trial_table(reading).to_csv(index=False))
+        write_whole(paths.json, report_json(reading))
     except OSError as error:
         raise UserError(
             "the report cannot be written",
@@ -59,10 +57,13 @@ def write_report(record: StudyRecord, into: Path) -> ReportPaths:
     return paths
 
 
-def report_json(record: StudyRecord) -> str:
+def report_json(reading: Reading) -> str:
     """The record with its verdict and ranking as strict JSON; numbers that are not finite become null."""
-    whole = {"verdict": verdict(record), "exit_code": verdict(record).exit_code, "ranking": rank(record)}
-    return json.dumps(plain({**whole, "record": record}), indent=1, allow_nan=False, ensure_ascii=False)
+    answer = reading.verdict
+    whole = {"verdict": answer, "exit_code": answer.exit_code, "ranking": reading.ranking}
+    return json.dumps(
+        plain({**whole, "record": reading.record}), indent=1, allow_nan=False, ensure_ascii=False
+    )
 
 
 def plain(value: Any) -> Any:

@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import isfinite
 
 from ...profiles.errors import UserError
-from ...search.ranking.ranking import Ranking, rank
+from ...search.ranking.reading import Reading, read
 from ...search.ranking.sentences import name_of, quantity_text
-from ...search.ranking.verdict import Verdict, verdict
+from ...search.ranking.verdict import Verdict
 from ...search.record.evaluation import Limit, StudyRecord
 from ...search.record.metrics import metric_info
 from ..content.views import shown_metrics
 
 
-@dataclass(frozen=True, kw_only=True)
-class Choice:
-    """The answer under these limits and weights. `limits` are all that were applied."""
-
-    verdict: Verdict
-    ranking: Ranking
-    limits: tuple[Limit, ...]
-    weights: Mapping[str, float]
-
-    @property
-    def exit_code(self) -> int:
-        """That of the verdict."""
-        return self.verdict.exit_code
-
-
 def choose(
     record: StudyRecord, where: Sequence[Limit] = (), prefer: Mapping[str, float] | None = None
-) -> Choice:
+) -> Reading:
     """Ask the study again. A limit replaces the study's own on the same metric and side; the others stay.
 
     `prefer` gives weights for objectives, by metric name.
@@ -44,12 +28,7 @@ def choose(
     limits = _merged(record.limits, where)
     weights = _weights(record, prefer or {})
     _check_known(record, where)
-    return Choice(
-        verdict=verdict(record, limits, weights),
-        ranking=rank(record, limits, weights),
-        limits=limits,
-        weights=weights,
-    )
+    return read(record, limits, weights)
 
 
 def _merged(own: Sequence[Limit], where: Sequence[Limit]) -> tuple[Limit, ...]:
@@ -90,13 +69,13 @@ def _check_known(record: StudyRecord, where: Sequence[Limit]) -> None:
             )
 
 
-def choice_text(record: StudyRecord, choice: Choice, count: int = 5) -> str:
+def choice_text(reading: Reading, count: int = 5) -> str:
     """The answer as text: verdict, limits and weights, and the first candidates of the ranking."""
-    answer = choice.verdict
-    limits = "; ".join(limit.text for limit in choice.limits) or "none"
-    weights = ", ".join(f"{metric_info(m).title} {weight:g}" for m, weight in choice.weights.items())
+    record, ranking, answer = reading.record, reading.ranking, reading.verdict
+    limits = "; ".join(limit.text for limit in ranking.limits) or "none"
+    weights = ", ".join(f"{metric_info(m).title} {weight:g}" for m, weight in ranking.weights.items())
     lines = [answer.headline, *answer.lines, *answer.sure, "", f"Limits: {limits}", f"Weights: {weights}", ""]
-    for entry in choice.ranking.entries[:count]:
+    for entry in ranking.entries[:count]:
         numbers = ", ".join(
             quantity_text(metric, entry.metrics[metric])
             for metric in shown_metrics(record)
@@ -106,3 +85,8 @@ def choice_text(record: StudyRecord, choice: Choice, count: int = 5) -> str:
         over = "" if entry.feasible else "  over a limit"
         lines.append(f"{entry.rank:>3}{mark} {name_of(record, entry.number)}: {numbers}{over}")
     return "\n".join(lines)
+
+
+def verdict_text(answer: Verdict) -> str:
+    """The answer, each sentence on a line."""
+    return "\n".join([answer.headline, *(f"  {line}" for line in (*answer.lines, *answer.sure))])

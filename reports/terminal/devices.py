@@ -6,8 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ...backends.contract.rules import offers
-from ...backends.registry import backend_names, get_backend
+from ...backends.registry import backend_names, get_backend, offers
 from ...backends.runner.client import RunnerClient
 from ...backends.runner.launch import launch_for
 from ...profiles.loader import load_profile, shipped_profiles

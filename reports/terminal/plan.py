@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ...backends.contract.rules import nm_sparsity_offered, offers
+from ...backends.registry import nm_sparsity_offered, offers
 from ...search.job.job import Job
 from ...search.record.evaluation import Masked
 from ...search.space.space import BackendChoices, Space

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ...profiles.errors import StageError, UnsupportedError
 from ..ladder.ladder import LadderSettings
-from ..ranking.reading import trial_of
+from ..ranking.known import trial_of
 from ..record.evaluation import Evaluation, Quantity, StudyRecord
 from ..record.metrics import metric_info
 from ..record.stops import Interrupted

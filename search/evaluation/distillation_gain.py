@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...profiles.errors import StageError, UnsupportedError
-from ..ranking.reading import trial_of
+from ..ranking.known import trial_of
 from ..record.candidate import Candidate, Recipe, Scalar
 from ..record.evaluation import Quantity, StudyRecord
 from ..record.stops import Interrupted
@@ -37,7 +37,7 @@ def distillation_gains(record: StudyRecord, numbers: Sequence[int], models: Mode
     gains: dict[Student, Quantity | None] = {}
     found: dict[int, Quantity] = {}
     for number in numbers:
-        candidate = trial_of(record, number).evaluation.candidate.canonical()
+        candidate = trial_of(record, number).evaluation.candidate
         if candidate.recipe is None or candidate.recipe.distill_weight <= 0:
             continue
         student = (candidate.student, candidate.sparsity, candidate.recipe)

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from math import inf
 
-from ...backends.contract.rules import value_dependent
+from ...backends.registry import value_dependent
 from ...profiles.errors import InternalError, StageError, UnsupportedError, UserError
 from ..ladder.bench import Climbs
 from ..ladder.ladder import LadderSettings
-from ..ranking.reading import violations
+from ..ranking.known import limits_on, violations
 from ..record.candidate import Candidate
 from ..record.evaluation import (
     ABOUT_TEACHER,
@@ -25,7 +25,7 @@ from ..record.evaluation import (
 )
 from ..record.protocols import Decision, Hardware, Judge, Rung, RungJudge, Training
 from ..record.stops import Interrupted, TrainingStopped
-from ..record.treatment import Treatment
+from ..record.treatment import UNTREATED, Treatment
 from ..stages.chain import Trace, Workshop
 from ..stages.device.stages import DeviceStages
 from ..stages.models.base import Models
@@ -149,7 +149,7 @@ class Evaluator:
         return measured or not all(training.done for training in self.models.trainings(candidate))
 
     def _gated(self, known: Evaluation, decision: Decision, trace: Trace) -> Evaluation:
-        missed = {text: v for text, v in violations(self.limits, trace.gate).items() if v < 1e30}
+        missed = violations(limits_on(trace.gate, self.limits), trace.gate)
         hardware = self._hardware.get(known.candidate.hardware_class().digest)
         return replace(
             known,
@@ -179,9 +179,8 @@ class Evaluator:
         def at_rung(rung: Rung) -> Decision | None:
             return judge.at_rung(candidate, rung)
 
-        treatment = self._climbs.from_the_start(candidate)
         self.checkpoint()
-        found, broken = self._as_it_is(known, treatment, trace, at_rung)
+        found, broken = self._as_it_is(known, trace, at_rung)
         found = replace(found, float_quality=self._climbs.float_quality(found))
         try:
             return self._climbed(known, found, judge, trace, broken)
@@ -205,16 +204,16 @@ class Evaluator:
         return found
 
     def _as_it_is(
-        self, known: Evaluation, treatment: Treatment, trace: Trace, at_rung: RungJudge
+        self, known: Evaluation, trace: Trace, at_rung: RungJudge
     ) -> tuple[Evaluation, StageError | None]:
         """The candidate before any climb. Where quantization broke it, and the ladder may mend that, also the
         error; the numbers are then those of an artifact that is of no use, as a place to climb from."""
         try:
-            return self._as_treated(known, treatment, trace, at_rung), None
+            return self._as_treated(known, UNTREATED, trace, at_rung), None
         except StageError as error:
-            if not self._climbs.may_mend(known, treatment, error):
+            if not self._climbs.may_mend(known, error):
                 raise
-            return self._as_treated(known, treatment, trace, checked=False), error
+            return self._as_treated(known, UNTREATED, trace, checked=False), error
 
     def _as_treated(
         self,

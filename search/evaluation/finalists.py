@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from ...backends.measure.latency import LatencyPlan, compare, summarize
 from ...profiles.errors import StageError
+from ..ranking.known import trial_of
 from ..ranking.ranking import rank, strongest_simple_choice
-from ..ranking.reading import trial_of
 from ..record.evaluation import Finalist, Quantity, StudyRecord
 from ..stages.device.quantities import latency_quantities
 from .calibration_draws import draw_effects

@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
+from ..ranking.known import complete_trials, point_of, searched_metrics, trial_of, violations
 from ..ranking.pareto import dominates
-from ..ranking.reading import complete_trials, point_of, searched_metrics, trial_of, violations_of
 from ..ranking.sentences import name_of
-from ..record.evaluation import Audited, Evaluation, Outcome, StudyRecord, TrialRecord
+from ..record.evaluation import Audited, Evaluation, Outcome, StudyRecord, TrialRecord, met
 
 
 def choose_audited(record: StudyRecord, share: float, seed: int) -> tuple[int, ...]:
@@ -60,8 +60,7 @@ def _on_front(record: StudyRecord, trained: TrialRecord) -> bool:
 
 
 def _feasible(record: StudyRecord, trial: TrialRecord) -> bool:
-    missed = violations_of(record.limits, searched_metrics(trial))
-    return all(violation <= 0 for violation in missed.values())
+    return met(violations(record.limits, searched_metrics(trial)))
 
 
 def audit_text(record: StudyRecord) -> str:

@@ -59,7 +59,7 @@ class QualityBounds:
         macs = evaluation.metrics.get("macs")
         known = Known(
             number=record.number,
-            candidate=evaluation.candidate.canonical(),
+            candidate=evaluation.candidate,
             goodness=self.scale.goodness(quality.value),
             macs=None if macs is None else macs.value,
         )
@@ -88,7 +88,6 @@ class QualityBounds:
 
         `macs` are the candidate's multiply-adds where they are known.
         """
-        candidate = candidate.canonical()
         least = Ceiling(goodness=self.scale.best)
         for name, relatives in self._relations.items():
             relative = relatives.least(candidate, macs) if self._holds(name) else None

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from ..ranking.reading import _resolved, over_limit
 from ..record.candidate import Candidate
 from ..record.evaluation import Bound, Limit, Objective, Quantity, TrialRecord
-from ..record.metrics import metric_info
+from ..record.metrics import HARDWARE_METRICS, metric_info
 from ..record.protocols import Decision, Hardware, Rung
 from ..record.quality import QualityScale
 from .bounds import PRECISION, SPARSITY, QualityBounds
@@ -22,26 +21,19 @@ class Gate:
     """A judge that learns from every trial of one study; see docs of `before_training` and `at_rung`.
 
     `limits` are set as soon as they are known. `margin` is what a compressed model may be better than its
-    less compressed relatives, in the metric's unit. `quality_is_share`: the metric lies between 0 and 1.
-    `best_hardware` gives the best value of each objective but the quality over all candidates that need the
-    training in which the candidate is; None where they are not known, or where one is in doubt.
-    `higher_is_better` is the quality's direction where it is no objective and not in the table of metrics.
-    Without `during_training` it never gives up a training.
+    less compressed relatives, in the metric's unit. `best_hardware` gives the best value of each objective
+    but the quality over all candidates that need the training in which the candidate is; None where they are
+    not known, or where one is in doubt. Without `during_training` it never gives up a training.
     """
 
     def __init__(
         self,
         objectives: Sequence[Objective],
-        quality: str,
-        quality_is_share: bool,
+        scale: QualityScale,
         margin: float,
         best_hardware: BestHardware,
-        higher_is_better: bool | None = None,
         during_training: bool = True,
     ) -> None:
-        named = [o.higher_is_better for o in objectives if o.metric == quality]
-        known = metric_info(quality).higher_is_better if higher_is_better is None else higher_is_better
-        scale = QualityScale(metric=quality, higher_is_better=(*named, known)[0], is_share=quality_is_share)
         self.scale, self.best_hardware = scale, best_hardware
         self.bounds, self.curves = QualityBounds(scale, margin), LearningCurves(scale)
         self._points = KnownPoints(objectives, scale)
@@ -126,11 +118,9 @@ class Gate:
 
     def _hopeless(self, best_quality: float) -> Limit | None:
         """A limit that even this quality misses."""
-        for limit in self.limits:
-            bounds_quality = limit.metric == self.scale.metric and limit.upper != self.scale.higher_is_better
-            if bounds_quality and limit.violation(best_quality) > self.scale.slack(best_quality):
-                return limit
-        return None
+        slack = self.scale.slack(best_quality)
+        asked = self.scale.asked_by(self.limits)
+        return next((limit for limit in asked if limit.violation(best_quality) > slack), None)
 
     def _decision(
         self, bound: Bound, limit: Limit | None, beaten_by: TrialRecord | None, own: Mapping[str, float]
@@ -163,3 +153,27 @@ class Gate:
 
 def _values(metrics: Mapping[str, Quantity]) -> dict[str, float]:
     return {name: quantity.value for name, quantity in metrics.items()}
+
+
+def over_limit(limits: Sequence[Limit], measured: Mapping[str, Quantity]) -> str:
+    """Which limits on the device a candidate misses, in words; empty where it misses none.
+
+    A limit counts as missed only where the whole interval lies beyond it: a candidate that noise alone puts
+    over a limit is trained and judged by its own measurement.
+    """
+    missed = []
+    for limit in limits:
+        quantity = measured.get(limit.metric)
+        if limit.metric not in HARDWARE_METRICS or quantity is None:
+            continue
+        best = quantity.low if limit.upper else quantity.high
+        if limit.violation(quantity.value if best is None else best) > 0:
+            info = metric_info(limit.metric)
+            value = info.format(quantity.value)
+            missed.append(f"{info.title} is {value}, the limit is {limit.text!r}{_resolved(limit)}")
+    return "; ".join(missed)
+
+
+def _resolved(limit: Limit) -> str:
+    """The bound of a limit whose text does not tell it."""
+    return f" ({metric_info(limit.metric).format(limit.bound)})" if "teacher" in limit.text else ""

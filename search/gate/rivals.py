@@ -7,8 +7,8 @@ from math import isfinite
 
 import numpy as np
 
-from ..ranking.reading import estimate_of, violations_of
-from ..record.evaluation import Limit, Objective, Outcome, Quantity, TrialRecord
+from ..ranking.known import estimate_of, violations
+from ..record.evaluation import Limit, Objective, Outcome, Quantity, TrialRecord, met
 from ..record.metrics import metric_info
 from ..record.quality import QualityScale
 
@@ -45,7 +45,7 @@ class KnownPoints:
     def _add(self, record: TrialRecord) -> None:
         metrics = record.evaluation.metrics
         quality = metrics.get(self._scale.metric)
-        feasible = all(missed <= 0 for missed in violations_of(self.limits, metrics).values())
+        feasible = met(violations(self.limits, metrics))
         costs = self._ends(metrics, worse=True)
         if not feasible or costs is None or quality is None or not isfinite(quality.value):
             return
@@ -100,7 +100,7 @@ class KnownPoints:
             else:
                 parts.append(f"{self._scale.title} ({self._scale.text(quality)})")
         for objective in self._others:
-            info = metric_info(objective.metric, objective.higher_is_better)
+            info = metric_info(objective.metric)
             theirs, mine = (info.format(v) for v in (metrics[info.name].value, own[info.name]))
             parts.append(f"{info.title.lower()} ({theirs} against {mine})")
         return f"{as_good}better on {_listed(parts)}"

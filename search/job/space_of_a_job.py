@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from ...backends.contract.backend import Backend
-from ...backends.contract.rules import offered_precisions, offers
-from ...backends.registry import backend_names, get_backend
+from ...backends.registry import backend_names, get_backend, offered_precisions, offers
 from ...profiles.errors import UserError
 from ...profiles.precision import Precision
 from ...profiles.schema import Profile
@@ -51,8 +50,6 @@ def build_space(study: StudyFile, profile: Profile, workload: Workload) -> Space
         weights=study.space.distill.weight,
         calibration_samples=study.space.calibration.samples,
         per_channel=study.space.calibration.per_channel,
-        hidden_weights=study.space.distill.hidden,
-        orders=study.space.order,
         recipe=Recipe(
             epochs=study.training.epochs,
             learning_rate=study.training.learning_rate,

@@ -9,12 +9,9 @@ from math import isfinite
 from ...backends.contract.agreement import DISAGREES
 from ...profiles.errors import StageError, UnsupportedError
 from ...profiles.precision import Precision
-from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Limit
-from ..record.metrics import METRICS
 from ..record.protocols import Judge
 from ..record.quality import QualityScale
-from ..record.treatment import UNTREATED, Treatment
 from ..stages.chain import Trace, Workshop
 from .candidate_bench import VALIDATION, CandidateBench
 from .ladder import Climb, Ladder, LadderSettings
@@ -25,7 +22,6 @@ QUANTIZED_BITS = 8
 MOST_OF_STUDY = 0.25
 """Of the study's time that is left, which one candidate's climb may take: other candidates want it too, and a
 climb that the end of the study cuts short loses the candidate."""
-TRAINED_QUANTIZED = "prune-quantize-distill"
 
 
 class Climbs:
@@ -37,23 +33,11 @@ class Climbs:
         self._workshop, self._settings, self._ladder = workshop, settings, Ladder(settings)
         self._seconds_left = seconds_left
         metric = workshop.models.metric
-        info = METRICS.get(metric.name)
-        self._scale = QualityScale(
-            metric=metric.name,
-            higher_is_better=metric.higher_is_better,
-            is_share=info is not None and info.unit == "share",
-        )
+        self._scale = QualityScale.of(metric.name, metric.higher_is_better)
 
     def learn(self, evaluation: Evaluation) -> None:
         """Take in what the rungs of an evaluation were worth."""
         self._ladder.learn(evaluation, self._scale)
-
-    def from_the_start(self, candidate: Candidate) -> Treatment:
-        """The treatment of a candidate that is trained with fake quantization from the start."""
-        recipe = candidate.recipe
-        if recipe is None or recipe.order != TRAINED_QUANTIZED:
-            return UNTREATED
-        return Treatment(qat=self._workshop.models.qat_plan(candidate, recipe.epochs))
 
     def float_quality(self, evaluation: Evaluation) -> float | None:
         """Quality on validation of the weights before quantization: in PyTorch, or where the model exists
@@ -64,17 +48,16 @@ class Climbs:
             return in_torch
         if candidate.precision is Precision.FP32:
             return evaluation.metrics[self._scale.metric].value
-        twin = replace(candidate, precision=Precision.FP32).canonical()
+        twin = replace(candidate, precision=Precision.FP32)
         try:
             compiled = self._workshop.compiled(twin, Trace())
             return self._workshop.quality(twin, compiled, Trace(), split=VALIDATION).value
         except (StageError, UnsupportedError):
             return None
 
-    def may_mend(self, evaluation: Evaluation, treatment: Treatment, error: StageError) -> bool:
+    def may_mend(self, evaluation: Evaluation, error: StageError) -> bool:
         """Whether the ladder may be tried on an artifact that failed: where quantization alone broke it."""
-        broke_it = error.cause.startswith(DISAGREES)
-        return broke_it and self._may_climb(replace(evaluation, treatment=treatment))
+        return error.cause.startswith(DISAGREES) and self._may_climb(evaluation)
 
     def climb(
         self,
@@ -116,12 +99,7 @@ class Climbs:
 
     def _may_climb(self, evaluation: Evaluation) -> bool:
         quantized = evaluation.candidate.precision.decoded.weight_bits <= QUANTIZED_BITS
-        return bool(
-            quantized
-            and self._settings.rungs
-            and not evaluation.baseline
-            and evaluation.treatment == UNTREATED  # trained for its precision from the start: nothing to add
-        )
+        return bool(quantized and self._settings.rungs and not evaluation.baseline)
 
     def _standing(self, evaluation: Evaluation, limits: Sequence[Limit], best: float) -> Standing | None:
         """Where the candidate stands; None where it has what is asked for, or could not have it."""

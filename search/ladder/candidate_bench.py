@@ -148,7 +148,7 @@ class CandidateBench:
         return self._wanted
 
     def _in(self, precision: Precision) -> Candidate:
-        return replace(self.candidate, precision=precision).canonical()
+        return replace(self.candidate, precision=precision)
 
 
 def _times(quantity: Quantity, factor: float) -> Quantity:

@@ -48,11 +48,7 @@ class LadderSettings:
     def target(self, scale: QualityScale, limits: Sequence[Limit], best: float) -> float:
         """The quality at which a climb ends: the strictest limit on it, else the float model's `best` less
         the allowed loss."""
-        bounds = [
-            limit.bound
-            for limit in limits
-            if limit.metric == scale.metric and limit.upper != scale.higher_is_better
-        ]
+        bounds = [limit.bound for limit in scale.asked_by(limits)]
         if bounds:
             return max(bounds, key=scale.goodness)
         default = SHARE_LOSS if scale.is_share else OTHER_LOSS * abs(best)

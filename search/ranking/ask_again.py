@@ -9,7 +9,7 @@ from math import isfinite, nan
 from ...profiles.errors import UserError
 from ..record.evaluation import Limit, StudyRecord, TrialRecord
 from ..record.limits import LimitSpec, check_consistent, metric_name, parse_limit, resolve
-from .reading import TEST, complete_trials, known_metrics, searched_metrics
+from .known import TEST, complete_trials, known_metrics, searched_metrics
 
 
 def read_limits(record: StudyRecord, texts: Sequence[str]) -> tuple[Limit, ...]:

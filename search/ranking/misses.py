@@ -9,8 +9,8 @@ from math import floor, log10
 
 from ..record.evaluation import Limit, Outcome, Quantity, StudyRecord
 from ..record.metrics import metric_info
+from .known import VALIDATION, bound_for, known_metrics, limits_on, violations
 from .ranking import normalised_miss
-from .reading import VALIDATION, bound_for, known_metrics, violations_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,13 +96,13 @@ def _measured(record: StudyRecord) -> Iterable[_Known]:
 
 
 def _miss(limits: Sequence[Limit], known: _Known) -> Miss:
-    measured = [limit for limit in limits if limit.metric in known.metrics]
-    violations = violations_of(measured, known.metrics, known.source)
+    measured = limits_on(known.metrics, limits)
+    missed = violations(measured, known.metrics, known.source)
     return Miss(
         number=known.number,
-        violations={text: v for text, v in violations.items() if v > 0},
+        violations={text: v for text, v in missed.items() if v > 0},
         unknown=tuple(limit.text for limit in limits if limit.metric not in known.metrics),
-        score=normalised_miss(measured, violations),
+        score=normalised_miss(measured, missed),
     )
 
 

@@ -7,9 +7,9 @@ from math import erfc, sqrt
 
 from ..record.evaluation import Limit, Quantity, StudyRecord
 from ..record.metrics import HARDWARE_METRICS
+from .known import TEST, bound_for, estimate_of, point_of, trial_of
 from .pareto import tied
 from .ranking import Ranked, Ranking
-from .reading import TEST, bound_for, estimate_of, point_of, trial_of
 from .sentences import difference_text
 
 WORTH_SAYING = 0.2  # a smaller chance that a limit turns is no news: every interval reaches somewhere

@@ -6,22 +6,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf, log
 
-from ..record.evaluation import Limit, Objective, Quantity, StudyRecord
+from ..record.evaluation import Limit, Objective, Quantity, StudyRecord, met
 from .distance import Scale, by_factors, scaled
-from .pareto import Point, better, front, tied
-from .reading import (
+from .known import (
     TEST,
     VALIDATION,
     Metrics,
     complete_trials,
     estimate_of,
     known_metrics,
+    limits_on,
     point_of,
     searched_metrics,
     trial_of,
     violation_scale,
-    violations_of,
+    violations,
 )
+from .pareto import Point, better, front, tied
 
 TRIFLE = 1.05  # a time or size better by less is no reason to leave the simple choice
 
@@ -107,16 +108,16 @@ def rank(
 
 def _unranked(record: StudyRecord, number: int, limits: Sequence[Limit]) -> Ranked:
     metrics, source = known_metrics(record, number)
-    violations = violations_of(limits, metrics, source)
+    missed = violations(limits, metrics, source)
     return Ranked(
         number=number,
         rank=0,
         tie=False,
-        feasible=all(v <= 0 for v in violations.values()),
+        feasible=met(missed),
         on_front=False,
         source=source,
         distance=inf,
-        violations=violations,
+        violations=missed,
         metrics=metrics,
     )
 
@@ -211,12 +212,10 @@ def strongest_simple_choice(record: StudyRecord, where: Sequence[Limit] | None =
     precision, as long as its quality is within the limits. The study's own is kept while it meets them,
     because finalists were timed against it. Where none meets them, the fastest of all counts.
     """
-    limits = [
-        limit for limit in (record.limits if where is None else where) if limit.metric == record.quality
-    ]
+    limits = limits_on([record.quality], record.limits if where is None else where)
     simple = [trial.number for trial in complete_trials(record) if trial.evaluation.baseline]
     known = {number: known_metrics(record, number) for number in simple}
-    good = [n for n in simple if all(v <= 0 for v in violations_of(limits, *known[n]).values())]
+    good = [n for n in simple if met(violations(limits, *known[n]))]
     if record.baseline in good:
         return record.baseline
     latency = latency_metric(record)

@@ -1,132 +1,33 @@
-"""What a record says of its candidates: the numbers that count, and by how much limits are missed."""
+"""A record as it is read: ranked once, with the answer that follows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from math import inf, isfinite
+from dataclasses import dataclass
 
-from ..record.evaluation import Limit, Objective, Outcome, Quantity, StudyRecord, TrialRecord
-from ..record.metrics import HARDWARE_METRICS, metric_info
-from .pareto import Estimate, Point
-
-TEST, VALIDATION = "test", "validation"
+from ..record.evaluation import Limit, StudyRecord
+from .ranking import Ranked, Ranking, rank
+from .verdict import Verdict, verdict
 
 
-Metrics = Mapping[str, Quantity]
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """A record with its candidates in order and the answer to its question; every page shows one of these."""
+
+    record: StudyRecord
+    ranking: Ranking
+    verdict: Verdict
+
+    @property
+    def recommended(self) -> Ranked | None:
+        """The candidate that the answer names."""
+        number = self.verdict.recommended
+        return None if number is None else self.ranking.of(number)
 
 
-def known_metrics(record: StudyRecord, number: int) -> tuple[dict[str, Quantity], str]:
-    """The best numbers known of a trial and their source: the finalist's over the trial's own."""
-    own = searched_metrics(trial_of(record, number))
-    for finalist in record.finalists:
-        if finalist.number == number:
-            return {**own, **_finite(finalist.metrics), **_finite(finalist.side_effects)}, TEST
-    return own, VALIDATION
-
-
-def searched_metrics(trial: TrialRecord) -> dict[str, Quantity]:
-    """What the search itself measured of a trial, on validation. A number that is none counts as unknown."""
-    return _finite(trial.evaluation.metrics)
-
-
-def _finite(metrics: Mapping[str, Quantity]) -> dict[str, Quantity]:
-    return {name: quantity for name, quantity in metrics.items() if isfinite(quantity.value)}
-
-
-def trial_of(record: StudyRecord, number: int) -> TrialRecord:
-    """The trial of that number.
-
-    Raises:
-        KeyError: the study has no such trial.
-    """
-    for trial in record.trials:
-        if trial.number == number:
-            return trial
-    raise KeyError(number)
-
-
-def complete_trials(record: StudyRecord) -> list[TrialRecord]:
-    """Complete trials, without those that only repeat another one."""
-    return [
-        trial
-        for trial in record.trials
-        if trial.duplicate_of is None and trial.evaluation.outcome is Outcome.COMPLETE
-    ]
-
-
-def estimate_of(quantity: Quantity) -> Estimate:
-    """A quantity as an estimate; without an interval it counts as exact."""
-    value = quantity.value
-    low, high = (value if end is None or not isfinite(end) else end for end in (quantity.low, quantity.high))
-    return Estimate(value=value, low=min(low, value), high=max(high, value))
-
-
-def violation_scale(limit: Limit) -> float:
-    """What a miss is divided by to compare limits: the bound; for a share, its distance from 100 %; for a
-    difference of shares the bound, but at least a point."""
-    info = metric_info(limit.metric)
-    if info.points:
-        return max(abs(limit.bound), 0.01)
-    if info.unit == "share":
-        return max(1.0 - limit.bound, 0.01)
-    return abs(limit.bound) or 1.0
-
-
-def violations_of(
-    limits: Sequence[Limit], metrics: Mapping[str, Quantity], source: str = VALIDATION
-) -> dict[str, float]:
-    """How far each limit is missed, in its metric's unit; inf where the metric was not measured."""
-    return {
-        limit.text: bound_for(limit, source).violation(metrics[limit.metric].value)
-        if limit.metric in metrics
-        else inf
-        for limit in limits
-    }
-
-
-def bound_for(limit: Limit, source: str) -> Limit:
-    """The limit with the bound that holds for numbers from `source`."""
-    if source == TEST and limit.bound_on_test is not None:
-        return replace(limit, bound=limit.bound_on_test)
-    return limit
-
-
-def point_of(objectives: Sequence[Objective], metrics: Mapping[str, Quantity]) -> Point | None:
-    """The metrics as a point over the objectives; None where one is missing."""
-    if any(objective.metric not in metrics for objective in objectives):
-        return None
-    return tuple(estimate_of(metrics[objective.metric]) for objective in objectives)
-
-
-def over_limit(limits: Sequence[Limit], measured: Mapping[str, Quantity]) -> str:
-    """Which limits on the device a candidate misses, in words; empty where it misses none.
-
-    A limit counts as missed only where the whole interval lies beyond it: a candidate that noise alone puts
-    over a limit is trained and judged by its own measurement.
-    """
-    missed = []
-    for limit in limits:
-        quantity = measured.get(limit.metric)
-        if limit.metric not in HARDWARE_METRICS or quantity is None:
-            continue
-        best = quantity.low if limit.upper else quantity.high
-        if limit.violation(quantity.value if best is None else best) > 0:
-            info = metric_info(limit.metric)
-            value = info.format(quantity.value)
-            missed.append(f"{info.title} is {value}, the limit is {limit.text!r}{_resolved(limit)}")
-    return "; ".join(missed)
-
-
-def _resolved(limit: Limit) -> str:
-    """The bound of a limit whose text does not tell it."""
-    return f" ({metric_info(limit.metric).format(limit.bound)})" if "teacher" in limit.text else ""
-
-
-def violations(limits: Sequence[Limit], metrics: Mapping[str, Quantity]) -> dict[str, float]:
-    """How far each limit is missed, by its text; a limit on a metric that is not known counts as missed."""
-    found = {}
-    for limit in limits:
-        quantity = metrics.get(limit.metric)
-        found[limit.text] = float("inf") if quantity is None else limit.violation(quantity.value)
-    return {text: min(value, 1e30) for text, value in found.items()}
+def read(
+    record: StudyRecord, where: Sequence[Limit] | None = None, weights: Mapping[str, float] | None = None
+) -> Reading:
+    """Read a record by the study's own limits and weights, or by others."""
+    ranking = rank(record, where, weights)
+    return Reading(record=record, ranking=ranking, verdict=verdict(record, ranking))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..record.evaluation import Quantity, StudyRecord
 from ..record.metrics import metric_info
+from .known import trial_of
 from .misses import Change, NearestMisses, Relaxation
-from .reading import trial_of
 
 
 def name_of(record: StudyRecord, number: int) -> str:
@@ -71,6 +71,5 @@ def _move(change: Change) -> str:
 
 
 def difference_text(metric: str, amount: float) -> str:
-    """A difference between two values of a metric; shares differ by points, not by percent."""
-    info = metric_info(metric)
-    return f"{100 * amount:.3g} pt" if info.unit == "share" else info.format(amount)
+    """A difference between two values of a metric."""
+    return metric_info(metric).difference(amount)

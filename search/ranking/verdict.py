@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import exp, sqrt
 
-from ..record.evaluation import Limit, Quantity, StudyRecord
+from ..record.evaluation import Quantity, StudyRecord
 from ..record.metrics import metric_info
+from .known import estimate_of, known_metrics
 from .misses import NearestMisses, nearest_misses
 from .noise import how_sure, ties_of
 from .pareto import tied
@@ -18,11 +18,9 @@ from .ranking import (
     Ranking,
     comparable,
     latency_metric,
-    rank,
     strongest_simple_choice,
     worth_it,
 )
-from .reading import estimate_of, known_metrics
 from .sentences import difference_text, miss_lines, name_of, quantity_text, size_words, speed_words
 
 MET, NOT_MET, NOTHING_USABLE, DO_NOTHING = "met", "not_met", "nothing_usable", "do_nothing"
@@ -55,11 +53,8 @@ class Verdict:
         return EXIT_CODES[self.status]
 
 
-def verdict(
-    record: StudyRecord, where: Sequence[Limit] | None = None, weights: Mapping[str, float] | None = None
-) -> Verdict:
-    """The answer to the study's question, or to the same question with other limits and weights."""
-    ranking = rank(record, where, weights)
+def verdict(record: StudyRecord, ranking: Ranking) -> Verdict:
+    """The answer to the question whose limits and weights the ranking has applied."""
     simple = strongest_simple_choice(record, ranking.limits)
     if not ranking.entries:
         return _nothing_usable(record, ranking)

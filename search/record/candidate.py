@@ -10,13 +10,6 @@ from ...profiles.precision import Precision
 from .digest import digest_of
 
 Scalar = int | float | str | bool
-ORDERS = ("prune-distill-quantize", "distill-prune-quantize", "prune-quantize-distill")
-"""Orders of compression. The first, the default: a trained model is pruned, what is left is distilled (for
-`finetune_epochs`), and quantized last. The second prunes after all distillation, with no training after it.
-The third distills the pruned model under fake quantization (quantization-aware training) for all its epochs;
-a student that is not pruned was distilled in float before. It has a meaning only for integer precisions.
-"""
-PRUNED_LAST = ORDERS[1]
 PROBE_SAMPLES = 16  # calibration of untrained weights: any ranges will do
 
 
@@ -53,9 +46,9 @@ class Sparsity:
 class Recipe:
     """How a student is trained. `distill_weight` is the share of the loss that comes from the teacher's
     soft targets at `temperature` (Hinton et al. 2015, arXiv:1503.02531); the rest comes from the labels.
-    `hidden_weight` adds the distance between hidden states of student and teacher (0: none; Romero et al.
-    2015, arXiv:1412.6550). `patience`: training ends after so many epochs without a better quality on
-    validation, and the best weights stay (0: it runs to the end). `order` is one of `ORDERS`.
+    `patience`: training ends after so many epochs without a better quality on validation, and the best
+    weights stay (0: it runs to the end). `hidden_weight` and `order` are the same for all that is trained
+    today; records of earlier versions may have others, which tell their candidates apart.
     """
 
     epochs: int
@@ -70,21 +63,14 @@ class Recipe:
     order: str = "prune-distill-quantize"
 
 
-def legal_orders(sparsity: str, precision: Precision) -> tuple[str, ...]:
-    """The orders of compression that differ for a model of this sparsity at this precision."""
-    default, pruned_last, quantized_first = ORDERS
-    last = (pruned_last,) if sparsity != "dense" else ()
-    first = (quantized_first,) if precision.decoded.integer else ()
-    return (default, *last, *first)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
     """Student size, sparsity, training recipe, precision and backend.
 
     `student` holds the arguments of the workload's student builder, sorted by name; `()` is the teacher
     itself. `recipe` is None where nothing is trained (the dense teacher, a model that exists only as ONNX).
-    Calibration fields have meaning only where the precision is calibrated, see `canonical`.
+    Every candidate is canonical: a field that changes nothing (calibration of a precision that has none, say)
+    has its neutral value, whatever it was made with.
     """
 
     backend: str
@@ -96,23 +82,20 @@ class Candidate:
     calibration_samples: int = 0
     per_channel: bool = True
 
-    def canonical(self) -> Candidate:
-        """The same candidate with every field that changes nothing set to its neutral value."""
-        calibrated = self.precision.decoded.calibrated
-        quantized = self.precision.decoded.integer
-        trained = bool(self.student) or self.sparsity != "dense"
-        sparsity, recipe = str(Sparsity.parse(self.sparsity)), self.recipe
-        if recipe is not None and recipe.order not in legal_orders(sparsity, self.precision):
-            recipe = replace(recipe, order=ORDERS[0])
-        return replace(
-            self,
-            student=tuple(sorted(self.student)),
-            sparsity=sparsity,
-            recipe=recipe if trained else None,
-            calibration_method=self.calibration_method if calibrated else "",
-            calibration_samples=self.calibration_samples if calibrated else 0,
-            per_channel=self.per_channel if quantized else True,
-        )
+    def __post_init__(self) -> None:
+        # What changes nothing has its neutral value, so that candidates that are alike are equal.
+        calibrated, quantized = self.precision.decoded.calibrated, self.precision.decoded.integer
+        sparsity = str(Sparsity.parse(self.sparsity))
+        neutral = {
+            "student": tuple(sorted(self.student)),
+            "sparsity": sparsity,
+            "recipe": self.recipe if self.student or sparsity != "dense" else None,
+            "calibration_method": self.calibration_method if calibrated else "",
+            "calibration_samples": self.calibration_samples if calibrated else 0,
+            "per_channel": self.per_channel if quantized else True,
+        }
+        for name, value in neutral.items():
+            object.__setattr__(self, name, value)
 
     def hardware_class(self) -> Candidate:
         """The candidate that stands for all that cost the same on the device.
@@ -120,10 +103,9 @@ class Candidate:
         Latency, memory and size follow from structure and number formats: recipe and calibration decide
         what the weights and ranges are, not which kernels run.
         """
-        plain = self.canonical()
-        calibrated = plain.precision.decoded.calibrated
+        calibrated = self.precision.decoded.calibrated
         return replace(
-            plain,
+            self,
             recipe=None,
             calibration_method="minmax" if calibrated else "",
             calibration_samples=PROBE_SAMPLES if calibrated else 0,
@@ -136,8 +118,8 @@ class Candidate:
 
     @property
     def digest(self) -> str:
-        """16 hex digits that name the canonical candidate."""
-        return digest_of(self.canonical())[:16]
+        """16 hex digits that name the candidate."""
+        return digest_of(self)[:16]
 
     @property
     def title(self) -> str:

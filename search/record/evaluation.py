@@ -6,6 +6,7 @@ the store.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -89,7 +90,7 @@ class Evaluation:
     """One candidate's evaluation.
 
     `metrics` maps names of `search.metrics` to quantities. `gate` holds what was measured with untrained
-    weights. `violations` maps a constraint's text to how far it is missed, in the metric's unit (<= 0: met).
+    weights. `violations` maps a limit's text to how far it is missed, in the metric's unit (<= 0: met).
     `reason` explains `gated` and `refused`; `stage`, `cause` and `log` explain `failed`. `artifact_key` names
     the compiled model in the store (stage "compile"), `weight_bytes` its constants by storage type, `notes`
     what the compiler had to say. `baseline` marks the uncompressed teacher's simple choices. `bound` stands
@@ -127,7 +128,7 @@ class Evaluation:
     @property
     def feasible(self) -> bool:
         """Complete, and every constraint met."""
-        return self.outcome is Outcome.COMPLETE and all(v <= 0 for v in self.violations.values())
+        return self.outcome is Outcome.COMPLETE and met(self.violations)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,6 +203,11 @@ class Limit:
     def violation(self, value: float) -> float:
         """How far the limit is missed, in the metric's unit; 0 or less where it is met."""
         return value - self.bound if self.upper else self.bound - value
+
+
+def met(violations: Mapping[str, float]) -> bool:
+    """Whether no limit is missed."""
+    return all(violation <= 0 for violation in violations.values())
 
 
 @dataclass(frozen=True, kw_only=True)

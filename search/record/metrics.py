@@ -30,6 +30,10 @@ class MetricInfo:
             return _scaled(value, (("G", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0))).rstrip()
         return f"{value:.4g}" + (f" {self.unit}" if self.unit else "")
 
+    def difference(self, amount: float) -> str:
+        """A difference of two values with its unit; shares differ by points, not by percent."""
+        return f"{100 * amount:.3g} pt" if self.unit == "share" else self.format(amount)
+
 
 def _scaled(value: float, units: tuple[tuple[str, float], ...]) -> str:
     for unit, factor in units:
@@ -63,11 +67,10 @@ METRICS = {
 }
 
 
-def metric_info(name: str, higher_is_better: bool = True) -> MetricInfo:
+def metric_info(name: str) -> MetricInfo:
     """The table's entry, or one for the workload's own quality metric of that name."""
-    return METRICS.get(name) or MetricInfo(
-        name=name, title=name.replace("_", " ").capitalize(), unit="", higher_is_better=higher_is_better
-    )
+    title = name.replace("_", " ").capitalize()
+    return METRICS.get(name) or MetricInfo(name=name, title=title, unit="", higher_is_better=True)
 
 
 SIDE_EFFECTS = ("worst_class_drop", "agreement", "ece_rise", "noise_drop", "noise_loss")

@@ -13,8 +13,8 @@ from optuna.trial import Trial
 from ...profiles.errors import StageError, UnsupportedError, UserError
 from ..evaluation.finalists import choose_finalists
 from ..gate.audit import choose_audited, judged
+from ..ranking.known import trial_of, violations
 from ..ranking.ranking import rank, strongest_simple_choice
-from ..ranking.reading import trial_of, violations
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Objective, Outcome, StudyRecord, TrialRecord
 from ..record.limits import LimitSpec, resolve

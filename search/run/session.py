@@ -14,7 +14,7 @@ from optuna.samplers import BaseSampler
 
 from ...backends.measure.environment import environment
 from ...backends.measure.latency import LatencyPlan
-from ...backends.runner.client import Limits, RunnerClient
+from ...backends.runner.client import Guard, RunnerClient
 from ...backends.runner.launch import Launch
 from ...profiles.errors import UserError
 from ..evaluation.evaluator import Evaluator
@@ -122,7 +122,7 @@ def device_stages(job: Job, launch: Launch, store: Store, progress: Progress) ->
         store=store,
         deployment=_deployment(job),
         launch=launch,
-        limits=_limits(job),
+        guard=_guard(job),
         plan=_latency_plan(job),
         announce=progress.stage,
     )
@@ -152,9 +152,9 @@ def _deployment(job: Job) -> Deployment:
     )
 
 
-def _limits(job: Job) -> Limits:
+def _guard(job: Job) -> Guard:
     guard = job.file.guard
-    return Limits(compile_s=guard.compile, run_s=guard.run, memory_bytes=guard.memory)
+    return Guard(compile_s=guard.compile, run_s=guard.run, memory_bytes=guard.memory)
 
 
 def _latency_plan(job: Job) -> LatencyPlan:

@@ -11,8 +11,8 @@ from optuna.samplers import BaseSampler
 from ..gate.gate import Gate
 from ..job.job import Job
 from ..job.study_file import StopSection
-from ..record.metrics import METRICS
 from ..record.protocols import CandidateEvaluator, Judge
+from ..record.quality import QualityScale
 from ..sampler.hardware_first import HardwareFirstSampler, StopRule
 from ..sampler.knowledge import EarlierQuality, Problem
 from .facts import StudyFacts
@@ -39,15 +39,12 @@ def set_up_search(
 ) -> Search:
     """Sampler and gate. `teacher` are the facts of the teacher, whose quality gives margins a scale."""
     metric = job.loaded.workload.metric
-    info = METRICS.get(metric.name)
-    is_share = info is not None and info.unit == "share"
+    scale = QualityScale.of(metric.name, metric.higher_is_better)
     gate = Gate(
         job.objectives,
-        metric.name,
-        quality_is_share=is_share,
-        margin=_margin(job, teacher, is_share),
+        scale,
+        margin=_margin(job, teacher, scale.is_share),
         best_hardware=lambda candidate: None,
-        higher_is_better=metric.higher_is_better,
         during_training=job.file.gate.during_training,
     )
     if job.file.sampler != "hardware-first":
@@ -56,9 +53,7 @@ def set_up_search(
     problem = Problem(
         space=job.space,
         objectives=job.objectives,
-        quality=metric.name,
-        higher_is_better=metric.higher_is_better,
-        quality_is_share=is_share,
+        scale=scale,
         reference=job.reference,
         earlier=tuple(_earlier(result) for result in earlier.results),
     )

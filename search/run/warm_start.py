@@ -173,7 +173,7 @@ class _Reader:
             quality = trial.evaluation.metrics.get(self.job.quality)
             complete = trial.evaluation.outcome is Outcome.COMPLETE and trial.duplicate_of is None
             if complete and quality is not None and isfinite(quality.value):
-                candidate = trial.evaluation.candidate.canonical()
+                candidate = trial.evaluation.candidate
                 found.append(
                     EarlierResult(
                         candidate=candidate,

@@ -237,7 +237,7 @@ class Expectation:
                 deviation=(self._hope if hope is None else hope) * deviation * beliefs.doubt,
                 top=self._top,
                 chance=beliefs.chance,
-                ceiling=self.goal.ceiling if ceiling is None else ceiling,
+                ceiling=self.knowledge.scale.best if ceiling is None else ceiling,
                 least=self.goal.least(),
             )
             total += weight * reach.gain(quality)
@@ -251,8 +251,8 @@ class Expectation:
             known.facts.ceiling(known.pool.candidates[int(row)], None if np.isnan(m) else float(m))
             for row, m in zip(rows, macs, strict=True)
         ]
-        ceiling = np.array([np.inf if value is None else known.sign * value for value in asked])
-        found: Floats = np.minimum(ceiling, self.goal.ceiling)
+        ceiling = np.array([np.inf if value is None else known.scale.goodness(value) for value in asked])
+        found: Floats = np.minimum(ceiling, self.knowledge.scale.best)
         return found
 
 

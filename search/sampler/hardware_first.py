@@ -27,7 +27,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from ...profiles.errors import UserError
-from ..ranking.reading import violations
+from ..ranking.known import limits_on, violations
 from ..record.candidate import Candidate
 from ..record.evaluation import EVALUATION, Evaluation, Outcome, Proposal, Quantity
 from ..record.protocols import Hardware
@@ -202,12 +202,11 @@ class HardwareFirstSampler(BaseSampler):
     def _of_values(self, candidate: Candidate, values: Sequence[float]) -> Evaluation:
         pairs = zip(self.problem.objectives, values, strict=True)
         metrics = {objective.metric: Quantity(value=value) for objective, value in pairs}
-        limits = [limit for limit in self.facts.limits if limit.metric in metrics]
         return Evaluation(
             candidate=candidate,
             outcome=Outcome.COMPLETE,
             metrics=metrics,
-            violations=violations(limits, metrics),
+            violations=violations(limits_on(metrics, self.facts.limits), metrics),
         )
 
     def _choose(self, policy: Policy, study: Study, trial: FrozenTrial) -> Ranked | None:
@@ -253,18 +252,13 @@ class HardwareFirstSampler(BaseSampler):
     def _explained(self, chosen: Ranked) -> Proposal:
         quality = None
         if chosen.quality is not None:
-            value, *ends = (self._sign * goodness for goodness in chosen.quality)
-            if self.problem.quality_is_share:
+            value, *ends = map(self.problem.scale.goodness, chosen.quality)
+            if self.problem.scale.is_share:
                 value, *ends = (min(max(end, 0.0), 1.0) for end in (value, *ends))
             ends.sort()
             how = "predicted from the candidates scored until then"
             quality = Quantity(value=value, low=ends[0], high=ends[1], provenance="estimated", how=how)
         return Proposal(by=chosen.by, quality=quality, gain=chosen.gain, seconds=chosen.seconds)
-
-    @property
-    def _sign(self) -> float:
-        assert self._policy is not None
-        return self._policy.knowledge.sign
 
 
 class _Independent:

@@ -13,6 +13,7 @@ from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Limit, Objective, Outcome
 from ..record.metrics import METRICS, SIDE_EFFECTS
 from ..record.protocols import Hardware, Training
+from ..record.quality import QualityScale
 from ..record.treatment import TRAINING_STAGES
 from ..space.space import Space
 from .costs import Costs, PendingTrainings
@@ -66,8 +67,8 @@ class EarlierQuality:
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """What is searched: `quality` is the name of the metric that training decides, one of the objectives or
-    only limited.
+    """What is searched: `scale` is that of the metric that training decides, one of the objectives or only
+    limited.
 
     `reference` names values that are of no use any more, by metric: the corner of the hypervolume. Left out,
     it is taken from the limits and from what the uncompressed teacher has. `earlier` are results of other
@@ -76,9 +77,7 @@ class Problem:
 
     space: Space
     objectives: tuple[Objective, ...]
-    quality: str
-    higher_is_better: bool = True
-    quality_is_share: bool = True
+    scale: QualityScale
     reference: Mapping[str, float] = field(default_factory=dict)
     earlier: tuple[EarlierQuality, ...] = ()
 
@@ -87,10 +86,9 @@ class Knowledge:
     """Grows with every trial and measurement. Goodness is the quality, negated where lower is better."""
 
     def __init__(self, problem: Problem, facts: Facts, seed: int) -> None:
-        named = {o.metric: o.higher_is_better for o in problem.objectives}
+        named = [objective.metric for objective in problem.objectives]
         self.problem, self.facts, self.costs = problem, facts, Costs()
-        self.quality = problem.quality
-        self.sign = 1.0 if named.get(self.quality, problem.higher_is_better) else -1.0
+        self.scale, self.quality = problem.scale, problem.scale.metric
         self.quality_is_objective = self.quality in named
         self.hardware_objectives = tuple(name for name in named if name != self.quality)
         self.pool = Pool(problem.space, seed, extra=[found.candidate for found in problem.earlier])
@@ -110,7 +108,7 @@ class Knowledge:
         self._inputs: Inputs | None = None
         self._learn_what_is_done()
         for found in problem.earlier:
-            self.observed[self.pool.row[found.candidate]] = (self.sign * found.quality, found.noise)
+            self.observed[self.pool.row[found.candidate]] = (self.scale.goodness(found.quality), found.noise)
 
     def _hardware_model(self) -> HardwareModel:
         classes = self.pool.class_candidates
@@ -134,7 +132,7 @@ class Knowledge:
                 if training.done and training.seconds:
                     self.costs.learn_training(training.kind, training.key, training.seconds, training.work)
             if needed and needed[-1].done and needed[-1].quality is not None:
-                self.observed.setdefault(rows[number], (self.sign * needed[-1].quality, FLOAT))
+                self.observed.setdefault(rows[number], (self.scale.goodness(needed[-1].quality), FLOAT))
 
     # -- learning ------------------------------------------------------------------------------------
 
@@ -170,10 +168,10 @@ class Knowledge:
         if evaluation.outcome is Outcome.COMPLETE and self.quality in evaluation.metrics:
             self._learn_complete(row, evaluation)
         elif evaluation.stopped_epoch and evaluation.bound is not None:
-            self.observed.setdefault(row, (self.sign * evaluation.bound.value, STOPPED))
+            self.observed.setdefault(row, (self.scale.goodness(evaluation.bound.value), STOPPED))
 
     def _learn_complete(self, row: int, evaluation: Evaluation) -> None:
-        goodness = self.sign * evaluation.metrics[self.quality].value
+        goodness = self.scale.goodness(evaluation.metrics[self.quality].value)
         self.rewritten += row in self.observed
         self.observed[row] = (goodness, OWN)
         self._scored.add(int(self.pool.models[row]))

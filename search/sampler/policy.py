@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...backends.contract.rules import value_dependent
+from ...backends.registry import value_dependent
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Outcome
 from ..record.protocols import Hardware
@@ -205,8 +205,9 @@ class Policy:
         model = int(pool.models[row])
         rows = np.flatnonzero(np.isin(pool.models, known.trainings.sharing(model)))
         can = rows[~known.hardware.refused[pool.classes[rows]]]
-        forms = (pool.candidates[int(row)] for row in can)
-        if not len(can) or any(value_dependent(c.backend, c.sparsity) for c in forms):
+        taken = (pool.candidates[int(row)] for row in can)
+        forms = {(candidate.backend, candidate.sparsity) for candidate in taken}
+        if not len(can) or any(value_dependent(*form) for form in forms):
             return None
         found = {}
         for name in known.hardware_objectives:

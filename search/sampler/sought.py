@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..record.evaluation import Limit
 from .hypervolume_gain import Boxes, undominated
 from .knowledge import Knowledge
 
@@ -21,35 +20,20 @@ class Goal:
 
     def __init__(self, knowledge: Knowledge) -> None:
         self.knowledge = knowledge
-        self._share, self._reference = knowledge.problem.quality_is_share, dict(knowledge.problem.reference)
+        self._share, self._reference = knowledge.scale.is_share, dict(knowledge.problem.reference)
         self._cut: tuple[Floats, Floats, Boxes, float] | None = None  # corner, front, and what follows
-
-    @property
-    def ceiling(self) -> float:
-        """The goodness that nothing exceeds."""
-        if not self._share:
-            return np.inf
-        return 1.0 if self.knowledge.sign > 0 else 0.0
 
     def least(self) -> float:
         """The goodness that limits on the quality ask for."""
-        known = self.knowledge
-        bounds = [known.sign * limit.bound for limit in self._quality_limits()]
-        return max(bounds, default=-np.inf)
-
-    def _quality_limits(self) -> list[Limit]:
-        lower = self.knowledge.sign > 0
-        return [
-            limit
-            for limit in self.knowledge.facts.limits
-            if limit.metric == self.knowledge.quality and limit.upper != lower
-        ]
+        scale = self.knowledge.scale
+        asked = scale.asked_by(self.knowledge.facts.limits)
+        return max((scale.goodness(limit.bound) for limit in asked), default=-np.inf)
 
     def corner_goodness(self) -> float:
         """The goodness from which on a candidate is worth something."""
         known = self.knowledge
         if known.quality in self._reference:
-            return known.sign * self._reference[known.quality]
+            return known.scale.goodness(self._reference[known.quality])
         best = known.best_goodness if np.isfinite(known.best_goodness) else 1.0
         least = self.least()
         if np.isfinite(least):

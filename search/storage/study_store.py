@@ -43,6 +43,8 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 _EVALUATION, _DUPLICATE, _STARTED, _SECONDS = "evaluation", "duplicate_of", "started", "seconds"
 _PROBLEM, _RECORD, _ATTEMPTS = "problem", "record", "attempts"
 _MAXIMIZE, _MINIMIZE = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
+UNMEASURED = 1e30
+"""How far a limit on what was not measured is missed, as stored: JSON has no infinity."""
 _STATES = {
     Outcome.COMPLETE: TrialState.COMPLETE,
     Outcome.GATED: TrialState.PRUNED,
@@ -169,7 +171,7 @@ class StudyStore:
 
     def tell(self, trial: Trial, evaluation: Evaluation, started: float) -> TrialRecord:
         """End a trial with its evaluation, whole; one that lacks an objective counts as failed."""
-        evaluation = _with_every_objective(evaluation, self.objectives)
+        evaluation = _finite(_with_every_objective(evaluation, self.objectives))
         with self.together():
             seconds = self._tell(trial, evaluation, started)
         return TrialRecord(number=trial.number, evaluation=evaluation, started=started, seconds=seconds)
@@ -274,6 +276,12 @@ class StudyStore:
             )
         frame = STUDY_RECORD.validate_python({**json.loads(text), "trials": [], "importances": {}})
         return replace(frame, trials=self.records())
+
+
+def _finite(evaluation: Evaluation) -> Evaluation:
+    """With a number that can be stored where a limit's metric was not measured."""
+    missed = {text: min(value, UNMEASURED) for text, value in evaluation.violations.items()}
+    return replace(evaluation, violations=missed)
 
 
 def _with_every_objective(evaluation: Evaluation, objectives: tuple[str, ...]) -> Evaluation:

@@ -28,7 +28,7 @@ def candidate(width=1, precision="fp32", sparsity="dense", method="", samples=0)
         recipe=RECIPE,
         calibration_method=method,
         calibration_samples=samples,
-    ).canonical()
+    )
 
 
 def row_of(asked):

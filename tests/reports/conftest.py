@@ -104,7 +104,7 @@ def proposals(rng: random.Random, count: int) -> list[Candidate]:
             recipe=Recipe(epochs=12),
             calibration_method=rng.choice(["minmax", "percentile"]),
             calibration_samples=128,
-        ).canonical()
+        )
         found.setdefault(candidate.digest, candidate)
     return list(found.values())
 
@@ -141,7 +141,7 @@ def evaluated(candidate: Candidate, baseline: bool, limits: tuple[Limit, ...], s
 
 def near_copy(best: Evaluation) -> Evaluation:
     """The same model with its ranges taken another way: it cannot be told apart from `best`."""
-    candidate = replace(best.candidate, calibration_method="percentile").canonical()
+    candidate = replace(best.candidate, calibration_method="percentile")
     nudged = {k: quantity(q.value * 1.002, q.value * 0.01, q.how) for k, q in best.metrics.items()}
     exact = {k: best.metrics[k] for k in ("size_bytes", "accuracy", "macs")}
     return replace(best, candidate=candidate, metrics={**nudged, **exact})
@@ -184,7 +184,7 @@ def made_study(
         Limit(text=f"latency <= {latency_limit} ms", metric="latency_ms", upper=True, bound=latency_limit),
     )  # fmt: skip
     rng = random.Random(11)
-    candidates = [(c.canonical(), True) for c in simple_choices()]
+    candidates = [(c, True) for c in simple_choices()]
     candidates += [(c, False) for c in proposals(rng, 53)]
     trials = [
         TrialRecord(

@@ -9,7 +9,7 @@ from paretune.search.record.evaluation import Outcome
 from paretune.search.run.session import open_run, run_study
 
 BACKEND = """
-from paretune.backends.null import NullBackend
+from paretune.backends.null.backend import NullBackend
 from paretune.profiles.precision import Precision
 
 class Mine(NullBackend):

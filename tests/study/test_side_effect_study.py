@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from paretune.profiles.errors import UserError
 from paretune.reports.pages.page import html_page
-from paretune.search.ranking.verdict import verdict
+from paretune.search.ranking.reading import read
 from paretune.search.record.evaluation import Outcome
 from paretune.search.run.session import run_study
 
@@ -58,8 +58,8 @@ def test_finalists_have_all_four_on_test(record):
     for finalist in record.finalists:
         assert set(finalist.side_effects) == ALL_FOUR
         assert all(q.low <= q.value <= q.high for q in finalist.side_effects.values())
-    assert verdict(record).recommended is not None
-    assert "Worst class drop" in html_page(record)
+    assert read(record).verdict.recommended is not None
+    assert "Worst class drop" in html_page(read(record))
 
 
 def test_what_the_teacher_brought_is_told_of_the_students_among_the_finalists(record):
@@ -82,7 +82,7 @@ def test_the_draw_of_calibration_samples_is_told_of_calibrated_finalists(record)
     for effect in told.values():
         assert effect.value >= 0
         assert "3 draws of 16 calibration samples give" in effect.how
-        assert effect.how in html_page(record)
+        assert effect.how in html_page(read(record))
 
 
 def test_a_limit_without_a_meaning_for_the_workload_stops_the_study_at_once(bench):

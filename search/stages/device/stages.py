@@ -18,7 +18,7 @@ from ....backends.contract.backend import Artifact, CompileSettings, SourceModel
 from ....backends.measure.environment import cpu_ticks
 from ....backends.measure.latency import REFERENCE, LatencyPlan, Rounds, measure
 from ....backends.registry import backend_version, get_backend
-from ....backends.runner.client import Limits, Opened, RunnerClient
+from ....backends.runner.client import Guard, Opened, RunnerClient
 from ....backends.runner.launch import Launch, LocalLaunch
 from ....profiles.errors import InternalError, StageError
 from ...record.candidate import Candidate
@@ -67,12 +67,12 @@ class DeviceStages:
         store: Store,
         deployment: Deployment,
         launch: Launch,
-        limits: Limits,
+        guard: Guard,
         plan: LatencyPlan,
         announce: Callable[[str], None],
     ) -> None:
         self.store, self.deployment, self.launch = store, deployment, launch
-        self.limits, self.plan, self.announce = limits, plan, announce
+        self.guard, self.plan, self.announce = guard, plan, announce
         # One thread stays on one core; the last one, as the driver and the system prefer the first.
         affinity = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         pinned = deployment.threads == 1 and launch.shares_files and affinity
@@ -275,7 +275,7 @@ class DeviceStages:
     # -- processes --------------------------------------------------------------------------------
 
     def _opened(self, compiled: Entry, backend: str) -> tuple[RunnerClient, Any, float]:
-        runner = RunnerClient(self.launch, limits=self.limits, cpu=self._cpu)
+        runner = RunnerClient(self.launch, guard=self.guard, cpu=self._cpu)
         try:
             path = compiled.path / compiled.meta["file"]
             opened = runner.open(backend, path, self.deployment.batch, self.deployment.threads)
@@ -289,7 +289,7 @@ class DeviceStages:
     def _compiler(self, backend: str) -> RunnerClient:
         if backend not in self._compilers:
             launch = self.launch if get_backend(backend).compiles_on_device else LocalLaunch()
-            self._compilers[backend] = RunnerClient(launch, limits=self.limits)
+            self._compilers[backend] = RunnerClient(launch, guard=self.guard)
         return self._compilers[backend]
 
     def _drop_compiler(self, backend: str) -> None:

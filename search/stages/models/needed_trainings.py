@@ -8,7 +8,6 @@ from ....profiles.errors import InternalError
 from ...record.candidate import Candidate, Recipe
 from ...record.protocols import Training
 from ...store.store import Entry
-from .keys import tuning_epochs
 from .students import ModelStages, Structure, structure_of
 from .teacher import Student
 
@@ -37,7 +36,7 @@ class Trainings:
         """
         wanted = (candidate.student, candidate.sparsity, candidate.recipe)
         if wanted not in self._steps:
-            self._steps[wanted] = self._find(candidate.canonical())
+            self._steps[wanted] = self._find(candidate)
         return tuple(self._training(step) for step in self._steps[wanted])
 
     def _find(self, candidate: Candidate) -> tuple[_Step, ...]:
@@ -51,7 +50,7 @@ class Trainings:
         step = _Step(
             kind="prune" if sparse else "distill",
             key=self._stages.trained_key(candidate),
-            epochs=tuning_epochs(recipe) if sparse else recipe.epochs,
+            epochs=recipe.finetune_epochs if sparse else recipe.epochs,
             structure=structure_of(candidate),
         )
         return (*before, step)

@@ -57,7 +57,6 @@ class ModelStages(TeachingStages):
             student: check_model(model, self.train_split, self.metric, names[student])
             for student, model in models.items()
         }
-        self._check_hidden(models)
         entry = self.teacher()
         teacher_shape = tuple(entry.meta["output_shape"])
         self._sizes[(), "dense"] = {name: entry.meta[name] for name in ("parameters", "macs")}
@@ -88,25 +87,23 @@ class ModelStages(TeachingStages):
 
     def untrained_key(self, candidate: Candidate) -> str:
         """Content key of `untrained(candidate)`."""
-        plain = candidate.canonical()
-        built = plain.student and not self.is_derived(plain.student)
+        built = candidate.student and not self.is_derived(candidate.student)
         initial = "" if built else self.initial_digest
         source = self.loaded.source_digest
-        return keys.structure_key(plain.student, plain.sparsity, source, initial, self.tools)
+        return keys.structure_key(candidate.student, candidate.sparsity, source, initial, self.tools)
 
     def trained_key(self, candidate: Candidate) -> str:
         """Content key of `trained(candidate)`; trains nothing."""
-        plain = candidate.canonical()
-        if plain.is_teacher:
+        if candidate.is_teacher:
             return self.teacher_key
-        recipe = _recipe(plain)
+        recipe = _recipe(candidate)
         lesson = self.lesson(recipe)
-        if plain.sparsity != "dense":
-            base = self.trained_key(replace(plain, sparsity="dense"))
-            return keys.prune_key(base, plain.sparsity, recipe, lesson, self.tools)
+        if candidate.sparsity != "dense":
+            base = self.trained_key(replace(candidate, sparsity="dense"))
+            return keys.prune_key(base, candidate.sparsity, recipe, lesson, self.tools)
         source, data = self.loaded.source_digest, self.loaded.data_digests
-        initial = self.teacher_key if self.is_derived(plain.student) else ""
-        return keys.distill_key(plain.student, recipe, source, lesson, data, self.tools, initial)
+        initial = self.teacher_key if self.is_derived(candidate.student) else ""
+        return keys.distill_key(candidate.student, recipe, source, lesson, data, self.tools, initial)
 
     def trained(
         self, candidate: Candidate, note: Note = lambda entry: None, judge: RungJudge | None = None
@@ -120,22 +117,24 @@ class ModelStages(TeachingStages):
         puts in doubt), for sparse models `zeros` (share by layer) and `notes`, and where the recipe has a
         patience `best_epoch` (of the weights kept).
 
-        Of the orders, the first fine-tunes what was pruned. The other two prune the distilled model and leave
-        it as it is: no training follows, or that with fake quantization does.
-
         Raises:
             Interrupted: training was asked to stop; it goes on from the last epoch when called again.
             TrainingStopped: the judge gave a training up; it goes on from that rung when called again.
             StageError: the loss became not finite.
-            UnsupportedError: the model cannot be pruned in this way.
+            UnsupportedError: the model cannot be pruned in this way, or comes from an earlier version.
         """
-        plain, judge = candidate.canonical(), judge or never_stops
-        if plain.is_teacher:
+        judge = judge or never_stops
+        recipe = candidate.recipe
+        if recipe is not None and recipe.order != Recipe.order:
+            raise UnsupportedError(f"models of the order {recipe.order} are not made any more")
+        if recipe is not None and recipe.hidden_weight:
+            raise UnsupportedError("students are not trained on hidden states any more")
+        if candidate.is_teacher:
             entry = self.teacher()
-        elif plain.sparsity == "dense":
-            entry = self._distilled(plain, note, judge)
+        elif candidate.sparsity == "dense":
+            entry = self._distilled(candidate, note, judge)
         else:
-            entry = self._pruned(plain, note, judge)
+            entry = self._pruned(candidate, note, judge)
         note(entry)
         return entry
 
@@ -147,15 +146,14 @@ class ModelStages(TeachingStages):
             UnsupportedError: the workload's own loss decides what the teacher says, or nothing is trained.
             Interrupted, StageError: as `trained`.
         """
-        plain = candidate.canonical()
         if callable(self.loaded.workload.loss):
             raise UnsupportedError(
                 "the gain over training without the teacher is not known: the workload's own loss decides "
                 "what the teacher is asked"
             )
-        if plain.recipe is None or not self.trains(plain):
-            raise UnsupportedError(f"{plain.title} is not trained, so nothing is gained by its training")
-        return self.trained(replace(plain, recipe=untaught(plain.recipe)), note)
+        if candidate.recipe is None or not self.trains(candidate):
+            raise UnsupportedError(f"{candidate.title} is not trained, so nothing is gained by its training")
+        return self.trained(replace(candidate, recipe=untaught(candidate.recipe)), note)
 
     def load(self, entry: Entry, candidate: Candidate) -> nn.Module:
         """The model of a trained candidate, in evaluation mode.
@@ -191,7 +189,7 @@ class ModelStages(TeachingStages):
         """Prune or mask in place; channels that are gone need no mask."""
         sparsity = Sparsity.parse(candidate.sparsity)
         if sparsity.kind == "channel":
-            layers = self._prunable(candidate.canonical().student, sparsity.share)
+            layers = self._prunable(candidate.student, sparsity.share)
             prune_channels(model, sparsity.share, self.sample(2), layers)
         if sparsity.kind in ("dense", "channel"):
             return Masks()
@@ -204,7 +202,7 @@ class ModelStages(TeachingStages):
         found = self.store.get("distill", key)
         if found is not None:
             return found
-        data = self._data(note, recipe, candidate.student)
+        data = self._data(note, recipe)
 
         def make(into: Path) -> Mapping[str, Any]:
             model = self.initial(candidate.student, recipe.seed)
@@ -222,7 +220,7 @@ class ModelStages(TeachingStages):
             return found
         dense = replace(candidate, sparsity="dense")
         base = self.trained(dense, note, judge)  # not within `make`: its seconds are not those of the pruning
-        data = self._data(note, recipe, candidate.student)
+        data = self._data(note, recipe)
         plan = _plan("finetune", recipe)
 
         def make(into: Path) -> Mapping[str, Any]:
@@ -250,10 +248,9 @@ class ModelStages(TeachingStages):
         split = self.train_split.head(3 * recipe.batch)
         targets = torch.zeros((len(split), *shape))
         labels = torch.from_numpy(np.ascontiguousarray(split.labels))
-        hidden = self._first_states(split, student) if recipe.hidden_weight else None
         loss = self._loss(labels, targets)
         inputs = tensors(split.inputs)
-        data = Data(inputs=inputs, labels=labels, soft_targets=targets, loss=loss, hidden=hidden)
+        data = Data(inputs=inputs, labels=labels, soft_targets=targets, loss=loss)
         try:
             with reproducible(recipe.seed, self.threads):
                 plan = replace(_plan("distill", recipe), epochs=1, patience=0)
@@ -268,13 +265,12 @@ class ModelStages(TeachingStages):
 
 def structure_of(candidate: Candidate) -> Structure:
     """The structure of a candidate: zeros in weights do not change it, channels that are gone do."""
-    plain = candidate.canonical()
-    return plain.student, plain.sparsity if plain.sparsity.startswith("channel") else "dense"
+    return candidate.student, candidate.sparsity if candidate.sparsity.startswith("channel") else "dense"
 
 
 def untaught(recipe: Recipe) -> Recipe:
     """The recipe without anything that the teacher says."""
-    return replace(recipe, distill_weight=0.0, hidden_weight=0.0)
+    return replace(recipe, distill_weight=0.0)
 
 
 def _recipe(candidate: Candidate) -> Recipe:
@@ -287,12 +283,11 @@ def _plan(stage: str, recipe: Recipe) -> Plan:
     fine = stage == "finetune"
     return Plan(
         stage=stage,
-        epochs=keys.tuning_epochs(recipe) if fine else recipe.epochs,
+        epochs=recipe.finetune_epochs if fine else recipe.epochs,
         learning_rate=recipe.learning_rate,
         batch=recipe.batch,
         temperature=recipe.temperature,
         distill_weight=recipe.distill_weight,
         seed=recipe.seed,
-        hidden_weight=recipe.hidden_weight,
         patience=recipe.patience,
     )

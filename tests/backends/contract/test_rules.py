@@ -5,16 +5,23 @@ from __future__ import annotations
 import subprocess
 import sys
 import types
+from importlib import metadata
+from importlib.metadata import EntryPoint
 
 import pytest
-from paretune.backends.contract.rules import (
+from paretune.backends.contract.rules import offers_by, read_rules
+from paretune.backends.null.backend import NullBackend
+from paretune.backends.registry import (
+    GROUP,
+    backend_names,
+    backend_version,
+    get_backend,
     nm_sparsity_offered,
     offered_precisions,
     offers,
-    read_table,
+    plugins,
     value_dependent,
 )
-from paretune.backends.null.backend import NullBackend
 from paretune.profiles.errors import UserError
 from paretune.profiles.loader import load_profile, shipped_profiles
 from paretune.profiles.precision import Precision
@@ -120,33 +127,63 @@ def test_tensorrt_follows_the_table_of_compute_capabilities(sm, expected):
 
 
 def test_an_unknown_backend_is_refused():
-    with pytest.raises(UserError, match=r"unknown backend 'tvm9'(?s:.*)ort, tflite, trt$"):
+    with pytest.raises(UserError, match=r"unknown backend 'tvm9'(?s:.*)ort, tflite, trt, "):
         offers("tvm9", load_profile("x86-avx2"))
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x: {title: X, runs_on: npu, without: '', precisions: {}, nm_sparsity: {}}", "backends.x.runs_on"),
-        (
-            "x: {title: X, runs_on: cpu, without: '', precisions: {}, nm_sparsity: {nevre: no}}",
-            "mean 'never'",
-        ),
-        (
-            "x: {title: X, runs_on: cpu, without: '', precisions: {}, nm_sparsity: {}}",
-            "precisions without a rule: fp32",
-        ),
-        (
-            "x: {title: X, runs_on: cpu, without: '', precisions: {}, nm_sparsity: {}, "
-            "value_dependent: {block: why}}",
-            "dense, channel, unstructured or 2:4",
-        ),
+        ("{runs_on: npu, precisions: {}}", "runs_on"),
+        ("{runs_on: cpu, precisions: {}, nm_sparsity: {nevre: no}}", "mean 'never'"),
+        ("{runs_on: cpu, precisions: {fp31: {}}}", "fp31"),
     ],
 )
-def test_the_table_is_read_strictly(tmp_path, text, message):
-    (tmp_path / "table.yaml").write_text(text)
+def test_rules_are_read_strictly(tmp_path, text, message):
+    (tmp_path / "rules.yaml").write_text(text)
     with pytest.raises(UserError, match=message):
-        read_table(tmp_path / "table.yaml")
+        read_rules(tmp_path / "rules.yaml")
+
+
+def test_what_rules_do_not_list_is_refused_with_a_sentence(tmp_path):
+    (tmp_path / "rules.yaml").write_text("{runs_on: cpu, precisions: {fp32: {}, int8: {}}}")
+    rules = read_rules(tmp_path / "rules.yaml")
+    rows = offers_by(rules, "mine", "My runtime", load_profile("raspberry-pi-5"))
+    assert [row.what for row in rows] == EVERYTHING
+    assert [row.what for row in rows if row.offered] == ["fp32", "int8"]
+    assert rows[-1].reason == "My runtime does not offer 2:4"
+    (nowhere,) = offers_by(rules, "mine", "My runtime", load_profile("nvidia-t4"))
+    assert nowhere.reason == "needs a cpu, and this profile describes none"
+
+
+def plugin(monkeypatch, name, value):
+    """A package that names a backend in the entry point group."""
+    entries = (EntryPoint(name, value, GROUP),)
+    monkeypatch.setattr(metadata, "entry_points", lambda group: entries if group == GROUP else ())
+    plugins.cache_clear()
+    monkeypatch.setattr("paretune.backends.registry.plugins", plugins.__wrapped__)
+
+
+def test_a_package_brings_a_backend(monkeypatch):
+    plugin(monkeypatch, "brought", "paretune.backends.null.backend:NullBackend")
+    assert backend_names()[3:] == ("brought",)
+    assert isinstance(get_backend("brought"), NullBackend)
+    assert [row.what for row in offers("brought", load_profile("nvidia-t4")) if row.offered] == EVERYTHING
+    assert backend_version("brought").startswith("1 ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("ort", "mine:Mine", r"two packages bring a backend 'ort'(?s:.*)paretune and mine:Mine"),
+        ("mine", "no_such_module:Mine", r"of the package no_such_module:Mine cannot be loaded"),
+        ("mine", "json:JSONDecoder", "is not a backend"),
+    ],
+)
+def test_a_broken_package_is_named(monkeypatch, name, value, message):
+    plugin(monkeypatch, name, value)
+    with pytest.raises(UserError, match=message):
+        list(map(get_backend, backend_names()))
 
 
 SPARSITIES = ("dense", "channel:0.5", "unstructured:0.8", "2:4")
@@ -183,7 +220,7 @@ def test_a_backend_of_the_users_own_says_it_itself(monkeypatch):
 def test_planning_loads_no_runtime():
     code = (
         "import sys\n"
-        "from paretune.backends.contract.rules import offers, value_dependent\n"
+        "from paretune.backends.registry import offers, value_dependent\n"
         "from paretune.profiles.loader import load_profile, shipped_profiles\n"
         "for name in shipped_profiles():\n"
         "    for backend in ('ort', 'tflite', 'trt', 'null'):\n"

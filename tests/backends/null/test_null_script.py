@@ -151,7 +151,7 @@ def child(behaviour, **options):
     code = f"""
         import os, resource
         os.environ["{SCRIPT}"] = '{{"fp32/run": "{behaviour}"}}'
-        from paretune.backends.null import misbehave
+        from paretune.backends.null.backend import misbehave
         from paretune.profiles.precision import Precision
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))

@@ -13,7 +13,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from paretune.backends.contract.backend import CompileSettings, SourceModel
-from paretune.backends.runner.client import Limits, RunnerClient
+from paretune.backends.runner.client import Guard, RunnerClient
 from paretune.backends.runner.launch import LocalLaunch
 from paretune.profiles.errors import StageError, UnsupportedError, UserError
 from paretune.profiles.precision import Precision
@@ -25,7 +25,7 @@ LAUNCH = LocalLaunch(path=(str(HERE),))
 
 
 def client(**limits):
-    return RunnerClient(LAUNCH, limits=Limits(**limits))
+    return RunnerClient(LAUNCH, guard=Guard(**limits))
 
 
 def model(folder, **script):
@@ -295,8 +295,8 @@ PARENT = """
 import sys, threading
 from pathlib import Path
 import numpy as np
-from paretune.backends.client import Limits, RunnerClient
-from paretune.backends.transport import LocalLaunch
+from paretune.backends.runner.client import Guard, RunnerClient
+from paretune.backends.runner.launch import LocalLaunch
 
 def work():
     runner = RunnerClient(LocalLaunch(path=({here!r},)))

@@ -6,7 +6,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from paretune.backends.contract.backend import CompileSettings, SourceModel
 from paretune.backends.measure.latency import LatencyPlan, measure, summarize
-from paretune.backends.runner.client import Limits, RunnerClient
+from paretune.backends.runner.client import Guard, RunnerClient
 from paretune.backends.runner.launch import LocalLaunch
 from paretune.profiles.precision import Precision
 
@@ -33,7 +33,7 @@ def artifact(tmp_path_factory):
 
 
 def test_the_measuring_side_loads_numpy_and_the_runtime_alone(artifact):
-    with RunnerClient(LocalLaunch(), limits=Limits(memory_bytes=300_000_000)) as runner:
+    with RunnerClient(LocalLaunch(), guard=Guard(memory_bytes=300_000_000)) as runner:
         runner.open("ort", artifact, 2, 1)
         assert runner.prepare({"x": DATA["x"][:2]}) > 0
         np.testing.assert_allclose(runner.infer(DATA)["y"], DATA["x"] @ WEIGHT, rtol=1e-4, atol=1e-5)

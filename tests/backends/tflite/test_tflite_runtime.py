@@ -23,7 +23,7 @@ CHILD = """
     sys.modules["ai_edge_litert"] = None
     from pathlib import Path
     import numpy as np
-    from paretune.backends.tflite import TfliteBackend
+    from paretune.backends.tflite.backend import TfliteBackend
     from paretune.profiles.errors import UnsupportedError
 
     backend, answer = TfliteBackend(), {}

@@ -27,8 +27,8 @@ sys.modules["torch"] = None
 import numpy as np
 from pathlib import Path
 from paretune.backends.contract import CompileSettings, SourceModel
-from paretune.backends.trt import TrtBackend
-from paretune.backends.trt_plan import read_plan
+from paretune.backends.trt.backend import TrtBackend
+from paretune.backends.trt.plan_file import read_plan
 from paretune.profiles.precision import Precision
 answer = []
 for precision in json.loads(sys.argv[4]):

@@ -9,13 +9,13 @@ import pytest
 from paretune.reports.charts import hypervolume, plots
 from paretune.reports.content import alike, sections, views, words
 from paretune.search.ranking.ranking import rank
-from paretune.search.ranking.verdict import verdict
+from paretune.search.ranking.reading import read
 from paretune.search.record.evaluation import Masked, Outcome, StudyRecord
 
 
 @pytest.fixture(scope="module")
 def table(study: StudyRecord) -> tuple[views.Row, ...]:
-    return views.rows(study, rank(study), verdict(study))
+    return views.rows(read(study))
 
 
 def test_every_trial_has_one_row_and_ranked_ones_come_first(
@@ -38,7 +38,7 @@ def test_ties_share_a_rank_with_an_equals_sign(table: tuple[views.Row, ...]) -> 
 
 def test_tags_say_what_a_row_is(study: StudyRecord, table: tuple[views.Row, ...]) -> None:
     rows = {row.number: row for row in table}
-    best = verdict(study).recommended
+    best = read(study).verdict.recommended
     assert best == 8
     assert rows[8].tags == ("recommended", "front", "finalist")
     assert rows[8].recommended
@@ -68,7 +68,7 @@ def test_gated_rows_show_what_was_measured_with_untrained_weights(table: tuple[v
 
 
 def test_tiles_state_speed_size_and_quality(study: StudyRecord) -> None:
-    speed, size, quality = views.tiles(study, rank(study), verdict(study))
+    speed, size, quality = views.tiles(read(study))
     assert (speed.label, size.label, quality.label) == ("faster", "smaller", "accuracy")
     assert speed.figure == f"1.75{views.TIMES}"
     assert speed.detail == "95 % interval 1.74 to 1.77"
@@ -76,7 +76,7 @@ def test_tiles_state_speed_size_and_quality(study: StudyRecord) -> None:
 
 
 def test_tiles_of_the_nearest_state_each_limit(impossible: StudyRecord) -> None:
-    accuracy, latency = views.tiles(impossible, rank(impossible), verdict(impossible))
+    accuracy, latency = views.tiles(read(impossible))
     assert accuracy.figure == "98.70 %"
     assert accuracy.detail.startswith("misses 'accuracy >= teacher - 3 pt absolute' by ")
     assert accuracy.detail.endswith(" pt")
@@ -172,7 +172,7 @@ def test_facts_flatten_and_carry_units() -> None:
 
 
 def test_front_figure_has_every_complete_candidate_once(study: StudyRecord) -> None:
-    figure = plots.front_figure(study, rank(study), verdict(study))
+    figure = plots.front_figure(read(study))
     assert figure is not None
     drawn = [number for trace in figure["data"] for number in trace.get("customdata", [])]
     assert sorted(drawn) == sorted(e.number for e in rank(study).entries)
@@ -186,7 +186,7 @@ def test_front_figure_has_every_complete_candidate_once(study: StudyRecord) -> N
 
 
 def test_area_colour_and_symbol_encode_size_backend_and_precision(study: StudyRecord) -> None:
-    figure = plots.front_figure(study, rank(study), verdict(study))
+    figure = plots.front_figure(read(study))
     assert figure is not None
     points = [trace for trace in figure["data"] if trace.get("customdata")]
     int8 = {t["name"]: t for t in points if t["name"].endswith(" int8")}
@@ -239,9 +239,9 @@ def test_without_training_the_time_is_that_of_evaluating(study: StudyRecord) -> 
 def test_a_study_without_a_complete_trial_has_no_figures(study: StudyRecord) -> None:
     failed = tuple(t for t in study.trials if t.evaluation.outcome is Outcome.FAILED)
     empty = replace(study, trials=failed, finalists=(), baseline=None)
-    assert plots.front_figure(empty, rank(empty), verdict(empty)) is None
+    assert plots.front_figure(read(empty)) is None
     assert hypervolume.hypervolume_figure(empty) is None
-    assert views.tiles(empty, rank(empty), verdict(empty)) == ()
+    assert views.tiles(read(empty)) == ()
 
 
 def test_colours_of_known_backends_never_change() -> None:

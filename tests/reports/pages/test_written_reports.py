@@ -20,6 +20,7 @@ from paretune.reports.pages.table import trial_table
 from paretune.reports.pages.write import report_json, write_report
 from paretune.reports.terminal.choose import choice_text, choose
 from paretune.search.ranking.ask_again import read_limits, read_weights
+from paretune.search.ranking.reading import read
 from paretune.search.record.evaluation import (
     STUDY_RECORD,
     Evaluation,
@@ -80,7 +81,7 @@ def poisoned(study: StudyRecord) -> StudyRecord:
 
 
 def test_the_page_is_well_formed_and_asks_nothing_of_the_network(study: StudyRecord) -> None:
-    page = html_page(study)
+    page = html_page(read(study))
     assert tags_of(page)["table"] == 3
     own = page[: page.index("<script>")]
     assert "Content-Security-Policy" in own
@@ -89,7 +90,7 @@ def test_the_page_is_well_formed_and_asks_nothing_of_the_network(study: StudyRec
 
 
 def test_what_users_write_is_escaped_everywhere(study: StudyRecord) -> None:
-    clean, dirty = html_page(study), html_page(poisoned(study))
+    clean, dirty = html_page(read(study)), html_page(read(poisoned(study)))
     assert tags_of(clean)["script"] == tags_of(dirty)["script"] == 3
     assert "<script>alert" not in dirty
     assert "&lt;script&gt;alert(1)" in dirty
@@ -97,11 +98,11 @@ def test_what_users_write_is_escaped_everywhere(study: StudyRecord) -> None:
 
 
 def test_markdown_is_escaped_and_has_every_trial(study: StudyRecord) -> None:
-    text = markdown_report(study)
+    text = markdown_report(read(study))
     assert text.startswith("# digits-host: Limits met\n\n**Ship #8")
     for trial in study.trials:
         assert f"| #{trial.number} |" in text
-    lines = markdown_report(poisoned(study)).splitlines()
+    lines = markdown_report(read(poisoned(study))).splitlines()
     assert not any("<script>" in line for line in lines)
     start = next(i for i, line in enumerate(lines) if line.startswith("| Rank"))
     columns = len(re.findall(r"(?<!\\)\|", lines[start]))
@@ -110,7 +111,7 @@ def test_markdown_is_escaped_and_has_every_trial(study: StudyRecord) -> None:
 
 
 def test_the_table_has_one_row_per_trial_and_reads_back(study: StudyRecord) -> None:
-    table = pd.read_csv(io.StringIO(trial_table(study).to_csv(index=False)))
+    table = pd.read_csv(io.StringIO(trial_table(read(study)).to_csv(index=False)))
     assert list(table["trial"]) == [t.number for t in study.trials]
     first = table.iloc[8]
     assert first["rank"] == 1
@@ -127,20 +128,20 @@ def test_json_holds_the_record_verdict_and_ranking(study: StudyRecord) -> None:
         raise AssertionError(f"{text} is not JSON")
 
     memory = Limit(text="load <= 1 ms", metric="load_ms", upper=True, bound=1.0)
-    whole = json.loads(report_json(replace(study, limits=(memory,))), parse_constant=refuse)
+    whole = json.loads(report_json(read(replace(study, limits=(memory,)))), parse_constant=refuse)
     assert whole["exit_code"] == 2
     assert whole["ranking"]["entries"][0]["violations"] == {"load <= 1 ms": None}
-    whole = json.loads(report_json(study), parse_constant=refuse)
+    whole = json.loads(report_json(read(study)), parse_constant=refuse)
     assert whole["verdict"]["status"] == "met"
     assert STUDY_RECORD.validate_python(whole["record"]) == study
 
 
 def test_the_files_are_written_whole_and_replaced(study: StudyRecord, tmp_path: Path) -> None:
-    paths = write_report(study, tmp_path / "deep" / "report")
+    paths = write_report(read(study), tmp_path / "deep" / "report")
     names = ["report.html", "report.json", "report.md", "trials.csv"]
     assert sorted(p.name for p in (tmp_path / "deep" / "report").iterdir()) == names
     before = paths.html.read_text()
-    assert write_report(study, tmp_path / "deep" / "report") == paths
+    assert write_report(read(study), tmp_path / "deep" / "report") == paths
     assert paths.html.read_text() == before
     assert sorted(p.name for p in (tmp_path / "deep" / "report").iterdir()) == names
 
@@ -148,15 +149,15 @@ def test_the_files_are_written_whole_and_replaced(study: StudyRecord, tmp_path: 
 def test_a_place_that_cannot_be_written_is_said_so(study: StudyRecord, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="report cannot be written"):
-        write_report(study, tmp_path / "file")
+        write_report(read(study), tmp_path / "file")
 
 
 def test_nothing_fits_shows_the_nearest_and_what_to_relax(impossible: StudyRecord) -> None:
-    page = html_page(impossible)
+    page = html_page(read(impossible))
     assert "Limits not met" in page
     assert "What would make it fit" in page
     assert "Relaxing &#39;accuracy &gt;= teacher - 3 pt absolute&#39; by " in page
-    assert "nearest" in markdown_report(impossible)
+    assert "nearest" in markdown_report(read(impossible))
 
 
 @pytest.mark.parametrize("keep", [Outcome.FAILED, Outcome.GATED, Outcome.REFUSED, None])
@@ -166,14 +167,14 @@ def test_odd_studies_have_a_report_too(study: StudyRecord, keep: Outcome | None,
         study, trials=trials, finalists=(), baseline=None, masked=(), importances={}, environment={},
         counters={}, teacher={}, stopped="", limits=(),
     )  # fmt: skip
-    page = write_report(bare, tmp_path).html.read_text()
+    page = write_report(read(bare), tmp_path).html.read_text()
     assert "Nothing usable" in page
     assert tags_of(page)["h1"] == 1
 
 
 def test_one_complete_trial_alone_has_a_report(study: StudyRecord) -> None:
     alone = replace(study, trials=study.trials[4:5], finalists=(), importances={})
-    page = html_page(alone)
+    page = html_page(read(alone))
     assert "Do nothing" in page
     assert 'id="plot-front"' in page
 
@@ -181,10 +182,10 @@ def test_one_complete_trial_alone_has_a_report(study: StudyRecord) -> None:
 def test_choose_replaces_limits_on_the_same_metric_and_keeps_the_others(study: StudyRecord) -> None:
     tight = Limit(text="latency <= 0.1 ms", metric="latency_ms", upper=True, bound=0.1)
     choice = choose(study, [tight], {"accuracy": 5.0})
-    assert [limit.text for limit in choice.limits] == [study.limits[0].text, "latency <= 0.1 ms"]
+    assert [limit.text for limit in choice.ranking.limits] == [study.limits[0].text, "latency <= 0.1 ms"]
     assert choice.verdict.recommended == 39
-    assert choice.exit_code == 0
-    text = choice_text(study, choice)
+    assert choice.verdict.exit_code == 0
+    text = choice_text(choice)
     assert text.startswith("Ship #39")
     assert "Weights: Accuracy 5, Latency 1, Size 0.5" in text
     assert choose(study).verdict.recommended == 8
@@ -222,7 +223,7 @@ def test_choose_refuses_a_limit_on_what_was_never_measured(study: StudyRecord) -
 def asked(study: StudyRecord, where: list[str], prefer: list[str]) -> tuple[str, int]:
     """The answer to a question in a user's words, and its exit code."""
     choice = choose(study, read_limits(study, where), read_weights(study, prefer))
-    return choice_text(study, choice), choice.exit_code
+    return choice_text(choice), choice.verdict.exit_code
 
 
 def test_choose_reads_what_users_write(study: StudyRecord) -> None:
@@ -264,7 +265,7 @@ def test_choose_explains_what_it_cannot_read(
 
 
 def test_explain_tells_why_a_beaten_candidate_lost(study: StudyRecord) -> None:
-    text = explain(study, 42)
+    text = explain(read(study), 42)
     for part in (
         "# Trial 42: depth=2 width=0.75, int8 (percentile 128), ort", "Rank 10; not on the front",
         "- Accuracy: 97.04 % (96.44 to 97.64) [measured: 540 validation samples", "made in 13.1 s",
@@ -276,28 +277,28 @@ def test_explain_tells_why_a_beaten_candidate_lost(study: StudyRecord) -> None:
 
 def test_explain_every_outcome(study: StudyRecord) -> None:
     by_outcome = {t.evaluation.outcome: t.number for t in study.trials if t.duplicate_of is None}
-    failed = explain(study, by_outcome[Outcome.FAILED])
+    failed = explain(read(study), by_outcome[Outcome.FAILED])
     assert "failed: compile: out of memory: the limit of 512 MiB was reached" in failed
     assert "    MemoryError: 512 MiB" in failed
-    gated = explain(study, by_outcome[Outcome.GATED])
+    gated = explain(read(study), by_outcome[Outcome.GATED])
     assert re.search(
         r"It misses 'latency <= 0.42 ms' by \d+(\.\d+)? µs: it would need latency at most 420 µs", gated
     )
     assert "untrained weights: Latency:" in gated
-    assert "cannot exist" in explain(study, by_outcome[Outcome.REFUSED])
-    assert "The same candidate as trial 20" in explain(study, 58)
+    assert "cannot exist" in explain(read(study), by_outcome[Outcome.REFUSED])
+    assert "The same candidate as trial 20" in explain(read(study), 58)
 
 
 def test_explain_of_the_answer_has_no_reason_why_not(study: StudyRecord) -> None:
-    assert "Why it is not the answer" not in explain(study, 8)
-    assert "further from the ideal" in explain(study, 5)
+    assert "Why it is not the answer" not in explain(read(study), 8)
+    assert "further from the ideal" in explain(read(study), 5)
     without = replace(study, finalists=tuple(f for f in study.finalists if f.number != 5))
-    assert "was not among the finalists" in explain(without, 5)
+    assert "was not among the finalists" in explain(read(without), 5)
 
 
 def test_explain_refuses_an_unknown_trial(study: StudyRecord) -> None:
     with pytest.raises(UserError, match=r"no trial 99[\s\S]*0 to 59"):
-        explain(study, 99)
+        explain(read(study), 99)
 
 
 def test_the_fragment_of_a_study_file_leads_back_to_the_candidate(
@@ -348,12 +349,12 @@ def test_numbers_that_cannot_be_do_not_stop_a_report(
     study: StudyRecord, tmp_path: Path, metric: str, value: float
 ) -> None:
     record = odd(study, with_metric(metric, value, 5))
-    paths = write_report(record, tmp_path)
+    paths = write_report(read(record), tmp_path)
     assert json.loads(paths.json.read_text())["verdict"]["recommended"] % 5 != 0 or value == 0
     assert "Infinity" not in paths.json.read_text()
     assert not re.search(r">\s*-?(nan|inf)\b", paths.html.read_text().partition("<script")[0])
     for trial in record.trials[:12]:
-        assert explain(record, trial.number)
+        assert explain(read(record), trial.number)
 
 
 def test_an_objective_that_was_never_measured_leaves_the_others(study: StudyRecord, tmp_path: Path) -> None:
@@ -361,7 +362,7 @@ def test_an_objective_that_was_never_measured_leaves_the_others(study: StudyReco
         left = {name: q for name, q in trial.evaluation.metrics.items() if name != "size_bytes"}
         return replace(trial.evaluation, metrics=left)
 
-    write_report(odd(study, change), tmp_path)
+    write_report(read(odd(study, change)), tmp_path)
     text = (tmp_path / "report.md").read_text()
     assert text.startswith("# digits-host: Limits met")
     assert "\n- Size" not in text
@@ -370,7 +371,7 @@ def test_an_objective_that_was_never_measured_leaves_the_others(study: StudyReco
 def test_a_log_of_any_size_and_any_character_can_be_written(study: StudyRecord, tmp_path: Path) -> None:
     log = "first line\n" + "y" * 200_000 + "\x00\x1b[31m\u202e half a character: \ud800 <b>last line</b>"
     record = odd(study, lambda trial: replace(trial.evaluation, log=log))
-    paths = write_report(replace(record, name="\u540d\u524d \ud800"), tmp_path)
+    paths = write_report(read(replace(record, name="\u540d\u524d \ud800")), tmp_path)
     page = paths.html.read_text()
     assert "&lt;b&gt;last line&lt;/b&gt;" in page
     assert "first line" not in page
@@ -388,6 +389,6 @@ def test_a_study_of_2000_trials_is_a_page_that_can_be_opened(study: StudyRecord,
         trials.append(
             replace(trial, number=number, evaluation=replace(trial.evaluation, candidate=candidate))
         )
-    page = html_page(replace(study, trials=tuple(trials), finalists=(), baseline=None))
+    page = html_page(read(replace(study, trials=tuple(trials), finalists=(), baseline=None)))
     assert page.count("<tr data-outcome=") == 2000
     assert len(page) < 12_000_000

@@ -25,7 +25,7 @@ def student(precision: str = "fp32", backend: str = "ort", **more: object) -> Ca
     """A student of width 0.5 unless `axes` says otherwise."""
     axes = more.pop("axes", {"width": 0.5})
     values: dict[str, object] = {"student": tuple(axes.items()), "recipe": RECIPE, **more}
-    return Candidate(backend=backend, precision=Precision(precision), **values).canonical()
+    return Candidate(backend=backend, precision=Precision(precision), **values)
 
 
 def int8(backend: str = "ort", method: str = "minmax", **more: object) -> Candidate:
@@ -34,7 +34,7 @@ def int8(backend: str = "ort", method: str = "minmax", **more: object) -> Candid
 
 
 def teacher(precision: str = "fp32", backend: str = "ort", **more: object) -> Candidate:
-    return Candidate(backend=backend, precision=Precision(precision), **more).canonical()
+    return Candidate(backend=backend, precision=Precision(precision), **more)
 
 
 def trial(number: int, candidate: Candidate, value: float, metric: str = "accuracy", **more) -> TrialRecord:
@@ -304,9 +304,7 @@ def everyone() -> list[Candidate]:
         found.append(plain)
         for axes, sparsity in itertools.product(STUDENTS, ("dense", "channel:0.25", "channel:0.5")):
             recipe = RECIPE if sparsity == "dense" else FINETUNED
-            found.append(
-                replace(plain, student=tuple(axes.items()), sparsity=sparsity, recipe=recipe).canonical()
-            )
+            found.append(replace(plain, student=tuple(axes.items()), sparsity=sparsity, recipe=recipe))
     return found
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from math import inf
 
 import pytest
 from paretune.profiles.precision import Precision
-from paretune.search.gate.gate import Gate
+from paretune.search.gate.gate import Gate, over_limit
+from paretune.search.ranking.known import point_of, violations
 from paretune.search.ranking.pareto import dominates
-from paretune.search.ranking.reading import over_limit, point_of, violations
 from paretune.search.record.candidate import Candidate, Recipe
 from paretune.search.record.evaluation import (
     Evaluation,
@@ -22,6 +23,7 @@ from paretune.search.record.evaluation import (
 )
 from paretune.search.record.metrics import HARDWARE_METRICS, metric_info
 from paretune.search.record.protocols import Hardware, Rung
+from paretune.search.record.quality import QualityScale
 
 RECIPE = Recipe(epochs=10)
 FAST = Limit(text="latency <= 2 ms", metric="latency_ms", upper=True, bound=2.0)
@@ -61,8 +63,11 @@ def complete(number: int, width: float, accuracy: float, precision: str = "fp32"
     return trial(number, student(width, precision), {**metrics, **numbers(**hardware)})
 
 
+ERROR = QualityScale(metric="error", higher_is_better=False, is_share=True)
+
+
 def gate(*trials: TrialRecord, wanted=THREE, limits=(), best=None, **more) -> Gate:
-    values = {"quality": "accuracy", "quality_is_share": True, "margin": 0.01, **more}
+    values = {"scale": QualityScale.of("accuracy"), "margin": 0.01, **more}
     found = Gate(wanted, best_hardware=lambda candidate: best, **values)
     found.limits = limits
     for record in trials:
@@ -115,7 +120,7 @@ def test_every_number_of_the_device_counts_as_one():
 
 def test_violations_count_what_is_not_known_as_missed():
     found = violations((FAST, ACCURATE), {"latency_ms": Quantity(value=1.5)})
-    assert found == {"latency <= 2 ms": -0.5, "accuracy >= 95 %": 1e30}
+    assert found == {"latency <= 2 ms": -0.5, "accuracy >= 95 %": inf}
 
 
 # -- the bound against a limit on the quality -----------------------------------------------------------
@@ -246,9 +251,7 @@ def test_where_neither_bounds_nor_objectives_tell_of_the_quality_the_record_stil
     judge = gate(
         trial(20, student(0.25), metrics),
         wanted=objectives("latency_ms", "size_bytes"),
-        quality="loss",
-        quality_is_share=False,
-        higher_is_better=False,
+        scale=QualityScale.of("loss", higher_is_better=False),
     )
     decision = judge.before_training(student(0.5), SLOW)
     assert decision.reason.startswith("whatever its loss, #20 would be better on latency")
@@ -273,7 +276,7 @@ def test_where_lower_is_better(named):
     worse = {"error": Quantity(value=0.10), **numbers(latency=9.0)}
     better = {"error": Quantity(value=0.08), **numbers(latency=1.0)}
     known = trial(1, student(0.5), worse), trial(2, student(1.0), better)
-    settings = {"wanted": wanted, "quality": "error", "higher_is_better": False}
+    settings = {"wanted": wanted, "scale": ERROR}
     decision = gate(*known, **settings).before_training(student(0.5, "fp16"), SLOW)
     assert decision.bound.value == pytest.approx(0.09)
     assert decision.bound.beaten_by == 2
@@ -392,7 +395,7 @@ def test_what_is_gated_is_dominated_whenever_its_quality_keeps_to_the_bound(mix)
     rng = random.Random("-".join(mix))
     quality = "error" if "error" in mix else "accuracy"
     wanted, higher = objectives(*mix), quality == "accuracy"
-    judge = gate(wanted=wanted, quality=quality, higher_is_better=higher)
+    judge = gate(wanted=wanted, scale=QualityScale(metric=quality, higher_is_better=higher, is_share=True))
     by_number, gated = {}, 0
     for number in range(300):
         width, precision = rng.randrange(1, 40) / 40, rng.choice(("fp32", "fp16", "int8-dynamic"))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from paretune.backends.measure.latency import LatencyPlan
-from paretune.backends.runner.client import Limits
+from paretune.backends.runner.client import Guard
 from paretune.backends.runner.launch import LocalLaunch
 from paretune.profiles.precision import Precision
 from paretune.search.evaluation.evaluator import Evaluator
@@ -113,7 +113,7 @@ def evaluator(job: Path) -> Iterator[Callable[..., Evaluator]]:
                 store=store,
                 deployment=Deployment(batch=1, threads=1, device="here", instructions="these"),
                 launch=LocalLaunch(),
-                limits=Limits(),
+                guard=Guard(),
                 plan=LatencyPlan(rounds=5),
                 announce=lambda stage: None,
             )

@@ -8,8 +8,8 @@ import pytest
 from paretune.profiles.precision import Precision
 from paretune.search.ranking.misses import nearest_misses
 from paretune.search.ranking.ranking import rank, strongest_simple_choice, worth_it
+from paretune.search.ranking.reading import read
 from paretune.search.ranking.sentences import quantity_text, relaxation_text, size_words, speed_words
-from paretune.search.ranking.verdict import verdict
 from paretune.search.record.candidate import Candidate, Recipe
 from paretune.search.record.evaluation import (
     Evaluation,
@@ -224,7 +224,7 @@ def test_verdict_met_states_the_gain_over_the_strongest_simple_choice() -> None:
         finalists=(finalist, base),
         baseline=0,
     )
-    answer = verdict(record)
+    answer = read(record).verdict
     assert (answer.status, answer.exit_code, answer.recommended, answer.baseline) == ("met", 0, 1, 0)
     assert answer.headline == "Ship #1 (width=0.01, int8, ort)."
     assert answer.speedup is not None
@@ -241,7 +241,7 @@ def test_verdict_met_states_the_gain_over_the_strongest_simple_choice() -> None:
 
 def test_without_a_paired_ratio_the_speedup_has_the_errors_of_both_latencies() -> None:
     record = study(complete(0, 0.99, 2.0, 900e3, baseline=True), complete(1, 0.98, 1.0, 100e3))
-    ratio = verdict(record).speedup
+    ratio = read(record).verdict.speedup
     assert ratio is not None
     assert ratio.value == pytest.approx(2)
     assert ratio.low is not None
@@ -251,7 +251,7 @@ def test_without_a_paired_ratio_the_speedup_has_the_errors_of_both_latencies() -
 
 def test_verdict_says_do_nothing_when_nothing_beats_the_simple_choice() -> None:
     record = study(complete(0, 0.98, 1.0, 100e3, baseline=True), complete(1, 0.979, 1.02, 100e3))
-    answer = verdict(record)
+    answer = read(record).verdict
     assert (answer.status, answer.exit_code, answer.recommended) == ("do_nothing", 0, 0)
     assert answer.headline.startswith("Do nothing: #0 (teacher")
     assert answer.speedup is None
@@ -260,23 +260,23 @@ def test_verdict_says_do_nothing_when_nothing_beats_the_simple_choice() -> None:
 def test_a_trifle_is_no_reason_to_leave_the_simple_choice() -> None:
     """2 % smaller for sure: that is beyond error, and still nothing to change a deployment for."""
     base = complete(0, 0.98, 1.0, 234e3, baseline=True)
-    answer = verdict(study(base, complete(1, 0.98, 1.0, 230e3)))
+    answer = read(study(base, complete(1, 0.98, 1.0, 230e3))).verdict
     assert (answer.status, answer.recommended) == ("do_nothing", 0)
     assert "as good as anything found, within error or 5 %." in answer.headline
-    assert verdict(study(base, complete(1, 0.98, 1.0, 210e3))).recommended == 1
+    assert read(study(base, complete(1, 0.98, 1.0, 210e3))).verdict.recommended == 1
 
 
 def test_a_candidate_that_is_better_on_one_objective_is_not_nothing() -> None:
     record = study(complete(0, 0.98, 1.0, 100e3, baseline=True), complete(1, 0.979, 1.02, 50e3))
-    assert verdict(record).status == "met"
-    assert verdict(record).recommended == 1
+    assert read(record).verdict.status == "met"
+    assert read(record).verdict.recommended == 1
 
 
 def test_verdict_names_ties_doubts_and_noise() -> None:
     near = Limit(text="latency <= 1.02 ms", metric="latency_ms", upper=True, bound=1.02)
     one = complete(1, 0.98, 1.0, 100e3)
     noisy = replace(one, evaluation=replace(one.evaluation, stability="noisy because the reference drifted"))
-    answer = verdict(study(noisy, complete(3, 0.981, 1.01, 100e3), limits=(ACCURATE, near)))
+    answer = read(study(noisy, complete(3, 0.981, 1.01, 100e3), limits=(ACCURATE, near))).verdict
     said = " ".join(answer.sure)
     assert "Not confirmed" in said
     assert (
@@ -285,30 +285,30 @@ def test_verdict_names_ties_doubts_and_noise() -> None:
     ) in said
     assert "Cannot be told apart from #1: any of them would do, and #3 is the first by its measured" in said
     assert answer.ties == (1,)
-    other = verdict(study(noisy, limits=(near,)))
+    other = read(study(noisy, limits=(near,))).verdict
     assert any("noisy because the reference drifted" in line for line in other.sure)
 
 
 def test_a_limit_that_is_met_by_more_than_the_error_is_no_news() -> None:
     """The interval reaches over the limit, as it does in nearly every study; the chance is 4 %."""
     record = study(complete(1, 0.9735, 1.0, 100e3), limits=(ACCURATE,))
-    assert not any("limit" in line for line in verdict(record).sure)
+    assert not any("limit" in line for line in read(record).verdict.sure)
 
 
 def test_doubt_about_quality_asks_for_samples() -> None:
     finalist = Finalist(number=1, metrics={"accuracy": q(0.971, 0.004), "latency_ms": q(1.0, 0.01)})
-    met = verdict(study(complete(1, 0.98, 1.0, 100e3), finalists=(finalist,), limits=(ACCURATE,)))
+    met = read(study(complete(1, 0.98, 1.0, 100e3), finalists=(finalist,), limits=(ACCURATE,))).verdict
     assert met.sure[1] == (
         "The limit 'accuracy >= 0.97' is met by 0.1 pt only: scored on other data of this kind, it would be "
         "missed with a chance of about 31 %. Surer with more test samples."
     )
-    missed = verdict(study(complete(1, 0.969, 1.0, 100e3), limits=(ACCURATE,)))
+    missed = read(study(complete(1, 0.969, 1.0, 100e3), limits=(ACCURATE,))).verdict
     assert "is missed by 0.1 pt only: scored on other data of this kind, it would be met" in missed.sure[1]
     assert missed.sure[1].endswith("Surer with more validation samples.")
 
 
 def test_many_ties_are_counted() -> None:
-    answer = verdict(study(*(complete(n, 0.98, 1.0 + n / 1e4, 100e3) for n in range(9)), limits=()))
+    answer = read(study(*(complete(n, 0.98, 1.0 + n / 1e4, 100e3) for n in range(9)), limits=())).verdict
     assert answer.recommended == 0
     assert answer.ties == tuple(range(1, 9))
     assert any("Cannot be told apart from #1, #2, #3, #4, #5 and 3 more" in line for line in answer.sure)
@@ -322,14 +322,14 @@ def test_a_far_slower_candidate_is_not_recommended_for_a_trifle_of_size() -> Non
             replace(complete(small, 0.98, 1.0, 226e3), evaluation=precise(small, 0.081, 226e3)),
             limits=(ACCURATE,),
         )
-        assert verdict(record).recommended == fast
+        assert read(record).verdict.recommended == fast
         as_simple = replace(
             record,
             trials=tuple(
                 replace(t, evaluation=replace(t.evaluation, baseline=t.number == fast)) for t in record.trials
             ),
         )
-        answer = verdict(as_simple)
+        answer = read(as_simple).verdict
         assert (answer.recommended, answer.baseline) == (fast, fast)
         assert answer.lines[0].startswith("It is the strongest simple choice itself")
         # Ten times smaller is no trifle: it is recommended, and the first line says what it costs.
@@ -340,7 +340,7 @@ def test_a_far_slower_candidate_is_not_recommended_for_a_trifle_of_size() -> Non
                 for t in as_simple.trials
             ),
         )
-        answer = verdict(tenth)
+        answer = read(tenth).verdict
         assert answer.recommended == small
         assert answer.lines[0].startswith("4.63 times slower than (95 % interval 4.31 to 4.97) and 28.8 ")
 
@@ -366,11 +366,11 @@ def precise(number: int, latency: float, size: float) -> Evaluation:
 
 def test_a_loss_of_quality_without_a_limit_on_it_is_pointed_out() -> None:
     trials = complete(0, 0.990, 1.0, 900e3, baseline=True), complete(1, 0.40, 0.1, 50e3)
-    answer = verdict(study(*trials, limits=()))
+    answer = read(study(*trials, limits=())).verdict
     assert answer.recommended == 1
     assert any("No limit on accuracy is set" in line for line in answer.lines)
     low = Limit(text="accuracy >= 0.3", metric="accuracy", upper=False, bound=0.3)
-    assert not any("No limit on" in line for line in verdict(study(*trials, limits=(low,))).lines)
+    assert not any("No limit on" in line for line in read(study(*trials, limits=(low,))).verdict.lines)
 
 
 def test_what_the_quality_costs_is_said() -> None:
@@ -380,7 +380,7 @@ def test_what_the_quality_costs_is_said() -> None:
         (0.985, "Accuracy is 0.5 pt lower, within error."),
         (0.99, "Accuracy is the same."),
     ):
-        assert said in verdict(study(base, complete(1, accuracy, 0.5, 1e5))).lines
+        assert said in read(study(base, complete(1, accuracy, 0.5, 1e5))).verdict.lines
 
 
 def test_candidates_that_tie_share_a_rank_past_others_on_the_front() -> None:
@@ -423,7 +423,7 @@ def test_numbers_that_are_none_count_as_unknown() -> None:
     odd = {**wide.evaluation.metrics, "latency_ms": Quantity(value=0.9, low=float("nan"), high=float("inf"))}
     wide = replace(wide, evaluation=replace(wide.evaluation, metrics=odd))
     record = study(complete(0, 0.99, 1.0, 100e3), broken, wide)
-    answer, ranking = verdict(record), rank(record)
+    answer, ranking = read(record).verdict, rank(record)
     assert answer.status == "met"
     assert [e.number for e in ranking.entries][-1] == 1
     last = ranking.of(1)
@@ -449,7 +449,7 @@ def test_four_objectives_and_a_metric_where_less_is_better() -> None:
         trials.append(replace(trial, evaluation=replace(trial.evaluation, metrics=metrics)))
     record = study(*trials, objectives=objectives, quality="loss", limits=())
     assert order(record) == [2, 1, 0]
-    answer = verdict(record)
+    answer = read(record).verdict
     assert (answer.status, answer.recommended) == ("met", 2)
     assert "Loss is 0.1 lower, beyond error." in answer.lines
 
@@ -501,7 +501,7 @@ def test_a_gated_candidate_may_admit_but_its_quality_is_unknown() -> None:
 
 
 def test_verdict_not_met_names_the_nearest_and_exits_2() -> None:
-    answer = verdict(study(complete(0, 0.99, 3.0, 900e3, baseline=True), complete(1, 0.98, 2.5, 100e3)))
+    answer = read(study(complete(0, 0.99, 3.0, 900e3, baseline=True), complete(1, 0.98, 2.5, 100e3))).verdict
     assert (answer.status, answer.exit_code, answer.recommended) == ("not_met", 2, 1)
     assert any(
         line.startswith("Relaxing 'latency <= 2 ms' by 500 µs to 2.5 ms alone admits #1")
@@ -511,7 +511,7 @@ def test_verdict_not_met_names_the_nearest_and_exits_2() -> None:
 
 
 def test_verdict_with_nothing_complete_exits_3_and_says_why() -> None:
-    answer = verdict(study(failed(0), failed(1), gated(2, 2.5, 1e3)))
+    answer = read(study(failed(0), failed(1), gated(2, 2.5, 1e3))).verdict
     assert (answer.status, answer.exit_code, answer.recommended) == ("nothing_usable", 3, None)
     assert "2 failed, 1 gated" in answer.lines
     assert "2 times: killed by signal 11" in answer.lines
@@ -519,7 +519,7 @@ def test_verdict_with_nothing_complete_exits_3_and_says_why() -> None:
 
 
 def test_verdict_of_an_empty_study() -> None:
-    answer = verdict(study())
+    answer = read(study()).verdict
     assert answer.status == "nothing_usable"
     assert answer.lines == ("No trial was run.",)
 

@@ -15,8 +15,8 @@ import pytest
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import Trial, TrialState
 from paretune.profiles.precision import Precision
+from paretune.search.ranking.known import violations
 from paretune.search.ranking.pareto import hypervolume
-from paretune.search.ranking.reading import violations
 from paretune.search.record.candidate import Candidate, Recipe
 from paretune.search.record.evaluation import (
     EVALUATION,
@@ -29,6 +29,7 @@ from paretune.search.record.evaluation import (
 )
 from paretune.search.record.metrics import METRICS
 from paretune.search.record.protocols import Hardware, Training
+from paretune.search.record.quality import QualityScale
 from paretune.search.sampler.hardware_first import MEASURED_AT_ONCE, HardwareFirstSampler, StopRule
 from paretune.search.sampler.knowledge import EarlierQuality, Problem
 from paretune.search.space.space import BackendChoices, Space
@@ -120,7 +121,7 @@ def sampler_for(
     names: Iterable[str], limits: tuple[Limit, ...] = (), seed: int = 0, space: Space = SPACE, **more
 ) -> HardwareFirstSampler:
     stop = more.pop("stop", None)
-    problem = Problem(space=space, objectives=objectives(*names), quality="accuracy", **more)
+    problem = Problem(space=space, objectives=objectives(*names), scale=QualityScale.of("accuracy"), **more)
     return HardwareFirstSampler(problem, FormulaFacts(limits), seed, stop)
 
 
@@ -339,7 +340,7 @@ def test_a_lower_quality_may_be_better():
         return {**truth(candidate), "accuracy": 1 - truth(candidate)["accuracy"]}
 
     kind = (Objective(metric="accuracy", higher_is_better=False), *objectives("latency_ms"))
-    problem = Problem(space=SPACE, objectives=kind, quality="accuracy", higher_is_better=False)
+    problem = Problem(space=SPACE, objectives=kind, scale=QualityScale.of("accuracy", higher_is_better=False))
     study = optuna.create_study(
         directions=["minimize", "minimize"], sampler=HardwareFirstSampler(problem, FormulaFacts(), 0)
     )

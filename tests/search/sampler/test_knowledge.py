@@ -18,6 +18,7 @@ from paretune.search.record.evaluation import (
     StageRecord,
 )
 from paretune.search.record.protocols import Hardware, Training
+from paretune.search.record.quality import QualityScale
 from paretune.search.sampler.knowledge import EarlierQuality, Knowledge, Problem
 from paretune.search.space.space import BackendChoices, Space
 
@@ -72,7 +73,7 @@ class Keys:
 
 
 def known(facts: Keys | None = None, **changes) -> Knowledge:
-    problem = Problem(space=SPACE, objectives=OBJECTIVES, quality="accuracy")
+    problem = Problem(space=SPACE, objectives=OBJECTIVES, scale=QualityScale.of("accuracy"))
     return Knowledge(replace(problem, **changes), facts or Keys(), seed=0)
 
 
@@ -199,7 +200,7 @@ def test_the_front_holds_what_no_other_point_dominates():
 
 def test_a_loss_is_turned_so_that_more_is_better():
     objectives = (Objective(metric="loss", higher_is_better=False), OBJECTIVES[1])
-    knowledge = known(objectives=objectives, quality="loss", higher_is_better=False, quality_is_share=False)
+    knowledge = known(objectives=objectives, scale=QualityScale.of("loss", higher_is_better=False))
     knowledge.learn(ended(candidate(1), values={"loss": 0.4}))
     knowledge.learn(ended(candidate(2), values={"loss": 0.3}))
     assert knowledge.best_goodness == -0.3

@@ -96,7 +96,7 @@ def test_a_space_too_large_is_drawn_from(monkeypatch):
 def test_candidates_from_elsewhere_are_not_of_the_space():
     whole = space()
     first = next(whole.candidates())
-    stranger = Candidate(backend="tflite", precision=Precision.INT8, calibration_method="minmax").canonical()
+    stranger = Candidate(backend="tflite", precision=Precision.INT8, calibration_method="minmax")
     pool = Pool(whole, seed=0, extra=[first, stranger])
     assert len(pool) == whole.size + 1
     assert pool.own.sum() == whole.size

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 
 from paretune.backends.measure.latency import LatencyPlan, measure, summarize
+from paretune.search.ranking.known import estimate_of
 from paretune.search.ranking.pareto import tied
-from paretune.search.ranking.reading import estimate_of
 from paretune.search.record.evaluation import Quantity
 from paretune.search.stages.device.quantities import latency_quantities
 

@@ -12,7 +12,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from paretune.backends.measure.latency import LatencyPlan
-from paretune.backends.runner.client import Limits
+from paretune.backends.runner.client import Guard
 from paretune.backends.runner.launch import LocalLaunch
 from paretune.profiles.errors import StageError
 from paretune.profiles.precision import Precision
@@ -39,7 +39,7 @@ def stages(store: Store) -> Iterator[DeviceStages]:
         store=store,
         deployment=Deployment(batch=2, threads=1, device="here", instructions="these"),
         launch=LocalLaunch(),
-        limits=Limits(),
+        guard=Guard(),
         plan=LatencyPlan(),
         announce=lambda stage: None,
     )

@@ -1,0 +1,115 @@
+"""A study and its store that were made before the code was laid out in rooms: nothing stored is lost.
+
+`before/points.tar.xz` holds a finished study of clouds of points on ONNX Runtime and LiteRT, with an audit
+and its store, and what `paretune report` and `paretune choose` had written then.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+import tarfile
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+from paretune.search.record.evaluation import Outcome
+from paretune.search.run.session import open_run
+
+PACKED = Path(__file__).parent / "before" / "points.tar.xz"
+
+
+def paretune(folder: Path, *arguments: object) -> str:
+    command = [sys.executable, "-m", "paretune.cli", *map(str, arguments)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode in (0, 2), done.stdout + done.stderr
+    return done.stdout
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def study(tmp_path) -> Path:
+    with tarfile.open(PACKED) as packed:
+        packed.extractall(tmp_path, filter="data")
+    return tmp_path / "points.yaml"
+
+
+def test_every_record_is_read_and_keeps_its_digest(study):
+    record, _ = open_run(study)
+    golden = rows(study.parent / "golden" / "trials.csv")
+    assert [(t.number, t.evaluation.candidate.digest) for t in record.trials] == [
+        (int(row["trial"]), row["digest"]) for row in golden
+    ]
+    assert [t.evaluation.outcome.value for t in record.trials] == [row["outcome"] for row in golden]
+    assert record.finalists
+    assert record.audit
+
+
+def test_the_report_says_what_it_said(study):
+    paretune(study.parent, "report", study)
+    then = rows(study.parent / "golden" / "trials.csv")
+    now = rows(study.parent / "runs" / "points" / "report" / "trials.csv")
+    shared = [name for name in then[0] if name in now[0]]
+    assert len(shared) > 100
+    assert [{name: row[name] for name in shared} for row in now] == [
+        {name: row[name] for name in shared} for row in then
+    ]
+
+
+def test_another_question_gets_the_answer_it_got(study):
+    then = (study.parent / "golden" / "choose.txt").read_text()
+    assert paretune(study.parent, "choose", study, "--where", "size <= 2 kB", "--prefer", "latency=2") == then
+
+
+def test_its_artifacts_are_exported_and_run(study, tmp_path):
+    record, _ = open_run(study)
+    best = json.loads((report_of(study) / "report.json").read_text())["verdict"]["recommended"]
+    for number in (best, next(t.number for t in record.trials if t.evaluation.outcome is Outcome.COMPLETE)):
+        bundle = tmp_path / f"bundle{number}"
+        paretune(study.parent, "export", study, number, "-o", bundle)
+        subprocess.run([sys.executable, "run.py", "-o", "out.npz"], cwd=bundle, check=True, timeout=60)
+
+
+def report_of(study: Path) -> Path:
+    paretune(study.parent, "report", study)
+    return study.parent / "runs" / "points" / "report"
+
+
+@pytest.mark.slow
+def test_it_goes_on_where_it_stood(study):
+    before, _ = open_run(study)
+    plain = yaml.safe_load(study.read_text())
+    study.write_text(yaml.safe_dump({**plain, "budget": {"trials": plain["budget"]["trials"] + 2}}))
+    paretune(study.parent, "run", study)
+    after, _ = open_run(study)
+    assert after.trials[: len(before.trials)] == before.trials
+    added = after.trials[len(before.trials) :]
+    assert added
+    assert all(trial.duplicate_of is None for trial in added)
+
+
+@pytest.mark.slow
+def test_a_new_study_on_the_old_store_finds_what_was_made(study):
+    """Keys cover versions of tools, so the store answers where these are the same as then."""
+    before, _ = open_run(study)
+    plain = yaml.safe_load(study.read_text())
+    again = study.with_name("again.yaml")
+    again.write_text(yaml.safe_dump({**plain, "name": "again", "warm_start": False, "budget": {"trials": 5}}))
+    paretune(study.parent, "run", again)
+    after, _ = open_run(again)
+    known = {t.evaluation.candidate.digest: t.evaluation for t in before.trials}
+    same = [t.evaluation for t in after.trials if t.evaluation.candidate.digest in known]
+    assert len(same) >= 4  # the simple choices at least
+    versions = before.environment["packages"]
+    if all(metadata.version(name) == version for name, version in versions.items() if name != "paretune"):
+        for evaluation in same:
+            then = {stage.key for stage in known[evaluation.candidate.digest].stages}
+            assert {stage.key for stage in evaluation.stages if stage.name != "measure"} <= then
+            assert all(stage.cached for stage in evaluation.stages if stage.name in ("teacher", "distill"))
