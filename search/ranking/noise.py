@@ -7,7 +7,7 @@ from math import erfc, sqrt
 
 from ..record.evaluation import Limit, Quantity, StudyRecord
 from ..record.metrics import HARDWARE_METRICS
-from .known import TEST, bound_for, estimate_of, point_of, trial_of
+from .known import TEST, bound_for, point_of, trial_of
 from .pareto import tied
 from .ranking import Ranked, Ranking
 from .sentences import difference_text
@@ -68,10 +68,10 @@ def _chance_of_turning(limit: Limit, quantity: Quantity | None) -> float:
     """The probability that the true value lies on the other side of the limit."""
     if quantity is None:
         return 0.0
-    estimate = estimate_of(quantity)
-    towards = estimate.high if limit.bound > estimate.value else estimate.low
-    error = abs(towards - estimate.value) / 1.96
-    gap = abs(limit.bound - estimate.value)
+    low, high = quantity.ends
+    towards = high if limit.bound > quantity.value else low
+    error = abs(towards - quantity.value) / 1.96
+    gap = abs(limit.bound - quantity.value)
     return 0.5 * erfc(gap / error / sqrt(2)) if error else 0.0
 
 

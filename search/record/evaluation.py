@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from ...profiles.quantity import Quantity as Quantity  # a word of records too
 from .candidate import Candidate
 from .treatment import UNTREATED, LadderRung, Treatment
 
@@ -27,20 +28,6 @@ class Outcome(str, Enum):
     GATED = "gated"  # measured, but over a limit or certain to be dominated: not trained, or not to the end
     REFUSED = "refused"  # cannot exist on this runtime or device
     FAILED = "failed"  # a stage crashed, hung, ran out of memory or raised
-
-
-@dataclass(frozen=True, kw_only=True)
-class Quantity:
-    """A number with its 95 % interval (None where there is none) and where it comes from.
-
-    `provenance` is "measured" or "estimated"; `how` says in a few words how it was obtained.
-    """
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-    provenance: str = "measured"
-    how: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -77,7 +77,7 @@ class Workshop:
         """The candidate's float model in its backend's format, trained on the way where it was not yet."""
         return self.models.exported(
             candidate,
-            get_backend(candidate.backend).source_format,
+            get_backend(candidate.backend),
             self.device.deployment.batch,
             trained=trained,
             note=trace.add,

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ....backends.contract.backend import Backend
 from ....profiles.errors import InternalError
 from ...record.candidate import Candidate
 from ...record.evaluation import Quantity
@@ -69,7 +70,7 @@ class Models(ABC):
     def exported(
         self,
         candidate: Candidate,
-        source_format: str,
+        backend: Backend,
         batch: int,
         *,
         trained: bool,
@@ -77,7 +78,7 @@ class Models(ABC):
         judge: RungJudge | None = None,
         qat: QatPlan | None = None,
     ) -> Entry:
-        """The float model in a backend's source format; `meta` has "file" and "format".
+        """The float model in the backend's source format; `meta` has "file" and "format".
 
         With `trained` false it has the structure and untrained weights. `note` is told each entry made or
         found on the way. `judge` may end a training at its rungs (None: it never does). With `qat` the

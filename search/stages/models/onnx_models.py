@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ....backends.contract.backend import ONNX, Backend
 from ....profiles.errors import InternalError
 from ...record.candidate import Candidate
 from ...record.evaluation import Quantity
@@ -47,7 +48,7 @@ class OnnxModels(Models):
     def exported(
         self,
         candidate: Candidate,
-        source_format: str,
+        backend: Backend,
         batch: int,
         *,
         trained: bool,
@@ -58,13 +59,13 @@ class OnnxModels(Models):
         """The user's file, with weights that lie beside it taken in."""
         if qat is not None:
             raise InternalError("a model that exists only as ONNX cannot be trained")
-        if source_format != "onnx":
-            raise InternalError(f"an ONNX file was asked for as {source_format}")
-        key = export_key(self.loaded.source_digest, source_format, batch, {})
+        if backend.source_format != ONNX:
+            raise InternalError(f"an ONNX file was asked for as {backend.source_format}")
+        key = export_key(self.loaded.source_digest, ONNX, 0, {})
 
         def make(into: Path) -> Mapping[str, Any]:
             write_whole(self.path, into / "model.onnx")
-            return {"file": "model.onnx", "format": "onnx"}
+            return {"file": "model.onnx", "format": ONNX}
 
         found = self.store.produce("export", key, {"file": str(self.path)}, make)
         note(found)

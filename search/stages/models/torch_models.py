@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from ....backends.contract.backend import Backend
 from ....profiles.errors import InternalError
+from ....profiles.packages import versions
 from ...record.candidate import Candidate, Recipe
 from ...record.evaluation import Quantity
 from ...record.progress import Progress
@@ -83,7 +84,7 @@ class TorchModels(Models):
     def exported(
         self,
         candidate: Candidate,
-        source_format: str,
+        backend: Backend,
         batch: int,
         *,
         trained: bool,
@@ -95,19 +96,21 @@ class TorchModels(Models):
         stages = self.stages
         entry = self._trained(candidate, note, judge, qat) if trained else None
         model_key = entry.key if entry else stages.untrained_key(candidate)
-        key = export_key(model_key, source_format, batch, _versions(_EXPORTERS[source_format]))
+        found = versions(backend.exporters)
+        tools = {package: found.get(package, "") for package in backend.exporters}
+        key = export_key(model_key, backend.source_format, batch * backend.fixed_batch, tools)
 
         def make(into: Path) -> Mapping[str, Any]:
             self.progress.stage("export")
             model = self._loaded(entry, candidate)
             sample = self.loaded.splits.train.head(max(batch, SAMPLE_ROWS)).inputs
-            source = export(model, sample, source_format, batch, into)
+            source = export(model, sample, backend, batch, into)
             return {"file": source.path.name, "format": source.format}
 
         provenance = {"candidate": candidate.title, "model": model_key}
-        found = self.store.produce("export", key, provenance, make)
-        note(found)
-        return found
+        made = self.store.produce("export", key, provenance, make)
+        note(made)
+        return made
 
     def _trained(
         self, candidate: Candidate, note: Note, judge: RungJudge | None, plan: QatPlan | None
@@ -164,19 +167,3 @@ class TorchModels(Models):
     def remarks(self) -> tuple[str, ...]:
         """What is remarkable about the teacher's soft targets, once they were made."""
         return self.stages.teacher_remarks()
-
-
-_EXPORTERS = {
-    "onnx": ("torch", "onnx", "onnxscript"),
-    "tflite": ("torch", "litert-torch", "litert-converter"),
-}
-
-
-def _versions(packages: tuple[str, ...]) -> dict[str, str]:
-    found = {}
-    for package in packages:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = ""
-    return found

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from paretune.backends.registry import get_backend
 from paretune.profiles.errors import UnsupportedError, UserError
 from paretune.search.space.derived_students import student_shares
 from paretune.search.stages.cutting.derive import find_derivation
 from paretune.search.stages.cutting.prune import Cut, prune_channels
-from paretune.search.stages.models.export import export_onnx, export_tflite
+from paretune.search.stages.models.export import export, export_onnx
 from paretune.search.stages.network.model_size import model_size
 from safetensors.torch import load_model, save_model
 from torch import nn
@@ -150,7 +151,7 @@ def test_a_student_comes_near_its_share_with_shapes_that_weights_do_not_change(f
         torch.testing.assert_close(small(*inputs.values()), other(*inputs.values()))
     feed = {name: tensor.numpy() for name, tensor in inputs.items()}
     export_onnx(small, feed, tmp_path)  # both compare with PyTorch on batches of their own
-    export_tflite(small, feed, 1, tmp_path)
+    export(small, feed, get_backend("tflite"), 1, tmp_path)
 
 
 def test_heads_go_whole_and_what_stays_computes_what_it_did():

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from paretune.backends.registry import get_backend
 from paretune.profiles.errors import InternalError, UserError
 from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Recipe
@@ -90,7 +91,9 @@ def test_seconds_are_those_of_all_calls_together(models, candidate):
         return Decision(reason="enough for now", bound=bound)
 
     with pytest.raises(TrainingStopped, match="enough for now") as stop:
-        models.exported(candidate(), "onnx", 1, trained=True, note=lambda entry: None, judge=judge)
+        models.exported(
+            candidate(), get_backend("ort"), 1, trained=True, note=lambda entry: None, judge=judge
+        )
     assert not models.trainings(candidate())[0].done
     entry = models.stages.trained(candidate())
     assert models.trainings(candidate())[0].seconds == entry.made_seconds + entry.meta["earlier_seconds"]
