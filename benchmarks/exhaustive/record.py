@@ -36,6 +36,7 @@ from paretune.search.record.progress import Progress
 from paretune.search.record.protocols import TrainEverything
 from paretune.search.run.session import device_stages
 from paretune.search.space.space import Space
+from paretune.search.stages.models.load import check_data
 from paretune.search.stages.models.torch_models import TorchModels
 from paretune.search.store.store import Entry, Store
 
@@ -54,10 +55,10 @@ class Recorder:
     def __init__(self, study: Path, store: Path) -> None:
         self.job, self.store = load_job(study), Store(store)
         self.space, self.axes = self.job.space, list(self.job.space.student_axes)
-        self.models = TorchModels(self.job.loaded, Progress(), self.job.file.training.threads)
-        self.models.check()
-        self.models.prepare(self.store, self.space, should_stop=lambda: False)
-        self.models.stages.teacher_logits()  # the same for all, so no student's training pays for it
+        check_data(self.job.loaded)
+        self.models = TorchModels(self.job.loaded, self.store, Progress(), self.job.file.training.threads)
+        self.models.prepare(self.space)
+        self.models.teacher.soft_targets()  # the same for all, so no student's training pays for it
         self.device = device_stages(self.job, self.job.launch(), self.store, Progress())
         self.evaluator = Evaluator(self.models, self.device, lambda: None, LadderSettings(rungs=()))
 
@@ -89,7 +90,7 @@ class Recorder:
         steps = self.models.trainings(candidate)
         for version in [replace(candidate, sparsity="dense"), candidate][-len(steps) :] if steps else ():
             before = time.process_time()
-            entry = self.models.stages.trained(version)
+            entry = self.models.trainer.trained(version)
             spent = None if entry.cached else time.process_time() - before
             if not (entry.cached and version is not candidate):  # a dense student has a group of its own
                 yield entry.key, self._training(version, entry, spent)
@@ -109,7 +110,7 @@ class Recorder:
             "parameters": meta["parameters"],
             "macs": meta["macs"],
         }
-        work = epochs * len(self.models.stages.train_split) * meta["macs"]
+        work = epochs * len(self.job.loaded.splits.train) * meta["macs"]
         curve = " ".join(f"{epoch}:{value:.6f}" for epoch, value in meta["curve"])
         return {**_short(line), "work": work, "curve": curve}
 
