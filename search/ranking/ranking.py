@@ -31,8 +31,8 @@ class Ranked:
     """One complete candidate in its place.
 
     Candidates with one `rank` cannot be told apart (`tie` is true then). `source` is "test" where the
-    numbers are a finalist's (test split, fresh latency) and "validation" otherwise. `distance` is the
-    distance to the ideal point (`DistanceScale`) among candidates of the same source. `violations` maps each limit's
+    numbers are a finalist's (test split, fresh latency) and "validation" otherwise. `distance` is that
+    to the ideal point (`DistanceScale`) among candidates of the same source. `violations` maps each limit's
     text to how far it is missed (inf: the metric was not measured).
     """
 
