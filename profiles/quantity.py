@@ -1,7 +1,8 @@
-"""A number with its interval: the one form in which measured values travel."""
+"""A number with its interval, the one form in which measured values travel; and whether it was disturbed."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 
@@ -25,3 +26,16 @@ class Quantity:
         value = self.value
         low, high = (value if end is None or not isfinite(end) else end for end in (self.low, self.high))
         return min(low, value), max(high, value)
+
+
+_NOISY = "noisy because "
+
+
+def stability(disturbed_by: Sequence[str]) -> str:
+    """What records keep of how quiet the machine was while something was measured."""
+    return f"{_NOISY}{', '.join(disturbed_by)}" if disturbed_by else "stable"
+
+
+def was_noisy(kept: str) -> bool:
+    """What `stability` has said."""
+    return kept.startswith(_NOISY)

@@ -11,6 +11,7 @@ from typing import ClassVar
 from ...profiles.errors import StageError, UnsupportedError
 from ...profiles.packages import versions
 from ...profiles.precision import Precision
+from ...profiles.words import listed
 from .agreement import check_agreement, check_coverage
 from .backend import Artifact, Backend, CalibrationData, CompileSettings, Session, SourceModel, artifact_path
 
@@ -168,5 +169,4 @@ def coverage_note(stored_as: Mapping[str, str], sizes: Mapping[str, int]) -> str
         if kind != "float32"
     ]
     floats = by_kind.get("float32", [])
-    more = f" and {len(floats) - _NAMED} more" if len(floats) > _NAMED else ""
-    return "; ".join([*parts, *([f"float32: {', '.join(floats[:_NAMED])}{more}"] if floats else [])])
+    return "; ".join([*parts, *([f"float32: {listed(floats, _NAMED)}"] if floats else [])])

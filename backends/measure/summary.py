@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...profiles.errors import StageError
-from ...profiles.quantity import Quantity
+from ...profiles.quantity import Quantity, stability
 from .samples import REFERENCE, Block, Rounds, Series
 
 Values = NDArray[np.float64]
@@ -264,4 +264,4 @@ def _verdict(rounds: Rounds, series: Series, estimate: Quantity, drift: float) -
         ),
     )
     found = [text for holds, text in reasons if holds]
-    return f"noisy because {', '.join(found)}" if found else "stable"
+    return stability(found)

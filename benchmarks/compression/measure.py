@@ -77,9 +77,9 @@ def opened(study: Path) -> Iterator[Bench]:
     """The study's parts, with the teacher as fp32 in ONNX Runtime as reference of every measurement."""
     job = load_job(study)
     progress = Progress()
-    models = load_models(job.loaded, progress=progress, threads=job.file.training.threads)
     store = Store(job.places.store)
-    models.prepare(store, job.space, should_stop=lambda: False)
+    models = load_models(job.loaded, store, progress, job.file.training.threads, fallback=job.space.recipe)
+    models.prepare(job.space)
     with closing(device_stages(job, job.launch(), store, progress)) as device:
         evaluator = Evaluator(models, device, lambda: None)
         evaluator.prepare_reference(TEACHER)

@@ -13,6 +13,7 @@ from paretune.search.record.evaluation import Objective, Outcome, StudyRecord, T
 from paretune.search.record.progress import Progress
 from paretune.search.record.protocols import CandidateEvaluator, Judge
 from paretune.search.record.quality import QualityScale
+from paretune.search.record.training import trainings_met
 from paretune.search.run.budget import Budget, StopFlag
 from paretune.search.run.driver import Driver, SearchPlan
 from paretune.search.run.facts import StudyFacts
@@ -96,7 +97,7 @@ class DrivenSearch(Progress):
     def finished(self, record: TrialRecord) -> None:
         """Count what a trial cost and gave; ask for a stop at the goal."""
         evaluation = record.evaluation
-        trained = [stage.seconds for stage in evaluation.stages if stage.name in ("distill", "prune")]
+        trained = [stage.seconds for stage in trainings_met(evaluation)]
         self.training_seconds += sum(trained)
         if evaluation.outcome is Outcome.COMPLETE:
             self.holdings.add(

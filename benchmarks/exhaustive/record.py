@@ -25,6 +25,7 @@ from paretune.search.record.protocols import TrainEverything
 from paretune.search.run.session import device_stages
 from paretune.search.space.space import Space
 from paretune.search.stages.chain import Trace
+from paretune.search.stages.models.load import check_data
 from paretune.search.stages.models.torch_models import TorchModels
 from paretune.search.store.store import Entry, Store
 
@@ -68,10 +69,10 @@ class Recorder:
         self.ahead_only = ahead_only
         self.job: Job = load_job(study)
         self.lines, self.store = lines, Store(store)
-        self.models = TorchModels(self.job.loaded, Progress(), self.job.file.training.threads)
-        self.models.check()
-        self.models.prepare(self.store, self.job.space, should_stop=lambda: False)
-        self.models.stages.teacher_logits()  # the same for all, so no student's training pays for it
+        check_data(self.job.loaded)
+        self.models = TorchModels(self.job.loaded, self.store, Progress(), self.job.file.training.threads)
+        self.models.prepare(self.job.space)
+        self.models.teacher.soft_targets()  # the same for all, so no student's training pays for it
         self.device = device_stages(self.job, self.job.launch(), self.store, Progress())
         self.evaluator = Evaluator(self.models, self.device, lambda: None, LadderSettings(rungs=()))
 
@@ -124,7 +125,7 @@ class Recorder:
         versions = [replace(candidate, sparsity="dense"), candidate][-len(steps) :] if steps else []
         for version in versions:
             before = time.process_time()
-            entry = self.models.stages.trained(version)
+            entry = self.models.trainer.trained(version)
             spent = time.process_time() - before
             if entry.cached and (self.ahead_only or self.lines.has("training", entry.key)):
                 continue  # noted by whoever made it
@@ -146,7 +147,7 @@ class Recorder:
                 "epochs": epochs,
                 "curve": meta["curve"],
                 "quality": meta["quality"]["validation"],
-                "work": epochs * len(self.models.stages.train_split) * meta["macs"],
+                "work": epochs * len(self.job.loaded.splits.train) * meta["macs"],
                 "parameters": meta["parameters"],
                 "macs": meta["macs"],
             }

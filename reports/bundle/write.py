@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 
 from ... import __version__
 from ...profiles.errors import UserError
+from ...profiles.files import write_whole
 from ...search.ranking.known import TEST, known_metrics, trial_of
 from ...search.ranking.sentences import quantity_text
 from ...search.record.evaluation import Outcome, StudyRecord, TrialRecord
@@ -149,22 +149,16 @@ def _fill(into: Path, record: StudyRecord, trial: TrialRecord, entry: Entry) -> 
     for name, kept in ((SAMPLE, "sample"), (EXPECTED, "expected")):
         if entry.meta.get(kept):
             shutil.copyfile(entry.path / str(entry.meta[kept]), into / name)
-    _write(into / "run.py", run_script(trial))
-    _write(into / "requirements.txt", requirements(trial.evaluation.candidate.backend, entry))
-    _write(into / "README.md", _readme(record, trial, entry))
+    write_whole(into / "run.py", run_script(trial))
+    write_whole(into / "requirements.txt", requirements(trial.evaluation.candidate.backend, entry))
+    write_whole(into / "README.md", _readme(record, trial, entry))
     manifest = _manifest(record, trial, entry, artifact)
     manifest["files"] = {
         path.name: {"sha256": _digest(path), "size_bytes": path.stat().st_size}
         for path in sorted(into.iterdir())
     }
-    _write(into / MANIFEST, json.dumps(plain(manifest), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def _write(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    text = json.dumps(plain(manifest), indent=2, ensure_ascii=False, allow_nan=False)
+    write_whole(into / MANIFEST, f"{text}\n")
 
 
 def _digest(path: Path) -> str:

@@ -7,6 +7,7 @@ from math import isfinite
 
 import numpy as np
 
+from ...profiles.words import joined
 from ..ranking.known import violations
 from ..record.evaluation import Limit, Objective, Outcome, Quantity, TrialRecord, met
 from ..record.metrics import metric_info
@@ -103,8 +104,4 @@ class KnownPoints:
             info = metric_info(objective.metric)
             theirs, mine = (info.format(v) for v in (metrics[info.name].value, own[info.name]))
             parts.append(f"{info.title.lower()} ({theirs} against {mine})")
-        return f"{as_good}better on {_listed(parts)}"
-
-
-def _listed(parts: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+        return f"{as_good}better on {joined(parts)}"

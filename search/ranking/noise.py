@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import erfc, sqrt
 
+from ...profiles.quantity import was_noisy
+from ...profiles.words import listed
 from ..record.evaluation import Limit, Quantity, StudyRecord
 from ..record.metrics import HARDWARE_METRICS
 from .known import TEST, bound_for, point_of, trial_of
@@ -30,16 +32,15 @@ def how_sure(record: StudyRecord, ranking: Ranking, entry: Ranked) -> tuple[str,
     if ties := ties_of(record, ranking, entry):
         said.append(_tie_line(entry, ties, first=ranking.entries[0].number == entry.number))
     stability = trial_of(record, entry.number).evaluation.stability
-    if stability.startswith("noisy"):
+    if was_noisy(stability):
         said.append(f"The machine was not quiet while this was measured: {stability}.")
     return tuple(said)
 
 
 def _tie_line(entry: Ranked, ties: Sequence[int], *, first: bool) -> str:
-    named = ", ".join(f"#{number}" for number in ties[:5])
-    more = f" and {len(ties) - 5} more" if len(ties) > 5 else ""
+    named = listed(f"#{number}" for number in ties)
     why = "is the first by its measured values" if first else "is a simple choice"
-    return f"Cannot be told apart from {named}{more}: any of them would do, and #{entry.number} {why}."
+    return f"Cannot be told apart from {named}: any of them would do, and #{entry.number} {why}."
 
 
 def chance_line(limit: Limit, quantity: Quantity | None, entry: Ranked) -> str:

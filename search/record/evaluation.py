@@ -187,6 +187,11 @@ class Limit:
     bound: float
     bound_on_test: float | None = None
 
+    @property
+    def relative(self) -> bool:
+        """Whether the bound comes from the teacher's own value, so that the text does not tell it."""
+        return "teacher" in self.text
+
     def violation(self, value: float) -> float:
         """How far the limit is missed, in the metric's unit; 0 or less where it is met."""
         return value - self.bound if self.upper else self.bound - value

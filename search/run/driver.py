@@ -21,7 +21,8 @@ from ..record.limits import LimitSpec, resolve
 from ..record.progress import Progress
 from ..record.protocols import CandidateEvaluator, Hardware, Judge, TrainEverything
 from ..record.stops import Interrupted
-from ..record.treatment import QAT, TRAINING_STAGES
+from ..record.training import TRAINING_STAGES
+from ..record.treatment import QAT
 from ..sampler.hardware_first import HardwareFirstSampler
 from ..space.space import Space
 from ..storage.study_store import StudyStore, known_candidates
@@ -357,7 +358,7 @@ class Driver:
 def training_counts(records: Sequence[TrialRecord]) -> dict[str, float]:
     """How many students this study trained, how often it trained one again with fake quantization, and the
     seconds spent on both."""
-    trained = [s for r in records for s in r.evaluation.stages if s.name in (*TRAINING_STAGES, QAT)]
+    trained = [s for r in records for s in r.evaluation.stages if s.name in TRAINING_STAGES]
     stages = [stage for stage in trained if stage.name != QAT]
     made = [stage for stage in stages if not stage.cached]
     used = {stage.key for stage in stages}

@@ -18,8 +18,7 @@ from ..record.treatment import UNTREATED, QatPlan, Treatment
 from ..store.store import Entry
 from ..workload.workload import Array
 from .device.quantities import latency_quantities
-from .device.rounds import read_rounds
-from .device.stages import DeviceStages
+from .device.stages import DeviceStages, read_rounds
 from .models.base import Models
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from ...space.space import Space
 from ...store.store import Entry
 from ...workload.loader import onnx_path
 from ...workload.onnx_file import write_whole
-from ...workload.split_checks import check_onnx
 from ..device.keys import export_key
 from .base import Models, Note, exact
 
@@ -29,13 +28,8 @@ class OnnxModels(Models):
         """The user's ONNX file."""
         return onnx_path(self.loaded.workload, self.loaded.directory)
 
-    def check(self) -> None:
-        """Check the data, and that it fits the model's inputs."""
-        super().check()
-        check_onnx(self.path, self.loaded.splits, self.loaded.workload)
-
-    def _prepare(self, space: Space, should_stop: Callable[[], bool]) -> None:
-        pass  # nothing to train, and `check` has seen everything
+    def prepare(self, space: Space) -> None:
+        """Nothing to train, and `check_data` has seen everything."""
 
     def trains(self, candidate: Candidate) -> bool:
         """Never."""

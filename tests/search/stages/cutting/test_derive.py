@@ -249,20 +249,23 @@ def test_what_cannot_be_had_is_refused_with_what_can():
 
 
 @pytest.mark.slow
-def test_students_start_from_the_trained_teacher_and_reload_from_the_store(open_stages, candidate, source):
+def test_students_start_from_the_trained_teacher_and_reload_from_the_store(open_models, candidate, source):
     text = source.read_text()
     source.write_text(text.replace("student=lambda width: Net(width)", "student=None"))
-    stages = open_stages()
+    models = open_models()
     wanted = replace(candidate(), student=(("macs", 0.3),))
-    stages.prepare([wanted.student, (("depth", 0.5), ("macs", 0.3))])
-    start, fresh = stages.initial(wanted.student), stages.build(wanted.student)
+    models.prepare_students([wanted.student, (("depth", 0.5), ("macs", 0.3))])
+    start, fresh = (
+        models.networks.cut_out(models.teacher.model(), wanted.student),
+        models.networks.build(wanted.student),
+    )
     assert shapes(start) == shapes(fresh)
-    validation = stages.loaded.splits.validation
-    assert stages.quality(start, validation) > stages.quality(fresh, validation) + 0.1
-    entry = stages.trained(wanted)
+    validation = models.loaded.splits.validation
+    assert models.networks.quality(start, validation) > models.networks.quality(fresh, validation) + 0.1
+    entry = models.trainer.trained(wanted)
     assert entry.meta["quality"]["validation"] > 0.7
-    reloaded = open_stages()
+    reloaded = open_models()
     model = reloaded.load(entry, wanted)
     assert reloaded.quality(model, validation) == entry.meta["quality"]["validation"]
     with pytest.raises(UnsupportedError, match="no stack of equal blocks"):
-        stages.prepare([(("depth", 0.5),)])
+        models.prepare_students([(("depth", 0.5),)])
