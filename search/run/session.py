@@ -44,7 +44,7 @@ ENOUGH_SHARE = 0.005
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class SessionEnd:
     """What a session left: the record, where it lies, and whether it was interrupted."""
 
     record: StudyRecord
@@ -54,7 +54,7 @@ class Outcome:
 
 def run_study(
     path: Path, progress: Progress | None = None, stop: StopFlag | None = None, audit: float = 0.0
-) -> Outcome:
+) -> SessionEnd:
     """Run or resume the study of a file until its budget ends or `stop` is set.
 
     `audit` is the share (0 to 1) of the gated candidates that are trained after all at the end.
@@ -99,7 +99,7 @@ def run_study(
             record = driver.run()
             if audit and not stop.requested:
                 record = driver.audit(audit)
-        return Outcome(record=record, places=job.places, interrupted=stop.requested)
+        return SessionEnd(record=record, places=job.places, interrupted=stop.requested)
 
 
 def _studies(job: Job, sampler: BaseSampler) -> StudyStore:

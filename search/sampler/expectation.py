@@ -46,7 +46,7 @@ LEAST_PROBABLE = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ranking:
+class Prospects:
     """Rows with any expected gain, best rate first. `gain` is what they are ranked by; `hoped` is that of the
     first with the whole deviation that the model states."""
 
@@ -81,7 +81,7 @@ class Expectation:
         self._watched: Beliefs | None = None  # about them, until something is learned
 
     @in_one_thread
-    def rank(self) -> Ranking:
+    def rank(self) -> Prospects:
         """Every candidate that may bring something, best first; empty before anything was scored."""
         known = self.knowledge
         boxes, volume = self.goal.boxes()
@@ -102,7 +102,7 @@ class Expectation:
         rows, gain, beliefs = rows[order], gain[order], beliefs.take(order)
         first = np.arange(min(1, len(rows)))
         hoped = self._gain(boxes, rows[first], beliefs.take(first), self._bounds(rows[first]), hope=1.0)
-        return Ranking(
+        return Prospects(
             rows=rows,
             gain=gain,
             hoped=float(hoped @ probable[rows[first]]),
@@ -228,10 +228,10 @@ class Expectation:
         return found
 
 
-def _nothing(volume: float) -> Ranking:
+def _nothing(volume: float) -> Prospects:
     empty = np.empty(0)
     rows = np.empty(0, dtype=np.int64)
-    return Ranking(
+    return Prospects(
         rows=rows,
         gain=empty,
         hoped=0.0,
