@@ -38,8 +38,7 @@ training: {{epochs: 20, finetune_epochs: 8, learning_rate: 0.002, batch: 64}}
 objectives: [accuracy, latency, size]
 
 # Limits with units. Others: `latency_p90 <= 5 ms`, `memory <= 20 MB`, `latency <= 25 % of teacher`.
-# Against the teacher: `worst_class_drop <= 3 pt absolute`, `agreement >= 97 %`, `ece_rise <= 2 pt absolute`,
-# `noise_drop <= 2 pt absolute`.
+# Against the teacher: `worst_class_drop <= 3 pt absolute`, `agreement >= 97 %`, `ece_rise <= 2 pt absolute`.
 constraints:
   - accuracy >= teacher - 1 pt absolute
 
