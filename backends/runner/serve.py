@@ -57,7 +57,8 @@ class Runner:
             return _error("user", **{name: getattr(error, name) for name in parts})
         except StageError as error:
             log = error.log or traceback.format_exc()
-            return _error("stage", stage=error.stage, cause=error.cause, log=log)
+            about = {"stage": error.stage, "disagrees": error.disagrees}
+            return _error("stage", **about, cause=error.cause, log=log)
         except MemoryError as error:
             return _error("memory", cause=f"out of memory {error}".strip(), log=traceback.format_exc())
         except Exception as error:

@@ -16,7 +16,7 @@ ORDERS = ("prune-distill-quantize", "distill-prune-quantize", "prune-quantize-di
 The third distills the pruned model under fake quantization (quantization-aware training) for all its epochs;
 a student that is not pruned was distilled in float before. It has a meaning only for integer precisions.
 """
-PRUNED_LAST = ORDERS[1]
+PRUNED_LAST, TRAINED_QUANTIZED = ORDERS[1:]
 PROBE_SAMPLES = 16  # calibration of untrained weights: any ranges will do
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ...record.candidate import ORDERS, Candidate, Recipe
+from ...record.candidate import TRAINED_QUANTIZED, Candidate, Recipe
 from ...record.treatment import QatPlan
 from ...store.store import Entry, content_key
 from ..network.predict import tensors
@@ -29,7 +29,6 @@ QAT_VERSION = 1
 # whole of it; those that were not gain more from more.
 QAT_RATE = 0.5
 STAGE = "qat"
-QAT_FROM_THE_START = ORDERS[2]
 _FOLDED = "folded.json"
 _FOLD_SAMPLES = 8
 _BATCH = 256
@@ -133,7 +132,7 @@ class QatStages:
 
     def _plan(self, candidate: Candidate, plan: QatPlan) -> Plan:
         recipe = self._recipe(candidate)
-        whole = candidate.recipe is not None and recipe.order == QAT_FROM_THE_START
+        whole = candidate.recipe is not None and recipe.order == TRAINED_QUANTIZED
         return Plan(
             stage=STAGE,
             epochs=recipe.epochs if whole else plan.epochs,
