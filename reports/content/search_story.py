@@ -1,17 +1,14 @@
-"""How the search went, in sentences: what was tried, what the gate saved, how good the predictions were."""
+"""How the search went, in sentences: what was proposed, stopped and trained, and why it ended."""
 
 from __future__ import annotations
 
 from collections import Counter
 
 from ...search.gate.audit import audit_text
-from ...search.ranking.sentences import difference_text
 from ...search.record.evaluation import Outcome, StudyRecord
 from ...search.record.metrics import metric_info
 from .ladder import climbed_text
-from .predictions import predictions, score
-from .savings import Savings, savings, trainings_done
-from .trainings import TRAINING_STAGES, own_trials
+from .trainings import TRAINING_STAGES, last_training_seconds, own_trials, training_seconds, trainings_done
 from .words import duration
 
 WAYS = {
@@ -23,15 +20,12 @@ WAYS = {
 
 def story(record: StudyRecord) -> tuple[tuple[str, str], ...]:
     """What to say of the search: a word for what it is about, and the sentences. Empty ones are left out."""
-    saved = savings(record)
     lines = (
         ("sampler", _sampler(record)),
-        ("gate", _gate(record, saved)),
-        ("saved", _saved(record, saved)),
-        ("device", _device(record)),
+        ("gate", _gate(record)),
+        ("training", _training(record)),
         ("quantization", climbed_text(record)),
         ("audit", _audit(record)),
-        (f"{metric_info(record.quality).title.lower()} model", _model(record)),
         ("ended because", record.stopped),
     )
     return tuple((title, text) for title, text in lines if text)
@@ -54,54 +48,36 @@ def _sampler(record: StudyRecord) -> str:
     return ": ".join(part for part in (record.sampler, ways and f"proposed {ways}") if part)
 
 
-def _gate(record: StudyRecord, saved: Savings) -> str:
-    if not saved.before + saved.stopped:
+def _gate(record: StudyRecord) -> str:
+    gated = [t for t in own_trials(record) if t.evaluation.outcome is Outcome.GATED]
+    if not gated:
         return ""
-    quality = metric_info(record.quality).title.lower()
+    bounds = [t.evaluation.bound for t in gated if not t.evaluation.stopped_epoch]
+    stopped = [t for t in gated if t.evaluation.stopped_epoch]
+    beaten = sum(bound is not None and bound.beaten_by is not None for bound in bounds)
     reasons = (
-        (saved.over_limit, "over a limit on the device"),
-        (saved.dominated, "certain to be dominated"),
-        (saved.hopeless, f"certain to miss a limit on {quality}"),
+        (bounds.count(None), "over a limit on the device"),
+        (beaten, "certain to be dominated"),
+        (
+            len(bounds) - bounds.count(None) - beaten,
+            f"certain to miss a limit on {metric_info(record.quality).title.lower()}",
+        ),
     )
     parts = ", ".join(f"{count} {reason}" for count, reason in reasons if count)
     total = count_of(sum(1 for _ in own_trials(record)), "candidate")
-    before = f"{saved.before} of {total} not trained" + (f": {parts}" if parts else "")
-    stopped = f"{saved.stopped} given up in training, after {duration(saved.spent)} in all"
-    return "; ".join([before, stopped] if saved.stopped else [before]) + "."
+    before = f"{len(bounds)} of {total} not trained" + (f": {parts}" if parts else "")
+    spent = duration(sum(map(last_training_seconds, stopped)))
+    return (
+        f"{before}; {len(stopped)} given up in training, after {spent} in all" if stopped else before
+    ) + "."
 
 
-def _saved(record: StudyRecord, saved: Savings) -> str:
-    if not saved.before + saved.stopped:
+def _training(record: StudyRecord) -> str:
+    seconds = sum(map(training_seconds, record.trials))
+    if not seconds:
         return ""
-    count, seconds = trainings_done(record)
-    done = f"{count_of(count, 'training')} done to the end; all training took {duration(seconds)}."
-    if not saved.trainings:
-        return f"none: what they would have trained was trained for others. {done}"
-    spared = f"{count_of(saved.trainings, 'training')} not needed in the end"
-    if saved.seconds is None:
-        return f"{spared}; none was done, so nothing tells how long they take."
-    return f"{spared}: about {duration(saved.seconds)}, {_basis(saved)}. {done}"
-
-
-def _basis(saved: Savings) -> str:
-    """How the seconds were estimated."""
-    by_sampler = "what the sampler expected each to take"
-    by_median = "the median of those that were done"
-    if not saved.expected:
-        how = by_median
-    elif saved.expected == saved.trainings:
-        how = by_sampler
-    else:
-        how = f"{by_sampler}, for {saved.trainings - saved.expected} of them {by_median}"
-    return f"an estimate ({how}" + (", less what was spent before giving up)" if saved.stopped else ")")
-
-
-def _device(record: StudyRecord) -> str:
-    measured = int(record.counters.get("measured", 0))
-    own = sum(t.evaluation.outcome is not Outcome.REFUSED for t in own_trials(record))
-    if not measured:
-        return ""
-    return f"{count_of(measured, 'measurement')} on the device for {count_of(own, 'candidate')}."
+    count = sum(map(trainings_done, own_trials(record)))
+    return f"{count_of(count, 'training')} done to the end; all training took {duration(seconds)}."
 
 
 def _audit(record: StudyRecord) -> str:
@@ -109,23 +85,3 @@ def _audit(record: StudyRecord) -> str:
     stages = [s for a in record.audit for s in a.evaluation.stages if s.name in TRAINING_STAGES]
     spent = sum(stage.seconds for stage in stages if not stage.cached)
     return audit_text(record) + (f" It took {duration(spent)} of training." if spent else "")
-
-
-def _model(record: StudyRecord) -> str:
-    found = score(predictions(record))
-    if found is None:
-        return ""
-    error, constant = (
-        None if value is None else difference_text(record.quality, value)
-        for value in (found.error, found.constant_error)
-    )
-    text = f"{found.count} candidates predicted before they were evaluated: off by {error} on average"
-    if constant is not None and found.constant_error is not None:
-        verdict = "" if found.error < found.constant_error else ", so the model was no better"
-        text += f", against {constant} for the mean of all that was known before{verdict}"
-    if found.intervals:
-        share = 100 * found.held / found.intervals
-        text += f". {share:.0f} % of the 95 % intervals held ({found.held} of {found.intervals})"
-    if found.rank_correlation is not None:
-        text += f". Rank correlation {found.rank_correlation:.2f}"
-    return text + "."

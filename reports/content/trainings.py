@@ -1,4 +1,4 @@
-"""Which trainings a candidate needs, and which of them a study did: read from the record alone."""
+"""Which trainings a candidate needs, and what those of a study took: read from the record alone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ...search.record.candidate import Candidate, Recipe, Scalar
-from ...search.record.evaluation import Outcome, StageRecord, StudyRecord, TrialRecord
+from ...search.record.evaluation import StageRecord, StudyRecord, TrialRecord
 
 DISTILL, PRUNE = "distill", "prune"
 TRAINING_STAGES = (DISTILL, PRUNE)
@@ -56,14 +56,16 @@ def training_stages(trial: TrialRecord) -> tuple[StageRecord, ...]:
     return tuple(stage for stage in trial.evaluation.stages if stage.name in TRAINING_STAGES)
 
 
-def finished(trial: TrialRecord) -> frozenset[NeededTraining]:
-    """The trainings that were done to the end once this trial had ended."""
-    wanted = needed(trial.evaluation.candidate)
-    if trial.evaluation.outcome is Outcome.COMPLETE:
-        return frozenset(wanted)
+def trainings_done(trial: TrialRecord) -> int:
+    """How many trainings a trial did to the end, beside those that it took from the store."""
     met = training_stages(trial)
-    names = {stage.name for stage in (met[:-1] if trial.evaluation.stopped_epoch else met)}
-    return frozenset(training for training in wanted if training.kind in names)
+    return sum(not stage.cached for stage in (met[:-1] if trial.evaluation.stopped_epoch else met))
+
+
+def last_training_seconds(trial: TrialRecord) -> float:
+    """Seconds spent on the last training that an evaluation met; on the one given up where it was stopped."""
+    met = training_stages(trial)
+    return met[-1].seconds if met and not met[-1].cached else 0.0
 
 
 def training_seconds(trial: TrialRecord) -> float:

@@ -14,7 +14,7 @@ from ...search.ranking.ranking import Ranked, comparable
 from ...search.ranking.reading import Reading
 from ...search.ranking.sentences import difference_text, name_of, quantity_text, speed_words
 from ...search.ranking.verdict import speedup
-from ...search.record.candidate import ORDERS, Candidate
+from ...search.record.candidate import Candidate
 from ...search.record.evaluation import Limit, Outcome, Quantity, StudyRecord, TrialRecord
 from ...search.record.metrics import metric_info
 from ..content.ladder import coverage_text, ladder_lines, sparsity_text
@@ -96,9 +96,7 @@ def _configuration(candidate: Candidate) -> list[str]:
             f"recipe: {r.epochs} epochs, temperature {r.temperature:g}, distillation weight "
             f"{r.distill_weight:g}, learning rate {r.learning_rate:g}, batch {r.batch}, "
             f"{r.finetune_epochs} epochs of fine-tuning, seed {r.seed}"
-            + (f", hidden states matched with weight {r.hidden_weight:g}" if r.hidden_weight else "")
             + (f", patience {r.patience}" if r.patience else "")
-            + f", order {r.order}"
         )
     return [f"- {line}" for line in [*lines, f"digest: {candidate.digest}"]]
 
@@ -266,9 +264,6 @@ def fragment(candidate: Candidate) -> dict[str, Any]:
     if recipe is None:
         return {"space": space}
     space["distill"] = {"temperature": [recipe.temperature], "weight": [recipe.distill_weight]}
-    space["distill"] |= {"hidden": [recipe.hidden_weight]} if recipe.hidden_weight else {}
-    if recipe.order != ORDERS[0]:
-        space["order"] = [recipe.order]
     training = {
         "epochs": recipe.epochs,
         "finetune_epochs": recipe.finetune_epochs,

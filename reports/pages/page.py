@@ -14,7 +14,7 @@ from ...search.ranking.sentences import relaxation_text
 from ...search.ranking.verdict import Verdict, number_lines
 from ...search.record.evaluation import StudyRecord
 from ...search.record.metrics import metric_info
-from ..charts import hypervolume, plots, search_plots
+from ..charts import curves, hypervolume, plots
 from ..content import search_story, sections, views
 from ..content.side_effects import side_effect_table
 
@@ -32,8 +32,7 @@ def context(reading: Reading) -> dict[str, Any]:
     figures = {
         "front": plots.front_figure(reading),
         "hypervolume": hypervolume.hypervolume_figure(record),
-        "predictions": search_plots.prediction_figure(record),
-        "curves": search_plots.curves_figure(record),
+        "curves": curves.curves_figure(record),
     }
     extra = relaxations(record, answer)
     numbers = number_lines(record, reading.recommended) if reading.recommended else []

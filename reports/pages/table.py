@@ -49,7 +49,6 @@ def _identity(trial: TrialRecord) -> dict[str, Any]:
         **{f"student_{axis}": value for axis, value in candidate.student},
         "temperature": recipe.temperature if recipe else None,
         "distill_weight": recipe.distill_weight if recipe else None,
-        **({"hidden_weight": recipe.hidden_weight, "order": recipe.order} if recipe else {}),
         "calibration_method": candidate.calibration_method,
         "calibration_samples": candidate.calibration_samples,
         "per_channel": candidate.per_channel,

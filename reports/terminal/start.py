@@ -25,15 +25,11 @@ space:
   # student: {{macs: [0.1, 0.25], depth: [0.5, 1.0]}}
   # Share of channels removed (channel:R), of weights set to zero (unstructured:R), or 2:4 (NVIDIA).
   sparsity: [dense]
-  # Others: distill-prune-quantize (no training after pruning), prune-quantize-distill (distilled under
-  # fake quantization for all epochs).
-  # order: [prune-distill-quantize]
   # precision: [fp32, fp16, int8, int8-dynamic, int16x8, int4-weight]
   # Installed here: {installed}
   # backend: [{installed}]
   calibration: {{method: [minmax], samples: [128]}}
-  # hidden: weight of the distance between hidden states of student and teacher.
-  distill: {{temperature: [4], weight: [0.7], hidden: [0]}}
+  distill: {{temperature: [4], weight: [0.7]}}
 
 # patience: 3 ends a training after three epochs without a better quality, and keeps the best weights.
 training: {{epochs: 20, finetune_epochs: 8, learning_rate: 0.002, batch: 64}}

@@ -13,7 +13,7 @@ from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Finalist, Outcome, Quantity, StudyRecord
 from ..record.protocols import Decision, Hardware, Judge, Rung, RungJudge, Standard
 from ..record.stops import Interrupted, TrainingStopped
-from ..record.treatment import Treatment
+from ..record.treatment import UNTREATED, Treatment
 from ..stages.chain import Chain, Trace
 from ..store.store import Entry
 from .finalists import measure_finalists
@@ -127,9 +127,8 @@ class Evaluator:
         def at_rung(rung: Rung) -> Decision | None:
             return judge.at_rung(candidate, rung)
 
-        treatment = self._climbs.from_the_start(candidate)
         self.chain.checkpoint()
-        found, broken = self._as_it_is(known, treatment, judge.standard, trace, at_rung)
+        found, broken = self._as_it_is(known, judge.standard, trace, at_rung)
         found = replace(found, float_quality=self._climbs.float_quality(found))
         try:
             return self._climbed(known, found, judge, trace, broken)
@@ -153,21 +152,16 @@ class Evaluator:
         return found
 
     def _as_it_is(
-        self,
-        known: Evaluation,
-        treatment: Treatment,
-        standard: Standard,
-        trace: Trace,
-        at_rung: RungJudge,
+        self, known: Evaluation, standard: Standard, trace: Trace, at_rung: RungJudge
     ) -> tuple[Evaluation, StageError | None]:
         """The candidate before any climb. Where quantization broke it, and the ladder may mend that, also the
         error; the numbers are then those of an artifact that is of no use, as a place to climb from."""
         try:
-            return self._as_treated(known, treatment, standard, trace, at_rung), None
+            return self._as_treated(known, UNTREATED, standard, trace, at_rung), None
         except StageError as error:
-            if not self._climbs.may_mend(known, treatment, error):
+            if not self._climbs.may_mend(known, error):
                 raise
-            return self._as_treated(known, treatment, standard, trace, checked=False), error
+            return self._as_treated(known, UNTREATED, standard, trace, checked=False), error
 
     def _as_treated(
         self,

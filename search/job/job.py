@@ -12,6 +12,7 @@ from ...backends.runner.launch import Launch, launch_for
 from ...profiles.errors import UserError
 from ...profiles.loader import load_profile
 from ...profiles.schema import Profile
+from ..record.candidate import Recipe
 from ..record.digest import digest_of
 from ..record.evaluation import Objective
 from ..record.limits import LimitSpec, check_consistent, metric_name, parse_limit, parse_reference
@@ -78,7 +79,7 @@ class Job:
             "workload": self.loaded.source_digest,
             "data": digest_of(self.loaded.data_digests),
             "device": device_identity(self.profile),
-            "space": file.space.model_dump(mode="json"),
+            "space": _space_of(file),
             "ladder": file.ladder if isinstance(file.ladder, str) else file.ladder.model_dump(mode="json"),
             "training": file.training.model_dump(mode="json", exclude={"threads"}),
             "objectives": [objective.metric for objective in self.objectives],
@@ -86,6 +87,13 @@ class Job:
             "deploy": file.deploy.model_dump(mode="json"),
             "seed": file.seed,
         }
+
+
+def _space_of(file: StudyFile) -> dict[str, Any]:
+    """The space of a file, with what was once a choice."""
+    plain = file.space.model_dump(mode="json")
+    plain["distill"]["hidden"] = [Recipe.hidden_weight]
+    return {**plain, "order": [Recipe.order]}
 
 
 def load_job(path: Path, profile_name: str | None = None) -> Job:

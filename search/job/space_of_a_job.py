@@ -50,8 +50,6 @@ def build_space(study: StudyFile, profile: Profile, workload: Workload) -> Space
         weights=study.space.distill.weight,
         calibration_samples=study.space.calibration.samples,
         per_channel=study.space.calibration.per_channel,
-        hidden_weights=study.space.distill.hidden,
-        orders=study.space.order,
         recipe=Recipe(
             epochs=study.training.epochs,
             learning_rate=study.training.learning_rate,

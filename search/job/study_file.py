@@ -12,7 +12,7 @@ from ...profiles.errors import UserError
 from ...profiles.precision import Precision
 from ...profiles.strict_yaml import read_model
 from ...profiles.units import parse_bytes, parse_duration_s, parse_quantity
-from ..record.candidate import Scalar, Sparsity
+from ..record.candidate import Recipe, Scalar, Sparsity
 
 T = TypeVar("T")
 
@@ -38,11 +38,22 @@ def _one_or_many(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value if value is None else (value,)
 
 
+def _without(section: object, name: str, usual: object) -> object:
+    """A section without a setting that files of earlier versions have, and that has one value left."""
+    if not isinstance(section, dict) or name not in section:
+        return section
+    if _one_or_many(section[name]) not in (None, (usual,)):
+        raise ValueError(
+            f"{name} is not searched any more, all is made with {usual}: leave it out (what an earlier "
+            "version found opens by its run directory)"
+        )
+    return {key: value for key, value in section.items() if key != name}
+
+
 Seconds = Annotated[float, BeforeValidator(_duration), Field(gt=0)]
 Bytes = Annotated[int, BeforeValidator(_size), Field(gt=0)]
 Methods = Annotated[tuple[Literal["minmax", "percentile", "entropy"], ...], BeforeValidator(_one_or_many)]
 Objectives = Annotated[tuple[str, ...], BeforeValidator(_one_or_many), Field(min_length=2, max_length=4)]
-Order = Literal["prune-distill-quantize", "distill-prune-quantize", "prune-quantize-distill"]
 Rung = Literal["calibration", "mixed-precision", "qat"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
 
@@ -82,12 +93,15 @@ class CalibrationSection(_Section):
 
 
 class DistillSection(_Section):
-    """Training recipes that are searched: temperature and weight of the teacher's soft targets, and weight of
-    the distance between hidden states (0: not matched)."""
+    """Training recipes that are searched: temperature and weight of the teacher's soft targets."""
 
     temperature: Annotated[tuple[float, ...], BeforeValidator(_one_or_many)] = (4.0,)
     weight: Annotated[tuple[float, ...], BeforeValidator(_one_or_many)] = (0.7,)
-    hidden: Annotated[tuple[float, ...], BeforeValidator(_one_or_many)] = (0.0,)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _hidden_states_are_not_compared(cls, values: object) -> object:
+        return _without(values, "hidden", 0)
 
     @model_validator(mode="after")
     def _ranges(self) -> DistillSection:
@@ -95,8 +109,6 @@ class DistillSection(_Section):
             raise ValueError("a distillation temperature is above 0")
         if any(not 0 <= w <= 1 for w in self.weight):
             raise ValueError("a distillation weight lies between 0 (labels alone) and 1 (teacher alone)")
-        if any(h < 0 for h in self.hidden):
-            raise ValueError("a weight of hidden states is 0 (not matched) or above")
         return self
 
 
@@ -105,11 +117,15 @@ class SpaceSection(_Section):
 
     student: dict[str, Annotated[tuple[Scalar, ...], BeforeValidator(_one_or_many)]] = {}
     sparsity: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ("dense",)
-    order: Annotated[tuple[Order, ...], BeforeValidator(_one_or_many)] = ("prune-distill-quantize",)
     precision: Annotated[tuple[Precision, ...] | None, BeforeValidator(_one_or_many)] = None
     backend: Annotated[tuple[str, ...] | None, BeforeValidator(_one_or_many)] = None
     calibration: CalibrationSection = CalibrationSection()
     distill: DistillSection = DistillSection()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_order_is_left(cls, values: object) -> object:
+        return _without(values, "order", Recipe.order)
 
     @field_validator("sparsity")
     @classmethod
@@ -120,10 +136,8 @@ class SpaceSection(_Section):
     def _not_empty(self) -> SpaceSection:
         lists: dict[str, tuple[Any, ...] | None] = {
             "sparsity": self.sparsity,
-            "order": self.order,
             "distill.temperature": self.distill.temperature,
             "distill.weight": self.distill.weight,
-            "distill.hidden": self.distill.hidden,
             "precision": self.precision,
             "backend": self.backend,
             **{f"student.{axis}": values for axis, values in self.student.items()},

@@ -13,11 +13,11 @@ from ...backends.registry import get_backend
 from ...profiles.errors import StageError, UnsupportedError
 from ...profiles.precision import Precision
 from ..ranking.known import VALIDATION
-from ..record.candidate import TRAINED_QUANTIZED, Candidate
+from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Limit, Quantity
 from ..record.protocols import Judge
 from ..record.quality import QualityScale
-from ..record.treatment import UNTREATED, QatPlan, Treatment
+from ..record.treatment import QatPlan, Treatment
 from ..stages.chain import Chain, Trace, outputs_of, sizes
 from ..store.store import Entry
 from ..workload.workload import Array
@@ -54,13 +54,6 @@ class Climbs:
         """Take in what the rungs of an evaluation were worth."""
         self._ladder.learn(evaluation, self._scale)
 
-    def from_the_start(self, candidate: Candidate) -> Treatment:
-        """The treatment of a candidate that is trained with fake quantization from the start."""
-        recipe = candidate.recipe
-        if recipe is None or recipe.order != TRAINED_QUANTIZED:
-            return UNTREATED
-        return Treatment(qat=self._chain.models.qat_plan(candidate, recipe.epochs))
-
     def float_quality(self, evaluation: Evaluation) -> float | None:
         """Quality on validation of the weights before quantization: in PyTorch, or where the model exists
         only as ONNX, that of its fp32 artifact (None where that does not run)."""
@@ -77,9 +70,9 @@ class Climbs:
         except (StageError, UnsupportedError):
             return None
 
-    def may_mend(self, evaluation: Evaluation, treatment: Treatment, error: StageError) -> bool:
+    def may_mend(self, evaluation: Evaluation, error: StageError) -> bool:
         """Whether the ladder may be tried on an artifact that failed: where quantization alone broke it."""
-        return error.disagrees and self._may_climb(replace(evaluation, treatment=treatment))
+        return error.disagrees and self._may_climb(evaluation)
 
     def climb(
         self,
@@ -120,12 +113,7 @@ class Climbs:
 
     def _may_climb(self, evaluation: Evaluation) -> bool:
         quantized = evaluation.candidate.precision.decoded.weight_bits <= QUANTIZED_BITS
-        return bool(
-            quantized
-            and self._settings.rungs
-            and not evaluation.baseline
-            and evaluation.treatment == UNTREATED  # trained for its precision from the start: nothing to add
-        )
+        return bool(quantized and self._settings.rungs and not evaluation.baseline)
 
     def _standing(self, evaluation: Evaluation, limits: Sequence[Limit], best: float) -> Standing | None:
         """Where the candidate stands; None where it has what is asked for, or could not have it."""

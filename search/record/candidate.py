@@ -10,13 +10,6 @@ from ...profiles.precision import Precision
 from .digest import digest_of
 
 Scalar = int | float | str | bool
-ORDERS = ("prune-distill-quantize", "distill-prune-quantize", "prune-quantize-distill")
-"""Orders of compression. The first, the default: a trained model is pruned, what is left is distilled (for
-`finetune_epochs`), and quantized last. The second prunes after all distillation, with no training after it.
-The third distills the pruned model under fake quantization (quantization-aware training) for all its epochs;
-a student that is not pruned was distilled in float before. It has a meaning only for integer precisions.
-"""
-PRUNED_LAST, TRAINED_QUANTIZED = ORDERS[1:]
 PROBE_SAMPLES = 16  # calibration of untrained weights: any ranges will do
 
 
@@ -53,9 +46,9 @@ class Sparsity:
 class Recipe:
     """How a student is trained. `distill_weight` is the share of the loss that comes from the teacher's
     soft targets at `temperature` (Hinton et al. 2015, arXiv:1503.02531); the rest comes from the labels.
-    `hidden_weight` adds the distance between hidden states of student and teacher (0: none; Romero et al.
-    2015, arXiv:1412.6550). `patience`: training ends after so many epochs without a better quality on
-    validation, and the best weights stay (0: it runs to the end). `order` is one of `ORDERS`.
+    `patience`: training ends after so many epochs without a better quality on validation, and the best
+    weights stay (0: it runs to the end). `hidden_weight` and `order` are the same for all that is trained
+    today; records of earlier versions may have others, which tell their candidates apart.
     """
 
     epochs: int
@@ -68,14 +61,6 @@ class Recipe:
     hidden_weight: float = 0.0
     patience: int = 0
     order: str = "prune-distill-quantize"
-
-
-def legal_orders(sparsity: str, precision: Precision) -> tuple[str, ...]:
-    """The orders of compression that differ for a model of this sparsity at this precision."""
-    default, pruned_last, quantized_first = ORDERS
-    last = (pruned_last,) if sparsity != "dense" else ()
-    first = (quantized_first,) if precision.decoded.integer else ()
-    return (default, *last, *first)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,13 +85,11 @@ class Candidate:
     def __post_init__(self) -> None:
         # What changes nothing has its neutral value, so that candidates that are alike are equal.
         calibrated, quantized = self.precision.decoded.calibrated, self.precision.decoded.integer
-        sparsity, recipe = str(Sparsity.parse(self.sparsity)), self.recipe
-        if recipe is not None and recipe.order not in legal_orders(sparsity, self.precision):
-            recipe = replace(recipe, order=ORDERS[0])
+        sparsity = str(Sparsity.parse(self.sparsity))
         neutral = {
             "student": tuple(sorted(self.student)),
             "sparsity": sparsity,
-            "recipe": recipe if self.student or sparsity != "dense" else None,
+            "recipe": self.recipe if self.student or sparsity != "dense" else None,
             "calibration_method": self.calibration_method if calibrated else "",
             "calibration_samples": self.calibration_samples if calibrated else 0,
             "per_channel": self.per_channel if quantized else True,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..record.candidate import ORDERS, Candidate, Scalar, Sparsity
+from ..record.candidate import Candidate, Recipe, Scalar, Sparsity
 from ..space.space import Space
 
 Floats = NDArray[np.float64]
@@ -82,7 +82,7 @@ def model_axes(candidate: Candidate) -> dict[str, Scalar]:
         axes["distill weight"] = candidate.recipe.distill_weight
         if candidate.recipe.hidden_weight:
             axes["hidden weight"] = candidate.recipe.hidden_weight
-        if candidate.recipe.order != ORDERS[0]:
+        if candidate.recipe.order != Recipe.order:
             axes["order"] = candidate.recipe.order
     return axes
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from ...profiles.errors import UserError
 from ...profiles.precision import Precision
-from ..record.candidate import ORDERS, Candidate, Recipe, Scalar, legal_orders
+from ..record.candidate import Candidate, Recipe, Scalar
 from ..record.evaluation import Masked
 
 TEACHER, STUDENT = "teacher", "student"
@@ -45,8 +45,7 @@ class Space:
     """All legal candidates. Parameters are conditional: calibration only where a precision needs it,
     student axes only for students, distillation only where something is trained.
 
-    `trains` is False for a model that exists only as ONNX: its structure and weights are given. Of `orders`
-    each candidate is offered those that have a meaning for it, and the default where none has.
+    `trains` is False for a model that exists only as ONNX: its structure and weights are given.
     """
 
     backends: tuple[BackendChoices, ...]
@@ -56,8 +55,6 @@ class Space:
     calibration_samples: tuple[int, ...]
     per_channel: tuple[bool, ...]
     recipe: Recipe
-    hidden_weights: tuple[float, ...] = (0.0,)
-    orders: tuple[str, ...] = ORDERS[:1]
     trains: bool = True
     masked: tuple[Masked, ...] = ()
 
@@ -88,13 +85,10 @@ class Space:
             per_channel = _pick(trial, "per_channel", self.per_channel)
         recipe = None
         if self.trains and (student or sparsity != "dense"):
-            orders = self._orders(sparsity, precision)
             recipe = self._recipe(
                 (
                     _pick(trial, "temperature", self.temperatures),
                     _pick(trial, "distill_weight", self.weights),
-                    _pick(trial, "hidden_weight", self.hidden_weights),
-                    _pick(trial, _order_name(orders, self.orders), orders),
                 ),
                 sparsity,
             )
@@ -127,7 +121,7 @@ class Space:
         """Every candidate once, in a fixed order."""
         for backend, student in itertools.product(self.backends, self.students()):
             for sparsity, precision in itertools.product(backend.sparsities, backend.precisions):
-                for recipe in self._recipes(student, sparsity, precision):
+                for recipe in self._recipes(student, sparsity):
                     for method, samples, per_channel in self._calibrations(backend, precision):
                         yield Candidate(
                             backend=backend.name,
@@ -148,7 +142,7 @@ class Space:
         for student, sparsity in itertools.product(self.students(), sparsities):
             backend = next(b for b in self.backends if sparsity in b.sparsities)
             precision = backend.precisions[0]
-            for recipe in self._recipes(student, sparsity, precision):
+            for recipe in self._recipes(student, sparsity):
                 if recipe is not None:
                     yield Candidate(
                         backend=backend.name,
@@ -176,8 +170,8 @@ class Space:
         for backend in self.backends:
             for sparsity, precision in itertools.product(backend.sparsities, backend.precisions):
                 variants = len(list(self._calibrations(backend, precision)))
-                teacher = len(self._recipes((), sparsity, precision))
-                student = len(self._recipes(students[-1], sparsity, precision))
+                teacher = len(self._recipes((), sparsity))
+                student = len(self._recipes(students[-1], sparsity))
                 total += variants * (teacher + student * (len(students) - 1))
         return total
 
@@ -202,29 +196,20 @@ class Space:
     def _backend(self, name: str) -> BackendChoices:
         return next(choices for choices in self.backends if choices.name == name)
 
-    def _recipe(self, searched: tuple[float, float, float, str], sparsity: str) -> Recipe:
-        temperature, weight, hidden, order = searched
+    def _recipe(self, searched: tuple[float, float], sparsity: str) -> Recipe:
+        temperature, weight = searched
         return replace(
             self.recipe,
             temperature=temperature,
             distill_weight=weight,
-            hidden_weight=hidden,
-            order=order,
             finetune_epochs=self.recipe.finetune_epochs if sparsity != "dense" else 0,
         )
 
-    def _recipes(
-        self, student: tuple[tuple[str, Scalar], ...], sparsity: str, precision: Precision
-    ) -> list[Recipe | None]:
+    def _recipes(self, student: tuple[tuple[str, Scalar], ...], sparsity: str) -> list[Recipe | None]:
         if not self.trains or (not student and sparsity == "dense"):
             return [None]
-        orders = self._orders(sparsity, precision)
-        searched = itertools.product(self.temperatures, self.weights, self.hidden_weights, orders)
+        searched = itertools.product(self.temperatures, self.weights)
         return [self._recipe(choice, sparsity) for choice in searched]
-
-    def _orders(self, sparsity: str, precision: Precision) -> tuple[str, ...]:
-        legal = legal_orders(sparsity, precision)
-        return tuple(order for order in self.orders if order in legal) or ORDERS[:1]
 
     def _calibrations(self, backend: BackendChoices, precision: Precision) -> Iterator[tuple[str, int, bool]]:
         per_channel = self.per_channel if precision.decoded.integer else (True,)
@@ -243,9 +228,7 @@ class Space:
             per_channel=candidate.per_channel,
             temperature=recipe.temperature,
             distill_weight=recipe.distill_weight,
-            hidden_weight=recipe.hidden_weight,
         )
-        wanted[_order_name(self._orders(candidate.sparsity, candidate.precision), self.orders)] = recipe.order
         wanted[f"sparsity_{candidate.backend}"] = candidate.sparsity
         wanted[f"precision_{candidate.backend}"] = str(candidate.precision)
         wanted[f"calibration_{candidate.backend}"] = candidate.calibration_method
@@ -326,11 +309,6 @@ def _axis_name(axis: str) -> str:
     own = ("backend", "model", "per_channel", "temperature", "distill_weight", "hidden_weight")
     taken = axis in own or axis.startswith(("sparsity", "precision_", "calibration_", "student_", "order"))
     return f"student_{axis}" if taken else axis
-
-
-def _order_name(orders: tuple[str, ...], searched: tuple[str, ...]) -> str:
-    # One set of choices per name here too: fewer orders have a meaning for some candidates.
-    return "order" if orders == searched else "order_" + "_".join(str(ORDERS.index(o)) for o in orders)
 
 
 def _sparsity_name(backend: BackendChoices, backends: tuple[BackendChoices, ...]) -> str:

@@ -27,13 +27,11 @@ def axes_of(candidate: Candidate) -> dict[str, str]:
     }
     recipe = candidate.recipe
     axes["distillation"] = _distillation(recipe) if recipe else "-"
-    axes["order"] = recipe.order if recipe else "-"
     return axes
 
 
 def _distillation(recipe: Recipe) -> str:
-    hidden = f" hidden={recipe.hidden_weight:g}" if recipe.hidden_weight else ""
-    return f"T={recipe.temperature:g} w={recipe.distill_weight:g}{hidden}"
+    return f"T={recipe.temperature:g} w={recipe.distill_weight:g}"
 
 
 def importances(trials: Sequence[TrialRecord], objectives: Sequence[str]) -> dict[str, dict[str, float]]:

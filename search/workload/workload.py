@@ -113,9 +113,6 @@ class Workload:
     `loss(outputs, labels, teacher_outputs)` of tensors that returns one number as a tensor. None: the types
     and shapes of labels and outputs tell which.
 
-    `hidden` names layers whose outputs are compared in training where the recipe has a `hidden_weight`:
-    paths of modules in the student, each with that of the teacher's module. None: the inputs of the two
-    output layers alone.
     """
 
     name: str
@@ -126,7 +123,6 @@ class Workload:
     onnx: Path | None = None
     metric: Metric = ACCURACY
     loss: str | Callable[..., Any] | None = None
-    hidden: Mapping[str, str] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...record.candidate import ORDERS, Recipe, Scalar
+from ...record.candidate import Recipe, Scalar
 from ...store.store import content_key
 
 TEACHER_VERSION, SOFT_TARGETS_VERSION, DISTILL_VERSION, STRUCTURE_VERSION = 1, 1, 1, 2
 PRUNE_VERSION = 3  # 1 removed the whole share before fine-tuning, 2 halved the learning rate for it
-HIDDEN_STATES_VERSION = 1
 DERIVE_VERSION = 1  # of how students are cut out of their teacher
 
 Digests = Mapping[str, str]
@@ -32,12 +31,11 @@ def soft_targets_key(teacher: str, train: str) -> str:
 @dataclass(frozen=True, kw_only=True)
 class Lesson:
     """What a training learns from besides the recipe. `targets` is the key of the soft targets, which names
-    the teacher and its tools ("": the teacher's outputs are not read). `loss` and `hidden` say what the
-    workload wants in place of the usual loss and of the last hidden layer ("": nothing)."""
+    the teacher and its tools ("": the teacher's outputs are not read). `loss` says what the workload wants
+    in place of the usual loss ("": nothing)."""
 
     targets: str
     loss: str = ""
-    hidden: str = ""
 
 
 def distill_key(
@@ -51,14 +49,14 @@ def distill_key(
 ) -> str:
     """A dense student. `initial` is the key of the teacher that it is cut out of, if it is.
 
-    Of the recipe all counts but the fine-tuning and the order, which come later: dense and sparse candidates
+    Of the recipe all counts but the fine-tuning, which comes later: dense and sparse candidates
     share this.
     """
     fields: dict[str, Any] = {
         "student": [list(pair) for pair in sorted(student)],
         "recipe": _recipe_fields(recipe, recipe.epochs),
         "source": source,
-        **_lesson_fields(lesson, recipe, recipe.epochs),
+        **_lesson_fields(lesson, recipe.epochs),
         "validation": data["validation"],
     }
     if not lesson.targets:
@@ -70,26 +68,15 @@ def distill_key(
 
 def prune_key(base: str, sparsity: str, recipe: Recipe, lesson: Lesson, tools: Digests) -> str:
     """A sparse model made from the dense one under the key `base` and fine-tuned."""
-    epochs = tuning_epochs(recipe)
+    epochs = recipe.finetune_epochs
     fields = {
         "base": base,
         "sparsity": sparsity,
         "recipe": _recipe_fields(recipe, epochs),
-        **_lesson_fields(lesson, recipe, epochs),
+        **_lesson_fields(lesson, epochs),
         "tools": dict(tools),
     }
     return content_key("prune", PRUNE_VERSION, fields)
-
-
-def tuning_epochs(recipe: Recipe) -> int:
-    """Epochs of training after pruning: none in the orders that distill before it or while quantizing."""
-    return recipe.finetune_epochs if recipe.order == ORDERS[0] else 0
-
-
-def hidden_states_key(teacher: str, train: str, layers: Iterable[str]) -> str:
-    """The teacher's hidden states over the training split."""
-    fields = {"teacher": teacher, "train": train, "layers": sorted(layers)}
-    return content_key("hidden-states", HIDDEN_STATES_VERSION, fields)
 
 
 def structure_key(
@@ -109,12 +96,11 @@ def structure_key(
     return content_key("structure", STRUCTURE_VERSION, fields)
 
 
-def _lesson_fields(lesson: Lesson, recipe: Recipe, epochs: int) -> dict[str, str]:
-    """What counts of a lesson: nothing where nothing is trained, and no layers that are not compared."""
+def _lesson_fields(lesson: Lesson, epochs: int) -> dict[str, str]:
+    """What counts of a lesson: nothing where nothing is trained."""
     if not epochs:
         return {"targets": ""}
-    wanted = {"loss": lesson.loss, "hidden": lesson.hidden if recipe.hidden_weight else ""}
-    return {"targets": lesson.targets, **{name: value for name, value in wanted.items() if value}}
+    return {"targets": lesson.targets, **({"loss": lesson.loss} if lesson.loss else {})}
 
 
 def _recipe_fields(recipe: Recipe, epochs: int) -> dict[str, float | int]:
@@ -128,5 +114,4 @@ def _recipe_fields(recipe: Recipe, epochs: int) -> dict[str, float | int]:
         "batch": recipe.batch,
         "seed": recipe.seed,
     }
-    added = {"hidden_weight": float(recipe.hidden_weight), "patience": recipe.patience}
-    return {**fields, **{name: value for name, value in added.items() if value}}
+    return {**fields, **({"patience": recipe.patience} if recipe.patience else {})}

@@ -8,7 +8,6 @@ from ....profiles.errors import InternalError
 from ...record.candidate import Candidate, Recipe
 from ...record.protocols import Training
 from ...store.store import Entry
-from .keys import tuning_epochs
 from .students import ModelStages, Structure, structure_of
 from .teacher import Student
 
@@ -51,7 +50,7 @@ class Trainings:
         step = _Step(
             kind="prune" if sparse else "distill",
             key=self._stages.trained_key(candidate),
-            epochs=tuning_epochs(recipe) if sparse else recipe.epochs,
+            epochs=recipe.finetune_epochs if sparse else recipe.epochs,
             structure=structure_of(candidate),
         )
         return (*before, step)

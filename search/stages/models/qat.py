@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ...record.candidate import TRAINED_QUANTIZED, Candidate, Recipe
+from ...record.candidate import Candidate, Recipe
 from ...record.treatment import QatPlan
 from ...store.store import Entry, content_key
 from ..network.predict import tensors
@@ -47,11 +47,11 @@ class QatStages:
     def key(self, candidate: Candidate, plan: QatPlan) -> str:
         """Content key of `trained_qat`; trains nothing."""
         stages, digests = self.stages, self.stages.loaded.data_digests
-        fields = {
+        fields = {  # nothing of hidden states, which were compared once
             "base": stages.trained_key(candidate),
             "plan": asdict(plan),
-            "training": asdict(self._plan(candidate, plan)),
-            "lesson": asdict(stages.lesson(self._recipe(candidate))),
+            "training": {**asdict(self._plan(candidate, plan)), "hidden_weight": 0.0},
+            "lesson": {**asdict(stages.lesson(self._recipe(candidate))), "hidden": ""},
             "data": {name: digests[name] for name in ("train", "validation", "calibration")},
             "tools": dict(stages.tools),
         }
@@ -60,8 +60,7 @@ class QatStages:
     def trained_qat(self, candidate: Candidate, plan: QatPlan, note: Note = lambda entry: None) -> Entry:
         """The candidate's weights after quantization-aware training; read them with `load_qat`.
 
-        Training starts from `trained(candidate)` and takes the loss of the recipe. It lasts `plan.epochs`, or
-        all of the recipe at its full rate where its order is "prune-quantize-distill". `note` is told each
+        Training starts from `trained(candidate)` and takes the loss of the recipe. `note` is told each
         entry on the way.
 
         `meta` has `quality` by split (validation; with fake quantization, which predicts the artifact's),
@@ -77,7 +76,7 @@ class QatStages:
         found = stages.store.get(STAGE, key)
         if found is None:
             base = stages.trained(candidate, note)
-            data = stages._data(note, self._recipe(candidate), candidate.student)
+            data = stages._data(note, self._recipe(candidate))
             training = self._plan(candidate, plan)
             provenance = {"base": base.key, "plan": asdict(plan), "training": asdict(training)}
 
@@ -132,17 +131,14 @@ class QatStages:
 
     def _plan(self, candidate: Candidate, plan: QatPlan) -> Plan:
         recipe = self._recipe(candidate)
-        whole = candidate.recipe is not None and recipe.order == TRAINED_QUANTIZED
         return Plan(
             stage=STAGE,
-            epochs=recipe.epochs if whole else plan.epochs,
-            learning_rate=recipe.learning_rate * (1 if whole else QAT_RATE),
+            epochs=plan.epochs,
+            learning_rate=recipe.learning_rate * QAT_RATE,
             batch=recipe.batch,
             temperature=recipe.temperature,
             distill_weight=recipe.distill_weight,
             seed=recipe.seed,
-            hidden_weight=recipe.hidden_weight,
-            patience=recipe.patience if whole else 0,
         )
 
     def _recipe(self, candidate: Candidate) -> Recipe:

@@ -57,7 +57,6 @@ class ModelStages(TeachingStages):
             student: check_model(model, self.train_split, self.metric, names[student])
             for student, model in models.items()
         }
-        self._check_hidden(models)
         entry = self.teacher()
         teacher_shape = tuple(entry.meta["output_shape"])
         self._sizes[(), "dense"] = {name: entry.meta[name] for name in ("parameters", "macs")}
@@ -118,16 +117,18 @@ class ModelStages(TeachingStages):
         puts in doubt), for sparse models `zeros` (share by layer) and `notes`, and where the recipe has a
         patience `best_epoch` (of the weights kept).
 
-        Of the orders, the first fine-tunes what was pruned. The other two prune the distilled model and leave
-        it as it is: no training follows, or that with fake quantization does.
-
         Raises:
             Interrupted: training was asked to stop; it goes on from the last epoch when called again.
             TrainingStopped: the judge gave a training up; it goes on from that rung when called again.
             StageError: the loss became not finite.
-            UnsupportedError: the model cannot be pruned in this way.
+            UnsupportedError: the model cannot be pruned in this way, or comes from an earlier version.
         """
         judge = judge or never_stops
+        recipe = candidate.recipe
+        if recipe is not None and recipe.order != Recipe.order:
+            raise UnsupportedError(f"models of the order {recipe.order} are not made any more")
+        if recipe is not None and recipe.hidden_weight:
+            raise UnsupportedError("students are not trained on hidden states any more")
         if candidate.is_teacher:
             entry = self.teacher()
         elif candidate.sparsity == "dense":
@@ -201,7 +202,7 @@ class ModelStages(TeachingStages):
         found = self.store.get("distill", key)
         if found is not None:
             return found
-        data = self._data(note, recipe, candidate.student)
+        data = self._data(note, recipe)
 
         def make(into: Path) -> Mapping[str, Any]:
             model = self.initial(candidate.student, recipe.seed)
@@ -219,7 +220,7 @@ class ModelStages(TeachingStages):
             return found
         dense = replace(candidate, sparsity="dense")
         base = self.trained(dense, note, judge)  # not within `make`: its seconds are not those of the pruning
-        data = self._data(note, recipe, candidate.student)
+        data = self._data(note, recipe)
         plan = _plan("finetune", recipe)
 
         def make(into: Path) -> Mapping[str, Any]:
@@ -247,10 +248,9 @@ class ModelStages(TeachingStages):
         split = self.train_split.head(3 * recipe.batch)
         targets = torch.zeros((len(split), *shape))
         labels = torch.from_numpy(np.ascontiguousarray(split.labels))
-        hidden = self._first_states(split, student) if recipe.hidden_weight else None
         loss = self._loss(labels, targets)
         inputs = tensors(split.inputs)
-        data = Data(inputs=inputs, labels=labels, soft_targets=targets, loss=loss, hidden=hidden)
+        data = Data(inputs=inputs, labels=labels, soft_targets=targets, loss=loss)
         try:
             with reproducible(recipe.seed, self.threads):
                 plan = replace(_plan("distill", recipe), epochs=1, patience=0)
@@ -270,7 +270,7 @@ def structure_of(candidate: Candidate) -> Structure:
 
 def untaught(recipe: Recipe) -> Recipe:
     """The recipe without anything that the teacher says."""
-    return replace(recipe, distill_weight=0.0, hidden_weight=0.0)
+    return replace(recipe, distill_weight=0.0)
 
 
 def _recipe(candidate: Candidate) -> Recipe:
@@ -283,12 +283,11 @@ def _plan(stage: str, recipe: Recipe) -> Plan:
     fine = stage == "finetune"
     return Plan(
         stage=stage,
-        epochs=keys.tuning_epochs(recipe) if fine else recipe.epochs,
+        epochs=recipe.finetune_epochs if fine else recipe.epochs,
         learning_rate=recipe.learning_rate,
         batch=recipe.batch,
         temperature=recipe.temperature,
         distill_weight=recipe.distill_weight,
         seed=recipe.seed,
-        hidden_weight=recipe.hidden_weight,
         patience=recipe.patience,
     )

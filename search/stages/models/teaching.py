@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,20 +16,10 @@ from torch import nn
 from ...record.candidate import Recipe
 from ...record.protocols import RungJudge
 from ...store.store import Entry
-from ...workload.workload import Array, Split
+from ...workload.workload import Array
 from ..network.predict import predict, tensors
 from ..network.reproducible import reproducible
 from ..training.checkpoint import History
-from ..training.hidden_states import (
-    HiddenTargets,
-    Pairs,
-    check_pairs,
-    check_path,
-    layer_pairs,
-    read_states,
-    teacher_states,
-    write_states,
-)
 from ..training.loop import Data, Plan, Watch, train
 from ..training.losses import Loss, check_trainable, task_of
 from ..training.masks import GradualMasks, Masks
@@ -50,81 +40,33 @@ class TeachingStages(TeacherStages):
         entry = self.store.get("soft-targets", self.targets_key)
         return tuple(entry.meta.get("remarks", ())) if entry else ()
 
-    def hidden_states(self, student: Student = ()) -> Entry:
-        """The teacher's hidden states over `train`, computed once; `meta` has `layers`, one for each file."""
-        layers = tuple(theirs for _, theirs in self.pairs(student))
-        key = keys.hidden_states_key(self.teacher_key, self.loaded.data_digests["train"], layers)
-
-        def make(into: Path) -> Mapping[str, Any]:
-            with reproducible(0, self.threads):
-                states = teacher_states(self.teacher_model(), layers, self.train_split.inputs)
-            return {"layers": write_states(states, into)}
-
-        provenance = self._by({"teacher": self.teacher_key, "layers": layers})
-        return self.store.produce("hidden-states", key, provenance, make)
-
-    def pairs(self, student: Student) -> Pairs:
-        """Layers that are compared in training: the last hidden ones, and those that the workload names.
-
-        A model cut from the teacher has the teacher's names, so the workload's names of layers of students
-        do not hold for it; what of the teacher's layers it lost is left out.
-        """
-        hidden = self.loaded.workload.hidden
-        if not hidden or (student and not self.is_derived(student)):
-            return layer_pairs(hidden)
-        there = {name for name, _ in self.build(student).named_modules()}
-        return layer_pairs({theirs: theirs for theirs in hidden.values() if theirs in there})
-
-    def _check_hidden(self, models: Mapping[Student, nn.Module]) -> None:
-        """Raise UserError where the workload names hidden layers that do not exist."""
-        if self.loaded.workload.hidden:
-            teacher = self.build(())
-            for path in self.loaded.workload.hidden.values():
-                check_path(path, teacher, "the teacher")
-            for student, model in models.items():
-                check_pairs(self.pairs(student), model, teacher)
-
-    def _first_states(self, split: Split, student: Student) -> HiddenTargets:
-        pairs = self.pairs(student)
-        layers = tuple(theirs for _, theirs in pairs)
-        states = teacher_states(self.teacher_model(), layers, split.inputs)
-        return HiddenTargets(pairs=pairs, states={k: torch.from_numpy(v) for k, v in states.items()})
-
     def is_derived(self, student: Student) -> bool:
         """Whether the student is cut out of the teacher, as the workload has no builder."""
         return bool(student) and self.derives
 
     def lesson(self, recipe: Recipe) -> keys.Lesson:
         """What the key of a training says besides the recipe."""
-        workload = self.loaded.workload
-        hidden = "" if workload.hidden is None else repr(sorted(workload.hidden.items()))
         targets = self.targets_key if self.asks_teacher(recipe) else ""
-        return keys.Lesson(targets=targets, loss=workload.loss_digest, hidden=hidden)
+        return keys.Lesson(targets=targets, loss=self.loaded.workload.loss_digest)
 
     def asks_teacher(self, recipe: Recipe) -> bool:
-        """Whether a training with this recipe reads the teacher's outputs or hidden states."""
-        own = callable(self.loaded.workload.loss)
-        return own or recipe.distill_weight > 0 or recipe.hidden_weight > 0
+        """Whether a training with this recipe reads the teacher's outputs."""
+        return callable(self.loaded.workload.loss) or recipe.distill_weight > 0
 
-    def _data(self, note: Note, recipe: Recipe | None = None, student: Student = ()) -> Data:
+    def _data(self, note: Note, recipe: Recipe | None = None) -> Data:
         """The training split with what the teacher says about it; without a recipe, with soft targets."""
         teacher = self.teacher()
         note(teacher)
         labels = torch.from_numpy(np.ascontiguousarray(self.train_split.labels))
         shape = torch.empty((len(labels), *teacher.meta["output_shape"]), device="meta")
-        soft, hidden = None, None
+        soft = None
         if recipe is None or self.asks_teacher(recipe):
             entry = self.teacher_logits()
             note(entry)
             soft = torch.from_numpy(np.load(entry.path / OUTPUTS))
-        if recipe is not None and recipe.hidden_weight:
-            entry = self.hidden_states(student)
-            note(entry)
-            states = read_states(entry.path, entry.meta["layers"])
-            hidden = HiddenTargets(pairs=self.pairs(student), states=states)
         loss = self._loss(labels, shape)
         inputs = tensors(self.train_split.inputs)
-        return Data(inputs=inputs, labels=labels, soft_targets=soft, loss=loss, hidden=hidden)
+        return Data(inputs=inputs, labels=labels, soft_targets=soft, loss=loss)
 
     def _loss(self, labels: torch.Tensor, outputs: torch.Tensor) -> Loss:
         """The loss for these labels; what a function of the user raises names their file and line."""

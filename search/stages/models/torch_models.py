@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from ....profiles.errors import InternalError
-from ...record.candidate import PRUNED_LAST, Candidate, Recipe
+from ...record.candidate import Candidate, Recipe
 from ...record.evaluation import Quantity
 from ...record.progress import Progress
 from ...record.protocols import GUESS_RATE, RungJudge, Training
@@ -129,10 +129,8 @@ class TorchModels(Models):
         return self.trainings(candidate)[-1].quality
 
     def qat_plan(self, candidate: Candidate, epochs: int) -> QatPlan | None:
-        """Fake quantization knows steps per channel alone, and one order of compression trains no more."""
-        recipe = candidate.recipe
-        trains_on = recipe is None or recipe.order != PRUNED_LAST
-        bits = qat_bits(candidate.precision) if candidate.per_channel and trains_on else None
+        """Fake quantization knows steps per channel alone."""
+        bits = qat_bits(candidate.precision) if candidate.per_channel else None
         return QatPlan(weight_bits=bits[0], activation_bits=bits[1], epochs=epochs) if bits else None
 
     def simulated(self, candidate: Candidate, plan: QatPlan) -> float:

@@ -18,7 +18,6 @@ from ..network.predict import first_output
 from ..network.reproducible import reproducible
 from .checkpoint import History, load_checkpoint, save_checkpoint
 from .early_stopping import BestWeights
-from .hidden_states import HiddenMatching, HiddenTargets
 from .losses import Loss, check_trainable, training_loss
 from .masks import GradualMasks, Masks, apply_masks
 
@@ -27,9 +26,9 @@ FEWEST_EPOCHS = 4  # shorter trainings have no rungs: there is too little to sav
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How to train. `distill_weight` is the share of the loss that compares with the teacher's outputs;
-    `hidden_weight` times the distance of hidden states is added to it. `patience`: training ends after so
-    many epochs without a better quality on validation, and the best weights stay (0: it runs to the end)."""
+    """How to train. `distill_weight` is the share of the loss that compares with the teacher's outputs.
+    `patience`: training ends after so many epochs without a better quality on validation, and the best
+    weights stay (0: it runs to the end)."""
 
     stage: str
     epochs: int
@@ -38,21 +37,18 @@ class Plan:
     temperature: float
     distill_weight: float
     seed: int
-    hidden_weight: float = 0.0
     patience: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """Training samples as tensors (axis 0 = samples) and what the teacher says about them: its outputs (None:
-    it is not asked), and its hidden states where they are compared. `loss` None: the task that labels and
-    outputs tell."""
+    """Training samples as tensors (axis 0 = samples) and the teacher's outputs for them (None: it is not
+    asked). `loss` None: the task that labels and outputs tell."""
 
     inputs: list[Tensor]
     labels: Tensor
     soft_targets: Tensor | None
     loss: Loss | None = None
-    hidden: HiddenTargets | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -115,11 +111,7 @@ def train(
         StageError: the loss is not finite.
         UserError: the loss has no meaning for these labels and outputs.
     """
-    loop = _Loop(model, data, plan, masks, watch)
-    try:
-        return loop.run(checkpoint, control)
-    finally:
-        loop.close()
+    return _Loop(model, data, plan, masks, watch).run(checkpoint, control)
 
 
 class _Loop:
@@ -137,25 +129,16 @@ class _Loop:
             raise InternalError(f"{plan.stage} has a patience, but nothing measures its quality")
         self.model, self.data, self.plan, self.masks, self.watch = model, data, plan, masks, watch
         self.loss = _loss(data)
-        self.hidden = _hidden(model, data, plan)
-        parameters = [*model.parameters(), *(self.hidden.maps.parameters() if self.hidden else ())]
-        self.optimizer = torch.optim.AdamW(parameters, lr=plan.learning_rate, weight_decay=1e-4)
+        self.optimizer = torch.optim.AdamW(model.parameters(), lr=plan.learning_rate, weight_decay=1e-4)
         steps = max(1, steps_of(plan, len(data)))
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, T_max=steps)
         best = watch.higher_is_better if watch else True
         self.best = BestWeights(patience=plan.patience, higher_is_better=best) if plan.patience else None
         self.parts: dict[str, Any] = {"model": model, "optimizer": self.optimizer, "schedule": self.schedule}
-        if self.hidden:
-            self.parts["maps"] = self.hidden.maps
         if self.best:
             self.parts["best"] = self.best
         if isinstance(masks, GradualMasks):
             self.parts["masks"] = masks
-
-    def close(self) -> None:
-        """Take everything off the model that training hung on it."""
-        if self.hidden:
-            self.hidden.close()
 
     def run(self, checkpoint: Path | None, control: Control) -> History:
         started, plan = time.monotonic(), self.plan
@@ -199,7 +182,7 @@ class _Loop:
     def _loss_of(self, rows: Tensor) -> Tensor:
         data, plan = self.data, self.plan
         outputs = first_output(self.model(*(tensor[rows] for tensor in data.inputs)))
-        loss = training_loss(
+        return training_loss(
             self.loss,
             outputs,
             data.labels[rows],
@@ -207,7 +190,6 @@ class _Loop:
             temperature=plan.temperature,
             distill_weight=plan.distill_weight,
         )
-        return loss + plan.hidden_weight * self.hidden.distance(rows) if self.hidden else loss
 
     def _ended(self, history: History) -> bool:
         """Whether that was the last epoch; takes the quality where it is wanted."""
@@ -264,14 +246,6 @@ def _loss(data: Data) -> Loss:
     if data.soft_targets is None:
         raise InternalError("without the teacher's outputs the loss must be given")
     return check_trainable(data.labels, data.soft_targets)
-
-
-def _hidden(model: nn.Module, data: Data, plan: Plan) -> HiddenMatching | None:
-    if not plan.hidden_weight or not plan.epochs:
-        return None
-    if data.hidden is None:
-        raise InternalError(f"{plan.stage} compares hidden states, but has none of the teacher")
-    return HiddenMatching(model, data.hidden, [tensor[:2] for tensor in data.inputs])
 
 
 def _check_finite(loss: float, plan: Plan, epoch: int) -> None:

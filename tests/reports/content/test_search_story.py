@@ -1,4 +1,4 @@
-"""How the search went: savings, predictions, curves and their sentences, with numbers worked out by hand."""
+"""How the search went: trainings, curves and their sentences, with numbers worked out by hand."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from paretune.profiles.precision import Precision
-from paretune.reports.charts import curves, hypervolume, search_plots
-from paretune.reports.content import predictions, savings, search_story, sections, trainings, views, words
+from paretune.reports.charts import curves, hypervolume
+from paretune.reports.content import search_story, sections, trainings, views, words
 from paretune.reports.pages.explain import explain
 from paretune.reports.pages.markdown import markdown_report
 from paretune.reports.pages.page import html_page
@@ -108,39 +107,6 @@ def small() -> StudyRecord:
     )
 
 
-def test_savings_count_each_training_once_and_only_where_none_needed_it(small: StudyRecord) -> None:
-    saved = savings.savings(small)
-    assert (saved.over_limit, saved.dominated, saved.hopeless, saved.before) == (2, 2, 1, 5)
-    assert (saved.stopped, saved.spent) == (1, 5.0)
-    # Left undone: 0.25 distilled, 0.25 pruned, 0.3 distilled. Medians: 15 s distilled, 4 s pruned.
-    # 19 s for the pruned one part into 15 s and 4 s; 15 s is more than the 12 s of the other. 15 - 5 for 0.3.
-    assert saved.trainings == 3
-    assert saved.expected == 2
-    assert saved.seconds == pytest.approx(15 + 4 + (15 - 5))
-    assert savings.trainings_done(small) == (4, 10 + 20 + 4 + 5 + 15)
-
-
-def test_the_sampler_expects_only_what_was_not_done_yet(small: StudyRecord) -> None:
-    pruned = gated(candidate(0.75, "channel:0.3"), proposal=costs(6.0))
-    first, *rest = [trial.evaluation for trial in small.trials[:4]]
-    alone = savings.savings(record_of([first, *rest, pruned]))
-    assert (alone.trainings, alone.seconds) == (1, 6.0)  # 0.75 was distilled before: all 6 s are for pruning
-
-
-def test_without_any_training_nothing_tells_how_long_one_takes() -> None:
-    saved = savings.savings(record_of([complete(candidate(None), 0.9), gated(candidate(0.5))]))
-    assert (saved.trainings, saved.seconds) == (1, None)
-    record = record_of([complete(candidate(None), 0.9), gated(candidate(0.5))])
-    assert "nothing tells how long" in dict(search_story.story(record))["saved"]
-
-
-def test_a_training_that_was_finished_later_is_not_saved(small: StudyRecord) -> None:
-    later = complete(candidate(0.3, precision="int8"), 0.7, stage("distill", "d30", 9.0, (4, 0.5), (12, 0.7)))
-    record = record_of([*(trial.evaluation for trial in small.trials), later])
-    assert savings.savings(record).trainings == 2
-    assert [c.stopped for c in curves.learning_curves(record)] == [False]
-
-
 def test_trainings_that_a_candidate_needs() -> None:
     assert trainings.needed(candidate(None)) == ()
     both = trainings.needed(candidate(0.5, "channel:0.3"))
@@ -172,64 +138,6 @@ def foretold() -> StudyRecord:
     return record_of(made)
 
 
-def test_predictions_are_scored_against_what_was_found(foretold: StudyRecord) -> None:
-    made = predictions.predictions(foretold)
-    assert [p.number for p in made] == [1, 2, 3, 4, 5]
-    assert [p.mean_before for p in made] == pytest.approx([0.9, 0.86, 2.5 / 3, 0.84, 0.792])
-    assert [p.held for p in made] == [True, False, True, True, True]
-    found = predictions.score(made)
-    assert found is not None
-    assert found.error == pytest.approx((0.02 + 0.08 + 0.01 + 0 + 0.05) / 5)
-    assert found.constant_error == pytest.approx((0.08 + 0.08 + (0.86 - 2.5 / 3) + 0.24 + 0.008) / 5)
-    assert (found.held, found.intervals, found.count) == (4, 5, 5)
-    assert found.rank_correlation == pytest.approx(1.0)
-    assert predictions.score(made[:4]) is None
-
-
-def test_rank_correlation_shares_ranks_of_equal_values() -> None:
-    # Ranks 1, 2.5, 2.5, 4 and 1, 3, 2, 4: 4.5 / sqrt(4.5 * 5).
-    assert predictions.spearman(np.array([1.0, 2.0, 2.0, 9.0]), np.array([1.0, 3.0, 2.0, 4.0])) == (
-        pytest.approx(4.5 / np.sqrt(22.5))
-    )
-    assert predictions.spearman(np.array([1.0, 2.0, 3.0]), np.array([3.0, 2.0, 1.0])) == pytest.approx(-1.0)
-    assert predictions.spearman(np.array([1.0, 1.0]), np.array([1.0, 2.0])) is None
-
-
-def test_the_model_in_a_sentence(foretold: StudyRecord) -> None:
-    assert dict(search_story.story(foretold))["accuracy model"] == (
-        "5 candidates predicted before they were evaluated: off by 3.2 pt on average, against 8.69 pt for "
-        "the mean of all that was known before. 80 % of the 95 % intervals held (4 of 5). Rank correlation "
-        "1.00."
-    )
-    few = replace(foretold, trials=foretold.trials[:5])
-    assert "accuracy model" not in dict(search_story.story(few))
-    assert search_plots.prediction_figure(few) is None
-    blind = [replace(t.evaluation, proposal=predicted(0.1, 0.05)) for t in foretold.trials[1:]]
-    text = dict(search_story.story(record_of([foretold.trials[0].evaluation, *blind])))["accuracy model"]
-    assert "so the model was no better" in text
-
-
-def test_the_scatter_has_a_point_with_its_interval_for_each(foretold: StudyRecord) -> None:
-    figure = search_plots.prediction_figure(foretold)
-    assert figure is not None
-    diagonal, inside, outside = figure["data"]
-    assert diagonal["x"] == diagonal["y"] == [0.6, 0.86]
-    assert inside["x"] == [0.82, 0.86, 0.60, 0.80]
-    assert inside["y"] == [0.80, 0.85, 0.60, 0.75]
-    assert outside["hovertext"] == ["#2: predicted 70.00 % (65.00 to 75.00)<br>found 78.00 %"]
-    # All points lie between 0.6 and 0.86. The bars reach from 0.5 to 0.9; both ends get a tenth of 0.26.
-    assert figure["layout"]["yaxis"]["range"] == pytest.approx([0.5 - 0.026, 0.9 + 0.026])
-    assert outside["error_y"]["array"] == outside["error_y"]["arrayminus"] == pytest.approx([0.05])
-
-
-def test_the_widest_intervals_leave_the_scatter(foretold: StudyRecord) -> None:
-    first, *rest = [trial.evaluation for trial in foretold.trials]
-    wide = [replace(rest[0], proposal=predicted(0.8, 5.0)), *rest[1:]]
-    figure = search_plots.prediction_figure(record_of([first, *wide]))
-    assert figure is not None
-    assert figure["layout"]["yaxis"]["range"] == pytest.approx([0.6 - 0.13 - 0.026, 0.86 + 0.13 + 0.026])
-
-
 def test_an_interval_without_end_does_not_break_the_page(foretold: StudyRecord) -> None:
     first, second, *rest = [trial.evaluation for trial in foretold.trials]
     record = record_of([first, replace(second, proposal=predicted(0.8, float("inf"))), *rest])
@@ -240,35 +148,22 @@ def test_an_interval_without_end_does_not_break_the_page(foretold: StudyRecord) 
     assert explain(read(record), 1)
 
 
-def test_the_gate_and_its_savings_in_sentences(small: StudyRecord) -> None:
+def test_the_gate_and_the_trainings_in_sentences(small: StudyRecord) -> None:
     told = dict(search_story.story(small))
     assert told["gate"] == (
         "5 of 11 candidates not trained: 2 over a limit on the device, 2 certain to be dominated, 1 certain "
         "to miss a limit on accuracy; 1 given up in training, after 5 s in all."
     )
-    assert told["saved"] == (
-        "3 trainings not needed in the end: about 29 s, an estimate (what the sampler expected each to take, "
-        "for 1 of them the median of those that were done, less what was spent before giving up). 4 "
-        "trainings done to the end; all training took 54 s."
-    )
-    assert set(told) == {"sampler", "gate", "saved"}
+    assert told["training"] == "4 trainings done to the end; all training took 54 s."
+    assert set(told) == {"sampler", "gate", "training"}
     assert told["sampler"] == "proposed 2 by expected gain per expected second"
 
 
-def test_what_was_trained_for_others_is_not_saved() -> None:
-    record = record_of(
-        [complete(candidate(0.5), 0.9, stage("distill", "d", 3.0)), gated(candidate(0.5, precision="int8"))]
-    )
-    told = dict(search_story.story(record))["saved"]
-    assert told.startswith("none: what they would have trained was trained for others. 1 training done")
-
-
-def test_sampler_device_audit_and_end_in_sentences(searched: StudyRecord) -> None:
+def test_sampler_audit_and_end_in_sentences(searched: StudyRecord) -> None:
     told = dict(search_story.story(searched))
     assert told["sampler"].startswith(
         "hardware-first: proposed 44 by expected gain per expected second, 5 at"
     )
-    assert told["device"] == "41 measurements on the device for 54 candidates."
     assert "none of them would have been on the front" in told["audit"]
     spent = [s for a in searched.audit for s in a.evaluation.stages if s.name == "distill" and not s.cached]
     assert told["audit"].endswith(
@@ -296,13 +191,13 @@ def test_curves_have_each_training_once_over_the_share_of_its_epochs() -> None:
     distilled, pruned = curves.learning_curves(curve_record())
     assert (distilled.number, distilled.points, distilled.stopped) == (0, ((0.25, 0.5), (1.0, 0.8)), False)
     assert (pruned.number, pruned.points, pruned.stopped) == (2, ((0.25, 0.6),), True)
-    figure = search_plots.curves_figure(curve_record())
+    figure = curves.curves_figure(curve_record())
     assert figure is not None
     assert [trace["name"] for trace in figure["data"]] == ["distilled", "pruned, given up"]
     assert figure["data"][0]["x"] == [0.25, 1.0, None]
     assert figure["data"][1]["hovertext"][0] == "width=0.5, channel:0.3 (#2)<br>25 %: 60.00 %"
     alone = replace(curve_record(), trials=curve_record().trials[:2])
-    assert search_plots.curves_figure(alone) is None
+    assert curves.curves_figure(alone) is None
 
 
 def test_the_hypervolume_marks_what_was_given_up_and_turned_away(small: StudyRecord) -> None:
@@ -391,14 +286,17 @@ def test_the_table_has_what_the_search_thought(searched: StudyRecord, study: Stu
 def test_the_quality_cell_says_what_was_predicted(searched: StudyRecord) -> None:
     rows = views.rows(read(searched))
     notes = [row.cells[0].note for row in rows if row.outcome == "complete"]
-    assert sum("; predicted for validation: " in note for note in notes) == len(
-        predictions.predictions(searched)
+    foretold = [
+        t.evaluation for t in searched.trials if t.evaluation.proposal and t.evaluation.proposal.quality
+    ]
+    assert sum("; predicted for validation: " in note for note in notes) == sum(
+        evaluation.outcome is Outcome.COMPLETE for evaluation in foretold
     )
 
 
 def test_the_page_and_the_markdown_show_the_search(searched: StudyRecord) -> None:
     page, text = html_page(read(searched)), markdown_report(read(searched))
-    for plot in ("hypervolume", "predictions", "curves"):
+    for plot in ("hypervolume", "curves"):
         assert f'id="plot-{plot}"' in page
     assert page.count("<dt>ended because</dt>") == 1
     for title, told in search_story.story(searched):
@@ -414,7 +312,6 @@ def test_the_page_and_the_markdown_show_the_search(searched: StudyRecord) -> Non
 def test_a_study_without_these_fields_has_a_page_as_before(study: StudyRecord) -> None:
     page = html_page(read(replace(study, sampler="tpe")))
     assert 'id="plot-hypervolume"' in page
-    assert 'id="plot-predictions"' not in page
     assert 'id="plot-curves"' not in page
     assert search_story.story(replace(study, sampler="tpe"))[0] == ("sampler", "tpe")
 
@@ -428,7 +325,6 @@ def test_any_objectives_have_a_report(searched: StudyRecord, tmp_path: Path, nam
     record = replace(searched, objectives=objectives)
     page = write_report(read(record), tmp_path).html.read_text()
     assert 'id="plot-hypervolume"' in page
-    assert re.search(r"<dt>accuracy model</dt><dd>\d+ candidates predicted", page)
     for trial in record.trials[:10]:
         assert explain(read(record), trial.number)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from paretune.reports.charts.curves import learning_curves
-from paretune.reports.content.predictions import predictions
 from paretune.reports.pages.page import html_page
 from paretune.search.ranking.reading import read
 from paretune.search.record.evaluation import StudyRecord
@@ -266,14 +265,10 @@ def test_the_search_is_drawn(
     page: Callable[..., webdriver.Chrome], searched: StudyRecord, width: int
 ) -> None:
     browser = page("searched", width)
-    count = len(predictions(searched))
-    assert len(drawn(browser, "predictions", ".points path")) == count
-    assert len(drawn(browser, "predictions", ".errorbar path.yerror")) == count
     points = sum(len(curve.points) for curve in learning_curves(searched))
     assert len(drawn(browser, "curves", ".points path")) == points
     legends = {
         "hypervolume": ["given up", "not trained"],
-        "predictions": ["within the interval", "outside of it"],
         "curves": ["distilled", "pruned", "distilled, given up"],
     }
     assert {plot: legend(browser, plot) for plot in legends} == legends
@@ -286,9 +281,7 @@ def test_the_search_is_drawn(
         assert box["y"] + box["height"] <= whole["y"] + whole["height"] + 1
 
 
-def test_error_bars_and_curves_have_the_colours_of_the_scheme(page: Callable[..., webdriver.Chrome]) -> None:
-    bar = "return document.querySelector('#plot-predictions .yerror').style.stroke"
-    line = "return document.querySelector('#plot-curves .js-line').style.stroke"
-    for script in (bar, line):
-        light, dark = (page("searched", scheme=scheme).execute_script(script) for scheme in ("light", "dark"))
-        assert light != dark
+def test_curves_have_the_colours_of_the_scheme(page: Callable[..., webdriver.Chrome]) -> None:
+    script = "return document.querySelector('#plot-curves .js-line').style.stroke"
+    light, dark = (page("searched", scheme=scheme).execute_script(script) for scheme in ("light", "dark"))
+    assert light != dark

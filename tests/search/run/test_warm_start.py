@@ -132,6 +132,12 @@ def state_of(directory: Path) -> dict[str, tuple[int, bytes]]:
     }
 
 
+def test_the_problem_is_that_of_versions_with_more_choices(bench: Bench) -> None:
+    space = bench.job("new").problem()["space"]
+    assert space["order"] == ["prune-distill-quantize"]
+    assert space["distill"]["hidden"] == [0.0]
+
+
 def test_another_device_other_limits_and_another_seed_are_no_obstacle(bench: Bench) -> None:
     bench.earlier("old", profile="x86-avx2", constraints=["latency <= 5 ms"], seed=3)
     earlier = earlier_results(bench.job("new", profile="raspberry-pi-5"))

@@ -7,7 +7,7 @@ from paretune.profiles.loader import load_profile
 from paretune.profiles.precision import Precision
 from paretune.search.job.space_of_a_job import build_space
 from paretune.search.job.study_file import StudyFile
-from paretune.search.record.candidate import ORDERS, Candidate, Recipe, Sparsity
+from paretune.search.record.candidate import Candidate, Recipe, Sparsity
 from paretune.search.record.evaluation import Masked
 from paretune.search.space.space import BackendChoices, Space
 from paretune.search.workload.workload import Workload
@@ -50,32 +50,6 @@ def test_every_candidate_has_parameters_that_lead_back_to_it(backends):
     for candidate in whole.candidates():
         study.enqueue_trial(whole.params(candidate))
         assert whole.suggest(study.ask()) == candidate
-
-
-ALL_ORDERS = {"orders": ORDERS, "hidden_weights": (0.0, 0.5)}
-
-
-@pytest.mark.parametrize("orders", [ORDERS, ORDERS[:2], ORDERS[1:2], ORDERS[2:]])
-def test_every_candidate_is_offered_the_orders_that_mean_something_for_it(orders):
-    whole = space(**{**ALL_ORDERS, "orders": orders})
-    candidates = list(whole.candidates())
-    assert len({c.digest for c in candidates}) == len(candidates) == whole.size
-    study = optuna.create_study(directions=["minimize", "minimize"])
-    for candidate in candidates:
-        study.enqueue_trial(whole.params(candidate))
-        assert whole.suggest(study.ask()) == candidate
-
-
-def test_orders_that_change_nothing_are_one_candidate():
-    recipe = Recipe(epochs=3, order="distill-prune-quantize")
-    dense = Candidate(backend="ort", precision=Precision.INT8, student=(("width", 1),), recipe=recipe)
-    assert dense.recipe.order == ORDERS[0]
-    pruned = replace(dense, sparsity="channel:0.5", recipe=recipe)
-    assert pruned.recipe.order == "distill-prune-quantize"
-    first = replace(recipe, order="prune-quantize-distill")
-    assert replace(dense, recipe=first).recipe.order == "prune-quantize-distill"
-    as_float = replace(dense, recipe=first, precision=Precision.FP16)
-    assert as_float.recipe.order == ORDERS[0]
 
 
 def test_student_axes_may_have_names_of_the_space():

@@ -59,13 +59,11 @@ def test_what_is_needed_and_in_which_order(models, candidate):
     assert models.trainings(candidate(temperature=1.0))[0].key != dense.key
 
 
-def test_fake_quantization_trains_per_channel_and_where_the_order_trains_on(models, candidate):
+def test_fake_quantization_trains_per_channel(models, candidate):
     int4 = replace(candidate(sparsity="2:4"), precision=Precision.INT4_WEIGHT)
     assert models.qat_plan(int4, 3) == QatPlan(weight_bits=4, activation_bits=0, epochs=3)
     assert models.qat_plan(replace(int4, per_channel=False), 3) is None
     assert models.qat_plan(replace(int4, precision=Precision.FP16), 3) is None
-    pruned_last = replace(int4.recipe, order="distill-prune-quantize")
-    assert models.qat_plan(replace(int4, recipe=pruned_last), 3) is None
 
 
 def test_trainings_are_done_once_any_process_has_done_them(models, open_stages, candidate):

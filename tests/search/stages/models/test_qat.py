@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from paretune.profiles.precision import Precision
-from paretune.search.record.candidate import ORDERS, Recipe
+from paretune.search.record.candidate import Recipe
 from paretune.search.record.stops import Interrupted
 from paretune.search.record.treatment import QatPlan
 from paretune.search.stages.models.qat import QAT_RATE, QatStages
@@ -138,13 +138,3 @@ def test_the_teacher_is_trained_on_by_the_fallback_recipe(open_stages, candidate
     assert entry.provenance["training"]["batch"] == 100
     assert entry.meta["quality"]["validation"] > 0.9
     assert on_grid(qat.load_qat(entry, wanted), 4)
-
-
-@pytest.mark.slow
-def test_distilling_while_quantizing_takes_all_epochs(open_stages, candidate):
-    stages = open_stages()
-    wanted = replace(candidate(sparsity="2:4", order=ORDERS[2]), precision=Precision.INT8)
-    entry = QatStages(stages).trained_qat(wanted, BOTH)
-    assert len(entry.meta["losses"]) == 4
-    assert entry.provenance["training"]["learning_rate"] == wanted.recipe.learning_rate
-    assert stages.counters == {"teacher_trainings": 1, "trainings": 1, "finetunings": 1, "qat_trainings": 1}

@@ -158,14 +158,14 @@ def progress(line):
 loaded = load_workload(sys.argv[1], Path(sys.argv[2]))
 control = Control(progress=progress)
 stages = ModelStages(loaded=loaded, store=Store(Path(sys.argv[3])), threads=1, control=control)
-recipe = Recipe(epochs=6, finetune_epochs=2, learning_rate=5e-3, patience=1, hidden_weight=0.5)
+recipe = Recipe(epochs=6, finetune_epochs=2, learning_rate=5e-3, patience=1)
 stages.trained(Candidate(backend="null", precision=Precision.FP32, student=(("width", 16),), recipe=recipe))
 """
 
 
 @pytest.mark.slow
-def test_a_kill_changes_no_bit_of_patience_and_hidden_states(source, open_stages, candidate, tmp_path):
-    wanted = candidate(epochs=6, patience=1, hidden_weight=0.5)
+def test_a_kill_changes_no_bit_of_patience(source, open_stages, candidate, tmp_path):
+    wanted = candidate(epochs=6, patience=1)
     arguments = [sys.executable, "-c", KILLED, source.name, source.parent, tmp_path / "store"]
     killed = subprocess.run(arguments, capture_output=True, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
