@@ -15,12 +15,14 @@ from paretune.profiles.errors import StageError
 from paretune.profiles.precision import Precision
 from paretune.search.evaluation.evaluator import Evaluator
 from paretune.search.job.job import Job, load_job
+from paretune.search.ladder.bench import Climbs
 from paretune.search.ranking.known import trial_of
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import Evaluation, Outcome, StudyRecord
 from paretune.search.record.progress import Progress
 from paretune.search.record.protocols import TrainEverything
 from paretune.search.run.session import device_stages
+from paretune.search.stages.chain import Chain
 from paretune.search.stages.device.stages import DeviceStages
 from paretune.search.stages.models.base import Models
 from paretune.search.stages.models.load import load_models
@@ -81,7 +83,8 @@ def opened(study: Path) -> Iterator[Bench]:
     store = Store(job.places.store)
     models.prepare(store, job.space, should_stop=lambda: False)
     with closing(device_stages(job, job.launch(), store, progress)) as device:
-        evaluator = Evaluator(models, device, lambda: None)
+        chain = Chain(models, device)
+        evaluator = Evaluator(chain, Climbs(chain))
         evaluator.prepare_reference(TEACHER)
         yield Bench(job=job, models=models, device=device, evaluator=evaluator, teacher={})
 
@@ -96,11 +99,11 @@ def measured(bench: Bench, record: StudyRecord, recommended: int | None) -> tupl
     if reference is None:
         raise SystemExit("the teacher does not run as fp32 in ONNX Runtime")
     subjects = {"ours": ours, **{str(n): found for n, found in enumerate(alone)}}
-    artifacts = {name: bench.evaluator.artifact(found) for name, found in subjects.items()}
+    artifacts = {name: bench.evaluator.chain.artifact(found) for name, found in subjects.items()}
     named = {name: (entry, subjects[name].candidate.backend) for name, entry in artifacts.items()}
     rounds = bench.device.interleaved(named, LatencyPlan(rounds=ROUNDS, seed=bench.job.file.seed))
     labels = bench.labels
-    base = bench.evaluator.artifact(reference)
+    base = bench.evaluator.chain.artifact(reference)
     teacher_right = correct(bench.outputs(base, TEACHER.backend), labels)
     bench.teacher.update(
         accuracy=float(teacher_right.mean()),

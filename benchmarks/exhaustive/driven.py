@@ -6,18 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import optuna
-from optuna.samplers import BaseSampler
 from paretune.search.gate.gate import Gate
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import Objective, Outcome, StudyRecord, TrialRecord
 from paretune.search.record.progress import Progress
-from paretune.search.record.protocols import CandidateEvaluator, Judge
+from paretune.search.record.protocols import NeededTrainings
 from paretune.search.record.quality import QualityScale
-from paretune.search.run.budget import Budget, StopFlag
+from paretune.search.run.budget import Budget
 from paretune.search.run.driver import Driver, SearchPlan
-from paretune.search.run.facts import StudyFacts
-from paretune.search.sampler.hardware_first import HardwareFirstSampler
-from paretune.search.sampler.knowledge import Problem
+from paretune.search.run.search import Search, hardware_first
+from paretune.search.sampler.knowledge import SearchProblem
 from paretune.search.space.space import Space
 from paretune.search.storage.study_store import StudyStore
 
@@ -31,45 +29,44 @@ OBJECTIVES = tuple(
     for metric, higher in zip((QUALITY, LATENCY, SIZE), HIGHER, strict=True)
 )
 
-Way = Callable[[int, Recorded, CandidateEvaluator], tuple[BaseSampler, Judge]]
-"""The sampler for a seed, and the judge that goes with it."""
+Way = Callable[[int, Recorded, NeededTrainings], Search]
+"""How a search is done, by seed and by the trainings that candidates need."""
 MARGIN = 0.01
 """Of the gate: a share of accuracy by which a compressed model may be better than what bounds it."""
 
 
 def our_gate() -> Gate:
     """The gate as studies have it."""
-    return Gate(OBJECTIVES, QualityScale.of(QUALITY), margin=MARGIN, best_hardware=lambda _: None)
+    return Gate(OBJECTIVES, QualityScale.of(QUALITY), margin=MARGIN)
 
 
-def hardware_first(seed: int, table: Recorded, evaluator: CandidateEvaluator) -> tuple[BaseSampler, Judge]:
+def ours(seed: int, table: Recorded, needed: NeededTrainings) -> Search:
     """Our sampler and gate as a study has them. It is told the reference accuracy, as `reference` in a study
     file tells it. No stop rule: a search ends at the goal."""
-    gate = our_gate()
-    problem = Problem(
+    problem = SearchProblem(
         space=table.space,
         objectives=OBJECTIVES,
         scale=QualityScale.of(QUALITY),
         reference={QUALITY: table.reference[0]},
     )
-    sampler = HardwareFirstSampler(problem, StudyFacts(evaluator, gate), seed)
-    gate.best_hardware = sampler.best_hardware
-    return sampler, gate
+    return hardware_first(problem, our_gate(), needed, seed)
 
 
-def _tpe_behind_gate(seed: int, table: Recorded, evaluator: CandidateEvaluator) -> tuple[BaseSampler, Judge]:
-    return tpe(seed), our_gate()
+def _tpe_behind_gate(seed: int, table: Recorded, needed: NeededTrainings) -> Search:
+    return Search(tpe(seed), our_gate())
 
 
 OURS = "hardware-first"
-DRIVEN: dict[str, Way] = {"tpe+gate": _tpe_behind_gate, OURS: hardware_first}
+DRIVEN: dict[str, Way] = {"tpe+gate": _tpe_behind_gate, OURS: ours}
 
 
 class DrivenSearch(Progress):
     """One search by the real driver, on a simulated clock."""
 
     def __init__(self, table: Recorded, way: Way, seed: int) -> None:
-        self.table, self.clock, self.stop = table, SimulatedClock(), StopFlag()
+        self.table, self.clock = table, SimulatedClock()
+        budget = Budget(trials=MOST_TRIALS, seconds=None, clock=self.clock.now)
+        self.stop = budget.stop
         self.holdings, self.training_seconds = Holdings(table), 0.0
         self._free = {candidate.digest for candidate in table.space.baselines()}
         self.evaluator = TableEvaluator(
@@ -77,17 +74,14 @@ class DrivenSearch(Progress):
             self.clock,
             quality=QUALITY,
             noise=PointNoise(spread=table.noise, seed=seed),
-            checkpoint=lambda: self.driver.checkpoint(),
+            checkpoint=budget.checkpoint,
         )
-        sampler, judge = way(seed, table, self.evaluator)
+        search = way(seed, table, self.evaluator)
         study = optuna.create_study(
-            directions=["maximize" if up else "minimize" for up in HIGHER], sampler=sampler
+            directions=["maximize" if up else "minimize" for up in HIGHER], sampler=search.sampler
         )
-        budget = Budget(trials=MOST_TRIALS, seconds=None, clock=self.clock.now)
         studies = StudyStore(study, tuple(objective.metric for objective in OBJECTIVES))
-        self.driver = Driver(
-            _plan(table.space, seed), self.evaluator, judge, studies, budget, self.stop, self
-        )
+        self.driver = Driver(_plan(table.space, seed), self.evaluator, search, studies, budget, self)
 
     def run(self) -> StudyRecord:
         """Search until the goal is reached or the driver ends it."""
@@ -128,7 +122,6 @@ def _plan(space: Space, seed: int) -> SearchPlan:
     )
     return SearchPlan(
         space=space,
-        objectives=OBJECTIVES,
         limits=(),
         finalists=0,
         finalist_rounds=0,

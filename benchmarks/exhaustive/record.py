@@ -17,14 +17,15 @@ from paretune.backends.measure.environment import environment
 from paretune.profiles.errors import ParetuneError
 from paretune.search.evaluation.evaluator import Evaluator
 from paretune.search.job.job import Job, load_job
+from paretune.search.ladder.bench import Climbs
 from paretune.search.ladder.ladder import LadderSettings
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import EVALUATION, Evaluation, Outcome
 from paretune.search.record.progress import Progress
-from paretune.search.record.protocols import TrainEverything
+from paretune.search.record.protocols import Standard, TrainEverything
 from paretune.search.run.session import device_stages
 from paretune.search.space.space import Space
-from paretune.search.stages.chain import Trace
+from paretune.search.stages.chain import Chain, Trace
 from paretune.search.stages.models.torch_models import TorchModels
 from paretune.search.store.store import Entry, Store
 
@@ -73,7 +74,8 @@ class Recorder:
         self.models.prepare(self.store, self.job.space, should_stop=lambda: False)
         self.models.stages.teacher_logits()  # the same for all, so no student's training pays for it
         self.device = device_stages(self.job, self.job.launch(), self.store, Progress())
-        self.evaluator = Evaluator(self.models, self.device, lambda: None, LadderSettings(rungs=()))
+        self.chain = Chain(self.models, self.device)
+        self.evaluator = Evaluator(self.chain, Climbs(self.chain, LadderSettings(rungs=())))
 
     def record(self) -> None:
         """Record everything that is not recorded yet."""
@@ -116,7 +118,7 @@ class Recorder:
         reference = self.job.space.baselines()[0]
         self.evaluator.prepare_reference(reference)
         measured = self.evaluator.evaluate(reference, TrainEverything())
-        self.evaluator.reference_ms = measured.metrics["latency_ms"].value
+        self.standard = Standard(reference_ms=measured.metrics["latency_ms"].value)
 
     def _train(self, candidate: Candidate) -> None:
         """Train what the candidates of a group share, and note what each training took."""
@@ -153,16 +155,15 @@ class Recorder:
         )
 
     def _scored(self, candidate: Candidate) -> None:
-        workshop = self.evaluator.workshop
         try:
-            compiled = workshop.compiled(candidate, Trace())
+            compiled = self.chain.compiled(candidate, Trace())
             for split in ("validation", "test"):
-                workshop.quality(candidate, compiled, Trace(), split=split)
+                self.chain.quality(candidate, compiled, Trace(), split=split)
         except ParetuneError:
             return  # `record` will meet it again, and note it
 
     def _point(self, candidate: Candidate) -> None:
-        found = self.evaluator.evaluate(candidate, TrainEverything())
+        found = self.evaluator.evaluate(candidate, TrainEverything(self.standard))
         complete = found.outcome is Outcome.COMPLETE
         self.lines.add(
             {

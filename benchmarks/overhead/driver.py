@@ -19,14 +19,11 @@ from optuna.samplers import BaseSampler
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import StudyRecord
 from paretune.search.record.progress import Progress
-from paretune.search.record.quality import QualityScale
 from paretune.search.run.budget import Budget, StopFlag
 from paretune.search.run.driver import Driver, SearchPlan
-from paretune.search.run.facts import StudyFacts
-from paretune.search.run.samplers import make_sampler
+from paretune.search.run.search import Search
 from paretune.search.run.session import run_study
-from paretune.search.sampler.hardware_first import HardwareFirstSampler
-from paretune.search.sampler.knowledge import Problem
+from paretune.search.run.setup import make_sampler
 from paretune.search.storage.study_store import StudyStore
 from paretune.search.store.store import Entry, Store
 
@@ -179,13 +176,12 @@ def _driven(history: History, url: str, trials: int, sampler: str) -> dict[str, 
     filled = _studies(history.task, url, make_sampler("random", 0))
     filled.study.add_trials(history.trials)
     filled.close()
-    stop = StopFlag()
-    ends = _Ends(stop=stop, wanted=trials)
-    opened = time.perf_counter()
-    judge = history.task.gate()
-    studies = _studies(history.task, url, _sampler(history, judge, sampler))
     budget = Budget(trials=None, seconds=None)
-    driver = Driver(_plan(history.task), history.evaluator, judge, studies, budget, stop, ends)
+    ends = _Ends(stop=budget.stop, wanted=trials)
+    opened = time.perf_counter()
+    search = _search(history, sampler)
+    studies = _studies(history.task, url, search.sampler)
+    driver = Driver(_plan(history.task), history.evaluator, search, studies, budget, ends)
     built = time.perf_counter()
     driver.run()
     studies.close()
@@ -200,16 +196,11 @@ def _driven(history: History, url: str, trials: int, sampler: str) -> dict[str, 
     }
 
 
-def _sampler(history: History, judge: Any, sampler: str) -> BaseSampler:
+def _search(history: History, sampler: str) -> Search:
+    gate = history.task.gate()
     if sampler != OURS:
-        return make_sampler(sampler, 1)
-    task = history.task
-    problem = Problem(
-        space=task.space, objectives=task.objectives, scale=QualityScale.of(QUALITY), reference=task.reference
-    )
-    guide = HardwareFirstSampler(problem, StudyFacts(history.evaluator, judge), 1)
-    judge.best_hardware = guide.best_hardware
-    return guide
+        return Search(make_sampler(sampler, 1), gate)
+    return history.task.ours(gate, history.evaluator, 1)
 
 
 def _studies(task: Task, url: str, sampler: BaseSampler) -> StudyStore:
@@ -232,7 +223,6 @@ def _plan(task: Task) -> SearchPlan:
     )
     return SearchPlan(
         space=task.space,
-        objectives=task.objectives,
         limits=(),
         finalists=0,
         finalist_rounds=0,

@@ -16,16 +16,11 @@ from typing import Any
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from paretune.search.gate.gate import Gate
 from paretune.search.record.candidate import Candidate
-from paretune.search.record.protocols import Judge, TrainEverything
-from paretune.search.record.quality import QualityScale
-from paretune.search.run.facts import StudyFacts
-from paretune.search.run.samplers import make_sampler
-from paretune.search.sampler.hardware_first import HardwareFirstSampler
-from paretune.search.sampler.knowledge import Problem
+from paretune.search.run.search import Search
+from paretune.search.run.setup import make_sampler
 
-from benchmarks.overhead.tasks import QUALITY, History, Task, told
+from benchmarks.overhead.tasks import History, Task, told
 
 OURS = "hardware-first"
 SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
@@ -61,9 +56,10 @@ class Bench:
         ours = name == OURS
         # What ours learns from is the state of its own study; the others only need their trials answered.
         self.evaluator = history.evaluator if ours else history.task.evaluator()
-        self.judge: Judge = history.gate if ours else TrainEverything()
-        self.guide = _ours(history, seed) if ours else None
-        sampler: BaseSampler = self.guide or SAMPLERS[name](seed)
+        search = (
+            history.task.ours(history.gate, history.evaluator, seed) if ours else Search(SAMPLERS[name](seed))
+        )
+        self.search, sampler = history.task.settled(search), search.sampler
         self.studies = self.task.studies(sampler)
         if isinstance(sampler, NSGAIISampler):
             _add_generations(self.studies.study, history.trials, sampler)
@@ -74,8 +70,7 @@ class Bench:
     def round(self) -> tuple[float, float]:
         """One more trial: seconds until its candidate is known, and seconds to tell its evaluation."""
         self.tell_seconds = self.cpu_seconds = self._proposing = 0.0
-        if self.guide is not None:
-            self._measure_first()
+        self._measure_first()
         with self._timed():
             trial = self.studies.study.ask()
             candidate = self.task.space.suggest(trial)
@@ -91,16 +86,15 @@ class Bench:
 
     def _measure_first(self) -> None:
         """As the driver does it: measure what is wanted; what the gate stops is a trial of its own."""
-        assert self.guide is not None
         while True:
             with self._timed():
-                wanted = self.guide.wants(self.studies.study)
+                wanted = self.search.wants(self.studies.study, survey=True)
             if wanted is None:
                 return
             hardware = self.evaluator.hardware(wanted)
-            stopped = hardware.refused or self.judge.before_training(wanted, hardware)
+            stopped = hardware.refused or self.search.before_training(wanted, hardware)
             with self._timed():
-                self.guide.learn_hardware(wanted, hardware, 1.0)
+                self.search.learn_hardware(wanted, hardware, 1.0)
                 if stopped:
                     self.studies.enqueue(self.task.space.params(wanted))
                     trial = self.studies.study.ask()
@@ -110,7 +104,7 @@ class Bench:
 
     def _answer(self, trial: Any, candidate: Candidate) -> None:
         earlier, now = self.known.get(candidate.digest), time.time()
-        evaluation = None if earlier else self.evaluator.evaluate(candidate, self.judge)
+        evaluation = None if earlier else self.evaluator.evaluate(candidate, self.search)
         started = time.perf_counter()
         if evaluation is None:
             assert earlier is not None
@@ -118,18 +112,8 @@ class Bench:
         else:
             self.known[candidate.digest] = record = self.studies.tell(trial, evaluation, now)
         self.tell_seconds += time.perf_counter() - started
-        if evaluation is not None and isinstance(self.judge, Gate):
-            self.judge.learn(record)
-
-
-def _ours(history: History, seed: int) -> HardwareFirstSampler:
-    task = history.task
-    problem = Problem(
-        space=task.space, objectives=task.objectives, scale=QualityScale.of(QUALITY), reference=task.reference
-    )
-    sampler = HardwareFirstSampler(problem, StudyFacts(history.evaluator, history.gate), seed)
-    history.gate.best_hardware = sampler.best_hardware
-    return sampler
+        if evaluation is not None:
+            self.search.learn(record)
 
 
 def _add_generations(study: Study, trials: Sequence[FrozenTrial], sampler: NSGAIISampler) -> None:

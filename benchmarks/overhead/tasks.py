@@ -21,7 +21,10 @@ from paretune.search.gate.gate import Gate
 from paretune.search.ranking.pareto import hypervolume
 from paretune.search.record.candidate import Candidate, Recipe, Sparsity
 from paretune.search.record.evaluation import Evaluation, Limit, Objective, TrialRecord
+from paretune.search.record.protocols import NeededTrainings, Standard
 from paretune.search.record.quality import QualityScale
+from paretune.search.run.search import Search, hardware_first
+from paretune.search.sampler.knowledge import SearchProblem
 from paretune.search.space.space import BackendChoices, Space
 from paretune.search.storage.study_store import StudyStore
 
@@ -52,15 +55,28 @@ class Task:
     def evaluator(self) -> TableEvaluator:
         """Nothing trained or measured yet; the limit is known."""
         noise = Noise(deviations={LATENCY: LATENCY_NOISE})
-        evaluator = TableEvaluator(self.row, SimulatedClock(), quality=QUALITY, noise=noise)
-        evaluator.limits = (self.limit,)
-        return evaluator
+        return TableEvaluator(self.row, SimulatedClock(), quality=QUALITY, noise=noise)
 
     def gate(self) -> Gate:
         """Our gate, knowing nothing but the limit."""
-        gate = Gate(self.objectives, QualityScale.of(QUALITY), margin=MARGIN, best_hardware=lambda _: None)
-        gate.limits = (self.limit,)
+        gate = Gate(self.objectives, QualityScale.of(QUALITY), margin=MARGIN)
+        gate.judge_by((self.limit,))
         return gate
+
+    def ours(self, gate: Gate, needed: NeededTrainings, seed: int) -> Search:
+        """Our search."""
+        problem = SearchProblem(
+            space=self.space,
+            objectives=self.objectives,
+            scale=QualityScale.of(QUALITY),
+            reference=self.reference,
+        )
+        return hardware_first(problem, gate, needed, seed)
+
+    def settled(self, search: Search) -> Search:
+        """The search, knowing the limit."""
+        search.settle(Standard(limits=(self.limit,)))
+        return search
 
     def studies(self, sampler: BaseSampler) -> StudyStore:
         """An empty study in memory."""
@@ -103,6 +119,7 @@ def told(task: Task, count: int, seed: int) -> History:
     through evaluator, gate and `StudyStore.tell` as in a real study."""
     history = History(task=task, evaluator=task.evaluator(), gate=task.gate())
     given = _Given()
+    search = task.settled(Search(given, history.gate))
     studies = task.studies(given)
     for candidate, baseline in _candidates(task.space, count, seed):
         given.params = task.space.params(candidate)
@@ -114,9 +131,9 @@ def told(task: Task, count: int, seed: int) -> History:
             trial.set_user_attr("baseline", True)
         if task.space.suggest(trial) != candidate:
             raise AssertionError(f"asked for {candidate.title} and got another candidate")
-        evaluation = history.evaluator.evaluate(candidate, history.gate, baseline=baseline)
+        evaluation = history.evaluator.evaluate(candidate, search, baseline=baseline)
         record = studies.tell(trial, evaluation, time.time())
-        history.gate.learn(record)
+        search.learn(record)
         history.known[candidate.digest] = record
         history.evaluations.append(evaluation)
     history.trials = studies.study.get_trials(deepcopy=False)

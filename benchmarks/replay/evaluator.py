@@ -16,15 +16,15 @@ from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import (
     Evaluation,
     Finalist,
-    Limit,
     Outcome,
     Quantity,
     StageRecord,
     StudyRecord,
 )
-from paretune.search.record.protocols import Decision, Hardware, Judge, Rung, Training
+from paretune.search.record.protocols import Decision, Hardware, Judge, Rung, Standard, Training
 
 NOT_IN_TABLE = "not in the table"
+NOTHING = Standard()
 HALF_INTERVAL = 0.001
 """Half width of a hardware metric's interval as a share of its value, where the table is exact."""
 NORMAL_95 = 1.96
@@ -131,8 +131,6 @@ class TableEvaluator:
     ) -> None:
         self.lookup, self.clock, self.quality = lookup, clock, quality
         self.noise, self.remember, self.checkpoint = noise or Noise(), remember, checkpoint
-        self.limits: tuple[Limit, ...] = ()
-        self.reference_ms: float | None = None
         self.measurements = self.trainings_begun = 0
         self._hardware: dict[str, Hardware] = {}
         self._done: dict[str, RecordedTraining] = {}
@@ -153,7 +151,7 @@ class TableEvaluator:
         row = self.lookup(candidate)
         return tuple(self._as_known(recorded) for recorded in row.trainings) if row else ()
 
-    def hardware(self, candidate: Candidate) -> Hardware:
+    def hardware(self, candidate: Candidate, standard: Standard = NOTHING) -> Hardware:
         """What the candidate costs on the device; the first of its hardware class takes the time."""
         return self._hardware_of(candidate, [])
 
@@ -173,14 +171,14 @@ class TableEvaluator:
             known = replace(known, gate=dict(hardware.metrics), stability=hardware.stability)
             decision = judge.before_training(candidate, hardware)
             if decision is not None:
-                return self._gated(known, decision, stages)
+                return self._gated(known, decision, judge, stages)
         self.checkpoint()
         for recorded in row.trainings:
             stopped = self._train(candidate, recorded, judge, stages)
             if stopped is not None:
                 decision, epoch = stopped
-                return replace(self._gated(known, decision, stages), stopped_epoch=epoch)
-        return self._complete(known, row, stages)
+                return replace(self._gated(known, decision, judge, stages), stopped_epoch=epoch)
+        return self._complete(known, row, judge, stages)
 
     def test_score(self, evaluation: Evaluation) -> Quantity:
         """Quality on test; the one on validation where the table has no other."""
@@ -271,8 +269,10 @@ class TableEvaluator:
 
     # -- the end of an evaluation -----------------------------------------------------------------------
 
-    def _gated(self, known: Evaluation, decision: Decision, stages: list[StageRecord]) -> Evaluation:
-        missed = violations(limits_on(known.gate, self.limits), known.gate)
+    def _gated(
+        self, known: Evaluation, decision: Decision, judge: Judge, stages: list[StageRecord]
+    ) -> Evaluation:
+        missed = violations(limits_on(known.gate, judge.standard.limits), known.gate)
         return replace(
             known,
             outcome=Outcome.GATED,
@@ -282,7 +282,7 @@ class TableEvaluator:
             stages=tuple(stages),
         )
 
-    def _complete(self, known: Evaluation, row: Row, stages: list[StageRecord]) -> Evaluation:
+    def _complete(self, known: Evaluation, row: Row, judge: Judge, stages: list[StageRecord]) -> Evaluation:
         key = known.candidate.digest
         for name in ("compile", "score", "measure"):
             self.checkpoint()
@@ -294,7 +294,7 @@ class TableEvaluator:
             known,
             outcome=Outcome.COMPLETE,
             metrics=metrics,
-            violations=violations(self.limits, metrics),
+            violations=violations(judge.standard.limits, metrics),
             stages=tuple(stages),
             stability="stable",
         )

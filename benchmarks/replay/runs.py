@@ -14,13 +14,12 @@ from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import Objective, Outcome, StudyRecord, TrialRecord
 from paretune.search.record.limits import LimitSpec
 from paretune.search.record.progress import Progress
-from paretune.search.record.protocols import CandidateEvaluator, Judge, TrainEverything
+from paretune.search.record.protocols import NeededTrainings
 from paretune.search.record.quality import QualityScale
 from paretune.search.run.budget import Budget, StopFlag
 from paretune.search.run.driver import Driver, SearchPlan
-from paretune.search.run.facts import StudyFacts
-from paretune.search.sampler.hardware_first import HardwareFirstSampler
-from paretune.search.sampler.knowledge import Problem as Searched
+from paretune.search.run.search import Search, hardware_first
+from paretune.search.sampler.knowledge import SearchProblem
 from paretune.search.space.space import Space
 from paretune.search.storage.study_store import StudyStore
 
@@ -49,23 +48,23 @@ class Settings:
     measure_seconds: float
 
 
-Way = Callable[[int, Problem, Space, CandidateEvaluator], tuple[BaseSampler, Judge]]
-"""How a search is done: the sampler for a seed, and the judge that goes with it."""
+Way = Callable[[int, Problem, Space, NeededTrainings], Search]
+"""How a search is done, by seed, problem and the trainings that candidates need."""
 
 
 def without_gate(make: Callable[[int], BaseSampler]) -> Way:
     """A sampler as it is: whatever it proposes is trained."""
-    return lambda seed, problem, space, evaluator: (make(seed), TrainEverything())
+    return lambda seed, problem, space, needed: Search(make(seed))
 
 
 def behind_gate(make: Callable[[int], BaseSampler]) -> Way:
     """A sampler behind the gate as studies have it."""
-    return lambda seed, problem, space, evaluator: (make(seed), our_gate())
+    return lambda seed, problem, space, needed: Search(make(seed), our_gate())
 
 
 def our_gate() -> Gate:
     """The gate. No training here has rungs, so it never asks for the best hardware."""
-    return Gate(OBJECTIVES, QualityScale.of(QUALITY), margin=MARGIN, best_hardware=lambda _: None)
+    return Gate(OBJECTIVES, QualityScale.of(QUALITY), margin=MARGIN)
 
 
 def nsga2(seed: int) -> BaseSampler:
@@ -73,20 +72,15 @@ def nsga2(seed: int) -> BaseSampler:
     return NSGAIISampler(population_size=POPULATION, seed=seed)
 
 
-def hardware_first(
-    seed: int, problem: Problem, space: Space, evaluator: CandidateEvaluator
-) -> tuple[BaseSampler, Judge]:
+def ours(seed: int, problem: Problem, space: Space, needed: NeededTrainings) -> Search:
     """Our sampler behind our gate. It is told the reference accuracy, as a study file does by `reference`."""
-    gate = our_gate()
-    searched = Searched(
+    searched = SearchProblem(
         space=space,
         objectives=OBJECTIVES,
         scale=QualityScale.of(QUALITY),
         reference={QUALITY: problem.reference[0]},
     )
-    sampler = HardwareFirstSampler(searched, StudyFacts(evaluator, gate), seed)
-    gate.best_hardware = sampler.best_hardware
-    return sampler, gate
+    return hardware_first(searched, our_gate(), needed, seed)
 
 
 SAMPLERS: dict[str, Way] = {
@@ -95,7 +89,7 @@ SAMPLERS: dict[str, Way] = {
     "tpe": without_gate(lambda seed: TPESampler(seed=seed)),
     "gp": without_gate(lambda seed: GPSampler(seed=seed)),
     "tpe+gate": behind_gate(lambda seed: TPESampler(seed=seed)),
-    "hardware-first": hardware_first,
+    "hardware-first": ours,
 }
 OPTUNAS_OWN = ("random", "nsga2", "tpe", "gp")
 OURS = "hardware-first"
@@ -126,19 +120,19 @@ class _Watch(Progress):
 def run_once(problem: Problem, sampler: str, seed: int, settings: Settings) -> dict[str, Any]:
     """One search: after each training the simulated seconds and the share of the true hypervolume, and how
     much was trained, measured and tried."""
-    clock, stop, space = SimulatedClock(), StopFlag(), space_of(problem)
+    clock, space = SimulatedClock(), space_of(problem)
 
     def lookup(candidate: Candidate) -> Row | None:
         return problem.row(candidate, settings.train_seconds, settings.measure_seconds)
 
     evaluator = TableEvaluator(lookup, clock, quality=QUALITY)
-    watch = _Watch(evaluator=evaluator, clock=clock, stop=stop, wanted=settings.budget)
     budget = Budget(trials=settings.budget * TRIALS_PER_TRAINING, seconds=None, clock=clock.now)
+    watch = _Watch(evaluator=evaluator, clock=clock, stop=budget.stop, wanted=settings.budget)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Optuna's, of what it calls experimental
-        chosen, judge = SAMPLERS[sampler](seed, problem, space, evaluator)
-        plan = _plan(problem, space, seed)
-        record = Driver(plan, evaluator, judge, _studies(chosen), budget, stop, watch).run()
+        search = SAMPLERS[sampler](seed, problem, space, evaluator)
+        plan, studies = _plan(problem, space, seed), _studies(search.sampler)
+        record = Driver(plan, evaluator, search, studies, budget, watch).run()
     shares = problem.share(watch.trained)
     return {
         "history": [[s, round(share, 6)] for s, share in zip(watch.seconds, shares, strict=True)],
@@ -172,7 +166,6 @@ def _plan(problem: Problem, space: Space, seed: int) -> SearchPlan:
     )
     return SearchPlan(
         space=space,
-        objectives=OBJECTIVES,
         limits=(limit,),
         finalists=0,
         finalist_rounds=0,

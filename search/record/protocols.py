@@ -91,7 +91,7 @@ class Judge(Protocol):
         """Whether the candidate could still matter with these metrics, were its quality `best_quality`."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class TrainEverything:
     """A judge that never says no: for comparisons without a gate, and for audits."""
 
@@ -110,6 +110,16 @@ class TrainEverything:
     ) -> bool:
         """Always."""
         return True
+
+
+class NeededTrainings(Protocol):
+    """Tells which trainings candidates need; trains nothing."""
+
+    def trains(self, candidate: Candidate) -> bool:
+        """Whether the candidate needs training beyond the teacher's own."""
+
+    def trainings(self, candidate: Candidate) -> tuple[Training, ...]:
+        """The trainings that it needs, in order, with those that are done."""
 
 
 class CandidateEvaluator(Protocol):

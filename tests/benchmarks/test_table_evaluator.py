@@ -4,7 +4,7 @@ import pytest
 from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Candidate, Recipe
 from paretune.search.record.evaluation import Bound, Limit, Outcome
-from paretune.search.record.protocols import Decision, TrainEverything
+from paretune.search.record.protocols import Decision, Standard, TrainEverything
 from paretune.search.record.stops import Interrupted
 
 from benchmarks.replay.evaluator import Noise, RecordedTraining, Row, SimulatedClock, TableEvaluator
@@ -65,9 +65,9 @@ class StopAt(TrainEverything):
 
 def test_a_complete_evaluation_costs_and_tells_what_was_recorded():
     table, clock = evaluator()
-    table.limits = (Limit(text="latency <= 1 ms", metric="latency_ms", upper=True, bound=1.0),)
+    limit = Limit(text="latency <= 1 ms", metric="latency_ms", upper=True, bound=1.0)
     assert [t.done for t in table.trainings(candidate())] == [False]
-    found = table.evaluate(candidate(), TrainEverything())
+    found = table.evaluate(candidate(), TrainEverything(Standard(limits=(limit,))))
     assert found.outcome is Outcome.COMPLETE
     assert found.metrics["accuracy"].value == 0.61
     assert found.violations == {"latency <= 1 ms": 1.0}
