@@ -8,7 +8,6 @@ import os
 import platform
 import subprocess
 import sys
-import tempfile
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, Literal, cast
 
 from .bench import ONE_THREAD
 from .errors import UserError
+from .files import write_whole
 from .gpus import probe_gpus
 from .machine import Machine, read_machine
 from .precision import Precision
@@ -87,7 +87,8 @@ def measured_figures(cache: Path) -> dict[str, Figure]:
     except (OSError, subprocess.SubprocessError, ValueError):
         return {}
     with suppress(OSError):
-        _write(cache, json.dumps(data, indent=1))
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(cache, json.dumps(data, indent=1))
     return _figures(data)
 
 
@@ -110,15 +111,6 @@ def _run_bench() -> dict[str, Any]:
         env={**os.environ, **ONE_THREAD},
     )
     return cast("dict[str, Any]", json.loads(done.stdout))
-
-
-def _write(path: Path, text: str) -> None:
-    """Aside first, then renamed: a reader never sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
-    Path(aside).replace(path)
 
 
 def _cpu(facts: Machine, figures: dict[str, Figure]) -> Cpu:

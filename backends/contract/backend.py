@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ...profiles.errors import UnsupportedError
 from ...profiles.precision import Precision
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 Feed = Mapping[str, Array]
 
+ONNX = "onnx"
+"""The source format that Paretune exports itself."""
 CALIBRATION_METHODS = ("minmax", "percentile", "entropy")
 WEIGHT_LEVELS: Mapping[int, int] = {4: 7, 8: 64}
 """The coarsest 8-bit grid in use keeps to 64, so that sums of two products fit into 16 bits; a finer one then
@@ -206,7 +209,7 @@ class Backend(ABC):
     title: ClassVar[str] = ""
     packages: ClassVar[tuple[str, ...]] = ()
     install: ClassVar[str] = ""
-    source_format: ClassVar[str] = "onnx"
+    source_format: ClassVar[str] = ONNX
     source_title: ClassVar[str] = "ONNX"
     exporters: ClassVar[tuple[str, ...]] = ("torch", "onnx", "onnxscript")
     fixed_batch: ClassVar[bool] = False
@@ -238,7 +241,7 @@ class Backend(ABC):
         The module takes the inputs by name, in the shapes of `feed`, and returns one tensor by name. Any
         exception is taken for an operator that the format does not have.
         """
-        raise NotImplementedError(f"{self.name} has no exporter to {self.source_format}")
+        raise UnsupportedError(f"{self.name} has no exporter to {self.source_format}")
 
     @abstractmethod
     def compile(

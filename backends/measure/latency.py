@@ -16,12 +16,11 @@ from typing import Protocol
 from ...profiles.errors import StageError
 from .environment import steal_share
 from .samples import REFERENCE, Block, LatencyPlan, Rounds, Series, WarmUp
-from .summary import Estimate, LatencySummary, compare, summarize, sure_within
+from .summary import LatencySummary, compare, summarize, sure_within
 
 __all__ = [
     "REFERENCE",
     "Block",
-    "Estimate",
     "LatencyPlan",
     "LatencySummary",
     "Rounds",

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...profiles.errors import StageError
+from ...profiles.quantity import Quantity, stability
 from .samples import REFERENCE, Block, Rounds, Series
 
 Values = NDArray[np.float64]
@@ -25,17 +26,6 @@ _ENOUGH_ROUNDS = 9
 _FEWEST_PROCESSES = 3
 _WIDEST_SHARE, _MOST_DRIFT, _MOST_STEAL = 0.05, 0.10, 0.05
 _NORMAL = 1.959964
-# 97.5 % quantiles of Student's t for 2, 3, ... degrees of freedom.
-_STUDENT = (4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Estimate:
-    """An estimate with its 95 % interval; None where there are too few rounds for one."""
-
-    value: float
-    low: float | None
-    high: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +41,11 @@ class LatencySummary:
     """
 
     name: str
-    latency_ms: Estimate
-    minimum_ms: Estimate
-    p90_ms: Estimate | None
-    p99_ms: Estimate | None
-    ratio: Estimate | None
+    latency_ms: Quantity
+    minimum_ms: Quantity
+    p90_ms: Quantity | None
+    p99_ms: Quantity | None
+    ratio: Quantity | None
     reference_drift: float
     verdict: str
     rounds: int
@@ -101,7 +91,7 @@ def summarize(rounds: Rounds, name: str) -> LatencySummary:
     )
 
 
-def compare(rounds: Rounds, a: str, b: str) -> Estimate:
+def compare(rounds: Rounds, a: str, b: str) -> Quantity:
     """Latency of `a` over that of `b`, from rounds that both took part in; below 1 means that `a` is faster.
 
     Each round gives the ratio of the two blocks' quickest samples: what disturbs a run only ever adds time.
@@ -138,7 +128,7 @@ def _per_round(series: Series, statistic: Any) -> Values:
     return np.maximum(np.asarray(values, np.float64), 1.0) / series.loops / 1e6
 
 
-def _interval(logs: Values, processes: int, spread: float, *, sides: int) -> Estimate:
+def _interval(logs: Values, processes: int, spread: float, *, sides: int) -> Quantity:
     """Exponential of the centre of logarithms. `sides` counts subjects with too few processes to tell how
     much processes differ; for these the interval is widened by the plan's figure.
     """
@@ -149,19 +139,16 @@ def _interval(logs: Values, processes: int, spread: float, *, sides: int) -> Est
     else:
         centre, (low, high) = _centre(logs), _signed_rank_interval(logs)
     if not math.isfinite(low):
-        return Estimate(value=math.exp(centre), low=None, high=None)
+        return Quantity(value=math.exp(centre))
     wider = _NORMAL * spread * math.sqrt(sides)
     low, high = centre - math.hypot(centre - low, wider), centre + math.hypot(high - centre, wider)
-    return Estimate(value=math.exp(centre), low=math.exp(low), high=math.exp(high))
+    return Quantity(value=math.exp(centre), low=math.exp(low), high=math.exp(high))
 
 
 def _student_half(values: Values) -> float:
-    freedom = len(values) - 1
-    if freedom - 2 < len(_STUDENT):
-        quantile = _STUDENT[freedom - 2]
-    else:  # Cornish and Fisher's expansion, right to 0.001 from 11 degrees of freedom on
-        z = _NORMAL
-        quantile = z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
+    from scipy.special import stdtrit
+
+    quantile = float(stdtrit(len(values) - 1, 0.975))
     return quantile * float(values.std(ddof=1)) / math.sqrt(len(values))
 
 
@@ -196,7 +183,7 @@ def _signed_rank_quantile(count: int) -> int:
     return int(np.searchsorted(np.cumsum(shares), 0.025, side="right")) - 1
 
 
-def _percentile(series: Series, share: float, spread: float) -> tuple[Estimate, int]:
+def _percentile(series: Series, share: float, spread: float) -> tuple[Quantity, int]:
     """A percentile of single runs in ms, and to how many independent runs those measured amount.
 
     Runs of one block are alike. How much is seen from how unevenly the slow runs are spread over the
@@ -207,7 +194,7 @@ def _percentile(series: Series, share: float, spread: float) -> tuple[Estimate, 
     values = np.sort(np.concatenate([np.asarray(block, np.float64) for block in blocks]))
     values = np.maximum(values, 1.0) / 1e6
     if len(values) == 0:
-        return Estimate(value=math.nan, low=None, high=None), 0
+        return Quantity(value=math.nan), 0
     found = _at(values, share)
     slow = np.array([np.mean(np.asarray(block) / 1e6 > found) for block in blocks])
     mean = float(slow.mean())
@@ -229,16 +216,13 @@ def _binomial_interval(count: int, share: float) -> tuple[float, float]:
     """Shares between which the part of `count` draws below a percentile lies with 95 %, tails of 2.5 %."""
     if count == 0:
         return 0.0, 1.0
-    draws = np.arange(count + 1)
-    logs = [math.lgamma(count + 1) - math.lgamma(k + 1) - math.lgamma(count - k + 1) for k in draws]
-    log_shares = np.array(logs) + draws * math.log(share) + (count - draws) * math.log1p(-share)
-    summed = np.cumsum(np.exp(log_shares))
-    low = int(np.searchsorted(summed, 0.025, side="right"))
-    high = int(np.searchsorted(summed, 0.975)) + 1
-    return low / count, min(1.0, high / count)
+    from scipy.stats import binom
+
+    low, high = binom.ppf((0.025, 0.975), count, share)
+    return low / count, min(1.0, (high + 1) / count)
 
 
-def _minimum(series: Series, spread: float) -> Estimate:
+def _minimum(series: Series, spread: float) -> Quantity:
     """The least sample in ms. Its interval says where the least of as many other rounds would lie.
 
     The rounds' own minima lie above the least one with gaps like an exponential's. The difference of two
@@ -247,16 +231,16 @@ def _minimum(series: Series, spread: float) -> Estimate:
     least = np.sort(_per_round(series, np.min))
     value = float(least[0])
     if len(least) < _ENOUGH_ROUNDS:
-        return Estimate(value=value, low=None, high=None)
+        return Quantity(value=value)
     reach = float(least[5]) / value
     return _widened(value, value / reach, value * reach, spread, series.processes)
 
 
-def _widened(value: float, low: float, high: float, spread: float, processes: int) -> Estimate:
+def _widened(value: float, low: float, high: float, spread: float, processes: int) -> Quantity:
     """The interval, widened by what processes of one artifact differ."""
     wider = _NORMAL * spread / math.sqrt(processes)
     down, up = (math.hypot(math.log(value / low), wider), math.hypot(math.log(high / value), wider))
-    return Estimate(value=value, low=value * math.exp(-down), high=value * math.exp(up))
+    return Quantity(value=value, low=value * math.exp(-down), high=value * math.exp(up))
 
 
 def _drift(series: Series) -> float:
@@ -265,7 +249,7 @@ def _drift(series: Series) -> float:
     return abs(float(np.median(values[-third:]) / np.median(values[:third])) - 1)
 
 
-def _verdict(rounds: Rounds, series: Series, estimate: Estimate, drift: float) -> str:
+def _verdict(rounds: Rounds, series: Series, estimate: Quantity, drift: float) -> str:
     count = len(series.blocks)
     if count < _ENOUGH_ROUNDS or estimate.low is None or estimate.high is None:
         return f"too few rounds ({count}, at least {_ENOUGH_ROUNDS} are needed)"
@@ -280,4 +264,4 @@ def _verdict(rounds: Rounds, series: Series, estimate: Estimate, drift: float) -
         ),
     )
     found = [text for holds, text in reasons if holds]
-    return f"noisy because {', '.join(found)}" if found else "stable"
+    return stability(found)

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
+from pathlib import Path
 from typing import Any
 
 import onnx
@@ -56,6 +57,30 @@ def stored_bytes(tensor: TensorProto) -> int:
     if tensor.data_type == TensorProto.STRING:
         return sum(len(text) for text in tensor.string_data)
     return elements(tensor) * int(helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
+
+
+def with_batch(path: Path, batch: int) -> onnx.ModelProto:
+    """The model as it is, with its batch fixed.
+
+    A fixed batch lets ONNX Runtime fold shape arithmetic and choose kernels.
+
+    Raises:
+        UnsupportedError: an input has another batch fixed, or an axis without a size beside the batch.
+    """
+    proto = onnx.load(path)
+    fix_batch(proto, batch)
+    return proto
+
+
+def with_own_batch(path: Path) -> onnx.ModelProto:
+    """The model with the batch that it has, 1 where that is open.
+
+    Raises:
+        UnsupportedError: see `with_batch`.
+    """
+    proto = onnx.load(path)
+    fix_batch(proto, own_batch(proto))
+    return proto
 
 
 def fix_batch(proto: onnx.ModelProto, batch: int) -> None:

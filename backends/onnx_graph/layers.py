@@ -16,6 +16,7 @@ import onnx
 from onnx import NodeProto, TensorProto, helper
 
 from ...profiles.precision import Precision
+from ...profiles.words import listed
 from ..contract.backend import LayerGroup
 
 # Which inputs of an operator are weights.
@@ -162,8 +163,7 @@ def layer_groups(proto: onnx.ModelProto, precision: Precision) -> tuple[LayerGro
 
 def _group(layers: list[Layer]) -> LayerGroup:
     names = tuple(layer.name for layer in layers)
-    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    return LayerGroup(name=names[0] + more, layers=names, weights=sum(layer.weights for layer in layers))
+    return LayerGroup(name=listed(names, 1), layers=names, weights=sum(layer.weights for layer in layers))
 
 
 def _ties(graph: Graph, layers: list[Layer], precision: Precision) -> Iterator[set[str]]:

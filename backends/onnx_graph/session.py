@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ..contract.backend import Array, Feed, Session, TensorSpec
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 _DTYPES = {
     "tensor(float)": "float32",
@@ -44,3 +49,16 @@ def _spec(value: Any) -> TensorSpec:
     dtype = _DTYPES.get(value.type) or value.type.removeprefix("tensor(").removesuffix(")")
     shape = tuple(size if isinstance(size, int) else -1 for size in value.shape)
     return TensorSpec(name=value.name, dtype=dtype, shape=shape)
+
+
+def run_once(proto: ModelProto, feed: Feed) -> Array:
+    """The first output of a model, by ONNX's reference evaluator where ONNX Runtime is not installed."""
+    try:
+        session = OrtSession(proto.SerializeToString(), 1)
+    except ImportError:
+        from onnx.reference import ReferenceEvaluator
+
+        outputs: Any = ReferenceEvaluator(proto).run(None, dict(feed))
+        return np.asarray(outputs[0])
+    with session:
+        return session._run(feed)[session.outputs[0].name]

@@ -9,7 +9,6 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from ...profiles.errors import StageError
 from ..contract.backend import Array
 from .inspect import packed_names, stored_bytes, type_name
 from .layers import Layer
@@ -17,9 +16,6 @@ from .layers import Layer
 # What the quantizers (and `gemm_as_matmul`) append to the name of a weight that they store anew.
 _TURNED = ("", "_transposed")
 _ENDINGS = ("", "_quantized", "_Q4")
-_SPARSE = 0.05
-_TOLERANCE = 0.01
-_NAMED = 4
 
 
 def stored_as(proto: onnx.ModelProto, layers: Iterable[Layer]) -> dict[str, str]:
@@ -48,32 +44,6 @@ def layer_bytes(proto: onnx.ModelProto, layers: Iterable[Layer]) -> dict[str, in
         for tensor in _copies(proto, layer).values():
             total["int4" if tensor.name in packed else type_name(tensor)] += stored_bytes(tensor)
     return dict(total)
-
-
-def coverage_note(stored: Mapping[str, str], layers: Iterable[Layer]) -> str:
-    """In words: "int8: 6 of 7 layers, 99.2 % of the weights; float32: classifier".
-
-    Empty where every layer is float32, or there is none.
-    """
-    sizes = {layer.name: layer.weights for layer in layers if layer.name in stored}
-    by_kind: dict[str, list[str]] = {}
-    for name, kind in stored.items():
-        by_kind.setdefault(kind, []).append(name)
-    if set(by_kind) <= {"float32"}:
-        return ""
-    parts = [
-        f"{kind}: {len(names)} of {len(sizes)} layers, "
-        f"{100 * sum(sizes[name] for name in names) / sum(sizes.values()):.1f} % of the weights"
-        for kind, names in sorted(by_kind.items())
-        if kind != "float32"
-    ]
-    floats = [f"float32: {_listed(by_kind['float32'])}"] if "float32" in by_kind else []
-    return "; ".join([*parts, *floats])
-
-
-def _listed(names: list[str]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def zero_share(proto: onnx.ModelProto, layers: Iterable[Layer]) -> float | None:
@@ -119,19 +89,3 @@ def _zero(name: str, codes: Array, constant: Mapping[str, onnx.TensorProto]) -> 
         return values.reshape(())
     axis = next(axis for axis, length in enumerate(codes.shape) if length == values.size)
     return values.reshape([-1 if one == axis else 1 for one in range(codes.ndim)])
-
-
-def check_zeros(source: float | None, artifact: float | None) -> None:
-    """Refuse an artifact that lost the zeros of a sparse model.
-
-    Raises:
-        StageError: over 5 % of the source's weights are zero, and the artifact has a share of zeros that is
-            lower by more than 1 point.
-    """
-    if source is None or artifact is None or source <= _SPARSE or artifact >= source - _TOLERANCE:
-        return
-    raise StageError(
-        "compile",
-        f"the artifact lost the model's zeros: {100 * source:.1f} % of the weights were zero, "
-        f"{100 * artifact:.1f} % are in the artifact",
-    )

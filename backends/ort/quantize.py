@@ -17,7 +17,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper, version_converter
 
 from ..contract.backend import CalibrationData
-from ..onnx_graph.inspect import fix_batch, in_fixed_order, own_batch
+from ..onnx_graph.inspect import in_fixed_order
 from ..onnx_graph.layers import is_plain_gemm, name_nodes
 from .int4 import keep_grid
 from .ranges import activation_ranges, masking_nodes
@@ -25,30 +25,6 @@ from .ranges import activation_ranges, masking_nodes
 _OLDEST_OPSET = 13  # per-channel QuantizeLinear came with opset 13
 _PRODUCT = "_matmul"  # what a Gemm's name gets when its product becomes a node of its own
 _BLOCK = 32  # weights that share a scale in int4: the block of ONNX Runtime's fastest CPU kernel
-
-
-def with_batch(path: Path, batch: int) -> onnx.ModelProto:
-    """The model as it is, with its batch fixed.
-
-    A fixed batch lets ONNX Runtime fold shape arithmetic and choose kernels.
-
-    Raises:
-        UnsupportedError: an input has another batch fixed, or an axis without a size beside the batch.
-    """
-    proto = onnx.load(path)
-    fix_batch(proto, batch)
-    return proto
-
-
-def with_own_batch(path: Path) -> onnx.ModelProto:
-    """The model with the batch that it has, 1 where that is open.
-
-    Raises:
-        UnsupportedError: see `with_batch`.
-    """
-    proto = onnx.load(path)
-    fix_batch(proto, own_batch(proto))
-    return proto
 
 
 def prepared(proto: onnx.ModelProto) -> onnx.ModelProto:

@@ -6,80 +6,102 @@ the interpreter alone. Inputs and outputs keep the source model's dtypes at ever
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from ...profiles.errors import UnsupportedError
 from ...profiles.precision import Precision
-from ..contract.agreement import check_agreement, check_coverage
 from ..contract.backend import (
     CALIBRATION_METHODS,
-    Artifact,
+    Array,
     Availability,
-    Backend,
     CalibrationData,
     CompileSettings,
+    Feed,
     LayerGroup,
     Session,
     SourceModel,
-    artifact_path,
 )
-from .session import _INSTALL, _INTERPRETERS, TfliteSession, _load
+from ..contract.compiling import Compiler, Converted, of_batch
+from .session import INSTALL, INTERPRETERS, TfliteSession, load_interpreter
 
 _REACH = "LiteRT applies it to fully connected layers, convolutions and embeddings with constant weights only"
+_NONE = (Precision.BF16, Precision.FP8)
 
 
-class TfliteBackend(Backend):
+class TfliteBackend(Compiler):
     """LiteRT's interpreter with its default delegate, XNNPACK."""
 
     name: ClassVar[str] = "tflite"
+    title: ClassVar[str] = "LiteRT (TFLite)"
+    packages: ClassVar[tuple[str, ...]] = tuple(package for package, _ in INTERPRETERS)
+    tools: ClassVar[tuple[str, ...]] = ("ai-edge-quantizer", "numpy")
+    install: ClassVar[str] = INSTALL
     source_format: ClassVar[str] = "tflite"
+    source_title: ClassVar[str] = "TFLite"
+    exporters: ClassVar[tuple[str, ...]] = ("torch", "litert-torch", "litert-converter")
+    fixed_batch: ClassVar[bool] = True  # LiteRT cannot resize what XNNPACK has prepared
     calibration_methods: ClassVar[tuple[str, ...]] = CALIBRATION_METHODS
+    artifact_name: ClassVar[str] = "model.tflite"
+    reach: ClassVar[Mapping[Precision, str]] = dict.fromkeys(Precision, _REACH)
 
     def availability(self) -> Availability:
         """Which interpreter can be imported, if any."""
         reasons = []
-        for package, module in _INTERPRETERS:
+        for package, module in INTERPRETERS:
             try:
-                _load(module)
+                load_interpreter(module)
                 return Availability(installed=True, version=f"{version(package)} ({package})")
             except Exception as error:  # a broken installation raises anything
                 reasons.append(f"{package}: {error}")
-        return Availability(installed=False, reason="; ".join(reasons), install=_INSTALL)
+        return Availability(installed=False, reason="; ".join(reasons), install=self.install)
 
-    def compile(
-        self, model: SourceModel, settings: CompileSettings, calibration: CalibrationData | None, into: Path
-    ) -> Artifact:
-        """Write `into/model.tflite`; see the contract. ValueError if the source has another batch."""
+    def export(self, module: Any, feed: Feed, path: Path) -> dict[str, Array]:
+        """Through litert_torch, which needs PyTorch; see `export.py`."""
+        from .export import write_tflite
+
+        write_tflite(module, feed, path)
+        # Conversion can succeed and give a file that cannot be loaded, so loading it is part of converting.
+        with self.open(path, len(next(iter(feed.values()))), 1) as session:
+            return session.run(feed)
+
+    def refusal(self, precision: Precision) -> str:
+        """The precisions that have no kernels."""
+        return f"LiteRT has no {precision} kernels on the CPU" if precision in _NONE else ""
+
+    def convert(
+        self, model: SourceModel, settings: CompileSettings, calibration: CalibrationData | None
+    ) -> Converted:
+        """TFLite to TFLite; see `quantize.py`. ValueError if the source has another batch."""
         from .inspect import weight_bytes
-        from .layers import check_zeros, coverage_note, stored_as, zero_share
+        from .layers import check_names, kept_weights, layers, stored_as, zero_share, zeros
         from .pack import compact
+        from .quantize import quantized
 
         source = model.path.read_bytes()
-        content, notes = _quantized(source, settings, calibration)
-        check_zeros(source, content)
-        notes += (note,) if (note := coverage_note(source, content)) else ()
-        layers = stored_as(source, content)
-        content = compact(content)
-        stored = weight_bytes(content)
-        path = artifact_path(model, into, "model.tflite")
-        path.write_bytes(content)
-        with self.open(model.path, settings.batch, 1) as wanted:
-            if settings.check:
-                with self.open(path, settings.batch, 1) as got:
-                    notes += check_agreement(wanted, got, settings.batch, calibration)
-        return Artifact(
-            path=path,
-            backend=self.name,
-            precision=settings.precision,
-            size_bytes=path.stat().st_size,
-            weight_bytes=stored,
+        check_names(source, settings.precision, settings.keep_float)
+        self.open(model.path, settings.batch, 1).close()
+        content: bytes = source
+        notes: tuple[str, ...] = ()
+        if settings.precision is not Precision.FP32:
+            content, notes = quantized(source, settings, calibration)
+        packed = compact(content)
+        return Converted(
+            content=packed,
+            weight_bytes=weight_bytes(packed),
+            covered=weight_bytes(content),
+            kept_weights=kept_weights(source, settings.keep_float),
+            sizes={layer.name: layer.count for layer in layers(source)},
+            stored_as=stored_as(source, content),
+            zeros=zeros(source, content),
+            zero_share=zero_share(packed),
             notes=notes,
-            versions=_versions(),
-            stored_as=layers,
-            zero_share=zero_share(content),
         )
+
+    def reference(self, model: SourceModel, settings: CompileSettings) -> Session:
+        """The source itself."""
+        return self.open(model.path, settings.batch, 1)
 
     def layers(self, model: SourceModel, precision: Precision) -> tuple[LayerGroup, ...]:
         """Weights by the paths of their modules; those that share one weight are tied. See the contract."""
@@ -89,45 +111,4 @@ class TfliteBackend(Backend):
 
     def open(self, artifact: Path, batch: int, threads: int) -> Session:
         """Load an artifact; ValueError if it was exported for another batch."""
-        session = TfliteSession(artifact, threads)
-        held = session.inputs[0].shape[0]
-        if held != batch:
-            session.close()
-            raise ValueError(f"the model was exported for batch {held}, asked for {batch}")
-        return session
-
-
-def _quantized(
-    source: bytes, settings: CompileSettings, calibration: CalibrationData | None
-) -> tuple[bytes, tuple[str, ...]]:
-    from .layers import check_names
-
-    check_names(source, settings.precision, settings.keep_float)
-    if settings.precision is Precision.FP32:
-        return source, ()
-    if settings.precision.decoded.calibrated:
-        if not calibration:
-            raise ValueError(f"{settings.precision} needs calibration data")
-        if settings.calibration_method not in TfliteBackend.calibration_methods:
-            raise UnsupportedError(
-                f"unknown calibration method {settings.calibration_method!r}, "
-                f"LiteRT has {', '.join(CALIBRATION_METHODS)}"
-            )
-    from .inspect import weight_bytes
-    from .layers import kept_weights
-    from .quantize import quantized
-
-    content, notes = quantized(source, settings, calibration)
-    kept = kept_weights(source, settings.keep_float)
-    check_coverage(settings.precision, weight_bytes(content), _REACH, kept_weights=kept)
-    return content, notes
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in ("ai-edge-litert", "tflite-runtime", "ai-edge-quantizer", "numpy"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+        return of_batch(TfliteSession(artifact, threads), batch)

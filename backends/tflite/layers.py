@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...profiles.errors import InternalError, StageError
+from ...profiles.errors import InternalError
 from ...profiles.precision import Precision
 from ..contract.backend import LayerGroup
 from .inspect import Weight, weights
@@ -34,9 +34,6 @@ _FUSED = re.compile(
 _WRAPPED = re.compile(r"^.*\._Keyword/[^/;]*_model(?=[/;]|$)")
 _ANONYMOUS = ("arith.", "tfl.")  # names of constants that the converter made up
 _LONGEST_SCOPE = 10000  # ai-edge-quantizer matches no more than this much of a scope
-_MOST_NAMES = 6
-SPARSE_SHARE = 0.05
-LOST_SHARE = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,44 +122,14 @@ def zero_share(content: bytes) -> float | None:
     return sum(weight.zeros for weight in once) / total if total else None
 
 
-def check_zeros(source: bytes, artifact: bytes) -> None:
-    """Zeros that pruning left must still be zeros in the artifact.
-
-    Raises:
-        StageError: a layer with a share of zeros above `SPARSE_SHARE` lost more than `LOST_SHARE`.
-    """
+def zeros(source: bytes, artifact: bytes) -> dict[str, tuple[float, float]]:
+    """Each layer's share of zeros in the source and in the artifact, the most that was lost."""
+    found: dict[str, tuple[float, float]] = {}
     for name, before, after in _pairs(source, artifact):
-        had, has = before.zeros / before.count, after.zeros / after.count
-        if had > SPARSE_SHARE and has < had - LOST_SHARE:
-            raise StageError(
-                "compile",
-                f"zeros were lost: {100 * had:.1f} % of the weights of {name} are zero in the float model, "
-                f"{100 * has:.1f} % in the artifact ({after.stored_as})",
-            )
-
-
-def coverage_note(source: bytes, artifact: bytes) -> str:
-    """How many layers and weights have which storage type, the rarer ones by name; empty if all have one."""
-    names: dict[str, dict[str, None]] = {}
-    counts: dict[str, dict[int, int]] = {}
-    for name, before, after in _pairs(source, artifact):
-        names.setdefault(after.stored_as, {})[name] = None
-        counts.setdefault(after.stored_as, {})[before.buffer] = before.count
-    if len(names) < 2:
-        return ""
-    sizes = {kind: sum(buffers.values()) for kind, buffers in counts.items()}
-    main = max(sizes, key=lambda kind: sizes[kind])
-    share = 100 * sizes[main] / sum(sizes.values())
-    layer_count = sum(len(listed) for listed in names.values())
-    head = f"{main}: {len(names[main])} of {layer_count} layers, {share:.1f} % of the weights"
-    return "; ".join(
-        [head, *(f"{kind}: {_listed(list(names[kind]))}" for kind in sorted(names) if kind != main)]
-    )
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - _MOST_NAMES
-    return ", ".join(names) if more <= 1 else f"{', '.join(names[:_MOST_NAMES])} and {more} more"
+        shares = (before.zeros / before.count, after.zeros / after.count)
+        if name not in found or shares[0] - shares[1] > found[name][0] - found[name][1]:
+            found[name] = shares
+    return found
 
 
 def _pairs(source: bytes, artifact: bytes) -> Iterable[tuple[str, Weight, Weight]]:

@@ -12,7 +12,7 @@ from ...profiles.errors import UnsupportedError
 from ..contract.backend import Array, Feed, Session, TensorSpec
 
 # Distribution and module of the interpreter, the preferred one first. Both have the same interface.
-_INTERPRETERS = (
+INTERPRETERS = (
     ("ai-edge-litert", "ai_edge_litert.interpreter"),
     ("tflite-runtime", "tflite_runtime.interpreter"),
 )
@@ -24,13 +24,18 @@ _SIGNATURE = "serving_default"
 _WEIGHTED = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "EMBEDDING_LOOKUP")
 
 
-_INSTALL = "pip install 'paretune[tflite]', or on a device pip install ai-edge-litert"
+INSTALL = "pip install 'paretune[tflite]', or on a device pip install ai-edge-litert"
 
 
 _CANNOT_RUN = ("unsupported", "not supported", "Didn't find op", "failed to prepare")
 
 
-def _load(name: str) -> Any:
+def load_interpreter(name: str) -> Any:
+    """The module of an interpreter.
+
+    Raises:
+        ImportError: it is missing, or would crash.
+    """
     module = import_module(name)
     if name.startswith("tflite_runtime") and int(np.__version__.split(".")[0]) >= 2:
         # It imports, and crashes at the first interpreter: it was built against the older interface.
@@ -44,12 +49,12 @@ def interpreter_module() -> Any:
     Raises:
         ImportError: there is none.
     """
-    for _, module in _INTERPRETERS:
+    for _, module in INTERPRETERS:
         try:
-            return _load(module)
+            return load_interpreter(module)
         except ImportError:
             continue
-    raise ImportError(f"no TFLite interpreter is installed: {_INSTALL}")
+    raise ImportError(f"no TFLite interpreter is installed: {INSTALL}")
 
 
 class TfliteSession(Session):

@@ -8,33 +8,30 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from ...profiles.errors import UnsupportedError
+from ...profiles.packages import versions
 from ...profiles.precision import Precision
-from ..contract.agreement import check_agreement, check_coverage
 from ..contract.backend import (
     CALIBRATION_METHODS,
-    Artifact,
     Availability,
-    Backend,
     CalibrationData,
     CompileSettings,
     Session,
     SourceModel,
-    artifact_path,
 )
-from ..registry import get_backend
+from ..contract.compiling import Compiler, Converted
+from ..onnx_graph.session import OrtSession
 from . import api as trt_api
 from .build import BuildOptions, BuildPlan, build
 from .graphs import QUANTIZED, edge_dtypes, graph_for, weight_bytes
 from .nm_sparsity import check_nm_sparsity, sparsity_summary
-from .plan_file import PlanHeader, write_plan
+from .plan_file import PlanHeader, plan_content
 from .session import TrtSession, inspect_plan
 
 if TYPE_CHECKING:
@@ -42,16 +39,10 @@ if TYPE_CHECKING:
 
 TIMING_CACHE_VARIABLE = "PARETUNE_TRT_TIMING_CACHE"
 FIRST_SPARSE = 80  # compute capability 8.0 (Ampere) brought 2:4 kernels
-_REACH = {
-    Precision.FP16: "TensorRT keeps layers in fp32 for which it has no fp16 kernels",
-    Precision.BF16: "TensorRT keeps layers in fp32 for which it has no bf16 kernels",
-    Precision.INT8: "TensorRT has int8 kernels for convolutions and products with constant weights only",
-    Precision.FP8: "TensorRT has fp8 kernels for convolutions and products with constant weights only",
-}
 
 
 @dataclass(frozen=True)
-class TrtBackend(Backend):
+class TrtBackend(Compiler):
     """The `trt` backend.
 
     `timing_cache` is a file of kernel timings shared between builds, which makes them faster and alike; by
@@ -59,9 +50,19 @@ class TrtBackend(Backend):
     """
 
     name: ClassVar[str] = "trt"
-    source_format: ClassVar[str] = "onnx"
+    title: ClassVar[str] = "TensorRT"
+    packages: ClassVar[tuple[str, ...]] = ("tensorrt", "tensorrt-rtx")
+    tools: ClassVar[tuple[str, ...]] = ("onnx", "onnxruntime", "numpy")
+    install: ClassVar[str] = trt_api.INSTALL
     compiles_on_device: ClassVar[bool] = True
     calibration_methods: ClassVar[tuple[str, ...]] = CALIBRATION_METHODS
+    artifact_name: ClassVar[str] = "model.plan"
+    reach: ClassVar[Mapping[Precision, str]] = {
+        Precision.FP16: "TensorRT keeps layers in fp32 for which it has no fp16 kernels",
+        Precision.BF16: "TensorRT keeps layers in fp32 for which it has no bf16 kernels",
+        Precision.INT8: "TensorRT has int8 kernels for convolutions and products with constant weights only",
+        Precision.FP8: "TensorRT has fp8 kernels for convolutions and products with constant weights only",
+    }
     value_dependent: ClassVar[Mapping[str, str]] = {
         "2:4": "TensorRT looks for 2:4 zeros in the weights of each layer and picks sparse kernels by what "
         "it finds"
@@ -73,45 +74,57 @@ class TrtBackend(Backend):
         """Module and version; whether engines can run here. Never raises."""
         return trt_api.availability()
 
-    def compile(
-        self, model: SourceModel, settings: CompileSettings, calibration: CalibrationData | None, into: Path
-    ) -> Artifact:
-        """Build a plan into `into/model.plan` (see `trt_plan` for its layout).
+    def refusal(self, precision: Precision) -> str:
+        """What the installed TensorRT cannot build. UnsupportedError where none is installed."""
+        trt_api.load()
+        return trt_api.refusal(precision)
+
+    def versions(self) -> dict[str, str]:
+        """The module by its own name and version: it comes in distributions of many names."""
+        module = trt_api.load()
+        return {module.__name__: str(module.__version__), **versions(self.tools)}
+
+    def convert(
+        self, model: SourceModel, settings: CompileSettings, calibration: CalibrationData | None
+    ) -> Converted:
+        """A plan with its header (see `plan_file`).
 
         Raises:
-            UnsupportedError: TensorRT is missing or cannot express the model, precision or target; no layer
-                is 2:4 where `nm_sparsity` is asked for; onnxruntime is missing and the precision needs it.
-            ValueError: calibration data is missing where the precision needs it, or the file to write is the
-                source model.
-            StageError: the builder failed, or the engine disagrees with the float model (checked on a GPU).
+            UnsupportedError: TensorRT cannot express the model, precision or target; no layer is 2:4 where
+                `nm_sparsity` is asked for; onnxruntime is missing and the precision needs it.
+            StageError: the builder failed.
         """
         import onnx
 
-        self._check(settings)
-        path = artifact_path(model, into, "model.plan")
+        if settings.keep_float:
+            raise UnsupportedError(
+                "trt keeps no single layers in float, since it chooses the layers that it fuses itself; "
+                f"asked to keep {', '.join(settings.keep_float)}"
+            )
         source = onnx.load(model.path)
         weak = trt_api.weakly_typed()
         graph = graph_for(
             source, settings, calibration, weakly_typed=weak, newest_opset=trt_api.newest_opset()
         )
-        notes = _sparsity(graph, settings)
+        sparsity = _sparsity(graph, settings)
         content = graph.SerializeToString(deterministic=True)
         plan = build(content, self._options(settings))
-        write_plan(path, _header(source, content, settings), plan.data)
-        stored, note = _stored(plan, graph, settings.precision, weak)
-        notes += (*plan.notes, note)
-        if _runs_here(settings.target):
-            notes += (inspect_plan(plan.data).summary,) if plan.layers is None else ()
-            notes += self._agreement(path, model, settings, calibration)
-        return Artifact(
-            path=path,
-            backend=self.name,
-            precision=settings.precision,
-            size_bytes=path.stat().st_size,
+        stored, known, note = _stored(plan, graph, settings.precision, weak)
+        asked_here = plan.layers is None and _runs_here(settings.target)
+        return Converted(
+            content=plan_content(_header(source, content, settings), plan.data),
             weight_bytes=stored,
-            notes=notes,
-            versions=_versions(),
+            covered=stored if known else None,
+            notes=(*sparsity, *plan.notes, note, *((inspect_plan(plan.data).summary,) if asked_here else ())),
         )
+
+    def reference(self, model: SourceModel, settings: CompileSettings) -> Session | None:
+        """The source under ONNX Runtime, where that is installed and the engine can run."""
+        if not _runs_here(settings.target) or find_spec("onnxruntime") is None:
+            return None
+        from ..onnx_graph.inspect import with_batch
+
+        return OrtSession(with_batch(model.path, settings.batch).SerializeToString(), 1)
 
     def open(self, artifact: Path, batch: int, threads: int) -> Session:
         """Load a plan on the first GPU. `threads` has no meaning there.
@@ -123,38 +136,6 @@ class TrtBackend(Backend):
         """
         trt_api.load()
         return TrtSession(artifact, batch)
-
-    def _check(self, settings: CompileSettings) -> None:
-        """Refuse what can be refused before the model is read."""
-        if settings.keep_float:
-            raise UnsupportedError(
-                "trt keeps no single layers in float, since it chooses the layers that it fuses itself; "
-                f"asked to keep {', '.join(settings.keep_float)}"
-            )
-        trt_api.load()
-        if refused := trt_api.refusal(settings.precision):
-            raise UnsupportedError(refused)
-        if settings.calibration_method not in self.calibration_methods:
-            raise UnsupportedError(
-                f"unknown calibration method {settings.calibration_method!r}, "
-                f"trt has {', '.join(self.calibration_methods)}"
-            )
-
-    def _agreement(
-        self, path: Path, model: SourceModel, settings: CompileSettings, calibration: CalibrationData | None
-    ) -> tuple[str, ...]:
-        """Compare the engine with the float model under ONNX Runtime, where that is installed."""
-        reference = get_backend("ort")
-        if not settings.check or not reference.availability().installed:
-            return ()
-        plain = CompileSettings(precision=Precision.FP32, batch=settings.batch, check=False)
-        with tempfile.TemporaryDirectory() as folder:
-            made = reference.compile(model, plain, None, Path(folder))
-            with (
-                reference.open(made.path, settings.batch, 1) as wanted,
-                self.open(path, settings.batch, 1) as got,
-            ):
-                return check_agreement(wanted, got, settings.batch, calibration)
 
     def _options(self, settings: CompileSettings) -> BuildOptions:
         named = os.environ.get(TIMING_CACHE_VARIABLE, "")
@@ -200,26 +181,15 @@ def _sparsity(graph: onnx.ModelProto, settings: CompileSettings) -> tuple[str, .
 
 def _stored(
     plan: BuildPlan, graph: onnx.ModelProto, precision: Precision, weak: bool
-) -> tuple[dict[str, int], str]:
-    """Bytes of weights by type, and where that is known from.
-
-    Raises:
-        UnsupportedError: most weights are known to have another type than the precision asks for.
-    """
-    known = True
+) -> tuple[dict[str, int], bool, str]:
+    """Bytes of weights by type, whether they are known to be of these types, and where from."""
     if plan.layers is not None and plan.layers.weight_bytes:
-        stored, note = plan.layers.weight_bytes, f"{plan.layers.summary}; weight types are those it lists"
-    else:
-        stored = weight_bytes(graph)
-        note = "weight types are those of the graph given to TensorRT"
-        # A weakly typed graph carries the types only where it has pairs; else the builder picks by itself.
-        known = not weak or precision in QUANTIZED
-        note += (
-            f", which picks {precision} layer by layer" if weak and precision is not Precision.FP32 else ""
-        )
-    if known:
-        check_coverage(precision, stored, _REACH.get(precision, ""))
-    return stored, note
+        return plan.layers.weight_bytes, True, f"{plan.layers.summary}; weight types are those it lists"
+    # A weakly typed graph carries the types only where it has pairs; else the builder picks by itself.
+    known = not weak or precision in QUANTIZED
+    note = "weight types are those of the graph given to TensorRT"
+    note += f", which picks {precision} layer by layer" if weak and precision is not Precision.FP32 else ""
+    return weight_bytes(graph), known, note
 
 
 def _capability(target: str) -> int:
@@ -234,14 +204,3 @@ def _runs_here(target: str) -> bool:
     """Whether this machine can load what was built for `target`."""
     here = trt_api.device_target()
     return bool(here) and target.lower() in ("", here)
-
-
-def _versions() -> dict[str, str]:
-    module = trt_api.load()
-    versions = {module.__name__: str(module.__version__)}
-    for package in ("onnx", "onnxruntime", "numpy"):
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions

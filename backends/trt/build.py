@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 from ...profiles.errors import StageError, UnsupportedError
+from ...profiles.files import locked, whole_file
 from ...profiles.precision import Precision
 from .api import device_target, is_rtx, network_flags, trt, weakly_typed
 from .engine_layers import LIST_START, LayerList, read_layer_log
@@ -242,8 +240,10 @@ def timing_cache(config: trt.IBuilderConfig, path: Path | None) -> Iterator[None
         config.set_timing_cache(config.create_timing_cache(b""), False)
     yield
     # The cache only saves time: a full disk must not cost the plan.
-    with contextlib.suppress(OSError), _locked(path):
-        _save_cache(config, path)
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with locked(path.with_name(f"{path.name}.lock")):
+            _save_cache(config, path)
 
 
 def _save_cache(config: trt.IBuilderConfig, path: Path) -> None:
@@ -255,27 +255,8 @@ def _save_cache(config: trt.IBuilderConfig, path: Path) -> None:
         theirs = config.create_timing_cache(path.read_bytes())
         if theirs is not None:
             ours.combine(theirs, False)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(bytes(memoryview(ours.serialize())))
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[IO[bytes]]:
-    """Hold a lock file beside `path`; where the system has no flock the last writer wins."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f"{path.name}.lock").open("wb") as file:
-        try:
-            import fcntl
-        except ImportError:
-            yield file
-            return
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield file
+    with whole_file(path) as file:
+        file.write(bytes(memoryview(ours.serialize())))
 
 
 def build_notes(log: BuildLog, options: BuildOptions) -> tuple[str, ...]:

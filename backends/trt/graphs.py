@@ -13,7 +13,6 @@ from ...profiles.precision import Precision
 from ..contract.backend import CalibrationData, CompileSettings
 from .cast import at_opset, to_bfloat16, to_float16
 from .qdq import find_sites, insert_pairs, name_nodes
-from .qdq_rules import check_qdq
 from .ranges import activation_ranges, fold
 
 if TYPE_CHECKING:
@@ -37,8 +36,7 @@ def graph_for(
     that carry the types. Quantized graphs have pairs of either kind (see `onnx_qdq`).
 
     Raises:
-        UnsupportedError: the model is quantized already, uses newer operators, has nothing to quantize, or
-            breaks a rule of TensorRT.
+        UnsupportedError: the model is quantized already, uses newer operators, or has nothing to quantize.
         ValueError: calibration data is missing.
     """
     if any(node.op_type in ("QuantizeLinear", "DequantizeLinear") for node in model.graph.node):
@@ -76,11 +74,7 @@ def _quantized(
     batch = static_batch(graph) or CALIBRATION_BATCH
     ranges = activation_ranges(graph, activations, calibration, settings.calibration_method, batch)
     paired = insert_pairs(graph, sites, ranges, settings.precision)
-    result = paired if weakly_typed else to_float16(paired)
-    violations = check_qdq(result)
-    if violations:
-        raise UnsupportedError(f"trt: the quantized graph breaks rules of TensorRT: {'; '.join(violations)}")
-    return result
+    return paired if weakly_typed else to_float16(paired)
 
 
 def static_batch(model: onnx.ModelProto) -> int:

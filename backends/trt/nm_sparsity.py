@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...profiles.words import listed
 from ..contract.backend import Array
 
 if TYPE_CHECKING:
@@ -56,9 +57,7 @@ def sparsity_summary(layers: tuple[LayerSparsity, ...]) -> str:
     good = [layer for layer in layers if layer.qualifies]
     text = f"2:4 sparsity: {len(good)} of {len(layers)} weighted layer(s) qualify"
     others = [f"{layer.node} ({layer.reason})" for layer in layers if not layer.qualifies]
-    return text + (
-        f"; not {', '.join(others[:4])}" + (" and more" if len(others) > 4 else "") if others else ""
-    )
+    return text + (f"; not {listed(others, 4)}" if others else "")
 
 
 def _weight(

@@ -33,17 +33,17 @@ class PlanHeader:
     outputs: dict[str, str] = field(default_factory=dict)
 
 
-def write_plan(path: Path, header: PlanHeader, plan: bytes) -> None:
-    """Write a compiled model."""
+def plan_content(header: PlanHeader, plan: bytes) -> bytes:
+    """The content of a compiled model's file."""
     line = json.dumps(asdict(header), sort_keys=True, separators=(",", ":")).encode()
-    path.write_bytes(MAGIC + line + b"\n" + plan)
+    return MAGIC + line + b"\n" + plan
 
 
 def read_plan(path: Path) -> tuple[PlanHeader, bytes]:
     """Header and plan of a compiled model.
 
     Raises:
-        UserError: the file is not one that `write_plan` wrote.
+        UserError: the file is not one that `plan_content` made.
     """
     content = path.read_bytes()
     line, _, plan = content.partition(b"\n")

@@ -6,14 +6,14 @@ Two flavours are needed (sources: TensorRT's documentation on explicit quantizat
 * G16, for strongly typed builds: the same graph cast to float16 with float16 scales, opset 19 or later.
 
 Both are symmetric on weights and activations with explicit zero points of 0, keep biases in float, and keep
-weights in float followed by a pair, which the builder folds. The rules are checked by `onnx_qdq_rules`.
+weights in float followed by a pair, which the builder folds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -38,6 +38,11 @@ class Site:
     tensor: str
     weight: bool
     axis: int | None = None
+
+    @property
+    def pair(self) -> str:
+        """What its pair is called: operands that share one have the same."""
+        return self.tensor if self.axis is None else f"{self.tensor}_axis{self.axis}"
 
 
 def name_nodes(model: onnx.ModelProto) -> None:
@@ -99,15 +104,20 @@ def insert_pairs(
     quantized = onnx.ModelProto()
     quantized.CopyFrom(model)
     weights = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
-    pairs = _Pairs(quantized.graph, LARGEST[precision], precision)
     wanted: dict[str, list[Site]] = {}
     for site in sites:
         wanted.setdefault(site.node, []).append(site)
     nodes: list[onnx.NodeProto] = []
+    done: set[str] = set()
     for node in quantized.graph.node:
         for site in wanted.get(node.name, ()):
-            largest = _magnitudes(weights[site.tensor], site.axis) if site.weight else ranges[site.tensor]
-            node.input[site.index] = pairs.put(nodes, site, np.asarray(largest, dtype=np.float32))
+            node.input[site.index] = f"{site.pair}_dq"
+            if site.pair not in done:
+                done.add(site.pair)
+                largest = _magnitudes(weights[site.tensor], site.axis) if site.weight else ranges[site.tensor]
+                constants, pair = _pair(site, np.asarray(largest, dtype=np.float32), precision)
+                quantized.graph.initializer.extend(constants)
+                nodes += pair
         nodes.append(node)
     ordered = onnx.GraphProto(node=nodes)  # copies: clearing the list would empty nodes that it owns
     del quantized.graph.node[:]
@@ -122,40 +132,21 @@ def _magnitudes(weight: Array, axis: int | None) -> Array:
     return largest
 
 
-class _Pairs:
-    """Adds pairs and their constants to a graph; equal tensors share one pair."""
+def _pair(
+    site: Site, largest: Array, precision: Precision
+) -> tuple[list[onnx.TensorProto], list[onnx.NodeProto]]:
+    """Scale and zero point, and the two nodes that read them."""
+    from onnx import TensorProto, helper, numpy_helper
 
-    def __init__(self, graph: onnx.GraphProto, top: float, precision: Precision) -> None:
-        self.graph, self.top, self.precision = graph, top, precision
-        self.done: dict[tuple[str, int | None], str] = {}
-
-    def put(self, nodes: list[onnx.NodeProto], site: Site, largest: Array) -> str:
-        """Append the pair for a site unless it is there already; returns the name of its output."""
-        from onnx import helper, numpy_helper
-
-        key = (site.tensor, site.axis)
-        if key in self.done:
-            return self.done[key]
-        base = site.tensor if site.axis is None else f"{site.tensor}_axis{site.axis}"
-        # A channel of zeros has no range: any positive scale represents it.
-        scale = np.where(largest > 0, np.maximum(largest / self.top, SMALLEST_SCALE), 1.0).astype(np.float32)
-        self.graph.initializer.append(numpy_helper.from_array(scale, f"{base}_scale"))
-        self.graph.initializer.append(self._zero_point(f"{base}_zero", scale.shape))
-        constants = [f"{base}_scale", f"{base}_zero"]
-        for kind, source, target in (
-            ("QuantizeLinear", site.tensor, f"{base}_q"),
-            ("DequantizeLinear", f"{base}_q", f"{base}_dq"),
-        ):
-            node = helper.make_node(kind, [source, *constants], [target], name=target)
-            if site.axis is not None:
-                node.attribute.append(helper.make_attribute("axis", site.axis))
-            nodes.append(node)
-        self.done[key] = f"{base}_dq"
-        return self.done[key]
-
-    def _zero_point(self, name: str, shape: tuple[int, ...]) -> onnx.TensorProto:
-        from onnx import TensorProto, helper
-
-        kind = TensorProto.INT8 if self.precision is Precision.INT8 else TensorProto.FLOAT8E4M3FN
-        raw = bytes(int(np.prod(shape, dtype=np.int64)))  # the byte 0 is the number 0 in both types
-        return helper.make_tensor(name, kind, shape, raw, raw=True)
+    # A channel of zeros has no range: any positive scale represents it.
+    scale = np.where(largest > 0, np.maximum(largest / LARGEST[precision], SMALLEST_SCALE), 1.0)
+    kind = TensorProto.INT8 if precision is Precision.INT8 else TensorProto.FLOAT8E4M3FN
+    # The byte 0 is the number 0 in both types.
+    zero = helper.make_tensor(f"{site.pair}_zero", kind, scale.shape, bytes(scale.size), raw=True)
+    constants = [numpy_helper.from_array(scale.astype(np.float32), f"{site.pair}_scale"), zero]
+    along: dict[str, Any] = {} if site.axis is None else {"axis": site.axis}
+    q, dq, read = f"{site.pair}_q", f"{site.pair}_dq", [tensor.name for tensor in constants]
+    return constants, [
+        helper.make_node("QuantizeLinear", [site.tensor, *read], [q], name=q, **along),
+        helper.make_node("DequantizeLinear", [q, *read], [dq], name=dq, **along),
+    ]

@@ -14,7 +14,8 @@ from paretune.backends.measure.latency import REFERENCE, LatencyPlan, measure, s
 from paretune.backends.runner.client import RunnerClient
 from paretune.backends.runner.launch import LocalLaunch
 from paretune.profiles.errors import ParetuneError
-from paretune.search.ranking.pareto import Estimate, front, hypervolume
+from paretune.profiles.quantity import Quantity
+from paretune.search.ranking.pareto import front, hypervolume
 
 POINTS_UNDER_TEACHER = 0.05
 HIGHER = (True, False, False)
@@ -71,7 +72,7 @@ def own_front(candidates: Sequence[Candidate]) -> list[Candidate]:
     Of candidates with equal numbers the first stays.
     """
     values = [(c.accuracy, c.latency_ms, float(c.size_bytes)) for c in candidates]
-    points = [[Estimate(value=v, low=v, high=v) for v in row] for row in values]
+    points = [[Quantity(value=v) for v in row] for row in values]
     kept = front(points, HIGHER)
     return [candidates[i] for i in kept if i == min(j for j in kept if values[j] == values[i])]
 

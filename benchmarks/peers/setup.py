@@ -17,7 +17,6 @@ from paretune.backends.runner.launch import LocalLaunch
 from paretune.profiles.precision import Precision
 from paretune.search.job.job import load_job
 from paretune.search.record.progress import Progress
-from paretune.search.stages.models.load import load_models
 from paretune.search.stages.models.torch_models import TorchModels
 from paretune.search.store.store import Store
 
@@ -55,11 +54,10 @@ def set_up(work: Path) -> Setup:
     study.update(workload=str(EXAMPLES / "digits.py"), store="store", finalists=1)
     (folder / "study.yaml").write_text(yaml.safe_dump(study))
     job = load_job(folder / "study.yaml")
-    models = load_models(job.loaded, progress=Progress(), threads=1)
-    assert isinstance(models, TorchModels)
-    models.prepare(Store(job.places.store), job.space, should_stop=lambda: False)
-    models.stages.teacher_logits()
-    shutil.copy(models.stages.teacher().path / "weights.safetensors", folder / "teacher.safetensors")
+    models = TorchModels(job.loaded, Store(job.places.store), Progress(), threads=1)
+    models.prepare(job.space)
+    models.teacher.soft_targets()
+    shutil.copy(models.teacher.entry().path / "weights.safetensors", folder / "teacher.safetensors")
     peers_job = load_peers_job(EXAMPLES / "digits.py", folder / "teacher.safetensors")
     return Setup(folder=folder, study=study, job=peers_job, box=_box(peers_job, folder))
 

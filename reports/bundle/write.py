@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from ... import __version__
 from ...profiles.errors import UserError
+from ...profiles.files import write_whole
 from ...search.ranking.known import TEST, known_metrics, trial_of
 from ...search.ranking.sentences import quantity_text
 from ...search.record.evaluation import Outcome, StudyRecord, TrialRecord
@@ -29,19 +28,6 @@ _PACKAGES = {
     "tflite": ("ai-edge-litert", "tflite-runtime"),
     "trt": ("tensorrt", "tensorrt_rtx"),
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bundle:
-    """A bundle whose files were checked against the hashes in its manifest."""
-
-    path: Path
-    manifest: dict[str, Any]
-
-    @property
-    def artifact(self) -> Path:
-        """The compiled model's file."""
-        return self.path / str(self.manifest["artifact"])
 
 
 def export_bundle(record: StudyRecord, number: int, into: Path) -> Path:
@@ -72,34 +58,6 @@ def export_bundle(record: StudyRecord, number: int, into: Path) -> Path:
             remedy="give a directory that can be written, or free some space",
         ) from error
     return into
-
-
-def check_bundle(path: Path) -> Bundle:
-    """Read a bundle and check every file against its hash.
-
-    Raises:
-        UserError: it is no bundle, or files are missing or damaged.
-    """
-    try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        listed = {str(name): str(item["sha256"]) for name, item in manifest["files"].items()}
-        artifact = str(manifest["artifact"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            "not a bundle",
-            place=str(path),
-            found=str(error) or type(error).__name__,
-            accepted=f"a directory with a {MANIFEST}, as `paretune export` writes it",
-        ) from error
-    damaged = [name for name, digest in listed.items() if _digest(path / name) != digest]
-    if damaged or artifact not in listed:
-        raise UserError(
-            "files of this bundle are missing or damaged",
-            place=str(path),
-            found=", ".join(damaged or [artifact]),
-            remedy="export the bundle again",
-        )
-    return Bundle(path=path, manifest=manifest)
 
 
 def _complete_trial(record: StudyRecord, number: int) -> TrialRecord:
@@ -149,22 +107,16 @@ def _fill(into: Path, record: StudyRecord, trial: TrialRecord, entry: Entry) -> 
     for name, kept in ((SAMPLE, "sample"), (EXPECTED, "expected")):
         if entry.meta.get(kept):
             shutil.copyfile(entry.path / str(entry.meta[kept]), into / name)
-    _write(into / "run.py", run_script(trial))
-    _write(into / "requirements.txt", requirements(trial.evaluation.candidate.backend, entry))
-    _write(into / "README.md", _readme(record, trial, entry))
+    write_whole(into / "run.py", run_script(trial))
+    write_whole(into / "requirements.txt", requirements(trial.evaluation.candidate.backend, entry))
+    write_whole(into / "README.md", _readme(record, trial, entry))
     manifest = _manifest(record, trial, entry, artifact)
     manifest["files"] = {
         path.name: {"sha256": _digest(path), "size_bytes": path.stat().st_size}
         for path in sorted(into.iterdir())
     }
-    _write(into / MANIFEST, json.dumps(plain(manifest), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def _write(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    text = json.dumps(plain(manifest), indent=2, ensure_ascii=False, allow_nan=False)
+    write_whole(into / MANIFEST, f"{text}\n")
 
 
 def _digest(path: Path) -> str:

@@ -9,7 +9,8 @@ from math import isfinite
 
 from ...search.record.evaluation import StageRecord, StudyRecord, TrialRecord
 from ...search.record.metrics import metric_info
-from ..content.trainings import DISTILL, needed, own_trials, training_stages
+from ...search.record.training import DISTILL, needed, trainings_met
+from ..content.trainings import own_trials
 from .plots import GOOD, LEGEND_MARGIN, STOPPED, Figure
 
 _NAMES = {
@@ -39,7 +40,7 @@ def learning_curves(record: StudyRecord) -> tuple[Curve, ...]:
     """The longest curve of every training; one that was finished later was not stopped."""
     found: dict[str, Curve] = {}
     for trial in own_trials(record):
-        for stage in training_stages(trial):
+        for stage in trainings_met(trial.evaluation):
             curve = _curve(trial, stage)
             before = found.get(stage.key)
             if curve is not None and (before is None or _order(curve) > _order(before)):
@@ -62,7 +63,7 @@ def _curve(trial: TrialRecord, stage: StageRecord) -> Curve | None:
         kind=stage.name,
         title=training.title,
         points=_shares(points, training.epochs),
-        stopped=trial.evaluation.stopped_epoch > 0 and stage is training_stages(trial)[-1],
+        stopped=trial.evaluation.stopped_epoch > 0 and stage is trainings_met(trial.evaluation)[-1],
     )
 
 

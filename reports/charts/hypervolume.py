@@ -10,7 +10,8 @@ from ...search.ranking.distance import scaled
 from ...search.ranking.known import complete_trials, searched_metrics
 from ...search.ranking.pareto import hypervolume_history
 from ...search.record.evaluation import Outcome, StudyRecord, TrialRecord
-from ..content.trainings import training_seconds, training_stages
+from ...search.record.training import trainings_met
+from ..content.trainings import training_seconds
 from .plots import LEGEND_MARGIN, STOPPED, Figure, colours
 
 Steps = Sequence[tuple[float, float]]
@@ -45,7 +46,7 @@ def hypervolume_figure(record: StudyRecord) -> Figure | None:
 
 def _line(record: StudyRecord, drawn: Steps, unit: str) -> Figure:
     light, dark = colours(["ort"])["ort"]
-    done = accumulate(sum(not s.cached for s in training_stages(trial)) for trial in record.trials)
+    done = accumulate(sum(not s.cached for s in trainings_met(trial.evaluation)) for trial in record.trials)
     trained = [f", {count} trainings" if trains(record) else "" for count in done]
     return {
         "type": "scatter",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from math import isfinite
 
+from ...profiles.words import listed
 from ...search.ranking.sentences import difference_text
 from ...search.record.candidate import Candidate, Sparsity
 from ...search.record.evaluation import Evaluation, StudyRecord, TrialRecord
@@ -12,12 +13,11 @@ from ...search.record.metrics import metric_info
 from ...search.record.quality import QualityScale
 from ...search.record.treatment import CALIBRATION, MIXED, QAT, UNTREATED, LadderRung
 from .trainings import own_trials
-from .treatments import listed, treatment_texts
+from .treatments import LISTED_LAYERS, treatment_texts
 from .words import duration
 
 RUNG_NAMES = {CALIBRATION: "calibration", MIXED: "mixed precision", QAT: "quantization-aware training"}
 FLOATS = ("float64", "float32", "float16", "bfloat16")
-SPARSE_WORDS = ("sparse", "2:4")
 
 
 def ladder_lines(record: StudyRecord, trial: TrialRecord) -> list[str]:
@@ -89,7 +89,7 @@ def coverage_text(evaluation: Evaluation) -> str:
     first, *others = (f"as {kind} in {len(names)}" for kind, names in counts)
     text = ", ".join([f"{first} of {total} layers", *others])
     kept = [name for kind, names in counts if kind in FLOATS for name in names]
-    stays = f"; in float: {listed(tuple(kept))}" if 0 < len(kept) < total else ""
+    stays = f"; in float: {listed(kept, LISTED_LAYERS)}" if 0 < len(kept) < total else ""
     return f"weights are stored {text}{stays}"
 
 
@@ -104,7 +104,7 @@ def sparsity_text(evaluation: Evaluation) -> str:
     if sparsity.kind == "unstructured":
         return "; ".join(filter(None, (zeros, _sizes(evaluation), _no_faster(evaluation.candidate))))
     if sparsity.kind == "2:4":
-        return "; ".join(filter(None, (zeros, _sizes(evaluation), _sparse_kernels(evaluation))))
+        return "; ".join(filter(None, (zeros, _sizes(evaluation), *evaluation.notes)))
     return ""
 
 
@@ -118,14 +118,6 @@ def _sizes(evaluation: Evaluation) -> str:
 
 def _no_faster(candidate: Candidate) -> str:
     return f"zeros change the compressed size alone: {candidate.backend} computes them like any other weight"
-
-
-def _sparse_kernels(evaluation: Evaluation) -> str:
-    said = (note for note in evaluation.notes if not note.startswith("the gate"))
-    chosen = [note for note in said if any(word in note.lower() for word in SPARSE_WORDS)]
-    if chosen:
-        return "the build says: " + "; ".join(chosen)
-    return "the build names no sparse kernel, so no speed comes from the pattern"
 
 
 def climbed_text(record: StudyRecord) -> str:

@@ -7,8 +7,9 @@ from collections import Counter
 from ...search.gate.audit import audit_text
 from ...search.record.evaluation import Outcome, StudyRecord
 from ...search.record.metrics import metric_info
+from ...search.record.training import trainings_met
 from .ladder import climbed_text
-from .trainings import TRAINING_STAGES, last_training_seconds, own_trials, training_seconds, trainings_done
+from .trainings import last_training_seconds, own_trials, training_seconds, trainings_done
 from .words import duration
 
 WAYS = {
@@ -82,6 +83,6 @@ def _training(record: StudyRecord) -> str:
 
 def _audit(record: StudyRecord) -> str:
     """What the audit found. Its trainings are no part of the search, and so of no other figure."""
-    stages = [s for a in record.audit for s in a.evaluation.stages if s.name in TRAINING_STAGES]
+    stages = [stage for audited in record.audit for stage in trainings_met(audited.evaluation)]
     spent = sum(stage.seconds for stage in stages if not stage.cached)
     return audit_text(record) + (f" It took {duration(spent)} of training." if spent else "")

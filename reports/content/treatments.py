@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...profiles.words import listed
 from ...search.record.treatment import CALIBRATION, MIXED, QAT, Treatment
 
 LISTED_LAYERS = 8
@@ -24,7 +25,7 @@ def treatment_texts(treatment: Treatment) -> list[str]:
     if any(calibration):
         texts.append(f"calibration {', '.join(filter(None, calibration))}")
     if treatment.keep_float:
-        texts.append(f"kept in float: {listed(treatment.keep_float)}")
+        texts.append(f"kept in float: {listed(treatment.keep_float, LISTED_LAYERS)}")
     if treatment.qat is not None:
         plan = treatment.qat
         inputs = f"{plan.activation_bits}-bit activations" if plan.activation_bits else "float activations"
@@ -33,9 +34,3 @@ def treatment_texts(treatment: Treatment) -> list[str]:
             f"{plan.epochs} epochs"
         )
     return texts
-
-
-def listed(names: tuple[str, ...]) -> str:
-    """ "a, b and 3 more"."""
-    shown = ", ".join(names[:LISTED_LAYERS])
-    return shown + (f" and {len(names) - LISTED_LAYERS} more" if len(names) > LISTED_LAYERS else "")

@@ -55,11 +55,11 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A metric's column: title with the arrow of its better direction."""
+    """A metric's column."""
 
     metric: str
     title: str
-    better: str
+    higher_is_better: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,7 @@ def columns(record: StudyRecord) -> tuple[Column, ...]:
         Column(
             metric=metric,
             title=metric_info(metric).title,
-            better="higher is better" if higher_is_better(record, metric) else "lower is better",
+            higher_is_better=higher_is_better(record, metric),
         )
         for metric in shown_metrics(record)
     )
@@ -92,7 +92,7 @@ def columns(record: StudyRecord) -> tuple[Column, ...]:
 
 def limit_text(limit: Limit) -> str:
     """The limit as written; one that is relative to the teacher with what that came to."""
-    if "teacher" not in limit.text:
+    if not limit.relative:
         return limit.text
     info = metric_info(limit.metric)
     test = limit.bound_on_test

@@ -17,9 +17,9 @@ from ...search.ranking.verdict import speedup
 from ...search.record.candidate import Candidate
 from ...search.record.evaluation import Limit, Outcome, Quantity, StudyRecord, TrialRecord
 from ...search.record.metrics import metric_info
+from ...search.record.training import trainings_met
 from ..content.ladder import coverage_text, ladder_lines, sparsity_text
 from ..content.side_effects import gain_text
-from ..content.trainings import training_stages
 from ..content.trial_story import curve_text, gate_lines, proposal_lines
 from ..content.views import why
 from ..content.words import duration
@@ -138,7 +138,7 @@ def _compression(record: StudyRecord, trial: TrialRecord) -> list[str]:
 
 
 def _stages(record: StudyRecord, trial: TrialRecord) -> list[str]:
-    given_up = training_stages(trial)[-1:] if trial.evaluation.stopped_epoch else ()
+    given_up = trainings_met(trial.evaluation)[-1:] if trial.evaluation.stopped_epoch else ()
     lines = []
     for stage in trial.evaluation.stages:
         how = "given up after" if stage in given_up else "made in"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
@@ -13,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ...profiles.errors import UserError
+from ...profiles.files import write_whole
 from ...search.ranking.reading import Reading
-from .markdown import markdown_report
-from .page import html_page
+from .page import html_page, markdown_report
 from .table import trial_table
 
 
@@ -79,21 +77,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if isfinite(value) else None
     return value if value is None or isinstance(value, (str, int)) else str(value)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file aside, sync it and rename it into place."""
-    descriptor, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        # Logs may hold halves of characters, which UTF-8 has no bytes for.
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(aside).chmod(0o666 & ~umask)
-        Path(aside).replace(path)
-    except BaseException:
-        Path(aside).unlink(missing_ok=True)
-        raise

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ...search.record.candidate import Candidate
 from ...search.record.evaluation import Evaluation, Outcome, TrialRecord
-from ...search.record.metrics import metric_info
+from ...search.record.metrics import HARDWARE_METRICS, metric_info
 from ...search.record.progress import Progress
 from ..content.views import why
 
@@ -94,10 +94,6 @@ def _is_better(record: TrialRecord, best: TrialRecord | None) -> bool:
 def _numbers(evaluation: Evaluation) -> str:
     """Quality, latency and size as far as they are known."""
     shown = evaluation.metrics or evaluation.gate
-    quality = [name for name in shown if name not in evaluation.gate and not _is_hardware(name)]
+    quality = [name for name in shown if name not in evaluation.gate and name not in HARDWARE_METRICS]
     names = [*quality[:1], "latency_ms", "size_bytes"]
     return "  ".join(metric_info(name).format(shown[name].value) for name in names if name in shown)
-
-
-def _is_hardware(name: str) -> bool:
-    return name.endswith(("_ms", "_bytes", "_ratio")) or name in ("parameters", "macs")

@@ -7,20 +7,19 @@ from typing import TYPE_CHECKING
 
 from ...profiles.errors import StageError, UnsupportedError
 from ..ranking.known import trial_of
-from ..record.candidate import Candidate, Recipe, Scalar
+from ..record.candidate import Candidate
 from ..record.evaluation import Quantity, StudyRecord
 from ..record.stops import Interrupted
+from ..record.training import TrainingKey, training_key
 from .side_effects import gain_of
 
 if TYPE_CHECKING:
     from ..stages.models.base import Models
-    from ..stages.models.students import ModelStages
+    from ..stages.models.trainer import Trainer
 
 STUDENTS = 3
 SHARE, SECONDS = 0.10, 60.0
 """Together these trainings may cost a share of the study's training time; so many seconds at least."""
-
-Student = tuple[tuple[tuple[str, Scalar], ...], str, Recipe | None]
 
 
 def distillation_gains(record: StudyRecord, numbers: Sequence[int], models: Models) -> dict[int, Quantity]:
@@ -34,20 +33,20 @@ def distillation_gains(record: StudyRecord, numbers: Sequence[int], models: Mode
     if not isinstance(models, TorchModels):
         return {}
     left = max(SECONDS, SHARE * record.counters.get("training_seconds", 0.0))
-    gains: dict[Student, Quantity | None] = {}
+    gains: dict[TrainingKey, Quantity | None] = {}
     found: dict[int, Quantity] = {}
     for number in numbers:
         candidate = trial_of(record, number).evaluation.candidate
         if candidate.recipe is None or candidate.recipe.distill_weight <= 0:
             continue
-        student = (candidate.student, candidate.sparsity, candidate.recipe)
+        student = training_key(candidate)
         if student not in gains and len(gains) < STUDENTS:
             cost = _cost(models, candidate)
             if cost > left:
                 continue
             left -= cost
             models.progress.stage(f"training {candidate.title} without the teacher, for comparison")
-            gains[student] = _gain(models.stages, candidate)
+            gains[student] = _gain(models.trainer, candidate)
         gain = gains.get(student)
         if gain is not None:
             found[number] = gain
@@ -62,14 +61,15 @@ def _cost(models: Models, candidate: Candidate) -> float:
     return sum(training.seconds or 0.0 for training in trainings)
 
 
-def _gain(stages: ModelStages, candidate: Candidate) -> Quantity | None:
+def _gain(trainer: Trainer, candidate: Candidate) -> Quantity | None:
     """None where it cannot be told: the training failed, or was interrupted."""
     from ..stages.network.predict import predict
 
-    split = stages.loaded.splits.validation
+    networks = trainer.networks
+    split = networks.loaded.splits.validation
     try:
-        entries = (stages.trained(candidate), stages.without_teacher(candidate))
+        entries = (trainer.trained(candidate), trainer.without_teacher(candidate))
     except (Interrupted, StageError, UnsupportedError):
         return None
-    taught, alone = (predict(stages.load(entry, candidate), split) for entry in entries)
-    return gain_of(taught, alone, split.labels, stages.metric)
+    taught, alone = (predict(trainer.load(entry, candidate), split) for entry in entries)
+    return gain_of(taught, alone, split.labels, networks.metric)

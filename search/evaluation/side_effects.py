@@ -5,7 +5,6 @@ Pure functions on arrays: `search.side_effect_scores` runs the artifacts.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import erf, exp, pi, sqrt
 from statistics import NormalDist
@@ -15,12 +14,12 @@ from numpy.typing import NDArray
 
 from ..record.evaluation import Quantity
 from ..record.metrics import metric_info
-from ..stages.device.interval import wilson
+from ..stages.device.interval import bootstrap, wilson
 from ..workload.workload import ACCURACY, Array, Metric
 
 Floats = NDArray[np.float64]
 
-BINS, RESAMPLES, SEED = 15, 400, 0
+BINS, RESAMPLES = 15, 400
 CLASSIFICATION, MULTI_LABEL, OTHER = "classification", "multi-label", "other"
 WORST, AGREEMENT, CALIBRATION = "worst_class_drop", "agreement", "ece_rise"
 NOISE, NOISE_OTHER = "noise_drop", "noise_loss"
@@ -133,7 +132,7 @@ def ece_rise(candidate: Array, teacher: Array, labels: Array) -> Quantity:
 
     ours, theirs = (calibration_error(confidence, right) for confidence, right in pairs)
     value = ours - theirs
-    low, high = _resampled_interval(rise, len(labels))
+    low, high = bootstrap(rise, len(labels), RESAMPLES)
     reach = max(value - low, high - value, 0.0)
     how = (
         f"expected calibration error {_percent(ours)} against the teacher's {_percent(theirs)} ({BINS} bins, "
@@ -192,7 +191,7 @@ def noise_loss(
     everything = np.arange(len(labels))
     try:
         value, shown = lost(everything), [f"{v:.4g}" for v in values(everything)]
-        low, high = _resampled_interval(lost, len(labels))
+        low, high = bootstrap(lost, len(labels), RESAMPLES)
     except Exception:  # a metric of the user's own may want all samples, or classes that a draw lacks
         return None
     if not np.isfinite([value, low, high]).all():
@@ -223,7 +222,7 @@ def gain_of(ours: Array, others: Array, labels: Array, metric: Metric) -> Quanti
         if metric == ACCURACY:
             low, high = paired_interval(_right(ours, labels) - _right(others, labels), 0.05)
         else:
-            low, high = _resampled_interval(gain, len(labels))
+            low, high = bootstrap(gain, len(labels), RESAMPLES)
     except Exception:  # as in `noise_loss`
         return None
     if not np.isfinite([value, low, high]).all():
@@ -244,17 +243,6 @@ def paired_interval(differences: Array, error: float) -> tuple[float, float]:
     half = NormalDist().inv_cdf(1 - error / 2) * spread
     value = float(np.mean(differences)) if len(differences) else 0.0
     return max(min(mean - half, value), -1.0), min(max(mean + half, value), 1.0)
-
-
-def _resampled_interval(statistic: Callable[[NDArray[np.int64]], float], count: int) -> tuple[float, float]:
-    """Percentile bootstrap (Efron 1979) over samples, 95 %; NaN where no draw gave a finite number."""
-    rng = np.random.default_rng(SEED)
-    drawn = np.array([statistic(rng.integers(0, count, size=count)) for _ in range(RESAMPLES)], dtype=float)
-    drawn = drawn[np.isfinite(drawn)]
-    if not len(drawn):
-        return float("nan"), float("nan")
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return float(low), float(high)
 
 
 def _right(outputs: Array, labels: Array) -> Floats:

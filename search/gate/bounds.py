@@ -10,7 +10,8 @@ from math import inf, isfinite
 from ..record.candidate import Candidate
 from ..record.evaluation import Bound, Outcome, TrialRecord
 from ..record.quality import QualityScale
-from .relatives import Known, Larger, Relatives, SameLessQuantized, SamePrunedLess, Teacher, model_of
+from ..record.training import training_key
+from .relatives import Known, Larger, Relatives, SameLessQuantized, SamePrunedLess, Teacher
 
 BROKEN = 2.0
 COLLAPSE = 10
@@ -68,7 +69,7 @@ class QualityBounds:
             self._excess[name] = max(self._excess[name], relatives.learn(known))
 
     def _find_broken(self, new: Known) -> None:
-        forms = self._models[model_of(new.candidate)]
+        forms = self._models[training_key(new.candidate)]
         forms.append(new)
         best = max(known.goodness for known in forms)
         allowed = COLLAPSE * self._stated or inf
@@ -97,11 +98,6 @@ class QualityBounds:
                     goodness = relative.goodness + margin
                     least = Ceiling(goodness=goodness, relative=relative, relation=name, margin=margin)
         return least if isfinite(least.goodness) else None
-
-    def bound(self, candidate: Candidate, macs: float | None = None) -> Bound | None:
-        """The best value the candidate could have, and what that follows from; None where nothing does."""
-        ceiling = self.ceiling(candidate, macs)
-        return None if ceiling is None else self.explained(ceiling, candidate)
 
     def explained(self, ceiling: Ceiling, candidate: Candidate, beaten_by: int | None = None) -> Bound:
         """A ceiling of the candidate as a bound in the metric's own values, in words."""

@@ -10,6 +10,7 @@ from ..record.evaluation import Bound, Limit, Objective, Quantity, TrialRecord
 from ..record.metrics import HARDWARE_METRICS, metric_info
 from ..record.protocols import Decision, Hardware, Rung
 from ..record.quality import QualityScale
+from ..record.training import DISTILL
 from .bounds import PRECISION, SPARSITY, QualityBounds
 from .learning_curves import LearningCurves
 from .rivals import KnownPoints
@@ -95,7 +96,7 @@ class Gate:
         if not self._during_training:
             return None
         # What is deployed is compiled, and after "distill" maybe pruned: both may turn out better than this.
-        later = (PRECISION, SPARSITY) if rung.kind == "distill" else (PRECISION,)
+        later = (PRECISION, SPARSITY) if rung.kind == DISTILL else (PRECISION,)
         bound = self.curves.bound(rung, self.bounds.margin(*later))
         if bound is None:
             return None
@@ -181,4 +182,4 @@ def over_limit(limits: Sequence[Limit], measured: Mapping[str, Quantity]) -> str
 
 def _resolved(limit: Limit) -> str:
     """The bound of a limit whose text does not tell it."""
-    return f" ({metric_info(limit.metric).format(limit.bound)})" if "teacher" in limit.text else ""
+    return f" ({metric_info(limit.metric).format(limit.bound)})" if limit.relative else ""

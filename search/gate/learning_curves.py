@@ -8,15 +8,15 @@ from math import isfinite
 import numpy as np
 from numpy.typing import NDArray
 
-from ..record.evaluation import Bound, Evaluation, StageRecord, TrialRecord
+from ..record.evaluation import Bound, TrialRecord
 from ..record.protocols import Rung
 from ..record.quality import QualityScale
+from ..record.training import trainings_ended
 
 LEAST_CURVES = 3
 """With fewer finished trainings of a kind, nothing is said about the next."""
 HEADROOM = 1.5
 """A training may gain so many times what any finished one has gained from the same place."""
-KINDS = ("distill", "prune")
 Floats = NDArray[np.float64]
 
 
@@ -32,7 +32,7 @@ class LearningCurves:
 
     def learn(self, record: TrialRecord) -> None:
         """Take in the curves of a trial's trainings that came to their end, each training once."""
-        for stage in _finished(record.evaluation):
+        for stage in trainings_ended(record.evaluation):
             curve = np.asarray(stage.curve, dtype=float)
             if len(curve) > 1 and np.isfinite(curve).all() and curve[-1, 0] > 0:
                 goodness = curve[:, 1] if self.scale.higher_is_better else -curve[:, 1]
@@ -66,9 +66,3 @@ class LearningCurves:
             for shares, goodness in self._curves[kind].values()
             if shares[0] <= share
         ]
-
-
-def _finished(evaluation: Evaluation) -> list[StageRecord]:
-    """The trainings of an evaluation that came to their end; one that was given up is the last of them."""
-    trainings = [stage for stage in evaluation.stages if stage.name in KINDS]
-    return trainings[:-1] if evaluation.stopped_epoch else trainings

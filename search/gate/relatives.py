@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..record.candidate import Candidate, Scalar, Sparsity
+from ..record.training import training_key
 
 
 @dataclass(kw_only=True)
@@ -87,11 +88,6 @@ def _setting(candidate: Candidate) -> Hashable:
     return candidate.backend, candidate.precision, *_calibration(candidate), candidate.per_channel
 
 
-def model_of(candidate: Candidate) -> Hashable:
-    """What names a trained model."""
-    return candidate.student, candidate.sparsity, candidate.recipe
-
-
 def _recipe_before_pruning(candidate: Candidate) -> Hashable:
     recipe = candidate.recipe
     return candidate.student, recipe and replace(recipe, finetune_epochs=0), _setting(candidate)
@@ -141,7 +137,7 @@ class SameLessQuantized(_Pairs):
     """The same trained model in a form that keeps more of each number, on any backend."""
 
     def __init__(self) -> None:
-        super().__init__(model_of, less_compressed)
+        super().__init__(training_key, less_compressed)
 
     def words(self, relative: Known, candidate: Candidate) -> str:
         """See `Relatives`."""

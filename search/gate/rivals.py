@@ -7,7 +7,8 @@ from math import isfinite
 
 import numpy as np
 
-from ..ranking.known import estimate_of, violations
+from ...profiles.words import joined
+from ..ranking.known import violations
 from ..record.evaluation import Limit, Objective, Outcome, Quantity, TrialRecord, met
 from ..record.metrics import metric_info
 from ..record.quality import QualityScale
@@ -51,8 +52,8 @@ class KnownPoints:
             return
         if len(self._feasible) == self._room.shape[1]:
             self._room = np.concatenate([self._room, np.empty_like(self._room)], axis=1)
-        estimate, higher = estimate_of(quality), self._scale.higher_is_better
-        worse = self._scale.goodness(estimate.low if higher else estimate.high)
+        low, high = quality.ends
+        worse = self._scale.goodness(low if self._scale.higher_is_better else high)
         self._room[:, len(self._feasible)] = (self._scale.goodness(quality.value), worse, *costs)
         self._feasible.append(record)
 
@@ -66,8 +67,8 @@ class KnownPoints:
             quantity = metrics.get(objective.metric)
             if quantity is None or not isfinite(quantity.value):
                 return None
-            estimate, higher = estimate_of(quantity), objective.higher_is_better
-            end = estimate.low if worse == higher else estimate.high
+            (low, high), higher = quantity.ends, objective.higher_is_better
+            end = low if worse == higher else high
             ends.append(-end if higher else end)
         return ends
 
@@ -103,8 +104,4 @@ class KnownPoints:
             info = metric_info(objective.metric)
             theirs, mine = (info.format(v) for v in (metrics[info.name].value, own[info.name]))
             parts.append(f"{info.title.lower()} ({theirs} against {mine})")
-        return f"{as_good}better on {_listed(parts)}"
-
-
-def _listed(parts: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+        return f"{as_good}better on {joined(parts)}"

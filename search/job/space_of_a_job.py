@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...backends.contract.backend import Backend
+from ...backends.contract.backend import ONNX, Backend
 from ...backends.registry import backend_names, get_backend, offered_precisions, offers
 from ...profiles.errors import UserError
 from ...profiles.precision import Precision
@@ -78,7 +78,7 @@ def _check_workload(study: StudyFile, workload: Workload) -> None:
 
 def _unusable(backend: Backend, workload: Workload, *, asked: bool, only_there: bool) -> str:
     """Why a backend cannot be used; `only_there`: it is needed on the device alone, not on this machine."""
-    if workload.onnx is not None and backend.source_format != "onnx":
+    if workload.onnx is not None and backend.source_format != ONNX:
         return f"{backend.name} converts from PyTorch, and this workload exists only as ONNX"
     available = backend.availability()
     if available.installed or only_there:

@@ -44,7 +44,8 @@ class CalibrationRung:
         for following in (_methods, _counts):
             search.until_reached(following(bench, search.best))
         tries = [t for t in search.tried if t != standing.treatment]
-        detail = f"tried {_listed(_words(bench, treatment) for treatment in tries)}"
+        words = "; ".join(_words(bench, treatment) for treatment in tries)
+        detail = f"tried {words or 'nothing that could be scored in time'}"
         if search.failed:
             detail += f"; {search.failed} more could not be compiled or run"
         return Found(treatment=search.best, scored=search.tried[search.best], detail=detail, notes=notes)
@@ -121,7 +122,3 @@ def _words(bench: Bench, treatment: Treatment) -> str:
     method = treatment.calibration_method or bench.candidate.calibration_method
     draw = f", draw {treatment.calibration_draw}" if treatment.calibration_draw else ""
     return f"{method} on {_samples(bench, treatment)} samples{draw}"
-
-
-def _listed(words: Iterable[str]) -> str:
-    return "; ".join(words) or "nothing that could be scored in time"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from ...profiles.words import listed
 from ..record.treatment import MIXED, Treatment
 from .protocols import Bench, Cost, Found, Scored, Standing
 from .sensitivity import Analysis, Sensitivity, analysed
@@ -87,10 +88,9 @@ def _pointless(bench: Bench, cost: Cost, scored: Scored) -> str:
 
 
 def _words(taken: tuple[Sensitivity, ...], groups: int, before: Cost, after: Cost) -> str:
-    names = ", ".join(one.group.name for one in taken[:NAMED])
-    more = f" and {len(taken) - NAMED} more" if len(taken) > NAMED else ""
+    names = listed((one.group.name for one in taken), NAMED)
     return (
-        f"{len(taken)} of {groups} groups of layers in float ({names}{more}), "
+        f"{len(taken)} of {groups} groups of layers in float ({names}), "
         f"latency {before.latency_ms:.3g} to {after.latency_ms:.3g} ms, "
         f"size {before.size_bytes / 1e3:.3g} to {after.size_bytes / 1e3:.3g} kB"
     )

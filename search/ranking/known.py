@@ -8,7 +8,7 @@ from math import inf, isfinite
 
 from ..record.evaluation import Limit, Objective, Outcome, Quantity, StudyRecord, TrialRecord
 from ..record.metrics import metric_info
-from .pareto import Estimate, Point
+from .pareto import Point
 
 TEST, VALIDATION = "test", "validation"
 
@@ -55,13 +55,6 @@ def complete_trials(record: StudyRecord) -> list[TrialRecord]:
     ]
 
 
-def estimate_of(quantity: Quantity) -> Estimate:
-    """A quantity as an estimate; without an interval it counts as exact."""
-    value = quantity.value
-    low, high = (value if end is None or not isfinite(end) else end for end in (quantity.low, quantity.high))
-    return Estimate(value=value, low=min(low, value), high=max(high, value))
-
-
 def violation_scale(limit: Limit) -> float:
     """What a miss is divided by to compare limits: the bound; for a share, its distance from 100 %; for a
     difference of shares the bound, but at least a point."""
@@ -101,4 +94,4 @@ def point_of(objectives: Sequence[Objective], metrics: Mapping[str, Quantity]) -
     """The metrics as a point over the objectives; None where one is missing."""
     if any(objective.metric not in metrics for objective in objectives):
         return None
-    return tuple(estimate_of(metrics[objective.metric]) for objective in objectives)
+    return tuple(metrics[objective.metric] for objective in objectives)

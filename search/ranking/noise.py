@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import erfc, sqrt
 
+from ...profiles.quantity import was_noisy
+from ...profiles.words import listed
 from ..record.evaluation import Limit, Quantity, StudyRecord
 from ..record.metrics import HARDWARE_METRICS
-from .known import TEST, bound_for, estimate_of, point_of, trial_of
+from .known import TEST, bound_for, point_of, trial_of
 from .pareto import tied
 from .ranking import Ranked, Ranking
 from .sentences import difference_text
@@ -30,16 +32,15 @@ def how_sure(record: StudyRecord, ranking: Ranking, entry: Ranked) -> tuple[str,
     if ties := ties_of(record, ranking, entry):
         said.append(_tie_line(entry, ties, first=ranking.entries[0].number == entry.number))
     stability = trial_of(record, entry.number).evaluation.stability
-    if stability.startswith("noisy"):
+    if was_noisy(stability):
         said.append(f"The machine was not quiet while this was measured: {stability}.")
     return tuple(said)
 
 
 def _tie_line(entry: Ranked, ties: Sequence[int], *, first: bool) -> str:
-    named = ", ".join(f"#{number}" for number in ties[:5])
-    more = f" and {len(ties) - 5} more" if len(ties) > 5 else ""
+    named = listed(f"#{number}" for number in ties)
     why = "is the first by its measured values" if first else "is a simple choice"
-    return f"Cannot be told apart from {named}{more}: any of them would do, and #{entry.number} {why}."
+    return f"Cannot be told apart from {named}: any of them would do, and #{entry.number} {why}."
 
 
 def chance_line(limit: Limit, quantity: Quantity | None, entry: Ranked) -> str:
@@ -68,10 +69,10 @@ def _chance_of_turning(limit: Limit, quantity: Quantity | None) -> float:
     """The probability that the true value lies on the other side of the limit."""
     if quantity is None:
         return 0.0
-    estimate = estimate_of(quantity)
-    towards = estimate.high if limit.bound > estimate.value else estimate.low
-    error = abs(towards - estimate.value) / 1.96
-    gap = abs(limit.bound - estimate.value)
+    low, high = quantity.ends
+    towards = high if limit.bound > quantity.value else low
+    error = abs(towards - quantity.value) / 1.96
+    gap = abs(limit.bound - quantity.value)
     return 0.5 * erfc(gap / error / sqrt(2)) if error else 0.0
 
 

@@ -1,49 +1,35 @@
 """Dominance under measurement error, fronts and exact hypervolume. Pure functions over numbers.
 
-A point is one `Estimate` per objective; `higher` says, per objective, whether larger values are better.
-Two values differ only where their intervals do not overlap.
+A point is one quantity per objective, each of them finite; `higher` says, per objective, whether larger
+values are better. Two values differ only where their intervals do not overlap.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...profiles.quantity import Quantity
 
-@dataclass(frozen=True, kw_only=True)
-class Estimate:
-    """A value with its interval; an exact value has `low == value == high`.
-
-    Raises:
-        ValueError: a number is not finite, or the interval does not hold the value.
-    """
-
-    value: float
-    low: float
-    high: float
-
-    def __post_init__(self) -> None:
-        if not all(isfinite(x) for x in (self.value, self.low, self.high)):
-            raise ValueError(f"needs finite numbers, found {self.value} [{self.low}, {self.high}]")
-        if not self.low <= self.value <= self.high:
-            raise ValueError(f"the interval [{self.low}, {self.high}] does not hold the value {self.value}")
+Point = Sequence[Quantity]
 
 
-Point = Sequence[Estimate]
-
-
-def better(a: Estimate, b: Estimate, higher: bool) -> bool:
+def better(a: Quantity, b: Quantity, higher: bool) -> bool:
     """Whether `a` is better than `b` beyond error: the intervals are apart and `a` is on the good side."""
-    return a.low > b.high if higher else a.high < b.low
+    (a_low, a_high), (b_low, b_high) = a.ends, b.ends
+    return a_low > b_high if higher else a_high < b_low
+
+
+def overlap(a: Quantity, b: Quantity) -> bool:
+    """Whether the two cannot be told apart."""
+    return not better(a, b, True) and not better(b, a, True)
 
 
 def tied(a: Point, b: Point) -> bool:
     """Whether the two points cannot be told apart: their intervals overlap on every objective."""
-    return all(x.low <= y.high and y.low <= x.high for x, y in zip(a, b, strict=True))
+    return all(overlap(x, y) for x, y in zip(a, b, strict=True))
 
 
 def dominates(a: Point, b: Point, higher: Sequence[bool]) -> bool:
@@ -63,7 +49,7 @@ def front(points: Sequence[Point], higher: Sequence[bool]) -> list[int]:
         return []
     signs = np.where(np.asarray(higher, dtype=bool), -1.0, 1.0)
     cost = np.array([[e.value for e in point] for point in points]) * signs
-    ends = np.sort([[[e.low, e.high] for e in point] for point in points] * signs[:, None], axis=-1)
+    ends = np.sort([[e.ends for e in point] for point in points] * signs[:, None], axis=-1)
     low, high = ends[..., 0], ends[..., 1]
     as_good = (cost[:, None, :] <= cost[None, :, :]).all(axis=-1)
     surely_better = (high[:, None, :] < low[None, :, :]).any(axis=-1)

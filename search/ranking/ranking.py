@@ -13,7 +13,6 @@ from .known import (
     VALIDATION,
     Metrics,
     complete_trials,
-    estimate_of,
     known_metrics,
     limits_on,
     point_of,
@@ -242,7 +241,7 @@ def worth_it(record: StudyRecord, a: Ranked, b: Ranked) -> list[str]:
         for o in record.objectives
         if o.metric in mine
         and o.metric in theirs
-        and better(estimate_of(mine[o.metric]), estimate_of(theirs[o.metric]), o.higher_is_better)
+        and better(mine[o.metric], theirs[o.metric], o.higher_is_better)
         and not _trifle(o.metric, mine[o.metric].value, theirs[o.metric].value)
     ]
 

@@ -8,10 +8,10 @@ from math import exp, sqrt
 
 from ..record.evaluation import Quantity, StudyRecord
 from ..record.metrics import metric_info
-from .known import estimate_of, known_metrics
+from .known import known_metrics
 from .misses import NearestMisses, nearest_misses
 from .noise import how_sure, ties_of
-from .pareto import tied
+from .pareto import overlap
 from .ranking import (
     TRIFLE,
     Ranked,
@@ -229,8 +229,7 @@ def quality_lines(record: StudyRecord, ranking: Ranking, chosen: Ranked, simple:
     title, change = metric_info(record.quality).title, mine.value - theirs.value
     if change == 0:
         return [f"{title} is the same."]
-    intervals = [estimate_of(quantity) for quantity in (mine, theirs)]
-    error = "within" if tied(intervals[:1], intervals[1:]) else "beyond"
+    error = "within" if overlap(mine, theirs) else "beyond"
     word = "higher" if change > 0 else "lower"
     lines = [f"{title} is {difference_text(record.quality, abs(change))} {word}, {error} error."]
     objective = next((o for o in record.objectives if o.metric == record.quality), None)

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from ...profiles.quantity import Quantity as Quantity  # a word of records too
 from .candidate import Candidate
 from .treatment import UNTREATED, LadderRung, Treatment
 
@@ -26,20 +27,6 @@ class Outcome(str, Enum):
     GATED = "gated"  # measured, but over a limit or certain to be dominated: not trained, or not to the end
     REFUSED = "refused"  # cannot exist on this runtime or device
     FAILED = "failed"  # a stage crashed, hung, ran out of memory or raised
-
-
-@dataclass(frozen=True, kw_only=True)
-class Quantity:
-    """A number with its 95 % interval (None where there is none) and where it comes from.
-
-    `provenance` is "measured" or "estimated"; `how` says in a few words how it was obtained.
-    """
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-    provenance: str = "measured"
-    how: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,6 +199,11 @@ class Limit:
     upper: bool
     bound: float
     bound_on_test: float | None = None
+
+    @property
+    def relative(self) -> bool:
+        """Whether the bound comes from the teacher's own value, so that the text does not tell it."""
+        return "teacher" in self.text
 
     def violation(self, value: float) -> float:
         """How far the limit is missed, in the metric's unit; 0 or less where it is met."""

@@ -82,6 +82,3 @@ class LadderRung:
     kept: bool
     simulated: float | None = None
     detail: str = ""
-
-
-TRAINING_STAGES = ("distill", "prune")

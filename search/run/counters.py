@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Collection
 
 from ..record.evaluation import Outcome, TrialRecord
-from ..record.treatment import QAT, TRAINING_STAGES
+from ..record.training import TRAINING_STAGES
+from ..record.treatment import QAT
 
 MEASURED_PER_TRIAL = 10
 """So many candidates that the gate stopped before training count as one trial of the budget."""
@@ -40,7 +41,7 @@ def counters(known: Collection[TrialRecord], *, trials: int, space: int, measure
 def _training_counts(records: Collection[TrialRecord]) -> dict[str, float]:
     """How many students this study trained, how often it trained one again with fake quantization, and the
     seconds spent on both."""
-    trained = [s for r in records for s in r.evaluation.stages if s.name in (*TRAINING_STAGES, QAT)]
+    trained = [s for r in records for s in r.evaluation.stages if s.name in TRAINING_STAGES]
     stages = [stage for stage in trained if stage.name != QAT]
     made = [stage for stage in stages if not stage.cached]
     used = {stage.key for stage in stages}

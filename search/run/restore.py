@@ -11,7 +11,7 @@ from ..job.job import Job, load_job
 from ..record.evaluation import Evaluation, Outcome, StudyRecord
 from ..record.progress import Progress
 from ..stages.chain import Chain
-from ..stages.models.load import load_models
+from ..stages.models.load import check_data, load_models
 from ..storage.run_file import RUN_FILE
 from ..store.store import Store
 from .session import device_stages
@@ -52,9 +52,10 @@ def _study_file(path: Path, number: int) -> Path:
 
 
 def _make(job: Job, evaluation: Evaluation, progress: Progress) -> None:
-    models, store = load_models(job.loaded, progress, job.file.training.threads), Store(job.places.store)
-    models.check()
-    models.prepare(store, job.space, should_stop=lambda: False)
+    check_data(job.loaded)
+    store = Store(job.places.store)
+    models = load_models(job.loaded, store, progress, job.file.training.threads, fallback=job.space.recipe)
+    models.prepare(job.space)
     device = device_stages(job, job.launch(), store, progress)
     try:
         made = Chain(models, device).artifact(evaluation)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from ...backends.measure.latency import LatencyPlan
 from ...backends.runner.client import Guard, RunnerClient
 from ...backends.runner.launch import Launch
 from ...profiles.errors import UserError
+from ...profiles.files import write_whole
 from ..evaluation.evaluator import Evaluator
 from ..job.job import Job, Places, device_identity, load_job, places_of
 from ..job.study_file import StudyFile, load_study_file
@@ -25,9 +25,10 @@ from ..record.evaluation import StudyRecord
 from ..record.metrics import SIDE_EFFECTS
 from ..record.progress import Progress
 from ..stages.chain import Chain
-from ..stages.device.stages import Deployment, DeviceStages
+from ..stages.device.runners import Deployment
+from ..stages.device.stages import DeviceStages
 from ..stages.models.base import Models
-from ..stages.models.load import load_models
+from ..stages.models.load import check_data, load_models
 from ..storage import write_ahead
 from ..storage.read_only import study_for_reading
 from ..storage.run_file import RUN_FILE, stored_study
@@ -66,13 +67,20 @@ def run_study(
     job = load_job(path)
     launch = job.launch()
     progress.note(f"checking the workload {job.loaded.workload.name!r}")
-    models = load_models(job.loaded, progress=progress, threads=job.file.training.threads)
-    models.check()
+    check_data(job.loaded)
     own = job.file.storage is None
     before = evaluated_before(job.places.storage_url, job.file.name, job.problem(), own=own)
     store = Store(job.places.store)
     budget = Budget(trials=job.file.budget.trials, seconds=job.file.budget.time, stop=stop)
-    models.prepare(store, job.space, should_stop=lambda: stop.urgent or budget.out_of_time)
+    models = load_models(
+        job.loaded,
+        store,
+        progress,
+        job.file.training.threads,
+        should_stop=lambda: stop.urgent or budget.out_of_time,
+        fallback=job.space.recipe,
+    )
+    models.prepare(job.space)
     with only_one_run(job.places.run_dir), storage_trouble_explained(job.places.storage_url):
         device = device_stages(job, launch, store, progress)
         # A resumed sampler starts anew; with the same seed it would propose the same points again.
@@ -197,11 +205,8 @@ def _write_run_file(job: Job) -> None:
         "study_file": str(job.places.study_file),
         "store": str(job.places.store),
     }
-    target = job.places.run_dir / RUN_FILE
-    aside = target.with_suffix(f".{os.getpid()}")
     with writing(job.places.run_dir):
-        aside.write_text(json.dumps(plain, indent=1))
-        aside.replace(target)
+        write_whole(job.places.run_dir / RUN_FILE, json.dumps(plain, indent=1))
 
 
 def open_run(path: Path) -> tuple[StudyRecord, Path]:

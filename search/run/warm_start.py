@@ -15,6 +15,7 @@ from typing import Any
 
 from ...backends.measure.environment import instruction_sets
 from ...profiles.errors import ParetuneError, UserError
+from ...profiles.words import joined
 from ..job.job import Job, places_of
 from ..job.study_file import load_study_file
 from ..record.candidate import Candidate
@@ -102,15 +103,15 @@ def remark(earlier: EarlierResults) -> str:
     if not count:
         return ""
     noun, verb = ("result", "was") if count == 1 else ("results", "were")
-    names = _listed(earlier.studies)
+    names = _named(earlier.studies)
     return f"{count} {noun} of {names} of the same workload and data {verb} taken as a start"
 
 
-def _listed(names: tuple[str, ...]) -> str:
+def _named(names: tuple[str, ...]) -> str:
     shown = list(dict.fromkeys(names))
     if len(shown) > _SHOWN_STUDIES:
         shown = [*shown[: _SHOWN_STUDIES - 1], f"{len(shown) - _SHOWN_STUDIES + 1} more"]
-    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
+    return joined(shown)
 
 
 def _places(job: Job, sources: Sources) -> Iterator[_Place]:

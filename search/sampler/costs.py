@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from ..record.evaluation import Evaluation, Outcome
 from ..record.protocols import GUESS_RATE, Training
-from ..record.treatment import QAT, TRAINING_STAGES
+from ..record.training import TRAINING_STAGES
+from ..record.treatment import QAT
 
 Floats = NDArray[np.float64]
 
@@ -40,7 +41,7 @@ class Costs:
 
     def learn_device(self, evaluation: Evaluation) -> None:
         """Compiling, scoring and measuring of a candidate, without what the ladder tried on it."""
-        device = [s for s in evaluation.stages if s.name not in (*TRAINING_STAGES, QAT)]
+        device = [s for s in evaluation.stages if s.name not in TRAINING_STAGES]
         spent = sum(stage.seconds for stage in device if not stage.cached)
         spent -= sum(rung.seconds for rung in evaluation.ladder if rung.name != QAT)
         if evaluation.outcome is Outcome.COMPLETE and spent > 0:

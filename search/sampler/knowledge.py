@@ -14,7 +14,7 @@ from ..record.evaluation import Evaluation, Limit, Objective, Outcome
 from ..record.metrics import METRICS, SIDE_EFFECTS
 from ..record.protocols import Hardware, NeededTrainings
 from ..record.quality import QualityScale
-from ..record.treatment import TRAINING_STAGES
+from ..record.training import trainings_ended, trainings_met
 from ..space.space import Space
 from .costs import Costs, PendingTrainings
 from .hardware_model import HardwareModel
@@ -190,15 +190,14 @@ class Knowledge:
             self.front = _with_point(self.front, np.array(other))
 
     def _learn_trainings(self, evaluation: Evaluation) -> None:
-        stages = [stage for stage in evaluation.stages if stage.name in TRAINING_STAGES]
-        for place, stage in enumerate(stages):
-            if evaluation.stopped_epoch and place == len(stages) - 1:
-                self.trainings.give_up(stage.key)
-                continue
+        ended = trainings_ended(evaluation)
+        for stage in ended:
             if not stage.cached:
                 work = self.trainings.work(stage.key)
                 self.costs.learn_training(stage.name, stage.key, stage.seconds, work)
             self.trainings.finish(stage.key)
+        for stage in trainings_met(evaluation)[len(ended) :]:
+            self.trainings.give_up(stage.key)
 
     # -- what follows --------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..record.candidate import Candidate, Recipe, Scalar, Sparsity
+from ..record.training import training_key
 from ..space.space import Space
 
 Floats = NDArray[np.float64]
@@ -44,7 +45,7 @@ class Pool:
         first = np.unique(kinds, return_index=True)[1]
         places, self.class_candidates = grouped([self.candidates[row].hardware_class() for row in first])
         self.classes = places[kinds]
-        keys = [(c.student, c.sparsity, c.recipe) for c in self.candidates]
+        keys = [training_key(c) for c in self.candidates]
         self.models, self.model_keys = grouped(keys)
         self.first_of_model = np.unique(self.models, return_index=True)[1]
         self.model_candidates = [self.candidates[row] for row in self.first_of_model]

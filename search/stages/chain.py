@@ -18,8 +18,7 @@ from ..record.treatment import UNTREATED, QatPlan, Treatment
 from ..store.store import Entry
 from ..workload.workload import Array
 from .device.quantities import latency_quantities
-from .device.rounds import read_rounds
-from .device.stages import DeviceStages
+from .device.stages import DeviceStages, read_rounds
 from .models.base import Models
 
 
@@ -78,7 +77,7 @@ class Chain:
         """The candidate's float model in its backend's format, trained on the way where it was not yet."""
         return self.models.exported(
             candidate,
-            get_backend(candidate.backend).source_format,
+            get_backend(candidate.backend),
             self.device.deployment.batch,
             trained=trained,
             note=trace.add,

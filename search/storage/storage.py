@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import optuna
 
 from ...profiles.errors import UserError
+from ...profiles.files import locked
 from .transactions import allow_together
 from .url import shown_url, sqlite_file
 
@@ -94,21 +94,16 @@ def only_one_run(run_dir: Path) -> Iterator[None]:
         UserError: another process runs this study.
     """
     path = run_dir / ".lock"
-    with writing(run_dir):
-        run_dir.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    with ExitStack() as stack:
+        with writing(run_dir):
+            run_dir.mkdir(parents=True, exist_ok=True)
+            free = stack.enter_context(locked(path, wait=False))
+        if not free:
             raise UserError(
                 "this study is being run by another process",
                 place=str(run_dir),
                 found=f"process {path.read_text().strip() or 'unknown'}",
                 remedy="wait for it, or stop it with Ctrl-C: everything it finished is kept",
-            ) from None
-        os.truncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+            )
+        path.write_text(str(os.getpid()))
         yield
-    finally:
-        os.close(descriptor)

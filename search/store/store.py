@@ -12,7 +12,6 @@ ends, however it ends. Layout below the root:
 from __future__ import annotations
 
 import errno
-import fcntl
 import logging
 import os
 import shutil
@@ -20,12 +19,13 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ...profiles.errors import UserError
+from ...profiles.files import locked
 from ..record.digest import digest_of
 from ..record.stops import Interrupted, TrainingStopped
 from .manifest import MANIFEST, CorruptEntryError, check_file, read_manifest, write_manifest
@@ -191,13 +191,14 @@ class Store:
     def _lock(self, stage: str, key: str, wait: bool = True) -> Iterator[bool]:
         """Hold the key's lock. Yields False at once if `wait` is false and another holds it."""
         path = self.root / ".locks" / f"{stage}.{key}"
-        with self._writing():
-            path.parent.mkdir(exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            yield _take(descriptor, f"{stage} {key[:12]}", wait)
-        finally:
-            os.close(descriptor)
+        with ExitStack() as stack:
+            with self._writing():
+                path.parent.mkdir(exist_ok=True)
+                free = stack.enter_context(locked(path, wait=False))
+            if wait and not free:
+                _log.info("store: another process is making %s %s, waiting for it", stage, key[:12])
+                free = stack.enter_context(locked(path))
+            yield free
 
     def _sweep(self) -> None:
         """Remove what killed processes left: a maker holds its key's lock, so a free lock has no maker."""
@@ -254,17 +255,6 @@ class Store:
             found=str(error),
             remedy="make the directory writable for this user, or name another one for the store",
         )
-
-
-def _take(descriptor: int, what: str, wait: bool) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        if not wait:
-            return False
-        _log.info("store: another process is making %s, waiting for it", what)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-    return True
 
 
 def _entry(path: Path, manifest: dict[str, Any], cached: bool, seconds: float) -> Entry:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ...profiles.errors import UserError
+from ...profiles.words import listed
 from .workload import ACCURACY, SPLIT_NAMES, Metric, Split, Splits, Workload
 
 _CALIBRATION_PER_CLASS = 10  # with fewer samples per class than this, calibration may lack some
@@ -89,7 +89,7 @@ def _check_finite(name: str, split: Split) -> None:
             raise UserError(
                 f"input {key!r} has values that are not finite (NaN or infinity)",
                 place=f"split {name!r}",
-                found=f"{bad.sum()} of {len(array)} samples, the first at {_first(np.flatnonzero(bad))}",
+                found=f"{bad.sum()} of {len(array)} samples, the first at {listed(np.flatnonzero(bad))}",
                 remedy="repair or drop these samples",
             )
 
@@ -117,7 +117,7 @@ def _check_classes(splits: Splits) -> None:
             continue
         if missing:
             raise UserError(
-                f"classes are missing in split {name!r}: {_first(missing)}",
+                f"classes are missing in split {name!r}: {listed(missing)}",
                 place=f"split {name!r}",
                 found=f"{len(known) - len(missing)} of {len(known)} classes",
                 remedy="split the data so that each class is in each split (stratified)",
@@ -134,7 +134,7 @@ def _check_overlap(splits: Splits) -> None:
         raise UserError(
             f"splits {one!r} and {other!r} share {len(shared)} samples with the same content",
             place=f"splits {one!r} and {other!r}",
-            found=f"{one}[{_first(rows[one])}] and {other}[{_first(rows[other])}]",
+            found=f"{one}[{listed(rows[one])}] and {other}[{listed(rows[other])}]",
             remedy=f"remove them from {one!r} or from {other!r}: a score on samples used before says "
             "nothing. Samples that occur twice in the data count too, so drop copies before splitting",
         )
@@ -146,13 +146,6 @@ def _sample_hashes(split: Split) -> list[bytes]:
         hashlib.blake2b(b"".join(array[row].tobytes() for array in arrays), digest_size=16).digest()
         for row in range(len(split))
     ]
-
-
-def _first(values: Any, count: int = 5) -> str:
-    """The first few of a list, and how many more there are."""
-    values = list(values)
-    text = ", ".join(str(value) for value in values[:count])
-    return text + (f" and {len(values) - count} more" if len(values) > count else "")
 
 
 def check_onnx(path: Path, splits: Splits, workload: Workload) -> None:

@@ -72,15 +72,19 @@ def new_folder() -> Path:
 
 
 @cache
-def source(name, source_format, batch=BATCH):
-    """The exported model; one export serves all backends that read the format."""
+def source_of(name, backend_name, batch):
     made = subject(name)
-    return export(made.module, made.calibration, source_format, batch, new_folder())
+    return export(made.module, made.calibration, get_backend(backend_name), batch, new_folder())
+
+
+def source(name, backend: Backend, batch=BATCH):
+    """The exported model; one export serves all backends that read ONNX."""
+    return source_of(name, "ort" if backend.source_format == "onnx" else backend.name, batch)
 
 
 def compile_model(backend: Backend, name, precision, *, batch=BATCH, calibrate=True, **settings) -> Artifact:
     return backend.compile(
-        source(name, backend.source_format, batch if backend.source_format == "tflite" else BATCH),
+        source(name, backend, batch if backend.fixed_batch else BATCH),
         CompileSettings(precision=precision, batch=batch, **settings),
         subject(name).calibration if calibrate else None,
         new_folder(),
@@ -301,7 +305,7 @@ class BackendContract:
             np.savez(folder / f"{name}.npz", **subject(name).calibration)
             np.savez(folder / f"{name}-samples.npz", **subject(name).samples)
             path = compiled(self.name, name, precision).path
-            origin = source(name, self.backend.source_format)
+            origin = source(name, self.backend)
             cases.append([name, str(precision), str(path), str(origin.path), origin.format])
         request = {"backend": self.name, "batch": BATCH, "folder": str(folder), "cases": cases, "job": job}
         done = subprocess.run(

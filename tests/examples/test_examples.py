@@ -12,7 +12,8 @@ import onnxruntime
 import pytest
 from paretune.profiles.errors import UserError
 from paretune.search.record.candidate import Recipe
-from paretune.search.stages.models.students import ModelStages
+from paretune.search.record.progress import Progress
+from paretune.search.stages.models.torch_models import TorchModels
 from paretune.search.store.store import Store
 from paretune.search.workload.loader import load_workload, onnx_path
 from paretune.search.workload.split_checks import check_onnx, check_splits
@@ -39,11 +40,12 @@ def test_the_digits_data_is_the_same_in_every_process():
 @pytest.mark.slow
 def test_the_digits_teacher_reaches_its_accuracy_on_test(tmp_path):
     loaded = load_workload("digits.py", EXAMPLES)
-    stages = ModelStages(loaded=loaded, store=Store(tmp_path), threads=1)
+    models = TorchModels(loaded, Store(tmp_path), Progress(), threads=1)
     sizes = [(("depth", depth), ("width", width)) for width in (0.25, 0.5, 1.0) for depth in (1, 2)]
-    entry = stages.prepare(sizes, Recipe(epochs=1))
+    models.prepare_students(sizes, Recipe(epochs=1))
+    entry = models.teacher.entry()
     assert 1_000_000 < entry.meta["parameters"] < 1_300_000
-    assert stages.quality(stages.teacher_model(), loaded.splits.test) >= 0.985
+    assert models.networks.quality(models.teacher.model(), loaded.splits.test) >= 0.985
 
 
 @pytest.fixture

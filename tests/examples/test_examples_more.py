@@ -11,6 +11,7 @@ import pytest
 import torch
 from paretune.backends.contract.backend import CompileSettings
 from paretune.backends.ort.backend import OrtBackend
+from paretune.backends.registry import get_backend
 from paretune.backends.tflite.backend import TfliteBackend
 from paretune.profiles.errors import UserError
 from paretune.profiles.precision import Precision
@@ -174,7 +175,7 @@ def test_hugging_face_compiles_for_onnx_runtime(tmp_path, precision):
     workload = loaded("huggingface.py")
     data = {name: array[:16] for name, array in workload.splits.calibration.inputs.items()}
     torch.manual_seed(0)
-    source = export(workload.workload.teacher().eval(), data, "onnx", 1, tmp_path)
+    source = export(workload.workload.teacher().eval(), data, get_backend("ort"), 1, tmp_path)
     (tmp_path / "compiled").mkdir()
     settings = CompileSettings(precision=precision, batch=1)
     artifact = OrtBackend().compile(source, settings, data, tmp_path / "compiled")
@@ -226,7 +227,7 @@ def test_a_model_of_timm_is_calibrated_by_percentile(tmp_path):
     workload = loaded("timm_model.py", model="resnet10t", epochs=0)
     data = {"image": workload.splits.calibration.inputs["image"][:16]}
     torch.manual_seed(0)
-    source = export(workload.workload.teacher().eval(), data, "tflite", 1, tmp_path)
+    source = export(workload.workload.teacher().eval(), data, get_backend("tflite"), 1, tmp_path)
     (tmp_path / "compiled").mkdir()
     settings = CompileSettings(precision=Precision.INT8, batch=1, calibration_method="percentile")
     artifact = TfliteBackend().compile(source, settings, data, tmp_path / "compiled")

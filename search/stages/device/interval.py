@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...workload.workload import ACCURACY, Array, Metric
 
 RESAMPLES = 500
+Rows = NDArray[np.int64]
 
 
 def quality_interval(metric: Metric, outputs: Array, labels: Array, seed: int = 0) -> tuple[float, float]:
@@ -19,14 +22,21 @@ def quality_interval(metric: Metric, outputs: Array, labels: Array, seed: int = 
     value = metric.function(outputs, labels)
     if metric == ACCURACY:
         return wilson(value, len(labels))
+    low, high = bootstrap(lambda rows: metric.function(outputs[rows], labels[rows]), len(labels), seed=seed)
+    return (float(min(low, value)), float(max(high, value))) if np.isfinite(low) else (float(value),) * 2
+
+
+def bootstrap(
+    statistic: Callable[[Rows], float], count: int, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[float, float]:
+    """Percentile bootstrap over `count` samples, 95 %; NaN where no draw of rows gave a finite number."""
     rng = np.random.default_rng(seed)
-    rows = rng.integers(0, len(labels), size=(RESAMPLES, len(labels)))
-    values = np.array([metric.function(outputs[index], labels[index]) for index in rows], dtype=float)
-    values = values[np.isfinite(values)]
-    if len(values) == 0:
-        return float(value), float(value)
-    low, high = np.percentile(values, [2.5, 97.5])
-    return float(min(low, value)), float(max(high, value))
+    drawn = np.array([statistic(rng.integers(0, count, size=count)) for _ in range(resamples)], dtype=float)
+    drawn = drawn[np.isfinite(drawn)]
+    if not len(drawn):
+        return math.nan, math.nan
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return float(low), float(high)
 
 
 def wilson(share: float, count: int, z: float = 1.96) -> tuple[float, float]:

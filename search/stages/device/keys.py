@@ -17,10 +17,9 @@ EXPORT_VERSION, COMPILE_VERSION, MEASURE_VERSION, SCORE_VERSION = 1, 2, 2, 1
 
 
 def export_key(model: str, source_format: str, batch: int, tools: Mapping[str, str]) -> str:
-    """Key of a float model in a backend's source format. `model` is the key of its weights; the batch
-    counts only where the format fixes it."""
-    fixed = batch if source_format == "tflite" else 0
-    fields = {"model": model, "format": source_format, "batch": fixed, "tools": dict(tools)}
+    """Key of a float model in a backend's source format. `model` is the key of its weights; `batch` is 0
+    where the format does not fix it."""
+    fields = {"model": model, "format": source_format, "batch": batch, "tools": dict(tools)}
     return content_key("export", EXPORT_VERSION, fields)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ....backends.measure.latency import Estimate, LatencySummary
+from dataclasses import replace
+
+from ....backends.measure.latency import LatencySummary
 from ...record.evaluation import Quantity
 
 
@@ -13,31 +15,27 @@ def latency_quantities(summary: LatencySummary, reference_ms: float | None = Non
     that candidates measured at different hours can be compared; without, it is the median as it was.
     """
     how = f"{summary.rounds} rounds interleaved with the reference"
-    latency = _quantity(summary.latency_ms, f"median over {how}")
+    latency = replace(summary.latency_ms, how=f"median over {how}")
     if reference_ms is not None and summary.ratio is not None:
-        scaled = _quantity(summary.ratio, "")
+        ratio = summary.ratio
         latency = Quantity(
-            value=scaled.value * reference_ms,
-            low=None if scaled.low is None else scaled.low * reference_ms,
-            high=None if scaled.high is None else scaled.high * reference_ms,
+            value=ratio.value * reference_ms,
+            low=None if ratio.low is None else ratio.low * reference_ms,
+            high=None if ratio.high is None else ratio.high * reference_ms,
             how=f"ratio to the reference over {how}, times the reference's {reference_ms:.4g} ms",
         )
     found = {
         "latency_ms": latency,
-        "latency_min_ms": _quantity(summary.minimum_ms, "least of all samples"),
+        "latency_min_ms": replace(summary.minimum_ms, how="least of all samples"),
     }
     if summary.p90_ms is not None:
-        found["latency_p90_ms"] = _quantity(summary.p90_ms, _worth(summary.p90_samples))
+        found["latency_p90_ms"] = replace(summary.p90_ms, how=_worth(summary.p90_samples))
     if summary.p99_ms is not None:
-        found["latency_p99_ms"] = _quantity(summary.p99_ms, _worth(summary.p99_samples))
+        found["latency_p99_ms"] = replace(summary.p99_ms, how=_worth(summary.p99_samples))
     if summary.ratio is not None:
-        found["latency_ratio"] = _quantity(summary.ratio, how)
+        found["latency_ratio"] = replace(summary.ratio, how=how)
     return found
 
 
 def _worth(samples: int) -> str:
     return f"single runs, worth {samples} independent ones"
-
-
-def _quantity(estimate: Estimate, how: str) -> Quantity:
-    return Quantity(value=estimate.value, low=estimate.low, high=estimate.high, how=how)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -14,52 +15,31 @@ from typing import Any
 import numpy as np
 import psutil
 
-from ....backends.contract.backend import Artifact, CompileSettings, SourceModel, batches
-from ....backends.measure.environment import cpu_ticks
+from ....backends.contract.backend import CompileSettings, SourceModel, batches
 from ....backends.measure.latency import REFERENCE, LatencyPlan, Rounds, measure
 from ....backends.registry import backend_version, get_backend
-from ....backends.runner.client import Guard, Opened, RunnerClient
-from ....backends.runner.launch import Launch, LocalLaunch
-from ....profiles.errors import InternalError, StageError
+from ....backends.runner.client import Guard, RunnerClient
+from ....backends.runner.launch import Launch
+from ....profiles.errors import StageError
 from ...record.candidate import Candidate
 from ...record.treatment import UNTREATED, Treatment
 from ...store.store import Entry, Store
 from ...workload.workload import Array, Metric, Split
-from .arrays import save_arrays
 from .calibration_samples import drawn
-from .compressed import compressed_bytes
 from .interval import quality_interval
 from .keys import compile_key, measure_key, score_key
-from .rounds import ROUNDS_FILE
+from .runners import Deployment, Runners
 
 CANDIDATE = "candidate"
 PROBE_ROUNDS, ROUNDS_OF_PERCENTILES = 9, 40
 PROCESSES = 5  # of each finalist; docs/measurement.md has the figures
 PROCESS_BYTES = 100_000_000  # what a runner needs beside the model, seen up to 80 MB
-
-
-@dataclass(frozen=True, kw_only=True)
-class Deployment:
-    """How artifacts run: batch and threads, the device's identity, and what decides integer arithmetic.
-
-    `device` names where latency was taken and enters only keys of measurements; `instructions` is the digest
-    of the instruction set and enters keys of scores, since integer kernels differ by it. `target` is handed
-    to compilers that build for one device.
-    """
-
-    batch: int
-    threads: int
-    device: str
-    instructions: str
-    target: str = ""
+ROUNDS_FILE = "rounds.json"
+_PART_BYTES = 2**20
 
 
 class DeviceStages:
-    """Turns models into artifacts, and artifacts into numbers, in runner processes.
-
-    `launch` starts runners on the device. Compiling happens on this machine, except for backends whose
-    artifacts belong to the device that compiled them.
-    """
+    """Turns models into artifacts, and artifacts into numbers, in runner processes that `launch` starts."""
 
     def __init__(
         self,
@@ -71,16 +51,8 @@ class DeviceStages:
         plan: LatencyPlan,
         announce: Callable[[str], None],
     ) -> None:
-        self.store, self.deployment, self.launch = store, deployment, launch
-        self.guard, self.plan, self.announce = guard, plan, announce
-        # One thread stays on one core; the last one, as the driver and the system prefer the first.
-        affinity = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-        pinned = deployment.threads == 1 and launch.shares_files and affinity
-        self._cpu = affinity[-1] if pinned else None
-        self._compilers: dict[str, RunnerClient] = {}
-        self._reference: tuple[Entry, str] | None = None
-        self._reference_client: RunnerClient | None = None
-        self._reference_warm = False
+        self.store, self.deployment, self.plan, self.announce = store, deployment, plan, announce
+        self._runners = Runners(deployment, launch, guard)
 
     # -- compile ----------------------------------------------------------------------------------
 
@@ -112,7 +84,9 @@ class DeviceStages:
 
         def make(into: Path) -> Mapping[str, Any]:
             self.announce("compile")
-            artifact, opened, expected = self._compile(candidate.backend, model, settings, data, sample, into)
+            artifact, opened, expected = self._runners.compile(
+                candidate.backend, model, settings, data, sample, into
+            )
             save_arrays(into / "sample.npz", sample)
             if expected:
                 save_arrays(into / "expected.npz", expected)
@@ -120,7 +94,7 @@ class DeviceStages:
             return {
                 "file": artifact.path.name,
                 "artifact": described,
-                **({"compressed_bytes": compressed_bytes(artifact.path)} if check else {}),
+                **({"compressed_bytes": _compressed_bytes(artifact.path)} if check else {}),
                 "inputs": [asdict(spec) for spec in opened.inputs],
                 "outputs": [asdict(spec) for spec in opened.outputs],
                 "sample": "sample.npz",
@@ -143,50 +117,16 @@ class DeviceStages:
             keep_float=treatment.keep_float,
         )
 
-    def _compile(
-        self,
-        backend: str,
-        model: SourceModel,
-        settings: CompileSettings,
-        data: dict[str, Array],
-        sample: dict[str, Array],
-        into: Path,
-    ) -> tuple[Artifact, Opened, dict[str, Array]]:
-        """The artifact, its signature, and what it gives for the sample (nothing for untrained weights)."""
-        runner = self._compiler(backend)
-        try:
-            artifact = runner.compile(backend, model, settings, data, into)
-            opened = runner.open(backend, artifact.path, settings.batch, self.deployment.threads)
-            return artifact, opened, runner.infer(sample) if settings.check else {}
-        except BaseException:
-            self._drop_compiler(backend)
-            raise
-
     # -- measure ----------------------------------------------------------------------------------
 
     def set_reference(self, compiled: Entry, candidate: Candidate) -> None:
-        """Name the artifact that every measurement is interleaved with. It stays loaded in a runner."""
-        self._close_reference()
-        self._reference = (compiled, candidate.backend)
-        self._reference_runner()
+        """Name the artifact that every measurement is interleaved with."""
+        self._runners.set_reference(compiled, candidate.backend)
 
     @property
     def reference(self) -> tuple[Entry, str]:
-        """The artifact that was named as the reference, and its backend.
-
-        Raises:
-            InternalError: none was named yet.
-        """
-        if self._reference is None:
-            raise InternalError("something is compared before the reference was set")
-        return self._reference
-
-    def _reference_runner(self) -> RunnerClient:
-        if self._reference is None:
-            raise InternalError("something is measured before the reference was set")
-        if self._reference_client is None:
-            self._reference_client = self._opened(*self._reference)[0]
-        return self._reference_client
+        """See `Runners.reference`."""
+        return self._runners.reference
 
     def measured(self, compiled: Entry, backend: str, *, probe: bool = False) -> Entry:
         """Latency, load time, first inference and peak memory of an artifact on the device.
@@ -196,15 +136,15 @@ class DeviceStages:
         plan = self.plan
         if probe and plan.rounds < ROUNDS_OF_PERCENTILES:
             plan = replace(plan, rounds=min(plan.rounds, PROBE_ROUNDS))
-        deployed, reference = self.deployment, self._reference[0].key if self._reference else ""
+        deployed, reference = self.deployment, self._runners.reference_key
         key = measure_key(compiled.key, reference, deployed.device, deployed.batch, deployed.threads, plan)
 
         def make(into: Path) -> Mapping[str, Any]:
             self.announce("measure")
-            runner, opened, first_ms = self._opened(compiled, backend)
+            runner, opened, first_ms = self._runners.opened(compiled, backend)
             with runner:
                 memory = runner.memory()
-                rounds = self._against_reference({CANDIDATE: runner}, plan)
+                rounds = self._runners.against_reference({CANDIDATE: runner}, plan)
             if CANDIDATE in rounds.failed:
                 raise StageError(*rounds.failed[CANDIDATE])
             (into / ROUNDS_FILE).write_text(json.dumps(rounds.to_json()))
@@ -216,18 +156,6 @@ class DeviceStages:
 
         return self.store.produce("measure", key, {"artifact": compiled.key}, make)
 
-    def _against_reference(self, subjects: Mapping[str, RunnerClient], plan: LatencyPlan) -> Rounds:
-        """Measure; a reference whose process died in the middle is opened again once."""
-        ticks = cpu_ticks if self.launch.shares_files else None
-        try:
-            runner, warm = self._reference_runner(), self._reference_warm
-            found = measure(subjects, runner, plan, ticks=ticks, warm_reference=warm)
-        except StageError:
-            self._close_reference()
-            found = measure(subjects, self._reference_runner(), plan, ticks=ticks)
-        self._reference_warm = True
-        return found
-
     def interleaved(self, artifacts: Mapping[str, tuple[Entry, str]], plan: LatencyPlan) -> Rounds:
         """Measure several artifacts and the reference against each other in the same rounds.
 
@@ -235,20 +163,19 @@ class DeviceStages:
         of one artifact differ.
         """
         self.announce("measure finalists")
-        if self._reference is None:
-            raise InternalError("something is measured before the reference was set")
-        everyone = {**artifacts, REFERENCE: self._reference}
+        runners = self._runners
+        everyone = {**artifacts, REFERENCE: runners.reference}
         sizes = [entry.meta["artifact"]["size_bytes"] for entry, _ in everyone.values()]
-        several = self.launch.shares_files and _fits_in_memory(sizes)
-        self._close_reference()
+        several = runners.launch.shares_files and _fits_in_memory(sizes)
+        runners.close_reference()
         with ExitStack() as stack:
             subjects: dict[str, list[RunnerClient]] = {}
             for name, (compiled, backend) in everyone.items():
                 for _ in range(PROCESSES if several else 1):
-                    runner = stack.enter_context(self._opened(compiled, backend)[0])
+                    runner = stack.enter_context(runners.opened(compiled, backend)[0])
                     subjects.setdefault(name, []).append(runner)
             reference = subjects.pop(REFERENCE)
-            return measure(subjects, reference, plan, ticks=cpu_ticks if self.launch.shares_files else None)
+            return measure(subjects, reference, plan, ticks=runners.ticks)
 
     # -- score ------------------------------------------------------------------------------------
 
@@ -259,7 +186,7 @@ class DeviceStages:
 
         def make(into: Path) -> Mapping[str, Any]:
             self.announce("score")
-            runner, opened, _ = self._opened(compiled, backend)
+            runner, opened, _ = self._runners.opened(compiled, backend)
             with runner:
                 outputs = runner.infer(dict(split.inputs))
             first = outputs[opened.outputs[0].name]
@@ -272,41 +199,31 @@ class DeviceStages:
 
         return self.store.produce("score", key, {"artifact": compiled.key}, make)
 
-    # -- processes --------------------------------------------------------------------------------
-
-    def _opened(self, compiled: Entry, backend: str) -> tuple[RunnerClient, Any, float]:
-        runner = RunnerClient(self.launch, guard=self.guard, cpu=self._cpu)
-        try:
-            path = compiled.path / compiled.meta["file"]
-            opened = runner.open(backend, path, self.deployment.batch, self.deployment.threads)
-            with np.load(compiled.path / compiled.meta["sample"]) as sample:
-                first_ms = runner.prepare(dict(sample))
-        except BaseException:
-            runner.close()
-            raise
-        return runner, opened, first_ms
-
-    def _compiler(self, backend: str) -> RunnerClient:
-        if backend not in self._compilers:
-            launch = self.launch if get_backend(backend).compiles_on_device else LocalLaunch()
-            self._compilers[backend] = RunnerClient(launch, guard=self.guard)
-        return self._compilers[backend]
-
-    def _drop_compiler(self, backend: str) -> None:
-        runner = self._compilers.pop(backend, None)
-        if runner is not None:
-            runner.close()
-
-    def _close_reference(self) -> None:
-        if self._reference_client is not None:
-            self._reference_client.close()
-            self._reference_client, self._reference_warm = None, False
-
     def close(self) -> None:
         """End every process."""
-        self._close_reference()
-        for backend in list(self._compilers):
-            self._drop_compiler(backend)
+        self._runners.close()
+
+
+def read_rounds(entry: Entry) -> Rounds:
+    """The raw latency samples of a "measure" entry."""
+    return Rounds.from_json(json.loads((entry.path / ROUNDS_FILE).read_text()))
+
+
+def save_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
+    """Write a file that `numpy.load` reads. `numpy.savez` itself cannot hold an array called "file"."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def _compressed_bytes(path: Path) -> int:
+    """Size of a file as zlib compresses it at level 9: the only size in which scattered zeros show."""
+    packer, size = zlib.compressobj(9), 0
+    with path.open("rb") as file:
+        while part := file.read(_PART_BYTES):
+            size += len(packer.compress(part))
+    return size + len(packer.flush())
 
 
 def _fits_in_memory(sizes: Sequence[int]) -> bool:

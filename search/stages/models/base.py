@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ....profiles.errors import InternalError
+from ....backends.contract.backend import Backend
 from ...record.candidate import Candidate
 from ...record.evaluation import Quantity
 from ...record.progress import Progress
@@ -15,46 +15,29 @@ from ...record.treatment import QatPlan
 from ...space.space import Space
 from ...store.store import Entry, Store
 from ...workload.loader import LoadedWorkload
-from ...workload.split_checks import check_splits
 from ...workload.workload import Array, Metric, Split
 
 Note = Callable[[Entry], Any]
 
 
 class Models(ABC):
-    """Float models and data of one workload. `prepare` must be called before anything is exported."""
+    """Float models and data of one workload, kept in a store."""
 
-    def __init__(self, loaded: LoadedWorkload, progress: Progress) -> None:
-        self.loaded, self.progress = loaded, progress
-        self._store: Store | None = None
+    def __init__(self, loaded: LoadedWorkload, store: Store, progress: Progress) -> None:
+        self.loaded, self.store, self.progress = loaded, store, progress
 
     @property
     def metric(self) -> Metric:
         """The workload's quality metric."""
         return self.loaded.workload.metric
 
-    @property
-    def store(self) -> Store:
-        """The store of the study."""
-        if self._store is None:
-            raise InternalError("models are used before `prepare`")
-        return self._store
-
-    def check(self) -> None:
-        """Check what can be checked without training or writing anything.
+    @abstractmethod
+    def prepare(self, space: Space) -> None:
+        """Check the models of a space, and train the teacher where it must be.
 
         Raises:
-            UserError: an error in the workload, with its place and remedy.
+            UserError: something in the workload is wrong; the message names the place and the remedy.
         """
-        check_splits(self.loaded.splits, self.metric)
-
-    def prepare(self, store: Store, space: Space, should_stop: Callable[[], bool]) -> None:
-        """Check teacher and students on the study's own store; trains the teacher where it must be."""
-        self._store = store
-        self._prepare(space, should_stop)
-
-    @abstractmethod
-    def _prepare(self, space: Space, should_stop: Callable[[], bool]) -> None: ...
 
     @abstractmethod
     def trains(self, candidate: Candidate) -> bool:
@@ -69,7 +52,7 @@ class Models(ABC):
     def exported(
         self,
         candidate: Candidate,
-        source_format: str,
+        backend: Backend,
         batch: int,
         *,
         trained: bool,
@@ -77,7 +60,7 @@ class Models(ABC):
         judge: RungJudge | None = None,
         qat: QatPlan | None = None,
     ) -> Entry:
-        """The float model in a backend's source format; `meta` has "file" and "format".
+        """The float model in the backend's source format; `meta` has "file" and "format".
 
         With `trained` false it has the structure and untrained weights. `note` is told each entry made or
         found on the way. `judge` may end a training at its rungs (None: it never does). With `qat` the

@@ -1,8 +1,8 @@
-"""PyTorch module to source model: ONNX or TFLite in float, checked against PyTorch before it is returned.
+"""PyTorch module to source model: ONNX, or a format that a backend exports itself, in float, checked against
+PyTorch before it is returned.
 
-ONNX files have a dynamic batch axis named "batch"; TFLite files a fixed one, because LiteRT cannot resize
-what XNNPACK has prepared. In both, inputs carry the names of the forward method's arguments and the one
-output is called "output". Equal models give equal bytes.
+ONNX files have a dynamic batch axis named "batch". In every format, inputs carry the names of the forward
+method's arguments and the one output is called "output". Equal models give equal bytes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,9 @@ import onnx
 import torch
 from torch import nn
 
-from ....backends.contract.backend import Array, SourceModel, batches
-from ....profiles.errors import InternalError, StageError, UnsupportedError, UserError
+from ....backends.contract.backend import ONNX, Array, Backend, SourceModel, batches
+from ....backends.onnx_graph.session import run_once
+from ....profiles.errors import ParetuneError, StageError, UnsupportedError
 from .onnx_names import HELD_OUTPUT, OUTPUT, anonymous, held_names, renamed
 
 OPSET = 18
@@ -40,24 +40,22 @@ _MOST_BYTES = 2_000_000_000  # one protobuf or flatbuffer file holds less than 2
 
 
 def export(
-    model: nn.Module, sample: Mapping[str, Array], source_format: str, batch: int, into: Path
+    model: nn.Module, sample: Mapping[str, Array], backend: Backend, batch: int, into: Path
 ) -> SourceModel:
-    """Write `model` in the format that a backend reads ("onnx" or "tflite") into the directory `into`.
+    """Write `model` in the format that a backend reads into the directory `into`.
 
     Raises:
         UnsupportedError: an operator of the model has no counterpart in the format.
         StageError: the exported model disagrees with PyTorch on `sample`.
     """
-    if source_format == "onnx":
+    if backend.source_format == ONNX:
         source = export_onnx(model, sample, into)
-    elif source_format == "tflite":
-        source = export_tflite(model, sample, batch, into)
     else:
-        raise InternalError(f"no exporter for the source format {source_format!r}")
-    if source_format not in _imported:
+        source = _export_by(backend, model, sample, batch, into)
+    if source.format not in _imported:
         # What exporters import stays for good; with it, each full garbage collection took 0.4 s.
         gc.freeze()
-        _imported.add(source_format)
+        _imported.add(source.format)
     return source
 
 
@@ -87,33 +85,25 @@ def export_onnx(model: nn.Module, sample: Mapping[str, Array], into: Path) -> So
     one = {name: array[:1] for name, array in feed.items()}
     for part in (feed, one):
         _check_agreement(wrapped.model, part, _run_onnx(proto, part), "ONNX", "".join(log))
-    return SourceModel(path=path, format="onnx")
+    return SourceModel(path=path, format=ONNX)
 
 
-def export_tflite(model: nn.Module, sample: Mapping[str, Array], batch: int, into: Path) -> SourceModel:
-    """Write `into/model.tflite` for inputs of exactly `batch` rows.
-
-    64-bit integer inputs stay 64-bit: the model casts them itself, so that a feed suits every backend.
-
-    Raises:
-        UnsupportedError: litert_torch cannot convert an operator, or the interpreter cannot run the result.
-        StageError: the exported model disagrees with PyTorch on `sample`.
-    """
-    os.environ.setdefault("LITERT_TORCH_SHOW_PROGRESS", "n")  # it would print to stdout
-    path = into / "model.tflite"
+def _export_by(
+    backend: Backend, model: nn.Module, sample: Mapping[str, Array], batch: int, into: Path
+) -> SourceModel:
+    """By the backend's own exporter, for inputs of exactly `batch` rows."""
+    path = into / f"model.{backend.source_format}"
     wrapped = _Keyword(_frozen(model))
     feed = next(batches(sample, batch))
-    wide = any(array.dtype == np.int64 for array in feed.values())
     with _captured_stderr() as log:
-        litert_torch = _converter()
         try:
-            converted = litert_torch.convert(wrapped, sample_kwargs=_tensors(feed), enable_x64=wide)
-            path.write_bytes(converted.model_content())
-        except Exception as error:  # the lowerings raise whatever torch, jax and MLIR raise
-            raise _unsupported("TFLite", error) from error
-        output = _run_tflite(path, feed)
-    _check_agreement(wrapped.model, feed, output, "TFLite", "".join(log))
-    return SourceModel(path=path, format="tflite")
+            output = backend.export(wrapped, feed, path)[OUTPUT]
+        except ParetuneError:
+            raise
+        except Exception as error:  # exporters raise whatever torch, jax and MLIR raise
+            raise _unsupported(backend.source_title, error) from error
+    _check_agreement(wrapped.model, feed, output, backend.source_title, "".join(log))
+    return SourceModel(path=path, format=backend.source_format)
 
 
 class _Positional(nn.Module):
@@ -128,7 +118,7 @@ class _Positional(nn.Module):
 
 
 class _Keyword(nn.Module):
-    """Takes the inputs by name and returns the first tensor by name: LiteRT's signature takes over both."""
+    """Takes the inputs by name and returns the first tensor by name."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -190,49 +180,11 @@ def _onnx_export(wrapped: _Positional, feed: Mapping[str, Array], path: Path, **
 
 def _run_onnx(proto: onnx.ModelProto, feed: Mapping[str, Array]) -> Array:
     try:
-        return _onnx_output(proto, feed)
+        return run_once(proto, feed)
     except Exception as error:  # each runtime has its own
         raise UnsupportedError(
             f"the exported ONNX model does not run on a batch of {_rows(feed)} (does the model's forward "
             f"depend on the batch it was traced with?): {str(error).strip()[:300]}"
-        ) from error
-
-
-def _onnx_output(proto: onnx.ModelProto, feed: Mapping[str, Array]) -> Array:
-    try:
-        import onnxruntime
-    except ImportError:
-        from onnx.reference import ReferenceEvaluator
-
-        outputs: Any = ReferenceEvaluator(proto).run(None, dict(feed))
-        return np.asarray(outputs[0])
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level, options.intra_op_num_threads = 4, 1
-    session = onnxruntime.InferenceSession(
-        proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    return np.asarray(session.run(None, dict(feed))[0])
-
-
-def _run_tflite(path: Path, feed: Mapping[str, Array]) -> Array:
-    # Conversion can succeed and give a file that cannot be loaded, so loading it is part of converting.
-    from ....backends.tflite.backend import TfliteBackend
-
-    try:
-        with TfliteBackend().open(path, batch=_rows(feed), threads=1) as session:
-            return session.run(feed)[OUTPUT]
-    except RuntimeError as error:
-        raise _unsupported("TFLite", error) from error
-
-
-def _converter() -> Any:
-    try:
-        return import_module("litert_torch")
-    except ImportError as error:
-        raise UserError(
-            "cannot export to TFLite: litert_torch is missing",
-            found=str(error),
-            remedy="pip install 'paretune[tflite]'",
         ) from error
 
 

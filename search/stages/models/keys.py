@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ...record.candidate import Recipe, Scalar
+from ...record.training import DISTILL, PRUNE
+from ...record.treatment import QAT, QatPlan
 from ...store.store import content_key
+from ..training.loop import TrainingPlan
 
 TEACHER_VERSION, SOFT_TARGETS_VERSION, DISTILL_VERSION, STRUCTURE_VERSION = 1, 1, 1, 2
 PRUNE_VERSION = 3  # 1 removed the whole share before fine-tuning, 2 halved the learning rate for it
+QAT_VERSION = 1
 DERIVE_VERSION = 1  # of how students are cut out of their teacher
 
 Digests = Mapping[str, str]
@@ -63,7 +67,7 @@ def distill_key(
         fields["untaught"] = {"train": data["train"], "tools": dict(tools)}
     if initial:
         fields["derived"] = {"teacher": initial, "version": DERIVE_VERSION}
-    return content_key("distill", DISTILL_VERSION, fields)
+    return content_key(DISTILL, DISTILL_VERSION, fields)
 
 
 def prune_key(base: str, sparsity: str, recipe: Recipe, lesson: Lesson, tools: Digests) -> str:
@@ -76,7 +80,22 @@ def prune_key(base: str, sparsity: str, recipe: Recipe, lesson: Lesson, tools: D
         **_lesson_fields(lesson, epochs),
         "tools": dict(tools),
     }
-    return content_key("prune", PRUNE_VERSION, fields)
+    return content_key(PRUNE, PRUNE_VERSION, fields)
+
+
+def qat_key(
+    base: str, plan: QatPlan, training: TrainingPlan, lesson: Lesson, data: Digests, tools: Digests
+) -> str:
+    """A model trained on from the one under the key `base`, with fake quantization."""
+    fields = {  # nothing of hidden states, which were compared once
+        "base": base,
+        "plan": asdict(plan),
+        "training": {**asdict(training), "hidden_weight": 0.0},
+        "lesson": {**asdict(lesson), "hidden": ""},
+        "data": {name: data[name] for name in ("train", "validation", "calibration")},
+        "tools": dict(tools),
+    }
+    return content_key(QAT, QAT_VERSION, fields)
 
 
 def structure_key(

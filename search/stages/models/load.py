@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from ...record.candidate import Recipe
 from ...record.progress import Progress
-from ...workload.loader import LoadedWorkload
+from ...store.store import Store
+from ...workload.loader import LoadedWorkload, onnx_path
+from ...workload.split_checks import check_onnx, check_splits
 from .base import Models
+from .onnx_models import OnnxModels
 
 
-def load_models(loaded: LoadedWorkload, progress: Progress, threads: int | None) -> Models:
-    """The kind of models that the workload brings."""
-    from .onnx_models import OnnxModels  # here, as both are built on this module
+def check_data(loaded: LoadedWorkload) -> None:
+    """Check what can be checked without training or writing anything.
+
+    Raises:
+        UserError: an error in the workload, with its place and remedy.
+    """
+    workload, splits = loaded.workload, loaded.splits
+    check_splits(splits, workload.metric)
+    if workload.onnx is not None:
+        check_onnx(onnx_path(workload, loaded.directory), splits, workload)
+
+
+def load_models(
+    loaded: LoadedWorkload,
+    store: Store,
+    progress: Progress,
+    threads: int | None,
+    should_stop: Callable[[], bool] = lambda: False,
+    fallback: Recipe | None = None,
+) -> Models:
+    """The models of a workload. `should_stop` is asked after every epoch; `fallback` is how the teacher is
+    trained on, which has no recipe of its own."""
+    if loaded.workload.onnx is not None:
+        return OnnxModels(loaded, store, progress)
+    from ..training.loop import Control  # torch takes seconds to load
     from .torch_models import TorchModels
 
-    if loaded.workload.onnx is not None:
-        return OnnxModels(loaded, progress)
-    return TorchModels(loaded, progress, threads)
+    control = Control(should_stop=should_stop, progress=progress.stage)
+    return TorchModels(loaded, store, progress, threads, control, fallback)

@@ -1,4 +1,4 @@
-"""Which trainings a candidate needs, what each would cost, and which are done."""
+"""Which trainings a candidate needs, under which keys, what each would cost, and which are done."""
 
 from __future__ import annotations
 
@@ -7,56 +7,120 @@ from dataclasses import dataclass, replace
 from ....profiles.errors import InternalError
 from ...record.candidate import Candidate, Recipe
 from ...record.protocols import Training
-from ...store.store import Entry
-from .students import ModelStages, Structure, structure_of
-from .teacher import Student
+from ...record.training import DISTILL, NeededTraining, TrainingKey, needed, training_key
+from ...record.treatment import QAT, QatPlan
+from ...store.store import Entry, Store
+from ..training.loop import TrainingPlan
+from . import keys
+from .lessons import Lessons
+from .networks import structure_of
+
+# Of the recipe's learning rate. Students that were trained to the end gain the same from a quarter to the
+# whole of it; those that were not gain more from more.
+QAT_RATE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Step:
-    """What does not change about one training."""
+class Step:
+    """One training on the way to a candidate. `kind` is also the stage of the store that keeps its result.
+
+    `start` is the candidate whose weights it starts from, under the key `base` (None: a new student).
+    """
 
     kind: str
     key: str
-    epochs: int
-    structure: Structure
+    candidate: Candidate
+    recipe: Recipe
+    plan: TrainingPlan
+    start: Candidate | None = None
+    base: str = ""
+    qat: QatPlan | None = None
 
 
 class Trainings:
-    """Asked for every candidate of a space, often: all that does not change is worked out once."""
+    """The trainings of candidates. Asked for every candidate of a space, often: each is worked out once.
 
-    def __init__(self, stages: ModelStages) -> None:
-        self._stages = stages
-        self._steps: dict[tuple[Student, str, Recipe | None], tuple[_Step, ...]] = {}
+    `fallback` is how the teacher itself is trained on, which has no recipe.
+    """
+
+    def __init__(self, lessons: Lessons, store: Store, fallback: Recipe | None = None) -> None:
+        self._lessons, self._store, self.fallback = lessons, store, fallback or Recipe(epochs=1)
+        self._networks, self._loaded = lessons.networks, lessons.loaded
+        self._steps: dict[TrainingKey, tuple[Step, ...]] = {}
+
+    def key(self, candidate: Candidate, qat: QatPlan | None = None) -> str:
+        """Content key of the candidate's trained weights; trains nothing."""
+        last = self.last(candidate, qat)
+        return last.key if last else self._lessons.teacher.key
+
+    def last(self, candidate: Candidate, qat: QatPlan | None = None) -> Step | None:
+        """The training that ends in the candidate's weights; None for the teacher's."""
+        steps = self.steps(candidate)
+        return self._qat(candidate, qat) if qat else steps[-1] if steps else None
+
+    def steps(self, candidate: Candidate) -> tuple[Step, ...]:
+        """The trainings that the candidate needs beyond the teacher's, in order."""
+        wanted = training_key(candidate)
+        if wanted not in self._steps:
+            if not candidate.is_teacher and candidate.recipe is None:
+                raise InternalError(f"candidate {candidate.title} is to be trained, but has no recipe")
+            self._steps[wanted] = tuple(
+                self._distill(candidate, step) if step.kind == DISTILL else self._prune(candidate, step)
+                for step in needed(candidate)
+            )
+        return self._steps[wanted]
 
     def of(self, candidate: Candidate) -> tuple[Training, ...]:
-        """The trainings that the candidate needs beyond the teacher's, in order, see `contract.Training`.
+        """`steps` as they stand, see `protocols.Training`. Trains and builds nothing."""
+        return tuple(self._training(step) for step in self.steps(candidate))
 
-        Trains and builds nothing.
-        """
-        wanted = (candidate.student, candidate.sparsity, candidate.recipe)
-        if wanted not in self._steps:
-            self._steps[wanted] = self._find(candidate)
-        return tuple(self._training(step) for step in self._steps[wanted])
-
-    def _find(self, candidate: Candidate) -> tuple[_Step, ...]:
-        if candidate.is_teacher:
-            return ()
-        sparse = candidate.sparsity != "dense"
-        before = self._find(replace(candidate, sparsity="dense")) if sparse and candidate.student else ()
-        recipe = candidate.recipe
-        if recipe is None:
-            raise InternalError(f"candidate {candidate.title} is to be trained, but has no recipe")
-        step = _Step(
-            kind="prune" if sparse else "distill",
-            key=self._stages.trained_key(candidate),
-            epochs=recipe.finetune_epochs if sparse else recipe.epochs,
-            structure=structure_of(candidate),
+    def _distill(self, candidate: Candidate, step: NeededTraining) -> Step:
+        networks, loaded, recipe = self._networks, self._loaded, step.recipe
+        key = keys.distill_key(
+            step.student,
+            recipe,
+            loaded.source_digest,
+            self._lessons.key(recipe),
+            loaded.data_digests,
+            networks.tools,
+            self._lessons.teacher.key if networks.is_derived(step.student) else "",
         )
-        return (*before, step)
+        dense, plan = replace(candidate, sparsity="dense"), training_plan(DISTILL, recipe, step.epochs)
+        return Step(kind=step.kind, key=key, candidate=dense, recipe=recipe, plan=plan)
 
-    def _training(self, step: _Step) -> Training:
-        entry = self._stages.store.glance(step.kind, step.key)
+    def _prune(self, candidate: Candidate, step: NeededTraining) -> Step:
+        dense, recipe = replace(candidate, sparsity="dense"), step.recipe
+        base = self.key(dense)
+        lesson = self._lessons.key(recipe)
+        return Step(
+            kind=step.kind,
+            key=keys.prune_key(base, step.sparsity, recipe, lesson, self._networks.tools),
+            candidate=candidate,
+            recipe=recipe,
+            plan=training_plan("finetune", recipe, step.epochs),
+            start=dense,
+            base=base,
+        )
+
+    def _qat(self, candidate: Candidate, qat: QatPlan) -> Step:
+        """On top of the candidate's weights."""
+        recipe = candidate.recipe or self.fallback
+        plan = training_plan(QAT, recipe, qat.epochs)
+        plan = replace(plan, learning_rate=recipe.learning_rate * QAT_RATE, patience=0)
+        base, lesson, tools = self.key(candidate), self._lessons.key(recipe), self._networks.tools
+        return Step(
+            kind=QAT,
+            key=keys.qat_key(base, qat, plan, lesson, self._loaded.data_digests, tools),
+            candidate=candidate,
+            recipe=recipe,
+            plan=plan,
+            start=candidate,
+            base=base,
+            qat=qat,
+        )
+
+    def _training(self, step: Step) -> Training:
+        entry = self._store.glance(step.kind, step.key)
         return Training(
             key=step.key,
             kind=step.kind,
@@ -66,8 +130,22 @@ class Trainings:
             seconds=entry.made_seconds + entry.meta.get("earlier_seconds", 0.0) if entry else None,
         )
 
-    def _work(self, step: _Step, entry: Entry | None) -> float | None:
-        size = entry.meta if entry else self._stages.counted(step.structure)
+    def _work(self, step: Step, entry: Entry | None) -> float | None:
+        size = entry.meta if entry else self._networks.sizes.get(structure_of(step.candidate))
         if size is None:
             return None
-        return float(step.epochs * len(self._stages.train_split) * size["macs"])
+        return float(step.plan.epochs * len(self._loaded.splits.train) * size["macs"])
+
+
+def training_plan(stage: str, recipe: Recipe, epochs: int) -> TrainingPlan:
+    """How a recipe trains for so many epochs."""
+    return TrainingPlan(
+        stage=stage,
+        epochs=epochs,
+        learning_rate=recipe.learning_rate,
+        batch=recipe.batch,
+        temperature=recipe.temperature,
+        distill_weight=recipe.distill_weight,
+        seed=recipe.seed,
+        patience=recipe.patience,
+    )

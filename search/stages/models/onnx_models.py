@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ....backends.contract.backend import ONNX, Backend
 from ....profiles.errors import InternalError
 from ...record.candidate import Candidate
 from ...record.evaluation import Quantity
@@ -15,7 +16,6 @@ from ...space.space import Space
 from ...store.store import Entry
 from ...workload.loader import onnx_path
 from ...workload.onnx_file import write_whole
-from ...workload.split_checks import check_onnx
 from ..device.keys import export_key
 from .base import Models, Note, exact
 
@@ -28,13 +28,8 @@ class OnnxModels(Models):
         """The user's ONNX file."""
         return onnx_path(self.loaded.workload, self.loaded.directory)
 
-    def check(self) -> None:
-        """Check the data, and that it fits the model's inputs."""
-        super().check()
-        check_onnx(self.path, self.loaded.splits, self.loaded.workload)
-
-    def _prepare(self, space: Space, should_stop: Callable[[], bool]) -> None:
-        pass  # nothing to train, and `check` has seen everything
+    def prepare(self, space: Space) -> None:
+        """Nothing to train, and `check_data` has seen everything."""
 
     def trains(self, candidate: Candidate) -> bool:
         """Never."""
@@ -47,7 +42,7 @@ class OnnxModels(Models):
     def exported(
         self,
         candidate: Candidate,
-        source_format: str,
+        backend: Backend,
         batch: int,
         *,
         trained: bool,
@@ -58,13 +53,13 @@ class OnnxModels(Models):
         """The user's file, with weights that lie beside it taken in."""
         if qat is not None:
             raise InternalError("a model that exists only as ONNX cannot be trained")
-        if source_format != "onnx":
-            raise InternalError(f"an ONNX file was asked for as {source_format}")
-        key = export_key(self.loaded.source_digest, source_format, batch, {})
+        if backend.source_format != ONNX:
+            raise InternalError(f"an ONNX file was asked for as {backend.source_format}")
+        key = export_key(self.loaded.source_digest, ONNX, 0, {})
 
         def make(into: Path) -> Mapping[str, Any]:
             write_whole(self.path, into / "model.onnx")
-            return {"file": "model.onnx", "format": "onnx"}
+            return {"file": "model.onnx", "format": ONNX}
 
         found = self.store.produce("export", key, {"file": str(self.path)}, make)
         note(found)

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
-from ....profiles.errors import InternalError
+from ....backends.contract.backend import Backend
+from ....profiles.packages import versions
 from ...record.candidate import Candidate, Recipe
 from ...record.evaluation import Quantity
 from ...record.progress import Progress
 from ...record.protocols import GUESS_RATE, RungJudge, Training
+from ...record.training import PRUNE
 from ...record.treatment import QatPlan
 from ...space.space import Space
-from ...store.store import Entry
+from ...store.store import Entry, Store
 from ...workload.loader import LoadedWorkload
 from ..device.keys import export_key
+from ..network.model_size import model_size
 from ..training.fake_quantize import qat_bits
-from ..training.loop import Control
+from ..training.loop import Control, never_stops
 from .base import Models, Note, exact
 from .export import export
+from .lessons import Lessons
+from .model_checks import check_model, check_same_outputs
 from .needed_trainings import Trainings
-from .qat import STAGE as QAT_STAGE
-from .qat import QatStages
-from .students import ModelStages
+from .networks import Networks, Student, student_title
+from .teacher import Teacher
+from .trainer import Trainer
 
 SAMPLE_ROWS = 8
 STEP_SECONDS = 2e-3
@@ -34,56 +36,63 @@ STEP_SECONDS = 2e-3
 
 
 class TorchModels(Models):
-    """Models that PyTorch trains."""
+    """Models that PyTorch trains. Each part does one thing: `networks` builds, `teacher` and `lessons` teach,
+    `trainings` names what there is to train, and `trainer` trains it."""
 
-    def __init__(self, loaded: LoadedWorkload, progress: Progress, threads: int | None) -> None:
-        super().__init__(loaded, progress)
-        self._threads = threads
-        self._stages: ModelStages | None = None
-        self._trainings: Trainings | None = None
-        self._qat_stages: QatStages | None = None
-        self._sizes: dict[tuple[object, str], dict[str, Quantity]] = {}
+    def __init__(
+        self,
+        loaded: LoadedWorkload,
+        store: Store,
+        progress: Progress,
+        threads: int | None,
+        control: Control | None = None,
+        fallback: Recipe | None = None,
+    ) -> None:
+        super().__init__(loaded, store, progress)
+        control = control or Control(progress=progress.stage)
+        self.networks = Networks(loaded, threads)
+        self.teacher = Teacher(self.networks, store, control)
+        self.lessons = Lessons(self.teacher)
+        self.needed = Trainings(self.lessons, store, fallback)
+        self.trainer = Trainer(self.lessons, self.needed, store, control)
 
-    @property
-    def stages(self) -> ModelStages:
-        """The stages that make models."""
-        if self._stages is None:
-            raise InternalError("models are used before `prepare`")
-        return self._stages
+    def prepare(self, space: Space) -> None:
+        """Check teacher and each student size, and train the teacher if it is not in the store.
 
-    @property
-    def qat_stages(self) -> QatStages:
-        """Quantization-aware training on top of them."""
-        if self._qat_stages is None:
-            raise InternalError("models are used before `prepare`")
-        return self._qat_stages
-
-    def _prepare(self, space: Space, should_stop: Callable[[], bool]) -> None:
-        control = Control(should_stop=should_stop, progress=self.progress.stage)
-        self._stages = ModelStages(
-            loaded=self.loaded, store=self.store, threads=self._threads, control=control
-        )
-        self._trainings = Trainings(self._stages)
-        recipes: set[Recipe] = {c.recipe for c in space.trainings() if c.recipe is not None}
-        self._qat_stages = QatStages(self._stages, space.recipe)
+        Each student also takes up to three training steps, which must give finite losses.
+        """
+        found = list(space.trainings())
+        recipes = {c.recipe for c in found if c.recipe is not None}
         recipe = min(recipes, key=lambda r: (-r.learning_rate, r.temperature)) if recipes else None
-        students = sorted({c.student for c in space.trainings() if c.student}, key=str)
-        self._stages.prepare(students, recipe)
+        self.prepare_students(sorted({c.student for c in found if c.student}, key=str), recipe)
+
+    def prepare_students(self, students: Iterable[Student], recipe: Recipe | None = None) -> None:
+        """See `prepare`; without a recipe, no steps are taken."""
+        networks, train = self.networks, self.loaded.splits.train
+        models = networks.built(students)
+        names = {student: f"student {student_title(student)}" for student in models}
+        shapes = {s: check_model(model, train, self.metric, names[s]) for s, model in models.items()}
+        teacher = self.teacher.entry().meta
+        outputs = tuple(teacher["output_shape"])
+        networks.sizes[(), "dense"] = {name: teacher[name] for name in ("parameters", "macs")}
+        for student, model in models.items():
+            check_same_outputs(names[student], shapes[student], outputs)
+            networks.sizes[tuple(sorted(student)), "dense"] = model_size(model, networks.sample(1))
+            if recipe is not None:
+                self.trainer.try_steps(model, student, recipe, outputs)
 
     def trains(self, candidate: Candidate) -> bool:
         """Whether the candidate needs training beyond the teacher's own."""
-        return self.stages.trains(candidate)
+        return not candidate.is_teacher
 
     def trainings(self, candidate: Candidate) -> tuple[Training, ...]:
         """First that of the dense student, then that of the sparse model."""
-        if self._trainings is None:
-            raise InternalError("models are used before `prepare`")
-        return self._trainings.of(candidate)
+        return self.needed.of(candidate)
 
     def exported(
         self,
         candidate: Candidate,
-        source_format: str,
+        backend: Backend,
         batch: int,
         *,
         trained: bool,
@@ -92,40 +101,34 @@ class TorchModels(Models):
         qat: QatPlan | None = None,
     ) -> Entry:
         """The candidate's float model, exported from PyTorch."""
-        stages = self.stages
         entry = self._trained(candidate, note, judge, qat) if trained else None
-        model_key = entry.key if entry else stages.untrained_key(candidate)
-        key = export_key(model_key, source_format, batch, _versions(_EXPORTERS[source_format]))
+        model_key = entry.key if entry else self.networks.untrained_key(candidate)
+        found = versions(backend.exporters)
+        tools = {package: found.get(package, "") for package in backend.exporters}
+        key = export_key(model_key, backend.source_format, batch * backend.fixed_batch, tools)
 
         def make(into: Path) -> Mapping[str, Any]:
             self.progress.stage("export")
-            model = self._loaded(entry, candidate)
+            model = self.trainer.load(entry, candidate) if entry else self.networks.untrained(candidate)
             sample = self.loaded.splits.train.head(max(batch, SAMPLE_ROWS)).inputs
-            source = export(model, sample, source_format, batch, into)
+            source = export(model, sample, backend, batch, into)
             return {"file": source.path.name, "format": source.format}
 
         provenance = {"candidate": candidate.title, "model": model_key}
-        found = self.store.produce("export", key, provenance, make)
-        note(found)
-        return found
+        made = self.store.produce("export", key, provenance, make)
+        note(made)
+        return made
 
     def _trained(
         self, candidate: Candidate, note: Note, judge: RungJudge | None, plan: QatPlan | None
     ) -> Entry:
-        entry = self.stages.trained(candidate, note, judge)
-        return entry if plan is None else self.qat_stages.trained_qat(candidate, plan, note)
-
-    def _loaded(self, entry: Entry | None, candidate: Candidate) -> nn.Module:
-        if entry is None:
-            return self.stages.untrained(candidate)
-        if entry.stage == QAT_STAGE:
-            return self.qat_stages.load_qat(entry, candidate)
-        return self.stages.load(entry, candidate)
+        entry = self.trainer.trained(candidate, note, judge or never_stops)
+        return entry if plan is None else self.trainer.trained(candidate, note, qat=plan)
 
     def float_quality(self, candidate: Candidate) -> float | None:
         """As it was taken when training ended."""
         if candidate.is_teacher:
-            return float(self.stages.teacher().meta["quality"]["validation"])
+            return float(self.teacher.entry().meta["quality"]["validation"])
         return self.trainings(candidate)[-1].quality
 
     def qat_plan(self, candidate: Candidate, epochs: int) -> QatPlan | None:
@@ -135,7 +138,7 @@ class TorchModels(Models):
 
     def simulated(self, candidate: Candidate, plan: QatPlan) -> float:
         """On validation, in PyTorch with fake quantization switched on."""
-        entry = self.qat_stages.trained_qat(candidate, plan, lambda entry: None)
+        entry = self.trainer.trained(candidate, qat=plan)
         return float(entry.meta["quality"]["validation"])
 
     def epoch_seconds(self, candidate: Candidate) -> float | None:
@@ -143,40 +146,21 @@ class TorchModels(Models):
         recipe, trainings = candidate.recipe, self.trainings(candidate)
         last = trainings[-1] if trainings else None
         if recipe is not None and last is not None and last.seconds:
-            epochs = recipe.finetune_epochs if last.kind == "prune" else recipe.epochs
+            epochs = recipe.finetune_epochs if last.kind == PRUNE else recipe.epochs
             return last.seconds / max(1, epochs)
         samples = len(self.loaded.splits.train)
-        steps = samples / (recipe or self.qat_stages.fallback).batch
-        return self.stages.size(candidate)["macs"] * samples / GUESS_RATE + steps * STEP_SECONDS
+        steps = samples / (recipe or self.needed.fallback).batch
+        return self.networks.size(candidate)["macs"] * samples / GUESS_RATE + steps * STEP_SECONDS
 
     def size(self, candidate: Candidate) -> dict[str, Quantity]:
         """Parameters and multiply-adds, counted on the structure."""
-        key = (candidate.student, candidate.sparsity)
-        if key not in self._sizes:
-            counted = self.stages.size(candidate)
-            self._sizes[key] = {name: exact(value, "counted") for name, value in counted.items()}
-        return self._sizes[key]
+        counted = self.networks.size(candidate)
+        return {name: exact(value, "counted") for name, value in counted.items()}
 
     def teacher_facts(self) -> dict[str, Any]:
         """Quality on train and validation in PyTorch, parameters, multiply-adds, seconds of training."""
-        return dict(self.stages.teacher().meta)
+        return dict(self.teacher.entry().meta)
 
     def remarks(self) -> tuple[str, ...]:
         """What is remarkable about the teacher's soft targets, once they were made."""
-        return self.stages.teacher_remarks()
-
-
-_EXPORTERS = {
-    "onnx": ("torch", "onnx", "onnxscript"),
-    "tflite": ("torch", "litert-torch", "litert-converter"),
-}
-
-
-def _versions(packages: tuple[str, ...]) -> dict[str, str]:
-    found = {}
-    for package in packages:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = ""
-    return found
+        return self.teacher.remarks()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import torch
 
+from ....profiles.files import whole_file
 from ..network.reproducible import random_state, set_random_state
 
 FORMAT = 2  # 1 had no learning curve
@@ -51,15 +51,8 @@ def save_checkpoint(path: Path, parts: Mapping[str, Any], history: History, seco
         "curve": history.curve,
         "seconds": history.earlier_seconds + seconds,
     }
-    aside = path.with_suffix(".part")
-    try:
-        with aside.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)  # a full disk must not be made fuller
+    with whole_file(path) as file:
+        torch.save(state, file)
 
 
 def load_checkpoint(path: Path, parts: Mapping[str, Any]) -> History | None:

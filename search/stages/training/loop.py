@@ -25,7 +25,7 @@ FEWEST_EPOCHS = 4  # shorter trainings have no rungs: there is too little to sav
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class TrainingPlan:
     """How to train. `distill_weight` is the share of the loss that compares with the teacher's outputs.
     `patience`: training ends after so many epochs without a better quality on validation, and the best
     weights stay (0: it runs to the end)."""
@@ -89,7 +89,7 @@ class Watch:
 def train(
     model: nn.Module,
     data: Data,
-    plan: Plan,
+    plan: TrainingPlan,
     checkpoint: Path | None,
     control: Control,
     masks: Masks | GradualMasks | None = None,
@@ -121,7 +121,7 @@ class _Loop:
         self,
         model: nn.Module,
         data: Data,
-        plan: Plan,
+        plan: TrainingPlan,
         masks: Masks | GradualMasks | None,
         watch: Watch | None,
     ) -> None:
@@ -235,7 +235,7 @@ class _Loop:
         raise TrainingStopped(rung, decision.bound, decision.reason, time.monotonic() - started)
 
 
-def steps_of(plan: Plan, samples: int) -> int:
+def steps_of(plan: TrainingPlan, samples: int) -> int:
     """Steps of the optimizer in the whole training."""
     return plan.epochs * -(-samples // plan.batch)
 
@@ -248,7 +248,7 @@ def _loss(data: Data) -> Loss:
     return check_trainable(data.labels, data.soft_targets)
 
 
-def _check_finite(loss: float, plan: Plan, epoch: int) -> None:
+def _check_finite(loss: float, plan: TrainingPlan, epoch: int) -> None:
     if not torch.isfinite(torch.tensor(loss)):
         raise StageError(
             plan.stage,

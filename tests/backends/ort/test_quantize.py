@@ -5,10 +5,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from paretune.backends.contract.backend import CompileSettings, SourceModel
-from paretune.backends.onnx_graph.inspect import in_fixed_order, weight_bytes
+from paretune.backends.onnx_graph.inspect import in_fixed_order, weight_bytes, with_batch
 from paretune.backends.onnx_graph.session import OrtSession
 from paretune.backends.ort.backend import OrtBackend
-from paretune.backends.ort.quantize import gemm_as_matmul, prepared, with_batch
+from paretune.backends.ort.quantize import gemm_as_matmul, prepared
 from paretune.profiles.errors import StageError, UnsupportedError
 from paretune.profiles.precision import Precision
 

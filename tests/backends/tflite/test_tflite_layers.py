@@ -11,6 +11,7 @@ from contracts.backend_contract import BATCH, outputs, source
 from contracts.models import subject
 from paretune.backends.contract.agreement import sqnr_db
 from paretune.backends.contract.backend import CompileSettings
+from paretune.backends.registry import get_backend
 from paretune.backends.tflite.backend import TfliteBackend
 from paretune.backends.tflite.inspect import operators, weights
 from paretune.backends.tflite.layers import layers
@@ -18,7 +19,7 @@ from paretune.backends.tflite.pack import compact
 from paretune.backends.tflite.quantize import quantized
 from paretune.profiles.errors import UnsupportedError
 from paretune.profiles.precision import Precision
-from paretune.search.stages.models.export import export_tflite
+from paretune.search.stages.models.export import export
 from torch import nn
 
 pytestmark = pytest.mark.slow
@@ -51,7 +52,7 @@ class Named(nn.Module):
 def named():
     torch.manual_seed(0)
     data = {"tokens": np.random.default_rng(0).integers(0, 40, (32, 3))}
-    return export_tflite(Named(), data, 1, _folder()), data
+    return export(Named(), data, get_backend("tflite"), 1, _folder()), data
 
 
 def _folder():
@@ -183,7 +184,7 @@ class OddEmbedding(nn.Module):
 def test_four_bit_embeddings_of_odd_width_come_out_wrong_and_are_never_emitted():
     torch.manual_seed(0)
     data = {"tokens": np.random.default_rng(0).integers(0, 11, (32, 4))}
-    model = export_tflite(OddEmbedding(), data, 1, _folder())
+    model = export(OddEmbedding(), data, get_backend("tflite"), 1, _folder())
     artifact = BACKEND.compile(model, CompileSettings(precision=Precision.INT4_WEIGHT), data, _folder())
     assert artifact.stored_as == {"embedding": "int8", "head": "int4"}
 

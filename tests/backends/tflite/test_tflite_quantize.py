@@ -11,12 +11,13 @@ import torch
 from contracts.models import subject
 from paretune.backends.contract.agreement import check_agreement, sqnr_db
 from paretune.backends.contract.backend import CompileSettings, batches
+from paretune.backends.registry import get_backend
 from paretune.backends.tflite.backend import TfliteBackend
 from paretune.backends.tflite.inspect import operators, weight_bytes
 from paretune.backends.tflite.session import TfliteSession
 from paretune.profiles.errors import StageError, UnsupportedError
 from paretune.profiles.precision import Precision
-from paretune.search.stages.models.export import export_tflite
+from paretune.search.stages.models.export import export
 from torch import nn
 
 pytestmark = pytest.mark.slow
@@ -27,7 +28,9 @@ _FOLDER = tempfile.TemporaryDirectory(prefix="paretune-tflite-")
 @cache
 def source(name):
     made = subject(name)
-    return export_tflite(made.module, made.calibration, 4, Path(tempfile.mkdtemp(dir=_FOLDER.name)))
+    return export(
+        made.module, made.calibration, get_backend("tflite"), 4, Path(tempfile.mkdtemp(dir=_FOLDER.name))
+    )
 
 
 def compiled(name, precision, calibration=None, **settings):
@@ -62,7 +65,9 @@ def test_weights_behind_the_flatbuffer_are_found(tmp_path):
     settings = CompileSettings(precision=Precision.INT8_DYNAMIC, batch=1)
     folder = tmp_path / "int8"
     folder.mkdir()
-    artifact = BACKEND.compile(export_tflite(model, data, 1, tmp_path), settings, data, folder)
+    artifact = BACKEND.compile(
+        export(model, data, get_backend("tflite"), 1, tmp_path), settings, data, folder
+    )
     assert artifact.weight_bytes["int8"] == 1024 * 2048 + 2048 * 512
 
 

@@ -63,7 +63,13 @@ class TestTrt(BackendContract):
 
         np.savez(np_file, **subject("transformer").calibration)
         wanted = [str(precision) for precision in self.precisions]
-        arguments = [source("transformer", "onnx").path, np_file, folder, json.dumps(wanted), str(BATCH)]
+        arguments = [
+            source("transformer", self.backend).path,
+            np_file,
+            folder,
+            json.dumps(wanted),
+            str(BATCH),
+        ]
         done = subprocess.run(
             [sys.executable, "-c", _WITHOUT_TORCH, *arguments], capture_output=True, text=True, check=False
         )

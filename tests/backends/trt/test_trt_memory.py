@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-import types
-
 import numpy as np
 import pytest
 from paretune.backends.trt import api as trt_api
-from paretune.backends.trt.device_memory import DriverMemory, open_memory
+from paretune.backends.trt.device_memory import DeviceMemory, open_memory
 from paretune.profiles.errors import UnsupportedError
 
 
 def test_bytes_go_to_the_device_and_back(driver, driver_stub):
-    memory = DriverMemory(str(driver_stub))
+    memory = DeviceMemory(str(driver_stub))
     assert memory.stream > 0
     source, target = memory.host_bytes(1000), memory.host_bytes(1000)
     source[:] = np.arange(1000) % 251
@@ -31,7 +28,7 @@ def test_bytes_go_to_the_device_and_back(driver, driver_stub):
 
 
 def test_addresses_beyond_32_bits_survive(driver, driver_stub):
-    memory = DriverMemory(str(driver_stub))
+    memory = DeviceMemory(str(driver_stub))
     addresses = [memory.device_bytes(1 << 26) for _ in range(4)]  # large blocks are mapped high
     host = memory.host_bytes(8)
     host[:] = np.arange(8)
@@ -42,14 +39,14 @@ def test_addresses_beyond_32_bits_survive(driver, driver_stub):
 
 
 def test_empty_tensors_have_an_address(driver, driver_stub):
-    memory = DriverMemory(str(driver_stub))
+    memory = DeviceMemory(str(driver_stub))
     assert memory.device_bytes(0) > 0
     assert memory.host_bytes(0).shape == (0,)
     memory.close()
 
 
 def test_errors_have_the_call_and_the_drivers_words(driver, driver_stub):
-    memory = DriverMemory(str(driver_stub))
+    memory = DeviceMemory(str(driver_stub))
     driver.stub_fail_alloc(1)
     with pytest.raises(RuntimeError, match=r"cuMemAlloc_v2 failed with code 2 \(out of memory\)"):
         memory.device_bytes(10)
@@ -66,11 +63,3 @@ def test_no_driver_is_said_in_words(no_gpu):
     assert trt_api.device_target() == ""
     with pytest.raises(UnsupportedError, match="needs an NVIDIA GPU to run: no NVIDIA driver"):
         open_memory()
-
-
-def test_a_torch_without_cuda_is_passed_over(driver, monkeypatch):
-    without = types.SimpleNamespace(cuda=types.SimpleNamespace(is_available=lambda: False))
-    monkeypatch.setitem(sys.modules, "torch", without)
-    with_driver = open_memory()
-    assert isinstance(with_driver, DriverMemory)
-    with_driver.close()

@@ -11,10 +11,10 @@ from paretune.backends.contract.backend import CompileSettings
 from paretune.backends.trt.cast import at_opset, opset_of, to_bfloat16, to_float16
 from paretune.backends.trt.graphs import edge_dtypes, graph_for, weight_bytes
 from paretune.backends.trt.qdq import find_sites, insert_pairs, name_nodes, weight_axis
-from paretune.backends.trt.qdq_rules import check_qdq
 from paretune.backends.trt.ranges import activation_ranges
 from paretune.profiles.errors import UnsupportedError
 from paretune.profiles.precision import Precision
+from trt.qdq_rules import check_qdq
 from trt.trt_models import NETS
 from trt.trt_qdq_cases import CASES, qdq_conv
 

@@ -11,9 +11,9 @@ from paretune.backends.trt import build as trt_build
 from paretune.backends.trt.backend import TrtBackend
 from paretune.backends.trt.build import BuildOptions, build
 from paretune.backends.trt.plan_file import read_plan
-from paretune.backends.trt.qdq_rules import check_qdq
 from paretune.profiles.errors import StageError, UnsupportedError
 from paretune.profiles.precision import Precision
+from trt.qdq_rules import check_qdq
 from trt.trt_checks import compiled
 from trt.trt_models import NETS, halve
 from trt.trt_qdq_cases import CASES, qdq_conv
@@ -127,6 +127,15 @@ def test_the_parser_refuses_what_our_rules_refuse(name):
     assert any(case.rule in problem for problem in check_qdq(graph))
     with pytest.raises(UnsupportedError, match=case.parser):
         build(graph.SerializeToString(), BuildOptions(precision=Precision.INT8, target="sm86"))
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if not case.parser])
+def test_what_the_parser_lets_pass_runs_in_int8_but_for_scales_per_channel_of_activations(name):
+    """So no guard of our own is needed in front of the parser: our graphs have one scale per activation."""
+    graph = qdq_conv(**CASES[name].change)
+    plan = build(graph.SerializeToString(), BuildOptions(precision=Precision.INT8, target="sm89"))
+    assert plan.layers is not None
+    assert ("Int8" in plan.layers.summary) == (name != "activation per channel"), plan.layers.summary
 
 
 def test_unknown_operator_is_named():

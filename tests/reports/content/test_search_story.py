@@ -13,10 +13,9 @@ import pandas as pd
 import pytest
 from paretune.profiles.precision import Precision
 from paretune.reports.charts import curves, hypervolume
-from paretune.reports.content import search_story, sections, trainings, views, words
+from paretune.reports.content import search_story, sections, views, words
 from paretune.reports.pages.explain import explain
-from paretune.reports.pages.markdown import markdown_report
-from paretune.reports.pages.page import html_page
+from paretune.reports.pages.page import html_page, markdown_report
 from paretune.reports.pages.table import trial_table
 from paretune.reports.pages.write import report_json, write_report
 from paretune.search.ranking.reading import read
@@ -105,17 +104,6 @@ def small() -> StudyRecord:
             complete(candidate(0.9), 0.97, stage("distill", "d90", 15.0), latency=3.5),
         ]
     )
-
-
-def test_trainings_that_a_candidate_needs() -> None:
-    assert trainings.needed(candidate(None)) == ()
-    both = trainings.needed(candidate(0.5, "channel:0.3"))
-    assert [(t.kind, t.title, t.epochs) for t in both] == [
-        ("distill", "width=0.5", 12), ("prune", "width=0.5, channel:0.3", 4),
-    ]  # fmt: skip
-    (teacher,) = trainings.needed(candidate(None, "channel:0.3"))
-    assert (teacher.kind, teacher.title) == ("prune", "teacher, channel:0.3")
-    assert trainings.needed(candidate(0.5)) == trainings.needed(candidate(0.5, precision="int8"))
 
 
 def predicted(value: float, half: float) -> Proposal:

@@ -252,5 +252,5 @@ def test_colours_of_known_backends_never_change() -> None:
 
 def test_a_metric_where_less_is_better_turns_the_arrow(study: StudyRecord) -> None:
     lower = tuple(replace(o, higher_is_better=False) for o in study.objectives)
-    assert views.columns(replace(study, objectives=lower))[0].better == "lower is better"
-    assert views.columns(study)[0].better == "higher is better"
+    assert views.columns(replace(study, objectives=lower))[0].higher_is_better is False
+    assert views.columns(study)[0].higher_is_better is True

@@ -22,7 +22,8 @@ from paretune.search.record.protocols import Standard, TrainEverything
 from paretune.search.record.treatment import CALIBRATION, MIXED, QAT, UNTREATED
 from paretune.search.space.space import BackendChoices, Space
 from paretune.search.stages.chain import Chain
-from paretune.search.stages.device.stages import Deployment, DeviceStages
+from paretune.search.stages.device.runners import Deployment
+from paretune.search.stages.device.stages import DeviceStages
 from paretune.search.stages.models.load import load_models
 from paretune.search.store.store import Store
 from paretune.search.workload.loader import load_workload
@@ -109,8 +110,9 @@ def evaluator(job: Path) -> Iterator[Callable[..., Evaluator]]:
     with ExitStack() as stack:
 
         def make(file: str = "uneven.py", left: float = inf, **settings: object) -> Evaluator:
-            models, store = load_models(load_workload(file, job), Progress(), 1), Store(job / "store")
-            models.prepare(store, SPACE, lambda: False)
+            store = Store(job / "store")
+            models = load_models(load_workload(file, job), store, Progress(), 1, fallback=SPACE.recipe)
+            models.prepare(SPACE)
             device = DeviceStages(
                 store=store,
                 deployment=Deployment(batch=1, threads=1, device="here", instructions="these"),

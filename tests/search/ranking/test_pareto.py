@@ -7,15 +7,16 @@ import random
 
 import numpy as np
 import pytest
-from paretune.search.ranking.pareto import Estimate, dominates, front, hypervolume, hypervolume_history, tied
+from paretune.profiles.quantity import Quantity
+from paretune.search.ranking.pareto import dominates, front, hypervolume, hypervolume_history, tied
 
 
-def exact(*values: float) -> tuple[Estimate, ...]:
-    return tuple(Estimate(value=v, low=v, high=v) for v in values)
+def exact(*values: float) -> tuple[Quantity, ...]:
+    return tuple(Quantity(value=v) for v in values)
 
 
-def within(*triples: tuple[float, float, float]) -> tuple[Estimate, ...]:
-    return tuple(Estimate(low=low, value=value, high=high) for low, value, high in triples)
+def within(*triples: tuple[float, float, float]) -> tuple[Quantity, ...]:
+    return tuple(Quantity(low=low, value=value, high=high) for low, value, high in triples)
 
 
 HIGH_LOW = (True, False)  # accuracy, latency
@@ -87,15 +88,19 @@ def test_front_of_nothing_is_empty() -> None:
     assert front([], HIGH_LOW) == []
 
 
-@pytest.mark.parametrize("numbers", [(1, float("nan"), 2), (0, 1, float("inf"))])
-def test_an_estimate_refuses_what_is_not_finite(numbers: tuple[float, float, float]) -> None:
-    with pytest.raises(ValueError, match="finite"):
-        within(numbers)
-
-
-def test_an_estimate_refuses_an_interval_without_its_value() -> None:
-    with pytest.raises(ValueError, match="does not hold"):
-        within((2, 1, 3))
+@pytest.mark.parametrize(
+    ("low", "high", "ends"),
+    [
+        (0.0, 2.0, (0.0, 2.0)),
+        (None, None, (1.0, 1.0)),
+        (float("nan"), float("inf"), (1.0, 1.0)),
+        (2.0, 0.5, (1.0, 1.0)),
+    ],
+)
+def test_the_ends_of_a_quantity_are_finite_and_hold_its_value(
+    low: float | None, high: float | None, ends: tuple[float, float]
+) -> None:
+    assert Quantity(value=1.0, low=low, high=high).ends == ends
 
 
 def boxes_by_inclusion_exclusion(points: list[tuple[float, ...]], reference: tuple[float, ...]) -> float:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Candidate, Recipe
-from paretune.search.stages.models.students import ModelStages
+from paretune.search.record.progress import Progress
+from paretune.search.stages.models.torch_models import TorchModels
 from paretune.search.store.store import Store
 from paretune.search.workload.loader import load_workload
 
+STAGES = ("teacher", "distill", "prune", "qat")
 SOURCE = '''
 import numpy as np
 import torch
@@ -70,6 +79,16 @@ workload = Workload(
 '''
 
 
+@pytest.fixture(scope="session")
+def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with the teacher of the workload above and its soft targets, trained once per session."""
+    root = tmp_path_factory.mktemp("taught")
+    (root / "tiny_digits.py").write_text(SOURCE)
+    loaded = load_workload("tiny_digits.py", root)
+    TorchModels(loaded, Store(root / "store"), Progress(), threads=1).teacher.soft_targets()
+    return root / "store"
+
+
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     """The workload's file, which a test may change before it loads it."""
@@ -80,14 +99,92 @@ def source(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def open_stages(source: Path, tmp_path: Path):
-    """Open the stages as a new process would: workload and store are read again."""
+def empty_store(tmp_path: Path) -> Path:
+    """The place of the test's store, where not even the teacher is."""
+    (tmp_path / "store").mkdir()
+    return tmp_path / "store"
 
-    def open_stages(**options) -> ModelStages:
+
+@pytest.fixture
+def store(tmp_path: Path, taught: Path) -> Callable[[], Store]:
+    """Open the test's store; what is not there begins with the teacher."""
+
+    def store() -> Store:
+        if not (tmp_path / "store").exists():
+            shutil.copytree(taught, tmp_path / "store")
+        return Store(tmp_path / "store")
+
+    return store
+
+
+@pytest.fixture
+def open_models(source: Path, store):
+    """Open the models as a new process would: workload and store are read again. `workload` is changed."""
+
+    def open_models(control=None, fallback=None, tools=None, **workload) -> TorchModels:
         loaded = load_workload(source.name, source.parent)
-        return ModelStages(loaded=loaded, store=Store(tmp_path / "store"), threads=1, **options)
+        loaded = replace(loaded, workload=replace(loaded.workload, **workload))
+        models = TorchModels(loaded, store(), Progress(), 1, control, fallback)
+        models.networks.tools = tools or models.networks.tools
+        return models
 
-    return open_stages
+    return open_models
+
+
+KILLED = """
+import os, pickle, signal, sys
+from pathlib import Path
+from paretune.search.record.progress import Progress
+from paretune.search.stages.models.torch_models import TorchModels
+from paretune.search.stages.training.loop import Control
+from paretune.search.store.store import Store
+from paretune.search.workload.loader import load_workload
+
+directory, store, candidate, killed_at = sys.argv[1:]
+
+def progress(line):
+    print(line, flush=True)
+    if line.startswith(killed_at):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+loaded = load_workload("tiny_digits.py", Path(directory))
+models = TorchModels(loaded, Store(Path(store)), Progress(), 1, Control(progress=progress))
+models.trainer.trained(pickle.loads(bytes.fromhex(candidate)))
+"""
+
+
+@pytest.fixture
+def trained_elsewhere(source: Path, store):
+    """A process that trains a candidate until it says a line that begins with `killed_at`; then it dies."""
+
+    def trained_elsewhere(candidate: Candidate, killed_at: str = "never") -> subprocess.Popen[str]:
+        arguments = [source.parent, store().root, pickle.dumps(candidate).hex(), killed_at]
+        return subprocess.Popen([sys.executable, "-c", KILLED, *arguments], stdout=subprocess.PIPE, text=True)
+
+    return trained_elsewhere
+
+
+@pytest.fixture
+def killed(trained_elsewhere):
+    """Train a candidate in a process that is killed at a line."""
+
+    def killed(candidate: Candidate, at: str) -> None:
+        process = trained_elsewhere(candidate, at)
+        process.communicate(timeout=120)
+        assert process.returncode == -signal.SIGKILL
+
+    return killed
+
+
+@pytest.fixture
+def made():
+    """How many entries the store has of what is trained, by stage."""
+
+    def made(models: TorchModels) -> dict[str, int]:
+        found = {stage: len(list(models.store.root.glob(f"{stage}/*"))) for stage in STAGES}
+        return {stage: count for stage, count in found.items() if count}
+
+    return made
 
 
 @pytest.fixture

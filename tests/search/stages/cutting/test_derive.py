@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from paretune.backends.registry import get_backend
 from paretune.profiles.errors import UnsupportedError, UserError
 from paretune.search.space.derived_students import student_shares
 from paretune.search.stages.cutting.derive import find_derivation
 from paretune.search.stages.cutting.prune import Cut, prune_channels
-from paretune.search.stages.models.export import export_onnx, export_tflite
+from paretune.search.stages.models.export import export, export_onnx
 from paretune.search.stages.network.model_size import model_size
 from safetensors.torch import load_model, save_model
 from torch import nn
@@ -150,7 +151,7 @@ def test_a_student_comes_near_its_share_with_shapes_that_weights_do_not_change(f
         torch.testing.assert_close(small(*inputs.values()), other(*inputs.values()))
     feed = {name: tensor.numpy() for name, tensor in inputs.items()}
     export_onnx(small, feed, tmp_path)  # both compare with PyTorch on batches of their own
-    export_tflite(small, feed, 1, tmp_path)
+    export(small, feed, get_backend("tflite"), 1, tmp_path)
 
 
 def test_heads_go_whole_and_what_stays_computes_what_it_did():
@@ -248,20 +249,23 @@ def test_what_cannot_be_had_is_refused_with_what_can():
 
 
 @pytest.mark.slow
-def test_students_start_from_the_trained_teacher_and_reload_from_the_store(open_stages, candidate, source):
+def test_students_start_from_the_trained_teacher_and_reload_from_the_store(open_models, candidate, source):
     text = source.read_text()
     source.write_text(text.replace("student=lambda width: Net(width)", "student=None"))
-    stages = open_stages()
+    models = open_models()
     wanted = replace(candidate(), student=(("macs", 0.3),))
-    stages.prepare([wanted.student, (("depth", 0.5), ("macs", 0.3))])
-    start, fresh = stages.initial(wanted.student), stages.build(wanted.student)
+    models.prepare_students([wanted.student, (("depth", 0.5), ("macs", 0.3))])
+    start, fresh = (
+        models.networks.cut_out(models.teacher.model(), wanted.student),
+        models.networks.build(wanted.student),
+    )
     assert shapes(start) == shapes(fresh)
-    validation = stages.loaded.splits.validation
-    assert stages.quality(start, validation) > stages.quality(fresh, validation) + 0.1
-    entry = stages.trained(wanted)
+    validation = models.loaded.splits.validation
+    assert models.networks.quality(start, validation) > models.networks.quality(fresh, validation) + 0.1
+    entry = models.trainer.trained(wanted)
     assert entry.meta["quality"]["validation"] > 0.7
-    reloaded = open_stages()
+    reloaded = open_models()
     model = reloaded.load(entry, wanted)
     assert reloaded.quality(model, validation) == entry.meta["quality"]["validation"]
     with pytest.raises(UnsupportedError, match="no stack of equal blocks"):
-        stages.prepare([(("depth", 0.5),)])
+        models.prepare_students([(("depth", 0.5),)])

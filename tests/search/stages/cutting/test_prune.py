@@ -151,47 +151,57 @@ def test_size_counts_parameters_and_multiply_adds_of_one_sample():
     assert size["macs"] == pytest.approx(4 * 9 * 64 + 2560, abs=20)  # some count the bias
 
 
-def test_a_student_is_pruned_fine_tuned_and_reloaded_exactly(open_stages, candidate):
-    stages = open_stages()
+def test_a_student_is_pruned_fine_tuned_and_reloaded_exactly(open_models, candidate):
+    models = open_models()
     wanted = candidate(width=32, sparsity="channel:0.5")
-    entry = stages.trained(wanted)
-    dense = stages.trained(replace(wanted, sparsity="dense"))
+    entry = models.trainer.trained(wanted)
+    dense = models.trainer.trained(replace(wanted, sparsity="dense"))
     assert dense.cached
     assert entry.provenance["base"] == dense.key
     assert entry.meta["quality"]["validation"] > 0.7
     assert entry.meta["parameters"] < dense.meta["parameters"] / 2
-    model = stages.load(entry, wanted)
+    model = models.trainer.load(entry, wanted)
     assert model.stem.out_channels == 16
-    assert stages.quality(model, stages.loaded.splits.validation) == entry.meta["quality"]["validation"]
-    assert stages.size(wanted) == {k: entry.meta[k] for k in ("parameters", "macs")}
-    untrained = stages.untrained(wanted)
+    assert (
+        models.networks.quality(model, models.loaded.splits.validation) == entry.meta["quality"]["validation"]
+    )
+    assert models.networks.size(wanted) == {k: entry.meta[k] for k in ("parameters", "macs")}
+    untrained = models.networks.untrained(wanted)
     shapes = [p.shape for p in untrained.parameters()]
     assert shapes == [p.shape for p in model.parameters()]
     assert (
-        len({stages.untrained_key(c) for c in (wanted, replace(wanted, sparsity="dense"), candidate())}) == 3
+        len(
+            {
+                models.networks.untrained_key(c)
+                for c in (wanted, replace(wanted, sparsity="dense"), candidate())
+            }
+        )
+        == 3
     )
-    assert stages.untrained_key(wanted) == open_stages().untrained_key(replace(wanted, recipe=None))
+    assert models.networks.untrained_key(wanted) == open_models().networks.untrained_key(
+        replace(wanted, recipe=None)
+    )
 
 
-def test_the_teacher_itself_is_pruned_from_its_trained_weights(open_stages, candidate):
-    stages = open_stages()
+def test_the_teacher_itself_is_pruned_from_its_trained_weights(open_models, candidate, made):
+    models = open_models()
     wanted = candidate(width=None, sparsity="channel:0.5", finetune_epochs=0)
-    entry = stages.trained(wanted)
-    assert entry.provenance["base"] == stages.teacher_key
-    assert stages.counters == {"teacher_trainings": 1, "finetunings": 1}
+    entry = models.trainer.trained(wanted)
+    assert entry.provenance["base"] == models.teacher.key
+    assert made(models) == {"teacher": 1, "prune": 1}
     assert entry.meta["losses"] == []
-    by_hand = stages.teacher_model()
-    prune(by_hand, 0.5, stages.sample(2))
-    split = stages.loaded.splits.validation
-    np.testing.assert_array_equal(predict(stages.load(entry, wanted), split), predict(by_hand, split))
-    tuned = stages.trained(candidate(width=None, sparsity="channel:0.5"))
+    by_hand = models.teacher.model()
+    prune(by_hand, 0.5, models.networks.sample(2))
+    split = models.loaded.splits.validation
+    np.testing.assert_array_equal(predict(models.trainer.load(entry, wanted), split), predict(by_hand, split))
+    tuned = models.trainer.trained(candidate(width=None, sparsity="channel:0.5"))
     assert tuned.meta["quality"]["validation"] > entry.meta["quality"]["validation"]
 
 
-def test_a_structure_is_the_same_in_every_process_until_something_changes(open_stages, candidate, source):
-    one, two = open_stages().untrained(candidate()), open_stages().untrained(candidate())
+def test_a_structure_is_the_same_in_every_process_until_something_changes(open_models, candidate, source):
+    one, two = open_models().networks.untrained(candidate()), open_models().networks.untrained(candidate())
     for (name, mine), other in zip(one.state_dict().items(), two.state_dict().values(), strict=True):
         assert torch.equal(mine, other), name
-    key = open_stages().untrained_key(candidate())
+    key = open_models().networks.untrained_key(candidate())
     source.write_text(source.read_text() + "\n# changed\n")
-    assert open_stages().untrained_key(candidate()) != key
+    assert open_models().networks.untrained_key(candidate()) != key

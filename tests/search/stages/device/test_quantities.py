@@ -5,8 +5,7 @@ from __future__ import annotations
 import random
 
 from paretune.backends.measure.latency import LatencyPlan, measure, summarize
-from paretune.search.ranking.known import estimate_of
-from paretune.search.ranking.pareto import tied
+from paretune.search.ranking.pareto import overlap
 from paretune.search.record.evaluation import Quantity
 from paretune.search.stages.device.quantities import latency_quantities
 
@@ -31,7 +30,7 @@ def test_the_same_model_measured_twice_is_a_tie_by_every_latency() -> None:
     assert set(one) == {"latency_ms", "latency_min_ms", "latency_p90_ms", "latency_p99_ms", "latency_ratio"}
     for name, quantity in one.items():
         assert quantity.low < quantity.value < quantity.high, name
-        assert tied([estimate_of(quantity)], [estimate_of(two[name])]), name
+        assert overlap(quantity, two[name]), name
 
 
 def test_with_the_reference_s_time_latency_is_the_ratio_in_its_unit() -> None:

@@ -19,7 +19,8 @@ from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.treatment import UNTREATED, Treatment
 from paretune.search.stages.device.calibration_samples import drawn
-from paretune.search.stages.device.stages import Deployment, DeviceStages
+from paretune.search.stages.device.runners import Deployment
+from paretune.search.stages.device.stages import DeviceStages
 from paretune.search.store.store import Entry, Store, content_key
 from paretune.search.workload.workload import Metric, Split
 

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -13,13 +10,16 @@ from paretune.profiles.errors import InternalError, StageError, UserError
 from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Recipe
 from paretune.search.record.stops import Interrupted
+from paretune.search.record.treatment import QatPlan
 from paretune.search.stages.models import keys
-from paretune.search.stages.models.students import ModelStages
-from paretune.search.stages.models.teacher import OUTPUTS, WEIGHTS
+from paretune.search.stages.models.networks import WEIGHTS
+from paretune.search.stages.models.teacher import OUTPUTS
 from paretune.search.stages.network.predict import predict
 from paretune.search.stages.network.reproducible import reproducible, state_digest
 from paretune.search.stages.training.loop import Control
 from paretune.search.stages.training.losses import training_loss
+from paretune.search.store.store import Entry
+from paretune.search.workload.workload import Split
 
 LESSON = keys.Lesson(targets="t")
 
@@ -73,121 +73,116 @@ def test_the_recipe_counts_where_it_matters():
     assert sparse(epochs=9) == sparse()  # those are in the key of the dense model
 
 
-def test_the_teacher_is_trained_once_and_reloaded(open_stages):
-    first = open_stages()
-    entry = first.prepare(students=[(("width", 8),)], recipe=Recipe(epochs=1))
+def test_the_teacher_is_trained_once_and_reloaded(empty_store, open_models):
+    lines: list[str] = []
+    first = open_models(control=Control(progress=lines.append))
+    first.prepare_students(students=[(("width", 8),)], recipe=Recipe(epochs=1))
+    entry = first.teacher.entry()
     assert entry.meta["quality"]["validation"] > 0.9
     assert entry.meta["output_shape"] == [10]
     assert entry.meta["parameters"] == 14_762
-    assert first.counters == {"teacher_trainings": 1}
-    second = open_stages()
-    assert second.teacher().cached
-    assert second.counters == {}
+    assert lines == ["teacher: training"]
+    second = open_models()
+    assert second.teacher.entry().cached
     split = second.loaded.splits.validation
-    reloaded, original = second.teacher_model(), first.teacher_model()
+    reloaded, original = second.teacher.model(), first.teacher.model()
     np.testing.assert_array_equal(predict(reloaded, split), predict(original, split))
-    assert second.quality(reloaded, split) == entry.meta["quality"]["validation"]
-    logits = np.load(second.teacher_logits().path / OUTPUTS)
-    np.testing.assert_allclose(logits, predict(reloaded, second.train_split), rtol=1e-6)
+    assert second.networks.quality(reloaded, split) == entry.meta["quality"]["validation"]
+    logits = np.load(second.teacher.soft_targets().path / OUTPUTS)
+    np.testing.assert_allclose(logits, predict(reloaded, second.loaded.splits.train), rtol=1e-6)
 
 
-def test_the_test_split_is_not_looked_at_for_any_quality(open_stages, candidate):
-    stages = open_stages()
-    assert set(stages.teacher().meta["quality"]) == {"train", "validation"}
-    assert set(stages.trained(candidate()).meta["quality"]) == {"validation"}
+class Sealed(Split):
+    """A split that cannot be read."""
+
+    def __getattribute__(self, name: str):
+        raise AssertionError(f"{name} of the test split was looked at")
 
 
-def test_no_student_is_trained_twice_in_one_study_or_across_two(open_stages, candidate):
-    stages = open_stages()
+def test_the_test_split_is_not_looked_at(empty_store, open_models, candidate):
+    models, wanted = open_models(), candidate(sparsity="2:4")
+    assert set(models.loaded.data_digests) == {"train", "calibration", "validation", "test"}  # names the data
+    object.__setattr__(models.loaded.splits, "test", object.__new__(Sealed))
+    with pytest.raises(AssertionError, match="labels of the test split was looked at"):
+        _ = models.loaded.splits.test.labels
+    models.prepare_students([wanted.student], wanted.recipe)
+    qat = QatPlan(weight_bits=8, activation_bits=8, epochs=1)
+    entries: dict[str, Entry] = {}
+    models.trainer.trained(wanted, note=lambda entry: entries.setdefault(entry.stage, entry), qat=qat)
+    models.trainer.load(models.trainer.without_teacher(candidate()), candidate())
+    assert set(entries["teacher"].meta["quality"]) == {"train", "validation"}
+    for stage in ("distill", "prune", "qat"):
+        assert set(entries[stage].meta["quality"]) == {"validation"}
+
+
+def test_no_student_is_trained_twice_in_one_study_or_across_two(open_models, candidate, made):
+    models = open_models()
     dense, other = candidate(), candidate(width=8)
     entries = [
-        stages.trained(replace(wanted, precision=precision, backend=backend))
+        models.trainer.trained(replace(wanted, precision=precision, backend=backend))
         for backend in ("ort", "tflite", "trt")
         for precision in (Precision.FP32, Precision.INT8, Precision.FP16)
         for wanted in (dense, other)
     ]
     assert len({entry.key for entry in entries}) == 2
-    assert stages.counters == {"teacher_trainings": 1, "trainings": 2}
-    again = open_stages()
-    assert again.trained(dense).cached
-    assert again.trained(candidate(sparsity="2:4")).made_seconds > 0
-    assert again.counters == {"finetunings": 1}  # the dense student under it came from the first study
-    assert again.trained(candidate(seed=1)).key != entries[0].key
-    assert again.counters["trainings"] == 1
+    assert made(models) == {"teacher": 1, "distill": 2}
+    again = open_models()
+    assert again.trainer.trained(dense).cached
+    assert again.trainer.trained(candidate(sparsity="2:4")).made_seconds > 0
+    assert made(again) == {"teacher": 1, "distill": 2, "prune": 1}  # the dense one is of the first study
+    assert again.trainer.trained(candidate(seed=1)).key != entries[0].key
+    assert made(again)["distill"] == 3
 
 
-def test_a_student_learns_and_is_reloaded_exactly(open_stages, candidate):
-    stages = open_stages()
+def test_a_student_learns_and_is_reloaded_exactly(open_models, candidate):
+    models = open_models()
     seen = []
-    entry = stages.trained(candidate(), note=seen.append)
+    entry = models.trainer.trained(candidate(), note=seen.append)
     assert [noted.stage for noted in seen] == ["teacher", "soft-targets", "distill"]
     assert entry.meta["quality"]["validation"] > 0.85
     assert len(entry.meta["losses"]) == 4
     assert entry.provenance["by"]["pid"] == os.getpid()
-    model = stages.load(entry, candidate())
+    model = models.trainer.load(entry, candidate())
     assert not model.training
-    assert stages.quality(model, stages.loaded.splits.validation) == entry.meta["quality"]["validation"]
-    assert stages.size(candidate()) == {k: entry.meta[k] for k in ("parameters", "macs")}
-    assert stages.trains(candidate())
-    assert not stages.trains(candidate(width=None))
-    assert stages.trained(candidate(width=None)).stage == "teacher"
+    assert (
+        models.networks.quality(model, models.loaded.splits.validation) == entry.meta["quality"]["validation"]
+    )
+    assert models.networks.size(candidate()) == {k: entry.meta[k] for k in ("parameters", "macs")}
+    assert models.trains(candidate())
+    assert not models.trains(candidate(width=None))
+    assert models.trainer.trained(candidate(width=None)).stage == "teacher"
 
 
-def test_training_is_deterministic_and_leaves_the_generators_alone(open_stages, candidate, tmp_path):
+def test_training_is_deterministic_and_leaves_the_generators_alone(open_models, candidate, tmp_path):
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    one = open_stages()
-    first = weights(one.trained(candidate()))
+    one = open_models()
+    first = weights(one.trainer.trained(candidate()))
     assert torch.equal(torch.get_rng_state(), before)
     (tmp_path / "store").rename(tmp_path / "old store")
     torch.manual_seed(6)
-    assert weights(open_stages().trained(candidate())) == first
-
-
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from paretune.profiles.precision import Precision
-from paretune.search.candidate import Candidate, Recipe
-from paretune.search.stages.losses import training_loss
-from paretune.search.stages.model_stages import ModelStages
-from paretune.search.stages.training import Control
-from paretune.search.store import Store
-from paretune.search.workload_loader import load_workload
-
-def progress(line):
-    print(line, flush=True)
-    if line.startswith(sys.argv[4]):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-loaded = load_workload(sys.argv[1], Path(sys.argv[2]))
-store, control = Store(Path(sys.argv[3])), Control(progress=progress)
-stages = ModelStages(loaded=loaded, store=store, threads=1, control=control)
-recipe = Recipe(epochs=4, finetune_epochs=2, learning_rate=5e-3)
-stages.trained(Candidate(backend="null", precision=Precision.FP32, student=(("width", 16),),
-                         sparsity=sys.argv[5], recipe=recipe))
-"""
+    assert weights(open_models().trainer.trained(candidate())) == first
 
 
 @pytest.mark.parametrize(
     ("killed_in", "sparsity", "left"),
     [
         ("distill: epoch 3", "dense", ["distill: epoch 3 of 4", "distill: epoch 4 of 4"]),
-        ("finetune: epoch 2", "2:4", ["finetune: epoch 2 of 2"]),
-        ("finetune: epoch 2", "channel:0.5", ["finetune: epoch 2 of 2"]),
+        pytest.param("finetune: epoch 2", "2:4", ["finetune: epoch 2 of 2"], marks=pytest.mark.slow),
+        pytest.param("finetune: epoch 2", "channel:0.5", ["finetune: epoch 2 of 2"], marks=pytest.mark.slow),
     ],
 )
 def test_a_kill_costs_one_epoch_and_changes_no_bit(
-    source, open_stages, candidate, tmp_path, killed_in, sparsity, left
+    open_models, candidate, killed, tmp_path, killed_in, sparsity, left
 ):
-    arguments = [source.name, source.parent, tmp_path / "store", killed_in, sparsity]
-    killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True, text=True)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    killed(candidate(sparsity=sparsity), killed_in)
     lines: list[str] = []
-    resumed = open_stages(control=Control(progress=lines.append)).trained(candidate(sparsity=sparsity))
+    resumed = open_models(control=Control(progress=lines.append)).trainer.trained(
+        candidate(sparsity=sparsity)
+    )
     assert [line.partition(",")[0] for line in lines] == left
     (tmp_path / "store").rename(tmp_path / "old store")
-    uninterrupted = open_stages().trained(candidate(sparsity=sparsity))
+    uninterrupted = open_models().trainer.trained(candidate(sparsity=sparsity))
     old = tmp_path / "old store" / resumed.stage / resumed.key / WEIGHTS
     assert old.read_bytes() == weights(uninterrupted)
     for learned in ("losses", "curve", "quality"):
@@ -196,63 +191,53 @@ def test_a_kill_costs_one_epoch_and_changes_no_bit(
     assert resumed.meta["earlier_seconds"] > uninterrupted.meta["earlier_seconds"] == 0
 
 
-def test_a_stop_between_epochs_is_taken_up_later(open_stages, candidate):
+def test_a_stop_between_epochs_is_taken_up_later(open_models, candidate):
     asked = iter([False, True])
     with pytest.raises(Interrupted, match="distill stopped after epoch 2 of 4"):
-        open_stages(control=Control(should_stop=lambda: next(asked))).trained(candidate())
+        open_models(control=Control(should_stop=lambda: next(asked))).trainer.trained(candidate())
     lines: list[str] = []
-    open_stages(control=Control(progress=lines.append)).trained(candidate())
+    open_models(control=Control(progress=lines.append)).trainer.trained(candidate())
     assert [line.partition(",")[0] for line in lines] == ["distill: epoch 3 of 4", "distill: epoch 4 of 4"]
 
 
-def test_a_stop_in_the_last_epoch_lets_it_finish(open_stages, candidate):
-    stages = open_stages(control=Control(should_stop=lambda: True))
-    assert stages.trained(candidate(epochs=1)).meta["losses"]
+def test_a_stop_in_the_last_epoch_lets_it_finish(open_models, candidate):
+    models = open_models(control=Control(should_stop=lambda: True))
+    assert models.trainer.trained(candidate(epochs=1)).meta["losses"]
 
 
-def test_a_checkpoint_that_cannot_be_read_costs_only_its_epochs(open_stages, candidate, caplog):
-    stages = open_stages()
-    key = stages.trained_key(candidate())
-    (stages.store.workdir("distill", key) / "checkpoint.pt").write_bytes(b"half a checkpoint")
-    assert len(stages.trained(candidate()).meta["losses"]) == 4
+def test_a_checkpoint_that_cannot_be_read_costs_only_its_epochs(open_models, candidate, caplog):
+    models = open_models()
+    key = models.needed.key(candidate())
+    (models.store.workdir("distill", key) / "checkpoint.pt").write_bytes(b"half a checkpoint")
+    assert len(models.trainer.trained(candidate()).meta["losses"]) == 4
     assert "cannot be read" in caplog.text
 
 
 @pytest.mark.slow
-def test_two_processes_train_one_student_once(source, open_stages, candidate, tmp_path):
-    arguments = [
-        sys.executable,
-        "-c",
-        KILLED,
-        source.name,
-        source.parent,
-        tmp_path / "store",
-        "never",
-        "dense",
-    ]
-    both = [subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+def test_two_processes_train_one_student_once(empty_store, trained_elsewhere, open_models, candidate):
+    both = [trained_elsewhere(candidate()) for _ in range(2)]
     lines = "".join(process.communicate(timeout=120)[0] for process in both).splitlines()
     assert sorted(line.partition(",")[0] for line in lines) == [
         *(f"distill: epoch {epoch} of 4" for epoch in range(1, 5)),
         "teacher: training",
     ]
-    assert open_stages().trained(candidate()).cached
+    assert open_models().trainer.trained(candidate()).cached
 
 
-def test_a_loss_that_is_not_finite_names_epoch_and_rate(open_stages, candidate):
+def test_a_loss_that_is_not_finite_names_epoch_and_rate(open_models, candidate):
     with pytest.raises(StageError, match=r"distill: the loss is nan in epoch 1 of 4 at learning rate 1e\+30"):
-        open_stages().trained(candidate(learning_rate=1e30))
+        open_models().trainer.trained(candidate(learning_rate=1e30))
 
 
-def test_a_changed_file_or_data_is_another_teacher(open_stages, source):
-    first = open_stages().teacher_key
-    assert open_stages().teacher_key == first
+def test_a_changed_file_or_data_is_another_teacher(open_models, source):
+    first = open_models().teacher.key
+    assert open_models().teacher.key == first
     text = source.read_text()
     source.write_text(text.replace("default_rng(0)", "default_rng(1)"))
-    assert open_stages().teacher_key != first
+    assert open_models().teacher.key != first
     source.write_text(text)
-    assert open_stages().teacher_key == first
-    assert open_stages(tools={"torch": "0.1"}).teacher_key != first
+    assert open_models().teacher.key == first
+    assert open_models(tools={"torch": "0.1"}).teacher.key != first
 
 
 def broken(old: str, new: str, message: str, students=()):
@@ -277,15 +262,15 @@ def broken(old: str, new: str, message: str, students=()):
     ],
 )  # fmt: skip
 def test_errors_in_a_workload_are_found_before_any_budget_is_spent(
-    open_stages, source, old, new, message, students
+    empty_store, open_models, source, old, new, message, students
 ):
     text = source.read_text()
     assert old in text
     source.write_text(text.replace(old, new))
-    stages = open_stages()
+    models = open_models()
     with pytest.raises(UserError, match=f"(?s){message}"):
-        stages.prepare(students=students)
-    assert not list(stages.store.root.glob("teacher/*"))
+        models.prepare_students(students=students)
+    assert not list(models.store.root.glob("teacher/*"))
 
 
 WIDE = """
@@ -295,38 +280,39 @@ class Wide(Net):
 """
 
 
-def test_a_student_that_diverges_at_once_or_differs_in_its_output_is_refused(open_stages, source):
+def test_a_student_that_diverges_at_once_or_differs_in_its_output_is_refused(open_models, source):
     wide = [(("width", 8),)]
     with pytest.raises(UserError, match=r"width=8, train\[:192\]: the first training steps failed: .*is nan"):
-        open_stages().prepare(students=wide, recipe=Recipe(epochs=1, learning_rate=1e30))
+        open_models().prepare_students(students=wide, recipe=Recipe(epochs=1, learning_rate=1e30))
     text = source.read_text()
     source.write_text(text.replace("lambda width: Net(width)", "lambda width: Wide(width)") + WIDE)
     with pytest.raises(UserError, match=r"(?s)student width=8: .*differs in shape.*\[20\].*\[10\]"):
-        open_stages().prepare(students=wide)
+        open_models().prepare_students(students=wide)
 
 
-def test_a_teacher_that_comes_trained_is_named_by_its_weights(open_stages, source, tmp_path):
+def test_a_teacher_that_comes_trained_is_named_by_its_weights(open_models, source, tmp_path):
+    lines: list[str] = []
     file = tmp_path / "weights.pt"
-    torch.save(open_stages().teacher_model().state_dict(), file)
+    torch.save(open_models().teacher.model().state_dict(), file)
     text = source.read_text().replace("train_teacher=train_teacher, ", "")
     load = f"    net = Net(32)\n    net.load_state_dict(torch.load({str(file)!r}))\n    return net\n"
     source.write_text(text.replace("    return Net(32)\n", load))
-    stages = open_stages()
-    assert stages.teacher().meta["quality"]["validation"] > 0.9
-    assert stages.counters == {}
+    models = open_models(control=Control(progress=lines.append))
+    assert models.teacher.entry().meta["quality"]["validation"] > 0.9
+    assert lines == []
     with torch.no_grad():
         state = torch.load(file)
         state["head.bias"] += 0.1
     torch.save(state, file)
-    assert open_stages().teacher_key != stages.teacher_key
+    assert open_models().teacher.key != models.teacher.key
 
 
-def test_weights_of_another_structure_are_not_taken(open_stages, candidate):
-    stages = open_stages()
+def test_weights_of_another_structure_are_not_taken(open_models, candidate):
+    models = open_models()
     with pytest.raises(InternalError, match="do not fit"):
-        stages.load(stages.teacher(), candidate(width=8))
+        models.trainer.load(models.teacher.entry(), candidate(width=8))
     with pytest.raises(InternalError, match="has no recipe"):
-        stages.trained_key(replace(candidate(), recipe=None))
+        models.needed.key(replace(candidate(), recipe=None))
 
 
 def test_the_loss_is_that_of_the_paper():
@@ -381,10 +367,3 @@ def test_state_digests_cover_names_and_values():
     two.load_state_dict(one.state_dict())
     assert state_digest(one) == state_digest(two)
     assert state_digest(torch.nn.Sequential(one)) != state_digest(one)
-
-
-def test_stages_take_no_time_when_all_is_in_the_store(open_stages, candidate):
-    open_stages().trained(candidate())
-    stages: ModelStages = open_stages()
-    stages.trained(candidate())
-    assert stages.training_seconds == 0

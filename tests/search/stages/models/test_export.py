@@ -8,9 +8,11 @@ import onnx
 import pytest
 import torch
 from onnx.reference import ReferenceEvaluator
+from paretune.backends.contract.backend import Backend
+from paretune.backends.registry import get_backend
 from paretune.backends.tflite.backend import TfliteBackend
-from paretune.profiles.errors import InternalError, StageError, UnsupportedError
-from paretune.search.stages.models.export import export, export_onnx, export_tflite
+from paretune.profiles.errors import StageError, UnsupportedError
+from paretune.search.stages.models.export import export, export_onnx
 from torch import nn
 
 RNG = np.random.default_rng(0)
@@ -104,14 +106,14 @@ def test_a_sample_of_one_row_still_gives_a_dynamic_batch(tmp_path):
     assert run_onnx(made.path, IMAGES).shape == (6, 144)
 
 
-@pytest.mark.parametrize("source_format", ["onnx", pytest.param("tflite", marks=pytest.mark.slow)])
-def test_training_mode_is_neither_exported_nor_changed(tmp_path, source_format):
+@pytest.mark.parametrize("backend", ["ort", pytest.param("tflite", marks=pytest.mark.slow)])
+def test_training_mode_is_neither_exported_nor_changed(tmp_path, backend):
     module = Named(normed()).train()
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    made = export(module, IMAGES, source_format, 6, tmp_path)
+    made = export(module, IMAGES, get_backend(backend), 6, tmp_path)
     assert module.training
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
-    if source_format == "onnx":
+    if backend == "ort":
         got = run_onnx(made.path, IMAGES)
     else:
         with TfliteBackend().open(made.path, 6, 1) as session:
@@ -162,15 +164,18 @@ def test_model_that_gives_nan_is_refused(tmp_path):
         export_onnx(Broken(), IMAGES, tmp_path)
 
 
-def test_unknown_format_is_our_own_mistake(tmp_path):
-    with pytest.raises(InternalError, match="no exporter for the source format 'gguf'"):
-        export(Named(normed()), IMAGES, "gguf", 1, tmp_path)
+def test_a_format_without_an_exporter_is_named(tmp_path):
+    class Gguf(TfliteBackend):
+        source_format, export = "gguf", Backend.export
+
+    with pytest.raises(UnsupportedError, match="has no exporter to gguf"):
+        export(Named(normed()), IMAGES, Gguf(), 1, tmp_path)
 
 
 @pytest.mark.slow
 def test_tflite_takes_the_inputs_of_pytorch(tmp_path):
     module = TwoInputs()
-    made = export_tflite(module, TWO_INPUTS, 3, tmp_path)
+    made = export(module, TWO_INPUTS, get_backend("tflite"), 3, tmp_path)
     feed = {name: array[:3] for name, array in TWO_INPUTS.items()}
     with TfliteBackend().open(made.path, 3, 1) as session:
         found = {spec.name: (spec.dtype, spec.shape) for spec in session.inputs}
@@ -183,14 +188,14 @@ def test_tflite_takes_the_inputs_of_pytorch(tmp_path):
 
 @pytest.mark.slow
 def test_tflite_batch_may_exceed_the_sample(tmp_path):
-    made = export_tflite(Named(normed()), IMAGES, 16, tmp_path)
+    made = export(Named(normed()), IMAGES, get_backend("tflite"), 16, tmp_path)
     with TfliteBackend().open(made.path, 16, 1) as session:
         assert session.inputs[0].shape == (16, 3, 8, 8)
 
 
 @pytest.mark.slow
 def test_tflite_prints_nothing(tmp_path, capfd):
-    export_tflite(Named(normed()), IMAGES, 2, tmp_path)
+    export(Named(normed()), IMAGES, get_backend("tflite"), 2, tmp_path)
     sys.stdout.flush()
     assert capfd.readouterr().out == ""
 
@@ -204,7 +209,7 @@ def test_tflite_names_the_operator_that_it_lacks(tmp_path):
     with pytest.raises(
         UnsupportedError, match=r"operator aten\.\w*adaptive_max_pool2d\w* cannot be exported"
     ):
-        export_tflite(Pooled(), IMAGES, 2, tmp_path)
+        export(Pooled(), IMAGES, get_backend("tflite"), 2, tmp_path)
 
 
 @pytest.mark.slow
@@ -214,4 +219,4 @@ def test_tflite_that_converts_but_cannot_run_is_refused(tmp_path):
             return torch.sort(image.flatten(1), dim=1)[0]
 
     with pytest.raises(UnsupportedError, match=r"cannot run the model: Didn't find op .*STABLEHLO_SORT"):
-        export_tflite(Sorted(), IMAGES, 2, tmp_path)
+        export(Sorted(), IMAGES, get_backend("tflite"), 2, tmp_path)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from paretune.backends.registry import get_backend
 from paretune.profiles.errors import InternalError, UserError
 from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Recipe
@@ -12,11 +13,8 @@ from paretune.search.record.protocols import Decision
 from paretune.search.record.stops import TrainingStopped
 from paretune.search.record.treatment import QatPlan
 from paretune.search.space.space import BackendChoices, Space
-from paretune.search.stages.models.load import load_models
 from paretune.search.stages.models.onnx_models import OnnxModels
 from paretune.search.stages.models.torch_models import TorchModels
-from paretune.search.store.store import Store
-from paretune.search.workload.loader import load_workload
 
 SAMPLES = 600
 SPACE = Space(
@@ -35,11 +33,10 @@ SPACE = Space(
 
 
 @pytest.fixture
-def models(source, tmp_path) -> TorchModels:
+def models(open_models) -> TorchModels:
     """The models of the small workload, with its teacher trained."""
-    loaded = load_workload(source.name, source.parent)
-    models = load_models(loaded, Progress(), 1)
-    models.prepare(Store(tmp_path / "store"), SPACE, lambda: False)
+    models = open_models()
+    models.prepare(SPACE)
     return models
 
 
@@ -54,8 +51,8 @@ def test_what_is_needed_and_in_which_order(models, candidate):
     assert kinds(models, candidate(width=None, sparsity="channel:0.5")) == ["prune"]
     dense, sparse = models.trainings(candidate(sparsity="2:4"))
     assert (dense,) == models.trainings(candidate())
-    assert dense.key == models.stages.trained_key(candidate())
-    assert sparse.key == models.stages.trained_key(candidate(sparsity="2:4"))
+    assert dense.key == models.needed.key(candidate())
+    assert sparse.key == models.needed.key(candidate(sparsity="2:4"))
     assert models.trainings(candidate(temperature=1.0))[0].key != dense.key
 
 
@@ -66,17 +63,17 @@ def test_fake_quantization_trains_per_channel(models, candidate):
     assert models.qat_plan(replace(int4, precision=Precision.FP16), 3) is None
 
 
-def test_trainings_are_done_once_any_process_has_done_them(models, open_stages, candidate):
+def test_trainings_are_done_once_any_process_has_done_them(models, open_models, candidate):
     sparse = candidate(sparsity="2:4", finetune_epochs=3)
     for training in models.trainings(sparse):
         assert (training.done, training.quality, training.seconds) == (False, None, None)
-    others = open_stages()  # as another process would open them
-    dense_entry = others.trained(candidate())
+    others = open_models()  # as another process would open them
+    dense_entry = others.trainer.trained(candidate())
     dense, pruned = models.trainings(sparse)
     assert (dense.done, pruned.done) == (True, False)
     assert dense.quality == dense_entry.meta["quality"]["validation"]
     assert dense.seconds == dense_entry.made_seconds
-    pruned_entry = others.trained(sparse)
+    pruned_entry = others.trainer.trained(sparse)
     pruned = models.trainings(sparse)[1]
     assert pruned.quality == pruned_entry.meta["quality"]["validation"]
     assert pruned.seconds == pruned_entry.made_seconds
@@ -90,15 +87,17 @@ def test_seconds_are_those_of_all_calls_together(models, candidate):
         return Decision(reason="enough for now", bound=bound)
 
     with pytest.raises(TrainingStopped, match="enough for now") as stop:
-        models.exported(candidate(), "onnx", 1, trained=True, note=lambda entry: None, judge=judge)
+        models.exported(
+            candidate(), get_backend("ort"), 1, trained=True, note=lambda entry: None, judge=judge
+        )
     assert not models.trainings(candidate())[0].done
-    entry = models.stages.trained(candidate())
+    entry = models.trainer.trained(candidate())
     assert models.trainings(candidate())[0].seconds == entry.made_seconds + entry.meta["earlier_seconds"]
     assert 0 < entry.meta["earlier_seconds"] <= stop.value.seconds  # written before the judge is asked
 
 
 def test_work_is_known_for_what_was_counted_and_nothing_is_built_for_it(models, candidate):
-    macs = models.stages.size(candidate())["macs"]
+    macs = models.networks.size(candidate())["macs"]
     for sparsity, epochs in (("dense", 4), ("2:4", 2), ("unstructured:0.5", 2)):
         work = models.trainings(candidate(sparsity=sparsity))[-1].work
         assert work == epochs * SAMPLES * macs
@@ -111,22 +110,20 @@ def test_work_is_known_for_what_was_counted_and_nothing_is_built_for_it(models, 
     assert models.trainings(pruned)[1].work == 2 * SAMPLES * fewer
     impossible = candidate(width=-1)
     with pytest.raises(UserError, match="negative dimension"):
-        models.stages.build(impossible.student)
+        models.networks.build(impossible.student)
     assert models.trainings(impossible)[0].work is None
 
 
-def test_the_macs_of_a_finished_training_need_no_counting(open_stages, source, candidate, tmp_path):
+def test_the_macs_of_a_finished_training_need_no_counting(open_models, candidate):
     wanted = candidate(sparsity="channel:0.5")
-    entry = open_stages().trained(wanted)
-    models = load_models(load_workload(source.name, source.parent), Progress(), 1)
-    models.prepare(Store(tmp_path / "store"), SPACE, lambda: False)
+    entry = open_models().trainer.trained(wanted)
+    models = open_models()
+    models.prepare(SPACE)
     assert models.trainings(wanted)[1].work == 2 * SAMPLES * entry.meta["macs"]
 
 
-def test_models_must_be_prepared_and_candidates_have_a_recipe(source, models, candidate):
-    loaded = load_workload(source.name, source.parent)
-    with pytest.raises(InternalError, match="used before `prepare`"):
-        load_models(loaded, Progress(), 1).trainings(candidate())
-    assert OnnxModels(loaded, Progress()).trainings(candidate()) == ()
+def test_candidates_that_are_trained_have_a_recipe(open_models, candidate):
+    models = open_models()
+    assert OnnxModels(models.loaded, models.store, Progress()).trainings(candidate()) == ()
     with pytest.raises(InternalError, match="has no recipe"):
         models.trainings(replace(candidate(), recipe=None))

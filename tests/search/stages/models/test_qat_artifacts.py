@@ -70,7 +70,7 @@ def artifact_outputs(
     backend = get_backend(backend_name)
     for folder in ("source", "artifact"):
         (into / folder).mkdir(parents=True)
-    source = export(model, data, backend.source_format, BATCH, into / "source")
+    source = export(model, data, backend, BATCH, into / "source")
     settings = CompileSettings(precision=precision, batch=BATCH)
     artifact = backend.compile(source, settings, data, into / "artifact")
     (feed,) = batches(data, BATCH)

@@ -113,13 +113,13 @@ workload = dataclasses.replace(workload, teacher=lambda: Noisy(32))
 
 
 @pytest.mark.slow
-def test_an_unstable_teacher_is_remarked_on_once(source, open_stages):
+def test_an_unstable_teacher_is_remarked_on_once(source, open_models):
     source.write_text(source.read_text() + NOISY)
-    stages = open_stages()
-    assert stages.teacher_remarks() == ()
-    (remark,) = stages.teacher_logits().meta["remarks"]
+    models = open_models()
+    assert models.teacher.remarks() == ()
+    (remark,) = models.teacher.soft_targets().meta["remarks"]
     assert "two passes of the teacher over the same samples differ" in remark
-    assert open_stages().teacher_remarks() == (remark,)
+    assert open_models().teacher.remarks() == (remark,)
 
 
 POOR = """
@@ -139,16 +139,16 @@ workload = dataclasses.replace(workload, train_teacher=train_poorly)
 
 
 @pytest.mark.slow
-def test_students_that_beat_a_poor_teacher_say_so(source, open_stages, candidate):
+def test_students_that_beat_a_poor_teacher_say_so(source, open_models, candidate):
     source.write_text(source.read_text() + POOR)
-    entry = open_stages().trained(candidate(distill_weight=0.0, epochs=6))
+    entry = open_models().trainer.trained(candidate(distill_weight=0.0, epochs=6))
     assert len(entry.meta["remarks"]) == 1
     assert entry.meta["remarks"][0].startswith("the student beats the teacher on validation beyond error")
 
 
 @pytest.mark.slow
-def test_a_good_teacher_is_not_remarked_on(open_stages, candidate):
-    stages = open_stages()
-    assert stages.trained(candidate()).meta["remarks"] == []
-    assert stages.teacher_remarks() == ()
-    assert stages.teacher_logits().meta["remarks"] == []
+def test_a_good_teacher_is_not_remarked_on(open_models, candidate):
+    models = open_models()
+    assert models.trainer.trained(candidate()).meta["remarks"] == []
+    assert models.teacher.remarks() == ()
+    assert models.teacher.soft_targets().meta["remarks"] == []

@@ -89,20 +89,22 @@ def write_kind(source):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("sparsity", ["dense", "channel:0.5", "2:4"])
-def test_a_transformer_on_tokens_with_an_own_metric(write_kind, open_stages, candidate, kind, sparsity):
+def test_a_transformer_on_tokens_with_an_own_metric(write_kind, open_models, candidate, kind, sparsity):
     write_kind(kind)
-    stages = open_stages()
+    models = open_models()
     wanted = candidate(width=16, sparsity=sparsity)
-    teacher = stages.prepare([wanted.student], wanted.recipe)
-    assert teacher.meta["quality"]["validation"] < 0.2
-    entry = stages.trained(wanted)
-    model = stages.load(entry, wanted)
-    assert entry.meta["quality"]["validation"] == stages.quality(model, stages.loaded.splits.validation)
+    models.prepare_students([wanted.student], wanted.recipe)
+    assert models.teacher.entry().meta["quality"]["validation"] < 0.2
+    entry = models.trainer.trained(wanted)
+    model = models.trainer.load(entry, wanted)
+    assert entry.meta["quality"]["validation"] == models.networks.quality(
+        model, models.loaded.splits.validation
+    )
     assert entry.meta["losses"][-1] < entry.meta["losses"][0]
 
 
-def test_labels_that_no_loss_is_known_for_are_refused(write_kind, open_stages, candidate):
+def test_labels_that_no_loss_is_known_for_are_refused(write_kind, open_models, candidate):
     write_kind("numbers", OUTPUTS="2", SCORE="lambda o, y: float(np.abs(o[:, :1] - y).mean())")
     wanted = candidate(width=16)
     with pytest.raises(UserError, match=r"(?s)students cannot be trained on these labels.*float32\[192, 1\]"):
-        open_stages().prepare([wanted.student], wanted.recipe)
+        open_models().prepare_students([wanted.student], wanted.recipe)

@@ -1,19 +1,15 @@
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
-
 import pytest
 import torch
 from paretune.profiles.errors import InternalError
 from paretune.search.record.evaluation import Bound
 from paretune.search.record.protocols import Decision
 from paretune.search.record.stops import Interrupted, TrainingStopped
-from paretune.search.stages.models.teacher import WEIGHTS
+from paretune.search.stages.models.networks import WEIGHTS
 from paretune.search.stages.network.reproducible import reproducible, state_digest
 from paretune.search.stages.training.early_stopping import BestWeights
-from paretune.search.stages.training.loop import Control, Data, Plan, Watch, train
+from paretune.search.stages.training.loop import Control, Data, TrainingPlan, Watch, train
 from torch import nn
 
 
@@ -30,7 +26,7 @@ class Follows:
 
 
 def run(quality, *, epochs=8, patience=2, path=None, higher=True, control=None, judge=None, watched=True):
-    plan = Plan(
+    plan = TrainingPlan(
         stage="test",
         epochs=epochs,
         learning_rate=0.05,
@@ -141,39 +137,15 @@ def test_best_weights_survive_as_plain_data(tmp_path):
     assert not torch.equal(best.weights["weight"], layer.weight)
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from paretune.profiles.precision import Precision
-from paretune.search.candidate import Candidate, Recipe
-from paretune.search.stages.model_stages import ModelStages
-from paretune.search.stages.training import Control
-from paretune.search.store import Store
-from paretune.search.workload_loader import load_workload
-
-def progress(line):
-    if line.startswith("distill: epoch 3"):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-loaded = load_workload(sys.argv[1], Path(sys.argv[2]))
-control = Control(progress=progress)
-stages = ModelStages(loaded=loaded, store=Store(Path(sys.argv[3])), threads=1, control=control)
-recipe = Recipe(epochs=6, finetune_epochs=2, learning_rate=5e-3, patience=1)
-stages.trained(Candidate(backend="null", precision=Precision.FP32, student=(("width", 16),), recipe=recipe))
-"""
-
-
 @pytest.mark.slow
-def test_a_kill_changes_no_bit_of_patience(source, open_stages, candidate, tmp_path):
+def test_a_kill_changes_no_bit_of_patience(open_models, candidate, killed, tmp_path):
     wanted = candidate(epochs=6, patience=1)
-    arguments = [sys.executable, "-c", KILLED, source.name, source.parent, tmp_path / "store"]
-    killed = subprocess.run(arguments, capture_output=True, text=True)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    killed(wanted, "distill: epoch 3")
     lines: list[str] = []
-    resumed = open_stages(control=Control(progress=lines.append)).trained(wanted)
+    resumed = open_models(control=Control(progress=lines.append)).trainer.trained(wanted)
     assert lines[0].startswith("distill: epoch 3 of 6")
     (tmp_path / "store").rename(tmp_path / "old store")
-    whole = open_stages().trained(wanted)
+    whole = open_models().trainer.trained(wanted)
     old = tmp_path / "old store" / "distill" / resumed.key / WEIGHTS
     assert old.read_bytes() == (whole.path / WEIGHTS).read_bytes()
     for learned in ("losses", "curve", "quality", "best_epoch"):
@@ -181,9 +153,11 @@ def test_a_kill_changes_no_bit_of_patience(source, open_stages, candidate, tmp_p
 
 
 @pytest.mark.slow
-def test_the_quality_kept_is_that_of_the_best_epoch(open_stages, candidate):
-    stages, wanted = open_stages(), candidate(epochs=8, patience=1)
-    entry = stages.trained(wanted)
-    model = stages.load(entry, wanted)
-    assert entry.meta["quality"]["validation"] == stages.quality(model, stages.loaded.splits.validation)
+def test_the_quality_kept_is_that_of_the_best_epoch(open_models, candidate):
+    models, wanted = open_models(), candidate(epochs=8, patience=1)
+    entry = models.trainer.trained(wanted)
+    model = models.trainer.load(entry, wanted)
+    assert entry.meta["quality"]["validation"] == models.networks.quality(
+        model, models.loaded.splits.validation
+    )
     assert entry.meta["best_epoch"] <= len(entry.meta["losses"]) <= 8

@@ -1,15 +1,11 @@
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
-
 import pytest
 import torch
 from paretune.search.record.candidate import Sparsity
-from paretune.search.stages.models.teacher import WEIGHTS
+from paretune.search.stages.models.networks import WEIGHTS
 from paretune.search.stages.network.reproducible import reproducible, state_digest
-from paretune.search.stages.training.loop import Control, Data, Plan, Watch, train
+from paretune.search.stages.training.loop import Control, Data, TrainingPlan, Watch, train
 from paretune.search.stages.training.masks import GradualMasks, check_masks, magnitude_masks
 from torch import nn
 
@@ -96,7 +92,7 @@ def test_depthwise_grouped_and_recurrent_layers():
 
 
 def run(path=None, control=None, patience=0) -> tuple[nn.Module, GradualMasks, list[float]]:
-    plan = Plan(
+    plan = TrainingPlan(
         stage="test",
         epochs=6,
         learning_rate=0.02,
@@ -149,38 +145,13 @@ def test_early_stopping_counts_only_epochs_with_all_zeros():
     assert seen == pytest.approx([0.7, 0.7875, 0.8, 0.8], abs=0.01)  # two rungs, and the epochs that count
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from paretune.profiles.precision import Precision
-from paretune.search.candidate import Candidate, Recipe
-from paretune.search.stages.model_stages import ModelStages
-from paretune.search.stages.training import Control
-from paretune.search.store import Store
-from paretune.search.workload_loader import load_workload
-
-def progress(line):
-    if line.startswith("finetune: epoch 3"):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-loaded = load_workload(sys.argv[1], Path(sys.argv[2]))
-control = Control(progress=progress)
-stages = ModelStages(loaded=loaded, store=Store(Path(sys.argv[3])), threads=1, control=control)
-recipe = Recipe(epochs=2, finetune_epochs=4, learning_rate=5e-3)
-stages.trained(Candidate(backend="null", precision=Precision.FP32, student=(("width", 16),),
-                         sparsity="unstructured:0.75", recipe=recipe))
-"""
-
-
 @pytest.mark.slow
-def test_a_kill_within_the_ramp_changes_no_bit(source, open_stages, candidate, tmp_path):
+def test_a_kill_within_the_ramp_changes_no_bit(open_models, candidate, killed, tmp_path):
     wanted = candidate(sparsity="unstructured:0.75", epochs=2, finetune_epochs=4)
-    arguments = [sys.executable, "-c", KILLED, source.name, source.parent, tmp_path / "store"]
-    killed = subprocess.run(arguments, capture_output=True, text=True)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    resumed = open_stages().trained(wanted)
+    killed(wanted, "finetune: epoch 3")
+    resumed = open_models().trainer.trained(wanted)
     (tmp_path / "store").rename(tmp_path / "old store")
-    whole = open_stages().trained(wanted)
+    whole = open_models().trainer.trained(wanted)
     old = tmp_path / "old store" / "prune" / resumed.key / WEIGHTS
     assert old.read_bytes() == (whole.path / WEIGHTS).read_bytes()
     assert resumed.meta["losses"] == whole.meta["losses"]

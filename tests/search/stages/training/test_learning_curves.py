@@ -10,11 +10,11 @@ from paretune.profiles.errors import InternalError
 from paretune.search.record.evaluation import Bound
 from paretune.search.record.protocols import Decision
 from paretune.search.record.stops import Interrupted, TrainingStopped
-from paretune.search.stages.models.teacher import WEIGHTS
+from paretune.search.stages.models.networks import WEIGHTS
 from paretune.search.stages.network.predict import predict
 from paretune.search.stages.network.reproducible import reproducible, state_digest
 from paretune.search.stages.training.checkpoint import FORMAT, History, load_checkpoint, save_checkpoint
-from paretune.search.stages.training.loop import Control, Data, Plan, Watch, rungs, train
+from paretune.search.stages.training.loop import Control, Data, TrainingPlan, Watch, rungs, train
 from paretune.search.store.store import MANIFEST
 from torch import nn
 
@@ -35,9 +35,9 @@ class Judge:
         return None
 
 
-def stopped(stages, candidate, judge) -> TrainingStopped:
+def stopped(models, candidate, judge) -> TrainingStopped:
     with pytest.raises(TrainingStopped, match=f"beaten after epoch {judge.epoch}") as raised:
-        stages.trained(candidate, judge=judge)
+        models.trainer.trained(candidate, judge=judge)
     return raised.value
 
 
@@ -59,84 +59,85 @@ def test_rungs_are_distinct_and_never_the_last_epoch():
         assert 0 < first < second < third < epochs
 
 
-def test_a_curve_has_the_quality_at_the_rungs_and_at_the_end(open_stages, candidate):
-    stages, judge, wanted = open_stages(), Judge("distill", 4), candidate(epochs=8)
-    stop = stopped(stages, wanted, judge)
+def test_a_curve_has_the_quality_at_the_rungs_and_at_the_end(open_models, candidate):
+    models, judge, wanted = open_models(), Judge("distill", 4), candidate(epochs=8)
+    stop = stopped(models, wanted, judge)
     assert judge.asked == [("distill", 2), ("distill", 4)]
-    key = stages.trained_key(wanted)
+    key = models.needed.key(wanted)
     assert (stop.rung.key, stop.rung.kind, stop.rung.epochs) == (key, "distill", 8)
-    saved = torch.load(stages.store.workdir("distill", key) / "checkpoint.pt", weights_only=True)
-    model = stages.untrained(wanted)
+    saved = torch.load(models.store.workdir("distill", key) / "checkpoint.pt", weights_only=True)
+    model = models.networks.untrained(wanted)
     model.load_state_dict(saved["parts"]["model"])
-    assert stop.rung.curve[-1] == (4, stages.quality(model, stages.loaded.splits.validation))
-    meta = stages.trained(wanted).meta
+    assert stop.rung.curve[-1] == (4, models.networks.quality(model, models.loaded.splits.validation))
+    meta = models.trainer.trained(wanted).meta
     assert [epochs for epochs, _ in meta["curve"]] == [2, 4, 6, 8]
     assert tuple(map(tuple, meta["curve"][:2])) == stop.rung.curve
     assert meta["curve"][-1] == [8, meta["quality"]["validation"]]
     assert len({quality for _, quality in meta["curve"]}) > 1
 
 
-def test_short_trainings_and_none_at_all_have_the_end_alone(open_stages, candidate):
-    stages, judge = open_stages(), Judge()
-    assert [e for e, _ in stages.trained(candidate(epochs=3), judge=judge).meta["curve"]] == [3]
+def test_short_trainings_and_none_at_all_have_the_end_alone(open_models, candidate):
+    models, judge = open_models(), Judge()
+    assert [e for e, _ in models.trainer.trained(candidate(epochs=3), judge=judge).meta["curve"]] == [3]
     untuned = candidate(width=None, sparsity="2:4", finetune_epochs=0)
-    meta = stages.trained(untuned, judge=judge).meta
+    meta = models.trainer.trained(untuned, judge=judge).meta
     assert meta["curve"] == [[0, meta["quality"]["validation"]]]
     assert judge.asked == []
 
 
-def test_a_stopped_training_goes_on_to_the_same_bits(open_stages, candidate, tmp_path):
+def test_a_stopped_training_goes_on_to_the_same_bits(open_models, candidate, tmp_path):
     stops, lines = [], []
     control = Control(progress=lines.append)
     for epoch, asked in ((1, [1]), (1, [1]), (3, [1, 2, 3])):
-        judge, stages = Judge("distill", epoch), open_stages(control=control)
-        stops.append(stopped(stages, candidate(), judge))
+        judge, models = Judge("distill", epoch), open_models(control=control)
+        stops.append(stopped(models, candidate(), judge))
         assert [at for _, at in judge.asked] == asked
         assert stops[-1].seconds > 0
         assert stops[-1].bound == BOUND
-        assert stages.counters["trainings"] == 0
-        assert stages.store.get("distill", stages.trained_key(candidate())) is None
+        assert models.store.get("distill", models.needed.key(candidate())) is None
     judge = Judge()
-    resumed = open_stages(control=control).trained(candidate(), judge=judge)
+    resumed = open_models(control=control).trainer.trained(candidate(), judge=judge)
     assert [at for _, at in judge.asked] == [3]
     trained = [line.partition(",")[0] for line in lines if line.startswith("distill")]
     assert trained == [f"distill: epoch {epoch} of 4" for epoch in (1, 2, 3, 4)]
     assert not resumed.path.parent.parent.joinpath(".work", f"distill.{resumed.key}").exists()
     (tmp_path / "store").rename(tmp_path / "old store")
-    whole = open_stages().trained(candidate())
+    whole = open_models().trainer.trained(candidate())
     assert (tmp_path / "old store" / "distill" / resumed.key / WEIGHTS).read_bytes() == weights(whole)
     assert resumed.meta["curve"] == whole.meta["curve"]
     assert resumed.meta["earlier_seconds"] > stops[0].seconds
 
 
-def test_a_sparse_model_stops_in_its_student_or_in_its_own_training(open_stages, candidate, tmp_path):
+def test_a_sparse_model_stops_in_its_student_or_in_its_own_training(open_models, candidate, made, tmp_path):
     dense, sparse = candidate(), candidate(sparsity="channel:0.5", finetune_epochs=4)
-    stages = open_stages()
-    stopped(stages, dense, Judge("distill", 2))
+    models = open_models()
+    stopped(models, dense, Judge("distill", 2))
     lines: list[str] = []
-    again = open_stages(control=Control(progress=lines.append))
+    again = open_models(control=Control(progress=lines.append))
     stop = stopped(again, sparse, Judge("distill", 2))
-    assert stop.rung.key == stages.trained_key(dense)
+    assert stop.rung.key == models.needed.key(dense)
     assert lines == []  # another candidate that needs the same student trains nothing in vain
     judge, seen = Judge("prune", 2), []
     with pytest.raises(TrainingStopped, match="beaten after epoch 2"):
-        again.trained(sparse, note=seen.append, judge=judge)
+        again.trainer.trained(sparse, note=seen.append, judge=judge)
     assert judge.asked == [("distill", 2), ("distill", 3), ("prune", 1), ("prune", 2)]
-    assert (judge.rung.key, judge.rung.epochs) == (stages.trained_key(sparse), 4)
+    assert (judge.rung.key, judge.rung.epochs) == (models.needed.key(sparse), 4)
     assert [entry.stage for entry in seen if not entry.cached] == ["distill"]
-    assert again.counters == {"trainings": 1}
+    assert made(again) == {"teacher": 1, "distill": 1}
     judge = Judge()
-    resumed = open_stages().trained(sparse, judge=judge)
+    resumed = open_models().trainer.trained(sparse, judge=judge)
     assert judge.asked == [("prune", 2), ("prune", 3)]
     (tmp_path / "store").rename(tmp_path / "old store")
-    whole = open_stages().trained(sparse)
+    whole = open_models().trainer.trained(sparse)
     assert (tmp_path / "old store" / "prune" / resumed.key / WEIGHTS).read_bytes() == weights(whole)
     assert resumed.meta["curve"] == whole.meta["curve"]
 
 
-def test_the_seconds_of_a_pruning_are_without_those_of_its_student(open_stages, candidate):
+def test_the_seconds_of_a_pruning_are_without_those_of_its_student(open_models, candidate):
     made = {}
-    open_stages().trained(candidate(sparsity="2:4"), note=lambda entry: made.setdefault(entry.stage, entry))
+    open_models().trainer.trained(
+        candidate(sparsity="2:4"), note=lambda entry: made.setdefault(entry.stage, entry)
+    )
     manifests = {
         stage: json.loads((made[stage].path / MANIFEST).read_text()) for stage in ("distill", "prune")
     }
@@ -144,21 +145,21 @@ def test_the_seconds_of_a_pruning_are_without_those_of_its_student(open_stages, 
     assert began > manifests["distill"]["created"]
 
 
-def test_a_stop_without_a_bound_is_an_error_of_ours(open_stages, candidate):
+def test_a_stop_without_a_bound_is_an_error_of_ours(open_models, candidate):
     with pytest.raises(InternalError, match="distill was stopped without a bound on its quality: bored"):
-        open_stages().trained(candidate(), judge=lambda rung: Decision(reason="bored"))
+        open_models().trainer.trained(candidate(), judge=lambda rung: Decision(reason="bored"))
 
 
-def test_a_checkpoint_of_another_version_costs_only_its_epochs(open_stages, candidate, caplog):
-    stages = open_stages()
-    stopped(stages, candidate(), Judge("distill", 2))
-    path = stages.store.workdir("distill", stages.trained_key(candidate())) / "checkpoint.pt"
+def test_a_checkpoint_of_another_version_costs_only_its_epochs(open_models, candidate, caplog):
+    models = open_models()
+    stopped(models, candidate(), Judge("distill", 2))
+    path = models.store.workdir("distill", models.needed.key(candidate())) / "checkpoint.pt"
     state = torch.load(path, weights_only=True)
     old = {**state["parts"], "random": state["random"]["torch"], "losses": state["losses"]}
     torch.save(old, path)
     lines: list[str] = []
-    again = open_stages(control=Control(progress=lines.append))
-    assert [epoch for epoch, _ in again.trained(candidate()).meta["curve"]] == [1, 2, 3, 4]
+    again = open_models(control=Control(progress=lines.append))
+    assert [epoch for epoch, _ in again.trainer.trained(candidate()).meta["curve"]] == [1, 2, 3, 4]
     assert lines[0].startswith("distill: epoch 1 of 4")
     assert f"format 1 of another version, this one reads {FORMAT}" in caplog.text
 
@@ -188,7 +189,9 @@ class Restless(nn.Module):
         return self.head(self.drop(self.norm(features))) * (1 + 0.1 * noise)
 
 
-PLAN = Plan(stage="test", epochs=6, learning_rate=0.05, batch=16, temperature=2.0, distill_weight=0.5, seed=3)
+PLAN = TrainingPlan(
+    stage="test", epochs=6, learning_rate=0.05, batch=16, temperature=2.0, distill_weight=0.5, seed=3
+)
 
 
 def trained(path=None, watch=None, control=None) -> str:
@@ -226,9 +229,9 @@ def test_models_that_draw_from_python_and_numpy_are_resumed_to_the_same_bits(tmp
     assert trained(path) == trained()
 
 
-def test_the_final_quality_is_that_of_the_reloaded_model(open_stages, candidate):
-    stages, wanted = open_stages(), candidate(sparsity="2:4", finetune_epochs=4)
-    entry = stages.trained(wanted)
-    split = stages.loaded.splits.validation
-    outputs = predict(stages.load(entry, wanted), split)
-    assert entry.meta["curve"][-1] == [4, stages.metric.function(outputs, split.labels)]
+def test_the_final_quality_is_that_of_the_reloaded_model(open_models, candidate):
+    models, wanted = open_models(), candidate(sparsity="2:4", finetune_epochs=4)
+    entry = models.trainer.trained(wanted)
+    split = models.loaded.splits.validation
+    outputs = predict(models.trainer.load(entry, wanted), split)
+    assert entry.meta["curve"][-1] == [4, models.networks.metric.function(outputs, split.labels)]

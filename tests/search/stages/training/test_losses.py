@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -126,14 +124,14 @@ workload = Workload(name="tiny", splits=splits, teacher=teacher, train_teacher=t
 
 
 @pytest.mark.slow
-def test_the_key_of_a_training_changes_with_the_loss(source, open_stages, candidate):
+def test_the_key_of_a_training_changes_with_the_loss(source, open_models, candidate):
     text = source.read_text()
-    keys = {open_stages().trained_key(candidate())}
+    keys = {open_models().needed.key(candidate())}
     for more in ("", " * 2"):
         source.write_text(text + OWN.format(more=more))
-        keys.add(open_stages().trained_key(candidate()))
+        keys.add(open_models().needed.key(candidate()))
     source.write_text((text + OWN.format(more="")).replace("loss=own", "loss='classification'"))
-    keys.add(open_stages().trained_key(candidate()))
+    keys.add(open_models().needed.key(candidate()))
     assert len(keys) == 4
 
 
@@ -145,26 +143,24 @@ def other_loss(outputs, labels, teacher):
     return outputs.mean()
 
 
-def test_the_loss_is_in_the_key_whatever_it_comes_from(open_stages, candidate):
-    stages, keys = open_stages(), set()
-    loaded = stages.loaded
+def test_the_loss_is_in_the_key_whatever_it_comes_from(open_models, candidate):
+    keys = set()
     for loss in (None, "classification", F.cross_entropy, one_loss, other_loss):
-        stages.loaded = replace(loaded, workload=replace(loaded.workload, loss=loss))
-        keys.add(stages.trained_key(candidate()))
+        keys.add(open_models(loss=loss).needed.key(candidate()))
     assert len(keys) == 5
 
 
 @pytest.mark.slow
-def test_a_student_learns_by_a_loss_of_the_users_own(source, open_stages, candidate):
+def test_a_student_learns_by_a_loss_of_the_users_own(source, open_models, candidate):
     source.write_text(source.read_text() + OWN.format(more=" + (outputs - teacher).square().mean()"))
-    stages = open_stages()
-    assert stages.trained(candidate()).meta["quality"]["validation"] > 0.7
+    models = open_models()
+    assert models.trainer.trained(candidate()).meta["quality"]["validation"] > 0.7
 
 
 @pytest.mark.slow
-def test_what_the_users_loss_raises_names_their_line(source, open_stages, candidate):
+def test_what_the_users_loss_raises_names_their_line(source, open_models, candidate):
     source.write_text(source.read_text() + OWN.format(more=" + undefined"))
     with pytest.raises(
         UserError, match=r"tiny_digits\.py, line \d+: `loss` of workload tiny raised NameError"
     ):
-        open_stages().trained(candidate(epochs=1))
+        open_models().trainer.trained(candidate(epochs=1))

@@ -73,25 +73,28 @@ def test_a_weight_that_came_back_is_found():
 
 
 @pytest.mark.parametrize(("sparsity", "share"), [("2:4", 0.5), ("unstructured:0.75", 0.75)])
-def test_zeros_are_kept_through_fine_tuning_and_reloading(open_stages, candidate, sparsity, share):
-    stages = open_stages()
+def test_zeros_are_kept_through_fine_tuning_and_reloading(open_models, made, candidate, sparsity, share):
+    models = open_models()
     wanted = candidate(sparsity=sparsity)
-    entry = stages.trained(wanted)
+    entry = models.trainer.trained(wanted)
     stem = ["stem.weight is dense: its 1 inputs are not a multiple of 4"] if sparsity == "2:4" else []
     assert entry.meta["notes"] == stem
     assert entry.meta["quality"]["validation"] > 0.6
-    model, dense = stages.load(entry, wanted), stages.load(stages.trained(candidate()), candidate())
+    model, dense = (
+        models.trainer.load(entry, wanted),
+        models.trainer.load(models.trainer.trained(candidate()), candidate()),
+    )
     for name, zeros in entry.meta["zeros"].items():
         weight = model.get_parameter(name)
         assert zeros == pytest.approx(share, abs=0.01)
         assert 1 - weight.count_nonzero().item() / weight.numel() == zeros
         assert not torch.equal(weight, dense.get_parameter(name))
-    assert entry.meta["parameters"] == stages.size(candidate())["parameters"]
-    assert stages.counters == {"teacher_trainings": 1, "trainings": 1, "finetunings": 1}
+    assert entry.meta["parameters"] == models.networks.size(candidate())["parameters"]
+    assert made(models) == {"teacher": 1, "distill": 1, "prune": 1}
 
 
-def test_the_untrained_model_has_the_zeros_too(open_stages, candidate):
-    model = open_stages().untrained(candidate(sparsity="2:4"))
+def test_the_untrained_model_has_the_zeros_too(open_models, candidate):
+    model = open_models().networks.untrained(candidate(sparsity="2:4"))
     weight = model.get_parameter("body.weight")
     assert weight.count_nonzero().item() == weight.numel() // 2
     assert not model.training

@@ -1,7 +1,8 @@
-"""What TensorRT asks of QuantizeLinear/DequantizeLinear pairs, checked before a builder sees the graph.
+"""What TensorRT asks of QuantizeLinear/DequantizeLinear pairs: an oracle for the graphs that we hand to it.
 
 Sources: the comments of IQuantizeLayer and IDequantizeLayer, TensorRT's documentation on explicit
-quantization, and its ONNX parser. The builder's own complaints come late, and some wrong graphs build.
+quantization, and its ONNX parser. Of what the parser lets pass, only scales per channel on an activation make
+TensorRT-RTX 1.7 run the layer in float (see `test_trt_rtx_builds`).
 """
 
 from __future__ import annotations
@@ -10,9 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from ..contract.backend import Array
-from .qdq import WEIGHTED, is_residual
+from paretune.backends.contract.backend import Array
+from paretune.backends.trt.qdq import WEIGHTED, is_residual
 
 if TYPE_CHECKING:
     import onnx

@@ -1,43 +1,28 @@
-"""What the driver itself takes: its share of a real study, and its bookkeeping in a long one."""
+"""What the driver itself takes: its share of a real study."""
 
 from __future__ import annotations
 
 import shutil
-import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
-from optuna.samplers import BaseSampler
 from paretune.search.record.candidate import Candidate
-from paretune.search.record.evaluation import StudyRecord
 from paretune.search.record.progress import Progress
-from paretune.search.run.budget import Budget, StopFlag
-from paretune.search.run.driver import Driver, SearchPlan
-from paretune.search.run.search import Search
 from paretune.search.run.session import run_study
-from paretune.search.run.setup import make_sampler
-from paretune.search.storage.study_store import StudyStore
 from paretune.search.store.store import Entry, Store
-
-from benchmarks.overhead.proposals import OURS
-from benchmarks.overhead.tasks import QUALITY, History, Task, told
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 STUDY, WORKLOAD = "digits.yaml", "digits.py"
 
 Interval = tuple[float, float]
 Make = Callable[[Path], Mapping[str, Any]]
-
-
-# -- its share of a real study ----------------------------------------------------------------------------
 
 
 @dataclass
@@ -65,7 +50,7 @@ class _Window(Progress):
             self.ended, self.closed = time.time(), True
 
 
-def share_of_driver(trials: int, sampler: str = OURS) -> dict[str, Any]:
+def share_of_driver(trials: int) -> dict[str, Any]:
     """Run the digits example with a store of its own; of the search loop's wall time, what was no stage.
 
     Left out are imports, checks of the workload, the teacher's training and the finalists. A stage is the
@@ -77,7 +62,7 @@ def share_of_driver(trials: int, sampler: str = OURS) -> dict[str, Any]:
         base = Path(name)
         shutil.copy(EXAMPLES / WORKLOAD, base)
         study = yaml.safe_load((EXAMPLES / STUDY).read_text())
-        study.update(budget={"trials": trials}, sampler=sampler, stop="never", finalists=1)
+        study.update(budget={"trials": trials}, stop="never", finalists=1)
         path = base / STUDY
         path.write_text(yaml.safe_dump(study))
         window = _Window()
@@ -136,96 +121,3 @@ def covered(intervals: Iterable[Interval]) -> float:
         total += max(0.0, end - max(start, reached))
         reached = max(reached, end)
     return total
-
-
-# -- its bookkeeping in a long study ----------------------------------------------------------------------
-
-
-@dataclass
-class _Ends(Progress):
-    """When each trial was told and counted; asks for a stop after so many."""
-
-    stop: StopFlag
-    wanted: int
-    ends: list[float] = field(default_factory=list)
-
-    def budget(self, evaluated: int, trials: int | None, elapsed: float, seconds: float | None) -> None:
-        """The last thing of a trial."""
-        self.ends.append(time.perf_counter())
-        if len(self.ends) > self.wanted:
-            self.stop.request()
-
-
-def time_bookkeeping(task: Task, sizes: Iterable[int], *, trials: int, sampler: str) -> dict[str, Any]:
-    """Number of trials told before -> seconds of the real driver on SQLite, where evaluating costs nothing.
-
-    `trial_s` is a whole trial (propose, judge, tell, count, keep), `resume_s` opening the study until the
-    first of them begins, `end_s` what comes after the last one.
-    """
-    found = {}
-    for size in sizes:
-        history = told(task, size, seed=0)
-        with TemporaryDirectory() as name, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            found[str(size)] = _driven(history, f"sqlite:///{name}/study.db", trials, sampler)
-        print(f"{task.name}: driver with {sampler} after {size} trials", file=sys.stderr, flush=True)
-    return found
-
-
-def _driven(history: History, url: str, trials: int, sampler: str) -> dict[str, float]:
-    filled = _studies(history.task, url, make_sampler("random", 0))
-    filled.study.add_trials(history.trials)
-    filled.close()
-    budget = Budget(trials=None, seconds=None)
-    ends = _Ends(stop=budget.stop, wanted=trials)
-    opened = time.perf_counter()
-    search = _search(history, sampler)
-    studies = _studies(history.task, url, search.sampler)
-    driver = Driver(_plan(history.task), history.evaluator, search, studies, budget, ends)
-    built = time.perf_counter()
-    driver.run()
-    studies.close()
-    left = time.perf_counter() - ends.ends[-1]
-    taken = [after - before for before, after in zip(ends.ends, ends.ends[1:], strict=False)]
-    return {
-        "trial_s": median(taken),
-        "open_s": built - opened,
-        "first_s": ends.ends[0] - built,
-        "end_s": left,
-        "trials": len(taken),
-    }
-
-
-def _search(history: History, sampler: str) -> Search:
-    gate = history.task.gate()
-    if sampler != OURS:
-        return Search(make_sampler(sampler, 1), gate)
-    return history.task.ours(gate, history.evaluator, 1)
-
-
-def _studies(task: Task, url: str, sampler: BaseSampler) -> StudyStore:
-    objectives = {o.metric: o.higher_is_better for o in task.objectives}
-    return StudyStore.create_or_resume(
-        url=url, name=task.name, problem={"task": task.name}, objectives=objectives, sampler=sampler
-    )
-
-
-def _plan(task: Task) -> SearchPlan:
-    frame = StudyRecord(
-        name=task.name,
-        study_text="",
-        workload="made up",
-        profile="made up",
-        quality=QUALITY,
-        objectives=task.objectives,
-        limits=(task.limit,),
-        trials=(),
-    )
-    return SearchPlan(
-        space=task.space,
-        limits=(),
-        finalists=0,
-        finalist_rounds=0,
-        seed=0,
-        frame=frame,
-    )

@@ -1,0 +1,172 @@
+"""What every runtime's `compile` does around its own conversion: refuse, convert, weigh, compare, write."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from ...profiles.errors import StageError, UnsupportedError
+from ...profiles.packages import versions
+from ...profiles.precision import Precision
+from ...profiles.words import listed
+from .agreement import check_agreement, check_coverage
+from .backend import Artifact, Backend, CalibrationData, CompileSettings, Session, SourceModel, artifact_path
+
+# A model with more zeros than this was made sparse, and may lose no more than the tolerance of them.
+SPARSE_SHARE = 0.05
+LOST_SHARE = 0.01
+_NAMED = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Converted:
+    """The content of an artifact, and what was read back from it.
+
+    `weight_bytes`, `stored_as` and `zero_share` are those of `Artifact`, `sizes` is the number of weights of
+    each layer. `covered` are the bytes by storage type that must mostly be at the precision (None: unknown),
+    `kept_weights` the number of weights that were kept in float on purpose. `zeros` maps what was looked at
+    (a layer, or the model) to its share of zeros in the source and in the artifact.
+    """
+
+    content: bytes
+    weight_bytes: Mapping[str, int]
+    covered: Mapping[str, int] | None
+    kept_weights: int = 0
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    stored_as: Mapping[str, str] = field(default_factory=dict)
+    zeros: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    zero_share: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Compiler(Backend):
+    """A backend that fills in `convert` and gets the rest of `compile`.
+
+    `artifact_name` is the file that is written. `tools` are the distributions beside `packages` that shape
+    its bytes. `reach` says of a precision which operators the runtime has at it, for models of which it
+    reaches little.
+    """
+
+    artifact_name: ClassVar[str]
+    tools: ClassVar[tuple[str, ...]] = ("numpy",)
+    reach: ClassVar[Mapping[Precision, str]] = {}
+
+    @abstractmethod
+    def convert(
+        self, model: SourceModel, settings: CompileSettings, calibration: CalibrationData | None
+    ) -> Converted:
+        """The model as the settings ask for it. `refusal`, calibration data and its method were checked."""
+
+    def reference(self, model: SourceModel, settings: CompileSettings) -> Session | None:
+        """The float model in a session whose outputs the artifact must agree with; None where that cannot be
+        asked here."""
+        return None
+
+    def refusal(self, precision: Precision) -> str:
+        """Why the installed runtime cannot compile the precision; empty where it can."""
+        return ""
+
+    def versions(self) -> dict[str, str]:
+        """Versions of the packages that shape an artifact's bytes."""
+        runtime = versions(self.packages) or dict.fromkeys(self.packages[:1], self.availability().version)
+        return {**runtime, **versions(self.tools)}
+
+    def compile(
+        self, model: SourceModel, settings: CompileSettings, calibration: CalibrationData | None, into: Path
+    ) -> Artifact:
+        """Write `artifact_name` into `into`. See the contract.
+
+        Raises:
+            StageError: the artifact lost the zeros of a sparse model, or disagrees with the float model.
+        """
+        self._check(settings, calibration)
+        path = artifact_path(model, into, self.artifact_name)
+        made = self.convert(model, settings, calibration)
+        if made.covered is not None:
+            reach = self.reach.get(settings.precision, "")
+            check_coverage(settings.precision, made.covered, reach, kept_weights=made.kept_weights)
+        check_zeros(made.zeros)
+        path.write_bytes(made.content)
+        coverage = coverage_note(made.stored_as, made.sizes)
+        agreement = self._agreement(path, model, settings, calibration) if settings.check else ()
+        return Artifact(
+            path=path,
+            backend=self.name,
+            precision=settings.precision,
+            size_bytes=path.stat().st_size,
+            weight_bytes=made.weight_bytes,
+            notes=tuple(filter(None, (*made.notes, *agreement, coverage))),
+            versions=self.versions(),
+            stored_as=made.stored_as,
+            zero_share=made.zero_share,
+        )
+
+    def _check(self, settings: CompileSettings, calibration: CalibrationData | None) -> None:
+        if refusal := self.refusal(settings.precision):
+            raise UnsupportedError(refusal)
+        if not settings.precision.decoded.calibrated:
+            return
+        if not calibration:
+            raise ValueError(f"{settings.precision} needs calibration data")
+        if settings.calibration_method not in self.calibration_methods:
+            raise UnsupportedError(
+                f"unknown calibration method {settings.calibration_method!r}, "
+                f"{self.title} has {', '.join(self.calibration_methods)}"
+            )
+
+    def _agreement(
+        self, path: Path, model: SourceModel, settings: CompileSettings, calibration: CalibrationData | None
+    ) -> tuple[str, ...]:
+        wanted = self.reference(model, settings)
+        if wanted is None:
+            return ()
+        with wanted, self.open(path, settings.batch, 1) as got:
+            return check_agreement(wanted, got, settings.batch, calibration)
+
+
+def of_batch(session: Session, batch: int) -> Session:
+    """The session, if its artifact was made for this batch; closed and refused with ValueError if not."""
+    held = session.inputs[0].shape[0]
+    if held != batch:
+        session.close()
+        raise ValueError(f"the model was compiled or exported for batch {held}, asked for {batch}")
+    return session
+
+
+def check_zeros(zeros: Mapping[str, tuple[float, float]]) -> None:
+    """Refuse an artifact that lost the zeros of a sparse model. `zeros` is that of `Converted`.
+
+    Raises:
+        StageError: a share of zeros above 5 % is lower in the artifact by more than 1 point.
+    """
+    for what, (had, has) in zeros.items():
+        if had > SPARSE_SHARE and has < had - LOST_SHARE:
+            raise StageError(
+                "compile",
+                f"the artifact lost zeros: {100 * had:.1f} % of the weights of {what} were zero, "
+                f"{100 * has:.1f} % are in the artifact",
+            )
+
+
+def coverage_note(stored_as: Mapping[str, str], sizes: Mapping[str, int]) -> str:
+    """In words: "int8: 6 of 7 layers, 99.2 % of the weights; float32: classifier".
+
+    Empty where every layer is float32, or there is none.
+    """
+    by_kind: dict[str, list[str]] = {}
+    for name, kind in stored_as.items():
+        by_kind.setdefault(kind, []).append(name)
+    if set(by_kind) <= {"float32"}:
+        return ""
+    total = sum(sizes[name] for name in stored_as)
+    parts = [
+        f"{kind}: {len(names)} of {len(stored_as)} layers, "
+        f"{100 * sum(sizes[name] for name in names) / total:.1f} % of the weights"
+        for kind, names in sorted(by_kind.items())
+        if kind != "float32"
+    ]
+    floats = by_kind.get("float32", [])
+    return "; ".join([*parts, *([f"float32: {listed(floats, _NAMED)}"] if floats else [])])

@@ -1,0 +1,41 @@
+"""A number with its interval, the one form in which measured values travel; and whether it was disturbed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantity:
+    """A number with its 95 % interval (None where there is none) and where it comes from.
+
+    `provenance` is "measured" or "estimated"; `how` says in a few words how it was obtained.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    provenance: str = "measured"
+    how: str = ""
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The interval with the value in it; an end that is not there, or not finite, is the value itself."""
+        value = self.value
+        low, high = (value if end is None or not isfinite(end) else end for end in (self.low, self.high))
+        return min(low, value), max(high, value)
+
+
+_NOISY = "noisy because "
+
+
+def stability(disturbed_by: Sequence[str]) -> str:
+    """What records keep of how quiet the machine was while something was measured."""
+    return f"{_NOISY}{', '.join(disturbed_by)}" if disturbed_by else "stable"
+
+
+def was_noisy(kept: str) -> bool:
+    """What `stability` has said."""
+    return kept.startswith(_NOISY)

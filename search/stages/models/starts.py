@@ -1,0 +1,126 @@
+"""How each kind of training starts and ends: of a new student, a pruned model, or one quantized meanwhile."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from ...record.candidate import Candidate, Sparsity
+from ...record.treatment import QAT, QatPlan
+from ...store.store import Entry
+from ..network.predict import tensors
+from ..training.fake_quantize import FakeQuantization
+from ..training.fold_norms import fold, fold_norms
+from ..training.masks import GradualMasks, Masks, check_masks
+from .lessons import Lessons
+from .needed_trainings import Step
+from .networks import with_weights
+
+_FOLDED = "folded.json"
+_FOLD_SAMPLES = 8
+_BATCH = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """A model as its training begins. `quality` is that on validation; `end` is called once training has
+    ended, and returns what the result's `meta` has beyond that of every training."""
+
+    model: nn.Module
+    quality: Callable[[nn.Module], float]
+    end: Callable[[], Mapping[str, Any]]
+    masks: Masks | GradualMasks | None = None
+
+
+class Starts:
+    """Models as their trainings begin."""
+
+    def __init__(self, lessons: Lessons) -> None:
+        self.lessons, self.networks = lessons, lessons.networks
+        self.teacher, self.splits = lessons.teacher, lessons.loaded.splits
+
+    def of(self, step: Step, base: Entry | None, steps: int, into: Path) -> Start:
+        """The start of a training of so many steps; `base` has the weights of `step.start`. Of training with
+        fake quantization a file goes `into` the result."""
+        if base is None or step.start is None:
+            return self._new_student(step)
+        model = self.load(base, step.start)
+        if step.qat is None:
+            return self._pruned(step.candidate, model, steps)
+        return self._quantized(step.qat, model, base, into)
+
+    def load(self, entry: Entry, candidate: Candidate) -> nn.Module:
+        """The model of a trained candidate, in evaluation mode. Where it was trained with fake quantization,
+        its weights lie on the grid, and norms are folded.
+
+        Raises:
+            InternalError: the entry belongs to a model of another structure.
+        """
+        model = self.networks.structure(candidate)
+        if entry.stage == QAT:
+            folded = json.loads((entry.path / _FOLDED).read_text())
+            fold(model, tuple((layer, norm) for layer, norm in folded))
+        return with_weights(model, entry)
+
+    def _new_student(self, step: Step) -> Start:
+        """Untrained from the user's builder; where it is cut out of the teacher, with the largest weights."""
+        student = step.candidate.student
+        if self.networks.is_derived(student):
+            model = self.networks.cut_out(self.teacher.model(), student)
+        else:
+            model = self.networks.build(student, step.recipe.seed)
+        return Start(model=model, quality=self._quality, end=lambda: {"remarks": self.lessons.doubts(model)})
+
+    def _pruned(self, candidate: Candidate, model: nn.Module, steps: int) -> Start:
+        """Pruned or masked at once; masks of the unstructured kind are still to grow."""
+        sparsity = Sparsity.parse(candidate.sparsity)
+        masks: Masks | GradualMasks
+        if sparsity.kind == "unstructured":
+            masks = GradualMasks(sparsity, steps)
+        else:
+            masks = self.networks.sparsify(model, candidate)
+
+        def end() -> Mapping[str, Any]:
+            last = masks.masks if isinstance(masks, GradualMasks) else masks
+            zeros = check_masks(model, last)
+            return {"zeros": zeros, "notes": last.notes, "remarks": self.lessons.doubts(model)}
+
+        return Start(model=model, quality=self._quality, end=end, masks=masks)
+
+    def _quantized(self, plan: QatPlan, model: nn.Module, base: Entry, into: Path) -> Start:
+        """With fake quantization of folded layers. What pruning set to zero in the base stays zero.
+
+        The quality, also that in `meta`, predicts the artifact's. `meta` has further `float_quality` (of the
+        weights on the grid, with float activations) and `start_quality` (before training).
+        """
+        zeros = base.meta.get("zeros", {})
+        kept = Masks(keep={name: model.get_parameter(name).detach() != 0 for name in zeros})
+        (into / _FOLDED).write_text(json.dumps(fold_norms(model, self.networks.sample(_FOLD_SAMPLES))))
+        rounding = FakeQuantization(model, plan.weight_bits, plan.activation_bits)
+
+        def predicted(module: nn.Module) -> float:
+            rounding.calibrate(self._calibration())
+            return self._quality(module)
+
+        start = predicted(model)
+
+        def end() -> Mapping[str, Any]:
+            rounding.bake()
+            zeros, exact = check_masks(model, kept), self._quality(model)
+            return {"float_quality": exact, "start_quality": start, "zeros": zeros}
+
+        masks = Masks(keep={rounding.trained_name(name): keep for name, keep in kept.keep.items()})
+        return Start(model=model, quality=predicted, end=end, masks=masks)
+
+    def _quality(self, model: nn.Module) -> float:
+        return self.networks.quality(model, self.splits.validation)
+
+    def _calibration(self) -> Iterator[list[Tensor]]:
+        inputs = tensors(self.splits.calibration.inputs)
+        for start in range(0, len(inputs[0]), _BATCH):
+            yield [tensor[start : start + _BATCH] for tensor in inputs]
