@@ -6,15 +6,10 @@ import numpy as np
 import pytest
 import torch
 from paretune.profiles.errors import UnsupportedError
-from paretune.search.stages.cutting.prune import (
-    Cut,
-    kept_channels,
-    model_size,
-    output_layer,
-    prunable_layers,
-    prune_channels,
-)
-from paretune.search.stages.network.predict import predict
+from paretune.search.stages.cutting.channels import kept_channels
+from paretune.search.stages.cutting.prune import Cut, prunable_layers, prune_channels
+from paretune.search.stages.network.model_size import model_size
+from paretune.search.stages.network.predict import output_layer, predict
 from torch import nn
 
 
