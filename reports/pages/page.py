@@ -1,18 +1,19 @@
-"""The HTML page: one file that opens offline, without any request to the network."""
+"""The report as a page that opens offline, without any request to the network, and as Markdown."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from ...search.ranking.ranking import RULES
 from ...search.ranking.reading import Reading
-from ...search.ranking.sentences import relaxation_text
-from ...search.ranking.verdict import Verdict, number_lines
-from ...search.record.evaluation import StudyRecord
+from ...search.ranking.sentences import miss_lines
+from ...search.ranking.verdict import number_lines
 from ...search.record.metrics import metric_info
 from ..charts import curves, hypervolume, plots
 from ..content import search_story, sections, views
@@ -21,20 +22,30 @@ from ..content.side_effects import side_effect_table
 
 def html_page(reading: Reading) -> str:
     """The report as one HTML page. Everything that comes from users is escaped."""
-    template = _environment().get_template("report.html")
-    return template.render(**context(reading), plotly=Markup(get_plotlyjs()))  # noqa: S704
-
-
-def context(reading: Reading) -> dict[str, Any]:
-    """All that the template shows, as views."""
-    record, ranking, answer = reading.record, reading.ranking, reading.verdict
-    table = views.rows(reading)
     figures = {
         "front": plots.front_figure(reading),
-        "hypervolume": hypervolume.hypervolume_figure(record),
-        "curves": curves.curves_figure(record),
+        "hypervolume": hypervolume.hypervolume_figure(reading.record),
+        "curves": curves.curves_figure(reading.record),
     }
-    extra = relaxations(record, answer)
+    return _rendered(
+        "report.html",
+        content(reading),
+        figures={name: figure for name, figure in figures.items() if figure is not None},
+        plotly=Markup(get_plotlyjs()),  # noqa: S704
+    )
+
+
+def markdown_report(reading: Reading) -> str:
+    """The same content as Markdown, for terminals, issues and mails."""
+    text = _rendered("report.md", content(reading))
+    return re.sub(r"\n{3,}", "\n\n", text).rstrip("\n") + "\n"
+
+
+def content(reading: Reading) -> dict[str, Any]:
+    """All that the templates show, but for figures."""
+    record, ranking, answer = reading.record, reading.ranking, reading.verdict
+    table = views.rows(reading)
+    extra = [] if answer.misses is None else miss_lines(record, answer.misses)
     numbers = number_lines(record, reading.recommended) if reading.recommended else []
     return {
         "record": record,
@@ -47,7 +58,6 @@ def context(reading: Reading) -> dict[str, Any]:
         "columns": views.columns(record),
         "rows": table,
         "outcomes": views.outcome_counts(table),
-        "figures": {name: figure for name, figure in figures.items() if figure is not None},
         "backends": plots.colours(sorted({t.evaluation.candidate.backend for t in record.trials})),
         "trains": hypervolume.trains(record),
         "story": search_story.story(record),
@@ -66,19 +76,23 @@ def context(reading: Reading) -> dict[str, Any]:
     }
 
 
-def relaxations(record: StudyRecord, answer: Verdict) -> tuple[str, ...]:
-    """What relaxing each limit would admit, in sentences; nothing where the limits are met."""
-    if answer.misses is None:
-        return ()
-    joint = [answer.misses.joint] if answer.misses.joint is not None else []
-    return tuple(relaxation_text(record, item) for item in [*answer.misses.alone, *joint])
+def plain(text: str) -> str:
+    """Text that Markdown shows as it is: no tags, no links, no cell or line breaks."""
+    text = re.sub(r"\s+", " ", text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|])", r"\\\1", text)
 
 
-def _environment() -> Environment:
-    return Environment(
+def _cell(cell: views.Cell) -> str:
+    return plain(f"{cell.text} ({cell.interval})" if cell.interval else cell.text)
+
+
+def _rendered(template: str, shown: Mapping[str, Any], **more: Any) -> str:
+    environment = Environment(
         loader=PackageLoader("paretune.reports"),
-        autoescape=True,
+        autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= {"plain": plain, "cell": _cell}
+    return environment.get_template(template).render(**shown, **more)

@@ -13,8 +13,7 @@ from typing import Any
 from ...profiles.errors import UserError
 from ...profiles.files import write_whole
 from ...search.ranking.reading import Reading
-from .markdown import markdown_report
-from .page import html_page
+from .page import html_page, markdown_report
 from .table import trial_table
 
 

@@ -15,8 +15,7 @@ from paretune.profiles.precision import Precision
 from paretune.reports.charts import curves, hypervolume
 from paretune.reports.content import search_story, sections, views, words
 from paretune.reports.pages.explain import explain
-from paretune.reports.pages.markdown import markdown_report
-from paretune.reports.pages.page import html_page
+from paretune.reports.pages.page import html_page, markdown_report
 from paretune.reports.pages.table import trial_table
 from paretune.reports.pages.write import report_json, write_report
 from paretune.search.ranking.reading import read

@@ -14,8 +14,7 @@ from paretune.reports.content.side_effects import gain_text, side_effect_table
 from paretune.reports.content.trainings import training_seconds
 from paretune.reports.content.views import rows
 from paretune.reports.pages.explain import explain, fragment
-from paretune.reports.pages.markdown import markdown_report
-from paretune.reports.pages.page import html_page
+from paretune.reports.pages.page import html_page, markdown_report
 from paretune.reports.pages.table import trial_table
 from paretune.reports.pages.write import report_json
 from paretune.reports.terminal.choose import choose

@@ -14,8 +14,7 @@ import pandas as pd
 import pytest
 from paretune.profiles.errors import UserError
 from paretune.reports.pages.explain import explain, fragment
-from paretune.reports.pages.markdown import markdown_report
-from paretune.reports.pages.page import html_page
+from paretune.reports.pages.page import html_page, markdown_report
 from paretune.reports.pages.table import trial_table
 from paretune.reports.pages.write import report_json, write_report
 from paretune.reports.terminal.choose import choice_text, choose
