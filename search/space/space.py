@@ -116,7 +116,7 @@ class Space:
         trial = FixedTrial(self._wanted(candidate))
         with suppress(ValueError), catch_warnings():
             simplefilter("ignore")  # a number out of range leads to another candidate
-            if self.suggest(trial) == candidate:
+            if self.suggest(trial).digest == candidate.digest:
                 return trial.params
         raise UserError("this candidate is not in the space", found=candidate.title)
 
@@ -269,9 +269,11 @@ def _pick(trial: Chooser, name: str, values: tuple[Any, ...]) -> Any:
     if spacing is None:
         return trial.suggest_categorical(name, values)
     low, high = min(values), max(values)
+    chosen: float
     if all(isinstance(value, int) for value in values):
-        return trial.suggest_int(name, low, high, step=int(spacing))
-    chosen = trial.suggest_float(name, low, high, step=spacing)
+        chosen = trial.suggest_int(name, low, high, step=int(spacing))
+    else:
+        chosen = trial.suggest_float(name, low, high, step=spacing)
     return min(values, key=lambda value: abs(value - chosen))
 
 
