@@ -11,24 +11,26 @@ quantization-aware training of the students that the study trained.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import yaml
 from paretune.backends.measure.environment import environment
+from paretune.backends.registry import packages
 from paretune.reports.terminal.console import ConsoleProgress
 from paretune.search.ranking.reading import read
-from paretune.search.record.evaluation import StudyRecord
 from paretune.search.run.session import run_study
 from rich.console import Console
 
+from benchmarks.command import finish, parser_of, tell
 from benchmarks.compression.goals import GOALS, judged
 from benchmarks.compression.int4 import four_bit_rows
-from benchmarks.compression.measure import Row, measured, opened
+from benchmarks.compression.measure import measured, opened
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -58,74 +60,42 @@ def compressed(options: argparse.Namespace) -> dict[str, Any]:
         record = run_study(study, progress=progress).record
     seconds = time.perf_counter() - begun
     answer = read(record).verdict
-    print(answer.headline, file=sys.stderr)
+    tell(answer.headline)
     with opened(study) as bench:
-        ours, teacher_alone = measured(bench, record, answer.recommended)
+        ours, teacher_alone, teacher = measured(bench, record, answer.recommended)
         four_bit = four_bit_rows(bench, record)
+    outcomes = Counter(trial.evaluation.outcome.value for trial in record.trials)
     return {
         "workload": options.workload,
         "verdict": [answer.headline, *answer.lines],
-        **_row(ours),
-        "teacher": {**bench.teacher, "file": "fp32 in ONNX Runtime"},
-        "post_training": [_row(row) for row in teacher_alone],
+        **asdict(ours),
+        "teacher": {**teacher, "file": "fp32 in ONNX Runtime"},
+        "post_training": [asdict(row) for row in teacher_alone],
         "int4": four_bit,
-        **judged(GOALS[options.workload], ours, teacher_alone, bench.teacher, four_bit),
-        "study": _account(record, seconds),
+        "goals": judged(GOALS[options.workload], ours, teacher_alone, teacher, four_bit),
+        "study": {"seconds": seconds, "outcomes": outcomes, "counters": dict(record.counters)},
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "environment": dict(environment()),
+        "environment": dict(environment(packages())),
     }
 
 
-def _row(row: Row) -> dict[str, Any]:
-    return {
-        "candidate": row.title,
-        "size_ratio": row.size_ratio,
-        "latency_ratio": row.latency_ratio,
-        "latency_ratio_interval": row.latency_interval,
-        "accuracy_drop_points": row.drop_points,
-        "accuracy_drop_interval": row.drop_interval,
-        "accuracy": row.accuracy,
-        "size_bytes": row.size_bytes,
-        "latency_ms": row.latency_ms,
-        "side_effects": row.side_effects,
-    }
-
-
-def _account(record: StudyRecord, seconds: float) -> dict[str, Any]:
-    outcomes: dict[str, int] = {}
-    for trial in record.trials:
-        name = trial.evaluation.outcome.value
-        outcomes[name] = outcomes.get(name, 0) + 1
-    return {"seconds": seconds, "outcomes": outcomes, "counters": dict(record.counters)}
-
-
-def table(found: Mapping[str, Any]) -> str:
-    """A line for what the study recommends and for each form of the teacher alone."""
-    lines = ["size     latency  points lost  candidate"]
-    rows: Sequence[Mapping[str, Any]] = [found, *found["post_training"]]
-    for row in rows:
+def show(found: Mapping[str, Any]) -> None:
+    """A line for what the study recommends, for each form of the teacher alone, and for each goal."""
+    print("size     latency  points lost  candidate")
+    for row in (found, *found["post_training"]):
         size, latency = 1 / row["size_ratio"], 1 / row["latency_ratio"]
-        lines.append(
-            f"1/{size:<6.3g} 1/{latency:<6.3g} {row['accuracy_drop_points']:+11.2f}  {row['candidate']}"
-        )
-    lines += [
-        f"{'met' if goal['met'] else 'MISSED'}: {goal['goal']}: {goal['found']}" for goal in found["goals"]
-    ]
-    return "\n".join(lines)
+        print(f"1/{size:<6.3g} 1/{latency:<6.3g} {row['accuracy_drop_points']:+11.2f}  {row['candidate']}")
+    for goal in found["goals"]:
+        print(f"{'met' if goal['met'] else 'MISSED'}: {goal['goal']}: {goal['found']}")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+def main(argv: list[str] | None = None) -> int:
+    parser = parser_of(__doc__)
     parser.add_argument("--workload", choices=sorted(GOALS), required=True)
-    parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--data", type=Path, help="where the workload's data lie; see the example's file")
     parser.add_argument("--work", type=Path, default=Path(".paretune/compression"), help="runs and store")
-    options = parser.parse_args()
-    found = compressed(options)
-    options.out.write_text(json.dumps(found, indent=1) + "\n")
-    print(table(found))
-    print(f"written to {options.out}")
+    return finish(compressed, parser.parse_args(argv), show)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from benchmarks.exhaustive.table import Point, Recorded
+from benchmarks.simulation.recorded import Point, Recorded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,7 @@ class _Sets:
         for candidate in table.space.candidates():
             point = table.true(candidate)
             if point is not None:
-                needed = frozenset(t.key for t in table.rows[candidate.digest].trainings)
+                needed = frozenset(t.key for t in table.row(candidate).trainings)
                 self._points.setdefault(needed, []).append(point)
         self._known: dict[frozenset[str], float] = {}
 
@@ -46,7 +47,13 @@ class _Sets:
 
     def cost(self, keys: Iterable[str]) -> float:
         """Training seconds."""
-        return sum(self.seconds[key] for key in keys)
+        return math.fsum(self.seconds[key] for key in keys)  # whatever the order of a set
+
+    def order(self, bundles: list[frozenset[str]]) -> Order:
+        """These trainings in this order, a dense student before the pruned one."""
+        trained = _all(bundles)
+        keys = tuple(dict.fromkeys(key for bundle in bundles for key in sorted(bundle, key=len)))
+        return Order(trainings=keys, seconds=self.cost(trained), share=self.share(trained))
 
 
 def clairvoyant(table: Recorded, goal: float) -> Order:
@@ -56,9 +63,7 @@ def clairvoyant(table: Recorded, goal: float) -> Order:
     sets = _Sets(table)
     found = [_without_needless(sets, _greedy(sets, [first], goal), goal) for first in sets.bundles]
     best = min(found, key=lambda order: (sets.share(_all(order)) < goal, sets.cost(_all(order))))
-    trained = _all(best)
-    keys = tuple(dict.fromkeys(key for bundle in best for key in sorted(bundle, key=len)))
-    return Order(trainings=keys, seconds=sets.cost(trained), share=sets.share(trained))
+    return sets.order(best)
 
 
 def smallest_first(table: Recorded, goal: float) -> Order:
@@ -73,9 +78,7 @@ def smallest_first(table: Recorded, goal: float) -> Order:
         order.append(bundle)
         if sets.share(_all(order)) >= goal:
             break
-    trained = _all(order)
-    keys = tuple(dict.fromkeys(key for bundle in order for key in sorted(bundle, key=len)))
-    return Order(trainings=keys, seconds=sets.cost(trained), share=sets.share(trained))
+    return sets.order(order)
 
 
 def _all(order: list[frozenset[str]]) -> frozenset[str]:

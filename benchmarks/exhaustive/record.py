@@ -1,189 +1,160 @@
 """Records a whole space: every candidate of a study trained, compiled, scored and measured for real.
 
-What is recorded goes line by line to a JSONL file, so that a killed recording goes on where it was; models
-and artifacts lie in a store. A second process may run ahead and make models (`ahead`), so that the one that
-measures has the other core to itself.
+    python -m benchmarks.exhaustive.record --store STORE --table DIRECTORY
+
+Evaluates every candidate of a study file once, by the product's own stages: 47 trainings, and every
+precision, calibration and backend of each, measured on this machine. It takes half an hour. All that is made
+lies in the store, so that a killed recording goes on where it was; what it had trained by then counts by the
+wall clock, since the processor's time is not kept.
 """
 
 from __future__ import annotations
 
+import argparse
+import gzip
 import json
+import os
+import sys
 import time
+from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded
+
+import pandas as pd
 from paretune.backends.measure.environment import environment
+from paretune.backends.registry import packages
 from paretune.profiles.errors import ParetuneError
 from paretune.search.evaluation.evaluator import Evaluator
-from paretune.search.job.job import Job, load_job
+from paretune.search.job.job import load_job
 from paretune.search.ladder.ladder import LadderSettings
 from paretune.search.record.candidate import Candidate
-from paretune.search.record.evaluation import EVALUATION, Evaluation, Outcome
+from paretune.search.record.evaluation import Evaluation, Outcome
 from paretune.search.record.progress import Progress
 from paretune.search.record.protocols import TrainEverything
 from paretune.search.run.session import device_stages
 from paretune.search.space.space import Space
-from paretune.search.stages.chain import Trace
 from paretune.search.stages.models.load import check_data
 from paretune.search.stages.models.torch_models import TorchModels
 from paretune.search.store.store import Entry, Store
 
+from benchmarks.command import tell
+from benchmarks.exhaustive.table import ABOUT, HARDWARE, POINTS, TRAININGS
+from benchmarks.simulation.recorded import LATENCY, QUALITY
+
+STUDY = Path(__file__).resolve().parents[1] / "data" / "exhaustive_digits.yaml"
 DEVICE_STAGES = ("export", "compile", "score", "measure")
 Line = dict[str, Any]
-
-
-class Lines:
-    """What was recorded, one JSON line each. Two processes may add to the same file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-
-    def has(self, kind: str, key: str) -> bool:
-        """Whether it is recorded, by whichever process."""
-        return any(line["kind"] == kind and line["key"] == key for line in read_lines(self.path))
-
-    def add(self, line: Line) -> None:
-        """Append a line. It begins anew where a kill cut the last one off."""
-        cut_off = self.path.is_file() and not self.path.read_bytes().endswith(b"\n")
-        with self.path.open("a") as file:
-            file.write("\n" * cut_off + json.dumps(line) + "\n")
-
-
-def read_lines(path: Path) -> list[Line]:
-    """All lines that are whole."""
-    found = []
-    for text in path.read_text().splitlines() if path.is_file() else []:
-        try:
-            found.append(json.loads(text))
-        except ValueError:
-            continue  # cut off by a kill: recorded again
-    return found
 
 
 class Recorder:
     """The product's own stages over every candidate of a study's space."""
 
-    def __init__(self, study: Path, store: Path, lines: Lines, *, ahead_only: bool = False) -> None:
-        self.ahead_only = ahead_only
-        self.job: Job = load_job(study)
-        self.lines, self.store = lines, Store(store)
+    def __init__(self, study: Path, store: Path) -> None:
+        self.job, self.store = load_job(study), Store(store)
+        self.space, self.axes = self.job.space, list(self.job.space.student_axes)
         check_data(self.job.loaded)
         self.models = TorchModels(self.job.loaded, self.store, Progress(), self.job.file.training.threads)
-        self.models.prepare(self.job.space)
+        self.models.prepare(self.space)
         self.models.teacher.soft_targets()  # the same for all, so no student's training pays for it
         self.device = device_stages(self.job, self.job.launch(), self.store, Progress())
         self.evaluator = Evaluator(self.models, self.device, lambda: None, LadderSettings(rungs=()))
-
-    def record(self) -> None:
-        """Record everything that is not recorded yet."""
-        self._about()
-        self._reference()
-        for group in groups(self.job.space):
-            self._train(group[0])
-            for candidate in group:
-                if not self.lines.has("point", candidate.digest):
-                    self._point(candidate)
-
-    def ahead(self) -> None:
-        """Train, compile and score, and measure nothing: what `record` will need."""
-        for group in groups(self.job.space):
-            self._train(group[0])
-            for candidate in group:
-                if not self.lines.has("point", candidate.digest):
-                    self._scored(candidate)
 
     def close(self) -> None:
         """End all runner processes."""
         self.device.close()
 
-    def _about(self) -> None:
-        if self.lines.has("about", "about"):
-            return
-        teacher = {k: v for k, v in self.models.teacher_facts().items() if k != "output_shape"}
-        self.lines.add(
-            {
-                "kind": "about",
-                "key": "about",
-                "date": time.strftime("%Y-%m-%d", time.gmtime()),
-                "environment": dict(environment()),
-                "teacher": teacher,
-                "masked": [f"{m.backend} {m.what}: {m.reason}" for m in self.job.space.masked],
-            }
-        )
-
-    def _reference(self) -> None:
-        reference = self.job.space.baselines()[0]
+    def record(self, into: Path) -> None:
+        """Evaluate everything, and write the table."""
+        reference = self.space.baselines()[0]
         self.evaluator.prepare_reference(reference)
         measured = self.evaluator.evaluate(reference, TrainEverything())
-        self.evaluator.reference_ms = measured.metrics["latency_ms"].value
+        self.evaluator.reference_ms = measured.metrics[LATENCY].value
+        trainings: dict[str, Line] = {}
+        points: dict[str, Line] = {}
+        for group in groups(self.space):
+            trainings.update(self._trained(group[0]))
+            points.update({candidate.digest: self._point(candidate) for candidate in group})
+            tell(f"{len(points)} of {self.space.size} candidates")
+        into.mkdir(parents=True, exist_ok=True)
+        text = pd.DataFrame([points[c.digest] for c in self.space.candidates()]).to_csv(index=False)
+        with gzip.GzipFile(into / POINTS, "wb", mtime=0) as file:  # the same bytes for the same table
+            file.write(text.encode())
+        pd.DataFrame(trainings.values()).to_csv(into / TRAININGS, index=False)
+        (into / ABOUT).write_text(json.dumps(self._about(), indent=1) + "\n")
 
-    def _train(self, candidate: Candidate) -> None:
+    def _trained(self, candidate: Candidate) -> Iterable[tuple[str, Line]]:
         """Train what the candidates of a group share, and note what each training took."""
         steps = self.models.trainings(candidate)
-        versions = [replace(candidate, sparsity="dense"), candidate][-len(steps) :] if steps else []
-        for version in versions:
+        for version in [replace(candidate, sparsity="dense"), candidate][-len(steps) :] if steps else ():
             before = time.process_time()
             entry = self.models.trainer.trained(version)
-            spent = time.process_time() - before
-            if entry.cached and (self.ahead_only or self.lines.has("training", entry.key)):
-                continue  # noted by whoever made it
-            self._note_training(version, entry, None if entry.cached else spent)
+            spent = None if entry.cached else time.process_time() - before
+            if not (entry.cached and version is not candidate):  # a dense student has a group of its own
+                yield entry.key, self._training(version, entry, spent)
 
-    def _note_training(self, candidate: Candidate, entry: Entry, cpu_seconds: float | None) -> None:
-        epochs, meta = entry.meta["curve"][-1][0], entry.meta
-        if cpu_seconds is not None and meta["earlier_seconds"]:  # a kill took the count of what came before
-            cpu_seconds *= 1 + meta["earlier_seconds"] / entry.made_seconds
-        self.lines.add(
-            {
-                "kind": "training",
-                "key": entry.key,
-                "stage": entry.stage,
-                "student": dict(candidate.student),
-                "sparsity": candidate.sparsity,
-                "cpu_seconds": cpu_seconds,
-                "wall_seconds": entry.made_seconds + meta["earlier_seconds"],
-                "epochs": epochs,
-                "curve": meta["curve"],
-                "quality": meta["quality"]["validation"],
-                "work": epochs * len(self.job.loaded.splits.train) * meta["macs"],
-                "parameters": meta["parameters"],
-                "macs": meta["macs"],
-            }
-        )
+    def _training(self, candidate: Candidate, entry: Entry, cpu_seconds: float | None) -> Line:
+        meta, earlier = entry.meta, entry.meta["earlier_seconds"]
+        epochs = meta["curve"][-1][0]
+        if cpu_seconds is not None and earlier:  # a kill took the count of what came before
+            cpu_seconds *= 1 + earlier / entry.made_seconds
+        line = {
+            **self._named(candidate),
+            "stage": entry.stage,
+            "epochs": epochs,
+            "quality": meta["quality"]["validation"],
+            "cpu_seconds": cpu_seconds,
+            "wall_seconds": entry.made_seconds + earlier,
+            "parameters": meta["parameters"],
+            "macs": meta["macs"],
+        }
+        work = epochs * len(self.job.loaded.splits.train) * meta["macs"]
+        curve = " ".join(f"{epoch}:{value:.6f}" for epoch, value in meta["curve"])
+        return {**_short(line), "work": work, "curve": curve}
 
-    def _scored(self, candidate: Candidate) -> None:
-        workshop = self.evaluator.workshop
-        try:
-            compiled = workshop.compiled(candidate, Trace())
-            for split in ("validation", "test"):
-                workshop.quality(candidate, compiled, Trace(), split=split)
-        except ParetuneError:
-            return  # `record` will meet it again, and note it
-
-    def _point(self, candidate: Candidate) -> None:
+    def _point(self, candidate: Candidate) -> Line:
         found = self.evaluator.evaluate(candidate, TrainEverything())
         complete = found.outcome is Outcome.COMPLETE
-        self.lines.add(
-            {
-                "kind": "point",
-                "key": candidate.digest,
-                "evaluation": EVALUATION.dump_python(found, mode="json"),
-                "trainings": [training.key for training in self.models.trainings(candidate)],
-                "test": self.evaluator.test_score(found).value if complete else None,
-                "seconds": self._seconds(found),
-            }
-        )
+        line = {
+            **self._named(candidate),
+            "backend": candidate.backend,
+            "precision": str(candidate.precision),
+            "calibration": candidate.calibration_method,
+            "outcome": str(found.outcome.value),
+            "reason": found.reason or found.cause,
+            "stability": found.stability,
+            "accuracy_test": self.evaluator.test_score(found).value if complete else None,
+        }
+        for name in (QUALITY, *HARDWARE):
+            metric = found.metrics.get(name)
+            line[name] = metric.value if metric else None
+            if metric and name in (QUALITY, LATENCY):
+                line[f"{name}_low"], line[f"{name}_high"] = metric.low, metric.high
+        return _short({**line, **self._seconds(found)})
+
+    def _named(self, candidate: Candidate) -> Line:
+        student = dict(candidate.student)
+        return {**{a: str(student.get(a, "")) for a in self.axes}, "sparsity": candidate.sparsity}
 
     def _seconds(self, found: Evaluation) -> dict[str, float]:
-        """What each stage took when it was made, whoever made it."""
-        made = {}
-        for stage in found.stages:
-            entry = self.store.glance(stage.name, stage.key)
-            if entry is not None and stage.name in DEVICE_STAGES:
-                made[stage.name] = entry.made_seconds
-        return made
+        """What each stage took when it was made."""
+        entries = [
+            (s.name, self.store.glance(s.name, s.key)) for s in found.stages if s.name in DEVICE_STAGES
+        ]
+        return {f"{name}_seconds": entry.made_seconds for name, entry in entries if entry is not None}
+
+    def _about(self) -> Line:
+        teacher = {k: v for k, v in self.models.teacher_facts().items() if k != "output_shape"}
+        return {
+            "date": time.strftime("%Y-%m-%d", time.gmtime()),
+            "environment": dict(environment(packages())),
+            "teacher": teacher,
+            "masked": [f"{m.backend} {m.what}: {m.reason}" for m in self.space.masked],
+            "space": described(self.space),
+        }
 
 
 def groups(space: Space) -> list[list[Candidate]]:
@@ -194,3 +165,56 @@ def groups(space: Space) -> list[list[Candidate]]:
         found.setdefault((candidate.student, candidate.sparsity), []).append(candidate)
     order = [tuple(sorted(student)) for student in space.students()]
     return sorted(found.values(), key=lambda group: order.index(group[0].student))
+
+
+def described(space: Space) -> Line:
+    """The space as a table keeps it."""
+    return {
+        "axes": {axis: list(values) for axis, values in space.student_axes.items()},
+        "backends": [
+            {
+                "name": backend.name,
+                "precisions": [str(precision) for precision in backend.precisions],
+                "calibrations": list(backend.calibration_methods),
+                "sparsities": list(backend.sparsities),
+            }
+            for backend in space.backends
+        ],
+        "samples": list(space.calibration_samples),
+        "temperature": list(space.temperatures),
+        "weight": list(space.weights),
+        "epochs": space.recipe.epochs,
+        "finetune_epochs": space.recipe.finetune_epochs,
+        "learning_rate": space.recipe.learning_rate,
+        "batch": space.recipe.batch,
+    }
+
+
+def _short(line: Mapping[str, Any]) -> Line:
+    return {
+        name: float(f"{value:.6g}") if isinstance(value, float) and abs(value) < 1e5 else value
+        for name, value in line.items()
+    }
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Record."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("--table", type=Path, required=True, help="directory to write")
+    parser.add_argument("--study", type=Path, default=STUDY, help="study file to record")
+    parser.add_argument("--store", type=Path, default=Path("exhaustive-store"))
+    options = parser.parse_args(argv)
+    try:
+        with closing(Recorder(options.study, options.store)) as recorder:
+            recorder.record(options.table)
+    except ParetuneError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"written: {options.table}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

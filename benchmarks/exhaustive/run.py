@@ -1,14 +1,8 @@
 """How little training a search needs on real models: a space recorded whole, then searched in its record.
 
-Recording evaluates every candidate of a study file once, by the product's own stages: 47 trainings, and
-every precision, calibration and backend of each, measured on this machine. It takes half an hour:
-
-    python -m benchmarks.exhaustive.run --record recording.jsonl --store STORE --table DIRECTORY
-
-(`--ahead` in a second process trains and compiles while the first one measures.) The recording that the
-figures in the documentation rest on lies in benchmarks/data/digits. Searching in it takes minutes:
-
     python -m benchmarks.exhaustive.run --seeds 20 --out exhaustive.json
+
+The recording lies in benchmarks/data/digits; `benchmarks.exhaustive.record` makes another one.
 
 Objectives are accuracy on validation, latency and size. Scored is the hypervolume of what a search evaluated,
 by the recorded values, between the reference point (5 points under the best accuracy, latency and size of the
@@ -17,133 +11,149 @@ sees latencies with noise as wide as the recorded intervals. What it pays are th
 teacher's simple choices are free for all. A search ends at 99 %, or after 3,000 trials (then: null).
 
 Beside the strategies stand two orders of trainings, each with every variant: `clairvoyant`, the best one in
-hindsight, and `smallest-first`, which searches nothing.
-
-Strategies run anew are put into --out beside those that it has already from the same table and seeds.
+hindsight, and `smallest-first`, which searches nothing. Runs are kept beside --out in FILE.parts and not run
+again, unless `--fresh STRATEGY,...` asks for it.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
+import math
 import os
 import sys
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded
 
-from paretune.profiles.errors import ParetuneError, UserError
-
-from benchmarks.exhaustive.runs import STRATEGIES, run_once
-from benchmarks.exhaustive.summary import figures, print_tables, yardsticks
+from benchmarks.command import check_names, finish, names, parser_of
+from benchmarks.exhaustive.bound import Order, clairvoyant, smallest_first
+from benchmarks.exhaustive.simple import SIMPLE, SimpleSearch
 from benchmarks.exhaustive.table import ABOUT, POINTS, TRAININGS, load_recorded
+from benchmarks.simulation.recorded import Point, Recorded
+from benchmarks.simulation.runs import Run, digest_of, run_all
+from benchmarks.simulation.search import DRIVEN, OURS, DrivenSearch, nowhere_worse
+from benchmarks.simulation.summary import Figures, curve, figures, median_of, print_reached, reaching
 
-HERE = Path(__file__).resolve().parent.parent
-TABLE, STUDY = HERE / "data" / "digits", HERE / "data" / "exhaustive_digits.yaml"
-
-
-def record(options: argparse.Namespace) -> None:
-    """Record the space; write the table once everything is there."""
-    from benchmarks.exhaustive.record import Lines, Recorder
-    from benchmarks.exhaustive.write import write_table
-
-    recorder = Recorder(options.study, options.store, Lines(options.record), ahead_only=options.ahead)
-    try:
-        if options.ahead:
-            recorder.ahead()
-            return
-        recorder.record()
-    finally:
-        recorder.close()
-    write_table(options.record, recorder.job.space, options.table)
-    print(f"written: {options.table}")
+TABLE = Path(__file__).resolve().parents[1] / "data" / "digits"
+STRATEGIES = (*SIMPLE, *DRIVEN)
+GOALS = (0.95, 0.99)
+MOST_TRIALS = 3000
+"""After so many a search ends: five times the space."""
+CURVE_POINTS = 24
+PLAIN = "tpe"
+STRONGEST_GOAL, PLAIN_GOAL = 1 / 2, 1 / 6
+"""Training seconds to 99 % that ours may need, as a share of the strongest simple strategy's and of TPE's."""
 
 
-def replay(options: argparse.Namespace) -> None:
-    """Run the strategies that were asked for, and compare them with those that were run before."""
-    unknown = [name for name in options.strategies if name not in STRATEGIES]
-    if unknown:
-        raise UserError("no such strategy", found=", ".join(unknown), accepted=", ".join(STRATEGIES))
-    table = load_recorded(options.table)
-    kept = _kept(options)
-    jobs = [(options.table, name, seed) for seed in range(options.seeds) for name in options.strategies]
-    runs = _run(jobs, options.jobs)
-    for name in options.strategies:
-        mine = [run for (_, which, _), run in zip(jobs, runs, strict=True) if which == name]
-        kept[name] = figures(mine, table)
-    found = {name: kept[name] for name in STRATEGIES if name in kept}
-    told = {**found, **yardsticks(table)}
-    print_tables(told, table)
-    _write(options.out, {**told, "about": _about(options)})
-    print(f"written: {options.out}")
+def search(*, table: Path, strategy: str, seed: int) -> Run:
+    """One search to 99 %."""
+    recorded = load_recorded(table)
+    if strategy in SIMPLE:
+        way = SIMPLE[strategy]
+        return SimpleSearch(recorded, way, seed, share=GOALS[-1], trials=MOST_TRIALS).run()
+    return DrivenSearch(recorded, DRIVEN[strategy], seed, share=GOALS[-1], trials=MOST_TRIALS).run()
 
 
-def _kept(options: argparse.Namespace) -> dict[str, Any]:
-    """Figures of an earlier call, where they rest on the same table and seeds."""
-    try:
-        found = json.loads(options.out.read_text())
-    except (OSError, ValueError):
+def replay(options: argparse.Namespace) -> dict[str, Figures]:
+    """Run the strategies that were asked for; the figures of each."""
+    check_names("strategy", (*options.strategies, *options.fresh), STRATEGIES)
+    table, wanted = load_recorded(options.table), options.strategies
+    jobs = [
+        {"table": options.table, "strategy": name, "seed": seed}
+        for seed in range(options.seeds)
+        for name in wanted
+    ]
+    digest = digest_of(*(options.table / name for name in (POINTS, TRAININGS, ABOUT)))
+    runs = run_all(search, jobs, out=options.out, table=digest, fresh=options.fresh, workers=options.jobs)
+    found = {name: summary(runs[place :: len(wanted)], table) for place, name in enumerate(wanted)}
+    return {
+        **found,
+        "clairvoyant": needed(table, clairvoyant),
+        "smallest-first": needed(table, smallest_first),
+    }
+
+
+def summary(runs: list[Run], table: Recorded) -> Figures:
+    """One strategy's figures, seed by seed."""
+    total = whole(table)
+    steps = [round(total * (index + 1) / CURVE_POINTS, 2) for index in range(CURVE_POINTS)]
+    return {**figures(runs, GOALS), "curve": curve(runs, "training_seconds", steps)}
+
+
+def whole(table: Recorded) -> float:
+    """Training seconds of the whole space, each training once."""
+    return sum(training.seconds for training in table.trainings().values())
+
+
+def needed(table: Recorded, order: Callable[[Recorded, float], Order]) -> Figures:
+    """What an order of trainings needs, with one entry each."""
+    found: Figures = {}
+    for goal in GOALS:
+        made = order(table, goal)
+        found[reaching(goal, "training_seconds")] = [made.seconds]
+        found[reaching(goal, "trainings")] = [len(made.trainings)]
+        found[f"names_at_{round(100 * goal)}"] = list(made.trainings)
+    return found
+
+
+def ratios(found: dict[str, Figures]) -> dict[str, tuple[float, str, float]]:
+    """Ours against the strongest simple strategy and against plain TPE, in median training seconds to 99 %:
+    share, name of the other, share that is the goal."""
+    what = reaching(GOALS[-1], "training_seconds")
+    simple = {name: median_of(found[name][what]) for name in SIMPLE if name in found}
+    if OURS not in found or not simple:
         return {}
-    return found if found.get("about") == _about(options) else {}
+    ours, strongest = median_of(found[OURS][what]), min(simple, key=lambda name: simple[name])
+    against = {"strongest": (strongest, STRONGEST_GOAL)}
+    if PLAIN in simple:
+        against["plain"] = (PLAIN, PLAIN_GOAL)
+    # Where the other never gets there at all, any end of ours is within every share of it.
+    return {
+        key: (math.inf if math.isinf(ours) else ours / simple[name], name, goal)
+        for key, (name, goal) in against.items()
+    }
 
 
-def _about(options: argparse.Namespace) -> dict[str, Any]:
-    digest = hashlib.sha256()
-    for name in (POINTS, TRAININGS, ABOUT):
-        digest.update((options.table / name).read_bytes())
-    return {"seeds": options.seeds, "table_sha256": digest.hexdigest()}
+def show(found: dict[str, Figures], table: Recorded) -> None:
+    """The space, medians and quartiles of each strategy, and the comparison."""
+    exist = sum(table.true(candidate) is not None for candidate in table.space.candidates())
+    accuracy, latency, size = table.reference
+    print(
+        f"{table.space.size} candidates, {exist} of them can exist, {len(table.trainings())} trainings of "
+        f"{whole(table):.1f} s in all; reference: accuracy {accuracy:.4f}, {latency:.4g} ms, {size:.0f} bytes"
+    )
+    print("True front:")
+    for title, point in front(table):
+        print(f"  {point[0]:.4f} {point[1] * 1000:8.2f} us {point[2]:9.0f} B  {title}")
+    for goal in GOALS:
+        print_reached(found, goal, ("training_seconds", "seconds", "trainings"))
+    for share, name, goal in ratios(found).values():
+        verdict = "reached" if share <= goal else "missed"
+        print(f"{OURS}: {share:.3f} of {name}'s training seconds to 99 %, goal {goal:.3f}: {verdict}")
 
 
-def _write(path: Path, found: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".new")
-    aside.write_text(json.dumps(found, indent=1) + "\n")
-    aside.replace(path)
-
-
-def _run(jobs: list[tuple[Path, str, int]], workers: int) -> list[dict[str, Any]]:
-    if workers == 1:
-        return [run_once(*job) for job in jobs]
-    with ProcessPoolExecutor(max_workers=workers) as pool:
-        return list(pool.map(run_once, *zip(*jobs, strict=True)))
+def front(table: Recorded) -> list[tuple[str, Point]]:
+    """Candidates that none other is at least as good as everywhere, within the reference, by size."""
+    found: dict[Point, str] = {}
+    for candidate in table.space.candidates():
+        point = table.true(candidate)
+        if point is not None and table.share([point]) > 0:
+            found.setdefault(point, candidate.title)
+    beaten = {p for p in found for q in found if q != p and nowhere_worse(q, p, table.objectives)}
+    return [(found[point], point) for point in sorted(set(found) - beaten, key=lambda point: point[2])]
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Record or replay."""
-    options = _parser().parse_args(argv)
-    try:
-        if options.record:
-            record(options)
-        else:
-            replay(options)
-    except ParetuneError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    """Run the benchmark."""
+    parser = parser_of(__doc__)
     parser.add_argument("--table", type=Path, default=TABLE, help="directory of the recorded table")
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--out", type=Path, help="replay, and write the figures here")
-    what.add_argument("--record", type=Path, metavar="FILE", help="record anew; goes on where it was")
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--strategies", type=_names, default=list(STRATEGIES), metavar="NAME,...")
-    parser.add_argument("--jobs", type=int, default=2, help="processes of a replay")
-    parser.add_argument("--study", type=Path, default=STUDY, help="study file to record")
-    parser.add_argument("--store", type=Path, default=Path("exhaustive-store"), help="of a recording")
-    parser.add_argument("--ahead", action="store_true", help="record: train and compile, measure nothing")
-    return parser
+    parser.add_argument("--strategies", type=names, default=list(STRATEGIES), metavar="NAME,...")
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
+    parser.add_argument("--fresh", type=names, default=[], metavar="NAME,...", help="strategies to run anew")
+    options = parser.parse_args(argv)
+    return finish(replay, options, lambda found: show(found, load_recorded(options.table)))
 
 
 if __name__ == "__main__":

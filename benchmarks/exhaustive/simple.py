@@ -5,14 +5,17 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import optuna
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import TrialState
 from paretune.search.record.candidate import Candidate
+from paretune.search.record.protocols import TrainEverything
 
-from benchmarks.exhaustive.account import GOAL, MOST_TRIALS, Account
-from benchmarks.exhaustive.table import HIGHER, Point, Recorded
+from benchmarks.simulation.evaluator import Noise, TableEvaluator
+from benchmarks.simulation.recorded import Point, Recorded
+from benchmarks.simulation.search import Holdings, studies_in_memory, tpe
 
 IN_A_ROW = 8
 """After so many proposals of what is known, something unknown is drawn at random, as the driver does."""
@@ -20,7 +23,7 @@ IN_A_ROW = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Simple:
-    """A sampler of Optuna's, used in one of the ways that an engineer might.
+    """A sampler of Optuna's, used in one of the ways that an engineer might. Nothing is measured untrained.
 
     `remember`: trainings and evaluations are paid for once. `variants`: once something is trained, every
     precision, calibration and backend is tried with it. `tell_all`: the sampler is told all of these, else
@@ -37,10 +40,6 @@ def _random(seed: int) -> BaseSampler:
     return RandomSampler(seed=seed)
 
 
-def tpe(seed: int) -> BaseSampler:
-    return TPESampler(seed=seed)
-
-
 SIMPLE = {
     "random": Simple(sampler=_random),
     "tpe": Simple(sampler=tpe),
@@ -53,56 +52,70 @@ SIMPLE = {
 
 
 class SimpleSearch:
-    """One search by a simple strategy."""
+    """One search by a simple strategy, to a share of the true front or after so many trials."""
 
-    def __init__(self, table: Recorded, way: Simple, seed: int) -> None:
+    def __init__(self, table: Recorded, way: Simple, seed: int, *, share: float, trials: int) -> None:
         self.table, self.way, self.space = table, way, table.space
-        self.account = Account(table, seed, remember=way.remember)
-        self.study = optuna.create_study(
-            directions=["maximize" if up else "minimize" for up in HIGHER], sampler=way.sampler(seed)
-        )
+        self.goal, self.most = share, trials
+        noise = Noise(spread=table.noise, seed=seed)
+        self.evaluator = TableEvaluator(table.row, noise=noise, remember=way.remember, measures_first=False)
+        self.holdings = Holdings(table, self.evaluator)
+        self.study = studies_in_memory(table.objectives, way.sampler(seed)).study
         self.rng = random.Random(seed)
         self.trials = 0
+        self.known: dict[str, Point | None] = {}
         self._by_model: dict[tuple[object, str], list[Candidate]] = {}
         for candidate in self.space.candidates():
             self._by_model.setdefault((candidate.student, candidate.sparsity), []).append(candidate)
 
-    def run(self) -> None:
+    def run(self) -> dict[str, Any]:
         """Search until the goal is reached, everything is known, or the trials are used up."""
         for candidate in self.space.baselines():
             self._one(candidate)
         in_a_row = 0
-        while self.account.holdings.share < GOAL and self.trials < MOST_TRIALS:
+        while self.holdings.share < self.goal and self.trials < self.most:
             forced = self._unknown() if in_a_row >= IN_A_ROW else None
             if in_a_row >= IN_A_ROW and forced is None:
-                return
+                break
             in_a_row = 0 if self._one(forced) else in_a_row + 1
+        return self.holdings.told(trials=self.trials)
 
     def _one(self, wanted: Candidate | None) -> bool:
         """One trial, of the sampler's choice where `wanted` is None; False where it was known already."""
-        if wanted is not None:
-            self.study.enqueue_trial(self.space.params(wanted))
-        trial = self.study.ask()
-        candidate = self.space.suggest(trial)
-        new = not self.account.known(candidate)
+        trial, candidate = self._asked(wanted)
+        new = candidate.digest not in self.known
         self.trials += 1
-        self._tell(trial, self.account.evaluate(candidate))
+        self._tell(trial, self._evaluated(candidate))
         if new and self.way.variants and not candidate.is_teacher:
             self._variants(candidate)
         return new
+
+    def _asked(self, wanted: Candidate | None) -> tuple[optuna.Trial, Candidate]:
+        if wanted is not None:
+            self.study.enqueue_trial(self.space.params(wanted))
+        trial = self.study.ask()
+        return trial, self.space.suggest(trial)
 
     def _variants(self, candidate: Candidate) -> None:
         """Evaluate whatever else needs no more training now."""
         for sparsity in dict.fromkeys(("dense", candidate.sparsity)):
             for other in self._by_model[candidate.student, sparsity]:
-                if other.is_teacher or self.account.known(other):
+                if other.is_teacher or other.digest in self.known:
                     continue
-                found = self.account.evaluate(other)
+                found = self._evaluated(other)
                 if self.way.tell_all:
-                    self.study.enqueue_trial(self.space.params(other))
-                    trial = self.study.ask()
-                    self.space.suggest(trial)
-                    self._tell(trial, found)
+                    self._tell(self._asked(other)[0], found)
+
+    def _evaluated(self, candidate: Candidate) -> Point | None:
+        """Its objectives as measured now; None where it cannot exist."""
+        if candidate.digest in self.known:
+            return self.known[candidate.digest]
+        metrics = self.evaluator.evaluate(candidate, TrainEverything()).metrics
+        self.holdings.add(candidate)
+        found = tuple(metrics[o.metric].value for o in self.table.objectives) if metrics else None
+        if self.way.remember:
+            self.known[candidate.digest] = found
+        return found
 
     def _tell(self, trial: optuna.Trial, found: Point | None) -> None:
         if found is None:
@@ -111,5 +124,5 @@ class SimpleSearch:
             self.study.tell(trial, list(found))
 
     def _unknown(self) -> Candidate | None:
-        left = [c for c in self.space.candidates() if not self.account.known(c)]
+        left = [c for c in self.space.candidates() if c.digest not in self.known]
         return self.rng.choice(left) if left else None

@@ -10,7 +10,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,67 +18,33 @@ from typing import Any
 import pandas as pd
 from paretune.profiles.errors import UserError
 from paretune.profiles.precision import Precision
-from paretune.search.ranking.pareto import hypervolume, hypervolume_history
-from paretune.search.record.candidate import Candidate, Recipe, Scalar
+from paretune.search.record.candidate import Candidate, Recipe
 from paretune.search.space.space import BackendChoices, Space
 
-from benchmarks.replay.evaluator import NORMAL_95, RecordedTraining, Row
+from benchmarks.simulation.evaluator import NORMAL_95
+from benchmarks.simulation.recorded import (
+    LATENCY,
+    OBJECTIVES,
+    QUALITY,
+    SIZE,
+    Recorded,
+    RecordedTraining,
+    Row,
+    Student,
+    point_of,
+    volume_of,
+)
 
 POINTS, TRAININGS, ABOUT = "points.csv.gz", "trainings.csv", "about.json"
-QUALITY, LATENCY, SIZE = "accuracy", "latency_ms", "size_bytes"
 HARDWARE = (LATENCY, SIZE, "memory_bytes", "parameters", "macs")
-HIGHER = (True, False, False)
 POINTS_BELOW = 0.05
 """The reference accuracy lies so far under the best one."""
-Student = tuple[tuple[str, Scalar], ...]
-Point = tuple[float, float, float]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recorded:
-    """A recorded space: what is true of every candidate, and what the true front is worth.
-
-    `rows` and `noise` (relative standard deviation of one latency measurement) are by the candidate's digest,
-    `volume` is the true front's, between it and `reference` (accuracy, latency in ms, size in bytes).
-    """
-
-    space: Space
-    rows: Mapping[str, Row]
-    noise: Mapping[str, float]
-    reference: Point
-    volume: float
-    about: Mapping[str, Any]
-
-    def row(self, candidate: Candidate) -> Row | None:
-        """What was recorded of a candidate."""
-        return self.rows.get(candidate.digest)
-
-    def true(self, candidate: Candidate) -> Point | None:
-        """Its true objectives; None where it does not exist."""
-        return objectives_of(self.rows[candidate.digest])
-
-    def share(self, points: list[Point]) -> float:
-        """Share of the true front's hypervolume."""
-        return hypervolume(points, self.reference, HIGHER) / self.volume
-
-    def shares(self, points: list[Point | None]) -> list[float]:
-        """Share of the true front's hypervolume after each of these points, in their order."""
-        history = hypervolume_history(points, [1.0] * len(points), self.reference, HIGHER)
-        return [volume / self.volume for _, volume in history]
-
-    def trainings(self) -> dict[str, RecordedTraining]:
-        """All trainings by key."""
-        return {training.key: training for row in self.rows.values() for training in row.trainings}
-
-
-def objectives_of(row: Row) -> Point | None:
-    """Accuracy, latency and size; None where the candidate does not exist."""
-    return None if row.refused else (row.quality, row.hardware[LATENCY], row.hardware[SIZE])
 
 
 @lru_cache(maxsize=4)
 def load_recorded(directory: Path) -> Recorded:
-    """Read a table.
+    """Read a table: accuracy, latency and size of every candidate. The teacher's simple choices cost nothing,
+    for every strategy alike.
 
     Raises:
         UserError: a file is missing, cannot be read, or does not hold the whole space.
@@ -103,7 +69,7 @@ def load_recorded(directory: Path) -> Recorded:
             spread = (row["latency_ms_high"] - row["latency_ms_low"]) / 2 / NORMAL_95 / row[LATENCY]
             noise[candidate.digest] = spread
             noise.setdefault(candidate.hardware_class().digest, spread)
-    return _judged(space, rows, noise, about)
+    return _judged(space, rows, noise)
 
 
 def _read_csv(path: Path, about: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -211,19 +177,20 @@ def _number(value: float) -> float:
     return 0.0 if math.isnan(value) else float(value)
 
 
-def _judged(
-    space: Space, rows: Mapping[str, Row], noise: Mapping[str, float], about: Mapping[str, Any]
-) -> Recorded:
-    points = [point for point in map(objectives_of, rows.values()) if point is not None]
-    teacher = objectives_of(rows[space.baselines()[0].digest])
-    if teacher is None:
+def _judged(space: Space, rows: dict[str, Row], noise: Mapping[str, float]) -> Recorded:
+    points = [point_of(row, OBJECTIVES) for row in rows.values() if not row.refused]
+    simple = [candidate.digest for candidate in space.baselines()]
+    if rows[simple[0]].refused:
         raise UserError("the uncompressed teacher is not in the table, which everything is stated against")
-    reference = (max(point[0] for point in points) - POINTS_BELOW, teacher[1], teacher[2])
+    for digest in simple:
+        rows[digest] = replace(rows[digest], compile_seconds=0.0, score_seconds=0.0, measure_seconds=0.0)
+    best = max(point[0] for point in points)
+    reference = (best - POINTS_BELOW, *point_of(rows[simple[0]], OBJECTIVES)[1:])
     return Recorded(
         space=space,
-        rows=rows,
-        noise=noise,
+        row=lambda candidate: rows.get(candidate.digest),
+        objectives=OBJECTIVES,
         reference=reference,
-        volume=hypervolume(points, reference, HIGHER),
-        about=about,
+        volume=volume_of(points, reference, OBJECTIVES),
+        noise=noise,
     )

@@ -20,148 +20,120 @@ sees validation, never test), and each column that begins with `latency_ms_` is 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
+import math
 import os
 import sys
-import time
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch, which the Gaussian process needs, is loaded
 
-from paretune.profiles.errors import ParetuneError, UserError
+from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
+from paretune.profiles.errors import UserError
 
-from benchmarks.replay.runs import SAMPLERS, Settings, run_once
-from benchmarks.replay.summary import print_tables, summary
-from benchmarks.replay.table import digest_of_file, load_problem, read_table
+from benchmarks.command import check_names, finish, names, parser_of
+from benchmarks.replay.table import load_problem, read_table
+from benchmarks.simulation.runs import Job, Run, digest_of, run_all
+from benchmarks.simulation.search import DRIVEN, OURS, DrivenSearch, Way, tpe, without_gate
+from benchmarks.simulation.summary import (
+    Figures,
+    curve,
+    figures,
+    median_of,
+    print_reached,
+    quartiles,
+    reaching,
+)
 
 PREFIX = "latency_ms_"
+GOALS = (0.90, 0.95)
+TRIALS_PER_TRAINING = 40
+"""A search that trains less than one candidate in so many trials is ended."""
+POPULATION = 20
+"""NSGA-II's. Optuna's 50 would leave it two generations of 100 trainings."""
+STEP, TIMES = 5, 20
+"""Curves are given after so many trainings each, and at so many times."""
+
+OPTUNAS_OWN: dict[str, type[BaseSampler] | Any] = {
+    "random": RandomSampler,
+    "nsga2": partial(NSGAIISampler, population_size=POPULATION),
+    "tpe": tpe,
+    "gp": GPSampler,
+}
+SAMPLERS: dict[str, Way] = {
+    **{name: without_gate(lambda seed, make=make: make(seed=seed)) for name, make in OPTUNAS_OWN.items()},
+    **DRIVEN,
+}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """One search: all that decides how it ends, but the code."""
-
-    table: str
-    accuracy: str
-    latency: str
-    others: tuple[str, ...]
-    sampler: str
-    seed: int
-    settings: Settings
-
-    @property
-    def device(self) -> str:
-        """The latency column without the prefix."""
-        return self.latency.removeprefix(PREFIX) or self.latency
-
-    def key(self, digest: str) -> str:
-        """Names the run; `digest` is that of the table."""
-        told = {**asdict(self), "table": digest}
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:24]
+def search(*, strategy: str, seed: int, budget: int, **problem: Any) -> Run:
+    """One search of so many trainings; `problem` is what `load_problem` takes."""
+    table = load_problem(**problem)
+    trials = budget * TRIALS_PER_TRAINING
+    return DrivenSearch(table, SAMPLERS[strategy], seed, trials=trials, trainings=budget).run()
 
 
-def run_job(job: Job) -> dict[str, Any]:
-    """Run one search; what is left of it as plain values."""
-    problem = load_problem(Path(job.table), job.accuracy, job.latency, job.others)
-    begun = time.perf_counter()
-    found = run_once(problem, job.sampler, job.seed, job.settings)
-    wall = round(time.perf_counter() - begun, 2)
-    return {"device": job.device, "sampler": job.sampler, "seed": job.seed, **found, "wall_seconds": wall}
+def summary(jobs: Sequence[Job], runs: Sequence[Run], budget: int) -> dict[str, dict[str, Figures]]:
+    """Device -> sampler -> figures, lists with one entry per seed in order."""
+    groups: dict[tuple[str, str], list[Run]] = {}
+    for job, run in zip(jobs, runs, strict=True):
+        device = job["latency"].removeprefix(PREFIX) or job["latency"]
+        groups.setdefault((device, job["strategy"]), []).append(run)
+    found: dict[str, dict[str, Figures]] = {}
+    for (device, sampler), group in groups.items():
+        last = max(run["seconds"] for run in group)
+        times = [round(last * (index + 1) / TIMES, 1) for index in range(TIMES)]
+        found.setdefault(device, {})[sampler] = {
+            **figures(group, GOALS),
+            "curve": curve(group, "trainings", range(STEP, budget + 1, STEP)),
+            "curve_seconds": curve(group, "seconds", times),
+        }
+    return found
 
 
-class Parts:
-    """The runs that are done, one JSON line each, so that an interrupted benchmark goes on."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.done: dict[str, dict[str, Any]] = {}
-        for line in path.read_text().splitlines() if path.is_file() else []:
-            try:
-                part = json.loads(line)
-                self.done[part["key"]] = part
-            except ValueError:
-                continue  # a line that was cut off by a kill: that run is done again
-
-    def add(self, key: str, part: dict[str, Any]) -> None:
-        """Keep a run. The line begins anew where a kill cut the last one off."""
-        self.done[key] = {"key": key, **part}
-        cut_off = self.path.is_file() and not self.path.read_bytes().endswith(b"\n")
-        with self.path.open("a") as file:
-            file.write(("\n" if cut_off else "") + json.dumps(self.done[key]) + "\n")
+def ratio(found: dict[str, Figures], what: str, budget: int) -> tuple[float, str, bool] | None:
+    """How many times fewer trainings ours needs than the best of Optuna's own: the ratio, the name of that
+    one, and whether the ratio is only a lower bound since none of these got there. None: ours did not, or
+    one of the two was not run."""
+    others = {name: median_of(found[name][what]) for name in OPTUNAS_OWN if name in found}
+    if not others or OURS not in found:
+        return None
+    best = min(others, key=lambda name: others[name])
+    ours = median_of(found[OURS][what])
+    if math.isinf(ours):
+        return None
+    return min(others[best], budget + 1) / ours, best, math.isinf(others[best])
 
 
-def run_all(jobs: list[Job], parts: Parts, fresh: set[str], workers: int) -> list[dict[str, Any]]:
-    """All runs, in the order of `jobs`; those that are not kept already are run."""
-    digests = {job.table: digest_of_file(Path(job.table)) for job in jobs}
-    keys = {job: job.key(digests[job.table]) for job in jobs}
-    left = [job for job in jobs if job.sampler in fresh or keys[job] not in parts.done]
-    _tell(f"{len(jobs) - len(left)} of {len(jobs)} runs are kept from before")
-    for count, (job, part) in enumerate(_run(left, workers), start=1):
-        parts.add(keys[job], part)
-        _tell(f"[{count}/{len(left)}] {_told(part)}")
-    return [parts.done[keys[job]] for job in jobs]
+def show(found: dict[str, dict[str, Figures]], budget: int) -> None:
+    """Medians and quartiles for each device and sampler, then the comparison."""
+    for goal in GOALS:
+        lines = {f"{device} {name}": told for device, each in found.items() for name, told in each.items()}
+        print_reached(lines, goal, ("trainings", "measured"))
+        ratios = {device: ratio(each, reaching(goal, "trainings"), budget) for device, each in found.items()}
+        print(f"  {OURS} against the best of {', '.join(OPTUNAS_OWN)}:")
+        for device, known in ratios.items():
+            if known is None:
+                print(f"    {device:16} not reached")
+            else:
+                least = "at least " if known[2] else ""
+                print(f"    {device:16} {least}{known[0]:.2f} times fewer than {known[1]}")
+        median = quartiles(0.0 if known is None else known[0] for known in ratios.values())[1]
+        print(f"    median device    {median:.2f}")
 
 
-def _told(part: dict[str, Any]) -> str:
-    return (
-        f"{part['device']} {part['sampler']} seed {part['seed']}: {part['share']:.3f} of the front, "
-        f"{part['trainings']} trainings, {part['trials']} trials, {part['wall_seconds']} s"
-    )
-
-
-def _tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-def _run(jobs: list[Job], workers: int) -> Iterator[tuple[Job, dict[str, Any]]]:
-    if workers == 1:
-        yield from ((job, run_job(job)) for job in jobs)
-        return
-    with _pool(workers) as pool:
-        futures = {pool.submit(run_job, job): job for job in jobs}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-
-
-@contextmanager
-def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    pool = ProcessPoolExecutor(max_workers=workers)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run the benchmark."""
-    options = _parser().parse_args(argv)
-    try:
-        jobs = _jobs(options)
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        parts = Parts(options.out.with_name(options.out.name + ".parts"))
-        runs = run_all(jobs, parts, set(options.fresh), options.jobs)
-    except ParetuneError as error:
-        print(error, file=sys.stderr)
-        return 1
-    found = summary(runs, options.budget)
-    aside = options.out.with_name(options.out.name + ".new")
-    aside.write_text(json.dumps(found, indent=1) + "\n")
-    aside.replace(options.out)
-    print_tables(found, options.budget)
-    print(f"written: {options.out}")
-    return 0
+def replay(options: argparse.Namespace) -> dict[str, dict[str, Figures]]:
+    """Run what is not kept; the summary."""
+    jobs = _jobs(options)
+    table = digest_of(options.table)
+    runs = run_all(search, jobs, out=options.out, table=table, fresh=options.fresh, workers=options.jobs)
+    return summary(jobs, runs, options.budget)
 
 
 def _jobs(options: argparse.Namespace) -> list[Job]:
-    unknown = [name for name in (*options.samplers, *options.fresh) if name not in SAMPLERS]
-    if unknown:
-        raise UserError("no such sampler", found=", ".join(unknown), accepted=", ".join(SAMPLERS))
+    check_names("sampler", (*options.samplers, *options.fresh), SAMPLERS)
     columns = list(read_table(options.table, (options.accuracy,)).columns)
     latencies = options.latency or [name for name in columns if name.startswith(PREFIX)]
     if not latencies:
@@ -169,51 +141,37 @@ def _jobs(options: argparse.Namespace) -> list[Job]:
     metrics = {options.accuracy, *latencies, *options.ignore}
     if "arch" in columns:  # then nothing else is an axis
         metrics |= {name for name in columns if name != "arch"}
-    settings = Settings(
-        budget=options.budget,
-        train_seconds=options.train_seconds,
-        measure_seconds=options.measure_seconds,
-    )
     # Seed by seed, so that an interrupted benchmark has some of everything.
     return [
-        Job(
-            table=str(options.table),
-            accuracy=options.accuracy,
-            latency=latency,
-            others=tuple(sorted(metrics - {options.accuracy, latency})),
-            sampler=sampler,
-            seed=seed,
-            settings=settings,
-        )
+        {
+            "path": options.table,
+            "accuracy": options.accuracy,
+            "latency": latency,
+            "others": tuple(sorted(metrics - {options.accuracy, latency})),
+            "budget": options.budget,
+            "strategy": sampler,
+            "seed": seed,
+        }
         for sampler in options.samplers
         for seed in range(options.seeds)
         for latency in latencies
     ]
 
 
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+def main(argv: list[str] | None = None) -> int:
+    """Run the benchmark."""
+    parser = parser_of(__doc__)
     parser.add_argument("--table", type=Path, required=True)
     parser.add_argument("--accuracy", default="cifar10_valid", metavar="COLUMN")
-    parser.add_argument("--latency", type=_names, default=[], metavar="COLUMN,...")
-    parser.add_argument(
-        "--ignore", type=_names, default=[], metavar="COLUMN,...", help="no axes and no metrics"
-    )
+    parser.add_argument("--latency", type=names, default=[], metavar="COLUMN,...")
+    parser.add_argument("--ignore", type=names, default=[], metavar="COLUMN,...", help="no axes, no metrics")
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--samplers", type=_names, default=list(SAMPLERS), metavar="NAME,...")
+    parser.add_argument("--samplers", type=names, default=list(SAMPLERS), metavar="NAME,...")
     parser.add_argument("--budget", type=int, default=100, help="trainings per search")
-    parser.add_argument("--train-seconds", type=float, default=600.0, help="simulated, of one training")
-    parser.add_argument("--measure-seconds", type=float, default=1.0, help="simulated, of one measurement")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
-    parser.add_argument("--fresh", type=_names, default=[], metavar="NAME,...", help="samplers to run anew")
-    return parser
+    parser.add_argument("--fresh", type=names, default=[], metavar="NAME,...", help="samplers to run anew")
+    options = parser.parse_args(argv)
+    return finish(replay, options, lambda found: show(found, options.budget))
 
 
 if __name__ == "__main__":

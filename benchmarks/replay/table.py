@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -14,58 +13,26 @@ from typing import Any
 import pandas as pd
 from paretune.profiles.errors import UserError
 from paretune.profiles.precision import Precision
-from paretune.search.ranking.pareto import hypervolume, hypervolume_history
 from paretune.search.record.candidate import Candidate, Recipe, Scalar
+from paretune.search.record.limits import LimitSpec
 from paretune.search.space.space import STUDENT, BackendChoices, Chooser, Space
 
-from benchmarks.replay.evaluator import RecordedTraining, Row
+from benchmarks.simulation.recorded import (
+    LATENCY,
+    OBJECTIVES,
+    Point,
+    Recorded,
+    RecordedTraining,
+    Row,
+    Student,
+    volume_of,
+)
 
 POINTS_BELOW = 0.20
 """The reference accuracy lies so far under the best one."""
-HIGHER = (True, False)
+TRAIN_SECONDS, MEASURE_SECONDS = 600.0, 1.0
 ARCH = re.compile(r"\|[^|~+]+~\d+(\|[^|~+]+~\d+)*\|")
-Student = tuple[tuple[str, Scalar], ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Problem:
-    """Accuracy (a share) against latency (ms) on one device, over every combination in the table.
-
-    `points` maps a student to its accuracy and latency. `limit_ms` is the median latency, `reference` the
-    point from which the hypervolume is taken, `volume` that of the true front.
-
-    `teacher` is the slowest row whose accuracy is above the reference (the slowest of all, where none over
-    the limit is). It stands in for the uncompressed teacher that every search begins with: it is real, free
-    for every sampler alike, and over the limit, so worth nothing in hypervolume.
-    """
-
-    axes: Mapping[str, tuple[Scalar, ...]]
-    points: Mapping[Student, tuple[float, float]]
-    limit_ms: float
-    reference: tuple[float, float]
-    volume: float
-    teacher: Student
-
-    def share(self, trained: Sequence[tuple[float, float]]) -> list[float]:
-        """Share of the true front's hypervolume after each of these points, in their order."""
-        history = hypervolume_history(trained, [1.0] * len(trained), self.reference, HIGHER)
-        return [volume / self.volume for _, volume in history]
-
-    def row(self, candidate: Candidate, train_seconds: float, measure_seconds: float) -> Row | None:
-        """What the table has of a candidate, with what it is said to cost."""
-        point = self.points.get(candidate.student or self.teacher)
-        if point is None:
-            return None
-        key = " ".join(f"{axis}={value}" for axis, value in candidate.student)
-        training = RecordedTraining(key=key, kind="distill", seconds=train_seconds, quality=point[0])
-        return Row(
-            quality=point[0],
-            quality_low=point[0],
-            quality_high=point[0],
-            hardware={"latency_ms": point[1]},
-            trainings=(training,) if candidate.student else (),
-            measure_seconds=measure_seconds,
-        )
+RECIPE = Recipe(epochs=1)
 
 
 class _Students:
@@ -115,26 +82,25 @@ class TableSpace(Space):
         return 1 + math.prod(len(values) for values in self.student_axes.values())
 
 
-def space_of(problem: Problem) -> TableSpace:
-    """The space of a problem: one backend, fp32, dense, so that a candidate is one architecture."""
+def _space(axes: Mapping[str, tuple[Scalar, ...]], teacher: Student) -> TableSpace:
+    """One backend, fp32, dense, so that a candidate is one architecture."""
     backend = BackendChoices(
         name="table", precisions=(Precision.FP32,), calibration_methods=(), sparsities=("dense",)
     )
-    recipe = Recipe(epochs=1)
     return TableSpace(
         backends=(backend,),
-        student_axes=problem.axes,
-        temperatures=(recipe.temperature,),
-        weights=(recipe.distill_weight,),
+        student_axes=axes,
+        temperatures=(RECIPE.temperature,),
+        weights=(RECIPE.distill_weight,),
         calibration_samples=(),
         per_channel=(True,),
-        recipe=recipe,
-        teacher=problem.teacher,
+        recipe=RECIPE,
+        teacher=teacher,
     )
 
 
 @lru_cache(maxsize=8)
-def load_problem(path: Path, accuracy: str, latency: str, others: tuple[str, ...]) -> Problem:
+def load_problem(path: Path, accuracy: str, latency: str, others: tuple[str, ...]) -> Recorded:
     """Read one device's problem. `others` are the columns that are neither axes nor these metrics.
 
     Rows without a figure are left out; several rows of one combination are averaged. Accuracies above 1 are
@@ -158,7 +124,58 @@ def load_problem(path: Path, accuracy: str, latency: str, others: tuple[str, ...
     values = zip(table[accuracy].tolist(), table[latency].tolist(), strict=True)
     points = {tuple(zip(order, key, strict=True)): value for key, value in zip(keys, values, strict=True)}
     choices = {axis: tuple(sorted(set(table[axis].tolist()))) for axis in axes}
-    return _problem(choices, points, float(table[latency].median()))
+    return problem_of(choices, points, float(table[latency].median()))
+
+
+def problem_of(
+    axes: Mapping[str, tuple[Scalar, ...]], points: Mapping[Student, tuple[float, float]], limit_ms: float
+) -> Recorded:
+    """Accuracy (a share) against latency (ms) on one device, over every combination of the axes.
+
+    `points` maps a student to its accuracy and latency; a search must stay within the limit. The slowest row
+    whose accuracy is above the reference (the slowest of all, where none over the limit is) stands in for the
+    uncompressed teacher that every search begins with: it is real, free for every sampler alike, and over the
+    limit, so worth nothing in hypervolume.
+
+    Raises:
+        UserError: there is nothing to search for.
+    """
+    objectives = OBJECTIVES[:2]
+    reference = (max(accuracy for accuracy, _ in points.values()) - POINTS_BELOW, limit_ms)
+    volume = volume_of(list(points.values()), reference, objectives)
+    over = [student for student, (_, latency) in points.items() if latency > limit_ms]
+    if volume <= 0 or not over:
+        raise UserError(
+            "nothing to search for: no row is under the median latency and less than 20 points worse than "
+            "the best, or all latencies are the same",
+            found=f"best accuracy less 20 points {reference[0]:.4g}, median latency {limit_ms:.4g} ms",
+        )
+    teacher = max(over, key=lambda student: (points[student][0] > reference[0], points[student][1]))
+    limit = LimitSpec(text=f"latency <= {limit_ms:g} ms", metric=LATENCY, upper=True, bound=limit_ms)
+    return Recorded(
+        space=_space(axes, teacher),
+        row=lambda candidate: _row(candidate, points.get(candidate.student or teacher)),
+        objectives=objectives,
+        reference=reference,
+        volume=volume,
+        limits=(limit,),
+    )
+
+
+def _row(candidate: Candidate, point: Point | None) -> Row | None:
+    """What the table has of a candidate, with what it is said to cost."""
+    if point is None:
+        return None
+    key = " ".join(f"{axis}={value}" for axis, value in candidate.student)
+    training = RecordedTraining(key=key, kind="distill", seconds=TRAIN_SECONDS, quality=point[0])
+    return Row(
+        quality=point[0],
+        quality_low=point[0],
+        quality_high=point[0],
+        hardware={LATENCY: point[1]},
+        trainings=(training,) if candidate.student else (),
+        measure_seconds=MEASURE_SECONDS,
+    )
 
 
 def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
@@ -179,29 +196,6 @@ def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
             accepted=", ".join(table.columns),
         )
     return table
-
-
-def digest_of_file(path: Path) -> str:
-    """SHA-256 of the file's bytes."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _problem(
-    axes: Mapping[str, tuple[Scalar, ...]], points: Mapping[Student, tuple[float, float]], limit_ms: float
-) -> Problem:
-    reference = (max(accuracy for accuracy, _ in points.values()) - POINTS_BELOW, limit_ms)
-    volume = hypervolume(list(points.values()), reference, HIGHER)
-    over = [student for student, (_, latency) in points.items() if latency > limit_ms]
-    if volume <= 0 or not over:
-        raise UserError(
-            "nothing to search for: no row is under the median latency and less than 20 points worse than "
-            "the best, or all latencies are the same",
-            found=f"best accuracy less 20 points {reference[0]:.4g}, median latency {limit_ms:.4g} ms",
-        )
-    teacher = max(over, key=lambda student: (points[student][0] > reference[0], points[student][1]))
-    return Problem(
-        axes=axes, points=points, limit_ms=limit_ms, reference=reference, volume=volume, teacher=teacher
-    )
 
 
 def _edges(table: pd.DataFrame) -> pd.DataFrame:

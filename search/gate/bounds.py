@@ -99,11 +99,6 @@ class QualityBounds:
                     least = Ceiling(goodness=goodness, relative=relative, relation=name, margin=margin)
         return least if isfinite(least.goodness) else None
 
-    def bound(self, candidate: Candidate, macs: float | None = None) -> Bound | None:
-        """The best value the candidate could have, and what that follows from; None where nothing does."""
-        ceiling = self.ceiling(candidate, macs)
-        return None if ceiling is None else self.explained(ceiling, candidate)
-
     def explained(self, ceiling: Ceiling, candidate: Candidate, beaten_by: int | None = None) -> Bound:
         """A ceiling of the candidate as a bound in the metric's own values, in words."""
         value = self.scale.goodness(ceiling.goodness)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,7 +17,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from paretune.profiles.errors import UserError
 from paretune.profiles.precision import Precision
-from paretune.reports.bundle.write import check_bundle, export_bundle
+from paretune.reports.bundle.write import export_bundle
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import Outcome, StudyRecord
 from paretune.search.store.store import Store, content_key
@@ -147,13 +149,21 @@ def run_isolated(
     )  # fmt: skip
 
 
+def manifest_of(path: Path) -> dict[str, Any]:
+    """A bundle's manifest, each file of which has the hash that is said there."""
+    manifest: dict[str, Any] = json.loads((path / "manifest.json").read_text())
+    for name, item in manifest["files"].items():
+        assert hashlib.sha256((path / name).read_bytes()).hexdigest() == item["sha256"], name
+    return manifest
+
+
 def test_a_bundle_holds_all_that_is_promised(exportable: StudyRecord, tmp_path: Path) -> None:
     path = export_bundle(exportable, 0, tmp_path / "out" / "bundle")
     assert sorted(p.name for p in path.iterdir()) == [
         "README.md", "expected.npz", "manifest.json", "model.onnx", "requirements.txt", "run.py",
         "sample.npz",
     ]  # fmt: skip
-    manifest = check_bundle(path).manifest
+    manifest = manifest_of(path)
     assert manifest["trial"] == 0
     assert manifest["configuration"]["backend"] == "ort"
     assert manifest["inputs"] == [{"name": "x", "dtype": "float32", "shape": [2, 4]}]
@@ -164,7 +174,7 @@ def test_a_bundle_holds_all_that_is_promised(exportable: StudyRecord, tmp_path: 
     assert set(manifest["files"]) == {p.name for p in path.iterdir()} - {"manifest.json"}
     assert (manifest["sample"], manifest["expected"]) == ("sample.npz", "expected.npz")
     assert (path / "requirements.txt").read_text() == "numpy>=1.26\nonnxruntime==1.31.1\n"
-    assert check_bundle(path).artifact.name == "model.onnx"
+    assert manifest["artifact"] == "model.onnx"
 
 
 def test_the_script_runs_any_number_of_rows_in_onnxruntime(exportable: StudyRecord, tmp_path: Path) -> None:
@@ -203,7 +213,7 @@ def test_an_entry_without_expected_outputs_is_exported_without_them(
     first, *others = exportable.trials
     first = replace(first, evaluation=replace(first.evaluation, artifact_key=key))
     path = export_bundle(replace(exportable, trials=(first, *others)), 0, tmp_path / "bundle")
-    manifest = check_bundle(path).manifest
+    manifest = manifest_of(path)
     assert (manifest["sample"], manifest["expected"]) == (None, None)
     assert "expected" not in (path / "README.md").read_text()
 
@@ -248,23 +258,6 @@ def test_the_script_refuses_a_damaged_artifact(exportable: StudyRecord, tmp_path
     done = run_isolated(path)
     assert done.returncode == 1
     assert "model.onnx is damaged" in done.stderr
-    with pytest.raises(UserError, match=r"missing or damaged[\s\S]*model.onnx"):
-        check_bundle(path)
-
-
-def test_a_missing_file_is_found(exportable: StudyRecord, tmp_path: Path) -> None:
-    path = export_bundle(exportable, 0, tmp_path / "bundle")
-    (path / "requirements.txt").unlink()
-    with pytest.raises(UserError, match=r"requirements\.txt"):
-        check_bundle(path)
-
-
-@pytest.mark.parametrize("content", [None, "{", "[]", '{"files": {"a": {}}}'])
-def test_what_is_no_bundle_is_refused(tmp_path: Path, content: str | None) -> None:
-    if content is not None:
-        (tmp_path / "manifest.json").write_text(content)
-    with pytest.raises(UserError, match="not a bundle"):
-        check_bundle(tmp_path)
 
 
 def test_a_directory_that_is_not_empty_is_refused_and_kept(exportable: StudyRecord, tmp_path: Path) -> None:
@@ -277,7 +270,7 @@ def test_a_directory_that_is_not_empty_is_refused_and_kept(exportable: StudyReco
 
 def test_an_empty_directory_is_used(exportable: StudyRecord, tmp_path: Path) -> None:
     (tmp_path / "bundle").mkdir()
-    assert check_bundle(export_bundle(exportable, 0, tmp_path / "bundle")).manifest["trial"] == 0
+    assert manifest_of(export_bundle(exportable, 0, tmp_path / "bundle"))["trial"] == 0
 
 
 def test_only_complete_trials_can_be_exported(exportable: StudyRecord, tmp_path: Path) -> None:
@@ -307,7 +300,7 @@ def test_nothing_is_left_behind_when_writing_fails(exportable: StudyRecord, tmp_
 def test_a_repeated_trial_exports_the_one_that_it_repeats(exportable: StudyRecord, tmp_path: Path) -> None:
     trials = (*exportable.trials, replace(exportable.trials[0], number=60, duplicate_of=0))
     path = export_bundle(replace(exportable, trials=trials), 60, tmp_path / "bundle")
-    assert check_bundle(path).manifest["trial"] == 0
+    assert manifest_of(path)["trial"] == 0
 
 
 def test_a_title_cannot_break_out_of_the_script(exportable: StudyRecord, tmp_path: Path) -> None:

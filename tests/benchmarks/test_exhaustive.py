@@ -6,16 +6,16 @@ import json
 import pandas as pd
 import pytest
 from paretune.profiles.errors import UserError
+from paretune.search.job.study_file import load_study_file
 from paretune.search.ranking.pareto import hypervolume
 
-from benchmarks.exhaustive.account import GOAL, Account, Holdings, PointNoise
+from benchmarks.exhaustive import record
 from benchmarks.exhaustive.bound import clairvoyant, smallest_first
-from benchmarks.exhaustive.driven import DRIVEN, DrivenSearch
-from benchmarks.exhaustive.run import STUDY, TABLE, main
-from benchmarks.exhaustive.runs import run_once
+from benchmarks.exhaustive.run import GOALS, TABLE, front, main, ratios, search, summary
 from benchmarks.exhaustive.simple import SIMPLE, SimpleSearch
-from benchmarks.exhaustive.summary import figures, front, ratios
-from benchmarks.exhaustive.table import LATENCY, POINTS, TRAININGS, load_recorded
+from benchmarks.exhaustive.table import ABOUT, POINTS, TRAININGS, load_recorded
+from benchmarks.simulation.recorded import LATENCY
+from benchmarks.simulation.search import DRIVEN, DrivenSearch, Holdings
 
 SPACE = {
     "axes": {"width": [1, 2, 4], "depth": [1, 2]},
@@ -79,7 +79,7 @@ def write_small_table(into):
     text = pd.DataFrame(points).to_csv(index=False)
     (into / POINTS).write_bytes(gzip.compress(text.encode()))
     pd.DataFrame(trainings).to_csv(into / TRAININGS, index=False)
-    (into / "about.json").write_text(json.dumps({"space": SPACE}))
+    (into / ABOUT).write_text(json.dumps({"space": SPACE}))
     return into
 
 
@@ -116,9 +116,22 @@ def _point(model, work, accuracy, backend, precision, calibration, slowness, byt
     return {**point, **(known if exists else dict.fromkeys(known))}
 
 
-@pytest.fixture
-def table(tmp_path):
-    return load_recorded(write_small_table(tmp_path / "table"))
+GOAL = GOALS[-1]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_small_table(tmp_path_factory.mktemp("exhaustive") / "table")
+
+
+@pytest.fixture(scope="module")
+def table(folder):
+    return load_recorded(folder)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_recorded(TABLE)
 
 
 def _find(table, student, sparsity="dense", precision="fp32", backend="ort", calibration=""):
@@ -134,27 +147,25 @@ def _find(table, student, sparsity="dense", precision="fp32", backend="ort", cal
 # -- the table in the repository ------------------------------------------------------------------------
 
 
-def test_the_recorded_table_is_the_whole_space_and_small():
-    digits = load_recorded(TABLE)
+def test_the_recorded_table_is_the_whole_space_and_small(digits):
     exist = [c for c in digits.space.candidates() if digits.true(c) is not None]
-    trained = {(c.student, c.sparsity) for c in exist if digits.rows[c.digest].trainings}
+    trained = {(c.student, c.sparsity) for c in exist if digits.row(c).trainings}
     assert len(exist) >= 500
     assert len(trained) == len(digits.trainings()) == 47
     assert {c.backend for c in exist} == {"ort", "tflite"}
     assert sum(file.stat().st_size for file in TABLE.iterdir()) < 300_000
 
 
-def test_what_was_recorded_is_plausible():
-    digits = load_recorded(TABLE)
+def test_what_was_recorded_is_plausible(digits):
+    simple = digits.space.baselines()
     for candidate in digits.space.candidates():
-        row = digits.rows[candidate.digest]
+        row = digits.row(candidate)
         if row.refused:
             assert row.refused.startswith("refused: ")  # it cannot exist; nothing failed
             continue
-        assert 0.5 < row.quality <= 1
-        assert row.quality_low <= row.quality <= row.quality_high
+        assert 0.5 < row.quality_low <= row.quality <= row.quality_high <= 1
         assert 0 < row.hardware[LATENCY] < 50
-        assert row.measure_seconds > 0
+        assert (row.measure_seconds > 0) == (candidate not in simple)  # which are free
         assert 0 < digits.noise[candidate.digest] < 0.5
     for training in digits.trainings().values():
         assert training.seconds > 0
@@ -162,21 +173,27 @@ def test_what_was_recorded_is_plausible():
         assert training.epochs == (8 if training.kind == "distill" else 4)
 
 
-def test_the_reference_does_not_saturate():
-    digits = load_recorded(TABLE)
+def test_the_reference_does_not_saturate(digits):
     points = [p for p in map(digits.true, digits.space.candidates()) if p is not None]
     teacher = digits.true(digits.space.baselines()[0])
     assert digits.reference == (pytest.approx(max(p[0] for p in points) - 0.05), *teacher[1:])
     assert digits.volume == pytest.approx(hypervolume(points, digits.reference, (True, False, False)))
-    one = max(digits.share([point]) for point in points)
-    assert one < GOAL
+    assert max(digits.share([point]) for point in points) < GOAL
+
+
+def test_the_study_of_the_recording_is_the_space_of_the_table(digits):
+    study, told = load_study_file(record.STUDY), json.loads((TABLE / ABOUT).read_text())["space"]
+    assert {axis: list(values) for axis, values in study.space.student.items()} == told["axes"]
+    assert (study.training.epochs, study.training.finetune_epochs) == (8, 4)
+    assert list(study.space.sparsity) == told["backends"][0]["sparsities"]
+    assert record.described(digits.space) == told
 
 
 # -- reading --------------------------------------------------------------------------------------------
 
 
 def test_a_table_gives_back_space_rows_and_costs(table):
-    assert table.space.size == 70 == len(table.rows)
+    assert table.space.size == 70
     assert [c.title for c in table.space.baselines()] == [
         "teacher, fp32, ort",
         "teacher, int8 (minmax 128), ort",
@@ -218,72 +235,57 @@ def test_a_missing_table_is_named(tmp_path):
 # -- what is paid, and what it is worth -------------------------------------------------------------------
 
 
+def simple(table, name, seed=0):
+    return SimpleSearch(table, SIMPLE[name], seed, share=GOAL, trials=3000)
+
+
 def test_with_memory_a_training_is_paid_once_and_without_each_time(table):
     small, other = (
         _find(table, {"width": 1, "depth": 2}, precision=p, calibration=c)
         for p, c in (("fp32", ""), ("int8", "minmax"))
     )
     pruned = _find(table, {"width": 1, "depth": 2}, "channel:0.5")
-    for remember, seconds, trainings in ((True, 30.0, 2), (False, 90.0, 5)):
-        account = Account(table, 0, remember=remember)
-        for candidate in (small, other, pruned, small):
-            account.evaluate(candidate)
-        assert account.training_seconds == pytest.approx(seconds)
-        assert account.trainings == trainings
-        device = account.seconds - account.training_seconds
-        assert device == pytest.approx((3.25 + 0.5 / 3) * (3 if remember else 4))
-
-
-def test_the_teachers_simple_choices_are_free(table):
-    account = Account(table, 0, remember=False)
-    for candidate in table.space.baselines():
-        account.evaluate(candidate)
-    assert (account.seconds, account.trainings) == (0.0, 0)
-    assert account.holdings.history[0].share > 0
+    for name, seconds, trainings in (("random+memory", 30.0, 2), ("random", 90.0, 5)):
+        search = simple(table, name)
+        for candidate in (*table.space.baselines(), small, other, pruned, small):
+            search._one(candidate)
+        paid = search.evaluator
+        assert (paid.training_seconds, paid.trainings_begun) == (pytest.approx(seconds), trainings)
+        evaluated = 3 if name == "random+memory" else 4  # and the teacher's simple choices, which are free
+        assert paid.now() - paid.training_seconds == pytest.approx((3.25 + 0.5 / 3) * evaluated)
+        assert search.holdings.history[0][:3] == (0.0, 0.0, 0)
 
 
 def test_the_share_is_that_of_the_true_values_and_grows_to_one(table):
-    holdings, points = Holdings(table), []
+    holdings, points = Holdings(table, simple(table, "random").evaluator), []
     for candidate in table.space.candidates():
-        holdings.add(candidate, 1.0, 2.0, 3)
+        holdings.add(candidate)
         point = table.true(candidate)
         points += [] if point is None else [point]
         assert holdings.share == pytest.approx(table.share(points))
     assert holdings.share == pytest.approx(1.0)
-    shares = [moment.share for moment in holdings.history]
+    shares = [share for *_, share in holdings.history]
     assert shares == sorted(shares)
 
 
-def test_noise_is_as_wide_as_the_interval_and_the_same_for_a_seed(table):
-    digest = _find(table, {"width": 2, "depth": 2}).digest
-    assert table.noise[digest] == pytest.approx(0.1 / 1.96)
-
-    def measured(seed, what):
-        return PointNoise(spread=table.noise, seed=seed).measured(what, {LATENCY: 2.0})[LATENCY]
-
-    drawn = [measured(seed, f"trained {digest}") for seed in range(400)]
-    values = pd.Series([quantity.value for quantity in drawn])
-    assert values.mean() == pytest.approx(2.0, rel=0.01)
-    assert values.std() == pytest.approx(2.0 * 0.1 / 1.96, rel=0.15)
-    assert measured(7, f"trained {digest}") == drawn[7]
-    assert measured(7, f"untrained {digest}") != drawn[7]
+def test_noise_is_as_wide_as_the_recorded_interval(table):
+    assert table.noise[_find(table, {"width": 2, "depth": 2}).digest] == pytest.approx(0.1 / 1.96)
 
 
 def test_all_variants_of_a_training_are_tried_at_once(table):
-    search = SimpleSearch(table, SIMPLE["random+memory+variants"], seed=3)
+    search = simple(table, "random+memory+variants", seed=3)
     search.run()
-    told = search.account.told
     for candidate in table.space.candidates():
-        models = {t.key for t in table.rows[candidate.digest].trainings}
-        if models and models <= search.account.trained:
-            assert candidate.digest in told
-    assert search.account.holdings.share >= GOAL
+        trainings = search.evaluator.trainings(candidate)
+        if trainings and all(training.done for training in trainings):
+            assert candidate.digest in search.known
+    assert search.holdings.share >= GOAL
 
 
 def test_tpe_can_be_told_what_it_did_not_ask_for(table):
     counts = {}
     for name in ("tpe+memory+variants", "tpe+memory+variants-told"):
-        search = SimpleSearch(table, SIMPLE[name], seed=1)
+        search = simple(table, name, seed=1)
         search.run()
         counts[name] = len(search.study.trials) - search.trials
     assert counts["tpe+memory+variants"] == 0
@@ -291,37 +293,32 @@ def test_tpe_can_be_told_what_it_did_not_ask_for(table):
 
 
 @pytest.mark.parametrize("strategy", ["random", "tpe+memory", "tpe+memory+variants-told", "hardware-first"])
-def test_a_search_repeats_itself_for_a_seed(table, tmp_path, strategy):
-    first, second = (run_once(tmp_path / "table", strategy, 5) for _ in range(2))
+def test_a_search_repeats_itself_for_a_seed(folder, strategy):
+    first, second, other = (search(table=folder, strategy=strategy, seed=seed) for seed in (5, 5, 6))
     assert first == second
+    assert first["history"] != other["history"]
     assert first["share"] >= GOAL
 
 
-def test_another_seed_is_another_search(table, tmp_path):
-    first, other = (run_once(tmp_path / "table", "random+memory", seed) for seed in (5, 6))
-    assert first["history"] != other["history"]
-
-
 def test_the_driver_pays_trainings_once_and_starts_for_free(table):
-    search = DrivenSearch(table, DRIVEN["hardware-first"], seed=0)
-    search.run()
+    found = DrivenSearch(table, DRIVEN["hardware-first"], 0, share=GOAL, trials=3000).run()
     trained = list(table.trainings().values())
-    assert search.holdings.share >= GOAL
-    assert search.holdings.history[0].trainings == 0
-    assert 0 < search.training_seconds <= sum(t.seconds for t in trained)
-    assert search.clock.now() > search.training_seconds
+    assert found["share"] >= GOAL
+    assert found["history"][0][2] == 0
+    assert 0 < found["training_seconds"] <= sum(t.seconds for t in trained)
+    assert found["seconds"] > found["training_seconds"]
 
 
 # -- the least that is needed -----------------------------------------------------------------------------
 
 
-def test_nobody_needs_less_than_the_clairvoyant(table, tmp_path):
+def test_nobody_needs_less_than_the_clairvoyant(table, folder):
     for goal in (0.95, 0.99):
         best = clairvoyant(table, goal)
         assert best.share >= goal
         assert best.seconds == pytest.approx(sum(table.trainings()[key].seconds for key in best.trainings))
         for seed in range(3):
-            history = run_once(tmp_path / "table", "random+memory+variants", seed)["history"]
+            history = search(table=folder, strategy="random+memory+variants", seed=seed)["history"]
             reached = next((m[0] for m in history if m[3] >= goal), None)
             assert reached is None or reached >= best.seconds - 0.01
 
@@ -350,53 +347,33 @@ def test_the_front_is_what_nothing_beats(table):
 # -- figures ------------------------------------------------------------------------------------------------
 
 
-def test_figures_and_ratios_tell_what_was_reached(table):
+def test_ratios_are_against_the_strongest_and_the_plain_one(table):
     def run(*moments):
-        return {"history": [list(m) for m in moments], "trials": 9, "share": moments[-1][3]}
+        return {"history": [list(m) for m in moments], "trials": 9, "measured": 0, "share": moments[-1][3]}
 
-    slow = figures([run((10.0, 20.0, 1, 0.96), (60.0, 90.0, 5, 0.99)), run((10.0, 20.0, 1, 0.5))], table)
-    assert slow["training_seconds_to_95"] == [10.0, None]
-    assert slow["seconds_to_99"] == [90.0, None]
-    assert slow["trainings_to_99"] == [5, None]
-    quick = figures([run((6.0, 8.0, 1, 0.995))] * 2, table)
-    middle = figures([run((20.0, 30.0, 2, 0.995))] * 2, table)
+    slow = summary([run((10.0, 20.0, 1, 0.96), (60.0, 90.0, 5, 0.99)), run((10.0, 20.0, 1, 0.5))], table)
+    quick = summary([run((6.0, 8.0, 1, 0.995))] * 2, table)
+    middle = summary([run((20.0, 30.0, 2, 0.995))] * 2, table)
     assert quick["curve"]["median"][-1] == 0.995
     told = ratios({"tpe": slow, "random+memory": middle, "hardware-first": quick})
     assert told["strongest"] == (pytest.approx(0.3), "random+memory", 0.5)
     assert told["plain"][0] == 0.0  # half of TPE's runs never got there
 
 
-def test_the_command_adds_strategies_to_those_it_has(tmp_path, capsys):
-    folder, out = write_small_table(tmp_path / "table"), tmp_path / "figures.json"
+def test_the_command_compares_the_strategies_and_runs_none_twice(folder, tmp_path, capsys):
+    out = tmp_path / "figures.json"
     common = ["--table", str(folder), "--out", str(out), "--seeds", "2", "--jobs", "1", "--strategies"]
     assert main([*common, "random,random+memory"]) == 0
     before = json.loads(out.read_text())
-    assert set(before) == {"random", "random+memory", "clairvoyant", "smallest-first", "about"}
+    assert set(before) == {"random", "random+memory", "clairvoyant", "smallest-first"}
     assert len(before["random"]["training_seconds_to_99"]) == 2
-    assert main([*common, "hardware-first"]) == 0
-    after = json.loads(out.read_text())
-    assert after["random"] == before["random"]
-    assert "of random+memory's training seconds to 99 %, goal 0.500" in capsys.readouterr().out
-
-
-def test_figures_of_other_seeds_are_not_kept(tmp_path):
-    folder, out = write_small_table(tmp_path / "table"), tmp_path / "figures.json"
-    common = ["--table", str(folder), "--out", str(out), "--jobs", "1"]
-    assert main([*common, "--seeds", "2", "--strategies", "random+memory"]) == 0
-    assert main([*common, "--seeds", "1", "--strategies", "random+memory+variants"]) == 0
-    assert set(json.loads(out.read_text())) == {
-        "random+memory+variants",
-        "clairvoyant",
-        "smallest-first",
-        "about",
-    }
-
-
-def test_an_unknown_strategy_is_refused_with_those_there_are(tmp_path, capsys):
-    assert main(["--out", str(tmp_path / "x.json"), "--strategies", "oracle"]) == 1
-    told = capsys.readouterr().err
-    assert "no such strategy" in told
-    assert "random+memory+variants" in told
+    assert main([*common, "random,random+memory,hardware-first"]) == 0
+    assert json.loads(out.read_text())["random"] == before["random"]
+    told = capsys.readouterr()
+    assert "of random+memory's training seconds to 99 %, goal 0.500" in told.out
+    assert "4 of 6 runs are kept" in told.err
+    assert main([*common, "oracle"]) == 1
+    assert "random+memory+variants" in capsys.readouterr().err
 
 
 # -- recording ----------------------------------------------------------------------------------------------
@@ -443,29 +420,15 @@ measure: {rounds: 9}
 def test_a_recording_goes_on_where_it_was_and_can_be_replayed(tmp_path):
     (tmp_path / "tiny.py").write_text(WORKLOAD)
     (tmp_path / "tiny.yaml").write_text(SMALL_STUDY)
-    lines, folder = tmp_path / "lines.jsonl", tmp_path / "table"
-    arguments = ["--record", str(lines), "--study", str(tmp_path / "tiny.yaml"), "--table", str(folder)]
-    arguments += ["--store", str(tmp_path / "store")]
-    assert main([*arguments, "--ahead"]) == 0
-    assert [json.loads(line)["kind"] for line in lines.read_text().splitlines()] == ["training"] * 2
-    assert main(arguments) == 0
-    whole = lines.read_text()
-    kept = [line for line in whole.splitlines() if '"kind": "point"' in line]
-    assert len(kept) == 6
-    lines.write_text(whole.replace(kept[-1] + "\n", kept[-1][:40]))  # killed in the middle of a line
-    assert main(arguments) == 0
-    assert len(lines.read_text().splitlines()) == len(whole.splitlines()) + 1
+    folder = tmp_path / "table"
+    arguments = ["--study", str(tmp_path / "tiny.yaml"), "--store", str(tmp_path / "store")]
+    assert record.main([*arguments, "--table", str(folder)]) == 0
+    points, trainings = (folder / POINTS).read_bytes(), pd.read_csv(folder / TRAININGS)
+    assert record.main([*arguments, "--table", str(folder)]) == 0  # as after a kill: all is in the store
+    assert (folder / POINTS).read_bytes() == points
+    assert list(pd.read_csv(folder / TRAININGS)["wall_seconds"]) == list(trainings["wall_seconds"])
     recorded = load_recorded(folder)
     assert recorded.space.size == 6
     assert all(training.seconds > 0 for training in recorded.trainings().values())
-    for row in recorded.rows.values():
+    for row in map(recorded.row, recorded.space.candidates()):
         assert [training.work for training in row.trainings] in ([], [4 * 600 * row.hardware["macs"]])
-
-
-def test_the_study_of_the_recording_is_the_space_of_the_table():
-    from paretune.search.job.study_file import load_study_file
-
-    study, told = load_study_file(STUDY), load_recorded(TABLE).about["space"]
-    assert {axis: list(values) for axis, values in study.space.student.items()} == told["axes"]
-    assert (study.training.epochs, study.training.finetune_epochs) == (8, 4)
-    assert list(study.space.sparsity) == told["backends"][0]["sparsities"]

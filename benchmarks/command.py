@@ -1,0 +1,76 @@
+"""What the commands of all benchmarks have in common: options, errors, and the file of figures."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from paretune.profiles.errors import ParetuneError, UserError
+
+Options = argparse.Namespace
+
+
+def parser_of(text: str | None) -> argparse.ArgumentParser:
+    """A parser with the module's own text as its help, and --out."""
+    parser = argparse.ArgumentParser(
+        description=text, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("--out", type=Path, required=True, help="the figures, as JSON")
+    return parser
+
+
+def names(text: str) -> list[str]:
+    """An option that takes several names."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def sizes(text: str) -> list[int]:
+    """An option that takes several numbers."""
+    return sorted(map(int, names(text)))
+
+
+def check_names(what: str, wanted: Iterable[str], accepted: Iterable[str]) -> None:
+    """Refuse names that are none."""
+    known = list(accepted)
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise UserError(f"no such {what}", found=", ".join(unknown), accepted=", ".join(known))
+
+
+def finish(work: Callable[[Options], Any], options: Options, show: Callable[[Any], None]) -> int:
+    """Do the work, write its figures and show them; the exit status."""
+    try:
+        found = work(options)
+    except ParetuneError as error:
+        print(error, file=sys.stderr)
+        return 1
+    write_figures(options.out, found)
+    show(found)
+    print(f"written: {options.out}")
+    return 0
+
+
+def read_figures(path: Path) -> dict[str, Any]:
+    """Figures of an earlier call, where there are any."""
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def write_figures(path: Path, found: Any) -> None:
+    """Write them whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(path.name + ".new")
+    aside.write_text(json.dumps(found, indent=1) + "\n")
+    aside.replace(path)
+
+
+def tell(text: str) -> None:
+    """How far it is."""
+    print(text, file=sys.stderr, flush=True)

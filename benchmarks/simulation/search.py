@@ -1,0 +1,206 @@
+"""One search over a recorded space by the real driver, and what it has come to at every moment."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import optuna
+from optuna.samplers import BaseSampler, TPESampler
+from optuna.trial import FrozenTrial
+from paretune.search.gate.gate import Gate
+from paretune.search.record.candidate import Candidate
+from paretune.search.record.evaluation import Objective, Outcome, StudyRecord, TrialRecord
+from paretune.search.record.progress import Progress
+from paretune.search.record.protocols import CandidateEvaluator, Judge, TrainEverything
+from paretune.search.record.quality import QualityScale
+from paretune.search.run.budget import Budget, StopFlag
+from paretune.search.run.driver import Driver, SearchPlan
+from paretune.search.run.facts import StudyFacts
+from paretune.search.sampler.hardware_first import HardwareFirstSampler
+from paretune.search.sampler.knowledge import Problem
+from paretune.search.storage.study_store import StudyStore
+
+from benchmarks.simulation.evaluator import Noise, TableEvaluator
+from benchmarks.simulation.recorded import QUALITY, Point, Recorded
+
+OURS = "hardware-first"
+MARGIN = 0.01
+"""Of the gate: a share of accuracy by which a candidate may be better than what bounds it."""
+
+Way = Callable[[int, Recorded, CandidateEvaluator], tuple[BaseSampler, Judge]]
+"""How a search is done: the sampler for a seed, and the judge that goes with it."""
+
+
+def without_gate(make: Callable[[int], BaseSampler]) -> Way:
+    """A sampler as it is: whatever it proposes is trained."""
+    return lambda seed, table, evaluator: (make(seed), TrainEverything())
+
+
+def behind_gate(make: Callable[[int], BaseSampler]) -> Way:
+    """A sampler behind the gate as studies have it."""
+    return lambda seed, table, evaluator: (make(seed), our_gate(table))
+
+
+def our_gate(table: Recorded) -> Gate:
+    """The gate as studies have it."""
+    return Gate(table.objectives, QualityScale.of(QUALITY), margin=MARGIN, best_hardware=lambda _: None)
+
+
+def our_sampler(
+    table: Recorded, evaluator: CandidateEvaluator, gate: Gate, seed: int
+) -> HardwareFirstSampler:
+    """Our sampler before a gate. It is told the reference accuracy, as a study file tells it by `reference`,
+    and no stop rule."""
+    problem = Problem(
+        space=table.space,
+        objectives=table.objectives,
+        scale=QualityScale.of(QUALITY),
+        reference={QUALITY: table.reference[0]},
+    )
+    sampler = HardwareFirstSampler(problem, StudyFacts(evaluator, gate), seed)
+    gate.best_hardware = sampler.best_hardware
+    return sampler
+
+
+def hardware_first(seed: int, table: Recorded, evaluator: CandidateEvaluator) -> tuple[BaseSampler, Judge]:
+    """Our sampler and our gate."""
+    gate = our_gate(table)
+    return our_sampler(table, evaluator, gate, seed), gate
+
+
+def tpe(seed: int) -> BaseSampler:
+    """TPE as Optuna has it."""
+    return TPESampler(seed=seed)
+
+
+DRIVEN: dict[str, Way] = {"tpe+gate": behind_gate(tpe), OURS: hardware_first}
+
+
+class Holdings:
+    """What was evaluated, by its true values. Each growth of the share of the true front's hypervolume is a
+    moment: seconds of training and of everything, trainings paid for, share."""
+
+    def __init__(self, table: Recorded, evaluator: TableEvaluator) -> None:
+        self.table, self.evaluator, self.share = table, evaluator, 0.0
+        self.history: list[tuple[float, float, int, float]] = []
+        self._front: list[Point] = []
+
+    def add(self, candidate: Candidate) -> None:
+        """Take in a candidate that was evaluated just now."""
+        point, objectives, paid = self.table.true(candidate), self.table.objectives, self.evaluator
+        if point is None or any(nowhere_worse(other, point, objectives) for other in self._front):
+            return
+        kept = [other for other in self._front if not nowhere_worse(point, other, objectives)]
+        self._front = [*kept, point]
+        before, self.share = self.share, self.table.share(self._front)
+        if self.share > before:  # else it lies beyond the reference
+            self.history.append((paid.training_seconds, paid.now(), paid.trainings_begun, self.share))
+
+    def told(self, *, trials: int, stopped: str = "") -> dict[str, Any]:
+        """The search as plain values."""
+        return {
+            "history": [[round(t, 3), round(s, 3), n, round(share, 6)] for t, s, n, share in self.history],
+            "share": self.share,
+            "training_seconds": self.evaluator.training_seconds,
+            "seconds": self.evaluator.now(),
+            "trainings": self.evaluator.trainings_begun,
+            "measured": self.evaluator.measurements,
+            "trials": trials,
+            "stopped": stopped,
+        }
+
+
+def nowhere_worse(a: Point, b: Point, objectives: tuple[Objective, ...]) -> bool:
+    """Whether `a` is at least as good as `b` everywhere."""
+    pairs = zip(a, b, objectives, strict=True)
+    return all(x >= y if objective.higher_is_better else x <= y for x, y, objective in pairs)
+
+
+class DrivenSearch(Progress):
+    """One search by the real driver in simulated time. It ends with a share of the true front, or after so
+    many trainings or trials."""
+
+    def __init__(
+        self,
+        table: Recorded,
+        way: Way,
+        seed: int,
+        *,
+        trials: int,
+        share: float = math.inf,
+        trainings: float = math.inf,
+    ) -> None:
+        self.table, self.enough_share, self.enough_trainings = table, share, trainings
+        self.stop = StopFlag()
+        self.evaluator = TableEvaluator(table.row, noise=Noise(spread=table.noise, seed=seed))
+        self.holdings = Holdings(table, self.evaluator)
+        sampler, judge = way(seed, table, self.evaluator)
+        self.driver = driver_on(
+            table, self.evaluator, judge, sampler, stop=self.stop, progress=self, seed=seed, trials=trials
+        )
+
+    def run(self) -> dict[str, Any]:
+        """Search to the end; see `Holdings.told`."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Optuna's, of what it calls experimental
+            record = self.driver.run()
+        return self.holdings.told(trials=len(record.trials), stopped=record.stopped)
+
+    def finished(self, record: TrialRecord) -> None:
+        """Take in what a trial gave; ask for a stop once it is enough."""
+        if record.evaluation.outcome is Outcome.COMPLETE:
+            self.holdings.add(record.evaluation.candidate)
+        enough = self.evaluator.trainings_begun >= self.enough_trainings
+        if enough or self.holdings.share >= self.enough_share:
+            self.stop.request()
+
+
+def driver_on(
+    table: Recorded,
+    evaluator: TableEvaluator,
+    judge: Judge,
+    sampler: BaseSampler,
+    *,
+    stop: StopFlag,
+    progress: Progress,
+    seed: int,
+    trials: int | None = None,
+    past: Sequence[FrozenTrial] = (),
+) -> Driver:
+    """The real driver on a table, in a study in memory that has these trials already."""
+    studies = studies_in_memory(table.objectives, sampler)
+    studies.study.add_trials(past)
+    budget = Budget(trials=trials, seconds=None, clock=evaluator.now)
+    return Driver(_plan(table, seed), evaluator, judge, studies, budget, stop, progress)
+
+
+def studies_in_memory(objectives: tuple[Objective, ...], sampler: BaseSampler) -> StudyStore:
+    """An empty study that is kept nowhere."""
+    directions = ["maximize" if objective.higher_is_better else "minimize" for objective in objectives]
+    study = optuna.create_study(directions=directions, sampler=sampler)
+    return StudyStore(study, tuple(objective.metric for objective in objectives))
+
+
+def _plan(table: Recorded, seed: int) -> SearchPlan:
+    frame = StudyRecord(
+        name="simulated",
+        study_text="",
+        workload="table",
+        profile="table",
+        quality=QUALITY,
+        objectives=table.objectives,
+        limits=(),
+        trials=(),
+    )
+    return SearchPlan(
+        space=table.space,
+        objectives=table.objectives,
+        limits=table.limits,
+        finalists=0,
+        finalist_rounds=0,
+        seed=seed,
+        frame=frame,
+    )

@@ -1,0 +1,118 @@
+"""The overhead benchmark: told studies are as real ones, the figures follow from rounds, the command."""
+
+import json
+import math
+
+import pytest
+from paretune.search.record.evaluation import EVALUATION, Outcome
+from paretune.search.sampler.pool import Pool
+
+from benchmarks.overhead.made_up import TABLES, told
+from benchmarks.overhead.proposals import NAMES, growth, time_one, time_proposals
+from benchmarks.overhead.run import goals, main
+from benchmarks.overhead.share import covered
+from benchmarks.simulation.search import OURS
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return {name: make() for name, make in TABLES.items()}
+
+
+@pytest.fixture(scope="module")
+def history(tables):
+    return told(tables["deployment"], 60, seed=1)
+
+
+def test_the_spaces_are_of_the_size_that_is_said(tables):
+    assert {name: table.space.size for name, table in tables.items()} == {
+        "deployment": 18_850,
+        "architectures": 15_626,
+    }
+    assert len(Pool(tables["deployment"].space, 0).model_candidates) == 725
+
+
+def test_a_told_trial_holds_its_evaluation_as_a_real_study_keeps_it(history):
+    space = history.table.space
+    assert len(history.trials) == 60
+    for trial, evaluation in zip(history.trials, history.evaluations, strict=True):
+        assert trial.state.is_finished()
+        assert EVALUATION.validate_json(trial.user_attrs["evaluation"]) == evaluation
+        assert space.params(evaluation.candidate) == trial.params
+    assert {evaluation.outcome for evaluation in history.evaluations} == {Outcome.COMPLETE, Outcome.GATED}
+    assert [e.baseline for e in history.evaluations].count(True) == len(space.baselines())
+
+
+def test_a_study_is_told_the_same_whenever_the_seed_is_the_same(history):
+    assert told(history.table, 60, seed=1).evaluations == history.evaluations
+    assert told(history.table, 60, seed=2).evaluations != history.evaluations
+
+
+def test_more_trials_than_candidates_are_refused(tables):
+    with pytest.raises(ValueError, match="18850 candidates, 20000 trials"):
+        told(tables["deployment"], 20_000, seed=0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_sampler_goes_on_from_what_was_told(tables, name):
+    past = told(tables["deployment"], 40, seed=0)
+    before = past.evaluator.evaluations
+    rounds = time_one(past, name, seed=0, rounds=2)
+    assert len(rounds) == 3
+    assert all(seconds > 0 for each in rounds for seconds in each)
+    assert (past.evaluator.evaluations > before) == (name == OURS)  # it learns from its own study
+
+
+def test_figures_of_each_sampler_and_size(tables):
+    found = time_proposals(tables["architectures"], [20, 40], ["tpe", "random"], rounds=3, repeats=2)
+    for name in ("tpe", "random"):
+        assert list(found[name]) == ["20", "40"]
+        for taken in found[name].values():
+            assert taken["rounds"] == 6
+            low, high = taken["quartiles_s"]
+            assert 0 < low <= taken["propose_s"] <= high
+    expected = math.log(found["tpe"]["40"]["propose_s"] / found["tpe"]["20"]["propose_s"]) / math.log(2)
+    assert growth(found["tpe"], 20, 40) == pytest.approx(expected)
+
+
+def test_what_overlaps_is_covered_once():
+    assert covered([(5.0, 7.0), (0.0, 2.0), (1.0, 3.0), (5.5, 6.0)]) == pytest.approx(5.0)
+    assert covered([]) == 0
+
+
+def test_goals_are_judged_by_what_was_measured():
+    part = {"samplers": {OURS: {"1000": {"propose_s": 0.04}}}, "growth": {OURS: 1.3}}
+    shares = [{"driver_share": share} for share in (0.01, 0.5, 0.015)]
+    judged = goals({"proposals": {"deployment": part}, "share": shares})
+    assert {what: (goal["measured"], goal["met"]) for what, goal in judged.items()} == {
+        "deployment: seconds per proposal at 1000 trials": (0.04, True),
+        "deployment: power of growth with the trials": (1.3, False),
+        "share of the driver": (0.015, True),
+    }
+
+
+def test_unknown_names_are_refused_in_one_message(tmp_path, capsys):
+    assert main(["--out", str(tmp_path / "o.json"), "--samplers", "cma"]) == 1
+    told = capsys.readouterr().err
+    assert "cma" in told
+    assert OURS in told
+
+
+@pytest.mark.slow
+def test_the_command_keeps_the_part_that_is_not_run_anew(tmp_path, capsys):
+    out = tmp_path / "new" / "overhead.json"
+    small = ["--out", str(out), "--sizes", "20,40", "--rounds", "2", "--repeats", "1"]
+    assert main([*small, "--parts", "proposals", "--tasks", "architectures", "--samplers", "random"]) == 0
+    first = json.loads(out.read_text())
+    assert set(first["proposals"]["architectures"]["growth"]) == {"random"}
+    assert main([*small, "--parts", "share", "--trials", "2"]) == 0
+    both = json.loads(out.read_text())
+    assert both["proposals"] == first["proposals"]
+    (study,) = both["share"]
+    assert study["trials"] >= 2
+    assert {"compile", "export", "score", "measure"} <= set(study["stages_s"])
+    assert "teacher" not in study["stages_s"]  # trained before the search began
+    assert 0 < study["driver_s"] < study["wall_s"]
+    shown = capsys.readouterr().out
+    assert "Milliseconds per proposal, architectures (15626 candidates)" in shown
+    assert "share of the driver" in shown
