@@ -30,13 +30,15 @@ from paretune.backends.registry import packages
 from paretune.profiles.errors import ParetuneError
 from paretune.search.evaluation.evaluator import Evaluator
 from paretune.search.job.job import load_job
+from paretune.search.ladder.bench import Climbs
 from paretune.search.ladder.ladder import LadderSettings
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import Evaluation, Outcome
 from paretune.search.record.progress import Progress
-from paretune.search.record.protocols import TrainEverything
+from paretune.search.record.protocols import Standard, TrainEverything
 from paretune.search.run.session import device_stages
 from paretune.search.space.space import Space
+from paretune.search.stages.chain import Chain
 from paretune.search.stages.models.load import check_data
 from paretune.search.stages.models.torch_models import TorchModels
 from paretune.search.store.store import Entry, Store
@@ -61,7 +63,9 @@ class Recorder:
         self.models.prepare(self.space)
         self.models.teacher.soft_targets()  # the same for all, so no student's training pays for it
         self.device = device_stages(self.job, self.job.launch(), self.store, Progress())
-        self.evaluator = Evaluator(self.models, self.device, lambda: None, LadderSettings(rungs=()))
+        chain = Chain(self.models, self.device)
+        self.evaluator = Evaluator(chain, Climbs(chain, LadderSettings(rungs=())))
+        self.standard = Standard()
 
     def close(self) -> None:
         """End all runner processes."""
@@ -72,7 +76,7 @@ class Recorder:
         reference = self.space.baselines()[0]
         self.evaluator.prepare_reference(reference)
         measured = self.evaluator.evaluate(reference, TrainEverything())
-        self.evaluator.reference_ms = measured.metrics[LATENCY].value
+        self.standard = Standard(reference_ms=measured.metrics[LATENCY].value)
         trainings: dict[str, Line] = {}
         points: dict[str, Line] = {}
         for group in groups(self.space):
@@ -116,7 +120,7 @@ class Recorder:
         return {**_short(line), "work": work, "curve": curve}
 
     def _point(self, candidate: Candidate) -> Line:
-        found = self.evaluator.evaluate(candidate, TrainEverything())
+        found = self.evaluator.evaluate(candidate, TrainEverything(self.standard))
         complete = found.outcome is Outcome.COMPLETE
         line = {
             **self._named(candidate),
