@@ -1,6 +1,6 @@
 """The child process that holds one artifact: `python -m paretune.backends.runner`.
 
-It speaks the frames of `protocol.py` on its standard input and output, and needs numpy and the runtime alone.
+It speaks the frames of `frames.py` on its standard input and output, and needs numpy and the runtime alone.
 A crash in here ends one evaluation and nothing else. See `client.py` for the other side.
 """
 
