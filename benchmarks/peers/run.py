@@ -22,6 +22,7 @@ from statistics import median
 from typing import Any
 
 from paretune.backends.measure.environment import environment
+from paretune.backends.registry import packages
 
 from benchmarks.command import check_names, finish, names, parser_of, tell
 from benchmarks.peers.scoring import own_front, score
@@ -77,7 +78,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "seconds": options.seconds,
         "sampler": options.sampler or "the default",
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "environment": dict(environment()),
+        "environment": dict(environment(packages())),
     }
 
 

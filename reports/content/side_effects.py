@@ -17,8 +17,6 @@ MEANINGS = {
     "worst_class_drop": "largest loss of accuracy of any class",
     "agreement": "same answer as the teacher, right or wrong",
     "ece_rise": "how much further confidence is from being right",
-    "noise_drop": "accuracy lost under noise beyond what the teacher loses",
-    "noise_loss": "quality lost under noise beyond what the teacher loses",
 }
 
 

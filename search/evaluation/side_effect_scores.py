@@ -1,19 +1,17 @@
-"""Side effects of an artifact: it and the reference run over the same samples, with and without noise."""
+"""Side effects of an artifact: it and the reference run over the same samples."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...profiles.errors import StageError, UserError
+from ...profiles.errors import UserError
 from ..record.evaluation import Quantity
 from ..store.store import Entry
-from ..workload.workload import Array, Split
-from .input_noise import noisy_digest, noisy_split
-from .side_effects import AGREEMENT, NOISE, NOISE_OTHER, Outputs, possible, side_effects, task_of
+from ..workload.workload import Array
+from .side_effects import AGREEMENT, possible, side_effects, task_of
 
 if TYPE_CHECKING:
     from ..stages.device.stages import DeviceStages
@@ -30,40 +28,29 @@ def side_effect_metrics(
 ) -> dict[str, Quantity]:
     """Side effects of an artifact against the device's reference, the uncompressed teacher, on a split.
 
-    Without `wanted` all that have a meaning here; what cannot be run under noise is left out. With it exactly
-    those, which are what limits name. Every run is answered from the store where it can be.
+    Without `wanted` all that have a meaning here. With it exactly those, which are what limits name. Every
+    run is answered from the store where it can be.
 
     Raises:
         UserError: one of `wanted` has no meaning for this workload.
-        StageError: a run that `wanted` needs crashed.
+        StageError: a run crashed.
     """
     reference, reference_backend = device.reference
     samples, digest = models.split(split)
 
-    def outputs(entry: Entry, name: str, given: Split = samples, of: str = digest) -> Array:
-        scored = device.scored(entry, name, given, of, models.metric)
+    def outputs(entry: Entry, name: str) -> Array:
+        scored = device.scored(entry, name, samples, digest, models.metric)
         with np.load(scored.path / "outputs.npz") as kept:
             return np.asarray(kept["outputs"])
 
     teacher = outputs(reference, reference_backend)
-    disturbed = noisy_split(samples)
-    names = possible(task_of(teacher, samples.labels), disturbed is not None)
+    names = possible(task_of(teacher, samples.labels))
     if wanted is not None:
         _check_possible(wanted, names)
         names = tuple(name for name in names if name in wanted)
     if compiled.key == reference.key:
         return {name: _of_itself(name) for name in names}
-    ours, theirs = Outputs(plain=outputs(compiled, backend)), Outputs(plain=teacher)
-    if disturbed is not None and {NOISE, NOISE_OTHER} & set(names):
-        given, of = disturbed[0], noisy_digest(digest)
-        try:
-            theirs = replace(theirs, noisy=outputs(reference, reference_backend, given, of))
-            ours = replace(ours, noisy=outputs(compiled, backend, given, of))
-        except StageError:
-            if wanted is not None:
-                raise
-    words = "" if disturbed is None else disturbed[1]
-    found = side_effects(ours, theirs, samples.labels, models.metric, words)
+    found = side_effects(outputs(compiled, backend), teacher, samples.labels)
     return {name: quantity for name, quantity in found.items() if name in names}
 
 
@@ -72,7 +59,7 @@ def _check_possible(wanted: Collection[str], names: Collection[str]) -> None:
         raise UserError(
             f"a limit is on {name}, which has no meaning for this workload",
             place="constraints",
-            found="outputs and labels that are no classification" if name != NOISE_OTHER else "",
+            found="outputs and labels that are no classification",
             accepted=", ".join(names) or "limits on other metrics",
         )
 

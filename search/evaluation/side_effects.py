@@ -5,7 +5,6 @@ Pure functions on arrays: `search.side_effect_scores` runs the artifacts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import erf, exp, pi, sqrt
 from statistics import NormalDist
 
@@ -22,16 +21,6 @@ Floats = NDArray[np.float64]
 BINS, RESAMPLES = 15, 400
 CLASSIFICATION, MULTI_LABEL, OTHER = "classification", "multi-label", "other"
 WORST, AGREEMENT, CALIBRATION = "worst_class_drop", "agreement", "ece_rise"
-NOISE, NOISE_OTHER = "noise_drop", "noise_loss"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outputs:
-    """First outputs of one model, axis 0 = samples: on the samples as they are and, where it was run on them,
-    on the same samples with noise."""
-
-    plain: Array
-    noisy: Array | None = None
 
 
 def task_of(outputs: Array, labels: Array) -> str:
@@ -45,37 +34,25 @@ def task_of(outputs: Array, labels: Array) -> str:
     return OTHER
 
 
-def possible(task: str, noise: bool) -> tuple[str, ...]:
-    """The side effects that have a meaning for a task; `noise`: its inputs can be disturbed."""
-    plain = {CLASSIFICATION: (WORST, AGREEMENT, CALIBRATION), MULTI_LABEL: (AGREEMENT,)}.get(task, ())
-    disturbed = NOISE if task == CLASSIFICATION else NOISE_OTHER
-    return (*plain, disturbed) if noise else plain
+def possible(task: str) -> tuple[str, ...]:
+    """The side effects that have a meaning for a task."""
+    return {CLASSIFICATION: (WORST, AGREEMENT, CALIBRATION), MULTI_LABEL: (AGREEMENT,)}.get(task, ())
 
 
-def side_effects(
-    candidate: Outputs, teacher: Outputs, labels: Array, metric: Metric, noise: str = ""
-) -> dict[str, Quantity]:
-    """Those side effects that have a meaning here, by name, with 95 % intervals; samples are paired.
-
-    `noise` says in words what was done to the noisy samples. Outputs of a classification may be logits or
-    probabilities.
+def side_effects(candidate: Array, teacher: Array, labels: Array) -> dict[str, Quantity]:
+    """Those side effects that have a meaning here, by name, with 95 % intervals, from first outputs on the
+    same samples. Outputs of a classification may be logits or probabilities.
     """
-    task = task_of(teacher.plain, labels)
-    found: dict[str, Quantity] = {}
-    if task == CLASSIFICATION:
-        found[WORST] = worst_class_drop(candidate.plain, teacher.plain, labels)
-        found[AGREEMENT] = agreement(candidate.plain, teacher.plain)
-        found[CALIBRATION] = ece_rise(candidate.plain, teacher.plain, labels)
-        if candidate.noisy is not None and teacher.noisy is not None:
-            found[NOISE] = noise_drop(candidate, teacher, labels, noise)
-        return found
+    task = task_of(teacher, labels)
     if task == MULTI_LABEL:
-        found[AGREEMENT] = agreement_of_labels(candidate.plain, teacher.plain)
-    if candidate.noisy is not None and teacher.noisy is not None:
-        lost = noise_loss(candidate, teacher, labels, metric, noise)
-        if lost is not None:
-            found[NOISE_OTHER] = lost
-    return found
+        return {AGREEMENT: agreement_of_labels(candidate, teacher)}
+    if task != CLASSIFICATION:
+        return {}
+    return {
+        WORST: worst_class_drop(candidate, teacher, labels),
+        AGREEMENT: agreement(candidate, teacher),
+        CALIBRATION: ece_rise(candidate, teacher, labels),
+    }
 
 
 def worst_class_drop(candidate: Array, teacher: Array, labels: Array) -> Quantity:
@@ -154,55 +131,6 @@ def calibration_error(confidence: Floats, right: Floats) -> float:
     return max(float(weights @ (2 * gaps - expected)), 0.0)
 
 
-def noise_drop(candidate: Outputs, teacher: Outputs, labels: Array, noise: str) -> Quantity:
-    """Accuracy that the candidate loses under noise minus what the teacher loses, as a share."""
-    assert candidate.noisy is not None
-    assert teacher.noisy is not None
-    ours = [_right(outputs, labels) for outputs in (candidate.plain, candidate.noisy)]
-    theirs = [_right(outputs, labels) for outputs in (teacher.plain, teacher.noisy)]
-    lost = (ours[0] - ours[1]) - (theirs[0] - theirs[1])
-    low, high = paired_interval(lost, 0.05)
-    how = (
-        f"{noise}: accuracy from {_percent(ours[0].mean())} to {_percent(ours[1].mean())}, the teacher's "
-        f"from {_percent(theirs[0].mean())} to {_percent(theirs[1].mean())}, {_samples(len(labels))}"
-    )
-    return Quantity(value=float(lost.mean()), low=low, high=high, how=how)
-
-
-def noise_loss(
-    candidate: Outputs, teacher: Outputs, labels: Array, metric: Metric, noise: str
-) -> Quantity | None:
-    """What the workload's own metric loses under noise, minus what the teacher's loses, in its unit.
-
-    None where the metric cannot be taken of these outputs.
-    """
-    sign = 1.0 if metric.higher_is_better else -1.0
-    given = [candidate.plain, candidate.noisy, teacher.plain, teacher.noisy]
-
-    def values(index: NDArray[np.int64]) -> list[float]:
-        return [
-            float(metric.function(outputs[index], labels[index])) for outputs in given if outputs is not None
-        ]
-
-    def lost(index: NDArray[np.int64]) -> float:
-        plain, noisy, teacher_plain, teacher_noisy = values(index)
-        return sign * ((plain - noisy) - (teacher_plain - teacher_noisy))
-
-    everything = np.arange(len(labels))
-    try:
-        value, shown = lost(everything), [f"{v:.4g}" for v in values(everything)]
-        low, high = bootstrap(lost, len(labels), RESAMPLES)
-    except Exception:  # a metric of the user's own may want all samples, or classes that a draw lacks
-        return None
-    if not np.isfinite([value, low, high]).all():
-        return None
-    how = (
-        f"{noise}: {metric.name} from {shown[0]} to {shown[1]}, the teacher's from {shown[2]} to {shown[3]}, "
-        f"{_samples(len(labels))}"
-    )
-    return Quantity(value=value, low=min(low, value), high=max(high, value), how=how)
-
-
 def gain_of(ours: Array, others: Array, labels: Array, metric: Metric) -> Quantity | None:
     """How much better one model is than another in the workload's metric (above 0: better), in its unit, by
     outputs on the same samples. None where the metric cannot be taken of them."""
@@ -223,7 +151,7 @@ def gain_of(ours: Array, others: Array, labels: Array, metric: Metric) -> Quanti
             low, high = paired_interval(_right(ours, labels) - _right(others, labels), 0.05)
         else:
             low, high = bootstrap(gain, len(labels), RESAMPLES)
-    except Exception:  # as in `noise_loss`
+    except Exception:  # a metric of the user's own may want all samples, or classes that a draw lacks
         return None
     if not np.isfinite([value, low, high]).all():
         return None

@@ -103,13 +103,11 @@ class _Pairs:
         self._groups: dict[Hashable, list[Known]] = defaultdict(list)
 
     def least(self, candidate: Candidate, macs: float | None) -> Known | None:
-        """See `Relatives`."""
         group = self._groups.get(self._key(candidate), ())
         found = (known for known in group if known.sound and self._less(known.candidate, candidate))
         return min(found, key=_goodness, default=None)
 
     def learn(self, known: Known) -> float:
-        """See `Relatives`."""
         group = self._groups[self._key(known.candidate)]
         excess = -inf
         for other in group:
@@ -128,7 +126,6 @@ class SamePrunedLess(_Pairs):
         super().__init__(_recipe_before_pruning, less_sparse)
 
     def words(self, relative: Known, candidate: Candidate) -> str:
-        """See `Relatives`."""
         sparsity = relative.candidate.sparsity
         return "the same student " + ("without pruning" if sparsity == "dense" else f"at {sparsity}")
 
@@ -140,7 +137,6 @@ class SameLessQuantized(_Pairs):
         super().__init__(training_key, less_compressed)
 
     def words(self, relative: Known, candidate: Candidate) -> str:
-        """See `Relatives`."""
         other = relative.candidate
         same = "the same student" if candidate.student else "the same model"
         scales = " per channel" if other.precision is candidate.precision else ""
@@ -159,13 +155,11 @@ class Larger:
         self._groups: dict[Hashable, _Students] = {}
 
     def least(self, candidate: Candidate, macs: float | None) -> Known | None:
-        """See `Relatives`."""
         key, sizes = _sizes(candidate)
         group = self._groups.get(key)
         return group.least_larger(sizes, macs) if group and sizes else None
 
     def learn(self, known: Known) -> float:
-        """See `Relatives`."""
         key, sizes = _sizes(known.candidate)
         if not sizes:
             return -inf
@@ -178,7 +172,6 @@ class Larger:
         return excess
 
     def words(self, relative: Known, candidate: Candidate) -> str:
-        """See `Relatives`."""
         axes = " ".join(f"{name}={value}" for name, value in relative.candidate.student)
         return f"a larger student ({axes})"
 
@@ -248,14 +241,12 @@ class Teacher:
         self._best_other: dict[Hashable, float] = defaultdict(lambda: -inf)
 
     def least(self, candidate: Candidate, macs: float | None) -> Known | None:
-        """See `Relatives`."""
         if candidate.is_teacher:
             return None
         sound = (known for known in self._teachers.get(_form(candidate), ()) if known.sound)
         return max(sound, key=_goodness, default=None)
 
     def learn(self, known: Known) -> float:
-        """See `Relatives`."""
         form = _form(known.candidate)
         if known.candidate.is_teacher:
             self._teachers[form].append(known)
@@ -266,7 +257,6 @@ class Teacher:
         return others - best
 
     def words(self, relative: Known, candidate: Candidate) -> str:
-        """See `Relatives`."""
         return f"the teacher at {relative.candidate.precision} on {relative.candidate.backend}"
 
 

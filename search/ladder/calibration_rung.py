@@ -34,7 +34,6 @@ class CalibrationRung:
         return tries * (bench.seconds.compile + bench.seconds.score)
 
     def climb(self, bench: Bench, standing: Standing) -> Found:
-        """See the class."""
         search = _Search(bench=bench, standing=standing)
         search.tried[standing.treatment] = standing.scored
         drawn = self._draws(bench, standing.treatment)

@@ -37,7 +37,6 @@ class MixedPrecisionRung:
         return looked_at * (one + bench.seconds.measure) + min(looked_at, MOST_REVERTED) / 2 * one
 
     def climb(self, bench: Bench, standing: Standing) -> Found:
-        """See the class."""
         analysis = analysed(bench, standing, MOST_GROUPS)
         if not analysis.ordered:
             detail = f"none of the {len(bench.groups())} groups of layers wins anything back alone"

@@ -33,7 +33,6 @@ class QatRung:
         return training + ways * (bench.seconds.compile + bench.seconds.score)
 
     def climb(self, bench: Bench, standing: Standing) -> Found:
-        """See the class."""
         plan = bench.qat_plan(self.epochs)
         best: tuple[Treatment, Scored] | None = None
         for way in self._ways(bench, standing.treatment):

@@ -14,7 +14,7 @@ _BY_FACTORS = {"ms": 1e-6, "bytes": 1e3, "count": 1.0}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scale:
+class DistanceScale:
     """The best value of each objective among some candidates, and how much counts as one whole step from it.
 
     Times, sizes and counts are logarithms here, so that steps are factors; all else is as it is. A step is
@@ -27,7 +27,9 @@ class Scale:
     step: Mapping[str, float]
 
     @classmethod
-    def over(cls, objectives: Sequence[Objective], candidates: Sequence[Mapping[str, Quantity]]) -> Scale:
+    def over(
+        cls, objectives: Sequence[Objective], candidates: Sequence[Mapping[str, Quantity]]
+    ) -> DistanceScale:
         """The scale that the metrics of these candidates span."""
         ideal, step = {}, {}
         for objective in objectives:

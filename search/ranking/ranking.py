@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from math import inf, log
 
 from ..record.evaluation import Limit, Objective, Quantity, StudyRecord, met
-from .distance import Scale, by_factors, scaled
+from .distance import DistanceScale, by_factors, scaled
 from .known import (
     TEST,
     VALIDATION,
@@ -31,8 +31,8 @@ class Ranked:
     """One complete candidate in its place.
 
     Candidates with one `rank` cannot be told apart (`tie` is true then). `source` is "test" where the
-    numbers are a finalist's (test split, fresh latency) and "validation" otherwise. `distance` is the
-    distance to the ideal point (`Scale`) among candidates of the same source. `violations` maps each limit's
+    numbers are a finalist's (test split, fresh latency) and "validation" otherwise. `distance` is that
+    to the ideal point (`DistanceScale`) among candidates of the same source. `violations` maps each limit's
     text to how far it is missed (inf: the metric was not measured).
     """
 
@@ -138,12 +138,14 @@ def _marked(
 
 def _scales(
     objectives: Sequence[Objective], entries: Sequence[Ranked], searched: Mapping[int, Metrics]
-) -> dict[str, Scale]:
+) -> dict[str, DistanceScale]:
     """The scale of the finalists by their test numbers, and that of all others by validation numbers."""
     front_entries = [entry for entry in entries if entry.on_front]
     return {
-        TEST: Scale.over(objectives, [entry.metrics for entry in front_entries if entry.source == TEST]),
-        VALIDATION: Scale.over(objectives, [searched[entry.number] for entry in front_entries]),
+        TEST: DistanceScale.over(
+            objectives, [entry.metrics for entry in front_entries if entry.source == TEST]
+        ),
+        VALIDATION: DistanceScale.over(objectives, [searched[entry.number] for entry in front_entries]),
     }
 
 

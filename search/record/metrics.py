@@ -61,8 +61,6 @@ METRICS = {
         MetricInfo(name="worst_class_drop", title="Worst class drop", unit="share", points=True),
         MetricInfo(name="agreement", title="Agreement with the teacher", unit="share", higher_is_better=True),
         MetricInfo(name="ece_rise", title="Rise of calibration error", unit="share", points=True),
-        MetricInfo(name="noise_drop", title="Drop under input noise", unit="share", points=True),
-        MetricInfo(name="noise_loss", title="Loss under input noise", unit=""),
     )
 }
 
@@ -73,9 +71,8 @@ def metric_info(name: str) -> MetricInfo:
     return METRICS.get(name) or MetricInfo(name=name, title=title, unit="", higher_is_better=True)
 
 
-SIDE_EFFECTS = ("worst_class_drop", "agreement", "ece_rise", "noise_drop", "noise_loss")
-"""Comparisons of outputs with the teacher's. `noise_drop` is a drop of accuracy; `noise_loss` stands in its
-place where outputs are no classes, in the unit of the workload's own metric."""
+SIDE_EFFECTS = ("worst_class_drop", "agreement", "ece_rise")
+"""Comparisons of outputs with the teacher's."""
 
 
 HARDWARE_METRICS = frozenset(

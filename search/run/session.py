@@ -13,6 +13,7 @@ from optuna.samplers import BaseSampler
 
 from ...backends.measure.environment import environment
 from ...backends.measure.latency import LatencyPlan
+from ...backends.registry import packages
 from ...backends.runner.client import Guard, RunnerClient
 from ...backends.runner.launch import Launch
 from ...profiles.errors import UserError
@@ -44,7 +45,7 @@ ENOUGH_SHARE = 0.005
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class SessionEnd:
     """What a session left: the record, where it lies, and whether it was interrupted."""
 
     record: StudyRecord
@@ -54,7 +55,7 @@ class Outcome:
 
 def run_study(
     path: Path, progress: Progress | None = None, stop: StopFlag | None = None, audit: float = 0.0
-) -> Outcome:
+) -> SessionEnd:
     """Run or resume the study of a file until its budget ends or `stop` is set.
 
     `audit` is the share (0 to 1) of the gated candidates that are trained after all at the end.
@@ -99,7 +100,7 @@ def run_study(
             record = driver.run()
             if audit and not stop.requested:
                 record = driver.audit(audit)
-        return Outcome(record=record, places=job.places, interrupted=stop.requested)
+        return SessionEnd(record=record, places=job.places, interrupted=stop.requested)
 
 
 def _studies(job: Job, sampler: BaseSampler) -> StudyStore:
@@ -202,7 +203,7 @@ def _plan(job: Job, models: Models, launch: Launch, remarks: tuple[str, ...]) ->
 def _environment_of(launch: Launch) -> dict[str, Any]:
     """Of the device, since numbers belong to it."""
     if launch.shares_files:
-        return dict(environment())
+        return dict(environment(packages()))
     with RunnerClient(launch) as runner:
         return dict(runner.hello().environment)
 

@@ -12,7 +12,7 @@ from .kernel import Inputs
 from .knowledge import Knowledge
 from .one_thread import in_one_thread
 from .quality_model import Surrogate
-from .quality_prediction import Prediction, View, look
+from .quality_prediction import Beliefs, look
 from .smallest_useful import chance_to_work
 from .sought import Goal
 
@@ -30,7 +30,7 @@ FEW, MANY = 24, 128
 """Up to so many observations a measurement is a reason to fit the model and to look at all candidates: sizes
 are known better then; up to so many an observation is. Doing so less often cost trainings in the replay."""
 REFRESH, MOST_ADDED = 1.03, 32
-"""From then on that is done when so many times the observations are there, or so many more."""
+"""From then on all are looked at when so many times the observations are there, or so many more."""
 WATCHED = 2 * SHORTLIST
 CLIPPED = 0.25
 """Of the range between corner and best quality: what lies further below the corner is of no interest."""
@@ -46,7 +46,7 @@ LEAST_PROBABLE = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ranking:
+class Prospects:
     """Rows with any expected gain, best rate first. `gain` is what they are ranked by; `hoped` is that of the
     first with the whole deviation that the model states."""
 
@@ -60,26 +60,11 @@ class Ranking:
     volume: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Beliefs:
-    """About the quality of some rows, the chance that they work, and a factor for the deviations."""
-
-    quality: Prediction
-    chance: Floats
-    doubt: Floats
-
-    def take(self, rows: Integers) -> _Beliefs:
-        return _Beliefs(quality=self.quality.take(rows), chance=self.chance[rows], doubt=self.doubt[rows])
-
-    def likeliest(self) -> _Beliefs:
-        return replace(self, quality=self.quality.likeliest())
-
-
 class Expectation:
     """Ranks the pool by expected gain per expected second.
 
-    Now and then the model of the quality is fitted and all candidates are looked at; in between, what is
-    scored is added to the model, and those that looked best then are ranked.
+    The model of the quality is fitted whenever something was scored. In a long study all candidates are
+    looked at only now and then; in between, those that looked best are ranked.
     """
 
     def __init__(self, knowledge: Knowledge, goal: Goal) -> None:
@@ -90,14 +75,13 @@ class Expectation:
         self._hope = min(1.0, HOPE / float(np.sqrt(2 * np.log(models))))
         self._surrogate, self._top = Surrogate(), 1.0
         self._inputs: Inputs | None = None
-        self._learned: list[int] = []  # rows that the surrogate knows
-        self._count = self._fitted_at = self._rewritten = 0
+        self._count = self._looked_at = self._rewritten = 0
         self._useful = np.ones(len(knowledge.pool))
-        self._view: View | None = None
-        self._rows = np.empty(0, dtype=np.int64)  # of the view
+        self._rows = np.empty(0, dtype=np.int64)  # those that looked best
+        self._watched: Beliefs | None = None  # about them, until something is learned
 
     @in_one_thread
-    def rank(self) -> Ranking:
+    def rank(self) -> Prospects:
         """Every candidate that may bring something, best first; empty before anything was scored."""
         known = self.knowledge
         boxes, volume = self.goal.boxes()
@@ -106,7 +90,7 @@ class Expectation:
         if not usable.any() or not np.isfinite(known.best_goodness):
             return _nothing(volume)
         worth = np.where(usable, probable / seconds, 0.0)
-        if self._learn() or self._view is None or not worth[self._rows].any():
+        if self._learn() or not worth[self._rows].any():
             self._look_at_all(boxes, worth)
         rows, beliefs = self._shortlist(boxes, worth)
         gain = self._gain(boxes, rows, beliefs) * probable[rows]
@@ -118,7 +102,7 @@ class Expectation:
         rows, gain, beliefs = rows[order], gain[order], beliefs.take(order)
         first = np.arange(min(1, len(rows)))
         hoped = self._gain(boxes, rows[first], beliefs.take(first), self._bounds(rows[first]), hope=1.0)
-        return Ranking(
+        return Prospects(
             rows=rows,
             gain=gain,
             hoped=float(hoped @ probable[rows[first]]),
@@ -131,52 +115,42 @@ class Expectation:
 
     def _look_at_all(self, boxes: Boxes, worth: Floats) -> None:
         """Keep the best by a rough look."""
-        assert self._inputs is not None
         rows = np.flatnonzero(worth)
-        quality, chance, doubt = look(self._surrogate, self._inputs.take(rows), parts=1)
-        beliefs = _Beliefs(quality=quality, chance=chance * self._useful[rows], doubt=doubt)
-        rough = self._gain(boxes, rows, beliefs) * worth[rows]
+        rough = self._gain(boxes, rows, self._beliefs(rows, parts=1)) * worth[rows]
         self._rows = rows[np.argsort(-rough, kind="stable")[:WATCHED]]
-        self._view = View(self._surrogate, self._inputs.take(self._rows))
+        self._watched = None
 
-    def _shortlist(self, boxes: Boxes, worth: Floats) -> tuple[Integers, _Beliefs]:
+    def _beliefs(self, rows: Integers, parts: int | None = None) -> Beliefs:
+        assert self._inputs is not None
+        found = look(self._surrogate, self._inputs.take(rows), parts)
+        return replace(found, chance=found.chance * self._useful[rows])
+
+    def _shortlist(self, boxes: Boxes, worth: Floats) -> tuple[Integers, Beliefs]:
         """Of those that looked best, the best by the likeliest part of the model, and beliefs about them."""
-        assert self._view is not None
-        view = self._view
-        view.update()
+        if self._watched is None:
+            self._watched = self._beliefs(self._rows)
         places = np.flatnonzero(worth[self._rows])
-        whole = _Beliefs(
-            quality=view.prediction(), chance=view.chance * self._useful[self._rows], doubt=view.doubt
-        ).take(places)
-        rows = self._rows[places]
+        rows, whole = self._rows[places], self._watched.take(places)
         rough = self._gain(boxes, rows, whole.likeliest()) * worth[rows]
         best = np.argsort(-rough, kind="stable")[:SHORTLIST]
         return rows[best], whole.take(best)
 
     def _learn(self) -> bool:
-        """Take in what was scored since; whether the model was fitted anew."""
+        """Fit the model to what is known, where that is more; whether all candidates are to be looked at."""
         known = self.knowledge
         count = len(known.observed)
         same = count == self._count and known.rewritten == self._rewritten
         if same and count > FEW:
             return False
-        anew = (
-            same
-            or known.rewritten != self._rewritten
+        wide = (
+            known.rewritten != self._rewritten
             or count <= MANY
-            or count >= min(REFRESH * self._fitted_at, self._fitted_at + MOST_ADDED)
-            or not self._learned
+            or count >= min(REFRESH * self._looked_at, self._looked_at + MOST_ADDED)
         )
-        new = list(known.observed)[self._count :]
+        self._looked_at = count if wide else self._looked_at
         self._count, self._rewritten = count, known.rewritten
-        if anew:
-            self._fitted_at = count
-            self._inputs = known.inputs()
-            self._learned = self._chosen()
-        else:
-            self._learned += new
-        self._teach(anew=anew)
-        return anew
+        self._teach(np.array(self._chosen(), dtype=np.int64))
+        return wide
 
     def _chosen(self) -> list[int]:
         """The rows that the model is fitted to: all, or the best half and a spread of the others."""
@@ -188,21 +162,19 @@ class Expectation:
             rows = rows[: MOST_KNOWN // 2] + [rest[place] for place in picked]
         return rows
 
-    def _teach(self, *, anew: bool) -> None:
-        assert self._inputs is not None
+    def _teach(self, rows: Integers) -> None:
         known = self.knowledge
-        rows = np.array(self._learned, dtype=np.int64)
-        values, noise = np.array([known.observed[row] for row in self._learned]).T
+        self._inputs, self._watched = known.inputs(), None
+        values, noise = np.array([known.observed[row] for row in rows.tolist()]).T
         corner, best = self.goal.corner_goodness(), known.best_goodness
         reach = best - corner
         works = values >= corner
         values = np.maximum(values, corner - CLIPPED * reach)
         self._top = best + HEADROOM * reach
         distances = np.log(np.maximum(self._top - values, 1e-3 * reach))
-        learn = self._surrogate.fit if anew else self._surrogate.add
-        learn(self._inputs.take(rows), distances, noise, spread=LEAST_SPREAD)
+        self._surrogate.fit(self._inputs.take(rows), distances, noise, spread=LEAST_SPREAD)
         self._useful = self._usefulness(rows, works)
-        if anew and len(rows) >= TRUST_FROM:
+        if len(rows) >= TRUST_FROM:
             predicted, found = self._surrogate.left_out()
             constant = (found.sum() - found) / (len(found) - 1)
             errors = ((predicted - found) ** 2).mean(), ((constant - found) ** 2).mean()
@@ -224,7 +196,7 @@ class Expectation:
         self,
         boxes: Boxes,
         rows: Integers,
-        beliefs: _Beliefs,
+        beliefs: Beliefs,
         ceiling: Floats | float | None = None,
         hope: float | None = None,
     ) -> Floats:
@@ -256,10 +228,10 @@ class Expectation:
         return found
 
 
-def _nothing(volume: float) -> Ranking:
+def _nothing(volume: float) -> Prospects:
     empty = np.empty(0)
     rows = np.empty(0, dtype=np.int64)
-    return Ranking(
+    return Prospects(
         rows=rows,
         gain=empty,
         hoped=0.0,

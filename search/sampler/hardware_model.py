@@ -29,9 +29,6 @@ UNKNOWN_ERROR = 1.0
 LEAST_MEASURED = 4
 MOST_MEASURED = 400
 """Predictions rest on the latest so many; measured values stand for themselves in any case."""
-UPDATE_GROWTH = 0.01
-"""Predictions are made anew with so large a share of new measurements; in between they stay. Waiting longer
-costs trainings: what is proposed next hangs on who is predicted to be a little faster."""
 REFIT_GROWTH = 1.1
 """The form of the regression is chosen anew when so many times the measurements are there."""
 BEYOND = 8.0
@@ -84,7 +81,7 @@ class HardwareModel:
         self._predicted = self.known.copy()
         self._errors = np.full(len(self.metrics), UNKNOWN_ERROR)
         self._forms: dict[int, tuple[int, _Form]] = {}
-        self._stale, self._since, self._learned = False, 0, 0
+        self._stale, self._learned = False, 0
 
     def learn(self, row: int, values: Mapping[str, float]) -> None:
         """Take in what was measured of a class; a later measurement replaces an earlier one."""
@@ -97,7 +94,6 @@ class HardwareModel:
                 apart = ((self._counts - self._counts[row]) ** 2).sum(axis=1)
                 self._alike[place] = np.exp(-apart / 8)
         self.measured[row] = True
-        self._since += 1
         for column, metric in enumerate(self.metrics):
             if metric in values:
                 self.known[row, column] = max(float(values[metric]), TINY)
@@ -126,11 +122,6 @@ class HardwareModel:
 
     @in_one_thread
     def _predict_all(self) -> None:
-        if self._since < int(UPDATE_GROWTH * len(self._rows)):
-            # A few more change little: what was measured stands for itself.
-            self._predicted = np.where(np.isnan(self.known), self._predicted, self.known)
-            return
-        self._since = 0
         measured: dict[bytes, _Measured] = {}  # most metrics are known of the same classes
         for column in range(len(self.metrics)):
             known = self.known[self._rows, column]

@@ -12,7 +12,7 @@ from ...backends.registry import value_dependent
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Outcome
 from ..record.protocols import Hardware
-from .expectation import LEAST_PROBABLE, Expectation, Ranking
+from .expectation import LEAST_PROBABLE, Expectation, Prospects
 from .hypervolume_gain import Quality, expected_gain
 from .knowledge import Knowledge
 from .pool import spread_first
@@ -58,7 +58,7 @@ class Policy:
         self.knowledge, self.seed = knowledge, seed
         self.goal = Goal(knowledge)
         self.expectation = Expectation(knowledge, self.goal)
-        self._ranking: Ranking | None = None
+        self._ranking: Prospects | None = None
         self._survey: list[int] | None = None
         self._ahead: list[int] = []
         self._volume, self._without_gain = 0.0, 0
@@ -316,7 +316,7 @@ class Policy:
         measured = self.knowledge.hardware.measured[self.knowledge.pool.classes]
         return bool((left & ~measured).any() or (left & self.goal.possible()).any())
 
-    def _ranked(self) -> Ranking:
+    def _ranked(self) -> Prospects:
         if self._ranking is None:
             self._ranking = self.expectation.rank()
             self.nothing_left = bool(self.knowledge.baseline_points) and not self._anything_left()

@@ -1,8 +1,8 @@
 """A model of quality over candidates: Gaussian processes on axes, capacity and number formats.
 
 Several settings of the kernel (see `similarity`) are tried, and those that explain the data best are mixed
-by their evidence (Rasmussen and Williams 2006, chapters 2 and 5). Settings are chosen anew now and then; in
-between, rows are added to what is factorized already. `view.py` has what it expects of other rows.
+by their evidence (Rasmussen and Williams 2006, chapters 2 and 5). Settings are chosen anew now and then.
+`view.py` has what it expects of other rows.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solve_triangular
 from scipy.linalg.lapack import dtrtri
 
 from .kernel import Floats, Inputs, Pairs, Settings, prior
@@ -71,7 +70,7 @@ class Surrogate:
 
         Values far above what all others predict (lower is better here) are put down to something that did
         not work; they are excused, and counted against the chance to work of their neighbours instead, see
-        `view.View`. Otherwise they would make every prediction near them unsure in both directions.
+        `view.Beliefs`. Otherwise they would make every prediction near them unsure in both directions.
         """
         self.inputs, rows = inputs, len(values)
         self._take_values(values, spread)
@@ -106,15 +105,6 @@ class Surrogate:
                 break
             self._condition(kernel, settings, excused)
         self.surprises, self._soundness = self._surprising()[0], None
-
-    def add(self, inputs: Inputs, values: Floats, noise: Floats, spread: float) -> None:
-        """Learn from rows more: all rows are given, those that are known already first and as they were."""
-        known, self.inputs = len(self), inputs
-        self._take_values(values, spread)
-        self._solve_again(known)
-        for row in range(known, len(values)):
-            self._append(row, float(noise[row]))
-        self.parts = _weighed(self.parts)  # in their order, which views rely on
 
     def _take_values(self, values: Floats, spread: float) -> None:
         self.centre, self.scale = float(values.mean()), max(float(values.std()), spread)
@@ -160,51 +150,6 @@ class Surrogate:
         variance, evidence = _evidence(factor[:, diagonal, diagonal], solved, settings)
         return factor, solved, variance, evidence
 
-    def _solve_again(self, known: int) -> None:
-        """The values were put on another scale."""
-        parts = []
-        for part in self.parts:
-            solved = solve_triangular(part.factor, self._values[:known], lower=True, check_finite=False)
-            parts.append(replace(part, solved=solved))
-        self.parts = tuple(parts)
-
-    def _append(self, row: int, noise: float) -> None:
-        """One more row for every part. It is an outlier if it is far above what the known ones predict."""
-        pairs = Pairs(self.inputs.take(slice(0, row + 1)), self.inputs.take(slice(row, row + 1)))
-        grown = []
-        for part in self.parts:
-            column = pairs.kernel(part.setting)[0, :, 0] + 1.0
-            inner = solve_triangular(part.factor, column[:row], lower=True, check_finite=False)
-            left = max(float(column[row] - inner @ inner), 0.0) + JITTER
-            grown.append((part, inner, left, float(part.setting.noise[0])))
-        missed = [
-            part.weight
-            * (self._values[row] - inner @ part.solved)
-            / np.sqrt((left + own * noise) * part.variance)
-            for part, inner, left, own in grown
-        ]
-        outlying = row >= LEAST_FOR_OUTLIERS and sum(missed) > SURPRISE
-        self.surprises = np.append(self.surprises, sum(missed))
-        self.outlying = np.append(self.outlying, outlying)
-        extra = EXCUSED if outlying else noise
-        self.parts = tuple(
-            self._grown(part, inner, np.sqrt(left + own * extra)) for part, inner, left, own in grown
-        )
-
-    def _grown(self, part: _Fitted, inner: Floats, end: float) -> _Fitted:
-        rows = len(inner)
-        factor = np.zeros((rows + 1, rows + 1))
-        factor[:rows, :rows], factor[rows, :rows], factor[rows, rows] = part.factor, inner, end
-        solved = np.append(part.solved, (self._values[rows] - inner @ part.solved) / end)
-        variance, evidence = _evidence(np.diag(factor)[None], solved[None], part.setting)
-        return replace(
-            part,
-            factor=factor,
-            solved=solved,
-            variance=float(variance[0]),
-            evidence=float(evidence[0]),
-        )
-
     # -- what is known of known rows -----------------------------------------------------------------
 
     def _surprising(self) -> tuple[Floats, Floats]:
@@ -225,7 +170,7 @@ class Surrogate:
 
     def chance(self, cross: Floats) -> Floats:
         """[rows] the chance to work: the share of neighbours that were no outliers, smoothed by the likeliest
-        kernel, `cross` [known rows, rows]. Rows that were added since the last fit do not count."""
+        kernel, `cross` [known rows, rows]."""
         if not self.outlying.any() or len(self) < LEAST_FOR_OUTLIERS:
             return np.ones(cross.shape[1])
         if self._soundness is None:
@@ -233,7 +178,7 @@ class Surrogate:
             smoothed = inner.kernel(self.parts[0].setting)[0] + SMOOTHING * np.eye(len(sound))
             self._soundness = float(sound.mean()), np.linalg.solve(smoothed, sound - sound.mean())
         mean, weights = self._soundness
-        found: Floats = np.clip(mean + weights @ cross[: len(weights)], LEAST_CHANCE, 1.0)
+        found: Floats = np.clip(mean + weights @ cross, LEAST_CHANCE, 1.0)
         return found
 
 

@@ -23,8 +23,7 @@ _PATIENCE_S = 2.0  # for a study that another process is writing to at this mome
 def study_for_reading(url: str, name: str) -> Iterator[StudyStore]:
     """An existing study, whose storage is closed again afterwards. Writing to it fails.
 
-    Where a run is going on, or was killed, a copy as of this moment is read. A storage other than a SQLite
-    file is opened as Optuna does, but no tables are made in it.
+    A storage other than a SQLite file is opened as Optuna does, but no tables are made in it.
 
     Raises:
         UserError: there is no such study, or it cannot be read without writing.
@@ -32,7 +31,7 @@ def study_for_reading(url: str, name: str) -> Iterator[StudyStore]:
     """
     file = sqlite_file(url)
     with ExitStack() as stack:
-        storage = _server(url) if file is None else _file(stack.enter_context(_at_rest(file)))
+        storage = _server(url) if file is None else _file(file)
         stack.callback(storage.engine.dispose)
         stack.callback(storage.remove_session)
         if name not in optuna.get_all_study_names(storage):
@@ -46,6 +45,8 @@ def _server(url: str) -> optuna.storages.RDBStorage:
 
 
 def _file(file: Path) -> optuna.storages.RDBStorage:
+    if not file.is_file():
+        raise UserError("the study's storage is gone", place=str(file))
     uri = _read_only_uri(file)
 
     def connect() -> sqlite3.Connection:
@@ -58,22 +59,12 @@ def _file(file: Path) -> optuna.storages.RDBStorage:
     return optuna.storages.RDBStorage("sqlite:///file.db", options, skip_table_creation=True)
 
 
-@contextmanager
-def _at_rest(file: Path) -> Iterator[Path]:
-    """The file, or a copy of it where its last part is in a log beside it: even readers write to those."""
-    if not file.is_file():
-        raise UserError("the study's storage is gone", place=str(file))
-    if write_ahead.in_use(file) and write_ahead.log_of(file) is not None:
-        with write_ahead.copied(file) as copy:
-            yield copy
-    else:
-        yield file
-
-
 def _read_only_uri(file: Path) -> str:
+    """SQLite itself reads beside a running process, and what a killed one left in the log."""
     uri = f"file:{quote(str(file.resolve()))}?mode=ro"
-    # In write-ahead mode even a reader makes files beside it, unless the file is said to be unchanging.
-    return f"{uri}&immutable=1" if write_ahead.in_use(file) else uri
+    # Without a log even a reader would make files beside it, unless the file is said to be unchanging.
+    alone = write_ahead.in_use(file) and write_ahead.log_of(file) is None
+    return f"{uri}&immutable=1" if alone else uri
 
 
 def _check_readable(connection: sqlite3.Connection, file: Path) -> None:

@@ -1,27 +1,21 @@
 """SQLite's write-ahead log: while a study runs, its commits do not wait for the disk.
 
 Until the end of the run, what was written last stands in a second file beside the first (`-wal`). At the end
-it is merged, so that the study's file stands alone. After a kill, whoever opens the file next merges it; a
-reader that must not write takes a copy of both. https://www.sqlite.org/wal.html
+SQLite merges it, and the file leaves this mode: in it, even readers need to write beside the file. After a
+kill, whoever opens the file next merges it. https://www.sqlite.org/wal.html
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
-import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import psutil
 from optuna.storages import RDBStorage
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
-
-from ...profiles.errors import UserError
 
 # It needs memory shared through a file, which file systems of a network do not give.
 _LOCAL = {
@@ -29,9 +23,7 @@ _LOCAL = {
     "zfs",
 }  # fmt: skip
 _VERSIONS = slice(18, 20)  # of the file's header: 2 where it is in this mode
-_LOG_HEADER_BYTES = 32  # changes when the log begins anew: it holds random numbers
 _PATIENCE_S = 2.0
-_TRIES, _PAUSE_S = 30, 0.01
 
 
 def begin(storage: RDBStorage, file: Path) -> None:
@@ -53,11 +45,10 @@ def _commit_without_waiting(connection: sqlite3.Connection, _: object) -> None:
 
 
 def end(file: Path) -> None:
-    """Merge what stands beside the file. A reader at this moment prevents it; nothing is lost by that."""
+    """Leave the mode; what stands beside is merged. A reader at this moment prevents it; nothing is lost."""
     if not in_use(file):
         return
     with suppress(sqlite3.Error), closing(sqlite3.connect(file, timeout=_PATIENCE_S)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         connection.execute("PRAGMA journal_mode=DELETE").fetchall()
 
 
@@ -72,43 +63,6 @@ def log_of(file: Path) -> Path | None:
     """The log beside the file; None where it has none or an empty one."""
     log = file.with_name(file.name + "-wal")
     return log if log.is_file() and log.stat().st_size > 0 else None
-
-
-@contextmanager
-def copied(file: Path) -> Iterator[Path]:
-    """A copy of the file with its log merged, gone afterwards; another process may write to it meanwhile.
-
-    Raises:
-        UserError: it was written to so much that no copy was whole.
-    """
-    with TemporaryDirectory(prefix="paretune-") as name:
-        copy = Path(name) / "study.db"
-        for _ in range(_TRIES):
-            if _copy_whole(file, copy):
-                end(copy)
-                yield copy
-                return
-            time.sleep(_PAUSE_S)
-        raise UserError("another process writes to it all the time", place=str(file))
-
-
-def _copy_whole(file: Path, copy: Path) -> bool:
-    # What is merged into the file stays in the log until the log begins anew. So whatever page of the file
-    # is half-written in the copy, the log has it, if it is still the same log after it was copied.
-    before = _log_header(file)
-    shutil.copyfile(file, copy)
-    log, beside = log_of(file), copy.with_name(copy.name + "-wal")
-    beside.unlink(missing_ok=True)
-    with suppress(FileNotFoundError):
-        if log is not None:
-            shutil.copyfile(log, beside)
-    return before == _log_header(file)
-
-
-def _log_header(file: Path) -> bytes:
-    with suppress(FileNotFoundError), file.with_name(file.name + "-wal").open("rb") as opened:
-        return opened.read(_LOG_HEADER_BYTES)
-    return b""
 
 
 def _file_system(file: Path) -> str:

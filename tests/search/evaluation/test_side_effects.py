@@ -2,9 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from paretune.search.evaluation.input_noise import NOISE_SHARE, TOKEN_SHARE, noisy_digest, noisy_split
 from paretune.search.evaluation.side_effects import (
-    Outputs,
     agreement,
     calibration_error,
     ece_rise,
@@ -16,7 +14,8 @@ from paretune.search.evaluation.side_effects import (
     task_of,
     worst_class_drop,
 )
-from paretune.search.workload.workload import ACCURACY, Metric, Split
+from paretune.search.record.metrics import SIDE_EFFECTS
+from paretune.search.workload.workload import ACCURACY, Metric
 
 CLASSES = 5
 
@@ -128,33 +127,12 @@ def test_int8_probabilities_are_known_as_such():
     assert not is_probabilities(np.log(exact))
 
 
-def test_noise_drop_is_what_the_candidate_loses_beyond_the_teacher(labels):
-    candidate = Outputs(plain=wrong(labels, [0]), noisy=wrong(labels, range(21)))
-    teacher = Outputs(plain=one_hot(labels), noisy=wrong(labels, range(5)))
-    found = side_effects(candidate, teacher, labels, ACCURACY, "much noise")["noise_drop"]
-    assert found.value == pytest.approx((20 - 5) / 200)
-    assert found.how.startswith(
-        "much noise: accuracy from 99.5 % to 89.5 %, the teacher's from 100 % to 97.5 %"
-    )
-    assert found.low > 0
-
-
-def test_classification_has_all_four(labels):
-    both = Outputs(plain=one_hot(labels), noisy=one_hot(labels))
-    assert set(side_effects(both, both, labels, ACCURACY)) == set(possible("classification", noise=True))
-    without = Outputs(plain=one_hot(labels))
-    assert set(side_effects(without, both, labels, ACCURACY)) == set(possible("classification", noise=False))
-
-
-def test_regression_has_the_loss_of_its_own_metric():
-    rng = np.random.default_rng(0)
-    labels = rng.normal(size=(100, 1)).astype(np.float32)
-    error = Metric(name="mae", function=lambda o, y: float(np.abs(o - y).mean()), higher_is_better=False)
-    teacher = Outputs(plain=labels + 0.01, noisy=labels + 0.05)
-    candidate = Outputs(plain=labels + 0.02, noisy=labels + 0.10)
-    found = side_effects(candidate, teacher, labels, error, "noise")
-    assert set(found) == {"noise_loss"}
-    assert found["noise_loss"].value == pytest.approx(0.08 - 0.04, abs=1e-5)
+def test_each_task_has_what_has_a_meaning_for_it(labels):
+    found = side_effects(one_hot(labels), one_hot(labels), labels)
+    assert tuple(found) == possible("classification") == SIDE_EFFECTS
+    numbers = np.random.default_rng(0).normal(size=(100, 1)).astype(np.float32)
+    assert side_effects(numbers + 0.02, numbers + 0.01, numbers) == {}
+    assert possible("other") == ()
 
 
 def test_several_labels_agree_label_by_label():
@@ -162,8 +140,7 @@ def test_several_labels_agree_label_by_label():
     logits = np.where(labels == 1, 2.0, -2.0)
     other = logits.copy()
     other[0, 0] = -1.0
-    exact = Metric(name="exact", function=lambda o, y: float(((o > 0) == y).all(axis=1).mean()))
-    found = side_effects(Outputs(plain=other), Outputs(plain=logits), labels, exact)
+    found = side_effects(other, logits, labels)
     assert set(found) == {"agreement"}
     assert found["agreement"].value == pytest.approx(11 / 12)
 
@@ -173,8 +150,6 @@ def test_a_metric_that_cannot_be_resampled_is_left_out():
         raise ValueError("wants the samples in their order")
 
     outputs, labels = np.zeros((20, 3)), np.zeros((20, 3), dtype=np.float32) + 0.5
-    both = Outputs(plain=outputs, noisy=outputs)
-    assert side_effects(both, both, labels, Metric(name="picky", function=picky)) == {}
     assert gain_of(outputs, outputs, labels, Metric(name="picky", function=picky)) is None
 
 
@@ -200,54 +175,3 @@ def test_gain_over_another_training(labels):
     assert found.value == pytest.approx(3 / 200)
     assert found.low < 0 < found.high
     assert found.how == "99.50 % against 98.00 %, 200 samples"
-
-
-def split_of(**inputs):
-    return Split(inputs=inputs, labels=np.zeros(len(next(iter(inputs.values()))), dtype=np.int64))
-
-
-def test_noise_has_the_promised_share_of_the_spread_and_is_the_same_each_time():
-    image = np.random.default_rng(0).normal(3, 2, size=(200, 1, 8, 8)).astype(np.float32)
-    split = split_of(image=image)
-    first, words = noisy_split(split)
-    second, _ = noisy_split(split)
-    changed = first.inputs["image"]
-    assert changed.dtype == np.float32
-    assert np.array_equal(changed, second.inputs["image"])
-    assert np.std(changed - image) == pytest.approx(NOISE_SHARE * np.std(image), rel=0.02)
-    assert words == "noise of 10 % of each input's standard deviation"
-    assert noisy_digest("abc") != noisy_digest("abd") != "abd"
-
-
-def test_masks_stay_and_images_of_bytes_stay_bytes():
-    rng = np.random.default_rng(0)
-    image = rng.integers(0, 256, size=(20, 8, 8, 3), dtype=np.uint8)
-    mask = (rng.random((20, 8)) < 0.5).astype(np.float32)
-    changed, _ = noisy_split(split_of(image=image, mask=mask))
-    assert changed.inputs["image"].dtype == np.uint8
-    assert not np.array_equal(changed.inputs["image"], image)
-    assert np.array_equal(changed.inputs["mask"], mask)
-
-
-def test_tokens_are_replaced_by_others_that_occur_and_padding_stays():
-    rng = np.random.default_rng(0)
-    ids = rng.choice(np.arange(10, 500, 7), size=(300, 24)).astype(np.int64)
-    ids[:, 0] = 2  # the start mark
-    for row, length in enumerate(rng.integers(5, 24, size=300)):
-        ids[row, length:] = 0
-    mask = (ids != 0).astype(np.int64)
-    changed, words = noisy_split(split_of(ids=ids, mask=mask))
-    new = changed.inputs["ids"]
-    differs = new != ids
-    assert words == "5 % of the tokens replaced"
-    assert new.dtype == np.int64
-    assert not differs[ids == 0].any()
-    assert not differs[:, 0].any()
-    assert set(np.unique(new)) <= set(np.unique(ids))
-    assert differs[ids > 2].mean() == pytest.approx(TOKEN_SHARE, abs=0.01)
-    assert np.array_equal(changed.inputs["mask"], mask)
-
-
-def test_inputs_without_anything_to_disturb():
-    assert noisy_split(split_of(bag=np.eye(4, dtype=np.float32))) is None
-    assert noisy_split(split_of(same=np.full((4, 3), 7, dtype=np.int64))) is None

@@ -125,10 +125,12 @@ def tell(job: Job, *evaluations: Evaluation) -> StudyStore:
 
 
 def state_of(directory: Path) -> dict[str, tuple[int, bytes]]:
-    """Time of change and content of every file, by its path; directories by their time alone."""
+    """Time of change and content of every file, by its path; directories by their time alone. What SQLite's
+    readers and writers tell each other about where they are (`-shm`) is left out."""
     return {
         str(path): (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else b"")
         for path in sorted([directory, *directory.rglob("*")])
+        if not path.name.endswith("-shm")
     }
 
 

@@ -667,8 +667,7 @@ def test_a_space_known_from_an_earlier_study_is_searched_all_the_same():
     assert len(set(search.proposed)) == 10
 
 
-def test_a_model_that_is_kept_proposes_what_one_fitted_anew_holds_for_good():
-    """After many trials scored rows are added to the model; a resumed study fits it to all of them."""
+def test_in_a_long_study_those_that_looked_best_are_ranked_until_all_are_looked_at_again():
     names = KINDS["two"]
     trials = random.Random(3).sample(list(LARGE.candidates()), 156)
     search = Search(sampler_for(names, space=LARGE), names, space=LARGE)
@@ -678,9 +677,9 @@ def test_a_model_that_is_kept_proposes_what_one_fitted_anew_holds_for_good():
         search.run(1)
         kept = sampler._current(study).best()
         expectation = sampler._current(study).expectation
-        if number >= 150 and len(expectation._surrogate) > expectation._fitted_at + 1:
+        if number >= 150 and len(expectation._surrogate) > expectation._looked_at + 1:
             break
-    assert len(expectation._surrogate) > expectation._fitted_at + 1 > 128
+    assert len(expectation._surrogate) > expectation._looked_at + 1 > 128
     ranking = sampler_for(names, space=LARGE)._current(study)._ranked()
     place = ranking.rows.tolist().index(kept.row)
     assert place < 10

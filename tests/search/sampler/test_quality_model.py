@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from paretune.search.sampler.kernel import Inputs, Pairs, prior
 from paretune.search.sampler.quality_model import Surrogate
-from paretune.search.sampler.quality_prediction import Prediction, View, look
+from paretune.search.sampler.quality_prediction import Prediction, look
 
 MODELS = list(itertools.product(range(4), range(4), range(3)))
 FORMATS = range(3)
 
 
 def predict(model: Surrogate, inputs: Inputs, parts: int | None = None) -> Prediction:
-    return look(model, inputs, parts)[0]
+    return look(model, inputs, parts).quality
 
 
 def one_hot(values: list[tuple[int, ...]], sizes: tuple[int, ...]) -> np.ndarray:
@@ -206,56 +206,6 @@ def test_no_axis_at_all_is_a_constant():
     assert 0 < found.mean[0] < 8
 
 
-# -- rows that are added one by one ----------------------------------------------------------------------
-
-
-def added(rows: np.ndarray, first: int, values: np.ndarray = VALUES) -> Surrogate:
-    model = fitted(rows[:first], values)
-    for count in range(first + 1, len(rows) + 1):
-        model.add(INPUTS.take(rows[:count]), values[rows[:count]], np.ones(count), 0.3)
-    return model
-
-
-def test_rows_that_are_added_count_as_if_they_had_been_there_at_the_fit():
-    rows, others = picked(60), np.setdiff1d(EVERY, picked(60))
-    model = added(rows, 50)
-    anew = Surrogate()
-    anew._settings, anew._fitted_rows, anew.inputs = model._settings, 60, INPUTS.take(rows)
-    anew._take_values(VALUES[rows], 0.3)
-    assert model._settings is not None
-    kernel = Pairs(anew.inputs, anew.inputs).kernel(model._settings)
-    anew._condition(kernel, model._settings, np.where(model.outlying, 200.0, 1.0))
-    anew.outlying, anew.surprises = model.outlying, model.surprises
-    found, wanted = predict(model, INPUTS.take(others)), predict(anew, INPUTS.take(others))
-    assert found.mean == pytest.approx(wanted.mean, abs=1e-9)
-    assert found.deviation == pytest.approx(wanted.deviation, rel=1e-6)
-    assert len(model) == 60
-
-
-@pytest.mark.parametrize("wrong", [0.0, 5.0])
-def test_an_added_value_far_above_what_was_predicted_is_excused(wrong):
-    rows, values = picked(60), VALUES.copy()
-    values[rows[59]] += wrong
-    model = added(rows, 59, values)
-    assert model.outlying[59] == bool(wrong)
-    near = predict(model, INPUTS.take(rows[59:])).mean[0]
-    assert abs(near - VALUES[rows[59]]) < 0.3
-    assert (model.surprises[59] > 1.0) == bool(wrong)
-
-
-def test_what_is_kept_of_rows_of_interest_follows_what_is_added():
-    rows, others = picked(60), np.setdiff1d(EVERY, picked(60))
-    model = fitted(rows[:50])
-    view = View(model, INPUTS.take(others))
-    for count in (51, 52, 56, 60):
-        model.add(INPUTS.take(rows[:count]), VALUES[rows[:count]], np.ones(count), 0.3)
-        view.update()
-        found, wanted = view.prediction(), predict(model, INPUTS.take(others))
-        assert found.means == pytest.approx(wanted.means, abs=1e-9)
-        assert found.deviations == pytest.approx(wanted.deviations, rel=1e-6)
-        assert view.doubt == pytest.approx(look(model, INPUTS.take(others))[2])
-
-
 def test_neighbours_of_what_did_not_work_have_less_chance_to_work():
     values = VALUES.copy()
     broken = INPUTS.groups[0][:, 0] == 1.0
@@ -264,7 +214,7 @@ def test_neighbours_of_what_did_not_work_have_less_chance_to_work():
     rows = np.concatenate([sound, np.flatnonzero(broken)[[0]]])
     model = fitted(rows, values)
     assert model.outlying[-1]
-    chance = look(model, INPUTS)[1]
+    chance = look(model, INPUTS).chance
     assert chance[rows[-1]] < chance[~broken].mean() - 0.1
     assert (chance <= 1.0).all()
     assert (chance > 0.0).all()
