@@ -31,7 +31,7 @@ from paretune.search.evaluation.evaluator import Evaluator
 from paretune.search.job.job import load_job
 from paretune.search.ladder.ladder import LadderSettings
 from paretune.search.record.candidate import Candidate
-from paretune.search.record.evaluation import Evaluation, Outcome
+from paretune.search.record.evaluation import Evaluation
 from paretune.search.record.progress import Progress
 from paretune.search.record.protocols import TrainEverything
 from paretune.search.run.session import device_stages
@@ -72,9 +72,8 @@ class Recorder:
         self.evaluator.prepare_reference(reference)
         measured = self.evaluator.evaluate(reference, TrainEverything())
         self.evaluator.reference_ms = measured.metrics[LATENCY].value
-        trainings = [
-            self._trained(c) for c in sorted(self.space.trainings(), key=lambda c: c.sparsity != "dense")
-        ]
+        dense_first = sorted(self.space.trainings(), key=lambda candidate: candidate.sparsity != "dense")
+        trainings = [self._trained(candidate) for candidate in dense_first]
         points = []
         for candidate in self.space.candidates():
             points.append(self._point(candidate))
@@ -109,7 +108,6 @@ class Recorder:
 
     def _point(self, candidate: Candidate) -> Line:
         found = self.evaluator.evaluate(candidate, TrainEverything())
-        complete = found.outcome is Outcome.COMPLETE
         line = {
             **self._named(candidate),
             "backend": candidate.backend,
@@ -118,7 +116,6 @@ class Recorder:
             "outcome": str(found.outcome.value),
             "reason": found.reason or found.cause,
             "stability": found.stability,
-            "accuracy_test": self.evaluator.test_score(found).value if complete else None,
         }
         for name in (QUALITY, *HARDWARE):
             metric = found.metrics.get(name)

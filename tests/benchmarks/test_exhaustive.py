@@ -95,7 +95,6 @@ def _point(model, work, accuracy, backend, precision, calibration, slowness, byt
         "outcome": "complete" if exists else "refused",
         "reason": "" if exists else "no kernel",
         "stability": "stable" if exists else "",
-        "accuracy_test": accuracy - loss,
         "export_seconds": 0.5,
         "compile_seconds": 1.0,
         "score_seconds": 0.25,
