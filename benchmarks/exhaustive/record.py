@@ -29,13 +29,15 @@ from paretune.backends.registry import packages
 from paretune.profiles.errors import ParetuneError
 from paretune.search.evaluation.evaluator import Evaluator
 from paretune.search.job.job import load_job
+from paretune.search.ladder.bench import Climbs
 from paretune.search.ladder.ladder import LadderSettings
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import Evaluation
 from paretune.search.record.progress import Progress
-from paretune.search.record.protocols import TrainEverything
+from paretune.search.record.protocols import Standard, TrainEverything
 from paretune.search.run.session import device_stages
 from paretune.search.space.space import Space
+from paretune.search.stages.chain import Chain
 from paretune.search.stages.models.load import check_data
 from paretune.search.stages.models.torch_models import TorchModels
 from paretune.search.store.store import Store
@@ -60,7 +62,8 @@ class Recorder:
         self.models.prepare(self.space)
         self.models.teacher.soft_targets()  # the same for all, so no student's training pays for it
         self.device = device_stages(self.job, self.job.launch(), self.store, Progress())
-        self.evaluator = Evaluator(self.models, self.device, lambda: None, LadderSettings(rungs=()))
+        chain = Chain(self.models, self.device)
+        self.evaluator = Evaluator(chain, Climbs(chain, LadderSettings(rungs=())))
 
     def close(self) -> None:
         """End all runner processes."""
@@ -71,12 +74,12 @@ class Recorder:
         reference = self.space.baselines()[0]
         self.evaluator.prepare_reference(reference)
         measured = self.evaluator.evaluate(reference, TrainEverything())
-        self.evaluator.reference_ms = measured.metrics[LATENCY].value
+        judge = TrainEverything(Standard(reference_ms=measured.metrics[LATENCY].value))
         dense_first = sorted(self.space.trainings(), key=lambda candidate: candidate.sparsity != "dense")
         trainings = [self._trained(candidate) for candidate in dense_first]
         points = []
         for candidate in self.space.candidates():
-            points.append(self._point(candidate))
+            points.append(self._point(candidate, judge))
             tell(f"{len(points)} of {self.space.size}: {candidate.title}")
         into.mkdir(parents=True, exist_ok=True)
         with gzip.GzipFile(into / POINTS, "wb", mtime=0) as file:  # the same bytes for the same table
@@ -106,8 +109,8 @@ class Recorder:
         curve = " ".join(f"{epoch}:{value:.6f}" for epoch, value in meta["curve"])
         return {**_short(line), "work": work, "curve": curve}
 
-    def _point(self, candidate: Candidate) -> Line:
-        found = self.evaluator.evaluate(candidate, TrainEverything())
+    def _point(self, candidate: Candidate, judge: TrainEverything) -> Line:
+        found = self.evaluator.evaluate(candidate, judge)
         line = {
             **self._named(candidate),
             "backend": candidate.backend,

@@ -15,16 +15,16 @@ from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import (
     Evaluation,
     Finalist,
-    Limit,
     Outcome,
     Quantity,
     StageRecord,
     StudyRecord,
 )
-from paretune.search.record.protocols import Decision, Hardware, Judge, Rung, Training
+from paretune.search.record.protocols import Decision, Hardware, Judge, Rung, Standard, Training
 
 from benchmarks.simulation.recorded import LATENCY, QUALITY, Lookup, RecordedTraining, Row
 
+NO_STANDARD = Standard()
 NOT_IN_TABLE = "not in the table"
 HALF_INTERVAL = 0.001
 """Half width of a hardware metric's interval as a share of its value, where the table is exact."""
@@ -78,8 +78,6 @@ class TableEvaluator:
     ) -> None:
         self.lookup, self.noise = lookup, noise or Noise()
         self.remember, self.measures_first = remember, measures_first
-        self.limits: tuple[Limit, ...] = ()
-        self.reference_ms: float | None = None
         self.training_seconds = self._seconds = 0.0
         self.measurements = self.trainings_begun = self.evaluations = 0
         self._hardware: dict[str, Hardware] = {}
@@ -101,7 +99,7 @@ class TableEvaluator:
         row = self.lookup(candidate)
         return tuple(self._as_known(recorded) for recorded in row.trainings) if row else ()
 
-    def hardware(self, candidate: Candidate) -> Hardware:
+    def hardware(self, candidate: Candidate, standard: Standard = NO_STANDARD) -> Hardware:
         return self._hardware_of(candidate, [])
 
     def evaluate(self, candidate: Candidate, judge: Judge, *, baseline: bool = False) -> Evaluation:
@@ -117,13 +115,13 @@ class TableEvaluator:
             known = replace(known, gate=dict(hardware.metrics), stability=hardware.stability)
             decision = judge.before_training(candidate, hardware)
             if decision is not None:
-                return self._gated(known, decision, stages)
+                return self._gated(known, decision, judge, stages)
         for recorded in row.trainings:
             stopped = self._train(candidate, recorded, judge, stages)
             if stopped is not None:
                 decision, epoch = stopped
-                return replace(self._gated(known, decision, stages), stopped_epoch=epoch)
-        return self._complete(known, row, stages)
+                return replace(self._gated(known, decision, judge, stages), stopped_epoch=epoch)
+        return self._complete(known, row, judge, stages)
 
     def test_score(self, evaluation: Evaluation) -> Quantity:
         return evaluation.metrics[QUALITY]  # no limit on quality is stated here, so nobody asks
@@ -198,8 +196,8 @@ class TableEvaluator:
             if ended == recorded.epochs:
                 self._done[recorded.key] = recorded
 
-    def _gated(self, known: Evaluation, decision: Decision, stages: Stages) -> Evaluation:
-        missed = violations(limits_on(known.gate, self.limits), known.gate)
+    def _gated(self, known: Evaluation, decision: Decision, judge: Judge, stages: Stages) -> Evaluation:
+        missed = violations(limits_on(known.gate, judge.standard.limits), known.gate)
         return replace(
             known,
             outcome=Outcome.GATED,
@@ -209,7 +207,7 @@ class TableEvaluator:
             stages=tuple(stages),
         )
 
-    def _complete(self, known: Evaluation, row: Row, stages: Stages) -> Evaluation:
+    def _complete(self, known: Evaluation, row: Row, judge: Judge, stages: Stages) -> Evaluation:
         key = known.candidate.digest
         for name in ("compile", "score", "measure"):
             self._spend(name, key, getattr(row, f"{name}_seconds"), stages)
@@ -222,7 +220,7 @@ class TableEvaluator:
             known,
             outcome=Outcome.COMPLETE,
             metrics=metrics,
-            violations=violations(self.limits, metrics),
+            violations=violations(judge.standard.limits, metrics),
             stages=tuple(stages),
             stability="stable",
         )
