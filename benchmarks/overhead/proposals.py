@@ -28,8 +28,6 @@ SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
     "random": lambda seed: RandomSampler(seed=seed),
 }
 NAMES = (OURS, *SAMPLERS)
-
-
 Seconds = tuple[float, float]
 """By the clock, and of the processor, which other work on the machine hardly touches."""
 
@@ -81,8 +79,9 @@ def time_proposals(
     for size in sizes:
         taken: dict[str, list[list[Seconds]]] = {name: [] for name in names}
         for seed in range(repeats):
+            history = told(table, size, seed)
             for name, mine in taken.items():
-                mine.append(time_one(told(table, size, seed), name, seed, rounds))
+                mine.append(time_one(history, name, seed, rounds))
             tell(f"{size} trials, repeat {seed + 1} of {repeats}")
         for name, mine in taken.items():
             later = [seconds for each in mine for seconds in each[1:]]
