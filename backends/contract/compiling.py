@@ -18,7 +18,6 @@ from .backend import Artifact, Backend, CalibrationData, CompileSettings, Sessio
 # A model with more zeros than this was made sparse, and may lose no more than the tolerance of them.
 SPARSE_SHARE = 0.05
 LOST_SHARE = 0.01
-_NAMED = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,4 +168,4 @@ def coverage_note(stored_as: Mapping[str, str], sizes: Mapping[str, int]) -> str
         if kind != "float32"
     ]
     floats = by_kind.get("float32", [])
-    return "; ".join([*parts, *([f"float32: {listed(floats, _NAMED)}"] if floats else [])])
+    return "; ".join([*parts, *([f"float32: {listed(floats)}"] if floats else [])])

@@ -76,5 +76,5 @@ def _row(bench: Bench, candidate: Candidate, epochs: int) -> dict[str, Any]:
 
 
 def _accuracy(bench: Bench, candidate: Candidate, treatment: Treatment) -> float:
-    compiled = bench.evaluator.workshop.compiled(candidate, Trace(), treatment=treatment)
+    compiled = bench.evaluator.chain.compiled(candidate, Trace(), treatment=treatment)
     return float(bench.right(compiled, candidate.backend).mean())

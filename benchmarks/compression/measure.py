@@ -15,12 +15,14 @@ from paretune.profiles.errors import StageError
 from paretune.profiles.precision import Precision
 from paretune.search.evaluation.evaluator import Evaluator
 from paretune.search.job.job import Job, load_job
+from paretune.search.ladder.bench import Climbs
 from paretune.search.ranking.known import trial_of
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import Evaluation, Outcome, StudyRecord
 from paretune.search.record.progress import Progress
 from paretune.search.record.protocols import TrainEverything
 from paretune.search.run.session import device_stages
+from paretune.search.stages.chain import Chain
 from paretune.search.stages.device.stages import DeviceStages
 from paretune.search.stages.models.base import Models
 from paretune.search.stages.models.load import load_models
@@ -75,7 +77,8 @@ def opened(study: Path) -> Iterator[Bench]:
     models = load_models(job.loaded, store, progress, job.file.training.threads, fallback=job.space.recipe)
     models.prepare(job.space)
     with closing(device_stages(job, job.launch(), store, progress)) as device:
-        evaluator = Evaluator(models, device, lambda: None)
+        chain = Chain(models, device)
+        evaluator = Evaluator(chain, Climbs(chain))
         evaluator.prepare_reference(TEACHER)
         yield Bench(job=job, models=models, device=device, evaluator=evaluator)
 
@@ -92,10 +95,10 @@ def measured(
     if reference is None:
         raise SystemExit("the teacher does not run as fp32 in ONNX Runtime")
     found = [trial_of(record, recommended).evaluation, *alone]
-    entries = [(bench.evaluator.artifact(each), each.candidate.backend) for each in found]
+    entries = [(bench.evaluator.chain.artifact(each), each.candidate.backend) for each in found]
     named = {str(number): entry for number, entry in enumerate(entries)}
     rounds = bench.device.interleaved(named, LatencyPlan(rounds=ROUNDS, seed=bench.job.file.seed))
-    base = bench.evaluator.artifact(reference)
+    base = bench.evaluator.chain.artifact(reference)
     right = bench.right(base, TEACHER.backend)
     teacher = {
         "accuracy": float(right.mean()),

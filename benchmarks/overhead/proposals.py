@@ -9,20 +9,20 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from statistics import mean, median, quantiles
+from statistics import median
 from typing import Any
 
 from optuna.samplers import BaseSampler, RandomSampler
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import Outcome, TrialRecord
 from paretune.search.record.progress import Progress
-from paretune.search.record.protocols import TrainEverything
 from paretune.search.run.budget import StopFlag
+from paretune.search.run.search import Search
 
 from benchmarks.command import tell
 from benchmarks.overhead.made_up import History, evaluator_of, told
 from benchmarks.simulation.recorded import Recorded
-from benchmarks.simulation.search import OURS, driver_on, our_sampler, tpe
+from benchmarks.simulation.search import OURS, driver_on, our_search, tpe
 
 SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
     "tpe": tpe,
@@ -107,24 +107,23 @@ def time_one(history: History, name: str, seed: int, rounds: int) -> list[tuple[
     ours, stop = name == OURS, StopFlag()
     # What ours learns from is the state of its own study; the others only need their trials answered.
     evaluator = history.evaluator if ours else evaluator_of(history.table)
-    judge = history.gate if ours else TrainEverything()
-    sampler = our_sampler(history.table, evaluator, history.gate, seed) if ours else SAMPLERS[name](seed)
+    search = (
+        our_search(history.table, evaluator, history.gate, seed) if ours else Search(SAMPLERS[name](seed))
+    )
     timer = Proposing(stop, 1 + rounds, len(history.trials))
     with _quiet():
         table, past = history.table, history.trials
-        driver = driver_on(table, evaluator, judge, sampler, stop=stop, progress=timer, seed=seed, past=past)
+        driver = driver_on(table, evaluator, search, stop=stop, progress=timer, seed=seed, past=past)
         timer.begin()
         driver.run()
     return timer.rounds
 
 
 def _summary(rounds: Rounds) -> dict[str, Any]:
-    """Medians and quartiles in seconds."""
+    """Medians in seconds."""
     return {
         "propose_s": median(rounds.propose),
-        "quartiles_s": quantiles(rounds.propose)[::2] if len(rounds.propose) > 1 else None,
         "cpu_s": median(rounds.cpu),
-        "mean_s": mean(rounds.propose),
         "first_s": median(rounds.first),
         "rounds": len(rounds.propose),
     }

@@ -24,7 +24,6 @@ from paretune.search.ranking.ranking import rank
 from paretune.search.ranking.reading import read
 from paretune.search.record.candidate import Candidate, Recipe
 from paretune.search.record.evaluation import (
-    ABOUT_TEACHER,
     STUDY_RECORD,
     Evaluation,
     Finalist,
@@ -185,8 +184,8 @@ def test_remarks_about_the_teacher_are_shown(study: StudyRecord) -> None:
     record = replace(study, remarks=(remark,))
     for number, better in ((6, "0.99"), (7, "0.98")):
         own = trial_of(record, number).evaluation
-        note = ABOUT_TEACHER + found.replace("0.99", better)
-        record = with_trial(record, number, replace(own, notes=(*own.notes, note)))
+        note = found.replace("0.99", better)
+        record = with_trial(record, number, replace(own, about_teacher=(note,)))
     assert remarks(record) == (remark, "the student beats the teacher (0.98 to 0.99 against 0.97)")
     for made in (html_page(read(record)), markdown_report(read(record)).replace("\\", "")):
         assert all(text in made for text in remarks(record))

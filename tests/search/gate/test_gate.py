@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from functools import partial
 from math import inf
 
 import pytest
@@ -68,8 +69,9 @@ ERROR = QualityScale(metric="error", higher_is_better=False, is_share=True)
 
 def gate(*trials: TrialRecord, wanted=THREE, limits=(), best=None, **more) -> Gate:
     values = {"scale": QualityScale.of("accuracy"), "margin": 0.01, **more}
-    found = Gate(wanted, best_hardware=lambda candidate: best, **values)
-    found.limits = limits
+    found = Gate(wanted, **values)
+    found.at_rung = partial(found.at_rung, best_hardware=best)
+    found.judge_by(limits)
     for record in trials:
         found.learn(record)
     return found
@@ -148,14 +150,14 @@ def test_limits_may_come_after_the_first_trials():
     judge = gate(*KNOWN)
     candidate = student(0.5, "fp16")
     assert judge.before_training(candidate, SLOW).bound.beaten_by == 20
-    judge.limits = (replace(ACCURATE, bound=0.935),)  # now #20 itself misses a limit
+    judge.judge_by((replace(ACCURATE, bound=0.935),))  # now #20 itself misses a limit
     assert judge.before_training(candidate, SLOW).bound.beaten_by is None
-    judge.limits = (replace(ACCURATE, bound=0.92), FAST)
+    judge.judge_by((replace(ACCURATE, bound=0.92), FAST))
     assert judge.limits == (replace(ACCURATE, bound=0.92), FAST)
     assert judge.before_training(candidate, SLOW).bound.beaten_by == 20
-    judge.limits = (Limit(text="memory <= 5 MB", metric="memory_bytes", upper=True, bound=5e6),)
+    judge.judge_by((Limit(text="memory <= 5 MB", metric="memory_bytes", upper=True, bound=5e6),))
     assert judge.before_training(candidate, SLOW) is None  # the memory of #20 is not known
-    judge.limits = ()
+    judge.judge_by(())
     assert judge.before_training(candidate, SLOW).bound.beaten_by == 20
 
 
@@ -297,7 +299,7 @@ def test_where_the_weights_may_matter_or_it_cannot_exist_nothing_is_decided():
     slowest = numbers(latency=9.0, size=900e3)
     assert judge.before_training(student(0.5, "fp16"), Hardware(metrics=slowest)) is not None
     doubt = Hardware(metrics=slowest, doubt="sparse kernels are picked by the zeros")
-    judge.limits = (FAST, ACCURATE)
+    judge.judge_by((FAST, ACCURATE))
     assert judge.before_training(student(0.5, "fp16"), doubt) is None
     assert judge.before_training(student(0.5, "fp16"), Hardware(refused="no such kernel")) is None
     assert judge.before_training(student(0.5, "fp16"), Hardware()).bound is not None

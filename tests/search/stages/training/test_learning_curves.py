@@ -15,7 +15,7 @@ from paretune.search.stages.network.predict import predict
 from paretune.search.stages.network.reproducible import reproducible, state_digest
 from paretune.search.stages.training.checkpoint import FORMAT, History, load_checkpoint, save_checkpoint
 from paretune.search.stages.training.loop import Control, Data, TrainingPlan, Watch, rungs, train
-from paretune.search.store.store import MANIFEST
+from paretune.search.store.manifest import MANIFEST
 from torch import nn
 
 BOUND = Bound(value=0.5, basis="its learning curve", beaten_by=3)
