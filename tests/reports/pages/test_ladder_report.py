@@ -13,16 +13,14 @@ from paretune.reports.content.sections import remarks
 from paretune.reports.content.side_effects import side_effect_table
 from paretune.reports.content.trainings import training_seconds
 from paretune.reports.content.views import rows
-from paretune.reports.pages.explain import explain, fragment
+from paretune.reports.pages.explain import explain
 from paretune.reports.pages.page import html_page, markdown_report
 from paretune.reports.pages.table import trial_table
 from paretune.reports.pages.write import report_json
 from paretune.reports.terminal.choose import choose
-from paretune.search.gate.gate import over_limit
-from paretune.search.ranking.known import known_metrics, trial_of, violation_scale, violations
+from paretune.search.ranking.known import known_metrics, trial_of
 from paretune.search.ranking.ranking import rank
 from paretune.search.ranking.reading import read
-from paretune.search.record.candidate import Candidate, Recipe
 from paretune.search.record.evaluation import (
     STUDY_RECORD,
     Evaluation,
@@ -239,41 +237,6 @@ def test_choose_takes_a_limit_that_only_finalists_have(compressed: StudyRecord) 
     bare = replace(compressed, finalists=tuple(replace(f, side_effects={}) for f in compressed.finalists))
     with pytest.raises(UserError, match="no candidate of this study has the metric worst_class_drop"):
         choose(bare, [WORST])
-
-
-def test_limits_on_side_effects_are_no_matter_of_the_gate() -> None:
-    hardware = {"latency_ms": Quantity(value=1.0)}
-    assert over_limit([WORST], hardware) == ""
-    known = violations([WORST], {"worst_class_drop": Quantity(value=0.05)})
-    assert known == {WORST.text: pytest.approx(0.02)}
-
-
-def test_a_miss_in_points_is_weighed_by_the_bound() -> None:
-    assert violation_scale(WORST) == 0.03
-    assert violation_scale(replace(WORST, bound=0.0)) == 0.01
-
-
-def test_titles_tell_recipes_and_orders_apart() -> None:
-    from paretune.profiles.precision import Precision
-
-    plain = Candidate(
-        backend="ort", precision=Precision.INT8, student=(("width", 0.5),), sparsity="channel:0.5",
-        recipe=Recipe(epochs=4),
-    )  # fmt: skip
-    recipes = [
-        Recipe(epochs=4),
-        Recipe(epochs=4, temperature=2.0),
-        Recipe(epochs=4, distill_weight=0.5),
-        Recipe(epochs=4, hidden_weight=0.1),
-        Recipe(epochs=4, order="distill-prune-quantize"),
-    ]
-    titles = [replace(plain, recipe=recipe).title for recipe in recipes]
-    assert len(set(titles)) == len(titles)
-    assert titles[0] == "width=0.5, channel:0.5, int8, ort"
-    assert titles[1] == "width=0.5, channel:0.5, T=2, int8, ort"
-    assert titles[4] == "width=0.5, channel:0.5, distill-prune-quantize, int8, ort"
-    found = fragment(replace(plain, recipe=replace(recipes[0], patience=3)))
-    assert found["training"]["patience"] == 3
 
 
 def test_old_records_have_none_of_it(study: StudyRecord) -> None:

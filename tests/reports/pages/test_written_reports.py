@@ -157,8 +157,6 @@ def test_nothing_fits_shows_the_nearest_and_what_to_relax(impossible: StudyRecor
     found = read(impossible)
     page = html.unescape(html_page(found))
     ways = content(found)["relaxations"]
-        impossible.limits
-    )
     assert ways
     assert all(f"<li>{way}</li>" in page for way in ways)
     assert [row.number for row in rows(found) if "nearest" in row.tags] == [found.verdict.recommended]
