@@ -19,6 +19,7 @@ import pandas as pd
 from paretune.profiles.errors import UserError
 from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Candidate, Recipe
+from paretune.search.record.training import needed
 from paretune.search.space.space import BackendChoices, Space
 
 from benchmarks.simulation.evaluator import NORMAL_95
@@ -64,7 +65,8 @@ def load_recorded(directory: Path) -> Recorded:
         row = found.get(_place_of(candidate))
         if row is None:
             raise UserError("a candidate is not in the table", place=str(directory), found=candidate.title)
-        rows[candidate.digest] = _row(row, _needed(candidate, known), variants[candidate.backend])
+        trainings = tuple(known[training.student, training.sparsity] for training in needed(candidate))
+        rows[candidate.digest] = _row(row, trainings, variants[candidate.backend])
         if not rows[candidate.digest].refused:
             spread = (row["latency_ms_high"] - row["latency_ms_low"]) / 2 / NORMAL_95 / row[LATENCY]
             noise[candidate.digest] = spread
@@ -125,19 +127,6 @@ def _place_of(candidate: Candidate) -> tuple[Any, ...]:
     return candidate.student, candidate.sparsity, *format_
 
 
-def _needed(
-    candidate: Candidate, known: Mapping[tuple[Student, str], RecordedTraining]
-) -> tuple[RecordedTraining, ...]:
-    """The trainings of a candidate, in order."""
-    if candidate.is_teacher:
-        return ()
-    dense = [] if not candidate.student else [known[candidate.student, "dense"]]
-    return (
-        *dense,
-        *([] if candidate.sparsity == "dense" else [known[candidate.student, candidate.sparsity]]),
-    )
-
-
 def _training(row: Mapping[str, Any], space: Space) -> RecordedTraining:
     """A training. It costs processor seconds where they are known, since other work loaded the machine."""
     student, sparsity = _trained(row, space)
@@ -163,7 +152,6 @@ def _row(row: Mapping[str, Any], trainings: tuple[RecordedTraining, ...], varian
         quality=_number(row[QUALITY]),
         quality_low=_number(row[f"{QUALITY}_low"]),
         quality_high=_number(row[f"{QUALITY}_high"]),
-        quality_on_test=_number(row["accuracy_test"]),
         hardware={} if refused else {name: row[name] for name in HARDWARE},
         trainings=trainings,
         compile_seconds=seconds["compile"] + seconds["export"] / variants,

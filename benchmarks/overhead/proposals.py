@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from statistics import mean, median, quantiles
+from statistics import median
 from typing import Any
 
 from optuna.samplers import BaseSampler, RandomSampler
@@ -120,12 +120,10 @@ def time_one(history: History, name: str, seed: int, rounds: int) -> list[tuple[
 
 
 def _summary(rounds: Rounds) -> dict[str, Any]:
-    """Medians and quartiles in seconds."""
+    """Medians in seconds."""
     return {
         "propose_s": median(rounds.propose),
-        "quartiles_s": quantiles(rounds.propose)[::2] if len(rounds.propose) > 1 else None,
         "cpu_s": median(rounds.cpu),
-        "mean_s": mean(rounds.propose),
         "first_s": median(rounds.first),
         "rounds": len(rounds.propose),
     }

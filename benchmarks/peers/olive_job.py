@@ -10,7 +10,6 @@ pass group. Telemetry is off.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import importlib
 import json
@@ -22,7 +21,7 @@ from pathlib import Path
 
 os.environ["OLIVE_DISABLE_TELEMETRY"] = "1"
 import torch
-from digits_job import DEPTHS, WIDTHS, Job, load_job, make_model, to_onnx
+from digits_job import DEPTHS, WIDTHS, Job, load_job, make_model, options_of, to_onnx
 from olive.data.component.dataset import BaseDataset
 from olive.data.registry import Registry
 
@@ -69,22 +68,11 @@ def metrics():
     """Accuracy, latency and size, all of them objectives."""
     accuracy = {"name": "accuracy_score", "priority": 1, "higher_is_better": True}
     accuracy["metric_config"] = {"task": "multiclass", "num_classes": 10}
-    settings = {"inference_settings": ONE_THREAD}
+    common = {"data_config": "validation", "user_config": {"inference_settings": ONE_THREAD}}
+    latency = {"name": "avg", "priority": 2}
     return [
-        {
-            "name": "accuracy",
-            "type": "accuracy",
-            "data_config": "validation",
-            "sub_types": [accuracy],
-            "user_config": settings,
-        },
-        {
-            "name": "latency",
-            "type": "latency",
-            "data_config": "validation",
-            "sub_types": [{"name": "avg", "priority": 2}],
-            "user_config": settings,
-        },
+        {"name": "accuracy", "type": "accuracy", "sub_types": [accuracy], **common},
+        {"name": "latency", "type": "latency", "sub_types": [latency], **common},
         {"name": "size", "type": "size_on_disk", "sub_types": [{"name": "bytes", "priority": 3}]},
     ]
 
@@ -199,13 +187,7 @@ def search(job: Job, into: Path, seconds: float, seed: int, students: bool) -> N
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    for name in ("--workload", "--teacher", "--into"):
-        parser.add_argument(name, type=Path, required=True)
-    parser.add_argument("--seconds", type=float, default=180.0)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--students", action="store_true")
-    options = parser.parse_args()
+    options = options_of(__doc__, "--students")
     into = options.into.resolve()
     into.mkdir(parents=True, exist_ok=True)
     job = load_job(options.workload, options.teacher)

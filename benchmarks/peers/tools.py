@@ -22,26 +22,6 @@ from .setup import EXAMPLES, HERE, Setup, olive_python
 
 GRACE_S = 120.0
 """A tool that has not ended so long after its time is killed; what it wrote until then counts."""
-NOT_EXPRESSED = {
-    "ours": [],
-    "optuna": ["fp16, int4 weights and int16x8, which the script does not know; percentile ranges on LiteRT"],
-    "olive": [
-        "students and distillation: one trained model comes in, so it gets the teacher",
-        "structured pruning of a convolutional net",
-        "TFLite/LiteRT as a target",
-        "size as an objective: the metric's priority is overwritten with -1, so Olive's own front leaves it "
-        "out; here the front over all three of its numbers is taken",
-        "the seed: sampler_config is dropped, every run draws with seed 1",
-        "several passes in one joint search (preparation, then quantization): every candidate after the "
-        'first fails with "FootprintNode" object has no field "model_config"; one pass group is used',
-        "the TPE sampler over alternatives of one pass: it runs them all as the first and never ends",
-        "data for a last check: it evaluates on the one loader that it is given",
-    ],
-}
-NOT_EXPRESSED["olive-students"] = [
-    "the loop over students, their training and joining their fronts are this benchmark's own code",
-    *NOT_EXPRESSED["olive"][1:],
-]
 
 
 @dataclass(kw_only=True)
@@ -51,7 +31,6 @@ class Result:
     candidates: list[Candidate] = field(default_factory=list)
     trainings: int = 0
     training_seconds: float = 0.0
-    seconds: float = 0.0
     failures: list[str] = field(default_factory=list)
 
 

@@ -32,9 +32,8 @@ def candidate(width=1, precision="fp32", sparsity="dense", method="", samples=0)
 
 
 def row_of(asked):
-    distill = RecordedTraining(
-        key=f"distill {asked.student}", kind="distill", seconds=50.0, epochs=5, curve=CURVE, work=7.0
-    )
+    known = {"epochs": 5, "curve": CURVE, "quality": 0.62, "work": 7.0}
+    distill = RecordedTraining(key=f"distill {asked.student}", kind="distill", seconds=50.0, **known)
     prune = RecordedTraining(key=f"prune {asked.student}", kind="prune", seconds=20.0, epochs=2, quality=0.6)
     trainings = (distill,) if asked.sparsity == "dense" else (distill, prune)
     if asked.student == (("width", -1),):
