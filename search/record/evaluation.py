@@ -152,7 +152,7 @@ class Finalist:
     `metrics` holds the quality metric on the test split and the fresh latency metrics; size and memory are
     those of the trial. `ratio_to_baseline` is the latency ratio against the strongest simple choice, taken
     in the same rounds (below 1 is faster). `side_effects` holds what compression did beside the quality
-    metric, each against the teacher, on the test split; see `evaluation.side_effects`. `distillation_gain` is the
+    metric, each against the teacher, on the test split. `distillation_gain` is the
     quality on validation of the student's training minus that of the same training without the teacher,
     `draw_effect` how far the artifact's quality moves between draws of calibration samples.
     """
