@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -80,17 +79,16 @@ class Holdings:
     def __init__(self, table: Recorded, evaluator: TableEvaluator) -> None:
         self.table, self.evaluator, self.share = table, evaluator, 0.0
         self.history: list[tuple[float, float, int, float]] = []
-        self._front: list[Point] = []
+        self._points: set[Point] = set()
 
     def add(self, candidate: Candidate) -> None:
         """Take in a candidate that was evaluated just now."""
-        point, objectives, paid = self.table.true(candidate), self.table.objectives, self.evaluator
-        if point is None or any(nowhere_worse(other, point, objectives) for other in self._front):
+        point, paid = self.table.true(candidate), self.evaluator
+        if point is None or point in self._points:
             return
-        kept = [other for other in self._front if not nowhere_worse(point, other, objectives)]
-        self._front = [*kept, point]
-        before, self.share = self.share, self.table.share(self._front)
-        if self.share > before:  # else it lies beyond the reference
+        self._points.add(point)
+        before, self.share = self.share, self.table.share([*self._points])
+        if self.share > before:
             self.history.append((paid.training_seconds, paid.now(), paid.trainings_begun, self.share))
 
     def told(self, *, trials: int, stopped: str = "") -> dict[str, Any]:
@@ -105,12 +103,6 @@ class Holdings:
             "trials": trials,
             "stopped": stopped,
         }
-
-
-def nowhere_worse(a: Point, b: Point, objectives: tuple[Objective, ...]) -> bool:
-    """Whether `a` is at least as good as `b` everywhere."""
-    pairs = zip(a, b, objectives, strict=True)
-    return all(x >= y if objective.higher_is_better else x <= y for x, y, objective in pairs)
 
 
 class DrivenSearch(Progress):
@@ -138,9 +130,7 @@ class DrivenSearch(Progress):
 
     def run(self) -> dict[str, Any]:
         """Search to the end; see `Holdings.told`."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Optuna's, of what it calls experimental
-            record = self.driver.run()
+        record = self.driver.run()
         return self.holdings.told(trials=len(record.trials), stopped=record.stopped)
 
     def finished(self, record: TrialRecord) -> None:

@@ -75,7 +75,7 @@ class Proposal:
 class Evaluation:
     """One candidate's evaluation.
 
-    `metrics` maps names of `search.metrics` to quantities. `gate` holds what was measured with untrained
+    `metrics` maps names of `record.metrics` to quantities. `gate` holds what was measured with untrained
     weights. `violations` maps a limit's text to how far it is missed, in the metric's unit (<= 0: met).
     `reason` explains `gated` and `refused`; `stage`, `cause` and `log` explain `failed`. `artifact_key` names
     the compiled model in the store (stage "compile"), `weight_bytes` its constants by storage type, `notes`
@@ -152,7 +152,7 @@ class Finalist:
     `metrics` holds the quality metric on the test split and the fresh latency metrics; size and memory are
     those of the trial. `ratio_to_baseline` is the latency ratio against the strongest simple choice, taken
     in the same rounds (below 1 is faster). `side_effects` holds what compression did beside the quality
-    metric, each against the teacher, on the test split; see `search.side_effects`. `distillation_gain` is the
+    metric, each against the teacher, on the test split. `distillation_gain` is the
     quality on validation of the student's training minus that of the same training without the teacher,
     `draw_effect` how far the artifact's quality moves between draws of calibration samples.
     """

@@ -33,8 +33,9 @@ from ..stages.models.load import check_data, load_models
 from ..storage import write_ahead
 from ..storage.read_only import study_for_reading
 from ..storage.run_file import RUN_FILE, stored_study
+from ..storage.same_problem import evaluated_before
 from ..storage.storage import only_one_run, storage_trouble_explained, writing
-from ..storage.study_store import StudyStore, evaluated_before
+from ..storage.study_store import StudyStore
 from ..storage.url import shown_url, sqlite_file
 from ..store.store import Store
 from .budget import Budget, StopFlag

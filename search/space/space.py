@@ -269,9 +269,8 @@ def _pick(trial: Chooser, name: str, values: tuple[Any, ...]) -> Any:
     if spacing is None:
         return trial.suggest_categorical(name, values)
     low, high = min(values), max(values)
-    chosen: float
     if all(isinstance(value, int) for value in values):
-        chosen = trial.suggest_int(name, low, high, step=int(spacing))
+        chosen: float = trial.suggest_int(name, low, high, step=int(spacing))
     else:
         chosen = trial.suggest_float(name, low, high, step=spacing)
     return min(values, key=lambda value: abs(value - chosen))

@@ -28,6 +28,7 @@ from paretune.search.record.quality import QualityScale
 
 RECIPE = Recipe(epochs=10)
 FAST = Limit(text="latency <= 2 ms", metric="latency_ms", upper=True, bound=2.0)
+WORST = Limit(text="worst_class_drop <= 3 pt absolute", metric="worst_class_drop", upper=True, bound=0.03)
 ACCURATE = Limit(text="accuracy >= 95 %", metric="accuracy", upper=False, bound=0.95)
 
 
@@ -113,6 +114,13 @@ def test_a_limit_against_the_teacher_tells_its_value_and_several_are_listed():
         "Latency is 2 ms, the limit is 'latency <= teacher / 2' (1.5 ms); "
         "Size is 100 kB, the limit is 'size <= 90 kB'"
     )
+
+
+def test_limits_on_side_effects_are_no_matter_of_the_gate() -> None:
+    hardware = {"latency_ms": Quantity(value=1.0)}
+    assert over_limit((WORST,), hardware) == ""
+    known = violations((WORST,), {"worst_class_drop": Quantity(value=0.05)})
+    assert known == {WORST.text: pytest.approx(0.02)}
 
 
 def test_every_number_of_the_device_counts_as_one():

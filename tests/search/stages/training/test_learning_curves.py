@@ -109,7 +109,7 @@ def test_a_stopped_training_goes_on_to_the_same_bits(open_models, candidate, tmp
 
 
 def test_a_sparse_model_stops_in_its_student_or_in_its_own_training(open_models, candidate, made, tmp_path):
-    dense, sparse = candidate(), candidate(sparsity="channel:0.5", finetune_epochs=4)
+    dense, sparse = candidate(), candidate(sparsity="2:4", finetune_epochs=4)
     models = open_models()
     stopped(models, dense, Judge("distill", 2))
     lines: list[str] = []
