@@ -15,6 +15,7 @@ from .backend import (
     SourceModel,
     TensorSpec,
 )
+from .compiling import Compiler, Converted, of_batch
 
 __all__ = [
     "Artifact",
@@ -22,9 +23,12 @@ __all__ = [
     "Backend",
     "CalibrationData",
     "CompileSettings",
+    "Compiler",
+    "Converted",
     "Feed",
     "LayerGroup",
     "Session",
     "SourceModel",
     "TensorSpec",
+    "of_batch",
 ]
