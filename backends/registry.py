@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from importlib import import_module, metadata
@@ -19,6 +20,7 @@ from ..profiles.precision import Precision
 from .contract.backend import Backend
 
 if TYPE_CHECKING:
+    from ..profiles.host import Probe
     from ..profiles.schema import Profile
     from .contract.rules import Offer
 
@@ -128,15 +130,23 @@ def backend_version(name: str) -> str:
 
 def packages() -> tuple[str, ...]:
     """Distributions whose versions change what a measurement means: runtimes, and packages with backends."""
-    found: dict[str, None] = {}
+    brought = (_package(entry) for entry in plugins().values())
+    return tuple(dict.fromkeys([*(name for one in _sound() for name in one.packages), *brought]))
+
+
+def _sound() -> Iterator[Backend]:
+    """Backends that can be loaded; what is wrong with another one is told to whoever asks for it."""
     for name in backend_names():
-        if name in plugins():
-            found[_package(plugins()[name])] = None
-        try:
-            found.update(dict.fromkeys(get_backend(name).packages))
-        except UserError:  # it is told to whoever asks for that backend
-            continue
-    return tuple(found)
+        with suppress(UserError):
+            yield get_backend(name)
+
+
+def probes() -> tuple[Probe, ...]:
+    """What measures the machine at hand by the runtimes that are installed: a `probe.py` beside a backend."""
+    from ..profiles.host import Probe
+
+    found = [(one.packages, one.beside("probe.py")) for one in _sound()]
+    return tuple(Probe(program=path, packages=packages) for packages, path in found if path is not None)
 
 
 def offers(name: str, profile: Profile) -> tuple[Offer, ...]:

@@ -27,6 +27,7 @@ from onnx import TensorProto, helper, numpy_helper
 from paretune.backends.contract.backend import CompileSettings, SourceModel
 from paretune.backends.measure.environment import cpu_ticks, environment, steal_share
 from paretune.backends.measure.latency import REFERENCE, LatencyPlan, compare, measure, summarize
+from paretune.backends.registry import packages
 from paretune.backends.runner.client import RunnerClient
 from paretune.backends.runner.launch import LocalLaunch
 from paretune.profiles.precision import Precision
@@ -217,7 +218,7 @@ def run(options):
         "seconds": time.perf_counter() - begun,
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(wall)),
         "raw": repeats,
-        "environment": environment(),
+        "environment": environment(packages()),
     }
 
 

@@ -1,7 +1,8 @@
 """Measures what one core of this machine can do; run as a program, it prints its figures as JSON.
 
-It stands alone (numpy, and ONNX Runtime where installed), because it has to start in a fresh interpreter: the
-number of threads that numpy's matrix library uses can only be set before numpy is imported.
+It needs numpy alone, and has to start in a fresh interpreter: the number of threads that numpy's matrix
+library uses can only be set before numpy is imported. Runtimes add figures by programs of their own (see
+`host.Probe`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ ONE_THREAD = {
 }
 """Environment that this program must be started with."""
 
-_SIZE = 1024
+SIZE = 1024
 _COPY_BYTES = 64 * 2**20
 
 
@@ -40,11 +41,11 @@ def measure_sgemm(budget_s: float = 0.4) -> dict[str, Any]:
     """Giga operations per second (a multiply-add is two) of a 1024 x 1024 x 1024 product in float32."""
     import numpy as np
 
-    left = np.random.default_rng(0).standard_normal((_SIZE, _SIZE), dtype=np.float32)
+    left = np.random.default_rng(0).standard_normal((SIZE, SIZE), dtype=np.float32)
     out = np.empty_like(left)
     seconds, runs = best_seconds(lambda: np.matmul(left, left, out=out), budget_s)
-    source = f"measured here by numpy {np.__version__} sgemm {_SIZE}, one thread, best of {runs}"
-    return {"value": 2 * _SIZE**3 / seconds / 1e9, "source": source}
+    source = f"measured here by numpy {np.__version__} sgemm {SIZE}, one thread, best of {runs}"
+    return {"value": 2 * SIZE**3 / seconds / 1e9, "source": source}
 
 
 def measure_copy(budget_s: float = 0.3) -> dict[str, Any]:
@@ -61,45 +62,9 @@ def measure_copy(budget_s: float = 0.3) -> dict[str, Any]:
     return {"value": 2 * _COPY_BYTES / seconds / 1e9, "source": text}
 
 
-def measure_int8(budget_s: float = 0.3) -> dict[str, Any] | None:
-    """Giga operations per second of ONNX Runtime's integer matrix product; None where it is not installed."""
-    try:
-        import numpy as np
-        import onnxruntime as ort
-        from onnx import TensorProto, helper
-    except ImportError:
-        return None
-    shape = [_SIZE, _SIZE]
-    graph = helper.make_graph(
-        [helper.make_node("MatMulInteger", ["a", "b"], ["y"])],
-        "int8",
-        [
-            helper.make_tensor_value_info("a", TensorProto.UINT8, shape),
-            helper.make_tensor_value_info("b", TensorProto.INT8, shape),
-        ],
-        [helper.make_tensor_value_info("y", TensorProto.INT32, shape)],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    random = np.random.default_rng(0)
-    feed = {
-        "a": random.integers(0, 128, shape, dtype=np.uint8),
-        "b": random.integers(-64, 64, shape, dtype=np.int8),
-    }
-    seconds, runs = best_seconds(lambda: session.run(None, feed), budget_s)
-    source = (
-        f"measured here by onnxruntime {ort.__version__} MatMulInteger {_SIZE} (uint8 x int8), one thread, "
-        f"best of {runs}"
-    )
-    return {"value": 2 * _SIZE**3 / seconds / 1e9, "source": source}
-
-
 def main() -> None:
     """Print all figures as one JSON object: names of precisions, and "bandwidth"."""
-    figures = {"fp32": measure_sgemm(), "bandwidth": measure_copy(), "int8": measure_int8()}
-    json.dump({name: figure for name, figure in figures.items() if figure}, sys.stdout)
+    json.dump({"fp32": measure_sgemm(), "bandwidth": measure_copy()}, sys.stdout)
 
 
 if __name__ == "__main__":

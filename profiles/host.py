@@ -8,8 +8,9 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
-from importlib import metadata
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -18,6 +19,7 @@ from .errors import UserError
 from .files import write_whole
 from .gpus import probe_gpus
 from .machine import Machine, read_machine
+from .packages import versions
 from .precision import Precision
 from .schema import ByteFigure, Caches, Cpu, Figure, Gpu, LocalReach, Profile
 
@@ -25,9 +27,21 @@ _BENCH = Path(__file__).with_name("bench.py")
 _BANDWIDTH = "bandwidth"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """A program that measures a runtime on one core: it prints figures by name of the precision as JSON.
+
+    It is run like `bench.py`, where one of the distributions `packages` is installed.
+    """
+
+    program: Path
+    packages: tuple[str, ...]
+
+
 def probe_host(
     measure: bool = True,
     cache: Path | None = None,
+    probes: Sequence[Probe] = (),
     *,
     root: Path = Path("/"),
     machine: str | None = None,
@@ -36,10 +50,10 @@ def probe_host(
 ) -> Profile:
     """The profile "host".
 
-    With `measure`, one core's float32 and (where ONNX Runtime is installed) int8 operations per second and
-    its copy bandwidth are measured in a fresh interpreter, about 1.5 seconds, and kept in the JSON file
-    `cache` (by default under the user's cache folder, named after processor, kernel and packages). The
-    other arguments read a recorded machine instead of this one, see `read_machine` and `probe_gpus`.
+    With `measure`, one core's float32 operations per second, its copy bandwidth, and what `probes` tell are
+    measured in fresh interpreters, about 1.5 seconds, and kept in the JSON file `cache` (by default under
+    the user's cache folder, named after processor, kernel and packages). The other arguments read a recorded
+    machine instead of this one, see `read_machine` and `probe_gpus`.
 
     Raises:
         UserError: the processor is neither x86-64 nor 64-bit Arm.
@@ -51,7 +65,7 @@ def probe_host(
             found=facts.architecture,
             accepted="x86-64, aarch64 (64-bit Arm)",
         )
-    figures = measured_figures(cache or default_cache(facts)) if measure else {}
+    figures = measured_figures(cache or default_cache(facts, probes), probes) if measure else {}
     gpus = probe_gpus(nvidia_smi, root)
     notes = [f"{len(gpus)} GPUs are here; the first one is described"] if len(gpus) > 1 else []
     if measure and not figures:
@@ -66,16 +80,17 @@ def probe_host(
     )
 
 
-def default_cache(facts: Machine) -> Path:
+def default_cache(facts: Machine, probes: Sequence[Probe] = ()) -> Path:
     """The file for figures of such a machine: paretune/host-<digest>.json in $XDG_CACHE_HOME or ~/.cache."""
     known = [facts.model, str(facts.cores), *facts.instruction_sets, platform.release()]
-    known += [f"{name}={_version(name)}" for name in ("numpy", "onnxruntime")]
-    digest = hashlib.sha256("\n".join([*known, _BENCH.read_text()]).encode()).hexdigest()[:12]
+    known += [f"{n}={v}" for n, v in versions(["numpy", *(n for p in probes for n in p.packages)]).items()]
+    programs = [_BENCH.read_text(), *(probe.program.read_text() for probe in probes)]
+    digest = hashlib.sha256("\n".join([*known, *programs]).encode()).hexdigest()[:12]
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "paretune" / f"host-{digest}.json"
 
 
-def measured_figures(cache: Path) -> dict[str, Figure]:
+def measured_figures(cache: Path, probes: Sequence[Probe] = ()) -> dict[str, Figure]:
     """Figures by name of the precision, and "bandwidth": from the file, or measured now and kept there.
 
     A damaged file counts as missing; one that cannot be written is done without. Empty if measuring fails.
@@ -83,9 +98,12 @@ def measured_figures(cache: Path) -> dict[str, Figure]:
     with suppress(OSError, ValueError):
         return _figures(json.loads(cache.read_text()))
     try:
-        data = _run_bench()
+        data = _run(_BENCH)
     except (OSError, subprocess.SubprocessError, ValueError):
         return {}
+    for probe in probes:
+        with suppress(OSError, subprocess.SubprocessError, ValueError):
+            data |= _run(probe.program) if versions(probe.packages) else {}
     with suppress(OSError):
         cache.parent.mkdir(parents=True, exist_ok=True)
         write_whole(cache, json.dumps(data, indent=1))
@@ -100,15 +118,15 @@ def _figures(data: Any) -> dict[str, Figure]:
     return {str(name): Figure.model_validate(figure) for name, figure in data.items()}
 
 
-def _run_bench() -> dict[str, Any]:
+def _run(program: Path) -> dict[str, Any]:
     # The program goes in as text: run as a file, it would put this folder's modules before all others.
     done = subprocess.run(
-        [sys.executable, "-c", _BENCH.read_text()],
+        [sys.executable, "-c", program.read_text()],
         capture_output=True,
         text=True,
         timeout=120,
         check=True,
-        env={**os.environ, **ONE_THREAD},
+        env={**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     return cast("dict[str, Any]", json.loads(done.stdout))
 
@@ -138,10 +156,3 @@ def _with_shared_memory(gpu: Gpu, facts: Machine) -> Gpu:
         return gpu
     shared = ByteFigure(value=facts.memory_bytes, source=f"{facts.memory_source}, shared with the CPU")
     return gpu.model_copy(update={"memory_bytes": shared})
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "none"

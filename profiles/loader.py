@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import UserError
 from .schema import Profile
 from .strict_yaml import read_model, suggestion
+
+if TYPE_CHECKING:
+    from .host import Probe
 
 HOST = "host"
 _SHIPPED = Path(__file__).parent
@@ -17,8 +22,8 @@ def shipped_profiles() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _SHIPPED.glob("*.yaml")))
 
 
-def load_profile(name_or_path: str, base: Path | None = None) -> Profile:
-    """The profile of that name, or in that file; "host" is the machine at hand, probed.
+def load_profile(name_or_path: str, base: Path | None = None, probes: Sequence[Probe] = ()) -> Profile:
+    """The profile of that name, or in that file; "host" is the machine at hand, probed (see `probe_host`).
 
     A text with a path separator or the ending .yaml or .yml is a path, relative to `base` (the directory of
     the study file; the current directory when left out).
@@ -29,7 +34,7 @@ def load_profile(name_or_path: str, base: Path | None = None) -> Profile:
     if name_or_path == HOST:
         from .host import probe_host
 
-        return probe_host()
+        return probe_host(probes=probes)
     if _is_path(name_or_path):
         return read_model(Profile, (base or Path()) / Path(name_or_path).expanduser(), "profile")
     if name_or_path not in shipped_profiles():

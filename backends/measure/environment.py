@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from importlib import metadata
+from collections.abc import Iterable
 from pathlib import Path
+
+from ...profiles.packages import versions
 
 # The instruction sets that decide how fast a kernel can be, by the kernel's names in /proc/cpuinfo.
 _FLAGS = (
@@ -15,15 +17,12 @@ _FLAGS = (
     "neon", "asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2", "sme",
 )  # fmt: skip
 
-# Distributions whose version changes what a measurement means.
-_PACKAGES = (
-    "paretune", "numpy", "onnxruntime", "onnxruntime-gpu", "ai-edge-litert", "tflite-runtime", "tensorflow",
-    "tensorrt", "tensorrt-rtx", "openvino", "apache-tvm",
-)  # fmt: skip
 
+def environment(runtimes: Iterable[str] = ()) -> dict[str, object]:
+    """Description of this machine as plain JSON values; what cannot be read is left out or empty.
 
-def environment() -> dict[str, object]:
-    """Description of this machine as plain JSON values; what cannot be read is left out or empty."""
+    `runtimes` are the distributions whose versions change what a measurement means (`registry.packages`).
+    """
     return {
         "system": platform.system(),
         "kernel": platform.release(),
@@ -37,7 +36,7 @@ def environment() -> dict[str, object]:
         "load_average": list(os.getloadavg()) if hasattr(os, "getloadavg") else [],
         "memory_bytes": memory_bytes(),
         "python": sys.version.split()[0],
-        "packages": package_versions(),
+        "packages": versions(("paretune", "numpy", *runtimes)),
     }
 
 
@@ -71,17 +70,6 @@ def memory_bytes() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError, AttributeError):
         return 0
-
-
-def package_versions() -> dict[str, str]:
-    """Versions of the installed packages that shape a measurement; nothing is imported."""
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def cpu_ticks() -> tuple[int, ...]:

@@ -28,7 +28,7 @@ from ...profiles.precision import Precision
 from ..contract.backend import CompileSettings, Session, SourceModel, TensorSpec, batches
 from ..measure.memory import Memory, peak_bytes, resident_bytes, restart_peak
 from ..measure.timing import sample, timed
-from ..registry import get_backend
+from ..registry import get_backend, packages
 from .frames import PREAMBLE, Array, Message, StreamEndedError, read_message, write_message
 from .launch import THREAD_VARIABLES
 
@@ -69,7 +69,7 @@ class Runner:
         from ..measure.environment import environment
 
         modules = sorted({name.partition(".")[0] for name in sys.modules})
-        return Message(body={"pid": os.getpid(), "environment": environment(), "modules": modules})
+        return Message(body={"pid": os.getpid(), "environment": environment(packages()), "modules": modules})
 
     def do_put(self, message: Message) -> Message:
         """Write bytes to a file of this runner's own directory."""

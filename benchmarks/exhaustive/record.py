@@ -26,6 +26,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded
 
 import pandas as pd
 from paretune.backends.measure.environment import environment
+from paretune.backends.registry import packages
 from paretune.profiles.errors import ParetuneError
 from paretune.search.evaluation.evaluator import Evaluator
 from paretune.search.job.job import load_job
@@ -149,7 +150,7 @@ class Recorder:
         teacher = {k: v for k, v in self.models.teacher_facts().items() if k != "output_shape"}
         return {
             "date": time.strftime("%Y-%m-%d", time.gmtime()),
-            "environment": dict(environment()),
+            "environment": dict(environment(packages())),
             "teacher": teacher,
             "masked": [f"{m.backend} {m.what}: {m.reason}" for m in self.space.masked],
             "space": described(self.space),

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from paretune.backends.measure.environment import environment
+from paretune.backends.registry import packages
 
 from benchmarks.peers.scoring import own_front, score
 from benchmarks.peers.setup import Setup, olive_python, set_up
@@ -74,7 +75,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "seconds": options.seconds,
         "sampler": options.sampler or "the default",
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "environment": dict(environment()),
+        "environment": dict(environment(packages())),
     }
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import __version__
+from ...backends.registry import get_backend
 from ...profiles.errors import UserError
 from ...profiles.files import write_whole
 from ...search.ranking.known import TEST, known_metrics, trial_of
@@ -23,11 +24,6 @@ from ..pages.write import plain
 FORMAT = 1
 MANIFEST = "manifest.json"
 SAMPLE, EXPECTED = "sample.npz", "expected.npz"
-_PACKAGES = {
-    "ort": ("onnxruntime", "onnxruntime-gpu"),
-    "tflite": ("ai-edge-litert", "tflite-runtime"),
-    "trt": ("tensorrt", "tensorrt_rtx"),
-}
 
 
 def export_bundle(record: StudyRecord, number: int, into: Path) -> Path:
@@ -165,28 +161,27 @@ def run_script(trial: TrialRecord) -> str:
     Raises:
         UserError: the backend has no script.
     """
-    backend = trial.evaluation.candidate.backend
-    if backend not in _PACKAGES:
+    backend = get_backend(trial.evaluation.candidate.backend)
+    script = backend.beside("run.py.in")
+    if script is None:
         raise UserError(
-            f"a model of the backend {backend!r} cannot be deployed", accepted=", ".join(_PACKAGES)
+            f"a model of the backend {backend.name!r} cannot be deployed",
+            accepted="a backend with a run.py.in beside its module",
         )
     # The title stands inside a docstring: nothing in it may end that.
     title = trial.evaluation.candidate.title.replace("\\", "/").replace('"', "'")
-    runtime = _template(f"run_{backend}.py.in").strip() + "\n"
-    return _template("run_main.py.in").replace("@TITLE@", title).replace("@RUNTIME@", runtime)
-
-
-def _template(name: str) -> str:
-    return files("paretune.reports").joinpath("templates", name).read_text(encoding="utf-8")
+    runtime = script.read_text(encoding="utf-8").strip() + "\n"
+    frame = files("paretune.reports").joinpath("templates", "run_main.py.in").read_text(encoding="utf-8")
+    return frame.replace("@TITLE@", title).replace("@RUNTIME@", runtime)
 
 
 def requirements(backend: str, entry: Entry) -> str:
     """numpy, and the runtime in the version that the artifact was compiled and measured with."""
-    versions = entry.meta.get("artifact", {}).get("versions", {})
-    known = [package for package in _PACKAGES[backend] if package in versions]
-    package = known[0] if known else _PACKAGES[backend][0]
-    pinned = f"=={versions[package]}" if known else ""
-    return f"numpy>=1.26\n{package.replace('_', '-')}{pinned}\n"
+    found = entry.meta.get("artifact", {}).get("versions", {})
+    versions = {str(package).replace("_", "-"): version for package, version in found.items()}
+    packages = get_backend(backend).packages
+    pinned = [f"{package}=={versions[package]}" for package in packages if package in versions]
+    return "\n".join(["numpy>=1.26", *(pinned or packages)[:1], ""])
 
 
 def _readme(record: StudyRecord, trial: TrialRecord, entry: Entry) -> str:

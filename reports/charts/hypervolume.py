@@ -12,7 +12,7 @@ from ...search.ranking.pareto import hypervolume_history
 from ...search.record.evaluation import Outcome, StudyRecord, TrialRecord
 from ...search.record.training import trainings_met
 from ..content.trainings import training_seconds
-from .plots import LEGEND_MARGIN, STOPPED, Figure, colours
+from .plots import GOOD, LEGEND_MARGIN, STOPPED, Figure
 
 Steps = Sequence[tuple[float, float]]
 BEYOND = 1.1  # the reference lies a tenth beyond the worst values, so that those count as well
@@ -45,7 +45,7 @@ def hypervolume_figure(record: StudyRecord) -> Figure | None:
 
 
 def _line(record: StudyRecord, drawn: Steps, unit: str) -> Figure:
-    light, dark = colours(["ort"])["ort"]
+    light, dark = GOOD
     done = accumulate(sum(not s.cached for s in trainings_met(trial.evaluation)) for trial in record.trials)
     trained = [f", {count} trainings" if trains(record) else "" for count in done]
     return {

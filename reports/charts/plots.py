@@ -1,7 +1,8 @@
 """The front as plain Plotly data, with limits and what is recommended.
 
-Colours are given for light and dark pages in each trace's `meta`; the page's script picks. The palette is
-Okabe and Ito's, which people with colour blindness can tell apart (https://jfly.uni-koeln.de/color/).
+Colours are given for light and dark pages in each trace's `meta`; the page's script picks. The first four are
+Okabe and Ito's (https://jfly.uni-koeln.de/color/), the others the farthest from them and from one
+another, also as people with colour blindness see them.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from html import escape
 from math import ceil, floor, log10, sqrt
 from typing import Any
 
+from ...backends.registry import backend_names
 from ...search.ranking.known import TEST, trial_of
 from ...search.ranking.ranking import Ranked, Ranking, latency_metric
 from ...search.ranking.reading import Reading
@@ -22,8 +24,8 @@ from ...search.record.quality import higher_is_better
 
 Figure = dict[str, Any]
 
-_LIGHT = ("#0072b2", "#d55e00", "#009e73", "#a8568a", "#7a6a00")
-_DARK = ("#56b4e9", "#f0883e", "#2fc79a", "#d98bbb", "#e0cf3c")
+_LIGHT = ("#0072b2", "#d55e00", "#009e73", "#a8568a", "#000000", "#8800ff", "#771100", "#550055")
+_DARK = ("#56b4e9", "#f0883e", "#2fc79a", "#d98bbb", "#8844ff", "#ffff00", "#cc1144", "#bbffaa")
 GOOD, STOPPED = (_LIGHT[0], _DARK[0]), (_LIGHT[1], _DARK[1])
 GREY = ("#8c959f", "#6e7781")
 LEGEND_MARGIN = 88  # pixels below a plot that has a legend of one line
@@ -40,9 +42,9 @@ _SYMBOLS = {
 
 
 def colours(backends: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Backend -> its colour on light and on dark pages; the known ones always have the same."""
-    fixed = ["ort", "tflite", "trt"]
-    order = [*fixed, *sorted(set(backends) - set(fixed))]
+    """Backend -> its colour on light and on dark pages; registered ones have the same on every page."""
+    registered = backend_names()
+    order = [*registered, *sorted(set(backends) - set(registered))]
     pairs = list(zip(_LIGHT, _DARK, strict=True))
     return {backend: pairs[i % len(pairs)] for i, backend in enumerate(order) if backend in backends}
 

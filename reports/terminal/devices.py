@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ...backends.registry import backend_names, get_backend, offers
+from ...backends.registry import backend_names, get_backend, offers, probes
 from ...backends.runner.client import RunnerClient
 from ...backends.runner.launch import launch_for
 from ...profiles.loader import load_profile, shipped_profiles
@@ -20,7 +20,7 @@ def devices_text() -> RenderableType:
     for title in ("profile", "device", "memory", "reached by"):
         table.add_column(title, overflow="fold")
     for name in ("host", *shipped_profiles()):
-        profile = load_profile(name)
+        profile = load_profile(name, probes=probes())
         table.add_row(name, profile.title, _memory(profile), profile.reach.kind)
     hint = (
         "\n`paretune devices NAME` shows one device: what each backend can do there, and whether it answers"
@@ -34,7 +34,7 @@ def device_text(name: str) -> RenderableType:
     Raises:
         UserError: no such profile, or the device cannot be reached.
     """
-    profile = load_profile(name)
+    profile = load_profile(name, probes=probes())
     parts: list[RenderableType] = [Text(profile.title), *map(Text, _facts(profile)), Text("")]
     table = Table(show_edge=False, pad_edge=False)
     for title in ("backend", "what", "offered", "why, or what to know"):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ...backends.registry import backend_names, get_backend
 from ...profiles.errors import UserError
+from ...profiles.precision import Precision
 
 _TEXT = """\
 # A Paretune study. `paretune plan {file}` shows what it would do, `paretune run {file}` runs or resumes it.
@@ -25,7 +26,7 @@ space:
   # student: {{macs: [0.1, 0.25], depth: [0.5, 1.0]}}
   # Share of channels removed (channel:R), of weights set to zero (unstructured:R), or 2:4 (NVIDIA).
   sparsity: [dense]
-  # precision: [fp32, fp16, int8, int8-dynamic, int16x8, int4-weight]
+  # precision: [{precisions}]
   # Installed here: {installed}
   # backend: [{installed}]
   calibration: {{method: [minmax], samples: [128]}}
@@ -79,6 +80,10 @@ def write_study_file(into: Path, workload: str) -> None:
         raise UserError("no such directory", place=str(into.parent))
     installed = [name for name in backend_names() if get_backend(name).availability().installed]
     text = _TEXT.format(
-        file=into.name, name=into.stem, workload=workload, installed=", ".join(installed) or "none"
+        file=into.name,
+        name=into.stem,
+        workload=workload,
+        precisions=", ".join(Precision),
+        installed=", ".join(installed) or "none",
     )
     into.write_text(text, encoding="utf-8")

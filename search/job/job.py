@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...backends.registry import probes
 from ...backends.runner.client import RunnerClient
 from ...backends.runner.launch import Launch, launch_for
 from ...profiles.errors import UserError
@@ -105,7 +106,7 @@ def load_job(path: Path, profile_name: str | None = None) -> Job:
     file = load_study_file(path)
     base = path.resolve().parent
     loaded = load_workload(file.workload.file, base, file.workload.options)
-    profile = load_profile(profile_name or file.profile, base)
+    profile = load_profile(profile_name or file.profile, base, probes())
     quality = loaded.workload.metric.name
     limits = tuple(parse_limit(text, quality) for text in file.constraints)
     check_consistent(limits)

@@ -13,6 +13,7 @@ from optuna.samplers import BaseSampler
 
 from ...backends.measure.environment import environment
 from ...backends.measure.latency import LatencyPlan
+from ...backends.registry import packages
 from ...backends.runner.client import Guard, RunnerClient
 from ...backends.runner.launch import Launch
 from ...profiles.errors import UserError
@@ -202,7 +203,7 @@ def _plan(job: Job, models: Models, launch: Launch, remarks: tuple[str, ...]) ->
 def _environment_of(launch: Launch) -> dict[str, Any]:
     """Of the device, since numbers belong to it."""
     if launch.shares_files:
-        return dict(environment())
+        return dict(environment(packages()))
     with RunnerClient(launch) as runner:
         return dict(runner.hello().environment)
 

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 
 import pytest
+from paretune.backends.registry import probes
 from paretune.profiles.errors import UserError
 from paretune.profiles.gpus import parse_gpus, probe_gpus
 from paretune.profiles.host import default_cache, probe_host
@@ -59,7 +60,7 @@ MEMINFO = {"proc/meminfo": "MemTotal:        8000000 kB\nMemFree: 1 kB\n"}
 def measured(tmp_path_factory):
     """This machine's profile, measured once, and the file that keeps its figures."""
     cache = tmp_path_factory.mktemp("cache") / "folder" / "figures.json"
-    return probe_host(cache=cache), cache
+    return probe_host(cache=cache, probes=probes()), cache
 
 
 def test_this_machine(measured):
@@ -101,7 +102,7 @@ def test_figures_are_kept(measured, tmp_path):
 def test_a_damaged_file_is_measured_anew(measured, tmp_path, damage):
     cache = tmp_path / "figures.json"
     cache.write_text(damage)
-    peaks = probe_host(cache=cache).cpu.peaks_gop_per_s
+    peaks = probe_host(cache=cache, probes=probes()).cpu.peaks_gop_per_s
     assert set(peaks) == set(measured[0].cpu.peaks_gop_per_s)
     assert set(json.loads(cache.read_text())) == {*map(str, peaks), "bandwidth"}
 

@@ -84,10 +84,17 @@ def prune_key(base: str, sparsity: str, recipe: Recipe, lesson: Lesson, tools: D
 
 
 def qat_key(
-    base: str, plan: QatPlan, training: TrainingPlan, lesson: Lesson, data: Digests, tools: Digests
+    base: str,
+    plan: QatPlan,
+    training: TrainingPlan,
+    lesson: Lesson,
+    data: Digests,
+    tools: Digests,
+    levels: int | None = None,
 ) -> str:
-    """A model trained on from the one under the key `base`, with fake quantization."""
-    fields = {  # nothing of hidden states, which were compared once
+    """A model trained on from the one under the key `base`, with fake quantization. `levels` is the largest
+    whole number of a weight, where it is not the one that most backends share."""
+    fields: dict[str, Any] = {  # nothing of hidden states, which were compared once
         "base": base,
         "plan": asdict(plan),
         "training": {**asdict(training), "hidden_weight": 0.0},
@@ -95,6 +102,8 @@ def qat_key(
         "data": {name: data[name] for name in ("train", "validation", "calibration")},
         "tools": dict(tools),
     }
+    if levels is not None:
+        fields["levels"] = levels
     return content_key(QAT, QAT_VERSION, fields)
 
 

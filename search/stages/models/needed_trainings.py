@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from ....backends.contract.backend import WEIGHT_LEVELS
+from ....backends.registry import get_backend
 from ....profiles.errors import InternalError
 from ...record.candidate import Candidate, Recipe
 from ...record.protocols import Training
@@ -108,9 +110,11 @@ class Trainings:
         plan = training_plan(QAT, recipe, qat.epochs)
         plan = replace(plan, learning_rate=recipe.learning_rate * QAT_RATE, patience=0)
         base, lesson, tools = self.key(candidate), self._lessons.key(recipe), self._networks.tools
+        grid = get_backend(candidate.backend).weight_levels.get(qat.weight_bits)
+        levels = None if grid == WEIGHT_LEVELS[qat.weight_bits] else grid
         return Step(
             kind=QAT,
-            key=keys.qat_key(base, qat, plan, lesson, self._loaded.data_digests, tools),
+            key=keys.qat_key(base, qat, plan, lesson, self._loaded.data_digests, tools, levels),
             candidate=candidate,
             recipe=recipe,
             plan=plan,

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ....backends.registry import get_backend
 from ...record.candidate import Candidate, Sparsity
 from ...record.treatment import QAT, QatPlan
 from ...store.store import Entry
@@ -52,7 +53,8 @@ class Starts:
         model = self.load(base, step.start)
         if step.qat is None:
             return self._pruned(step.candidate, model, steps)
-        return self._quantized(step.qat, model, base, into)
+        levels = get_backend(step.candidate.backend).weight_levels
+        return self._quantized(step.qat, levels, model, base, into)
 
     def load(self, entry: Entry, candidate: Candidate) -> nn.Module:
         """The model of a trained candidate, in evaluation mode. Where it was trained with fake quantization,
@@ -92,7 +94,9 @@ class Starts:
 
         return Start(model=model, quality=self._quality, end=end, masks=masks)
 
-    def _quantized(self, plan: QatPlan, model: nn.Module, base: Entry, into: Path) -> Start:
+    def _quantized(
+        self, plan: QatPlan, levels: Mapping[int, int], model: nn.Module, base: Entry, into: Path
+    ) -> Start:
         """With fake quantization of folded layers. What pruning set to zero in the base stays zero.
 
         The quality, also that in `meta`, predicts the artifact's. `meta` has further `float_quality` (of the
@@ -101,7 +105,7 @@ class Starts:
         zeros = base.meta.get("zeros", {})
         kept = Masks(keep={name: model.get_parameter(name).detach() != 0 for name in zeros})
         (into / _FOLDED).write_text(json.dumps(fold_norms(model, self.networks.sample(_FOLD_SAMPLES))))
-        rounding = FakeQuantization(model, plan.weight_bits, plan.activation_bits)
+        rounding = FakeQuantization(model, plan.weight_bits, plan.activation_bits, levels)
 
         def predicted(module: nn.Module) -> float:
             rounding.calibrate(self._calibration())

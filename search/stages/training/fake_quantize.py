@@ -11,7 +11,7 @@ arXiv:1712.05877).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +19,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from ....backends.contract.backend import WEIGHT_LEVELS
 from ....profiles.errors import InternalError
 from ....profiles.precision import Precision
 
-# Largest integer of a weight by bits. ONNX Runtime's 8-bit weights keep to 64, so that sums of two products
-# fit into 16 bits; LiteRT's finer 8-bit grid then rounds by at most 1/254 of the largest weight.
-LEVELS = {4: 7, 8: 64}
 _ACTIVATION_STEPS = 255
 _SMALLEST_STEP = 1e-30
 
@@ -133,16 +131,23 @@ class FakeQuantization:
 
     Weights of convolutions, linear layers, embeddings, attention's projections and recurrent layers are
     rounded. Activations are rounded at the inputs of all of them but embeddings and recurrent layers (what
-    runs inside a recurrent layer, and between attention's own products, stays float).
+    runs inside a recurrent layer, and between attention's own products, stays float). `levels` are the
+    backend's `weight_levels`.
     """
 
-    def __init__(self, model: nn.Module, weight_bits: int, activation_bits: int) -> None:
-        if weight_bits not in LEVELS or activation_bits not in (0, 8):
+    def __init__(
+        self,
+        model: nn.Module,
+        weight_bits: int,
+        activation_bits: int,
+        levels: Mapping[int, int] = WEIGHT_LEVELS,
+    ) -> None:
+        if weight_bits not in levels or activation_bits not in (0, 8):
             raise InternalError(f"no grid for {weight_bits}-bit weights, {activation_bits}-bit activations")
         self.model = model
         self._weights = list(_weights(model))
         for layer, name, axis in self._weights:
-            parametrize.register_parametrization(layer, name, WeightGrid(LEVELS[weight_bits], axis))
+            parametrize.register_parametrization(layer, name, WeightGrid(levels[weight_bits], axis))
         fed = [layer for layer in model.modules() if isinstance(layer, _FED) and activation_bits]
         self._grids = [InputGrid() for _ in fed]
         self._hooks = [

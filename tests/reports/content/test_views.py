@@ -248,6 +248,7 @@ def test_colours_of_known_backends_never_change() -> None:
     assert plots.colours(["tflite"])["tflite"] == plots.colours(["ort", "tflite", "trt"])["tflite"]
     many = plots.colours([f"b{i}" for i in range(9)])
     assert len(many) == 9
+    assert len({plots.colours([f"b{i}" for i in range(5)])[f"b{i}"] for i in range(5)}) == 5
 
 
 def test_a_metric_where_less_is_better_turns_the_arrow(study: StudyRecord) -> None:

@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from paretune.backends.contract.backend import WEIGHT_LEVELS as LEVELS
 from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Recipe
 from paretune.search.record.stops import Interrupted
 from paretune.search.record.treatment import QatPlan
 from paretune.search.stages.models.needed_trainings import QAT_RATE
 from paretune.search.stages.network.reproducible import state_digest
-from paretune.search.stages.training.fake_quantize import LEVELS, FakeQuantization, grid_step
+from paretune.search.stages.training.fake_quantize import FakeQuantization, grid_step
 from paretune.search.stages.training.loop import Control
 
 PLAN = QatPlan(weight_bits=4, activation_bits=0, epochs=3)
