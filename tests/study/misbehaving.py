@@ -1,6 +1,6 @@
 """The toy backend, with crashes: `study.misbehaving:Misbehaving` in a study file.
 
-`TOY_SCRIPT` says what happens: a JSON object of "<precision or *>/<compile, open or run>" to a key of `DEEDS`.
+`TOY_SCRIPT` says what happens: JSON, "<precision or *>/<compile, open or run>" to a key of `DEEDS`.
 """
 
 import json
@@ -14,6 +14,12 @@ from paretune.profiles.errors import UnsupportedError
 from paretune_toy import ToyBackend, ToySession
 
 BACKEND = "study.misbehaving:Misbehaving"
+MISBEHAVING = {
+    "student": {"width": [4, 8, 16]},
+    "precision": ["fp32", "int8", "int4-weight"],
+    "backend": [BACKEND],
+    "calibration": {"samples": [16]},
+}
 
 
 def refuse():
