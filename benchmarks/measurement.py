@@ -6,16 +6,15 @@
 2. A/A coverage: the fp32 net against itself in other processes, where the true ratio is 1. Printed: how often
    the 95 % interval holds it; for comparison also an interval that takes every sample for independent.
 
-    python benchmarks/measurement.py --out FILE.json [--repeats 14] [--aa 300] [--seconds 1.0]
+    python -m benchmarks.measurement --out FILE.json [--repeats 14] [--aa 300] [--seconds 1.0]
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import random
 import statistics
+import sys
 import tempfile
 import time
 from contextlib import ExitStack
@@ -32,6 +31,8 @@ from paretune.backends.runner.client import RunnerClient
 from paretune.backends.runner.launch import LocalLaunch
 from paretune.profiles.precision import Precision
 
+from benchmarks.command import finish, parser_of
+
 PROCESSES = 5
 TRIALS_PER_POOL = 10
 FEED = {"x": np.random.default_rng(1).normal(size=(1, 3, 32, 32)).astype(np.float32)}
@@ -43,15 +44,9 @@ def write_net(path):
     for index, (width, stride) in enumerate([(16, 1), (16, 1), (32, 2), (32, 1), (64, 2), (64, 1)]):
         weight = rng.normal(0, (2 / 9 / channels) ** 0.5, (width, channels, 3, 3)).astype(np.float32)
         weights.append(numpy_helper.from_array(weight, f"w{index}"))
-        convolution = helper.make_node(
-            "Conv",
-            [name, f"w{index}"],
-            [f"c{index}"],
-            pads=[1] * 4,
-            strides=[stride] * 2,
-            kernel_shape=[3, 3],
-        )
-        nodes += [convolution, helper.make_node("Relu", [f"c{index}"], [f"r{index}"])]
+        shape = {"pads": [1] * 4, "strides": [stride] * 2, "kernel_shape": [3, 3]}
+        nodes.append(helper.make_node("Conv", [name, f"w{index}"], [f"c{index}"], **shape))
+        nodes.append(helper.make_node("Relu", [f"c{index}"], [f"r{index}"]))
         name, channels = f"r{index}", width
     nodes.append(helper.make_node("GlobalAveragePool", [name], ["y"]))
     inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3, 32, 32])]
@@ -156,12 +151,8 @@ def a_a(artifact, trials, plan, processes):
         ratios.append(found.value)
         halves.append((found.high - found.low) / 2)
     pools.close()
-    return {
-        "coverage": held / trials,
-        "naive": naive / trials,
-        "sd": statistics.stdev(ratios),
-        "half": statistics.mean(halves),
-    }
+    spread = {"sd": statistics.stdev(ratios), "interval_half": statistics.mean(halves)}
+    return {"coverage": held / trials, "naive_coverage": naive / trials, **spread}
 
 
 def process_spread(pool, plan):
@@ -177,7 +168,7 @@ def process_spread(pool, plan):
 
 
 def run(options):
-    begun, ticks, wall = time.perf_counter(), cpu_ticks(), time.time()
+    begun, ticks = time.perf_counter(), cpu_ticks()
     block_ms = options.seconds * 1000 / (25 * 2 * 1.5)
     plan = LatencyPlan(block_ms=block_ms, warm_up_s=0.02)
     with tempfile.TemporaryDirectory() as folder:
@@ -195,20 +186,14 @@ def run(options):
         values = [found[way] for found in repeats]
         return 100 * statistics.stdev(values) / statistics.mean(values)
 
+    ways = {"ratio": "ours", **{f"sequential_{way}": way for way in ("mean", "median", "minimum")}}
     return {
-        "ratio_sd_percent": sd("ours"),
-        "sequential_mean_sd_percent": sd("mean"),
-        "sequential_median_sd_percent": sd("median"),
-        "sequential_minimum_sd_percent": sd("minimum"),
+        **{f"{name}_sd_percent": sd(way) for name, way in ways.items()},
         "ratio_int8_over_fp32": statistics.median(found["ours"] for found in repeats),
         "ratio_interval_half_percent": 100 * statistics.mean(found["half"] for found in repeats),
-        "aa_coverage_percent": 100 * several["coverage"],
-        "aa_sd_percent": 100 * several["sd"],
-        "aa_interval_half_percent": 100 * several["half"],
-        "aa_single_process_coverage_percent": 100 * single["coverage"],
-        "aa_single_process_interval_half_percent": 100 * single["half"],
-        "aa_single_process_sd_percent": 100 * single["sd"],
-        "aa_naive_coverage_percent": 100 * single["naive"],
+        **{f"aa_{what}_percent": 100 * several[what] for what in ("coverage", "sd", "interval_half")},
+        **{f"aa_single_process_{what}_percent": 100 * value for what, value in single.items()},
+        "aa_naive_coverage_percent": 100 * single["naive_coverage"],
         "process_spread_percent": 100 * spread,
         "repeats": options.repeats,
         "aa_trials": options.aa,
@@ -216,41 +201,40 @@ def run(options):
         "seconds_per_ratio_with_process_starts": statistics.mean(found["total_seconds"] for found in repeats),
         "steal_percent": 100 * (steal_share(ticks, cpu_ticks()) or 0.0),
         "seconds": time.perf_counter() - begun,
-        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(wall)),
+        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "raw": repeats,
         "environment": environment(packages()),
     }
 
 
-def table(found):
-    rows = [
-        (f"standard deviation of a ratio over {found['repeats']} repeats", ""),
-        ("  our protocol", "ratio_sd_percent"),
-        ("  sequential, mean", "sequential_mean_sd_percent"),
-        ("  sequential, median", "sequential_median_sd_percent"),
-        ("  sequential, minimum", "sequential_minimum_sd_percent"),
-        (f"share of 95 % intervals that hold 1 in {found['aa_trials']} A/A trials", ""),
-        ("  ours, 5 processes a side", "aa_coverage_percent"),
-        ("  ours, 1 process a side", "aa_single_process_coverage_percent"),
-        ("  every sample taken for independent", "aa_naive_coverage_percent"),
-        ("difference between processes of one artifact", "process_spread_percent"),
-        ("processor time taken by other machines", "steal_percent"),
-    ]
-    return "\n".join(f"{text:62s}" + (f"{found[key]:7.2f} %" if key else "") for text, key in rows)
+ROWS = [
+    ("standard deviation of a ratio over {repeats} repeats", ""),
+    ("  our protocol", "ratio_sd_percent"),
+    ("  sequential, mean", "sequential_mean_sd_percent"),
+    ("  sequential, median", "sequential_median_sd_percent"),
+    ("  sequential, minimum", "sequential_minimum_sd_percent"),
+    ("share of 95 % intervals that hold 1 in {aa_trials} A/A trials", ""),
+    ("  ours, 5 processes a side", "aa_coverage_percent"),
+    ("  ours, 1 process a side", "aa_single_process_coverage_percent"),
+    ("  every sample taken for independent", "aa_naive_coverage_percent"),
+    ("difference between processes of one artifact", "process_spread_percent"),
+    ("processor time taken by other machines", "steal_percent"),
+]
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--out", type=Path, required=True)
+def show(found):
+    for text, key in ROWS:
+        print(f"{text.format(**found):62s}" + (f"{found[key]:7.2f} %" if key else ""))
+    print(f"took {found['seconds']:.0f} s")
+
+
+def main(argv=None):
+    parser = parser_of(__doc__)
     parser.add_argument("--repeats", type=int, default=14)
     parser.add_argument("--aa", type=int, default=300)
     parser.add_argument("--seconds", type=float, default=1.0, help="sampling time of one ratio")
-    options = parser.parse_args()
-    found = run(options)
-    options.out.write_text(json.dumps(found, indent=1) + "\n")
-    print(table(found))
-    print(f"took {found['seconds']:.0f} s; written to {options.out}")
+    return finish(run, parser.parse_args(argv), show)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

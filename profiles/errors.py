@@ -39,11 +39,11 @@ class StageError(ParetuneError):
     """One stage of one candidate failed. The driver turns it into the outcome `failed`.
 
     `cause` is one short line ("killed by signal 11 (segmentation fault)"), `log` the last output of the
-    process that ran the stage.
+    process that ran the stage. `disagrees`: the artifact runs, but not as its float model does.
     """
 
-    def __init__(self, stage: str, cause: str, log: str = "") -> None:
-        self.stage, self.cause, self.log = stage, cause, log
+    def __init__(self, stage: str, cause: str, log: str = "", *, disagrees: bool = False) -> None:
+        self.stage, self.cause, self.log, self.disagrees = stage, cause, log, disagrees
         super().__init__(f"{stage}: {cause}")
 
 

@@ -1,6 +1,6 @@
 """Reading YAML into frozen models so that every mistake of one file is named at once, with its place.
 
-Used for profiles and the capability table; any other YAML file of the project can be read the same way.
+Used for profiles and the rules of backends; any other YAML file of the project can be read the same way.
 """
 
 from __future__ import annotations

@@ -17,8 +17,6 @@ from .backend import Array, CalibrationData, Feed, Session, batches
 # Far below what any working format gives (4-bit weights: about 15 dB), far above garbage (about 0 dB).
 FLOOR_DB = 6.0
 _MOST_FEEDS = 8
-DISAGREES = "artifact disagrees with the float model"
-"""How the cause of a failure begins where quantization broke the model, and nothing else failed."""
 LEAST_SHARE = 0.5
 # With layers kept in float on purpose, what is left at the precision must still be worth its name.
 LEAST_LEFT = 0.05
@@ -95,16 +93,17 @@ def check_agreement(
     if not np.isfinite(wanted).all():
         raise StageError("compile", "the float model itself gives NaN or infinity on these inputs")
     if not np.isfinite(got).all():
-        raise StageError("compile", f"{DISAGREES}: it gives NaN or infinity")
+        raise _disagrees("it gives NaN or infinity")
     if not samples:
         return ()
     sqnr = sqnr_db(wanted, got)
     if not sqnr >= FLOOR_DB:
-        raise StageError(
-            "compile",
-            f"{DISAGREES}: SQNR {sqnr:.1f} dB, at least {FLOOR_DB:g} is needed",
-        )
+        raise _disagrees(f"SQNR {sqnr:.1f} dB, at least {FLOOR_DB:g} is needed")
     return (f"agrees with the float model to {sqnr:.1f} dB on calibration data",) if np.isfinite(sqnr) else ()
+
+
+def _disagrees(how: str) -> StageError:
+    return StageError("compile", f"artifact disagrees with the float model: {how}", disagrees=True)
 
 
 def _first(session: Session, feed: Feed) -> Array:

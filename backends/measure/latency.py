@@ -1,7 +1,7 @@
 """The latency protocol: who is run when. Knows no backend, only things that can be sampled.
 
 All subjects and a fixed reference run in short blocks, in a new random order in every round, so that whatever
-slows the machine down slows all of them. `rounds.py` has the raw values, `latency_summary.py` says what they
+slows the machine down slows all of them. `samples.py` has the raw values, `summary.py` says what they
 mean (its names can be imported from here), docs/measurement.md says why it is done so.
 """
 

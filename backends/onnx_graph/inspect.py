@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -141,6 +142,16 @@ def in_fixed_order(proto: onnx.ModelProto) -> onnx.ModelProto:
     del proto.opset_import[:]
     proto.opset_import.extend(helper.make_opsetid(domain, version) for domain, version in opsets)
     return proto
+
+
+def to_float16(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy with weights and arithmetic in float16, by onnxruntime; inputs and outputs keep their types."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    copy = onnx.ModelProto()
+    copy.CopyFrom(proto)
+    logging.getLogger("onnxruntime.transformers.float16").setLevel(logging.ERROR)
+    return in_fixed_order(convert_float_to_float16(copy, keep_io_types=True))
 
 
 def sorted_nodes(graph: onnx.GraphProto) -> list[NodeProto]:

@@ -130,13 +130,14 @@ def _keepable(settings: CompileSettings) -> tuple[str, ...]:
 def _converted(
     source: ModelProto, settings: CompileSettings, calibration: CalibrationData | None, keep: list[str]
 ) -> ModelProto:
+    from ..onnx_graph.inspect import to_float16
     from . import quantize
 
     precision = settings.precision
     if precision is Precision.FP32:
         return source
     if precision is Precision.FP16:
-        return quantize.to_fp16(source)
+        return to_float16(source)
     if precision is Precision.INT8_DYNAMIC:
         return quantize.to_int8_dynamic(source, keep)
     if precision is Precision.INT4_WEIGHT:

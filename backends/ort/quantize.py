@@ -59,13 +59,6 @@ def _without_fusion_names(proto: onnx.ModelProto) -> onnx.ModelProto:
     return proto
 
 
-def to_fp16(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """Weights and arithmetic in float16; inputs and outputs stay float32."""
-    from onnxruntime.transformers.float16 import convert_float_to_float16
-
-    return in_fixed_order(convert_float_to_float16(proto, keep_io_types=True))
-
-
 def to_int8(
     proto: onnx.ModelProto,
     data: CalibrationData,
@@ -137,7 +130,7 @@ def to_int4_weight(proto: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.M
     """4-bit weights in blocks of 32 for matrix products and embeddings, arithmetic in float32.
 
     Weights that quantization-aware training put on a grid of each output channel stay on it (see
-    `ort_int4`). Convolutions keep their float weights. `keep` names nodes that stay in float.
+    `int4.py`). Convolutions keep their float weights. `keep` names nodes that stay in float.
     """
     from onnxruntime.quantization import QuantFormat
     from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer

@@ -1,8 +1,8 @@
 """Ranges of activations for ONNX Runtime's static quantizer, by each calibration method.
 
 Least and greatest values come from ONNX Runtime's own observer. Percentile and entropy clip them where a
-histogram of magnitudes says (see `trt_ranges`). ONNX Runtime's own versions keep all activations of all
-samples in memory, and its entropy, with the 128 bins that it always takes, is the minmax method.
+histogram of magnitudes says (see `calibration/ranges.py`). ONNX Runtime's own versions keep all activations
+of all samples in memory, and its entropy, with the 128 bins that it always takes, is the minmax method.
 """
 
 from __future__ import annotations
@@ -17,12 +17,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from ..calibration.ranges import BINS, Histogram, kept_bins
+from ..calibration.ranges import BINS, Histogram, counted, kept_bins
 from ..contract.backend import Array, CalibrationData, batches
 from ..onnx_graph.layers import Graph, origin
 
-# More values of one tensor do not move a percentile of 99.99 or a histogram of 2048 bins, but take long.
-_VALUES = 2**20
 # Attention masks put -1e4, the least float or minus infinity; 8 bits over that range flatten all the rest.
 _MASK = 1e4
 
@@ -115,13 +113,5 @@ def _histograms(
         for index, feed in enumerate(batches(data, batch)):
             for name, value in {**feed, **session.run(feed)}.items():
                 if name in counts:
-                    counts[name] += _counted(value, largest[name], feeds, index)
+                    counts[name] += counted(value, largest[name], feeds, index)
     return counts
-
-
-def _counted(value: Array, largest: float, feeds: int, index: int) -> Histogram:
-    """The histogram of one feed's values, or of every n-th of them, from another one on in each feed."""
-    step = max(1, value.size * feeds // _VALUES)
-    magnitudes = np.abs(value.ravel()[index % step :: step])
-    places = np.minimum(magnitudes * (BINS / (largest or 1.0)), BINS - 1).astype(np.int64)
-    return np.bincount(places, minlength=BINS)

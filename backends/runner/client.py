@@ -261,7 +261,8 @@ def _raise_for(body: Mapping[str, Any], stage: str, guard: Guard) -> None:
     if guard.memory_bytes is not None and (kind == "memory" or "bad_alloc" in cause):
         cause += f"; {_over_limit(guard)}"
     # A stage that failed on its own terms names itself: "compile", also where it was asked for as "infer".
-    raise StageError(str(body.get("stage", stage)), cause, str(body["log"])[-_LOG_BYTES:])
+    where, log = str(body.get("stage", stage)), str(body["log"])[-_LOG_BYTES:]
+    raise StageError(where, cause, log, disagrees=bool(body.get("disagrees", False)))
 
 
 def _over_limit(guard: Guard) -> str:

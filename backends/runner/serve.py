@@ -1,6 +1,6 @@
 """The child process that holds one artifact: `python -m paretune.backends.runner`.
 
-It speaks the frames of `protocol.py` on its standard input and output, and needs numpy and the runtime alone.
+It speaks the frames of `frames.py` on its standard input and output, and needs numpy and the runtime alone.
 A crash in here ends one evaluation and nothing else. See `client.py` for the other side.
 """
 
@@ -57,7 +57,7 @@ class Runner:
             return _error("user", **{name: getattr(error, name) for name in parts})
         except StageError as error:
             log = error.log or traceback.format_exc()
-            return _error("stage", stage=error.stage, cause=error.cause, log=log)
+            return _error("stage", stage=error.stage, cause=error.cause, log=log, disagrees=error.disagrees)
         except MemoryError as error:
             return _error("memory", cause=f"out of memory {error}".strip(), log=traceback.format_exc())
         except Exception as error:
@@ -183,7 +183,7 @@ def _described(specs: Sequence[TensorSpec]) -> list[dict[str, Any]]:
     return [asdict(spec) for spec in specs]
 
 
-def _error(kind: str, **parts: str) -> Message:
+def _error(kind: str, **parts: str | bool) -> Message:
     return Message(body={"error": kind, **parts})
 
 

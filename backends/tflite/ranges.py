@@ -1,7 +1,7 @@
 """Ranges of activations for LiteRT's static quantizer, by each calibration method.
 
 Least and greatest values come from ai-edge-quantizer's own observer. Percentile and entropy clip them where a
-histogram of magnitudes says, as they do for the other runtimes (see `trt_ranges`).
+histogram of magnitudes says, as they do for the other runtimes (see `calibration/ranges.py`).
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from ..calibration.ranges import BINS, Histogram, kept_bins
-from ..contract.backend import Array, Feed
+from ..calibration.ranges import BINS, Histogram, counted, kept_bins
+from ..contract.backend import Feed
 
 SIGNATURE = "serving_default"
-_VALUES = 2**20  # of one tensor; more do not move the ranges, but take long
 
 
 def activation_ranges(
@@ -79,13 +78,5 @@ def _histograms(content: bytes, largest: Mapping[str, float], feeds: Sequence[Fe
             tool.set_tensor(inputs[name], value)
         tool.invoke()
         for name, index in watched.items():
-            counts[name] += _counted(tool.get_tensor(index), largest[name], len(feeds), turn)
+            counts[name] += counted(tool.get_tensor(index), largest[name], len(feeds), turn)
     return counts
-
-
-def _counted(value: Array, largest: float, feeds: int, turn: int) -> Histogram:
-    """The histogram of one feed's values, or of every n-th of them, from another one on in each feed."""
-    step = max(1, value.size * feeds // _VALUES)
-    magnitudes = np.abs(value.ravel()[turn % step :: step])
-    places = np.minimum(magnitudes * (BINS / (largest or 1.0)), BINS - 1).astype(np.int64)
-    return np.bincount(places, minlength=BINS)

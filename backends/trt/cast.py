@@ -5,7 +5,6 @@ Strongly typed builds take every type from the graph, so a half-precision build 
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from ...profiles.errors import UnsupportedError
@@ -111,17 +110,9 @@ def to_float16(model: onnx.ModelProto) -> onnx.ModelProto:
         UnsupportedError: onnxruntime, whose converter does it, is not installed.
     """
     need_onnxruntime("a float16 graph")
-    import onnx
-    from onnxruntime.transformers.float16 import convert_float_to_float16
-    from onnxruntime.transformers.onnx_model import OnnxModel
+    from ..onnx_graph import inspect
 
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    logging.getLogger("onnxruntime.transformers.float16").setLevel(logging.ERROR)
-    half = convert_float_to_float16(copy, keep_io_types=True)
-    OnnxModel(half).topological_sort()  # the converter appends its casts at the end
-    assert isinstance(half, onnx.ModelProto)
-    return half
+    return inspect.to_float16(model)
 
 
 def to_bfloat16(model: onnx.ModelProto) -> onnx.ModelProto:

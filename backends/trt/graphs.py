@@ -12,7 +12,7 @@ from ...profiles.errors import UnsupportedError
 from ...profiles.precision import Precision
 from ..contract.backend import CalibrationData, CompileSettings
 from .cast import at_opset, to_bfloat16, to_float16
-from .qdq import find_sites, insert_pairs, name_nodes
+from .qdq import find_sites, insert_pairs
 from .ranges import activation_ranges, fold
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def graph_for(
     """The graph for one build.
 
     Weakly typed builds get float32 graphs and choose precisions by flags; strongly typed builds get graphs
-    that carry the types. Quantized graphs have pairs of either kind (see `onnx_qdq`).
+    that carry the types. Quantized graphs have pairs of either kind (see `qdq.py`).
 
     Raises:
         UnsupportedError: the model is quantized already, uses newer operators, or has nothing to quantize.
@@ -56,13 +56,14 @@ def _quantized(
     weakly_typed: bool,
     newest_opset: int,
 ) -> onnx.ModelProto:
+    from ..onnx_graph.layers import name_nodes
+
     if calibration is None:
         raise ValueError(f"{settings.precision} needs calibration data")
     # Pairs take float16 scales and fp8 only from operator set 19 on.
     lowest = 13 if weakly_typed and settings.precision is Precision.INT8 else 19
     with tempfile.TemporaryDirectory() as folder:
-        graph = fold(at_opset(model, lowest, newest_opset), Path(folder))
-    name_nodes(graph)
+        graph = name_nodes(fold(at_opset(model, lowest, newest_opset), Path(folder)))
     # fp8 has range enough for one scale per tensor, and that is all that every kernel supports.
     per_channel = settings.per_channel and settings.precision is Precision.INT8
     sites = find_sites(graph, per_channel=per_channel)

@@ -17,6 +17,8 @@ from ..contract.backend import Array
 if TYPE_CHECKING:
     import onnx
 
+    from ..onnx_graph.layers import Graph
+
 _TRANSPARENT = ("QuantizeLinear", "DequantizeLinear", "Cast", "Identity")
 
 
@@ -39,13 +41,13 @@ def check_nm_sparsity(model: onnx.ModelProto) -> tuple[LayerSparsity, ...]:
 
     Looks through Cast, Identity, Transpose and quantization pairs between the weight and the layer.
     """
-    constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    made_by = {name: node for node in model.graph.node for name in node.output}
-    report = []
-    for node in model.graph.node:
+    from ..onnx_graph.layers import Graph
+
+    graph, report = Graph(model), []
+    for node in graph.nodes:
         if node.op_type not in ("Conv", "Gemm", "MatMul"):
             continue
-        found = _weight(node.input[1], constants, made_by)
+        found = _weight(node.input[1], graph)
         if found is not None and found[1].ndim >= 2:
             name, weight = found
             report.append(LayerSparsity(node=node.name, weight=name, reason=_reason(node, weight)))
@@ -60,18 +62,16 @@ def sparsity_summary(layers: tuple[LayerSparsity, ...]) -> str:
     return text + (f"; not {listed(others, 4)}" if others else "")
 
 
-def _weight(
-    name: str, constants: dict[str, onnx.TensorProto], made_by: dict[str, onnx.NodeProto]
-) -> tuple[str, Array] | None:
+def _weight(name: str, graph: Graph) -> tuple[str, Array] | None:
     """The constant behind a tensor and its values as the layer sees them; None for activations."""
     from onnx import numpy_helper
 
-    if name in constants:
-        return name, np.asarray(numpy_helper.to_array(constants[name])).astype(np.float32)
-    node = made_by.get(name)
+    if name in graph.constant:
+        return name, np.asarray(numpy_helper.to_array(graph.constant[name])).astype(np.float32)
+    node = graph.maker.get(name)
     if node is None or node.op_type not in (*_TRANSPARENT, "Transpose"):
         return None
-    found = _weight(node.input[0], constants, made_by)
+    found = _weight(node.input[0], graph)
     if found is None or node.op_type != "Transpose":
         return found
     order = next((list(a.ints) for a in node.attribute if a.name == "perm"), None)

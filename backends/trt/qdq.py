@@ -45,30 +45,23 @@ class Site:
         return self.tensor if self.axis is None else f"{self.tensor}_axis{self.axis}"
 
 
-def name_nodes(model: onnx.ModelProto) -> None:
-    """Give every node a name of its own: sites refer to nodes by name."""
-    seen: set[str] = set()
-    for number, node in enumerate(model.graph.node):
-        if not node.name or node.name in seen:
-            node.name = f"{node.op_type}_{number}"
-        seen.add(node.name)
-
-
 def find_sites(model: onnx.ModelProto, *, per_channel: bool) -> tuple[Site, ...]:
     """Every operand worth quantizing: of layers with constant weights, and both sides of residual additions.
 
-    Nodes must have names of their own (`name_nodes`). MatMul of two activations (attention) stays float: its
+    Nodes must have names of their own. MatMul of two activations (attention) stays float: its
     softmax operand uses half of a symmetric range.
     """
-    weights = {tensor.name: len(tensor.dims) for tensor in model.graph.initializer}
-    made_by = {name: node for node in model.graph.node for name in node.output}
+    from ..onnx_graph.layers import Graph
+
+    graph = Graph(model)
+    weights = {name: len(tensor.dims) for name, tensor in graph.constant.items()}
     sites: list[Site] = []
-    for node in model.graph.node:
+    for node in graph.nodes:
         if node.op_type in WEIGHTED and weights.get(node.input[1], 0) >= 2 and node.input[0] not in weights:
             axis = weight_axis(node, weights[node.input[1]]) if per_channel else None
             sites.append(Site(node=node.name, index=0, tensor=node.input[0], weight=False))
             sites.append(Site(node=node.name, index=1, tensor=node.input[1], weight=True, axis=axis))
-        elif is_residual(node, made_by, weights):
+        elif is_residual(node, graph.maker, weights):
             sites += [Site(node=node.name, index=i, tensor=node.input[i], weight=False) for i in (0, 1)]
     return tuple(sites)
 

@@ -16,9 +16,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +29,21 @@ from paretune.backends.registry import packages
 from paretune.profiles.errors import ParetuneError
 from paretune.search.evaluation.evaluator import Evaluator
 from paretune.search.job.job import load_job
+from paretune.search.ladder.bench import Climbs
 from paretune.search.ladder.ladder import LadderSettings
 from paretune.search.record.candidate import Candidate
-from paretune.search.record.evaluation import Evaluation, Outcome
+from paretune.search.record.evaluation import Evaluation
 from paretune.search.record.progress import Progress
-from paretune.search.record.protocols import TrainEverything
+from paretune.search.record.protocols import Standard, TrainEverything
 from paretune.search.run.session import device_stages
 from paretune.search.space.space import Space
+from paretune.search.stages.chain import Chain
 from paretune.search.stages.models.load import check_data
 from paretune.search.stages.models.torch_models import TorchModels
-from paretune.search.store.store import Entry, Store
+from paretune.search.store.store import Store
 
 from benchmarks.command import tell
-from benchmarks.exhaustive.table import ABOUT, HARDWARE, POINTS, TRAININGS
+from benchmarks.exhaustive.table import ABOUT, HARDWARE, POINTS, TRAININGS, named_in_table
 from benchmarks.simulation.recorded import LATENCY, QUALITY
 
 STUDY = Path(__file__).resolve().parents[1] / "data" / "exhaustive_digits.yaml"
@@ -61,7 +62,8 @@ class Recorder:
         self.models.prepare(self.space)
         self.models.teacher.soft_targets()  # the same for all, so no student's training pays for it
         self.device = device_stages(self.job, self.job.launch(), self.store, Progress())
-        self.evaluator = Evaluator(self.models, self.device, lambda: None, LadderSettings(rungs=()))
+        chain = Chain(self.models, self.device)
+        self.evaluator = Evaluator(chain, Climbs(chain, LadderSettings(rungs=())))
 
     def close(self) -> None:
         """End all runner processes."""
@@ -72,37 +74,29 @@ class Recorder:
         reference = self.space.baselines()[0]
         self.evaluator.prepare_reference(reference)
         measured = self.evaluator.evaluate(reference, TrainEverything())
-        self.evaluator.reference_ms = measured.metrics[LATENCY].value
-        trainings: dict[str, Line] = {}
-        points: dict[str, Line] = {}
-        for group in groups(self.space):
-            trainings.update(self._trained(group[0]))
-            points.update({candidate.digest: self._point(candidate) for candidate in group})
-            tell(f"{len(points)} of {self.space.size} candidates")
+        judge = TrainEverything(Standard(reference_ms=measured.metrics[LATENCY].value))
+        dense_first = sorted(self.space.trainings(), key=lambda candidate: candidate.sparsity != "dense")
+        trainings = [self._trained(candidate) for candidate in dense_first]
+        points = []
+        for candidate in self.space.candidates():
+            points.append(self._point(candidate, judge))
+            tell(f"{len(points)} of {self.space.size}: {candidate.title}")
         into.mkdir(parents=True, exist_ok=True)
-        text = pd.DataFrame([points[c.digest] for c in self.space.candidates()]).to_csv(index=False)
         with gzip.GzipFile(into / POINTS, "wb", mtime=0) as file:  # the same bytes for the same table
-            file.write(text.encode())
-        pd.DataFrame(trainings.values()).to_csv(into / TRAININGS, index=False)
+            file.write(pd.DataFrame(points).to_csv(index=False).encode())
+        pd.DataFrame(trainings).to_csv(into / TRAININGS, index=False)
         (into / ABOUT).write_text(json.dumps(self._about(), indent=1) + "\n")
 
-    def _trained(self, candidate: Candidate) -> Iterable[tuple[str, Line]]:
-        """Train what the candidates of a group share, and note what each training took."""
-        steps = self.models.trainings(candidate)
-        for version in [replace(candidate, sparsity="dense"), candidate][-len(steps) :] if steps else ():
-            before = time.process_time()
-            entry = self.models.trainer.trained(version)
-            spent = None if entry.cached else time.process_time() - before
-            if not (entry.cached and version is not candidate):  # a dense student has a group of its own
-                yield entry.key, self._training(version, entry, spent)
-
-    def _training(self, candidate: Candidate, entry: Entry, cpu_seconds: float | None) -> Line:
-        meta, earlier = entry.meta, entry.meta["earlier_seconds"]
+    def _trained(self, candidate: Candidate) -> Line:
+        before = time.process_time()
+        entry = self.models.trainer.trained(candidate)
+        cpu_seconds = None if entry.cached else time.process_time() - before
+        named, meta, earlier = named_in_table(candidate, self.axes), entry.meta, entry.meta["earlier_seconds"]
         epochs = meta["curve"][-1][0]
         if cpu_seconds is not None and earlier:  # a kill took the count of what came before
             cpu_seconds *= 1 + earlier / entry.made_seconds
         line = {
-            **self._named(candidate),
+            **{column: value for column, value in named.items() if column in (*self.axes, "sparsity")},
             "stage": entry.stage,
             "epochs": epochs,
             "quality": meta["quality"]["validation"],
@@ -115,18 +109,13 @@ class Recorder:
         curve = " ".join(f"{epoch}:{value:.6f}" for epoch, value in meta["curve"])
         return {**_short(line), "work": work, "curve": curve}
 
-    def _point(self, candidate: Candidate) -> Line:
-        found = self.evaluator.evaluate(candidate, TrainEverything())
-        complete = found.outcome is Outcome.COMPLETE
+    def _point(self, candidate: Candidate, judge: TrainEverything) -> Line:
+        found = self.evaluator.evaluate(candidate, judge)
         line = {
-            **self._named(candidate),
-            "backend": candidate.backend,
-            "precision": str(candidate.precision),
-            "calibration": candidate.calibration_method,
+            **named_in_table(candidate, self.axes),
             "outcome": str(found.outcome.value),
             "reason": found.reason or found.cause,
             "stability": found.stability,
-            "accuracy_test": self.evaluator.test_score(found).value if complete else None,
         }
         for name in (QUALITY, *HARDWARE):
             metric = found.metrics.get(name)
@@ -134,10 +123,6 @@ class Recorder:
             if metric and name in (QUALITY, LATENCY):
                 line[f"{name}_low"], line[f"{name}_high"] = metric.low, metric.high
         return _short({**line, **self._seconds(found)})
-
-    def _named(self, candidate: Candidate) -> Line:
-        student = dict(candidate.student)
-        return {**{a: str(student.get(a, "")) for a in self.axes}, "sparsity": candidate.sparsity}
 
     def _seconds(self, found: Evaluation) -> dict[str, float]:
         """What each stage took when it was made."""
@@ -155,16 +140,6 @@ class Recorder:
             "masked": [f"{m.backend} {m.what}: {m.reason}" for m in self.space.masked],
             "space": described(self.space),
         }
-
-
-def groups(space: Space) -> list[list[Candidate]]:
-    """All candidates, those together that come from the same weights; the teacher's own first, then by the
-    student, so that a pruned student follows its dense one."""
-    found: dict[tuple[object, str], list[Candidate]] = {}
-    for candidate in space.candidates():
-        found.setdefault((candidate.student, candidate.sparsity), []).append(candidate)
-    order = [tuple(sorted(student)) for student in space.students()]
-    return sorted(found.values(), key=lambda group: order.index(group[0].student))
 
 
 def described(space: Space) -> Line:

@@ -27,12 +27,12 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded
 
 from benchmarks.command import check_names, finish, names, parser_of
-from benchmarks.exhaustive.bound import Order, clairvoyant, smallest_first
+from benchmarks.exhaustive.bound import Bundle, Trainings, names_of
 from benchmarks.exhaustive.simple import SIMPLE, SimpleSearch
 from benchmarks.exhaustive.table import ABOUT, POINTS, TRAININGS, load_recorded
-from benchmarks.simulation.recorded import Point, Recorded
+from benchmarks.simulation.recorded import Recorded
 from benchmarks.simulation.runs import Run, digest_of, run_all
-from benchmarks.simulation.search import DRIVEN, OURS, DrivenSearch, nowhere_worse
+from benchmarks.simulation.search import DRIVEN, OURS, DrivenSearch
 from benchmarks.simulation.summary import Figures, curve, figures, median_of, print_reached, reaching
 
 TABLE = Path(__file__).resolve().parents[1] / "data" / "digits"
@@ -67,11 +67,10 @@ def replay(options: argparse.Namespace) -> dict[str, Figures]:
     digest = digest_of(*(options.table / name for name in (POINTS, TRAININGS, ABOUT)))
     runs = run_all(search, jobs, out=options.out, table=digest, fresh=options.fresh, workers=options.jobs)
     found = {name: summary(runs[place :: len(wanted)], table) for place, name in enumerate(wanted)}
-    return {
-        **found,
-        "clairvoyant": needed(table, clairvoyant),
-        "smallest-first": needed(table, smallest_first),
-    }
+    trainings = Trainings(table)
+    found["clairvoyant"] = needed(trainings.clairvoyant, trainings)
+    found["smallest-first"] = needed(trainings.smallest_first, trainings)
+    return found
 
 
 def summary(runs: list[Run], table: Recorded) -> Figures:
@@ -86,14 +85,14 @@ def whole(table: Recorded) -> float:
     return sum(training.seconds for training in table.trainings().values())
 
 
-def needed(table: Recorded, order: Callable[[Recorded, float], Order]) -> Figures:
+def needed(order: Callable[[float], list[Bundle]], trainings: Trainings) -> Figures:
     """What an order of trainings needs, with one entry each."""
     found: Figures = {}
     for goal in GOALS:
-        made = order(table, goal)
-        found[reaching(goal, "training_seconds")] = [made.seconds]
-        found[reaching(goal, "trainings")] = [len(made.trainings)]
-        found[f"names_at_{round(100 * goal)}"] = list(made.trainings)
+        made = order(goal)
+        found[reaching(goal, "training_seconds")] = [trainings.seconds(made)]
+        found[reaching(goal, "trainings")] = [len(names_of(made))]
+        found[f"names_at_{round(100 * goal)}"] = names_of(made)
     return found
 
 
@@ -123,25 +122,11 @@ def show(found: dict[str, Figures], table: Recorded) -> None:
         f"{table.space.size} candidates, {exist} of them can exist, {len(table.trainings())} trainings of "
         f"{whole(table):.1f} s in all; reference: accuracy {accuracy:.4f}, {latency:.4g} ms, {size:.0f} bytes"
     )
-    print("True front:")
-    for title, point in front(table):
-        print(f"  {point[0]:.4f} {point[1] * 1000:8.2f} us {point[2]:9.0f} B  {title}")
     for goal in GOALS:
         print_reached(found, goal, ("training_seconds", "seconds", "trainings"))
     for share, name, goal in ratios(found).values():
         verdict = "reached" if share <= goal else "missed"
         print(f"{OURS}: {share:.3f} of {name}'s training seconds to 99 %, goal {goal:.3f}: {verdict}")
-
-
-def front(table: Recorded) -> list[tuple[str, Point]]:
-    """Candidates that none other is at least as good as everywhere, within the reference, by size."""
-    found: dict[Point, str] = {}
-    for candidate in table.space.candidates():
-        point = table.true(candidate)
-        if point is not None and table.share([point]) > 0:
-            found.setdefault(point, candidate.title)
-    beaten = {p for p in found for q in found if q != p and nowhere_worse(q, p, table.objectives)}
-    return [(found[point], point) for point in sorted(set(found) - beaten, key=lambda point: point[2])]
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -16,8 +16,9 @@ from optuna.trial import FrozenTrial
 from paretune.profiles.precision import Precision
 from paretune.search.gate.gate import Gate
 from paretune.search.record.candidate import Candidate, Recipe, Sparsity
-from paretune.search.record.evaluation import Evaluation
 from paretune.search.record.limits import LimitSpec, resolve
+from paretune.search.record.protocols import Standard
+from paretune.search.run.search import Search
 from paretune.search.space.space import BackendChoices, Space
 
 from benchmarks.replay.table import problem_of
@@ -38,31 +39,27 @@ class History:
     evaluator: TableEvaluator
     gate: Gate
     trials: list[FrozenTrial]
-    evaluations: list[Evaluation]
 
 
 def evaluator_of(table: Recorded) -> TableEvaluator:
-    """Nothing trained or measured yet; the limit is known."""
-    evaluator = TableEvaluator(table.row, noise=Noise(deviation=LATENCY_NOISE))
-    evaluator.limits = tuple(resolve(limit, {}) for limit in table.limits)
-    return evaluator
+    """Nothing trained or measured yet."""
+    return TableEvaluator(table.row, noise=Noise(deviation=LATENCY_NOISE))
 
 
 def told(table: Recorded, count: int, seed: int) -> History:
     """A study of `count` trials: the simple choices, then candidates at random, each once. Every one went
     through evaluator, gate and `StudyStore.tell` as in a real study."""
     evaluator, gate = evaluator_of(table), our_gate(table)
-    gate.limits = evaluator.limits
-    studies = studies_in_memory(table.objectives, RandomSampler(seed=seed))
-    evaluations = []
+    search = Search(RandomSampler(seed=seed), gate)
+    search.settle(Standard(limits=tuple(resolve(limit, {}) for limit in table.limits)))
+    studies = studies_in_memory(table.objectives, search.sampler)
     for candidate, baseline in _candidates(table.space, count, seed):
         studies.enqueue(table.space.params(candidate), baseline=baseline)
         trial, asked = studies.ask(table.space.suggest)
-        evaluation = evaluator.evaluate(asked, gate, baseline=baseline)
-        gate.learn(studies.tell(trial, evaluation, time.time()))
-        evaluations.append(evaluation)
+        evaluation = evaluator.evaluate(asked, search, baseline=baseline)
+        search.learn(studies.tell(trial, evaluation, time.time()))
     trials = studies.study.get_trials(deepcopy=False)
-    return History(table=table, evaluator=evaluator, gate=gate, trials=trials, evaluations=evaluations)
+    return History(table=table, evaluator=evaluator, gate=gate, trials=trials)
 
 
 def _candidates(space: Space, count: int, seed: int) -> list[tuple[Candidate, bool]]:

@@ -8,37 +8,28 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from statistics import mean, median, quantiles
+from statistics import median
 from typing import Any
 
 from optuna.samplers import BaseSampler, RandomSampler
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import Outcome, TrialRecord
 from paretune.search.record.progress import Progress
-from paretune.search.record.protocols import TrainEverything
 from paretune.search.run.budget import StopFlag
+from paretune.search.run.search import Search
 
 from benchmarks.command import tell
 from benchmarks.overhead.made_up import History, evaluator_of, told
 from benchmarks.simulation.recorded import Recorded
-from benchmarks.simulation.search import OURS, driver_on, our_sampler, tpe
+from benchmarks.simulation.search import OURS, driver_on, our_search, tpe
 
 SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
     "tpe": tpe,
     "random": lambda seed: RandomSampler(seed=seed),
 }
 NAMES = (OURS, *SAMPLERS)
-
-
-@dataclass(kw_only=True)
-class Rounds:
-    """What one sampler took: `first`, the first proposal after the study was opened, and those after it, by
-    the clock and of the processor, which other work on the machine hardly touches."""
-
-    first: list[float] = field(default_factory=list)
-    propose: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
+Seconds = tuple[float, float]
+"""By the clock, and of the processor, which other work on the machine hardly touches."""
 
 
 class Proposing(Progress):
@@ -48,7 +39,7 @@ class Proposing(Progress):
 
     def __init__(self, stop: StopFlag, wanted: int, trials: int) -> None:
         self.stop, self.wanted, self.asked, self.known = stop, wanted, trials, 0
-        self.rounds: list[tuple[float, float]] = []
+        self.rounds: list[Seconds] = []
         self._wall = self._cpu = 0.0
         self._since = self._now()
 
@@ -57,7 +48,6 @@ class Proposing(Progress):
         self._since = self._now()
 
     def started(self, number: int, candidate: Candidate) -> None:
-        """A candidate is known."""
         (wall, cpu), (now, cpu_now) = self._since, self._now()
         self._wall += now - wall
         self._cpu += cpu_now - cpu
@@ -74,60 +64,52 @@ class Proposing(Progress):
             self.stop.request()
 
     def budget(self, evaluated: int, trials: int | None, elapsed: float, seconds: float | None) -> None:
-        """The last thing of a trial."""
         self.begin()
 
     @staticmethod
-    def _now() -> tuple[float, float]:
+    def _now() -> Seconds:
         return time.perf_counter(), time.process_time()
 
 
 def time_proposals(
     table: Recorded, sizes: Sequence[int], names: Sequence[str], *, rounds: int, repeats: int
 ) -> dict[str, dict[str, Any]]:
-    """Sampler -> number of trials told -> seconds, see `_summary`. The samplers take turns."""
+    """Sampler -> number of trials told -> medians in seconds. The samplers take turns."""
     found: dict[str, dict[str, Any]] = {name: {} for name in names}
     for size in sizes:
-        taken = {name: Rounds() for name in names}
+        taken: dict[str, list[list[Seconds]]] = {name: [] for name in names}
         for seed in range(repeats):
+            history = told(table, size, seed)
             for name, mine in taken.items():
-                first, *others = time_one(told(table, size, seed), name, seed, rounds)
-                mine.first.append(first[0])
-                mine.propose += [wall for wall, _ in others]
-                mine.cpu += [cpu for _, cpu in others]
+                mine.append(time_one(history, name, seed, rounds))
             tell(f"{size} trials, repeat {seed + 1} of {repeats}")
         for name, mine in taken.items():
-            found[name][str(size)] = _summary(mine)
+            later = [seconds for each in mine for seconds in each[1:]]
+            found[name][str(size)] = {
+                "propose_s": median(wall for wall, _ in later),
+                "cpu_s": median(cpu for _, cpu in later),
+                "first_s": median(each[0][0] for each in mine),
+                "rounds": len(later),
+            }
     return found
 
 
-def time_one(history: History, name: str, seed: int, rounds: int) -> list[tuple[float, float]]:
+def time_one(history: History, name: str, seed: int, rounds: int) -> list[Seconds]:
     """Let the driver go on in a study with this history: wall and processor seconds of the first proposal and
     of so many after it. Evaluations come from the table at once."""
     ours, stop = name == OURS, StopFlag()
     # What ours learns from is the state of its own study; the others only need their trials answered.
     evaluator = history.evaluator if ours else evaluator_of(history.table)
-    judge = history.gate if ours else TrainEverything()
-    sampler = our_sampler(history.table, evaluator, history.gate, seed) if ours else SAMPLERS[name](seed)
+    search = (
+        our_search(history.table, evaluator, history.gate, seed) if ours else Search(SAMPLERS[name](seed))
+    )
     timer = Proposing(stop, 1 + rounds, len(history.trials))
     with _quiet():
         table, past = history.table, history.trials
-        driver = driver_on(table, evaluator, judge, sampler, stop=stop, progress=timer, seed=seed, past=past)
+        driver = driver_on(table, evaluator, search, stop=stop, progress=timer, seed=seed, past=past)
         timer.begin()
         driver.run()
     return timer.rounds
-
-
-def _summary(rounds: Rounds) -> dict[str, Any]:
-    """Medians and quartiles in seconds."""
-    return {
-        "propose_s": median(rounds.propose),
-        "quartiles_s": quantiles(rounds.propose)[::2] if len(rounds.propose) > 1 else None,
-        "cpu_s": median(rounds.cpu),
-        "mean_s": mean(rounds.propose),
-        "first_s": median(rounds.first),
-        "rounds": len(rounds.propose),
-    }
 
 
 def growth(found: dict[str, Any], few: int, many: int) -> float:

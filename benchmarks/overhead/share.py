@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 import yaml
 from paretune.search.record.candidate import Candidate
@@ -20,34 +21,22 @@ from paretune.search.store.store import Entry, Store
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 STUDY, WORKLOAD = "digits.yaml", "digits.py"
+Stage = tuple[str, float, float]
+"""Its name, when it began and when it ended."""
 
-Interval = tuple[float, float]
-Make = Callable[[Path], Mapping[str, Any]]
 
-
-@dataclass
 class _Window(Progress):
-    """When the search loop began (its first trial) and ended (the finalists, or the last trial)."""
+    """When the search loop began (its first trial) and ended (its last one was told and counted)."""
 
-    begun: float = 0.0
-    ended: float = 0.0
-    closed: bool = False
-    trials: int = 0
+    def __init__(self) -> None:
+        self.begun = self.ended = 0.0
+        self.trials = 0
 
     def started(self, number: int, candidate: Candidate) -> None:
-        """The loop begins with its first trial."""
         self.begun = self.begun or time.time()
 
     def budget(self, evaluated: int, trials: int | None, elapsed: float, seconds: float | None) -> None:
-        """A trial was told and counted."""
-        self.trials += 1
-        if not self.closed:
-            self.ended = time.time()
-
-    def note(self, text: str) -> None:
-        """The finalists come after the loop has ended and what it learned is kept."""
-        if self.begun and "finalists" in text and not self.closed:
-            self.ended, self.closed = time.time(), True
+        self.trials, self.ended = self.trials + 1, time.time()
 
 
 def share_of_driver(trials: int) -> dict[str, Any]:
@@ -58,63 +47,54 @@ def share_of_driver(trials: int) -> dict[str, Any]:
     training that was given up, a precision that the compiler refused. All else is the driver: proposing,
     judging, reading and syncing the store, Optuna's storage.
     """
-    with TemporaryDirectory() as name:
-        base = Path(name)
-        shutil.copy(EXAMPLES / WORKLOAD, base)
+    window = _Window()
+    with TemporaryDirectory() as name, warnings.catch_warnings(), stages_timed() as ran:
+        warnings.simplefilter("ignore")
+        shutil.copy(EXAMPLES / WORKLOAD, name)
         study = yaml.safe_load((EXAMPLES / STUDY).read_text())
         study.update(budget={"trials": trials}, stop="never", finalists=1)
-        path = base / STUDY
+        path = Path(name) / STUDY
         path.write_text(yaml.safe_dump(study))
-        window = _Window()
-        with warnings.catch_warnings(), stages_timed() as ran:
-            warnings.simplefilter("ignore")
-            run_study(path, window)
-    stages = [(stage, _within(interval, window)) for stage, interval in ran]
+        run_study(path, window)
+    stages = [stage for stage in ran if window.begun <= stage[1] and stage[2] <= window.ended]
+    by_stage: Counter[str] = Counter()
+    for stage, start, end in stages:
+        by_stage[stage] += end - start
     wall = window.ended - window.begun
-    busy = covered(interval for _, interval in stages)
-    by_stage: dict[str, float] = {}
-    for stage, (start, end) in stages:
-        if end > start:
-            by_stage[stage] = by_stage.get(stage, 0.0) + end - start
+    driver = wall - covered((start, end) for _, start, end in stages)
     return {
         "trials": window.trials,
         "wall_s": wall,
         "stages_s": by_stage,
-        "driver_s": wall - busy,
-        "driver_share": (wall - busy) / wall,
-        "driver_per_trial_s": (wall - busy) / max(1, window.trials),
+        "driver_s": driver,
+        "driver_share": driver / wall,
+        "driver_per_trial_s": driver / window.trials,
     }
 
 
 @contextmanager
-def stages_timed() -> Iterator[list[tuple[str, Interval]]]:
-    """Stage, and from when to when it ran, of all that stores are asked to make meanwhile."""
-    ran: list[tuple[str, Interval]] = []
+def stages_timed() -> Iterator[list[Stage]]:
+    """All stages that stores are asked to make meanwhile."""
+    ran: list[Stage] = []
     produce = Store.produce
 
-    def timed(self: Store, stage: str, key: str, provenance: Mapping[str, Any], make: Make) -> Entry:
-        def made(into: Path) -> Mapping[str, Any]:
+    def timed(
+        self: Store, stage: str, key: str, provenance: Mapping[str, Any], make: Callable[[Path], Any]
+    ) -> Entry:
+        def made(into: Path) -> Any:
             begun = time.time()
             try:
                 return make(into)
             finally:
-                ran.append((stage, (begun, time.time())))
+                ran.append((stage, begun, time.time()))
 
         return produce(self, stage, key, provenance, made)
 
-    Store.produce = timed  # type: ignore[method-assign]
-    try:
+    with patch.object(Store, "produce", timed):
         yield ran
-    finally:
-        Store.produce = produce  # type: ignore[method-assign]
 
 
-def _within(interval: Interval, window: _Window) -> Interval:
-    start, end = interval
-    return max(start, window.begun), min(end, window.ended)
-
-
-def covered(intervals: Iterable[Interval]) -> float:
+def covered(intervals: Iterable[tuple[float, float]]) -> float:
     """Seconds that at least one of the intervals covers."""
     total, reached = 0.0, float("-inf")
     for start, end in sorted(intervals):

@@ -5,6 +5,7 @@ Written as a user would without Paretune; of `paretune` it needs only what examp
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,18 @@ def load_job(workload: Path, teacher_weights: Path) -> Job:
         soft = torch.cat([teacher(part) for part in images.split(256)])
     labels = torch.from_numpy(splits.train.labels)
     return Job(digits=digits, splits=splits, teacher=teacher, images=images, labels=labels, soft=soft)
+
+
+def options_of(text: str | None, *flags: str) -> argparse.Namespace:
+    """What a peer's script is called with."""
+    parser = argparse.ArgumentParser(description=(text or "").partition("\n")[0])
+    for name in ("--workload", "--teacher", "--into"):
+        parser.add_argument(name, type=Path, required=True)
+    parser.add_argument("--seconds", type=float, default=180.0)
+    parser.add_argument("--seed", type=int, default=0)
+    for flag in flags:
+        parser.add_argument(flag, action="store_true")
+    return parser.parse_args()
 
 
 def distill(model: nn.Module, job: Job, epochs: int, learning_rate: float) -> None:

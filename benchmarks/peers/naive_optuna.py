@@ -1,14 +1,12 @@
 """The search that a good engineer writes in an afternoon: plain Optuna, each trial made from scratch.
 
-Every trial trains its student, exports it, quantizes it, scores it on validation and times 300 runs. It knows
-the documented advice (quantization pre-processing, reduced range, unsigned weights for dynamic convolutions).
+Every trial trains its student, exports it, quantizes it, scores it on validation and times 300 runs.
 
     python naive_optuna.py --workload FILE.py --teacher FILE.safetensors --into DIR --seconds 180 --seed 0
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import time
@@ -18,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import optuna
-from digits_job import DEPTHS, WIDTHS, Job, load_job, make_model, to_onnx
+from digits_job import DEPTHS, WIDTHS, Job, load_job, make_model, options_of, to_onnx
 
 RUNS, WARM_UP = 300, 30
 FLOAT_ENDS = [
@@ -42,6 +40,7 @@ def suggest(trial):
 
 
 def compile_ort(model, job: Job, choice, folder: Path) -> Path:
+    """The documented way: pre-processing, reduced range, unsigned weights for dynamic convolutions."""
     from onnxruntime import quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -60,15 +59,9 @@ def compile_ort(model, job: Job, choice, folder: Path) -> Path:
         def get_next(self):
             return next(self.feeds, None)
 
-    quantization.quantize_static(
-        str(ready),
-        str(path),
-        Reader(),
-        quant_format=quantization.QuantFormat.QDQ,
-        per_channel=True,
-        reduce_range=True,
-        calibrate_method=getattr(quantization.CalibrationMethod, choice["calibration"]),
-    )
+    method = getattr(quantization.CalibrationMethod, choice["calibration"])
+    settings = {"quant_format": quantization.QuantFormat.QDQ, "per_channel": True, "reduce_range": True}
+    quantization.quantize_static(str(ready), str(path), Reader(), calibrate_method=method, **settings)
     return path
 
 
@@ -116,9 +109,7 @@ def session(backend: str, path: Path):
 def measure(backend: str, path: Path, split) -> tuple[float, float]:
     """Accuracy over a split, and the median of 300 runs in milliseconds."""
     run, images = session(backend, path), split.inputs["image"]
-    right = [
-        int(run(image[None]).argmax()) == label for image, label in zip(images, split.labels, strict=True)
-    ]
+    told = [int(run(image[None]).argmax()) for image in images]
     for _ in range(WARM_UP):
         run(images[:1])
     times = []
@@ -126,7 +117,7 @@ def measure(backend: str, path: Path, split) -> tuple[float, float]:
         before = time.perf_counter()
         run(images[:1])
         times.append(time.perf_counter() - before)
-    return float(np.mean(right)), statistics.median(times) * 1000
+    return float(np.mean(told == split.labels)), statistics.median(times) * 1000
 
 
 def evaluate(trial, job: Job, into: Path, seed: int):
@@ -147,15 +138,14 @@ def evaluate(trial, job: Job, into: Path, seed: int):
 
 
 def search(job: Job, into: Path, seconds: float, seed: int) -> None:
-    """Trials until the time is up; one line of trials.jsonl each."""
-    begun, log = time.perf_counter(), into / "trials.jsonl"
+    """Trials until the time is up; one line of candidates.jsonl each."""
+    begun, log = time.perf_counter(), into / "candidates.jsonl"
 
     def objective(trial):
-        line = {"number": trial.number}
         try:
-            line.update(evaluate(trial, job, into, seed))
+            line = evaluate(trial, job, into, seed)
         except Exception as error:
-            line["error"] = f"{type(error).__name__}: {error}"[:500]
+            line = {"choice": trial.params, "error": f"{type(error).__name__}: {error}"[:500]}
         line["finished_s"] = time.perf_counter() - begun
         with log.open("a") as file:
             file.write(json.dumps(line) + "\n")
@@ -170,12 +160,7 @@ def search(job: Job, into: Path, seconds: float, seed: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    for name in ("--workload", "--teacher", "--into"):
-        parser.add_argument(name, type=Path, required=True)
-    parser.add_argument("--seconds", type=float, default=180.0)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    options = options_of(__doc__)
     options.into.mkdir(parents=True, exist_ok=True)
     job = load_job(options.workload, options.teacher)
     import litert_torch  # noqa: F401 - the import takes seconds that belong to no trial

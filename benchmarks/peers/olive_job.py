@@ -10,7 +10,6 @@ pass group. Telemetry is off.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import importlib
 import json
@@ -22,7 +21,7 @@ from pathlib import Path
 
 os.environ["OLIVE_DISABLE_TELEMETRY"] = "1"
 import torch
-from digits_job import DEPTHS, WIDTHS, Job, load_job, make_model, to_onnx
+from digits_job import DEPTHS, WIDTHS, Job, load_job, make_model, options_of, to_onnx
 from olive.data.component.dataset import BaseDataset
 from olive.data.registry import Registry
 
@@ -69,22 +68,11 @@ def metrics():
     """Accuracy, latency and size, all of them objectives."""
     accuracy = {"name": "accuracy_score", "priority": 1, "higher_is_better": True}
     accuracy["metric_config"] = {"task": "multiclass", "num_classes": 10}
-    settings = {"inference_settings": ONE_THREAD}
+    common = {"data_config": "validation", "user_config": {"inference_settings": ONE_THREAD}}
+    latency = {"name": "avg", "priority": 2}
     return [
-        {
-            "name": "accuracy",
-            "type": "accuracy",
-            "data_config": "validation",
-            "sub_types": [accuracy],
-            "user_config": settings,
-        },
-        {
-            "name": "latency",
-            "type": "latency",
-            "data_config": "validation",
-            "sub_types": [{"name": "avg", "priority": 2}],
-            "user_config": settings,
-        },
+        {"name": "accuracy", "type": "accuracy", "sub_types": [accuracy], **common},
+        {"name": "latency", "type": "latency", "sub_types": [latency], **common},
         {"name": "size", "type": "size_on_disk", "sub_types": [{"name": "bytes", "priority": 3}]},
     ]
 
@@ -127,8 +115,15 @@ def one_model(name: str, model: Path, data: Path, into: Path, seconds: float):
     footprint = json.loads(next((into / "out").rglob("footprint.json")).read_text())
     nodes = footprint.get("nodes", footprint)
     for node in nodes.values():
-        choice = {"model": name, "pass": node["from_pass"] or "none"}
+        choice = {"model": name, "pass": node["from_pass"] or "none", **settings(node)}
         yield {"choice": choice, "ended": node["end_time"], **facts(node, model)}
+
+
+def settings(node):
+    """What the search chose for a node."""
+    chosen = node.get("pass_run_config") or {}
+    shown = ("precision", "quant_format", "calibrate_method", "reduce_range", "activation_type")
+    return {key: chosen[key] for key in shown if chosen.get(key) is not None}
 
 
 def facts(node, given: Path):
@@ -137,16 +132,12 @@ def facts(node, given: Path):
     The input model's node names no file, and is on no front of Olive's: users would add it by hand, so it is
     counted here as a candidate.
     """
-    settings = node.get("pass_run_config") or {}
-    shown = ("precision", "quant_format", "calibrate_method", "reduce_range", "activation_type")
-    told = {"settings": {key: settings[key] for key in shown if settings.get(key) is not None}}
     described = node.get("model_config") or node.get("model_config_data") or {}
     path = Path(described["config"]["model_path"]) if "config" in described else given
     if described.get("is_pruned") or not node.get("metrics"):
-        return {**told, "error": "the pass failed, or its model was not evaluated"}
+        return {"error": "the pass failed, or its model was not evaluated"}
     values = {key: value["value"] for key, value in node["metrics"]["value"].items()}
     return {
-        **told,
         "file": model_file(path),
         "accuracy": values["accuracy-accuracy_score"],
         "latency_ms": values["latency-avg"],
@@ -199,13 +190,7 @@ def search(job: Job, into: Path, seconds: float, seed: int, students: bool) -> N
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    for name in ("--workload", "--teacher", "--into"):
-        parser.add_argument(name, type=Path, required=True)
-    parser.add_argument("--seconds", type=float, default=180.0)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--students", action="store_true")
-    options = parser.parse_args()
+    options = options_of(__doc__, "--students")
     into = options.into.resolve()
     into.mkdir(parents=True, exist_ok=True)
     job = load_job(options.workload, options.teacher)

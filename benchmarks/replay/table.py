@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -44,11 +44,8 @@ class _Students:
     def suggest_categorical(self, name: str, choices: Any) -> Any:
         return STUDENT if name == "model" else self.trial.suggest_categorical(name, choices)
 
-    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None) -> float:
-        return self.trial.suggest_float(name, low, high, step=step)
-
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
-        return self.trial.suggest_int(name, low, high, step=step)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.trial, name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,19 +59,12 @@ class TableSpace(Space):
     teacher: Student
 
     def suggest(self, trial: Chooser) -> Candidate:
-        """The student of these axes; the teacher where it is asked for as a baseline."""
         student = super().suggest(_Students(trial))
         return self.baselines()[0] if getattr(trial, "user_attrs", {}).get("baseline") else student
 
     def params(self, candidate: Candidate) -> dict[str, Any]:
-        """The axes of the candidate."""
-        return super().params(self.student(self.teacher) if candidate.is_teacher else candidate)
-
-    def student(self, axes: Student) -> Candidate:
-        """The candidate of these axes."""
-        return Candidate(
-            backend=self.backends[0].name, precision=Precision.FP32, student=axes, recipe=self.recipe
-        )
+        axes = replace(candidate, student=self.teacher, recipe=self.recipe)
+        return super().params(axes if candidate.is_teacher else candidate)
 
     @property
     def size(self) -> int:
@@ -105,9 +95,6 @@ def load_problem(path: Path, accuracy: str, latency: str, others: tuple[str, ...
 
     Rows without a figure are left out; several rows of one combination are averaged. Accuracies above 1 are
     taken for percent.
-
-    Raises:
-        UserError: a column is missing, or the table holds no problem.
     """
     table = read_table(path, (accuracy, latency))
     table = table.drop(columns=[name for name in others if name in table and name not in (accuracy, latency)])
@@ -136,9 +123,6 @@ def problem_of(
     whose accuracy is above the reference (the slowest of all, where none over the limit is) stands in for the
     uncompressed teacher that every search begins with: it is real, free for every sampler alike, and over the
     limit, so worth nothing in hypervolume.
-
-    Raises:
-        UserError: there is nothing to search for.
     """
     objectives = OBJECTIVES[:2]
     reference = (max(accuracy for accuracy, _ in points.values()) - POINTS_BELOW, limit_ms)
@@ -179,22 +163,15 @@ def _row(candidate: Candidate, point: Point | None) -> Row | None:
 
 
 def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
-    """The table.
-
-    Raises:
-        UserError: it cannot be read, or lacks a column.
-    """
+    """The table; it must have these columns."""
     try:
         table = pd.read_csv(path)
     except (OSError, ValueError) as error:
         raise UserError("cannot read the table", place=str(path), found=str(error)) from error
     missing = [name for name in needed if name not in table]
     if missing:
-        raise UserError(
-            f"the table has no column {', '.join(missing)}",
-            place=str(path),
-            accepted=", ".join(table.columns),
-        )
+        problem = f"the table has no column {', '.join(missing)}"
+        raise UserError(problem, place=str(path), accepted=", ".join(table.columns))
     return table
 
 
@@ -208,9 +185,8 @@ def _ops(text: str) -> dict[str, str]:
     found = {}
     for node, part in enumerate(str(text).split("+"), start=1):
         if not ARCH.fullmatch(part):
-            raise UserError(
-                "cannot read this architecture", found=repr(text), accepted="|op~0|+|op~0|op~1|+..."
-            )
+            accepted = "|op~0|+|op~0|op~1|+..."
+            raise UserError("cannot read this architecture", found=repr(text), accepted=accepted)
         for edge in part.strip("|").split("|"):
             op, source = edge.split("~")
             found[f"op_{node}_{source}"] = op

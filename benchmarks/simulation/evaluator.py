@@ -15,16 +15,16 @@ from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import (
     Evaluation,
     Finalist,
-    Limit,
     Outcome,
     Quantity,
     StageRecord,
     StudyRecord,
 )
-from paretune.search.record.protocols import Decision, Hardware, Judge, Rung, Training
+from paretune.search.record.protocols import Decision, Hardware, Judge, Rung, Standard, Training
 
 from benchmarks.simulation.recorded import LATENCY, QUALITY, Lookup, RecordedTraining, Row
 
+NO_STANDARD = Standard()
 NOT_IN_TABLE = "not in the table"
 HALF_INTERVAL = 0.001
 """Half width of a hardware metric's interval as a share of its value, where the table is exact."""
@@ -78,8 +78,6 @@ class TableEvaluator:
     ) -> None:
         self.lookup, self.noise = lookup, noise or Noise()
         self.remember, self.measures_first = remember, measures_first
-        self.limits: tuple[Limit, ...] = ()
-        self.reference_ms: float | None = None
         self.training_seconds = self._seconds = 0.0
         self.measurements = self.trainings_begun = self.evaluations = 0
         self._hardware: dict[str, Hardware] = {}
@@ -90,23 +88,18 @@ class TableEvaluator:
         """Simulated seconds since the start: a `budget.Clock`."""
         return self._seconds
 
-    # -- the contract ---------------------------------------------------------------------------------
-
     def prepare_reference(self, candidate: Candidate) -> None:
-        """Nothing to make ready."""
+        pass
 
     def trains(self, candidate: Candidate) -> bool:
-        """Whether the table has trainings for the candidate."""
         row = self.lookup(candidate)
         return row is not None and bool(row.trainings)
 
     def trainings(self, candidate: Candidate) -> tuple[Training, ...]:
-        """The trainings that the candidate needs, in order, with those that are done."""
         row = self.lookup(candidate)
         return tuple(self._as_known(recorded) for recorded in row.trainings) if row else ()
 
-    def hardware(self, candidate: Candidate) -> Hardware:
-        """What the candidate costs on the device; the first of its hardware class takes the time."""
+    def hardware(self, candidate: Candidate, standard: Standard = NO_STANDARD) -> Hardware:
         return self._hardware_of(candidate, [])
 
     def evaluate(self, candidate: Candidate, judge: Judge, *, baseline: bool = False) -> Evaluation:
@@ -122,27 +115,21 @@ class TableEvaluator:
             known = replace(known, gate=dict(hardware.metrics), stability=hardware.stability)
             decision = judge.before_training(candidate, hardware)
             if decision is not None:
-                return self._gated(known, decision, stages)
+                return self._gated(known, decision, judge, stages)
         for recorded in row.trainings:
             stopped = self._train(candidate, recorded, judge, stages)
             if stopped is not None:
                 decision, epoch = stopped
-                return replace(self._gated(known, decision, stages), stopped_epoch=epoch)
-        return self._complete(known, row, stages)
+                return replace(self._gated(known, decision, judge, stages), stopped_epoch=epoch)
+        return self._complete(known, row, judge, stages)
 
     def test_score(self, evaluation: Evaluation) -> Quantity:
-        """Quality on test; the one on validation where the table has no other."""
-        row = self.lookup(evaluation.candidate)
-        assert row is not None, NOT_IN_TABLE
-        return Quantity(value=row.quality if row.quality_on_test is None else row.quality_on_test, how=HOW)
+        return evaluation.metrics[QUALITY]  # no limit on quality is stated here, so nobody asks
 
     def finalists(
         self, record: StudyRecord, numbers: tuple[int, ...], *, rounds: int, seed: int
     ) -> tuple[Finalist, ...]:
-        """None: a benchmark asks how fast a search is, not what to ship."""
-        return ()
-
-    # -- hardware -------------------------------------------------------------------------------------
+        return ()  # a benchmark asks how fast a search is, not what to ship
 
     def _worth_measuring_first(self, candidate: Candidate, row: Row) -> bool:
         """As real evaluation does it: whether training is at stake."""
@@ -165,8 +152,6 @@ class TableEvaluator:
             self._spend(name, f"untrained {key}", seconds, stages)
         return Hardware(metrics=self.noise.measured(f"untrained {key}", row.hardware), stability="stable")
 
-    # -- trainings ------------------------------------------------------------------------------------
-
     def _as_known(self, recorded: RecordedTraining) -> Training:
         done = recorded.key in self._done
         return Training(
@@ -174,7 +159,7 @@ class TableEvaluator:
             kind=recorded.kind,
             work=recorded.work,
             done=done,
-            quality=_final_quality(recorded) if done else None,
+            quality=recorded.quality if done else None,
             seconds=recorded.seconds if done else None,
         )
 
@@ -188,13 +173,14 @@ class TableEvaluator:
         begun = self._epochs.get(recorded.key, 0)
         self.trainings_begun += begun == 0
         for place, (epoch, _) in enumerate(recorded.curve, start=1):
-            if begun <= epoch < recorded.epochs:
-                curve = recorded.curve[:place]
-                rung = Rung(key=recorded.key, kind=recorded.kind, epochs=recorded.epochs, curve=curve)
-                decision = judge.at_rung(candidate, rung)
-                if decision is not None:
-                    self._trained(recorded, begun, epoch, place, stages)
-                    return decision, epoch
+            if not begun <= epoch < recorded.epochs:
+                continue
+            curve = recorded.curve[:place]
+            rung = Rung(key=recorded.key, kind=recorded.kind, epochs=recorded.epochs, curve=curve)
+            decision = judge.at_rung(candidate, rung)
+            if decision is not None:
+                self._trained(recorded, begun, epoch, place, stages)
+                return decision, epoch
         self._trained(recorded, begun, recorded.epochs, len(recorded.curve), stages)
         return None
 
@@ -210,10 +196,8 @@ class TableEvaluator:
             if ended == recorded.epochs:
                 self._done[recorded.key] = recorded
 
-    # -- the end of an evaluation -----------------------------------------------------------------------
-
-    def _gated(self, known: Evaluation, decision: Decision, stages: Stages) -> Evaluation:
-        missed = violations(limits_on(known.gate, self.limits), known.gate)
+    def _gated(self, known: Evaluation, decision: Decision, judge: Judge, stages: Stages) -> Evaluation:
+        missed = violations(limits_on(known.gate, judge.standard.limits), known.gate)
         return replace(
             known,
             outcome=Outcome.GATED,
@@ -223,7 +207,7 @@ class TableEvaluator:
             stages=tuple(stages),
         )
 
-    def _complete(self, known: Evaluation, row: Row, stages: Stages) -> Evaluation:
+    def _complete(self, known: Evaluation, row: Row, judge: Judge, stages: Stages) -> Evaluation:
         key = known.candidate.digest
         for name in ("compile", "score", "measure"):
             self._spend(name, key, getattr(row, f"{name}_seconds"), stages)
@@ -236,7 +220,7 @@ class TableEvaluator:
             known,
             outcome=Outcome.COMPLETE,
             metrics=metrics,
-            violations=violations(self.limits, metrics),
+            violations=violations(judge.standard.limits, metrics),
             stages=tuple(stages),
             stability="stable",
         )
@@ -249,9 +233,3 @@ class TableEvaluator:
 def _stage(recorded: RecordedTraining, seconds: float, rungs: int, *, cached: bool = False) -> StageRecord:
     curve = recorded.curve[:rungs]
     return StageRecord(name=recorded.kind, key=recorded.key, cached=cached, seconds=seconds, curve=curve)
-
-
-def _final_quality(recorded: RecordedTraining) -> float | None:
-    if recorded.quality is not None or not recorded.curve:
-        return recorded.quality
-    return recorded.curve[-1][1]

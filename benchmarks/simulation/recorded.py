@@ -47,7 +47,6 @@ class Row:
     quality: float = 0.0
     quality_low: float | None = None
     quality_high: float | None = None
-    quality_on_test: float | None = None
     hardware: Mapping[str, float] = field(default_factory=dict)
     trainings: tuple[RecordedTraining, ...] = ()
     compile_seconds: float = 0.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,13 +13,12 @@ from paretune.search.gate.gate import Gate
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import Objective, Outcome, StudyRecord, TrialRecord
 from paretune.search.record.progress import Progress
-from paretune.search.record.protocols import CandidateEvaluator, Judge, TrainEverything
+from paretune.search.record.protocols import NeededTrainings
 from paretune.search.record.quality import QualityScale
 from paretune.search.run.budget import Budget, StopFlag
 from paretune.search.run.driver import Driver, SearchPlan
-from paretune.search.run.facts import StudyFacts
-from paretune.search.sampler.hardware_first import HardwareFirstSampler
-from paretune.search.sampler.knowledge import Problem
+from paretune.search.run.search import Search, hardware_first
+from paretune.search.sampler.knowledge import SearchProblem
 from paretune.search.storage.study_store import StudyStore
 
 from benchmarks.simulation.evaluator import Noise, TableEvaluator
@@ -30,45 +28,40 @@ OURS = "hardware-first"
 MARGIN = 0.01
 """Of the gate: a share of accuracy by which a candidate may be better than what bounds it."""
 
-Way = Callable[[int, Recorded, CandidateEvaluator], tuple[BaseSampler, Judge]]
-"""How a search is done: the sampler for a seed, and the judge that goes with it."""
+Way = Callable[[int, Recorded, NeededTrainings], Search]
+"""How a search is done, by seed, table and the trainings that its candidates need."""
 
 
 def without_gate(make: Callable[[int], BaseSampler]) -> Way:
     """A sampler as it is: whatever it proposes is trained."""
-    return lambda seed, table, evaluator: (make(seed), TrainEverything())
+    return lambda seed, table, needed: Search(make(seed))
 
 
 def behind_gate(make: Callable[[int], BaseSampler]) -> Way:
     """A sampler behind the gate as studies have it."""
-    return lambda seed, table, evaluator: (make(seed), our_gate(table))
+    return lambda seed, table, needed: Search(make(seed), our_gate(table))
 
 
 def our_gate(table: Recorded) -> Gate:
     """The gate as studies have it."""
-    return Gate(table.objectives, QualityScale.of(QUALITY), margin=MARGIN, best_hardware=lambda _: None)
+    return Gate(table.objectives, QualityScale.of(QUALITY), margin=MARGIN)
 
 
-def our_sampler(
-    table: Recorded, evaluator: CandidateEvaluator, gate: Gate, seed: int
-) -> HardwareFirstSampler:
-    """Our sampler before a gate. It is told the reference accuracy, as a study file tells it by `reference`,
-    and no stop rule."""
-    problem = Problem(
+def our_search(table: Recorded, needed: NeededTrainings, gate: Gate, seed: int) -> Search:
+    """Our sampler and a gate. It is told the reference accuracy, as a study file tells it by `reference`, and
+    no stop rule."""
+    problem = SearchProblem(
         space=table.space,
         objectives=table.objectives,
         scale=QualityScale.of(QUALITY),
         reference={QUALITY: table.reference[0]},
     )
-    sampler = HardwareFirstSampler(problem, StudyFacts(evaluator, gate), seed)
-    gate.best_hardware = sampler.best_hardware
-    return sampler
+    return hardware_first(problem, gate, needed, seed)
 
 
-def hardware_first(seed: int, table: Recorded, evaluator: CandidateEvaluator) -> tuple[BaseSampler, Judge]:
+def ours(seed: int, table: Recorded, needed: NeededTrainings) -> Search:
     """Our sampler and our gate."""
-    gate = our_gate(table)
-    return our_sampler(table, evaluator, gate, seed), gate
+    return our_search(table, needed, our_gate(table), seed)
 
 
 def tpe(seed: int) -> BaseSampler:
@@ -76,7 +69,7 @@ def tpe(seed: int) -> BaseSampler:
     return TPESampler(seed=seed)
 
 
-DRIVEN: dict[str, Way] = {"tpe+gate": behind_gate(tpe), OURS: hardware_first}
+DRIVEN: dict[str, Way] = {"tpe+gate": behind_gate(tpe), OURS: ours}
 
 
 class Holdings:
@@ -86,17 +79,16 @@ class Holdings:
     def __init__(self, table: Recorded, evaluator: TableEvaluator) -> None:
         self.table, self.evaluator, self.share = table, evaluator, 0.0
         self.history: list[tuple[float, float, int, float]] = []
-        self._front: list[Point] = []
+        self._points: set[Point] = set()
 
     def add(self, candidate: Candidate) -> None:
         """Take in a candidate that was evaluated just now."""
-        point, objectives, paid = self.table.true(candidate), self.table.objectives, self.evaluator
-        if point is None or any(nowhere_worse(other, point, objectives) for other in self._front):
+        point, paid = self.table.true(candidate), self.evaluator
+        if point is None or point in self._points:
             return
-        kept = [other for other in self._front if not nowhere_worse(point, other, objectives)]
-        self._front = [*kept, point]
-        before, self.share = self.share, self.table.share(self._front)
-        if self.share > before:  # else it lies beyond the reference
+        self._points.add(point)
+        before, self.share = self.share, self.table.share([*self._points])
+        if self.share > before:
             self.history.append((paid.training_seconds, paid.now(), paid.trainings_begun, self.share))
 
     def told(self, *, trials: int, stopped: str = "") -> dict[str, Any]:
@@ -111,12 +103,6 @@ class Holdings:
             "trials": trials,
             "stopped": stopped,
         }
-
-
-def nowhere_worse(a: Point, b: Point, objectives: tuple[Objective, ...]) -> bool:
-    """Whether `a` is at least as good as `b` everywhere."""
-    pairs = zip(a, b, objectives, strict=True)
-    return all(x >= y if objective.higher_is_better else x <= y for x, y, objective in pairs)
 
 
 class DrivenSearch(Progress):
@@ -137,16 +123,14 @@ class DrivenSearch(Progress):
         self.stop = StopFlag()
         self.evaluator = TableEvaluator(table.row, noise=Noise(spread=table.noise, seed=seed))
         self.holdings = Holdings(table, self.evaluator)
-        sampler, judge = way(seed, table, self.evaluator)
+        search = way(seed, table, self.evaluator)
         self.driver = driver_on(
-            table, self.evaluator, judge, sampler, stop=self.stop, progress=self, seed=seed, trials=trials
+            table, self.evaluator, search, stop=self.stop, progress=self, seed=seed, trials=trials
         )
 
     def run(self) -> dict[str, Any]:
         """Search to the end; see `Holdings.told`."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Optuna's, of what it calls experimental
-            record = self.driver.run()
+        record = self.driver.run()
         return self.holdings.told(trials=len(record.trials), stopped=record.stopped)
 
     def finished(self, record: TrialRecord) -> None:
@@ -161,8 +145,7 @@ class DrivenSearch(Progress):
 def driver_on(
     table: Recorded,
     evaluator: TableEvaluator,
-    judge: Judge,
-    sampler: BaseSampler,
+    search: Search,
     *,
     stop: StopFlag,
     progress: Progress,
@@ -171,10 +154,10 @@ def driver_on(
     past: Sequence[FrozenTrial] = (),
 ) -> Driver:
     """The real driver on a table, in a study in memory that has these trials already."""
-    studies = studies_in_memory(table.objectives, sampler)
+    studies = studies_in_memory(table.objectives, search.sampler)
     studies.study.add_trials(past)
-    budget = Budget(trials=trials, seconds=None, clock=evaluator.now)
-    return Driver(_plan(table, seed), evaluator, judge, studies, budget, stop, progress)
+    budget = Budget(trials=trials, seconds=None, stop=stop, clock=evaluator.now)
+    return Driver(_plan(table, seed), evaluator, search, studies, budget, progress)
 
 
 def studies_in_memory(objectives: tuple[Objective, ...], sampler: BaseSampler) -> StudyStore:
@@ -197,7 +180,6 @@ def _plan(table: Recorded, seed: int) -> SearchPlan:
     )
     return SearchPlan(
         space=table.space,
-        objectives=table.objectives,
         limits=table.limits,
         finalists=0,
         finalist_rounds=0,

@@ -148,7 +148,7 @@ def _manifest(record: StudyRecord, trial: TrialRecord, entry: Entry, artifact: s
         "quality": {"metric": record.quality, "split": "test" if source == TEST else "validation"},
         "metrics": metrics,
         "weight_bytes": evaluation.weight_bytes,
-        "notes": evaluation.notes,
+        "notes": evaluation.all_notes,
         "versions": made.get("versions", {}),
         "profile": record.profile,
         "environment": record.environment,

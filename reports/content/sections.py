@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...search.record.evaluation import ABOUT_TEACHER, Outcome, Quantity, StudyRecord, TrialRecord
+from ...search.record.evaluation import Outcome, Quantity, StudyRecord, TrialRecord
 from ...search.record.metrics import metric_info
 from .alike import merged, pattern
 from .views import why
@@ -155,8 +155,7 @@ def remarks(record: StudyRecord) -> tuple[str, ...]:
     """What the sampler remarked, and what trainings found out about the teacher; remarks that differ in their
     numbers alone are one."""
     found: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    notes = (note for trial in record.trials for note in trial.evaluation.notes)
-    about = (note.removeprefix(ABOUT_TEACHER) for note in notes if note.startswith(ABOUT_TEACHER))
+    about = (remark for trial in record.trials for remark in trial.evaluation.about_teacher)
     for remark in (*record.remarks, *about):
         found[pattern(remark)].append(remark)
     return tuple(map(merged, found.values()))

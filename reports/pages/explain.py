@@ -71,7 +71,7 @@ def _outcome(reading: Reading, trial: TrialRecord) -> list[str]:
         lines.append("A simple choice: the teacher, not compressed beyond its precision.")
     if evaluation.stability:
         lines.append(f"The measurement was {evaluation.stability}.")
-    return [f"- {line}" for line in [*lines, *evaluation.notes]]
+    return [f"- {line}" for line in [*lines, *evaluation.all_notes]]
 
 
 def _place(entry: Ranked) -> str:

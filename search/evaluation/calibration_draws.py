@@ -11,47 +11,47 @@ from ..ranking.known import trial_of
 from ..record.evaluation import Evaluation, Quantity, StudyRecord
 from ..record.metrics import metric_info
 from ..record.stops import Interrupted
-from ..stages.chain import Trace, Workshop
+from ..stages.chain import Chain, Trace
 
 MOST_CANDIDATES = 3
 DRAWS = LadderSettings().draws
 
 
 def draw_effects(
-    record: StudyRecord, best_first: Sequence[int], workshop: Workshop, draws: int = DRAWS
+    record: StudyRecord, best_first: Sequence[int], chain: Chain, draws: int = DRAWS
 ) -> dict[int, Quantity]:
     """For the first few trials that are calibrated on a part of the split: how far their quality on
     validation moves between draws of as many samples. One that cannot be compiled from a draw is left out."""
     found: dict[int, Quantity] = {}
     for number in best_first:
         evaluation = trial_of(record, number).evaluation
-        samples = _drawn(evaluation, workshop)
+        samples = _drawn(evaluation, chain)
         if samples and len(found) < MOST_CANDIDATES:
             try:
-                qualities = _qualities(evaluation, workshop, draws)
+                qualities = _qualities(evaluation, chain, draws)
             except (Interrupted, StageError, UnsupportedError):
                 continue
             found[number] = _effect(record.quality, qualities, samples)
     return found
 
 
-def _drawn(evaluation: Evaluation, workshop: Workshop) -> int:
+def _drawn(evaluation: Evaluation, chain: Chain) -> int:
     """The number of samples that a draw takes; 0 where nothing is drawn."""
     candidate, treatment = evaluation.candidate, evaluation.treatment
     if not candidate.precision.decoded.calibrated:
         return 0
     samples = treatment.calibration_samples or candidate.calibration_samples
-    return samples if samples < len(workshop.models.split("calibration")[0]) else 0
+    return samples if samples < len(chain.models.split("calibration")[0]) else 0
 
 
-def _qualities(evaluation: Evaluation, workshop: Workshop, draws: int) -> list[float]:
+def _qualities(evaluation: Evaluation, chain: Chain, draws: int) -> list[float]:
     qualities = []
     for draw in range(draws):
         treatment = replace(
             evaluation.treatment, calibration_draw=evaluation.treatment.calibration_draw + draw
         )
-        compiled = workshop.compiled(evaluation.candidate, Trace(), treatment=treatment)
-        scored = workshop.quality(evaluation.candidate, compiled, Trace(), split="validation")
+        compiled = chain.compiled(evaluation.candidate, Trace(), treatment=treatment)
+        scored = chain.quality(evaluation.candidate, compiled, Trace(), split="validation")
         qualities.append(scored.value)
     return qualities
 

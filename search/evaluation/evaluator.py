@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable
 from dataclasses import replace
-from math import inf
 
 from ...backends.registry import value_dependent
 from ...profiles.errors import InternalError, StageError, UnsupportedError, UserError
 from ..ladder.bench import Climbs
-from ..ladder.ladder import LadderSettings
-from ..ranking.known import limits_on, violations
+from ..ranking.known import TEST, VALIDATION, limits_on, violations
 from ..record.candidate import Candidate
-from ..record.evaluation import (
-    ABOUT_TEACHER,
-    Evaluation,
-    Finalist,
-    Limit,
-    Outcome,
-    Quantity,
-    StudyRecord,
-    TrialRecord,
-)
-from ..record.protocols import Decision, Hardware, Judge, Rung, RungJudge, Training
+from ..record.evaluation import Evaluation, Finalist, Outcome, Quantity, StudyRecord
+from ..record.protocols import Decision, Hardware, Judge, Rung, RungJudge, Standard
 from ..record.stops import Interrupted, TrainingStopped
 from ..record.treatment import UNTREATED, Treatment
-from ..stages.chain import Trace, Workshop
-from ..stages.device.stages import DeviceStages
-from ..stages.models.base import Models
+from ..stages.chain import Chain, Trace
 from ..store.store import Entry
 from .finalists import measure_finalists
 from .side_effect_scores import side_effect_metrics
@@ -39,60 +25,26 @@ LOG_CHARACTERS = 4000
 class Evaluator:
     """Evaluates candidates one at a time, see `CandidateEvaluator`.
 
-    `checkpoint` is called between stages and may raise Interrupted. `ladder` says what is tried to win back
-    what quantization lost, `seconds_left` what the study's time budget has left for it.
+    `climbs` wins back what quantization lost. `side_effects` are those that limits name: known before the
+    limits, which may depend on the teacher's numbers.
     """
 
-    def __init__(
-        self,
-        models: Models,
-        device: DeviceStages,
-        checkpoint: Callable[[], None],
-        ladder: LadderSettings | None = None,
-        seconds_left: Callable[[], float] = lambda: inf,
-    ) -> None:
-        self.models, self.device, self.checkpoint = models, device, checkpoint
-        self.workshop = Workshop(models, device, checkpoint)
-        self.limits: tuple[Limit, ...] = ()
-        # Those that limits name: known before the limits, which may depend on the teacher's numbers.
-        self.wanted_side_effects: frozenset[str] = frozenset()
-        self.seconds_left = seconds_left
-        self._climbs = Climbs(self.workshop, ladder or LadderSettings(), seconds_left)
+    def __init__(self, chain: Chain, climbs: Climbs, side_effects: frozenset[str] = frozenset()) -> None:
+        self.chain = chain
+        self._climbs, self._side_effect_names = climbs, side_effects
         self._hardware: dict[str, Hardware] = {}
-
-    @property
-    def reference_ms(self) -> float | None:
-        """Latency of the reference, which scales what is measured against it; None until it is known."""
-        return self.workshop.reference_ms
-
-    @reference_ms.setter
-    def reference_ms(self, value: float | None) -> None:
-        self.workshop.reference_ms = value
-
-    def remember(self, records: Iterable[TrialRecord]) -> None:
-        """Learn what the ladder's rungs are worth from the trials of earlier sessions."""
-        for record in records:
-            self._climbs.learn(record.evaluation)
-
-    def trains(self, candidate: Candidate) -> bool:
-        """Whether the candidate needs training beyond the teacher's own."""
-        return self.models.trains(candidate)
-
-    def trainings(self, candidate: Candidate) -> tuple[Training, ...]:
-        """The trainings that the candidate needs, in order, with those that are done."""
-        return self.models.trainings(candidate)
 
     def prepare_reference(self, candidate: Candidate) -> None:
         """Compile the reference model, which every measurement is interleaved with."""
-        self.device.set_reference(self.workshop.compiled(candidate, Trace()), candidate)
+        self.chain.device.set_reference(self.chain.compiled(candidate, Trace()), candidate)
 
-    def hardware(self, candidate: Candidate) -> Hardware:
+    def hardware(self, candidate: Candidate, standard: Standard) -> Hardware:
         """What the candidate costs on the device, measured with untrained weights.
 
         Raises:
             StageError: a stage crashed, hung or ran out of memory.
         """
-        return self._hardware_of(candidate, Trace())
+        return self._hardware_of(candidate, standard, Trace())
 
     def evaluate(self, candidate: Candidate, judge: Judge, *, baseline: bool = False) -> Evaluation:
         """All that can be known of one candidate. Crashes of its stages end as `failed`, never raise.
@@ -104,8 +56,8 @@ class Evaluator:
         trace = Trace()
         known = Evaluation(candidate=candidate, outcome=Outcome.FAILED, baseline=baseline)
         ended = self._ended(known, judge, trace)
-        notes = (*ended.notes, *(ABOUT_TEACHER + remark for remark in trace.remarks))
-        return replace(ended, stages=tuple(trace.stages), gate=trace.gate, notes=notes)
+        about_teacher = (*ended.about_teacher, *trace.remarks)
+        return replace(ended, stages=tuple(trace.stages), gate=trace.gate, about_teacher=about_teacher)
 
     def _ended(self, known: Evaluation, judge: Judge, trace: Trace) -> Evaluation:
         try:
@@ -114,7 +66,7 @@ class Evaluator:
             raise
         except TrainingStopped as stop:
             trace.stopped(stop)
-            gated = self._gated(known, Decision(reason=stop.reason, bound=stop.bound), trace)
+            gated = self._gated(known, Decision(reason=stop.reason, bound=stop.bound), judge, trace)
             return replace(gated, stopped_epoch=stop.rung.curve[-1][0])
         except UnsupportedError as error:
             return replace(known, outcome=Outcome.REFUSED, reason=error.reason)
@@ -130,7 +82,7 @@ class Evaluator:
         candidate = known.candidate
         if not self._worth_measuring_first(candidate):
             return self._complete(known, candidate, judge, trace)
-        hardware = self._hardware_of(candidate, trace)
+        hardware = self._hardware_of(candidate, judge.standard, trace)
         if hardware.refused:
             return replace(known, outcome=Outcome.REFUSED, reason=hardware.refused)
         trace.gate = dict(hardware.metrics)
@@ -138,18 +90,18 @@ class Evaluator:
             known = replace(known, notes=(f"the gate did not decide: {hardware.doubt}",))
         decision = judge.before_training(candidate, hardware)
         if decision is not None:
-            return self._gated(known, decision, trace)
+            return self._gated(known, decision, judge, trace)
         return self._complete(known, candidate, judge, trace)
 
     def _worth_measuring_first(self, candidate: Candidate) -> bool:
         """Whether training is at stake; what is trained already costs no more than measuring it twice."""
-        if not self.models.trains(candidate):
+        if not self.chain.models.trains(candidate):
             return False
         measured = candidate.hardware_class().digest in self._hardware
-        return measured or not all(training.done for training in self.models.trainings(candidate))
+        return measured or not all(training.done for training in self.chain.models.trainings(candidate))
 
-    def _gated(self, known: Evaluation, decision: Decision, trace: Trace) -> Evaluation:
-        missed = violations(limits_on(trace.gate, self.limits), trace.gate)
+    def _gated(self, known: Evaluation, decision: Decision, judge: Judge, trace: Trace) -> Evaluation:
+        missed = violations(limits_on(trace.gate, judge.standard.limits), trace.gate)
         hardware = self._hardware.get(known.candidate.hardware_class().digest)
         return replace(
             known,
@@ -162,30 +114,26 @@ class Evaluator:
 
     def test_score(self, evaluation: Evaluation) -> Quantity:
         """Quality of a complete candidate's artifact on the test split."""
-        compiled = self.artifact(evaluation)
-        return self.workshop.quality(evaluation.candidate, compiled, Trace(), split="test")
+        compiled = self.chain.artifact(evaluation)
+        return self.chain.quality(evaluation.candidate, compiled, Trace(), split=TEST)
 
     def finalists(
         self, record: StudyRecord, numbers: tuple[int, ...], *, rounds: int, seed: int
     ) -> tuple[Finalist, ...]:
         """Score each on `test`; measure all of them interleaved in random order in the same rounds."""
-        return measure_finalists(record, numbers, self, rounds=rounds, seed=seed)
-
-    def artifact(self, evaluation: Evaluation) -> Entry:
-        """The compiled artifact of a complete candidate, made again if the store lost it."""
-        return self.workshop.compiled(evaluation.candidate, Trace(), treatment=evaluation.treatment)
+        return measure_finalists(record, numbers, self.chain, rounds=rounds, seed=seed)
 
     def _complete(self, known: Evaluation, candidate: Candidate, judge: Judge, trace: Trace) -> Evaluation:
         def at_rung(rung: Rung) -> Decision | None:
             return judge.at_rung(candidate, rung)
 
-        self.checkpoint()
-        found, broken = self._as_it_is(known, trace, at_rung)
+        self.chain.checkpoint()
+        found, broken = self._as_it_is(known, judge.standard, trace, at_rung)
         found = replace(found, float_quality=self._climbs.float_quality(found))
         try:
             return self._climbed(known, found, judge, trace, broken)
         except Interrupted as stop:
-            if self.seconds_left() > 0 or broken is not None:
+            if self._climbs.seconds_left() > 0 or broken is not None:
                 raise  # asked for: the next session climbs
             return replace(found, notes=(*found.notes, f"the ladder was cut short: {stop.why}"))
 
@@ -193,52 +141,53 @@ class Evaluator:
         self, known: Evaluation, found: Evaluation, judge: Judge, trace: Trace, broken: StageError | None
     ) -> Evaluation:
         """The candidate after its climb, if it has one."""
-        climb = self._climbs.climb(found, self.limits, judge, trace, broken=broken is not None)
+        climb = self._climbs.climb(found, judge, trace, broken=broken is not None)
         if broken is not None and climb.treatment == found.treatment:
             raise StageError(broken.stage, "; ".join((broken.cause, *climb.notes)), broken.log)
         if climb.treatment != found.treatment:
-            treated = self._as_treated(known, climb.treatment, trace)
+            treated = self._as_treated(known, climb.treatment, judge.standard, trace)
             found = replace(treated, float_quality=found.float_quality)
         found = replace(found, ladder=climb.rungs, notes=(*found.notes, *climb.notes))
         self._climbs.learn(found)
         return found
 
     def _as_it_is(
-        self, known: Evaluation, trace: Trace, at_rung: RungJudge
+        self, known: Evaluation, standard: Standard, trace: Trace, at_rung: RungJudge
     ) -> tuple[Evaluation, StageError | None]:
         """The candidate before any climb. Where quantization broke it, and the ladder may mend that, also the
         error; the numbers are then those of an artifact that is of no use, as a place to climb from."""
         try:
-            return self._as_treated(known, UNTREATED, trace, at_rung), None
+            return self._as_treated(known, UNTREATED, standard, trace, at_rung), None
         except StageError as error:
             if not self._climbs.may_mend(known, error):
                 raise
-            return self._as_treated(known, UNTREATED, trace, checked=False), error
+            return self._as_treated(known, UNTREATED, standard, trace, checked=False), error
 
     def _as_treated(
         self,
         known: Evaluation,
         treatment: Treatment,
+        standard: Standard,
         trace: Trace,
         at_rung: RungJudge | None = None,
         *,
         checked: bool = True,
     ) -> Evaluation:
         """Compile, score and measure the candidate's artifact."""
-        candidate, workshop = known.candidate, self.workshop
-        compiled = workshop.compiled(candidate, trace, at_rung=at_rung, treatment=treatment, checked=checked)
-        self.checkpoint()
-        quality = workshop.quality(candidate, compiled, trace, split="validation")
-        self.checkpoint()
-        hardware, stability = workshop.measured(candidate, compiled, trace)
-        metrics = {self.models.metric.name: quality, **hardware, **self.models.size(candidate)}
+        candidate, chain = known.candidate, self.chain
+        compiled = chain.compiled(candidate, trace, at_rung=at_rung, treatment=treatment, checked=checked)
+        self.chain.checkpoint()
+        quality = chain.quality(candidate, compiled, trace, split=VALIDATION)
+        self.chain.checkpoint()
+        hardware, stability = chain.measured(candidate, compiled, trace, reference_ms=standard.reference_ms)
+        metrics = {chain.models.metric.name: quality, **hardware, **chain.models.size(candidate)}
         metrics.update(self._side_effects(candidate, compiled))
         artifact = compiled.meta["artifact"]
         return replace(
             known,
             outcome=Outcome.COMPLETE,
             metrics=metrics,
-            violations=violations(self.limits, metrics),
+            violations=violations(standard.limits, metrics),
             artifact_key=compiled.key,
             weight_bytes=dict(artifact["weight_bytes"]),
             stored_as=dict(artifact["stored_as"]),
@@ -250,27 +199,27 @@ class Evaluator:
 
     def _side_effects(self, candidate: Candidate, compiled: Entry) -> dict[str, Quantity]:
         """Those that limits name, against the reference on validation."""
-        wanted = self.wanted_side_effects
-        if not wanted:
+        names, chain = self._side_effect_names, self.chain
+        if not names:
             return {}
-        return side_effect_metrics(
-            self.models, self.device, compiled, candidate.backend, "validation", wanted
-        )
+        return side_effect_metrics(chain.models, chain.device, compiled, candidate.backend, VALIDATION, names)
 
-    def _hardware_of(self, candidate: Candidate, trace: Trace) -> Hardware:
+    def _hardware_of(self, candidate: Candidate, standard: Standard, trace: Trace) -> Hardware:
         plain = candidate.hardware_class()
         if plain.digest not in self._hardware:
             try:
-                self._hardware[plain.digest] = self._untrained(plain, trace)
+                self._hardware[plain.digest] = self._untrained(plain, standard, trace)
             except UnsupportedError as error:
                 self._hardware[plain.digest] = Hardware(refused=error.reason)
         return self._hardware[plain.digest]
 
-    def _untrained(self, candidate: Candidate, trace: Trace) -> Hardware:
+    def _untrained(self, candidate: Candidate, standard: Standard, trace: Trace) -> Hardware:
         """What untrained weights tell: measured on the device, with the verdict on its stability."""
-        compiled = self.workshop.compiled(candidate, trace, trained=False)
-        self.checkpoint()
-        metrics, stability = self.workshop.measured(candidate, compiled, trace, probe=True)
-        metrics.update(self.models.size(candidate))
+        compiled = self.chain.compiled(candidate, trace, trained=False)
+        self.chain.checkpoint()
+        metrics, stability = self.chain.measured(
+            candidate, compiled, trace, reference_ms=standard.reference_ms, probe=True
+        )
+        metrics.update(self.chain.models.size(candidate))
         doubt = value_dependent(candidate.backend, candidate.sparsity)
         return Hardware(metrics=metrics, stability=stability, doubt=doubt)

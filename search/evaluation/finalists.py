@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from ...backends.measure.latency import LatencyPlan, compare, summarize
 from ...profiles.errors import StageError
-from ..ranking.known import trial_of
+from ..ranking.known import TEST, trial_of
 from ..ranking.ranking import rank, strongest_simple_choice
 from ..record.evaluation import Finalist, Quantity, StudyRecord
+from ..stages.chain import Chain, Trace
 from ..stages.device.quantities import latency_quantities
 from .calibration_draws import draw_effects
 from .distillation_gain import distillation_gains
 from .side_effect_scores import side_effect_metrics
-
-if TYPE_CHECKING:
-    from ..stages.chain import Workshop
-    from .evaluator import Evaluator
 
 
 def choose_finalists(record: StudyRecord, count: int) -> tuple[int, ...]:
@@ -29,7 +25,7 @@ def choose_finalists(record: StudyRecord, count: int) -> tuple[int, ...]:
 
 
 def measure_finalists(
-    record: StudyRecord, numbers: tuple[int, ...], evaluator: Evaluator, *, rounds: int, seed: int
+    record: StudyRecord, numbers: tuple[int, ...], chain: Chain, *, rounds: int, seed: int
 ) -> tuple[Finalist, ...]:
     """Score each on `test` with its side effects; measure all of them interleaved in random order in the same
     rounds.
@@ -42,17 +38,15 @@ def measure_finalists(
     for number in numbers:
         evaluation = trial_of(record, number).evaluation
         try:
-            scores[number] = evaluator.test_score(evaluation)
-            compiled, backend = evaluator.artifact(evaluation), evaluation.candidate.backend
-            beside[number] = side_effect_metrics(
-                evaluator.models, evaluator.device, compiled, backend, "test"
-            )
+            compiled, backend = chain.artifact(evaluation), evaluation.candidate.backend
+            scores[number] = chain.quality(evaluation.candidate, compiled, Trace(), split=TEST)
+            beside[number] = side_effect_metrics(chain.models, chain.device, compiled, backend, TEST)
             artifacts[str(number)] = (compiled, backend)
         except StageError:
             continue
     if not artifacts:
         return ()
-    measured = evaluator.device.interleaved(artifacts, LatencyPlan(rounds=rounds, seed=seed))
+    measured = chain.device.interleaved(artifacts, LatencyPlan(rounds=rounds, seed=seed))
     baseline = strongest_simple_choice(record)
     finalists = []
     for number in (n for n in scores if str(n) not in measured.failed):
@@ -72,16 +66,16 @@ def measure_finalists(
                 number=number, metrics=metrics, ratio_to_baseline=ratio, side_effects=beside.get(number, {})
             )
         )
-    return _explained(replace(record, finalists=tuple(finalists)), evaluator.workshop)
+    return _explained(replace(record, finalists=tuple(finalists)), chain)
 
 
-def _explained(record: StudyRecord, workshop: Workshop) -> tuple[Finalist, ...]:
+def _explained(record: StudyRecord, chain: Chain) -> tuple[Finalist, ...]:
     """The finalists, the best of them with what the teacher brought to their training, and what another draw
     of calibration samples would."""
     there = {finalist.number for finalist in record.finalists}
     best_first = [entry.number for entry in rank(record).entries if entry.number in there]
-    gains = distillation_gains(record, best_first, workshop.models)
-    draws = draw_effects(record, best_first, workshop)
+    gains = distillation_gains(record, best_first, chain.models)
+    draws = draw_effects(record, best_first, chain)
     return tuple(
         replace(f, distillation_gain=gains.get(f.number), draw_effect=draws.get(f.number))
         for f in record.finalists

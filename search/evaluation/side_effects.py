@@ -1,6 +1,6 @@
 """What compression did beside the quality metric, each against the teacher, from outputs on the same samples.
 
-Pure functions on arrays: `search.side_effect_scores` runs the artifacts.
+Pure functions on arrays: `side_effect_scores` runs the artifacts.
 """
 
 from __future__ import annotations

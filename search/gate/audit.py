@@ -38,7 +38,7 @@ def judged(record: StudyRecord, number: int, evaluation: Evaluation) -> Audited:
     """A gated trial with what came of it when it was trained after all.
 
     It would have been on the front if it is complete, meets the limits and is dominated by none of the
-    study's complete trials that meet them (`search.pareto.dominates`, by what the search measured).
+    study's complete trials that meet them (`pareto.dominates`, by what the search measured).
     """
     trained = replace(trial_of(record, number), evaluation=evaluation)
     return Audited(number=number, evaluation=evaluation, on_front=_on_front(record, trained))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..record.candidate import Candidate
@@ -15,16 +15,12 @@ from .bounds import PRECISION, SPARSITY, QualityBounds
 from .learning_curves import LearningCurves
 from .rivals import KnownPoints
 
-BestHardware = Callable[[Candidate], Mapping[str, float] | None]
-
 
 class Gate:
-    """A judge that learns from every trial of one study; see docs of `before_training` and `at_rung`.
+    """Learns from every trial of one study; see docs of `before_training` and `at_rung`.
 
-    `limits` are set as soon as they are known. `margin` is what a compressed model may be better than its
-    less compressed relatives, in the metric's unit. `best_hardware` gives the best value of each objective
-    but the quality over all candidates that need the training in which the candidate is; None where they are
-    not known, or where one is in doubt. Without `during_training` it never gives up a training.
+    `margin` is what a compressed model may be better than its less compressed relatives, in the metric's
+    unit. Without `during_training` it never gives up a training.
     """
 
     def __init__(
@@ -32,10 +28,9 @@ class Gate:
         objectives: Sequence[Objective],
         scale: QualityScale,
         margin: float,
-        best_hardware: BestHardware,
         during_training: bool = True,
     ) -> None:
-        self.scale, self.best_hardware = scale, best_hardware
+        self.scale = scale
         self.bounds, self.curves = QualityBounds(scale, margin), LearningCurves(scale)
         self._points = KnownPoints(objectives, scale)
         self._doubtful: set[Candidate] = set()
@@ -46,8 +41,8 @@ class Gate:
         """The study's limits, resolved."""
         return self._points.limits
 
-    @limits.setter
-    def limits(self, limits: Sequence[Limit]) -> None:
+    def judge_by(self, limits: Sequence[Limit]) -> None:
+        """From now on by these limits, also what was learned before."""
         self._points.judge_by(tuple(limits))
 
     def learn(self, record: TrialRecord) -> None:
@@ -55,6 +50,11 @@ class Gate:
         self.bounds.learn(record)
         self.curves.learn(record)
         self._points.learn(record)
+
+    def ceiling(self, candidate: Candidate, macs: float | None) -> float | None:
+        """The best quality that the candidate could have; None where nothing bounds it."""
+        found = self.bounds.ceiling(candidate, macs)
+        return None if found is None else self.scale.goodness(found.goodness)
 
     def before_training(self, candidate: Candidate, hardware: Hardware) -> Decision | None:
         """No training where a limit on the device is missed beyond error; where the best quality that the
@@ -83,10 +83,15 @@ class Gate:
         bound = self.bounds.explained(ceiling, candidate)
         return self._decision(bound, limit, beaten_by, _values(hardware.metrics))
 
-    def at_rung(self, candidate: Candidate, rung: Rung) -> Decision | None:
+    def at_rung(
+        self, candidate: Candidate, rung: Rung, best_hardware: Mapping[str, float] | None
+    ) -> Decision | None:
         """No further training where the best quality that it could end with (`LearningCurves`) misses a
         limit, or where a known trial is better than that, and better beyond error than the best that any
         candidate of this training has in every other objective.
+
+        `best_hardware` is the best value of each objective but the quality over all candidates that need the
+        training in which the candidate is; None where they are not known, or where one is in doubt.
         """
         if not self._during_training:
             return None
@@ -96,7 +101,7 @@ class Gate:
         if bound is None:
             return None
         limit = self._hopeless(bound.value)
-        hardware = None if candidate in self._doubtful else self.best_hardware(candidate)
+        hardware = None if candidate in self._doubtful else best_hardware
         best = None
         if hardware is not None:
             best = self._points.best_ends({name: Quantity(value=value) for name, value in hardware.items()})

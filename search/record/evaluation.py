@@ -17,8 +17,7 @@ from ...profiles.quantity import Quantity as Quantity  # a word of records too
 from .candidate import Candidate
 from .treatment import UNTREATED, LadderRung, Treatment
 
-ABOUT_TEACHER = "about the teacher: "
-"""Begins a note of an evaluation that tells something about the teacher."""
+_ABOUT_TEACHER = "about the teacher: "  # once began a note of an evaluation, in the place of a field
 
 
 class Outcome(str, Enum):
@@ -76,16 +75,17 @@ class Proposal:
 class Evaluation:
     """One candidate's evaluation.
 
-    `metrics` maps names of `search.metrics` to quantities. `gate` holds what was measured with untrained
+    `metrics` maps names of `record.metrics` to quantities. `gate` holds what was measured with untrained
     weights. `violations` maps a limit's text to how far it is missed, in the metric's unit (<= 0: met).
     `reason` explains `gated` and `refused`; `stage`, `cause` and `log` explain `failed`. `artifact_key` names
     the compiled model in the store (stage "compile"), `weight_bytes` its constants by storage type, `notes`
-    what the compiler had to say. `baseline` marks the uncompressed teacher's simple choices. `bound` stands
-    where the gate decided from a bound on the quality. `stopped_epoch` is the epoch after which training was
-    given up (0: it was not). `ladder` holds the rungs that were climbed to win back what quantization lost,
-    in order, `treatment` what they changed; `float_quality` is the quality of the same weights in PyTorch.
-    `stored_as` maps each layer with weights to the storage type it has in the artifact, `zero_share` is the
-    share of zeros among the weights as stored there (None: not counted).
+    what the compiler had to say, `about_teacher` what trainings found out about the teacher. `baseline` marks
+    the uncompressed teacher's simple choices. `bound` stands where the gate decided from a bound on the
+    quality. `stopped_epoch` is the epoch after which training was given up (0: it was not). `ladder` holds
+    the rungs that were climbed to win back what quantization lost, in order, `treatment` what they changed;
+    `float_quality` is the quality of the same weights in PyTorch. `stored_as` maps each layer with weights to
+    the storage type it has in the artifact, `zero_share` is the share of zeros among the weights as stored
+    there (None: not counted).
     """
 
     candidate: Candidate
@@ -101,6 +101,7 @@ class Evaluation:
     artifact_key: str = ""
     weight_bytes: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    about_teacher: tuple[str, ...] = ()
     stability: str = ""  # verdict of the latency protocol: "stable" or "noisy because ..."
     baseline: bool = False
     bound: Bound | None = None
@@ -111,6 +112,18 @@ class Evaluation:
     float_quality: float | None = None
     stored_as: dict[str, str] = field(default_factory=dict)
     zero_share: float | None = None
+
+    def __post_init__(self) -> None:
+        said = tuple(note for note in self.notes if note.startswith(_ABOUT_TEACHER))
+        if said:
+            object.__setattr__(self, "notes", tuple(note for note in self.notes if note not in said))
+            remarks = (note.removeprefix(_ABOUT_TEACHER) for note in said)
+            object.__setattr__(self, "about_teacher", (*self.about_teacher, *remarks))
+
+    @property
+    def all_notes(self) -> tuple[str, ...]:
+        """The notes, with those about the teacher marked as such."""
+        return (*self.notes, *(_ABOUT_TEACHER + remark for remark in self.about_teacher))
 
     @property
     def feasible(self) -> bool:
@@ -139,7 +152,7 @@ class Finalist:
     `metrics` holds the quality metric on the test split and the fresh latency metrics; size and memory are
     those of the trial. `ratio_to_baseline` is the latency ratio against the strongest simple choice, taken
     in the same rounds (below 1 is faster). `side_effects` holds what compression did beside the quality
-    metric, each against the teacher, on the test split; see `search.side_effects`. `distillation_gain` is the
+    metric, each against the teacher, on the test split. `distillation_gain` is the
     quality on validation of the student's training minus that of the same training without the teacher,
     `draw_effect` how far the artifact's quality moves between draws of calibration samples.
     """

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from .candidate import Candidate
-from .evaluation import Bound, Evaluation, Finalist, Limit, Quantity, StudyRecord, TrialRecord
+from .evaluation import Bound, Evaluation, Finalist, Limit, Quantity, StudyRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,13 +63,21 @@ class Decision:
     bound: Bound | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Standard:
+    """What the reference settles once it was measured: its latency, which scales what is measured against it
+    (None before that), and the limits, whose bounds may depend on it."""
+
+    reference_ms: float | None = None
+    limits: tuple[Limit, ...] = ()
+
+
 class Judge(Protocol):
     """Decides which candidates are worth training, from what is known when it is asked."""
 
-    limits: tuple[Limit, ...]
-
-    def learn(self, record: TrialRecord) -> None:
-        """Take in a trial that has ended."""
+    @property
+    def standard(self) -> Standard:
+        """What it judges by."""
 
     def before_training(self, candidate: Candidate, hardware: Hardware) -> Decision | None:
         """None: train it."""
@@ -83,13 +91,11 @@ class Judge(Protocol):
         """Whether the candidate could still matter with these metrics, were its quality `best_quality`."""
 
 
+@dataclass
 class TrainEverything:
     """A judge that never says no: for comparisons without a gate, and for audits."""
 
-    limits: tuple[Limit, ...] = ()
-
-    def learn(self, record: TrialRecord) -> None:
-        """Nothing to learn."""
+    standard: Standard = Standard()
 
     def before_training(self, candidate: Candidate, hardware: Hardware) -> Decision | None:
         """Never."""
@@ -106,22 +112,23 @@ class TrainEverything:
         return True
 
 
-class CandidateEvaluator(Protocol):
-    """Evaluates candidates one at a time."""
-
-    limits: tuple[Limit, ...]
-    reference_ms: float | None
-
-    def prepare_reference(self, candidate: Candidate) -> None:
-        """Make ready the model that every measurement is taken against."""
+class NeededTrainings(Protocol):
+    """Tells which trainings candidates need; trains nothing."""
 
     def trains(self, candidate: Candidate) -> bool:
         """Whether the candidate needs training beyond the teacher's own."""
 
     def trainings(self, candidate: Candidate) -> tuple[Training, ...]:
-        """The trainings that the candidate needs, in order, with those that are done; trains nothing."""
+        """The trainings that it needs, in order, with those that are done."""
 
-    def hardware(self, candidate: Candidate) -> Hardware:
+
+class CandidateEvaluator(Protocol):
+    """Evaluates candidates one at a time."""
+
+    def prepare_reference(self, candidate: Candidate) -> None:
+        """Make ready the model that every measurement is taken against."""
+
+    def hardware(self, candidate: Candidate, standard: Standard) -> Hardware:
         """What the candidate costs on the device, with untrained weights. Answered from what was measured
         for another candidate where that leads to the same structure at the same precision.
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from math import inf
 from types import FrameType
 
+from ..record.stops import Interrupted
+
 Clock = Callable[[], float]
 """Seconds from any fixed origin, never going back."""
 
@@ -42,27 +44,39 @@ class StopFlag:
 
 @dataclass
 class Budget:
-    """Trials and seconds that are left; `spent_seconds` carries what earlier sessions used."""
+    """Trials and seconds that are left, and whether a stop was asked for. Time counts from `start` on."""
 
     trials: int | None
     seconds: float | None
-    spent_seconds: float = 0.0
+    stop: StopFlag = field(default_factory=StopFlag)
     clock: Clock = time.monotonic
-    started: float = field(init=False)
+    _started: float | None = field(default=None, init=False)
+    _spent: float = field(default=0.0, init=False)
+    _counts: bool = field(default=True, init=False)
 
-    def __post_init__(self) -> None:
-        self.started = self.clock()
+    def start(self, spent_seconds: float = 0.0) -> None:
+        """Time runs from now on; earlier sessions have used so much of it."""
+        self._started, self._spent = self.clock(), spent_seconds
+
+    @contextmanager
+    def untimed(self) -> Iterator[None]:
+        """What is done inside is done also where the time is used up."""
+        self._counts = False
+        try:
+            yield
+        finally:
+            self._counts = True
 
     @property
     def elapsed_seconds(self) -> float:
         """Wall time used by this study in all sessions together."""
-        return self.spent_seconds + self.clock() - self.started
+        return self._spent + (0.0 if self._started is None else self.clock() - self._started)
 
     def exhausted(self, evaluated: int) -> str:
         """Why the search must end now, or an empty text."""
         if self.trials is not None and evaluated >= self.trials:
             return f"the budget of {self.trials} trials is used up"
-        if self.out_of_time:
+        if self.seconds_left <= 0:
             return f"the budget of {self.seconds:g} s is used up"
         return ""
 
@@ -73,8 +87,19 @@ class Budget:
 
     @property
     def out_of_time(self) -> bool:
-        """Whether the time is used up."""
-        return self.seconds is not None and self.elapsed_seconds >= self.seconds
+        """Whether what is under way has to end, since the time is used up."""
+        return self._counts and self.seconds_left <= 0
+
+    def checkpoint(self) -> None:
+        """Called between stages.
+
+        Raises:
+            Interrupted: a stop was asked for, or the time is used up.
+        """
+        if self.stop.requested:
+            raise Interrupted("interrupted")
+        if self.out_of_time:
+            raise Interrupted(f"the budget of {self.seconds:g} s is used up")
 
 
 @contextmanager

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...profiles.errors import UserError
-from ..evaluation.evaluator import Evaluator
 from ..job.job import Job, load_job
 from ..record.evaluation import Evaluation, Outcome, StudyRecord
 from ..record.progress import Progress
+from ..stages.chain import Chain
 from ..stages.models.load import check_data, load_models
 from ..storage.run_file import RUN_FILE
 from ..store.store import Store
@@ -58,7 +58,7 @@ def _make(job: Job, evaluation: Evaluation, progress: Progress) -> None:
     models.prepare(job.space)
     device = device_stages(job, job.launch(), store, progress)
     try:
-        made = Evaluator(models, device, checkpoint=lambda: None).artifact(evaluation)
+        made = Chain(models, device).artifact(evaluation)
     finally:
         device.close()
     if made.key != evaluation.artifact_key:

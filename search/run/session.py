@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,12 @@ from ...profiles.files import write_whole
 from ..evaluation.evaluator import Evaluator
 from ..job.job import Job, Places, device_identity, load_job, places_of
 from ..job.study_file import StudyFile, load_study_file
+from ..ladder.bench import Climbs
 from ..ladder.ladder import LadderSettings
 from ..record.evaluation import StudyRecord
 from ..record.metrics import SIDE_EFFECTS
 from ..record.progress import Progress
+from ..stages.chain import Chain
 from ..stages.device.runners import Deployment
 from ..stages.device.stages import DeviceStages
 from ..stages.models.base import Models
@@ -32,8 +33,9 @@ from ..stages.models.load import check_data, load_models
 from ..storage import write_ahead
 from ..storage.read_only import study_for_reading
 from ..storage.run_file import RUN_FILE, stored_study
+from ..storage.same_problem import evaluated_before
 from ..storage.storage import only_one_run, storage_trouble_explained, writing
-from ..storage.study_store import StudyStore, evaluated_before
+from ..storage.study_store import StudyStore
 from ..storage.url import shown_url, sqlite_file
 from ..store.store import Store
 from .budget import Budget, StopFlag
@@ -71,32 +73,24 @@ def run_study(
     own = job.file.storage is None
     before = evaluated_before(job.places.storage_url, job.file.name, job.problem(), own=own)
     store = Store(job.places.store)
-    driver: Driver | None = None
+    budget = Budget(trials=job.file.budget.trials, seconds=job.file.budget.time, stop=stop)
     models = load_models(
         job.loaded,
         store,
         progress,
         job.file.training.threads,
-        should_stop=lambda: stop.urgent or (driver is not None and driver.out_of_time),
+        should_stop=lambda: stop.urgent or budget.out_of_time,
         fallback=job.space.recipe,
     )
     models.prepare(job.space)
     with only_one_run(job.places.run_dir), storage_trouble_explained(job.places.storage_url):
         device = device_stages(job, launch, store, progress)
-        evaluator = Evaluator(
-            models,
-            device,
-            lambda: driver.checkpoint() if driver else None,
-            ladder_settings(job.file),
-            lambda: driver.budget.seconds_left if driver else inf,
-        )
-        evaluator.wanted_side_effects = frozenset(limit.metric for limit in job.limits) & set(SIDE_EFFECTS)
         # A resumed sampler starts anew; with the same seed it would propose the same points again.
-        search = set_up_search(job, evaluator, models.teacher_facts(), job.file.seed + before)
+        search = set_up_search(job, models.teacher_facts(), models, job.file.seed + before)
         with closing(_studies(job, search.sampler)) as studies, closing(device):
             plan = _plan(job, models, launch, (*search.remarks, *models.remarks()))
-            evaluator.remember(studies.records())
-            driver = Driver(plan, evaluator, search.judge, studies, _budget(job, studies), stop, progress)
+            evaluator = _evaluator(job, Chain(models, device, budget.checkpoint), budget, studies)
+            driver = Driver(plan, evaluator, search, studies, budget, progress)
             record = driver.run()
             if audit and not stop.requested:
                 record = driver.audit(audit)
@@ -115,12 +109,10 @@ def _studies(job: Job, sampler: BaseSampler) -> StudyStore:
     return studies
 
 
-def _budget(job: Job, studies: StudyStore) -> Budget:
-    return Budget(
-        trials=job.file.budget.trials,
-        seconds=job.file.budget.time,
-        spent_seconds=float(studies.get("spent_seconds", 0.0)),
-    )
+def _evaluator(job: Job, chain: Chain, budget: Budget, studies: StudyStore) -> Evaluator:
+    known = (record.evaluation for record in studies.records())
+    climbs = Climbs(chain, ladder_settings(job.file), lambda: budget.seconds_left, known)
+    return Evaluator(chain, climbs, frozenset(limit.metric for limit in job.limits) & set(SIDE_EFFECTS))
 
 
 def device_stages(job: Job, launch: Launch, store: Store, progress: Progress) -> DeviceStages:
@@ -191,7 +183,6 @@ def _plan(job: Job, models: Models, launch: Launch, remarks: tuple[str, ...]) ->
     )
     return SearchPlan(
         space=job.space,
-        objectives=job.objectives,
         limits=job.limits,
         finalists=job.file.finalists,
         finalist_rounds=job.file.measure.finalist_rounds,

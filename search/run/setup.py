@@ -1,22 +1,22 @@
-"""Sampler and gate of a study, as its file asks for them."""
+"""The search of a study, as its file asks for it."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from optuna.samplers import BaseSampler
+import optuna
+from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
 from ..gate.gate import Gate
 from ..job.job import Job
 from ..job.study_file import StopSection
-from ..record.protocols import CandidateEvaluator, Judge
+from ..record.protocols import NeededTrainings
 from ..record.quality import QualityScale
-from ..sampler.hardware_first import HardwareFirstSampler, StopRule
-from ..sampler.knowledge import EarlierQuality, Problem
-from .facts import StudyFacts
-from .samplers import make_sampler
+from ..sampler.hardware_first import StopRule
+from ..sampler.knowledge import EarlierQuality, SearchProblem
+from .search import Search, hardware_first
 from .warm_start import EarlierResult, earlier_results, remark
 
 SHARE_MARGIN, OTHER_MARGIN = 0.01, 0.01
@@ -25,43 +25,38 @@ SAME_DEVICE_NOISE, OTHER_DEVICE_NOISE = 2.0, 4.0
 """Extra variance of an earlier study's quality: integer kernels of another device round differently."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Search:
-    """What decides the next candidate, what decides whether it is worth training, and what was said of it."""
-
-    sampler: BaseSampler
-    judge: Judge
-    remarks: tuple[str, ...]
-
-
-def set_up_search(
-    job: Job, evaluator: CandidateEvaluator, teacher: Mapping[str, Any], sampler_seed: int
-) -> Search:
-    """Sampler and gate. `teacher` are the facts of the teacher, whose quality gives margins a scale."""
+def set_up_search(job: Job, teacher: Mapping[str, Any], needed: NeededTrainings, sampler_seed: int) -> Search:
+    """The job's search. `teacher` are the facts of the teacher, whose quality gives margins a scale."""
     metric = job.loaded.workload.metric
     scale = QualityScale.of(metric.name, metric.higher_is_better)
-    gate = Gate(
-        job.objectives,
-        scale,
-        margin=_margin(job, teacher, scale.is_share),
-        best_hardware=lambda candidate: None,
-        during_training=job.file.gate.during_training,
-    )
+    margin = _margin(job, teacher, scale.is_share)
+    gate = Gate(job.objectives, scale, margin, during_training=job.file.gate.during_training)
     if job.file.sampler != "hardware-first":
-        return Search(sampler=make_sampler(job.file.sampler, sampler_seed), judge=gate, remarks=())
+        return Search(make_sampler(job.file.sampler, sampler_seed), gate)
     earlier = earlier_results(job, job.file.warm_start)
-    problem = Problem(
+    problem = SearchProblem(
         space=job.space,
         objectives=job.objectives,
         scale=scale,
         reference=job.reference,
         earlier=tuple(_earlier(result) for result in earlier.results),
     )
-    sampler = HardwareFirstSampler(problem, StudyFacts(evaluator, gate), sampler_seed, _stop_rule(job))
-    gate.best_hardware = sampler.best_hardware
-    return Search(
-        sampler=sampler, judge=gate, remarks=tuple(filter(None, (remark(earlier), *earlier.skipped)))
-    )
+    said = tuple(filter(None, (remark(earlier), *earlier.skipped)))
+    return hardware_first(problem, gate, needed, sampler_seed, _stop_rule(job), said)
+
+
+def make_sampler(name: str, seed: int) -> BaseSampler:
+    """The sampler of that name. `gp` draws at random where parameters are conditional, as Optuna defines."""
+    options: dict[str, Any] = {"seed": seed}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        if name == "tpe":
+            return TPESampler(multivariate=True, group=True, n_startup_trials=12, **options)
+        if name == "nsga2":
+            return NSGAIISampler(population_size=16, **options)
+        if name == "gp":
+            return GPSampler(**options)
+        return RandomSampler(**options)
 
 
 def _margin(job: Job, teacher: Mapping[str, Any], is_share: bool) -> float:

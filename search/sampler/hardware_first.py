@@ -31,7 +31,7 @@ from ..ranking.known import limits_on, violations
 from ..record.candidate import Candidate
 from ..record.evaluation import EVALUATION, Evaluation, Outcome, Proposal, Quantity
 from ..record.protocols import Hardware
-from .knowledge import Facts, Knowledge, Problem
+from .knowledge import CandidateFacts, Knowledge, SearchProblem
 from .policy import Policy, Ranked
 from .short_study import Excerpt
 
@@ -57,7 +57,9 @@ class HardwareFirstSampler(BaseSampler):
     Without a `stop` rule it never asks for an end.
     """
 
-    def __init__(self, problem: Problem, facts: Facts, seed: int, stop: StopRule | None = None) -> None:
+    def __init__(
+        self, problem: SearchProblem, facts: CandidateFacts, seed: int, stop: StopRule | None = None
+    ) -> None:
         self.problem, self.facts = problem, facts
         self._rng, self._seed, self._stop = random.Random(seed), seed, stop
         self._tpe = TPESampler(seed=seed)
@@ -102,7 +104,7 @@ class HardwareFirstSampler(BaseSampler):
 
     def best_hardware(self, candidate: Candidate) -> dict[str, float] | None:
         """The best of each hardware objective over all candidates that need the candidate's trainings."""
-        return None if self._policy is None else self._policy.best_hardware(candidate)
+        return None if self._policy is None else self._policy.knowledge.best_hardware(candidate)
 
     def finished(self) -> str:
         """Why the search may end, or an empty text."""

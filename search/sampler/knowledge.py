@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Limit, Objective, Outcome
 from ..record.metrics import METRICS, SIDE_EFFECTS
-from ..record.protocols import Hardware, Training
+from ..record.protocols import Hardware, NeededTrainings
 from ..record.quality import QualityScale
 from ..record.training import trainings_ended, trainings_met
 from ..space.space import Space
@@ -39,21 +39,18 @@ OWN, FLOAT, STOPPED = 1.0, 2.0, 6.0
 was given up."""
 
 
-class Facts(Protocol):
+class CandidateFacts(NeededTrainings, Protocol):
     """What a sampler may ask about candidates, beside the trials."""
 
     @property
     def limits(self) -> tuple[Limit, ...]:
         """The study's limits; empty until the teacher was measured, where they depend on it."""
 
-    def trains(self, candidate: Candidate) -> bool:
-        """Whether the candidate needs training beyond the teacher's own."""
-
-    def trainings(self, candidate: Candidate) -> tuple[Training, ...]:
-        """The trainings that it needs, with those that are done."""
-
     def ceiling(self, candidate: Candidate, macs: float | None) -> float | None:
         """The best quality that it can have, from less compressed relatives; None where nothing bounds it."""
+
+    def doubtful(self, candidate: Candidate) -> bool:
+        """Whether its weights may matter to what it costs on the device."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +63,7 @@ class EarlierQuality:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Problem:
+class SearchProblem:
     """What is searched: `scale` is that of the metric that training decides, one of the objectives or only
     limited.
 
@@ -85,7 +82,7 @@ class Problem:
 class Knowledge:
     """Grows with every trial and measurement. Goodness is the quality, negated where lower is better."""
 
-    def __init__(self, problem: Problem, facts: Facts, seed: int) -> None:
+    def __init__(self, problem: SearchProblem, facts: CandidateFacts, seed: int) -> None:
         named = [objective.metric for objective in problem.objectives]
         self.problem, self.facts, self.costs = problem, facts, Costs()
         self.scale, self.quality = problem.scale, problem.scale.metric
@@ -203,6 +200,40 @@ class Knowledge:
             self.trainings.give_up(stage.key)
 
     # -- what follows --------------------------------------------------------------------------------
+
+    def trained_classes(self) -> list[int]:
+        """Hardware classes of models that need training, which student and sparsity decide."""
+        found, needs = [], dict[tuple[object, ...], bool]()
+        for group, candidate in enumerate(self.pool.class_candidates):
+            key = (candidate.student, candidate.sparsity)
+            if key not in needs:
+                needs[key] = self.facts.trains(candidate)
+            if needs[key]:
+                found.append(group)
+        return found
+
+    def best_hardware(self, candidate: Candidate) -> dict[str, float] | None:
+        """The best of each hardware objective over all candidates that need a training of this one's.
+
+        Predictions are taken at the good end of their error. None where weights may matter to one of them.
+        """
+        row = self.pool.row.get(candidate)
+        if row is None:
+            return None
+        rows = np.flatnonzero(np.isin(self.pool.models, self.trainings.sharing(int(self.pool.models[row]))))
+        can = rows[~self.hardware.refused[self.pool.classes[rows]]]
+        if not len(can) or any(self.facts.doubtful(self.pool.candidates[int(row)]) for row in can):
+            return None
+        found = {}
+        for name in self.hardware_objectives:
+            column = self.hardware.metrics.index(name)
+            values = self.hardware_of(name)[can]
+            sure = ~np.isnan(self.hardware.known[self.pool.classes[can], column])
+            values = np.where(sure, values, values * np.exp(-2 * self.hardware.errors[column]))
+            if np.isnan(values).any():
+                return None
+            found[name] = float(values.min())
+        return found
 
     @property
     def trained(self) -> int:

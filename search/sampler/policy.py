@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...backends.registry import value_dependent
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Outcome
 from ..record.protocols import Hardware
@@ -155,7 +154,7 @@ class Policy:
         if self._survey is None:
             if not self.knowledge.baseline_points:
                 return []
-            trained = self._trained_classes()
+            trained = self.knowledge.trained_classes()
             costs = self.knowledge.costs
             typical = costs.typical_training or float(np.median(self.knowledge.model_seconds()))
             afford = int(SURVEY_COST * typical / max(costs.measurement, 1e-6))
@@ -167,17 +166,6 @@ class Policy:
         done = hardware.measured | hardware.refused
         self._survey = [group for group in self._survey if not done[group]]
         return self._survey
-
-    def _trained_classes(self) -> list[int]:
-        """Classes of models that need training, which student and sparsity decide."""
-        found, needs = [], dict[tuple[object, ...], bool]()
-        for group, candidate in enumerate(self.knowledge.pool.class_candidates):
-            key = (candidate.student, candidate.sparsity)
-            if key not in needs:
-                needs[key] = self.knowledge.facts.trains(candidate)
-            if needs[key]:
-                found.append(group)
-        return found
 
     def _of_class(self, group: int) -> Candidate | None:
         rows = np.flatnonzero((self.knowledge.pool.classes == group) & self.knowledge.open())
@@ -192,33 +180,6 @@ class Policy:
 
     def _untrained(self, row: int) -> bool:
         return bool(self.knowledge.model_seconds()[self.knowledge.pool.models[row]] > 0)
-
-    def best_hardware(self, candidate: Candidate) -> dict[str, float] | None:
-        """The best of each hardware objective over all candidates that need a training of this one's.
-
-        Predictions are taken at the good end of their error. None where weights may matter to one of them.
-        """
-        known, pool = self.knowledge, self.knowledge.pool
-        row = pool.row.get(candidate)
-        if row is None:
-            return None
-        model = int(pool.models[row])
-        rows = np.flatnonzero(np.isin(pool.models, known.trainings.sharing(model)))
-        can = rows[~known.hardware.refused[pool.classes[rows]]]
-        taken = (pool.candidates[int(row)] for row in can)
-        forms = {(candidate.backend, candidate.sparsity) for candidate in taken}
-        if not len(can) or any(value_dependent(*form) for form in forms):
-            return None
-        found = {}
-        for name in known.hardware_objectives:
-            column = known.hardware.metrics.index(name)
-            values = known.hardware_of(name)[can]
-            sure = ~np.isnan(known.hardware.known[pool.classes[can], column])
-            values = np.where(sure, values, values * np.exp(-2 * known.hardware.errors[column]))
-            if np.isnan(values).any():
-                return None
-            found[name] = float(values.min())
-        return found
 
     # -- proposing -----------------------------------------------------------------------------------
 

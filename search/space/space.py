@@ -6,8 +6,12 @@ import itertools
 import math
 import random
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
+from warnings import catch_warnings, simplefilter
+
+from optuna.trial import FixedTrial
 
 from ...profiles.errors import UserError
 from ...profiles.precision import Precision
@@ -104,16 +108,22 @@ class Space:
         )
 
     def params(self, candidate: Candidate) -> dict[str, Any]:
-        """The Optuna parameters that lead `suggest` to this candidate."""
-        recorder = _Recorder(self._wanted(candidate))
-        if self.suggest(recorder) != candidate:
-            raise UserError("this candidate is not in the space", found=candidate.title)
-        return recorder.taken
+        """The Optuna parameters that lead `suggest` to this candidate.
+
+        Raises:
+            UserError: it is not in the space.
+        """
+        trial = FixedTrial(self._wanted(candidate))
+        with suppress(ValueError), catch_warnings():
+            simplefilter("ignore")  # a number out of range leads to another candidate
+            if self.suggest(trial).digest == candidate.digest:
+                return trial.params
+        raise UserError("this candidate is not in the space", found=candidate.title)
 
     def __contains__(self, candidate: Candidate) -> bool:
         try:
             self.params(candidate)
-        except (UserError, KeyError):
+        except UserError:
             return False
         return True
 
@@ -235,34 +245,6 @@ class Space:
         return wanted
 
 
-class _Recorder:
-    """A chooser that answers from a mapping and remembers what was asked."""
-
-    def __init__(self, wanted: Mapping[str, Any]) -> None:
-        self.wanted, self.taken = wanted, dict[str, Any]()
-
-    def suggest_categorical(self, name: str, choices: Any) -> Any:
-        value = self.wanted[name]
-        if value not in choices:
-            raise UserError(f"{name} = {value!r} is not in the space", accepted=", ".join(map(str, choices)))
-        self.taken[name] = value
-        return value
-
-    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None) -> float:
-        self.taken[name] = value = float(self._number(name, low, high))
-        return value
-
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
-        self.taken[name] = value = int(self._number(name, low, high))
-        return value
-
-    def _number(self, name: str, low: float, high: float) -> float:
-        value = self.wanted[name]
-        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-            raise UserError(f"{name} = {value!r} is not in the space", accepted=f"{low:g} to {high:g}")
-        return value
-
-
 class _Drawer:
     """A chooser that answers at random."""
 
@@ -288,8 +270,9 @@ def _pick(trial: Chooser, name: str, values: tuple[Any, ...]) -> Any:
         return trial.suggest_categorical(name, values)
     low, high = min(values), max(values)
     if all(isinstance(value, int) for value in values):
-        return trial.suggest_int(name, low, high, step=int(spacing))
-    chosen = trial.suggest_float(name, low, high, step=spacing)
+        chosen: float = trial.suggest_int(name, low, high, step=int(spacing))
+    else:
+        chosen = trial.suggest_float(name, low, high, step=spacing)
     return min(values, key=lambda value: abs(value - chosen))
 
 

@@ -1,4 +1,4 @@
-"""The steps that every evaluation is made of: compile, score and measure a candidate; and their trace."""
+"""One candidate through all stages: train, export, compile, score, measure; and the trace of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from ...backends.measure.latency import summarize
 from ...backends.registry import get_backend
 from ..record.candidate import Candidate
-from ..record.evaluation import Quantity, StageRecord
+from ..record.evaluation import Evaluation, Quantity, StageRecord
 from ..record.protocols import RungJudge
 from ..record.stops import TrainingStopped
 from ..record.treatment import UNTREATED, QatPlan, Treatment
@@ -57,12 +57,13 @@ class Trace:
         )
 
 
-class Workshop:
+class Chain:
     """Models and device together. `checkpoint` is called between stages and may raise Interrupted."""
 
-    def __init__(self, models: Models, device: DeviceStages, checkpoint: Callable[[], None]) -> None:
+    def __init__(
+        self, models: Models, device: DeviceStages, checkpoint: Callable[[], None] = lambda: None
+    ) -> None:
         self.models, self.device, self.checkpoint = models, device, checkpoint
-        self.reference_ms: float | None = None
 
     def source(
         self,
@@ -103,6 +104,10 @@ class Workshop:
             self.device.compiled(candidate, source, data, digest, trained and checked, treatment)
         )
 
+    def artifact(self, evaluation: Evaluation) -> Entry:
+        """The artifact of a complete evaluation, made again if the store lost it."""
+        return self.compiled(evaluation.candidate, Trace(), treatment=evaluation.treatment)
+
     def scored(
         self, candidate: Candidate, compiled: Entry, trace: Trace, *, split: str, first: int = 0
     ) -> Entry:
@@ -125,12 +130,21 @@ class Workshop:
         )
 
     def measured(
-        self, candidate: Candidate, compiled: Entry, trace: Trace, *, probe: bool = False
+        self,
+        candidate: Candidate,
+        compiled: Entry,
+        trace: Trace,
+        *,
+        reference_ms: float | None = None,
+        probe: bool = False,
     ) -> tuple[dict[str, Quantity], str]:
-        """What an artifact costs on the device, and the verdict on how well that could be measured."""
+        """What an artifact costs on the device, and the verdict on how well that could be measured.
+
+        `reference_ms` is the latency of the reference where that is known.
+        """
         entry = trace.add(self.device.measured(compiled, candidate.backend, probe=probe))
         summary = summarize(read_rounds(entry), "candidate")
-        found = latency_quantities(summary, self.reference_ms)
+        found = latency_quantities(summary, reference_ms)
         once = "once, in a fresh process"
         found["load_ms"] = Quantity(value=entry.meta["load_ms"], how=once)
         found["first_inference_ms"] = Quantity(value=entry.meta["first_inference_ms"], how=once)

@@ -19,7 +19,7 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from ...profiles.errors import InternalError, UserError
+from ...profiles.errors import UserError
 from ..record.candidate import Candidate
 from ..record.digest import canonical_json
 from ..record.evaluation import (
@@ -34,17 +34,16 @@ from ..record.evaluation import (
 )
 from . import write_ahead
 from .importance import importances
+from .same_problem import PROBLEM, existing, holds_nothing
 from .storage import MEND_FILE, close_storage, open_storage, storage_trouble_explained
 from .transactions import together
+from .trial_records import KEPT, SECONDS, STARTED, duplicate_record, storable, trial_record
 from .url import shown_url, sqlite_file
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
-_EVALUATION, _DUPLICATE, _STARTED, _SECONDS = "evaluation", "duplicate_of", "started", "seconds"
-_PROBLEM, _RECORD, _ATTEMPTS = "problem", "record", "attempts"
+_DUPLICATE, _RECORD, _ATTEMPTS = "duplicate_of", "record", "attempts"
 _MAXIMIZE, _MINIMIZE = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
-UNMEASURED = 1e30
-"""How far a limit on what was not measured is missed, as stored: JSON has no infinity."""
 _STATES = {
     Outcome.COMPLETE: TrialState.COMPLETE,
     Outcome.GATED: TrialState.PRUNED,
@@ -92,8 +91,8 @@ class StudyStore:
         if file is not None:
             write_ahead.begin(storage, file)
         directions = [_MAXIMIZE if up else _MINIMIZE for up in objectives.values()]
-        study = _existing(storage, name, problem, sampler)
-        if study is not None and _holds_nothing(study, problem):
+        study = existing(storage, name, problem, sampler)
+        if study is not None and holds_nothing(study, problem):
             optuna.delete_study(study_name=name, storage=storage)
             study = None
         if study is None:
@@ -103,7 +102,7 @@ class StudyStore:
                 )
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 study.set_metric_names(list(objectives))
-                study.set_user_attr(_PROBLEM, canonical_json(problem))
+                study.set_user_attr(PROBLEM, canonical_json(problem))
         return cls(study, tuple(objectives), storage, written_ahead=file)
 
     @classmethod
@@ -171,7 +170,7 @@ class StudyStore:
 
     def tell(self, trial: Trial, evaluation: Evaluation, started: float) -> TrialRecord:
         """End a trial with its evaluation, whole; one that lacks an objective counts as failed."""
-        evaluation = _finite(_with_every_objective(evaluation, self.objectives))
+        evaluation = storable(evaluation, self.objectives)
         with self.together():
             seconds = self._tell(trial, evaluation, started)
         return TrialRecord(number=trial.number, evaluation=evaluation, started=started, seconds=seconds)
@@ -183,7 +182,7 @@ class StudyStore:
             # Samplers learn nothing from failed trials, and would ask for what cannot exist again.
             trial.set_constraint("can exist", 1.0)
         trial.set_user_attr("outcome", evaluation.outcome.value)
-        trial.set_user_attr(_EVALUATION, EVALUATION.dump_json(evaluation).decode())
+        trial.set_user_attr(KEPT, EVALUATION.dump_json(evaluation).decode())
         values = None
         state = _STATES[evaluation.outcome]
         if state is TrialState.COMPLETE:
@@ -208,21 +207,21 @@ class StudyStore:
     def _end(self, trial: Trial, candidate: Candidate, started: float) -> float:
         seconds = time.time() - started
         trial.set_user_attr("candidate", candidate.title)
-        trial.set_user_attr(_STARTED, started)
-        trial.set_user_attr(_SECONDS, seconds)
+        trial.set_user_attr(STARTED, started)
+        trial.set_user_attr(SECONDS, seconds)
         return seconds
 
     def records(self) -> tuple[TrialRecord, ...]:
         """Every trial that ended with an evaluation, in order."""
         done = [t for t in self.study.get_trials(deepcopy=False) if t.state.is_finished()]
         for trial in done:
-            if _EVALUATION in trial.user_attrs and trial.number not in self._evaluated:
-                self._evaluated[trial.number] = _trial_record(trial)
+            if KEPT in trial.user_attrs and trial.number not in self._evaluated:
+                self._evaluated[trial.number] = trial_record(trial)
         found = dict(self._evaluated)
         for trial in done:
             original = found.get(trial.user_attrs.get(_DUPLICATE, -1))
             if original is not None:
-                found[trial.number] = _duplicate_record(trial, original)
+                found[trial.number] = duplicate_record(trial, original)
         return tuple(found[number] for number in sorted(found))
 
     def waiting_params(self) -> list[dict[str, Any]]:
@@ -276,118 +275,6 @@ class StudyStore:
             )
         frame = STUDY_RECORD.validate_python({**json.loads(text), "trials": [], "importances": {}})
         return replace(frame, trials=self.records())
-
-
-def _finite(evaluation: Evaluation) -> Evaluation:
-    """With a number that can be stored where a limit's metric was not measured."""
-    missed = {text: min(value, UNMEASURED) for text, value in evaluation.violations.items()}
-    return replace(evaluation, violations=missed)
-
-
-def _with_every_objective(evaluation: Evaluation, objectives: tuple[str, ...]) -> Evaluation:
-    """The evaluation; `failed` where it is complete and a number that the search needs was not to be had."""
-    missing = [name for name in objectives if name not in evaluation.metrics]
-    if evaluation.outcome is not Outcome.COMPLETE or not missing:
-        return evaluation
-    cause = (
-        f"{' and '.join(missing)} could not be told, and it is an objective: a percentile needs many runs "
-        "that do not depend on each other; more rounds (`measure` in the study file) give them"
-    )
-    return replace(evaluation, outcome=Outcome.FAILED, stage="measure", cause=cause)
-
-
-def _trial_record(trial: FrozenTrial) -> TrialRecord:
-    attrs = trial.user_attrs
-    try:
-        evaluation = EVALUATION.validate_json(attrs[_EVALUATION])
-    except ValueError as error:
-        raise InternalError(f"trial {trial.number} holds a record that cannot be read: {error}") from error
-    return TrialRecord(
-        number=trial.number,
-        evaluation=evaluation,
-        started=attrs[_STARTED],
-        seconds=attrs[_SECONDS],
-    )
-
-
-def _duplicate_record(trial: FrozenTrial, original: TrialRecord) -> TrialRecord:
-    return replace(
-        original,
-        number=trial.number,
-        started=trial.user_attrs[_STARTED],
-        seconds=trial.user_attrs[_SECONDS],
-        duplicate_of=original.number,
-    )
-
-
-def evaluated_before(url: str, name: str, problem: Mapping[str, Any], *, own: bool) -> int:
-    """How many trials the study has already; 0 where there is none. Creates nothing.
-
-    `own`: the storage is the run's own file, whose directory is made when the study starts.
-
-    Raises:
-        UserError: the study exists and describes another problem, or the storage cannot be reached.
-    """
-    file = sqlite_file(url)
-    if file is not None and not file.is_file() and (own or file.parent.is_dir()):
-        return 0
-    with storage_trouble_explained(url):
-        storage = open_storage(url)
-        try:
-            study = _existing(storage, name, problem, None)
-            empty = study is None or _holds_nothing(study, problem)
-            return 0 if study is None or empty else len(study.get_trials(deepcopy=False))
-        finally:
-            close_storage(storage)
-
-
-def _existing(
-    storage: optuna.storages.BaseStorage,
-    name: str,
-    problem: Mapping[str, Any],
-    sampler: optuna.samplers.BaseSampler | None,
-) -> optuna.Study | None:
-    if name not in optuna.get_all_study_names(storage):
-        return None
-    study = optuna.load_study(study_name=name, storage=storage, sampler=sampler)
-    if not _holds_nothing(study, problem):
-        _refuse_other_problem(study, problem)
-    return study
-
-
-def _holds_nothing(study: optuna.Study, problem: Mapping[str, Any]) -> bool:
-    """Whether nothing is lost when the study is made anew: a kill left it empty while it was being made, or
-    the uncompressed teacher never ran and the problem was changed since."""
-    trials = study.get_trials(deepcopy=False)
-    if _PROBLEM not in study.user_attrs:
-        return not trials
-    changed = study.user_attrs[_PROBLEM] != canonical_json(problem)
-    return changed and not any(trial.state is TrialState.COMPLETE for trial in trials)
-
-
-def _refuse_other_problem(study: optuna.Study, problem: Mapping[str, Any]) -> None:
-    before = json.loads(study.user_attrs.get(_PROBLEM, "null"))
-    if before is None:
-        raise UserError(
-            f"the storage has a study {study.study_name!r} that Paretune did not make",
-            remedy="give this study another name",
-        )
-    now = json.loads(canonical_json(problem))
-    changed = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
-    if changed:
-        lines = [f"{key}: {_short(before.get(key))} -> {_short(now.get(key))}" for key in changed]
-        raise UserError(
-            f"the study {study.study_name!r} exists and describes another problem",
-            found="; ".join(lines),
-            accepted="the same problem; budget, sampler, preferences and finalists may change",
-            remedy="give this study another `name`, or undo the change (students already trained are "
-            "reused from the store either way)",
-        )
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def known_candidates(records: tuple[TrialRecord, ...]) -> dict[str, TrialRecord]:

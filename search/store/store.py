@@ -30,8 +30,6 @@ from ..record.digest import digest_of
 from ..record.stops import Interrupted, TrainingStopped
 from .manifest import MANIFEST, CorruptEntryError, check_file, read_manifest, write_manifest
 
-__all__ = ["MANIFEST", "Entry", "Store", "content_key"]
-
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
 _SYNCED_AT_ONCE = 8
@@ -137,10 +135,6 @@ class Store:
         with self._writing():
             path.mkdir(parents=True, exist_ok=True)
         return path
-
-    def size_bytes(self) -> int:
-        """Bytes of all files below the root."""
-        return _bytes_below(self.root)
 
     def _read(self, stage: str, key: str, started: float) -> Entry | None:
         path = self.root / stage / key

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import difflib
 import hashlib
 import importlib
@@ -18,12 +17,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-import numpy as np
-
 from ...profiles.errors import ParetuneError, UserError
 from ..record.digest import digest_of
+from .content import bytes_digest, local_files, split_digest
 from .onnx_file import weight_files
-from .workload import Split, Splits, Workload
+from .workload import Splits, Workload
 
 T = TypeVar("T")
 
@@ -97,12 +95,12 @@ def load_workload(reference: str, base: Path, options: Mapping[str, Any] | None 
         raise UserError("not a workload reference", found=repr(reference), accepted=_FORMS)
     workload = _resolve(module, name or "workload", reference, root, dict(options or {}))
     parts = {"object": name or "workload", "options": dict(options or {}), "own": dict(workload.options)}
-    files = {str(file.relative_to(root)): _bytes_digest(file) for file in local_files(path, root)}
+    files = {str(file.relative_to(root)): bytes_digest(file) for file in local_files(path, root)}
     if workload.onnx is not None:
         model = onnx_path(workload, path.parent)
-        files["onnx"] = _bytes_digest(model)
+        files["onnx"] = bytes_digest(model)
         weights = [file for file in weight_files(model) if file.is_file()]
-        files.update({f"onnx weights {number}": _bytes_digest(file) for number, file in enumerate(weights)})
+        files.update({f"onnx weights {number}": bytes_digest(file) for number, file in enumerate(weights)})
     try:
         digest = digest_of({**parts, "files": files})
     except TypeError as error:
@@ -129,61 +127,6 @@ def onnx_path(workload: Workload, directory: Path) -> Path:
             "(for the shipped example: python examples/onnx_only.py)",
         )
     return path
-
-
-def split_digest(split: Split) -> str:
-    """SHA-256 of a split's content."""
-    digest = hashlib.sha256()
-    for name, array in [*split.inputs.items(), ("", split.labels)]:
-        plain = np.ascontiguousarray(array)
-        digest.update(f"{name}|{plain.dtype.str}|{plain.shape}|".encode())
-        digest.update(plain.data)
-    return digest.hexdigest()
-
-
-def local_files(path: Path, root: Path) -> list[Path]:
-    """`path` and every Python file below `root` that it imports, directly or not, sorted.
-
-    Read from the source rather than from what happens to be loaded, so that imports inside functions count
-    and every process finds the same list.
-    """
-    seen: set[Path] = set()
-    todo = [path]
-    while todo:
-        file = todo.pop()
-        if file not in seen:
-            seen.add(file)
-            todo += [found for found in _imported_files(file, root) if found not in seen]
-    return sorted(seen)
-
-
-def _imported_files(file: Path, root: Path) -> Iterator[Path]:
-    try:
-        tree = ast.parse(file.read_bytes())
-    except SyntaxError:
-        return  # Python itself reports it, if the file is really imported
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield from _module_files(root, alias.name)
-        elif isinstance(node, ast.ImportFrom):
-            start = file.parents[node.level - 1] if node.level else root
-            yield from _module_files(start, node.module or "")
-            for alias in node.names:
-                yield from _module_files(start, f"{node.module or ''}.{alias.name}".lstrip("."))
-
-
-def _module_files(start: Path, name: str) -> Iterator[Path]:
-    place = start
-    for part in name.split(".") if name else []:
-        place = place / part
-        for file in (place.with_suffix(".py"), place / "__init__.py"):
-            if file.is_file():
-                yield file
-
-
-def _bytes_digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _existing(path: Path, reference: str) -> Path:

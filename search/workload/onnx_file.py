@@ -34,7 +34,7 @@ def weight_files(path: Path) -> list[Path]:
     return sorted(path.parent / place for place in places)
 
 
-def write_whole(path: Path, target: Path) -> None:
+def write_as_one(path: Path, target: Path) -> None:
     """Copy the model into the one file `target`, its weights with it.
 
     Raises:

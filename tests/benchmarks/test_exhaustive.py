@@ -10,8 +10,8 @@ from paretune.search.job.study_file import load_study_file
 from paretune.search.ranking.pareto import hypervolume
 
 from benchmarks.exhaustive import record
-from benchmarks.exhaustive.bound import clairvoyant, smallest_first
-from benchmarks.exhaustive.run import GOALS, TABLE, front, main, ratios, search, summary
+from benchmarks.exhaustive.bound import Trainings, names_of
+from benchmarks.exhaustive.run import GOALS, TABLE, main, ratios, search, summary
 from benchmarks.exhaustive.simple import SIMPLE, SimpleSearch
 from benchmarks.exhaustive.table import ABOUT, POINTS, TRAININGS, load_recorded
 from benchmarks.simulation.recorded import LATENCY
@@ -95,7 +95,6 @@ def _point(model, work, accuracy, backend, precision, calibration, slowness, byt
         "outcome": "complete" if exists else "refused",
         "reason": "" if exists else "no kernel",
         "stability": "stable" if exists else "",
-        "accuracy_test": accuracy - loss,
         "export_seconds": 0.5,
         "compile_seconds": 1.0,
         "score_seconds": 0.25,
@@ -313,35 +312,29 @@ def test_the_driver_pays_trainings_once_and_starts_for_free(table):
 
 
 def test_nobody_needs_less_than_the_clairvoyant(table, folder):
-    for goal in (0.95, 0.99):
-        best = clairvoyant(table, goal)
-        assert best.share >= goal
-        assert best.seconds == pytest.approx(sum(table.trainings()[key].seconds for key in best.trainings))
+    trainings = Trainings(table)
+    for goal in GOALS:
+        best = trainings.clairvoyant(goal)
+        least = trainings.seconds(best)
+        assert trainings.share(best) >= goal
+        assert least == pytest.approx(sum(table.trainings()[key].seconds for key in names_of(best)))
         for seed in range(3):
             history = search(table=folder, strategy="random+memory+variants", seed=seed)["history"]
             reached = next((m[0] for m in history if m[3] >= goal), None)
-            assert reached is None or reached >= best.seconds - 0.01
+            assert reached is None or reached >= least - 0.01
 
 
 def test_the_smallest_models_come_first_and_a_pruned_one_brings_its_dense_one(table):
-    order = smallest_first(table, 1.0)
-    works = {key: training.work for key, training in table.trainings().items()}
-    dense = [key for key in order.trainings if key.endswith("dense")]
-    assert [works[key] for key in dense] == sorted(works[key] for key in dense)
-    for key in order.trainings:
-        before = order.trainings[: order.trainings.index(key)]
-        assert (
-            key.endswith("dense") or key.startswith("teacher") or key.rsplit(" ", 1)[0] + " dense" in before
-        )
-    assert order.share == pytest.approx(1.0)
-    assert order.seconds >= clairvoyant(table, 0.99).seconds
-
-
-def test_the_front_is_what_nothing_beats(table):
-    points = [point for _, point in front(table)]
-    assert table.share(points) == pytest.approx(1.0)
-    for left_out in range(len(points)):
-        assert table.share(points[:left_out] + points[left_out + 1 :]) < 1.0
+    trainings = Trainings(table)
+    order = trainings.smallest_first(1.0)
+    names = names_of(order)
+    dense = [table.trainings()[key].work for key in names if key.endswith("dense")]
+    assert dense == sorted(dense)
+    for key in names:
+        student, _, sparsity = key.rpartition(" ")
+        assert student == "teacher" or sparsity == "dense" or f"{student} dense" in names[: names.index(key)]
+    assert trainings.share(order) == pytest.approx(1.0)
+    assert trainings.seconds(order) >= trainings.seconds(trainings.clairvoyant(0.99))
 
 
 # -- figures ------------------------------------------------------------------------------------------------

@@ -106,7 +106,8 @@ def test_a_budget_of_time_is_honoured_within_a_stage(bench, shared_store):
 
 def test_budget_counts_what_earlier_sessions_used():
     now = [100.0]
-    budget = Budget(trials=5, seconds=60, spent_seconds=50, clock=lambda: now[0])
+    budget = Budget(trials=5, seconds=60, clock=lambda: now[0])
+    budget.start(spent_seconds=50)
     assert budget.exhausted(4) == ""
     now[0] += 11
     assert "60 s" in budget.exhausted(4)

@@ -114,8 +114,8 @@ class _Counted(list[Any]):
         return super().__iter__()
 
 
-class Graph:
-    """The dependency graph of a model whose special layers have twins, see `twins.put_twins`."""
+class ChannelGraph:
+    """The dependency graph of a model whose special layers have twins, see `stand_ins.put_twins`."""
 
     def __init__(self, model: nn.Module, sample: list[Tensor]) -> None:
         self.model = model

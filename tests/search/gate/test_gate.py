@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from functools import partial
 from math import inf
 
 import pytest
@@ -27,6 +28,7 @@ from paretune.search.record.quality import QualityScale
 
 RECIPE = Recipe(epochs=10)
 FAST = Limit(text="latency <= 2 ms", metric="latency_ms", upper=True, bound=2.0)
+WORST = Limit(text="worst_class_drop <= 3 pt absolute", metric="worst_class_drop", upper=True, bound=0.03)
 ACCURATE = Limit(text="accuracy >= 95 %", metric="accuracy", upper=False, bound=0.95)
 
 
@@ -68,8 +70,9 @@ ERROR = QualityScale(metric="error", higher_is_better=False, is_share=True)
 
 def gate(*trials: TrialRecord, wanted=THREE, limits=(), best=None, **more) -> Gate:
     values = {"scale": QualityScale.of("accuracy"), "margin": 0.01, **more}
-    found = Gate(wanted, best_hardware=lambda candidate: best, **values)
-    found.limits = limits
+    found = Gate(wanted, **values)
+    found.at_rung = partial(found.at_rung, best_hardware=best)
+    found.judge_by(limits)
     for record in trials:
         found.learn(record)
     return found
@@ -113,6 +116,13 @@ def test_a_limit_against_the_teacher_tells_its_value_and_several_are_listed():
     )
 
 
+def test_limits_on_side_effects_are_no_matter_of_the_gate() -> None:
+    hardware = {"latency_ms": Quantity(value=1.0)}
+    assert over_limit((WORST,), hardware) == ""
+    known = violations((WORST,), {"worst_class_drop": Quantity(value=0.05)})
+    assert known == {WORST.text: pytest.approx(0.02)}
+
+
 def test_every_number_of_the_device_counts_as_one():
     assert {"latency_ms", "latency_ratio", "size_bytes", "memory_bytes"} < HARDWARE_METRICS
     assert "accuracy" not in HARDWARE_METRICS
@@ -148,14 +158,14 @@ def test_limits_may_come_after_the_first_trials():
     judge = gate(*KNOWN)
     candidate = student(0.5, "fp16")
     assert judge.before_training(candidate, SLOW).bound.beaten_by == 20
-    judge.limits = (replace(ACCURATE, bound=0.935),)  # now #20 itself misses a limit
+    judge.judge_by((replace(ACCURATE, bound=0.935),))  # now #20 itself misses a limit
     assert judge.before_training(candidate, SLOW).bound.beaten_by is None
-    judge.limits = (replace(ACCURATE, bound=0.92), FAST)
+    judge.judge_by((replace(ACCURATE, bound=0.92), FAST))
     assert judge.limits == (replace(ACCURATE, bound=0.92), FAST)
     assert judge.before_training(candidate, SLOW).bound.beaten_by == 20
-    judge.limits = (Limit(text="memory <= 5 MB", metric="memory_bytes", upper=True, bound=5e6),)
+    judge.judge_by((Limit(text="memory <= 5 MB", metric="memory_bytes", upper=True, bound=5e6),))
     assert judge.before_training(candidate, SLOW) is None  # the memory of #20 is not known
-    judge.limits = ()
+    judge.judge_by(())
     assert judge.before_training(candidate, SLOW).bound.beaten_by == 20
 
 
@@ -297,7 +307,7 @@ def test_where_the_weights_may_matter_or_it_cannot_exist_nothing_is_decided():
     slowest = numbers(latency=9.0, size=900e3)
     assert judge.before_training(student(0.5, "fp16"), Hardware(metrics=slowest)) is not None
     doubt = Hardware(metrics=slowest, doubt="sparse kernels are picked by the zeros")
-    judge.limits = (FAST, ACCURATE)
+    judge.judge_by((FAST, ACCURATE))
     assert judge.before_training(student(0.5, "fp16"), doubt) is None
     assert judge.before_training(student(0.5, "fp16"), Hardware(refused="no such kernel")) is None
     assert judge.before_training(student(0.5, "fp16"), Hardware()).bound is not None

@@ -13,13 +13,15 @@ from paretune.backends.runner.client import Guard
 from paretune.backends.runner.launch import LocalLaunch
 from paretune.profiles.precision import Precision
 from paretune.search.evaluation.evaluator import Evaluator
+from paretune.search.ladder.bench import Climbs
 from paretune.search.ladder.ladder import LadderSettings
 from paretune.search.record.candidate import Candidate, Recipe
 from paretune.search.record.evaluation import EVALUATION, Evaluation, Limit, Outcome
 from paretune.search.record.progress import Progress
-from paretune.search.record.protocols import TrainEverything
+from paretune.search.record.protocols import Standard, TrainEverything
 from paretune.search.record.treatment import CALIBRATION, MIXED, QAT, UNTREATED
 from paretune.search.space.space import BackendChoices, Space
+from paretune.search.stages.chain import Chain
 from paretune.search.stages.device.runners import Deployment
 from paretune.search.stages.device.stages import DeviceStages
 from paretune.search.stages.models.load import load_models
@@ -120,15 +122,17 @@ def evaluator(job: Path) -> Iterator[Callable[..., Evaluator]]:
                 announce=lambda stage: None,
             )
             stack.callback(device.close)
-            made = Evaluator(models, device, lambda: None, LadderSettings(**settings), lambda: left)
+            chain = Chain(models, device)
+            made = Evaluator(chain, Climbs(chain, LadderSettings(**settings), lambda: left))
             made.prepare_reference(Candidate(backend="tflite", precision=Precision.FP32))
             return made
 
         yield make
 
 
-def evaluated(evaluator: Evaluator, **more: bool) -> Evaluation:
-    found = evaluator.evaluate(INT4, TrainEverything(), **more)
+def evaluated(evaluator: Evaluator, *limits: Limit, **more: bool) -> Evaluation:
+    judge = TrainEverything(Standard(limits=limits))
+    found = evaluator.evaluate(INT4, judge, **more)
     assert found.outcome is Outcome.COMPLETE, found.cause
     return found
 
@@ -149,7 +153,7 @@ def test_training_wins_back_what_4_bits_lose_and_leads_to_the_same_artifact_agai
 
     again = evaluator()
     kept = EVALUATION.validate_json(EVALUATION.dump_json(found))
-    assert again.artifact(kept).key == found.artifact_key
+    assert again.chain.artifact(kept).key == found.artifact_key
     assert again.test_score(kept).value > 0.9
 
 
@@ -167,11 +171,10 @@ def test_the_layer_that_4_bits_hurt_is_put_back_to_float(evaluator):
 def test_what_does_not_climb(evaluator):
     made = evaluator()
     assert evaluated(made, baseline=True).ladder == (), "a simple choice is what anyone gets"
-    made.limits = (Limit(text="accuracy >= 50 %", metric="accuracy", upper=False, bound=0.5),)
-    assert evaluated(made).ladder == (), "it has what the study asks for"
-    made.limits = (Limit(text="accuracy >= 99.9 %", metric="accuracy", upper=False, bound=0.999),)
-    assert evaluated(made).ladder == (), "the float model itself has not"
-    made.limits = ()
+    met = Limit(text="accuracy >= 50 %", metric="accuracy", upper=False, bound=0.5)
+    assert evaluated(made, met).ladder == (), "it has what the study asks for"
+    missed = Limit(text="accuracy >= 99.9 %", metric="accuracy", upper=False, bound=0.999)
+    assert evaluated(made, missed).ladder == (), "the float model itself has not"
 
     class Indifferent(TrainEverything):
         def worth_climbing(self, candidate, metrics, best_quality):

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from paretune.profiles.precision import Precision
+from paretune.search.ranking.known import violation_scale
 from paretune.search.ranking.misses import nearest_misses
 from paretune.search.ranking.ranking import rank, strongest_simple_choice, worth_it
 from paretune.search.ranking.reading import read
@@ -22,6 +23,7 @@ from paretune.search.record.evaluation import (
     TrialRecord,
 )
 
+WORST = Limit(text="worst_class_drop <= 3 pt absolute", metric="worst_class_drop", upper=True, bound=0.03)
 ACCURATE = Limit(text="accuracy >= 0.97", metric="accuracy", upper=False, bound=0.97)
 FAST = Limit(text="latency <= 2 ms", metric="latency_ms", upper=True, bound=2.0)
 SMALL = Limit(text="size <= 500 kB", metric="size_bytes", upper=True, bound=500e3)
@@ -226,17 +228,11 @@ def test_verdict_met_states_the_gain_over_the_strongest_simple_choice() -> None:
     )
     answer = read(record).verdict
     assert (answer.status, answer.exit_code, answer.recommended, answer.baseline) == ("met", 0, 1, 0)
-    assert answer.headline == "Ship #1 (width=0.01, int8, ort)."
     assert answer.speedup is not None
     assert (answer.speedup.value, answer.speedup.low, answer.speedup.high) == pytest.approx(
         (4, 1 / 0.26, 1 / 0.24)
     )
     assert answer.size_ratio == pytest.approx(9)
-    assert answer.lines[0] == (
-        "4 times as fast as (95 % interval 3.85 to 4.17) and 9 times smaller than the strongest simple "
-        "choice, #0 (teacher, fp32, ort)."
-    )
-    assert answer.sure[0].startswith("Scored on the test split")
 
 
 def test_without_a_paired_ratio_the_speedup_has_the_errors_of_both_latencies() -> None:
@@ -253,7 +249,6 @@ def test_verdict_says_do_nothing_when_nothing_beats_the_simple_choice() -> None:
     record = study(complete(0, 0.98, 1.0, 100e3, baseline=True), complete(1, 0.979, 1.02, 100e3))
     answer = read(record).verdict
     assert (answer.status, answer.exit_code, answer.recommended) == ("do_nothing", 0, 0)
-    assert answer.headline.startswith("Do nothing: #0 (teacher")
     assert answer.speedup is None
 
 
@@ -262,7 +257,6 @@ def test_a_trifle_is_no_reason_to_leave_the_simple_choice() -> None:
     base = complete(0, 0.98, 1.0, 234e3, baseline=True)
     answer = read(study(base, complete(1, 0.98, 1.0, 230e3))).verdict
     assert (answer.status, answer.recommended) == ("do_nothing", 0)
-    assert "as good as anything found, within error or 5 %." in answer.headline
     assert read(study(base, complete(1, 0.98, 1.0, 210e3))).verdict.recommended == 1
 
 
@@ -277,14 +271,10 @@ def test_verdict_names_ties_doubts_and_noise() -> None:
     one = complete(1, 0.98, 1.0, 100e3)
     noisy = replace(one, evaluation=replace(one.evaluation, stability="noisy because the reference drifted"))
     answer = read(study(noisy, complete(3, 0.981, 1.01, 100e3), limits=(ACCURATE, near))).verdict
-    said = " ".join(answer.sure)
-    assert "Not confirmed" in said
-    assert (
-        "The limit 'latency <= 1.02 ms' is met by 10 µs only: measured again, it would be missed with a "
-        "chance of about 35 %. Surer with more rounds (`measure` in the study file)."
-    ) in said
-    assert "Cannot be told apart from #1: any of them would do, and #3 is the first by its measured" in said
     assert answer.ties == (1,)
+    _, doubt, tie = answer.sure
+    assert all(part in doubt for part in (near.text, "10 µs", "missed", "35 %"))
+    assert "#1" in tie
     other = read(study(noisy, limits=(near,))).verdict
     assert any("noisy because the reference drifted" in line for line in other.sure)
 
@@ -298,20 +288,16 @@ def test_a_limit_that_is_met_by_more_than_the_error_is_no_news() -> None:
 def test_doubt_about_quality_asks_for_samples() -> None:
     finalist = Finalist(number=1, metrics={"accuracy": q(0.971, 0.004), "latency_ms": q(1.0, 0.01)})
     met = read(study(complete(1, 0.98, 1.0, 100e3), finalists=(finalist,), limits=(ACCURATE,))).verdict
-    assert met.sure[1] == (
-        "The limit 'accuracy >= 0.97' is met by 0.1 pt only: scored on other data of this kind, it would be "
-        "missed with a chance of about 31 %. Surer with more test samples."
-    )
+    assert all(part in met.sure[1] for part in (ACCURATE.text, "0.1 pt", "31 %", "test samples"))
     missed = read(study(complete(1, 0.969, 1.0, 100e3), limits=(ACCURATE,))).verdict
-    assert "is missed by 0.1 pt only: scored on other data of this kind, it would be met" in missed.sure[1]
-    assert missed.sure[1].endswith("Surer with more validation samples.")
+    assert all(part in missed.sure[1] for part in ("0.1 pt", "validation samples"))
 
 
 def test_many_ties_are_counted() -> None:
     answer = read(study(*(complete(n, 0.98, 1.0 + n / 1e4, 100e3) for n in range(9)), limits=())).verdict
     assert answer.recommended == 0
     assert answer.ties == tuple(range(1, 9))
-    assert any("Cannot be told apart from #1, #2, #3, #4, #5 and 3 more" in line for line in answer.sure)
+    assert any("#5 and 3 more" in line for line in answer.sure)
 
 
 def test_a_far_slower_candidate_is_not_recommended_for_a_trifle_of_size() -> None:
@@ -331,7 +317,6 @@ def test_a_far_slower_candidate_is_not_recommended_for_a_trifle_of_size() -> Non
         )
         answer = read(as_simple).verdict
         assert (answer.recommended, answer.baseline) == (fast, fast)
-        assert answer.lines[0].startswith("It is the strongest simple choice itself")
         # Ten times smaller is no trifle: it is recommended, and the first line says what it costs.
         tenth = replace(
             as_simple,
@@ -342,7 +327,9 @@ def test_a_far_slower_candidate_is_not_recommended_for_a_trifle_of_size() -> Non
         )
         answer = read(tenth).verdict
         assert answer.recommended == small
-        assert answer.lines[0].startswith("4.63 times slower than (95 % interval 4.31 to 4.97) and 28.8 ")
+        assert answer.speedup is not None
+        assert answer.speedup.value == pytest.approx(0.0175 / 0.081)
+        assert answer.size_ratio == pytest.approx(230 / 8)
 
 
 def test_a_factor_counts_the_same_in_time_and_in_size() -> None:
@@ -500,14 +487,19 @@ def test_a_gated_candidate_may_admit_but_its_quality_is_unknown() -> None:
     assert misses.candidates[1].unknown == (ACCURATE.text,)
 
 
+def test_a_miss_in_points_is_weighed_by_the_bound() -> None:
+    assert violation_scale(WORST) == 0.03
+    assert violation_scale(replace(WORST, bound=0.0)) == 0.01
+
+
 def test_verdict_not_met_names_the_nearest_and_exits_2() -> None:
-    answer = read(study(complete(0, 0.99, 3.0, 900e3, baseline=True), complete(1, 0.98, 2.5, 100e3))).verdict
+    record = study(complete(0, 0.99, 3.0, 900e3, baseline=True), complete(1, 0.98, 2.5, 100e3))
+    answer = read(record).verdict
     assert (answer.status, answer.exit_code, answer.recommended) == ("not_met", 2, 1)
-    assert any(
-        line.startswith("Relaxing 'latency <= 2 ms' by 500 µs to 2.5 ms alone admits #1")
-        for line in answer.lines
-    )
     assert answer.misses is not None
+    (way,) = answer.misses.alone
+    assert (way.number, way.certain, way.changes[0].bound) == (1, True, pytest.approx(2.5))
+    assert relaxation_text(record, way) in answer.lines
 
 
 def test_verdict_with_nothing_complete_exits_3_and_says_why() -> None:

@@ -31,7 +31,7 @@ from paretune.search.record.metrics import METRICS
 from paretune.search.record.protocols import Hardware, Training
 from paretune.search.record.quality import QualityScale
 from paretune.search.sampler.hardware_first import MEASURED_AT_ONCE, HardwareFirstSampler, StopRule
-from paretune.search.sampler.knowledge import EarlierQuality, Problem
+from paretune.search.sampler.knowledge import EarlierQuality, SearchProblem
 from paretune.search.space.space import BackendChoices, Space
 
 NUMERIC = (Precision.FP32, Precision.INT8)
@@ -69,6 +69,9 @@ class FormulaFacts:
 
     limits: tuple[Limit, ...] = ()
     done: set[str] = field(default_factory=set)
+
+    def doubtful(self, candidate: Candidate) -> bool:
+        return False
 
     def trains(self, candidate: Candidate) -> bool:
         return not candidate.is_teacher
@@ -121,7 +124,9 @@ def sampler_for(
     names: Iterable[str], limits: tuple[Limit, ...] = (), seed: int = 0, space: Space = SPACE, **more
 ) -> HardwareFirstSampler:
     stop = more.pop("stop", None)
-    problem = Problem(space=space, objectives=objectives(*names), scale=QualityScale.of("accuracy"), **more)
+    problem = SearchProblem(
+        space=space, objectives=objectives(*names), scale=QualityScale.of("accuracy"), **more
+    )
     return HardwareFirstSampler(problem, FormulaFacts(limits), seed, stop)
 
 
@@ -340,7 +345,9 @@ def test_a_lower_quality_may_be_better():
         return {**truth(candidate), "accuracy": 1 - truth(candidate)["accuracy"]}
 
     kind = (Objective(metric="accuracy", higher_is_better=False), *objectives("latency_ms"))
-    problem = Problem(space=SPACE, objectives=kind, scale=QualityScale.of("accuracy", higher_is_better=False))
+    problem = SearchProblem(
+        space=SPACE, objectives=kind, scale=QualityScale.of("accuracy", higher_is_better=False)
+    )
     study = optuna.create_study(
         directions=["minimize", "minimize"], sampler=HardwareFirstSampler(problem, FormulaFacts(), 0)
     )

@@ -19,7 +19,7 @@ from paretune.search.record.evaluation import (
 )
 from paretune.search.record.protocols import Hardware, Training
 from paretune.search.record.quality import QualityScale
-from paretune.search.sampler.knowledge import EarlierQuality, Knowledge, Problem
+from paretune.search.sampler.knowledge import EarlierQuality, Knowledge, SearchProblem
 from paretune.search.space.space import BackendChoices, Space
 
 SPACE = Space(
@@ -53,6 +53,9 @@ class Keys:
     limits: tuple[Limit, ...] = ()
     done: dict[str, float] = field(default_factory=dict)
 
+    def doubtful(self, candidate: Candidate) -> bool:
+        return False
+
     def trains(self, candidate: Candidate) -> bool:
         return not candidate.is_teacher
 
@@ -73,7 +76,7 @@ class Keys:
 
 
 def known(facts: Keys | None = None, **changes) -> Knowledge:
-    problem = Problem(space=SPACE, objectives=OBJECTIVES, scale=QualityScale.of("accuracy"))
+    problem = SearchProblem(space=SPACE, objectives=OBJECTIVES, scale=QualityScale.of("accuracy"))
     return Knowledge(replace(problem, **changes), facts or Keys(), seed=0)
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Candidate, Recipe
 from paretune.search.record.progress import Progress
@@ -77,6 +78,12 @@ workload = Workload(
     name="tiny", splits=splits, teacher=teacher, train_teacher=train_teacher, student=lambda width: Net(width)
 )
 '''
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Networks of this size are slower on several."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from paretune.profiles.errors import InternalError, UserError
-from paretune.search.store.store import MANIFEST, Store, content_key
+from paretune.search.store.manifest import MANIFEST
+from paretune.search.store.store import Store, content_key
 
 KEY = content_key("distill", 1, {"a": 1})
 
@@ -80,7 +81,6 @@ def test_an_entry_is_made_once_and_found_by_another_store(tmp_path):
     assert found.provenance == {"from": "x"}
     assert found.made_seconds == made.made_seconds
     assert Store(tmp_path).get("prune", KEY) is None
-    assert Store(tmp_path).size_bytes() > 5
     assert found.path.stat().st_mode == tmp_path.joinpath("distill").stat().st_mode  # others may read it
 
 

@@ -8,7 +8,8 @@ from paretune.profiles.errors import UserError
 from paretune.search.record.evaluation import Bound
 from paretune.search.record.protocols import Rung
 from paretune.search.record.stops import Interrupted, TrainingStopped
-from paretune.search.store.store import MANIFEST, Store, content_key
+from paretune.search.store.manifest import MANIFEST
+from paretune.search.store.store import Store, content_key
 
 KEY = content_key("distill", 1, {"a": 1})
 

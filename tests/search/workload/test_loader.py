@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from paretune.profiles.errors import UserError
-from paretune.search.workload.loader import load_workload, local_files, split_digest
+from paretune.search.workload.content import local_files, split_digest
+from paretune.search.workload.loader import load_workload
 from paretune.search.workload.workload import Metric, Split
 
 HEAD = """

@@ -265,7 +265,7 @@ def test_students_start_from_the_trained_teacher_and_reload_from_the_store(open_
     entry = models.trainer.trained(wanted)
     assert entry.meta["quality"]["validation"] > 0.7
     reloaded = open_models()
-    model = reloaded.load(entry, wanted)
+    model = reloaded.trainer.load(entry, wanted)
     assert reloaded.quality(model, validation) == entry.meta["quality"]["validation"]
     with pytest.raises(UnsupportedError, match="no stack of equal blocks"):
         models.prepare_students([(("depth", 0.5),)])

@@ -117,7 +117,7 @@ def test_the_test_split_is_not_looked_at(empty_store, open_models, candidate):
 
 def test_no_student_is_trained_twice_in_one_study_or_across_two(open_models, candidate, made):
     models = open_models()
-    dense, other = candidate(), candidate(width=8)
+    dense, other = candidate(epochs=1), candidate(width=8, epochs=1)
     entries = [
         models.trainer.trained(replace(wanted, precision=precision, backend=backend))
         for backend in ("ort", "tflite", "trt")
@@ -128,9 +128,9 @@ def test_no_student_is_trained_twice_in_one_study_or_across_two(open_models, can
     assert made(models) == {"teacher": 1, "distill": 2}
     again = open_models()
     assert again.trainer.trained(dense).cached
-    assert again.trainer.trained(candidate(sparsity="2:4")).made_seconds > 0
+    assert again.trainer.trained(candidate(sparsity="2:4", epochs=1)).made_seconds > 0
     assert made(again) == {"teacher": 1, "distill": 2, "prune": 1}  # the dense one is of the first study
-    assert again.trainer.trained(candidate(seed=1)).key != entries[0].key
+    assert again.trainer.trained(candidate(seed=1, epochs=1)).key != entries[0].key
     assert made(again)["distill"] == 3
 
 
@@ -164,12 +164,13 @@ def test_training_is_deterministic_and_leaves_the_generators_alone(open_models, 
     assert weights(open_models().trainer.trained(candidate())) == first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("killed_in", "sparsity", "left"),
     [
         ("distill: epoch 3", "dense", ["distill: epoch 3 of 4", "distill: epoch 4 of 4"]),
-        pytest.param("finetune: epoch 2", "2:4", ["finetune: epoch 2 of 2"], marks=pytest.mark.slow),
-        pytest.param("finetune: epoch 2", "channel:0.5", ["finetune: epoch 2 of 2"], marks=pytest.mark.slow),
+        ("finetune: epoch 2", "2:4", ["finetune: epoch 2 of 2"]),
+        ("finetune: epoch 2", "channel:0.5", ["finetune: epoch 2 of 2"]),
     ],
 )
 def test_a_kill_costs_one_epoch_and_changes_no_bit(

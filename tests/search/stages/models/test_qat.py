@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from paretune.backends.contract.backend import WEIGHT_LEVELS as LEVELS
+from paretune.backends.ort.backend import OrtBackend
 from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Recipe
 from paretune.search.record.stops import Interrupted
@@ -76,7 +77,7 @@ def test_the_prediction_is_that_of_fake_quantization(open_models, candidate):
     )
 
 
-def test_all_that_changes_the_result_is_in_the_key(open_models, candidate):
+def test_all_that_changes_the_result_is_in_the_key(open_models, candidate, monkeypatch):
     models, wanted = open_models(), candidate()
     keys = {
         models.needed.key(wanted, PLAN),
@@ -90,6 +91,8 @@ def test_all_that_changes_the_result_is_in_the_key(open_models, candidate):
     }
     assert len(keys) == 8
     assert models.needed.key(replace(wanted, backend="ort", precision=Precision.INT8), PLAN) in keys
+    monkeypatch.setattr(OrtBackend, "weight_levels", {4: 8})
+    assert models.needed.key(replace(wanted, backend="ort"), PLAN) not in keys, "another grid of weights"
 
 
 @pytest.mark.slow

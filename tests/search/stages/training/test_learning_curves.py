@@ -15,7 +15,7 @@ from paretune.search.stages.network.predict import predict
 from paretune.search.stages.network.reproducible import reproducible, state_digest
 from paretune.search.stages.training.checkpoint import FORMAT, History, load_checkpoint, save_checkpoint
 from paretune.search.stages.training.loop import Control, Data, TrainingPlan, Watch, rungs, train
-from paretune.search.store.store import MANIFEST
+from paretune.search.store.manifest import MANIFEST
 from torch import nn
 
 BOUND = Bound(value=0.5, basis="its learning curve", beaten_by=3)
@@ -109,7 +109,7 @@ def test_a_stopped_training_goes_on_to_the_same_bits(open_models, candidate, tmp
 
 
 def test_a_sparse_model_stops_in_its_student_or_in_its_own_training(open_models, candidate, made, tmp_path):
-    dense, sparse = candidate(), candidate(sparsity="channel:0.5", finetune_epochs=4)
+    dense, sparse = candidate(), candidate(sparsity="2:4", finetune_epochs=4)
     models = open_models()
     stopped(models, dense, Judge("distill", 2))
     lines: list[str] = []

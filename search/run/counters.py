@@ -1,0 +1,55 @@
+"""What a study has counted: candidates by their end, trainings, and what of the budget they used."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+
+from ..record.evaluation import Outcome, TrialRecord
+from ..record.training import TRAINING_STAGES
+from ..record.treatment import QAT
+
+MEASURED_PER_TRIAL = 10
+"""So many candidates that the gate stopped before training count as one trial of the budget."""
+
+
+def evaluated(known: Collection[TrialRecord]) -> int:
+    """Candidates that cost budget. One that was only measured counts a part, so that a search in which
+    nothing meets the limits ends as well; what cannot exist on the device counts nothing."""
+    outcomes = [record.evaluation for record in known]
+    measured = sum(e.outcome is Outcome.GATED and not e.stopped_epoch for e in outcomes)
+    refused = sum(e.outcome is Outcome.REFUSED for e in outcomes)
+    return len(outcomes) - measured - refused + measured // MEASURED_PER_TRIAL
+
+
+def counters(known: Collection[TrialRecord], *, trials: int, space: int, measured: int) -> dict[str, float]:
+    """What reports show: `known` are the candidates that were evaluated, `trials` all that was answered,
+    `measured` the candidates measured before anything else."""
+    outcomes = Counter(record.evaluation.outcome.value for record in known)
+    found: dict[str, float] = {
+        "trials": trials,
+        "candidates": len(known),
+        "duplicates": trials - len(known),
+        "space": space,
+        "measured": measured,
+    }
+    found.update({outcome.value: float(outcomes[outcome.value]) for outcome in Outcome})
+    found.update(_training_counts(known))
+    return found
+
+
+def _training_counts(records: Collection[TrialRecord]) -> dict[str, float]:
+    """How many students this study trained, how often it trained one again with fake quantization, and the
+    seconds spent on both."""
+    trained = [s for r in records for s in r.evaluation.stages if s.name in TRAINING_STAGES]
+    stages = [stage for stage in trained if stage.name != QAT]
+    made = [stage for stage in stages if not stage.cached]
+    used = {stage.key for stage in stages}
+    again = [stage for stage in trained if stage.name == QAT and not stage.cached]
+    return {
+        "trainings": len(made),
+        "qat_trainings": len(again),
+        "training_seconds": sum(stage.seconds for stage in (*made, *again)),
+        "trainings_used": len(used),
+        "trainings_asked": len(stages),
+    }

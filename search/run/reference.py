@@ -1,0 +1,67 @@
+"""The reference of a study: the uncompressed teacher, which every number is taken against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from ...profiles.errors import StageError, UnsupportedError, UserError
+from ..record.candidate import Candidate
+from ..record.evaluation import Evaluation, Quantity, TrialRecord
+from ..record.limits import LimitSpec, resolve
+from ..record.protocols import CandidateEvaluator, Standard
+from ..record.stops import Interrupted
+
+
+def prepare(evaluator: CandidateEvaluator, reference: Candidate) -> None:
+    """Make the reference ready to be measured against.
+
+    Raises:
+        UserError: it does not run, so the study cannot.
+    """
+    try:
+        evaluator.prepare_reference(reference)
+    except UnsupportedError as error:
+        raise _cannot_start(reference, error.reason, "") from error
+    except StageError as error:
+        raise _cannot_start(reference, f"{error.stage}: {error.cause}", error.log) from error
+
+
+def settled(
+    specs: Sequence[LimitSpec],
+    quality: str,
+    teacher: Evaluation,
+    test_score: Callable[[Evaluation], Quantity],
+) -> Standard:
+    """What the reference's evaluation settles. Its score on test is asked for where a limit on the quality is
+    relative to it: the quality differs between splits."""
+    values = {name: quantity.value for name, quantity in teacher.metrics.items()}
+    limits = tuple(resolve(spec, values) for spec in specs)
+    if any(spec.relative and spec.metric == quality for spec in specs):
+        on_test = {**values, quality: test_score(teacher).value}
+        limits = tuple(
+            replace(limit, bound_on_test=resolve(spec, on_test).bound)
+            if spec.relative and spec.metric == quality
+            else limit
+            for spec, limit in zip(specs, limits, strict=True)
+        )
+    return Standard(reference_ms=teacher.metrics["latency_ms"].value, limits=limits)
+
+
+def failed(reference: Candidate, done: TrialRecord | None) -> Exception:
+    """What to raise where the reference has no complete evaluation."""
+    if done is None:
+        return Interrupted("interrupted")
+    evaluation = done.evaluation
+    cause = f"{evaluation.stage}: {evaluation.cause}" if evaluation.cause else evaluation.reason
+    return _cannot_start(reference, cause, evaluation.log)
+
+
+def _cannot_start(reference: Candidate, cause: str, log: str) -> UserError:
+    last = log.strip().splitlines()[-1:] or [""]
+    return UserError(
+        f"the uncompressed teacher cannot run: {reference.title}",
+        found=f"{cause}. {last[0]}".strip(),
+        remedy="every number is taken against it, so the study needs it: mend the model or the runtime, or "
+        "leave this backend out of `space.backend`",
+    )

@@ -1,0 +1,137 @@
+"""What decides a search: sampler, gate and stop rule as one value that learns from records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from optuna.samplers import BaseSampler
+from optuna.study import Study
+
+from ...backends.registry import value_dependent
+from ..gate.gate import Gate
+from ..record.candidate import Candidate
+from ..record.evaluation import Limit, Proposal, Quantity, TrialRecord
+from ..record.protocols import Decision, Hardware, NeededTrainings, Rung, Standard, Training
+from ..sampler.hardware_first import HardwareFirstSampler, StopRule
+from ..sampler.knowledge import SearchProblem
+
+
+class Search:
+    """Answers what to measure first, what to propose, whether to train, and whether to go on; see `Judge`.
+
+    `sampler` proposes, by Optuna's interface. A `guide` also says what to measure before it does, and when
+    nothing is left to gain. Without a `gate` everything is trained. It sees no model, no store and no device:
+    it is told what they have found.
+    """
+
+    def __init__(
+        self,
+        sampler: BaseSampler,
+        gate: Gate | None = None,
+        guide: HardwareFirstSampler | None = None,
+        remarks: Sequence[str] = (),
+    ) -> None:
+        self.sampler, self._gate, self._guide, self._remarks = sampler, gate, guide, tuple(remarks)
+        self._standard = Standard()
+
+    # -- what it is told ------------------------------------------------------------------------------
+
+    def settle(self, standard: Standard) -> None:
+        """The reference was measured."""
+        self._standard = standard
+        if self._gate is not None:
+            self._gate.judge_by(standard.limits)
+
+    def learn(self, record: TrialRecord) -> None:
+        """A trial has ended. (Samplers look at the study's trials themselves.)"""
+        if self._gate is not None:
+            self._gate.learn(record)
+
+    def learn_hardware(self, candidate: Candidate, hardware: Hardware, seconds: float) -> None:
+        """What was asked for by `wants` was measured, which took so many seconds."""
+        if self._guide is not None:
+            self._guide.learn_hardware(candidate, hardware, seconds)
+
+    # -- what it answers ------------------------------------------------------------------------------
+
+    @property
+    def standard(self) -> Standard:
+        """What it judges by."""
+        return self._standard
+
+    def wants(self, study: Study, *, survey: bool) -> Candidate | None:
+        """What to measure with untrained weights before the next proposal; None: nothing.
+
+        Without `survey` the first measurements, which tell the axes apart, are over.
+        """
+        return None if self._guide is None else self._guide.wants(study, survey=survey)
+
+    def proposal(self, number: int) -> Proposal | None:
+        """Why the candidate of a trial was proposed, where that can be told."""
+        return None if self._guide is None else self._guide.proposal(number)
+
+    def before_training(self, candidate: Candidate, hardware: Hardware) -> Decision | None:
+        """None: train it."""
+        return None if self._gate is None else self._gate.before_training(candidate, hardware)
+
+    def at_rung(self, candidate: Candidate, rung: Rung) -> Decision | None:
+        """None: go on training."""
+        if self._gate is None:
+            return None
+        best = None if self._guide is None else self._guide.best_hardware(candidate)
+        return self._gate.at_rung(candidate, rung, best)
+
+    def worth_climbing(
+        self, candidate: Candidate, metrics: Mapping[str, Quantity], best_quality: float
+    ) -> bool:
+        """Whether the candidate could still matter with these metrics, were its quality `best_quality`."""
+        return self._gate is None or self._gate.worth_climbing(candidate, metrics, best_quality)
+
+    def finished(self) -> str:
+        """Why the search may end, or an empty text."""
+        return "" if self._guide is None else self._guide.finished()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is to be said of it in reports."""
+        said = () if self._guide is None else self._guide.remarks
+        return tuple(dict.fromkeys((*self._remarks, *said)))
+
+
+def hardware_first(
+    problem: SearchProblem,
+    gate: Gate,
+    needed: NeededTrainings,
+    seed: int,
+    stop: StopRule | None = None,
+    remarks: Sequence[str] = (),
+) -> Search:
+    """The search of this product: its sampler asks its gate for bounds, and the gate the sampler for what
+    candidates may cost."""
+    sampler = HardwareFirstSampler(problem, _Known(gate=gate, needed=needed), seed, stop)
+    return Search(sampler, gate, guide=sampler, remarks=remarks)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """See `knowledge.CandidateFacts`."""
+
+    gate: Gate
+    needed: NeededTrainings
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        return self.gate.limits
+
+    def trains(self, candidate: Candidate) -> bool:
+        return self.needed.trains(candidate)
+
+    def trainings(self, candidate: Candidate) -> tuple[Training, ...]:
+        return self.needed.trainings(candidate)
+
+    def ceiling(self, candidate: Candidate, macs: float | None) -> float | None:
+        return self.gate.ceiling(candidate, macs)
+
+    def doubtful(self, candidate: Candidate) -> bool:
+        return bool(value_dependent(candidate.backend, candidate.sparsity))

@@ -1,0 +1,93 @@
+"""Whether a study that lies in a storage already describes the problem that is to be searched."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState
+
+from ...profiles.errors import UserError
+from ..record.digest import canonical_json
+from .storage import close_storage, open_storage, storage_trouble_explained
+from .url import sqlite_file
+
+PROBLEM = "problem"
+"""The attribute of a study that holds what it searches."""
+
+
+def evaluated_before(url: str, name: str, problem: Mapping[str, Any], *, own: bool) -> int:
+    """How many trials the study has already; 0 where there is none. Creates nothing.
+
+    `own`: the storage is the run's own file, whose directory is made when the study starts.
+
+    Raises:
+        UserError: the study exists and describes another problem, or the storage cannot be reached.
+    """
+    file = sqlite_file(url)
+    if file is not None and not file.is_file() and (own or file.parent.is_dir()):
+        return 0
+    with storage_trouble_explained(url):
+        storage = open_storage(url)
+        try:
+            study = existing(storage, name, problem, None)
+            empty = study is None or holds_nothing(study, problem)
+            return 0 if study is None or empty else len(study.get_trials(deepcopy=False))
+        finally:
+            close_storage(storage)
+
+
+def existing(
+    storage: optuna.storages.BaseStorage,
+    name: str,
+    problem: Mapping[str, Any],
+    sampler: optuna.samplers.BaseSampler | None,
+) -> optuna.Study | None:
+    """The study of that name, None where there is none.
+
+    Raises:
+        UserError: it describes another problem.
+    """
+    if name not in optuna.get_all_study_names(storage):
+        return None
+    study = optuna.load_study(study_name=name, storage=storage, sampler=sampler)
+    if not holds_nothing(study, problem):
+        _refuse_other_problem(study, problem)
+    return study
+
+
+def holds_nothing(study: optuna.Study, problem: Mapping[str, Any]) -> bool:
+    """Whether nothing is lost when the study is made anew: a kill left it empty while it was being made, or
+    the uncompressed teacher never ran and the problem was changed since."""
+    trials = study.get_trials(deepcopy=False)
+    if PROBLEM not in study.user_attrs:
+        return not trials
+    changed = study.user_attrs[PROBLEM] != canonical_json(problem)
+    return changed and not any(trial.state is TrialState.COMPLETE for trial in trials)
+
+
+def _refuse_other_problem(study: optuna.Study, problem: Mapping[str, Any]) -> None:
+    before = json.loads(study.user_attrs.get(PROBLEM, "null"))
+    if before is None:
+        raise UserError(
+            f"the storage has a study {study.study_name!r} that Paretune did not make",
+            remedy="give this study another name",
+        )
+    now = json.loads(canonical_json(problem))
+    changed = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
+    if changed:
+        lines = [f"{key}: {_short(before.get(key))} -> {_short(now.get(key))}" for key in changed]
+        raise UserError(
+            f"the study {study.study_name!r} exists and describes another problem",
+            found="; ".join(lines),
+            accepted="the same problem; budget, sampler, preferences and finalists may change",
+            remedy="give this study another `name`, or undo the change (students already trained are "
+            "reused from the store either way)",
+        )
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,25 @@
+"""Titles of candidates."""
+
+from dataclasses import replace
+
+from paretune.profiles.precision import Precision
+from paretune.search.record.candidate import Candidate, Recipe
+
+
+def test_titles_tell_recipes_and_orders_apart() -> None:
+    plain = Candidate(
+        backend="ort", precision=Precision.INT8, student=(("width", 0.5),), sparsity="channel:0.5",
+        recipe=Recipe(epochs=4),
+    )  # fmt: skip
+    recipes = [
+        Recipe(epochs=4),
+        Recipe(epochs=4, temperature=2.0),
+        Recipe(epochs=4, distill_weight=0.5),
+        Recipe(epochs=4, hidden_weight=0.1),
+        Recipe(epochs=4, order="distill-prune-quantize"),
+    ]
+    titles = [replace(plain, recipe=recipe).title for recipe in recipes]
+    assert len(set(titles)) == len(titles)
+    assert titles[0] == "width=0.5, channel:0.5, int8, ort"
+    assert titles[1] == "width=0.5, channel:0.5, T=2, int8, ort"
+    assert titles[4] == "width=0.5, channel:0.5, distill-prune-quantize, int8, ort"
