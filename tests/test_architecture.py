@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "search.store": "profiles search.record",
     "search.workload": "profiles search.record",
     "search.gate": "search.ranking search.record",
-    "search.sampler": "profiles backends.contract search.ranking search.record search.space",
+    "search.sampler": "profiles search.ranking search.record search.space",
     "search.job": "profiles backends.contract backends.registry backends.runner search.record search.space"
     " search.storage search.workload",
     "search.stages.network": "profiles search.workload",
@@ -52,7 +52,7 @@ MAY_IMPORT = {
     "search.evaluation": "profiles backends.contract backends.measure backends.registry search.ladder search.ranking"
     " search.record search.stages.chain search.stages.device search.stages.models search.stages.network search.store"
     " search.workload",
-    "search.run": "profiles backends.measure backends.runner search.evaluation search.gate search.job search.ladder"
+    "search.run": "profiles backends.measure backends.registry backends.runner search.evaluation search.gate search.job search.ladder"
     " search.ranking search.record search.sampler search.space search.stages.chain search.stages.device"
     " search.stages.models search.storage search.store",
     # reports
