@@ -43,7 +43,7 @@ from paretune.search.stages.models.torch_models import TorchModels
 from paretune.search.store.store import Store
 
 from benchmarks.command import tell
-from benchmarks.exhaustive.table import ABOUT, HARDWARE, POINTS, TRAININGS
+from benchmarks.exhaustive.table import ABOUT, HARDWARE, POINTS, TRAININGS, named_in_table
 from benchmarks.simulation.recorded import LATENCY, QUALITY
 
 STUDY = Path(__file__).resolve().parents[1] / "data" / "exhaustive_digits.yaml"
@@ -91,12 +91,12 @@ class Recorder:
         before = time.process_time()
         entry = self.models.trainer.trained(candidate)
         cpu_seconds = None if entry.cached else time.process_time() - before
-        meta, earlier = entry.meta, entry.meta["earlier_seconds"]
+        named, meta, earlier = named_in_table(candidate, self.axes), entry.meta, entry.meta["earlier_seconds"]
         epochs = meta["curve"][-1][0]
         if cpu_seconds is not None and earlier:  # a kill took the count of what came before
             cpu_seconds *= 1 + earlier / entry.made_seconds
         line = {
-            **self._named(candidate),
+            **{column: value for column, value in named.items() if column in (*self.axes, "sparsity")},
             "stage": entry.stage,
             "epochs": epochs,
             "quality": meta["quality"]["validation"],
@@ -112,10 +112,7 @@ class Recorder:
     def _point(self, candidate: Candidate, judge: TrainEverything) -> Line:
         found = self.evaluator.evaluate(candidate, judge)
         line = {
-            **self._named(candidate),
-            "backend": candidate.backend,
-            "precision": str(candidate.precision),
-            "calibration": candidate.calibration_method,
+            **named_in_table(candidate, self.axes),
             "outcome": str(found.outcome.value),
             "reason": found.reason or found.cause,
             "stability": found.stability,
@@ -126,10 +123,6 @@ class Recorder:
             if metric and name in (QUALITY, LATENCY):
                 line[f"{name}_low"], line[f"{name}_high"] = metric.low, metric.high
         return _short({**line, **self._seconds(found)})
-
-    def _named(self, candidate: Candidate) -> Line:
-        student = dict(candidate.student)
-        return {**{a: str(student.get(a, "")) for a in self.axes}, "sparsity": candidate.sparsity}
 
     def _seconds(self, found: Evaluation) -> dict[str, float]:
         """What each stage took when it was made."""

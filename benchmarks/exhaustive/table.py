@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -31,12 +31,13 @@ from benchmarks.simulation.recorded import (
     Recorded,
     RecordedTraining,
     Row,
-    Student,
     point_of,
     volume_of,
 )
 
 POINTS, TRAININGS, ABOUT = "points.csv.gz", "trainings.csv", "about.json"
+FORM = ("sparsity", "backend", "precision", "calibration")
+"""Columns that tell candidates of one student apart."""
 HARDWARE = (LATENCY, SIZE, "memory_bytes", "parameters", "macs")
 POINTS_BELOW = 0.05
 """The reference accuracy lies so far under the best one."""
@@ -57,21 +58,35 @@ def load_recorded(directory: Path) -> Recorded:
     except (OSError, ValueError) as error:
         raise UserError("cannot read the table", place=str(directory), found=str(error)) from error
     space = _space(about["space"])
-    known = {_trained(row, space): _training(row, space) for row in trainings}
-    found = {_place(row, space): row for row in points}
-    variants = Counter(c.backend for c in space.candidates() if c.is_teacher)
+    axes = list(space.student_axes)
+    known = {_key(row, (*axes, "sparsity")): _training(row, axes) for row in trainings}
+    found = {_key(row, (*axes, *FORM)): row for row in points}
+    variants = Counter(candidate.backend for candidate in space.candidates() if candidate.is_teacher)
     rows, noise = {}, {}
     for candidate in space.candidates():
-        row = found.get(_place_of(candidate))
+        named = named_in_table(candidate, axes)
+        row = found.get(_key(named, (*axes, *FORM)))
         if row is None:
             raise UserError("a candidate is not in the table", place=str(directory), found=candidate.title)
-        trainings = tuple(known[training.student, training.sparsity] for training in needed(candidate))
-        rows[candidate.digest] = _row(row, trainings, variants[candidate.backend])
+        steps = [{**named, "sparsity": training.sparsity} for training in needed(candidate)]
+        paid = tuple(known[_key(step, (*axes, "sparsity"))] for step in steps)
+        rows[candidate.digest] = _row(row, paid, variants[candidate.backend])
         if not rows[candidate.digest].refused:
             spread = (row["latency_ms_high"] - row["latency_ms_low"]) / 2 / NORMAL_95 / row[LATENCY]
             noise[candidate.digest] = spread
             noise.setdefault(candidate.hardware_class().digest, spread)
     return _judged(space, rows, noise)
+
+
+def named_in_table(candidate: Candidate, axes: Sequence[str]) -> dict[str, str]:
+    """What a table calls a candidate, by column."""
+    student = dict(candidate.student)
+    form = (candidate.sparsity, candidate.backend, str(candidate.precision), candidate.calibration_method)
+    return {**{axis: str(student.get(axis, "")) for axis in axes}, **dict(zip(FORM, form, strict=True))}
+
+
+def _key(row: Mapping[str, Any], columns: Sequence[str]) -> tuple[str, ...]:
+    return tuple(row[column] for column in columns)
 
 
 def _read_csv(path: Path, about: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -109,32 +124,13 @@ def _space(told: Mapping[str, Any]) -> Space:
     )
 
 
-def _trained(row: Mapping[str, Any], space: Space) -> tuple[Student, str]:
-    """Student and sparsity of a row. The axes' values get their own types back."""
-    student = []
-    for axis, values in space.student_axes.items():
-        if row[axis]:
-            student.append((axis, next(value for value in values if str(value) == row[axis])))
-    return tuple(sorted(student)), row["sparsity"]
-
-
-def _place(row: Mapping[str, Any], space: Space) -> tuple[Any, ...]:
-    return *_trained(row, space), row["backend"], row["precision"], row["calibration"]
-
-
-def _place_of(candidate: Candidate) -> tuple[Any, ...]:
-    format_ = (candidate.backend, str(candidate.precision), candidate.calibration_method)
-    return candidate.student, candidate.sparsity, *format_
-
-
-def _training(row: Mapping[str, Any], space: Space) -> RecordedTraining:
+def _training(row: Mapping[str, Any], axes: Sequence[str]) -> RecordedTraining:
     """A training. It costs processor seconds where they are known, since other work loaded the machine."""
-    student, sparsity = _trained(row, space)
-    named = " ".join(f"{axis}={value}" for axis, value in student) or "teacher"
+    named = " ".join(f"{axis}={row[axis]}" for axis in sorted(axes) if row[axis]) or "teacher"
     pairs = (pair.split(":") for pair in row["curve"].split())
     cpu = row["cpu_seconds"]
     return RecordedTraining(
-        key=f"{named} {sparsity}",
+        key=f"{named} {row['sparsity']}",
         kind=row["stage"],
         seconds=row["wall_seconds"] if math.isnan(cpu) else cpu,
         epochs=int(row["epochs"]),

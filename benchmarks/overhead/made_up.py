@@ -16,7 +16,6 @@ from optuna.trial import FrozenTrial
 from paretune.profiles.precision import Precision
 from paretune.search.gate.gate import Gate
 from paretune.search.record.candidate import Candidate, Recipe, Sparsity
-from paretune.search.record.evaluation import Evaluation
 from paretune.search.record.limits import LimitSpec, resolve
 from paretune.search.record.protocols import Standard
 from paretune.search.run.search import Search
@@ -40,7 +39,6 @@ class History:
     evaluator: TableEvaluator
     gate: Gate
     trials: list[FrozenTrial]
-    evaluations: list[Evaluation]
 
 
 def evaluator_of(table: Recorded) -> TableEvaluator:
@@ -55,15 +53,13 @@ def told(table: Recorded, count: int, seed: int) -> History:
     search = Search(RandomSampler(seed=seed), gate)
     search.settle(Standard(limits=tuple(resolve(limit, {}) for limit in table.limits)))
     studies = studies_in_memory(table.objectives, search.sampler)
-    evaluations = []
     for candidate, baseline in _candidates(table.space, count, seed):
         studies.enqueue(table.space.params(candidate), baseline=baseline)
         trial, asked = studies.ask(table.space.suggest)
         evaluation = evaluator.evaluate(asked, search, baseline=baseline)
         search.learn(studies.tell(trial, evaluation, time.time()))
-        evaluations.append(evaluation)
     trials = studies.study.get_trials(deepcopy=False)
-    return History(table=table, evaluator=evaluator, gate=gate, trials=trials, evaluations=evaluations)
+    return History(table=table, evaluator=evaluator, gate=gate, trials=trials)
 
 
 def _candidates(space: Space, count: int, seed: int) -> list[tuple[Candidate, bool]]:

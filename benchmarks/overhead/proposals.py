@@ -8,7 +8,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
@@ -29,16 +28,8 @@ SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
     "random": lambda seed: RandomSampler(seed=seed),
 }
 NAMES = (OURS, *SAMPLERS)
-
-
-@dataclass(kw_only=True)
-class Rounds:
-    """What one sampler took: `first`, the first proposal after the study was opened, and those after it, by
-    the clock and of the processor, which other work on the machine hardly touches."""
-
-    first: list[float] = field(default_factory=list)
-    propose: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
+Seconds = tuple[float, float]
+"""By the clock, and of the processor, which other work on the machine hardly touches."""
 
 
 class Proposing(Progress):
@@ -48,7 +39,7 @@ class Proposing(Progress):
 
     def __init__(self, stop: StopFlag, wanted: int, trials: int) -> None:
         self.stop, self.wanted, self.asked, self.known = stop, wanted, trials, 0
-        self.rounds: list[tuple[float, float]] = []
+        self.rounds: list[Seconds] = []
         self._wall = self._cpu = 0.0
         self._since = self._now()
 
@@ -57,7 +48,6 @@ class Proposing(Progress):
         self._since = self._now()
 
     def started(self, number: int, candidate: Candidate) -> None:
-        """A candidate is known."""
         (wall, cpu), (now, cpu_now) = self._since, self._now()
         self._wall += now - wall
         self._cpu += cpu_now - cpu
@@ -74,34 +64,37 @@ class Proposing(Progress):
             self.stop.request()
 
     def budget(self, evaluated: int, trials: int | None, elapsed: float, seconds: float | None) -> None:
-        """The last thing of a trial."""
         self.begin()
 
     @staticmethod
-    def _now() -> tuple[float, float]:
+    def _now() -> Seconds:
         return time.perf_counter(), time.process_time()
 
 
 def time_proposals(
     table: Recorded, sizes: Sequence[int], names: Sequence[str], *, rounds: int, repeats: int
 ) -> dict[str, dict[str, Any]]:
-    """Sampler -> number of trials told -> seconds, see `_summary`. The samplers take turns."""
+    """Sampler -> number of trials told -> medians in seconds. The samplers take turns."""
     found: dict[str, dict[str, Any]] = {name: {} for name in names}
     for size in sizes:
-        taken = {name: Rounds() for name in names}
+        taken: dict[str, list[list[Seconds]]] = {name: [] for name in names}
         for seed in range(repeats):
+            history = told(table, size, seed)
             for name, mine in taken.items():
-                first, *others = time_one(told(table, size, seed), name, seed, rounds)
-                mine.first.append(first[0])
-                mine.propose += [wall for wall, _ in others]
-                mine.cpu += [cpu for _, cpu in others]
+                mine.append(time_one(history, name, seed, rounds))
             tell(f"{size} trials, repeat {seed + 1} of {repeats}")
         for name, mine in taken.items():
-            found[name][str(size)] = _summary(mine)
+            later = [seconds for each in mine for seconds in each[1:]]
+            found[name][str(size)] = {
+                "propose_s": median(wall for wall, _ in later),
+                "cpu_s": median(cpu for _, cpu in later),
+                "first_s": median(each[0][0] for each in mine),
+                "rounds": len(later),
+            }
     return found
 
 
-def time_one(history: History, name: str, seed: int, rounds: int) -> list[tuple[float, float]]:
+def time_one(history: History, name: str, seed: int, rounds: int) -> list[Seconds]:
     """Let the driver go on in a study with this history: wall and processor seconds of the first proposal and
     of so many after it. Evaluations come from the table at once."""
     ours, stop = name == OURS, StopFlag()
@@ -117,16 +110,6 @@ def time_one(history: History, name: str, seed: int, rounds: int) -> list[tuple[
         timer.begin()
         driver.run()
     return timer.rounds
-
-
-def _summary(rounds: Rounds) -> dict[str, Any]:
-    """Medians in seconds."""
-    return {
-        "propose_s": median(rounds.propose),
-        "cpu_s": median(rounds.cpu),
-        "first_s": median(rounds.first),
-        "rounds": len(rounds.propose),
-    }
 
 
 def growth(found: dict[str, Any], few: int, many: int) -> float:

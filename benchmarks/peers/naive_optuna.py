@@ -138,15 +138,14 @@ def evaluate(trial, job: Job, into: Path, seed: int):
 
 
 def search(job: Job, into: Path, seconds: float, seed: int) -> None:
-    """Trials until the time is up; one line of trials.jsonl each."""
-    begun, log = time.perf_counter(), into / "trials.jsonl"
+    """Trials until the time is up; one line of candidates.jsonl each."""
+    begun, log = time.perf_counter(), into / "candidates.jsonl"
 
     def objective(trial):
-        line = {"number": trial.number}
         try:
-            line.update(evaluate(trial, job, into, seed))
+            line = evaluate(trial, job, into, seed)
         except Exception as error:
-            line["error"] = f"{type(error).__name__}: {error}"[:500]
+            line = {"choice": trial.params, "error": f"{type(error).__name__}: {error}"[:500]}
         line["finished_s"] = time.perf_counter() - begun
         with log.open("a") as file:
             file.write(json.dumps(line) + "\n")

@@ -115,8 +115,15 @@ def one_model(name: str, model: Path, data: Path, into: Path, seconds: float):
     footprint = json.loads(next((into / "out").rglob("footprint.json")).read_text())
     nodes = footprint.get("nodes", footprint)
     for node in nodes.values():
-        choice = {"model": name, "pass": node["from_pass"] or "none"}
+        choice = {"model": name, "pass": node["from_pass"] or "none", **settings(node)}
         yield {"choice": choice, "ended": node["end_time"], **facts(node, model)}
+
+
+def settings(node):
+    """What the search chose for a node."""
+    chosen = node.get("pass_run_config") or {}
+    shown = ("precision", "quant_format", "calibrate_method", "reduce_range", "activation_type")
+    return {key: chosen[key] for key in shown if chosen.get(key) is not None}
 
 
 def facts(node, given: Path):
@@ -125,16 +132,12 @@ def facts(node, given: Path):
     The input model's node names no file, and is on no front of Olive's: users would add it by hand, so it is
     counted here as a candidate.
     """
-    settings = node.get("pass_run_config") or {}
-    shown = ("precision", "quant_format", "calibrate_method", "reduce_range", "activation_type")
-    told = {"settings": {key: settings[key] for key in shown if settings.get(key) is not None}}
     described = node.get("model_config") or node.get("model_config_data") or {}
     path = Path(described["config"]["model_path"]) if "config" in described else given
     if described.get("is_pruned") or not node.get("metrics"):
-        return {**told, "error": "the pass failed, or its model was not evaluated"}
+        return {"error": "the pass failed, or its model was not evaluated"}
     values = {key: value["value"] for key, value in node["metrics"]["value"].items()}
     return {
-        **told,
         "file": model_file(path),
         "accuracy": values["accuracy-accuracy_score"],
         "latency_ms": values["latency-avg"],

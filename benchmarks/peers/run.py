@@ -7,7 +7,7 @@ Olive runs twice: on the teacher alone, which is all it can express, and on stud
 it within the same seconds. Its environment is made below --work, from PyPI, by peers/olive_requirements.txt.
 
     python -m benchmarks.peers.run --out FILE.json [--seconds 180] [--repeats 3] [--work DIR]
-        [--tools ours,optuna,olive,olive-students] [--sampler NAME]
+        [--tools ours,optuna,olive,olive-students]
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def one(tool: str, setup: Setup, folder: Path, seed: int, options: argparse.Name
     folder.mkdir(parents=True)
     begun = time.perf_counter()
     try:
-        result = TOOLS[tool](setup, folder, options.seconds, seed, options.sampler)
+        result = TOOLS[tool](setup, folder, options.seconds, seed)
     except Exception as error:  # a tool that does not run is a result too
         said = last_words(folder / "output.log")
         result = Result(failures=[f"{type(error).__name__}: {error}\n{said}"])
@@ -76,7 +76,6 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "tools": {tool: {key: [row[key] for row in mine] for key in mine[0]} for tool, mine in rows.items()},
         "teacher": {"test_accuracy": setup.box.accuracy, "size_bytes": setup.box.size_bytes},
         "seconds": options.seconds,
-        "sampler": options.sampler or "the default",
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "environment": dict(environment(packages())),
     }
@@ -101,7 +100,6 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--work", type=Path, default=Path(".paretune/peers"), help="runs and environments")
     parser.add_argument("--tools", type=names, default=list(TOOLS), metavar="NAME,...")
-    parser.add_argument("--sampler", help="of our study; left out, its default")
     return finish(run, parser.parse_args(argv), show)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -71,10 +71,11 @@ def own_front(candidates: Sequence[Candidate]) -> list[Candidate]:
 
     Of candidates with equal numbers the first stays.
     """
-    values = [(c.accuracy, c.latency_ms, float(c.size_bytes)) for c in candidates]
-    points = [[Quantity(value=v) for v in row] for row in values]
-    kept = front(points, HIGHER)
-    return [candidates[i] for i in kept if i == min(j for j in kept if values[j] == values[i])]
+    first: dict[tuple[float, ...], Candidate] = {}
+    for candidate in candidates:
+        first.setdefault((candidate.accuracy, candidate.latency_ms, candidate.size_bytes), candidate)
+    points = [[Quantity(value=value) for value in values] for values in first]
+    return [list(first.values())[place] for place in front(points, HIGHER)]
 
 
 def score(candidates: Sequence[Candidate], box: Box, images: Any, labels: Any, seed: int) -> Score:
@@ -147,16 +148,12 @@ def _opened(stack: ExitStack, backend: str, file: Path, images: Any) -> tuple[Ru
 
 
 def _point(candidate: Candidate, accuracy: float, summary: Any, box: Box) -> dict[str, Any]:
-    size = candidate.file.stat().st_size
     return {
-        **_plain(asdict(candidate)),
+        **asdict(candidate),
+        "file": str(candidate.file),
         "test_accuracy": accuracy,
         "test_latency_ms": summary.latency_ms.value,
         "latency_ratio": summary.ratio.value,
-        "size_ratio": size / box.size_bytes,
+        "size_ratio": candidate.file.stat().st_size / box.size_bytes,
         "verdict": summary.verdict,
     }
-
-
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}

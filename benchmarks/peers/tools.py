@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -22,6 +23,8 @@ from .setup import EXAMPLES, HERE, Setup, olive_python
 
 GRACE_S = 120.0
 """A tool that has not ended so long after its time is killed; what it wrote until then counts."""
+LINES = "candidates.jsonl"
+"""What a peer writes, a line per candidate or training."""
 
 
 @dataclass(kw_only=True)
@@ -55,28 +58,24 @@ def last_words(log: Path) -> str:
     return log.read_text(errors="replace")[-1500:] if log.is_file() else ""
 
 
-def ours(setup: Setup, folder: Path, seconds: float, seed: int, sampler: str | None) -> Result:
+def ours(setup: Setup, folder: Path, seconds: float, seed: int) -> Result:
     """`paretune run` with the budget as its time, told from which accuracy on a point counts."""
     study = {**setup.study, "budget": {"time": f"{seconds:g} s"}, "seed": seed}
     study["reference"] = {"accuracy": f"{100 * setup.box.floor:.4g} %"}
-    if sampler:
-        study["sampler"] = sampler
     (folder / "study.yaml").write_text(yaml.safe_dump(study))
     shutil.copytree(setup.folder / "store", folder / "store")
     command = [sys.executable, "-m", "paretune.cli", "run", folder / "study.yaml"]
-    result = Result(failures=run_tool(command, folder, seconds + GRACE_S))
+    failures = run_tool(command, folder, seconds + GRACE_S)
     record, _ = open_run(folder / "study.yaml")
-    store = Store(Path(record.store))
-    result.candidates = [_ours(trial, store) for trial in complete_trials(record)]
-    result.failures += [
-        f"{trial.evaluation.candidate.title}: {trial.evaluation.stage}: {trial.evaluation.cause}"
-        for trial in record.trials
-        if trial.evaluation.outcome.value == "failed"
-    ]
-    counters = record.counters
-    result.trainings = int(counters.get("trainings", 0) + counters.get("finetunings", 0))
-    result.training_seconds = counters.get("training_seconds", 0.0)
-    return result
+    ended = [trial.evaluation for trial in record.trials]
+    failed = [found for found in ended if found.outcome.value == "failed"]
+    counters, store = record.counters, Store(Path(record.store))
+    return Result(
+        candidates=[_ours(trial, store) for trial in complete_trials(record)],
+        trainings=int(counters.get("trainings", 0) + counters.get("finetunings", 0)),
+        training_seconds=counters.get("training_seconds", 0.0),
+        failures=failures + [f"{found.candidate.title}: {found.stage}: {found.cause}" for found in failed],
+    )
 
 
 def _ours(trial: TrialRecord, store: Store) -> Candidate:
@@ -93,19 +92,16 @@ def _ours(trial: TrialRecord, store: Store) -> Candidate:
     )
 
 
-def optuna_script(setup: Setup, folder: Path, seconds: float, seed: int, sampler: str | None) -> Result:
+def optuna_script(setup: Setup, folder: Path, seconds: float, seed: int) -> Result:
     """The plain Optuna script."""
-    result = _peer([sys.executable, HERE / "naive_optuna.py"], setup, folder, seconds, seed)
-    return read_lines(folder / "trials.jsonl", seconds, result)
+    return _peer([sys.executable, HERE / "naive_optuna.py"], setup, folder, seconds, seed)
 
 
-def olive(setup: Setup, folder: Path, seconds: float, seed: int, students: bool) -> Result:
+def olive(setup: Setup, folder: Path, seconds: float, seed: int, *, students: bool) -> Result:
     """Olive, on the teacher alone or on students too."""
     work = setup.folder.parent
     command = [olive_python(work), HERE / "olive_job.py", *(["--students"] if students else [])]
-    importable = {"PYTHONPATH": str(work / "importable")}
-    result = _peer(command, setup, folder, seconds, seed, **importable)
-    return read_lines(folder / "candidates.jsonl", seconds, result)
+    return _peer(command, setup, folder, seconds, seed, PYTHONPATH=str(work / "importable"))
 
 
 def _peer(
@@ -113,39 +109,34 @@ def _peer(
 ) -> Result:
     options = ["--workload", EXAMPLES / "digits.py", "--teacher", setup.teacher, "--into", folder]
     options += ["--seconds", f"{seconds:g}", "--seed", str(seed)]
-    return Result(failures=run_tool([*command, *options], folder, seconds + GRACE_S, **environ))
+    failures = run_tool([*command, *options], folder, seconds + GRACE_S, **environ)
+    found = read_lines(folder / LINES, seconds)
+    found.failures[:0] = failures
+    return found
 
 
-def read_lines(path: Path, seconds: float, result: Result) -> Result:
-    """Fill in what a peer wrote line by line; what it finished after its time does not count."""
-    text = path.read_text() if path.is_file() else ""
-    for line in map(json.loads, text.splitlines()):
+def read_lines(path: Path, seconds: float) -> Result:
+    """What a peer wrote line by line; what it finished after its time does not count."""
+    result = Result()
+    for line in map(json.loads, path.read_text().splitlines() if path.is_file() else ()):
         result.trainings += bool(line.get("trained"))
         result.training_seconds += line.get("training_seconds", 0.0)
         if line["finished_s"] > seconds:
             continue
         choice = line.get("choice", {})
-        settings = {**choice, **line.get("settings", {})}
-        title = ", ".join(f"{key}={value}" for key, value in settings.items())
+        title = ", ".join(f"{key}={value}" for key, value in choice.items())
         if "error" in line:
-            result.failures.append(f"{title or line.get('number')}: {line['error']}")
+            result.failures.append(f"{title}: {line['error']}")
         elif "file" in line:
-            result.candidates.append(
-                Candidate(
-                    title=title,
-                    backend=choice.get("backend", "ort"),
-                    file=path.parent / line["file"],
-                    accuracy=line["accuracy"],
-                    latency_ms=line["latency_ms"],
-                    size_bytes=line["size_bytes"],
-                )
-            )
+            said = {key: line[key] for key in ("accuracy", "latency_ms", "size_bytes")}
+            file, backend = path.parent / line["file"], choice.get("backend", "ort")
+            result.candidates.append(Candidate(title=title, backend=backend, file=file, **said))
     return result
 
 
-TOOLS: dict[str, Callable[[Setup, Path, float, int, str | None], Result]] = {
+TOOLS: dict[str, Callable[[Setup, Path, float, int], Result]] = {
     "ours": ours,
     "optuna": optuna_script,
-    "olive": lambda setup, folder, seconds, seed, _: olive(setup, folder, seconds, seed, False),
-    "olive-students": lambda setup, folder, seconds, seed, _: olive(setup, folder, seconds, seed, True),
+    "olive": partial(olive, students=False),
+    "olive-students": partial(olive, students=True),
 }

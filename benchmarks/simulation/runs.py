@@ -7,11 +7,10 @@ import json
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from benchmarks.command import tell
+from benchmarks.command import read_figures, tell, write_figures
 
 Job = dict[str, Any]
 """What a search is called with: `strategy`, `seed`, and all else that decides how it ends, but the code."""
@@ -19,43 +18,19 @@ Run = dict[str, Any]
 Search = Callable[..., Run]
 
 
-class KeptRuns:
-    """The runs that are done, one JSON line each, so that an interrupted benchmark goes on."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.done: dict[str, Run] = {}
-        for line in path.read_text().splitlines() if path.is_file() else []:
-            with suppress(ValueError):  # a line that was cut off by a kill: that run is done again
-                run = json.loads(line)
-                self.done[run["key"]] = run
-
-    def add(self, key: str, run: Run) -> None:
-        """Keep a run. The line begins anew where a kill cut the last one off."""
-        self.done[key] = {"key": key, **run}
-        cut_off = self.path.is_file() and not self.path.read_bytes().endswith(b"\n")
-        with self.path.open("a") as file:
-            file.write("\n" * cut_off + json.dumps(self.done[key]) + "\n")
-
-
 def run_all(
     search: Search, jobs: Sequence[Job], *, out: Path, table: str, fresh: Sequence[str], workers: int
 ) -> list[Run]:
     """All runs, in the order of `jobs`. Those that are kept beside `out` from the same table (by its digest)
     are not run again, unless their strategy is to be `fresh`."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    kept = KeptRuns(out.with_name(out.name + ".parts"))
-    keys = [_key(job, table) for job in jobs]
-    left = {
-        key: job
-        for key, job in zip(keys, jobs, strict=True)
-        if job["strategy"] in fresh or key not in kept.done
-    }
+    files = [out.with_name(out.name + ".parts") / f"{_key(job, table)}.json" for job in jobs]
+    wanted = zip(files, jobs, strict=True)
+    left = {file: job for file, job in wanted if job["strategy"] in fresh or not file.is_file()}
     tell(f"{len(jobs) - len(left)} of {len(jobs)} runs are kept from before")
-    for count, (key, run) in enumerate(_run(search, left, workers), start=1):
-        kept.add(key, run)
-        tell(f"[{count}/{len(left)}] {_told(left[key], run)}")
-    return [kept.done[key] for key in keys]
+    for count, (file, run) in enumerate(_run(search, left, workers), start=1):
+        write_figures(file, run)
+        tell(f"[{count}/{len(left)}] {_told(left[file], run)}")
+    return [read_figures(file) for file in files]
 
 
 def digest_of(*files: Path) -> str:
@@ -77,12 +52,12 @@ def _told(job: Job, run: Run) -> str:
     return f"{name}: {run['share']:.3f} of the front, {spent}"
 
 
-def _run(search: Search, jobs: dict[str, Job], workers: int) -> Iterator[tuple[str, Run]]:
+def _run(search: Search, jobs: dict[Path, Job], workers: int) -> Iterator[tuple[Path, Run]]:
     if workers == 1:
-        yield from ((key, _quietly(search, job)) for key, job in jobs.items())
+        yield from ((file, _quietly(search, job)) for file, job in jobs.items())
         return
     with ProcessPoolExecutor(max_workers=workers) as pool:
-        futures = {pool.submit(_quietly, search, job): key for key, job in jobs.items()}
+        futures = {pool.submit(_quietly, search, job): file for file, job in jobs.items()}
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()

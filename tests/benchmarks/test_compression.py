@@ -5,9 +5,8 @@ from dataclasses import asdict
 import pytest
 import yaml
 
-from benchmarks.compression.goals import GOALS, judged
 from benchmarks.compression.measure import Row
-from benchmarks.compression.run import EXAMPLES, show, study_copy
+from benchmarks.compression.run import EXAMPLES, GOALS, judged, show, study_copy
 
 TEACHER = {"accuracy": 0.99, "size_bytes": 4.6e6, "latency_ms": 0.1}
 

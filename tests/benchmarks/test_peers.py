@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.peers import scoring, tools
 from benchmarks.peers.digits_job import load_job, make_model, to_onnx
-from benchmarks.peers.run import table
+from benchmarks.peers.run import show
 from benchmarks.peers.scoring import Box, Candidate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -138,9 +138,9 @@ def test_what_a_peer_finished_after_its_time_does_not_count(tmp_path):
         {"choice": {"model": "c"}, "error": "ValueError: no", "finished_s": 9.5},
         {"choice": {"model": "d"}, "file": "d.onnx", **numbers, "finished_s": 10.5},
     ]
-    path = tmp_path / "trials.jsonl"
+    path = tmp_path / tools.LINES
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    found = tools.read_lines(path, 10.0, tools.Result())
+    found = tools.read_lines(path, 10.0)
     assert [candidate.file for candidate in found.candidates] == [tmp_path / "a.onnx", tmp_path / "b.tflite"]
     assert [candidate.backend for candidate in found.candidates] == ["ort", "tflite"]
     assert (found.trainings, found.training_seconds) == (1, 2.5)
@@ -162,10 +162,9 @@ def test_a_tool_that_hangs_is_killed_and_said_so(tmp_path):
     assert "searching" in failure
 
 
-def test_the_table_has_a_line_per_tool():
+def test_the_table_has_a_line_per_tool(capsys):
     one = {
         "hypervolume": [0.5, 0.7, 0.6],
-        "median": 0.6,
         "interval": [(0.4, 0.6), (0.5, 0.74), (0.5, 0.8)],
         "candidates": [4, 5, 6],
         "front": [1, 2, 3],
@@ -173,9 +172,10 @@ def test_the_table_has_a_line_per_tool():
         "training_seconds": [10.0, 11.0, 12.0],
         "failures": [[], ["a"], ["b", "c"]],
     }
-    lines = table({"ours": one, "olive": one}, ["ours", "olive"]).splitlines()
+    show({"tools": {"ours": one, "olive": one}})
+    lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
-    assert lines[1].split() == ["ours", "0.6000", "(0.5000-0.7000)", "+-0.1200", "5", "2", "2", "11.0", "3"]
+    assert lines[1].split() == ["ours", "0.6000", "(0.5000-0.7000)", "+-0.1200", "5", "2", "2", "11", "3"]
 
 
 # -- the plain script ---
@@ -210,7 +210,7 @@ def test_the_plain_script_searches_until_its_time_is_up(tmp_path, teacher_weight
     command = [sys.executable, tools.HERE / "naive_optuna.py", "--workload", tools.EXAMPLES / "digits.py"]
     options = ["--teacher", teacher_weights, "--into", into, "--seconds", "15", "--seed", "0"]
     assert tools.run_tool([*command, *options], into, 200.0) == []
-    found = tools.read_lines(into / "trials.jsonl", 1000.0, tools.Result())
+    found = tools.read_lines(into / tools.LINES, 1000.0)
     assert found.failures == []
     assert found.candidates
     for candidate in found.candidates:
