@@ -158,14 +158,11 @@ def coverage_note(stored_as: Mapping[str, str], sizes: Mapping[str, int]) -> str
     by_kind: dict[str, list[str]] = {}
     for name, kind in stored_as.items():
         by_kind.setdefault(kind, []).append(name)
-    if set(by_kind) <= {"float32"}:
+    weights = {kind: sum(sizes[name] for name in names) for kind, names in by_kind.items()}
+    main = max((kind for kind in weights if kind != "float32"), key=weights.__getitem__, default="")
+    if not main:
         return ""
-    total = sum(sizes[name] for name in stored_as)
-    parts = [
-        f"{kind}: {len(names)} of {len(stored_as)} layers, "
-        f"{100 * sum(sizes[name] for name in names) / total:.1f} % of the weights"
-        for kind, names in sorted(by_kind.items())
-        if kind != "float32"
-    ]
-    floats = by_kind.get("float32", [])
-    return "; ".join([*parts, *([f"float32: {listed(floats)}"] if floats else [])])
+    share = 100 * weights[main] / sum(weights.values())
+    head = f"{main}: {len(by_kind[main])} of {len(stored_as)} layers, {share:.1f} % of the weights"
+    rest = (f"{kind}: {listed(names)}" for kind, names in sorted(by_kind.items()) if kind != main)
+    return "; ".join([head, *rest])

@@ -75,7 +75,7 @@ class TfliteBackend(Compiler):
     ) -> Converted:
         """TFLite to TFLite; see `quantize.py`. ValueError if the source has another batch."""
         from .inspect import weight_bytes
-        from .layers import check_names, kept_weights, layers, stored_as, zero_share, zeros
+        from .layers import check_names, kept_weights, sizes, stored_as, zero_share, zeros
         from .pack import compact
         from .quantize import quantized
 
@@ -92,7 +92,7 @@ class TfliteBackend(Compiler):
             weight_bytes=weight_bytes(packed),
             covered=weight_bytes(content),
             kept_weights=kept_weights(source, settings.keep_float),
-            sizes={layer.name: layer.count for layer in layers(source)},
+            sizes=sizes(source),
             stored_as=stored_as(source, content),
             zeros=zeros(source, content),
             zero_share=zero_share(packed),

@@ -103,6 +103,13 @@ def kept_weights(content: bytes, names: Sequence[str]) -> int:
     return sum({layer.buffer: layer.count for layer in _kept(weights(content), names)}.values())
 
 
+def sizes(content: bytes) -> dict[str, int]:
+    """Number of weights of each layer; those that an earlier layer shares count there."""
+    found = layers(content)
+    owner = {layer.buffer: layer.name for layer in reversed(found)}
+    return {layer.name: layer.count if owner[layer.buffer] == layer.name else 0 for layer in found}
+
+
 def stored_as(source: bytes, artifact: bytes) -> dict[str, str]:
     """Storage type of each layer's weight in the artifact, by its name in the source; several with a "+".
 

@@ -66,7 +66,7 @@ def compiled(precision, *keep):
 
 def compiled_subject(name, precision, **settings):
     made = CompileSettings(precision=precision, batch=BATCH, **settings)
-    return BACKEND.compile(source(name, "tflite"), made, subject(name).calibration, _folder())
+    return BACKEND.compile(source(name, BACKEND), made, subject(name).calibration, _folder())
 
 
 def floats(artifact):
@@ -89,12 +89,12 @@ def test_layers_have_the_names_of_their_modules():
 
 
 def test_equal_weights_that_the_converter_merged_are_tied():
-    groups = BACKEND.layers(source("transformer", "tflite"), Precision.INT8_DYNAMIC)
+    groups = BACKEND.layers(source("transformer", BACKEND), Precision.INT8_DYNAMIC)
     assert ("encoder.0.linear1", "encoder.1.linear1") in [group.layers for group in groups]
 
 
 def test_fused_modules_do_not_give_their_names_to_layers():
-    groups = BACKEND.layers(source("cnn", "tflite"), Precision.INT8)
+    groups = BACKEND.layers(source("cnn", BACKEND), Precision.INT8)
     assert [group.name for group in groups] == ["body.0", "body.3", "head"]
 
 
@@ -192,7 +192,7 @@ def test_four_bit_embeddings_of_odd_width_come_out_wrong_and_are_never_emitted()
 @pytest.mark.parametrize("precision", [Precision.FP16, *MIXED])
 @pytest.mark.parametrize("name", ["cnn", "transformer"])
 def test_writing_the_file_again_changes_no_output(name, precision, tmp_path):
-    made, model = subject(name), source(name, "tflite")
+    made, model = subject(name), source(name, BACKEND)
     settings = CompileSettings(precision=precision, batch=BATCH)
     content, _ = quantized(model.path.read_bytes(), settings, made.calibration)
     results = []
