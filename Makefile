@@ -3,17 +3,19 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+TOY := tests/toy_backend
 
 .PHONY: demo test setup system lint types unit clean
 
 setup: $(STAMP)
 
 # torch comes first and pinned: without the pin pip takes a build with several GB of CUDA.
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml setup.py constraints.txt $(TOY)/pyproject.toml $(TOY)/paretune_toy/__init__.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-deps ./$(TOY)
 	touch $@
 
 demo: setup

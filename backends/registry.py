@@ -29,19 +29,18 @@ _BACKENDS = {
     "ort": "ort.backend:OrtBackend",
     "tflite": "tflite.backend:TfliteBackend",
     "trt": "trt.backend:TrtBackend",
-    "null": "null.backend:NullBackend",
 }
 GROUP = "paretune.backends"
 """The entry point group in which other packages name their backends."""
 
 
 def backend_names() -> tuple[str, ...]:
-    """Names of all backends that users can ask for, ours first (`null` is for tests and is left out).
+    """Names of all backends that users can ask for, ours first.
 
     Raises:
         UserError: an installed package names a backend as another one does.
     """
-    return (*(name for name in _BACKENDS if name != "null"), *plugins())
+    return (*_BACKENDS, *plugins())
 
 
 @cache

@@ -8,34 +8,167 @@ from pathlib import Path
 
 import paretune
 import pytest
+from paretune.backends.registry import backend_names, get_backend
+from rooms import circles, imports_between_rooms, longest_functions, modules, room_of
 
 ROOT = Path(paretune.__file__).parent
-LAYERS = ("profiles", "backends", "search", "reports", "cli")
-FILES = [path for folder in LAYERS[:-1] for path in (ROOT / folder).rglob("*.py")]
-MODULES = [*sorted(FILES), ROOT / "cli.py", ROOT / "__init__.py"]
+CONTRACT = "backends.contract"
+
+MAY_IMPORT = {
+    "profiles": "",
+    # backends, from the ground up
+    "backends.calibration": "",
+    "backends.contract": "profiles",
+    "backends.onnx_graph": "profiles backends.contract",
+    "backends.measure": "profiles backends.contract",
+    "backends.ort": "profiles backends.contract backends.onnx_graph backends.calibration",
+    "backends.tflite": "profiles backends.contract backends.calibration",
+    "backends.trt": "profiles backends.contract backends.onnx_graph backends.calibration",
+    "backends.registry": "profiles backends.contract",
+    "backends.runner": "profiles backends.contract backends.measure backends.registry",
+    # search
+    "search.record": "profiles",
+    "search.ranking": "profiles search.record",
+    "search.storage": "profiles search.record",
+    "search.space": "profiles search.record",
+    "search.store": "profiles search.record",
+    "search.workload": "profiles search.record",
+    "search.gate": "search.ranking search.record",
+    "search.sampler": "profiles backends.contract search.ranking search.record search.space",
+    "search.job": "profiles backends.contract backends.registry backends.runner search.record search.space"
+    " search.storage search.workload",
+    "search.stages.network": "profiles search.workload",
+    "search.stages.cutting": "profiles search.stages.network",
+    "search.stages.training": "profiles search.record search.stages.cutting search.stages.network",
+    "search.stages.device": "profiles backends.contract backends.measure backends.registry backends.runner"
+    " search.record search.store search.workload",
+    "search.stages.models": "profiles backends.contract backends.registry search.record search.space"
+    " search.stages.cutting search.stages.device search.stages.network search.stages.training search.store"
+    " search.workload",
+    "search.stages.chain": "backends.measure backends.registry search.record search.stages.device"
+    " search.stages.models search.store search.workload",
+    "search.ladder": "profiles backends.contract backends.registry search.record search.stages.chain search.store"
+    " search.workload",
+    "search.evaluation": "profiles backends.contract backends.measure backends.registry search.ladder search.ranking"
+    " search.record search.stages.chain search.stages.device search.stages.models search.stages.network search.store"
+    " search.workload",
+    "search.run": "profiles backends.measure backends.runner search.evaluation search.gate search.job search.ladder"
+    " search.ranking search.record search.sampler search.space search.stages.chain search.stages.device"
+    " search.stages.models search.storage search.store",
+    # reports
+    "reports.content": "search.gate search.ranking search.record",
+    "reports.charts": "backends.registry reports.content search.ranking search.record",
+    "reports.pages": "profiles reports.charts reports.content search.ranking search.record",
+    "reports.terminal": "profiles backends.contract backends.registry backends.runner reports.content search.job"
+    " search.ranking search.record search.space",
+    "reports.bundle": "profiles backends.registry reports.content reports.pages search.ranking search.record"
+    " search.store",
+}
+"""Room -> the rooms that it may import. `docs/architecture.md` shows the same table to a newcomer."""
 
 
-def imports(path: Path):
-    """Names of our modules that a file imports, as dotted paths below the package."""
-    package = path.relative_to(ROOT).parts[:-1]
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            base = package[: len(package) - node.level + 1]
-            yield ".".join([*base, *(node.module or "").split(".")]).strip(".")
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "paretune":
-            yield (node.module or "").partition(".")[2]
-        elif isinstance(node, ast.Import):
-            yield from (a.name.partition(".")[2] for a in node.names if a.name.split(".")[0] == "paretune")
+@pytest.mark.parametrize("room", sorted(imports_between_rooms()))
+def test_rooms_import_what_the_table_allows(room):
+    faces = {"backends", "search", "search.stages", "reports"}  # packages: one sentence, no code
+    if room not in faces:
+        assert imports_between_rooms()[room] - set(MAY_IMPORT[room].split()) == set()
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_run_one_way(path):
-    layer = path.relative_to(ROOT).parts[0].removesuffix(".py")
-    if layer == "__init__":
-        return
-    allowed = LAYERS[: LAYERS.index(layer) + 1]
-    wrong = [name for name in imports(path) if name and name.split(".")[0] not in allowed]
-    assert not wrong, f"{layer} may import {', '.join(allowed)} alone"
+def test_the_table_has_no_circle_and_names_no_room_that_is_not_there():
+    table = {room: set(allowed.split()) for room, allowed in MAY_IMPORT.items()}
+    assert circles(table) == []
+    assert set().union(*table.values()) <= set(table) <= set(imports_between_rooms())
+
+
+def test_the_table_allows_nothing_that_nobody_uses():
+    found = imports_between_rooms()
+    unused = {room: set(allowed.split()) - found[room] for room, allowed in MAY_IMPORT.items()}
+    assert {room: rooms for room, rooms in unused.items() if rooms} == {}
+
+
+def test_the_newcomers_table_is_this_one():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([\w./]+)` \|.*\|([^|]*)\|$", page, re.MULTILINE)
+    shown = {
+        room.strip("/").replace("/", "."): set(re.findall(r"`([\w/]+)`", allowed)) for room, allowed in rows
+    }
+    table = {
+        room: {name.replace(".", "/") for name in allowed.split()} for room, allowed in MAY_IMPORT.items()
+    }
+    assert shown == table
+
+
+def test_no_file_is_in_a_circle_of_imports():
+    known = {module.name for module in modules()}
+    graph = {
+        module.name: {
+            whole if whole in known else name
+            for name, taken in module.imports()
+            for whole in (f"{name}.{one}" for one in taken or ("",))
+        }
+        for module in modules()
+    }
+    assert circles(graph) == []
+
+
+def test_no_private_name_leaves_its_room():
+    taken = [
+        f"{module.name} takes {name} of {source}"
+        for module in modules()
+        for source, names in module.imports()
+        for name in names
+        if name.startswith("_") and not name.startswith("__") and room_of(source) != module.room
+    ]
+    assert taken == []
+
+
+def test_a_backend_is_named_in_its_room_and_the_registry_alone():
+    """Its name, its title and the packages that it asks for, as text; documents and pyproject.toml may."""
+    named = [
+        f"{path}:{line}: {text[:60]!r}"
+        for room, words in backend_words().items()
+        for path, line, text in texts_of_the_product()
+        if room_of(".".join(path.with_suffix("").parts)) not in {room, "backends.registry"}
+        and re.search(rf"(?<![\w-])({'|'.join(map(re.escape, words))})(?![\w-])", text)
+    ]
+    assert named == []
+
+
+def backend_words() -> dict[str, set[str]]:
+    """Room of each backend of ours to the words that nobody else may say."""
+    found = {}
+    for name in backend_names():
+        backend = get_backend(name)
+        room = room_of(type(backend).__module__.removeprefix("paretune."))
+        if room.startswith("backends."):
+            found[room] = {name, backend.title, *backend.packages}
+    return found
+
+
+def texts_of_the_product():
+    """Each text of the product's code and templates that is no docstring: path, line and the text."""
+    for module in modules():
+        docs = {
+            id(node.body[0].value)
+            for node in ast.walk(module.tree)
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+            and node.body
+            and isinstance(node.body[0], ast.Expr)
+        }
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
+                yield module.path.relative_to(ROOT), node.lineno, node.value
+    for path in [
+        *ROOT.glob("reports/**/*.html"),
+        *ROOT.glob("reports/**/*.in"),
+        *ROOT.glob("profiles/*.yaml"),
+    ]:
+        yield path.relative_to(ROOT), 1, path.read_text(encoding="utf-8")
+
+
+def test_files_and_functions_are_short():
+    assert [m.name for m in modules() if m.lines > 300] == []
+    assert longest_functions(over=60) == []
 
 
 def test_the_checkout_under_test_is_what_is_imported():
@@ -43,7 +176,7 @@ def test_the_checkout_under_test_is_what_is_imported():
 
 
 def test_no_other_modules_at_the_root():
-    assert {path.name for path in ROOT.glob("*.py")} == {"__init__.py", "cli.py"}
+    assert {path.name for path in ROOT.glob("*.py")} == {"__init__.py", "cli.py", "setup.py"}
 
 
 def loaded_after(statement: str) -> set[str]:

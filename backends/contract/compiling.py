@@ -96,10 +96,10 @@ class Compiler(Backend):
             backend=self.name,
             precision=settings.precision,
             size_bytes=path.stat().st_size,
-            weight_bytes=made.weight_bytes,
+            weight_bytes=dict(made.weight_bytes),
             notes=tuple(filter(None, (*made.notes, *agreement, coverage))),
             versions=self.versions(),
-            stored_as=made.stored_as,
+            stored_as=dict(made.stored_as),
             zero_share=made.zero_share,
         )
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate
 
 from ...search.ranking.distance import scaled
 from ...search.ranking.known import complete_trials, searched_metrics
 from ...search.ranking.pareto import hypervolume_history
-from ...search.record.evaluation import Outcome, StudyRecord, TrialRecord
+from ...search.record.evaluation import StudyRecord
 from ...search.record.training import trainings_met
 from ..content.trainings import training_seconds
-from .plots import GOOD, LEGEND_MARGIN, STOPPED, Figure
+from .plots import GOOD, Figure
 
 Steps = Sequence[tuple[float, float]]
 BEYOND = 1.1  # the reference lies a tenth beyond the worst values, so that those count as well
@@ -21,9 +20,7 @@ BEYOND = 1.1  # the reference lies a tenth beyond the worst values, so that thos
 def hypervolume_figure(record: StudyRecord) -> Figure | None:
     """Share of the space between the worst and the best values that the front covers, against time spent.
 
-    Time is that of training; where nothing is trained, that of evaluating. Marked are the time that went into
-    trainings that were given up, and where candidates were turned away before training. None with fewer than
-    two points.
+    Time is that of training; where nothing is trained, that of evaluating. None with fewer than two points.
     """
     steps = hypervolume_steps(record)
     if len(steps) < 2:
@@ -32,16 +29,14 @@ def hypervolume_figure(record: StudyRecord) -> Figure | None:
     last = steps[-1][0]
     unit, seconds = ("h", 3600.0) if last > 2 * 3600 else ("min", 60.0) if last > 120 else ("s", 1.0)
     drawn = [(moment / seconds, volume) for moment, volume in steps]
-    marks = [_given_up(record, drawn, unit), _turned_away(record, drawn)] if trains(record) else []
-    traces = [_line(record, drawn, unit), *(mark for mark in marks if mark is not None)]
-    layout: Figure = {
-        "xaxis": {"title": {"text": f"{spent} ({unit})"}, "range": [0, 1.02 * drawn[-1][0]]},
-        "yaxis": {"title": {"text": "Hypervolume (share)"}, "rangemode": "tozero"},
-        "hovermode": "closest",
+    return {
+        "data": [_line(record, drawn, unit)],
+        "layout": {
+            "xaxis": {"title": {"text": f"{spent} ({unit})"}, "range": [0, 1.02 * drawn[-1][0]]},
+            "yaxis": {"title": {"text": "Hypervolume (share)"}, "rangemode": "tozero"},
+            "hovermode": "closest",
+        },
     }
-    if len(traces) > 1:
-        layout |= {"legend": {}, "margin": {"b": LEGEND_MARGIN}}
-    return {"data": traces, "layout": layout}
 
 
 def _line(record: StudyRecord, drawn: Steps, unit: str) -> Figure:
@@ -60,62 +55,6 @@ def _line(record: StudyRecord, drawn: Steps, unit: str) -> Figure:
         "meta": {"light": light, "dark": dark},
         "showlegend": False,
     }
-
-
-def _given_up(record: StudyRecord, drawn: Steps, unit: str) -> Figure | None:
-    """The stretches of the line during which something was trained that was given up."""
-    x: list[float | None] = []
-    y: list[float | None] = []
-    texts: list[str] = []
-    before = (0.0, drawn[0][1])
-    for trial, now in zip(record.trials, drawn, strict=True):
-        if _gated(trial) and now[0] > before[0]:
-            x += [before[0], now[0], None]
-            y += [now[1], now[1], None]
-            texts += [f"#{trial.number} given up after {now[0] - before[0]:.2f} {unit}"] * 2 + [""]
-        before = now
-    return _mark("given up", "lines", x, y, texts, {"line": {"width": 6}}) if x else None
-
-
-def _turned_away(record: StudyRecord, drawn: Steps) -> Figure | None:
-    """One tick per moment at which candidates were turned away; they cost no training time."""
-    counts = Counter(
-        now
-        for trial, now in zip(record.trials, drawn, strict=True)
-        if _gated(trial) and not trial.evaluation.stopped_epoch
-    )
-    if not counts:
-        return None
-    texts = [f"{count} candidate{'s' * (count > 1)} not trained" for count in counts.values()]
-    marker = {"symbol": "line-ns", "size": 11, "line": {"width": 1.5}}
-    x, y = [x for x, _ in counts], [y for _, y in counts]
-    return _mark("not trained", "markers", x, y, texts, {"marker": marker})
-
-
-def _mark(
-    name: str,
-    mode: str,
-    x: Sequence[float | None],
-    y: Sequence[float | None],
-    texts: Sequence[str],
-    look: Figure,
-) -> Figure:
-    light, dark = STOPPED
-    return {
-        "type": "scatter",
-        "mode": mode,
-        "name": name,
-        "x": list(x),
-        "y": list(y),
-        "hovertext": list(texts),
-        "hovertemplate": "%{hovertext}<extra></extra>",
-        "meta": {"light": light, "dark": dark},
-        **look,
-    }
-
-
-def _gated(trial: TrialRecord) -> bool:
-    return trial.duplicate_of is None and trial.evaluation.outcome is Outcome.GATED
 
 
 def trains(record: StudyRecord) -> bool:

@@ -27,7 +27,6 @@ Figure = dict[str, Any]
 _LIGHT = ("#0072b2", "#d55e00", "#009e73", "#a8568a", "#000000", "#8800ff", "#771100", "#550055")
 _DARK = ("#56b4e9", "#f0883e", "#2fc79a", "#d98bbb", "#8844ff", "#ffff00", "#cc1144", "#bbffaa")
 GOOD, STOPPED = (_LIGHT[0], _DARK[0]), (_LIGHT[1], _DARK[1])
-GREY = ("#8c959f", "#6e7781")
 LEGEND_MARGIN = 88  # pixels below a plot that has a legend of one line
 _SYMBOLS = {
     "fp32": "circle",

@@ -52,8 +52,6 @@ def _without(section: object, name: str, usual: object) -> object:
 
 Seconds = Annotated[float, BeforeValidator(_duration), Field(gt=0)]
 Bytes = Annotated[int, BeforeValidator(_size), Field(gt=0)]
-Methods = Annotated[tuple[Literal["minmax", "percentile", "entropy"], ...], BeforeValidator(_one_or_many)]
-Objectives = Annotated[tuple[str, ...], BeforeValidator(_one_or_many), Field(min_length=2, max_length=4)]
 Rung = Literal["calibration", "mixed-precision", "qat"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
 

@@ -1,4 +1,4 @@
-"""A tiny workload and studies of it on the `null` backend, which is deterministic and needs no runtime."""
+"""A tiny workload and studies of it on the `toy` backend, which is deterministic and needs no runtime."""
 
 import os
 import subprocess
@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+TESTS = str(Path(__file__).resolve().parents[1])
 
 WORKLOAD = """
 import numpy as np
@@ -63,7 +65,7 @@ STUDY = {
     "space": {
         "student": {"width": [4, 8, 16]},
         "precision": ["fp32", "int8", "int4-weight"],
-        "backend": ["null"],
+        "backend": ["toy"],
         "calibration": {"samples": [16]},
     },
     "training": {"epochs": 3, "finetune_epochs": 1, "learning_rate": 0.01, "batch": 16},
@@ -90,7 +92,7 @@ class Bench:
         return subprocess.Popen(
             [sys.executable, "-m", "paretune.cli", *map(str, arguments)],
             cwd=self.root,
-            env={**os.environ, "OMP_NUM_THREADS": "1", **env},
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": TESTS, **env},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -7,6 +7,7 @@ import pytest
 from paretune.cli import main
 from paretune.search.run.budget import Budget, StopFlag
 from paretune.search.run.session import run_study
+from study.misbehaving import MISBEHAVING
 
 pytestmark = pytest.mark.slow
 
@@ -48,8 +49,8 @@ def test_limits_that_nothing_meets_is_exit_code_2_with_the_nearest(bench, shared
 
 
 def test_nothing_usable_is_exit_code_1_when_the_teacher_itself_cannot_run(bench, command, monkeypatch):
-    monkeypatch.setenv("PARETUNE_NULL_SCRIPT", json.dumps({"fp32/open": "segfault"}))
-    code, _ = command("run", bench.study())
+    monkeypatch.setenv("TOY_SCRIPT", json.dumps({"fp32/open": "segfault"}))
+    code, _ = command("run", bench.study(space=MISBEHAVING))
     assert code == 1
 
 

@@ -39,14 +39,14 @@ BAD_STUDIES = {
     "unknown backend": ({"space": {"backend": ["tensorflow"]}}, r"unknown backend 'tensorflow'"),
     "unknown profile": ({"profile": "raspbery-pi-4"}, r"raspberry-pi-4"),
     "profile that says no way": (
-        {"profile": "raspberry-pi-4", "space": {"backend": ["null"]}},
+        {"profile": "raspberry-pi-4", "space": {"backend": ["toy"]}},
         r"how to reach",
     ),
     "missing workload": ({"workload": "blob.py"}, r"did you mean blobs\.py"),
     "missing object": ({"workload": "blobs.py:other"}, r"no object 'other'"),
     "empty space": ({"space": {"backend": ["ort"], "precision": ["fp8"]}}, r"space is empty"),
     "wrong student axis": (
-        {"space": {"student": {"depth": [1]}, "backend": ["null"]}},
+        {"space": {"student": {"depth": [1]}, "backend": ["toy"]}},
         r"arguments do not fit",
     ),
     "unknown preference": ({"prefer": {"speed": 1}}, r"unknown metric 'speed'"),
@@ -101,7 +101,7 @@ def test_a_device_that_does_not_answer(bench, command):
         "  instruction_sets: [neon]\n  source: test\n  memory_bytes: {value: 1 GB, source: test}\n"
         "reach: {kind: ssh, host: 127.0.0.1, port: 9}\n"
     )
-    code, _, err = command("run", bench.study(profile="./board.yaml", space={"backend": ["null"]}))
+    code, _, err = command("run", bench.study(profile="./board.yaml", space={"backend": ["toy"]}))
     assert code == 1
     assert "cannot be reached" in err
     assert left_over(bench) == []

@@ -1,4 +1,4 @@
-"""The driver from a study file to a record, on the `null` backend."""
+"""The driver from a study file to a record, on the `toy` backend."""
 
 import json
 import warnings
@@ -87,7 +87,7 @@ def test_a_candidate_over_a_limit_is_measured_and_not_trained(bench):
 
 
 def test_the_search_ends_when_the_space_is_exhausted(bench, shared_store):
-    space = {"student": {"width": [4, 8]}, "precision": ["fp32"], "backend": ["null"]}
+    space = {"student": {"width": [4, 8]}, "precision": ["fp32"], "backend": ["toy"]}
     record = run_study(bench.study(store=shared_store, space=space, budget={"trials": 50})).record
     assert record.stopped == "every candidate of the space was evaluated"
     assert len({t.evaluation.candidate.digest for t in record.trials}) == 3
@@ -95,7 +95,7 @@ def test_the_search_ends_when_the_space_is_exhausted(bench, shared_store):
 
 
 def test_duplicates_are_answered_from_the_record(bench, shared_store):
-    space = {"student": {"width": [4, 8]}, "precision": ["fp32", "int8"], "backend": ["null"]}
+    space = {"student": {"width": [4, 8]}, "precision": ["fp32", "int8"], "backend": ["toy"]}
     record = run_study(
         bench.study(store=shared_store, space=space, budget={"trials": 6}, sampler="random")
     ).record
@@ -200,7 +200,7 @@ def test_a_time_that_is_too_short_still_evaluates_the_teacher(bench, shared_stor
 
 
 def test_a_stop_that_was_asked_for_is_no_attempt_that_died(bench):
-    space = {"student": {"width": [4]}, "precision": ["fp32"], "backend": ["null"]}
+    space = {"student": {"width": [4]}, "precision": ["fp32"], "backend": ["toy"]}
     # Hardware-first would be stopped while it measures, before the candidate's own evaluation begins.
     run_study(bench.study(space=space, budget={"trials": 1}, sampler="random"))
     study = bench.study(space=space, budget={"trials": 2}, sampler="random")

@@ -1,4 +1,4 @@
-"""Studies searched hardware-first, from the file to the record, on the `null` backend."""
+"""Studies searched hardware-first, from the file to the record, on the `toy` backend."""
 
 import pytest
 from paretune.search.gate.audit import audit_text
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 SPACE = {
     "student": {"width": [4, 8, 16, 24]},
     "precision": ["fp32", "int8"],
-    "backend": ["null"],
+    "backend": ["toy"],
     "calibration": {"samples": [16]},
 }
 

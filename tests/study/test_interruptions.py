@@ -10,6 +10,7 @@ import psutil
 import pytest
 from paretune.search.record.evaluation import Outcome
 from paretune.search.run.session import open_run, run_study
+from study.misbehaving import BACKEND, MISBEHAVING
 
 pytestmark = pytest.mark.slow
 
@@ -70,7 +71,9 @@ def test_kill_at_random_moments_loses_at_most_the_stage_at_hand(bench):
 
 
 def test_the_runner_dies_with_the_driver(bench):
-    process = bench.command("run", bench.study(), PARETUNE_NULL_SCRIPT=json.dumps({"int8/compile": "hang"}))
+    process = bench.command(
+        "run", bench.study(space=MISBEHAVING), TOY_SCRIPT=json.dumps({"int8/compile": "hang"})
+    )
     running = psutil.Process(process.pid)
     wait_for(lambda: len(entries(bench, "compile")) >= 1 and running.children())
     started = running.children()
@@ -87,16 +90,16 @@ def test_the_runner_dies_with_the_driver(bench):
         ("abort", "signal 6"),
         ("hang", "no answer"),
         ("oom", "memory"),
-        ("error", "RuntimeError: the script fails"),
+        ("error", "ZeroDivisionError"),
     ],
 )
 @pytest.mark.parametrize("stage", ["compile", "run"])
 def test_a_crash_is_one_failed_evaluation_and_the_study_goes_on(
     bench, shared_store, monkeypatch, behaviour, cause, stage
 ):
-    monkeypatch.setenv("PARETUNE_NULL_SCRIPT", json.dumps({f"int8/{stage}": behaviour}))
+    monkeypatch.setenv("TOY_SCRIPT", json.dumps({f"int8/{stage}": behaviour}))
     name = f"crash-{behaviour}-{stage}"
-    space = {"student": {"width": [4]}, "precision": ["fp32", "int8"], "backend": ["null"]}
+    space = {"student": {"width": [4]}, "precision": ["fp32", "int8"], "backend": [BACKEND]}
     guard = {"compile": "12 s", "run": "12 s", "memory": "2 GB"}
     record = run_study(bench.study(name, space=space, guard=guard, budget={"trials": 4})).record
     by_precision = {}
@@ -112,16 +115,16 @@ def test_a_crash_is_one_failed_evaluation_and_the_study_goes_on(
 
 
 def test_what_a_backend_refuses_is_refused(bench, shared_store, monkeypatch):
-    monkeypatch.setenv("PARETUNE_NULL_SCRIPT", json.dumps({"int8/compile": "refuse"}))
-    record = run_study(bench.study("refused", budget={"trials": 3})).record
+    monkeypatch.setenv("TOY_SCRIPT", json.dumps({"int8/compile": "refuse"}))
+    record = run_study(bench.study("refused", space=MISBEHAVING, budget={"trials": 3})).record
     refused = [t.evaluation for t in record.trials if t.evaluation.outcome is Outcome.REFUSED]
     assert refused
     assert all(e.reason and not e.cause for e in refused)
 
 
 def test_two_processes_cannot_run_one_study(bench):
-    study = bench.study(budget={"trials": 8})
-    first = bench.command("run", study, PARETUNE_NULL_SCRIPT=json.dumps({"int8/compile": "hang"}))
+    study = bench.study(space=MISBEHAVING, budget={"trials": 8})
+    first = bench.command("run", study, TOY_SCRIPT=json.dumps({"int8/compile": "hang"}))
     wait_for(lambda: len(entries(bench, "measure")) >= 1)
     second = bench.run("run", study)
     first.kill()

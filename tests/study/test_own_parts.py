@@ -9,10 +9,10 @@ from paretune.search.record.evaluation import Outcome
 from paretune.search.run.session import open_run, run_study
 
 BACKEND = """
-from paretune.backends.null.backend import NullBackend
+from paretune_toy import ToyBackend
 from paretune.profiles.precision import Precision
 
-class Mine(NullBackend):
+class Mine(ToyBackend):
     name = "mine"
 
     def precisions(self, profile):

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def lost(bench):
     """A finished study without its store, and the number of a student that was complete."""
-    space = {"student": {"width": [4]}, "precision": ["fp32"], "backend": ["null"]}
+    space = {"student": {"width": [4]}, "precision": ["fp32"], "backend": ["toy"]}
     study = bench.study(space=space, budget={"trials": 2}, finalists=1)
     record = run_study(study).record
     number = next(

@@ -20,7 +20,7 @@ SMALL = {
     "space": {
         "student": {"width": [8]},
         "precision": ["fp32", "int8"],
-        "backend": ["null"],
+        "backend": ["toy"],
         "calibration": {"samples": 16},
     },
     "ladder": "never",

@@ -8,7 +8,6 @@ import types
 
 import pytest
 from paretune.backends.contract.rules import offers_by, read_rules
-from paretune.backends.null.backend import NullBackend
 from paretune.backends.registry import (
     nm_sparsity_offered,
     offered_precisions,
@@ -19,6 +18,7 @@ from paretune.profiles.errors import UserError
 from paretune.profiles.loader import load_profile, shipped_profiles
 from paretune.profiles.precision import Precision
 from paretune.profiles.schema import Gpu, Profile
+from paretune_toy import ToyBackend
 
 ORT = "fp32 fp16 int8 int8-dynamic int4-weight"
 TFLITE = "fp32 fp16 int8 int8-dynamic int16x8 int4-weight"
@@ -73,9 +73,9 @@ def test_rows_are_complete_and_every_refusal_has_a_reason(name, backend):
         assert row.what != "all" or not row.offered
 
 
-def test_the_null_backend_offers_everything_everywhere():
+def test_a_backend_without_a_table_offers_its_own_precisions_everywhere():
     for name in shipped_profiles():
-        assert [row.what for row in offers("null", load_profile(name)) if row.offered] == EVERYTHING
+        assert [row.what for row in offers("toy", load_profile(name)) if row.offered] == EVERYTHING[:-1]
 
 
 def test_reasons_read_as_promised():
@@ -153,7 +153,7 @@ SPARSITIES = ("dense", "channel:0.5", "unstructured:0.8", "2:4")
 
 
 @pytest.mark.parametrize(
-    ("backend", "expected"), [("ort", []), ("tflite", []), ("trt", ["2:4"]), ("null", [])]
+    ("backend", "expected"), [("ort", []), ("tflite", []), ("trt", ["2:4"]), ("toy", [])]
 )
 def test_where_latency_depends_on_the_values_of_weights(backend, expected):
     assert [sparsity for sparsity in SPARSITIES if value_dependent(backend, sparsity)] == expected
@@ -165,7 +165,7 @@ def test_a_dependence_on_values_comes_with_its_reason():
         value_dependent("tvm9", "2:4")
 
 
-class ZeroSkipping(NullBackend):
+class ZeroSkipping(ToyBackend):
     """A runtime of the user's own that skips zeros."""
 
     value_dependent = {"unstructured": "its kernels skip zeros"}
@@ -173,11 +173,11 @@ class ZeroSkipping(NullBackend):
 
 def test_a_backend_of_the_users_own_says_it_itself(monkeypatch):
     own = types.ModuleType("own_runtime")
-    own.ZeroSkipping, own.NullBackend = ZeroSkipping, NullBackend
+    own.ZeroSkipping, own.ToyBackend = ZeroSkipping, ToyBackend
     monkeypatch.setitem(sys.modules, "own_runtime", own)
     assert value_dependent("own_runtime:ZeroSkipping", "unstructured:0.8") == "its kernels skip zeros"
     assert value_dependent("own_runtime:ZeroSkipping", "dense") == ""
-    assert value_dependent("own_runtime:NullBackend", "unstructured:0.8") == ""
+    assert value_dependent("own_runtime:ToyBackend", "unstructured:0.8") == ""
 
 
 def test_planning_loads_no_runtime():
@@ -186,7 +186,7 @@ def test_planning_loads_no_runtime():
         "from paretune.backends.registry import offers, value_dependent\n"
         "from paretune.profiles.loader import load_profile, shipped_profiles\n"
         "for name in shipped_profiles():\n"
-        "    for backend in ('ort', 'tflite', 'trt', 'null'):\n"
+        "    for backend in ('ort', 'tflite', 'trt', 'toy'):\n"
         "        offers(backend, load_profile(name))\n"
         "        value_dependent(backend, '2:4')\n"
         "print(*sorted({name.split('.')[0] for name in sys.modules}))\n"

@@ -85,7 +85,7 @@ def script_of(path):
 
 class ScriptedBackend(Backend):
     name = "scripted"
-    source_format = "null"
+    source_format = "scripted"
 
     def availability(self):
         return Availability(installed=True)

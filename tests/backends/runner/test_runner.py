@@ -67,7 +67,7 @@ def test_runner_needs_numpy_and_nothing_heavy(tmp_path):
 def test_compile_sends_everything_and_gives_the_artifact_back(tmp_path):
     into = tmp_path / "into"
     into.mkdir()
-    source = SourceModel(path=model(tmp_path, a=1), format="null")
+    source = SourceModel(path=model(tmp_path, a=1), format="scripted")
     settings = CompileSettings(precision=Precision.INT8, calibration_method="entropy")
     with client() as runner:
         artifact = runner.compile(BACKEND, source, settings, {"x": np.ones((4, 3), np.float32)}, into)
@@ -92,7 +92,7 @@ def test_kept_layers_and_what_was_read_back_travel(tmp_path):
     settings = CompileSettings(precision=Precision.INT8, keep_float=("a",))
     samples = {"x": np.ones((4, 4), np.float32)}
     with client() as runner:
-        artifact = runner.compile("null", source, settings, samples, tmp_path)
+        artifact = runner.compile("toy", source, settings, samples, tmp_path)
     assert artifact.stored_as == {"a": "float32", "b": "int8"}
     assert artifact.zero_share is None
 
@@ -161,7 +161,7 @@ def test_what_a_runtime_prints_or_reads_does_not_touch_the_frames(tmp_path):
 )
 @pytest.mark.parametrize("where", ["compile", "open", "run"])
 def test_every_end_has_stage_cause_and_log(tmp_path, what, cause, where):
-    source = SourceModel(path=model(tmp_path, **{where: what}), format="null")
+    source = SourceModel(path=model(tmp_path, **{where: what}), format="scripted")
 
     def evaluate(runner):
         runner.compile(BACKEND, source, CompileSettings(precision=Precision.FP32), None, tmp_path)
@@ -263,7 +263,7 @@ def test_a_stage_that_fails_by_its_own_words_is_not_dressed_up(tmp_path):
             ("disagree", "artifact disagrees with the float model: SQNR -3.0 dB", "in act"),
             ("disagree-with-log", "the builder gave up", "the builder's own words"),
         ):
-            source = SourceModel(path=model(tmp_path, compile=script), format="null")
+            source = SourceModel(path=model(tmp_path, compile=script), format="scripted")
             with pytest.raises(StageError, match=cause) as caught:
                 runner.compile(BACKEND, source, settings, None, tmp_path)
             assert (caught.value.stage, caught.value.cause) == ("compile", cause)

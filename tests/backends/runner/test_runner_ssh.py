@@ -49,7 +49,7 @@ def test_a_candidate_is_compiled_and_run_on_the_device(tmp_path, login):
     with RunnerClient(launch) as runner:
         artifact = runner.compile(
             BACKEND,
-            SourceModel(path=source, format="null"),
+            SourceModel(path=source, format="scripted"),
             CompileSettings(precision=Precision.FP32),
             {"x": np.ones((1, 2), np.float32)},
             into,

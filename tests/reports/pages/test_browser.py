@@ -268,7 +268,6 @@ def test_the_search_is_drawn(
     points = sum(len(curve.points) for curve in learning_curves(searched))
     assert len(drawn(browser, "curves", ".points path")) == points
     legends = {
-        "hypervolume": ["given up", "not trained"],
         "curves": ["distilled", "pruned", "distilled, given up"],
     }
     assert {plot: legend(browser, plot) for plot in legends} == legends

@@ -59,7 +59,7 @@ class Bench:
         plain: dict[str, Any] = {
             "name": name,
             "workload": {"file": "tiny.py:build"},
-            "space": {"student": {"width": [4, 8, 16]}, "backend": ["null"], "precision": ["fp32", "int8"]},
+            "space": {"student": {"width": [4, 8, 16]}, "backend": ["toy"], "precision": ["fp32", "int8"]},
             "budget": {"trials": 5},
             **changes,
         }
@@ -81,7 +81,7 @@ def bench(tmp_path: Path) -> Bench:
 
 def candidate(job: Job, width: int, precision: Precision = Precision.FP32) -> Candidate:
     recipe = next(c.recipe for c in job.space.trainings() if c.student)
-    return Candidate(backend="null", precision=precision, student=(("width", width),), recipe=recipe)
+    return Candidate(backend="toy", precision=precision, student=(("width", width),), recipe=recipe)
 
 
 def complete(job: Job, width: int, quality: float, precision: Precision = Precision.FP32) -> Evaluation:
@@ -162,14 +162,14 @@ def test_the_rest_of_the_settings_may_differ_and_the_candidate_is_the_same(bench
 
 
 def test_what_this_space_does_not_offer_is_kept_and_marked(bench: Bench) -> None:
-    old = bench.job("old", space={"student": {"width": [4, 6]}, "backend": ["null"]})
+    old = bench.job("old", space={"student": {"width": [4, 6]}, "backend": ["toy"]})
     tell(old, complete(old, 4, 0.7), complete(old, 6, 0.8), complete(old, 4, 0.6, Precision.INT4_WEIGHT))
     earlier = earlier_results(bench.job("new"))
     assert [(r.quality, r.in_space) for r in earlier.results] == [(0.7, True), (0.8, False), (0.6, False)]
 
 
 def test_an_axis_of_words_is_outside_a_space_of_numbers(bench: Bench) -> None:
-    old = bench.job("old", space={"student": {"width": ["narrow", "wide"]}, "backend": ["null"]})
+    old = bench.job("old", space={"student": {"width": ["narrow", "wide"]}, "backend": ["toy"]})
     tell(old, complete(old, "wide", 0.8))  # type: ignore[arg-type]
     earlier = earlier_results(bench.job("new"))
     assert [result.in_space for result in earlier.results] == [False]
@@ -428,7 +428,7 @@ def test_instruction_sets_are_compared_where_they_are_known(
 
 def results(count: int, *studies: str) -> EarlierResults:
     one = EarlierResult(
-        candidate=Candidate(backend="null", precision=Precision.FP32),
+        candidate=Candidate(backend="toy", precision=Precision.FP32),
         quality=0.5,
         study=studies[0],
         same_instructions=True,

@@ -200,7 +200,7 @@ def candidate():
 
     def candidate(width: int | None = 16, sparsity: str = "dense", **recipe) -> Candidate:
         return Candidate(
-            backend="null",
+            backend="toy",
             precision=Precision.FP32,
             student=(("width", width),) if width else (),
             sparsity=sparsity,

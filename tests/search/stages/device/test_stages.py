@@ -92,7 +92,7 @@ def test_a_metric_that_gives_no_number_fails_the_candidate(store: Store, stages:
         stages.scored(compiled, "ort", split, "split", empty)
 
 
-INT8 = Candidate(backend="null", precision=Precision.INT8, calibration_method="minmax", calibration_samples=3)
+INT8 = Candidate(backend="toy", precision=Precision.INT8, calibration_method="minmax", calibration_samples=3)
 
 
 def drawn_rows(candidate: Candidate, treatment: Treatment) -> list[int]:

@@ -20,7 +20,7 @@ SAMPLES = 600
 SPACE = Space(
     backends=(
         BackendChoices(
-            name="null", precisions=(Precision.FP32,), calibration_methods=(), sparsities=("dense", "2:4")
+            name="toy", precisions=(Precision.FP32,), calibration_methods=(), sparsities=("dense", "2:4")
         ),
     ),
     student_axes={"width": (8, 16)},

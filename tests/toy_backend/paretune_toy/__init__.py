@@ -1,0 +1,103 @@
+"""A deterministic backend in a package of its own: ONNX's reference evaluator, latency by formula.
+
+Weights are really rounded and stored at the precision's bits, so that size and accuracy move as elsewhere.
+"""
+
+from collections import Counter
+
+import numpy as np
+from paretune.backends.contract import (
+    Availability,
+    Compiler,
+    Converted,
+    LayerGroup,
+    Session,
+    TensorSpec,
+    of_batch,
+)
+from paretune.profiles.precision import Precision
+
+
+class ToyBackend(Compiler):
+    name, title, packages, install = "toy", "Toy", ("paretune-toy",), "pip install paretune-toy"
+    calibration_methods = ("minmax", "percentile", "entropy")
+    artifact_name = "model.toy"
+
+    def availability(self):
+        return Availability(installed=True, version="1")
+
+    def precisions(self, profile):
+        return tuple(Precision)
+
+    def convert(self, model, settings, calibration):
+        import onnx
+
+        proto, kept = onnx.load(model.path), settings.keep_float
+        stored, stored_as, sizes = Counter(), {}, {}
+        for tensor in [t for t in proto.graph.initializer if t.data_type == onnx.TensorProto.FLOAT]:
+            name, shape = tensor.name, tensor.dims[:]
+            kind = store(proto, tensor, 32 if name in kept else settings.precision.decoded.weight_bits)
+            stored[kind] += len(tensor.raw_data)
+            if len(shape) > 1:
+                stored_as[name], sizes[name] = kind, int(np.prod(shape))
+        for value in (*proto.graph.input, *proto.graph.output):
+            value.type.tensor_type.shape.dim[0].dim_value = settings.batch
+        told = {"precision": str(settings.precision), "bytes": str(sum(stored.values()))}
+        onnx.helper.set_model_props(proto, told)
+        proto.opset_import[0].version = max(21, proto.opset_import[0].version)
+        content = proto.SerializeToString(deterministic=True)
+        return Converted(content=content, weight_bytes=stored, covered=None, sizes=sizes, stored_as=stored_as)
+
+    def layers(self, model, precision):
+        import onnx
+
+        weights = [] if precision is Precision.FP32 else onnx.load(model.path).graph.initializer
+        sizes = {tensor.name: int(np.prod(tensor.dims)) for tensor in weights if len(tensor.dims) > 1}
+        return tuple(LayerGroup(name=name, layers=(name,), weights=size) for name, size in sizes.items())
+
+    def open(self, artifact, batch, threads):
+        return of_batch(ToySession(artifact), batch)
+
+
+def store(proto, tensor, bits):
+    """Put codes of so many bits, and a node that gives the weight back, in its place; returns their type."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    if bits == 32:
+        return "float32"
+    name, array = tensor.name, numpy_helper.to_array(tensor)
+    scale = np.array(np.abs(array).max(initial=1e-12) / (2 ** (bits - 1) - 1), np.float32)
+    kind = helper.tensor_dtype_to_np_dtype(getattr(TensorProto, f"INT{bits}"))
+    tensor.CopyFrom(numpy_helper.from_array(np.rint(array / scale).astype(kind), f"{name}/codes"))
+    proto.graph.initializer.append(numpy_helper.from_array(scale, f"{name}/scale"))
+    proto.graph.node.insert(
+        0, helper.make_node("DequantizeLinear", [f"{name}/codes", f"{name}/scale"], [name])
+    )
+    return "float16" if bits == 16 else f"int{bits}"
+
+
+class ToySession(Session):
+    def __init__(self, artifact):
+        import onnx
+        from onnx.reference import ReferenceEvaluator
+
+        model = onnx.load(artifact)
+        told = {prop.key: prop.value for prop in model.metadata_props}
+        self.precision = Precision(told["precision"])
+        self.evaluator = ReferenceEvaluator(model)
+        self.inputs, self.outputs = specs(model.graph.input), specs(model.graph.output)
+        self.simulated_ns = 20_000 + int(told["bytes"]) // 2 * self.inputs[0].shape[0]
+
+    def _run(self, feed):
+        values = zip(self.outputs, self.evaluator.run(None, dict(feed)), strict=True)
+        return {out.name: np.asarray(value, out.dtype) for out, value in values}
+
+    def close(self):
+        self.evaluator = None
+
+
+def specs(values):
+    dtypes = {1: "float32", 6: "int32", 7: "int64"}
+    types = {value.name: value.type.tensor_type for value in values}
+    shapes = {name: tuple(dim.dim_value for dim in tensor.shape.dim) for name, tensor in types.items()}
+    return tuple(TensorSpec(name=n, dtype=dtypes[t.elem_type], shape=shapes[n]) for n, t in types.items())
