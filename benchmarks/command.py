@@ -24,17 +24,14 @@ def parser_of(text: str | None) -> argparse.ArgumentParser:
 
 
 def names(text: str) -> list[str]:
-    """An option that takes several names."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def sizes(text: str) -> list[int]:
-    """An option that takes several numbers."""
     return sorted(map(int, names(text)))
 
 
 def check_names(what: str, wanted: Iterable[str], accepted: Iterable[str]) -> None:
-    """Refuse names that are none."""
     known = list(accepted)
     unknown = [name for name in wanted if name not in known]
     if unknown:
@@ -72,5 +69,4 @@ def write_figures(path: Path, found: Any) -> None:
 
 
 def tell(text: str) -> None:
-    """How far it is."""
     print(text, file=sys.stderr, flush=True)

@@ -56,7 +56,6 @@ def write_net(path):
 
 
 def compiled(folder):
-    """Paths of the fp32 and the int8 artifact."""
     write_net(folder / "net.onnx")
     source = SourceModel(path=folder / "net.onnx", format="onnx")
     calibration = {"x": np.random.default_rng(2).normal(size=(32, 3, 32, 32)).astype(np.float32)}

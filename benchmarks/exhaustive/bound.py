@@ -35,7 +35,6 @@ class Trainings:
         return self._share(_all(bundles))
 
     def seconds(self, bundles: Iterable[Bundle]) -> float:
-        """What they take, each once."""
         return math.fsum(self.all[key].seconds for key in _all(bundles))  # whatever the order of a set
 
     def clairvoyant(self, goal: float) -> list[Bundle]:

@@ -36,14 +36,13 @@ from paretune.search.record.evaluation import Evaluation
 from paretune.search.record.progress import Progress
 from paretune.search.record.protocols import Standard, TrainEverything
 from paretune.search.run.session import device_stages
-from paretune.search.space.space import Space
 from paretune.search.stages.chain import Chain
 from paretune.search.stages.models.load import check_data
 from paretune.search.stages.models.torch_models import TorchModels
 from paretune.search.store.store import Store
 
 from benchmarks.command import tell
-from benchmarks.exhaustive.table import ABOUT, HARDWARE, POINTS, TRAININGS, named_in_table
+from benchmarks.exhaustive.table import ABOUT, HARDWARE, POINTS, SPACE, TRAININGS, named_in_table
 from benchmarks.simulation.recorded import LATENCY, QUALITY
 
 STUDY = Path(__file__).resolve().parents[1] / "data" / "exhaustive_digits.yaml"
@@ -66,11 +65,9 @@ class Recorder:
         self.evaluator = Evaluator(chain, Climbs(chain, LadderSettings(rungs=())))
 
     def close(self) -> None:
-        """End all runner processes."""
         self.device.close()
 
     def record(self, into: Path) -> None:
-        """Evaluate everything, and write the table."""
         reference = self.space.baselines()[0]
         self.evaluator.prepare_reference(reference)
         measured = self.evaluator.evaluate(reference, TrainEverything())
@@ -125,7 +122,6 @@ class Recorder:
         return _short({**line, **self._seconds(found)})
 
     def _seconds(self, found: Evaluation) -> dict[str, float]:
-        """What each stage took when it was made."""
         entries = [
             (s.name, self.store.glance(s.name, s.key)) for s in found.stages if s.name in DEVICE_STAGES
         ]
@@ -138,31 +134,8 @@ class Recorder:
             "environment": dict(environment(packages())),
             "teacher": teacher,
             "masked": [f"{m.backend} {m.what}: {m.reason}" for m in self.space.masked],
-            "space": described(self.space),
+            "space": SPACE.dump_python(self.space, mode="json", exclude={"masked"}, exclude_defaults=True),
         }
-
-
-def described(space: Space) -> Line:
-    """The space as a table keeps it."""
-    return {
-        "axes": {axis: list(values) for axis, values in space.student_axes.items()},
-        "backends": [
-            {
-                "name": backend.name,
-                "precisions": [str(precision) for precision in backend.precisions],
-                "calibrations": list(backend.calibration_methods),
-                "sparsities": list(backend.sparsities),
-            }
-            for backend in space.backends
-        ],
-        "samples": list(space.calibration_samples),
-        "temperature": list(space.temperatures),
-        "weight": list(space.weights),
-        "epochs": space.recipe.epochs,
-        "finetune_epochs": space.recipe.finetune_epochs,
-        "learning_rate": space.recipe.learning_rate,
-        "batch": space.recipe.batch,
-    }
 
 
 def _short(line: Mapping[str, Any]) -> Line:
@@ -173,7 +146,6 @@ def _short(line: Mapping[str, Any]) -> Line:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Record."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )

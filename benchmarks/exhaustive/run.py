@@ -32,7 +32,7 @@ from benchmarks.exhaustive.simple import SIMPLE, SimpleSearch
 from benchmarks.exhaustive.table import ABOUT, POINTS, TRAININGS, load_recorded
 from benchmarks.simulation.recorded import Recorded
 from benchmarks.simulation.runs import Run, digest_of, run_all
-from benchmarks.simulation.search import DRIVEN, OURS, DrivenSearch
+from benchmarks.simulation.search import DRIVEN, OURS, DrivenSearch, Holdings
 from benchmarks.simulation.summary import Figures, curve, figures, median_of, print_reached, reaching
 
 TABLE = Path(__file__).resolve().parents[1] / "data" / "digits"
@@ -47,12 +47,14 @@ STRONGEST_GOAL, PLAIN_GOAL = 1 / 2, 1 / 6
 
 
 def search(*, table: Path, strategy: str, seed: int) -> Run:
-    """One search to 99 %."""
     recorded = load_recorded(table)
     if strategy in SIMPLE:
-        way = SIMPLE[strategy]
-        return SimpleSearch(recorded, way, seed, share=GOALS[-1], trials=MOST_TRIALS).run()
-    return DrivenSearch(recorded, DRIVEN[strategy], seed, share=GOALS[-1], trials=MOST_TRIALS).run()
+        return SimpleSearch(recorded, SIMPLE[strategy], seed, trials=MOST_TRIALS, enough=enough).run()
+    return DrivenSearch(recorded, DRIVEN[strategy], seed, trials=MOST_TRIALS, enough=enough).run()
+
+
+def enough(holdings: Holdings) -> bool:
+    return holdings.share >= GOALS[-1]
 
 
 def replay(options: argparse.Namespace) -> dict[str, Figures]:
@@ -74,7 +76,6 @@ def replay(options: argparse.Namespace) -> dict[str, Figures]:
 
 
 def summary(runs: list[Run], table: Recorded) -> Figures:
-    """One strategy's figures, seed by seed."""
     total = whole(table)
     steps = [round(total * (index + 1) / CURVE_POINTS, 2) for index in range(CURVE_POINTS)]
     return {**figures(runs, GOALS), "curve": curve(runs, "training_seconds", steps)}
@@ -130,7 +131,6 @@ def show(found: dict[str, Figures], table: Recorded) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the benchmark."""
     parser = parser_of(__doc__)
     parser.add_argument("--table", type=Path, default=TABLE, help="directory of the recorded table")
     parser.add_argument("--seeds", type=int, default=20)

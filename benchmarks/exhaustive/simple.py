@@ -15,7 +15,7 @@ from paretune.search.record.protocols import TrainEverything
 
 from benchmarks.simulation.evaluator import Noise, TableEvaluator
 from benchmarks.simulation.recorded import Point, Recorded
-from benchmarks.simulation.search import Holdings, studies_in_memory, tpe
+from benchmarks.simulation.search import Enough, Holdings, studies_in_memory, tpe
 
 IN_A_ROW = 8
 """After so many proposals of what is known, something unknown is drawn at random, as the driver does."""
@@ -52,11 +52,11 @@ SIMPLE = {
 
 
 class SimpleSearch:
-    """One search by a simple strategy, to a share of the true front or after so many trials."""
+    """One search by a simple strategy, until it holds enough or after so many trials."""
 
-    def __init__(self, table: Recorded, way: Simple, seed: int, *, share: float, trials: int) -> None:
+    def __init__(self, table: Recorded, way: Simple, seed: int, *, trials: int, enough: Enough) -> None:
         self.table, self.way, self.space = table, way, table.space
-        self.goal, self.most = share, trials
+        self.enough, self.most = enough, trials
         noise = Noise(spread=table.noise, seed=seed)
         self.evaluator = TableEvaluator(table.row, noise=noise, remember=way.remember, measures_first=False)
         self.holdings = Holdings(table, self.evaluator)
@@ -73,7 +73,7 @@ class SimpleSearch:
         for candidate in self.space.baselines():
             self._one(candidate)
         in_a_row = 0
-        while self.holdings.share < self.goal and self.trials < self.most:
+        while not self.enough(self.holdings) and self.trials < self.most:
             forced = self._unknown() if in_a_row >= IN_A_ROW else None
             if in_a_row >= IN_A_ROW and forced is None:
                 break

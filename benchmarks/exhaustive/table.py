@@ -17,10 +17,10 @@ from typing import Any
 
 import pandas as pd
 from paretune.profiles.errors import UserError
-from paretune.profiles.precision import Precision
-from paretune.search.record.candidate import Candidate, Recipe
+from paretune.search.record.candidate import Candidate
 from paretune.search.record.training import needed
-from paretune.search.space.space import BackendChoices, Space
+from paretune.search.space.space import Space
+from pydantic import TypeAdapter
 
 from benchmarks.simulation.evaluator import NORMAL_95
 from benchmarks.simulation.recorded import (
@@ -39,6 +39,7 @@ POINTS, TRAININGS, ABOUT = "points.csv.gz", "trainings.csv", "about.json"
 FORM = ("sparsity", "backend", "precision", "calibration")
 """Columns that tell candidates of one student apart."""
 HARDWARE = (LATENCY, SIZE, "memory_bytes", "parameters", "macs")
+SPACE = TypeAdapter(Space)
 POINTS_BELOW = 0.05
 """The reference accuracy lies so far under the best one."""
 
@@ -52,13 +53,12 @@ def load_recorded(directory: Path) -> Recorded:
         UserError: a file is missing, cannot be read, or does not hold the whole space.
     """
     try:
-        about = json.loads((directory / ABOUT).read_text())
-        points = _read_csv(directory / POINTS, about)
-        trainings = _read_csv(directory / TRAININGS, about)
+        space = SPACE.validate_python(json.loads((directory / ABOUT).read_text())["space"])
+        axes = list(space.student_axes)
+        points = _read_csv(directory / POINTS, axes)
+        trainings = _read_csv(directory / TRAININGS, axes)
     except (OSError, ValueError) as error:
         raise UserError("cannot read the table", place=str(directory), found=str(error)) from error
-    space = _space(about["space"])
-    axes = list(space.student_axes)
     known = {_key(row, (*axes, "sparsity")): _training(row, axes) for row in trainings}
     found = {_key(row, (*axes, *FORM)): row for row in points}
     variants = Counter(candidate.backend for candidate in space.candidates() if candidate.is_teacher)
@@ -89,39 +89,12 @@ def _key(row: Mapping[str, Any], columns: Sequence[str]) -> tuple[str, ...]:
     return tuple(row[column] for column in columns)
 
 
-def _read_csv(path: Path, about: Mapping[str, Any]) -> list[dict[str, Any]]:
-    text = [*about["space"]["axes"], "calibration", "reason", "stability", "outcome", "curve"]
+def _read_csv(path: Path, axes: Sequence[str]) -> list[dict[str, Any]]:
+    text = [*axes, "calibration", "reason", "stability", "outcome", "curve"]
     table = pd.read_csv(path, dtype=dict.fromkeys(text, str))
     for name in set(text) & set(table):
         table[name] = table[name].fillna("")
     return table.to_dict("records")  # type: ignore[return-value]
-
-
-def _space(told: Mapping[str, Any]) -> Space:
-    backends = tuple(
-        BackendChoices(
-            name=backend["name"],
-            precisions=tuple(Precision(text) for text in backend["precisions"]),
-            calibration_methods=tuple(backend["calibrations"]),
-            sparsities=tuple(backend["sparsities"]),
-        )
-        for backend in told["backends"]
-    )
-    recipe = Recipe(
-        epochs=told["epochs"],
-        learning_rate=told["learning_rate"],
-        batch=told["batch"],
-        finetune_epochs=told["finetune_epochs"],
-    )
-    return Space(
-        backends=backends,
-        student_axes={axis: tuple(values) for axis, values in told["axes"].items()},
-        temperatures=tuple(told["temperature"]),
-        weights=tuple(told["weight"]),
-        calibration_samples=tuple(told["samples"]),
-        per_channel=(True,),
-        recipe=recipe,
-    )
 
 
 def _training(row: Mapping[str, Any], axes: Sequence[str]) -> RecordedTraining:

@@ -42,7 +42,6 @@ class History:
 
 
 def evaluator_of(table: Recorded) -> TableEvaluator:
-    """Nothing trained or measured yet."""
     return TableEvaluator(table.row, noise=Noise(deviation=LATENCY_NOISE))
 
 
@@ -53,23 +52,19 @@ def told(table: Recorded, count: int, seed: int) -> History:
     search = Search(RandomSampler(seed=seed), gate)
     search.settle(Standard(limits=tuple(resolve(limit, {}) for limit in table.limits)))
     studies = studies_in_memory(table.objectives, search.sampler)
-    for candidate, baseline in _candidates(table.space, count, seed):
+    simple = table.space.baselines()
+    others = [candidate for candidate in table.space.candidates() if candidate not in simple]
+    random.Random(seed).shuffle(others)
+    if count > len(simple) + len(others):
+        raise ValueError(f"the space has {table.space.size} candidates, {count} trials were asked for")
+    for candidate in [*simple, *others][:count]:
+        baseline = candidate in simple
         studies.enqueue(table.space.params(candidate), baseline=baseline)
         trial, asked = studies.ask(table.space.suggest)
         evaluation = evaluator.evaluate(asked, search, baseline=baseline)
         search.learn(studies.tell(trial, evaluation, time.time()))
     trials = studies.study.get_trials(deepcopy=False)
     return History(table=table, evaluator=evaluator, gate=gate, trials=trials)
-
-
-def _candidates(space: Space, count: int, seed: int) -> list[tuple[Candidate, bool]]:
-    simple = space.baselines()
-    others = [candidate for candidate in space.candidates() if candidate not in set(simple)]
-    random.Random(seed).shuffle(others)
-    wanted = [*((c, True) for c in simple), *((c, False) for c in others)]
-    if len(wanted) < count:
-        raise ValueError(f"the space has {len(wanted)} candidates, {count} trials were asked for")
-    return wanted[:count]
 
 
 # -- a deployment: students, sparsity, recipe, precision, calibration, two backends; three objectives ------

@@ -15,7 +15,7 @@ from optuna.samplers import BaseSampler, RandomSampler
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import Outcome, TrialRecord
 from paretune.search.record.progress import Progress
-from paretune.search.run.budget import StopFlag
+from paretune.search.run.budget import Budget, StopFlag
 from paretune.search.run.search import Search
 
 from benchmarks.command import tell
@@ -44,7 +44,6 @@ class Proposing(Progress):
         self._since = self._now()
 
     def begin(self) -> None:
-        """The next proposal is asked for."""
         self._since = self._now()
 
     def started(self, number: int, candidate: Candidate) -> None:
@@ -105,8 +104,8 @@ def time_one(history: History, name: str, seed: int, rounds: int) -> list[Second
     )
     timer = Proposing(stop, 1 + rounds, len(history.trials))
     with _quiet():
-        table, past = history.table, history.trials
-        driver = driver_on(table, evaluator, search, stop=stop, progress=timer, seed=seed, past=past)
+        budget = Budget(trials=None, seconds=None, stop=stop, clock=evaluator.now)
+        driver = driver_on(history.table, evaluator, search, budget, timer, seed, past=history.trials)
         timer.begin()
         driver.run()
     return timer.rounds

@@ -93,7 +93,6 @@ def _goal(measured: float, goal: float) -> dict[str, Any]:
 
 
 def show(found: dict[str, Any]) -> None:
-    """All figures as text."""
     for task, part in found.get("proposals", {}).items():
         print(f"\nMilliseconds per proposal, {task} ({part['candidates']} candidates): median (processor's)")
         for name, taken in part["samplers"].items():
@@ -115,7 +114,6 @@ def show(found: dict[str, Any]) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the benchmark."""
     parser = parser_of(__doc__)
     parser.add_argument("--parts", type=names, default=list(PARTS), metavar="NAME,...")
     parser.add_argument("--tasks", type=names, default=list(TABLES), metavar="NAME,...")

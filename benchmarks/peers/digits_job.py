@@ -36,7 +36,6 @@ class Job:
 
     @property
     def calibration(self) -> np.ndarray:
-        """The first 128 calibration images, as in the study file."""
         return self.splits.calibration.inputs["image"][:128]
 
 

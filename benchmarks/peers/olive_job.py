@@ -44,7 +44,6 @@ def digits_split(path: str, split: str):
 
 @Registry.register_post_process()
 def largest_logit(outputs, **_):
-    """Class numbers of logits."""
     return outputs.argmax(dim=1)
 
 
@@ -120,7 +119,6 @@ def one_model(name: str, model: Path, data: Path, into: Path, seconds: float):
 
 
 def settings(node):
-    """What the search chose for a node."""
     chosen = node.get("pass_run_config") or {}
     shown = ("precision", "quant_format", "calibrate_method", "reduce_range", "activation_type")
     return {key: chosen[key] for key in shown if chosen.get(key) is not None}

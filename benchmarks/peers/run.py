@@ -26,14 +26,12 @@ from paretune.backends.registry import packages
 
 from benchmarks.command import check_names, finish, names, parser_of, tell
 from benchmarks.peers.scoring import own_front, score
-from benchmarks.peers.setup import Setup, olive_python, set_up
-from benchmarks.peers.tools import TOOLS, Result, last_words
+from benchmarks.peers.tools import TOOLS, Result, Setup, last_words, olive_python, set_up
 
 TITLES = ("candidates", "front", "trainings", "training_seconds", "failures")
 
 
 def one(tool: str, setup: Setup, folder: Path, seed: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Run a tool once and score what it found."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     begun = time.perf_counter()
@@ -94,7 +92,6 @@ def show(found: Mapping[str, Any]) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the benchmark."""
     parser = parser_of(__doc__)
     parser.add_argument("--seconds", type=float, default=180.0)
     parser.add_argument("--repeats", type=int, default=3)

@@ -44,7 +44,6 @@ class Box:
 
     @property
     def floor(self) -> float:
-        """The accuracy from which on a point counts."""
         return self.accuracy - POINTS_UNDER_TEACHER
 
     def volume(self, points: Sequence[tuple[float, float, float]]) -> float:

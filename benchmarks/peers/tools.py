@@ -1,4 +1,7 @@
-"""Runs each tool once on the digits job, for a number of seconds, and collects what it says it found."""
+"""Runs each tool once on the digits job, for a number of seconds, and collects what it says it found.
+
+What every tool starts from is made once and counted for none: the trained teacher, and environments.
+"""
 
 from __future__ import annotations
 
@@ -7,30 +10,102 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import venv
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import yaml
 from paretune import open_run
+from paretune.backends.contract.backend import CompileSettings, SourceModel
+from paretune.backends.runner.client import RunnerClient
+from paretune.backends.runner.launch import LocalLaunch
+from paretune.profiles.precision import Precision
+from paretune.search.job.job import load_job
 from paretune.search.ranking.known import complete_trials
 from paretune.search.record.evaluation import TrialRecord
+from paretune.search.record.progress import Progress
+from paretune.search.stages.models.torch_models import TorchModels
 from paretune.search.store.store import Store
 
-from .scoring import Candidate
-from .setup import EXAMPLES, HERE, Setup, olive_python
+from .digits_job import load_job as load_peers_job
+from .digits_job import to_onnx
+from .scoring import Box, Candidate, accuracy_of
 
+HERE = Path(__file__).resolve().parent
+CHECKOUT = HERE.parents[1]
+EXAMPLES = CHECKOUT / "examples"
 GRACE_S = 120.0
 """A tool that has not ended so long after its time is killed; what it wrote until then counts."""
 LINES = "candidates.jsonl"
 """What a peer writes, a line per candidate or training."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What all tools start from, below `folder`: a store with the trained teacher, its weights, the box."""
+
+    folder: Path
+    study: Mapping[str, Any]
+    job: Any
+    box: Box
+
+    @property
+    def teacher(self) -> Path:
+        return self.folder / "teacher.safetensors"
+
+
+def set_up(work: Path) -> Setup:
+    """Train the teacher into a store, by our own code; export and score it in fp32."""
+    folder = work / "setup"
+    folder.mkdir(parents=True, exist_ok=True)
+    study = yaml.safe_load((EXAMPLES / "digits.yaml").read_text())
+    for unwanted in ("constraints", "prefer"):
+        study.pop(unwanted, None)
+    study.update(workload=str(EXAMPLES / "digits.py"), store="store", finalists=1)
+    (folder / "study.yaml").write_text(yaml.safe_dump(study))
+    job = load_job(folder / "study.yaml")
+    models = TorchModels(job.loaded, Store(job.places.store), Progress(), threads=1)
+    models.prepare(job.space)
+    models.teacher.soft_targets()
+    shutil.copy(models.teacher.entry().path / "weights.safetensors", folder / "teacher.safetensors")
+    peers_job = load_peers_job(EXAMPLES / "digits.py", folder / "teacher.safetensors")
+    return Setup(folder=folder, study=study, job=peers_job, box=_box(peers_job, folder))
+
+
+def _box(job: Any, folder: Path) -> Box:
+    to_onnx(job.teacher, folder / "float.onnx")
+    with RunnerClient(LocalLaunch()) as runner:
+        model = SourceModel(path=folder / "float.onnx", format="onnx")
+        calibration = dict(job.splits.calibration.inputs)
+        artifact = runner.compile(
+            "ort", model, CompileSettings(precision=Precision.FP32), calibration, folder
+        )
+    test = job.splits.test
+    accuracy = accuracy_of("ort", artifact.path, test.inputs["image"], test.labels)
+    return Box(file=artifact.path, accuracy=accuracy, size_bytes=artifact.path.stat().st_size)
+
+
+def olive_python(work: Path) -> Path:
+    """The interpreter of Olive's own environment, made where it is missing."""
+    folder, wanted = work / "olive", HERE / "olive_requirements.txt"
+    python, made = folder / "bin" / "python", folder / "requirements.txt"
+    if not made.is_file() or made.read_text() != wanted.read_text():
+        venv.create(folder, with_pip=True, clear=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", "-r", wanted], check=True)
+        shutil.copy(wanted, made)
+    # The workload's file imports names of ours that need numpy alone; none of our dependencies is installed.
+    importable = work / "importable" / "paretune"
+    importable.parent.mkdir(exist_ok=True)
+    importable.unlink(missing_ok=True)
+    importable.symlink_to(CHECKOUT)
+    return python
+
+
 @dataclass(kw_only=True)
 class Result:
-    """One run of one tool."""
-
     candidates: list[Candidate] = field(default_factory=list)
     trainings: int = 0
     training_seconds: float = 0.0
@@ -54,7 +129,6 @@ def run_tool(command: Sequence[str | Path], folder: Path, seconds: float, **envi
 
 
 def last_words(log: Path) -> str:
-    """The end of a tool's output."""
     return log.read_text(errors="replace")[-1500:] if log.is_file() else ""
 
 
@@ -93,12 +167,10 @@ def _ours(trial: TrialRecord, store: Store) -> Candidate:
 
 
 def optuna_script(setup: Setup, folder: Path, seconds: float, seed: int) -> Result:
-    """The plain Optuna script."""
     return _peer([sys.executable, HERE / "naive_optuna.py"], setup, folder, seconds, seed)
 
 
 def olive(setup: Setup, folder: Path, seconds: float, seed: int, *, students: bool) -> Result:
-    """Olive, on the teacher alone or on students too."""
     work = setup.folder.parent
     command = [olive_python(work), HERE / "olive_job.py", *(["--students"] if students else [])]
     return _peer(command, setup, folder, seconds, seed, PYTHONPATH=str(work / "importable"))

@@ -36,7 +36,7 @@ from paretune.profiles.errors import UserError
 from benchmarks.command import check_names, finish, names, parser_of
 from benchmarks.replay.table import load_problem, read_table
 from benchmarks.simulation.runs import Job, Run, digest_of, run_all
-from benchmarks.simulation.search import DRIVEN, OURS, DrivenSearch, Way, tpe, without_gate
+from benchmarks.simulation.search import DRIVEN, OURS, DrivenSearch, Holdings, Way, tpe, without_gate
 from benchmarks.simulation.summary import (
     Figures,
     curve,
@@ -72,7 +72,11 @@ def search(*, strategy: str, seed: int, budget: int, **problem: Any) -> Run:
     """One search of so many trainings; `problem` is what `load_problem` takes."""
     table = load_problem(**problem)
     trials = budget * TRIALS_PER_TRAINING
-    return DrivenSearch(table, SAMPLERS[strategy], seed, trials=trials, trainings=budget).run()
+
+    def enough(holdings: Holdings) -> bool:
+        return holdings.evaluator.trainings_begun >= budget
+
+    return DrivenSearch(table, SAMPLERS[strategy], seed, trials=trials, enough=enough).run()
 
 
 def summary(jobs: Sequence[Job], runs: Sequence[Run], budget: int) -> dict[str, dict[str, Figures]]:
@@ -125,7 +129,6 @@ def show(found: dict[str, dict[str, Figures]], budget: int) -> None:
 
 
 def replay(options: argparse.Namespace) -> dict[str, dict[str, Figures]]:
-    """Run what is not kept; the summary."""
     jobs = _jobs(options)
     table = digest_of(options.table)
     runs = run_all(search, jobs, out=options.out, table=table, fresh=options.fresh, workers=options.jobs)
@@ -159,7 +162,6 @@ def _jobs(options: argparse.Namespace) -> list[Job]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the benchmark."""
     parser = parser_of(__doc__)
     parser.add_argument("--table", type=Path, required=True)
     parser.add_argument("--accuracy", default="cifar10_valid", metavar="COLUMN")

@@ -147,7 +147,6 @@ def problem_of(
 
 
 def _row(candidate: Candidate, point: Point | None) -> Row | None:
-    """What the table has of a candidate, with what it is said to cost."""
     if point is None:
         return None
     key = " ".join(f"{axis}={value}" for axis, value in candidate.student)

