@@ -21,12 +21,15 @@ _DTYPES = {
     "tensor(bool)": "bool",
 }
 
+RUNTIME = "onnxruntime"
+"""The package that runs ONNX files here: for its own backend, and as the float model's reference."""
+
 
 class OrtSession(Session):
     """One InferenceSession with a fixed number of threads that sleep while there is nothing to do."""
 
     def __init__(self, model: str | bytes, threads: int) -> None:
-        runtime = import_module("onnxruntime")
+        runtime = import_module(RUNTIME)
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1

@@ -15,7 +15,7 @@ import numpy as np
 from ...profiles.errors import UnsupportedError
 from ..calibration.ranges import BINS, kept_bins
 from ..contract.backend import CALIBRATION_METHODS, CalibrationData
-from ..onnx_graph.session import observed
+from ..onnx_graph.session import RUNTIME, observed
 
 if TYPE_CHECKING:
     import onnx
@@ -33,7 +33,7 @@ def need_onnxruntime(purpose: str) -> Any:
         import onnxruntime
     except ImportError as error:
         raise UnsupportedError(
-            f"trt: {purpose} needs onnxruntime on the machine that compiles: pip install onnxruntime"
+            f"trt: {purpose} needs {RUNTIME} on the machine that compiles: pip install {RUNTIME}"
         ) from error
     return onnxruntime
 

@@ -201,9 +201,16 @@ def test_a_backend_of_ones_own_is_bundled_by_its_own_script(
     assert run_isolated(path).returncode == 0
 
 
-def test_a_backend_without_a_script_is_not_bundled(exportable: StudyRecord, tmp_path: Path) -> None:
+def test_a_backend_without_a_script_is_not_bundled(
+    exportable: StudyRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bare_here.py").write_text(
+        "from paretune.backends.contract import Backend\n\n\n"
+        "class Bare(Backend):\n    name = 'bare'\n    availability = compile = open = None\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(UserError, match="cannot be deployed"):
-        export_bundle(of_backend(exportable, "null"), 0, tmp_path / "bundle")
+        export_bundle(of_backend(exportable, "bare_here:Bare"), 0, tmp_path / "bundle")
 
 
 def test_the_script_runs_any_number_of_rows_in_onnxruntime(exportable: StudyRecord, tmp_path: Path) -> None:
