@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "search.store": "profiles search.record",
     "search.workload": "profiles search.record",
     "search.gate": "search.ranking search.record",
-    "search.sampler": "profiles backends.contract search.ranking search.record search.space",
+    "search.sampler": "profiles search.ranking search.record search.space",
     "search.job": (
         "profiles backends.contract backends.registry backends.runner search.record search.space "
         "search.storage search.workload"
@@ -63,8 +63,8 @@ MAY_IMPORT = {
         "search.stages.models search.stages.network search.store search.workload"
     ),
     "search.run": (
-        "profiles backends.measure backends.runner search.evaluation search.gate search.job "
-        "search.ladder search.ranking search.record search.sampler search.space "
+        "profiles backends.measure backends.registry backends.runner search.evaluation search.gate "
+        "search.job search.ladder search.ranking search.record search.sampler search.space "
         "search.stages.chain search.stages.device search.stages.models search.storage search.store"
     ),
     "reports.content": "search.gate search.ranking search.record",
