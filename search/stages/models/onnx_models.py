@@ -10,7 +10,7 @@ from ....backends.contract.backend import ONNX, Backend
 from ....profiles.errors import InternalError
 from ...record.candidate import Candidate
 from ...record.evaluation import Quantity
-from ...record.protocols import RungJudge, Training
+from ...record.protocols import MilestoneJudge, Training
 from ...record.treatment import QatPlan
 from ...space.space import Space
 from ...store.store import Entry
@@ -47,7 +47,7 @@ class OnnxModels(Models):
         *,
         trained: bool,
         note: Note,
-        judge: RungJudge | None = None,
+        judge: MilestoneJudge | None = None,
         qat: QatPlan | None = None,
     ) -> Entry:
         """The user's file, with weights that lie beside it taken in."""

@@ -266,6 +266,6 @@ def test_students_start_from_the_trained_teacher_and_reload_from_the_store(open_
     assert entry.meta["quality"]["validation"] > 0.7
     reloaded = open_models()
     model = reloaded.trainer.load(entry, wanted)
-    assert reloaded.quality(model, validation) == entry.meta["quality"]["validation"]
+    assert reloaded.networks.quality(model, validation) == entry.meta["quality"]["validation"]
     with pytest.raises(UnsupportedError, match="no stack of equal blocks"):
         models.prepare_students([(("depth", 0.5),)])
