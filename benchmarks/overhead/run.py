@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import sys
 from statistics import median_high
 from typing import Any
@@ -48,11 +47,6 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     check_names("task", options.tasks, TABLES)
     check_names("sampler", options.samplers, NAMES)
     found = read_figures(options.out)
-    found["about"] = {
-        "cpus": os.cpu_count(),
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-    }
     if "proposals" in options.parts:
         found["proposals"] = {name: _proposals(name, options) for name in options.tasks}
     if "share" in options.parts:

@@ -355,7 +355,7 @@ def test_the_command_compares_the_strategies_and_runs_none_twice(folder, tmp_pat
     common = ["--table", str(folder), "--out", str(out), "--seeds", "2", "--jobs", "1", "--strategies"]
     assert main([*common, "random,random+memory"]) == 0
     before = json.loads(out.read_text())
-    assert set(before) == {"random", "random+memory", "clairvoyant", "smallest-first"}
+    assert set(before) == {"random", "random+memory", "clairvoyant", "smallest-first", "about"}
     assert len(before["random"]["training_seconds_to_99"]) == 2
     assert main([*common, "random,random+memory,hardware-first"]) == 0
     assert json.loads(out.read_text())["random"] == before["random"]

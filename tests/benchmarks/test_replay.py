@@ -212,6 +212,7 @@ def test_the_command_writes_its_figures(tmp_path, capsys):
     small = ["--seeds", "2", "--budget", "8", "--samplers", "random,tpe+gate"]
     assert main([*command, *small]) == 0
     found = json.loads(out.read_text())
+    assert found.pop("about")["environment"]["cores"] > 0
     assert {device: list(figures) for device, figures in found.items()} == {
         "slow": ["random", "tpe+gate"],
         "fast": ["random", "tpe+gate"],
