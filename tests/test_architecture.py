@@ -16,7 +16,6 @@ CONTRACT = "backends.contract"
 
 MAY_IMPORT = {
     "profiles": "",
-    # backends, from the ground up
     "backends.calibration": "",
     "backends.contract": "profiles",
     "backends.onnx_graph": "profiles backends.contract",
@@ -26,7 +25,6 @@ MAY_IMPORT = {
     "backends.trt": "profiles backends.contract backends.onnx_graph backends.calibration",
     "backends.registry": "profiles backends.contract",
     "backends.runner": "profiles backends.contract backends.measure backends.registry",
-    # search
     "search.record": "profiles",
     "search.ranking": "profiles search.record",
     "search.storage": "profiles search.record",
@@ -34,35 +32,51 @@ MAY_IMPORT = {
     "search.store": "profiles search.record",
     "search.workload": "profiles search.record",
     "search.gate": "search.ranking search.record",
-    "search.sampler": "profiles backends.contract search.ranking search.record search.space",
-    "search.job": "profiles backends.contract backends.registry backends.runner search.record search.space"
-    " search.storage search.workload",
+    "search.sampler": "profiles search.ranking search.record search.space",
+    "search.job": (
+        "profiles backends.contract backends.registry backends.runner search.record search.space "
+        "search.storage search.workload"
+    ),
     "search.stages.network": "profiles search.workload",
     "search.stages.cutting": "profiles search.stages.network",
     "search.stages.training": "profiles search.record search.stages.cutting search.stages.network",
-    "search.stages.device": "profiles backends.contract backends.measure backends.registry backends.runner"
-    " search.record search.store search.workload",
-    "search.stages.models": "profiles backends.contract backends.registry search.record search.space"
-    " search.stages.cutting search.stages.device search.stages.network search.stages.training search.store"
-    " search.workload",
-    "search.stages.chain": "backends.measure backends.registry search.record search.stages.device"
-    " search.stages.models search.store search.workload",
-    "search.ladder": "profiles backends.contract backends.registry search.record search.stages.chain search.store"
-    " search.workload",
-    "search.evaluation": "profiles backends.contract backends.measure backends.registry search.ladder search.ranking"
-    " search.record search.stages.chain search.stages.device search.stages.models search.stages.network search.store"
-    " search.workload",
-    "search.run": "profiles backends.measure backends.runner search.evaluation search.gate search.job search.ladder"
-    " search.ranking search.record search.sampler search.space search.stages.chain search.stages.device"
-    " search.stages.models search.storage search.store",
-    # reports
+    "search.stages.device": (
+        "profiles backends.contract backends.measure backends.registry backends.runner "
+        "search.record search.store search.workload"
+    ),
+    "search.stages.models": (
+        "profiles backends.contract backends.registry search.record search.space "
+        "search.stages.cutting search.stages.device search.stages.network search.stages.training "
+        "search.store search.workload"
+    ),
+    "search.stages.chain": (
+        "backends.measure backends.registry search.record search.stages.device "
+        "search.stages.models search.store search.workload"
+    ),
+    "search.ladder": (
+        "profiles backends.contract backends.registry search.record search.stages.chain "
+        "search.store search.workload"
+    ),
+    "search.evaluation": (
+        "profiles backends.contract backends.measure backends.registry search.ladder "
+        "search.ranking search.record search.stages.chain search.stages.device "
+        "search.stages.models search.stages.network search.store search.workload"
+    ),
+    "search.run": (
+        "profiles backends.measure backends.registry backends.runner search.evaluation search.gate "
+        "search.job search.ladder search.ranking search.record search.sampler search.space "
+        "search.stages.chain search.stages.device search.stages.models search.storage search.store"
+    ),
     "reports.content": "search.gate search.ranking search.record",
     "reports.charts": "backends.registry reports.content search.ranking search.record",
     "reports.pages": "profiles reports.charts reports.content search.ranking search.record",
-    "reports.terminal": "profiles backends.contract backends.registry backends.runner reports.content search.job"
-    " search.ranking search.record search.space",
-    "reports.bundle": "profiles backends.registry reports.content reports.pages search.ranking search.record"
-    " search.store",
+    "reports.terminal": (
+        "profiles backends.contract backends.registry backends.runner reports.content search.job "
+        "search.ranking search.record search.space"
+    ),
+    "reports.bundle": (
+        "profiles backends.registry reports.content reports.pages search.ranking search.record search.store"
+    ),
 }
 """Room -> the rooms that it may import. `docs/architecture.md` shows the same table to a newcomer."""
 
@@ -200,7 +214,7 @@ def test_importing_the_registry_loads_no_runtime():
 def test_the_measuring_side_needs_numpy_and_the_runtime_alone():
     loaded = loaded_after(
         "import paretune.backends.runner.serve; from paretune.backends.registry import get_backend\n"
-        "for name in ('ort', 'tflite', 'trt', 'null'): get_backend(name)"
+        "for name in ('ort', 'tflite', 'trt', 'toy'): get_backend(name)"
     )
     assert not loaded & {"torch", "optuna", "pydantic", "pandas", "typer", "rich", "yaml", "onnx"}
 

@@ -20,7 +20,7 @@ from paretune.search.record.evaluation import (
     StageRecord,
     StudyRecord,
 )
-from paretune.search.record.protocols import Decision, Hardware, Judge, Rung, Standard, Training
+from paretune.search.record.protocols import Decision, Hardware, Judge, Milestone, Standard, Training
 
 from benchmarks.simulation.recorded import LATENCY, QUALITY, Lookup, RecordedTraining, Row
 
@@ -176,8 +176,8 @@ class TableEvaluator:
             if not begun <= epoch < recorded.epochs:
                 continue
             curve = recorded.curve[:place]
-            rung = Rung(key=recorded.key, kind=recorded.kind, epochs=recorded.epochs, curve=curve)
-            decision = judge.at_rung(candidate, rung)
+            milestone = Milestone(key=recorded.key, kind=recorded.kind, epochs=recorded.epochs, curve=curve)
+            decision = judge.at_milestone(candidate, milestone)
             if decision is not None:
                 self._trained(recorded, begun, epoch, place, stages)
                 return decision, epoch
@@ -185,12 +185,12 @@ class TableEvaluator:
         return None
 
     def _trained(
-        self, recorded: RecordedTraining, begun: int, ended: int, rungs: int, stages: Stages
+        self, recorded: RecordedTraining, begun: int, ended: int, milestones: int, stages: Stages
     ) -> None:
         seconds = recorded.seconds * (ended - begun) / recorded.epochs
         self._seconds += seconds
         self.training_seconds += seconds
-        stages.append(_stage(recorded, seconds, rungs))
+        stages.append(_stage(recorded, seconds, milestones))
         if self.remember:
             self._epochs[recorded.key] = ended
             if ended == recorded.epochs:
@@ -230,6 +230,8 @@ class TableEvaluator:
         stages.append(StageRecord(name=name, key=f"{name} {key}", cached=False, seconds=seconds))
 
 
-def _stage(recorded: RecordedTraining, seconds: float, rungs: int, *, cached: bool = False) -> StageRecord:
-    curve = recorded.curve[:rungs]
+def _stage(
+    recorded: RecordedTraining, seconds: float, milestones: int, *, cached: bool = False
+) -> StageRecord:
+    curve = recorded.curve[:milestones]
     return StageRecord(name=recorded.kind, key=recorded.key, cached=cached, seconds=seconds, curve=curve)

@@ -50,7 +50,7 @@ def _sampler(record: StudyRecord) -> str:
 
 
 def _gate(record: StudyRecord) -> str:
-    gated = [t for t in own_trials(record) if t.evaluation.outcome is Outcome.GATED]
+    gated = [t for t in record.trials if t.ended(Outcome.GATED)]
     if not gated:
         return ""
     bounds = [t.evaluation.bound for t in gated if not t.evaluation.stopped_epoch]

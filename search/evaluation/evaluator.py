@@ -11,7 +11,7 @@ from ..ladder.bench import Climbs
 from ..ranking.known import TEST, VALIDATION, limits_on, violations
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Finalist, Outcome, Quantity, StudyRecord
-from ..record.protocols import Decision, Hardware, Judge, Rung, RungJudge, Standard
+from ..record.protocols import Decision, Hardware, Judge, Milestone, MilestoneJudge, Standard
 from ..record.stops import Interrupted, TrainingStopped
 from ..record.treatment import UNTREATED, Treatment
 from ..stages.chain import Chain, Trace
@@ -67,7 +67,7 @@ class Evaluator:
         except TrainingStopped as stop:
             trace.stopped(stop)
             gated = self._gated(known, Decision(reason=stop.reason, bound=stop.bound), judge, trace)
-            return replace(gated, stopped_epoch=stop.rung.curve[-1][0])
+            return replace(gated, stopped_epoch=stop.milestone.curve[-1][0])
         except UnsupportedError as error:
             return replace(known, outcome=Outcome.REFUSED, reason=error.reason)
         except StageError as error:
@@ -124,11 +124,11 @@ class Evaluator:
         return measure_finalists(record, numbers, self.chain, rounds=rounds, seed=seed)
 
     def _complete(self, known: Evaluation, candidate: Candidate, judge: Judge, trace: Trace) -> Evaluation:
-        def at_rung(rung: Rung) -> Decision | None:
-            return judge.at_rung(candidate, rung)
+        def at_milestone(milestone: Milestone) -> Decision | None:
+            return judge.at_milestone(candidate, milestone)
 
         self.chain.checkpoint()
-        found, broken = self._as_it_is(known, judge.standard, trace, at_rung)
+        found, broken = self._as_it_is(known, judge.standard, trace, at_milestone)
         found = replace(found, float_quality=self._climbs.float_quality(found))
         try:
             return self._climbed(known, found, judge, trace, broken)
@@ -152,12 +152,12 @@ class Evaluator:
         return found
 
     def _as_it_is(
-        self, known: Evaluation, standard: Standard, trace: Trace, at_rung: RungJudge
+        self, known: Evaluation, standard: Standard, trace: Trace, at_milestone: MilestoneJudge
     ) -> tuple[Evaluation, StageError | None]:
         """The candidate before any climb. Where quantization broke it, and the ladder may mend that, also the
         error; the numbers are then those of an artifact that is of no use, as a place to climb from."""
         try:
-            return self._as_treated(known, UNTREATED, standard, trace, at_rung), None
+            return self._as_treated(known, UNTREATED, standard, trace, at_milestone), None
         except StageError as error:
             if not self._climbs.may_mend(known, error):
                 raise
@@ -169,13 +169,15 @@ class Evaluator:
         treatment: Treatment,
         standard: Standard,
         trace: Trace,
-        at_rung: RungJudge | None = None,
+        at_milestone: MilestoneJudge | None = None,
         *,
         checked: bool = True,
     ) -> Evaluation:
         """Compile, score and measure the candidate's artifact."""
         candidate, chain = known.candidate, self.chain
-        compiled = chain.compiled(candidate, trace, at_rung=at_rung, treatment=treatment, checked=checked)
+        compiled = chain.compiled(
+            candidate, trace, at_milestone=at_milestone, treatment=treatment, checked=checked
+        )
         self.chain.checkpoint()
         quality = chain.quality(candidate, compiled, trace, split=VALIDATION)
         self.chain.checkpoint()

@@ -54,13 +54,8 @@ def measure_finalists(
         metrics = {record.quality: scores[number], **latency_quantities(summary)}
         ratio = None
         if baseline is not None and str(baseline) in measured.series and number != baseline:
-            against = compare(measured, str(number), str(baseline))
-            ratio = Quantity(
-                value=against.value,
-                low=against.low,
-                high=against.high,
-                how=f"per-round latency ratio to trial {baseline}, {rounds} rounds",
-            )
+            how = f"per-round latency ratio to trial {baseline}, {rounds} rounds"
+            ratio = replace(compare(measured, str(number), str(baseline)), how=how)
         finalists.append(
             Finalist(
                 number=number, metrics=metrics, ratio_to_baseline=ratio, side_effects=beside.get(number, {})

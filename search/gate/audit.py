@@ -27,11 +27,7 @@ def choose_audited(record: StudyRecord, share: float, seed: int) -> tuple[int, .
 
 
 def _gated(record: StudyRecord) -> list[int]:
-    return [
-        trial.number
-        for trial in record.trials
-        if trial.duplicate_of is None and trial.evaluation.outcome is Outcome.GATED
-    ]
+    return [trial.number for trial in record.trials if trial.ended(Outcome.GATED)]
 
 
 def judged(record: StudyRecord, number: int, evaluation: Evaluation) -> Audited:

@@ -54,8 +54,7 @@ class QualityBounds:
         """Take in a trial; only complete ones that repeat no other tell anything."""
         evaluation = record.evaluation
         quality = evaluation.metrics.get(self.scale.metric)
-        complete = evaluation.outcome is Outcome.COMPLETE and record.duplicate_of is None
-        if not complete or quality is None or not isfinite(quality.value):
+        if not record.ended(Outcome.COMPLETE) or quality is None or not isfinite(quality.value):
             return
         macs = evaluation.metrics.get("macs")
         known = Known(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ..record.candidate import Candidate
 from ..record.evaluation import Bound, Limit, Objective, Quantity, TrialRecord
 from ..record.metrics import HARDWARE_METRICS, metric_info
-from ..record.protocols import Decision, Hardware, Rung
+from ..record.protocols import Decision, Hardware, Milestone
 from ..record.quality import QualityScale
 from ..record.training import DISTILL
 from .bounds import PRECISION, SPARSITY, QualityBounds
@@ -17,7 +17,7 @@ from .rivals import KnownPoints
 
 
 class Gate:
-    """Learns from every trial of one study; see docs of `before_training` and `at_rung`.
+    """Learns from every trial of one study; see docs of `before_training` and `at_milestone`.
 
     `margin` is what a compressed model may be better than its less compressed relatives, in the metric's
     unit. Without `during_training` it never gives up a training.
@@ -83,8 +83,8 @@ class Gate:
         bound = self.bounds.explained(ceiling, candidate)
         return self._decision(bound, limit, beaten_by, _values(hardware.metrics))
 
-    def at_rung(
-        self, candidate: Candidate, rung: Rung, best_hardware: Mapping[str, float] | None
+    def at_milestone(
+        self, candidate: Candidate, milestone: Milestone, best_hardware: Mapping[str, float] | None
     ) -> Decision | None:
         """No further training where the best quality that it could end with (`LearningCurves`) misses a
         limit, or where a known trial is better than that, and better beyond error than the best that any
@@ -96,8 +96,8 @@ class Gate:
         if not self._during_training:
             return None
         # What is deployed is compiled, and after "distill" maybe pruned: both may turn out better than this.
-        later = (PRECISION, SPARSITY) if rung.kind == DISTILL else (PRECISION,)
-        bound = self.curves.bound(rung, self.bounds.margin(*later))
+        later = (PRECISION, SPARSITY) if milestone.kind == DISTILL else (PRECISION,)
+        bound = self.curves.bound(milestone, self.bounds.margin(*later))
         if bound is None:
             return None
         limit = self._hopeless(bound.value)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..record.evaluation import Bound, TrialRecord
-from ..record.protocols import Rung
+from ..record.protocols import Milestone
 from ..record.quality import QualityScale
 from ..record.training import trainings_ended
 
@@ -38,23 +38,23 @@ class LearningCurves:
                 goodness = curve[:, 1] if self.scale.higher_is_better else -curve[:, 1]
                 self._curves[stage.name][stage.key] = (curve[:, 0] / curve[-1, 0], goodness)
 
-    def bound(self, rung: Rung, margin: float) -> Bound | None:
+    def bound(self, milestone: Milestone, margin: float) -> Bound | None:
         """The best quality that the training could end with; None where too little is known.
 
-        It is the quality at the rung, `HEADROOM` times the largest gain that any finished training of this
+        It is the quality there, `HEADROOM` times the largest gain that any finished training of this
         kind made from the same share of its epochs to its end, and `margin`.
         """
-        done, now = rung.curve[-1]
+        done, now = milestone.curve[-1]
         if not isfinite(now):
             return None
-        gains = self._gains(rung.kind, done / rung.epochs)
+        gains = self._gains(milestone.kind, done / milestone.epochs)
         if len(gains) < LEAST_CURVES:
             return None
         gain = max(0.0, *gains)
         goodness = min(self.scale.goodness(now) + HEADROOM * gain + margin, self.scale.best)
         return Bound(
             value=self.scale.goodness(goodness),
-            basis=f"{self.scale.text(now)} after {done} of {rung.epochs} epochs; none of {len(gains)} "
+            basis=f"{self.scale.text(now)} after {done} of {milestone.epochs} epochs; none of {len(gains)} "
             f"finished trainings gained more than {self.scale.difference(gain)} from there; "
             f"{HEADROOM:g} times that and {self.scale.difference(margin)} margin",
         )

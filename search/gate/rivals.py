@@ -39,7 +39,7 @@ class KnownPoints:
 
     def learn(self, record: TrialRecord) -> None:
         """Take in a trial; only complete ones that repeat no other are points."""
-        if record.duplicate_of is None and record.evaluation.outcome is Outcome.COMPLETE:
+        if record.ended(Outcome.COMPLETE):
             self._complete.append(record)
             self._add(record)
 

@@ -12,7 +12,6 @@ from ...backends.contract.backend import LayerGroup, SourceModel
 from ...backends.registry import get_backend
 from ...profiles.errors import StageError, UnsupportedError
 from ...profiles.precision import Precision
-from ..ranking.known import VALIDATION
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Limit, Quantity
 from ..record.protocols import Judge
@@ -24,6 +23,7 @@ from ..workload.workload import Array
 from .ladder import Climb, Ladder, LadderSettings
 from .protocols import Cost, Scored, StageSeconds, Standing
 
+VALIDATION = "validation"
 FLOAT_FORMATS = (Precision.FP32, Precision.FP16)
 QUANTIZED_BITS = 8
 """Weights of more bits lose nothing worth winning back."""

@@ -48,11 +48,7 @@ def trial_of(record: StudyRecord, number: int) -> TrialRecord:
 
 def complete_trials(record: StudyRecord) -> list[TrialRecord]:
     """Complete trials, without those that only repeat another one."""
-    return [
-        trial
-        for trial in record.trials
-        if trial.duplicate_of is None and trial.evaluation.outcome is Outcome.COMPLETE
-    ]
+    return [trial for trial in record.trials if trial.ended(Outcome.COMPLETE)]
 
 
 def violation_scale(limit: Limit) -> float:

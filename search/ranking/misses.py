@@ -87,11 +87,9 @@ def nearest_misses(
 
 def _measured(record: StudyRecord) -> Iterable[_Known]:
     for trial in record.trials:
-        if trial.duplicate_of is not None:
-            continue
-        if trial.evaluation.outcome is Outcome.COMPLETE:
+        if trial.ended(Outcome.COMPLETE):
             yield _Known(trial.number, *known_metrics(record, trial.number))
-        elif trial.evaluation.outcome is Outcome.GATED and trial.evaluation.gate:
+        elif trial.ended(Outcome.GATED) and trial.evaluation.gate:
             yield _Known(trial.number, trial.evaluation.gate, VALIDATION)
 
 

@@ -144,6 +144,10 @@ class TrialRecord:
     seconds: float
     duplicate_of: int | None = None
 
+    def ended(self, outcome: Outcome) -> bool:
+        """Whether it ended so by itself, and not by repeating another trial."""
+        return self.duplicate_of is None and self.evaluation.outcome is outcome
+
 
 @dataclass(frozen=True, kw_only=True)
 class Finalist:

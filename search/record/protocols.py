@@ -45,9 +45,9 @@ class Training:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rung:
+class Milestone:
     """A point in a training at which it may be given up. `epochs` is the training's whole length; `curve` has
-    (epochs done, quality on validation in PyTorch) up to now, the last one is this rung's."""
+    (epochs done, quality on validation in PyTorch) up to now, the last one is this milestone's."""
 
     key: str
     kind: str
@@ -82,7 +82,7 @@ class Judge(Protocol):
     def before_training(self, candidate: Candidate, hardware: Hardware) -> Decision | None:
         """None: train it."""
 
-    def at_rung(self, candidate: Candidate, rung: Rung) -> Decision | None:
+    def at_milestone(self, candidate: Candidate, milestone: Milestone) -> Decision | None:
         """None: go on training."""
 
     def worth_climbing(
@@ -101,7 +101,7 @@ class TrainEverything:
         """Never."""
         return None
 
-    def at_rung(self, candidate: Candidate, rung: Rung) -> Decision | None:
+    def at_milestone(self, candidate: Candidate, milestone: Milestone) -> Decision | None:
         """Never."""
         return None
 
@@ -148,8 +148,8 @@ class CandidateEvaluator(Protocol):
         """Score these trials on test, and measure them against each other in the same rounds."""
 
 
-RungJudge = Callable[[Rung], Decision | None]
-"""What a training loop asks at its rungs."""
+MilestoneJudge = Callable[[Milestone], Decision | None]
+"""What a training loop asks at its milestones."""
 
 
 GUESS_RATE = 1e10

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .evaluation import Bound
-from .protocols import Rung
+from .protocols import Milestone
 
 
 class Interrupted(Exception):  # noqa: N818 - a signal to unwind, not an error
@@ -15,8 +15,8 @@ class Interrupted(Exception):  # noqa: N818 - a signal to unwind, not an error
 
 
 class TrainingStopped(Exception):  # noqa: N818 - a decision, not an error
-    """A training was given up at a rung: what it had come to, and why. Its checkpoint is kept."""
+    """A training was given up at a milestone: what it had come to, and why. Its checkpoint is kept."""
 
-    def __init__(self, rung: Rung, bound: Bound, reason: str, seconds: float) -> None:
-        self.rung, self.bound, self.reason, self.seconds = rung, bound, reason, seconds
+    def __init__(self, milestone: Milestone, bound: Bound, reason: str, seconds: float) -> None:
+        self.milestone, self.bound, self.reason, self.seconds = milestone, bound, reason, seconds
         super().__init__(reason)

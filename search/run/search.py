@@ -12,7 +12,7 @@ from ...backends.registry import value_dependent
 from ..gate.gate import Gate
 from ..record.candidate import Candidate
 from ..record.evaluation import Limit, Proposal, Quantity, TrialRecord
-from ..record.protocols import Decision, Hardware, NeededTrainings, Rung, Standard, Training
+from ..record.protocols import Decision, Hardware, Milestone, NeededTrainings, Standard, Training
 from ..sampler.hardware_first import HardwareFirstSampler, StopRule
 from ..sampler.knowledge import SearchProblem
 
@@ -75,12 +75,12 @@ class Search:
         """None: train it."""
         return None if self._gate is None else self._gate.before_training(candidate, hardware)
 
-    def at_rung(self, candidate: Candidate, rung: Rung) -> Decision | None:
+    def at_milestone(self, candidate: Candidate, milestone: Milestone) -> Decision | None:
         """None: go on training."""
         if self._gate is None:
             return None
         best = None if self._guide is None else self._guide.best_hardware(candidate)
-        return self._gate.at_rung(candidate, rung, best)
+        return self._gate.at_milestone(candidate, milestone, best)
 
     def worth_climbing(
         self, candidate: Candidate, metrics: Mapping[str, Quantity], best_quality: float

@@ -22,7 +22,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
@@ -33,11 +33,8 @@ from ..record.evaluation import EVALUATION, Evaluation, Outcome, Proposal, Quant
 from ..record.protocols import Hardware
 from .knowledge import CandidateFacts, Knowledge, SearchProblem
 from .policy import Policy, Ranked
-from .short_study import Excerpt
 
-TPE_SHARE = 0.7
-"""Of the proposals that are not ours while our models lead nowhere; the others are drawn at random."""
-TPE_TRIES = 12
+DISTRUSTED = "the accuracy model predicted no better than a constant: candidates were drawn at random"
 MEASURED_AT_ONCE = 4
 """So many times the best candidates are measured before a proposal at most, while the best one changes."""
 
@@ -62,13 +59,10 @@ class HardwareFirstSampler(BaseSampler):
     ) -> None:
         self.problem, self.facts = problem, facts
         self._rng, self._seed, self._stop = random.Random(seed), seed, stop
-        self._tpe = TPESampler(seed=seed)
         self._random = RandomSampler(seed=seed)
-        self._excerpt = Excerpt()
         self._policy: Policy | None = None
         self._seen: set[int] = set()  # places of the trials that were taken in
         self._all_before = 0  # all trials up to this place were
-        self._numbers: dict[int, int] = {}  # of the trials, by row of the pool
         self._proposals: dict[int, Proposal] = {}
         self._chosen: dict[int, dict[str, Any]] = {}
         self._measured_now = 0
@@ -128,7 +122,7 @@ class HardwareFirstSampler(BaseSampler):
         with self._one_at_a_time:  # Optuna may ask from several threads
             policy = self._current(study)
             self._measured_now = 0
-            chosen = self._choose(policy, study, trial)
+            chosen = self._choose(policy)
             if chosen is None:
                 return {}
             candidate = policy.candidate(chosen.row)
@@ -158,7 +152,6 @@ class HardwareFirstSampler(BaseSampler):
     def reseed_rng(self) -> None:
         """Another sequence of random numbers."""
         self._rng.seed()
-        self._tpe.reseed_rng()
         self._random.reseed_rng()
 
     # -- inside --------------------------------------------------------------------------------------
@@ -181,7 +174,7 @@ class HardwareFirstSampler(BaseSampler):
         """Learn from the evaluation that a trial carries; of a plain Optuna trial, from its values."""
         if "evaluation" in trial.user_attrs:
             evaluation = EVALUATION.validate_json(trial.user_attrs["evaluation"])
-            self._learn(policy, evaluation, trial)
+            policy.learn(evaluation)
             self._note_gain(policy, evaluation.proposal)
             return
         if "duplicate_of" in trial.user_attrs:
@@ -191,15 +184,9 @@ class HardwareFirstSampler(BaseSampler):
         except (KeyError, StopIteration, ValueError, UserError):
             return  # it ended before all was chosen, or was made for another space
         if trial.state is TrialState.COMPLETE:
-            self._learn(policy, self._of_values(candidate, trial.values), trial)
+            policy.learn(self._of_values(candidate, trial.values))
         else:
             policy.set_aside(candidate)
-
-    def _learn(self, policy: Policy, evaluation: Evaluation, trial: FrozenTrial) -> None:
-        policy.learn(evaluation)
-        row = policy.knowledge.pool.row.get(evaluation.candidate)
-        if row is not None:
-            self._numbers[row] = trial.number
 
     def _of_values(self, candidate: Candidate, values: Sequence[float]) -> Evaluation:
         pairs = zip(self.problem.objectives, values, strict=True)
@@ -211,40 +198,21 @@ class HardwareFirstSampler(BaseSampler):
             violations=violations(limits_on(metrics, self.facts.limits), metrics),
         )
 
-    def _choose(self, policy: Policy, study: Study, trial: FrozenTrial) -> Ranked | None:
+    def _choose(self, policy: Policy) -> Ranked | None:
         """The next candidate; None where none is left."""
         first = policy.start() if policy.starting else None
         if first is not None:
             return first
         if self._rng.random() < policy.random_share:
-            # TPE looks at the same trials in another way: it is asked too while our own models lead nowhere.
-            if policy.stalled and self._rng.random() < TPE_SHARE:
-                return self._by_tpe(policy, study, trial)
             return policy.at_random(self._rng)
         if not policy.trusted():
-            self.remarks["the accuracy model predicted no better than a constant: TPE stood in"] = None
-            return self._by_tpe(policy, study, trial)
+            self.remarks[DISTRUSTED] = None
+            return policy.at_random(self._rng)
         best = policy.best()
         if best is not None:
             return best
         drawn = policy.at_random(self._rng)
         return None if drawn is None else replace(drawn, gain=0.0)
-
-    def _by_tpe(self, policy: Policy, study: Study, trial: FrozenTrial) -> Ranked | None:
-        """What Optuna's TPE proposes of the candidates that are left; at random where it repeats itself."""
-        excerpt = self._excerpt.of(study, self._on_front(policy))
-        for _ in range(TPE_TRIES):
-            candidate = self.problem.space.suggest(_Independent(self._tpe, excerpt, trial))
-            found = policy.asked_for(candidate, by="tpe")
-            if found is not None:
-                return found
-        return policy.at_random(self._rng)
-
-    def _on_front(self, policy: Policy) -> set[int]:
-        """Numbers of the trials that no other dominates."""
-        front = set(map(tuple, policy.knowledge.front.tolist()))
-        rows = [row for row, point in policy.knowledge.points.items() if point in front]
-        return {self._numbers[row] for row in rows}
 
     def _note_gain(self, policy: Policy, proposal: Proposal | None) -> None:
         """What the stop rule looks at; read from the trials, so that a resumed study goes on counting."""
@@ -261,25 +229,6 @@ class HardwareFirstSampler(BaseSampler):
             how = "predicted from the candidates scored until then"
             quality = Quantity(value=value, low=ends[0], high=ends[1], provenance="estimated", how=how)
         return Proposal(by=chosen.by, quality=quality, gain=chosen.gain, seconds=chosen.seconds)
-
-
-class _Independent:
-    """A chooser that asks a sampler for one parameter after the other."""
-
-    def __init__(self, sampler: BaseSampler, study: Study, trial: FrozenTrial) -> None:
-        self.sampler, self.study, self.trial = sampler, study, trial
-
-    def suggest_categorical(self, name: str, choices: Any) -> Any:
-        return self._asked(name, CategoricalDistribution(choices))
-
-    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None) -> float:
-        return float(self._asked(name, FloatDistribution(low, high, step=step)))
-
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
-        return int(self._asked(name, IntDistribution(low, high, step=step)))
-
-    def _asked(self, name: str, distribution: BaseDistribution) -> Any:
-        return self.sampler.sample_independent(self.study, self.trial, name, distribution)
 
 
 class _Distributions:

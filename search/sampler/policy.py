@@ -84,11 +84,6 @@ class Policy:
             self._ahead = []
 
     @property
-    def stalled(self) -> bool:
-        """Whether the last evaluations brought nothing."""
-        return self._without_gain >= STALLED
-
-    @property
     def random_share(self) -> float:
         """Share of proposals that are drawn at random: it grows while the models lead nowhere."""
         return float(min(MOST_RANDOM, RANDOM_SHARE * 2 ** (self._without_gain / STALLED)))
@@ -238,13 +233,6 @@ class Policy:
             return None
         row = int(rows[rng.randrange(len(rows))])
         return Ranked(row=row, by="random", seconds=float(self.knowledge.seconds()[row]))
-
-    def asked_for(self, candidate: Candidate, by: str) -> Ranked | None:
-        """A candidate that somebody else proposes; None where it is known, or known to miss a limit."""
-        row = self.knowledge.pool.row.get(candidate)
-        if row is None or not self.knowledge.open()[row] or self.goal.probable()[row] <= LEAST_PROBABLE:
-            return None
-        return Ranked(row=row, by=by, seconds=float(self.knowledge.seconds()[row]))
 
     def best(self) -> Ranked | None:
         """The candidate with the largest expected gain per expected second; None where none has any."""

@@ -12,7 +12,7 @@ from ...backends.measure.latency import summarize
 from ...backends.registry import get_backend
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Quantity, StageRecord
-from ..record.protocols import RungJudge
+from ..record.protocols import MilestoneJudge
 from ..record.stops import TrainingStopped
 from ..record.treatment import UNTREATED, QatPlan, Treatment
 from ..store.store import Entry
@@ -51,9 +51,15 @@ class Trace:
 
     def stopped(self, stop: TrainingStopped) -> None:
         """Remember a training that was given up."""
-        rung = stop.rung
+        milestone = stop.milestone
         self.stages.append(
-            StageRecord(name=rung.kind, key=rung.key, cached=False, seconds=stop.seconds, curve=rung.curve)
+            StageRecord(
+                name=milestone.kind,
+                key=milestone.key,
+                cached=False,
+                seconds=stop.seconds,
+                curve=milestone.curve,
+            )
         )
 
 
@@ -71,7 +77,7 @@ class Chain:
         trace: Trace,
         *,
         trained: bool = True,
-        at_rung: RungJudge | None = None,
+        at_milestone: MilestoneJudge | None = None,
         qat: QatPlan | None = None,
     ) -> Entry:
         """The candidate's float model in its backend's format, trained on the way where it was not yet."""
@@ -81,7 +87,7 @@ class Chain:
             self.device.deployment.batch,
             trained=trained,
             note=trace.add,
-            judge=at_rung,
+            judge=at_milestone,
             qat=qat,
         )
 
@@ -91,13 +97,13 @@ class Chain:
         trace: Trace,
         *,
         trained: bool = True,
-        at_rung: RungJudge | None = None,
+        at_milestone: MilestoneJudge | None = None,
         treatment: Treatment = UNTREATED,
         checked: bool = True,
     ) -> Entry:
         """The candidate's artifact, as the treatment changes it. Trained ones are compared with the float
         model, unless `checked` is false."""
-        source = self.source(candidate, trace, trained=trained, at_rung=at_rung, qat=treatment.qat)
+        source = self.source(candidate, trace, trained=trained, at_milestone=at_milestone, qat=treatment.qat)
         self.checkpoint()
         data, digest = self.models.calibration()
         return trace.add(

@@ -36,7 +36,7 @@ def _distillation(recipe: Recipe) -> str:
 
 def importances(trials: Sequence[TrialRecord], objectives: Sequence[str]) -> dict[str, dict[str, float]]:
     """Objective -> axis -> share of its variation (sums to 1); empty where too little is known."""
-    done = [t for t in trials if t.evaluation.outcome is Outcome.COMPLETE and t.duplicate_of is None]
+    done = [trial for trial in trials if trial.ended(Outcome.COMPLETE)]
     if len(done) < FEWEST_TRIALS:
         return {}
     rows = [axes_of(trial.evaluation.candidate) for trial in done]

@@ -57,9 +57,9 @@ class StopAt(TrainEverything):
     def __init__(self, epoch):
         self.epoch, self.asked = epoch, []
 
-    def at_rung(self, candidate, rung):
-        self.asked.append(rung.curve[-1][0])
-        if rung.curve[-1][0] != self.epoch:
+    def at_milestone(self, candidate, milestone):
+        self.asked.append(milestone.curve[-1][0])
+        if milestone.curve[-1][0] != self.epoch:
             return None
         return Decision(reason="hopeless", bound=Bound(value=0.7, basis="its curve"))
 
@@ -125,7 +125,7 @@ def test_a_training_is_given_up_at_a_rung_and_taken_up_again(table):
     assert found.stages[-1].curve == CURVE[:2]
     assert table.now() == (1 + 4) + 50 * 2 / 5
     assert not table.trainings(candidate())[0].done
-    last = StopAt(5)  # which is no rung
+    last = StopAt(5)  # which is no milestone
     assert table.evaluate(candidate(), last).outcome is Outcome.COMPLETE
     assert last.asked == [2, 4]
     assert table.now() == (1 + 4) + 50 + DEVICE

@@ -33,7 +33,7 @@ def test_a_study_is_searched_hardware_first_unless_it_says_otherwise(bench, shar
     assert record.sampler == "hardware-first"
     assert record.counters["measured"] > 0
     proposed = [e.proposal for e in own(record) if e.proposal is not None]
-    assert {p.by for p in proposed} <= {"start", "gain", "random", "tpe"}
+    assert {p.by for p in proposed} <= {"start", "gain", "random"}
     assert [p for p in proposed if p.by == "gain"]
     assert not [e for e in own(record) if e.baseline and e.proposal is not None]
     for proposal in proposed:

@@ -11,7 +11,7 @@ from ....profiles.errors import InternalError
 from ...record.candidate import Candidate
 from ...record.evaluation import Quantity
 from ...record.progress import Progress
-from ...record.protocols import RungJudge, Training
+from ...record.protocols import MilestoneJudge, Training
 from ...record.treatment import QatPlan
 from ...space.space import Space
 from ...store.store import Entry, Store
@@ -58,13 +58,13 @@ class Models(ABC):
         *,
         trained: bool,
         note: Note,
-        judge: RungJudge | None = None,
+        judge: MilestoneJudge | None = None,
         qat: QatPlan | None = None,
     ) -> Entry:
         """The float model in the backend's source format; `meta` has "file" and "format".
 
         With `trained` false it has the structure and untrained weights. `note` is told each entry made or
-        found on the way. `judge` may end a training at its rungs (None: it never does). With `qat` the
+        found on the way. `judge` may end a training at its milestones (None: it never does). With `qat` the
         trained weights went through quantization-aware training.
 
         Raises:

@@ -11,7 +11,7 @@ from ....backends.contract.backend import ONNX, Backend
 from ....profiles.errors import InternalError
 from ...record.candidate import Candidate
 from ...record.evaluation import Quantity
-from ...record.protocols import RungJudge
+from ...record.protocols import MilestoneJudge
 from ...record.treatment import QatPlan
 from ...space.space import Space
 from ...store.store import Entry
@@ -40,7 +40,7 @@ class OnnxModels(Models):
         *,
         trained: bool,
         note: Note,
-        judge: RungJudge | None = None,
+        judge: MilestoneJudge | None = None,
         qat: QatPlan | None = None,
     ) -> Entry:
         """The user's file, with weights that lie beside it taken in."""

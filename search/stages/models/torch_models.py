@@ -11,7 +11,7 @@ from ....profiles.packages import versions
 from ...record.candidate import Candidate, Recipe
 from ...record.evaluation import Quantity
 from ...record.progress import Progress
-from ...record.protocols import GUESS_RATE, RungJudge, Training
+from ...record.protocols import GUESS_RATE, MilestoneJudge, Training
 from ...record.treatment import QatPlan
 from ...space.space import Space
 from ...store.store import Entry, Store
@@ -96,7 +96,7 @@ class TorchModels(Models):
         *,
         trained: bool,
         note: Note,
-        judge: RungJudge | None = None,
+        judge: MilestoneJudge | None = None,
         qat: QatPlan | None = None,
     ) -> Entry:
         """The candidate's float model, exported from PyTorch."""
@@ -119,7 +119,7 @@ class TorchModels(Models):
         return made
 
     def _trained(
-        self, candidate: Candidate, note: Note, judge: RungJudge | None, plan: QatPlan | None
+        self, candidate: Candidate, note: Note, judge: MilestoneJudge | None, plan: QatPlan | None
     ) -> Entry:
         entry = self.trainer.trained(candidate, note, judge or never_stops)
         return entry if plan is None else self.trainer.trained(candidate, note, qat=plan)

@@ -16,7 +16,7 @@ from torch import nn
 
 from ....profiles.errors import StageError, UnsupportedError, UserError
 from ...record.candidate import Candidate, Recipe
-from ...record.protocols import RungJudge
+from ...record.protocols import MilestoneJudge
 from ...record.training import DISTILL, PRUNE
 from ...record.treatment import QAT, QatPlan
 from ...store.store import Entry, Store
@@ -40,12 +40,12 @@ class Trainer:
         self,
         candidate: Candidate,
         note: Note = lambda entry: None,
-        judge: RungJudge = never_stops,
+        judge: MilestoneJudge = never_stops,
         qat: QatPlan | None = None,
     ) -> Entry:
         """The candidate's trained weights; read them with `load`. Its backend and calibration are not read.
 
-        `note` is told each entry on the way, and `judge` may end a training at its rungs. With `qat` they are
+        `note` is told each entry on the way, and `judge` may end a training on its way. With `qat` they are
         trained on with fake quantization: one such training serves every backend whose quantizer finds the
         grid again (see `fake_quantize`).
 
@@ -57,7 +57,7 @@ class Trainer:
 
         Raises:
             Interrupted: training was asked to stop; it goes on from the last epoch when called again.
-            TrainingStopped: the judge gave a training up; it goes on from that rung when called again.
+            TrainingStopped: the judge gave a training up; it goes on from that milestone when called again.
             StageError: the loss became not finite.
             UnsupportedError: the model cannot be pruned in this way, or comes from an earlier version.
         """
@@ -70,7 +70,7 @@ class Trainer:
         note(found)
         return found
 
-    def _made(self, step: Step, note: Note, judge: RungJudge) -> Entry:
+    def _made(self, step: Step, note: Note, judge: MilestoneJudge) -> Entry:
         # Not within `_train`: the seconds of what comes before are not those of this training.
         base = self.trained(step.start, note, judge) if step.start else None
         data = self.lessons.data(step.recipe, note)
@@ -78,7 +78,7 @@ class Trainer:
         return self.store.produce(step.kind, step.key, self._provenance(step), make)
 
     def _train(
-        self, step: Step, base: Entry | None, data: Data, judge: RungJudge, into: Path
+        self, step: Step, base: Entry | None, data: Data, judge: MilestoneJudge, into: Path
     ) -> dict[str, Any]:
         start = self.starts.of(step, base, steps_of(step.plan, len(data)), into)
         higher = self.networks.metric.higher_is_better

@@ -36,7 +36,7 @@ class History:
         return len(self.losses)
 
     @property
-    def at_rung(self) -> bool:
+    def at_milestone(self) -> bool:
         """Whether the quality was taken after the last epoch that was done."""
         return bool(self.curve) and self.curve[-1][0] == self.epochs
 

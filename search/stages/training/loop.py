@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ....profiles.errors import InternalError, StageError
-from ...record.protocols import Rung, RungJudge
+from ...record.protocols import Milestone, MilestoneJudge
 from ...record.stops import Interrupted, TrainingStopped
 from ..network.predict import first_output
 from ..network.reproducible import reproducible
@@ -21,7 +21,7 @@ from .early_stopping import BestWeights
 from .losses import Loss, check_trainable, training_loss
 from .masks import GradualMasks, Masks, apply_masks
 
-FEWEST_EPOCHS = 4  # shorter trainings have no rungs: there is too little to save
+FEWEST_EPOCHS = 4  # shorter trainings have no milestones: there is too little to save
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,27 +62,27 @@ class Control:
     progress: Callable[[str], None] = lambda line: None
 
 
-def rungs(epochs: int) -> tuple[int, ...]:
+def milestones(epochs: int) -> tuple[int, ...]:
     """After which epochs a training of so many may be given up: about a quarter, a half, three quarters."""
     if epochs < FEWEST_EPOCHS:
         return ()
     return tuple((epochs * quarter + 2) // 4 for quarter in (1, 2, 3))
 
 
-def never_stops(rung: Rung) -> None:
+def never_stops(milestone: Milestone) -> None:
     """The judge that lets every training go on."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Watch:
-    """How a training is followed: `quality` of the model on validation is taken at its rungs and at its end
-    (after every epoch where the plan has a patience), and `judge` is asked at each rung. `key` and `kind` say
-    which training it is, see `contract.Rung`."""
+    """How a training is followed: `quality` of the model on validation is taken at milestones and at the end
+    (after every epoch where the plan has a patience), and `judge` is asked at each one. `key` and `kind`
+    say which training it is, see `protocols.Milestone`."""
 
     key: str
     kind: str
     quality: Callable[[nn.Module], float]
-    judge: RungJudge = never_stops
+    judge: MilestoneJudge = never_stops
     higher_is_better: bool = True
 
 
@@ -99,7 +99,7 @@ def train(
 
     After each epoch everything is written to `checkpoint` (None: nowhere); if it is there already, training
     goes on from it, to the same bits that it would have reached at once. Run it inside `reproducible`.
-    Watching a training changes none of its bits. A judge is asked about every rung that training stands at
+    Watching a training changes none of its bits. A judge is asked wherever training stands at a milestone
     before another epoch is run, so also about one that an earlier call stopped at.
 
     With a patience the model ends with the weights of its best epoch, and the last point of the curve is
@@ -200,7 +200,7 @@ class _Loop:
             measured = self._quality()
             self.best.see(history.epochs, measured, self.model)
             last = last or self.best.over(history.epochs)
-        if not last and self.watch and history.epochs in rungs(self.plan.epochs):
+        if not last and self.watch and history.epochs in milestones(self.plan.epochs):
             quality = self._quality() if measured is None else measured
             history.curve.append((history.epochs, quality))
         return last
@@ -223,16 +223,16 @@ class _Loop:
 
     def _ask(self, history: History, started: float) -> None:
         watch, plan = self.watch, self.plan
-        if watch is None or not history.at_rung:
+        if watch is None or not history.at_milestone:
             return
-        rung = Rung(key=watch.key, kind=watch.kind, epochs=plan.epochs, curve=tuple(history.curve))
+        milestone = Milestone(key=watch.key, kind=watch.kind, epochs=plan.epochs, curve=tuple(history.curve))
         with reproducible(plan.seed):
-            decision = watch.judge(rung)
+            decision = watch.judge(milestone)
         if decision is None:
             return
         if decision.bound is None:
             raise InternalError(f"{plan.stage} was stopped without a bound on its quality: {decision.reason}")
-        raise TrainingStopped(rung, decision.bound, decision.reason, time.monotonic() - started)
+        raise TrainingStopped(milestone, decision.bound, decision.reason, time.monotonic() - started)
 
 
 def steps_of(plan: TrainingPlan, samples: int) -> int:

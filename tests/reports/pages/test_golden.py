@@ -12,6 +12,7 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
+import paretune
 import pytest
 from paretune.reports.pages.explain import explain
 from paretune.reports.pages.page import html_page, markdown_report
@@ -89,3 +90,10 @@ def test_the_report_says_what_was_found_good(name: str, made: Callable[[Reading]
     if os.environ.get("RENEW"):
         (GOLDEN / name).write_text(said)
     assert said.splitlines() == (GOLDEN / name).read_text().splitlines()
+
+
+def test_no_page_ranks_for_itself() -> None:
+    """They are given a `Reading`; `choose` alone reads a record anew, for another question."""
+    reports = Path(paretune.__file__).parent / "reports"
+    pattern = re.compile(r"^from [.\w]+ import .*\b(rank|verdict|read)\b", re.MULTILINE)
+    assert {p.stem for p in reports.rglob("*.py") if pattern.search(p.read_text())} == {"choose"}

@@ -23,7 +23,7 @@ from paretune.search.record.evaluation import (
     TrialRecord,
 )
 from paretune.search.record.metrics import HARDWARE_METRICS, metric_info
-from paretune.search.record.protocols import Hardware, Rung
+from paretune.search.record.protocols import Hardware, Milestone
 from paretune.search.record.quality import QualityScale
 
 RECIPE = Recipe(epochs=10)
@@ -71,7 +71,7 @@ ERROR = QualityScale(metric="error", higher_is_better=False, is_share=True)
 def gate(*trials: TrialRecord, wanted=THREE, limits=(), best=None, **more) -> Gate:
     values = {"scale": QualityScale.of("accuracy"), "margin": 0.01, **more}
     found = Gate(wanted, **values)
-    found.at_rung = partial(found.at_rung, best_hardware=best)
+    found.at_milestone = partial(found.at_milestone, best_hardware=best)
     found.judge_by(limits)
     for record in trials:
         found.learn(record)
@@ -313,7 +313,7 @@ def test_where_the_weights_may_matter_or_it_cannot_exist_nothing_is_decided():
     assert judge.before_training(student(0.5, "fp16"), Hardware()).bound is not None
 
 
-# -- at a rung ------------------------------------------------------------------------------------------
+# -- at a milestone ------------------------------------------------------------------------------------------
 
 
 def trained(number: int, *, half_way: float, end: float) -> TrialRecord:
@@ -329,54 +329,54 @@ CURVES = tuple(trained(n, half_way=0.90 - gain, end=0.90) for n, gain in ((1, 0.
 BEHIND = {"latency_ms": 2.0, "size_bytes": 130e3}
 
 
-def half_way(quality: float, kind: str = "distill") -> Rung:
-    return Rung(key="x", kind=kind, epochs=10, curve=((2, 0.1), (5, quality)))
+def half_way(quality: float, kind: str = "distill") -> Milestone:
+    return Milestone(key="x", kind=kind, epochs=10, curve=((2, 0.1), (5, quality)))
 
 
 def test_a_training_that_cannot_reach_a_limit_is_given_up():
     judge = gate(*CURVES, limits=(ACCURATE,))
-    decision = judge.at_rung(student(0.5), half_way(0.87))
+    decision = judge.at_milestone(student(0.5), half_way(0.87))
     assert decision.reason == (
         "accuracy is at most 94.00 % (87.00 % after 5 of 10 epochs; none of 3 finished trainings gained more "
         "than 4 pt from there; 1.5 times that and 1 pt margin), the limit is 'accuracy >= 95 %'"
     )
     assert decision.bound.value == pytest.approx(0.94)
     assert decision.bound.beaten_by is None
-    assert judge.at_rung(student(0.5), half_way(0.89)) is None
+    assert judge.at_milestone(student(0.5), half_way(0.89)) is None
 
 
 def test_a_training_that_cannot_reach_the_front_is_given_up():
     judge = gate(*CURVES, KNOWN[1], best=BEHIND)
-    decision = judge.at_rung(student(0.5), half_way(0.85))
+    decision = judge.at_milestone(student(0.5), half_way(0.85))
     assert decision.reason.endswith(
         "), #20 would be better on accuracy (93.10 %), latency (1.2 ms against 2 ms) "
         "and size (80 kB against 130 kB)"
     )
     assert decision.bound.beaten_by == 20
-    assert judge.at_rung(student(0.5), half_way(0.87)) is None  # may come to 94 %
+    assert judge.at_milestone(student(0.5), half_way(0.87)) is None  # may come to 94 %
 
 
 @pytest.mark.parametrize(
     "best", [None, {}, {"latency_ms": 1.3, "size_bytes": 130e3}, {"latency_ms": 2.0, "size_bytes": 80e3}]
 )
 def test_a_training_whose_candidates_may_be_better_on_the_device_goes_on(best):
-    assert gate(*CURVES, KNOWN[1], best=best).at_rung(student(0.5), half_way(0.5)) is None
+    assert gate(*CURVES, KNOWN[1], best=best).at_milestone(student(0.5), half_way(0.5)) is None
 
 
 def test_a_training_is_not_given_up_for_numbers_in_doubt():
     judge = gate(*CURVES, KNOWN[1], best=BEHIND, limits=(replace(ACCURATE, bound=0.5),))
     judge.before_training(student(0.5), replace(SLOW, doubt="sparse kernels are picked by the zeros"))
-    assert judge.at_rung(student(0.5), half_way(0.85)) is None
-    assert judge.at_rung(student(0.5), half_way(0.2)).bound.beaten_by is None  # the limit is in no doubt
-    assert judge.at_rung(student(0.75), half_way(0.85)).bound.beaten_by == 20
+    assert judge.at_milestone(student(0.5), half_way(0.85)) is None
+    assert judge.at_milestone(student(0.5), half_way(0.2)).bound.beaten_by is None  # the limit is in no doubt
+    assert judge.at_milestone(student(0.75), half_way(0.85)).bound.beaten_by == 20
 
 
 def test_what_compiling_was_seen_to_gain_is_in_the_margin_of_a_rung():
     lucky = complete(30, 0.101, 0.93, "fp16", latency=50.0)  # three points better than #1, the same at fp32
     plain, wider = gate(*CURVES, limits=(ACCURATE,)), gate(*CURVES, lucky, limits=(ACCURATE,))
-    assert plain.at_rung(student(0.5), half_way(0.87)).bound.value == pytest.approx(0.94)
-    assert wider.at_rung(student(0.5), half_way(0.87)) is None
-    assert wider.at_rung(student(0.5), half_way(0.85)).bound.value == pytest.approx(0.94)
+    assert plain.at_milestone(student(0.5), half_way(0.87)).bound.value == pytest.approx(0.94)
+    assert wider.at_milestone(student(0.5), half_way(0.87)) is None
+    assert wider.at_milestone(student(0.5), half_way(0.85)).bound.value == pytest.approx(0.94)
 
 
 def test_what_pruning_was_seen_to_gain_is_in_the_margin_of_what_comes_before_it():
@@ -384,8 +384,8 @@ def test_what_pruning_was_seen_to_gain_is_in_the_margin_of_what_comes_before_it(
     candidate = replace(pruned.evaluation.candidate, sparsity="channel:0.5")
     pruned = replace(pruned, evaluation=replace(pruned.evaluation, candidate=candidate))
     judge = gate(*CURVES, pruned, limits=(ACCURATE,))
-    assert judge.at_rung(student(0.5), half_way(0.87)) is None
-    assert judge.at_rung(student(0.5), half_way(0.85)).bound.value == pytest.approx(0.94)
+    assert judge.at_milestone(student(0.5), half_way(0.87)) is None
+    assert judge.at_milestone(student(0.5), half_way(0.85)).bound.value == pytest.approx(0.94)
 
 
 # -- at random ------------------------------------------------------------------------------------------

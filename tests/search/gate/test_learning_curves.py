@@ -9,7 +9,7 @@ from paretune.profiles.precision import Precision
 from paretune.search.gate.learning_curves import LearningCurves
 from paretune.search.record.candidate import Candidate, Recipe
 from paretune.search.record.evaluation import Evaluation, Outcome, Quantity, StageRecord, TrialRecord
-from paretune.search.record.protocols import Rung
+from paretune.search.record.protocols import Milestone
 from paretune.search.record.quality import QualityScale
 
 ACCURACY = QualityScale(metric="accuracy", higher_is_better=True, is_share=True)
@@ -41,9 +41,9 @@ def curves(*records: TrialRecord, scale: QualityScale = ACCURACY) -> LearningCur
     return found
 
 
-def rung(quality: float, done: int = 5, kind: str = "distill") -> Rung:
+def milestone(quality: float, done: int = 5, kind: str = "distill") -> Milestone:
     epochs = 10 if kind == "distill" else 4
-    return Rung(key="now", kind=kind, epochs=epochs, curve=((1, 0.2), (done, quality)))
+    return Milestone(key="now", kind=kind, epochs=epochs, curve=((1, 0.2), (done, quality)))
 
 
 THREE = tuple(
@@ -52,13 +52,13 @@ THREE = tuple(
 )
 
 
-def value(known: LearningCurves, at: Rung, margin: float = 0.01):
+def value(known: LearningCurves, at: Milestone, margin: float = 0.01):
     bound = known.bound(at, margin)
     return None if bound is None else bound.value
 
 
 def test_the_largest_gain_half_as_much_again_and_the_margin():
-    bound = curves(*THREE).bound(rung(0.7), 0.01)
+    bound = curves(*THREE).bound(milestone(0.7), 0.01)
     assert bound.value == pytest.approx(0.7 + 1.5 * 0.06 + 0.01)
     assert bound.beaten_by is None
     assert bound.basis == (
@@ -68,8 +68,8 @@ def test_the_largest_gain_half_as_much_again_and_the_margin():
 
 
 def test_two_finished_trainings_are_too_few_and_each_counts_once():
-    assert curves(*THREE[:2]).bound(rung(0.1), 0.01) is None
-    assert curves(*THREE[:2], *THREE[:2]).bound(rung(0.1), 0.01) is None
+    assert curves(*THREE[:2]).bound(milestone(0.1), 0.01) is None
+    assert curves(*THREE[:2], *THREE[:2]).bound(milestone(0.1), 0.01) is None
 
 
 def test_a_training_that_was_given_up_has_no_end_but_those_before_it_have():
@@ -79,47 +79,51 @@ def test_a_training_that_was_given_up_has_no_end_but_those_before_it_have():
         outcome=Outcome.GATED,
         stopped_epoch=2,
     )
-    assert value(curves(*THREE[:2], given_up), rung(0.7)) == pytest.approx(0.8)
+    assert value(curves(*THREE[:2], given_up), milestone(0.7)) == pytest.approx(0.8)
     pruned = [trial(stage(key, ((1, 0.5), (4, 0.6)), "prune")) for key in "ef"]
-    assert value(curves(*pruned, given_up), rung(0.5, 2, "prune")) is None
+    assert value(curves(*pruned, given_up), milestone(0.5, 2, "prune")) is None
     ended = replace(given_up, evaluation=replace(given_up.evaluation, stopped_epoch=0))
-    assert value(curves(*pruned, ended), rung(0.5, 2, "prune")) == pytest.approx(0.5 + 1.5 * 0.1 + 0.01)
+    assert value(curves(*pruned, ended), milestone(0.5, 2, "prune")) == pytest.approx(0.5 + 1.5 * 0.1 + 0.01)
 
 
 def test_kinds_are_kept_apart_and_places_are_shares_of_all_epochs():
     pruned = [trial(stage(key, ((2, 0.7), (8, 0.76)), "prune")) for key in "def"]
     known = curves(*THREE, *pruned)
-    assert value(known, rung(0.5, 1, "prune")) == pytest.approx(0.5 + 1.5 * 0.06 + 0.01)  # 1 of 4 is 2 of 8
-    assert value(known, rung(0.5, 2, "prune")) == pytest.approx(0.5 + 1.5 * 0.04 + 0.01)  # a third of the way
-    assert value(known, rung(0.5, 4, "prune")) == pytest.approx(0.51)
-    assert value(curves(*THREE), rung(0.5, 1, "prune")) is None
+    assert value(known, milestone(0.5, 1, "prune")) == pytest.approx(
+        0.5 + 1.5 * 0.06 + 0.01
+    )  # 1 of 4 is 2 of 8
+    assert value(known, milestone(0.5, 2, "prune")) == pytest.approx(
+        0.5 + 1.5 * 0.04 + 0.01
+    )  # a third of the way
+    assert value(known, milestone(0.5, 4, "prune")) == pytest.approx(0.51)
+    assert value(curves(*THREE), milestone(0.5, 1, "prune")) is None
 
 
 def test_curves_that_start_later_cannot_tell():
     late = [trial(stage(key, ((6, 0.8), (10, 0.9)))) for key in "xyz"]
-    assert value(curves(*late), rung(0.5, 5)) is None
-    assert value(curves(*late), rung(0.5, 6)) == pytest.approx(0.5 + 1.5 * 0.1 + 0.01)
+    assert value(curves(*late), milestone(0.5, 5)) is None
+    assert value(curves(*late), milestone(0.5, 6)) == pytest.approx(0.5 + 1.5 * 0.1 + 0.01)
     single = [trial(stage(key, ((10, 0.9),))) for key in "xyz"]
-    assert value(curves(*single), rung(0.5, 10)) is None
+    assert value(curves(*single), milestone(0.5, 10)) is None
 
 
 def test_trainings_that_became_worse_promise_no_loss():
     worse = [trial(stage(key, ((5, 0.9), (10, 0.8)))) for key in "xyz"]
-    assert value(curves(*worse), rung(0.5)) == pytest.approx(0.51)
+    assert value(curves(*worse), milestone(0.5)) == pytest.approx(0.51)
 
 
 def test_a_share_ends_at_one():
-    assert value(curves(*THREE), rung(0.95)) == 1.0
+    assert value(curves(*THREE), milestone(0.95)) == 1.0
 
 
 def test_where_lower_is_better_gains_are_taken_off():
     falling = [trial(stage(key, ((5, 0.6), (10, 0.4)))) for key in "xyz"]
-    assert value(curves(*falling, scale=LOSS), rung(0.9)) == pytest.approx(0.9 - 1.5 * 0.2 - 0.01)
-    assert value(curves(*falling, scale=LOSS), rung(0.1)) == pytest.approx(0.1 - 1.5 * 0.2 - 0.01)
+    assert value(curves(*falling, scale=LOSS), milestone(0.9)) == pytest.approx(0.9 - 1.5 * 0.2 - 0.01)
+    assert value(curves(*falling, scale=LOSS), milestone(0.1)) == pytest.approx(0.1 - 1.5 * 0.2 - 0.01)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_numbers_that_are_none_tell_nothing(bad):
     broken = trial(stage("c", ((2, bad), (5, 0.86), (10, 0.9))))
-    assert value(curves(*THREE[:2], broken), rung(0.7)) is None
-    assert value(curves(*THREE), rung(bad)) is None
+    assert value(curves(*THREE[:2], broken), milestone(0.7)) is None
+    assert value(curves(*THREE), milestone(bad)) is None

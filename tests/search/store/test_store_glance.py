@@ -6,7 +6,7 @@ import os
 import pytest
 from paretune.profiles.errors import UserError
 from paretune.search.record.evaluation import Bound
-from paretune.search.record.protocols import Rung
+from paretune.search.record.protocols import Milestone
 from paretune.search.record.stops import Interrupted, TrainingStopped
 from paretune.search.store.manifest import MANIFEST
 from paretune.search.store.store import Store, content_key
@@ -50,7 +50,10 @@ def test_a_manifest_that_was_changed_is_not_believed(tmp_path):
 
 
 STOP = TrainingStopped(
-    Rung(key=KEY, kind="distill", epochs=4, curve=((1, 0.5),)), Bound(value=0.6, basis="t"), "beaten", 1.0
+    Milestone(key=KEY, kind="distill", epochs=4, curve=((1, 0.5),)),
+    Bound(value=0.6, basis="t"),
+    "beaten",
+    1.0,
 )
 
 

@@ -14,7 +14,7 @@ from paretune.search.stages.models.networks import WEIGHTS
 from paretune.search.stages.network.predict import predict
 from paretune.search.stages.network.reproducible import reproducible, state_digest
 from paretune.search.stages.training.checkpoint import FORMAT, History, load_checkpoint, save_checkpoint
-from paretune.search.stages.training.loop import Control, Data, TrainingPlan, Watch, rungs, train
+from paretune.search.stages.training.loop import Control, Data, TrainingPlan, Watch, milestones, train
 from paretune.search.store.manifest import MANIFEST
 from torch import nn
 
@@ -22,14 +22,14 @@ BOUND = Bound(value=0.5, basis="its learning curve", beaten_by=3)
 
 
 class Judge:
-    """Stops a training of the given kind at a rung, and remembers what it was asked."""
+    """Stops a training of the given kind at a milestone, and remembers what it was asked."""
 
     def __init__(self, kind: str = "", epoch: int = 0) -> None:
         self.kind, self.epoch, self.asked = kind, epoch, []
 
-    def __call__(self, rung):
-        self.asked.append((rung.kind, rung.curve[-1][0]))
-        self.rung = rung
+    def __call__(self, milestone):
+        self.asked.append((milestone.kind, milestone.curve[-1][0]))
+        self.milestone = milestone
         if self.asked[-1] == (self.kind, self.epoch):
             return Decision(reason=f"beaten after epoch {self.epoch}", bound=BOUND)
         return None
@@ -50,12 +50,12 @@ def weights(entry) -> bytes:
     [(0, ()), (3, ()), (4, (1, 2, 3)), (5, (1, 3, 4)), (8, (2, 4, 6)), (12, (3, 6, 9)), (30, (8, 15, 23))],
 )
 def test_rungs_are_quarters_of_the_epochs(epochs, expected):
-    assert rungs(epochs) == expected
+    assert milestones(epochs) == expected
 
 
 def test_rungs_are_distinct_and_never_the_last_epoch():
     for epochs in range(4, 300):
-        first, second, third = rungs(epochs)
+        first, second, third = milestones(epochs)
         assert 0 < first < second < third < epochs
 
 
@@ -64,14 +64,14 @@ def test_a_curve_has_the_quality_at_the_rungs_and_at_the_end(open_models, candid
     stop = stopped(models, wanted, judge)
     assert judge.asked == [("distill", 2), ("distill", 4)]
     key = models.needed.key(wanted)
-    assert (stop.rung.key, stop.rung.kind, stop.rung.epochs) == (key, "distill", 8)
+    assert (stop.milestone.key, stop.milestone.kind, stop.milestone.epochs) == (key, "distill", 8)
     saved = torch.load(models.store.workdir("distill", key) / "checkpoint.pt", weights_only=True)
     model = models.networks.untrained(wanted)
     model.load_state_dict(saved["parts"]["model"])
-    assert stop.rung.curve[-1] == (4, models.networks.quality(model, models.loaded.splits.validation))
+    assert stop.milestone.curve[-1] == (4, models.networks.quality(model, models.loaded.splits.validation))
     meta = models.trainer.trained(wanted).meta
     assert [epochs for epochs, _ in meta["curve"]] == [2, 4, 6, 8]
-    assert tuple(map(tuple, meta["curve"][:2])) == stop.rung.curve
+    assert tuple(map(tuple, meta["curve"][:2])) == stop.milestone.curve
     assert meta["curve"][-1] == [8, meta["quality"]["validation"]]
     assert len({quality for _, quality in meta["curve"]}) > 1
 
@@ -115,13 +115,13 @@ def test_a_sparse_model_stops_in_its_student_or_in_its_own_training(open_models,
     lines: list[str] = []
     again = open_models(control=Control(progress=lines.append))
     stop = stopped(again, sparse, Judge("distill", 2))
-    assert stop.rung.key == models.needed.key(dense)
+    assert stop.milestone.key == models.needed.key(dense)
     assert lines == []  # another candidate that needs the same student trains nothing in vain
     judge, seen = Judge("prune", 2), []
     with pytest.raises(TrainingStopped, match="beaten after epoch 2"):
         again.trainer.trained(sparse, note=seen.append, judge=judge)
     assert judge.asked == [("distill", 2), ("distill", 3), ("prune", 1), ("prune", 2)]
-    assert (judge.rung.key, judge.rung.epochs) == (models.needed.key(sparse), 4)
+    assert (judge.milestone.key, judge.milestone.epochs) == (models.needed.key(sparse), 4)
     assert [entry.stage for entry in seen if not entry.cached] == ["distill"]
     assert made(again) == {"teacher": 1, "distill": 1}
     judge = Judge()
@@ -147,7 +147,7 @@ def test_the_seconds_of_a_pruning_are_without_those_of_its_student(open_models, 
 
 def test_a_stop_without_a_bound_is_an_error_of_ours(open_models, candidate):
     with pytest.raises(InternalError, match="distill was stopped without a bound on its quality: bored"):
-        open_models().trainer.trained(candidate(), judge=lambda rung: Decision(reason="bored"))
+        open_models().trainer.trained(candidate(), judge=lambda milestone: Decision(reason="bored"))
 
 
 def test_a_checkpoint_of_another_version_costs_only_its_epochs(open_models, candidate, caplog):
@@ -167,13 +167,13 @@ def test_a_checkpoint_of_another_version_costs_only_its_epochs(open_models, cand
 def test_a_checkpoint_keeps_what_training_has_come_to_and_adds_up_its_seconds(tmp_path):
     path, layer = tmp_path / "checkpoint.pt", nn.Linear(2, 2)
     history = History(losses=[2.0, 1.0], curve=[(2, 0.75)], earlier_seconds=5.0)
-    assert history.at_rung
+    assert history.at_milestone
     save_checkpoint(path, {"model": layer}, history, seconds=2.0)
     other = nn.Linear(2, 2)
     found = load_checkpoint(path, {"model": other})
     assert found == History(losses=[2.0, 1.0], curve=[(2, 0.75)], earlier_seconds=7.0)
     assert state_digest(other) == state_digest(layer)
-    assert not History(losses=[1.0, 1.0, 1.0], curve=[(2, 0.75)]).at_rung
+    assert not History(losses=[1.0, 1.0, 1.0], curve=[(2, 0.75)]).at_milestone
     assert load_checkpoint(tmp_path / "none.pt", {}) is None
 
 
@@ -212,7 +212,7 @@ def restless_quality(model) -> float:
     return float(outputs.sum() + torch.rand(1) + np.random.rand() + random.random())
 
 
-def restless_judge(rung) -> None:
+def restless_judge(milestone) -> None:
     torch.rand(1), np.random.rand(), random.random()
 
 
