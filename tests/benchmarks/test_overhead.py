@@ -13,6 +13,8 @@ from benchmarks.overhead.run import goals, main
 from benchmarks.overhead.share import covered
 from benchmarks.simulation.search import OURS
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 def tables():
