@@ -13,6 +13,8 @@ from benchmarks.overhead.proposals import NAMES, growth, time_one, time_proposal
 from benchmarks.overhead.share import covered
 from benchmarks.simulation.search import OURS
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 def tables():
