@@ -31,14 +31,20 @@ types: setup
 	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml \
 	    -p paretune.profiles -p paretune.backends -p paretune.search -p paretune.reports -m paretune -m paretune.cli
 
+# Two workers; what measures or ends by the clock runs alone after them.
+TOGETHER := $(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile
+ALONE := $(BIN)/python -m pytest -q
+
 unit: setup
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(TOGETHER) -m "not alone and not slow"
+	$(ALONE) -m "alone and not slow"
 
 system:
 	sh tests/install_system_packages.sh
 
 test: system lint types
-	$(BIN)/python -m pytest -q
+	$(TOGETHER) -m "not alone"
+	$(ALONE) -m alone
 
 clean:
 	rm -rf $(VENV) build runs examples/runs examples/.paretune

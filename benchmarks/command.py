@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from paretune.backends.measure.environment import environment
+from paretune.backends.registry import packages
 from paretune.profiles.errors import ParetuneError, UserError
 
 Options = argparse.Namespace
@@ -38,14 +41,16 @@ def check_names(what: str, wanted: Iterable[str], accepted: Iterable[str]) -> No
         raise UserError(f"no such {what}", found=", ".join(unknown), accepted=", ".join(known))
 
 
-def finish(work: Callable[[Options], Any], options: Options, show: Callable[[Any], None]) -> int:
-    """Do the work, write its figures and show them; the exit status."""
+def finish(work: Callable[[Options], dict[str, Any]], options: Options, show: Callable[[Any], None]) -> int:
+    """Do the work, write its figures, with the machine and the date, and show them; the exit status."""
     try:
         found = work(options)
     except ParetuneError as error:
         print(error, file=sys.stderr)
         return 1
-    write_figures(options.out, found)
+    date = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    about = {"date": date, "environment": dict(environment(packages()))}
+    write_figures(options.out, {**found, "about": about})
     show(found)
     print(f"written: {options.out}")
     return 0

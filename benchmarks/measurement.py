@@ -24,9 +24,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 from paretune.backends.contract.backend import CompileSettings, SourceModel
-from paretune.backends.measure.environment import cpu_ticks, environment, steal_share
+from paretune.backends.measure.environment import cpu_ticks, steal_share
 from paretune.backends.measure.latency import REFERENCE, LatencyPlan, compare, measure, summarize
-from paretune.backends.registry import packages
 from paretune.backends.runner.client import RunnerClient
 from paretune.backends.runner.launch import LocalLaunch
 from paretune.profiles.precision import Precision
@@ -200,9 +199,7 @@ def run(options):
         "seconds_per_ratio_with_process_starts": statistics.mean(found["total_seconds"] for found in repeats),
         "steal_percent": 100 * (steal_share(ticks, cpu_ticks()) or 0.0),
         "seconds": time.perf_counter() - begun,
-        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "raw": repeats,
-        "environment": environment(packages()),
     }
 
 

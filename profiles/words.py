@@ -1,4 +1,4 @@
-"""Lists in words, the same in messages, notes and on pages."""
+"""Lists and times in words, the same in messages, notes and on pages."""
 
 from __future__ import annotations
 
@@ -15,3 +15,12 @@ def listed(things: Iterable[object], most: int = 5) -> str:
 def joined(parts: Sequence[str]) -> str:
     """ "a, b and c"."""
     return " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
+
+
+def duration(seconds: float) -> str:
+    """ "3 min 20 s"."""
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,8 @@ Feed = Mapping[str, Array]
 
 ONNX = "onnx"
 """The source format that Paretune exports itself."""
-CALIBRATION_METHODS = ("minmax", "percentile", "entropy")
+CalibrationMethod = Literal["minmax", "percentile", "entropy"]
+CALIBRATION_METHODS: tuple[str, ...] = get_args(CalibrationMethod)
 WEIGHT_LEVELS: Mapping[int, int] = {4: 7, 8: 64}
 """The coarsest 8-bit grid in use keeps to 64, so that sums of two products fit into 16 bits; a finer one then
 rounds by at most 1/254 of the largest weight, and one training serves both."""

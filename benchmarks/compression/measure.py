@@ -107,6 +107,8 @@ def measured(
     entries = [(bench.evaluator.chain.artifact(each), each.candidate.backend) for each in found]
     named = {str(number): entry for number, entry in enumerate(entries)}
     rounds = bench.device.interleaved(named, LatencyPlan(rounds=ROUNDS, seed=bench.job.file.seed))
+    if "0" in rounds.failed:
+        raise SystemExit(f"what the study recommends does not run: {rounds.failed['0']}")
     base = bench.evaluator.chain.artifact(reference)
     right = bench.right(base, TEACHER.backend)
     teacher = {

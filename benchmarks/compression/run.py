@@ -20,8 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from paretune.backends.measure.environment import environment
-from paretune.backends.registry import packages
 from paretune.reports.terminal.console import ConsoleProgress
 from paretune.search.ranking.reading import read
 from paretune.search.run.session import run_study
@@ -151,8 +149,6 @@ def compressed(options: argparse.Namespace) -> dict[str, Any]:
         "int4": four_bit,
         "goals": judged(GOALS[options.workload], ours, teacher_alone, teacher, four_bit),
         "study": {"seconds": seconds, "outcomes": outcomes, "counters": dict(record.counters)},
-        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "environment": dict(environment(packages())),
     }
 
 

@@ -33,7 +33,7 @@ from benchmarks.exhaustive.table import ABOUT, POINTS, TRAININGS, load_recorded
 from benchmarks.simulation.recorded import Recorded
 from benchmarks.simulation.runs import Run, digest_of, run_all
 from benchmarks.simulation.search import DRIVEN, OURS, DrivenSearch, Holdings
-from benchmarks.simulation.summary import Figures, curve, figures, median_of, print_reached, reaching
+from benchmarks.simulation.summary import Figures, best_of, curve, figures, print_reached, reaching
 
 TABLE = Path(__file__).resolve().parents[1] / "data" / "digits"
 STRATEGIES = (*SIMPLE, *DRIVEN)
@@ -97,22 +97,16 @@ def needed(order: Callable[[float], list[Bundle]], trainings: Trainings) -> Figu
     return found
 
 
-def ratios(found: dict[str, Figures]) -> dict[str, tuple[float, str, float]]:
-    """Ours against the strongest simple strategy and against plain TPE, in median training seconds to 99 %:
-    share, name of the other, share that is the goal."""
+def ratios(found: dict[str, Figures]) -> dict[str, tuple[float, float]]:
+    """Ours against the strongest simple strategy and against plain TPE, by name, in median training seconds
+    to 99 %: share, and share that is the goal."""
     what = reaching(GOALS[-1], "training_seconds")
-    simple = {name: median_of(found[name][what]) for name in SIMPLE if name in found}
-    if OURS not in found or not simple:
-        return {}
-    ours, strongest = median_of(found[OURS][what]), min(simple, key=lambda name: simple[name])
-    against = {"strongest": (strongest, STRONGEST_GOAL)}
-    if PLAIN in simple:
-        against["plain"] = (PLAIN, PLAIN_GOAL)
+    _, ours = best_of(found, [OURS], what)
+    against = {PLAIN: PLAIN_GOAL, best_of(found, SIMPLE, what)[0]: STRONGEST_GOAL}
+    others = {name: best_of(found, [name], what)[1] for name in against if {name, OURS} <= found.keys()}
     # Where the other never gets there at all, any end of ours is within every share of it.
-    return {
-        key: (math.inf if math.isinf(ours) else ours / simple[name], name, goal)
-        for key, (name, goal) in against.items()
-    }
+    shares = {name: math.inf if math.isinf(ours) else ours / other for name, other in others.items()}
+    return {name: (share, against[name]) for name, share in shares.items()}
 
 
 def show(found: dict[str, Figures], table: Recorded) -> None:
@@ -125,7 +119,7 @@ def show(found: dict[str, Figures], table: Recorded) -> None:
     )
     for goal in GOALS:
         print_reached(found, goal, ("training_seconds", "seconds", "trainings"))
-    for share, name, goal in ratios(found).values():
+    for name, (share, goal) in ratios(found).items():
         verdict = "reached" if share <= goal else "missed"
         print(f"{OURS}: {share:.3f} of {name}'s training seconds to 99 %, goal {goal:.3f}: {verdict}")
 

@@ -18,6 +18,7 @@ from paretune.search.gate.gate import Gate
 from paretune.search.record.candidate import Candidate, Recipe, Sparsity
 from paretune.search.record.limits import LimitSpec, resolve
 from paretune.search.record.protocols import Standard
+from paretune.search.record.training import DISTILL, NeededTraining, needed
 from paretune.search.run.search import Search
 from paretune.search.space.space import BackendChoices, Space
 
@@ -133,7 +134,7 @@ def _deployed(candidate: Candidate, noise: float) -> Row:
         quality_low=quality - 0.006,
         quality_high=quality + 0.006,
         hardware=hardware,
-        trainings=_trainings(candidate, macs),
+        trainings=tuple(_training(t, macs / kept if t.kind == DISTILL else macs) for t in needed(candidate)),
         compile_seconds=0.5,
         score_seconds=0.3,
         measure_seconds=1.0,
@@ -149,21 +150,11 @@ def _loss(candidate: Candidate, block: Any) -> float:
     return lost + 0.03 * Sparsity.parse(candidate.sparsity).share ** 2
 
 
-def _trainings(candidate: Candidate, macs: float) -> tuple[RecordedTraining, ...]:
-    recipe = candidate.recipe
-    if recipe is None:
-        return ()
-    kept = 1.0 - Sparsity.parse(candidate.sparsity).share
-    student = f"{candidate.student} {recipe.temperature} {recipe.distill_weight}"
-    dense = RecordedTraining(
-        key=f"distill {student}", kind="distill", seconds=60 + 5e-6 * macs / kept, work=2e4 * macs / kept
-    )
-    if kept == 1.0:
-        return (dense,)
-    pruned = RecordedTraining(
-        key=f"prune {student} {candidate.sparsity}", kind="prune", seconds=30 + 2e-6 * macs, work=8e3 * macs
-    )
-    return (dense, pruned) if candidate.student else (pruned,)
+def _training(training: NeededTraining, macs: float) -> RecordedTraining:
+    """It takes what the model that it trains does; fine-tuning after pruning takes less."""
+    share = 1.0 if training.kind == DISTILL else 0.4
+    seconds, work = share * (60 + 5e-6 * macs), share * 2e4 * macs
+    return RecordedTraining(key=repr(training), kind=training.kind, seconds=seconds, work=work)
 
 
 # -- a table of architectures: one backend, one precision, two objectives ----------------------------------

@@ -1,8 +1,20 @@
-"""What the driver itself takes: its share of a real study."""
+"""What the driver itself takes: its share of a real study.
+
+    python -m benchmarks.overhead.share --out share.json
+
+The digits example is run with a store of its own. Of the search loop's wall time, all that is no stage counts
+as the driver: proposing, judging, reading and syncing the store, Optuna's storage. A stage is the making of
+an entry of the store (train, export, compile, score, measure), also where it came to nothing: a training that
+was given up, a precision that the compiler refused. Left out are imports, checks of the workload, the
+teacher's training and the finalists.
+"""
 
 from __future__ import annotations
 
+import argparse
+import os
 import shutil
+import sys
 import time
 import warnings
 from collections import Counter
@@ -13,14 +25,19 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy and torch are loaded
+
 import yaml
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.progress import Progress
 from paretune.search.run.session import run_study
 from paretune.search.store.store import Entry, Store
 
+from benchmarks.command import finish, parser_of
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 STUDY, WORKLOAD = "digits.yaml", "digits.py"
+GOAL_SHARE = 0.02
 Stage = tuple[str, float, float]
 """Its name, when it began and when it ended."""
 
@@ -39,20 +56,13 @@ class _Window(Progress):
         self.trials, self.ended = self.trials + 1, time.time()
 
 
-def share_of_driver(trials: int) -> dict[str, Any]:
-    """Run the digits example with a store of its own; of the search loop's wall time, what was no stage.
-
-    Left out are imports, checks of the workload, the teacher's training and the finalists. A stage is the
-    making of an entry of the store (train, export, compile, score, measure), also where it came to nothing: a
-    training that was given up, a precision that the compiler refused. All else is the driver: proposing,
-    judging, reading and syncing the store, Optuna's storage.
-    """
+def share_of_driver(options: argparse.Namespace) -> dict[str, Any]:
     window = _Window()
     with TemporaryDirectory() as name, warnings.catch_warnings(), stages_timed() as ran:
         warnings.simplefilter("ignore")
         shutil.copy(EXAMPLES / WORKLOAD, name)
         study = yaml.safe_load((EXAMPLES / STUDY).read_text())
-        study.update(budget={"trials": trials}, stop="never", finalists=1)
+        study.update(budget={"trials": options.trials}, stop="never", finalists=1)
         path = Path(name) / STUDY
         path.write_text(yaml.safe_dump(study))
         run_study(path, window)
@@ -101,3 +111,21 @@ def covered(intervals: Iterable[tuple[float, float]]) -> float:
         total += max(0.0, end - max(start, reached))
         reached = max(reached, end)
     return total
+
+
+def show(found: dict[str, Any]) -> None:
+    stages = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in sorted(found["stages_s"].items()))
+    share, each = found["driver_share"], 1e3 * found["driver_per_trial_s"]
+    print(f"{found['trials']} trials in {found['wall_s']:.1f} s: {stages}; the driver {each:.0f} ms a trial")
+    verdict = "met" if share <= GOAL_SHARE else "MISSED"
+    print(f"{verdict}: share of the driver {100 * share:.1f} %, goal {100 * GOAL_SHARE:g} %")
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = parser_of(__doc__)
+    parser.add_argument("--trials", type=int, default=12, help="budget of the study")
+    return finish(share_of_driver, parser.parse_args(argv), show)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -21,9 +21,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from paretune.backends.measure.environment import environment
-from paretune.backends.registry import packages
-
 from benchmarks.command import check_names, finish, names, parser_of, tell
 from benchmarks.peers.scoring import own_front, score
 from benchmarks.peers.tools import TOOLS, Result, Setup, last_words, olive_python, set_up
@@ -74,8 +71,6 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "tools": {tool: {key: [row[key] for row in mine] for key in mine[0]} for tool, mine in rows.items()},
         "teacher": {"test_accuracy": setup.box.accuracy, "size_bytes": setup.box.size_bytes},
         "seconds": options.seconds,
-        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "environment": dict(environment(packages())),
     }
 
 

@@ -39,9 +39,9 @@ from benchmarks.simulation.runs import Job, Run, digest_of, run_all
 from benchmarks.simulation.search import DRIVEN, OURS, DrivenSearch, Holdings, Way, tpe, without_gate
 from benchmarks.simulation.summary import (
     Figures,
+    best_of,
     curve,
     figures,
-    median_of,
     print_reached,
     quartiles,
     reaching,
@@ -97,35 +97,23 @@ def summary(jobs: Sequence[Job], runs: Sequence[Run], budget: int) -> dict[str, 
     return found
 
 
-def ratio(found: dict[str, Figures], what: str, budget: int) -> tuple[float, str, bool] | None:
-    """How many times fewer trainings ours needs than the best of Optuna's own: the ratio, the name of that
-    one, and whether the ratio is only a lower bound since none of these got there. None: ours did not, or
-    one of the two was not run."""
-    others = {name: median_of(found[name][what]) for name in OPTUNAS_OWN if name in found}
-    if not others or OURS not in found:
-        return None
-    best = min(others, key=lambda name: others[name])
-    ours = median_of(found[OURS][what])
-    if math.isinf(ours):
-        return None
-    return min(others[best], budget + 1) / ours, best, math.isinf(others[best])
-
-
 def show(found: dict[str, dict[str, Figures]], budget: int) -> None:
     """Medians and quartiles for each device and sampler, then the comparison."""
     for goal in GOALS:
         lines = {f"{device} {name}": told for device, each in found.items() for name, told in each.items()}
         print_reached(lines, goal, ("trainings", "measured"))
-        ratios = {device: ratio(each, reaching(goal, "trainings"), budget) for device, each in found.items()}
-        print(f"  {OURS} against the best of {', '.join(OPTUNAS_OWN)}:")
-        for device, known in ratios.items():
-            if known is None:
-                print(f"    {device:16} not reached")
-            else:
-                least = "at least " if known[2] else ""
-                print(f"    {device:16} {least}{known[0]:.2f} times fewer than {known[1]}")
-        median = quartiles(0.0 if known is None else known[0] for known in ratios.values())[1]
-        print(f"    median device    {median:.2f}")
+        compared = {d: times_fewer(each, reaching(goal, "trainings"), budget) for d, each in found.items()}
+        for device, (times, name, least) in compared.items():
+            print(f"  {device:16} {OURS} needs {'at least ' * least}{times:.2f} times fewer than {name}")
+        print(f"  median device    {quartiles(times for times, _, _ in compared.values())[1]:.2f}")
+
+
+def times_fewer(found: dict[str, Figures], what: str, budget: int) -> tuple[float, str, bool]:
+    """How many times fewer trainings ours needs than the best of Optuna's own (0: it did not get there), the
+    name of that one, and whether it is only a lower bound since none of these got there."""
+    name, best = best_of(found, OPTUNAS_OWN, what)
+    _, ours = best_of(found, [OURS], what)
+    return min(best, budget + 1) / ours, name, math.isinf(best)
 
 
 def replay(options: argparse.Namespace) -> dict[str, dict[str, Figures]]:

@@ -31,7 +31,7 @@ from benchmarks.simulation.recorded import (
 POINTS_BELOW = 0.20
 """The reference accuracy lies so far under the best one."""
 TRAIN_SECONDS, MEASURE_SECONDS = 600.0, 1.0
-ARCH = re.compile(r"\|[^|~+]+~\d+(\|[^|~+]+~\d+)*\|")
+EDGE = re.compile(r"([^|~+]+)~(\d+)")
 RECIPE = Recipe(epochs=1)
 
 
@@ -176,17 +176,11 @@ def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
 
 def _edges(table: pd.DataFrame) -> pd.DataFrame:
     """The column `arch` in NAS-Bench-201 notation as one axis per edge: `op_NODE_SOURCE`."""
-    rows = [_ops(text) for text in table["arch"]]
-    return pd.concat([pd.DataFrame(rows, index=table.index), table.drop(columns="arch")], axis=1)
-
-
-def _ops(text: str) -> dict[str, str]:
-    found = {}
-    for node, part in enumerate(str(text).split("+"), start=1):
-        if not ARCH.fullmatch(part):
+    rows = []
+    for text in map(str, table["arch"]):
+        parts = enumerate(text.split("+"), start=1)
+        rows.append({f"op_{node}_{source}": op for node, part in parts for op, source in EDGE.findall(part)})
+        if rows[-1].keys() != rows[0].keys() or not rows[-1]:
             accepted = "|op~0|+|op~0|op~1|+..."
             raise UserError("cannot read this architecture", found=repr(text), accepted=accepted)
-        for edge in part.strip("|").split("|"):
-            op, source = edge.split("~")
-            found[f"op_{node}_{source}"] = op
-    return found
+    return pd.concat([pd.DataFrame(rows, index=table.index), table.drop(columns="arch")], axis=1)

@@ -81,8 +81,7 @@ class TableEvaluator:
         self.training_seconds = self._seconds = 0.0
         self.measurements = self.trainings_begun = self.evaluations = 0
         self._hardware: dict[str, Hardware] = {}
-        self._done: dict[str, RecordedTraining] = {}
-        self._epochs: dict[str, int] = {}  # of the trainings that were given up: their checkpoints
+        self._epochs: dict[str, int] = {}  # that each training has come to: given up ones have a checkpoint
 
     def now(self) -> float:
         """Simulated seconds since the start: a `budget.Clock`."""
@@ -136,7 +135,7 @@ class TableEvaluator:
         if not row.trainings or not self.measures_first:
             return False
         measured = candidate.hardware_class().digest in self._hardware
-        return measured or any(recorded.key not in self._done for recorded in row.trainings)
+        return measured or not all(map(self._is_done, row.trainings))
 
     def _hardware_of(self, candidate: Candidate, stages: Stages) -> Hardware:
         key = candidate.hardware_class().digest
@@ -152,8 +151,11 @@ class TableEvaluator:
             self._spend(name, f"untrained {key}", seconds, stages)
         return Hardware(metrics=self.noise.measured(f"untrained {key}", row.hardware), stability="stable")
 
+    def _is_done(self, recorded: RecordedTraining) -> bool:
+        return self._epochs.get(recorded.key) == recorded.epochs
+
     def _as_known(self, recorded: RecordedTraining) -> Training:
-        done = recorded.key in self._done
+        done = self._is_done(recorded)
         return Training(
             key=recorded.key,
             kind=recorded.kind,
@@ -167,7 +169,7 @@ class TableEvaluator:
         self, candidate: Candidate, recorded: RecordedTraining, judge: Judge, stages: Stages
     ) -> tuple[Decision, int] | None:
         """Play a training; None where it went to its end, else the decision and the epoch that ended it."""
-        if recorded.key in self._done:
+        if self._is_done(recorded):
             stages.append(_stage(recorded, 0.0, len(recorded.curve), cached=True))
             return None
         begun = self._epochs.get(recorded.key, 0)
@@ -193,8 +195,6 @@ class TableEvaluator:
         stages.append(_stage(recorded, seconds, milestones))
         if self.remember:
             self._epochs[recorded.key] = ended
-            if ended == recorded.epochs:
-                self._done[recorded.key] = recorded
 
     def _gated(self, known: Evaluation, decision: Decision, judge: Judge, stages: Stages) -> Evaluation:
         missed = violations(limits_on(known.gate, judge.standard.limits), known.gate)

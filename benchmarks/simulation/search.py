@@ -17,7 +17,7 @@ from paretune.search.record.quality import QualityScale
 from paretune.search.run.budget import Budget, StopFlag
 from paretune.search.run.driver import Driver, SearchPlan
 from paretune.search.run.search import Search, hardware_first
-from paretune.search.sampler.knowledge import SearchProblem
+from paretune.search.sampler.problem import SearchProblem
 from paretune.search.storage.study_store import StudyStore
 
 from benchmarks.simulation.evaluator import Noise, TableEvaluator

@@ -47,6 +47,12 @@ def median_of(reached: Iterable[float | None]) -> float:
     return quartiles(map(_or_never, reached))[1]
 
 
+def best_of(found: dict[str, Figures], names: Iterable[str], what: str) -> tuple[str, float]:
+    """Which of these strategies has the least median, and that; infinite where there is none."""
+    medians = {name: median_of(found[name][what]) for name in names if name in found}
+    return min(medians.items(), key=lambda pair: pair[1], default=("none", math.inf))
+
+
 def print_reached(found: dict[str, Figures], goal: float, columns: Sequence[str]) -> None:
     """A line per strategy: median and quartiles over the seeds of each figure, and how many got there."""
     print(f"\nTo {goal:.0%} of the true hypervolume: median (quartiles) over seeds")

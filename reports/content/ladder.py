@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from math import isfinite
 
-from ...profiles.words import listed
+from ...profiles.words import duration, listed
 from ...search.ranking.sentences import difference_text
 from ...search.record.candidate import Candidate, Sparsity
 from ...search.record.evaluation import Evaluation, StudyRecord, TrialRecord
@@ -14,7 +14,6 @@ from ...search.record.quality import QualityScale
 from ...search.record.treatment import CALIBRATION, MIXED, QAT, UNTREATED, LadderRung
 from .trainings import own_trials
 from .treatments import LISTED_LAYERS, treatment_texts
-from .words import duration
 
 RUNG_NAMES = {CALIBRATION: "calibration", MIXED: "mixed precision", QAT: "quantization-aware training"}
 FLOATS = ("float64", "float32", "float16", "bfloat16")

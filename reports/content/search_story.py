@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
+from ...profiles.words import duration
 from ...search.gate.audit import audit_text
 from ...search.record.evaluation import Outcome, StudyRecord
 from ...search.record.metrics import metric_info
 from ...search.record.training import trainings_met
 from .ladder import climbed_text
 from .trainings import last_training_seconds, own_trials, training_seconds, trainings_done
-from .words import duration
 
 WAYS = {
     "gain": "by expected gain per expected second",

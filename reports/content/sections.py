@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...profiles.words import duration
 from ...search.record.evaluation import Outcome, Quantity, StudyRecord, TrialRecord
 from ...search.record.metrics import metric_info
 from .alike import merged, pattern
 from .views import why
-from .words import duration
 
 LOG_CHARACTERS = 8000  # the end of a log says what happened; a page with all of it could not be opened
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...profiles.words import duration
 from ...search.ranking.known import searched_metrics
 from ...search.ranking.sentences import difference_text, name_of, quantity_text
 from ...search.record.evaluation import (
@@ -15,7 +16,6 @@ from ...search.record.evaluation import (
 )
 from ...search.record.metrics import metric_info
 from .search_story import way
-from .words import duration
 
 
 def proposal_lines(record: StudyRecord, trial: TrialRecord) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from ...profiles.errors import UserError
+from ...profiles.words import duration
 from ...search.ranking.known import bound_for, known_metrics, limits_on, point_of, trial_of, violations
 from ...search.ranking.pareto import dominates
 from ...search.ranking.ranking import Ranked, comparable
@@ -22,7 +23,6 @@ from ..content.ladder import coverage_text, ladder_lines, sparsity_text
 from ..content.side_effects import gain_text
 from ..content.trial_story import curve_text, gate_lines, proposal_lines
 from ..content.views import why
-from ..content.words import duration
 
 
 def explain(reading: Reading, number: int) -> str:

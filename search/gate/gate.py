@@ -13,7 +13,7 @@ from ..record.quality import QualityScale
 from ..record.training import DISTILL
 from .bounds import PRECISION, SPARSITY, QualityBounds
 from .learning_curves import LearningCurves
-from .rivals import KnownPoints
+from .rivals import Rivals
 
 
 class Gate:
@@ -32,24 +32,24 @@ class Gate:
     ) -> None:
         self.scale = scale
         self.bounds, self.curves = QualityBounds(scale, margin), LearningCurves(scale)
-        self._points = KnownPoints(objectives, scale)
+        self._rivals = Rivals(objectives, scale)
         self._doubtful: set[Candidate] = set()
         self._during_training = during_training
 
     @property
     def limits(self) -> tuple[Limit, ...]:
         """The study's limits, resolved."""
-        return self._points.limits
+        return self._rivals.limits
 
     def judge_by(self, limits: Sequence[Limit]) -> None:
         """From now on by these limits, also what was learned before."""
-        self._points.judge_by(tuple(limits))
+        self._rivals.judge_by(tuple(limits))
 
     def learn(self, record: TrialRecord) -> None:
         """Take in a trial that has ended."""
         self.bounds.learn(record)
         self.curves.learn(record)
-        self._points.learn(record)
+        self._rivals.learn(record)
 
     def ceiling(self, candidate: Candidate, macs: float | None) -> float | None:
         """The best quality that the candidate could have; None where nothing bounds it."""
@@ -72,9 +72,9 @@ class Gate:
             return Decision(reason=missed)
         macs = hardware.metrics.get("macs")
         ceiling = self.bounds.ceiling(candidate, None if macs is None else macs.value)
-        best = self._points.best_ends(hardware.metrics)
+        best = self._rivals.best_ends(hardware.metrics)
         most = None if ceiling is None else ceiling.goodness
-        beaten_by = None if best is None else self._points.better_than(most, best)
+        beaten_by = None if best is None else self._rivals.better_than(most, best)
         if ceiling is None:
             return None if beaten_by is None else self._without_bound(beaten_by, hardware.metrics)
         limit = self._hopeless(self.scale.goodness(ceiling.goodness))
@@ -104,9 +104,9 @@ class Gate:
         hardware = None if candidate in self._doubtful else best_hardware
         best = None
         if hardware is not None:
-            best = self._points.best_ends({name: Quantity(value=value) for name, value in hardware.items()})
+            best = self._rivals.best_ends({name: Quantity(value=value) for name, value in hardware.items()})
         most = self.scale.goodness(bound.value)
-        beaten_by = None if best is None else self._points.better_than(most, best)
+        beaten_by = None if best is None else self._rivals.better_than(most, best)
         if limit is None and beaten_by is None:
             return None
         return self._decision(bound, limit, beaten_by, hardware or {})
@@ -118,9 +118,9 @@ class Gate:
         than this quality, and better beyond error on every other objective."""
         if over_limit(self.limits, metrics) or self._hopeless(best_quality) is not None:
             return False
-        best = self._points.best_ends(metrics)
+        best = self._rivals.best_ends(metrics)
         most = self.scale.goodness(best_quality)
-        return best is None or self._points.better_than(most, best) is None
+        return best is None or self._rivals.better_than(most, best) is None
 
     def _hopeless(self, best_quality: float) -> Limit | None:
         """A limit that even this quality misses."""
@@ -140,7 +140,7 @@ class Gate:
                 f"the limit is {limit.text!r}{_resolved(limit)}",
                 bound=bound,
             )
-        better = self._points.better_words(beaten_by, bound.value, own)
+        better = self._rivals.better_words(beaten_by, bound.value, own)
         return Decision(
             reason=f"even at {value} ({bound.basis}), #{beaten_by.number} would be {better}",
             bound=replace(bound, beaten_by=beaten_by.number),
@@ -150,7 +150,7 @@ class Gate:
         """Dominated on the device, where the quality is no objective and nothing is known about it."""
         value = beaten_by.evaluation.metrics[self.scale.metric].value
         basis = f"{self.scale.title} is no objective, and nothing bounds it; this is #{beaten_by.number}'s"
-        better = self._points.better_words(beaten_by, value, _values(own))
+        better = self._rivals.better_words(beaten_by, value, _values(own))
         return Decision(
             reason=f"whatever its {self.scale.title}, #{beaten_by.number} would be {better}",
             bound=Bound(value=value, basis=basis, beaten_by=beaten_by.number),

@@ -14,7 +14,7 @@ from ..record.metrics import metric_info
 from ..record.quality import QualityScale
 
 
-class KnownPoints:
+class Rivals:
     """The complete trials that meet the limits, as columns, to compare one candidate with all at once.
 
     A column has the goodness of the quality, the end of its interval that is worse, and per other objective

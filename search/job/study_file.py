@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from ...backends.contract.backend import CalibrationMethod
 from ...profiles.errors import UserError
 from ...profiles.precision import Precision
 from ...profiles.strict_yaml import read_model
 from ...profiles.units import parse_bytes, parse_duration_s, parse_quantity
 from ..record.candidate import Recipe, Scalar, Sparsity
+from ..record.treatment import RungName
 
 T = TypeVar("T")
 
@@ -52,7 +54,6 @@ def _without(section: object, name: str, usual: object) -> object:
 
 Seconds = Annotated[float, BeforeValidator(_duration), Field(gt=0)]
 Bytes = Annotated[int, BeforeValidator(_size), Field(gt=0)]
-Rung = Literal["calibration", "mixed-precision", "qat"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
 
 
@@ -76,9 +77,7 @@ class WorkloadSection(_Section):
 class CalibrationSection(_Section):
     """Settings of calibrated precisions that are searched."""
 
-    method: Annotated[
-        tuple[Literal["minmax", "percentile", "entropy"], ...], BeforeValidator(_one_or_many)
-    ] = ("minmax",)
+    method: Annotated[tuple[CalibrationMethod, ...], BeforeValidator(_one_or_many)] = ("minmax",)
     samples: Annotated[tuple[int, ...], BeforeValidator(_one_or_many)] = (128,)
     per_channel: Annotated[tuple[bool, ...], BeforeValidator(_one_or_many)] = (True,)
 
@@ -226,11 +225,7 @@ class LadderSection(_Section):
     says what is too much (half a point of a share; 0.5 % of another metric). A candidate's climb ends after
     `time`, or when no rung left promises `worth` a minute."""
 
-    rungs: Annotated[tuple[Rung, ...], BeforeValidator(_one_or_many)] = (
-        "calibration",
-        "mixed-precision",
-        "qat",
-    )
+    rungs: Annotated[tuple[RungName, ...], BeforeValidator(_one_or_many)] = get_args(RungName)
     allowed_loss: Annotated[float, BeforeValidator(_share), Field(gt=0)] | None = None
     time: Seconds = 120.0
     worth: Annotated[float, BeforeValidator(_share), Field(ge=0)] | None = None

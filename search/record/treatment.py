@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
-CALIBRATION, MIXED, QAT = "calibration", "mixed-precision", "qat"
-RUNGS = (CALIBRATION, MIXED, QAT)
+RungName = Literal["calibration", "mixed-precision", "qat"]
+RUNGS: tuple[str, ...] = get_args(RungName)
+CALIBRATION, MIXED, QAT = RUNGS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,24 +43,6 @@ class Treatment:
     calibration_draw: int = 0
     keep_float: tuple[str, ...] = ()
     qat: QatPlan | None = None
-
-    @property
-    def title(self) -> str:
-        """What it changes, in words: "calibrated percentile (draw 2), 3 layers in float"; empty for none."""
-        calibration = " ".join(
-            (
-                *((self.calibration_method,) if self.calibration_method else ()),
-                *((f"on {self.calibration_samples} samples",) if self.calibration_samples else ()),
-                *((f"(draw {self.calibration_draw})",) if self.calibration_draw else ()),
-            )
-        )
-        count = len(self.keep_float)
-        parts = (
-            f"calibrated {calibration}" if calibration else "",
-            f"{count} layer{'s' if count > 1 else ''} in float" if count else "",
-            f"trained with {self.qat.title}" if self.qat else "",
-        )
-        return ", ".join(part for part in parts if part)
 
 
 UNTREATED = Treatment()

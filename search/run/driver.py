@@ -281,12 +281,8 @@ class Driver:
 
     def _count(self) -> None:
         # Kept after every trial, so that the report of a killed search counts right.
-        found = counters.counters(
-            self.known.values(),
-            trials=self._answered,
-            space=self.plan.space.size,
-            measured=self._measured,
-        )
+        known, size = self.known.values(), self.plan.space.size
+        found = counters.counters(known, trials=self._answered, space=size, measured=self._measured)
         self.frame = replace(self.frame, counters=found)
         self.studies.save_frame(self.frame)
         self.studies.set("spent_seconds", self.budget.elapsed_seconds)

@@ -14,7 +14,7 @@ from ..record.candidate import Candidate
 from ..record.evaluation import Limit, Proposal, Quantity, TrialRecord
 from ..record.protocols import Decision, Hardware, Milestone, NeededTrainings, Standard, Training
 from ..sampler.hardware_first import HardwareFirstSampler, StopRule
-from ..sampler.knowledge import SearchProblem
+from ..sampler.problem import SearchProblem
 
 
 class Search:
@@ -115,7 +115,7 @@ def hardware_first(
 
 @dataclass(frozen=True)
 class _Known:
-    """See `knowledge.CandidateFacts`."""
+    """See `problem.CandidateFacts`."""
 
     gate: Gate
     needed: NeededTrainings

@@ -15,7 +15,7 @@ from ..job.study_file import StopSection
 from ..record.protocols import NeededTrainings
 from ..record.quality import QualityScale
 from ..sampler.hardware_first import StopRule
-from ..sampler.knowledge import EarlierQuality, SearchProblem
+from ..sampler.problem import EarlierQuality, SearchProblem
 from .search import Search, hardware_first
 from .warm_start import EarlierResult, earlier_results, remark
 

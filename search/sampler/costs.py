@@ -147,10 +147,6 @@ class PendingTrainings:
         keys = [training.key for training in self.needed[model]]
         return sorted({number for key in keys for number, _ in self._places[key]} | {model})
 
-    def finished(self) -> NDArray[np.bool_]:
-        """[models] that need no further training."""
-        return np.logical_not(self._pending.any(axis=1))
-
     def seconds(self, costs: Costs, macs: Floats) -> Floats:
         """[models] expected seconds of what is pending. `macs` [models] stand in for work not counted: it is
         taken to be as many times the multiply-adds as it is for models where both are known."""

@@ -12,27 +12,24 @@ from __future__ import annotations
 import random
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from optuna.distributions import (
     BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
 )
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
-from ...profiles.errors import UserError
 from ..ranking.known import limits_on, violations
 from ..record.candidate import Candidate
 from ..record.evaluation import EVALUATION, Evaluation, Outcome, Proposal, Quantity
 from ..record.protocols import Hardware
-from .knowledge import CandidateFacts, Knowledge, SearchProblem
+from .knowledge import Knowledge
 from .policy import Policy, Ranked
+from .problem import CandidateFacts, SearchProblem
 
 DISTRUSTED = "the accuracy model predicted no better than a constant: candidates were drawn at random"
 MEASURED_AT_ONCE = 4
@@ -130,12 +127,10 @@ class HardwareFirstSampler(BaseSampler):
             return self._proposed(trial.number, chosen, candidate)
 
     def _proposed(self, number: int, chosen: Ranked, candidate: Candidate) -> dict[str, BaseDistribution]:
-        params = self.problem.space.params(candidate)
-        recorder = _Distributions(params)
-        self.problem.space.suggest(recorder)
-        self._chosen[number] = params
+        asked = self.problem.space.asked(candidate)
+        self._chosen[number] = asked.params
         self._proposals[number] = self._explained(chosen)
-        return recorder.found
+        return asked.distributions
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -180,8 +175,8 @@ class HardwareFirstSampler(BaseSampler):
         if "duplicate_of" in trial.user_attrs:
             return
         try:
-            candidate = self.problem.space.suggest(_Distributions(trial.params))
-        except (KeyError, StopIteration, ValueError, UserError):
+            candidate = self.problem.space.suggest(FixedTrial(trial.params))
+        except (StopIteration, ValueError):
             return  # it ended before all was chosen, or was made for another space
         if trial.state is TrialState.COMPLETE:
             policy.learn(self._of_values(candidate, trial.values))
@@ -229,22 +224,3 @@ class HardwareFirstSampler(BaseSampler):
             how = "predicted from the candidates scored until then"
             quality = Quantity(value=value, low=ends[0], high=ends[1], provenance="estimated", how=how)
         return Proposal(by=chosen.by, quality=quality, gain=chosen.gain, seconds=chosen.seconds)
-
-
-class _Distributions:
-    """A chooser that answers from given parameters and remembers the distributions asked for."""
-
-    def __init__(self, params: Mapping[str, Any]) -> None:
-        self.params, self.found = params, dict[str, BaseDistribution]()
-
-    def suggest_categorical(self, name: str, choices: Any) -> Any:
-        self.found[name] = CategoricalDistribution(choices)
-        return self.params[name]
-
-    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None) -> float:
-        self.found[name] = FloatDistribution(low, high, step=step)
-        return float(self.params[name])
-
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
-        self.found[name] = IntDistribution(low, high, step=step)
-        return int(self.params[name])

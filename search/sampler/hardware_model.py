@@ -40,17 +40,17 @@ TO_DEVIATION = 1.4826  # of a normal distribution, from the median absolute erro
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Scale:
+class _Transform:
     """A way to look at a metric that makes it more nearly a sum over axes."""
 
     to: Callable[[Floats], Floats]
     back: Callable[[Floats], Floats]
 
 
-SCALES = (
-    _Scale(to=np.log, back=np.exp),
-    _Scale(to=np.sqrt, back=lambda z: np.square(np.maximum(z, 0.0))),
-    _Scale(to=lambda y: y, back=lambda z: z),
+TRANSFORMS = (
+    _Transform(to=np.log, back=np.exp),
+    _Transform(to=np.sqrt, back=lambda z: np.square(np.maximum(z, 0.0))),
+    _Transform(to=lambda y: y, back=lambda z: z),
 )
 
 
@@ -58,7 +58,7 @@ SCALES = (
 class _Form:
     """One kind of regression."""
 
-    scale: _Scale
+    scale: _Transform
     shape: tuple[float, float, float]
     counts: float
     noise: float
@@ -157,7 +157,7 @@ class HardwareModel:
             return form
         forms = [
             _Form(scale=scale, shape=shape, counts=counts, noise=noise)
-            for scale in SCALES
+            for scale in TRANSFORMS
             for shape in SHAPES
             for counts in ((0.0, 1.0) if self._counts.shape[1] else (0.0,))
             for noise in NOISES

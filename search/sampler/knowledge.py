@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..record.candidate import Candidate
-from ..record.evaluation import Evaluation, Limit, Objective, Outcome
+from ..record.evaluation import Evaluation, Outcome
 from ..record.metrics import METRICS, SIDE_EFFECTS
-from ..record.protocols import Hardware, NeededTrainings
-from ..record.quality import QualityScale
+from ..record.protocols import Hardware
 from ..record.training import trainings_ended, trainings_met
-from ..space.space import Space
 from .costs import Costs, PendingTrainings
 from .hardware_model import HardwareModel
 from .kernel import Inputs
-from .pool import (
-    Pool,
-    choice_counts,
-    deploy_axes,
-    grouped,
-    model_axes,
-    one_hot,
-    positions,
-)
+from .pool import Pool, choice_counts, deploy_axes, grouped, model_axes, one_hot, positions
+from .problem import CandidateFacts, SearchProblem
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -37,46 +27,6 @@ CAPACITY = ("macs", "parameters")
 OWN, FLOAT, STOPPED = 1.0, 2.0, 6.0
 """Extra variance of an observation: scored here; known before quantization alone; a bound of a training that
 was given up."""
-
-
-class CandidateFacts(NeededTrainings, Protocol):
-    """What a sampler may ask about candidates, beside the trials."""
-
-    @property
-    def limits(self) -> tuple[Limit, ...]:
-        """The study's limits; empty until the teacher was measured, where they depend on it."""
-
-    def ceiling(self, candidate: Candidate, macs: float | None) -> float | None:
-        """The best quality that it can have, from less compressed relatives; None where nothing bounds it."""
-
-    def doubtful(self, candidate: Candidate) -> bool:
-        """Whether its weights may matter to what it costs on the device."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class EarlierQuality:
-    """A quality that another study found, with the extra variance that it deserves."""
-
-    candidate: Candidate
-    quality: float
-    noise: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchProblem:
-    """What is searched: `scale` is that of the metric that training decides, one of the objectives or only
-    limited.
-
-    `reference` names values that are of no use any more, by metric: the corner of the hypervolume. Left out,
-    it is taken from the limits and from what the uncompressed teacher has. `earlier` are results of other
-    studies.
-    """
-
-    space: Space
-    objectives: tuple[Objective, ...]
-    scale: QualityScale
-    reference: Mapping[str, float] = field(default_factory=dict)
-    earlier: tuple[EarlierQuality, ...] = ()
 
 
 class Knowledge:

@@ -108,7 +108,11 @@ class Space:
         )
 
     def params(self, candidate: Candidate) -> dict[str, Any]:
-        """The Optuna parameters that lead `suggest` to this candidate.
+        """The Optuna parameters that lead `suggest` to this candidate; raises as `asked` does."""
+        return self.asked(candidate).params
+
+    def asked(self, candidate: Candidate) -> FixedTrial:
+        """The trial that leads `suggest` to this candidate.
 
         Raises:
             UserError: it is not in the space.
@@ -117,7 +121,7 @@ class Space:
         with suppress(ValueError), catch_warnings():
             simplefilter("ignore")  # a number out of range leads to another candidate
             if self.suggest(trial).digest == candidate.digest:
-                return trial.params
+                return trial
         raise UserError("this candidate is not in the space", found=candidate.title)
 
     def __contains__(self, candidate: Candidate) -> bool:

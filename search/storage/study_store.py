@@ -241,6 +241,8 @@ class StudyStore:
 
     def save_frame(self, frame: StudyRecord) -> None:
         """Keep everything of the record except the trials, which are kept one by one."""
+        audit = tuple(replace(one, evaluation=storable(one.evaluation, ())) for one in frame.audit)
+        frame = replace(frame, audit=audit)
         plain = STUDY_RECORD.dump_python(frame, mode="json", exclude={"trials", "importances"})
         self.set(_RECORD, json.dumps(plain))
 

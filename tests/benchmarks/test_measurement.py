@@ -6,6 +6,8 @@ import pytest
 
 from benchmarks.measurement import main
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.mark.slow
 def test_the_benchmark_writes_its_figures(tmp_path, capsys):

@@ -7,11 +7,13 @@ import pytest
 from paretune.search.record.evaluation import EVALUATION, Outcome
 from paretune.search.sampler.pool import Pool
 
+from benchmarks.overhead import proposals, share
 from benchmarks.overhead.made_up import TABLES, told
 from benchmarks.overhead.proposals import NAMES, growth, time_one, time_proposals
-from benchmarks.overhead.run import goals, main
 from benchmarks.overhead.share import covered
 from benchmarks.simulation.search import OURS
+
+pytestmark = pytest.mark.alone
 
 
 @pytest.fixture(scope="module")
@@ -82,39 +84,31 @@ def test_what_overlaps_is_covered_once():
     assert covered([]) == 0
 
 
-def test_goals_are_judged_by_what_was_measured():
-    part = {"samplers": {OURS: {"1000": {"propose_s": 0.04}}}, "growth": {OURS: 1.3}}
-    shares = [{"driver_share": share} for share in (0.01, 0.5, 0.015)]
-    judged = goals({"proposals": {"deployment": part}, "share": shares})
-    assert {what: (goal["measured"], goal["met"]) for what, goal in judged.items()} == {
-        "deployment: seconds per proposal at 1000 trials": (0.04, True),
-        "deployment: power of growth with the trials": (1.3, False),
-        "share of the driver": (0.015, True),
-    }
+def test_goals_are_of_what_was_measured_of_ours():
+    part = {"samplers": {OURS: {"1000": {"propose_s": 0.04}}}, "growth": {OURS: 1.3, "tpe": 1.0}}
+    assert [found[1:] for found in proposals.goals(part)] == [(0.04, 0.05), (1.3, 1.2)]
+    assert proposals.goals({"samplers": {"tpe": {"1000": {"propose_s": 0.04}}}, "growth": {"tpe": 1.0}}) == []
 
 
-def test_unknown_names_are_refused_in_one_message(tmp_path, capsys):
-    assert main(["--out", str(tmp_path / "o.json"), "--samplers", "cma"]) == 1
+def test_the_command_writes_and_shows_the_figures(tmp_path, capsys):
+    out = tmp_path / "new" / "proposals.json"
+    small = ["--out", str(out), "--sizes", "20,40", "--rounds", "2", "--repeats", "1"]
+    assert proposals.main([*small, "--tasks", "architectures", "--samplers", "random"]) == 0
+    assert set(json.loads(out.read_text())["architectures"]["growth"]) == {"random"}
+    assert "Milliseconds per proposal, architectures (15626 candidates)" in capsys.readouterr().out
+    assert proposals.main([*small, "--samplers", "cma"]) == 1
     told = capsys.readouterr().err
     assert "cma" in told
     assert OURS in told
 
 
 @pytest.mark.slow
-def test_the_command_keeps_the_part_that_is_not_run_anew(tmp_path, capsys):
-    out = tmp_path / "new" / "overhead.json"
-    small = ["--out", str(out), "--sizes", "20,40", "--rounds", "2", "--repeats", "1"]
-    assert main([*small, "--parts", "proposals", "--tasks", "architectures", "--samplers", "random"]) == 0
-    first = json.loads(out.read_text())
-    assert set(first["proposals"]["architectures"]["growth"]) == {"random"}
-    assert main([*small, "--parts", "share", "--trials", "2"]) == 0
-    both = json.loads(out.read_text())
-    assert both["proposals"] == first["proposals"]
-    (study,) = both["share"]
+def test_share_of_the_driver_in_a_real_study(tmp_path, capsys):
+    out = tmp_path / "share.json"
+    assert share.main(["--out", str(out), "--trials", "2"]) == 0
+    study = json.loads(out.read_text())
     assert study["trials"] >= 2
     assert {"compile", "export", "score", "measure"} <= set(study["stages_s"])
     assert "teacher" not in study["stages_s"]  # trained before the search began
     assert 0 < study["driver_s"] < study["wall_s"]
-    shown = capsys.readouterr().out
-    assert "Milliseconds per proposal, architectures (15626 candidates)" in shown
-    assert "share of the driver" in shown
+    assert "share of the driver" in capsys.readouterr().out

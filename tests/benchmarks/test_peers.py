@@ -14,6 +14,8 @@ from benchmarks.peers.digits_job import load_job, make_model, to_onnx
 from benchmarks.peers.run import show
 from benchmarks.peers.scoring import Box, Candidate
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -10,7 +10,7 @@ from paretune.profiles.errors import UserError
 from paretune.search.record.evaluation import Outcome
 from paretune.search.record.protocols import TrainEverything
 
-from benchmarks.replay.run import SAMPLERS, main, ratio, search
+from benchmarks.replay.run import SAMPLERS, main, search, times_fewer
 from benchmarks.replay.table import load_problem
 from benchmarks.simulation.evaluator import TableEvaluator
 
@@ -199,11 +199,11 @@ def test_the_comparison_is_with_the_best_of_optunas_own():
         "tpe+gate": {"trainings_to_90": [10, 10]},
         "hardware-first": {"trainings_to_90": [20, 30]},
     }
-    assert ratio(figures, "trainings_to_90", 100) == (70 / 25, "tpe", False)
+    assert times_fewer(figures, "trainings_to_90", 100) == (70 / 25, "tpe", False)
     figures.pop("tpe")
-    assert ratio(figures, "trainings_to_90", 100) == (101 / 25, "random", True)
+    assert times_fewer(figures, "trainings_to_90", 100) == (101 / 25, "random", True)
     figures["hardware-first"] = {"trainings_to_90": [None, 5]}
-    assert ratio(figures, "trainings_to_90", 100) is None
+    assert times_fewer(figures, "trainings_to_90", 100)[0] == 0
 
 
 def test_the_command_writes_its_figures(tmp_path, capsys):
@@ -212,6 +212,7 @@ def test_the_command_writes_its_figures(tmp_path, capsys):
     small = ["--seeds", "2", "--budget", "8", "--samplers", "random,tpe+gate"]
     assert main([*command, *small]) == 0
     found = json.loads(out.read_text())
+    assert found.pop("about")["environment"]["cores"] > 0
     assert {device: list(figures) for device, figures in found.items()} == {
         "slow": ["random", "tpe+gate"],
         "fast": ["random", "tpe+gate"],

@@ -19,6 +19,8 @@ import yaml
 from paretune.search.record.evaluation import Outcome
 from paretune.search.run.session import open_run
 
+pytestmark = pytest.mark.alone
+
 PACKED = Path(__file__).parent / "before" / "points.tar.xz"
 
 

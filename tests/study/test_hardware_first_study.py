@@ -3,7 +3,7 @@
 import pytest
 from paretune.search.gate.audit import audit_text
 from paretune.search.record.evaluation import Outcome
-from paretune.search.run.driver import MEASURED_PER_TRIAL
+from paretune.search.run.counters import MEASURED_PER_TRIAL
 from paretune.search.run.session import run_study
 
 pytestmark = pytest.mark.slow

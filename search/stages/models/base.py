@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ....backends.contract.backend import Backend
+from ....profiles.errors import InternalError
 from ...record.candidate import Candidate
 from ...record.evaluation import Quantity
 from ...record.progress import Progress
@@ -21,7 +22,7 @@ Note = Callable[[Entry], Any]
 
 
 class Models(ABC):
-    """Float models and data of one workload, kept in a store."""
+    """Float models and data of one workload, kept in a store. Unless a kind says more, nothing is trained."""
 
     def __init__(self, loaded: LoadedWorkload, store: Store, progress: Progress) -> None:
         self.loaded, self.store, self.progress = loaded, store, progress
@@ -39,14 +40,14 @@ class Models(ABC):
             UserError: something in the workload is wrong; the message names the place and the remedy.
         """
 
-    @abstractmethod
     def trains(self, candidate: Candidate) -> bool:
         """Whether the candidate needs training beyond the teacher's own."""
+        return False
 
-    @abstractmethod
     def trainings(self, candidate: Candidate) -> tuple[Training, ...]:
         """The trainings that the candidate needs beyond the teacher's own, in order, with those that are
         done. Cheap: trains and builds nothing."""
+        return ()
 
     @abstractmethod
     def exported(
@@ -70,22 +71,22 @@ class Models(ABC):
             TrainingStopped: the judge gave a training up; a later call goes on from there.
         """
 
-    @abstractmethod
     def float_quality(self, candidate: Candidate) -> float | None:
         """Quality on validation of the trained weights in PyTorch; None where they are not trained yet, or
         where there is no PyTorch model."""
+        return None
 
-    @abstractmethod
     def qat_plan(self, candidate: Candidate, epochs: int) -> QatPlan | None:
         """Quantization-aware training for the candidate's precision; None where there is none."""
+        return None
 
-    @abstractmethod
     def simulated(self, candidate: Candidate, plan: QatPlan) -> float:
         """The quality on validation that the fake quantizer of a finished training predicts."""
+        raise InternalError(f"{candidate.title} cannot be trained")
 
-    @abstractmethod
     def epoch_seconds(self, candidate: Candidate) -> float | None:
         """What an epoch of training the candidate's model takes; None where nothing is trained."""
+        return None
 
     @abstractmethod
     def size(self, candidate: Candidate) -> dict[str, Quantity]:

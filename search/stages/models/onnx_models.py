@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from ....backends.contract.backend import ONNX, Backend
 from ....profiles.errors import InternalError
 from ...record.candidate import Candidate
 from ...record.evaluation import Quantity
-from ...record.protocols import MilestoneJudge, Training
+from ...record.protocols import MilestoneJudge
 from ...record.treatment import QatPlan
 from ...space.space import Space
 from ...store.store import Entry
@@ -30,14 +31,6 @@ class OnnxModels(Models):
 
     def prepare(self, space: Space) -> None:
         """Nothing to train, and `check_data` has seen everything."""
-
-    def trains(self, candidate: Candidate) -> bool:
-        """Never."""
-        return False
-
-    def trainings(self, candidate: Candidate) -> tuple[Training, ...]:
-        """None."""
-        return ()
 
     def exported(
         self,
@@ -65,22 +58,6 @@ class OnnxModels(Models):
         note(found)
         return found
 
-    def float_quality(self, candidate: Candidate) -> float | None:
-        """Not known: there is no PyTorch model."""
-        return None
-
-    def qat_plan(self, candidate: Candidate, epochs: int) -> QatPlan | None:
-        """None: nothing is trained."""
-        return None
-
-    def simulated(self, candidate: Candidate, plan: QatPlan) -> float:
-        """Never asked for."""
-        raise InternalError("a model that exists only as ONNX cannot be trained")
-
-    def epoch_seconds(self, candidate: Candidate) -> float | None:
-        """None: nothing is trained."""
-        return None
-
     def size(self, candidate: Candidate) -> dict[str, Quantity]:
         """Parameters, counted in the file."""
         return {"parameters": exact(self._parameters(), "counted in the ONNX file")}
@@ -90,8 +67,6 @@ class OnnxModels(Models):
         return {"parameters": self._parameters(), "file": self.path.name}
 
     def _parameters(self) -> int:
-        import math
-
         import onnx
 
         model = onnx.load(self.path, load_external_data=False)

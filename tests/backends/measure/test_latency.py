@@ -32,6 +32,8 @@ from paretune.backends.runner.client import RunnerClient
 from paretune.backends.runner.launch import LocalLaunch
 from paretune.profiles.errors import StageError
 
+pytestmark = pytest.mark.alone
+
 QUICK = LatencyPlan(warm_up_s=0.0, block_ms=4.0, process_spread=0.0)
 
 

@@ -18,6 +18,8 @@ from paretune.backends.runner.launch import LocalLaunch
 from paretune.profiles.errors import StageError, UnsupportedError, UserError
 from paretune.profiles.precision import Precision
 
+pytestmark = pytest.mark.alone
+
 HERE = Path(__file__).resolve().parent
 BACKEND = "scripted_backend:ScriptedBackend"
 FEED = {"x": np.arange(6, dtype=np.float32).reshape(2, 3)}

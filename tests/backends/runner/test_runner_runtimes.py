@@ -10,6 +10,8 @@ from paretune.backends.runner.client import Guard, RunnerClient
 from paretune.backends.runner.launch import LocalLaunch
 from paretune.profiles.precision import Precision
 
+pytestmark = pytest.mark.alone
+
 HEAVY = {"torch", "onnx", "pydantic", "optuna", "pandas", "tensorflow", "rich", "typer", "plotly", "psutil"}
 DATA = {"x": np.random.default_rng(0).normal(size=(5, 8)).astype(np.float32)}
 WEIGHT = np.random.default_rng(1).normal(size=(8, 4)).astype(np.float32)

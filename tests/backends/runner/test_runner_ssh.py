@@ -14,6 +14,8 @@ from paretune.profiles.errors import InternalError, StageError, UserError
 from paretune.profiles.precision import Precision
 from paretune.profiles.schema import LocalReach, NoReach, SshReach
 
+pytestmark = pytest.mark.alone
+
 HERE = Path(__file__).resolve().parent
 BACKEND = "scripted_backend:ScriptedBackend"
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from paretune.profiles import words
 from paretune.profiles.precision import Precision
 from paretune.reports.charts import curves, hypervolume
-from paretune.reports.content import search_story, sections, views, words
+from paretune.reports.content import search_story, sections, views
 from paretune.reports.pages.explain import explain
 from paretune.reports.pages.page import html_page, markdown_report
 from paretune.reports.pages.table import trial_table

@@ -6,8 +6,9 @@ import itertools
 from dataclasses import replace
 
 import pytest
+from paretune.profiles import words
 from paretune.reports.charts import hypervolume, plots
-from paretune.reports.content import alike, sections, views, words
+from paretune.reports.content import alike, sections, views
 from paretune.search.ranking.ranking import rank
 from paretune.search.ranking.reading import read
 from paretune.search.record.evaluation import Masked, Outcome, StudyRecord

@@ -338,17 +338,6 @@ def test_treatment_and_rungs_survive_as_json():
     assert EVALUATION.validate_json(EVALUATION.dump_json(before)) == before
 
 
-def test_a_treatment_in_words():
-    treatment = Treatment(
-        calibration_method="percentile", calibration_draw=2, keep_float=("a", "b"), qat=PLAN
-    )
-    assert treatment.title == (
-        "calibrated percentile (draw 2), 2 layers in float, "
-        "trained with fake quantization (4-bit weights) for 4 epochs"
-    )
-    assert UNTREATED.title == ""
-
-
 def test_groups_may_hold_several_layers():
     pair = LayerGroup(name="conv+bn", layers=("layer2", "layer3"), weights=5)
     bench = TableBench(

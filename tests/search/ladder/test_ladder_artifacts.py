@@ -28,6 +28,8 @@ from paretune.search.stages.models.load import load_models
 from paretune.search.store.store import Store
 from paretune.search.workload.loader import load_workload
 
+pytestmark = pytest.mark.alone
+
 # Channels of the first layer differ in scale, and the second layer's weights undo that: the function is that
 # of an ordinary net, but a row of the second layer has steps far too coarse for its small weights.
 SOURCE = """

@@ -36,7 +36,7 @@ from paretune.search.sampler.hardware_first import (
     HardwareFirstSampler,
     StopRule,
 )
-from paretune.search.sampler.knowledge import EarlierQuality, SearchProblem
+from paretune.search.sampler.problem import EarlierQuality, SearchProblem
 from paretune.search.space.space import BackendChoices, Space
 
 NUMERIC = (Precision.FP32, Precision.INT8)

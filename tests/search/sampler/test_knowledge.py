@@ -19,7 +19,8 @@ from paretune.search.record.evaluation import (
 )
 from paretune.search.record.protocols import Hardware, Training
 from paretune.search.record.quality import QualityScale
-from paretune.search.sampler.knowledge import EarlierQuality, Knowledge, SearchProblem
+from paretune.search.sampler.knowledge import Knowledge
+from paretune.search.sampler.problem import EarlierQuality, SearchProblem
 from paretune.search.space.space import BackendChoices, Space
 
 SPACE = Space(
@@ -153,7 +154,7 @@ def test_gated_and_refused_and_failed_trials_are_closed_and_no_points():
     assert (knowledge.points, knowledge.observed, knowledge.trained) == ({}, {}, 0)
     # A failure after the training leaves the training.
     knowledge.learn(ended(candidate(4), Outcome.FAILED))
-    assert knowledge.trainings.finished()[knowledge.pool.models[row_of(knowledge, candidate(4))]]
+    assert knowledge.model_seconds()[knowledge.pool.models[row_of(knowledge, candidate(4))]] == 0
 
 
 def test_a_training_that_was_given_up_closes_all_that_need_it_and_its_bound_is_a_weak_observation():

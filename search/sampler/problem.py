@@ -1,0 +1,53 @@
+"""What a sampler is told of a search before it begins, and what it may ask while it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..record.candidate import Candidate
+from ..record.evaluation import Limit, Objective
+from ..record.protocols import NeededTrainings
+from ..record.quality import QualityScale
+from ..space.space import Space
+
+
+class CandidateFacts(NeededTrainings, Protocol):
+    """What a sampler may ask about candidates, beside the trials."""
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """The study's limits; empty until the teacher was measured, where they depend on it."""
+
+    def ceiling(self, candidate: Candidate, macs: float | None) -> float | None:
+        """The best quality that it can have, from less compressed relatives; None where nothing bounds it."""
+
+    def doubtful(self, candidate: Candidate) -> bool:
+        """Whether its weights may matter to what it costs on the device."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlierQuality:
+    """A quality that another study found, with the extra variance that it deserves."""
+
+    candidate: Candidate
+    quality: float
+    noise: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchProblem:
+    """What is searched: `scale` is that of the metric that training decides, one of the objectives or only
+    limited.
+
+    `reference` names values that are of no use any more, by metric: the corner of the hypervolume. Left out,
+    it is taken from the limits and from what the uncompressed teacher has. `earlier` are results of other
+    studies.
+    """
+
+    space: Space
+    objectives: tuple[Objective, ...]
+    scale: QualityScale
+    reference: Mapping[str, float] = field(default_factory=dict)
+    earlier: tuple[EarlierQuality, ...] = ()
