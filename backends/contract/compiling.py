@@ -113,7 +113,7 @@ class Compiler(Backend):
         if settings.calibration_method not in self.calibration_methods:
             raise UnsupportedError(
                 f"unknown calibration method {settings.calibration_method!r}, "
-                f"{self.title} has {', '.join(self.calibration_methods)}"
+                f"{self.title or self.name} has {', '.join(self.calibration_methods)}"
             )
 
     def _agreement(
