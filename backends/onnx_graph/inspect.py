@@ -146,12 +146,12 @@ def in_fixed_order(proto: onnx.ModelProto) -> onnx.ModelProto:
 
 def to_float16(proto: onnx.ModelProto) -> onnx.ModelProto:
     """A copy with weights and arithmetic in float16, by onnxruntime; inputs and outputs keep their types."""
-    from onnxruntime.transformers.float16 import convert_float_to_float16
+    from onnxruntime.transformers import float16
 
     copy = onnx.ModelProto()
     copy.CopyFrom(proto)
-    logging.getLogger("onnxruntime.transformers.float16").setLevel(logging.ERROR)
-    return in_fixed_order(convert_float_to_float16(copy, keep_io_types=True))
+    logging.getLogger(float16.__name__).setLevel(logging.ERROR)
+    return in_fixed_order(float16.convert_float_to_float16(copy, keep_io_types=True))
 
 
 def sorted_nodes(graph: onnx.GraphProto) -> list[NodeProto]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..contract.backend import Array, Feed, Session, TensorSpec
+from ..contract.backend import Array, CalibrationData, Feed, Session, TensorSpec, batches
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -19,12 +21,15 @@ _DTYPES = {
     "tensor(bool)": "bool",
 }
 
+RUNTIME = "onnxruntime"
+"""The package that runs ONNX files here: for its own backend, and as the float model's reference."""
+
 
 class OrtSession(Session):
     """One InferenceSession with a fixed number of threads that sleep while there is nothing to do."""
 
     def __init__(self, model: str | bytes, threads: int) -> None:
-        runtime = import_module("onnxruntime")
+        runtime = import_module(RUNTIME)
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -49,6 +54,25 @@ def _spec(value: Any) -> TensorSpec:
     dtype = _DTYPES.get(value.type) or value.type.removeprefix("tensor(").removesuffix(")")
     shape = tuple(size if isinstance(size, int) else -1 for size in value.shape)
     return TensorSpec(name=value.name, dtype=dtype, shape=shape)
+
+
+def observed(
+    proto: ModelProto, names: Iterable[str], data: CalibrationData, batch: int, threads: int = 1
+) -> Iterator[dict[str, Array]]:
+    """Values of the named tensors, inputs and inner ones alike, on each batch of the samples."""
+    from onnx import ModelProto, ValueInfoProto
+
+    wanted = set(names)
+    made = wanted & {name for node in proto.graph.node for name in node.output}
+    widened = ModelProto()
+    widened.CopyFrom(proto)
+    del widened.graph.output[:]
+    widened.graph.output.extend(ValueInfoProto(name=name) for name in sorted(made))
+    with ExitStack() as stack:
+        session = stack.enter_context(OrtSession(widened.SerializeToString(), threads)) if made else None
+        for feed in batches(data, batch):
+            values = {**feed, **(session._run(feed) if session else {})}
+            yield {name: value for name, value in values.items() if name in wanted}
 
 
 def run_once(proto: ModelProto, feed: Feed) -> Array:

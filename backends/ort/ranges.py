@@ -100,18 +100,11 @@ def _histograms(
     proto: onnx.ModelProto, largest: Mapping[str, float], data: CalibrationData, batch: int
 ) -> dict[str, Histogram]:
     """Counts of |value| in `BINS` equal bins from 0 to each tensor's largest."""
-    from ..onnx_graph.session import OrtSession
+    from ..onnx_graph.session import observed
 
-    made = {name for node in proto.graph.node for name in node.output}
-    widened = onnx.ModelProto()
-    widened.CopyFrom(proto)
-    del widened.graph.output[:]
-    widened.graph.output.extend(onnx.ValueInfoProto(name=name) for name in sorted(set(largest) & made))
     counts = {name: np.zeros(BINS, np.int64) for name in largest}
     feeds = math.ceil(len(next(iter(data.values()))) / batch)
-    with OrtSession(widened.SerializeToString(), 1) as session:
-        for index, feed in enumerate(batches(data, batch)):
-            for name, value in {**feed, **session.run(feed)}.items():
-                if name in counts:
-                    counts[name] += counted(value, largest[name], feeds, index)
+    for index, values in enumerate(observed(proto, largest, data, batch)):
+        for name, value in values.items():
+            counts[name] += counted(value, largest[name], feeds, index)
     return counts

@@ -103,3 +103,24 @@ class Child:
         self._errors.seek(0, os.SEEK_END)
         self._errors.seek(max(0, self._errors.tell() - size))
         return self._errors.read().decode(errors="replace")
+
+
+_SIGNALS = {
+    signal.SIGSEGV: "segmentation fault",
+    signal.SIGABRT: "aborted",
+    signal.SIGKILL: "killed from outside, often for want of memory",
+    signal.SIGBUS: "bus error",
+    signal.SIGILL: "illegal instruction",
+    signal.SIGFPE: "arithmetic error",
+}
+
+
+def status_in_words(status: int | None, log: str) -> str:
+    """How a child ended, by its exit status and its last words."""
+    if status is None:
+        return "closed its output and did not end"
+    if status < 0:
+        return f"killed by signal {-status} ({_SIGNALS.get(signal.Signals(-status), 'unexpected')})"
+    # Behind ssh the signal does not come back, but the last words do.
+    fatal = [line for line in log.splitlines() if line.startswith("Fatal Python error")]
+    return f"ended with exit status {status}" + (f": {fatal[-1]}" if fatal else "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -17,7 +16,7 @@ from ...profiles.errors import StageError, UnsupportedError, UserError
 from ...profiles.precision import Precision
 from ..contract.backend import Artifact, CalibrationData, CompileSettings, Feed, SourceModel, TensorSpec
 from ..measure.memory import Memory
-from .child import Child, ChildEndedError, ChildSilentError
+from .child import Child, ChildEndedError, ChildSilentError, status_in_words
 from .frames import PREAMBLE, Array, Message, ProtocolError, read_message, write_message
 from .launch import Launch
 
@@ -235,7 +234,7 @@ class RunnerClient:
 
     def _cause(self, child: Child) -> str:
         status, log = child.wait(5.0), child.log(_LOG_BYTES)
-        cause = _status_in_words(status, log)
+        cause = status_in_words(status, log)
         out_of_memory = any(word in log for word in ("bad_alloc", "MemoryError", "annot allocate memory"))
         if self._guard.memory_bytes is not None and out_of_memory:
             cause += f"; {_over_limit(self._guard)}"
@@ -267,26 +266,6 @@ def _raise_for(body: Mapping[str, Any], stage: str, guard: Guard) -> None:
 
 def _over_limit(guard: Guard) -> str:
     return f"the limit is {(guard.memory_bytes or 0) / 1e6:.0f} MB of memory"
-
-
-_SIGNALS = {
-    signal.SIGSEGV: "segmentation fault",
-    signal.SIGABRT: "aborted",
-    signal.SIGKILL: "killed from outside, often for want of memory",
-    signal.SIGBUS: "bus error",
-    signal.SIGILL: "illegal instruction",
-    signal.SIGFPE: "arithmetic error",
-}
-
-
-def _status_in_words(status: int | None, log: str) -> str:
-    if status is None:
-        return "closed its output and did not end"
-    if status < 0:
-        return f"killed by signal {-status} ({_SIGNALS.get(signal.Signals(-status), 'unexpected')})"
-    # Behind ssh the signal does not come back, but the last words do.
-    fatal = [line for line in log.splitlines() if line.startswith("Fatal Python error")]
-    return f"ended with exit status {status}" + (f": {fatal[-1]}" if fatal else "")
 
 
 def _skip_to_preamble(child: Child, deadline: float) -> None:

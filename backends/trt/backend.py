@@ -26,7 +26,7 @@ from ..contract.backend import (
     SourceModel,
 )
 from ..contract.compiling import Compiler, Converted
-from ..onnx_graph.session import OrtSession
+from ..onnx_graph.session import RUNTIME, OrtSession
 from . import api as trt_api
 from .build import BuildOptions, BuildPlan, build
 from .graphs import QUANTIZED, edge_dtypes, graph_for, weight_bytes
@@ -52,7 +52,7 @@ class TrtBackend(Compiler):
     name: ClassVar[str] = "trt"
     title: ClassVar[str] = "TensorRT"
     packages: ClassVar[tuple[str, ...]] = ("tensorrt", "tensorrt-rtx")
-    tools: ClassVar[tuple[str, ...]] = ("onnx", "onnxruntime", "numpy")
+    tools: ClassVar[tuple[str, ...]] = ("onnx", RUNTIME, "numpy")
     install: ClassVar[str] = trt_api.INSTALL
     compiles_on_device: ClassVar[bool] = True
     calibration_methods: ClassVar[tuple[str, ...]] = CALIBRATION_METHODS
@@ -120,7 +120,7 @@ class TrtBackend(Compiler):
 
     def reference(self, model: SourceModel, settings: CompileSettings) -> Session | None:
         """The source under ONNX Runtime, where that is installed and the engine can run."""
-        if not _runs_here(settings.target) or find_spec("onnxruntime") is None:
+        if not _runs_here(settings.target) or find_spec(RUNTIME) is None:
             return None
         from ..onnx_graph.inspect import with_batch
 

@@ -6,7 +6,7 @@ The float model runs under ONNX Runtime on the host that compiles. Two passes: t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +14,13 @@ import numpy as np
 
 from ...profiles.errors import UnsupportedError
 from ..calibration.ranges import BINS, kept_bins
-from ..contract.backend import CALIBRATION_METHODS, CalibrationData, batches
+from ..contract.backend import CALIBRATION_METHODS, CalibrationData
+from ..onnx_graph.session import RUNTIME, observed
 
 if TYPE_CHECKING:
     import onnx
+
+EVERY_CORE = 0
 
 
 def need_onnxruntime(purpose: str) -> Any:
@@ -30,7 +33,7 @@ def need_onnxruntime(purpose: str) -> Any:
         import onnxruntime
     except ImportError as error:
         raise UnsupportedError(
-            f"trt: {purpose} needs onnxruntime on the machine that compiles: pip install onnxruntime"
+            f"trt: {purpose} needs {RUNTIME} on the machine that compiles: pip install {RUNTIME}"
         ) from error
     return onnxruntime
 
@@ -72,10 +75,10 @@ def activation_ranges(
         raise ValueError(f"calibration method {method!r} is none of {', '.join(CALIBRATION_METHODS)}")
     if not data or not all(len(array) for array in data.values()):
         raise ValueError("the calibration data is empty")
+    need_onnxruntime("calibration")
     names = sorted(set(tensors))
-    run = _runner(model, names)
     largest = dict.fromkeys(names, 0.0)
-    for values in _observe(run, data, batch):
+    for values in observed(model, names, data, batch, EVERY_CORE):
         for name, value in values.items():
             # np.maximum keeps NaN, where max() would lose it
             largest[name] = float(np.maximum(largest[name], np.abs(value).max(initial=0.0)))
@@ -83,7 +86,7 @@ def activation_ranges(
     if method == "minmax":
         return largest
     histograms = {name: np.zeros(BINS, dtype=np.int64) for name in names}
-    for values in _observe(run, data, batch):
+    for values in observed(model, names, data, batch, EVERY_CORE):
         for name, value in values.items():
             histograms[name] += np.histogram(np.abs(value), bins=BINS, range=(0.0, largest[name] or 1.0))[0]
     return {name: largest[name] * kept_bins(histograms[name], method) / BINS for name in names}
@@ -93,34 +96,3 @@ def _finite(largest: dict[str, float]) -> None:
     bad = [name for name, value in largest.items() if not np.isfinite(value)]
     if bad:
         raise ValueError(f"the calibration data gives values that are not finite in {bad[0]!r}")
-
-
-def _runner(model: onnx.ModelProto, names: list[str]) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """A function from a feed to the values of `names`, graph inputs and inner tensors alike."""
-    import onnx
-
-    ort = need_onnxruntime("calibration")
-    inputs = {value.name for value in model.graph.input}
-    inner = [name for name in names if name not in inputs]
-    widened = onnx.ModelProto()
-    widened.CopyFrom(model)
-    del widened.graph.output[:]
-    widened.graph.output.extend(onnx.ValueInfoProto(name=name) for name in inner)
-    if not inner:
-        return lambda feed: {name: feed[name] for name in names}
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    session = ort.InferenceSession(widened.SerializeToString(), options, providers=["CPUExecutionProvider"])
-
-    def run(feed: dict[str, Any]) -> dict[str, Any]:
-        values = dict(zip(inner, session.run(inner, feed), strict=True))
-        return {name: values[name] if name in values else feed[name] for name in names}
-
-    return run
-
-
-def _observe(
-    run: Callable[[dict[str, Any]], dict[str, Any]], data: CalibrationData, batch: int
-) -> Iterator[dict[str, Any]]:
-    for feed in batches(data, batch):
-        yield run(feed)

@@ -15,6 +15,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from paretune.backends.registry import get_backend
 from paretune.profiles.errors import UserError
 from paretune.profiles.precision import Precision
 from paretune.reports.bundle.write import export_bundle
@@ -175,6 +176,41 @@ def test_a_bundle_holds_all_that_is_promised(exportable: StudyRecord, tmp_path: 
     assert (manifest["sample"], manifest["expected"]) == ("sample.npz", "expected.npz")
     assert (path / "requirements.txt").read_text() == "numpy>=1.26\nonnxruntime==1.31.1\n"
     assert manifest["artifact"] == "model.onnx"
+
+
+def of_backend(record: StudyRecord, name: str) -> StudyRecord:
+    """The study as if its first trial had been made by another backend."""
+    first, *others = record.trials
+    candidate = replace(first.evaluation.candidate, backend=name)
+    evaluation = replace(first.evaluation, candidate=candidate)
+    return replace(record, trials=(replace(first, evaluation=evaluation), *others))
+
+
+def test_a_backend_of_ones_own_is_bundled_by_its_own_script(
+    exportable: StudyRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "run.py.in").write_text(get_backend("ort").beside("run.py.in").read_text() + "MINE = 1\n")
+    (tmp_path / "mine_here.py").write_text(
+        "from paretune.backends.ort.backend import OrtBackend\n\n\n"
+        "class Mine(OrtBackend):\n    packages = ('my-runtime', 'onnxruntime')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    path = export_bundle(of_backend(exportable, "mine_here:Mine"), 0, tmp_path / "bundle")
+    assert "MINE = 1" in (path / "run.py").read_text()
+    assert (path / "requirements.txt").read_text() == "numpy>=1.26\nonnxruntime==1.31.1\n"
+    assert run_isolated(path).returncode == 0
+
+
+def test_a_backend_without_a_script_is_not_bundled(
+    exportable: StudyRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bare_here.py").write_text(
+        "from paretune.backends.contract import Backend\n\n\n"
+        "class Bare(Backend):\n    name = 'bare'\n    availability = compile = open = None\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match="cannot be deployed"):
+        export_bundle(of_backend(exportable, "bare_here:Bare"), 0, tmp_path / "bundle")
 
 
 def test_the_script_runs_any_number_of_rows_in_onnxruntime(exportable: StudyRecord, tmp_path: Path) -> None:
