@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "search.store": "profiles search.record",
     "search.workload": "profiles search.record",
     "search.gate": "profiles search.ranking search.record",
-    "search.sampler": "profiles search.ranking search.record search.space",
+    "search.sampler": "search.ranking search.record search.space",
     "search.stages.network": "profiles search.workload",
     "search.job": (
         "backends.contract backends.registry backends.runner profiles search.record search.space "
@@ -75,7 +75,8 @@ MAY_IMPORT = {
     ),
     "reports.pages": "profiles reports.charts reports.content search.ranking search.record",
     "reports.bundle": (
-        "backends.registry profiles reports.content reports.pages search.ranking search.record search.store"
+        "backends.registry profiles reports.content reports.pages search.ranking search.record "
+        "search.store"
     ),
 }
 """Room -> the rooms that it may import. `docs/architecture.md` shows the same table to a newcomer."""

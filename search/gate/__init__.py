@@ -1,1 +1,1 @@
-"""Stops what cannot win, before it is trained or at a rung of its training."""
+"""Stops what cannot win, before it is trained or at a milestone of its training."""

@@ -131,8 +131,8 @@ class Climbs:
 
 
 class CandidateBench:
-    """See `rung.Bench`. What is tried for the candidate goes into `trace`; its model in float formats is not
-    the candidate, so what that takes does not.
+    """See `protocols.Bench`. What is tried for the candidate goes into `trace`; its model in float formats is
+    not the candidate, so what that takes does not.
 
     The candidate's artifact was compiled, scored and measured: `trace` tells how long the stages take, and
     `metrics` what was found. Artifacts are compared with the float model, but for that of the treatment

@@ -25,7 +25,7 @@ SECONDS = StageSeconds(compile=1.0, score=1.0, measure=1.0, epoch=6.0)
 
 @dataclass
 class TableBench:
-    """See `rung.Bench`. `quality` and `noise` map a treatment to quality and power of the output noise.
+    """See `protocols.Bench`. `quality` and `noise` map a treatment to quality and power of the output noise.
 
     Every try advances the clock by what `seconds` says of it and is written down in `tries`; the first one
     of a QAT plan also takes `qat_seconds`.
