@@ -75,8 +75,7 @@ MAY_IMPORT = {
     ),
     "reports.pages": "profiles reports.charts reports.content search.ranking search.record",
     "reports.bundle": (
-        "backends.registry profiles reports.content reports.pages search.ranking search.record "
-        "search.store"
+        "backends.registry profiles reports.content reports.pages search.ranking search.record search.store"
     ),
 }
 """Room -> the rooms that it may import. `docs/architecture.md` shows the same table to a newcomer."""

@@ -9,19 +9,10 @@ from numpy.typing import NDArray
 
 Histogram = NDArray[np.int64]
 
-
 BINS = 2048
-
-
 LEVELS = 128  # magnitudes that signed 8 bits can hold
-
-
 PERCENTILE = 99.99
-
-
 SAMPLES_PER_BIN = 64
-
-
 # More values of one tensor do not move a percentile of 99.99 or a histogram of 2048 bins, but take long.
 MOST_VALUES = 2**20
 

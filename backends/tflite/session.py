@@ -17,16 +17,9 @@ INTERPRETERS = (
     ("tflite-runtime", "tflite_runtime.interpreter"),
 )
 
-
-_SIGNATURE = "serving_default"
-
-
-_WEIGHTED = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "EMBEDDING_LOOKUP")
-
-
 INSTALL = "pip install 'paretune[tflite]', or on a device pip install ai-edge-litert"
-
-
+_SIGNATURE = "serving_default"
+_WEIGHTED = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "EMBEDDING_LOOKUP")
 _CANNOT_RUN = ("unsupported", "not supported", "Didn't find op", "failed to prepare")
 
 

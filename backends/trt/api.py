@@ -17,22 +17,6 @@ from ...profiles.errors import UnsupportedError
 from ...profiles.precision import Precision
 from ..contract.backend import Availability
 
-__all__ = [
-    "CUDA_LIBRARY",
-    "availability",
-    "device_problem",
-    "device_target",
-    "has_wide_types",
-    "is_rtx",
-    "load",
-    "network_flags",
-    "newest_opset",
-    "refusal",
-    "trt",
-    "version",
-    "weakly_typed",
-]
-
 INSTALL = "pip install 'tensorrt' (NVIDIA GPU), or pip install 'paretune[tensorrt]' for TensorRT-RTX"
 _MODULES = ("tensorrt", "tensorrt_rtx")
 CUDA_LIBRARY = "nvcuda.dll" if os.name == "nt" else "libcuda.so.1"
