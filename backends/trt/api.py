@@ -17,6 +17,8 @@ from ...profiles.errors import UnsupportedError
 from ...profiles.precision import Precision
 from ..contract.backend import Availability
 
+__all__ = ["trt"]  # imported from elsewhere, the rest is defined here
+
 INSTALL = "pip install 'tensorrt' (NVIDIA GPU), or pip install 'paretune[tensorrt]' for TensorRT-RTX"
 _MODULES = ("tensorrt", "tensorrt_rtx")
 CUDA_LIBRARY = "nvcuda.dll" if os.name == "nt" else "libcuda.so.1"
