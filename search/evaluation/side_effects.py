@@ -9,14 +9,12 @@ from math import erf, exp, pi, sqrt
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..record.arrays import Flags, Floats, Integers
 from ..record.evaluation import Quantity
 from ..record.metrics import metric_info
 from ..stages.device.interval import bootstrap, wilson
 from ..workload.workload import ACCURACY, Array, Metric
-
-Floats = NDArray[np.float64]
 
 BINS, RESAMPLES = 15, 400
 CLASSIFICATION, MULTI_LABEL, OTHER = "classification", "multi-label", "other"
@@ -103,7 +101,7 @@ def ece_rise(candidate: Array, teacher: Array, labels: Array) -> Quantity:
     """
     pairs = [(_confidence(outputs), _right(outputs, labels)) for outputs in (candidate, teacher)]
 
-    def rise(index: NDArray[np.int64]) -> float:
+    def rise(index: Integers) -> float:
         own, reference = (calibration_error(confidence[index], right[index]) for confidence, right in pairs)
         return own - reference
 
@@ -136,11 +134,11 @@ def gain_of(ours: Array, others: Array, labels: Array, metric: Metric) -> Quanti
     outputs on the same samples. None where the metric cannot be taken of them."""
     sign = 1.0 if metric.higher_is_better else -1.0
 
-    def values(index: NDArray[np.int64]) -> tuple[float, float]:
+    def values(index: Integers) -> tuple[float, float]:
         mine, theirs = (float(metric.function(outputs[index], labels[index])) for outputs in (ours, others))
         return mine, theirs
 
-    def gain(index: NDArray[np.int64]) -> float:
+    def gain(index: Integers) -> float:
         mine, theirs = values(index)
         return sign * (mine - theirs)
 
@@ -191,7 +189,7 @@ def is_probabilities(outputs: Array) -> bool:
     return inside and abs(float(np.median(outputs.sum(axis=1))) - 1) < 0.05
 
 
-def _decided(outputs: Array) -> NDArray[np.bool_]:
+def _decided(outputs: Array) -> Flags:
     """Which labels are given, from logits or from probabilities."""
     probabilities = bool((outputs >= 0).all() and (outputs <= 1).all())
     return np.asarray(outputs > (0.5 if probabilities else 0.0))

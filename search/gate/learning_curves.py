@@ -6,8 +6,8 @@ from collections import defaultdict
 from math import isfinite
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..record.arrays import Floats
 from ..record.evaluation import Bound, TrialRecord
 from ..record.protocols import Milestone
 from ..record.quality import QualityScale
@@ -17,7 +17,6 @@ LEAST_CURVES = 3
 """With fewer finished trainings of a kind, nothing is said about the next."""
 HEADROOM = 1.5
 """A training may gain so many times what any finished one has gained from the same place."""
-Floats = NDArray[np.float64]
 
 
 class LearningCurves:

@@ -16,6 +16,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..record.arrays import Floats
 from ..record.candidate import Candidate, Scalar, Sparsity
 from ..record.training import training_key
 
@@ -219,7 +220,7 @@ class _Students:
 
     def _beyond(
         self, sizes: tuple[float, ...], macs: float | None, sign: int
-    ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    ) -> tuple[NDArray[np.intp], Floats]:
         """Places and goodness of those that are larger (sign 1) or smaller (-1)."""
         *own, own_macs, goodness = self._room[:, : len(self._members)]
         at_least, more = np.ones(len(goodness), dtype=bool), np.zeros(len(goodness), dtype=bool)

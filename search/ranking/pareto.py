@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...profiles.quantity import Quantity
+from ..record.arrays import Floats
 
 Point = Sequence[Quantity]
 
@@ -57,7 +57,7 @@ def front(points: Sequence[Point], higher: Sequence[bool]) -> list[int]:
     return [int(i) for i in np.flatnonzero(~beaten)]
 
 
-Values = Sequence[float] | NDArray[np.float64]
+Values = Sequence[float] | Floats
 
 
 def hypervolume(points: Sequence[Values], reference: Values, higher: Sequence[bool]) -> float:

@@ -7,14 +7,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..record.arrays import Floats
 from ..record.evaluation import Evaluation, Outcome
 from ..record.protocols import GUESS_RATE, Training
 from ..record.training import TRAINING_STAGES
 from ..record.treatment import QAT
-
-Floats = NDArray[np.float64]
 
 GUESS_TRAINING, GUESS_DEVICE = 60.0, 2.0
 """Seconds, before anything was seen."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..record.arrays import Flags, Floats, Integers
 from .hypervolume_gain import Boxes, Quality, reach_of
 from .kernel import Inputs
 from .knowledge import Knowledge
@@ -15,10 +15,6 @@ from .quality_model import Surrogate
 from .quality_prediction import Beliefs, look
 from .smallest_useful import chance_to_work
 from .sought import Goal
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 
 MOST_KNOWN = 256
 """Observations that the model of quality is fitted to."""
@@ -50,7 +46,7 @@ class Prospects:
     """Rows with any expected gain, best rate first. `gain` is what they are ranked by; `hoped` is that of the
     first with the whole deviation that the model states."""
 
-    rows: NDArray[np.int64]
+    rows: Integers
     gain: Floats
     hoped: float
     rate: Floats
@@ -185,7 +181,7 @@ class Expectation:
         value, low, high = (self._top - np.exp(middle + z * deviation) for z in (0.0, 1.96, -1.96))
         return float(value), float(low), float(high)
 
-    def _usefulness(self, rows: NDArray[np.int64], works: Flags) -> Floats:
+    def _usefulness(self, rows: Integers, works: Flags) -> Floats:
         """[pool] probability that a candidate is of any use, by its size."""
         sizes = self.knowledge.sizes()
         return (

@@ -12,14 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import cho_solve
 from scipy.linalg.lapack import dpotrf, dpotri
 
+from ..record.arrays import Floats, Integers
 from .one_thread import in_one_thread
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 SHAPES: tuple[tuple[float, float, float], ...] = ((1, 0, 0), (1, 1, 0), (0.5, 1, 0.5), (0.2, 0.3, 1))
 """Weights of the parts: axes alone, in pairs, all at once."""

@@ -11,10 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import log_ndtr, ndtr
 
-Floats = NDArray[np.float64]
+from ..record.arrays import Floats, Integers
 
 AT_ONCE = 1 << 15
 """Numbers that are worked on together: more would not fit into the processor's cache."""
@@ -74,7 +73,7 @@ class Quality:
     ceiling: Floats | float = np.inf
     least: float = -np.inf
 
-    def take(self, rows: NDArray[np.int64]) -> Quality:
+    def take(self, rows: Integers) -> Quality:
         """Some of the rows."""
         chance, ceiling = (
             np.asarray(each)[rows] if np.ndim(each) else each for each in (self.chance, self.ceiling)
@@ -132,7 +131,7 @@ class Reach:
     """
 
     rows: int
-    row: NDArray[np.int64]
+    row: Integers
     weight: Floats
     level: Floats | None
 

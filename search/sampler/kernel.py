@@ -13,11 +13,9 @@ from functools import cache
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
+from ..record.arrays import Floats, Integers
 
 RELEVANCE = 1.0
 """Spread of how much each feature matters, as a logarithm."""

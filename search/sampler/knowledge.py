@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..record.arrays import Flags, Floats
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Outcome
 from ..record.metrics import METRICS, SIDE_EFFECTS
@@ -18,9 +18,6 @@ from .hardware_model import HardwareModel
 from .kernel import Inputs
 from .pool import Pool, choice_counts, deploy_axes, grouped, model_axes, one_hot, positions
 from .problem import CandidateFacts, SearchProblem
-
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
 CAPACITY = ("macs", "parameters")
 """What stands for the size of a model; the latency does where neither is known."""

@@ -6,7 +6,6 @@ import random
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Outcome
@@ -16,8 +15,6 @@ from .hypervolume_gain import Quality, expected_gain
 from .knowledge import Knowledge
 from .pool import spread_first
 from .sought import Goal
-
-Floats = NDArray[np.float64]
 
 START_TRAININGS = 6
 MODELS_PER_START = 15

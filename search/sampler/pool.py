@@ -10,14 +10,11 @@ from operator import attrgetter
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..record.arrays import Floats, Integers
 from ..record.candidate import Candidate, Recipe, Scalar, Sparsity
 from ..record.training import training_key
 from ..space.space import Space
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 LARGEST = 20_000
 """A space of more candidates is drawn from at random; so many are kept."""

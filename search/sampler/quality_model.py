@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg.lapack import dtrtri
 
-from .kernel import Floats, Inputs, Pairs, Settings, prior
+from ..record.arrays import Flags, Floats
+from .kernel import Inputs, Pairs, Settings, prior
 
 SETTINGS, KEPT = 96, 6
 LEAST_SETTINGS, FEWER_FROM = 16, 48
@@ -57,7 +57,7 @@ class Surrogate:
         self._soundness: tuple[float, Floats] | None = None
         self.surprises = np.empty(0)
         """[known rows] standard deviations that each value lies above what the others predict."""
-        self.outlying: NDArray[np.bool_] = np.zeros(0, dtype=bool)
+        self.outlying: Flags = np.zeros(0, dtype=bool)
 
     def __len__(self) -> int:
         return len(self._values)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.linalg.blas import dtrsm
 
-from .kernel import Floats, Inputs, Integers, Pairs
+from ..record.arrays import Floats, Integers
+from .kernel import Inputs, Pairs
 from .quality_model import AT_ONCE, JITTER, LEAST_FOR_OUTLIERS, Surrogate
 
 DOUBT, MOST_MISSED = 2.0, 9.0

@@ -9,10 +9,9 @@ what was seen (a Beta-binomial model with a uniform prior on the place).
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import betaln
 
-Floats = NDArray[np.float64]
+from ..record.arrays import Flags, Floats
 
 PLACES = 64
 BELOW, ABOVE = (
@@ -21,7 +20,7 @@ BELOW, ABOVE = (
 )  # Beta priors: nothing is known of small models, larger ones mostly work
 
 
-def chance_to_work(known: Floats, works: NDArray[np.bool_], sizes: Floats) -> Floats:
+def chance_to_work(known: Floats, works: Flags, sizes: Floats) -> Floats:
     """Probability [rows] that candidates of these `sizes` (logarithms) work, given known ones."""
     if not len(known) or np.ptp(sizes) == 0:
         return np.ones(len(sizes))

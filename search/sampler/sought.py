@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..record.arrays import Flags, Floats, Integers
 from .hypervolume_gain import Boxes, undominated
 from .knowledge import Knowledge
-
-Floats = NDArray[np.float64]
 
 WORST = 0.1
 """The corner lies so far below the best quality, where nothing else was said: of 1 for a share, else of its
@@ -72,13 +70,13 @@ class Goal:
         free = np.maximum(boxes.upper - np.maximum(boxes.lower, ideal), 0.0).prod(axis=1).sum()
         return boxes, float((corner - ideal).prod() - free)
 
-    def costs(self, rows: NDArray[np.int64]) -> Floats:
+    def costs(self, rows: Integers) -> Floats:
         """[rows, objectives but the quality]."""
         known = self.knowledge
         columns = [known.hardware_of(name)[rows] for name in known.hardware_objectives]
         return np.stack(columns, axis=1) if columns else np.zeros((len(rows), 0))
 
-    def possible(self) -> NDArray[np.bool_]:
+    def possible(self) -> Flags:
         """[rows] that are not measured to miss a limit on the device, whatever was predicted of them."""
         known = self.knowledge
         return np.logical_or(~known.hardware.measured[known.pool.classes], self.probable() > 0)

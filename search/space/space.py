@@ -89,13 +89,9 @@ class Space:
             per_channel = _pick(trial, "per_channel", self.per_channel)
         recipe = None
         if self.trains and (student or sparsity != "dense"):
-            recipe = self._recipe(
-                (
-                    _pick(trial, "temperature", self.temperatures),
-                    _pick(trial, "distill_weight", self.weights),
-                ),
-                sparsity,
-            )
+            temperature = _pick(trial, "temperature", self.temperatures)
+            weight = _pick(trial, "distill_weight", self.weights)
+            recipe = self._recipe(temperature, weight, sparsity)
         return Candidate(
             backend=backend.name,
             precision=precision,
@@ -174,7 +170,7 @@ class Space:
         return [(), *(tuple(zip(self.student_axes, row, strict=True)) for row in rows)]
 
     def draw(self, rng: random.Random) -> Candidate:
-        """A candidate at random: each choice with equal chances."""
+        """A candidate at random."""
         return self.suggest(_Drawer(rng))
 
     @property
@@ -210,8 +206,7 @@ class Space:
     def _backend(self, name: str) -> BackendChoices:
         return next(choices for choices in self.backends if choices.name == name)
 
-    def _recipe(self, searched: tuple[float, float], sparsity: str) -> Recipe:
-        temperature, weight = searched
+    def _recipe(self, temperature: float, weight: float, sparsity: str) -> Recipe:
         return replace(
             self.recipe,
             temperature=temperature,
@@ -223,7 +218,7 @@ class Space:
         if not self.trains or (not student and sparsity == "dense"):
             return [None]
         searched = itertools.product(self.temperatures, self.weights)
-        return [self._recipe(choice, sparsity) for choice in searched]
+        return [self._recipe(temperature, weight, sparsity) for temperature, weight in searched]
 
     def _calibrations(self, backend: BackendChoices, precision: Precision) -> Iterator[tuple[str, int, bool]]:
         per_channel = self.per_channel if precision.decoded.integer else (True,)
@@ -233,20 +228,19 @@ class Space:
 
     def _wanted(self, candidate: Candidate) -> dict[str, Any]:
         recipe = candidate.recipe or self.recipe
-        wanted: dict[str, Any] = {_axis_name(axis): value for axis, value in candidate.student}
-        wanted.update(
-            backend=candidate.backend,
-            model=STUDENT if candidate.student else TEACHER,
-            sparsity=candidate.sparsity,
-            calibration_samples=candidate.calibration_samples,
-            per_channel=candidate.per_channel,
-            temperature=recipe.temperature,
-            distill_weight=recipe.distill_weight,
-        )
-        wanted[f"sparsity_{candidate.backend}"] = candidate.sparsity
-        wanted[f"precision_{candidate.backend}"] = str(candidate.precision)
-        wanted[f"calibration_{candidate.backend}"] = candidate.calibration_method
-        return wanted
+        return {
+            **{_axis_name(axis): value for axis, value in candidate.student},
+            "backend": candidate.backend,
+            "model": STUDENT if candidate.student else TEACHER,
+            "sparsity": candidate.sparsity,
+            f"sparsity_{candidate.backend}": candidate.sparsity,
+            f"precision_{candidate.backend}": str(candidate.precision),
+            f"calibration_{candidate.backend}": candidate.calibration_method,
+            "calibration_samples": candidate.calibration_samples,
+            "per_channel": candidate.per_channel,
+            "temperature": recipe.temperature,
+            "distill_weight": recipe.distill_weight,
+        }
 
 
 class _Drawer:
