@@ -125,7 +125,7 @@ class DeviceStages:
 
     @property
     def reference(self) -> tuple[Entry, str]:
-        """See `Runners.reference`."""
+        """That artifact and its backend; InternalError where none was named yet."""
         return self._runners.reference
 
     def measured(self, compiled: Entry, backend: str, *, probe: bool = False) -> Entry:
