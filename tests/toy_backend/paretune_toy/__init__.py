@@ -41,18 +41,15 @@ class ToyBackend(contract.Compiler):
         onnx.helper.set_model_props(proto, told)
         proto.opset_import[0].version = max(21, proto.opset_import[0].version)
         content = proto.SerializeToString(deterministic=True)
-        return contract.Converted(
-            content=content, weight_bytes=stored, covered=None, sizes=sizes, stored_as=stored_as
-        )
+        facts = {"weight_bytes": stored, "sizes": sizes, "stored_as": stored_as}
+        return contract.Converted(content=content, covered=None, **facts)
 
     def layers(self, model, precision):
         import onnx
 
         weights = [] if precision is Precision.FP32 else onnx.load(model.path).graph.initializer
         sizes = {tensor.name: int(np.prod(tensor.dims)) for tensor in weights if len(tensor.dims) > 1}
-        return tuple(
-            contract.LayerGroup(name=name, layers=(name,), weights=size) for name, size in sizes.items()
-        )
+        return tuple(contract.LayerGroup(name=n, layers=(n,), weights=size) for n, size in sizes.items())
 
     def open(self, artifact, batch, threads):
         return contract.of_batch(ToySession(artifact), batch)
