@@ -235,6 +235,20 @@ def test_links_lead_somewhere(page):
             assert (page.parent / target).exists(), target
 
 
+def test_modules_that_pages_and_docstrings_name_are_there():
+    """`gate/bounds.py` in backticks; a page may leave out the room where it is plain."""
+    ours = {f"/{path.relative_to(ROOT)}" for path in ROOT.glob("[!.]*/**/*.py")} | {"/cli.py"}
+    users = {"file.py", "random.py"}
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(module.path for module in modules())]
+    gone = [
+        f"{page.relative_to(ROOT)}: {name}"
+        for page in pages
+        for name in re.findall(r"`([\w/]+\.py)`", page.read_text(encoding="utf-8"))
+        if name not in users and not any(path.endswith(f"/{name}") for path in ours)
+    ]
+    assert gone == []
+
+
 @pytest.mark.slow
 def test_the_wheel_works_in_another_environment_from_any_directory(tmp_path):
     subprocess.run(
