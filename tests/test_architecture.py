@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import paretune
@@ -173,6 +174,15 @@ def texts_of_the_product():
                 yield module.path.relative_to(ROOT), node.lineno, node.value
     for path in ROOT.glob("reports/**/templates/*"):
         yield path.relative_to(ROOT), 1, path.read_text(encoding="utf-8")
+
+
+def test_a_class_name_means_one_thing():
+    where = defaultdict(list)
+    for module in modules():
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.ClassDef):
+                where[node.name].append(module.name)
+    assert {name: places for name, places in where.items() if len(places) > 1} == {}
 
 
 def test_files_and_functions_are_short():

@@ -73,7 +73,7 @@ class Evaluator:
         hardware = self._hardware_of(candidate, judge.standard, trace)
         if hardware.refused:
             return replace(known, outcome=Outcome.REFUSED, reason=hardware.refused)
-        trace.gate = dict(hardware.metrics)
+        trace.gate.update(hardware.metrics)
         if hardware.doubt:
             known = replace(known, notes=(f"the gate did not decide: {hardware.doubt}",))
         decision = judge.before_training(candidate, hardware)

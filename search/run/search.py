@@ -105,12 +105,12 @@ def hardware_first(
 ) -> Search:
     """The search of this product: its sampler asks its gate for bounds, and the gate the sampler for what
     candidates may cost."""
-    sampler = HardwareFirstSampler(problem, _Known(gate=gate, needed=needed), seed, stop)
+    sampler = HardwareFirstSampler(problem, _Answers(gate=gate, needed=needed), seed, stop)
     return Search(sampler, gate, guide=sampler, remarks=remarks)
 
 
 @dataclass(frozen=True)
-class _Known:
+class _Answers:
     """What the sampler may ask, answered by the gate and the models."""
 
     gate: Gate

@@ -69,8 +69,9 @@ class Surrogate:
         nothing extra); `spread` the least standard deviation that values are taken to have.
 
         Values far above what all others predict (lower is better here) are put down to something that did
-        not work; they are excused, and counted against the chance to work of their neighbours instead, see
-        `quality_prediction.Beliefs`. Otherwise they would make every prediction near them unsure in both directions.
+        not work; they are excused, and counted against the chance to work of their neighbours instead
+        (`quality_prediction.Beliefs`). Otherwise they would make every prediction near them unsure in both
+        directions.
         """
         self.inputs, rows = inputs, len(values)
         self._take_values(values, spread)
