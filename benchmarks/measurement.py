@@ -25,7 +25,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from paretune.backends.contract.backend import CompileSettings, SourceModel
 from paretune.backends.measure.environment import cpu_ticks, steal_share
-from paretune.backends.measure.latency import REFERENCE, LatencyPlan, compare, measure, summarize
+from paretune.backends.measure.latency import measure
+from paretune.backends.measure.samples import REFERENCE, LatencyPlan
+from paretune.backends.measure.summary import compare, summarize
 from paretune.backends.runner.client import RunnerClient
 from paretune.backends.runner.launch import LocalLaunch
 from paretune.profiles.precision import Precision

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import paretune
@@ -175,6 +176,15 @@ def texts_of_the_product():
         yield path.relative_to(ROOT), 1, path.read_text(encoding="utf-8")
 
 
+def test_a_class_name_means_one_thing():
+    where = defaultdict(list)
+    for module in modules():
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.ClassDef):
+                where[node.name].append(module.name)
+    assert {name: places for name, places in where.items() if len(places) > 1} == {}
+
+
 def test_files_and_functions_are_short():
     assert [m.name for m in modules() if m.lines > 300] == []
     assert longest_functions(over=60) == []
@@ -233,6 +243,20 @@ def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
         if not target.startswith("http"):
             assert (page.parent / target).exists(), target
+
+
+def test_modules_that_pages_and_docstrings_name_are_there():
+    """`gate/bounds.py` in backticks; a page may leave out the room where it is plain."""
+    ours = {f"/{path.relative_to(ROOT)}" for path in ROOT.glob("[!.]*/**/*.py")} | {"/cli.py"}
+    users = {"file.py", "random.py"}
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(module.path for module in modules())]
+    gone = [
+        f"{page.relative_to(ROOT)}: {name}"
+        for page in pages
+        for name in re.findall(r"`([\w/]+\.py)`", page.read_text(encoding="utf-8"))
+        if name not in users and not any(path.endswith(f"/{name}") for path in ours)
+    ]
+    assert gone == []
 
 
 @pytest.mark.slow

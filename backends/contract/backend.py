@@ -265,6 +265,9 @@ class Backend(ABC):
 
         Inputs and outputs keep the dtypes of the source model (a float model quantized to int8 still takes
         and gives float32), so that artifacts can be swapped for one another.
+
+        Raises:
+            ValueError: the artifact was compiled for another batch.
         """
 
 

@@ -53,11 +53,11 @@ class Offer:
 Sm = Annotated[str, Field(pattern=r"^\d{1,2}\.\d$")]
 
 
-class _Strict(BaseModel):
+class _RulePart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
 
 
-class _Condition(_Strict):
+class _Condition(_RulePart):
     """Holds when everything that is named holds; what asks about a GPU does not hold without one."""
 
     int8_saturates: bool = False
@@ -79,23 +79,23 @@ class _Condition(_Strict):
         return at_least or gpu.sm in self.also_sm
 
 
-class _Need(_Strict):
+class _Need(_RulePart):
     condition: _Condition = Field(alias="if")
     reason: Annotated[str, Field(min_length=1)]
 
 
-class _Caution(_Strict):
+class _Caution(_RulePart):
     condition: _Condition = Field(alias="if", default=_Condition())
     text: Annotated[str, Field(min_length=1)]
 
 
-class _Rule(_Strict):
+class _Rule(_RulePart):
     never: str = ""
     needs: tuple[_Need, ...] = ()
     cautions: tuple[_Caution, ...] = ()
 
 
-class Rules(_Strict):
+class Rules(_RulePart):
     """What a `rules.yaml` says."""
 
     runs_on: Literal["cpu", "gpu", "any"]

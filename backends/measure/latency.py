@@ -2,7 +2,7 @@
 
 All subjects and a fixed reference run in short blocks, in a new random order in every round, so that whatever
 slows the machine down slows all of them. `samples.py` has the raw values, `summary.py` says what they
-mean (its names can be imported from here), docs/measurement.md says why it is done so.
+mean, docs/measurement.md says why it is done so.
 """
 
 from __future__ import annotations
@@ -16,24 +16,7 @@ from typing import Protocol
 from ...profiles.errors import StageError
 from .environment import steal_share
 from .samples import REFERENCE, Block, LatencyPlan, Rounds, Series, WarmUp
-from .summary import LatencySummary, compare, summarize, sure_within
-
-__all__ = [
-    "REFERENCE",
-    "Block",
-    "LatencyPlan",
-    "LatencySummary",
-    "Rounds",
-    "Sampler",
-    "Series",
-    "Subject",
-    "WarmUp",
-    "calibrate_loops",
-    "compare",
-    "measure",
-    "summarize",
-    "warm_up",
-]
+from .summary import sure_within
 
 _SINGLES = 27  # in 25 rounds that is 675: enough for a p99
 _LARGEST_LOOPS = 1_000_000

@@ -3,31 +3,10 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 
 _STATUS = Path("/proc/self/status")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Memory:
-    """Resident memory of a runner in bytes, in the order in which things happened.
-
-    `start_bytes`: before the runtime and the model were loaded (Python, numpy and ours). `loaded_bytes`:
-    after the model was opened. `peak_bytes`: the highest value up to and including the first run.
-    `exact_peak` is False where the system does not let a process start its peak anew, so that the peak may be
-    one of the interpreter's own start.
-    """
-
-    start_bytes: int
-    loaded_bytes: int
-    peak_bytes: int
-    exact_peak: bool
-
-    @property
-    def growth_bytes(self) -> int:
-        """Peak memory that the runtime and the model cost: `peak_bytes` over `start_bytes`."""
-        return max(0, self.peak_bytes - self.start_bytes)
 
 
 def resident_bytes() -> int:
@@ -40,13 +19,10 @@ def peak_bytes() -> int:
     return _status_field("VmHWM") or _ever_peak_bytes()
 
 
-def restart_peak() -> bool:
-    """Let the peak start anew from the memory in use; False where the system does not permit it."""
-    try:
+def restart_peak() -> None:
+    """Let the peak start anew from the memory in use, where the system permits it."""
+    with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    except OSError:
-        return False
-    return True
 
 
 def _status_field(name: str) -> int:

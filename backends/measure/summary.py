@@ -35,22 +35,17 @@ class LatencySummary:
     `latency_ms` is the typical latency of a run, `ratio` its undisturbed latency over that of the reference
     in the same rounds (below 1 is faster), `minimum_ms` the least of all samples. `p90_ms` and `p99_ms` are
     None unless there are enough samples that are independent enough (`p90_samples` and `p99_samples` say to
-    how many independent ones they amount). `reference_drift` is how far the reference, or the subject where
-    there is none, moved from the first to the last third of the rounds, as a share. `verdict` is "stable",
-    "noisy because ..." or "too few rounds ...".
+    how many independent ones they amount). `verdict` is "stable", "noisy because ..." or "too few rounds
+    ...".
     """
 
-    name: str
     latency_ms: Quantity
     minimum_ms: Quantity
     p90_ms: Quantity | None
     p99_ms: Quantity | None
     ratio: Quantity | None
-    reference_drift: float
     verdict: str
     rounds: int
-    loops: int
-    processes: int
     p90_samples: int
     p99_samples: int
 
@@ -65,27 +60,17 @@ def summarize(rounds: Rounds, name: str) -> LatencySummary:
     with_reference = REFERENCE in rounds.series and name != REFERENCE
     ratio = compare(rounds, name, REFERENCE) if with_reference else None
     medians = np.log(_per_round(series, np.median))
-    latency = _interval(
-        medians,
-        series.processes,
-        rounds.plan.process_spread,
-        sides=int(series.processes < _FEWEST_PROCESSES),
-    )
-    drift = _drift(rounds.series.get(REFERENCE, series))
     spread = rounds.plan.process_spread
+    latency = _interval(medians, series.processes, spread, sides=int(series.processes < _FEWEST_PROCESSES))
     (p90, p90_samples), (p99, p99_samples) = (_percentile(series, share, spread) for share in (0.90, 0.99))
     return LatencySummary(
-        name=name,
         latency_ms=latency,
         minimum_ms=_minimum(series, spread),
         p90_ms=p90 if p90_samples >= P90_SAMPLES else None,
         p99_ms=p99 if p99_samples >= P99_SAMPLES else None,
         ratio=ratio,
-        reference_drift=drift,
-        verdict=_verdict(rounds, series, ratio or latency, drift),
+        verdict=_verdict(rounds, series, ratio or latency),
         rounds=len(series.blocks),
-        loops=series.loops,
-        processes=series.processes,
         p90_samples=p90_samples,
         p99_samples=p99_samples,
     )
@@ -249,11 +234,12 @@ def _drift(series: Series) -> float:
     return abs(float(np.median(values[-third:]) / np.median(values[:third])) - 1)
 
 
-def _verdict(rounds: Rounds, series: Series, estimate: Quantity, drift: float) -> str:
+def _verdict(rounds: Rounds, series: Series, estimate: Quantity) -> str:
     count = len(series.blocks)
     if count < _ENOUGH_ROUNDS or estimate.low is None or estimate.high is None:
         return f"too few rounds ({count}, at least {_ENOUGH_ROUNDS} are needed)"
     half = (estimate.high - estimate.low) / 2 / estimate.value
+    drift = _drift(rounds.series.get(REFERENCE, series))
     reasons: Sequence[tuple[bool, str]] = (
         (not series.warm_up.settled, "it did not settle during warm-up"),
         (half > _WIDEST_SHARE, f"the interval is ± {100 * half:.1f} %"),

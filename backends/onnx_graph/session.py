@@ -46,7 +46,6 @@ class OrtSession(Session):
         return dict(zip(self._names, self._session.run(self._names, feed), strict=True))
 
     def close(self) -> None:
-        """Free the session."""
         self._session = None
 
 

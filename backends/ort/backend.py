@@ -50,7 +50,6 @@ class OrtBackend(Compiler):
     }
 
     def availability(self) -> Availability:
-        """Whether onnxruntime can be imported."""
         try:
             runtime = import_module("onnxruntime")
         except Exception as error:  # a broken installation raises anything
@@ -58,14 +57,12 @@ class OrtBackend(Compiler):
         return Availability(installed=True, version=str(runtime.__version__))
 
     def refusal(self, precision: Precision) -> str:
-        """The precisions that have no kernels."""
         known = precision is Precision.FP32 or precision in self.reach
         return "" if known else f"ONNX Runtime has no {precision} kernels on the CPU"
 
     def convert(
         self, model: SourceModel, settings: CompileSettings, calibration: CalibrationData | None
     ) -> Converted:
-        """ONNX to ONNX; see `quantize.py`."""
         from ..onnx_graph.inspect import weight_bytes, with_batch
         from ..onnx_graph.layers import find_layers, kept_layers, nodes_to_keep
         from ..onnx_graph.stored import layer_bytes, stored_as, zero_share
@@ -90,7 +87,6 @@ class OrtBackend(Compiler):
         )
 
     def reference(self, model: SourceModel, settings: CompileSettings) -> Session:
-        """The source itself with its batch fixed."""
         from ..onnx_graph.inspect import with_batch
 
         return OrtSession(with_batch(model.path, settings.batch).SerializeToString(), 1)
@@ -108,7 +104,6 @@ class OrtBackend(Compiler):
         return layer_groups(prepared(with_own_batch(model.path)), precision) if precision in MIXED else ()
 
     def open(self, artifact: Path, batch: int, threads: int) -> Session:
-        """Load an artifact; ValueError if it was compiled for another batch."""
         return of_batch(OrtSession(str(artifact), threads), batch)
 
 

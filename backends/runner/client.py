@@ -14,7 +14,6 @@ import numpy as np
 from ...profiles.errors import StageError, UnsupportedError, UserError
 from ...profiles.precision import Precision
 from ..contract.backend import Artifact, CalibrationData, CompileSettings, Feed, SourceModel, TensorSpec
-from ..measure.memory import Memory
 from .child import Child, ChildEndedError, ChildSilentError, status_in_words
 from .frames import PREAMBLE, Array, Message, ProtocolError, read_message, write_message
 from .launch import Launch
@@ -147,9 +146,9 @@ class RunnerClient:
         reply = self._ask("sample", self._guard.run_s, {"loops": loops, "count": count})
         return list(reply.body["nanoseconds"])
 
-    def memory(self) -> Memory:
-        """Resident memory before loading, after it, and at its peak up to the first run."""
-        return Memory(**self._ask("memory", self._guard.open_s).body)
+    def memory(self) -> int:
+        """Bytes that runtime and model cost at their peak, up to and including the first run."""
+        return int(self._ask("memory", self._guard.open_s).body["growth_bytes"])
 
     def close(self) -> None:
         """End the runner; a second call does nothing."""

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from ...profiles.errors import InternalError, UserError
 
@@ -67,21 +67,12 @@ class LocalLaunch:
     `variables` are set in the child's environment, on top of this process's.
     """
 
+    device: ClassVar[str] = "this machine"
+    shares_files: ClassVar[bool] = True
     variables: Mapping[str, str] | None = None
     path: tuple[str, ...] = ()
 
-    @property
-    def device(self) -> str:
-        """What messages call the device."""
-        return "this machine"
-
-    @property
-    def shares_files(self) -> bool:
-        """Always: it is the same machine."""
-        return True
-
     def command(self, arguments: Sequence[str]) -> list[str]:
-        """The command line that starts a runner with these arguments."""
         package = str(Path(__file__).resolve().parent.parent.parent)
         path = [*self.path, *(str(Path(entry).resolve()) for entry in sys.path)]
         return [sys.executable, "-c", _BOOT, json.dumps([package, path]), *arguments]
@@ -100,6 +91,7 @@ class SshLaunch:
     belongs in the user's ssh settings.
     """
 
+    shares_files: ClassVar[bool] = False
     host: str
     user: str = ""
     port: int | None = None
@@ -109,13 +101,7 @@ class SshLaunch:
 
     @property
     def device(self) -> str:
-        """What messages call the device."""
         return f"{self.user}@{self.host}" if self.user else self.host
-
-    @property
-    def shares_files(self) -> bool:
-        """Never: files are sent."""
-        return False
 
     def command(self, arguments: Sequence[str]) -> list[str]:
         """The ssh command line. The remote shell gives way to the runner, so that a lost line ends it."""

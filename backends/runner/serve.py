@@ -26,7 +26,7 @@ import numpy as np
 from ...profiles.errors import StageError, UnsupportedError, UserError
 from ...profiles.precision import Precision
 from ..contract.backend import CompileSettings, Session, SourceModel, TensorSpec, batches
-from ..measure.memory import Memory, peak_bytes, resident_bytes, restart_peak
+from ..measure.memory import peak_bytes, resident_bytes, restart_peak
 from ..measure.timing import sample, timed
 from ..registry import get_backend, packages
 from .frames import PREAMBLE, Array, Message, StreamEndedError, read_message, write_message
@@ -43,8 +43,7 @@ class Runner:
         self._session: Session | None = None
         self._feed: dict[str, Array] = {}
         self._batch = 1
-        self._start_bytes, self._loaded_bytes, self._exact_peak = resident_bytes(), 0, False
-        self._peak_bytes = 0
+        self._start_bytes, self._peak_bytes = resident_bytes(), 0
 
     def answer(self, message: Message) -> Message:
         """Reply to one request; an error inside it is a reply as well."""
@@ -108,11 +107,11 @@ class Runner:
         self.close()
         self._restrict(int(body["threads"]))
         backend = get_backend(body["backend"])
-        self._exact_peak = restart_peak()
+        restart_peak()
         self._start_bytes, self._peak_bytes = resident_bytes(), 0
         self._batch = int(body["batch"])
         session, load_ms = timed(lambda: backend.open(Path(body["path"]), self._batch, int(body["threads"])))
-        self._session, self._loaded_bytes = session, resident_bytes()
+        self._session = session
         inputs, outputs = _described(session.inputs), _described(session.outputs)
         return Message(body={"load_ms": load_ms, "inputs": inputs, "outputs": outputs})
 
@@ -148,14 +147,10 @@ class Runner:
         return Message(body={"nanoseconds": sample(session, self._feed, loops, count)})
 
     def do_memory(self, _: Message) -> Message:
-        """What the open session cost in memory."""
-        memory = Memory(
-            start_bytes=self._start_bytes,
-            loaded_bytes=self._loaded_bytes,
-            peak_bytes=self._peak_bytes or peak_bytes(),
-            exact_peak=self._exact_peak,
-        )
-        return Message(body=asdict(memory))
+        """What runtime and model cost in memory: the peak up to and including the first run, less what the
+        process (Python, numpy and ours) took before they were loaded."""
+        peak = self._peak_bytes or peak_bytes()
+        return Message(body={"growth_bytes": max(0, peak - self._start_bytes)})
 
     def _opened(self) -> Session:
         if self._session is None:

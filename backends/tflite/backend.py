@@ -47,7 +47,6 @@ class TfliteBackend(Compiler):
     reach: ClassVar[Mapping[Precision, str]] = dict.fromkeys(Precision, _REACH)
 
     def availability(self) -> Availability:
-        """Which interpreter can be imported, if any."""
         reasons = []
         for package, module in INTERPRETERS:
             try:
@@ -58,7 +57,6 @@ class TfliteBackend(Compiler):
         return Availability(installed=False, reason="; ".join(reasons), install=self.install)
 
     def export(self, module: Any, feed: Feed, path: Path) -> dict[str, Array]:
-        """Through litert_torch, which needs PyTorch; see `export.py`."""
         from .export import write_tflite
 
         write_tflite(module, feed, path)
@@ -67,13 +65,11 @@ class TfliteBackend(Compiler):
             return session.run(feed)
 
     def refusal(self, precision: Precision) -> str:
-        """The precisions that have no kernels."""
         return f"LiteRT has no {precision} kernels on the CPU" if precision in _NONE else ""
 
     def convert(
         self, model: SourceModel, settings: CompileSettings, calibration: CalibrationData | None
     ) -> Converted:
-        """TFLite to TFLite; see `quantize.py`. ValueError if the source has another batch."""
         from .inspect import weight_bytes
         from .layers import check_names, kept_weights, sizes, stored_as, zero_share, zeros
         from .pack import compact
@@ -100,7 +96,6 @@ class TfliteBackend(Compiler):
         )
 
     def reference(self, model: SourceModel, settings: CompileSettings) -> Session:
-        """The source itself."""
         return self.open(model.path, settings.batch, 1)
 
     def layers(self, model: SourceModel, precision: Precision) -> tuple[LayerGroup, ...]:
@@ -110,5 +105,4 @@ class TfliteBackend(Compiler):
         return layer_groups(model.path.read_bytes(), precision)
 
     def open(self, artifact: Path, batch: int, threads: int) -> Session:
-        """Load an artifact; ValueError if it was exported for another batch."""
         return of_batch(TfliteSession(artifact, threads), batch)

@@ -37,7 +37,7 @@ _LONGEST_SCOPE = 10000  # ai-edge-quantizer matches no more than this much of a 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layer:
+class NamedWeight:
     """One weight under its module's name; `operators` are the positions in `weights` of its users there."""
 
     name: str
@@ -46,7 +46,7 @@ class Layer:
     count: int
 
 
-def layers(content: bytes) -> tuple[Layer, ...]:
+def layers(content: bytes) -> tuple[NamedWeight, ...]:
     """The layers of a model, in the order of their first operators."""
     return _layers(weights(content))
 
@@ -147,7 +147,7 @@ def _pairs(source: bytes, artifact: bytes) -> Iterable[tuple[str, Weight, Weight
     return [(layer.name, before[i], after[i]) for layer in _layers(before) for i in layer.operators]
 
 
-def _kept(found: Sequence[Weight], names: Sequence[str]) -> list[Layer]:
+def _kept(found: Sequence[Weight], names: Sequence[str]) -> list[NamedWeight]:
     every = _layers(found)
     known = {layer.name for layer in every}
     unknown = sorted(set(names) - known)
@@ -156,7 +156,7 @@ def _kept(found: Sequence[Weight], names: Sequence[str]) -> list[Layer]:
     return [layer for tied in _tied(every, found) if any(t.name in names for t in tied) for layer in tied]
 
 
-def _layers(found: Sequence[Weight]) -> tuple[Layer, ...]:
+def _layers(found: Sequence[Weight]) -> tuple[NamedWeight, ...]:
     positions: dict[tuple[str, int], list[int]] = {}
     for position, weight in enumerate(found):
         positions.setdefault((_module(weight), weight.buffer), []).append(position)
@@ -166,13 +166,13 @@ def _layers(found: Sequence[Weight]) -> tuple[Layer, ...]:
         modules[module] = modules.get(module, 0) + 1
         name = module if modules[module] == 1 else f"{module}:{modules[module]}"
         count = found[where[0]].count
-        made.append(Layer(name=name, operators=tuple(where), buffer=buffer, count=count))
+        made.append(NamedWeight(name=name, operators=tuple(where), buffer=buffer, count=count))
     return tuple(made)
 
 
-def _tied(every: Sequence[Layer], found: Sequence[Weight]) -> list[list[Layer]]:
+def _tied(every: Sequence[NamedWeight], found: Sequence[Weight]) -> list[list[NamedWeight]]:
     """Layers that share a weight or the scope of an operator, together."""
-    groups: list[tuple[set[object], list[Layer]]] = []
+    groups: list[tuple[set[object], list[NamedWeight]]] = []
     for layer in every:
         marks: set[object] = {layer.buffer, *(found[i].scope for i in layer.operators)}
         joined = [group for group in groups if group[0] & marks]

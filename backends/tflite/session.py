@@ -81,7 +81,6 @@ class TfliteSession(Session):
         return {name: interpreter.get_tensor(index) for name, index in self._output_index.items()}
 
     def close(self) -> None:
-        """Free the interpreter."""
         self._interpreter = None
 
 

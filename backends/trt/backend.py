@@ -71,11 +71,9 @@ class TrtBackend(Compiler):
     timing_cache: Path | None = None
 
     def availability(self) -> Availability:
-        """Module and version; whether engines can run here. Never raises."""
         return trt_api.availability()
 
     def refusal(self, precision: Precision) -> str:
-        """What the installed TensorRT cannot build. UnsupportedError where none is installed."""
         trt_api.load()
         return trt_api.refusal(precision)
 
@@ -131,7 +129,6 @@ class TrtBackend(Compiler):
 
         Raises:
             UnsupportedError: there is no GPU.
-            ValueError: the plan was compiled for another batch.
             UserError: the file is no plan, or another TensorRT built it.
         """
         trt_api.load()

@@ -107,7 +107,6 @@ class TrtSession(Session):
         return {slot.spec.name: slot.pinned.astype(slot.spec.dtype, copy=True) for slot in self._outputs}
 
     def close(self) -> None:
-        """Free the engine, its buffers and the stream; a second call does nothing."""
         self._inputs, self._outputs = [], []
         # TensorRT objects go before the memory and the context that they use.
         for name in ("_context", "_engine", "_runtime"):

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from paretune.backends.measure.latency import REFERENCE, LatencyPlan, compare, summarize
+from paretune.backends.measure.samples import REFERENCE, LatencyPlan
+from paretune.backends.measure.summary import compare, summarize
 from paretune.backends.registry import offered_precisions
 from paretune.profiles.errors import StageError, UnsupportedError
 from paretune.profiles.precision import Precision

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from paretune.backends.measure.latency import REFERENCE, LatencyPlan, measure, summarize
+from paretune.backends.measure.latency import measure
+from paretune.backends.measure.samples import REFERENCE, LatencyPlan
+from paretune.backends.measure.summary import summarize
 from paretune.backends.runner.client import RunnerClient
 from paretune.backends.runner.launch import LocalLaunch
 from paretune.profiles.errors import ParetuneError

@@ -45,20 +45,16 @@ class ConsoleProgress(Progress):
             self._status.stop()
 
     def note(self, text: str) -> None:
-        """One line for the reader."""
         self.console.print(f"  {escape(text)}", style="dim")
 
     def started(self, number: int, candidate: Candidate) -> None:
-        """Show which candidate is at hand."""
         self._title = f"#{number} {candidate.title}"
         self._show("")
 
     def stage(self, name: str) -> None:
-        """Show which stage is at hand."""
         self._show(name)
 
     def finished(self, record: TrialRecord) -> None:
-        """Print the candidate's line."""
         evaluation = record.evaluation
         line = Text(f"{record.number:4d}  ")
         line.append(f"{evaluation.outcome.value:<9}", style=_STYLES[evaluation.outcome])
@@ -74,7 +70,6 @@ class ConsoleProgress(Progress):
             self.console.print(f"      fastest so far within the limits: #{record.number}", style="cyan")
 
     def budget(self, evaluated: int, trials: int | None, elapsed: float, seconds: float | None) -> None:
-        """Remember how much of the budget is used."""
         parts = [f"{evaluated}/{trials} candidates" if trials else f"{evaluated} candidates"]
         parts.append(f"{elapsed:.0f}/{seconds:.0f} s" if seconds else f"{elapsed:.0f} s")
         self._used = ", ".join(parts)

@@ -35,24 +35,12 @@ class Evaluator:
         self._hardware: dict[str, Hardware] = {}
 
     def prepare_reference(self, candidate: Candidate) -> None:
-        """Compile the reference model, which every measurement is interleaved with."""
         self.chain.device.set_reference(self.chain.compiled(candidate, Trace()), candidate)
 
     def hardware(self, candidate: Candidate, standard: Standard) -> Hardware:
-        """What the candidate costs on the device, measured with untrained weights.
-
-        Raises:
-            StageError: a stage crashed, hung or ran out of memory.
-        """
         return self._hardware_of(candidate, standard, Trace())
 
     def evaluate(self, candidate: Candidate, judge: Judge, *, baseline: bool = False) -> Evaluation:
-        """All that can be known of one candidate. Crashes of its stages end as `failed`, never raise.
-
-        Raises:
-            Interrupted: a stop was asked for; stages that ended are kept in the store.
-            UserError: something that concerns the whole study (a full disk, the user's own code).
-        """
         trace = Trace()
         known = Evaluation(candidate=candidate, outcome=Outcome.FAILED, baseline=baseline)
         ended = self._ended(known, judge, trace)
@@ -85,7 +73,7 @@ class Evaluator:
         hardware = self._hardware_of(candidate, judge.standard, trace)
         if hardware.refused:
             return replace(known, outcome=Outcome.REFUSED, reason=hardware.refused)
-        trace.gate = dict(hardware.metrics)
+        trace.gate.update(hardware.metrics)
         if hardware.doubt:
             known = replace(known, notes=(f"the gate did not decide: {hardware.doubt}",))
         decision = judge.before_training(candidate, hardware)
@@ -113,14 +101,12 @@ class Evaluator:
         )
 
     def test_score(self, evaluation: Evaluation) -> Quantity:
-        """Quality of a complete candidate's artifact on the test split."""
         compiled = self.chain.artifact(evaluation)
         return self.chain.quality(evaluation.candidate, compiled, Trace(), split=TEST)
 
     def finalists(
         self, record: StudyRecord, numbers: tuple[int, ...], *, rounds: int, seed: int
     ) -> tuple[Finalist, ...]:
-        """Score each on `test`; measure all of them interleaved in random order in the same rounds."""
         return measure_finalists(record, numbers, self.chain, rounds=rounds, seed=seed)
 
     def _complete(self, known: Evaluation, candidate: Candidate, judge: Judge, trace: Trace) -> Evaluation:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ...backends.measure.latency import LatencyPlan, compare, summarize
+from ...backends.measure.samples import LatencyPlan
+from ...backends.measure.summary import compare, summarize
 from ...profiles.errors import StageError
 from ..ranking.known import TEST, trial_of
 from ..ranking.ranking import rank, strongest_simple_choice

@@ -11,7 +11,7 @@ from ..record.candidate import Candidate
 from ..record.evaluation import Bound, Outcome, TrialRecord
 from ..record.quality import QualityScale
 from ..record.training import training_key
-from .relatives import Known, Larger, Relatives, SameLessQuantized, SamePrunedLess, Teacher
+from .relatives import Known, Larger, Relatives, SameLessQuantized, SamePrunedLess, TeacherInThatForm
 
 BROKEN = 2.0
 COLLAPSE = 10
@@ -45,7 +45,7 @@ class QualityBounds:
             PRECISION: SameLessQuantized(),
             SPARSITY: SamePrunedLess(),
             SIZE: Larger(),
-            TEACHER: Teacher(),
+            TEACHER: TeacherInThatForm(),
         }
         self._excess = dict.fromkeys(self._relations, 0.0)
         self._models: dict[Hashable, list[Known]] = defaultdict(list)

@@ -131,7 +131,7 @@ class Climbs:
 
 
 class CandidateBench:
-    """See `protocols.Bench`. What is tried for the candidate goes into `trace`; its model in float formats is
+    """A `protocols.Bench`. What is tried for the candidate goes into `trace`; its model in float formats is
     not the candidate, so what that takes does not.
 
     The candidate's artifact was compiled, scored and measured: `trace` tells how long the stages take, and
@@ -163,11 +163,9 @@ class CandidateBench:
         self._asked = False
 
     def now(self) -> float:
-        """The wall clock."""
         return time.monotonic()
 
     def score(self, treatment: Treatment, first: int = 0) -> Scored:
-        """See the protocol."""
         self.chain.checkpoint()
         compiled = self._compiled(treatment)
         self.chain.checkpoint()
@@ -176,12 +174,10 @@ class CandidateBench:
         return Scored(quality=entry.meta["value"], sqnr_db=self._sqnr(outputs))
 
     def cost(self, treatment: Treatment) -> Cost:
-        """See the protocol."""
         self.chain.checkpoint()
         return self._cost(self.candidate, self._compiled(treatment), self._trace)
 
     def float_costs(self) -> dict[str, Cost]:
-        """See the protocol."""
         found = {}
         for precision in FLOAT_FORMATS:
             twin = self._in(precision)
@@ -193,7 +189,7 @@ class CandidateBench:
         return found
 
     def worth(self, cost: Cost, quality: float) -> bool:
-        """See the protocol; what a short measurement does not tell is taken to be as it was."""
+        """What a short measurement does not tell is taken to be as it was."""
         scaled = cost.latency_ms / self._metrics["latency_ms"].value
         metrics = {
             name: _times(quantity, scaled) if name.startswith("latency") else quantity
@@ -203,7 +199,6 @@ class CandidateBench:
         return self._judge.worth_climbing(self.candidate, metrics, quality)
 
     def groups(self) -> tuple[LayerGroup, ...]:
-        """See the protocol. Read from the exported model, once."""
         if self._groups is None:
             source = self.chain.source(self.candidate, Trace())
             model = SourceModel(path=source.path / source.meta["file"], format=source.meta["format"])
@@ -211,11 +206,9 @@ class CandidateBench:
         return self._groups
 
     def qat_plan(self, epochs: int) -> QatPlan | None:
-        """See the protocol."""
         return self.chain.models.qat_plan(self.candidate, epochs)
 
     def simulated(self, plan: QatPlan) -> float:
-        """See the protocol."""
         return self.chain.models.simulated(self.candidate, plan)
 
     def _stage_seconds(self) -> StageSeconds:

@@ -34,7 +34,7 @@ class CalibrationRung:
         return tries * (bench.seconds.compile + bench.seconds.score)
 
     def climb(self, bench: Bench, standing: Standing) -> Found:
-        search = _Search(bench=bench, standing=standing)
+        search = _Tries(bench=bench, standing=standing)
         search.tried[standing.treatment] = standing.scored
         drawn = self._draws(bench, standing.treatment)
         for treatment in drawn:
@@ -56,7 +56,7 @@ class CalibrationRung:
 
 
 @dataclass(kw_only=True)
-class _Search:
+class _Tries:
     """What was tried, in order."""
 
     bench: Bench
@@ -105,7 +105,7 @@ def _samples(bench: Bench, treatment: Treatment) -> int:
     return treatment.calibration_samples or bench.candidate.calibration_samples
 
 
-def _spread(bench: Bench, search: _Search, draws: Iterable[Treatment]) -> tuple[str, ...]:
+def _spread(bench: Bench, search: _Tries, draws: Iterable[Treatment]) -> tuple[str, ...]:
     """ "3 draws of 128 calibration samples: accuracy 97.80 % to 98.60 %"."""
     seen = [search.tried[treatment].quality for treatment in draws if treatment in search.tried]
     if len(seen) < 2:

@@ -120,11 +120,11 @@ class Found:
 
 
 class RungClimber(Protocol):
-    """One kind of rung. `name` is one of `treatment.RUNGS`."""
+    """One kind of rung."""
 
     @property
     def name(self) -> str:
-        """See the class."""
+        """One of `treatment.RUNGS`."""
 
     def seconds(self, bench: Bench, standing: Standing) -> float | None:
         """What it is expected to take; None where it has nothing to try on this candidate."""

@@ -61,7 +61,7 @@ class NearestMisses:
 
 
 @dataclass(frozen=True)
-class _Known:
+class _Numbers:
     number: int
     metrics: Mapping[str, Quantity]
     source: str
@@ -85,15 +85,15 @@ def nearest_misses(
     return NearestMisses(candidates=tuple(misses[:count]), alone=tuple(alone), joint=joint)
 
 
-def _measured(record: StudyRecord) -> Iterable[_Known]:
+def _measured(record: StudyRecord) -> Iterable[_Numbers]:
     for trial in record.trials:
         if trial.ended(Outcome.COMPLETE):
-            yield _Known(trial.number, *known_metrics(record, trial.number))
+            yield _Numbers(trial.number, *known_metrics(record, trial.number))
         elif trial.ended(Outcome.GATED) and trial.evaluation.gate:
-            yield _Known(trial.number, trial.evaluation.gate, VALIDATION)
+            yield _Numbers(trial.number, trial.evaluation.gate, VALIDATION)
 
 
-def _miss(limits: Sequence[Limit], known: _Known) -> Miss:
+def _miss(limits: Sequence[Limit], known: _Numbers) -> Miss:
     measured = limits_on(known.metrics, limits)
     missed = violations(measured, known.metrics, known.source)
     return Miss(
@@ -105,7 +105,7 @@ def _miss(limits: Sequence[Limit], known: _Known) -> Miss:
 
 
 def _alone(
-    limit: Limit, limits: Sequence[Limit], misses: Sequence[Miss], sources: Mapping[int, _Known]
+    limit: Limit, limits: Sequence[Limit], misses: Sequence[Miss], sources: Mapping[int, _Numbers]
 ) -> Relaxation | None:
     """The smallest relaxation of this limit that admits a candidate; a surely admitted one is preferred."""
     only = [
@@ -117,7 +117,7 @@ def _alone(
     return _relaxation(best, limits, sources)
 
 
-def _relaxation(miss: Miss, limits: Sequence[Limit], sources: Mapping[int, _Known]) -> Relaxation:
+def _relaxation(miss: Miss, limits: Sequence[Limit], sources: Mapping[int, _Numbers]) -> Relaxation:
     source = sources[miss.number].source
     changes = tuple(
         _change(bound_for(limit, source), miss.violations[limit.text])

@@ -98,17 +98,14 @@ class TrainEverything:
     standard: Standard = Standard()
 
     def before_training(self, candidate: Candidate, hardware: Hardware) -> Decision | None:
-        """Never."""
         return None
 
     def at_milestone(self, candidate: Candidate, milestone: Milestone) -> Decision | None:
-        """Never."""
         return None
 
     def worth_climbing(
         self, candidate: Candidate, metrics: Mapping[str, Quantity], best_quality: float
     ) -> bool:
-        """Always."""
         return True
 
 
@@ -137,7 +134,13 @@ class CandidateEvaluator(Protocol):
         """
 
     def evaluate(self, candidate: Candidate, judge: Judge, *, baseline: bool = False) -> Evaluation:
-        """All that can be known of one candidate; `judge` decides whether it is worth training."""
+        """All that can be known of one candidate; `judge` decides whether it is worth training. Crashes of
+        its stages end as `failed`, never raise.
+
+        Raises:
+            Interrupted: a stop was asked for; stages that ended are kept in the store.
+            UserError: something that concerns the whole study (a full disk, the user's own code).
+        """
 
     def test_score(self, evaluation: Evaluation) -> Quantity:
         """Quality of a complete candidate's artifact on the test split."""

@@ -57,7 +57,6 @@ class Search:
 
     @property
     def standard(self) -> Standard:
-        """What it judges by."""
         return self._standard
 
     def wants(self, study: Study, *, survey: bool) -> Candidate | None:
@@ -72,11 +71,9 @@ class Search:
         return None if self._guide is None else self._guide.proposal(number)
 
     def before_training(self, candidate: Candidate, hardware: Hardware) -> Decision | None:
-        """None: train it."""
         return None if self._gate is None else self._gate.before_training(candidate, hardware)
 
     def at_milestone(self, candidate: Candidate, milestone: Milestone) -> Decision | None:
-        """None: go on training."""
         if self._gate is None:
             return None
         best = None if self._guide is None else self._guide.best_hardware(candidate)
@@ -85,7 +82,6 @@ class Search:
     def worth_climbing(
         self, candidate: Candidate, metrics: Mapping[str, Quantity], best_quality: float
     ) -> bool:
-        """Whether the candidate could still matter with these metrics, were its quality `best_quality`."""
         return self._gate is None or self._gate.worth_climbing(candidate, metrics, best_quality)
 
     def finished(self) -> str:
@@ -109,13 +105,13 @@ def hardware_first(
 ) -> Search:
     """The search of this product: its sampler asks its gate for bounds, and the gate the sampler for what
     candidates may cost."""
-    sampler = HardwareFirstSampler(problem, _Known(gate=gate, needed=needed), seed, stop)
+    sampler = HardwareFirstSampler(problem, _Answers(gate=gate, needed=needed), seed, stop)
     return Search(sampler, gate, guide=sampler, remarks=remarks)
 
 
 @dataclass(frozen=True)
-class _Known:
-    """See `problem.CandidateFacts`."""
+class _Answers:
+    """What the sampler may ask, answered by the gate and the models."""
 
     gate: Gate
     needed: NeededTrainings

@@ -11,7 +11,7 @@ from typing import Any
 from optuna.samplers import BaseSampler
 
 from ...backends.measure.environment import environment
-from ...backends.measure.latency import LatencyPlan
+from ...backends.measure.samples import LatencyPlan
 from ...backends.registry import packages
 from ...backends.runner.client import Guard, RunnerClient
 from ...backends.runner.launch import Launch

@@ -35,17 +35,14 @@ _MUST_BE_EQUAL = {"workload": "workload", "data": "data", "training": "training 
 class EarlierResult:
     """A candidate that another study has evaluated to the end.
 
-    `quality` is the workload's metric on validation, taken from the compiled artifact. `in_space`: the
-    candidate is one that this study may propose itself. `same_instructions`: it was scored on a processor
-    with the instruction sets of this study's device, so that its kernels compute the same numbers; False
-    where that is not known.
+    `quality` is the workload's metric on validation, taken from the compiled artifact. `same_instructions`:
+    it was scored on a processor with the instruction sets of this study's device, so that its kernels
+    compute the same numbers; False where that is not known.
     """
 
     candidate: Candidate
     quality: float
-    study: str
     same_instructions: bool
-    in_space: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,22 +163,19 @@ class _Reader:
             differs = [shown for key, shown in _MUST_BE_EQUAL.items() if self.problem[key] != other.get(key)]
             if differs and place.named:
                 raise UserError(f"it differs in {' and '.join(differs)}")
-            return [] if differs else self._results(studies, name, self._same_instructions(studies, other))
+            return [] if differs else self._results(studies, self._same_instructions(studies, other))
 
-    def _results(self, studies: StudyStore, name: str, same_instructions: bool) -> list[EarlierResult]:
+    def _results(self, studies: StudyStore, same_instructions: bool) -> list[EarlierResult]:
         found = []
         for trial in studies.records():
             quality = trial.evaluation.metrics.get(self.job.quality)
             complete = trial.evaluation.outcome is Outcome.COMPLETE and trial.duplicate_of is None
             if complete and quality is not None and isfinite(quality.value):
-                candidate = trial.evaluation.candidate
                 found.append(
                     EarlierResult(
-                        candidate=candidate,
+                        candidate=trial.evaluation.candidate,
                         quality=quality.value,
-                        study=name,
                         same_instructions=same_instructions,
-                        in_space=candidate in self.job.space,
                     )
                 )
         return found

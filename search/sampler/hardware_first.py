@@ -16,9 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from optuna.distributions import (
-    BaseDistribution,
-)
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study
 from optuna.trial import FixedTrial, FrozenTrial, TrialState
@@ -28,7 +26,7 @@ from ..record.candidate import Candidate
 from ..record.evaluation import EVALUATION, Evaluation, Outcome, Proposal, Quantity
 from ..record.protocols import Hardware
 from .knowledge import Knowledge
-from .policy import Policy, Ranked
+from .policy import Choice, Policy
 from .problem import CandidateFacts, SearchProblem
 
 DISTRUSTED = "the accuracy model predicted no better than a constant: candidates were drawn at random"
@@ -126,7 +124,7 @@ class HardwareFirstSampler(BaseSampler):
             policy.set_aside(candidate)  # it may come to nothing, or others be asked for until it ends
             return self._proposed(trial.number, chosen, candidate)
 
-    def _proposed(self, number: int, chosen: Ranked, candidate: Candidate) -> dict[str, BaseDistribution]:
+    def _proposed(self, number: int, chosen: Choice, candidate: Candidate) -> dict[str, BaseDistribution]:
         asked = self.problem.space.asked(candidate)
         self._chosen[number] = asked.params
         self._proposals[number] = self._explained(chosen)
@@ -145,7 +143,6 @@ class HardwareFirstSampler(BaseSampler):
         return self._random.sample_independent(study, trial, param_name, param_distribution)
 
     def reseed_rng(self) -> None:
-        """Another sequence of random numbers."""
         self._rng.seed()
         self._random.reseed_rng()
 
@@ -193,7 +190,7 @@ class HardwareFirstSampler(BaseSampler):
             violations=violations(limits_on(metrics, self.facts.limits), metrics),
         )
 
-    def _choose(self, policy: Policy) -> Ranked | None:
+    def _choose(self, policy: Policy) -> Choice | None:
         """The next candidate; None where none is left."""
         first = policy.start() if policy.starting else None
         if first is not None:
@@ -214,7 +211,7 @@ class HardwareFirstSampler(BaseSampler):
         if proposal is not None and proposal.gain is not None:
             self._gains.append(policy.gain_per_training(proposal.gain, proposal.seconds))
 
-    def _explained(self, chosen: Ranked) -> Proposal:
+    def _explained(self, chosen: Choice) -> Proposal:
         quality = None
         if chosen.quality is not None:
             value, *ends = map(self.problem.scale.goodness, chosen.quality)

@@ -37,7 +37,7 @@ LEAST_GAIN = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ranked:
+class Choice:
     """A row of the pool, and what was expected of it."""
 
     row: int
@@ -184,7 +184,7 @@ class Policy:
         few = known.trained - 1 + given_up < min(START_TRAININGS, models // MODELS_PER_START)
         return few and bool(known.open().any())
 
-    def start(self) -> Ranked | None:
+    def start(self) -> Choice | None:
         """One of the first models, in its form that promises most if its quality is as good as the best."""
         known = self.knowledge
         usable = known.open() & (self.goal.probable() > 0.5)
@@ -218,9 +218,9 @@ class Policy:
         )
         gain = gain * self.goal.probable()[forms]
         row = int(forms[int(np.argmax(gain))])
-        return Ranked(row=row, by="start", seconds=float(known.seconds()[row]))
+        return Choice(row=row, by="start", seconds=float(known.seconds()[row]))
 
-    def at_random(self, rng: random.Random) -> Ranked | None:
+    def at_random(self, rng: random.Random) -> Choice | None:
         """Any candidate that is not known to miss a limit on the device."""
         left = self.knowledge.open()
         rows = np.flatnonzero(left & (self.goal.probable() > LEAST_PROBABLE))
@@ -229,15 +229,15 @@ class Policy:
         if not len(rows):
             return None
         row = int(rows[rng.randrange(len(rows))])
-        return Ranked(row=row, by="random", seconds=float(self.knowledge.seconds()[row]))
+        return Choice(row=row, by="random", seconds=float(self.knowledge.seconds()[row]))
 
-    def best(self) -> Ranked | None:
+    def best(self) -> Choice | None:
         """The candidate with the largest expected gain per expected second; None where none has any."""
         ranking = self._ranked()
         if not len(ranking.rows):
             return None
         middle, spread = ranking.means[0], ranking.deviations[0]
-        return Ranked(
+        return Choice(
             row=int(ranking.rows[0]),
             by="gain",
             quality=self.expectation.goodness(float(middle), float(spread)),

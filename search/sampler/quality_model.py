@@ -1,8 +1,8 @@
 """A model of quality over candidates: Gaussian processes on axes, capacity and number formats.
 
-Several settings of the kernel (see `similarity`) are tried, and those that explain the data best are mixed
+Several settings of the kernel (see `kernel.py`) are tried, and those that explain the data best are mixed
 by their evidence (Rasmussen and Williams 2006, chapters 2 and 5). Settings are chosen anew now and then.
-`view.py` has what it expects of other rows.
+`quality_prediction.py` has what it expects of other rows.
 """
 
 from __future__ import annotations
@@ -69,8 +69,9 @@ class Surrogate:
         nothing extra); `spread` the least standard deviation that values are taken to have.
 
         Values far above what all others predict (lower is better here) are put down to something that did
-        not work; they are excused, and counted against the chance to work of their neighbours instead, see
-        `view.Beliefs`. Otherwise they would make every prediction near them unsure in both directions.
+        not work; they are excused, and counted against the chance to work of their neighbours instead
+        (`quality_prediction.Beliefs`). Otherwise they would make every prediction near them unsure in both
+        directions.
         """
         self.inputs, rows = inputs, len(values)
         self._take_values(values, spread)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...backends.measure.latency import summarize
+from ...backends.measure.summary import summarize
 from ...backends.registry import get_backend
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Quantity, StageRecord

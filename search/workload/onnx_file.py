@@ -17,7 +17,7 @@ _MOST_BYTES = 2**31 - 1  # of one protobuf message
 def weight_files(path: Path) -> list[Path]:
     """The files beside `path` that hold its weights, sorted; none where they stand in the file itself.
 
-    A file that cannot be read as ONNX has none; `workload_checks.check_onnx` reports it.
+    A file that cannot be read as ONNX has none; `split_checks.check_onnx` reports it.
     """
     import onnx
 

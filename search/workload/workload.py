@@ -43,7 +43,7 @@ class Split:
 class Splits:
     """Four splits with four jobs: distillation, quantization ranges, the search, and finalists only.
 
-    No sample may be in two of them; see `workload_checks.check_splits`.
+    No sample may be in two of them; see `split_checks.check_splits`.
     """
 
     train: Split

@@ -69,12 +69,12 @@ def find_derivation(teacher: nn.Module, depth: float, macs: float, sample: list[
         return found
     if top < wanted:
         return _near(found, depth, macs, {top}, ())
-    search = _Search(base, sample, found)
+    search = _ShareSearch(base, sample, found)
     search.towards(wanted)
     return _near(search.best, depth, macs, search.seen, search.cut.refused)
 
 
-class _Search:
+class _ShareSearch:
     """Tries shares of channels on copies of one model."""
 
     def __init__(self, base: nn.Module, sample: list[Tensor], start: Derivation) -> None:

@@ -79,7 +79,6 @@ class AttentionTwin(Twin):
         return self.out(self.q(query) + mixed), None
 
     def rebuilt(self) -> nn.Module:
-        """The attention with the heads and the width that are left."""
         old: nn.MultiheadAttention = self.original
         head_dim = old.embed_dim // old.num_heads
         rows, width = _kept(self.q)
@@ -141,7 +140,6 @@ class RecurrentTwin(Twin):
         return 1 if batched and self.original.batch_first else 0
 
     def rebuilt(self) -> nn.Module:
-        """The layer with the states that are left."""
         old = self.original
         kept = {name: _kept(getattr(self, name)) for name in _cells(old)}
         sizes = {len(rows) for rows, _ in kept.values()}
@@ -183,7 +181,6 @@ class TransposedTwin(Twin):
         return output
 
     def rebuilt(self) -> nn.Module:
-        """The layer with the channels that are left."""
         old = self.original
         rows, columns = _kept(self.linear)
         new = type(old)(len(rows), len(columns))

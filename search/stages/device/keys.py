@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from ....backends.contract.backend import CompileSettings
-from ....backends.measure.latency import LatencyPlan
+from ....backends.measure.samples import LatencyPlan
 from ...store.store import content_key
 
 EXPORT_VERSION, COMPILE_VERSION, MEASURE_VERSION, SCORE_VERSION = 1, 2, 2, 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ....backends.measure.latency import LatencySummary
+from ....backends.measure.summary import LatencySummary
 from ...record.evaluation import Quantity
 
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from ....backends.contract.backend import Artifact, CompileSettings, SourceModel
 from ....backends.measure.environment import cpu_ticks
-from ....backends.measure.latency import LatencyPlan, Rounds, measure
+from ....backends.measure.latency import measure
+from ....backends.measure.samples import LatencyPlan, Rounds
 from ....backends.registry import get_backend
 from ....backends.runner.client import Guard, Opened, RunnerClient
 from ....backends.runner.launch import Launch, LocalLaunch

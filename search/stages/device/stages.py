@@ -16,7 +16,8 @@ import numpy as np
 import psutil
 
 from ....backends.contract.backend import CompileSettings, SourceModel, batches
-from ....backends.measure.latency import REFERENCE, LatencyPlan, Rounds, measure
+from ....backends.measure.latency import measure
+from ....backends.measure.samples import REFERENCE, LatencyPlan, Rounds
 from ....backends.registry import backend_version, get_backend
 from ....backends.runner.client import Guard, RunnerClient
 from ....backends.runner.launch import Launch
@@ -125,7 +126,7 @@ class DeviceStages:
 
     @property
     def reference(self) -> tuple[Entry, str]:
-        """See `Runners.reference`."""
+        """That artifact and its backend; InternalError where none was named yet."""
         return self._runners.reference
 
     def measured(self, compiled: Entry, backend: str, *, probe: bool = False) -> Entry:
@@ -151,7 +152,7 @@ class DeviceStages:
             return {
                 "load_ms": opened.load_ms,
                 "first_inference_ms": first_ms,
-                "memory_bytes": memory.growth_bytes,
+                "memory_bytes": memory,
             }
 
         return self.store.produce("measure", key, {"artifact": compiled.key}, make)

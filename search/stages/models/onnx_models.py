@@ -59,11 +59,9 @@ class OnnxModels(Models):
         return found
 
     def size(self, candidate: Candidate) -> dict[str, Quantity]:
-        """Parameters, counted in the file."""
         return {"parameters": exact(self._parameters(), "counted in the ONNX file")}
 
     def teacher_facts(self) -> dict[str, Any]:
-        """What the file tells."""
         return {"parameters": self._parameters(), "file": self.path.name}
 
     def _parameters(self) -> int:

@@ -66,7 +66,7 @@ class TorchModels(Models):
         self.prepare_students(sorted({c.student for c in found if c.student}, key=str), recipe)
 
     def prepare_students(self, students: Iterable[Student], recipe: Recipe | None = None) -> None:
-        """See `prepare`; without a recipe, no steps are taken."""
+        """What `prepare` does for these students; without a recipe, no steps are taken."""
         networks, train = self.networks, self.loaded.splits.train
         models = networks.built(students)
         names = {student: f"student {student_title(student)}" for student in models}
@@ -81,11 +81,9 @@ class TorchModels(Models):
                 self.trainer.try_steps(model, student, recipe, outputs)
 
     def trains(self, candidate: Candidate) -> bool:
-        """Whether the candidate needs training beyond the teacher's own."""
         return not candidate.is_teacher
 
     def trainings(self, candidate: Candidate) -> tuple[Training, ...]:
-        """First that of the dense student, then that of the sparse model."""
         return self.needed.of(candidate)
 
     def exported(
@@ -99,7 +97,6 @@ class TorchModels(Models):
         judge: MilestoneJudge | None = None,
         qat: QatPlan | None = None,
     ) -> Entry:
-        """The candidate's float model, exported from PyTorch."""
         entry = self._trained(candidate, note, judge, qat) if trained else None
         model_key = entry.key if entry else self.networks.untrained_key(candidate)
         found = versions(backend.exporters)
@@ -125,7 +122,6 @@ class TorchModels(Models):
         return entry if plan is None else self.trainer.trained(candidate, note, qat=plan)
 
     def float_quality(self, candidate: Candidate) -> float | None:
-        """As it was taken when training ended."""
         if candidate.is_teacher:
             return float(self.teacher.entry().meta["quality"]["validation"])
         return self.trainings(candidate)[-1].quality
@@ -136,7 +132,6 @@ class TorchModels(Models):
         return QatPlan(weight_bits=bits[0], activation_bits=bits[1], epochs=epochs) if bits else None
 
     def simulated(self, candidate: Candidate, plan: QatPlan) -> float:
-        """On validation, in PyTorch with fake quantization switched on."""
         entry = self.trainer.trained(candidate, qat=plan)
         return float(entry.meta["quality"]["validation"])
 
@@ -151,14 +146,11 @@ class TorchModels(Models):
         return self.networks.size(candidate)["macs"] * samples / GUESS_RATE + steps * STEP_SECONDS
 
     def size(self, candidate: Candidate) -> dict[str, Quantity]:
-        """Parameters and multiply-adds, counted on the structure."""
         counted = self.networks.size(candidate)
         return {name: exact(value, "counted") for name, value in counted.items()}
 
     def teacher_facts(self) -> dict[str, Any]:
-        """Quality on train and validation in PyTorch, parameters, multiply-adds, seconds of training."""
         return dict(self.teacher.entry().meta)
 
     def remarks(self) -> tuple[str, ...]:
-        """What is remarkable about the teacher's soft targets, once they were made."""
         return self.teacher.remarks()

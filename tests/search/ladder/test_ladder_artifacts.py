@@ -8,7 +8,7 @@ from math import inf
 from pathlib import Path
 
 import pytest
-from paretune.backends.measure.latency import LatencyPlan
+from paretune.backends.measure.samples import LatencyPlan
 from paretune.backends.runner.client import Guard
 from paretune.backends.runner.launch import LocalLaunch
 from paretune.profiles.precision import Precision

@@ -146,17 +146,15 @@ def test_another_device_other_limits_and_another_seed_are_no_obstacle(bench: Ben
     assert earlier.studies == ("old",)
     assert earlier.skipped == ()
     (result,) = earlier.results
-    assert (result.candidate.student, result.quality, result.study) == (STUDENT, 0.9, "old")
-    assert not result.in_space  # another seed is another training
+    assert (result.candidate.student, result.quality) == (STUDENT, 0.9)
+    assert result.candidate not in bench.job("new").space  # another seed is another training
     assert not result.same_instructions
 
 
 def test_the_rest_of_the_settings_may_differ_and_the_candidate_is_the_same(bench: Bench) -> None:
     old = bench.earlier("old", objectives=["accuracy", "latency"], deploy={"batch": 4})
     new = bench.job("new", profile="x86-avx2")
-    expected = EarlierResult(
-        candidate=candidate(old, 8), quality=0.9, study="old", same_instructions=False, in_space=True
-    )
+    expected = EarlierResult(candidate=candidate(old, 8), quality=0.9, same_instructions=False)
     assert earlier_results(new).results == (expected,)
     assert earlier_results(bench.job("same")).results[0].same_instructions
 
@@ -165,14 +163,14 @@ def test_what_this_space_does_not_offer_is_kept_and_marked(bench: Bench) -> None
     old = bench.job("old", space={"student": {"width": [4, 6]}, "backend": ["toy"]})
     tell(old, complete(old, 4, 0.7), complete(old, 6, 0.8), complete(old, 4, 0.6, Precision.INT4_WEIGHT))
     earlier = earlier_results(bench.job("new"))
-    assert [(r.quality, r.in_space) for r in earlier.results] == [(0.7, True), (0.8, False), (0.6, False)]
+    assert [r.quality for r in earlier.results] == [0.7, 0.8, 0.6]
 
 
 def test_an_axis_of_words_is_outside_a_space_of_numbers(bench: Bench) -> None:
     old = bench.job("old", space={"student": {"width": ["narrow", "wide"]}, "backend": ["toy"]})
     tell(old, complete(old, "wide", 0.8))  # type: ignore[arg-type]
     earlier = earlier_results(bench.job("new"))
-    assert [result.in_space for result in earlier.results] == [False]
+    assert len(earlier.results) == 1
     assert earlier.skipped == ()
 
 
@@ -430,9 +428,7 @@ def results(count: int, *studies: str) -> EarlierResults:
     one = EarlierResult(
         candidate=Candidate(backend="toy", precision=Precision.FP32),
         quality=0.5,
-        study=studies[0],
         same_instructions=True,
-        in_space=True,
     )
     return EarlierResults(results=(one,) * count, studies=studies)
 

@@ -7,27 +7,19 @@ import os
 from collections import Counter
 
 import numpy as np
-from paretune.backends.contract import (
-    Availability,
-    Compiler,
-    Converted,
-    LayerGroup,
-    Session,
-    TensorSpec,
-    of_batch,
-)
+from paretune.backends import contract
 from paretune.profiles.precision import Precision
 
 
-class ToyBackend(Compiler):
+class ToyBackend(contract.Compiler):
     name, title, packages, install = "toy", "Toy", ("paretune-toy",), "pip install paretune-toy"
     calibration_methods = ("minmax", "percentile", "entropy")
     artifact_name = "model.toy"
 
     def availability(self):
         if "PARETUNE_TOY" in os.environ:  # else every study of a developer would search it
-            return Availability(installed=True, version="1")
-        return Availability(installed=False, reason="it is for tests, which set PARETUNE_TOY")
+            return contract.Availability(installed=True, version="1")
+        return contract.Availability(installed=False, reason="it is for tests, which set PARETUNE_TOY")
 
     def precisions(self, profile):
         return tuple(Precision)
@@ -49,17 +41,18 @@ class ToyBackend(Compiler):
         onnx.helper.set_model_props(proto, told)
         proto.opset_import[0].version = max(21, proto.opset_import[0].version)
         content = proto.SerializeToString(deterministic=True)
-        return Converted(content=content, weight_bytes=stored, covered=None, sizes=sizes, stored_as=stored_as)
+        facts = {"weight_bytes": stored, "sizes": sizes, "stored_as": stored_as}
+        return contract.Converted(content=content, covered=None, **facts)
 
     def layers(self, model, precision):
         import onnx
 
         weights = [] if precision is Precision.FP32 else onnx.load(model.path).graph.initializer
         sizes = {tensor.name: int(np.prod(tensor.dims)) for tensor in weights if len(tensor.dims) > 1}
-        return tuple(LayerGroup(name=name, layers=(name,), weights=size) for name, size in sizes.items())
+        return tuple(contract.LayerGroup(name=n, layers=(n,), weights=size) for n, size in sizes.items())
 
     def open(self, artifact, batch, threads):
-        return of_batch(ToySession(artifact), batch)
+        return contract.of_batch(ToySession(artifact), batch)
 
 
 def store(proto, tensor, bits):
@@ -79,7 +72,7 @@ def store(proto, tensor, bits):
     return "float16" if bits == 16 else f"int{bits}"
 
 
-class ToySession(Session):
+class ToySession(contract.Session):
     def __init__(self, artifact):
         import onnx
         from onnx.reference import ReferenceEvaluator
@@ -103,4 +96,6 @@ def specs(values):
     dtypes = {1: "float32", 6: "int32", 7: "int64"}
     types = {value.name: value.type.tensor_type for value in values}
     shapes = {name: tuple(dim.dim_value for dim in tensor.shape.dim) for name, tensor in types.items()}
-    return tuple(TensorSpec(name=n, dtype=dtypes[t.elem_type], shape=shapes[n]) for n, t in types.items())
+    return tuple(
+        contract.TensorSpec(name=n, dtype=dtypes[t.elem_type], shape=shapes[n]) for n, t in types.items()
+    )

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from paretune.backends.contract.backend import CompileSettings
-from paretune.backends.measure.latency import LatencyPlan
+from paretune.backends.measure.samples import LatencyPlan
 from paretune.profiles.precision import Precision
 from paretune.search.stages.device.keys import compile_key, export_key, measure_key, score_key
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 
-from paretune.backends.measure.latency import LatencyPlan, measure, summarize
+from paretune.backends.measure.latency import measure
+from paretune.backends.measure.samples import LatencyPlan
+from paretune.backends.measure.summary import summarize
 from paretune.search.ranking.pareto import overlap
 from paretune.search.record.evaluation import Quantity
 from paretune.search.stages.device.quantities import latency_quantities

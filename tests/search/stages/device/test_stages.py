@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from paretune.backends.measure.latency import LatencyPlan
+from paretune.backends.measure.samples import LatencyPlan
 from paretune.backends.runner.client import Guard
 from paretune.backends.runner.launch import LocalLaunch
 from paretune.profiles.errors import StageError
