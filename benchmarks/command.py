@@ -56,15 +56,6 @@ def finish(work: Callable[[Options], dict[str, Any]], options: Options, show: Ca
     return 0
 
 
-def read_figures(path: Path) -> dict[str, Any]:
-    """Figures of an earlier call, where there are any."""
-    try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def write_figures(path: Path, found: Any) -> None:
     """Write them whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)

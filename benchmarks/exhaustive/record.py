@@ -64,9 +64,6 @@ class Recorder:
         chain = Chain(self.models, self.device)
         self.evaluator = Evaluator(chain, Climbs(chain, LadderSettings(rungs=())))
 
-    def close(self) -> None:
-        self.device.close()
-
     def record(self, into: Path) -> None:
         reference = self.space.baselines()[0]
         self.evaluator.prepare_reference(reference)
@@ -154,7 +151,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--store", type=Path, default=Path("exhaustive-store"))
     options = parser.parse_args(argv)
     try:
-        with closing(Recorder(options.study, options.store)) as recorder:
+        recorder = Recorder(options.study, options.store)
+        with closing(recorder.device):
             recorder.record(options.table)
     except ParetuneError as error:
         print(error, file=sys.stderr)

@@ -10,9 +10,7 @@ uncompressed teacher in fp32 on the first backend) and the front, as a share of 
 sees latencies with noise as wide as the recorded intervals. What it pays are the recorded seconds; the
 teacher's simple choices are free for all. A search ends at 99 %, or after 3,000 trials (then: null).
 
-Beside the strategies stand two orders of trainings, each with every variant: `clairvoyant`, the best one in
-hindsight, and `smallest-first`, which searches nothing. Runs are kept beside --out in FILE.parts and not run
-again, unless `--fresh STRATEGY,...` asks for it.
+Runs are kept beside --out in FILE.parts and not run again, unless `--fresh STRATEGY,...` asks for it.
 """
 
 from __future__ import annotations
@@ -21,13 +19,11 @@ import argparse
 import math
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded
 
 from benchmarks.command import check_names, finish, names, parser_of
-from benchmarks.exhaustive.bound import Bundle, Trainings, names_of
 from benchmarks.exhaustive.simple import SIMPLE, SimpleSearch
 from benchmarks.exhaustive.table import ABOUT, POINTS, TRAININGS, load_recorded
 from benchmarks.simulation.recorded import Recorded
@@ -68,11 +64,7 @@ def replay(options: argparse.Namespace) -> dict[str, Figures]:
     ]
     digest = digest_of(*(options.table / name for name in (POINTS, TRAININGS, ABOUT)))
     runs = run_all(search, jobs, out=options.out, table=digest, fresh=options.fresh, workers=options.jobs)
-    found = {name: summary(runs[place :: len(wanted)], table) for place, name in enumerate(wanted)}
-    trainings = Trainings(table)
-    found["clairvoyant"] = needed(trainings.clairvoyant, trainings)
-    found["smallest-first"] = needed(trainings.smallest_first, trainings)
-    return found
+    return {name: summary(runs[place :: len(wanted)], table) for place, name in enumerate(wanted)}
 
 
 def summary(runs: list[Run], table: Recorded) -> Figures:
@@ -84,17 +76,6 @@ def summary(runs: list[Run], table: Recorded) -> Figures:
 def whole(table: Recorded) -> float:
     """Training seconds of the whole space, each training once."""
     return sum(training.seconds for training in table.trainings().values())
-
-
-def needed(order: Callable[[float], list[Bundle]], trainings: Trainings) -> Figures:
-    """What an order of trainings needs, with one entry each."""
-    found: Figures = {}
-    for goal in GOALS:
-        made = order(goal)
-        found[reaching(goal, "training_seconds")] = [trainings.seconds(made)]
-        found[reaching(goal, "trainings")] = [len(names_of(made))]
-        found[f"names_at_{round(100 * goal)}"] = names_of(made)
-    return found
 
 
 def ratios(found: dict[str, Figures]) -> dict[str, tuple[float, float]]:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import optuna
-from optuna.samplers import BaseSampler, RandomSampler
+from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.protocols import TrainEverything
 
 from benchmarks.simulation.evaluator import Noise, TableEvaluator
 from benchmarks.simulation.recorded import Point, Recorded
-from benchmarks.simulation.search import Enough, Holdings, studies_in_memory, tpe
+from benchmarks.simulation.search import Enough, Holdings, at_random, studies_in_memory, tpe
 
 IN_A_ROW = 8
 """After so many proposals of what is known, something unknown is drawn at random, as the driver does."""
@@ -36,16 +36,12 @@ class Simple:
     tell_all: bool = False
 
 
-def _random(seed: int) -> BaseSampler:
-    return RandomSampler(seed=seed)
-
-
 SIMPLE = {
-    "random": Simple(sampler=_random),
+    "random": Simple(sampler=at_random),
     "tpe": Simple(sampler=tpe),
-    "random+memory": Simple(sampler=_random, remember=True),
+    "random+memory": Simple(sampler=at_random, remember=True),
     "tpe+memory": Simple(sampler=tpe, remember=True),
-    "random+memory+variants": Simple(sampler=_random, remember=True, variants=True),
+    "random+memory+variants": Simple(sampler=at_random, remember=True, variants=True),
     "tpe+memory+variants": Simple(sampler=tpe, remember=True, variants=True),
     "tpe+memory+variants-told": Simple(sampler=tpe, remember=True, variants=True, tell_all=True),
 }

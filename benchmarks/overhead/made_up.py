@@ -11,21 +11,18 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial
 from paretune.profiles.precision import Precision
-from paretune.search.gate.gate import Gate
 from paretune.search.record.candidate import Candidate, Recipe, Sparsity
 from paretune.search.record.limits import LimitSpec, resolve
 from paretune.search.record.protocols import Standard
 from paretune.search.record.training import DISTILL, NeededTraining, needed
-from paretune.search.run.search import Search
 from paretune.search.space.space import BackendChoices, Space
 
 from benchmarks.replay.table import problem_of
 from benchmarks.simulation.evaluator import Noise, TableEvaluator
 from benchmarks.simulation.recorded import LATENCY, OBJECTIVES, SIZE, Recorded, RecordedTraining, Row
-from benchmarks.simulation.search import our_gate, studies_in_memory
+from benchmarks.simulation.search import at_random, behind_gate, studies_in_memory
 
 QUALITY_NOISE, LATENCY_NOISE = 0.004, 0.02
 AXES, CHOICES = 6, 5
@@ -34,23 +31,18 @@ AXES, CHOICES = 6, 5
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """A study that was told: its trials, and what our judge and evaluator know after them."""
+    """A study that was told: its trials, and what the evaluator has trained and measured after them."""
 
     table: Recorded
     evaluator: TableEvaluator
-    gate: Gate
     trials: list[FrozenTrial]
-
-
-def evaluator_of(table: Recorded) -> TableEvaluator:
-    return TableEvaluator(table.row, noise=Noise(deviation=LATENCY_NOISE))
 
 
 def told(table: Recorded, count: int, seed: int) -> History:
     """A study of `count` trials: the simple choices, then candidates at random, each once. Every one went
     through evaluator, gate and `StudyStore.tell` as in a real study."""
-    evaluator, gate = evaluator_of(table), our_gate(table)
-    search = Search(RandomSampler(seed=seed), gate)
+    evaluator = TableEvaluator(table.row, noise=Noise(deviation=LATENCY_NOISE))
+    search = behind_gate(at_random)(seed, table, evaluator)
     search.settle(Standard(limits=tuple(resolve(limit, {}) for limit in table.limits)))
     studies = studies_in_memory(table.objectives, search.sampler)
     simple = table.space.baselines()
@@ -64,8 +56,7 @@ def told(table: Recorded, count: int, seed: int) -> History:
         trial, asked = studies.ask(table.space.suggest)
         evaluation = evaluator.evaluate(asked, search, baseline=baseline)
         search.learn(studies.tell(trial, evaluation, time.time()))
-    trials = studies.study.get_trials(deepcopy=False)
-    return History(table=table, evaluator=evaluator, gate=gate, trials=trials)
+    return History(table=table, evaluator=evaluator, trials=studies.study.get_trials(deepcopy=False))
 
 
 # -- a deployment: students, sparsity, recipe, precision, calibration, two backends; three objectives ------

@@ -20,36 +20,31 @@ import math
 import os
 import sys
 import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from copy import deepcopy
 from statistics import median
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy and torch are loaded
 
-from optuna.samplers import BaseSampler, RandomSampler
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import Outcome, TrialRecord
 from paretune.search.record.progress import Progress
 from paretune.search.run.budget import Budget, StopFlag
-from paretune.search.run.search import Search
 
 from benchmarks.command import check_names, finish, names, parser_of, sizes, tell
-from benchmarks.overhead.made_up import TABLES, History, evaluator_of, told
+from benchmarks.overhead.made_up import TABLES, History, told
 from benchmarks.simulation.recorded import Recorded
-from benchmarks.simulation.search import OURS, driver_on, our_search, tpe
+from benchmarks.simulation.search import DRIVEN, OURS, Way, at_random, driver_on, tpe, without_gate
 
-SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
-    "tpe": tpe,
-    "random": lambda seed: RandomSampler(seed=seed),
+SAMPLERS: dict[str, Way] = {
+    OURS: DRIVEN[OURS],
+    "tpe": without_gate(tpe),
+    "random": without_gate(at_random),
 }
-NAMES = (OURS, *SAMPLERS)
 GOAL_SECONDS, GOAL_AT = 0.050, 1000
 GOAL_GROWTH = 1.2
 """The most that counts as near to linear."""
-Seconds = tuple[float, float]
-"""By the clock, and of the processor, which other work on the machine hardly touches."""
 
 
 class Proposing(Progress):
@@ -59,35 +54,27 @@ class Proposing(Progress):
 
     def __init__(self, stop: StopFlag, wanted: int, trials: int) -> None:
         self.stop, self.wanted, self.asked, self.known = stop, wanted, trials, 0
-        self.rounds: list[Seconds] = []
-        self._wall = self._cpu = 0.0
-        self._since = self._now()
+        self.rounds: list[float] = []
+        self._seconds = self._since = 0.0
 
     def begin(self) -> None:
-        self._since = self._now()
+        self._since = time.perf_counter()
 
     def started(self, number: int, candidate: Candidate) -> None:
-        (wall, cpu), (now, cpu_now) = self._since, self._now()
-        self._wall += now - wall
-        self._cpu += cpu_now - cpu
+        self._seconds += time.perf_counter() - self._since
         self.known += number - self.asked
         self.asked = number + 1
 
     def finished(self, record: TrialRecord) -> None:
         """Its evaluation was told; a stop is asked for after so many that were trained."""
         if record.evaluation.outcome is Outcome.COMPLETE:
-            proposals = 1 + self.known
-            self.rounds.append((self._wall / proposals, self._cpu / proposals))
-            self._wall = self._cpu = self.known = 0
+            self.rounds.append(self._seconds / (1 + self.known))
+            self._seconds = self.known = 0
         if len(self.rounds) >= self.wanted:
             self.stop.request()
 
     def budget(self, evaluated: int, trials: int | None, elapsed: float, seconds: float | None) -> None:
         self.begin()
-
-    @staticmethod
-    def _now() -> Seconds:
-        return time.perf_counter(), time.process_time()
 
 
 def time_proposals(
@@ -96,7 +83,7 @@ def time_proposals(
     """Sampler -> number of trials told -> medians in seconds. The samplers take turns."""
     found: dict[str, dict[str, Any]] = {name: {} for name in samplers}
     for size in counts:
-        taken: dict[str, list[list[Seconds]]] = {name: [] for name in samplers}
+        taken: dict[str, list[list[float]]] = {name: [] for name in samplers}
         for seed in range(repeats):
             history = told(table, size, seed)
             for name, mine in taken.items():
@@ -105,29 +92,28 @@ def time_proposals(
         for name, mine in taken.items():
             later = [seconds for each in mine for seconds in each[1:]]
             found[name][str(size)] = {
-                "propose_s": median(wall for wall, _ in later),
-                "cpu_s": median(cpu for _, cpu in later),
-                "first_s": median(each[0][0] for each in mine),
+                "propose_s": median(later),
+                "first_s": median(each[0] for each in mine),
                 "rounds": len(later),
             }
     return found
 
 
-def time_one(history: History, name: str, seed: int, rounds: int) -> list[Seconds]:
-    """Let the driver go on in a study with this history: wall and processor seconds of the first proposal and
-    of so many after it. Evaluations come from the table at once."""
-    ours, stop = name == OURS, StopFlag()
-    # What ours learns from is the state of its own study; the others only need their trials answered.
-    evaluator = history.evaluator if ours else evaluator_of(history.table)
-    search = (
-        our_search(history.table, evaluator, history.gate, seed) if ours else Search(SAMPLERS[name](seed))
-    )
+def time_one(history: History, name: str, seed: int, rounds: int) -> list[float]:
+    """Let the driver go on in a study with this history: seconds of the first proposal and of so many after
+    it. Evaluations come from the table at once."""
+    stop, evaluator = StopFlag(), deepcopy(history.evaluator)  # every sampler finds it as it was told
+    search = SAMPLERS[name](seed, history.table, evaluator)
     timer = Proposing(stop, 1 + rounds, len(history.trials))
-    with _quiet():
-        budget = Budget(trials=None, seconds=None, stop=stop, clock=evaluator.now)
-        driver = driver_on(history.table, evaluator, search, budget, timer, seed, past=history.trials)
+    budget = Budget(trials=None, seconds=None, stop=stop, clock=evaluator.now)
+    driver = driver_on(history.table, evaluator, search, budget, timer, seed, past=history.trials)
+    gc.collect()
+    gc.disable()  # no collection in a timed part
+    try:
         timer.begin()
         driver.run()
+    finally:
+        gc.enable()
     return timer.rounds
 
 
@@ -137,22 +123,9 @@ def growth(found: dict[str, Any], few: int, many: int) -> float:
     return math.log(seconds[1] / seconds[0]) / math.log(many / few)
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without Optuna's warnings of what it calls experimental, and without a collection in a timed part."""
-    gc.collect()
-    gc.disable()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        gc.enable()
-
-
 def run(options: argparse.Namespace) -> dict[str, Any]:
     check_names("task", options.tasks, TABLES)
-    check_names("sampler", options.samplers, NAMES)
+    check_names("sampler", options.samplers, SAMPLERS)
     found = {}
     for task in options.tasks:
         table, counts = TABLES[task](), options.sizes
@@ -166,12 +139,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 def show(found: dict[str, Any]) -> None:
     for task, part in found.items():
-        print(f"\nMilliseconds per proposal, {task} ({part['candidates']} candidates): median (processor's)")
+        print(f"\nMilliseconds per proposal, {task} ({part['candidates']} candidates): median")
         for name, taken in part["samplers"].items():
             for size, one in taken.items():
-                wall, cpu, first = (1e3 * one[key] for key in ("propose_s", "cpu_s", "first_s"))
-                told = f"{wall:8.1f} ({cpu:.1f}); first after a resume {first:.0f}"
-                print(f"  {name:16} {size:>6} trials: {told}")
+                later, first = 1e3 * one["propose_s"], 1e3 * one["first_s"]
+                print(f"  {name:16} {size:>6} trials: {later:8.1f}; first after a resume {first:.0f}")
         for what, measured, goal in goals(part):
             print(f"{'met' if measured <= goal else 'MISSED'}: {what} {measured:.3g}, goal {goal:g}")
 
@@ -186,7 +158,7 @@ def goals(part: dict[str, Any]) -> list[tuple[str, float, float]]:
 def main(argv: list[str] | None = None) -> int:
     parser = parser_of(__doc__)
     parser.add_argument("--tasks", type=names, default=list(TABLES), metavar="NAME,...")
-    parser.add_argument("--samplers", type=names, default=list(NAMES), metavar="NAME,...")
+    parser.add_argument("--samplers", type=names, default=list(SAMPLERS), metavar="NAME,...")
     parser.add_argument("--sizes", type=sizes, default=[100, 1000, 10_000], metavar="TRIALS,...")
     parser.add_argument("--rounds", type=int, default=7, help="timed proposals per repeat")
     parser.add_argument("--repeats", type=int, default=3, help="studies per size")

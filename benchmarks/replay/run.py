@@ -37,15 +37,7 @@ from benchmarks.command import check_names, finish, names, parser_of
 from benchmarks.replay.table import load_problem, read_table
 from benchmarks.simulation.runs import Job, Run, digest_of, run_all
 from benchmarks.simulation.search import DRIVEN, OURS, DrivenSearch, Holdings, Way, tpe, without_gate
-from benchmarks.simulation.summary import (
-    Figures,
-    best_of,
-    curve,
-    figures,
-    print_reached,
-    quartiles,
-    reaching,
-)
+from benchmarks.simulation.summary import Figures, best_of, curve, figures, print_reached, quartiles, reaching
 
 PREFIX = "latency_ms_"
 GOALS = (0.90, 0.95)

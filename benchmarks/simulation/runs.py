@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-from benchmarks.command import read_figures, tell, write_figures
+from benchmarks.command import tell, write_figures
 
 Job = dict[str, Any]
 """What a search is called with: `strategy`, `seed`, and all else that decides how it ends, but the code."""
@@ -30,7 +30,7 @@ def run_all(
     for count, (file, run) in enumerate(_run(search, left, workers), start=1):
         write_figures(file, run)
         tell(f"[{count}/{len(left)}] {_told(left[file], run)}")
-    return [read_figures(file) for file in files]
+    return [json.loads(file.read_text()) for file in files]
 
 
 def digest_of(*files: Path) -> str:

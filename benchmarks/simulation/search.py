@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import optuna
-from optuna.samplers import BaseSampler, TPESampler
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial
 from paretune.search.gate.gate import Gate
 from paretune.search.record.candidate import Candidate
@@ -45,8 +45,8 @@ def our_gate(table: Recorded) -> Gate:
     return Gate(table.objectives, QualityScale.of(QUALITY), margin=MARGIN)
 
 
-def our_search(table: Recorded, needed: NeededTrainings, gate: Gate, seed: int) -> Search:
-    """Our sampler and a gate. It is told the reference accuracy, as a study file tells it by `reference`, and
+def ours(seed: int, table: Recorded, needed: NeededTrainings) -> Search:
+    """Our sampler and gate. It is told the reference accuracy, as a study file tells it by `reference`, and
     no stop rule."""
     problem = SearchProblem(
         space=table.space,
@@ -54,15 +54,15 @@ def our_search(table: Recorded, needed: NeededTrainings, gate: Gate, seed: int) 
         scale=QualityScale.of(QUALITY),
         reference={QUALITY: table.reference[0]},
     )
-    return hardware_first(problem, gate, needed, seed)
-
-
-def ours(seed: int, table: Recorded, needed: NeededTrainings) -> Search:
-    return our_search(table, needed, our_gate(table), seed)
+    return hardware_first(problem, our_gate(table), needed, seed)
 
 
 def tpe(seed: int) -> BaseSampler:
     return TPESampler(seed=seed)
+
+
+def at_random(seed: int) -> BaseSampler:
+    return RandomSampler(seed=seed)
 
 
 DRIVEN: dict[str, Way] = {"tpe+gate": behind_gate(tpe), OURS: ours}

@@ -58,7 +58,7 @@ def print_reached(found: dict[str, Figures], goal: float, columns: Sequence[str]
     print(f"\nTo {goal:.0%} of the true hypervolume: median (quartiles) over seeds")
     print(f"  {'':30}" + "".join(f"{name.replace('_', ' '):26}" for name in columns) + "reached")
     for strategy, values in found.items():
-        cells = [_cell(values.get(reaching(goal, name), values.get(name, []))) for name in columns]
+        cells = [_cell(values.get(reaching(goal, name), values.get(name))) for name in columns]
         reached = values[reaching(goal, columns[0])]
         count = f"{sum(value is not None for value in reached)} of {len(reached)}"
         print(f"  {strategy:30}" + "".join(f"{cell:26}" for cell in cells) + count)
@@ -83,10 +83,8 @@ def _or_never(value: float | None) -> float:
 
 
 def _cell(reached: Sequence[float | None]) -> str:
-    if not reached:
-        return "-"
     low, middle, high = (_told(value) for value in quartiles(map(_or_never, reached)))
-    return f"{middle} ({low} - {high})" if len(reached) > 1 else middle
+    return f"{middle} ({low} - {high})"
 
 
 def _told(value: float) -> str:

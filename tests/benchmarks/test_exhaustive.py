@@ -10,7 +10,6 @@ from paretune.search.job.study_file import load_study_file
 from paretune.search.ranking.pareto import hypervolume
 
 from benchmarks.exhaustive import record
-from benchmarks.exhaustive.bound import Trainings, names_of
 from benchmarks.exhaustive.run import GOALS, TABLE, enough, main, ratios, search, summary
 from benchmarks.exhaustive.simple import SIMPLE, SimpleSearch
 from benchmarks.exhaustive.table import ABOUT, POINTS, TRAININGS, load_recorded
@@ -305,35 +304,6 @@ def test_the_driver_pays_trainings_once_and_starts_for_free(table):
     assert found["seconds"] > found["training_seconds"]
 
 
-# -- the least that is needed -----------------------------------------------------------------------------
-
-
-def test_nobody_needs_less_than_the_clairvoyant(table, folder):
-    trainings = Trainings(table)
-    for goal in GOALS:
-        best = trainings.clairvoyant(goal)
-        least = trainings.seconds(best)
-        assert trainings.share(best) >= goal
-        assert least == pytest.approx(sum(table.trainings()[key].seconds for key in names_of(best)))
-        for seed in range(3):
-            history = search(table=folder, strategy="random+memory+variants", seed=seed)["history"]
-            reached = next((m[0] for m in history if m[3] >= goal), None)
-            assert reached is None or reached >= least - 0.01
-
-
-def test_the_smallest_models_come_first_and_a_pruned_one_brings_its_dense_one(table):
-    trainings = Trainings(table)
-    order = trainings.smallest_first(1.0)
-    names = names_of(order)
-    dense = [table.trainings()[key].work for key in names if key.endswith("dense")]
-    assert dense == sorted(dense)
-    for key in names:
-        student, _, sparsity = key.rpartition(" ")
-        assert student == "teacher" or sparsity == "dense" or f"{student} dense" in names[: names.index(key)]
-    assert trainings.share(order) == pytest.approx(1.0)
-    assert trainings.seconds(order) >= trainings.seconds(trainings.clairvoyant(0.99))
-
-
 # -- figures ------------------------------------------------------------------------------------------------
 
 
@@ -355,7 +325,7 @@ def test_the_command_compares_the_strategies_and_runs_none_twice(folder, tmp_pat
     common = ["--table", str(folder), "--out", str(out), "--seeds", "2", "--jobs", "1", "--strategies"]
     assert main([*common, "random,random+memory"]) == 0
     before = json.loads(out.read_text())
-    assert set(before) == {"random", "random+memory", "clairvoyant", "smallest-first", "about"}
+    assert set(before) == {"random", "random+memory", "about"}
     assert len(before["random"]["training_seconds_to_99"]) == 2
     assert main([*common, "random,random+memory,hardware-first"]) == 0
     assert json.loads(out.read_text())["random"] == before["random"]

@@ -7,10 +7,9 @@ import pytest
 from paretune.search.record.evaluation import EVALUATION, Outcome
 from paretune.search.sampler.pool import Pool
 
-from benchmarks.overhead import proposals, share
+from benchmarks.overhead import proposals
 from benchmarks.overhead.made_up import TABLES, told
-from benchmarks.overhead.proposals import NAMES, growth, time_one, time_proposals
-from benchmarks.overhead.share import covered
+from benchmarks.overhead.proposals import SAMPLERS, growth, time_one, time_proposals
 from benchmarks.simulation.search import OURS
 
 pytestmark = pytest.mark.alone
@@ -58,14 +57,12 @@ def test_more_trials_than_candidates_are_refused(tables):
         told(tables["deployment"], 20_000, seed=0)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_sampler_goes_on_from_what_was_told(tables, name):
-    past = told(tables["deployment"], 40, seed=0)
-    before = past.evaluator.evaluations
-    rounds = time_one(past, name, seed=0, rounds=2)
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_sampler_goes_on_from_what_was_told(history, name):
+    rounds = time_one(history, name, seed=0, rounds=2)
     assert len(rounds) == 3
-    assert all(seconds > 0 for each in rounds for seconds in each)
-    assert (past.evaluator.evaluations > before) == (name == OURS)  # it learns from its own study
+    assert all(seconds > 0 for seconds in rounds)
+    assert history.evaluator.evaluations == len(history.trials)  # the next sampler finds it as it was
 
 
 def test_figures_of_each_sampler_and_size(tables):
@@ -74,14 +71,9 @@ def test_figures_of_each_sampler_and_size(tables):
         assert list(found[name]) == ["20", "40"]
         for taken in found[name].values():
             assert taken["rounds"] == 6
-            assert all(taken[name] > 0 for name in ("propose_s", "cpu_s", "first_s"))
+            assert all(taken[name] > 0 for name in ("propose_s", "first_s"))
     expected = math.log(found["tpe"]["40"]["propose_s"] / found["tpe"]["20"]["propose_s"]) / math.log(2)
     assert growth(found["tpe"], 20, 40) == pytest.approx(expected)
-
-
-def test_what_overlaps_is_covered_once():
-    assert covered([(5.0, 7.0), (0.0, 2.0), (1.0, 3.0), (5.5, 6.0)]) == pytest.approx(5.0)
-    assert covered([]) == 0
 
 
 def test_goals_are_of_what_was_measured_of_ours():
@@ -100,15 +92,3 @@ def test_the_command_writes_and_shows_the_figures(tmp_path, capsys):
     told = capsys.readouterr().err
     assert "cma" in told
     assert OURS in told
-
-
-@pytest.mark.slow
-def test_share_of_the_driver_in_a_real_study(tmp_path, capsys):
-    out = tmp_path / "share.json"
-    assert share.main(["--out", str(out), "--trials", "2"]) == 0
-    study = json.loads(out.read_text())
-    assert study["trials"] >= 2
-    assert {"compile", "export", "score", "measure"} <= set(study["stages_s"])
-    assert "teacher" not in study["stages_s"]  # trained before the search began
-    assert 0 < study["driver_s"] < study["wall_s"]
-    assert "share of the driver" in capsys.readouterr().out
