@@ -33,7 +33,8 @@ class Outcome(str, Enum):
 class StageRecord:
     """One stage as this evaluation met it: `cached` means answered from the store, `seconds` spent now.
 
-    `curve` is the learning curve of a training: (epochs done, quality on validation in PyTorch) at each rung.
+    `curve` is the learning curve of a training: (epochs done, quality on validation in PyTorch) at each
+    milestone.
     """
 
     name: str
