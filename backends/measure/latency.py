@@ -106,7 +106,6 @@ def measure(
     subjects: Mapping[str, Subject],
     reference: Subject | None,
     plan: LatencyPlan | None = None,
-    on_round: Callable[[int, int], None] | None = None,
     ticks: Callable[[], tuple[int, ...]] | None = None,
     *,
     warm_reference: bool = False,
@@ -115,9 +114,8 @@ def measure(
 
     `warm_reference` says that the reference's processes have been measured before.
 
-    `on_round` is told how many rounds of how many are done. `ticks` counts processor time on the machine that
-    is measured (`environment.cpu_ticks` where that is this one). A subject whose `sample` raises StageError
-    takes no further part and is found in `failed`; the others go on.
+    `ticks` counts processor time on the machine that is measured (`environment.cpu_ticks` where that is this
+    one). A subject whose `sample` raises StageError takes no further part and is found in `failed`.
 
     Raises:
         StageError: the reference failed.
@@ -139,7 +137,7 @@ def measure(
     most = max((len(one.processes) for one in ready.values()), default=1)
     total = _rounds_that_fit(plan, round_s, most)
     before = ticks() if ticks else ()
-    blocks, order = _run(ready, failed, total, plan, on_round)
+    blocks, order = _run(ready, failed, total, plan)
     return Rounds(
         plan=plan,
         series={
@@ -160,7 +158,6 @@ def _run(
     failed: dict[str, tuple[str, str, str]],
     total: int,
     plan: LatencyPlan,
-    on_round: Callable[[int, int], None] | None,
 ) -> tuple[dict[str, list[Block]], list[tuple[str, ...]]]:
     rng = random.Random(plan.seed)
     blocks: dict[str, list[Block]] = {name: [] for name in ready}
@@ -174,8 +171,6 @@ def _run(
             except StageError as error:
                 _note(failed, name, error)
         order.append(tuple(names))
-        if on_round is not None:
-            on_round(number + 1, total)
         done = number + 1 - plan.min_rounds
         if done >= 0 and done % _LOOK_EVERY == 0 and _enough({n: blocks[n] for n in names}, failed, plan):
             break

@@ -98,18 +98,18 @@ class QualityBounds:
                     least = Ceiling(goodness=goodness, relative=relative, relation=name, margin=margin)
         return least if isfinite(least.goodness) else None
 
-    def explained(self, ceiling: Ceiling, candidate: Candidate, beaten_by: int | None = None) -> Bound:
+    def explained(self, ceiling: Ceiling, candidate: Candidate) -> Bound:
         """A ceiling of the candidate as a bound in the metric's own values, in words."""
         value = self.scale.goodness(ceiling.goodness)
         if ceiling.relative is None:
             none = "more" if self.scale.higher_is_better else "less"
             basis = f"{self.scale.title} is never {none} than {self.scale.text(value)}"
-            return Bound(value=value, basis=basis, beaten_by=beaten_by)
+            return Bound(value=value, basis=basis)
         relative = ceiling.relative
         what = self._relations[ceiling.relation].words(relative, candidate)
         has = self.scale.text(self.scale.goodness(relative.goodness))
         basis = f"#{relative.number}, {what}, has {has}; {self._margin_words(ceiling.margin)}"
-        return Bound(value=value, basis=basis, beaten_by=beaten_by)
+        return Bound(value=value, basis=basis)
 
     def _margin_words(self, margin: float) -> str:
         if not margin:

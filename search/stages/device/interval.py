@@ -14,7 +14,7 @@ RESAMPLES = 500
 Rows = NDArray[np.int64]
 
 
-def quality_interval(metric: Metric, outputs: Array, labels: Array, seed: int = 0) -> tuple[float, float]:
+def quality_interval(metric: Metric, outputs: Array, labels: Array) -> tuple[float, float]:
     """Wilson's score interval (1927) for accuracy, the percentile bootstrap (Efron 1979) for other metrics.
 
     The bootstrap says nothing where every sample is right, Wilson's interval does.
@@ -22,15 +22,15 @@ def quality_interval(metric: Metric, outputs: Array, labels: Array, seed: int = 
     value = metric.function(outputs, labels)
     if metric == ACCURACY:
         return wilson(value, len(labels))
-    low, high = bootstrap(lambda rows: metric.function(outputs[rows], labels[rows]), len(labels), seed=seed)
+    low, high = bootstrap(lambda rows: metric.function(outputs[rows], labels[rows]), len(labels))
     return (float(min(low, value)), float(max(high, value))) if np.isfinite(low) else (float(value),) * 2
 
 
 def bootstrap(
-    statistic: Callable[[Rows], float], count: int, resamples: int = RESAMPLES, seed: int = 0
+    statistic: Callable[[Rows], float], count: int, resamples: int = RESAMPLES
 ) -> tuple[float, float]:
     """Percentile bootstrap over `count` samples, 95 %; NaN where no draw of rows gave a finite number."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     drawn = np.array([statistic(rng.integers(0, count, size=count)) for _ in range(resamples)], dtype=float)
     drawn = drawn[np.isfinite(drawn)]
     if not len(drawn):
@@ -39,8 +39,9 @@ def bootstrap(
     return float(low), float(high)
 
 
-def wilson(share: float, count: int, z: float = 1.96) -> tuple[float, float]:
-    """Interval of a share that was found in `count` samples (Wilson 1927), of 95 % for the default `z`."""
+def wilson(share: float, count: int) -> tuple[float, float]:
+    """95 % interval of a share that was found in `count` samples (Wilson 1927)."""
+    z = 1.96
     middle = (share + z * z / (2 * count)) / (1 + z * z / count)
     half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
     return max(0.0, middle - half), min(1.0, middle + half)

@@ -26,15 +26,13 @@ class Deployment:
     """How artifacts run: batch and threads, the device's identity, and what decides integer arithmetic.
 
     `device` names where latency was taken and enters only keys of measurements; `instructions` is the digest
-    of the instruction set and enters keys of scores, since integer kernels differ by it. `target` is handed
-    to compilers that build for one device.
+    of the instruction set and enters keys of scores, since integer kernels differ by it.
     """
 
     batch: int
     threads: int
     device: str
     instructions: str
-    target: str = ""
 
 
 class Runners:

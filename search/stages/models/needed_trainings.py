@@ -50,9 +50,9 @@ class Trainings:
         self._networks, self._loaded = lessons.networks, lessons.loaded
         self._steps: dict[TrainingKey, tuple[Step, ...]] = {}
 
-    def key(self, candidate: Candidate, qat: QatPlan | None = None) -> str:
+    def key(self, candidate: Candidate) -> str:
         """Content key of the candidate's trained weights; trains nothing."""
-        last = self.last(candidate, qat)
+        last = self.last(candidate)
         return last.key if last else self._lessons.teacher.key
 
     def last(self, candidate: Candidate, qat: QatPlan | None = None) -> Step | None:

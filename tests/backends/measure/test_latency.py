@@ -375,14 +375,6 @@ def test_impossible_requests_are_refused():
         measure({"a": [model] * 2, "b": [model] * 3}, None)
 
 
-def test_progress_is_told():
-    seen = []
-    measure(
-        {"a": Model(Machine(0), 1_000_000)}, None, QUICK, on_round=lambda done, of: seen.append((done, of))
-    )
-    assert seen == [(i + 1, 25) for i in range(25)]
-
-
 def test_real_processes(tmp_path):
     path = tmp_path / "model.txt"
     path.write_text("a=1")
