@@ -168,7 +168,7 @@ class TableEvaluator:
     def _train(
         self, candidate: Candidate, recorded: RecordedTraining, judge: Judge, stages: Stages
     ) -> tuple[Decision, int] | None:
-        """Play what is left of it; None where it went to its end, else the decision and the epoch it came to."""
+        """Play what is left of it; None where it went to its end, else the decision and how far it came."""
         begun = self._epochs.get(recorded.key, 0)
         self.trainings_begun += begun == 0
         for place, (epoch, _) in enumerate(recorded.curve, start=1):
