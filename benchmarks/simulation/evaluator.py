@@ -168,10 +168,7 @@ class TableEvaluator:
     def _train(
         self, candidate: Candidate, recorded: RecordedTraining, judge: Judge, stages: Stages
     ) -> tuple[Decision, int] | None:
-        """Play a training; None where it went to its end, else the decision and the epoch that ended it."""
-        if self._is_done(recorded):
-            stages.append(_stage(recorded, 0.0, len(recorded.curve), cached=True))
-            return None
+        """Play what is left of it; None where it went to its end, else the decision and how far it came."""
         begun = self._epochs.get(recorded.key, 0)
         self.trainings_begun += begun == 0
         for place, (epoch, _) in enumerate(recorded.curve, start=1):
@@ -192,7 +189,10 @@ class TableEvaluator:
         seconds = recorded.seconds * (ended - begun) / recorded.epochs
         self._seconds += seconds
         self.training_seconds += seconds
-        stages.append(_stage(recorded, seconds, milestones))
+        done, curve = begun == recorded.epochs, recorded.curve[:milestones]
+        stages.append(
+            StageRecord(name=recorded.kind, key=recorded.key, cached=done, seconds=seconds, curve=curve)
+        )
         if self.remember:
             self._epochs[recorded.key] = ended
 
@@ -228,10 +228,3 @@ class TableEvaluator:
     def _spend(self, name: str, key: str, seconds: float, stages: Stages) -> None:
         self._seconds += seconds
         stages.append(StageRecord(name=name, key=f"{name} {key}", cached=False, seconds=seconds))
-
-
-def _stage(
-    recorded: RecordedTraining, seconds: float, milestones: int, *, cached: bool = False
-) -> StageRecord:
-    curve = recorded.curve[:milestones]
-    return StageRecord(name=recorded.kind, key=recorded.key, cached=cached, seconds=seconds, curve=curve)

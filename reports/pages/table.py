@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
-from math import isnan
 from typing import Any
+
+import pandas as pd
 
 from ...search.ranking.ranking import Ranking
 from ...search.ranking.reading import Reading
@@ -15,8 +13,8 @@ from ..content.ladder import coverage_text
 from ..content.treatments import treatment_texts
 
 
-def trial_table(reading: Reading) -> str:
-    """One row per trial, as CSV. Columns `METRIC`, `METRIC_low`, `METRIC_high`, `METRIC_provenance`.
+def trial_table(reading: Reading) -> pd.DataFrame:
+    """One row per trial. Columns `METRIC`, `METRIC_low`, `METRIC_high`, `METRIC_provenance`.
 
     `gate_…` are the numbers taken with untrained weights, `test_…` a finalist's. Where any trial has them:
     `proposed_by`, `predicted_QUALITY`, `expected_gain` (share of the hypervolume), `expected_seconds`; the
@@ -35,19 +33,7 @@ def trial_table(reading: Reading) -> str:
         line.update(_search(record, trial))
         line.update(_compression(record, trial))
         lines.append({**line, **_ending(trial)})
-    names = dict.fromkeys(name for line in lines for name in line)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows(zip(*(_shown([line.get(name) for line in lines]) for name in names), strict=True))
-    return text.getvalue()
-
-
-def _shown(column: Sequence[Any]) -> list[Any]:
-    """Numbers without a fraction where none in the column has one; nothing for what is no number."""
-    found = [None if isinstance(value, float) and isnan(value) else value for value in column]
-    whole = all(value is None or (isinstance(value, float) and value.is_integer()) for value in found)
-    return [value if value is None else int(value) for value in found] if whole else found
+    return pd.DataFrame(lines).convert_dtypes()
 
 
 def _identity(trial: TrialRecord) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def write_report(reading: Reading, into: Path) -> ReportPaths:
         into.mkdir(parents=True, exist_ok=True)
         write_whole(paths.html, html_page(reading))
         write_whole(paths.markdown, markdown_report(reading))
-        write_whole(paths.csv, trial_table(reading))
+        write_whole(paths.csv, trial_table(reading).to_csv(index=False))
         write_whole(paths.json, report_json(reading))
     except OSError as error:
         raise UserError(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import replace
 
-import pandas as pd
 import pytest
 from paretune.profiles.errors import UserError
 from paretune.reports.content.ladder import coverage_text, sparsity_text
@@ -192,7 +190,7 @@ def test_remarks_about_the_teacher_are_shown(study: StudyRecord) -> None:
 
 
 def test_csv_and_json_have_it(compressed: StudyRecord, answer: TrialRecord) -> None:
-    line = pd.read_csv(io.StringIO(trial_table(read(compressed)))).set_index("trial").loc[answer.number]
+    line = trial_table(read(compressed)).set_index("trial").loc[answer.number]
     assert line["test_agreement"] == pytest.approx(0.9833)
     assert line["distillation_gain"] == pytest.approx(0.006)
     assert line["rungs"] == "calibration, qat"

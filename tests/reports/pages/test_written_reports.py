@@ -112,7 +112,7 @@ def test_markdown_is_escaped_and_has_every_trial(study: StudyRecord) -> None:
 
 
 def test_the_table_has_one_row_per_trial_and_reads_back(study: StudyRecord) -> None:
-    table = pd.read_csv(io.StringIO(trial_table(read(study))))
+    table = pd.read_csv(io.StringIO(trial_table(read(study)).to_csv(index=False)))
     assert list(table["trial"]) == [t.number for t in study.trials]
     first = table.iloc[8]
     assert first["rank"] == 1
