@@ -67,7 +67,7 @@ def front_figure(reading: Reading) -> Figure | None:
         for group, members in sorted(groups.items())
     ]
     traces += [_legend_entry(group, palette[group[0]]) for group in sorted(groups)]
-    marks = [_marked(ranking, verdict.baseline, "strongest simple choice", x, y)]
+    marks = [_marked(ranking, verdict.baseline, "strongest simple choice", x, y, below=True)]
     label = "nearest" if verdict.status == NOT_MET else "recommended"
     marks += [_marked(ranking, verdict.recommended, label, x, y)]
     return {"data": traces, "layout": _front_layout(record, ranking, entries, x, y, [m for m in marks if m])}
@@ -146,8 +146,10 @@ def hover_text(record: StudyRecord, entry: Ranked) -> str:
     return "<br>".join(lines)
 
 
-def _marked(ranking: Ranking, number: int | None, label: str, x: str, y: str) -> Figure | None:
-    """An arrow with a label on one point, above and left so that it does not cover the front."""
+def _marked(
+    ranking: Ranking, number: int | None, label: str, x: str, y: str, *, below: bool = False
+) -> Figure | None:
+    """An arrow with a label on one point."""
     entry = ranking.of(number) if number is not None else None
     if entry is None or x not in entry.metrics or y not in entry.metrics:
         return None
@@ -159,7 +161,7 @@ def _marked(ranking: Ranking, number: int | None, label: str, x: str, y: str) ->
         "showarrow": True,
         "arrowhead": 0,
         "ax": 0,
-        "ay": 44 if label == "strongest simple choice" else -44,
+        "ay": 44 if below else -44,
     }
 
 

@@ -103,7 +103,7 @@ def _power_law(pairs: Sequence[tuple[float, float]], work: Floats) -> Floats:
 
 
 class PendingTrainings:
-    """Which trainings each model still needs. `given_up` [models] marks those that were stopped on the way."""
+    """Which trainings each model still needs. `given_up` [models] marks those that were stopped."""
 
     def __init__(self, needed: Sequence[tuple[Training, ...]]) -> None:
         self.needed = list(needed)

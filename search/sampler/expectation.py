@@ -49,7 +49,6 @@ class Prospects:
     rows: Integers
     gain: Floats
     hoped: float
-    rate: Floats
     seconds: Floats
     means: Floats
     deviations: Floats
@@ -102,7 +101,6 @@ class Expectation:
             rows=rows,
             gain=gain,
             hoped=float(hoped @ probable[rows[first]]),
-            rate=gain / seconds[rows],
             seconds=seconds[rows],
             means=beliefs.quality.mean,
             deviations=beliefs.quality.deviation * beliefs.doubt,
@@ -231,7 +229,6 @@ def _nothing(volume: float) -> Prospects:
         rows=rows,
         gain=empty,
         hoped=0.0,
-        rate=empty,
         seconds=empty,
         means=empty,
         deviations=empty,

@@ -42,8 +42,7 @@ class Pool:
         first = np.unique(kinds, return_index=True)[1]
         places, self.class_candidates = grouped([self.candidates[row].hardware_class() for row in first])
         self.classes = places[kinds]
-        keys = [training_key(c) for c in self.candidates]
-        self.models, self.model_keys = grouped(keys)
+        self.models, _ = grouped([training_key(c) for c in self.candidates])
         self.first_of_model = np.unique(self.models, return_index=True)[1]
         self.model_candidates = [self.candidates[row] for row in self.first_of_model]
 

@@ -73,11 +73,15 @@ def test_hardware_classes_leave_out_recipe_and_calibration_but_not_per_channel()
 def test_models_are_student_sparsity_and_recipe():
     pool = Pool(space(), seed=0)
     for row, candidate in enumerate(pool.candidates):
-        wanted = (candidate.student, candidate.sparsity, candidate.recipe)
-        assert pool.model_keys[pool.models[row]] == wanted
+        same = pool.model_candidates[pool.models[row]]
+        assert (same.student, same.sparsity, same.recipe) == (
+            candidate.student,
+            candidate.sparsity,
+            candidate.recipe,
+        )
     # Six students and the teacher, three sparsities, two recipes, but the dense teacher is not trained.
-    assert len(pool.model_keys) == 7 * 3 * 2 - 1
-    assert [pool.models[row] for row in pool.first_of_model] == list(range(len(pool.model_keys)))
+    assert len(pool.model_candidates) == 7 * 3 * 2 - 1
+    assert [pool.models[row] for row in pool.first_of_model] == list(range(len(pool.model_candidates)))
     assert pool.model_candidates == [pool.candidates[row] for row in pool.first_of_model]
 
 
