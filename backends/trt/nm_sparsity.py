@@ -27,7 +27,6 @@ class LayerSparsity:
     """One layer with constant weights: whether they are 2:4, and if not, why ("" if they are)."""
 
     node: str
-    weight: str
     reason: str
 
     @property
@@ -47,10 +46,9 @@ def check_nm_sparsity(model: onnx.ModelProto) -> tuple[LayerSparsity, ...]:
     for node in graph.nodes:
         if node.op_type not in ("Conv", "Gemm", "MatMul"):
             continue
-        found = _weight(node.input[1], graph)
-        if found is not None and found[1].ndim >= 2:
-            name, weight = found
-            report.append(LayerSparsity(node=node.name, weight=name, reason=_reason(node, weight)))
+        weight = _weight(node.input[1], graph)
+        if weight is not None and weight.ndim >= 2:
+            report.append(LayerSparsity(node=node.name, reason=_reason(node, weight)))
     return tuple(report)
 
 
@@ -62,12 +60,12 @@ def sparsity_summary(layers: tuple[LayerSparsity, ...]) -> str:
     return text + (f"; not {listed(others, 4)}" if others else "")
 
 
-def _weight(name: str, graph: Graph) -> tuple[str, Array] | None:
-    """The constant behind a tensor and its values as the layer sees them; None for activations."""
+def _weight(name: str, graph: Graph) -> Array | None:
+    """The constant behind a tensor, as the layer sees its values; None for activations."""
     from onnx import numpy_helper
 
     if name in graph.constant:
-        return name, np.asarray(numpy_helper.to_array(graph.constant[name])).astype(np.float32)
+        return np.asarray(numpy_helper.to_array(graph.constant[name])).astype(np.float32)
     node = graph.maker.get(name)
     if node is None or node.op_type not in (*_TRANSPARENT, "Transpose"):
         return None
@@ -75,7 +73,7 @@ def _weight(name: str, graph: Graph) -> tuple[str, Array] | None:
     if found is None or node.op_type != "Transpose":
         return found
     order = next((list(a.ints) for a in node.attribute if a.name == "perm"), None)
-    return found[0], np.transpose(found[1], order)
+    return np.transpose(found, order)
 
 
 def _reason(node: onnx.NodeProto, weight: Array) -> str:

@@ -31,10 +31,9 @@ _DTYPES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Slot:
-    """Memory of one input or output: its spec as callers see it, the engine's dtype, and where it lies."""
+    """Memory of one input or output: its spec as callers see it, and where it lies."""
 
     spec: TensorSpec
-    engine_dtype: str
     address: int
     pinned: Array  # of the engine's dtype and of `spec.shape`
 
@@ -89,7 +88,7 @@ class TrtSession(Session):
             raise RuntimeError(f"TensorRT refused an address for {name!r}: {self._reason()}")
         pinned = self._memory.host_bytes(size).view(dtype).reshape(shape)
         spec = TensorSpec(name=name, dtype=source_dtypes.get(name, dtype), shape=shape)
-        return Slot(spec=spec, engine_dtype=dtype, address=address, pinned=pinned)
+        return Slot(spec=spec, address=address, pinned=pinned)
 
     def _run(self, feed: Feed) -> dict[str, Array]:
         memory = self._memory

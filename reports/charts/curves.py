@@ -28,7 +28,6 @@ class Curve:
     `number` is a trial that met it, `stopped` says that it was given up at the last point.
     """
 
-    key: str
     number: int
     kind: str
     title: str
@@ -58,7 +57,6 @@ def _curve(trial: TrialRecord, stage: StageRecord) -> Curve | None:
     if not points or training is None:
         return None
     return Curve(
-        key=stage.key,
         number=trial.number,
         kind=stage.name,
         title=training.title,

@@ -45,7 +45,6 @@ class Row:
     rank: str
     title: str
     backend: str
-    precision: str
     outcome: str
     cells: tuple[Cell, ...]
     tags: tuple[str, ...]
@@ -144,7 +143,6 @@ def _ranked_row(record: StudyRecord, trial: TrialRecord, entry: Ranked, verdict:
         rank=f"{entry.rank}=" if entry.tie else str(entry.rank),
         title=trial.evaluation.candidate.title,
         backend=trial.evaluation.candidate.backend,
-        precision=str(trial.evaluation.candidate.precision),
         outcome=trial.evaluation.outcome.value,
         cells=(
             *(cell(m, entry.metrics.get(m), _note(record, trial, m, source)) for m in shown_metrics(record)),
@@ -195,7 +193,6 @@ def _row(record: StudyRecord, trial: TrialRecord) -> Row:
         rank="",
         title=evaluation.candidate.title,
         backend=evaluation.candidate.backend,
-        precision=str(evaluation.candidate.precision),
         outcome="repeated" if repeated else evaluation.outcome.value,
         cells=(*(cell(m, metrics.get(m), note) for m in shown_metrics(record)), Cell(text=DASH)),
         tags=(),

@@ -63,10 +63,8 @@ def audit_text(record: StudyRecord) -> str:
     """One or two sentences on what the audit found; empty where there was none."""
     if not record.audit:
         return ""
-    count, incomplete = (
-        len(record.audit),
-        sum(a.evaluation.outcome is not Outcome.COMPLETE for a in record.audit),
-    )
+    count = len(record.audit)
+    incomplete = sum(audited.evaluation.outcome is not Outcome.COMPLETE for audited in record.audit)
     trained = (
         f"{count} of {len(_gated(record))} gated candidates {'was' if count == 1 else 'were'} "
         "trained after all to check the gate"

@@ -44,14 +44,10 @@ class Sensitivity:
 
 @dataclass(frozen=True, kw_only=True)
 class Analysis:
-    """The groups that were looked at, those worth reverting first: the most gain for the latency lost.
-
-    `skipped` counts the groups that were not looked at, or that cannot be reverted alone.
-    """
+    """The groups that are worth reverting, first the one with the most gain for the latency lost."""
 
     ordered: tuple[Sensitivity, ...]
     base: Cost
-    skipped: int
 
 
 def chosen_groups(groups: Sequence[LayerGroup], most: int) -> list[LayerGroup]:
@@ -81,7 +77,7 @@ def analysed(bench: Bench, standing: Standing, most: int) -> Analysis:
     lost = standing.lost(bench.scale)
     useful = [one for one in found if one.expected_gain(lost) > 0]
     useful.sort(key=lambda one: -one.per_ms(lost, base.latency_ms))
-    return Analysis(ordered=tuple(useful), base=base, skipped=len(groups) - len(found))
+    return Analysis(ordered=tuple(useful), base=base)
 
 
 def _sensitivity(

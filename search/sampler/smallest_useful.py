@@ -14,10 +14,8 @@ from scipy.special import betaln
 from ..record.arrays import Flags, Floats
 
 PLACES = 64
-BELOW, ABOVE = (
-    (1.0, 1.0),
-    (4.0, 1.0),
-)  # Beta priors: nothing is known of small models, larger ones mostly work
+# Beta priors: nothing is known of small models, larger ones mostly work.
+BELOW, ABOVE = (1.0, 1.0), (4.0, 1.0)
 
 
 def chance_to_work(known: Floats, works: Flags, sizes: Floats) -> Floats:

@@ -37,7 +37,6 @@ class LoadedWorkload:
     """
 
     workload: Workload
-    reference: str
     directory: Path
     source_digest: str
 
@@ -107,7 +106,7 @@ def load_workload(reference: str, base: Path, options: Mapping[str, Any] | None 
         raise UserError(
             "options must be plain values", place=reference, found=str(error), accepted="numbers, text, lists"
         ) from error
-    return LoadedWorkload(workload, reference, path.parent, digest)
+    return LoadedWorkload(workload, path.parent, digest)
 
 
 def onnx_path(workload: Workload, directory: Path) -> Path:
