@@ -13,9 +13,17 @@ import numpy as np
 
 from ...profiles.errors import StageError, UnsupportedError, UserError
 from ...profiles.precision import Precision
-from ..contract.backend import Artifact, CalibrationData, CompileSettings, Feed, SourceModel, TensorSpec
+from ..contract.backend import (
+    Array,
+    Artifact,
+    CalibrationData,
+    CompileSettings,
+    Feed,
+    SourceModel,
+    TensorSpec,
+)
 from .child import Child, ChildEndedError, ChildSilentError, status_in_words
-from .frames import PREAMBLE, Array, Message, ProtocolError, read_message, write_message
+from .frames import PREAMBLE, Message, ProtocolError, read_message, write_message
 from .launch import Launch
 
 # The part of a study that an operation belongs to, as failures name it.

@@ -14,11 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...profiles.errors import ParetuneError
+from ..contract.backend import Array
 
-Array = NDArray[Any]
 Read = Callable[[int], "bytes | bytearray"]
 Write = Callable[["bytes | memoryview"], object]
 

@@ -25,11 +25,11 @@ import numpy as np
 
 from ...profiles.errors import StageError, UnsupportedError, UserError
 from ...profiles.precision import Precision
-from ..contract.backend import CompileSettings, Session, SourceModel, TensorSpec, batches
+from ..contract.backend import Array, CompileSettings, Session, SourceModel, TensorSpec, batches
 from ..measure.memory import peak_bytes, resident_bytes, restart_peak
 from ..measure.timing import sample, timed
 from ..registry import get_backend, packages
-from .frames import PREAMBLE, Array, Message, StreamEndedError, read_message, write_message
+from .frames import PREAMBLE, Message, StreamEndedError, read_message, write_message
 from .launch import THREAD_VARIABLES
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 
 from ....profiles.errors import UserError
-from ...workload.workload import ACCURACY, Metric, Split, Splits
+from ...workload.workload import ACCURACY, Array, Metric, Split, Splits
 from ..network.predict import predict
 
 
@@ -69,7 +67,7 @@ def _check_forward_arguments(model: nn.Module, split: Split, place: str) -> None
         )
 
 
-def _check_class_scores(outputs: NDArray[Any], split: Split, place: str) -> None:
+def _check_class_scores(outputs: Array, split: Split, place: str) -> None:
     classes = int(split.labels.max()) + 1
     if outputs.ndim != 2 or outputs.shape[1] < classes:
         raise UserError(
@@ -93,7 +91,7 @@ def check_same_outputs(name: str, shape: tuple[int, ...], teacher: tuple[int, ..
         )
 
 
-def check_teacher(outputs: NDArray[Any], splits: Splits, metric: Metric) -> float:
+def check_teacher(outputs: Array, splits: Splits, metric: Metric) -> float:
     """Quality on `validation` of a teacher with these outputs, if it has learned anything.
 
     It must beat the same outputs dealt to the samples at random (by three standard deviations), and, where
@@ -123,7 +121,7 @@ def check_teacher(outputs: NDArray[Any], splits: Splits, metric: Metric) -> floa
     return quality
 
 
-def _finite_quality(metric: Metric, outputs: NDArray[Any], labels: NDArray[Any]) -> float:
+def _finite_quality(metric: Metric, outputs: Array, labels: Array) -> float:
     quality = metric.function(outputs, labels)
     if not isinstance(quality, (int, float, np.number)) or not np.isfinite(quality):
         raise UserError(

@@ -6,14 +6,10 @@ random, so that classes of unequal size and teachers with favourites are judged 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from ...workload.workload import Array
 from ..training.losses import CLASSES, MULTI_LABEL, TOKENS
-
-Array = NDArray[Any]
 
 BEYOND_ERROR = 1.96  # standard errors, for 95 %
 SAME = 1e-4  # of the outputs' spread: what rounding may do between two passes

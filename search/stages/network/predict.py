@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ....profiles.errors import UnsupportedError
-from ...workload.workload import Split
+from ...workload.workload import Array, Split
 
 
-def tensors(inputs: Mapping[str, NDArray[Any]]) -> list[Tensor]:
+def tensors(inputs: Mapping[str, Array]) -> list[Tensor]:
     """A split's inputs as tensors, in the order of the forward method's arguments."""
     return [torch.from_numpy(np.ascontiguousarray(array)) for array in inputs.values()]
 
@@ -31,7 +30,7 @@ def first_output(output: Any) -> Tensor:
     return first
 
 
-def predict(model: nn.Module, split: Split, batch: int = 256) -> NDArray[Any]:
+def predict(model: nn.Module, split: Split, batch: int = 256) -> Array:
     """First output of `model`, in evaluation mode, for all samples (axis 0) of a split."""
     was_training = model.training
     model.eval()
