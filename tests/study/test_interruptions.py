@@ -12,7 +12,7 @@ from paretune.search.record.evaluation import Outcome
 from paretune.search.run.session import open_run, run_study
 from study.misbehaving import BACKEND, MISBEHAVING
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = pytest.mark.slow
 
 
 def wait_for(condition, seconds=90):

@@ -41,7 +41,7 @@ def test_a_trained_student_is_trained_on_once_and_reloaded(open_models, candidat
         "soft-targets",
         "qat",
     ]
-    assert entry.key == models.needed.key(wanted, PLAN)
+    assert entry.key == models.needed.last(wanted, PLAN).key
     assert (len(entry.meta["losses"]), entry.meta["curve"][-1][0]) == (3, 3)
     assert entry.meta["curve"][-1][1] == entry.meta["quality"]["validation"]
     assert entry.meta["zeros"] == {}
@@ -80,19 +80,19 @@ def test_the_prediction_is_that_of_fake_quantization(open_models, candidate):
 def test_all_that_changes_the_result_is_in_the_key(open_models, candidate, monkeypatch):
     models, wanted = open_models(), candidate()
     keys = {
-        models.needed.key(wanted, PLAN),
-        models.needed.key(wanted, replace(PLAN, epochs=2)),
-        models.needed.key(wanted, replace(PLAN, activation_bits=8)),
-        models.needed.key(candidate(width=8), PLAN),
-        models.needed.key(candidate(sparsity="2:4"), PLAN),
-        models.needed.key(candidate(learning_rate=1e-3), PLAN),
-        models.needed.key(candidate(width=None), PLAN),
-        open_models(fallback=Recipe(epochs=9, batch=7)).needed.key(candidate(width=None), PLAN),
+        models.needed.last(wanted, PLAN).key,
+        models.needed.last(wanted, replace(PLAN, epochs=2)).key,
+        models.needed.last(wanted, replace(PLAN, activation_bits=8)).key,
+        models.needed.last(candidate(width=8), PLAN).key,
+        models.needed.last(candidate(sparsity="2:4"), PLAN).key,
+        models.needed.last(candidate(learning_rate=1e-3), PLAN).key,
+        models.needed.last(candidate(width=None), PLAN).key,
+        open_models(fallback=Recipe(epochs=9, batch=7)).needed.last(candidate(width=None), PLAN).key,
     }
     assert len(keys) == 8
-    assert models.needed.key(replace(wanted, backend="ort", precision=Precision.INT8), PLAN) in keys
+    assert models.needed.last(replace(wanted, backend="ort", precision=Precision.INT8), PLAN).key in keys
     monkeypatch.setattr(OrtBackend, "weight_levels", {4: 8})
-    assert models.needed.key(replace(wanted, backend="ort"), PLAN) not in keys, "another grid of weights"
+    assert models.needed.last(replace(wanted, backend="ort"), PLAN).key not in keys, "another grid of weights"
 
 
 @pytest.mark.slow
