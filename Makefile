@@ -32,7 +32,7 @@ types: setup
 	    -p paretune.profiles -p paretune.backends -p paretune.search -p paretune.reports -m paretune -m paretune.cli
 
 # Two workers; what measures or ends by the clock runs alone after them.
-TOGETHER := $(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile
+TOGETHER := $(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder
 ALONE := $(BIN)/python -m pytest -q
 
 unit: setup

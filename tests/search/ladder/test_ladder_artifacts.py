@@ -162,11 +162,15 @@ def test_training_wins_back_what_4_bits_lose_and_leads_to_the_same_artifact_agai
 @pytest.mark.slow
 def test_the_layer_that_4_bits_hurt_is_put_back_to_float(evaluator):
     found = evaluated(evaluator(rungs=(MIXED,)))
-    assert [(rung.name, rung.kept) for rung in found.ladder] == [(MIXED, True)]
-    assert found.stored_as["second"] == "float32"
+    (rung,) = found.ladder
+    assert rung.name == MIXED
+    assert rung.after - rung.before > 0.03
+    assert "second" in rung.detail
+    # Where float16 is as small, the clock says whether the mixed artifact is of any use.
+    assert rung.kept or "as fast and as small" in rung.detail
+    assert found.stored_as["second"] == ("float32" if rung.kept else "int4")
     assert "int4" in found.stored_as.values()
-    assert found.metrics["accuracy"].value == found.ladder[0].after > found.ladder[0].before
-    assert found.metrics["size_bytes"].value > 4000
+    assert found.metrics["accuracy"].value == (rung.after if rung.kept else rung.before)
 
 
 @pytest.mark.slow
