@@ -12,8 +12,6 @@ from benchmarks.overhead.made_up import TABLES, told
 from benchmarks.overhead.proposals import SAMPLERS, growth, time_one, time_proposals
 from benchmarks.simulation.search import OURS
 
-pytestmark = pytest.mark.alone
-
 
 @pytest.fixture(scope="module")
 def tables():

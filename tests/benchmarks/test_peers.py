@@ -14,8 +14,6 @@ from benchmarks.peers.digits_job import load_job, make_model, to_onnx
 from benchmarks.peers.run import show
 from benchmarks.peers.scoring import Box, Candidate
 
-pytestmark = pytest.mark.alone
-
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -206,6 +204,7 @@ def test_a_pruned_model_of_the_peers_has_half_the_channels_and_can_be_exported(t
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_the_plain_script_searches_until_its_time_is_up(tmp_path, teacher_weights):
     into = tmp_path / "run"
     into.mkdir()

@@ -107,6 +107,7 @@ def test_a_device_that_does_not_answer(bench, command):
     assert left_over(bench) == []
 
 
+@pytest.mark.slow
 def test_two_studies_with_one_name(bench, command):
     assert command("run", bench.study(budget={"trials": 2}))[0] in (0, 2)
     other = bench.root / "other.yaml"

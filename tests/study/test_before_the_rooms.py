@@ -19,7 +19,7 @@ import yaml
 from paretune.search.record.evaluation import Outcome
 from paretune.search.run.session import open_run
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 PACKED = Path(__file__).parent / "before" / "points.tar.xz"
 
@@ -84,7 +84,6 @@ def report_of(study: Path) -> Path:
     return study.parent / "runs" / "points" / "report"
 
 
-@pytest.mark.slow
 def test_it_goes_on_where_it_stood(study):
     before, _ = open_run(study)
     plain = yaml.safe_load(study.read_text())
@@ -97,7 +96,6 @@ def test_it_goes_on_where_it_stood(study):
     assert all(trial.duplicate_of is None for trial in added)
 
 
-@pytest.mark.slow
 def test_a_new_study_on_the_old_store_finds_what_was_made(study):
     """Keys cover versions of tools, so the store answers where these are the same as then."""
     before, _ = open_run(study)
