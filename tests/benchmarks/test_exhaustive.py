@@ -287,6 +287,7 @@ def test_tpe_can_be_told_what_it_did_not_ask_for(table):
     assert counts["tpe+memory+variants-told"] > 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["random", "tpe+memory", "tpe+memory+variants-told", "hardware-first"])
 def test_a_search_repeats_itself_for_a_seed(folder, strategy):
     first, second, other = (search(table=folder, strategy=strategy, seed=seed) for seed in (5, 5, 6))

@@ -678,6 +678,7 @@ def test_a_space_known_from_an_earlier_study_is_searched_all_the_same():
     assert len(set(search.proposed)) == 10
 
 
+@pytest.mark.slow
 def test_in_a_long_study_those_that_looked_best_are_ranked_until_all_are_looked_at_again():
     names = KINDS["two"]
     trials = random.Random(3).sample(list(LARGE.candidates()), 156)
