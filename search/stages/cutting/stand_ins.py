@@ -7,6 +7,7 @@ channels as in the original; afterwards the original is built again from the row
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +20,7 @@ from ....profiles.errors import UnsupportedError
 RECURRENT = (nn.LSTM, nn.GRU, nn.RNN)
 
 
-class Twin(nn.Module):
+class Twin(nn.Module, ABC):
     """A stand-in for one layer; `original` is no submodule, so that nothing else prunes it."""
 
     def __init__(self, original: nn.Module) -> None:
@@ -46,13 +47,13 @@ class Twin(nn.Module):
                 layer.weight = nn.Parameter(numbers.reshape(layer.weight.shape))
                 layer.full_width = layer.in_features  # type: ignore[assignment]
 
+    @abstractmethod
     def rebuilt(self) -> nn.Module:
         """The original, cut down to the channels that the twin has left.
 
         Raises:
             UnsupportedError: what is left is no such layer.
         """
-        raise NotImplementedError
 
 
 def _kept(layer: Any) -> tuple[Tensor, Tensor]:
