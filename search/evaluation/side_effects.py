@@ -13,7 +13,7 @@ import numpy as np
 from ..record.arrays import Flags, Floats, Integers
 from ..record.evaluation import Quantity
 from ..record.metrics import metric_info
-from ..stages.device.interval import bootstrap, wilson
+from ..stages.device.interval import bootstrap, drawn_score, wilson
 from ..workload.workload import ACCURACY, Array, Metric
 
 BINS, RESAMPLES = 15, 400
@@ -135,7 +135,7 @@ def gain_of(ours: Array, others: Array, labels: Array, metric: Metric) -> Quanti
     sign = 1.0 if metric.higher_is_better else -1.0
 
     def values(index: Integers) -> tuple[float, float]:
-        mine, theirs = (float(metric.function(outputs[index], labels[index])) for outputs in (ours, others))
+        mine, theirs = (drawn_score(metric, outputs[index], labels[index]) for outputs in (ours, others))
         return mine, theirs
 
     def gain(index: Integers) -> float:
@@ -143,14 +143,11 @@ def gain_of(ours: Array, others: Array, labels: Array, metric: Metric) -> Quanti
         return sign * (mine - theirs)
 
     everything = np.arange(len(labels))
-    try:
-        value, shown = gain(everything), [metric_info(metric.name).format(v) for v in values(everything)]
-        if metric == ACCURACY:
-            low, high = paired_interval(_right(ours, labels) - _right(others, labels), 0.05)
-        else:
-            low, high = bootstrap(gain, len(labels), RESAMPLES)
-    except Exception:  # a metric of the user's own may want all samples, or classes that a draw lacks
-        return None
+    value, shown = gain(everything), [metric_info(metric.name).format(v) for v in values(everything)]
+    if metric == ACCURACY:
+        low, high = paired_interval(_right(ours, labels) - _right(others, labels), 0.05)
+    else:
+        low, high = bootstrap(gain, len(labels), RESAMPLES)
     if not np.isfinite([value, low, high]).all():
         return None
     how = f"{shown[0]} against {shown[1]}, {_samples(len(labels))}"

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+from .metric import ACCURACY as ACCURACY
+from .metric import Array as Array
+from .metric import Metric as Metric
+from .metric import source_of
 
 if TYPE_CHECKING:
     from torch import nn
-
-Array = NDArray[Any]
 
 SPLIT_NAMES = ("train", "calibration", "validation", "test")
 
@@ -57,43 +56,6 @@ class Splits:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Metric:
-    """Quality of a model: `function(outputs, labels)` over a whole split gives one number.
-
-    `outputs` is the model's first output as one array (axis 0 = samples). `name` is what study files and
-    reports call it.
-    """
-
-    name: str
-    function: Callable[[Array, Array], float]
-    higher_is_better: bool = True
-
-    @property
-    def digest(self) -> str:
-        """Digest of the metric's name and of its function's source (of its full name where it has none)."""
-        return hashlib.sha256(f"{self.name}\n{_source_of(self.function, self.name)}".encode()).hexdigest()
-
-    def better(self, one: float, other: float) -> bool:
-        """Whether `one` is strictly better than `other`."""
-        return one > other if self.higher_is_better else one < other
-
-
-def _source_of(function: Callable[..., Any], name: str) -> str:
-    """A function's source, its full name where it has none."""
-    try:
-        return inspect.getsource(function)
-    except (OSError, TypeError):
-        return f"{type(function).__module__}.{getattr(function, '__qualname__', name)}"
-
-
-def _accuracy(outputs: Array, labels: Array) -> float:
-    return float(np.mean(outputs.argmax(axis=-1) == labels))
-
-
-ACCURACY = Metric(name="accuracy", function=_accuracy)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Workload:
     """A job. Give `teacher` (and usually `student`), or `onnx` for a model that exists only as ONNX.
 
@@ -131,4 +93,4 @@ class Workload:
         digest of the function's source (of its full name where it has none)."""
         if self.loss is None or isinstance(self.loss, str):
             return self.loss or ""
-        return hashlib.sha256(_source_of(self.loss, "loss").encode()).hexdigest()
+        return hashlib.sha256(source_of(self.loss, "loss").encode()).hexdigest()

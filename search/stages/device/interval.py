@@ -8,22 +8,31 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from ....profiles.errors import StageError
 from ...workload.workload import ACCURACY, Array, Metric
 
 RESAMPLES = 500
 Rows = NDArray[np.int64]
 
 
-def quality_interval(metric: Metric, outputs: Array, labels: Array) -> tuple[float, float]:
+def quality_interval(metric: Metric, outputs: Array, labels: Array, value: float) -> tuple[float, float]:
     """Wilson's score interval (1927) for accuracy, the percentile bootstrap (Efron 1979) for other metrics.
 
-    The bootstrap says nothing where every sample is right, Wilson's interval does.
+    The bootstrap says nothing where every sample is right, Wilson's interval does. `value` is the metric of
+    all samples.
     """
-    value = metric.function(outputs, labels)
     if metric == ACCURACY:
         return wilson(value, len(labels))
-    low, high = bootstrap(lambda rows: metric.function(outputs[rows], labels[rows]), len(labels))
+    low, high = bootstrap(lambda rows: drawn_score(metric, outputs[rows], labels[rows]), len(labels))
     return (float(min(low, value)), float(max(high, value))) if np.isfinite(low) else (float(value),) * 2
+
+
+def drawn_score(metric: Metric, outputs: Array, labels: Array) -> float:
+    """The metric of a random draw of samples; NaN where it gives none, say for want of a class in it."""
+    try:
+        return metric.score(outputs, labels, place="a draw of samples")
+    except StageError:
+        return math.nan
 
 
 def bootstrap(

@@ -8,7 +8,6 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -191,10 +190,8 @@ class DeviceStages:
                 outputs = runner.infer(dict(split.inputs))
             first = outputs[opened.outputs[0].name]
             np.savez_compressed(into / "outputs.npz", outputs=first)
-            value = float(metric.function(first, split.labels))
-            if not isfinite(value):
-                raise StageError("score", f"the metric {metric.name!r} gave {value} for these outputs")
-            low, high = quality_interval(metric, first, split.labels)
+            value = metric.score(first, split.labels, place=f"artifact in its runtime, {backend}")
+            low, high = quality_interval(metric, first, split.labels, value)
             return {"value": value, "low": low, "high": high, "samples": len(split)}
 
         return self.store.produce("score", key, {"artifact": compiled.key}, make)

@@ -7,9 +7,11 @@ import inspect
 import numpy as np
 from torch import nn
 
-from ....profiles.errors import UserError
+from ....profiles.errors import StageError, UserError
 from ...workload.workload import ACCURACY, Array, Metric, Split, Splits
 from ..network.predict import predict
+
+VALIDATION = "teacher on validation"
 
 
 def check_model(model: nn.Module, split: Split, metric: Metric, name: str) -> tuple[int, ...]:
@@ -101,9 +103,10 @@ def check_teacher(outputs: Array, splits: Splits, metric: Metric) -> float:
         UserError: it does not, or the metric gives no finite number.
     """
     labels = splits.validation.labels
-    quality = _finite_quality(metric, outputs, labels)
+    quality = teacher_score(metric, outputs, labels, VALIDATION)
     order = np.random.default_rng(0)
-    shuffled = [metric.function(outputs[order.permutation(len(labels))], labels) for _ in range(20)]
+    dealt = (outputs[order.permutation(len(labels))] for _ in range(20))
+    shuffled = [teacher_score(metric, one, labels, f"{VALIDATION}, outputs dealt at random") for one in dealt]
     margin = 3 * float(np.std(shuffled)) * (1 if metric.higher_is_better else -1)
     bars = {"its own outputs in random order": float(np.mean(shuffled)) + margin}
     if metric.name == ACCURACY.name:
@@ -121,13 +124,18 @@ def check_teacher(outputs: Array, splits: Splits, metric: Metric) -> float:
     return quality
 
 
-def _finite_quality(metric: Metric, outputs: Array, labels: Array) -> float:
-    quality = metric.function(outputs, labels)
-    if not isinstance(quality, (int, float, np.number)) or not np.isfinite(quality):
+def teacher_score(metric: Metric, outputs: Array, labels: Array, place: str) -> float:
+    """The metric of outputs of the teacher: what is no number there is so for the whole study.
+
+    Raises:
+        UserError: the metric raises, or gives no finite number of its kind.
+    """
+    try:
+        return metric.score(outputs, labels, place=place)
+    except StageError as error:
         raise UserError(
             f"the metric {metric.name!r} did not give a finite number",
-            place="teacher on validation",
-            found=repr(quality),
+            place=place,
+            found=error.cause,
             remedy="let the metric return one float for outputs and labels of a whole split",
-        )
-    return float(quality.real)
+        ) from error

@@ -191,9 +191,13 @@ class Networks:
         """The workload's metric."""
         return self.loaded.workload.metric
 
-    def quality(self, model: nn.Module, split: Split) -> float:
-        """The workload's metric of a model over a split, in PyTorch."""
-        return float(self.loaded.call("metric", self.metric.function, predict(model, split), split.labels))
+    def quality(self, model: nn.Module, split: Split, place: str = "in PyTorch") -> float:
+        """The workload's metric of a model over a split, in PyTorch.
+
+        Raises:
+            StageError: the metric gives no finite number.
+        """
+        return self.metric.score(predict(model, split), split.labels, place=place)
 
     def written(self, model: nn.Module, into: Path) -> dict[str, int]:
         """Write the weights and return parameters and multiply-adds."""

@@ -19,7 +19,7 @@ from ..network.reproducible import reproducible
 from ..training.loop import Control
 from ..training.losses import task_of
 from . import keys
-from .model_checks import check_model, check_teacher
+from .model_checks import check_model, check_teacher, teacher_score
 from .networks import Networks, with_weights
 from .teacher_checks import targets_and_labels, two_passes
 
@@ -110,7 +110,8 @@ class Teacher:
         _check_weights(model, workload.name)
         shape = check_model(model, splits.train, metric, "trained teacher")
         validation = check_teacher(predict(model, splits.validation), splits, metric)
-        quality = {"train": self.networks.quality(model, splits.train), "validation": validation}
+        train = teacher_score(metric, predict(model, splits.train), splits.train.labels, "teacher on train")
+        quality = {"train": train, "validation": validation}
         return {"quality": quality, "output_shape": shape, **self.networks.written(model, into)}
 
 

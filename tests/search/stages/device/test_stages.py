@@ -88,7 +88,7 @@ def test_a_metric_that_gives_no_number_fails_the_candidate(store: Store, stages:
     compiled = stages.compiled(CANDIDATE, exported(store), DATA, "data")
     split = Split(inputs=DATA, labels=np.zeros(6, np.int64))
     empty = Metric(name="correlation", function=lambda outputs, labels: float("nan"))
-    with pytest.raises(StageError, match="the metric 'correlation' gave nan for these outputs"):
+    with pytest.raises(StageError, match="the metric 'correlation' gave nan"):
         stages.scored(compiled, "ort", split, "split", empty)
 
 
