@@ -19,8 +19,9 @@ from ..network.reproducible import reproducible
 from ..training.loop import Control
 from ..training.losses import task_of
 from . import keys
-from .model_checks import check_model, check_teacher, teacher_score
+from .model_checks import check_model
 from .networks import Networks, with_weights
+from .output_checks import check_teacher, teacher_score
 from .teacher_checks import targets_and_labels, two_passes
 
 OUTPUTS = "outputs.npy"

@@ -9,7 +9,8 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 from paretune.profiles.errors import UserError
-from paretune.search.stages.models.model_checks import check_model, check_same_outputs, check_teacher
+from paretune.search.stages.models.model_checks import check_model, check_same_outputs
+from paretune.search.stages.models.output_checks import check_teacher
 from paretune.search.workload.split_checks import check_onnx, check_splits
 from paretune.search.workload.workload import ACCURACY, Metric, Split, Splits, Workload
 from torch import nn
