@@ -15,7 +15,8 @@ from paretune.search.record.progress import Progress
 from paretune.search.record.protocols import NeededTrainings
 from paretune.search.record.quality import QualityScale
 from paretune.search.run.budget import Budget, StopFlag
-from paretune.search.run.driver import Driver, SearchPlan
+from paretune.search.run.driver import Driver
+from paretune.search.run.plan import SearchPlan
 from paretune.search.run.search import Search, hardware_first
 from paretune.search.sampler.problem import SearchProblem
 from paretune.search.storage.study_store import StudyStore

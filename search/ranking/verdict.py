@@ -205,17 +205,25 @@ def comparison_lines(
     """How the chosen one compares with the strongest simple choice, in a sentence."""
     if simple is None:
         return ["No uncompressed teacher was measured, so there is no simple choice to compare with."]
+    untried = untried_lines(record)
     if simple == chosen.number:
-        return ["It is the strongest simple choice itself: the teacher, not compressed any further."]
+        itself = "It is the strongest simple choice itself: the teacher, not compressed any further."
+        return [itself, *untried]
     parts = []
     if faster is not None:
         parts.append(speed_words(faster))
     if smaller is not None:
         parts.append(size_words(smaller))
     if not parts:
-        return []
+        return untried
     said = " and ".join(parts)
-    return [f"{said[0].upper()}{said[1:]} the strongest simple choice, {name_of(record, simple)}."]
+    of_those = "the strongest simple choice" + (" that was tried" if untried else "")
+    return [f"{said[0].upper()}{said[1:]} {of_those}, {name_of(record, simple)}.", *untried]
+
+
+def untried_lines(record: StudyRecord) -> list[str]:
+    """The simple choices that were not evaluated: one of them may be stronger."""
+    return [f"Simple choices untried: {'; '.join(record.untried)}."] if record.untried else []
 
 
 def quality_lines(record: StudyRecord, ranking: Ranking, chosen: Ranked, simple: int | None) -> list[str]:

@@ -236,7 +236,8 @@ class StudyRecord:
     `quality` is the name of the workload's metric. `counters` has "trainings" (students really trained),
     "training_seconds", "gated_before_training", "duplicates" and the like. `environment` holds processor,
     instruction sets, packages. `teacher` has the teacher's quality on the splits and its parameters.
-    `stopped` says why the search ended. `baseline` is the trial number of the strongest simple choice.
+    `stopped` says why the search ended. `baseline` is the trial number of the strongest simple choice,
+    `untried` has the titles of the simple choices that were not evaluated.
     `sampler` is the name of the sampler, `remarks` what it had to say (a fallback, a warm start). `audit`
     holds the gated candidates that were trained after all.
     """
@@ -251,6 +252,7 @@ class StudyRecord:
     trials: tuple[TrialRecord, ...]
     finalists: tuple[Finalist, ...] = ()
     baseline: int | None = None
+    untried: tuple[str, ...] = ()
     masked: tuple[Masked, ...] = ()
     environment: dict[str, Any] = field(default_factory=dict)
     counters: dict[str, float] = field(default_factory=dict)

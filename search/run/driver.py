@@ -4,49 +4,37 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 
 from optuna.trial import Trial
 
 from ...profiles.errors import StageError
-from ..evaluation.finalists import choose_finalists
-from ..gate.audit import choose_audited, judged
-from ..ranking.known import trial_of, violations
-from ..ranking.ranking import rank, strongest_simple_choice
+from ..ranking.known import violations
+from ..ranking.ranking import strongest_simple_choice
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Outcome, StudyRecord, TrialRecord
-from ..record.limits import LimitSpec
 from ..record.progress import Progress
-from ..record.protocols import CandidateEvaluator, Hardware, TrainEverything
+from ..record.protocols import CandidateEvaluator, Hardware
 from ..record.stops import Interrupted
-from ..space.space import Space
 from ..storage.study_store import StudyStore, known_candidates
 from . import counters, reference
 from .budget import Budget
+from .ending import Ending
+from .plan import SearchPlan
 from .search import Search
 
 DUPLICATES_IN_A_ROW = 8
 """After so many the sampler has nothing new to say, and an unknown candidate is drawn at random."""
+ALL_EVALUATED = "every candidate of the space was evaluated"
 DRAWS = 200
 """So often a candidate is drawn before the space is searched for one that is left."""
-FINALIST_TURNS = 3
-"""How often the next best are checked on test where none of those before holds its limits."""
+SIMPLE_SHARE = 0.5
+"""Of the budget, that simple choices may use beyond the usual ones while there is something to search."""
 SURVEY_SHARE = 0.1
 """Of the time budget, that goes into first measurements."""
 ATTEMPTS = 3
 """A candidate in whose evaluation the whole process died so often is given up."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchPlan:
-    """What the driver is to do. `frame` is the record without trials, for reports."""
-
-    space: Space
-    limits: tuple[LimitSpec, ...]
-    finalists: int
-    finalist_rounds: int
-    seed: int
-    frame: StudyRecord
 
 
 class Driver:
@@ -63,10 +51,12 @@ class Driver:
     ) -> None:
         self.plan, self.evaluator, self.search, self.studies = plan, evaluator, search, studies
         self.budget, self.progress = budget, progress
+        self.ending = Ending(plan, evaluator, studies, budget, progress)
         records = studies.records()
         self.known, self._answered = known_candidates(records), len(records)
         for record in self.known.values():
             search.learn(record)
+        self._simple = frozenset(candidate.digest for candidate in plan.space.baselines())
         self._measured, self._measuring_seconds = 0, 0.0
         # What an earlier session confirmed stays until this one has confirmed anew.
         self.frame = replace(plan.frame, finalists=studies.confirmed(), audit=studies.audited())
@@ -87,11 +77,10 @@ class Driver:
             with self.budget.untimed():
                 self._reference()
             self._queue_baselines()
-            stopped = self._until_finished()
+            stopped = self._searched()
             self._save(stopped)
             if not self.budget.stop.requested:
-                with self.budget.untimed():
-                    self._finalists()
+                self._finalists()
         except Interrupted as interrupt:
             stopped = interrupt.why
         self._save(stopped)
@@ -102,7 +91,7 @@ class Driver:
     def _reference(self) -> None:
         first = self.plan.space.baselines()[0]
         reference.prepare(self.evaluator, first)
-        done = self.known.get(first.digest) or self._one(first, baseline=True)
+        done = self.known.get(first.digest) or self._one(first)
         if done is None or done.evaluation.outcome is not Outcome.COMPLETE:
             raise reference.failed(first, done)
         if self.search.standard.reference_ms is None:
@@ -120,31 +109,63 @@ class Driver:
     # -- the loop -------------------------------------------------------------------------------------
 
     def _queue_baselines(self) -> None:
-        """The uncompressed teacher's simple choices come before anything a sampler proposes."""
+        """The usual simple choices come before anything a sampler proposes or measures."""
         queued = self.studies.waiting_params()
         with self.studies.together():
-            for candidate in self.plan.space.baselines():
+            for candidate in self._untried(self.plan.space.usual_choices()):
                 params = self.plan.space.params(candidate)
-                if candidate.digest not in self.known and params not in queued:
+                if params not in queued:
                     self.studies.enqueue(params, baseline=True)
+
+    def _untried(self, candidates: Iterable[Candidate]) -> list[Candidate]:
+        return [candidate for candidate in candidates if candidate.digest not in self.known]
+
+    def _searched(self) -> str:
+        """Search to the end; why it ended."""
+        try:
+            return self._until_finished()
+        except Interrupted as interrupt:  # in a measurement that no trial has asked for
+            return interrupt.why
 
     def _until_finished(self) -> str:
         in_a_row = 0
         while True:
-            why = self._finished()
+            why = self._over()
             if why:
                 return why
-            if in_a_row >= DUPLICATES_IN_A_ROW and not self._queue_unknown():
-                return "every candidate of the space was evaluated"
-            self._measure_first()
+            if not self.studies.waiting_params():
+                why = self._prepare_next(in_a_row)
+                if why:
+                    return why
             record = self._one()
             if record is None:
-                return "interrupted" if self.budget.stop.requested else self.budget.exhausted(self._evaluated)
+                return self._over()
             in_a_row = in_a_row + 1 if record.duplicate_of is not None else 0
+
+    def _prepare_next(self, in_a_row: int) -> str:
+        """See to it that the next candidate is worth asking for; why the search ends where none is."""
+        nothing_to_gain = self.search.finished()
+        simple = self._untried(self.plan.space.baselines())
+        if simple and (nothing_to_gain or self._simple_choices_are_few()):
+            self.studies.enqueue(self.plan.space.params(simple[0]), baseline=True)
+            return ""
+        if nothing_to_gain:
+            return nothing_to_gain
+        if in_a_row >= DUPLICATES_IN_A_ROW and not self._queue_unknown():
+            return ALL_EVALUATED
+        self._measure_first()
+        return self._over()
+
+    def _simple_choices_are_few(self) -> bool:
+        """Whether they may take more of the budget: the search itself wants the other half."""
+        trials, seconds = self.budget.trials, self.budget.seconds
+        return (trials is None or self._evaluated < SIMPLE_SHARE * trials) and (
+            seconds is None or self.budget.elapsed_seconds < SIMPLE_SHARE * seconds
+        )
 
     def _measure_first(self) -> None:
         """Measure what is to be known before the next proposal; what the gate stops is recorded."""
-        while not self._finished():
+        while not self._over() and not self.search.finished():
             share = self._measuring_seconds / (self.budget.seconds or float("inf"))
             wanted = self.search.wants(self.studies.study, survey=share < SURVEY_SHARE)
             if wanted is None:
@@ -162,12 +183,13 @@ class Driver:
                 # Its evaluation ends at once, and says why.
                 self._one(wanted)
 
-    def _finished(self) -> str:
+    def _over(self) -> str:
+        """Why nothing more may be evaluated, or an empty text."""
         if self.budget.stop.requested:
             return "interrupted"
         if len(self.known) >= self.plan.space.size:
-            return "every candidate of the space was evaluated"
-        return self.budget.exhausted(self._evaluated) or self.search.finished()
+            return ALL_EVALUATED
+        return self.budget.exhausted(self._evaluated)
 
     @property
     def _evaluated(self) -> int:
@@ -189,13 +211,14 @@ class Driver:
         left = [c for c in self.plan.space.candidates() if c.digest not in self.known]
         return rng.choice(left) if left else None
 
-    def _one(self, wanted: Candidate | None = None, *, baseline: bool = False) -> TrialRecord | None:
+    def _one(self, wanted: Candidate | None = None) -> TrialRecord | None:
         """One trial; None where it was interrupted (its candidate is queued again). `wanted` is queued."""
         with self.studies.together():
             if wanted is not None:
-                self.studies.enqueue(self.plan.space.params(wanted), baseline=baseline)
+                simple = wanted.digest in self._simple
+                self.studies.enqueue(self.plan.space.params(wanted), baseline=simple)
             trial, candidate = self.studies.ask(self.plan.space.suggest)
-        baseline = bool(trial.user_attrs.get("baseline"))
+        baseline = candidate.digest in self._simple  # whoever has asked for it
         started = time.time()
         earlier = self.known.get(candidate.digest)
         if earlier is not None:
@@ -239,45 +262,21 @@ class Driver:
     # -- the end --------------------------------------------------------------------------------------
 
     def _finalists(self) -> None:
-        """Check the best on test. Where none of them holds its limits there, the next best are checked."""
-        chosen: tuple[int, ...] = ()
-        for _ in range(FINALIST_TURNS):
-            record = self.studies.unweighed()
-            if not chosen:  # those of an earlier session stand back: the search may have gone on since
-                record = replace(record, finalists=())
-            best = rank(record).best
-            wanted = tuple(n for n in choose_finalists(record, self.plan.finalists) if n not in chosen)
-            if not wanted or (best is not None and best.number in chosen):
-                return
-            chosen += wanted
-            self.progress.note(f"measuring {len(chosen)} finalists against each other, scoring them on test")
-            finalists = self.evaluator.finalists(
-                record, chosen, rounds=self.plan.finalist_rounds, seed=self.plan.seed
-            )
-            self.frame = replace(self.frame, finalists=finalists)
-            self.studies.save_frame(self.frame)
+        # They are what the study is for: a search that ran to the end of its time has them too.
+        with self.budget.untimed():
+            for frame in self.ending.finalists(self.frame):
+                self._keep(frame)
 
     def audit(self, share: float) -> StudyRecord:
         """Train a share of what the gate stopped after all, to see whether it was right."""
         with self.budget.untimed():
-            self._audit(share)
+            for frame in self.ending.audit(self.frame, share, self.search.standard):
+                self._keep(frame)
         return self.studies.record()
 
-    def _audit(self, share: float) -> None:
-        record = self.studies.unweighed()
-        done = {audited.number: audited for audited in record.audit}
-        for number in choose_audited(record, share, self.plan.seed):
-            if number in done or self.budget.stop.requested:
-                continue
-            candidate = trial_of(record, number).evaluation.candidate
-            self.progress.note(f"audit: #{number} is trained after all: {candidate.title}")
-            try:
-                evaluation = self.evaluator.evaluate(candidate, TrainEverything(self.search.standard))
-            except Interrupted:
-                break
-            done[number] = judged(record, number, evaluation)
-            self.frame = replace(self.frame, audit=tuple(done[n] for n in sorted(done)))
-            self.studies.save_frame(self.frame)
+    def _keep(self, frame: StudyRecord) -> None:
+        self.frame = frame
+        self.studies.save_frame(frame)
 
     def _count(self) -> None:
         # Kept after every trial, so that the report of a killed search counts right.
@@ -293,5 +292,6 @@ class Driver:
         with self.studies.together():
             self._count()
             baseline = strongest_simple_choice(self.studies.unweighed())
-            self.frame = replace(self.frame, baseline=baseline)
+            untried = tuple(c.title for c in self._untried(self.plan.space.baselines()))
+            self.frame = replace(self.frame, baseline=baseline, untried=untried)
             self.studies.save_frame(self.frame)

@@ -39,7 +39,8 @@ from ..storage.study_store import StudyStore
 from ..storage.url import shown_url, sqlite_file
 from ..store.store import Store
 from .budget import Budget, StopFlag
-from .driver import Driver, SearchPlan
+from .driver import Driver
+from .plan import SearchPlan
 from .setup import set_up_search
 
 ENOUGH_SHARE = 0.005

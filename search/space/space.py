@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import math
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 from warnings import catch_warnings, simplefilter
 
 from optuna.trial import FixedTrial
@@ -17,21 +16,10 @@ from ...profiles.errors import UserError
 from ...profiles.precision import Precision
 from ..record.candidate import Candidate, Recipe, Scalar
 from ..record.evaluation import Masked
+from .choosing import Chooser, Drawer, pick
 
 TEACHER, STUDENT = "teacher", "student"
-
-
-class Chooser(Protocol):
-    """The part of an Optuna trial that the space needs."""
-
-    def suggest_categorical(self, name: str, choices: Any) -> Any:
-        """One of the choices."""
-
-    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None) -> float:
-        """A number between the bounds."""
-
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
-        """A whole number between the bounds."""
+USUAL = (Precision.FP32, Precision.FP16, Precision.INT8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,23 +62,23 @@ class Space:
 
     def suggest(self, trial: Chooser) -> Candidate:
         """Turn a trial's choices into a candidate."""
-        backend = self._backend(_pick(trial, "backend", tuple(b.name for b in self.backends)))
+        backend = self._backend(pick(trial, "backend", tuple(b.name for b in self.backends)))
         student: tuple[tuple[str, Scalar], ...] = ()
-        if self.student_axes and _pick(trial, "model", (STUDENT, TEACHER)) == STUDENT:
+        if self.student_axes and pick(trial, "model", (STUDENT, TEACHER)) == STUDENT:
             axes = self.student_axes.items()
-            student = tuple((axis, _pick(trial, _axis_name(axis), values)) for axis, values in axes)
-        sparsity = _pick(trial, _sparsity_name(backend, self.backends), backend.sparsities)
-        precision = Precision(_pick(trial, f"precision_{backend.name}", tuple(map(str, backend.precisions))))
+            student = tuple((axis, pick(trial, _axis_name(axis), values)) for axis, values in axes)
+        sparsity = pick(trial, _sparsity_name(backend, self.backends), backend.sparsities)
+        precision = Precision(pick(trial, f"precision_{backend.name}", tuple(map(str, backend.precisions))))
         method, samples, per_channel = "", 0, True
         if precision.decoded.calibrated:
-            method = _pick(trial, f"calibration_{backend.name}", backend.calibration_methods)
-            samples = _pick(trial, "calibration_samples", self.calibration_samples)
+            method = pick(trial, f"calibration_{backend.name}", backend.calibration_methods)
+            samples = pick(trial, "calibration_samples", self.calibration_samples)
         if precision.decoded.integer:
-            per_channel = _pick(trial, "per_channel", self.per_channel)
+            per_channel = pick(trial, "per_channel", self.per_channel)
         recipe = None
         if self.trains and (student or sparsity != "dense"):
-            temperature = _pick(trial, "temperature", self.temperatures)
-            weight = _pick(trial, "distill_weight", self.weights)
+            temperature = pick(trial, "temperature", self.temperatures)
+            weight = pick(trial, "distill_weight", self.weights)
             recipe = self._recipe(temperature, weight, sparsity)
         return Candidate(
             backend=backend.name,
@@ -171,7 +159,7 @@ class Space:
 
     def draw(self, rng: random.Random) -> Candidate:
         """A candidate at random."""
-        return self.suggest(_Drawer(rng))
+        return self.suggest(Drawer(rng))
 
     @property
     def size(self) -> int:
@@ -186,22 +174,30 @@ class Space:
         return total
 
     def baselines(self) -> tuple[Candidate, ...]:
-        """The simple choices: the uncompressed teacher on each backend as it is, at fp16 and at int8."""
-        found = []
-        for backend in self.backends:
-            for precision in (Precision.FP32, Precision.FP16, Precision.INT8):
-                if precision in backend.precisions:
-                    method, samples, per_channel = list(self._calibrations(backend, precision))[-1]
-                    found.append(
-                        Candidate(
-                            backend=backend.name,
-                            precision=precision,
-                            calibration_method=method and backend.calibration_methods[0],
-                            calibration_samples=samples,
-                            per_channel=per_channel if len(self.per_channel) == 1 else True,
-                        )
-                    )
+        """The simple choices: the uncompressed teacher on each backend, as it is and in every precision that
+        a line of the backend's own tools makes; the usual ones first."""
+        found = [
+            self._simple(backend, precision)
+            for precisions in (USUAL, [p for p in Precision if p not in USUAL])
+            for backend in self.backends
+            for precision in precisions
+            if precision in backend.precisions
+        ]
         return tuple(found)
+
+    def usual_choices(self) -> tuple[Candidate, ...]:
+        """The simple choices that everybody tries first: the teacher as it is, at fp16 and at int8."""
+        return tuple(candidate for candidate in self.baselines() if candidate.precision in USUAL)
+
+    def _simple(self, backend: BackendChoices, precision: Precision) -> Candidate:
+        method, samples, per_channel = list(self._calibrations(backend, precision))[-1]
+        return Candidate(
+            backend=backend.name,
+            precision=precision,
+            calibration_method=method and backend.calibration_methods[0],
+            calibration_samples=samples,
+            per_channel=per_channel if len(self.per_channel) == 1 else True,
+        )
 
     def _backend(self, name: str) -> BackendChoices:
         return next(choices for choices in self.backends if choices.name == name)
@@ -241,48 +237,6 @@ class Space:
             "temperature": recipe.temperature,
             "distill_weight": recipe.distill_weight,
         }
-
-
-class _Drawer:
-    """A chooser that answers at random."""
-
-    def __init__(self, rng: random.Random) -> None:
-        self.rng = rng
-
-    def suggest_categorical(self, name: str, choices: Any) -> Any:
-        return self.rng.choice(choices)
-
-    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None) -> float:
-        return self.rng.uniform(low, high)
-
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
-        return self.rng.randrange(low, high + 1, step)
-
-
-def _pick(trial: Chooser, name: str, values: tuple[Any, ...]) -> Any:
-    """One of `values`. A single one is no parameter; evenly spaced numbers keep their order."""
-    if len(values) == 1:
-        return values[0]
-    spacing = _spacing(values)
-    if spacing is None:
-        return trial.suggest_categorical(name, values)
-    low, high = min(values), max(values)
-    if all(isinstance(value, int) for value in values):
-        chosen: float = trial.suggest_int(name, low, high, step=int(spacing))
-    else:
-        chosen = trial.suggest_float(name, low, high, step=spacing)
-    return min(values, key=lambda value: abs(value - chosen))
-
-
-def _spacing(values: tuple[Any, ...]) -> float | None:
-    if (
-        any(isinstance(value, bool) or not isinstance(value, int | float) for value in values)
-        or len(values) < 3
-    ):
-        return None
-    ordered = sorted(values)
-    steps = [b - a for a, b in itertools.pairwise(ordered)]
-    return steps[0] if all(math.isclose(step, steps[0], rel_tol=1e-9) for step in steps) else None
 
 
 def _axis_name(axis: str) -> str:

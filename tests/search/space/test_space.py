@@ -113,9 +113,11 @@ def test_evenly_spaced_numbers_keep_their_order_for_the_sampler():
     assert isinstance(trial.distributions["depth"], optuna.distributions.CategoricalDistribution)
 
 
-def test_simple_choices_are_the_uncompressed_teacher():
+def test_simple_choices_are_the_uncompressed_teacher_in_every_precision_the_usual_ones_first():
     found = [(c.backend, str(c.precision)) for c in space().baselines()]
-    assert found == [("ort", "fp32"), ("ort", "int8"), ("trt", "fp16")]
+    usual = [("ort", "fp32"), ("ort", "int8"), ("trt", "fp16")]
+    assert found == [*usual, ("ort", "int8-dynamic")]
+    assert [(c.backend, str(c.precision)) for c in space().usual_choices()] == usual
     assert all(c.is_teacher and c in space() for c in space().baselines())
 
 

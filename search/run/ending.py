@@ -1,0 +1,71 @@
+"""What follows a search: the best are checked on test, and what was stopped may be audited."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from ..evaluation.finalists import choose_finalists
+from ..gate.audit import choose_audited, judged
+from ..ranking.known import trial_of
+from ..ranking.ranking import rank
+from ..record.evaluation import StudyRecord
+from ..record.progress import Progress
+from ..record.protocols import CandidateEvaluator, Standard, TrainEverything
+from ..record.stops import Interrupted
+from ..storage.study_store import StudyStore
+from .budget import Budget
+from .plan import SearchPlan
+
+FINALIST_TURNS = 3
+"""How often the next best are checked on test where none of those before holds its limits."""
+
+
+class Ending:
+    """The last steps of one study. Each yields the record's frame whenever there is something to keep."""
+
+    def __init__(
+        self,
+        plan: SearchPlan,
+        evaluator: CandidateEvaluator,
+        studies: StudyStore,
+        budget: Budget,
+        progress: Progress,
+    ) -> None:
+        self.plan, self.evaluator, self.studies = plan, evaluator, studies
+        self.budget, self.progress = budget, progress
+
+    def finalists(self, frame: StudyRecord) -> Iterator[StudyRecord]:
+        """Check the best on test. Where none of them holds its limits there, the next best are checked."""
+        chosen: tuple[int, ...] = ()
+        for _ in range(FINALIST_TURNS):
+            record = self.studies.unweighed()
+            if not chosen:  # those of an earlier session stand back: the search may have gone on since
+                record = replace(record, finalists=())
+            best = rank(record).best
+            wanted = tuple(n for n in choose_finalists(record, self.plan.finalists) if n not in chosen)
+            if not wanted or (best is not None and best.number in chosen):
+                return
+            chosen += wanted
+            self.progress.note(f"measuring {len(chosen)} finalists against each other, scoring them on test")
+            rounds, seed = self.plan.finalist_rounds, self.plan.seed
+            found = self.evaluator.finalists(record, chosen, rounds=rounds, seed=seed)
+            frame = replace(frame, finalists=found)
+            yield frame
+
+    def audit(self, frame: StudyRecord, share: float, standard: Standard) -> Iterator[StudyRecord]:
+        """Train a share of what the gate stopped after all, to see whether it was right."""
+        record = self.studies.unweighed()
+        done = {audited.number: audited for audited in record.audit}
+        for number in choose_audited(record, share, self.plan.seed):
+            if number in done or self.budget.stop.requested:
+                continue
+            candidate = trial_of(record, number).evaluation.candidate
+            self.progress.note(f"audit: #{number} is trained after all: {candidate.title}")
+            try:
+                evaluation = self.evaluator.evaluate(candidate, TrainEverything(standard))
+            except Interrupted:
+                return
+            done[number] = judged(record, number, evaluation)
+            frame = replace(frame, audit=tuple(done[n] for n in sorted(done)))
+            yield frame
