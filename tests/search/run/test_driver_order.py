@@ -165,6 +165,8 @@ def test_a_record_of_an_earlier_version_has_nothing_untried():
 
 
 def test_the_verdict_names_the_simple_choices_that_were_not_tried():
-    said = "\n".join(read(driven(Rule(), trials=4)).verdict.lines)
-    assert "untried: teacher, int8-dynamic, toy; teacher, int4-weight, toy" in said
+    record = driven(Rule(), trials=4)
+    said = "\n".join(read(record).verdict.lines)
+    assert record.untried
+    assert all(title in said.partition("untried")[2] for title in record.untried)
     assert "untried" not in "\n".join(read(driven(Rule(), trials=30)).verdict.lines)
