@@ -15,6 +15,7 @@ from typing import Any
 from ...profiles.errors import UnsupportedError
 from ...profiles.precision import Precision
 from ..contract.backend import CalibrationData, CompileSettings, batches
+from .biases import as_vectors, wider_weights
 from .inspect import operators, weights
 from .layers import keep_rules
 from .pointwise import pointwise_as_products
@@ -83,6 +84,7 @@ def quantized(
     """
     if settings.precision is Precision.INT4_WEIGHT:
         content = pointwise_as_products(content)
+    content = as_vectors(content)
     recipe, notes = _recipe(content, settings)
     rules = [*recipe, *_FLOAT_IO, *keep_rules(content, settings.keep_float)]
     return _apply(content, rules, calibration, settings), notes
@@ -162,10 +164,15 @@ def _apply(
 
     with redirect_stderr(StringIO()):  # progress bars
         tool = quantizer.Quantizer(bytearray(content), recipe)
-        ranges = None
-        if tool.need_calibration:
-            if calibration is None:
-                raise ValueError("this precision needs calibration data")
-            feeds = list(batches(calibration, settings.batch))
-            ranges = activation_ranges(content, recipe, feeds, settings.calibration_method)
-        return bytes(tool.quantize(ranges, enable_progress_report=False).quantized_model)
+        if not tool.need_calibration:
+            return bytes(tool.quantize(None, enable_progress_report=False).quantized_model)
+        if calibration is None:
+            raise ValueError("this precision needs calibration data")
+        feeds = list(batches(calibration, settings.batch))
+        ranges = activation_ranges(content, recipe, feeds, settings.calibration_method)
+        made = bytes(tool.quantize(ranges, enable_progress_report=False).quantized_model)
+        wider = wider_weights(content, made)
+        if not wider:
+            return made
+        tool = quantizer.Quantizer(bytearray(content), recipe)
+        return bytes(tool.quantize({**ranges, **wider}, enable_progress_report=False).quantized_model)

@@ -23,7 +23,7 @@ def activation_ranges(
     """ai-edge-quantizer's ranges of every activation on `feeds`, for "minmax", "percentile" or "entropy"."""
     extremes = _extremes(content, recipe, feeds)
     if method == "minmax":
-        return extremes
+        return _scalars(extremes)
     largest = {
         name: max(-float(found["min"].min()), float(found["max"].max()), 0.0)
         for name, found in extremes.items()
@@ -32,7 +32,15 @@ def activation_ranges(
         cut = np.float32(largest[name] * kept_bins(histogram, method) / BINS)
         found = extremes[name]
         extremes[name] = {"min": np.maximum(found["min"], -cut), "max": np.minimum(found["max"], cut)}
-    return extremes
+    return _scalars(extremes)
+
+
+def _scalars(extremes: Mapping[str, Any]) -> dict[str, Any]:
+    """One number for each activation: the quantizer can give no range of one element to a constant."""
+    return {
+        name: {end: value.reshape(()) if np.size(value) == 1 else value for end, value in found.items()}
+        for name, found in extremes.items()
+    }
 
 
 def _extremes(content: bytes, recipe: list[dict[str, Any]], feeds: Sequence[Feed]) -> dict[str, Any]:
