@@ -39,11 +39,16 @@ class StageError(ParetuneError):
     """One stage of one candidate failed. The driver turns it into the outcome `failed`.
 
     `cause` is one short line ("killed by signal 11 (segmentation fault)"), `log` the last output of the
-    process that ran the stage. `disagrees`: the artifact runs, but not as its float model does.
+    process that ran the stage. `disagrees`: the artifact runs, but not as its float model does. `outside`:
+    the cause lay outside of the candidate (its process was killed, the machine had no memory left), so that
+    another try may well succeed.
     """
 
-    def __init__(self, stage: str, cause: str, log: str = "", *, disagrees: bool = False) -> None:
-        self.stage, self.cause, self.log, self.disagrees = stage, cause, log, disagrees
+    def __init__(
+        self, stage: str, cause: str, log: str = "", *, disagrees: bool = False, outside: bool = False
+    ) -> None:
+        self.stage, self.cause, self.log = stage, cause, log
+        self.disagrees, self.outside = disagrees, outside
         super().__init__(f"{stage}: {cause}")
 
 

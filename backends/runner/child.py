@@ -124,3 +124,23 @@ def status_in_words(status: int | None, log: str) -> str:
     # Behind ssh the signal does not come back, but the last words do.
     fatal = [line for line in log.splitlines() if line.startswith("Fatal Python error")]
     return f"ended with exit status {status}" + (f": {fatal[-1]}" if fatal else "")
+
+
+_LOST_LINE = 255  # of ssh: the line was lost, or the far side was killed
+_KILLED = (-signal.SIGKILL, -signal.SIGTERM, 128 + signal.SIGKILL, 128 + signal.SIGTERM)
+_NO_MEMORY = ("bad_alloc", "MemoryError", "annot allocate memory")
+
+
+def lacked_memory(log: str) -> bool:
+    """Whether a child's last words say that it got no memory."""
+    return any(word in log for word in _NO_MEMORY)
+
+
+def died_from_outside(status: int | None, log: str, *, remote: bool, limited: bool) -> bool:
+    """Whether a child was ended by something other than its own doing: killed, cut off, or out of memory
+    though nobody had limited it. `remote`: it ran behind ssh, where a crash of its own has last words."""
+    if status is None or (limited and lacked_memory(log)):
+        return False
+    if remote and status == _LOST_LINE:
+        return "Fatal Python error" not in log
+    return status in _KILLED or lacked_memory(log)

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...profiles.errors import StageError, UnsupportedError, UserError
-from ...profiles.precision import Precision
+from ...profiles.errors import StageError, UserError
 from ..contract.backend import (
     Array,
     Artifact,
@@ -22,14 +21,21 @@ from ..contract.backend import (
     SourceModel,
     TensorSpec,
 )
-from .child import Child, ChildEndedError, ChildSilentError, status_in_words
+from . import replies
+from .child import (
+    Child,
+    ChildEndedError,
+    ChildSilentError,
+    died_from_outside,
+    lacked_memory,
+    status_in_words,
+)
 from .frames import PREAMBLE, Message, ProtocolError, read_message, write_message
 from .launch import Launch
 
 # The part of a study that an operation belongs to, as failures name it.
 _STAGES = {"compile": "compile", "infer": "score"}
 _SENT_AT_ONCE_BYTES = 64 * 2**20
-_LOG_BYTES = 4096
 CLOSE_S = 5.0
 
 
@@ -128,21 +134,22 @@ class RunnerClient:
             data = self._ask("fetch", self._guard.open_s, {"path": str(path)}).arrays["bytes"]
             path = into / path.name
             data.tofile(path)
-        fields = {"path": path, "precision": Precision(found["precision"]), "notes": tuple(found["notes"])}
-        return Artifact(**{**found, **fields})
+        return replies.artifact(found, path)
 
     def open(self, backend: str, artifact: Path, batch: int, threads: int) -> Opened:
         """Load an artifact; single-threaded sessions are pinned to the client's core, if it has one."""
         body = {"backend": backend, "path": self.put(artifact), "batch": batch, "threads": threads}
         found = self._ask("open", self._guard.open_s, body).body
         self._batch = batch
+        load_ms = replies.number(found["load_ms"], "load_ms", "measure")
         return Opened(
-            inputs=_specs(found["inputs"]), outputs=_specs(found["outputs"]), load_ms=float(found["load_ms"])
+            inputs=replies.specs(found["inputs"]), outputs=replies.specs(found["outputs"]), load_ms=load_ms
         )
 
     def prepare(self, feed: Feed) -> float:
         """Store the feed that `sample` runs, run it once, and return the milliseconds that took."""
-        return float(self._ask("prepare", self._guard.run_s, {}, feed).body["first_inference_ms"])
+        first_ms = self._ask("prepare", self._guard.run_s, {}, feed).body["first_inference_ms"]
+        return replies.number(first_ms, "first_inference_ms", "measure")
 
     def infer(self, data: CalibrationData) -> dict[str, Array]:
         """Outputs for all samples (axis 0), computed in batches of the opened size."""
@@ -152,11 +159,17 @@ class RunnerClient:
     def sample(self, loops: int, count: int) -> list[int]:
         """Nanoseconds of `count` samples; each is the time of `loops` runs together."""
         reply = self._ask("sample", self._guard.run_s, {"loops": loops, "count": count})
-        return list(reply.body["nanoseconds"])
+        return replies.nanoseconds(reply.body["nanoseconds"], count)
 
     def memory(self) -> int:
         """Bytes that runtime and model cost at their peak, up to and including the first run."""
-        return int(self._ask("memory", self._guard.open_s).body["growth_bytes"])
+        grown = self._ask("memory", self._guard.open_s).body["growth_bytes"]
+        return replies.whole(grown, "memory_bytes", "measure")
+
+    @property
+    def ended(self) -> StageError | UserError | None:
+        """How it ended, None while it can be asked."""
+        return self._ended
 
     def close(self) -> None:
         """End the runner; a second call does nothing."""
@@ -193,15 +206,19 @@ class RunnerClient:
         try:
             _skip_to_preamble(child, time.monotonic() + self._guard.open_s)
         except (ProtocolError, ChildEndedError, ChildSilentError) as error:
+            status = child.wait(1.0)
             child.kill()
-            self._ended = self._unreachable(child.log(_LOG_BYTES).strip() or str(error))
+            log = child.log(replies.LOG_BYTES).strip()
+            outside = self._from_outside(status, log)
+            self._ended = self._unreachable(log or str(error), outside=outside)
             raise self._ended from error
         return child
 
-    def _unreachable(self, found: str) -> UserError | StageError:
+    def _unreachable(self, found: str, *, outside: bool = False) -> UserError | StageError:
         if self._launch.shares_files:
-            limit = "" if self._guard.memory_bytes is None else f"; {_over_limit(self._guard)}"
-            return StageError("start", f"the runner did not start{limit}", found)
+            limit = self._guard.memory_bytes
+            cause = "the runner did not start" + (f"; {replies.over_limit(limit)}" if limit else "")
+            return StageError("start", cause, found, outside=outside)
         return UserError(
             f"device {self._launch.device} cannot be reached",
             found=found,
@@ -226,47 +243,29 @@ class RunnerClient:
             child.ask_where()
             raise self._end(child, stage, f"no answer to {operation} within {seconds:g} s: killed") from error
         except (ProtocolError, ChildEndedError) as error:
-            raise self._end(child, stage, self._cause(child)) from error
+            raise self._died(child, stage) from error
         except BaseException:
             self._end(child, stage, "interrupted")  # half a reply may be left in the pipe
             raise
-        _raise_for(reply.body, stage, self._guard)
+        replies.raise_error(reply.body, stage, self._guard.memory_bytes)
         return reply
 
-    def _cause(self, child: Child) -> str:
-        status, log = child.wait(5.0), child.log(_LOG_BYTES)
+    def _died(self, child: Child, stage: str) -> StageError:
+        status, log, limit = child.wait(5.0), child.log(replies.LOG_BYTES), self._guard.memory_bytes
         cause = status_in_words(status, log)
-        out_of_memory = any(word in log for word in ("bad_alloc", "MemoryError", "annot allocate memory"))
-        if self._guard.memory_bytes is not None and out_of_memory:
-            cause += f"; {_over_limit(self._guard)}"
-        return cause
+        if limit is not None and lacked_memory(log):
+            cause += f"; {replies.over_limit(limit)}"
+        return self._end(child, stage, cause, outside=self._from_outside(status, log))
 
-    def _end(self, child: Child, stage: str, cause: str) -> StageError:
+    def _from_outside(self, status: int | None, log: str) -> bool:
+        limited = self._guard.memory_bytes is not None
+        return died_from_outside(status, log, remote=not self._launch.shares_files, limited=limited)
+
+    def _end(self, child: Child, stage: str, cause: str, *, outside: bool = False) -> StageError:
         child.kill()
         self._child = None
-        self._ended = StageError(stage, cause, child.log(_LOG_BYTES))
+        self._ended = StageError(stage, cause, child.log(replies.LOG_BYTES), outside=outside)
         return self._ended
-
-
-def _raise_for(body: Mapping[str, Any], stage: str, guard: Guard) -> None:
-    kind = body.get("error")
-    if kind is None:
-        return
-    if kind == "unsupported":
-        raise UnsupportedError(body["reason"])
-    if kind == "user":
-        parts = {name: body[name] for name in ("place", "found", "accepted", "remedy")}
-        raise UserError(body["problem"], **parts)
-    cause = str(body["cause"])
-    if guard.memory_bytes is not None and (kind == "memory" or "bad_alloc" in cause):
-        cause += f"; {_over_limit(guard)}"
-    # A stage that failed on its own terms names itself: "compile", also where it was asked for as "infer".
-    where, log = str(body.get("stage", stage)), str(body["log"])[-_LOG_BYTES:]
-    raise StageError(where, cause, log, disagrees=bool(body.get("disagrees", False)))
-
-
-def _over_limit(guard: Guard) -> str:
-    return f"the limit is {(guard.memory_bytes or 0) / 1e6:.0f} MB of memory"
 
 
 def _skip_to_preamble(child: Child, deadline: float) -> None:
@@ -279,10 +278,6 @@ def _skip_to_preamble(child: Child, deadline: float) -> None:
         if not byte:
             raise ProtocolError("the runner ended before it said anything")
         seen += byte
-
-
-def _specs(found: list[dict[str, Any]]) -> tuple[TensorSpec, ...]:
-    return tuple(TensorSpec(**{**spec, "shape": tuple(spec["shape"])}) for spec in found)
 
 
 def _parts(data: CalibrationData, batch: int) -> Iterator[dict[str, Array]]:

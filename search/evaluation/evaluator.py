@@ -59,7 +59,8 @@ class Evaluator:
         except UnsupportedError as error:
             return replace(known, outcome=Outcome.REFUSED, reason=error.reason)
         except StageError as error:
-            return replace(known, stage=error.stage, cause=error.cause, log=error.log[-LOG_CHARACTERS:])
+            log = error.log[-LOG_CHARACTERS:]
+            return replace(known, stage=error.stage, cause=error.cause, log=log, try_again=error.outside)
         except Exception as error:
             # Whatever a library or the user's code raises concerns this candidate alone.
             cause = f"{type(error).__name__}: {error}".splitlines()[0][:300]
@@ -129,7 +130,8 @@ class Evaluator:
         """The candidate after its climb, if it has one."""
         climb = self._climbs.climb(found, judge, trace, broken=broken is not None)
         if broken is not None and climb.treatment == found.treatment:
-            raise StageError(broken.stage, "; ".join((broken.cause, *climb.notes)), broken.log)
+            cause = "; ".join((broken.cause, *climb.notes))
+            raise StageError(broken.stage, cause, broken.log, outside=broken.outside)
         if climb.treatment != found.treatment:
             treated = self._as_treated(known, climb.treatment, judge.standard, trace)
             found = replace(treated, float_quality=found.float_quality)

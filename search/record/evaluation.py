@@ -78,7 +78,9 @@ class Evaluation:
 
     `metrics` maps names of `record.metrics` to quantities. `gate` holds what was measured with untrained
     weights. `violations` maps a limit's text to how far it is missed, in the metric's unit (<= 0: met).
-    `reason` explains `gated` and `refused`; `stage`, `cause` and `log` explain `failed`. `artifact_key` names
+    `reason` explains `gated` and `refused`; `stage`, `cause` and `log` explain `failed`, and `try_again` says
+    that it tells nothing about the candidate (its process was killed, its record was lost), so that the next
+    run tries it again. `artifact_key` names
     the compiled model in the store (stage "compile"), `weight_bytes` its constants by storage type, `notes`
     what the compiler had to say, `about_teacher` what trainings found out about the teacher. `baseline` marks
     the uncompressed teacher's simple choices. `bound` stands where the gate decided from a bound on the
@@ -98,6 +100,7 @@ class Evaluation:
     stage: str = ""
     cause: str = ""
     log: str = ""
+    try_again: bool = False
     stages: tuple[StageRecord, ...] = ()
     artifact_key: str = ""
     weight_bytes: dict[str, int] = field(default_factory=dict)

@@ -17,8 +17,9 @@ from ..record.evaluation import Evaluation, Outcome, StudyRecord, TrialRecord
 from ..record.progress import Progress
 from ..record.protocols import CandidateEvaluator, Hardware
 from ..record.stops import Interrupted
-from ..storage.study_store import StudyStore, known_candidates
+from ..storage.study_store import StudyStore
 from . import counters, reference
+from .again import settled
 from .budget import Budget
 from .ending import Ending
 from .plan import SearchPlan
@@ -53,7 +54,7 @@ class Driver:
         self.budget, self.progress = budget, progress
         self.ending = Ending(plan, evaluator, studies, budget, progress)
         records = studies.records()
-        self.known, self._answered = known_candidates(records), len(records)
+        (self.known, self._again), self._answered = settled(records, plan.space), len(records)
         for record in self.known.values():
             search.learn(record)
         self._simple = frozenset(candidate.digest for candidate in plan.space.baselines())
@@ -109,13 +110,14 @@ class Driver:
     # -- the loop -------------------------------------------------------------------------------------
 
     def _queue_baselines(self) -> None:
-        """The usual simple choices come before anything a sampler proposes or measures."""
+        """The usual simple choices come before anything a sampler proposes or measures, and after them what
+        an earlier session left to be tried again."""
         queued = self.studies.waiting_params()
         with self.studies.together():
-            for candidate in self._untried(self.plan.space.usual_choices()):
+            for candidate in self._untried(dict.fromkeys((*self.plan.space.usual_choices(), *self._again))):
                 params = self.plan.space.params(candidate)
                 if params not in queued:
-                    self.studies.enqueue(params, baseline=True)
+                    self.studies.enqueue(params, baseline=candidate.digest in self._simple)
 
     def _untried(self, candidates: Iterable[Candidate]) -> list[Candidate]:
         return [candidate for candidate in candidates if candidate.digest not in self.known]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -279,10 +279,7 @@ class StudyStore:
         return replace(frame, trials=self.records())
 
 
-def known_candidates(records: tuple[TrialRecord, ...]) -> dict[str, TrialRecord]:
-    """Digest of each evaluated candidate -> the trial that evaluated it first."""
-    known: dict[str, TrialRecord] = {}
-    for record in records:
-        if record.duplicate_of is None:
-            known.setdefault(record.evaluation.candidate.digest, record)
-    return known
+def known_candidates(records: Sequence[TrialRecord]) -> dict[str, TrialRecord]:
+    """Digest of each evaluated candidate -> the trial that evaluated it. Where one was tried again, that is
+    the later one."""
+    return {r.evaluation.candidate.digest: r for r in records if r.duplicate_of is None}

@@ -1,12 +1,15 @@
 """The toy backend, with crashes: `study.misbehaving:Misbehaving` in a study file.
 
-`TOY_SCRIPT` says what happens: JSON, "<precision or *>/<compile, open or run>" to a key of `DEEDS`.
+`TOY_SCRIPT` says what happens: JSON, "<precision or *>/<compile, open or run>" to a key of `DEEDS`,
+or "kill-once".
 """
 
+import contextlib
 import json
 import os
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 from paretune.backends.contract import of_batch
@@ -26,8 +29,16 @@ def refuse():
     raise UnsupportedError("the script refuses this")
 
 
+def kill_once(mark):
+    """SIGKILL to this process, where no earlier one has left this mark."""
+    with contextlib.suppress(FileExistsError):
+        Path(os.environ["TOY_MARKS"], mark).touch(exist_ok=False)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 DEEDS = {
     "refuse": refuse,
+    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "error": lambda: 1 // 0,
     "segfault": lambda: os.kill(os.getpid(), signal.SIGSEGV),
     "abort": os.abort,
@@ -39,7 +50,9 @@ DEEDS = {
 def misbehave(precision, stage):
     script = json.loads(os.environ.get("TOY_SCRIPT", "{}"))
     deed = script.get(f"{precision}/{stage}") or script.get(f"*/{stage}")
-    if deed:
+    if deed == "kill-once":
+        kill_once(f"{precision}-{stage}")
+    elif deed:
         DEEDS[deed]()
 
 

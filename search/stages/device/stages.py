@@ -25,6 +25,7 @@ from ...record.candidate import Candidate
 from ...record.treatment import UNTREATED, Treatment
 from ...store.store import Entry, Store
 from ...workload.workload import Array, Metric, Split
+from .again import from_outside, sturdy, tried_again
 from .calibration_samples import drawn
 from .interval import quality_interval
 from .keys import compile_key, measure_key, score_key
@@ -103,7 +104,9 @@ class DeviceStages:
                 "threads": self.deployment.threads,
             }
 
-        return self.store.produce("compile", key, {"candidate": candidate.title, "source": source.key}, make)
+        return self.store.produce(
+            "compile", key, {"candidate": candidate.title, "source": source.key}, sturdy(make)
+        )
 
     def _settings(self, candidate: Candidate, check: bool, treatment: Treatment) -> CompileSettings:
         return CompileSettings(
@@ -120,7 +123,7 @@ class DeviceStages:
 
     def set_reference(self, compiled: Entry, candidate: Candidate) -> None:
         """Name the artifact that every measurement is interleaved with."""
-        self._runners.set_reference(compiled, candidate.backend)
+        tried_again(lambda: self._runners.set_reference(compiled, candidate.backend))
 
     @property
     def reference(self) -> tuple[Entry, str]:
@@ -144,8 +147,8 @@ class DeviceStages:
             with runner:
                 memory = runner.memory()
                 rounds = self._runners.against_reference({CANDIDATE: runner}, plan)
-            if CANDIDATE in rounds.failed:
-                raise StageError(*rounds.failed[CANDIDATE])
+                if CANDIDATE in rounds.failed:
+                    raise runner.ended or StageError(*rounds.failed[CANDIDATE])
             (into / ROUNDS_FILE).write_text(json.dumps(rounds.to_json()))
             return {
                 "load_ms": opened.load_ms,
@@ -153,7 +156,7 @@ class DeviceStages:
                 "memory_bytes": memory,
             }
 
-        return self.store.produce("measure", key, {"artifact": compiled.key}, make)
+        return self.store.produce("measure", key, {"artifact": compiled.key}, sturdy(make))
 
     def interleaved(self, artifacts: Mapping[str, tuple[Entry, str]], plan: LatencyPlan) -> Rounds:
         """Measure several artifacts and the reference against each other in the same rounds.
@@ -162,6 +165,13 @@ class DeviceStages:
         of one artifact differ.
         """
         self.announce("measure finalists")
+        found, killed = tried_again(lambda: self._interleaved(artifacts, plan))
+        return self._interleaved(artifacts, plan)[0] if killed else found
+
+    def _interleaved(
+        self, artifacts: Mapping[str, tuple[Entry, str]], plan: LatencyPlan
+    ) -> tuple[Rounds, bool]:
+        """The rounds, and whether something from outside ended one of the processes meanwhile."""
         runners = self._runners
         everyone = {**artifacts, REFERENCE: runners.reference}
         sizes = [entry.meta["artifact"]["size_bytes"] for entry, _ in everyone.values()]
@@ -174,7 +184,8 @@ class DeviceStages:
                     runner = stack.enter_context(runners.opened(compiled, backend)[0])
                     subjects.setdefault(name, []).append(runner)
             reference = subjects.pop(REFERENCE)
-            return measure(subjects, reference, plan, ticks=runners.ticks)
+            found = measure(subjects, reference, plan, ticks=runners.ticks)
+            return found, any(from_outside(one.ended) for those in subjects.values() for one in those)
 
     # -- score ------------------------------------------------------------------------------------
 
@@ -194,7 +205,7 @@ class DeviceStages:
             low, high = quality_interval(metric, first, split.labels, value)
             return {"value": value, "low": low, "high": high, "samples": len(split)}
 
-        return self.store.produce("score", key, {"artifact": compiled.key}, make)
+        return self.store.produce("score", key, {"artifact": compiled.key}, sturdy(make))
 
     def close(self) -> None:
         """End every process."""

@@ -188,6 +188,19 @@ def test_a_dead_runner_says_so_again_and_a_fresh_one_works(tmp_path):
         opened(runner, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("number", "outside"), [(signal.SIGKILL, True), (signal.SIGTERM, True), (signal.SIGSEGV, False)]
+)
+def test_an_end_from_outside_is_told_from_a_crash(tmp_path, number, outside):
+    with client() as runner:
+        opened(runner, tmp_path)
+        os.kill(runner.hello().pid, number)
+        with pytest.raises(StageError) as caught:
+            runner.prepare(FEED)
+    assert caught.value.outside is outside
+    assert runner.ended is caught.value
+
+
 @pytest.mark.parametrize("what", ["hang", "hang-in-c"])
 def test_a_hang_is_killed_at_the_limit_and_says_where(tmp_path, what):
     with client(run_s=1.0) as runner:

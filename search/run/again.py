@@ -1,0 +1,29 @@
+"""What stands of an earlier session when a study goes on, and what is tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..record.candidate import Candidate
+from ..record.evaluation import Outcome, TrialRecord
+from ..space.space import Space
+from ..storage.study_store import known_candidates
+
+
+def settled(
+    records: Sequence[TrialRecord], space: Space
+) -> tuple[dict[str, TrialRecord], tuple[Candidate, ...]]:
+    """The evaluations that stand, by their candidates' digests, and the candidates to be tried again.
+
+    A failure that tells nothing about its candidate does not stand. Nor does any end of the reference but a
+    complete one: without it there is no study, and whatever broke it may be mended by now.
+    """
+    reference, known = space.baselines()[0].digest, known_candidates(records)
+    open_ones = [d for d, record in known.items() if _tried_again(record, d == reference)]
+    again = [known.pop(digest).evaluation.candidate for digest in open_ones]
+    return known, tuple(candidate for candidate in again if candidate in space)
+
+
+def _tried_again(record: TrialRecord, is_reference: bool) -> bool:
+    evaluation = record.evaluation
+    return evaluation.try_again or (is_reference and evaluation.outcome is not Outcome.COMPLETE)
