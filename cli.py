@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from .profiles.errors import InternalError, ParetuneError
+from .profiles.errors import InternalError, ParetuneError, UserError
 
 app = typer.Typer(
     name="paretune",
@@ -76,9 +76,16 @@ def run(
         float,
         typer.Option(min=0, max=1, help="train this share of what the gate stopped, as a check"),
     ] = 0.0,
+    again: Annotated[
+        bool, typer.Option("--again", help="measure the finalists of a study that has ended once more")
+    ] = False,
 ) -> None:
-    """Run or resume a study. Ctrl-C finishes the stage at hand and keeps everything."""
-    from .reports.pages.write import write_report
+    """Run or resume a study; it ends with a report, and with the bundle of what it recommends.
+
+    Ctrl-C finishes the stage at hand and keeps everything. A study that has ended is not measured again.
+    """
+    from .reports.bundle.recommended import recommended_bundle
+    from .reports.pages.write import report_paths, write_report
     from .reports.terminal.choose import verdict_text
     from .reports.terminal.console import ConsoleProgress
     from .search.ranking.reading import read
@@ -90,14 +97,28 @@ def run(
         ConsoleProgress(errors) as progress,
         catch_interrupts(stop, lambda n: progress.note(_STOPPING[min(n, 3) - 1])),
     ):
-        outcome = run_study(study, progress, stop, audit)
-        reading = read(outcome.record)
-        paths = write_report(reading, outcome.places.run_dir / "report")
-    typer.echo(f"report: {paths.html}")
+        outcome = run_study(study, progress, stop, audit, again=again)
+        reading, run_dir = read(outcome.record), outcome.places.run_dir
+        html = report_paths(run_dir / "report").html
+        if not (outcome.unchanged and html.is_file()):
+            write_report(reading, html.parent)
+    if outcome.unchanged:
+        typer.echo(_ENDED.format(study=study))
+    typer.echo(f"report: {html}")
+    if not outcome.interrupted:
+        try:
+            bundle = recommended_bundle(reading, run_dir, renew=not outcome.unchanged)
+            typer.echo(f"bundle: {bundle or 'none, since no candidate is recommended'}")
+        except UserError as error:  # the study has its answer all the same
+            typer.echo(f"no bundle: {error}")
     typer.echo(verdict_text(reading.verdict))
     raise typer.Exit(130 if outcome.interrupted else reading.verdict.exit_code)
 
 
+_ENDED = (
+    "this study has ended, nothing was measured or changed; a larger `budget` in {study} lets it go on, "
+    "`paretune run --again {study}` measures its finalists once more"
+)
 _STOPPING = (
     "stopping after the stage at hand; press Ctrl-C again to stop a training at the end of its epoch",
     "stopping at the end of the epoch; once more stops at once",

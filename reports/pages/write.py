@@ -27,18 +27,23 @@ class ReportPaths:
     json: Path
 
 
+def report_paths(into: Path) -> ReportPaths:
+    """The files of a report in a directory."""
+    return ReportPaths(
+        html=into / "report.html",
+        markdown=into / "report.md",
+        csv=into / "trials.csv",
+        json=into / "report.json",
+    )
+
+
 def write_report(reading: Reading, into: Path) -> ReportPaths:
     """Write `report.html`, `report.md`, `trials.csv` and `report.json` into `into`, made where missing.
 
     Raises:
         UserError: the directory cannot be made or written.
     """
-    paths = ReportPaths(
-        html=into / "report.html",
-        markdown=into / "report.md",
-        csv=into / "trials.csv",
-        json=into / "report.json",
-    )
+    paths = report_paths(into)
     try:
         into.mkdir(parents=True, exist_ok=True)
         write_whole(paths.html, html_page(reading))

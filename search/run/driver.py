@@ -161,7 +161,7 @@ class Driver:
     def _simple_choices_are_few(self) -> bool:
         """Whether they may take more of the budget: the search itself wants the other half."""
         trials, seconds = self.budget.trials, self.budget.seconds
-        return (trials is None or self._evaluated < SIMPLE_SHARE * trials) and (
+        return (trials is None or self.evaluated < SIMPLE_SHARE * trials) and (
             seconds is None or self.budget.elapsed_seconds < SIMPLE_SHARE * seconds
         )
 
@@ -191,10 +191,11 @@ class Driver:
             return "interrupted"
         if len(self.known) >= self.plan.space.size:
             return ALL_EVALUATED
-        return self.budget.exhausted(self._evaluated)
+        return self.budget.exhausted(self.evaluated)
 
     @property
-    def _evaluated(self) -> int:
+    def evaluated(self) -> int:
+        """Candidates that cost budget."""
         return counters.evaluated(self.known.values())
 
     def _queue_unknown(self) -> bool:
@@ -246,7 +247,7 @@ class Driver:
             self._count()
         self.progress.finished(record)
         self.progress.budget(
-            self._evaluated, self.budget.trials, self.budget.elapsed_seconds, self.budget.seconds
+            self.evaluated, self.budget.trials, self.budget.elapsed_seconds, self.budget.seconds
         )
         return record
 

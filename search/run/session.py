@@ -38,6 +38,7 @@ from ..storage.storage import only_one_run, storage_trouble_explained, writing
 from ..storage.study_store import StudyStore
 from ..storage.url import shown_url, sqlite_file
 from ..store.store import Store
+from . import finished
 from .budget import Budget, StopFlag
 from .driver import Driver
 from .plan import SearchPlan
@@ -49,19 +50,28 @@ ENOUGH_SHARE = 0.005
 
 @dataclass(frozen=True, kw_only=True)
 class SessionEnd:
-    """What a session left: the record, where it lies, and whether it was interrupted."""
+    """What a session left: the record, where it lies, and whether it was interrupted. `unchanged`: the study
+    had ended before, so that nothing was measured."""
 
     record: StudyRecord
     places: Places
     interrupted: bool
+    unchanged: bool = False
 
 
 def run_study(
-    path: Path, progress: Progress | None = None, stop: StopFlag | None = None, audit: float = 0.0
+    path: Path,
+    progress: Progress | None = None,
+    stop: StopFlag | None = None,
+    audit: float = 0.0,
+    *,
+    again: bool = False,
 ) -> SessionEnd:
     """Run or resume the study of a file until its budget ends or `stop` is set.
 
-    `audit` is the share (0 to 1) of the gated candidates that are trained after all at the end.
+    `audit` is the share (0 to 1) of the gated candidates that are trained after all at the end. A study that
+    has ended is left as it is, unless it has more budget by now, is audited, or `again` has its finalists
+    measured anew.
 
     Raises:
         UserError: the file or something it names cannot be accepted; nothing was written then.
@@ -73,6 +83,9 @@ def run_study(
     check_data(job.loaded)
     own = job.file.storage is None
     before = evaluated_before(job.places.storage_url, job.file.name, job.problem(), own=own)
+    known = None if again or audit or not before else finished.finished_record(job)
+    if known is not None:
+        return SessionEnd(record=known, places=job.places, interrupted=False, unchanged=True)
     store = Store(job.places.store)
     budget = Budget(trials=job.file.budget.trials, seconds=job.file.budget.time, stop=stop)
     models = load_models(
@@ -92,7 +105,10 @@ def run_study(
             plan = _plan(job, models, launch, (*search.remarks, *models.remarks()))
             evaluator = _evaluator(job, Chain(models, device, budget.checkpoint), budget, studies)
             driver = Driver(plan, evaluator, search, studies, budget, progress)
+            finished.begins(studies)
             record = driver.run()
+            if not stop.requested:
+                finished.ended(studies, job, budget, driver.evaluated)
             if audit and not stop.requested:
                 record = driver.audit(audit)
         return SessionEnd(record=record, places=job.places, interrupted=stop.requested)

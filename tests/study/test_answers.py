@@ -30,7 +30,8 @@ def test_limits_met_is_exit_code_0_and_the_verdict_comes_last(bench, shared_stor
     assert code == 0
     lines = out.splitlines()
     assert lines[0].startswith("report: ")
-    assert lines[1].startswith("Ship #")
+    assert lines[1].startswith("bundle: ")
+    assert lines[2].startswith("Ship #")
     again, listed = command("report", study)
     assert again == 0
     assert {line.rsplit("/", 1)[-1] for line in listed.splitlines()} == {

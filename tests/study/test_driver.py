@@ -183,11 +183,11 @@ def test_an_ended_search_keeps_its_finalists_and_measures_them_when_the_time_is_
     assert run_study(study).record.finalists
     stop = StopFlag()
     stop.request()
-    interrupted = run_study(study, stop=stop).record
+    interrupted = run_study(study, stop=stop, again=True).record
     assert interrupted.finalists, "what was confirmed stays"
 
     late = bench.study(store=shared_store, budget={"time": "1 ms"})
-    record = run_study(late).record
+    record = run_study(late, again=True).record
     assert record.stopped == "the budget of 0.001 s is used up"
     assert record.finalists
     assert {f.number for f in record.finalists} <= {t.number for t in record.trials}

@@ -1,0 +1,47 @@
+"""The bundle with which a run ends: what it recommends, at one place."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from ...profiles.errors import UserError
+from ...search.ranking.reading import Reading
+from ...search.ranking.verdict import DO_NOTHING, MET
+from .write import MANIFEST, export_bundle
+
+BUNDLE = "bundle"
+
+
+def recommended_bundle(reading: Reading, run_dir: Path, *, renew: bool = True) -> Path | None:
+    """Write the bundle of what a finished study recommends to `run_dir/bundle`, in the place of an earlier
+    one unless `renew` is false. Where nothing is recommended none stays, and None is returned.
+
+    Raises:
+        UserError: it cannot be written, or something else stands there; an earlier bundle is then as it was.
+    """
+    into, answer = run_dir / BUNDLE, reading.verdict
+    wanted = answer.recommended if answer.status in (MET, DO_NOTHING) else None
+    earlier = (into / MANIFEST).is_file()
+    if not renew and earlier:
+        return into
+    if wanted is None and not earlier:
+        return None
+    if into.exists() and not earlier:
+        raise UserError(
+            "something that is no bundle stands where the recommended one belongs",
+            place=str(into),
+            remedy="move it away; `paretune export RUN TRIAL` writes the bundle elsewhere",
+        )
+    aside = Path(tempfile.mkdtemp(prefix=f".{BUNDLE}.", dir=run_dir))
+    try:
+        if wanted is not None:
+            export_bundle(reading.record, wanted, aside / "new")
+        if earlier:
+            into.replace(aside / "earlier")
+        if wanted is not None:
+            (aside / "new").replace(into)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return into if wanted is not None else None

@@ -1,0 +1,55 @@
+"""Whether a study has ended for good: running it again as its file is now would find nothing new."""
+
+from __future__ import annotations
+
+import json
+from math import inf
+from typing import Any
+
+from ..job.job import Job
+from ..record.digest import canonical_json
+from ..record.evaluation import StudyRecord
+from ..storage.read_only import study_for_reading
+from ..storage.study_store import StudyStore
+from .budget import Budget
+
+ENDED = "ended"
+"""The attribute of a study that says how it ended; empty while a session is at work, or was interrupted."""
+_SETTINGS = {"sampler", "stop", "gate", "finalists", "measure", "prefer"}
+"""Of the study file, beside budget and problem: what an ended study would go on by."""
+
+
+def begins(studies: StudyStore) -> None:
+    """A session is at work: until it ends well, the study is not finished."""
+    studies.set(ENDED, "")
+
+
+def ended(studies: StudyStore, job: Job, budget: Budget, evaluated: int) -> None:
+    """Search and finalists came to their end."""
+    plain = {
+        "settings": _settings(job),
+        "by_budget": bool(budget.exhausted(evaluated)),
+        "evaluated": evaluated,
+        "seconds": budget.elapsed_seconds,
+    }
+    studies.set(ENDED, json.dumps(plain))
+
+
+def finished_record(job: Job) -> StudyRecord | None:
+    """The record of a study that a new session would not bring any further; None where it would."""
+    with study_for_reading(job.places.storage_url, job.file.name) as studies:
+        plain = json.loads(studies.get(ENDED) or "null")
+        if plain is None or plain["settings"] != _settings(job):
+            return None
+        return None if plain["by_budget"] and _room(job, plain) else studies.record()
+
+
+def _room(job: Job, plain: dict[str, Any]) -> bool:
+    """Whether the budget of the file lets a search go on that has used so much."""
+    budget = job.file.budget
+    used, seconds = float(plain["evaluated"]), float(plain["seconds"])
+    return used < (budget.trials or inf) and seconds < (budget.time or inf)
+
+
+def _settings(job: Job) -> str:
+    return canonical_json(job.file.model_dump(mode="json", include=_SETTINGS))
