@@ -8,10 +8,26 @@ from math import isfinite
 
 
 @dataclass(frozen=True, kw_only=True)
+class SampleResults:
+    """What a score is made of, so that two scores on the same samples can be compared pair by pair.
+
+    `samples` names the samples and the metric: scores of one name belong together. `kind` is "hits" (one bit
+    for each of the `count` samples, the score is their mean) or "draws" (float32 scores over resampled
+    samples, the same resamples for every model). `data` holds them in base64.
+    """
+
+    samples: str
+    kind: str
+    count: int
+    data: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Quantity:
     """A number with its 95 % interval (None where there is none) and where it comes from.
 
-    `provenance` is "measured" or "estimated"; `how` says in a few words how it was obtained.
+    `provenance` is "measured" or "estimated"; `how` says in a few words how it was obtained. `by_sample` is
+    there for scores over samples.
     """
 
     value: float
@@ -19,6 +35,7 @@ class Quantity:
     high: float | None = None
     provenance: str = "measured"
     how: str = ""
+    by_sample: SampleResults | None = None
 
     @property
     def ends(self) -> tuple[float, float]:

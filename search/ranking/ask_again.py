@@ -7,9 +7,9 @@ from dataclasses import replace
 from math import isfinite, nan
 
 from ...profiles.errors import UserError
-from ..record.evaluation import Limit, StudyRecord, TrialRecord
+from ..record.evaluation import Limit, StudyRecord
 from ..record.limits import LimitSpec, check_consistent, metric_name, parse_limit, resolve
-from .known import TEST, complete_trials, known_metrics, searched_metrics
+from .known import TEST, reference_quality, reference_trial, searched_metrics
 
 
 def read_limits(record: StudyRecord, texts: Sequence[str]) -> tuple[Limit, ...]:
@@ -24,27 +24,20 @@ def read_limits(record: StudyRecord, texts: Sequence[str]) -> tuple[Limit, ...]:
 
 
 def _resolved(record: StudyRecord, spec: LimitSpec) -> Limit:
-    teacher = _teacher(record)
+    teacher = reference_trial(record)
     values = {} if teacher is None else {n: q.value for n, q in searched_metrics(teacher).items()}
     limit = resolve(spec, values)
-    on_test = _quality_on_test(record, teacher)
+    on_test = _quality_on_test(record)
     if not spec.relative or spec.metric != record.quality or on_test is None:
         return limit
     return replace(limit, bound_on_test=resolve(spec, {**values, record.quality: on_test}).bound)
 
 
-def _teacher(record: StudyRecord) -> TrialRecord | None:
-    """The uncompressed teacher that limits refer to: the first simple choice of the study."""
-    simple = [trial for trial in complete_trials(record) if trial.evaluation.baseline]
-    return min(simple, key=lambda trial: trial.number, default=None)
-
-
-def _quality_on_test(record: StudyRecord, teacher: TrialRecord | None) -> float | None:
-    """The teacher's quality on the test split, if it was a finalist or a limit of the study tells it."""
-    if teacher is not None:
-        metrics, source = known_metrics(record, teacher.number)
-        if source == TEST and record.quality in metrics:
-            return metrics[record.quality].value
+def _quality_on_test(record: StudyRecord) -> float | None:
+    """The teacher's quality on the test split, if it was scored there or a limit of the study tells it."""
+    scored = reference_quality(record, TEST)
+    if scored is not None:
+        return scored.value
     for limit in record.limits:
         if limit.metric == record.quality and limit.bound_on_test is not None:
             spec = parse_limit(limit.text, record.quality)

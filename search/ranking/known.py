@@ -34,6 +34,26 @@ def _finite(metrics: Mapping[str, Quantity]) -> dict[str, Quantity]:
     return {name: quantity for name, quantity in metrics.items() if isfinite(quantity.value)}
 
 
+def reference_trial(record: StudyRecord) -> TrialRecord | None:
+    """The uncompressed teacher that limits refer to: the first simple choice of the study."""
+    simple = [trial for trial in complete_trials(record) if trial.evaluation.baseline]
+    return min(simple, key=lambda trial: trial.number, default=None)
+
+
+def reference_quality(record: StudyRecord, source: str) -> Quantity | None:
+    """The uncompressed teacher's quality on a split; None where it was not scored there."""
+    reference = reference_trial(record)
+    if reference is None:
+        return None
+    if source == VALIDATION:
+        return searched_metrics(reference).get(record.quality)
+    if record.reference_on_test is not None:
+        return record.reference_on_test
+    finalists = {finalist.number: finalist for finalist in record.finalists}
+    confirmed = finalists.get(reference.number)
+    return None if confirmed is None else _finite(confirmed.metrics).get(record.quality)
+
+
 def trial_of(record: StudyRecord, number: int) -> TrialRecord:
     """The trial of that number.
 

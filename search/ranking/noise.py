@@ -8,8 +8,10 @@ from math import erfc, sqrt
 from ...profiles.quantity import was_noisy
 from ...profiles.words import listed
 from ..record.evaluation import Limit, Quantity, StudyRecord
+from ..record.limits import parse_limit
 from ..record.metrics import HARDWARE_METRICS
-from .known import TEST, bound_for, point_of, trial_of
+from ..record.samples import difference
+from .known import TEST, bound_for, point_of, reference_quality, trial_of
 from .pareto import tied
 from .ranking import Ranked, Ranking
 from .sentences import difference_text
@@ -24,11 +26,7 @@ def how_sure(record: StudyRecord, ranking: Ranking, entry: Ranked) -> tuple[str,
         if entry.source == TEST
         else "Not confirmed: these are the numbers of the search itself, on the validation split."
     ]
-    said += [
-        line
-        for limit in ranking.limits
-        if (line := chance_line(bound_for(limit, entry.source), entry.metrics.get(limit.metric), entry))
-    ]
+    said += [line for limit in ranking.limits if (line := chance_line(record, limit, entry))]
     if ties := ties_of(record, ranking, entry):
         said.append(_tie_line(entry, ties, first=ranking.entries[0].number == entry.number))
     stability = trial_of(record, entry.number).evaluation.stability
@@ -43,37 +41,54 @@ def _tie_line(entry: Ranked, ties: Sequence[int], *, first: bool) -> str:
     return f"Cannot be told apart from {named}: any of them would do, and #{entry.number} {why}."
 
 
-def chance_line(limit: Limit, quantity: Quantity | None, entry: Ranked) -> str:
-    """How likely another measurement would turn the answer to a limit; empty where that is unlikely.
-
-    The interval is read as that of a normal distribution around the value.
-    """
-    chance = _chance_of_turning(limit, quantity)
-    if quantity is None or chance < WORTH_SAYING:
+def chance_line(record: StudyRecord, limit: Limit, entry: Ranked) -> str:
+    """How likely another measurement would turn the answer to a limit; empty where that is unlikely."""
+    above = above_bound(record, limit, entry)
+    chance = 0.0 if above is None else _chance_of_turning(above)
+    if above is None or chance < WORTH_SAYING:
         return ""
-    miss = limit.violation(quantity.value)
-    by = difference_text(limit.metric, abs(miss))
-    turned = "met" if miss > 0 else "missed"
+    missed = (above.value > 0) == limit.upper and above.value != 0
+    by = difference_text(limit.metric, abs(above.value))
+    turned = "met" if missed else "missed"
     if limit.metric in HARDWARE_METRICS:
         again, remedy = "measured again", "more rounds (`measure` in the study file)"
     else:
         again = "scored on other data of this kind"
         remedy = f"more {entry.source} samples"
     return (
-        f"The limit {limit.text!r} is {'missed' if miss > 0 else 'met'} by {by} only: {again}, it would be "
+        f"The limit {limit.text!r} is {'missed' if missed else 'met'} by {by} only: {again}, it would be "
         f"{turned} with a chance of about {100 * chance:.0f} %. Surer with {remedy}."
     )
 
 
-def _chance_of_turning(limit: Limit, quantity: Quantity | None) -> float:
-    """The probability that the true value lies on the other side of the limit."""
-    if quantity is None:
-        return 0.0
-    low, high = quantity.ends
-    towards = high if limit.bound > quantity.value else low
-    error = abs(towards - quantity.value) / 1.96
-    gap = abs(limit.bound - quantity.value)
-    return 0.5 * erfc(gap / error / sqrt(2)) if error else 0.0
+def above_bound(record: StudyRecord, limit: Limit, entry: Ranked) -> Quantity | None:
+    """How far a candidate's value lies above a limit's bound, with its interval.
+
+    Where the bound comes from the teacher's quality, both are scores on the same samples: the interval is
+    that of their paired difference.
+    """
+    value = entry.metrics.get(limit.metric)
+    if value is None:
+        return None
+    bound = bound_for(limit, entry.source).bound
+    teacher = reference_quality(record, entry.source)
+    if limit.relative and limit.metric == record.quality and teacher is not None:
+        spec = parse_limit(limit.text, record.quality)
+        gap = difference(value, teacher, spec.teacher_factor)
+        if gap is not None:
+            low, high = gap.ends
+            shift = value.value - bound - gap.value
+            return Quantity(value=gap.value + shift, low=low + shift, high=high + shift)
+    low, high = value.ends
+    return Quantity(value=value.value - bound, low=low - bound, high=high - bound)
+
+
+def _chance_of_turning(above: Quantity) -> float:
+    """The probability that the true value lies on the other side of 0; the interval is read as that of a
+    normal distribution around the value."""
+    low, high = above.ends
+    error = abs((low if above.value > 0 else high) - above.value) / 1.96
+    return 0.5 * erfc(abs(above.value) / error / sqrt(2)) if error else 0.0
 
 
 def ties_of(record: StudyRecord, ranking: Ranking, chosen: Ranked) -> tuple[int, ...]:

@@ -1,7 +1,8 @@
 """Dominance under measurement error, fronts and exact hypervolume. Pure functions over numbers.
 
 A point is one quantity per objective, each of them finite; `higher` says, per objective, whether larger
-values are better. Two values differ only where their intervals do not overlap.
+values are better. Two scores over the same samples differ where the interval of their paired difference
+leaves out 0, any other two values where their intervals do not overlap.
 """
 
 from __future__ import annotations
@@ -11,15 +12,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...profiles.quantity import Quantity
-from ..record.arrays import Floats
+from ..record.arrays import Flags, Floats
+from ..record.samples import difference, paired
 
 Point = Sequence[Quantity]
 
 
 def better(a: Quantity, b: Quantity, higher: bool) -> bool:
-    """Whether `a` is better than `b` beyond error: the intervals are apart and `a` is on the good side."""
-    (a_low, a_high), (b_low, b_high) = a.ends, b.ends
-    return a_low > b_high if higher else a_high < b_low
+    """Whether `a` is better than `b` beyond error."""
+    gap = difference(a, b)
+    low, high = (a.ends[0] - b.ends[1], a.ends[1] - b.ends[0]) if gap is None else gap.ends
+    return low > 0 if higher else high < 0
 
 
 def overlap(a: Quantity, b: Quantity) -> bool:
@@ -28,7 +31,7 @@ def overlap(a: Quantity, b: Quantity) -> bool:
 
 
 def tied(a: Point, b: Point) -> bool:
-    """Whether the two points cannot be told apart: their intervals overlap on every objective."""
+    """Whether the two points cannot be told apart on any objective."""
     return all(overlap(x, y) for x, y in zip(a, b, strict=True))
 
 
@@ -49,12 +52,21 @@ def front(points: Sequence[Point], higher: Sequence[bool]) -> list[int]:
         return []
     signs = np.where(np.asarray(higher, dtype=bool), -1.0, 1.0)
     cost = np.array([[e.value for e in point] for point in points]) * signs
-    ends = np.sort([[e.ends for e in point] for point in points] * signs[:, None], axis=-1)
-    low, high = ends[..., 0], ends[..., 1]
     as_good = (cost[:, None, :] <= cost[None, :, :]).all(axis=-1)
-    surely_better = (high[:, None, :] < low[None, :, :]).any(axis=-1)
+    surely_better = np.zeros_like(as_good)
+    for axis, up in enumerate(higher):
+        surely_better |= _better_pairs([point[axis] for point in points], up)
     beaten = (as_good & surely_better).any(axis=0)  # the relation of `dominates`, for all pairs at once
     return [int(i) for i in np.flatnonzero(~beaten)]
+
+
+def _better_pairs(values: Sequence[Quantity], higher: bool) -> Flags:
+    """`better` of value i and value j, for all pairs at once."""
+    low, high = np.array([value.ends for value in values]).T
+    found = low[:, None] > high[None, :] if higher else high[:, None] < low[None, :]
+    for group in paired(values):
+        found[np.ix_(group.index, group.index)] = group.low > 0 if higher else group.high < 0
+    return np.asarray(found)
 
 
 Values = Sequence[float] | Floats

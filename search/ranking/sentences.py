@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..record.evaluation import Quantity, StudyRecord
 from ..record.metrics import metric_info
+from ..record.samples import difference
 from .known import trial_of
 from .misses import Change, NearestMisses, Relaxation
 
@@ -73,3 +74,22 @@ def _move(change: Change) -> str:
 def difference_text(metric: str, amount: float) -> str:
     """A difference between two values of a metric."""
     return metric_info(metric).difference(amount)
+
+
+def gap_text(metric: str, a: Quantity, b: Quantity) -> str:
+    """ "0.24 lower (0.19 to 0.29 lower, paired on the same 200 samples)"; the bracket only for pairs."""
+    change = a.value - b.value
+    said = f"{difference_text(metric, abs(change))} {_direction(change)}"
+    gap = difference(a, b)
+    if gap is None:
+        return said
+    ends = sorted(gap.ends, key=abs)
+    one, two = (difference_text(metric, abs(end)) for end in ends)
+    if ends[0] * ends[1] > 0:
+        return f"{said} ({one} to {two} {_direction(change)}, {gap.how})"
+    low, high = (difference_text(metric, abs(end)) for end in gap.ends)
+    return f"{said} ({low} lower to {high} higher, {gap.how})"
+
+
+def _direction(change: float) -> str:
+    return "higher" if change > 0 else "lower"

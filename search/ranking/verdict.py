@@ -21,7 +21,7 @@ from .ranking import (
     strongest_simple_choice,
     worth_it,
 )
-from .sentences import difference_text, miss_lines, name_of, quantity_text, size_words, speed_words
+from .sentences import gap_text, miss_lines, name_of, quantity_text, size_words, speed_words
 
 MET, NOT_MET, NOTHING_USABLE, DO_NOTHING = "met", "not_met", "nothing_usable", "do_nothing"
 EXIT_CODES = {MET: 0, DO_NOTHING: 0, NOT_MET: 2, NOTHING_USABLE: 3}
@@ -238,8 +238,7 @@ def quality_lines(record: StudyRecord, ranking: Ranking, chosen: Ranked, simple:
     if change == 0:
         return [f"{title} is the same."]
     error = "within" if overlap(mine, theirs) else "beyond"
-    word = "higher" if change > 0 else "lower"
-    lines = [f"{title} is {difference_text(record.quality, abs(change))} {word}, {error} error."]
+    lines = [f"{title} is {gap_text(record.quality, mine, theirs)}, {error} error."]
     objective = next((o for o in record.objectives if o.metric == record.quality), None)
     worse = objective is not None and (change < 0) == objective.higher_is_better
     if worse and error == "beyond" and all(limit.metric != record.quality for limit in ranking.limits):

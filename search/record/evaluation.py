@@ -242,7 +242,8 @@ class StudyRecord:
     `stopped` says why the search ended. `baseline` is the trial number of the strongest simple choice,
     `untried` has the titles of the simple choices that were not evaluated.
     `sampler` is the name of the sampler, `remarks` what it had to say (a fallback, a warm start). `audit`
-    holds the gated candidates that were trained after all.
+    holds the gated candidates that were trained after all. `reference_on_test` is the quality of the
+    uncompressed teacher's artifact on the test split.
     """
 
     name: str
@@ -266,6 +267,7 @@ class StudyRecord:
     sampler: str = ""
     remarks: tuple[str, ...] = ()
     audit: tuple[Audited, ...] = ()
+    reference_on_test: Quantity | None = None
 
 
 EVALUATION = TypeAdapter(Evaluation)

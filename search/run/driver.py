@@ -61,6 +61,7 @@ class Driver:
         self._measured, self._measuring_seconds = 0, 0.0
         # What an earlier session confirmed stays until this one has confirmed anew.
         self.frame = replace(plan.frame, finalists=studies.confirmed(), audit=studies.audited())
+        self.frame = replace(self.frame, reference_on_test=studies.reference_on_test())
 
     def run(self) -> StudyRecord:
         """Search until the budget ends, the space is exhausted or a stop is asked for.

@@ -16,6 +16,7 @@ from ..record.stops import Interrupted
 from ..storage.study_store import StudyStore
 from .budget import Budget
 from .plan import SearchPlan
+from .reference import on_test
 
 FINALIST_TURNS = 3
 """How often the next best are checked on test where none of those before holds its limits."""
@@ -50,7 +51,7 @@ class Ending:
             self.progress.note(f"measuring {len(chosen)} finalists against each other, scoring them on test")
             rounds, seed = self.plan.finalist_rounds, self.plan.seed
             found = self.evaluator.finalists(record, chosen, rounds=rounds, seed=seed)
-            frame = replace(frame, finalists=found)
+            frame = replace(frame, finalists=found, reference_on_test=on_test(self.evaluator, record))
             yield frame
 
     def audit(self, frame: StudyRecord, share: float, standard: Standard) -> Iterator[StudyRecord]:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ...profiles.errors import StageError, UnsupportedError, UserError
+from ..ranking.known import reference_trial
 from ..record.candidate import Candidate
-from ..record.evaluation import Evaluation, Quantity, TrialRecord
+from ..record.evaluation import Evaluation, Quantity, StudyRecord, TrialRecord
 from ..record.limits import LimitSpec, resolve
 from ..record.protocols import CandidateEvaluator, Standard
 from ..record.stops import Interrupted
@@ -46,6 +47,15 @@ def settled(
             for spec, limit in zip(specs, limits, strict=True)
         )
     return Standard(reference_ms=teacher.metrics["latency_ms"].value, limits=limits)
+
+
+def on_test(evaluator: CandidateEvaluator, record: StudyRecord) -> Quantity | None:
+    """The reference's quality on test: what those of finalists are compared with. None where it crashed."""
+    trial = reference_trial(record)
+    try:
+        return None if trial is None else evaluator.test_score(trial.evaluation)
+    except StageError:
+        return None
 
 
 def failed(reference: Candidate, done: TrialRecord | None) -> Exception:

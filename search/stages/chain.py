@@ -13,6 +13,7 @@ from ...backends.registry import get_backend
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Quantity, StageRecord
 from ..record.protocols import MilestoneJudge
+from ..record.samples import SampleResults
 from ..record.stops import TrainingStopped
 from ..record.treatment import UNTREATED, QatPlan, Treatment
 from ..store.store import Entry
@@ -127,10 +128,12 @@ class Chain:
     def quality(self, candidate: Candidate, compiled: Entry, trace: Trace, *, split: str) -> Quantity:
         """Quality of an artifact over a whole split, with its interval."""
         meta = self.scored(candidate, compiled, trace, split=split).meta
+        by_sample = meta["by_sample"]
         return Quantity(
             value=meta["value"],
             low=meta["low"],
             high=meta["high"],
+            by_sample=None if by_sample is None else SampleResults(**by_sample),
             how=f"{meta['samples']} {split} samples through the artifact in its own runtime, "
             f"batch {self.device.deployment.batch}",
         )

@@ -29,6 +29,7 @@ from ..record.evaluation import (
     Evaluation,
     Finalist,
     Outcome,
+    Quantity,
     StudyRecord,
     TrialRecord,
 )
@@ -249,6 +250,10 @@ class StudyStore:
     def confirmed(self) -> tuple[Finalist, ...]:
         """The finalists that an earlier session has measured."""
         return self.unweighed().finalists if self.get(_RECORD) is not None else ()
+
+    def reference_on_test(self) -> Quantity | None:
+        """What the teacher's artifact had on test in an earlier session."""
+        return self.unweighed().reference_on_test if self.get(_RECORD) is not None else None
 
     def audited(self) -> tuple[Audited, ...]:
         """What an earlier session has audited."""

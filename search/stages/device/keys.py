@@ -13,7 +13,7 @@ from ....backends.contract.backend import CompileSettings
 from ....backends.measure.samples import LatencyPlan
 from ...store.store import content_key
 
-EXPORT_VERSION, COMPILE_VERSION, MEASURE_VERSION, SCORE_VERSION = 1, 2, 2, 1
+EXPORT_VERSION, COMPILE_VERSION, MEASURE_VERSION, SCORE_VERSION = 1, 2, 2, 2
 
 
 def export_key(model: str, source_format: str, batch: int, tools: Mapping[str, str]) -> str:

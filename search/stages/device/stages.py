@@ -22,12 +22,13 @@ from ....backends.runner.client import Guard, RunnerClient
 from ....backends.runner.launch import Launch
 from ....profiles.errors import StageError
 from ...record.candidate import Candidate
+from ...record.digest import digest_of
 from ...record.treatment import UNTREATED, Treatment
 from ...store.store import Entry, Store
 from ...workload.workload import Array, Metric, Split
 from .again import from_outside, sturdy, tried_again
 from .calibration_samples import drawn
-from .interval import quality_interval
+from .interval import score
 from .keys import compile_key, measure_key, score_key
 from .runners import Deployment, Runners
 
@@ -201,9 +202,9 @@ class DeviceStages:
                 outputs = runner.infer(dict(split.inputs))
             first = outputs[opened.outputs[0].name]
             np.savez_compressed(into / "outputs.npz", outputs=first)
-            value = metric.score(first, split.labels, place=f"artifact in its runtime, {backend}")
-            low, high = quality_interval(metric, first, split.labels, value)
-            return {"value": value, "low": low, "high": high, "samples": len(split)}
+            place, samples = f"artifact in its runtime, {backend}", digest_of((split_digest, metric.digest))
+            found = score(metric, first, split.labels, place=place, samples=samples[:16])
+            return {**asdict(found), "samples": len(split)}
 
         return self.store.produce("score", key, {"artifact": compiled.key}, sturdy(make))
 

@@ -24,7 +24,7 @@ GOLDEN = {
     "export": "1f177f03f8605ddb",
     "compile": "1207241ffb87fb20",
     "measure": "078df87e9279b6a7",
-    "score": "b1c55015f5ced283",
+    "score": "ac162a24d943f73f",
 }
 
 
