@@ -62,11 +62,11 @@ def plan(
     study: StudyPath,
     profile: Annotated[str | None, typer.Option(help="plan for this device instead of the file's")] = None,
 ) -> None:
-    """Show what would run: the space after masking and why. Nothing is executed."""
+    """Show what would run: the space after masking and why. Nothing is trained or measured."""
     from .reports.terminal.plan import plan_text
-    from .search.job.job import load_job
+    from .search.run.planned import planned_job
 
-    _out().print(plan_text(load_job(study, profile)))
+    _out().print(plan_text(planned_job(study, profile)))
 
 
 @app.command()

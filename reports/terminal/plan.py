@@ -105,5 +105,5 @@ def _effort(job: Job) -> list[str]:
             f"expected time: about {seconds:.0f} s to compile, score and measure {count} candidates, and "
             f"at most {min(count, trained)} trainings of {job.file.training.epochs} epochs each"
         )
-    lines.append("nothing was executed")
+    lines.append("nothing was trained, compiled or measured")
     return lines

@@ -60,7 +60,8 @@ class Evaluator:
             return replace(known, outcome=Outcome.REFUSED, reason=error.reason)
         except StageError as error:
             log = error.log[-LOG_CHARACTERS:]
-            return replace(known, stage=error.stage, cause=error.cause, log=log, try_again=error.outside)
+            failed = replace(known, stage=error.stage, cause=error.cause, log=log)
+            return replace(failed, try_again=error.outside, disagrees=error.disagrees)
         except Exception as error:
             # Whatever a library or the user's code raises concerns this candidate alone.
             cause = f"{type(error).__name__}: {error}".splitlines()[0][:300]

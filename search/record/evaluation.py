@@ -101,6 +101,7 @@ class Evaluation:
     cause: str = ""
     log: str = ""
     try_again: bool = False
+    disagrees: bool = False
     stages: tuple[StageRecord, ...] = ()
     artifact_key: str = ""
     weight_bytes: dict[str, int] = field(default_factory=dict)
@@ -223,12 +224,16 @@ def met(violations: Mapping[str, float]) -> bool:
     return all(violation <= 0 for violation in violations.values())
 
 
+EVERY_BACKEND = "every backend"
+"""In the place of a backend's name: what is masked lies in the model."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Masked:
     """A combination that the space does not offer, and why."""
 
     backend: str
-    what: str  # a precision, a sparsity, or "all"
+    what: str  # a precision, a sparsity, a value of a student's axis, or "all"
     reason: str
 
 

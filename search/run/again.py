@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..record.candidate import Candidate
-from ..record.evaluation import Outcome, TrialRecord
+from ..record.evaluation import Evaluation, Outcome, TrialRecord
 from ..space.space import Space
 from ..storage.study_store import known_candidates
+
+ATTEMPTS = 3
+"""A candidate in whose evaluation the whole process died so often is given up."""
 
 
 def settled(
@@ -27,3 +31,11 @@ def settled(
 def _tried_again(record: TrialRecord, is_reference: bool) -> bool:
     evaluation = record.evaluation
     return evaluation.try_again or (is_reference and evaluation.outcome is not Outcome.COMPLETE)
+
+
+def given_up(attributes: Mapping[str, Any], candidate: Candidate) -> Evaluation | None:
+    """How a trial with these attributes ends where the whole process died in it too often."""
+    if attributes.get("attempts", 0) < ATTEMPTS:
+        return None
+    cause = f"Paretune itself was killed {ATTEMPTS} times while it evaluated this candidate"
+    return Evaluation(candidate=candidate, outcome=Outcome.FAILED, stage="driver", cause=cause)

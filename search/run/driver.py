@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable
 from dataclasses import replace
 
 from optuna.trial import Trial
@@ -19,23 +18,21 @@ from ..record.protocols import CandidateEvaluator, Hardware
 from ..record.stops import Interrupted
 from ..storage.study_store import StudyStore
 from . import counters, reference
-from .again import settled
+from .again import given_up, settled
 from .budget import Budget
 from .ending import Ending
+from .impossible import Impossible
 from .plan import SearchPlan
 from .search import Search
+from .simple_choices import SimpleChoices, affordable
 
 DUPLICATES_IN_A_ROW = 8
 """After so many the sampler has nothing new to say, and an unknown candidate is drawn at random."""
 ALL_EVALUATED = "every candidate of the space was evaluated"
 DRAWS = 200
 """So often a candidate is drawn before the space is searched for one that is left."""
-SIMPLE_SHARE = 0.5
-"""Of the budget, that simple choices may use beyond the usual ones while there is something to search."""
 SURVEY_SHARE = 0.1
 """Of the time budget, that goes into first measurements."""
-ATTEMPTS = 3
-"""A candidate in whose evaluation the whole process died so often is given up."""
 
 
 class Driver:
@@ -55,9 +52,10 @@ class Driver:
         self.ending = Ending(plan, evaluator, studies, budget, progress)
         records = studies.records()
         (self.known, self._again), self._answered = settled(records, plan.space), len(records)
+        self.simple, self.impossible = SimpleChoices(plan.space), Impossible(plan.impossible)
+        search.exclude(self.impossible.holds)
         for record in self.known.values():
-            search.learn(record)
-        self._simple = frozenset(candidate.digest for candidate in plan.space.baselines())
+            self._learn(record)
         self._measured, self._measuring_seconds = 0, 0.0
         # What an earlier session confirmed stays until this one has confirmed anew.
         self.frame = replace(plan.frame, finalists=studies.confirmed(), audit=studies.audited())
@@ -115,13 +113,10 @@ class Driver:
         an earlier session left to be tried again."""
         queued = self.studies.waiting_params()
         with self.studies.together():
-            for candidate in self._untried(dict.fromkeys((*self.plan.space.usual_choices(), *self._again))):
+            for candidate in dict.fromkeys((*self.simple.usual(self.known), *self._again)):
                 params = self.plan.space.params(candidate)
                 if params not in queued:
-                    self.studies.enqueue(params, baseline=candidate.digest in self._simple)
-
-    def _untried(self, candidates: Iterable[Candidate]) -> list[Candidate]:
-        return [candidate for candidate in candidates if candidate.digest not in self.known]
+                    self.studies.enqueue(params, baseline=candidate in self.simple)
 
     def _searched(self) -> str:
         """Search to the end; why it ended."""
@@ -148,8 +143,8 @@ class Driver:
     def _prepare_next(self, in_a_row: int) -> str:
         """See to it that the next candidate is worth asking for; why the search ends where none is."""
         nothing_to_gain = self.search.finished()
-        simple = self._untried(self.plan.space.baselines())
-        if simple and (nothing_to_gain or self._simple_choices_are_few()):
+        simple = [c for c in self.simple.untried(self.known) if not self.impossible.holds(c)]
+        if simple and (nothing_to_gain or affordable(self.budget, self.evaluated)):
             self.studies.enqueue(self.plan.space.params(simple[0]), baseline=True)
             return ""
         if nothing_to_gain:
@@ -158,13 +153,6 @@ class Driver:
             return ALL_EVALUATED
         self._measure_first()
         return self._over()
-
-    def _simple_choices_are_few(self) -> bool:
-        """Whether they may take more of the budget: the search itself wants the other half."""
-        trials, seconds = self.budget.trials, self.budget.seconds
-        return (trials is None or self.evaluated < SIMPLE_SHARE * trials) and (
-            seconds is None or self.budget.elapsed_seconds < SIMPLE_SHARE * seconds
-        )
 
     def _measure_first(self) -> None:
         """Measure what is to be known before the next proposal; what the gate stops is recorded."""
@@ -210,19 +198,21 @@ class Driver:
         rng = random.Random(f"{self.plan.seed} {len(self.known)}")
         for _ in range(DRAWS):
             candidate = self.plan.space.draw(rng)
-            if candidate.digest not in self.known:
+            if self._open(candidate):
                 return candidate
-        left = [c for c in self.plan.space.candidates() if c.digest not in self.known]
+        left = [c for c in self.plan.space.candidates() if self._open(c)]
         return rng.choice(left) if left else None
+
+    def _open(self, candidate: Candidate) -> bool:
+        return candidate.digest not in self.known and not self.impossible.holds(candidate)
 
     def _one(self, wanted: Candidate | None = None) -> TrialRecord | None:
         """One trial; None where it was interrupted (its candidate is queued again). `wanted` is queued."""
         with self.studies.together():
             if wanted is not None:
-                simple = wanted.digest in self._simple
-                self.studies.enqueue(self.plan.space.params(wanted), baseline=simple)
+                self.studies.enqueue(self.plan.space.params(wanted), baseline=wanted in self.simple)
             trial, candidate = self.studies.ask(self.plan.space.suggest)
-        baseline = candidate.digest in self._simple  # whoever has asked for it
+        baseline = candidate in self.simple  # whoever has asked for it
         started = time.time()
         earlier = self.known.get(candidate.digest)
         if earlier is not None:
@@ -243,7 +233,7 @@ class Driver:
         with self.studies.together():
             record = self.studies.tell(trial, evaluation, started)
             self.known[candidate.digest] = record
-            self.search.learn(record)
+            self._learn(record)
             self._answered += 1
             self._count()
         self.progress.finished(record)
@@ -253,15 +243,15 @@ class Driver:
         return record
 
     def _evaluate(self, trial: Trial, candidate: Candidate, baseline: bool) -> Evaluation:
-        if trial.user_attrs.get("attempts", 0) >= ATTEMPTS:
-            return Evaluation(
-                candidate=candidate,
-                outcome=Outcome.FAILED,
-                stage="driver",
-                cause=f"Paretune itself was killed {ATTEMPTS} times while it evaluated this candidate",
-                baseline=baseline,
-            )
+        ended = given_up(trial.user_attrs, candidate) or self.impossible.refusal(candidate)
+        if ended is not None:
+            return replace(ended, baseline=baseline)
         return self.evaluator.evaluate(candidate, self.search, baseline=baseline)
+
+    def _learn(self, record: TrialRecord) -> None:
+        self.search.learn(record)
+        if self.impossible.learn(record):
+            self.search.exclude(self.impossible.holds)
 
     # -- the end --------------------------------------------------------------------------------------
 
@@ -286,7 +276,8 @@ class Driver:
         # Kept after every trial, so that the report of a killed search counts right.
         known, size = self.known.values(), self.plan.space.size
         found = counters.counters(known, trials=self._answered, space=size, measured=self._measured)
-        self.frame = replace(self.frame, counters=found)
+        masked = (*self.plan.frame.masked, *self.impossible.masked)
+        self.frame = replace(self.frame, counters=found, masked=masked)
         self.studies.save_frame(self.frame)
         self.studies.set("spent_seconds", self.budget.elapsed_seconds)
 
@@ -296,6 +287,6 @@ class Driver:
         with self.studies.together():
             self._count()
             baseline = strongest_simple_choice(self.studies.unweighed())
-            untried = tuple(c.title for c in self._untried(self.plan.space.baselines()))
+            untried = tuple(c.title for c in self.simple.untried(self.known))
             self.frame = replace(self.frame, baseline=baseline, untried=untried)
             self.studies.save_frame(self.frame)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from ..record.evaluation import StudyRecord
 from ..record.limits import LimitSpec
-from ..space.space import Space
+from ..space.space import Space, Student
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchPlan:
-    """What the driver is to do. `frame` is the record without trials, for reports."""
+    """What the driver is to do. `frame` is the record without trials, for reports. `impossible` are students
+    of the space that cannot be, with the reason."""
 
     space: Space
     limits: tuple[LimitSpec, ...]
@@ -19,3 +21,4 @@ class SearchPlan:
     finalist_rounds: int
     seed: int
     frame: StudyRecord
+    impossible: Mapping[Student, str] = field(default_factory=dict)

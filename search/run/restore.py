@@ -55,7 +55,7 @@ def _make(job: Job, evaluation: Evaluation, progress: Progress) -> None:
     check_data(job.loaded)
     store = Store(job.places.store)
     models = load_models(job.loaded, store, progress, job.file.training.threads, fallback=job.space.recipe)
-    models.prepare(job.space)
+    models.prepare(models.possible(job.space).space)
     device = device_stages(job, job.launch(), store, progress)
     try:
         made = Chain(models, device).artifact(evaluation)

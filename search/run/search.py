@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from optuna.samplers import BaseSampler
@@ -52,6 +52,12 @@ class Search:
         """What was asked for by `wants` was measured, which took so many seconds."""
         if self._guide is not None:
             self._guide.learn_hardware(candidate, hardware, seconds)
+
+    def exclude(self, impossible: Callable[[Candidate], bool]) -> None:
+        """Nothing can come of these candidates: they are neither measured nor proposed from here on, where
+        the sampler is ours. (Others propose what they like; it is refused without any work.)"""
+        if self._guide is not None:
+            self._guide.exclude(impossible)
 
     # -- what it answers ------------------------------------------------------------------------------
 

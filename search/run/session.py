@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,8 @@ def run_study(
         should_stop=lambda: stop.urgent or budget.out_of_time,
         fallback=job.space.recipe,
     )
+    possible = models.possible(job.space)
+    job = replace(job, space=possible.space)
     models.prepare(job.space)
     with only_one_run(job.places.run_dir), storage_trouble_explained(job.places.storage_url):
         device = device_stages(job, launch, store, progress)
@@ -103,6 +105,7 @@ def run_study(
         search = set_up_search(job, models.teacher_facts(), models, job.file.seed + before)
         with closing(_studies(job, search.sampler)) as studies, closing(device):
             plan = _plan(job, models, launch, (*search.remarks, *models.remarks()))
+            plan = replace(plan, impossible=possible.impossible)
             evaluator = _evaluator(job, Chain(models, device, budget.checkpoint), budget, studies)
             driver = Driver(plan, evaluator, search, studies, budget, progress)
             finished.begins(studies)

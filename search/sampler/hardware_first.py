@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -56,6 +56,7 @@ class HardwareFirstSampler(BaseSampler):
         self._rng, self._seed, self._stop = random.Random(seed), seed, stop
         self._random = RandomSampler(seed=seed)
         self._policy: Policy | None = None
+        self._impossible: Callable[[Candidate], bool] | None = None
         self._seen: set[int] = set()  # places of the trials that were taken in
         self._all_before = 0  # all trials up to this place were
         self._proposals: dict[int, Proposal] = {}
@@ -86,6 +87,12 @@ class HardwareFirstSampler(BaseSampler):
         """Take in what was measured."""
         if self._policy is not None:
             self._policy.learn_hardware(candidate, hardware, seconds)
+
+    def exclude(self, impossible: Callable[[Candidate], bool]) -> None:
+        """Neither measure nor propose these candidates any more; all that were named before included."""
+        self._impossible = impossible
+        if self._policy is not None:
+            self._policy.exclude(impossible)
 
     def proposal(self, number: int) -> Proposal | None:
         """Why the candidate of a trial was proposed; None where another part asked for it."""
@@ -154,6 +161,8 @@ class HardwareFirstSampler(BaseSampler):
             problem = self.problem
             knowledge = Knowledge(problem, self.facts, self._seed)
             self._policy = Policy(knowledge, self._seed)
+            if self._impossible is not None:
+                self._policy.exclude(self._impossible)
         for place, trial in enumerate(study.get_trials(deepcopy=False)[self._all_before :], self._all_before):
             if place not in self._seen and trial.state.is_finished():
                 self._seen.add(place)

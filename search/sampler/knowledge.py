@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -90,6 +90,12 @@ class Knowledge:
             self._refuse(group)
         else:
             self.hardware.learn(group, {name: q.value for name, q in hardware.metrics.items()})
+
+    def exclude(self, impossible: Callable[[Candidate], bool]) -> None:
+        """Take it that candidates of these hardware classes cannot exist."""
+        for group, candidate in enumerate(self.pool.class_candidates):
+            if impossible(candidate):
+                self._refuse(group)
 
     def _refuse(self, group: int) -> None:
         self.hardware.refuse(group)

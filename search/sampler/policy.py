@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,6 +98,11 @@ class Policy:
         if row is not None:
             self.knowledge.known[row] = True
             self._ranking = None
+
+    def exclude(self, impossible: Callable[[Candidate], bool]) -> None:
+        """Neither measure nor propose candidates of which nothing can come."""
+        self.knowledge.exclude(impossible)
+        self._ranking, self._ahead = None, []
 
     def candidate(self, row: int) -> Candidate:
         """The candidate of a row."""

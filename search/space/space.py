@@ -19,6 +19,7 @@ from ..record.evaluation import Masked
 from .choosing import Chooser, Drawer, pick
 
 TEACHER, STUDENT = "teacher", "student"
+Student = tuple[tuple[str, Scalar], ...]
 USUAL = (Precision.FP32, Precision.FP16, Precision.INT8)
 
 

@@ -13,6 +13,7 @@ from ...record.evaluation import Quantity
 from ...record.progress import Progress
 from ...record.protocols import MilestoneJudge, Training
 from ...record.treatment import QatPlan
+from ...space.possible import PossibleSpace
 from ...space.space import Space
 from ...store.store import Entry, Store
 from ...workload.loader import LoadedWorkload
@@ -39,6 +40,14 @@ class Models(ABC):
         Raises:
             UserError: something in the workload is wrong; the message names the place and the remedy.
         """
+
+    def possible(self, space: Space) -> PossibleSpace:
+        """The space without what no model of it can have, tried with untrained weights.
+
+        Raises:
+            UserError: the teacher cannot be built.
+        """
+        return PossibleSpace(space=space)
 
     def trains(self, candidate: Candidate) -> bool:
         """Whether the candidate needs training beyond the teacher's own."""

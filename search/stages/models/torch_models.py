@@ -13,6 +13,7 @@ from ...record.evaluation import Quantity
 from ...record.progress import Progress
 from ...record.protocols import GUESS_RATE, MilestoneJudge, Training
 from ...record.treatment import QatPlan
+from ...space.possible import PossibleSpace, needs_trying
 from ...space.space import Space
 from ...store.store import Entry, Store
 from ...workload.loader import LoadedWorkload
@@ -26,6 +27,7 @@ from .lessons import Lessons
 from .model_checks import check_model, check_same_outputs
 from .needed_trainings import Trainings
 from .networks import Networks, Student, student_title
+from .possible import possible_space
 from .teacher import Teacher
 from .trainer import Trainer
 
@@ -54,6 +56,11 @@ class TorchModels(Models):
         self.lessons = Lessons(self.teacher)
         self.needed = Trainings(self.lessons, store, fallback)
         self.trainer = Trainer(self.lessons, self.needed, store, control)
+
+    def possible(self, space: Space) -> PossibleSpace:
+        derived = self.networks.is_derived(space.students()[-1])
+        asked = needs_trying(space, derived=derived)
+        return possible_space(space, self.networks) if asked else PossibleSpace(space=space)
 
     def prepare(self, space: Space) -> None:
         """Check teacher and each student size, and train the teacher if it is not in the store.

@@ -24,6 +24,7 @@ OBJECTIVES = (
     Objective(metric="latency_ms", higher_is_better=False),
 )
 PRECISIONS = (Precision.FP32, Precision.INT8, Precision.INT8_DYNAMIC, Precision.INT4_WEIGHT)
+BROKEN = Precision.INT16X8
 LATENCY = {Precision.FP32: 4.0, Precision.INT8: 2.0, Precision.INT8_DYNAMIC: 1.0, Precision.INT4_WEIGHT: 3.0}
 
 
@@ -52,6 +53,9 @@ class Rule:
     def evaluate(self, candidate, judge, *, baseline=False):
         self.clock += 1
         self.account.append(("evaluated", candidate.title))
+        if candidate.precision is BROKEN:
+            ended = Evaluation(candidate=candidate, outcome=Outcome.FAILED, stage="compile", cause="ranks")
+            return replace(ended, baseline=baseline)
         metrics = {"accuracy": Quantity(value=0.9), "latency_ms": self._latency(candidate)}
         return Evaluation(candidate=candidate, outcome=Outcome.COMPLETE, metrics=metrics, baseline=baseline)
 
@@ -79,6 +83,9 @@ class Guide(RandomSampler):
         self.asked = not self.asked
         return self.students[0] if self.asked else None
 
+    def exclude(self, impossible):
+        self.impossible = impossible
+
     def learn_hardware(self, candidate, hardware, seconds=0.0):
         pass
 
@@ -91,9 +98,9 @@ class Guide(RandomSampler):
     remarks = ()
 
 
-def space():
+def space(precisions=PRECISIONS):
     backend = BackendChoices(
-        name="toy", precisions=PRECISIONS, calibration_methods=("minmax",), sparsities=("dense",)
+        name="toy", precisions=precisions, calibration_methods=("minmax",), sparsities=("dense",)
     )
     return Space(
         backends=(backend,),
@@ -106,8 +113,8 @@ def space():
     )
 
 
-def driven(evaluator, trials=None, seconds=None):
-    whole = space()
+def driven(evaluator, trials=None, seconds=None, whole=None):
+    whole = whole or space()
     frame = StudyRecord(
         name="s", study_text="", workload="w", profile="p", quality="accuracy", objectives=OBJECTIVES,
         limits=(), trials=(),
@@ -153,6 +160,16 @@ def test_a_time_that_ends_inside_a_measurement_leaves_the_finalists():
     assert {f.number for f in record.finalists} <= {t.number for t in record.trials}
     assert record.finalists
     assert record.stopped == "the time is used up"
+
+
+def test_a_precision_that_fails_whatever_the_student_is_worked_on_twice_and_masked_in_the_record():
+    evaluator = Rule()
+    record = driven(evaluator, trials=60, whole=space((*PRECISIONS, BROKEN)))
+    tried = [title for what, title in evaluator.account if what == "evaluated" and "int16x8" in title]
+    assert len(tried) == 2
+    assert [(m.backend, m.what) for m in record.masked] == [("toy", "int16x8")]
+    others = [t.evaluation for t in record.trials if t.evaluation.outcome is Outcome.REFUSED]
+    assert all(e.candidate.precision is BROKEN and "ranks" in e.reason for e in others)
 
 
 def test_a_record_of_an_earlier_version_has_nothing_untried():

@@ -696,3 +696,21 @@ def test_in_a_long_study_those_that_looked_best_are_ranked_until_all_are_looked_
     place = ranking.rows.tolist().index(kept.row)
     assert place < 10
     assert ranking.gain[place] > 0.7 * ranking.gain[0]
+
+
+def test_what_is_excluded_is_neither_measured_nor_proposed():
+    names = KINDS["three"] if "three" in KINDS else KINDS["two"]
+    search = Search(sampler_for(names), names)
+    search.study.sampler.exclude(lambda candidate: candidate.precision is Precision.INT8)
+    teacher_told(search)
+    wanted = survey(search)
+    assert wanted
+    assert all(candidate.precision is not Precision.INT8 for candidate in wanted)
+    search.run(6)
+    search.study.sampler.exclude(lambda candidate: dict(candidate.student).get("depth") == 4)
+    seen = {trial.number for trial in search.study.trials}
+    search.run(12)
+    later = [t for t in search.study.trials if t.number not in seen]
+    proposed = [SPACE.suggest(optuna.trial.FixedTrial(trial.params)) for trial in later]
+    assert proposed
+    assert all(dict(candidate.student).get("depth") != 4 for candidate in proposed)

@@ -1,0 +1,105 @@
+"""What cannot be, whatever else is chosen: known beforehand, or learned from failures that repeat."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..record.candidate import Candidate
+from ..record.evaluation import EVERY_BACKEND, Evaluation, Masked, Outcome, TrialRecord
+from ..space.space import Student
+
+ENOUGH = 2
+"""So many different models (or, of the teacher, candidates) that fail alike tell that all of them would."""
+_NAMES_AND_NUMBERS = re.compile(r"'[^']*'|\"[^\"]*\"|\S*[/_.:]\S*|\d+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Class:
+    """Candidates that share a backend and a precision, or that share a student and a sparsity."""
+
+    backend: str = ""
+    precision: str = ""
+    student: Student = ()
+    sparsity: str = ""
+
+    def has(self, candidate: Candidate) -> bool:
+        if self.backend:
+            return (self.backend, self.precision) == (candidate.backend, str(candidate.precision))
+        return (self.student, self.sparsity) == (candidate.student, candidate.sparsity)
+
+
+class Impossible:
+    """Classes of candidates of which nothing can come. Learns from every trial of a study.
+
+    A failure counts for the backend and precision where different models fail alike, and for the model
+    where it is refused alike in different precisions or on different backends. One success in a class
+    keeps it open. Of models with sparsity, nothing is taken for dense ones. `students` cannot be for a reason
+    that is known already; `masked` has what was learned.
+    """
+
+    def __init__(self, students: Mapping[Student, str] | None = None) -> None:
+        self._students = dict(students or {})
+        self._classes: dict[_Class, str] = {}
+        self._failed: dict[tuple[_Class, tuple[str, str]], dict[object, int]] = defaultdict(dict)
+        self._possible: set[_Class] = set()
+        self.masked: tuple[Masked, ...] = ()
+
+    def reason(self, candidate: Candidate) -> str:
+        """Why nothing can come of the candidate; empty where something may."""
+        found = self._students.get(candidate.student, "")
+        return found or next((why for of, why in self._classes.items() if of.has(candidate)), "")
+
+    def holds(self, candidate: Candidate) -> bool:
+        """Whether nothing can come of the candidate."""
+        return bool(self.reason(candidate))
+
+    def refusal(self, candidate: Candidate) -> Evaluation | None:
+        """The end of a candidate of which nothing can come, without any work; None where something may."""
+        why = self.reason(candidate)
+        return Evaluation(candidate=candidate, outcome=Outcome.REFUSED, reason=why) if why else None
+
+    def learn(self, record: TrialRecord) -> bool:
+        """Take in a trial that has ended; whether a class is masked from here on, because of it."""
+        evaluation, before = record.evaluation, len(self.masked)
+        candidate = evaluation.candidate
+        runtime = _Class(backend=candidate.backend, precision=str(candidate.precision))
+        model = _Class(student=candidate.student, sparsity=candidate.sparsity)
+        if evaluation.outcome in (Outcome.COMPLETE, Outcome.GATED):
+            self._possible |= {runtime, model}
+        kind = None if self.holds(candidate) else _kind(evaluation)
+        if kind is not None and candidate.sparsity == "dense":
+            whose = (candidate.student, candidate.digest if candidate.is_teacher else "")
+            self._count(runtime, kind, whose, record)
+        if kind is not None and evaluation.outcome is Outcome.REFUSED and not candidate.is_teacher:
+            self._count(model, kind, runtime, record)
+        return len(self.masked) > before
+
+    def _count(self, of: _Class, kind: tuple[str, str], whose: object, record: TrialRecord) -> None:
+        failed = self._failed[of, kind]
+        failed.setdefault(whose, record.number)
+        if len(failed) < ENOUGH or of in self._possible:
+            return
+        evaluation = record.evaluation
+        cause = evaluation.reason or f"{evaluation.stage}: {evaluation.cause}"
+        trials = ", ".join(f"#{number}" for number in failed.values())
+        why = self._classes[of] = f"{cause} (so it was for {trials})"
+        row = Masked(backend=of.backend or EVERY_BACKEND, what=of.precision or _title(of), reason=why)
+        self.masked = (*self.masked, row)
+
+
+def _title(of: _Class) -> str:
+    student = " ".join(f"{name}={value}" for name, value in of.student) or "teacher"
+    return student if of.sparsity == "dense" else f"{student} {of.sparsity}"
+
+
+def _kind(evaluation: Evaluation) -> tuple[str, str] | None:
+    """The stage, and the cause without names and numbers; None where the failure is the candidate's own: it
+    runs, but not well enough, or something from outside ended it."""
+    ended = evaluation.outcome in (Outcome.REFUSED, Outcome.FAILED)
+    if not ended or evaluation.disagrees or evaluation.try_again:
+        return None
+    cause = evaluation.reason or evaluation.cause
+    return evaluation.stage, _NAMES_AND_NUMBERS.sub("", cause)
