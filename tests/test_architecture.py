@@ -35,8 +35,8 @@ MAY_IMPORT = {
     "search.sampler": "search.ranking search.record search.space",
     "search.stages.network": "profiles search.workload",
     "search.job": (
-        "backends.contract backends.registry backends.runner profiles search.record search.space "
-        "search.storage search.workload"
+        "backends.contract backends.onnx_graph backends.registry backends.runner profiles search.record "
+        "search.space search.storage search.workload"
     ),
     "search.stages.cutting": "profiles search.stages.network",
     "search.stages.device": (

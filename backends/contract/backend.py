@@ -183,6 +183,7 @@ class Backend(ABC):
     `calibration_methods` are those of `CALIBRATION_METHODS` that this runtime really tells apart.
     `weight_levels` maps bits to the largest whole number that stands for a weight on the grid that the
     runtime's own quantizer finds; quantization-aware training rounds to it.
+    `as_given`: it runs ONNX files that were handed in quantized already, as they are.
     `compiles_on_device`: artifacts belong to the device that compiled them; all others are compiled here.
     `value_dependent` maps a kind of sparsity (dense, channel, unstructured, 2:4) whose kernels are chosen by
     the values of the weights to the reason, because untrained weights then do not tell the latency of
@@ -210,6 +211,7 @@ class Backend(ABC):
     fixed_batch: ClassVar[bool] = False
     calibration_methods: ClassVar[tuple[str, ...]] = ("minmax",)
     weight_levels: ClassVar[Mapping[int, int]] = WEIGHT_LEVELS
+    as_given: ClassVar[bool] = False
     compiles_on_device: ClassVar[bool] = False
     value_dependent: ClassVar[Mapping[str, str]] = {}
 

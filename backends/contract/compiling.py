@@ -106,6 +106,8 @@ class Compiler(Backend):
     def _check(self, settings: CompileSettings, calibration: CalibrationData | None) -> None:
         if refusal := self.refusal(settings.precision):
             raise UnsupportedError(refusal)
+        if settings.precision is Precision.GIVEN and not self.as_given:
+            raise UnsupportedError(f"{self.title or self.name} does not run quantized ONNX files as-given")
         if not settings.precision.decoded.calibrated:
             return
         if not calibration:

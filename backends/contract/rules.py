@@ -122,7 +122,8 @@ def offers_by(rules: Rules, backend: str, title: str, profile: Profile) -> tuple
     """
     if refusal := _device_refusal(rules, profile):
         return (Offer(backend=backend, what=ALL, offered=False, reason=refusal),)
-    listed = [(str(precision), rules.precisions.get(precision)) for precision in Precision]
+    asked = (precision for precision in Precision if precision is not Precision.GIVEN)
+    listed = [(str(precision), rules.precisions.get(precision)) for precision in asked]
     listed.append((NM_SPARSITY, rules.nm_sparsity))
     return tuple(
         _offer(backend, what, rule or _Rule(never=f"{title} does not offer {what}"), profile)

@@ -14,6 +14,7 @@ import onnx
 from onnx import NodeProto, TensorProto, helper
 
 from ...profiles.errors import UnsupportedError
+from .subgraphs import names_read
 
 _FOUR_BIT = (TensorProto.INT4, TensorProto.UINT4)
 # Kernels of com.microsoft that keep 4-bit weights packed two by two in a uint8 tensor (input 1 or 0).
@@ -116,9 +117,14 @@ def fix_batch(proto: onnx.ModelProto, batch: int) -> None:
 
 def own_batch(proto: onnx.ModelProto) -> int:
     """The batch that the inputs have fixed; 1 where it is open."""
+    return max(1, fixed_batch(proto))
+
+
+def fixed_batch(proto: onnx.ModelProto) -> int:
+    """The batch that the inputs have fixed; 0 where it is open."""
     constant = {tensor.name for tensor in proto.graph.initializer}
     fed = [value for value in proto.graph.input if value.name not in constant and _dims(value)]
-    return max([1, *(int(_dims(value)[0].dim_value) for value in fed)])
+    return max([0, *(int(_dims(value)[0].dim_value) for value in fed)])
 
 
 def _dims(value: onnx.ValueInfoProto) -> Any:
@@ -158,10 +164,13 @@ def sorted_nodes(graph: onnx.GraphProto) -> list[NodeProto]:
     """Nodes in topological order; among those that are ready, by the name of their first output.
 
     Raises:
-        ValueError: the graph has a cycle.
+        ValueError: two nodes make one tensor, or the graph has a cycle.
     """
+    made = Counter(name for node in graph.node for name in node.output if name)
+    if twice := next((name for name, count in made.items() if count > 1), None):
+        raise ValueError(f"two nodes of the ONNX graph make the tensor {twice!r}")
     maker = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
-    needs = [{maker[name] for name in _needs(node) if name in maker} for node in graph.node]
+    needs = [{maker[name] for name in names_read(node) if name in maker} for node in graph.node]
     readers: list[list[int]] = [[] for _ in needs]
     for index, wanted in enumerate(needs):
         for made_by in wanted:
@@ -180,16 +189,6 @@ def sorted_nodes(graph: onnx.GraphProto) -> list[NodeProto]:
     if len(order) < len(graph.node):
         raise ValueError("the ONNX graph has a cycle")
     return order
-
-
-def _needs(node: NodeProto) -> Iterator[str]:
-    """Names that a node reads, those of its subgraphs included."""
-    yield from (name for name in node.input if name)
-    for attribute in node.attribute:
-        for graph in [attribute.g] if attribute.HasField("g") else [*attribute.graphs]:
-            inner = {name for child in graph.node for name in child.output}
-            for child in graph.node:
-                yield from (name for name in _needs(child) if name not in inner)
 
 
 def packed_names(graph: onnx.GraphProto) -> set[str]:

@@ -45,6 +45,10 @@ class OrtSession(Session):
     def _run(self, feed: Feed) -> dict[str, Array]:
         return dict(zip(self._names, self._session.run(self._names, feed), strict=True))
 
+    def run_free(self, feed: Feed) -> dict[str, Array]:
+        """Run on arrays of whatever sizes the model's free axes take."""
+        return self._run(feed)
+
     def close(self) -> None:
         self._session = None
 

@@ -6,12 +6,14 @@ onnxruntime, running numpy and onnxruntime alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from ...profiles.errors import UnsupportedError
+from ...profiles.errors import ParetuneError, StageError, UnsupportedError
 from ...profiles.precision import Precision
 from ..contract.backend import (
     CALIBRATION_METHODS,
@@ -38,6 +40,7 @@ class OrtBackend(Compiler):
     tools: ClassVar[tuple[str, ...]] = ("onnx", "numpy")
     install: ClassVar[str] = "pip install 'paretune[onnxruntime]'"
     calibration_methods: ClassVar[tuple[str, ...]] = CALIBRATION_METHODS
+    as_given: ClassVar[bool] = True
     artifact_name: ClassVar[str] = "model.onnx"
     reach: ClassVar[Mapping[Precision, str]] = {
         Precision.FP16: "ONNX Runtime keeps operators that its fp16 converter does not know in fp32",
@@ -57,7 +60,7 @@ class OrtBackend(Compiler):
         return Availability(installed=True, version=str(runtime.__version__))
 
     def refusal(self, precision: Precision) -> str:
-        known = precision is Precision.FP32 or precision in self.reach
+        known = precision in (Precision.FP32, Precision.GIVEN) or precision in self.reach
         return "" if known else f"ONNX Runtime has no {precision} kernels on the CPU"
 
     def convert(
@@ -68,10 +71,20 @@ class OrtBackend(Compiler):
         from ..onnx_graph.stored import layer_bytes, stored_as, zero_share
         from .quantize import prepared
 
-        ready = prepared(with_batch(model.path, settings.batch))
+        proto = with_batch(model.path, settings.batch)
+        if settings.precision is Precision.GIVEN:
+            return Converted(
+                content=proto.SerializeToString(deterministic=True),
+                weight_bytes=weight_bytes(proto),
+                covered=None,
+            )
+        with _others_explained(settings.precision):
+            ready = prepared(proto)
         layers = find_layers(ready)
         kept = kept_layers(layers, _keepable(settings))
-        proto = _converted(ready, settings, calibration, nodes_to_keep(ready, kept, settings.precision))
+        keep = nodes_to_keep(ready, kept, settings.precision)
+        with _others_explained(settings.precision):
+            proto = _converted(ready, settings, calibration, keep)
         stored = weight_bytes(proto)
         had, has = zero_share(ready, layers), zero_share(proto, layers)
         return Converted(
@@ -105,6 +118,26 @@ class OrtBackend(Compiler):
 
     def open(self, artifact: Path, batch: int, threads: int) -> Session:
         return of_batch(OrtSession(str(artifact), threads), batch)
+
+
+@contextmanager
+def _others_explained(precision: Precision) -> Iterator[None]:
+    """What the tools of onnx and onnxruntime raise, said to be theirs and about this precision of the model.
+
+    Raises:
+        StageError: one of them raised.
+    """
+    try:
+        yield
+    except ParetuneError:
+        raise
+    except Exception as error:  # they raise anything
+        cause = f"{type(error).__name__}: {next(filter(None, str(error).splitlines()), '')[:300]}"
+        raise StageError(
+            "compile",
+            f"ONNX Runtime's tools cannot make {precision} of this model: {cause}",
+            traceback.format_exc(),
+        ) from error
 
 
 def _keepable(settings: CompileSettings) -> tuple[str, ...]:

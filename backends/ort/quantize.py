@@ -14,16 +14,18 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper, version_converter
+from onnx import TensorProto, helper, numpy_helper
 
 from ..contract.backend import CalibrationData
 from ..onnx_graph.inspect import in_fixed_order
 from ..onnx_graph.layers import is_plain_gemm, name_nodes
+from ..onnx_graph.prepare import modern
+from ..onnx_graph.subgraphs import names_read
 from .int4 import keep_grid
 from .ranges import activation_ranges, masking_nodes
 
-_OLDEST_OPSET = 13  # per-channel QuantizeLinear came with opset 13
 _PRODUCT = "_matmul"  # what a Gemm's name gets when its product becomes a node of its own
+_LIKE_21 = 18  # the oldest opset whose operators are written as those of 21
 _BLOCK = 32  # weights that share a scale in int4: the block of ONNX Runtime's fastest CPU kernel
 
 
@@ -34,9 +36,7 @@ def prepared(proto: onnx.ModelProto) -> onnx.ModelProto:
     """
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    version = next(o.version for o in proto.opset_import if o.domain in ("", "ai.onnx"))
-    if version < _OLDEST_OPSET:
-        proto = version_converter.convert_version(proto, 17)
+    proto = modern(proto)
     with tempfile.TemporaryDirectory() as folder:
         fixed, result = Path(folder) / "fixed.onnx", Path(folder) / "prepared.onnx"
         onnx.save(proto, fixed)
@@ -148,7 +148,17 @@ def to_int4_weight(proto: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.M
             nodes_to_exclude=_split_names(keep),
         )
         quantizer.process()
-    return in_fixed_order(keep_grid(quantizer.model.model, weights))
+    return in_fixed_order(keep_grid(_own_opset(quantizer.model.model, proto), weights))
+
+
+def _own_opset(proto: onnx.ModelProto, source: onnx.ModelProto) -> onnx.ModelProto:
+    """Undo that the quantizer stamps opset 21 on operators of an older one, which changed meanwhile: its own
+    are those of com.microsoft, and need none."""
+    old = {opset.domain: opset.version for opset in source.opset_import}
+    for opset in proto.opset_import:
+        if opset.domain in ("", "ai.onnx") and old[opset.domain] < _LIKE_21:
+            opset.version = old[opset.domain]
+    return proto
 
 
 def _split_names(keep: Collection[str]) -> list[str]:
@@ -169,7 +179,7 @@ def gemm_as_matmul(proto: onnx.ModelProto) -> onnx.ModelProto:
     weights = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
         nodes.extend(_split_gemm(node, weights) if node.op_type == "Gemm" else [node])
-    read = {name for node in nodes for name in node.input} | {value.name for value in graph.output}
+    read = {name for node in nodes for name in names_read(node)} | {value.name for value in graph.output}
     copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
     del graph.node[:]
     graph.node.extend(copies)

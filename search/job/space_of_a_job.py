@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from ...backends.contract.backend import ONNX, Backend
 from ...backends.registry import backend_names, get_backend, offered_precisions, offers
 from ...profiles.errors import UserError
@@ -14,15 +17,20 @@ from ..space.space import BackendChoices, Space
 from ..workload.workload import Workload
 from .study_file import StudyFile
 
+if TYPE_CHECKING:
+    from ...backends.onnx_graph.given import Given
 
-def build_space(study: StudyFile, profile: Profile, workload: Workload) -> Space:
-    """The space of a study on a device; everything that is left out is listed with its reason.
+
+def build_space(study: StudyFile, profile: Profile, workload: Workload, onnx: Path | None = None) -> Space:
+    """The space of a study on a device; everything that is left out is listed with its reason. `onnx` is the
+    file of a model that exists only as ONNX.
 
     Raises:
         UserError: nothing is left, a named backend is not installed, or the workload cannot build students.
     """
     _check_workload(study, workload)
     masked: list[Masked] = []
+    model = _given(onnx)
     names = study.space.backend or backend_names()
     found = []
     for name in names:
@@ -39,7 +47,7 @@ def build_space(study: StudyFile, profile: Profile, workload: Workload) -> Space
         ]
         if not offered_precisions(name, profile):
             continue
-        choices = _choices(name, backend, study, profile)
+        choices = _choices(name, backend, study, profile, model)
         masked += choices[1]
         if choices[0].precisions and choices[0].sparsities:
             found.append(choices[0])
@@ -61,6 +69,14 @@ def build_space(study: StudyFile, profile: Profile, workload: Workload) -> Space
         trains=workload.onnx is None,
         masked=tuple(masked),
     )
+
+
+def _given(onnx: Path | None) -> Given | None:
+    if onnx is None:
+        return None
+    from ...backends.onnx_graph.given import given  # onnx takes a while to load
+
+    return given(onnx)
 
 
 def _check_workload(study: StudyFile, workload: Workload) -> None:
@@ -98,14 +114,17 @@ def _asked(what: str, study: StudyFile) -> bool:
 
 
 def _choices(
-    name: str, backend: Backend, study: StudyFile, profile: Profile
+    name: str, backend: Backend, study: StudyFile, profile: Profile, model: Given | None
 ) -> tuple[BackendChoices, list[Masked]]:
-    masked = []
+    masked: list[Masked] = []
     asked = study.space.precision
     precisions = tuple(
         precision for precision in offered_precisions(name, profile) if asked is None or precision in asked
     )
     precisions = _with_float(name, profile, precisions)
+    if model is not None:
+        precisions, unfit = _of_model(backend, precisions, model)
+        masked += unfit
     wanted = study.space.calibration.method
     methods: tuple[str, ...] = tuple(m for m in wanted if m in backend.calibration_methods)
     for method in wanted:
@@ -120,6 +139,16 @@ def _choices(
         name=name, precisions=precisions, calibration_methods=methods, sparsities=sparsities
     )
     return choices, masked
+
+
+def _of_model(
+    backend: Backend, precisions: tuple[Precision, ...], model: Given
+) -> tuple[tuple[Precision, ...], list[Masked]]:
+    """The precisions that an ONNX file can be had at: one that is quantized already, as it is alone."""
+    able = (*precisions, *([Precision.GIVEN] if backend.as_given and model.quantized else []))
+    reasons = {precision: model.unfit(precision) for precision in able}
+    masked = [Masked(backend=backend.name, what=str(p), reason=why) for p, why in reasons.items() if why]
+    return tuple(precision for precision in able if not reasons[precision]), masked
 
 
 def _with_float(name: str, profile: Profile, precisions: tuple[Precision, ...]) -> tuple[Precision, ...]:

@@ -61,7 +61,7 @@ class Climbs:
         in_torch = models.float_quality(candidate)
         if in_torch is not None:
             return in_torch
-        if candidate.precision is Precision.FP32:
+        if candidate.precision in (Precision.FP32, Precision.GIVEN):
             return evaluation.metrics[self._scale.metric].value
         twin = replace(candidate, precision=Precision.FP32)
         try:

@@ -20,7 +20,7 @@ from .choosing import Chooser, Drawer, pick
 
 TEACHER, STUDENT = "teacher", "student"
 Student = tuple[tuple[str, Scalar], ...]
-USUAL = (Precision.FP32, Precision.FP16, Precision.INT8)
+USUAL = (Precision.GIVEN, Precision.FP32, Precision.FP16, Precision.INT8)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,6 +40,11 @@ class LoadedWorkload:
     directory: Path
     source_digest: str
 
+    @property
+    def onnx(self) -> Path | None:
+        """Absolute path of the ONNX file of a model that exists only as ONNX."""
+        return None if self.workload.onnx is None else onnx_path(self.workload, self.directory)
+
     @cached_property
     def splits(self) -> Splits:
         """The data, loaded once.

@@ -141,7 +141,7 @@ class BackendContract:
             "case": self.cases(),
             "model": NAMES,
             "refusal": list(self.refused),
-            "foreign": [p for p in Precision if p not in self.precisions],
+            "foreign": [p for p in Precision if p not in self.precisions and p is not Precision.GIVEN],
             "method": methods,
             "unknown_method": [m for m in (*CALIBRATION_METHODS, "best") if m not in methods],
         }
