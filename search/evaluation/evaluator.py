@@ -45,7 +45,9 @@ class Evaluator:
         known = Evaluation(candidate=candidate, outcome=Outcome.FAILED, baseline=baseline)
         ended = self._ended(known, judge, trace)
         about_teacher = (*ended.about_teacher, *trace.remarks)
-        return replace(ended, stages=tuple(trace.stages), gate=trace.gate, about_teacher=about_teacher)
+        notes = (*ended.notes, *trace.notes)
+        stages = tuple(trace.stages)
+        return replace(ended, stages=stages, gate=trace.gate, notes=notes, about_teacher=about_teacher)
 
     def _ended(self, known: Evaluation, judge: Judge, trace: Trace) -> Evaluation:
         try:

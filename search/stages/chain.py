@@ -27,19 +27,21 @@ from .models.base import Models
 class Trace:
     """What one evaluation went through: stages in order, each once, and what the gate measured. `made` is
     what the last entry of each stage took when it was made, in seconds. `remarks` are what trainings
-    found out about the teacher."""
+    found out about the teacher, `notes` what they have to say about the student."""
 
     stages: list[StageRecord] = field(default_factory=list)
     at_hand: str = "build"
     gate: dict[str, Quantity] = field(default_factory=dict)
     made: dict[str, float] = field(default_factory=dict)
     remarks: dict[str, None] = field(default_factory=dict)
+    notes: dict[str, None] = field(default_factory=dict)
 
     def add(self, entry: Entry) -> Entry:
         """Remember an entry; answered from the store means that no time was spent on it now."""
         self.at_hand = f"after {entry.stage}"
         self.made[entry.stage] = entry.made_seconds
         self.remarks |= dict.fromkeys(map(str, entry.meta.get("remarks", ())))
+        self.notes |= dict.fromkeys(map(str, entry.meta.get("notes", ())))
         if all(stage.key != entry.key for stage in self.stages):
             seconds = 0.0 if entry.cached else entry.seconds
             curve = tuple((int(epoch), float(value)) for epoch, value in entry.meta.get("curve", ()))

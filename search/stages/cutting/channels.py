@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from ..network.predict import output_layer
 from .stand_ins import AttentionTwin
+from .walks import Counted, TangledError, Walk, mapping_noted, one_line
 
 _STEPS = 500
 _STEPS_PER_NODE = 2  # walks that end take less than one
@@ -26,6 +27,7 @@ ROUND_TO = 8  # channel counts that vector kernels like
 LAYERS = (nn.modules.conv._ConvNd, nn.Linear, nn.Embedding)
 _HEADS = ("num_heads", "num_attention_heads", "n_heads", "n_head", "nhead", "nheads", "heads")
 _WIDTHS = re.compile(r"dim|size|width|embed|hidden|inner|d_model|feature|channel")
+_TANGLED = "the code that follows mixes its channels (a shuffle, rotary positions, shared keys and values?)"
 _PRODUCTS = re.compile(r"Bmm|ScaledDot", re.IGNORECASE)
 
 
@@ -89,46 +91,23 @@ def _best(scores: Tensor, count: int) -> Tensor:
     return torch.sort(scores, descending=True, stable=True).indices[:count]
 
 
-class _TangledError(Exception):
-    """How channels hang together cannot be followed."""
-
-
-class _Walk:
-    """Steps that one walk through the graph may still take."""
-
-    def __init__(self, most: int) -> None:
-        self.most = self.left = most
-
-
-class _Counted(list[Any]):
-    """Dependencies of a node. Rotary positions and the like can send Torch-Pruning in circles for good."""
-
-    def __init__(self, values: list[Any], walk: _Walk) -> None:
-        super().__init__(values)
-        self._walk = walk
-
-    def __iter__(self) -> Iterator[Any]:
-        self._walk.left -= 1
-        if self._walk.left < 0:
-            raise _TangledError
-        return super().__iter__()
-
-
 class ChannelGraph:
     """The dependency graph of a model whose special layers have twins, see `stand_ins.put_twins`."""
 
     def __init__(self, model: nn.Module, sample: list[Tensor]) -> None:
         self.model = model
         self._batch = len(sample[0])
-        self._graph = tp.DependencyGraph().build_dependency(
-            model, tuple(sample), forward_fn=lambda m, inputs: m(*inputs), verbose=False
-        )
+        self._unknown: set[Any] = set()
+        with mapping_noted(self._unknown):
+            self._graph = tp.DependencyGraph().build_dependency(
+                model, tuple(sample), forward_fn=lambda m, inputs: m(*inputs), verbose=False
+            )
         self._last = output_layer(model, sample)
-        self._walk = _Walk(_STEPS + _STEPS_PER_NODE * len(self._graph.module2node))
+        self._walk = Walk(_STEPS + _STEPS_PER_NODE * len(self._graph.module2node))
         for node in self._graph.module2node.values():
-            node.dependencies = _Counted(node.dependencies, self._walk)
-        self.tangled: list[str] = []
-        """Layers whose channels hang together in a way that cannot be followed; see `groups`."""
+            node.dependencies = Counted(node.dependencies, self._walk)
+        self.tangled: dict[str, str] = {}
+        """Layers whose channels hang together in a way that cannot be followed, and why; see `groups`."""
 
     def groups(self) -> Iterator[Group]:
         """All groups that can lose channels; those that reach the model's output cannot."""
@@ -141,17 +120,20 @@ class ChannelGraph:
                 items = self._all(root)
                 gives = {dep.target.module for dep, _ in items if self._gives(dep.target, dep.handler)}
                 group = None if self._last in gives else self._described(items)
-            except _TangledError:
-                self.tangled.append(self._graph._module2name[root])
+            except Exception as error:  # Torch-Pruning raises whatever its walk meets
+                own = isinstance(error, TangledError)
+                reason = _TANGLED if own else f"its channels cannot be followed ({one_line(error)})"
+                self.tangled[self._graph._module2name[root]] = reason
                 continue
             seen |= gives
             if group is not None:
                 yield group
 
     def _all(self, root: nn.Module) -> Any:
-        prune = self._graph.get_pruner_of_module(root).prune_out_channels
-        self._walk.left = self._walk.most
-        return self._graph.get_pruning_group(root, prune, range(self._graph.get_out_channels(root)))
+        items = self._group(root, range(self._graph.get_out_channels(root)))
+        if any(dep.target in self._unknown for dep, _ in items):
+            raise TangledError  # a view whose channels Torch-Pruning cannot tell apart
+        return items
 
     def _gives(self, node: Any, handler: Any) -> bool:
         return self._graph.is_out_channel_pruning_fn(handler) and isinstance(node.module, LAYERS)
@@ -170,10 +152,13 @@ class ChannelGraph:
             self._items(group, channels).prune()
 
     def _items(self, group: Group, channels: Any) -> Any:
-        root = self.model.get_submodule(group.root)
+        return self._group(self.model.get_submodule(group.root), list(channels))
+
+    def _group(self, root: nn.Module, channels: Any) -> Any:
         prune = self._graph.get_pruner_of_module(root).prune_out_channels
         self._walk.left = self._walk.most
-        return self._graph.get_pruning_group(root, prune, list(channels))
+        with mapping_noted(self._unknown):
+            return self._graph.get_pruning_group(root, prune, channels)
 
     def _described(self, items: Any) -> Group | None:
         names = self._graph._module2name
@@ -184,7 +169,7 @@ class ChannelGraph:
         width = self._graph.get_out_channels(root)
         gives = [node.module for node, handler, _ in targets if self._gives(node, handler)]
         if not any(self._reads(node, handler) and node.module not in gives for node, handler, _ in targets):
-            raise _TangledError  # who reads these channels was not seen
+            raise TangledError  # who reads these channels was not seen
         layers = frozenset(names[module] for module in gives)
         blocks = math.lcm(*[_blocks_of(node.module) for node, _, _ in targets])
         heads = self._heads(targets, layers, width)
@@ -210,7 +195,7 @@ class ChannelGraph:
         if not (products or inside):
             return None
         if not reads or width % inner:
-            raise _TangledError  # keys and values that several heads share
+            raise TangledError  # keys and values that several heads share
         known = next(filter(None, found), None)
         return known or Heads(count=_traced_heads(products, inner, self._batch), width=inner, owner="")
 

@@ -6,21 +6,20 @@ one derived from the trained teacher have the same shapes; which channels stay i
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
 from ....profiles.errors import UnsupportedError
 from ..network.model_size import model_size
+from ..network.plain import copied, plain_weights
 from .depth import reduce_depth
-from .prune import Cut, free_groups, prunable_layers, prune_channels, telling_share
+from .prune import Cut, free_groups, named_layers, prunable_layers, prune_channels, telling_share
 
 _STEPS = 9  # bisections of the share of channels: closer than channel counts can follow
 _FAR = 1 / 3  # a student further off than this share of the request is refused
 _CLOSE = 0.02
 _REFINED = 0.1  # further off than this, groups of channels are treated apart
-_NAMED = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +39,7 @@ class Derivation:
         Raises:
             UnsupportedError: it cannot be cut in this way.
         """
+        plain_weights(teacher)
         if self.depth < 1:
             reduce_depth(teacher, self.depth, sample)
         if self.cut is not None:
@@ -59,7 +59,7 @@ def find_derivation(teacher: nn.Module, depth: float, macs: float, sample: list[
             layers that keep their width, and the shares that can be reached.
     """
     whole = model_size(teacher, sample)["macs"]
-    base = copy.deepcopy(teacher)
+    base = plain_weights(copied(teacher))
     if depth < 1:
         reduce_depth(base, depth, sample)
     top = model_size(base, sample)["macs"]
@@ -105,7 +105,7 @@ class _ShareSearch:
             few, many = (count, many) if macs > wanted else (few, count)
 
     def _tried(self, share: float, cut: Cut, wanted: float) -> int:
-        model = copy.deepcopy(self.base)
+        model = copied(self.base)
         prune_channels(model, share, self.sample, cut)
         macs = model_size(model, self.sample)["macs"]
         self.seen.add(macs)
@@ -124,7 +124,7 @@ def _near(
     below = max((count for count in seen if count < macs * whole), default=None)
     above = min((count for count in seen if count > macs * whole), default=None)
     nearest = " and ".join(f"{count / whole:.2g}" for count in (below, above) if count is not None)
-    why = f" (these layers keep their width: {'; '.join(refused[:_NAMED])})" if refused else ""
+    why = f" (these layers keep their width: {named_layers(refused)})" if refused else ""
     raise UnsupportedError(
         f"macs={macs:g}: with depth={depth:g}, the nearest shares of its multiply-adds that students of this "
         f"teacher reach are {nearest}{why}; ask for one of these, or give the workload a `student` builder"

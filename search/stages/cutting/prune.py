@@ -6,10 +6,7 @@ never on the weights: a model can be built, measured and reloaded before and aft
 
 from __future__ import annotations
 
-import copy
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
@@ -19,16 +16,18 @@ import torch_pruning as tp
 from torch import Tensor, nn
 
 from ....profiles.errors import UnsupportedError
-from ..network.model_size import plain_kernels
+from ..network.plain import copied, plain_weights
 from ..network.predict import first_output
 from .channels import LAYERS, ChannelGraph, Group, Heads, kept_channels, tell_heads
 from .stand_ins import buffers_as_parameters, parameters_as_buffers, put_twins, take_twins
+from .walks import one_line, tracing
 
 _MAGNITUDE = tp.importance.GroupMagnitudeImportance(p=2)
 _RANDOM = tp.importance.RandomImportance()
 _MOST_NAMED = 4
 _PERCENTS = (50, 40, 60, 35, 45, 55, 65, 30, 70, 25, 75, 20, 80)
 _NOT_HERE = "channel pruning does not work on this model"
+_WAY_OUT = "leave `macs` and channel sparsity out, or give the workload a `student` builder"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,18 +58,26 @@ def prunable_layers(model: nn.Module, share: float, sample: list[Tensor]) -> Cut
     Raises:
         UnsupportedError: no layer can lose channels; the message names those that were tried, and why not.
     """
+    model = plain_weights(copied(model))
     groups, tangled = _groups_of(model, sample)
     ways = _ways(model, groups, tangled)
     whole = next((way for way in ways if not _failure(model, share, sample, way)), None)
     if whole is not None:
         return whole
     parts = [_each_alone(model, share, sample, way, groups) for way in ways]
-    best = max(parts, key=lambda part: len(part.layers), default=Cut(layers=frozenset()))
-    failure = _failure(model, share, sample, best) if best.layers else ""
-    if failure or not best.layers:
-        reasons = "; ".join((failure,) if failure else best.refused[:_MOST_NAMED])
-        raise UnsupportedError(f"{_NOT_HERE}: {reasons or 'no layer can lose channels but the last one'}")
+    best = max(parts, key=lambda part: len(part.layers), default=Cut(layers=frozenset(), refused=tangled))
+    if not best.layers:
+        reasons = named_layers(best.refused)
+        raise UnsupportedError(
+            f"{_NOT_HERE}: {reasons or 'no layer can lose channels but the last one'}; {_WAY_OUT}"
+        )
     return best
+
+
+def named_layers(refused: tuple[str, ...]) -> str:
+    """The first few of `Cut.refused` in one sentence, and how many more there are."""
+    more = len(refused) - _MOST_NAMED
+    return "; ".join(refused[:_MOST_NAMED]) + (f"; and {more} more" if more > 0 else "")
 
 
 def telling_share(model: nn.Module, sample: list[Tensor]) -> float:
@@ -110,30 +117,29 @@ def prune_channels(model: nn.Module, share: float, sample: list[Tensor], cut: Cu
     Raises:
         UnsupportedError: Torch-Pruning cannot trace the model, or the pruned model does not run.
     """
-    failure = _prune(model, share, sample, cut, _MAGNITUDE)
+    failure = _prune(plain_weights(model), share, sample, cut, _MAGNITUDE)
     if failure:
         names = ", ".join(sorted(cut.layers)[:_MOST_NAMED])
-        raise UnsupportedError(f"{_NOT_HERE}: {names}: {failure}")
+        raise UnsupportedError(f"{_NOT_HERE}: {names}: {failure}; {_WAY_OUT}")
 
 
 def _groups_of(model: nn.Module, sample: list[Tensor]) -> tuple[list[Group], tuple[str, ...]]:
     """Groups that can lose channels, and why other layers cannot."""
     if not any(isinstance(layer, LAYERS) for layer in model.modules()):
         raise UnsupportedError("the model has no convolution and no linear layer to prune")
-    trial = copy.deepcopy(model).eval()
+    trial = copied(model).eval()
     put_twins(trial)
     for parameter in trial.parameters():
         parameter.requires_grad_(True)
     try:
-        with _tracing():
+        with tracing():
             graph = ChannelGraph(trial, sample)
             groups = list(graph.groups())
     except UnsupportedError:
         raise
     except Exception as error:  # Torch-Pruning raises whatever its tracing meets
-        raise UnsupportedError(f"{_NOT_HERE}: {_line(error)}") from error
-    reason = "the code that follows mixes its channels (rotary positions, shared keys and values?)"
-    return groups, tuple(_refusal(model, path, reason) for path in graph.tangled)
+        raise UnsupportedError(f"{_NOT_HERE}: {one_line(error)}; {_WAY_OUT}") from error
+    return groups, tuple(_refusal(model, path, reason) for path, reason in graph.tangled.items())
 
 
 def _refusal(model: nn.Module, path: str, reason: str) -> str:
@@ -152,16 +158,33 @@ def _ways(model: nn.Module, groups: list[Group], tangled: tuple[str, ...]) -> li
 
 
 def _each_alone(model: nn.Module, share: float, sample: list[Tensor], way: Cut, groups: list[Group]) -> Cut:
-    """The groups that can be pruned when each is tried alone (with those that its width is tied to)."""
-    works: set[str] = set()
+    """The groups that can be pruned, tried alone (with those that its width is tied to), then together."""
+    works: list[frozenset[str]] = []
     refused = list(way.refused)
     for layers in _together(groups, way.tied):
         failure = _failure(model, share, sample, replace(way, layers=layers))
         if failure:
             refused.append(_refusal(model, min(layers), failure))
         else:
-            works |= layers
-    return replace(way, layers=frozenset(works), refused=tuple(refused))
+            works.append(layers)
+    together = replace(way, layers=frozenset().union(*works), refused=tuple(refused))
+    if not works or not _failure(model, share, sample, together):
+        return together
+    return _one_by_one(model, share, sample, together, works)
+
+
+def _one_by_one(
+    model: nn.Module, share: float, sample: list[Tensor], cut: Cut, works: list[frozenset[str]]
+) -> Cut:
+    """Of groups that can be pruned alone but not together, as many as there can be, the first ones first."""
+    kept, refused = frozenset[str](), list(cut.refused)
+    for layers in sorted(works, key=sorted):
+        failure = _failure(model, share, sample, replace(cut, layers=kept | layers))
+        if failure:
+            refused.append(_refusal(model, min(layers), failure))
+        else:
+            kept |= layers
+    return replace(cut, layers=kept, refused=tuple(refused))
 
 
 def _together(groups: list[Group], tied: bool) -> Iterator[frozenset[str]]:
@@ -193,7 +216,7 @@ def _failure(model: nn.Module, share: float, sample: list[Tensor], cut: Cut) -> 
     """What goes wrong when a copy is pruned. Some faults show only for some choices of channels, so channels
     are also drawn at random."""
     draws = (_MAGNITUDE, _RANDOM, _RANDOM)
-    failures = (_prune(copy.deepcopy(model), share, sample, cut, importance) for importance in draws)
+    failures = (_prune(copied(model), share, sample, cut, importance) for importance in draws)
     return next((failure for failure in failures if failure), "")
 
 
@@ -210,13 +233,8 @@ def _prune(model: nn.Module, share: float, sample: list[Tensor], cut: Cut, impor
     except UnsupportedError as error:
         return error.reason
     except Exception as error:  # Torch-Pruning raises whatever its tracing meets
-        return _line(error)
+        return one_line(error)
     return "" if after == before else f"its output {list(before)} would become {list(after)}"
-
-
-def _line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0][:200] if text else type(error).__name__
 
 
 def _cut_channels(model: nn.Module, share: float, sample: list[Tensor], cut: Cut, importance: Any) -> None:
@@ -226,7 +244,7 @@ def _cut_channels(model: nn.Module, share: float, sample: list[Tensor], cut: Cut
     buffers = buffers_as_parameters(model) if cut.buffers else []
     for parameter in model.parameters():
         parameter.requires_grad_(True)  # the dependency graph is read from gradients
-    with _tracing():
+    with tracing():
         graph = ChannelGraph(model, sample)
         groups = [group for group in graph.groups() if group.layers <= cut.layers]
         heads = _tie(groups) if cut.tied else None
@@ -256,14 +274,6 @@ def _gone(group: Group, share: float, tied: Heads | None, scores: Tensor) -> lis
     follows = tied if tied is not None and group.heads is None and group.width == tied.width else None
     kept = set(group.kept(share, follows, scores).tolist())
     return [channel for channel in range(group.width) if channel not in kept]
-
-
-@contextmanager
-def _tracing() -> Iterator[None]:
-    """Gradients on, warnings off, and no fused kernels, which hide what they are made of."""
-    with warnings.catch_warnings(), torch.enable_grad(), plain_kernels():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def _shared(model: nn.Module) -> list[list[str]]:

@@ -7,7 +7,6 @@ method's arguments and the one output is called "output". Equal models give equa
 
 from __future__ import annotations
 
-import copy
 import gc
 import os
 import re
@@ -27,6 +26,7 @@ from torch import nn
 from ....backends.contract.backend import ONNX, Array, Backend, SourceModel, batches
 from ....backends.onnx_graph.session import run_once
 from ....profiles.errors import ParetuneError, StageError, UnsupportedError
+from ..network.plain import copied, plain_weights
 from .onnx_names import HELD_OUTPUT, OUTPUT, anonymous, held_names, renamed
 
 OPSET = 18
@@ -142,7 +142,7 @@ def _frozen(model: nn.Module) -> nn.Module:
         raise UnsupportedError(
             f"the model's weights take {size / 1e9:.2f} GB; one exported file holds at most 2 GB"
         )
-    return copy.deepcopy(model).cpu().eval()
+    return plain_weights(copied(model)).cpu().eval()
 
 
 def _rows(sample: Mapping[str, Array]) -> int:

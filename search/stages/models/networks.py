@@ -21,8 +21,9 @@ from ...store.store import Entry
 from ...workload.loader import LoadedWorkload, check_arguments
 from ...workload.workload import Metric, Split
 from ..cutting.derive import Derivation, find_derivation
-from ..cutting.prune import Cut, prunable_layers, prune_channels
+from ..cutting.prune import Cut, named_layers, prunable_layers, prune_channels
 from ..network.model_size import model_size
+from ..network.plain import plain_weights
 from ..network.predict import predict, tensors
 from ..network.reproducible import make_unequal, reproducible, state_digest
 from ..training.masks import Masks, apply_masks, magnitude_masks
@@ -162,7 +163,7 @@ class Networks:
             prune_channels(model, sparsity.share, self.sample(2), cut)
         if sparsity.kind in ("dense", "channel"):
             return Masks()
-        masks = magnitude_masks(model, sparsity)
+        masks = magnitude_masks(plain_weights(model), sparsity)
         apply_masks(model, masks)
         return masks
 
@@ -172,6 +173,18 @@ class Networks:
             with reproducible(0, self.threads):
                 self._cuts[student, share] = prunable_layers(self.build(student), share, self.sample(2))
         return self._cuts[student, share]
+
+    def whole_layers(self, candidate: Candidate) -> tuple[str, ...]:
+        """A note on layers that keep all their channels where others lost some, and why; none without any."""
+        student, (_, sparsity) = tuple(sorted(candidate.student)), structure_of(candidate)
+        found, notes = self._derivations.get(student), []
+        if found is not None and found.cut is not None and found.cut.refused:
+            share = f"{found.macs / found.teacher_macs:.0%} of the teacher's multiply-adds are left"
+            notes.append(f"{share}; these layers keep their width: {named_layers(found.cut.refused)}")
+        cut = self._cuts.get((candidate.student, Sparsity.parse(sparsity).share))
+        if cut is not None and cut.refused:
+            notes.append(f"{sparsity}: these layers keep their width: {named_layers(cut.refused)}")
+        return tuple(notes)
 
     def size(self, candidate: Candidate) -> dict[str, int]:
         """`parameters` and `macs` (for one sample) of a candidate's structure, zeros counted as weights."""

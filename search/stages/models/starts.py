@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from ....backends.registry import get_backend
 from ...record.candidate import Candidate, Sparsity
+from ...record.training import PRUNE
 from ...record.treatment import QAT, QatPlan
 from ...store.store import Entry
+from ..network.plain import plain_weights
 from ..network.predict import tensors
 from ..training.fake_quantize import FakeQuantization
 from ..training.fold_norms import fold, fold_norms
@@ -64,6 +66,8 @@ class Starts:
             InternalError: the entry belongs to a model of another structure.
         """
         model = self.networks.structure(candidate)
+        if entry.stage in (PRUNE, QAT):
+            plain_weights(model)
         if entry.stage == QAT:
             folded = json.loads((entry.path / _FOLDED).read_text())
             fold(model, tuple((layer, norm) for layer, norm in folded))
@@ -76,7 +80,12 @@ class Starts:
             model = self.networks.cut_out(self.teacher.model(), student)
         else:
             model = self.networks.build(student, step.recipe.seed)
-        return Start(model=model, quality=self._quality, end=lambda: {"remarks": self.lessons.doubts(model)})
+
+        def end() -> Mapping[str, Any]:
+            notes = self.networks.whole_layers(step.candidate)
+            return {"remarks": self.lessons.doubts(model), **({"notes": notes} if notes else {})}
+
+        return Start(model=model, quality=self._quality, end=end)
 
     def _pruned(self, candidate: Candidate, model: nn.Module, steps: int) -> Start:
         """Pruned or masked at once; masks of the unstructured kind are still to grow."""
@@ -84,13 +93,15 @@ class Starts:
         masks: Masks | GradualMasks
         if sparsity.kind == "unstructured":
             masks = GradualMasks(sparsity, steps)
+            plain_weights(model)
         else:
             masks = self.networks.sparsify(model, candidate)
 
         def end() -> Mapping[str, Any]:
             last = masks.masks if isinstance(masks, GradualMasks) else masks
             zeros = check_masks(model, last)
-            return {"zeros": zeros, "notes": last.notes, "remarks": self.lessons.doubts(model)}
+            notes = (*last.notes, *self.networks.whole_layers(candidate))
+            return {"zeros": zeros, "notes": notes, "remarks": self.lessons.doubts(model)}
 
         return Start(model=model, quality=self._quality, end=end, masks=masks)
 
@@ -102,6 +113,7 @@ class Starts:
         The quality, also that in `meta`, predicts the artifact's. `meta` has further `float_quality` (of the
         weights on the grid, with float activations) and `start_quality` (before training).
         """
+        plain_weights(model)
         zeros = base.meta.get("zeros", {})
         kept = Masks(keep={name: model.get_parameter(name).detach() != 0 for name in zeros})
         (into / _FOLDED).write_text(json.dumps(fold_norms(model, self.networks.sample(_FOLD_SAMPLES))))

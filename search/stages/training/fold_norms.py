@@ -5,7 +5,6 @@ Exporters and runtimes fold them anyway: a grid trained on weights before foldin
 
 from __future__ import annotations
 
-import copy
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ....profiles.errors import InternalError
+from ..network.plain import copied
 from ..network.predict import first_output
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -98,8 +98,8 @@ def _outputs(layer: Any) -> int:
 
 
 def _keeps_outputs(model: nn.Module, pairs: tuple[Pair, ...], sample: list[Tensor]) -> bool:
-    before = copy.deepcopy(model).eval()
-    after = copy.deepcopy(before)
+    before = copied(model).eval()
+    after = copied(before)
     try:
         fold(after, pairs)
         with torch.no_grad():
