@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ...profiles.errors import StageError
@@ -50,16 +50,15 @@ def calibrate_loops(sampler: Sampler, min_sample_ms: float) -> int:
 def warm_up(sampler: Sampler, loops: int, count: int, plan: LatencyPlan, *, warm: bool = False) -> WarmUp:
     """Run blocks of `count` samples until their medians agree; see `LatencyPlan`.
 
-    What is `warm` already (it ran in the same process a moment ago) need not run for the least time.
+    What is `warm` already (it ran in the same process a moment ago) runs one block, no more.
     """
-    least = 0.0 if warm else plan.warm_up_s
     spent, before = 0.0, math.inf
     while True:
         samples = sampler.sample(loops, count)
         spent += sum(samples) / 1e9
         median = sorted(samples)[len(samples) // 2]
-        settled = abs(median - before) <= plan.settled_share * median
-        if (settled and spent >= least) or spent >= plan.warm_up_limit_s:
+        settled = warm or abs(median - before) <= plan.settled_share * median
+        if (settled and (warm or spent >= plan.warm_up_s)) or spent >= plan.warm_up_limit_s:
             return WarmUp(seconds=spent, settled=settled)
         before = median
 
@@ -91,7 +90,10 @@ def _ready(subject: Subject, plan: LatencyPlan, *, warm: bool = False) -> tuple[
     # Where a sample is one run, the samples themselves give the percentiles.
     run_ms = sample_ms / loops
     singles = 0 if loops == 1 else min(_SINGLES, max(1, int(plan.block_ms / 2 / max(run_ms, 1e-6))))
-    warmed = [warm_up(process, loops, count, plan, warm=warm) for process in processes]
+    warmed = [warm_up(processes[0], loops, count, plan, warm=warm)]
+    # The least time is for the machine: the first process has woken it up for the others.
+    awake = replace(plan, warm_up_s=0.0)
+    warmed += [warm_up(process, loops, count, awake, warm=warm) for process in processes[1:]]
     spent = WarmUp(seconds=sum(w.seconds for w in warmed), settled=all(w.settled for w in warmed))
     ready = _Ready(processes=processes, loops=loops, count=count, singles=singles, warm_up=spent)
     return ready, (count * sample_ms + singles * run_ms) / 1e3
@@ -99,7 +101,11 @@ def _ready(subject: Subject, plan: LatencyPlan, *, warm: bool = False) -> tuple[
 
 def _rounds_that_fit(plan: LatencyPlan, round_s: float, processes: int) -> int:
     rounds = min(plan.rounds, max(plan.min_rounds, int(plan.limit_s / max(round_s, 1e-9))))
-    return math.ceil(rounds / processes) * processes  # every process takes part equally often
+    return _round_up(rounds, processes)  # every process takes part equally often
+
+
+def _round_up(number: int, step: int) -> int:
+    return math.ceil(number / step) * step
 
 
 def measure(
@@ -159,7 +165,8 @@ def _run(
     total: int,
     plan: LatencyPlan,
 ) -> tuple[dict[str, list[Block]], list[tuple[str, ...]]]:
-    rng = random.Random(plan.seed)
+    rng, turn = random.Random(plan.seed), max((len(one.processes) for one in ready.values()), default=1)
+    first_look, every = _round_up(plan.min_rounds, turn), _round_up(_LOOK_EVERY, turn)
     blocks: dict[str, list[Block]] = {name: [] for name in ready}
     order = []
     for number in range(total):
@@ -171,8 +178,8 @@ def _run(
             except StageError as error:
                 _note(failed, name, error)
         order.append(tuple(names))
-        done = number + 1 - plan.min_rounds
-        if done >= 0 and done % _LOOK_EVERY == 0 and _enough({n: blocks[n] for n in names}, failed, plan):
+        done = number + 1 - first_look
+        if done >= 0 and done % every == 0 and _enough({n: blocks[n] for n in names}, failed, plan):
             break
     return blocks, order
 
@@ -180,12 +187,12 @@ def _run(
 def _enough(
     blocks: Mapping[str, list[Block]], failed: Mapping[str, tuple[str, str, str]], plan: LatencyPlan
 ) -> bool:
-    """Whether further rounds would hardly tell more. Several processes each need their turns."""
+    """Whether further rounds would hardly tell more. Subjects of several processes get all their turns."""
     reference = blocks.get(REFERENCE)
-    if not plan.enough_share or not reference or any(block.process for block in reference):
+    if not plan.enough_share or not reference:
         return False
     return all(
-        sure_within(taken, reference, plan.enough_share)
+        not any(block.process for block in taken) and sure_within(taken, reference, plan.enough_share)
         for name, taken in blocks.items()
         if name not in (REFERENCE, *failed)
     )

@@ -17,15 +17,22 @@ from numpy.typing import NDArray
 
 from ...profiles.errors import StageError
 from ...profiles.quantity import Quantity, stability
-from .samples import REFERENCE, Block, Rounds, Series
+from .samples import REFERENCE, Block, LatencyPlan, Rounds, Series
+from .spread import (
+    FEWEST_PROCESSES,
+    Spread,
+    centre,
+    signed_rank_interval,
+    student,
+    take_turns,
+    widened_by,
+)
 
 Values = NDArray[np.float64]
 
 P90_SAMPLES, P99_SAMPLES = 64, 662  # MLPerf LoadGen's least numbers for 99 % confidence
 _ENOUGH_ROUNDS = 9
-_FEWEST_PROCESSES = 3
 _WIDEST_SHARE, _MOST_DRIFT, _MOST_STEAL = 0.05, 0.10, 0.05
-_NORMAL = 1.959964
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,22 +57,22 @@ class LatencySummary:
     p99_samples: int
 
 
-def summarize(rounds: Rounds, name: str) -> LatencySummary:
-    """Figures of one subject.
+def summarize(rounds: Rounds, name: str, spread: Spread | None = None) -> LatencySummary:
+    """Figures of one subject. `spread` is what processes of one artifact were found to differ by.
 
     Raises:
         StageError: the subject broke during the measurement.
     """
     series = _series(rounds, name)
     with_reference = REFERENCE in rounds.series and name != REFERENCE
-    ratio = compare(rounds, name, REFERENCE) if with_reference else None
+    ratio = compare(rounds, name, REFERENCE, spread) if with_reference else None
     medians = np.log(_per_round(series, np.median))
-    spread = rounds.plan.process_spread
-    latency = _interval(medians, series.processes, spread, sides=int(series.processes < _FEWEST_PROCESSES))
-    (p90, p90_samples), (p99, p99_samples) = (_percentile(series, share, spread) for share in (0.90, 0.99))
+    known = spread or _assumed(rounds.plan)
+    latency = _single(medians, known, 1) if series.processes < FEWEST_PROCESSES else _several(medians, series)
+    (p90, p90_samples), (p99, p99_samples) = (_percentile(series, share, known) for share in (0.90, 0.99))
     return LatencySummary(
         latency_ms=latency,
-        minimum_ms=_minimum(series, spread),
+        minimum_ms=_minimum(series, known),
         p90_ms=p90 if p90_samples >= P90_SAMPLES else None,
         p99_ms=p99 if p99_samples >= P99_SAMPLES else None,
         ratio=ratio,
@@ -76,19 +83,23 @@ def summarize(rounds: Rounds, name: str) -> LatencySummary:
     )
 
 
-def compare(rounds: Rounds, a: str, b: str) -> Quantity:
+def compare(rounds: Rounds, a: str, b: str, spread: Spread | None = None) -> Quantity:
     """Latency of `a` over that of `b`, from rounds that both took part in; below 1 means that `a` is faster.
 
     Each round gives the ratio of the two blocks' quickest samples: what disturbs a run only ever adds time.
+    `spread` is what processes of one artifact were found to differ by.
 
     Raises:
         StageError: one of them broke during the measurement.
     """
     first, second = _series(rounds, a), _series(rounds, b)
     logs = np.log(_per_round(first, np.min)) - np.log(_per_round(second, np.min))
-    several = max(first.processes, second.processes)
-    single = sum(series.processes < _FEWEST_PROCESSES for series in (first, second))
-    return _interval(logs, several, rounds.plan.process_spread, sides=single)
+    sides = sorted((first, second), key=lambda series: series.processes)
+    if sides[0].processes >= FEWEST_PROCESSES:
+        return _several(logs, sides[0])
+    if sides[1].processes >= FEWEST_PROCESSES:
+        return _one_against_several(logs, sides[1].processes, spread)
+    return _single(logs, spread or _assumed(rounds.plan), 2)
 
 
 def sure_within(blocks: Sequence[Block], reference: Sequence[Block], share: float) -> bool:
@@ -97,8 +108,7 @@ def sure_within(blocks: Sequence[Block], reference: Sequence[Block], share: floa
     Both have run the same number of runs per sample in all their blocks.
     """
     logs = np.log([min(a.samples) / max(1, min(b.samples)) for a, b in zip(blocks, reference, strict=True)])
-    low, high = _signed_rank_interval(logs)
-    return high - low <= 2 * share
+    return take_turns(logs, 1 + max(block.process for block in reference)).noise_half <= share
 
 
 def _series(rounds: Rounds, name: str) -> Series:
@@ -113,62 +123,45 @@ def _per_round(series: Series, statistic: Any) -> Values:
     return np.maximum(np.asarray(values, np.float64), 1.0) / series.loops / 1e6
 
 
-def _interval(logs: Values, processes: int, spread: float, *, sides: int) -> Quantity:
-    """Exponential of the centre of logarithms. `sides` counts subjects with too few processes to tell how
-    much processes differ; for these the interval is widened by the plan's figure.
-    """
-    if processes >= _FEWEST_PROCESSES:
-        centres = np.array([_centre(logs[start::processes]) for start in range(processes)])
-        centre, half = float(centres.mean()), _student_half(centres)
-        low, high = centre - half, centre + half
-    else:
-        centre, (low, high) = _centre(logs), _signed_rank_interval(logs)
+def _assumed(plan: LatencyPlan) -> Spread:
+    return Spread(deviation=plan.process_spread)
+
+
+def _several(logs: Values, series: Series) -> Quantity:
+    """Student's t over the processes' centres: what processes differ by is in them."""
+    centres = take_turns(logs, series.processes).centres
+    half = _student_half(centres)
+    return _exponential(float(centres.mean()), half, half)
+
+
+def _one_against_several(logs: Values, processes: int, known: Spread | None) -> Quantity:
+    """The centre over all processes of the one side. How much the single process on the other side may be off
+    is what processes were found to differ by."""
+    turns = take_turns(logs, processes)
+    if not math.isfinite(turns.noise_half):
+        return Quantity(value=math.exp(float(turns.centres.mean())))
+    half = math.hypot(turns.noise_half, widened_by(known, turns).half(1 + 1 / processes))
+    return _exponential(float(turns.centres.mean()), half, half)
+
+
+def _single(logs: Values, spread: Spread, sides: int) -> Quantity:
+    """The interval of the rounds, widened by what a process differs on each of the sides."""
+    middle, (low, high) = centre(logs), signed_rank_interval(logs)
     if not math.isfinite(low):
-        return Quantity(value=math.exp(centre))
-    wider = _NORMAL * spread * math.sqrt(sides)
-    low, high = centre - math.hypot(centre - low, wider), centre + math.hypot(high - centre, wider)
-    return Quantity(value=math.exp(centre), low=math.exp(low), high=math.exp(high))
+        return Quantity(value=math.exp(middle))
+    wider = spread.half(sides)
+    return _exponential(middle, math.hypot(middle - low, wider), math.hypot(high - middle, wider))
+
+
+def _exponential(middle: float, down: float, up: float) -> Quantity:
+    return Quantity(value=math.exp(middle), low=math.exp(middle - down), high=math.exp(middle + up))
 
 
 def _student_half(values: Values) -> float:
-    from scipy.special import stdtrit
-
-    quantile = float(stdtrit(len(values) - 1, 0.975))
-    return quantile * float(values.std(ddof=1)) / math.sqrt(len(values))
+    return student(len(values)) * float(values.std(ddof=1)) / math.sqrt(len(values))
 
 
-def _pair_means(values: Values) -> Values:
-    first, second = np.triu_indices(len(values))
-    return np.sort((values[first] + values[second]) / 2)
-
-
-def _centre(values: Values) -> float:
-    """Median of all pair means: Hodges and Lehmann 1963, doi:10.1214/aoms/1177704172."""
-    return float(np.median(_pair_means(values)))
-
-
-def _signed_rank_interval(values: Values) -> tuple[float, float]:
-    """95 % interval of the centre: Wilcoxon's signed-rank test turned around; infinite under 6 values."""
-    outside = _signed_rank_quantile(len(values))
-    if outside < 0:
-        return -math.inf, math.inf
-    means = _pair_means(values)
-    return float(means[outside]), float(means[len(means) - 1 - outside])
-
-
-@lru_cache
-def _signed_rank_quantile(count: int) -> int:
-    """Largest k with P(W <= k) <= 2.5 % for the signed-rank statistic of `count` values; -1: none."""
-    shares = np.zeros(count * (count + 1) // 2 + 1)
-    shares[0] = 1.0
-    for rank in range(1, count + 1):
-        shifted = np.zeros_like(shares)
-        shifted[rank:] = shares[:-rank]
-        shares = (shares + shifted) / 2
-    return int(np.searchsorted(np.cumsum(shares), 0.025, side="right")) - 1
-
-
-def _percentile(series: Series, share: float, spread: float) -> tuple[Quantity, int]:
+def _percentile(series: Series, share: float, spread: Spread) -> tuple[Quantity, int]:
     """A percentile of single runs in ms, and to how many independent runs those measured amount.
 
     Runs of one block are alike. How much is seen from how unevenly the slow runs are spread over the
@@ -207,7 +200,7 @@ def _binomial_interval(count: int, share: float) -> tuple[float, float]:
     return low / count, min(1.0, (high + 1) / count)
 
 
-def _minimum(series: Series, spread: float) -> Quantity:
+def _minimum(series: Series, spread: Spread) -> Quantity:
     """The least sample in ms. Its interval says where the least of as many other rounds would lie.
 
     The rounds' own minima lie above the least one with gaps like an exponential's. The difference of two
@@ -221,15 +214,17 @@ def _minimum(series: Series, spread: float) -> Quantity:
     return _widened(value, value / reach, value * reach, spread, series.processes)
 
 
-def _widened(value: float, low: float, high: float, spread: float, processes: int) -> Quantity:
+def _widened(value: float, low: float, high: float, spread: Spread, processes: int) -> Quantity:
     """The interval, widened by what processes of one artifact differ."""
-    wider = _NORMAL * spread / math.sqrt(processes)
+    wider = spread.half(1 / processes)
     down, up = (math.hypot(math.log(value / low), wider), math.hypot(math.log(high / value), wider))
     return Quantity(value=value, low=value * math.exp(-down), high=value * math.exp(up))
 
 
 def _drift(series: Series) -> float:
     values = _per_round(series, np.median)
+    for start in range(series.processes):  # that one process is slower than another is no drift
+        values[start :: series.processes] /= np.median(values[start :: series.processes])
     third = max(1, len(values) // 3)
     return abs(float(np.median(values[-third:]) / np.median(values[:third])) - 1)
 

@@ -64,11 +64,13 @@ class Hello:
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """Signature of an opened artifact, and the milliseconds that loading took on the device."""
+    """Signature of an opened artifact, the milliseconds that loading took on the device, and the cores that
+    the session is held on (none: not asked for, or the device does not let a process choose)."""
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     load_ms: float
+    cores: tuple[int, ...] = ()
 
 
 class RunnerClient:
@@ -82,8 +84,8 @@ class RunnerClient:
             a hang the client is dead, and says the same again.
     """
 
-    def __init__(self, launch: Launch, *, guard: Guard | None = None, cpu: int | None = None) -> None:
-        self._launch, self._guard, self._cpu = launch, guard or Guard(), cpu
+    def __init__(self, launch: Launch, *, guard: Guard | None = None, pinned: bool = False) -> None:
+        self._launch, self._guard, self._pinned = launch, guard or Guard(), pinned
         self._child: Child | None = None
         self._ended: StageError | UserError | None = None
         self._sent: dict[Path, str] = {}
@@ -137,14 +139,14 @@ class RunnerClient:
         return replies.artifact(found, path)
 
     def open(self, backend: str, artifact: Path, batch: int, threads: int) -> Opened:
-        """Load an artifact; single-threaded sessions are pinned to the client's core, if it has one."""
+        """Load an artifact; where pinned, on as many cores as it has threads (`measure.cores`)."""
         body = {"backend": backend, "path": self.put(artifact), "batch": batch, "threads": threads}
-        found = self._ask("open", self._guard.open_s, body).body
+        found = self._ask("open", self._guard.open_s, {**body, "pinned": self._pinned}).body
         self._batch = batch
         load_ms = replies.number(found["load_ms"], "load_ms", "measure")
-        return Opened(
-            inputs=replies.specs(found["inputs"]), outputs=replies.specs(found["outputs"]), load_ms=load_ms
-        )
+        inputs, outputs = replies.specs(found["inputs"]), replies.specs(found["outputs"])
+        cores = tuple(found.get("cores", ()))  # an older runner on a device does not tell
+        return Opened(inputs=inputs, outputs=outputs, load_ms=load_ms, cores=cores if self._pinned else ())
 
     def prepare(self, feed: Feed) -> float:
         """Store the feed that `sample` runs, run it once, and return the milliseconds that took."""
@@ -193,7 +195,7 @@ class RunnerClient:
         return self._child
 
     def _start(self) -> Child:
-        arguments = [] if self._cpu is None else ["--cpu", str(self._cpu)]
+        arguments = []
         if self._guard.memory_bytes is not None:
             arguments += ["--memory-bytes", str(self._guard.memory_bytes)]
         # The kernel's signal comes when the *thread* that started the child ends: only the main one is safe.

@@ -26,6 +26,7 @@ import numpy as np
 from ...profiles.errors import StageError, UnsupportedError, UserError
 from ...profiles.precision import Precision
 from ..contract.backend import Array, CompileSettings, Session, SourceModel, TensorSpec, batches
+from ..measure.cores import hold_on
 from ..measure.memory import peak_bytes, resident_bytes, restart_peak
 from ..measure.timing import sample, timed
 from ..registry import get_backend, packages
@@ -36,8 +37,8 @@ from .launch import THREAD_VARIABLES
 class Runner:
     """Answers requests, one method per operation; state is at most one open session and its feed."""
 
-    def __init__(self, cpu: int | None, parent: str | None = None) -> None:
-        self._cpu, self._parent = cpu, parent
+    def __init__(self, parent: str | None = None) -> None:
+        self._parent = parent
         self._directory: Path | None = None
         self._all_cpus = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
         self._session: Session | None = None
@@ -105,7 +106,7 @@ class Runner:
         """Load an artifact; the time counts from here to a session that is ready to run."""
         body = message.body
         self.close()
-        self._restrict(int(body["threads"]))
+        cores = self._restrict(int(body["threads"]), pinned=bool(body.get("pinned")))
         backend = get_backend(body["backend"])
         restart_peak()
         self._start_bytes, self._peak_bytes = resident_bytes(), 0
@@ -113,14 +114,12 @@ class Runner:
         session, load_ms = timed(lambda: backend.open(Path(body["path"]), self._batch, int(body["threads"])))
         self._session = session
         inputs, outputs = _described(session.inputs), _described(session.outputs)
-        return Message(body={"load_ms": load_ms, "inputs": inputs, "outputs": outputs})
+        return Message(body={"load_ms": load_ms, "inputs": inputs, "outputs": outputs, "cores": cores})
 
-    def _restrict(self, threads: int) -> None:
+    def _restrict(self, threads: int, *, pinned: bool) -> tuple[int, ...]:
         # Runtimes start their threads when they are loaded and opened: both settings must come before that.
         os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
-        if self._all_cpus:
-            one = threads == 1 and self._cpu is not None
-            os.sched_setaffinity(0, {self._cpu} if one and self._cpu is not None else self._all_cpus)
+        return hold_on(threads if pinned else len(self._all_cpus), self._all_cpus) if self._all_cpus else ()
 
     def do_prepare(self, message: Message) -> Message:
         """Keep a feed for `sample`, and run it once."""
@@ -247,7 +246,6 @@ def _limit_memory(limit: int) -> None:
 def main(arguments: Sequence[str]) -> None:
     """Serve one client on standard input and output."""
     parser = argparse.ArgumentParser(prog="paretune.backends.runner")
-    parser.add_argument("--cpu", type=int, default=None, help="core for single-threaded sessions")
     parser.add_argument("--memory-bytes", type=int, default=None, help="limit on private memory")
     parser.add_argument("--directory", default=None, help="where files that are sent are put")
     parser.add_argument("--die-with-parent", action="store_true", help="be killed when the parent ends")
@@ -260,7 +258,7 @@ def main(arguments: Sequence[str]) -> None:
         faulthandler.register(signal.SIGUSR1)  # the client asks where a hung runner stands
     if options.memory_bytes:
         _limit_memory(options.memory_bytes)
-    runner = Runner(options.cpu, options.directory)
+    runner = Runner(options.directory)
     _end_with_parent(source, runner)
     try:
         serve(source, sink, runner)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
@@ -140,8 +139,7 @@ def accuracy_of(backend: str, file: Path, images: Any, labels: Any) -> float:
 
 def _opened(stack: ExitStack, backend: str, file: Path, images: Any) -> tuple[RunnerClient, Any]:
     """A runner that holds the artifact, ready to be sampled, and a function from images to logits."""
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [None]
-    runner = stack.enter_context(RunnerClient(LocalLaunch(), cpu=cores[-1]))
+    runner = stack.enter_context(RunnerClient(LocalLaunch(), pinned=True))
     opened = runner.open(backend, file, 1, 1)
     name, output = opened.inputs[0].name, opened.outputs[0].name
     runner.prepare({name: images[:1]})

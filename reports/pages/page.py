@@ -18,6 +18,7 @@ from ...search.record.metrics import metric_info
 from ..charts import curves, hypervolume, plots
 from ..content import search_story, sections, views
 from ..content.side_effects import side_effect_table
+from ..content.timing import timing_facts
 
 
 def html_page(reading: Reading) -> str:
@@ -67,7 +68,7 @@ def content(reading: Reading) -> dict[str, Any]:
         "masked": sections.masked(record),
         "importances": sections.importances(record),
         "origins": sections.origins(record),
-        "environment": sections.facts(record.environment),
+        "environment": [*sections.facts(record.environment), *timing_facts(record)],
         "counters": sections.counters(record),
         "teacher": sections.teacher(record),
         "rules": RULES,

@@ -13,6 +13,7 @@ from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Finalist, Outcome, Quantity, StudyRecord
 from ..record.protocols import Decision, Hardware, Judge, Milestone, MilestoneJudge, Standard
 from ..record.stops import Interrupted, TrainingStopped
+from ..record.timing import Timing
 from ..record.treatment import UNTREATED, Treatment
 from ..stages.chain import Chain, Trace
 from ..store.store import Entry
@@ -34,8 +35,9 @@ class Evaluator:
         self._climbs, self._side_effect_names = climbs, side_effects
         self._hardware: dict[str, Hardware] = {}
 
-    def prepare_reference(self, candidate: Candidate) -> None:
+    def prepare_reference(self, candidate: Candidate) -> Timing:
         self.chain.device.set_reference(self.chain.compiled(candidate, Trace()), candidate)
+        return self.chain.device.timing
 
     def hardware(self, candidate: Candidate, standard: Standard) -> Hardware:
         return self._hardware_of(candidate, standard, Trace())

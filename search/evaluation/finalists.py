@@ -48,15 +48,16 @@ def measure_finalists(
     if not artifacts:
         return ()
     measured = chain.device.interleaved(artifacts, LatencyPlan(rounds=rounds, seed=seed))
+    spread = chain.device.spread
     baseline = strongest_simple_choice(record)
     finalists = []
     for number in (n for n in scores if str(n) not in measured.failed):
-        summary = summarize(measured, str(number))
+        summary = summarize(measured, str(number), spread)
         metrics = {record.quality: scores[number], **latency_quantities(summary)}
         ratio = None
         if baseline is not None and str(baseline) in measured.series and number != baseline:
             how = f"per-round latency ratio to trial {baseline}, {rounds} rounds"
-            ratio = replace(compare(measured, str(number), str(baseline)), how=how)
+            ratio = replace(compare(measured, str(number), str(baseline), spread), how=how)
         finalists.append(
             Finalist(
                 number=number, metrics=metrics, ratio_to_baseline=ratio, side_effects=beside.get(number, {})

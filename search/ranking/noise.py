@@ -16,6 +16,8 @@ from .pareto import tied
 from .ranking import Ranked, Ranking
 from .sentences import difference_text
 
+COARSE = 0.03
+"""Of the latency: from such a spread between processes on, a verdict says what cannot be told apart."""
 WORTH_SAYING = 0.2  # a smaller chance that a limit turns is no news: every interval reaches somewhere
 
 
@@ -32,7 +34,20 @@ def how_sure(record: StudyRecord, ranking: Ranking, entry: Ranked) -> tuple[str,
     stability = trial_of(record, entry.number).evaluation.stability
     if was_noisy(stability):
         said.append(f"The machine was not quiet while this was measured: {stability}.")
+    if coarse := coarse_line(record):
+        said.append(coarse)
     return tuple(said)
+
+
+def coarse_line(record: StudyRecord) -> str:
+    """What the machine cannot tell apart, where that is more than a user would expect; else empty."""
+    timing = record.timing
+    if timing is None or timing.process_spread <= COARSE:
+        return ""
+    return (
+        f"Two processes of one model differ by {100 * timing.process_spread:.0f} % here: while searching, "
+        f"differences in latency below {100 * timing.told_apart:.0f} % cannot be told apart on this machine."
+    )
 
 
 def _tie_line(entry: Ranked, ties: Sequence[int], *, first: bool) -> str:

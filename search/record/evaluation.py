@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from ...profiles.quantity import Quantity as Quantity  # a word of records too
 from .candidate import Candidate
+from .timing import Timing
 from .treatment import UNTREATED, LadderRung, Treatment
 
 _ABOUT_TEACHER = "about the teacher: "  # once began a note of an evaluation, in the place of a field
@@ -248,7 +249,8 @@ class StudyRecord:
     `untried` has the titles of the simple choices that were not evaluated.
     `sampler` is the name of the sampler, `remarks` what it had to say (a fallback, a warm start). `audit`
     holds the gated candidates that were trained after all. `reference_on_test` is the quality of the
-    uncompressed teacher's artifact on the test split.
+    uncompressed teacher's artifact on the test split. `timing` says how sharply latencies can be told apart
+    on the device (None: the study was begun before that was kept).
     """
 
     name: str
@@ -273,6 +275,7 @@ class StudyRecord:
     remarks: tuple[str, ...] = ()
     audit: tuple[Audited, ...] = ()
     reference_on_test: Quantity | None = None
+    timing: Timing | None = None
 
 
 EVALUATION = TypeAdapter(Evaluation)

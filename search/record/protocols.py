@@ -11,6 +11,7 @@ from typing import Protocol
 
 from .candidate import Candidate
 from .evaluation import Bound, Evaluation, Finalist, Limit, Quantity, StudyRecord
+from .timing import Timing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,8 +123,9 @@ class NeededTrainings(Protocol):
 class CandidateEvaluator(Protocol):
     """Evaluates candidates one at a time."""
 
-    def prepare_reference(self, candidate: Candidate) -> None:
-        """Make ready the model that every measurement is taken against."""
+    def prepare_reference(self, candidate: Candidate) -> Timing | None:
+        """Make ready the model that every measurement is taken against; returns what an A/A of it tells,
+        where something is really timed."""
 
     def hardware(self, candidate: Candidate, standard: Standard) -> Hardware:
         """What the candidate costs on the device, with untrained weights. Answered from what was measured

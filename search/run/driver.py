@@ -90,7 +90,7 @@ class Driver:
 
     def _reference(self) -> None:
         first = self.plan.space.baselines()[0]
-        reference.prepare(self.evaluator, first)
+        self.frame = reference.prepare(self.evaluator, first, self.frame)
         done = self.known.get(first.digest) or self._one(first)
         if done is None or done.evaluation.outcome is not Outcome.COMPLETE:
             raise reference.failed(first, done)

@@ -14,14 +14,14 @@ from ..record.protocols import CandidateEvaluator, Standard
 from ..record.stops import Interrupted
 
 
-def prepare(evaluator: CandidateEvaluator, reference: Candidate) -> None:
-    """Make the reference ready to be measured against.
+def prepare(evaluator: CandidateEvaluator, reference: Candidate, frame: StudyRecord) -> StudyRecord:
+    """Make the reference ready to be measured against; the record's frame with what its processes differ by.
 
     Raises:
         UserError: it does not run, so the study cannot.
     """
     try:
-        evaluator.prepare_reference(reference)
+        return replace(frame, timing=evaluator.prepare_reference(reference) or frame.timing)
     except UnsupportedError as error:
         raise _cannot_start(reference, error.reason, "") from error
     except StageError as error:

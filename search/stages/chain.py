@@ -18,8 +18,9 @@ from ..record.stops import TrainingStopped
 from ..record.treatment import UNTREATED, QatPlan, Treatment
 from ..store.store import Entry
 from ..workload.workload import Array
+from .device.a_a import read_rounds
 from .device.quantities import latency_quantities
-from .device.stages import DeviceStages, read_rounds
+from .device.stages import DeviceStages
 from .models.base import Models
 
 
@@ -154,7 +155,7 @@ class Chain:
         `reference_ms` is the latency of the reference where that is known.
         """
         entry = trace.add(self.device.measured(compiled, candidate.backend, probe=probe))
-        summary = summarize(read_rounds(entry), "candidate")
+        summary = summarize(read_rounds(entry), "candidate", self.device.spread)
         found = latency_quantities(summary, reference_ms)
         once = "once, in a fresh process"
         found["load_ms"] = Quantity(value=entry.meta["load_ms"], how=once)

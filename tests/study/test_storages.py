@@ -152,3 +152,5 @@ reach:
     assert record.counters["complete"] == 3
     assert record.profile == "board"
     assert record.finalists
+    assert record.timing is not None
+    assert (record.timing.processes, len(record.timing.cores)) == (5, 1), "five processes, on one core there"

@@ -13,7 +13,7 @@ from ....backends.contract.backend import CompileSettings
 from ....backends.measure.samples import LatencyPlan
 from ...store.store import content_key
 
-EXPORT_VERSION, COMPILE_VERSION, MEASURE_VERSION, SCORE_VERSION = 1, 2, 2, 2
+EXPORT_VERSION, COMPILE_VERSION, MEASURE_VERSION, SPREAD_VERSION, SCORE_VERSION = 1, 2, 3, 1, 2
 
 
 def export_key(model: str, source_format: str, batch: int, tools: Mapping[str, str]) -> str:
@@ -55,6 +55,12 @@ def measure_key(
         "plan": asdict(plan),
     }
     return content_key("measure", MEASURE_VERSION, fields)
+
+
+def spread_key(reference: str, device: str, batch: int, threads: int, plan: LatencyPlan) -> str:
+    """Key of raw latency samples of several processes of the reference."""
+    fields = {"reference": reference, "device": device, "batch": batch, "threads": threads}
+    return content_key("spread", SPREAD_VERSION, {**fields, "plan": asdict(plan)})
 
 
 def score_key(artifact: str, split: str, metric: tuple[str, str], batch: int, instructions: str) -> str:

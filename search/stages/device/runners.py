@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from ....backends.contract.backend import Artifact, CompileSettings, SourceModel
 from ....backends.measure.environment import cpu_ticks
@@ -19,6 +19,9 @@ from ....backends.runner.launch import Launch, LocalLaunch
 from ....profiles.errors import InternalError, StageError
 from ...store.store import Entry
 from ...workload.workload import Array
+
+PROCESSES = 5  # of the reference, and of each finalist; docs/measurement.md has the figures
+PROCESS_BYTES = 100_000_000  # what a runner needs beside the model, seen up to 80 MB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,24 +42,24 @@ class Runners:
     """Starts runners on the device. Compiling happens on this machine, except for backends whose artifacts
     belong to the device that compiled them."""
 
-    def __init__(self, deployment: Deployment, launch: Launch, guard: Guard) -> None:
+    def __init__(self, deployment: Deployment, launch: Launch, guard: Guard, *, pinned: bool = True) -> None:
         self.deployment, self.launch, self.guard = deployment, launch, guard
         self.ticks = cpu_ticks if launch.shares_files else None
-        # One thread stays on one core; the last one, as the driver and the system prefer the first.
-        affinity = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-        pinned = deployment.threads == 1 and launch.shares_files and affinity
-        self._cpu = affinity[-1] if pinned else None
+        self._pinned = pinned
         self._compilers: dict[str, RunnerClient] = {}
         self._reference: tuple[Entry, str] | None = None
-        self._reference_client: RunnerClient | None = None
+        self._reference_clients: list[RunnerClient] = []
+        self._reference_most = PROCESSES
         self._reference_warm = False
+        self.cores: tuple[int, ...] = ()
 
     def opened(self, compiled: Entry, backend: str) -> tuple[RunnerClient, Opened, float]:
         """A runner of its own with an artifact loaded, its signature, and milliseconds of its first run."""
-        runner = RunnerClient(self.launch, guard=self.guard, cpu=self._cpu)
+        runner = RunnerClient(self.launch, guard=self.guard, pinned=self._pinned)
         try:
             path = compiled.path / compiled.meta["file"]
             opened = runner.open(backend, path, self.deployment.batch, self.deployment.threads)
+            self.cores = opened.cores
             with np.load(compiled.path / compiled.meta["sample"]) as sample:
                 first_ms = runner.prepare(dict(sample))
         except BaseException:
@@ -110,35 +113,66 @@ class Runners:
         return self._reference[0].key if self._reference else ""
 
     def set_reference(self, compiled: Entry, backend: str) -> None:
-        """Name the artifact that every measurement is interleaved with. It stays loaded in a runner."""
+        """Name the artifact that every measurement is interleaved with. It stays loaded in runners."""
         self.close_reference()
-        self._reference = (compiled, backend)
-        self._reference_runner()
+        self._reference, self._reference_most = (compiled, backend), PROCESSES
+        self._open_reference(1)
 
     def against_reference(self, subjects: Mapping[str, RunnerClient], plan: LatencyPlan) -> Rounds:
-        """Measure; a reference whose process died in the middle is opened again once."""
+        """Measure; a reference of which a process died in the middle is opened again once."""
         try:
-            runner, warm = self._reference_runner(), self._reference_warm
-            found = measure(subjects, runner, plan, ticks=self.ticks, warm_reference=warm)
+            runners, warm = self.reference_runners(), self._reference_warm
+            found = measure(subjects, runners, plan, ticks=self.ticks, warm_reference=warm)
         except StageError:
             self.close_reference()
-            found = measure(subjects, self._reference_runner(), plan, ticks=self.ticks)
+            found = measure(subjects, self.reference_runners(), plan, ticks=self.ticks)
         self._reference_warm = True
         return found
 
-    def _reference_runner(self) -> RunnerClient:
-        if self._reference_client is None:
-            self._reference_client = self.opened(*self.reference)[0]
-        return self._reference_client
+    def reference_runners(self) -> list[RunnerClient]:
+        """Processes of the reference, which take turns: as many as tell how much processes differ, or as the
+        device has memory for."""
+        self._open_reference(PROCESSES)
+        return self._reference_clients
+
+    def _open_reference(self, wanted: int) -> None:
+        clients = self._reference_clients
+        while len(clients) < min(wanted, self._reference_most):
+            if len(clients) == 1 and not self._several_fit(clients[0]):
+                self._reference_most = 1
+                return
+            try:
+                clients.append(self.opened(*self.reference)[0])
+            except StageError:
+                if not clients:
+                    raise
+                self._reference_most = len(clients)  # perhaps memory that cannot be seen from here
+
+    def _several_fit(self, first: RunnerClient) -> bool:
+        size = self.reference[0].meta["artifact"]["size_bytes"]
+        if self.launch.shares_files:
+            return several_fit([size])
+        # Of a device only the whole is known; half of it is taken for free.
+        whole = int(first.hello().environment.get("memory_bytes") or 0)
+        return not whole or several_fit([size], whole // 2)
 
     def close_reference(self) -> None:
-        """End its process; the next measurement starts another."""
-        if self._reference_client is not None:
-            self._reference_client.close()
-            self._reference_client, self._reference_warm = None, False
+        """End its processes; the next measurement starts others."""
+        while self._reference_clients:
+            self._reference_clients.pop().close()
+        self._reference_warm = False
 
     def close(self) -> None:
         """End every process."""
         self.close_reference()
         while self._compilers:
             self._compilers.popitem()[1].close()
+
+
+def several_fit(sizes: Sequence[int], free_bytes: int | None = None) -> bool:
+    """Whether several processes of each artifact take no more than half of the memory that is free.
+
+    A loaded model was seen to take up to four times its file.
+    """
+    wanted = PROCESSES * sum(PROCESS_BYTES + 4 * size for size in sizes)
+    return wanted < (psutil.virtual_memory().available if free_bytes is None else free_bytes) / 2

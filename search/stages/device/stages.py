@@ -5,38 +5,37 @@ from __future__ import annotations
 import json
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 
 from ....backends.contract.backend import CompileSettings, SourceModel, batches
 from ....backends.measure.latency import measure
 from ....backends.measure.samples import REFERENCE, LatencyPlan, Rounds
+from ....backends.measure.spread import Spread
 from ....backends.registry import backend_version, get_backend
 from ....backends.runner.client import Guard, RunnerClient
 from ....backends.runner.launch import Launch
 from ....profiles.errors import StageError
 from ...record.candidate import Candidate
 from ...record.digest import digest_of
+from ...record.timing import Timing
 from ...record.treatment import UNTREATED, Treatment
 from ...store.store import Entry, Store
 from ...workload.workload import Array, Metric, Split
+from .a_a import ROUNDS_FILE, AgainstItself
 from .again import from_outside, sturdy, tried_again
 from .calibration_samples import drawn
 from .interval import score
 from .keys import compile_key, measure_key, score_key
-from .runners import Deployment, Runners
+from .runners import PROCESSES, Deployment, Runners, several_fit
 
 CANDIDATE = "candidate"
 PROBE_ROUNDS, ROUNDS_OF_PERCENTILES = 9, 40
-PROCESSES = 5  # of each finalist; docs/measurement.md has the figures
-PROCESS_BYTES = 100_000_000  # what a runner needs beside the model, seen up to 80 MB
-ROUNDS_FILE = "rounds.json"
 _PART_BYTES = 2**20
 
 
@@ -52,9 +51,11 @@ class DeviceStages:
         guard: Guard,
         plan: LatencyPlan,
         announce: Callable[[str], None],
+        pinned: bool = True,
     ) -> None:
         self.store, self.deployment, self.plan, self.announce = store, deployment, plan, announce
-        self._runners = Runners(deployment, launch, guard)
+        self._runners = Runners(deployment, launch, guard, pinned=pinned)
+        self._a_a = AgainstItself(store, self._runners, announce)
 
     # -- compile ----------------------------------------------------------------------------------
 
@@ -131,6 +132,16 @@ class DeviceStages:
         """That artifact and its backend; InternalError where none was named yet."""
         return self._runners.reference
 
+    @property
+    def spread(self) -> Spread | None:
+        """What processes of the reference differ by here; None where that could not be seen."""
+        return self._a_a.of_reference(self.plan).spread
+
+    @property
+    def timing(self) -> Timing:
+        """How sharply latencies can be told apart on the device."""
+        return self._a_a.of_reference(self.plan).timing
+
     def measured(self, compiled: Entry, backend: str, *, probe: bool = False) -> Entry:
         """Latency, load time, first inference and peak memory of an artifact on the device.
 
@@ -163,7 +174,7 @@ class DeviceStages:
         """Measure several artifacts and the reference against each other in the same rounds.
 
         On this machine each is loaded in several processes, so that the interval covers how much processes
-        of one artifact differ.
+        of one artifact differ. On another device that would take long: there only the reference is.
         """
         self.announce("measure finalists")
         found, killed = tried_again(lambda: self._interleaved(artifacts, plan))
@@ -176,15 +187,18 @@ class DeviceStages:
         runners = self._runners
         everyone = {**artifacts, REFERENCE: runners.reference}
         sizes = [entry.meta["artifact"]["size_bytes"] for entry, _ in everyone.values()]
-        several = runners.launch.shares_files and _fits_in_memory(sizes)
-        runners.close_reference()
+        several = runners.launch.shares_files and several_fit(sizes)
         with ExitStack() as stack:
+            if several:
+                runners.close_reference()
+            else:
+                everyone.pop(REFERENCE)
             subjects: dict[str, list[RunnerClient]] = {}
             for name, (compiled, backend) in everyone.items():
                 for _ in range(PROCESSES if several else 1):
                     runner = stack.enter_context(runners.opened(compiled, backend)[0])
                     subjects.setdefault(name, []).append(runner)
-            reference = subjects.pop(REFERENCE)
+            reference = subjects.pop(REFERENCE, None) or runners.reference_runners()
             found = measure(subjects, reference, plan, ticks=runners.ticks)
             return found, any(from_outside(one.ended) for those in subjects.values() for one in those)
 
@@ -213,11 +227,6 @@ class DeviceStages:
         self._runners.close()
 
 
-def read_rounds(entry: Entry) -> Rounds:
-    """The raw latency samples of a "measure" entry."""
-    return Rounds.from_json(json.loads((entry.path / ROUNDS_FILE).read_text()))
-
-
 def save_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
     """Write a file that `numpy.load` reads. `numpy.savez` itself cannot hold an array called "file"."""
     with zipfile.ZipFile(path, "w") as archive:
@@ -233,12 +242,3 @@ def _compressed_bytes(path: Path) -> int:
         while part := file.read(_PART_BYTES):
             size += len(packer.compress(part))
     return size + len(packer.flush())
-
-
-def _fits_in_memory(sizes: Sequence[int]) -> bool:
-    """Whether several processes of each artifact take no more than half of the memory that is free.
-
-    A loaded model was seen to take up to four times its file.
-    """
-    wanted = PROCESSES * sum(PROCESS_BYTES + 4 * size for size in sizes)
-    return wanted < psutil.virtual_memory().available / 2

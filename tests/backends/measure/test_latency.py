@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 from paretune.backends.measure.latency import calibrate_loops, measure, warm_up
 from paretune.backends.measure.samples import REFERENCE, Block, LatencyPlan, Rounds, Series, WarmUp
+from paretune.backends.measure.spread import Spread, signed_rank_quantile
 from paretune.backends.measure.summary import (
     _binomial_interval,
-    _interval,
     _percentile,
-    _signed_rank_quantile,
     _student_half,
     compare,
     summarize,
@@ -212,17 +211,9 @@ def test_processes_take_turns_and_take_part_equally():
     assert [block.process for block in found.series["a"].blocks] == [0, 1, 2, 3] * 7
 
 
-def test_a_single_process_widens_the_interval_by_what_processes_differ():
-    logs = np.log(np.random.default_rng(0).normal(1, 0.001, 25))
-    narrow, wide = (_interval(logs, 1, spread, sides=2) for spread in (0.0, 0.01))
-    assert wide.value == narrow.value
-    assert wide.high - wide.low == pytest.approx(2 * 1.96 * 0.01 * math.sqrt(2), rel=0.01)
-    assert narrow.high - narrow.low < 0.002
-
-
 def test_quantiles_are_the_tables():
     # Published tables of the signed-rank statistic (two-sided 5 %) and of Student's t.
-    assert [_signed_rank_quantile(n) for n in (5, 6, 10, 20, 25, 30)] == [-1, 0, 8, 52, 89, 137]
+    assert [signed_rank_quantile(n) for n in (5, 6, 10, 20, 25, 30)] == [-1, 0, 8, 52, 89, 137]
     values = np.array([0.0, 1.0] * 2 + [0.5])
     assert _student_half(values) == pytest.approx(2.7764 * 0.5 / math.sqrt(5), rel=1e-4)
     many = np.random.default_rng(0).normal(size=21)
@@ -245,7 +236,7 @@ def test_percentiles_need_samples():
 def test_percentiles_need_independent_samples():
     # 1000 runs, but all slow ones in 3 of 25 blocks: that is one burst seen often, not a tail.
     blocks = [[5_000_000 + i if r < 3 else 1_000_000 + i for i in range(40)] for r in range(25)]
-    estimate, samples = _percentile(rounds_of(blocks).series["a"], 0.90, 0.0)
+    estimate, samples = _percentile(rounds_of(blocks).series["a"], 0.90, Spread(deviation=0.0))
     assert samples < 64
     assert (estimate.low < 1.1, estimate.high > 4.9) == (True, True)
     assert summarize(rounds_of(blocks), "a").p90_ms is None

@@ -244,13 +244,23 @@ def test_memory_is_that_of_the_model_and_of_its_first_run(tmp_path):
     assert memory == pytest.approx(150e6, rel=0.1)
 
 
-def test_single_threaded_sessions_are_pinned(tmp_path):
-    cpu = min(os.sched_getaffinity(0))
-    with RunnerClient(LAUNCH, cpu=cpu) as runner:
-        path = model(tmp_path, affinity=1)
-        runner.open(BACKEND, path, 2, 1)
+def test_a_pinned_runner_holds_sessions_on_as_many_cores_as_threads(tmp_path):
+    allowed = os.sched_getaffinity(0)
+    path = model(tmp_path, affinity=1)
+    with RunnerClient(LAUNCH, pinned=True) as runner, RunnerClient(LAUNCH, pinned=True) as other:
+        first = runner.open(BACKEND, path, 2, 1)
+        assert len(first.cores) == 1
         assert runner.infer(FEED)["y"][0, 0] == 1
-        runner.open(BACKEND, path, 2, 2)
+        assert os.sched_getaffinity(runner.hello().pid) == set(first.cores)
+        assert other.open(BACKEND, path, 2, 1).cores == first.cores, "all on the same core"
+        again = runner.open(BACKEND, path, 2, len(allowed))
+        assert again.cores == tuple(sorted(allowed))
+        assert runner.infer(FEED)["y"][0, 0] == len(allowed)
+
+
+def test_a_runner_that_is_not_pinned_may_run_anywhere(tmp_path):
+    with client() as runner:
+        assert opened(runner, tmp_path, affinity=1).cores == ()
         assert runner.infer(FEED)["y"][0, 0] == len(os.sched_getaffinity(0))
 
 

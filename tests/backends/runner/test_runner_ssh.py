@@ -1,5 +1,6 @@
 """The runner behind a program that takes ssh's arguments: files are sent, the login shell may talk."""
 
+import os
 import stat
 import sys
 from dataclasses import dataclass
@@ -69,6 +70,20 @@ def test_a_candidate_is_compiled_and_run_on_the_device(tmp_path, login):
     asked = (tmp_path / "asked").read_text()
     assert "-p 2222 pi@board exec env" in asked
     assert "BatchMode=yes" in asked
+
+
+def test_all_subjects_on_a_device_share_one_core(tmp_path, login):
+    source = tmp_path / "model.txt"
+    source.write_text("a=1")
+    launch = SshLaunch(host="board", python=sys.executable, ssh=str(login))
+    held = []
+    for _ in range(2):
+        with RunnerClient(launch, pinned=True) as runner:
+            opened = runner.open(BACKEND, source, 1, 1)
+            assert os.sched_getaffinity(runner.hello().pid) == set(opened.cores)
+            held.append(opened.cores)
+    assert held[0] == held[1]
+    assert len(held[0]) == 1
 
 
 def test_a_crash_on_the_device_keeps_its_last_words(tmp_path, login):

@@ -5,7 +5,7 @@ from dataclasses import replace
 from paretune.backends.contract.backend import CompileSettings
 from paretune.backends.measure.samples import LatencyPlan
 from paretune.profiles.precision import Precision
-from paretune.search.stages.device.keys import compile_key, export_key, measure_key, score_key
+from paretune.search.stages.device.keys import compile_key, export_key, measure_key, score_key, spread_key
 
 SETTINGS = CompileSettings(precision=Precision.INT8, calibration_method="entropy")
 PLAN = LatencyPlan(rounds=25, process_spread=0.0025)
@@ -16,6 +16,7 @@ def keys() -> dict[str, str]:
         "export": export_key("m" * 64, "onnx", 0, {"torch": "2.13.0"}),
         "compile": compile_key("ort", "1.31.1", SETTINGS, "e" * 64, ("c" * 64, 128, 0)),
         "measure": measure_key("a" * 64, "r" * 64, "device", 1, 2, PLAN),
+        "spread": spread_key("r" * 64, "device", 1, 2, PLAN),
         "score": score_key("a" * 64, "s" * 64, ("accuracy", "code"), 1, "avx2"),
     }
 
@@ -23,7 +24,8 @@ def keys() -> dict[str, str]:
 GOLDEN = {
     "export": "1f177f03f8605ddb",
     "compile": "1207241ffb87fb20",
-    "measure": "078df87e9279b6a7",
+    "measure": "0dd1370730ad59f2",
+    "spread": "d5e7c15611b3794d",
     "score": "ac162a24d943f73f",
 }
 
