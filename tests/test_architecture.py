@@ -43,7 +43,9 @@ MAY_IMPORT = {
         "backends.contract backends.measure backends.registry backends.runner profiles "
         "search.record search.store search.workload"
     ),
-    "search.stages.training": "backends.contract profiles search.record search.stages.network",
+    "search.stages.training": (
+        "backends.contract profiles search.record search.stages.network search.workload"
+    ),
     "search.stages.models": (
         "backends.contract backends.onnx_graph backends.registry profiles search.record "
         "search.space search.stages.cutting search.stages.device search.stages.network "
@@ -59,8 +61,7 @@ MAY_IMPORT = {
     ),
     "search.evaluation": (
         "backends.measure backends.registry profiles search.ladder search.ranking search.record "
-        "search.stages.chain search.stages.device search.stages.models search.stages.network "
-        "search.store search.workload"
+        "search.stages.chain search.stages.device search.stages.models search.store search.workload"
     ),
     "search.run": (
         "backends.measure backends.registry backends.runner profiles search.evaluation "

@@ -5,7 +5,7 @@ Several formats of today's runtimes load, run and give garbage; comparing output
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 import numpy as np
@@ -79,7 +79,8 @@ def sqnr_db(reference: Array, output: Array) -> float:
 def check_agreement(
     source: Session, artifact: Session, batch: int, samples: CalibrationData | None
 ) -> tuple[str, ...]:
-    """Run both on the samples and compare their first output; a note with the figure is returned.
+    """Run both on the samples and compare all outputs by name; a note with the worst figure is
+    returned.
 
     Without samples both run on made-up inputs, on which only finite outputs can be asked for. Sessions must
     take the same inputs.
@@ -88,26 +89,43 @@ def check_agreement(
         StageError: the artifact gives NaN or infinity where the source does not, or less than `FLOOR_DB`.
     """
     feeds = list(islice(batches(samples, batch), _MOST_FEEDS)) if samples else [_made_up(source)]
-    wanted = np.concatenate([_first(source, feed) for feed in feeds])
-    got = np.concatenate([_first(artifact, feed) for feed in feeds])
-    if not np.isfinite(wanted).all():
-        raise StageError("compile", "the float model itself gives NaN or infinity on these inputs")
-    if not np.isfinite(got).all():
-        raise _disagrees("it gives NaN or infinity")
+    wanted, got = (_outputs(session, feeds) for session in (source, artifact))
+    if len(wanted) == len(got) == 1:  # one alone may have any name
+        got = dict(zip(wanted, got.values(), strict=True))
+    missing = [name for name in wanted if name not in got]
+    if missing:
+        raise _disagrees(f"it has no output {missing[0]!r}, but {', '.join(got)}")
+    found = {name: _agreement(wanted[name], got[name], name if len(wanted) > 1 else "") for name in wanted}
     if not samples:
         return ()
-    sqnr = sqnr_db(wanted, got)
+    worst = min(found, key=lambda name: found[name])
+    sqnr, which = found[worst], f" in its output {worst}" if len(found) > 1 else ""
     if not sqnr >= FLOOR_DB:
-        raise _disagrees(f"SQNR {sqnr:.1f} dB, at least {FLOOR_DB:g} is needed")
-    return (f"agrees with the float model to {sqnr:.1f} dB on calibration data",) if np.isfinite(sqnr) else ()
+        raise _disagrees(f"SQNR {sqnr:.1f} dB, at least {FLOOR_DB:g} is needed{which}")
+    if not np.isfinite(sqnr):
+        return ()
+    return (f"agrees with the float model to {sqnr:.1f} dB on calibration data{which}",)
+
+
+def _agreement(wanted: Array, got: Array, name: str) -> float:
+    """SQNR of one output in dB."""
+    its = f" in its output {name}" if name else ""
+    if not np.isfinite(wanted).all():
+        raise StageError("compile", f"the float model itself gives NaN or infinity on these inputs{its}")
+    if not np.isfinite(got).all():
+        raise _disagrees(f"it gives NaN or infinity{its}")
+    return sqnr_db(wanted, got)
 
 
 def _disagrees(how: str) -> StageError:
     return StageError("compile", f"artifact disagrees with the float model: {how}", disagrees=True)
 
 
-def _first(session: Session, feed: Feed) -> Array:
-    return session.run(feed)[session.outputs[0].name]
+def _outputs(session: Session, feeds: Sequence[Feed]) -> dict[str, Array]:
+    """All outputs that hold numbers, by name (a file may also give text or sequences)."""
+    runs = [session.run(feed) for feed in feeds]
+    numbers = [n for n, a in runs[0].items() if isinstance(a, np.ndarray) and a.dtype.kind in "fiub"]
+    return {name: np.concatenate([run[name] for run in runs]) for name in numbers}
 
 
 def _made_up(session: Session) -> dict[str, Array]:

@@ -78,14 +78,15 @@ def observed(
             yield {name: value for name, value in values.items() if name in wanted}
 
 
-def run_once(proto: ModelProto, feed: Feed) -> Array:
-    """The first output of a model, by ONNX's reference evaluator where ONNX Runtime is not installed."""
+def run_all(proto: ModelProto, feed: Feed) -> dict[str, Array]:
+    """All outputs of a model by name, by ONNX's reference evaluator where ONNX Runtime is not installed."""
     try:
         session = OrtSession(proto.SerializeToString(), 1)
     except ImportError:
         from onnx.reference import ReferenceEvaluator
 
-        outputs: Any = ReferenceEvaluator(proto).run(None, dict(feed))
-        return np.asarray(outputs[0])
+        evaluator = ReferenceEvaluator(proto)
+        outputs: Any = evaluator.run(None, dict(feed))
+        return dict(zip(evaluator.output_names, map(np.asarray, outputs), strict=True))
     with session:
-        return session._run(feed)[session.outputs[0].name]
+        return session._run(feed)

@@ -29,6 +29,7 @@ from paretune.search.record.protocols import TrainEverything
 from paretune.search.record.treatment import UNTREATED, QatPlan, Treatment
 from paretune.search.run.session import device_stages
 from paretune.search.stages.chain import Chain, Trace
+from paretune.search.stages.device.kept_outputs import primary_outputs
 from paretune.search.stages.device.stages import DeviceStages
 from paretune.search.stages.models.base import Models
 from paretune.search.stages.models.load import load_models
@@ -73,9 +74,9 @@ class Bench:
     def right(self, compiled: Entry, backend: str) -> Array:
         """Which samples of the test split an artifact classifies correctly, in its own runtime."""
         split, digest = self.models.split("test")
-        entry = self.device.scored(compiled, backend, split, digest, self.models.metric)
-        with np.load(entry.path / "outputs.npz") as arrays:
-            return np.asarray(arrays["outputs"].argmax(axis=-1) == split.labels)
+        models = self.models
+        entry = self.device.scored(compiled, backend, split, digest, models.metric, models.outputs)
+        return np.asarray(primary_outputs(entry).argmax(axis=-1) == split.labels)
 
 
 @contextmanager

@@ -63,13 +63,11 @@ def _cost(models: Models, candidate: Candidate) -> float:
 
 def _gain(trainer: Trainer, candidate: Candidate) -> Quantity | None:
     """None where it cannot be told: the training failed, or was interrupted."""
-    from ..stages.network.predict import predict
-
     networks = trainer.networks
     split = networks.loaded.splits.validation
     try:
         entries = (trainer.trained(candidate), trainer.without_teacher(candidate))
     except (Interrupted, StageError, UnsupportedError):
         return None
-    taught, alone = (predict(trainer.load(entry, candidate), split) for entry in entries)
+    taught, alone = (networks.for_metric(trainer.load(entry, candidate), split) for entry in entries)
     return gain_of(taught, alone, split.labels, networks.metric)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ...profiles.errors import UserError
 from ..record.evaluation import Quantity
+from ..stages.device.kept_outputs import primary_outputs
 from ..store.store import Entry
 from ..workload.workload import Array
 from .side_effects import AGREEMENT, possible, side_effects, task_of
@@ -39,9 +38,8 @@ def side_effect_metrics(
     samples, digest = models.split(split)
 
     def outputs(entry: Entry, name: str) -> Array:
-        scored = device.scored(entry, name, samples, digest, models.metric)
-        with np.load(scored.path / "outputs.npz") as kept:
-            return np.asarray(kept["outputs"])
+        scored = device.scored(entry, name, samples, digest, models.metric, models.outputs)
+        return primary_outputs(scored)
 
     teacher = outputs(reference, reference_backend)
     names = possible(task_of(teacher, samples.labels))

@@ -14,7 +14,8 @@ from ..record.arrays import Flags, Floats, Integers
 from ..record.evaluation import Quantity
 from ..record.metrics import metric_info
 from ..stages.device.interval import bootstrap, drawn_score, wilson
-from ..workload.workload import ACCURACY, Array, Metric
+from ..workload.metric import ACCURACY, Array, Metric, Outputs
+from ..workload.outputs import rows_of
 
 BINS, RESAMPLES = 15, 400
 CLASSIFICATION, MULTI_LABEL, OTHER = "classification", "multi-label", "other"
@@ -129,14 +130,14 @@ def calibration_error(confidence: Floats, right: Floats) -> float:
     return max(float(weights @ (2 * gaps - expected)), 0.0)
 
 
-def gain_of(ours: Array, others: Array, labels: Array, metric: Metric) -> Quantity | None:
+def gain_of(ours: Outputs, others: Outputs, labels: Array, metric: Metric) -> Quantity | None:
     """How much better one model is than another in the workload's metric (above 0: better), in its unit, by
     outputs on the same samples. None where the metric cannot be taken of them."""
     sign = 1.0 if metric.higher_is_better else -1.0
 
     def values(index: Integers) -> tuple[float, float]:
-        mine, theirs = (drawn_score(metric, outputs[index], labels[index]) for outputs in (ours, others))
-        return mine, theirs
+        mine = drawn_score(metric, rows_of(ours, index), labels[index])
+        return mine, drawn_score(metric, rows_of(others, index), labels[index])
 
     def gain(index: Integers) -> float:
         mine, theirs = values(index)
@@ -144,7 +145,12 @@ def gain_of(ours: Array, others: Array, labels: Array, metric: Metric) -> Quanti
 
     everything = np.arange(len(labels))
     value, shown = gain(everything), [metric_info(metric.name).format(v) for v in values(everything)]
-    if metric == ACCURACY:
+    if (
+        metric == ACCURACY
+        and labels.ndim == 1
+        and isinstance(ours, np.ndarray)
+        and isinstance(others, np.ndarray)
+    ):
         low, high = paired_interval(_right(ours, labels) - _right(others, labels), 0.05)
     else:
         low, high = bootstrap(gain, len(labels), RESAMPLES)

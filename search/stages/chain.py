@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from ...backends.measure.summary import summarize
 from ...backends.registry import get_backend
 from ..record.candidate import Candidate
@@ -19,6 +17,7 @@ from ..record.treatment import UNTREATED, QatPlan, Treatment
 from ..store.store import Entry
 from ..workload.workload import Array
 from .device.a_a import read_rounds
+from .device.kept_outputs import primary_outputs
 from .device.quantities import latency_quantities
 from .device.stages import DeviceStages
 from .models.base import Models
@@ -125,8 +124,8 @@ class Chain:
         samples, digest = self.models.split(split)
         if 0 < first < len(samples):
             samples, digest = samples.head(first), f"{digest} first {first}"
-        metric = self.models.metric
-        return trace.add(self.device.scored(compiled, candidate.backend, samples, digest, metric))
+        metric, choice = self.models.metric, self.models.outputs
+        return trace.add(self.device.scored(compiled, candidate.backend, samples, digest, metric, choice))
 
     def quality(self, candidate: Candidate, compiled: Entry, trace: Trace, *, split: str) -> Quantity:
         """Quality of an artifact over a whole split, with its interval."""
@@ -178,7 +177,5 @@ def sizes(compiled: Mapping[str, Any]) -> dict[str, Quantity]:
 
 
 def outputs_of(scored: Entry) -> Array:
-    """First output of the artifact for all samples (axis 0) of the split that it was scored on."""
-    with np.load(scored.path / "outputs.npz") as arrays:
-        outputs: Array = arrays["outputs"]
-    return outputs
+    """Primary output of the artifact for all samples (axis 0) of the split that it was scored on."""
+    return primary_outputs(scored)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,12 +69,19 @@ class Workload:
     `onnx` is a path; relative ones are taken from the directory of the workload's file. `options` holds
     whatever else decides what these functions do (a dataset's version, a flag from the command line).
 
-    `loss` is what students are trained by: "classification" (class numbers [N]), "token-classification"
-    (class numbers [N, T], negative ones left out), "regression" (decimal numbers in the shape of the
-    outputs), "multi-label" (0 and 1 in the shape of the outputs), or a function
-    `loss(outputs, labels, teacher_outputs)` of tensors that returns one number as a tensor. None: the types
-    and shapes of labels and outputs tell which.
+    `task` is what the model is for: "classification" (class numbers [N]), "token-classification" (class
+    numbers [N, T], negative ones left out), "segmentation" (class numbers [N, H, W], negative ones left out),
+    "multi-label" (0 and 1 in the shape of the outputs), "regression" (numbers in that shape) or "embedding"
+    (any labels). Losses and side effects go by it. None: labels, metric and outputs tell, and where they do
+    not, there is a question.
 
+    `loss` is what students are trained by: a function `loss(outputs, labels, teacher_outputs)` of tensors
+    that returns one number as a tensor, or the name of a task. None: the task's own loss.
+
+    `outputs` names which of several outputs the metric is given: one name for an array, several for a
+    mapping from names to arrays. A model that returns a mapping has its names; one that returns a tuple has
+    `output_0`, `output_1`, ..., or the names that `outputs` gives where they are as many; one tensor is
+    `output`. None: the one that metric and labels fit, or all of them for a metric that can score none alone.
     """
 
     name: str
@@ -84,8 +91,15 @@ class Workload:
     student: Callable[..., nn.Module] | None = None
     onnx: Path | None = None
     metric: Metric = ACCURACY
+    task: str | None = None
+    outputs: str | Sequence[str] | None = None
     loss: str | Callable[..., Any] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def stated_task(self) -> str | None:
+        """The task that the workload says it is of, as `task` or as the name of a loss."""
+        return self.task or (self.loss if isinstance(self.loss, str) else None)
 
     @property
     def loss_digest(self) -> str:

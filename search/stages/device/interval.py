@@ -13,8 +13,8 @@ from ....profiles.errors import StageError
 from ....profiles.quantity import Quantity
 from ...record.arrays import Flags, Floats
 from ...record.samples import MOST_HITS, of_draws, of_hits
-from ...workload.metric import Outputs
-from ...workload.workload import ACCURACY, Array, Metric
+from ...workload.metric import ACCURACY, Array, Metric, Outputs
+from ...workload.outputs import rows_of
 
 RESAMPLES = 500
 ASKED_ONE_BY_ONE = 20_000
@@ -39,19 +39,12 @@ def score(metric: Metric, outputs: Outputs, labels: Array, *, place: str, sample
         if count > MOST_HITS:
             results = of_draws(samples, count, drawn(lambda rows: float(right[rows].mean()), count))
         return Quantity(value=value, low=low, high=high, by_sample=results)
-    draws = drawn(lambda rows: drawn_score(metric, taken(outputs, rows), labels[rows]), count)
+    draws = drawn(lambda rows: drawn_score(metric, rows_of(outputs, rows), labels[rows]), count)
     low, high = _middle(draws)
     if not math.isfinite(low):
         return Quantity(value=value, low=value, high=value)
     results = of_draws(samples, count, draws)
     return Quantity(value=value, low=min(low, value), high=max(high, value), by_sample=results)
-
-
-def taken(outputs: Outputs, rows: Rows | slice) -> Outputs:
-    """The outputs for some of the samples."""
-    if isinstance(outputs, np.ndarray):
-        return outputs[rows]
-    return {name: array[rows] for name, array in outputs.items()}
 
 
 def _right(metric: Metric, outputs: Outputs, labels: Array, value: float) -> Flags | None:
@@ -66,13 +59,13 @@ def _right(metric: Metric, outputs: Outputs, labels: Array, value: float) -> Fla
     while asked < count:
         upto = min(max(2 * asked, 16), count)
         for row in range(asked, upto):
-            one = drawn_score(metric, taken(outputs, slice(row, row + 1)), labels[row : row + 1])
+            one = drawn_score(metric, rows_of(outputs, slice(row, row + 1)), labels[row : row + 1])
             if one not in (0.0, 1.0):
                 return None
             found[row] = one == 1.0
         asked = upto
         first = slice(0, asked)
-        whole = value if asked == count else drawn_score(metric, taken(outputs, first), labels[first])
+        whole = value if asked == count else drawn_score(metric, rows_of(outputs, first), labels[first])
         if not abs(whole - float(found[first].mean())) < 1e-6:
             return None
     return found

@@ -6,8 +6,9 @@ instruction set (integer kernels saturate on some and not on others), an artifac
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from ....backends.contract.backend import CompileSettings
 from ....backends.measure.samples import LatencyPlan
@@ -16,10 +17,15 @@ from ...store.store import content_key
 EXPORT_VERSION, COMPILE_VERSION, MEASURE_VERSION, SPREAD_VERSION, SCORE_VERSION = 1, 2, 3, 1, 2
 
 
-def export_key(model: str, source_format: str, batch: int, tools: Mapping[str, str]) -> str:
+def export_key(
+    model: str, source_format: str, batch: int, tools: Mapping[str, str], outputs: Sequence[str] = ()
+) -> str:
     """Key of a float model in a backend's source format. `model` is the key of its weights; `batch` is 0
-    where the format does not fix it."""
-    fields = {"model": model, "format": source_format, "batch": batch, "tools": dict(tools)}
+    where the format does not fix it; `outputs` are the names of its outputs, where it has not just the one
+    that is called `output`."""
+    fields: dict[str, Any] = {"model": model, "format": source_format, "batch": batch, "tools": dict(tools)}
+    if outputs:
+        fields["outputs"] = list(outputs)
     return content_key("export", EXPORT_VERSION, fields)
 
 
@@ -63,8 +69,9 @@ def spread_key(reference: str, device: str, batch: int, threads: int, plan: Late
     return content_key("spread", SPREAD_VERSION, {**fields, "plan": asdict(plan)})
 
 
-def score_key(artifact: str, split: str, metric: tuple[str, str], batch: int, instructions: str) -> str:
-    """Key of an artifact's quality. `metric` is the metric's name and the digest of its code."""
+def score_key(artifact: str, split: str, metric: tuple[str, ...], batch: int, instructions: str) -> str:
+    """Key of an artifact's quality. `metric` is the metric's name, the digest of its code, and where there is
+    a choice what it is given of the model's outputs."""
     fields = {
         "artifact": artifact,
         "split": split,

@@ -26,11 +26,13 @@ from ...record.digest import digest_of
 from ...record.timing import Timing
 from ...record.treatment import UNTREATED, Treatment
 from ...store.store import Entry, Store
+from ...workload.outputs import OutputChoice, only
 from ...workload.workload import Array, Metric, Split
 from .a_a import ROUNDS_FILE, AgainstItself
 from .again import from_outside, sturdy, tried_again
 from .calibration_samples import drawn
 from .interval import score
+from .kept_outputs import save_kept
 from .keys import compile_key, measure_key, score_key
 from .runners import PROCESSES, Deployment, Runners, several_fit
 
@@ -204,20 +206,31 @@ class DeviceStages:
 
     # -- score ------------------------------------------------------------------------------------
 
-    def scored(self, compiled: Entry, backend: str, split: Split, split_digest: str, metric: Metric) -> Entry:
-        """Quality of an artifact in its own runtime, at the deployed batch size."""
-        deployed, named = self.deployment, (metric.name, metric.digest)
+    def scored(
+        self,
+        compiled: Entry,
+        backend: str,
+        split: Split,
+        split_digest: str,
+        metric: Metric,
+        choice: OutputChoice | None = None,
+    ) -> Entry:
+        """Quality of an artifact in its own runtime, at the deployed batch size, by the outputs of `choice`
+        (None: there is only one). `kept_outputs` reads them."""
+        choice = choice or only(compiled.meta["outputs"][0]["name"])
+        deployed, named = self.deployment, (metric.name, metric.digest, *choice.digest)
         key = score_key(compiled.key, split_digest, named, deployed.batch, deployed.instructions)
 
         def make(into: Path) -> Mapping[str, Any]:
             self.announce("score")
-            runner, opened, _ = self._runners.opened(compiled, backend)
+            runner, _, _ = self._runners.opened(compiled, backend)
             with runner:
                 outputs = runner.infer(dict(split.inputs))
-            first = outputs[opened.outputs[0].name]
-            np.savez_compressed(into / "outputs.npz", outputs=first)
+            outputs = choice.by_name(outputs)
+            save_kept(into / "outputs.npz", outputs, choice)
             place, samples = f"artifact in its runtime, {backend}", digest_of((split_digest, metric.digest))
-            found = score(metric, first, split.labels, place=place, samples=samples[:16])
+            scored = choice.for_metric(outputs)
+            found = score(metric, scored, split.labels, place=place, samples=samples[:16])
             return {**asdict(found), "samples": len(split)}
 
         return self.store.produce("score", key, {"artifact": compiled.key}, sturdy(make))

@@ -17,6 +17,8 @@ from ...space.possible import PossibleSpace
 from ...space.space import Space
 from ...store.store import Entry, Store
 from ...workload.loader import LoadedWorkload
+from ...workload.outputs import OutputChoice
+from ...workload.task import Task
 from ...workload.workload import Array, Metric, Split
 
 Note = Callable[[Entry], Any]
@@ -32,6 +34,33 @@ class Models(ABC):
     def metric(self) -> Metric:
         """The workload's quality metric."""
         return self.loaded.workload.metric
+
+    @property
+    @abstractmethod
+    def outputs(self) -> OutputChoice:
+        """Which outputs of the model are meant: by the metric, by labels and by the teacher.
+
+        Raises:
+            UserError: more than one reading.
+        """
+
+    @property
+    @abstractmethod
+    def task(self) -> Task:
+        """What the model is for; `UNKNOWN` where nothing tells and nothing is trained."""
+
+    def say_purpose(self) -> None:
+        """Tell in the log how task and outputs were read."""
+        task, choice = self.task, self.outputs
+        self.progress.note(f"task: {task.name} ({task.because})")
+        if choice.because:
+            self.progress.note(f"outputs: {choice.because}")
+
+    def purpose_facts(self) -> dict[str, Any]:
+        """What reports say about task and outputs."""
+        task, choice = self.task, self.outputs
+        several = {"outputs": list(choice.names), "outputs_because": choice.because}
+        return {"task": task.name, "task_because": task.because, **(several if choice.others else {})}
 
     @abstractmethod
     def prepare(self, space: Space) -> None:

@@ -2,7 +2,7 @@
 PyTorch before it is returned.
 
 ONNX files have a dynamic batch axis named "batch". In every format, inputs carry the names of the forward
-method's arguments and the one output is called "output". Equal models give equal bytes.
+method's arguments and outputs those of `named_outputs`. Equal models give equal bytes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,13 @@ import torch
 from torch import nn
 
 from ....backends.contract.backend import ONNX, Array, Backend, SourceModel, batches
-from ....backends.onnx_graph.session import run_once
+from ....backends.onnx_graph.session import run_all
 from ....profiles.errors import ParetuneError, StageError, UnsupportedError
 from ..network.plain import copied, plain_weights
-from .onnx_names import HELD_OUTPUT, OUTPUT, anonymous, held_names, renamed
+from ..network.predict import named_outputs
+from .onnx_names import anonymous, held_names, held_outputs, renamed
+
+Names = str | Sequence[str] | None
 
 OPSET = 18
 # Exporters fold BatchNorm and reorder sums: 1e-3 of the largest output is far above what that costs in
@@ -40,18 +43,24 @@ _MOST_BYTES = 2_000_000_000  # one protobuf or flatbuffer file holds less than 2
 
 
 def export(
-    model: nn.Module, sample: Mapping[str, Array], backend: Backend, batch: int, into: Path
+    model: nn.Module,
+    sample: Mapping[str, Array],
+    backend: Backend,
+    batch: int,
+    into: Path,
+    wanted: Names = None,
 ) -> SourceModel:
-    """Write `model` in the format that a backend reads into the directory `into`.
+    """Write `model` in the format that a backend reads into the directory `into`. `wanted` are names of
+    outputs, see `named_outputs`.
 
     Raises:
         UnsupportedError: an operator of the model has no counterpart in the format.
         StageError: the exported model disagrees with PyTorch on `sample`.
     """
     if backend.source_format == ONNX:
-        source = export_onnx(model, sample, into)
+        source = export_onnx(model, sample, into, wanted)
     else:
-        source = _export_by(backend, model, sample, batch, into)
+        source = _export_by(backend, model, sample, batch, into, wanted)
     if source.format not in _imported:
         # What exporters import stays for good; with it, each full garbage collection took 0.4 s.
         gc.freeze()
@@ -59,7 +68,9 @@ def export(
     return source
 
 
-def export_onnx(model: nn.Module, sample: Mapping[str, Array], into: Path) -> SourceModel:
+def export_onnx(
+    model: nn.Module, sample: Mapping[str, Array], into: Path, wanted: Names = None
+) -> SourceModel:
     """Write `into/model.onnx` (opset 18, dynamic batch, constants inside the file).
 
     `sample` maps the names of the forward method's arguments to arrays (axis 0 = samples). The exporter on
@@ -70,69 +81,72 @@ def export_onnx(model: nn.Module, sample: Mapping[str, Array], into: Path) -> So
         StageError: the exported model disagrees with PyTorch on `sample`.
     """
     path = into / "model.onnx"
-    wrapped = _Positional(_frozen(model), list(sample))
+    wrapped = _Positional(_frozen(model), list(sample), wanted)
     feed = next(batches(sample, max(2, _rows(sample))))  # a batch of one would be taken for a constant
+    outputs = list(_expected(wrapped, feed))
     with _captured_stderr() as log:
         try:
-            _torch_export(wrapped, feed, path)
+            _torch_export(wrapped, feed, path, len(outputs))
         except Exception as first:
             try:
-                _script_export(wrapped, feed, path)
+                _script_export(wrapped, feed, path, len(outputs))
             except Exception as second:
                 raise _unsupported("ONNX", second, first) from second
-    proto = renamed(anonymous(onnx.load(path)), list(feed))
+    proto = renamed(anonymous(onnx.load(path)), list(feed), outputs)
     path.write_bytes(proto.SerializeToString(deterministic=True))
     one = {name: array[:1] for name, array in feed.items()}
     for part in (feed, one):
-        _check_agreement(wrapped.model, part, _run_onnx(proto, part), "ONNX", "".join(log))
+        _check_agreement(wrapped, part, _run_onnx(proto, part), "ONNX", "".join(log))
     return SourceModel(path=path, format=ONNX)
 
 
 def _export_by(
-    backend: Backend, model: nn.Module, sample: Mapping[str, Array], batch: int, into: Path
+    backend: Backend, model: nn.Module, sample: Mapping[str, Array], batch: int, into: Path, wanted: Names
 ) -> SourceModel:
     """By the backend's own exporter, for inputs of exactly `batch` rows."""
     path = into / f"model.{backend.source_format}"
-    wrapped = _Keyword(_frozen(model))
+    wrapped = _Keyword(_frozen(model), wanted)
     feed = next(batches(sample, batch))
     with _captured_stderr() as log:
         try:
-            output = backend.export(wrapped, feed, path)[OUTPUT]
+            outputs = backend.export(wrapped, feed, path)
         except ParetuneError:
             raise
         except Exception as error:  # exporters raise whatever torch, jax and MLIR raise
             raise _unsupported(backend.source_title, error) from error
-    _check_agreement(wrapped.model, feed, output, backend.source_title, "".join(log))
+    _check_agreement(wrapped, feed, outputs, backend.source_title, "".join(log))
     return SourceModel(path=path, format=backend.source_format)
 
 
-class _Positional(nn.Module):
-    """Takes the inputs in a fixed order and returns the first tensor of the model's output."""
-
-    def __init__(self, model: nn.Module, names: list[str]) -> None:
-        super().__init__()
-        self.model, self.names = model, names
-
-    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        return _first_tensor(self.model(**dict(zip(self.names, inputs, strict=True))))
-
-
 class _Keyword(nn.Module):
-    """Takes the inputs by name and returns the first tensor by name."""
+    """Takes the inputs by name and returns all outputs by name."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, wanted: Names) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.wanted = model, wanted
 
     def forward(self, **inputs: torch.Tensor) -> dict[str, torch.Tensor]:
-        return {OUTPUT: _first_tensor(self.model(**inputs))}
+        return named_outputs(self.model(**inputs), self.wanted)
 
 
-def _first_tensor(output: Any) -> torch.Tensor:
-    if isinstance(output, torch.Tensor):
-        return output
-    items = output.values() if isinstance(output, Mapping) else output
-    return _first_tensor(next(iter(items)))
+class _Positional(nn.Module):
+    """Takes the inputs in a fixed order and returns all outputs in theirs."""
+
+    def __init__(self, model: nn.Module, names: list[str], wanted: Names) -> None:
+        super().__init__()
+        self.model, self.names, self.wanted = model, names, wanted
+
+    def forward(self, *inputs: torch.Tensor) -> Any:
+        named = named_outputs(self.model(**dict(zip(self.names, inputs, strict=True))), self.wanted)
+        outputs = tuple(named.values())
+        return outputs[0] if len(outputs) == 1 else outputs
+
+
+def _expected(wrapped: _Keyword | _Positional, feed: Mapping[str, Array]) -> dict[str, Array]:
+    """What PyTorch gives for a feed, by name."""
+    with torch.no_grad():
+        found = named_outputs(wrapped.model(**_tensors(feed)), wrapped.wanted)
+    return {name: tensor.numpy() for name, tensor in found.items()}
 
 
 def _frozen(model: nn.Module) -> nn.Module:
@@ -153,17 +167,19 @@ def _tensors(feed: Mapping[str, Array]) -> dict[str, torch.Tensor]:
     return {name: torch.from_numpy(np.array(array)) for name, array in feed.items()}
 
 
-def _torch_export(wrapped: _Positional, feed: Mapping[str, Array], path: Path) -> None:
+def _torch_export(wrapped: _Positional, feed: Mapping[str, Array], path: Path, outputs: int) -> None:
     axes = tuple({0: torch.export.Dim("batch")} for _ in feed)
-    _onnx_export(wrapped, feed, path, dynamo=True, external_data=False, dynamic_shapes=(axes,))
+    _onnx_export(wrapped, feed, path, outputs, dynamo=True, external_data=False, dynamic_shapes=(axes,))
 
 
-def _script_export(wrapped: _Positional, feed: Mapping[str, Array], path: Path) -> None:
-    axes = {name: {0: "batch"} for name in (*held_names(len(feed)), HELD_OUTPUT)}
-    _onnx_export(wrapped, feed, path, dynamo=False, dynamic_axes=axes)
+def _script_export(wrapped: _Positional, feed: Mapping[str, Array], path: Path, outputs: int) -> None:
+    axes = {name: {0: "batch"} for name in (*held_names(len(feed)), *held_outputs(outputs))}
+    _onnx_export(wrapped, feed, path, outputs, dynamo=False, dynamic_axes=axes)
 
 
-def _onnx_export(wrapped: _Positional, feed: Mapping[str, Array], path: Path, **options: Any) -> None:
+def _onnx_export(
+    wrapped: _Positional, feed: Mapping[str, Array], path: Path, outputs: int, **options: Any
+) -> None:
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
@@ -172,15 +188,15 @@ def _onnx_export(wrapped: _Positional, feed: Mapping[str, Array], path: Path, **
             str(path),
             opset_version=OPSET,
             input_names=held_names(len(feed)),
-            output_names=[HELD_OUTPUT],
+            output_names=held_outputs(outputs),
             verbose=False,
             **options,
         )
 
 
-def _run_onnx(proto: onnx.ModelProto, feed: Mapping[str, Array]) -> Array:
+def _run_onnx(proto: onnx.ModelProto, feed: Mapping[str, Array]) -> dict[str, Array]:
     try:
-        return run_once(proto, feed)
+        return run_all(proto, feed)
     except Exception as error:  # each runtime has its own
         raise UnsupportedError(
             f"the exported ONNX model does not run on a batch of {_rows(feed)} (does the model's forward "
@@ -189,19 +205,31 @@ def _run_onnx(proto: onnx.ModelProto, feed: Mapping[str, Array]) -> Array:
 
 
 def _check_agreement(
-    model: nn.Module, feed: Mapping[str, Array], output: Array, format_name: str, log: str
+    wrapped: _Keyword | _Positional,
+    feed: Mapping[str, Array],
+    outputs: Mapping[str, Array],
+    format_name: str,
+    log: str,
 ) -> None:
-    with torch.no_grad():
-        wanted = _first_tensor(model(**_tensors(feed))).numpy()
+    expected = _expected(wrapped, feed)
+    for name, wanted in expected.items():
+        if name not in outputs:
+            there = ", ".join(outputs)
+            raise StageError("export", f"the {format_name} model has no output {name!r}, but {there}", log)
+        its = f" in its output {name}" if len(expected) > 1 else ""
+        _check_output(outputs[name], wanted, f"the {format_name} model", its, log)
+
+
+def _check_output(output: Array, wanted: Array, model: str, its: str, log: str) -> None:
     if output.shape != wanted.shape:
-        cause = f"the {format_name} model gives shape {output.shape}, PyTorch gives {wanted.shape}"
+        cause = f"{model} gives shape {output.shape}{its}, PyTorch gives {wanted.shape}"
         raise StageError("export", cause, log)
     scale = float(np.abs(wanted).max(initial=0.0))
     worst = float(np.abs(output.astype(np.float64) - wanted).max(initial=0.0))
     if not worst <= TOLERANCE * scale + 1e-6:
         raise StageError(
             "export",
-            f"the {format_name} model disagrees with PyTorch: largest difference {worst:.3g}, "
+            f"{model} disagrees with PyTorch{its}: largest difference {worst:.3g}, "
             f"largest output {scale:.3g}, accepted {TOLERANCE:g} of it",
             log,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,16 +20,22 @@ DERIVE_VERSION = 1  # of how students are cut out of their teacher
 Digests = Mapping[str, str]
 
 
-def teacher_key(source: str, data: Digests, initial: str, tools: Digests) -> str:
+def teacher_key(source: str, data: Digests, initial: str, tools: Digests, scored: Sequence[str] = ()) -> str:
     """The teacher. `source`: digest of the workload's code; `data`: of each split; `initial`: of the weights
-    that the teacher is built with; `tools`: versions by package."""
+    that the teacher is built with; `tools`: versions by package; `scored`: what the metric is given, where
+    that is not the first output."""
     fields = {"source": source, "data": dict(data), "initial": initial, "tools": dict(tools)}
+    if scored:
+        fields["scored"] = list(scored)
     return content_key("teacher", TEACHER_VERSION, fields)
 
 
-def soft_targets_key(teacher: str, train: str) -> str:
-    """The teacher's outputs over the training split."""
-    return content_key("soft-targets", SOFT_TARGETS_VERSION, {"teacher": teacher, "train": train})
+def soft_targets_key(teacher: str, train: str, outputs: Sequence[str] = ()) -> str:
+    """The teacher's outputs over the training split; `outputs` are their names, the primary one first."""
+    fields: dict[str, Any] = {"teacher": teacher, "train": train}
+    if len(outputs) > 1:
+        fields["outputs"] = list(outputs)
+    return content_key("soft-targets", SOFT_TARGETS_VERSION, fields)
 
 
 @dataclass(frozen=True, kw_only=True)

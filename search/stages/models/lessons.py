@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import nn
 
 from ...record.candidate import Recipe
+from ...workload.metric import Array
+from ...workload.task import EMBEDDING
 from ...workload.workload import Split
-from ..network.predict import predict, tensors
+from ..network.predict import tensors
 from ..training.loop import Data
-from ..training.losses import Loss, check_trainable, task_of
+from ..training.losses import Loss
 from . import keys
 from .base import Note
-from .teacher import OUTPUTS, Teacher
-from .teacher_checks import student_and_teacher
+from .teacher import Teacher
+from .teacher_checks import COMPARED, student_and_teacher
 
 
 class Lessons:
@@ -26,45 +30,53 @@ class Lessons:
     def key(self, recipe: Recipe) -> keys.Lesson:
         """What the key of a training says besides the recipe."""
         targets = self.teacher.targets_key if self._asks_teacher(recipe) else ""
-        return keys.Lesson(targets=targets, loss=self.loaded.workload.loss_digest)
+        return keys.Lesson(targets=targets, loss=self.teacher.purpose.digest)
 
     def _asks_teacher(self, recipe: Recipe) -> bool:
-        """Whether a training with this recipe reads the teacher's outputs."""
-        return callable(self.loaded.workload.loss) or recipe.distill_weight > 0
+        """Whether a training with this recipe reads the teacher's outputs: vectors of an embedding, and
+        outputs beside the primary one, have nothing else to learn from."""
+        if callable(self.loaded.workload.loss) or recipe.distill_weight > 0:
+            return True
+        return bool(self.networks.outputs.others) or self.teacher.purpose.first.name == EMBEDDING
 
     def data(self, recipe: Recipe, note: Note) -> Data:
         """The training split with what the teacher says about it; `note` is told each entry on the way."""
-        split, teacher = self.loaded.splits.train, self.teacher.entry()
-        note(teacher)
-        labels = torch.from_numpy(np.ascontiguousarray(split.labels))
-        outputs = torch.empty((len(labels), *teacher.meta["output_shape"]), device="meta")
-        soft = None
-        if self._asks_teacher(recipe):
+        note(self.teacher.entry())
+        said: dict[str, Array] = {}
+        if self._asks_teacher(recipe) or self.teacher.purpose.task.name == EMBEDDING:
             entry = self.teacher.soft_targets()
             note(entry)
-            soft = torch.from_numpy(np.load(entry.path / OUTPUTS))
-        loss, inputs = self._loss(labels, outputs), tensors(split.inputs)
-        return Data(inputs=inputs, labels=labels, soft_targets=soft, loss=loss)
+            said = self.teacher.said(entry)
+        return self._data(self.loaded.splits.train, said)
 
-    def first_data(self, split: Split, outputs: tuple[int, ...]) -> Data:
-        """A few samples before the teacher was asked about any: its outputs, of this shape, are all zero."""
-        labels = torch.from_numpy(np.ascontiguousarray(split.labels))
-        targets = torch.zeros((len(split), *outputs))
-        loss, inputs = self._loss(labels, targets), tensors(split.inputs)
-        return Data(inputs=inputs, labels=labels, soft_targets=targets, loss=loss)
+    def first_data(self, split: Split) -> Data:
+        """A few samples, with what the teacher says about them."""
+        return self._data(split, self.networks.predicted(self.teacher.model(), split))
 
-    def _loss(self, labels: torch.Tensor, outputs: torch.Tensor) -> Loss:
-        """The loss for these labels; what a function of the user raises names their file and line."""
-        loss = check_trainable(labels, outputs, self.loaded.workload.loss)
-        if not callable(loss):
-            return loss
-        function = loss
+    def _data(self, split: Split, said: Mapping[str, Array]) -> Data:
+        choice = self.networks.outputs
+        targets = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in said.items()}
+        return Data(
+            inputs=tensors(split.inputs),
+            labels=torch.from_numpy(np.ascontiguousarray(split.labels)),
+            soft_targets=targets.get(choice.primary),
+            loss=self._loss(),
+            others={name: targets[name] for name in choice.others if name in targets},
+            primary=choice.primary,
+            wanted=self.loaded.workload.outputs,
+        )
+
+    def _loss(self) -> Loss:
+        """The task, or the workload's own loss; what that raises names the user's file and line."""
+        function = self.loaded.workload.loss
+        if not callable(function):
+            return self.teacher.purpose.task
         return lambda *arguments: self.loaded.call("loss", function, *arguments)
 
     def doubts(self, model: nn.Module) -> list[str]:
         """What a student says about its teacher, see `teacher_checks`."""
-        validation, theirs = self.loaded.splits.validation, self.teacher.on_validation
-        task = task_of(validation.labels, theirs, self.loaded.workload.loss)
-        if task is None:
+        purpose, validation = self.teacher.purpose, self.loaded.splits.validation
+        if purpose.task.name not in COMPARED:
             return []
-        return student_and_teacher(predict(model, validation), theirs, validation.labels, task)
+        theirs, ours = self.teacher.on_validation, purpose.primary(model, validation)
+        return student_and_teacher(ours, theirs, validation.labels, purpose.task)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping, Sequence
 
 from torch import nn
 
 from ....profiles.errors import UserError
-from ...workload.workload import Metric, Split
-from ..network.predict import predict
+from ...workload.metric import Array, Metric
+from ...workload.task import Task, are_probabilities
+from ...workload.workload import Split
+from ..network.predict import predict_all
 from .output_checks import check_outputs
 
 
-def check_model(model: nn.Module, split: Split, metric: Metric, name: str) -> tuple[int, ...]:
-    """Run `model` on a few samples and return the shape of its output per sample.
+def check_model(
+    model: nn.Module, split: Split, metric: Metric, name: str, wanted: str | Sequence[str] | None = None
+) -> dict[str, Array]:
+    """Run `model` on a few samples and return its outputs for them by name.
 
-    `name` is what messages call the model ("teacher", "student width=0.5").
+    `name` is what messages call the model ("teacher", "student width=0.5"), `wanted` as of `named_outputs`.
 
     Raises:
         UserError: forward fails, or gives something that the metric cannot score.
@@ -24,7 +29,7 @@ def check_model(model: nn.Module, split: Split, metric: Metric, name: str) -> tu
     place = f"{name}, forward on train[:{len(sample)}]"
     _check_forward_arguments(model, sample, place)
     try:
-        outputs = predict(model, sample)
+        named = predict_all(model, sample, wanted)
     except Exception as error:
         shapes = ", ".join(f"{key} {array.dtype}{list(array.shape)}" for key, array in sample.inputs.items())
         raise UserError(
@@ -33,8 +38,10 @@ def check_model(model: nn.Module, split: Split, metric: Metric, name: str) -> tu
             found=f"inputs {shapes}",
             remedy="make the model and the splits fit each other (shapes without the batch, dtypes)",
         ) from error
-    check_outputs(outputs, sample, metric, place)
-    return tuple(outputs.shape[1:])
+    for output, array in named.items():
+        several = f", output {output}" if len(named) > 1 else ""
+        check_outputs(array, sample, None if several else metric, place + several, split.labels)
+    return named
 
 
 def _check_forward_arguments(model: nn.Module, split: Split, place: str) -> None:
@@ -53,13 +60,37 @@ def _check_forward_arguments(model: nn.Module, split: Split, place: str) -> None
         )
 
 
-def check_same_outputs(name: str, shape: tuple[int, ...], teacher: tuple[int, ...]) -> None:
-    """Raise UserError where a student's output differs in shape from the teacher's."""
-    if shape != teacher:
+def check_same_outputs(
+    name: str, student: Mapping[str, Array], teacher: Mapping[str, Array], primary: str, task: Task | None
+) -> None:
+    """Raise UserError where a student's outputs differ from the teacher's in names or shapes, or where one
+    of both gives probabilities. The arrays are outputs for a few samples."""
+    shapes, wanted = (
+        {output: list(array.shape[1:]) for output, array in named.items()} for named in (student, teacher)
+    )
+    if shapes != wanted:
         raise UserError(
             "the student's output differs in shape from the teacher's",
             place=name,
-            found=f"{list(shape)} per sample",
-            accepted=f"{list(teacher)} per sample",
+            found=f"{_listed(shapes)} per sample",
+            accepted=f"{_listed(wanted)} per sample",
             remedy="let the student builder end in a layer like the teacher's last",
         )
+    if task is None or not task.has_classes:
+        return
+    given = are_probabilities(task.name, task.class_axis, student[primary])
+    if given != task.probabilities:
+        kinds = {True: "probabilities", False: "logits"}
+        raise UserError(
+            "the student's outputs are of another kind than the teacher's",
+            place=name,
+            found=kinds[given],
+            accepted=kinds[task.probabilities],
+            remedy="end both in softmax, or neither of them",
+        )
+
+
+def _listed(shapes: Mapping[str, list[int]]) -> str:
+    if len(shapes) == 1:
+        return str(next(iter(shapes.values())))
+    return ", ".join(f"{name} {shape}" for name, shape in shapes.items())

@@ -19,17 +19,21 @@ from ...record.candidate import Candidate, Scalar, Sparsity
 from ...space.derived_students import student_shares
 from ...store.store import Entry
 from ...workload.loader import LoadedWorkload, check_arguments
-from ...workload.workload import Metric, Split
+from ...workload.metric import Array, Metric, Outputs
+from ...workload.outputs import OutputChoice, choose_outputs
+from ...workload.workload import Split
 from ..cutting.derive import Derivation, find_derivation
 from ..cutting.prune import Cut, named_layers, prunable_layers, prune_channels
 from ..network.model_size import model_size
 from ..network.plain import plain_weights
-from ..network.predict import predict, tensors
+from ..network.predict import predict_all, tensors
 from ..network.reproducible import make_unequal, reproducible, state_digest
 from ..training.masks import Masks, apply_masks, magnitude_masks
 from . import keys
+from .model_checks import check_model
 
 WEIGHTS = "weights.safetensors"
+_FEW = 64  # samples that tell which output is meant
 
 Student = tuple[tuple[str, Scalar], ...]
 Structure = tuple[Student, str]
@@ -204,13 +208,44 @@ class Networks:
         """The workload's metric."""
         return self.loaded.workload.metric
 
+    def checked(self, model: nn.Module, name: str) -> dict[str, Array]:
+        """Outputs of a model by name for a few samples, after the checks of `check_model`."""
+        workload = self.loaded.workload
+        return check_model(model, self.loaded.splits.train, workload.metric, name, workload.outputs)
+
+    @cached_property
+    def outputs(self) -> OutputChoice:
+        """Which outputs of the models are meant, by a run of the untrained teacher over a few samples.
+
+        Raises:
+            UserError: more than one reading, or an output is called as an input.
+        """
+        sample = self.loaded.splits.train.head(_FEW)
+        found = self.predicted(self.build(()), sample)
+        twice = sorted(set(found) & set(sample.inputs))
+        if twice:
+            raise UserError(
+                f"an output of the model is called as its input {twice[0]!r}",
+                place=f"workload {self.loaded.workload.name}",
+                remedy="give the output another name",
+            )
+        return choose_outputs(self.loaded.workload, found, sample.labels)
+
+    def predicted(self, model: nn.Module, split: Split) -> dict[str, Array]:
+        """All outputs of a model by name over a split, in evaluation mode (axis 0 = samples)."""
+        return predict_all(model, split, self.loaded.workload.outputs)
+
+    def for_metric(self, model: nn.Module, split: Split) -> Outputs:
+        """What the metric is given of a model over a split."""
+        return self.outputs.for_metric(self.predicted(model, split))
+
     def quality(self, model: nn.Module, split: Split, place: str = "in PyTorch") -> float:
         """The workload's metric of a model over a split, in PyTorch.
 
         Raises:
             StageError: the metric gives no finite number.
         """
-        return self.metric.score(predict(model, split), split.labels, place=place)
+        return self.metric.score(self.for_metric(model, split), split.labels, place=place)
 
     def written(self, model: nn.Module, into: Path) -> dict[str, int]:
         """Write the weights and return parameters and multiply-adds."""

@@ -19,6 +19,8 @@ from ...space.space import Space
 from ...store.store import Entry, content_key
 from ...workload.loader import onnx_path
 from ...workload.onnx_file import read_onnx
+from ...workload.outputs import OutputChoice
+from ...workload.task import Seen, Task, task_or_unknown
 from ..device.keys import export_key
 from .base import Models, Note, exact
 from .onnx_usable import Usable, usable
@@ -36,6 +38,19 @@ class OnnxModels(Models):
     def path(self) -> Path:
         """The user's ONNX file."""
         return onnx_path(self.loaded.workload, self.loaded.directory)
+
+    @property
+    def outputs(self) -> OutputChoice:
+        return self._usable.choice
+
+    @cached_property
+    def task(self) -> Task:
+        """By labels, metric and a run over a few samples; nothing hangs on it but what reports say beside
+        the metric."""
+        workload, split = self.loaded.workload, self.loaded.splits.validation
+        outputs = self._usable.few[self.outputs.primary]
+        seen = Seen(outputs=outputs, labels=split.head(len(outputs)).labels)
+        return task_or_unknown(split.labels, outputs.shape[1:], workload.metric, workload.stated_task, seen)
 
     @cached_property
     def prepared(self) -> Prepared:
@@ -61,6 +76,7 @@ class OnnxModels(Models):
         for note in self._usable.notes:
             self.progress.note(note)
         _ = self._checked
+        self.say_purpose()
 
     def exported(
         self,
@@ -96,6 +112,7 @@ class OnnxModels(Models):
             "file": self.path.name,
             "quality": self._checked["quality"],
             "came_as": self.prepared.came_as or ("quantized" if self.prepared.quantized else "float32"),
+            **self.purpose_facts(),
         }
 
     def remarks(self) -> tuple[str, ...]:
@@ -114,7 +131,9 @@ class OnnxModels(Models):
 
     @cached_property
     def _usable(self) -> Usable:
-        return usable(self.path, self.prepared, self.loaded.splits.validation, self.metric, self._place)
+        return usable(
+            self.path, self.prepared, self.loaded.splits.validation, self.loaded.workload, self._place
+        )
 
     @cached_property
     def _checked(self) -> Mapping[str, Any]:
@@ -130,6 +149,8 @@ class OnnxModels(Models):
             "data": {name: digests[name] for name in ("train", "validation")},
             "metric": self.metric.digest,
         }
+        if self.outputs.digest:
+            fields["outputs"] = list(self.outputs.digest)
         key = content_key("check", CHECK_VERSION, fields)
         return self.store.produce("check", key, {"file": str(self.path)}, make).meta
 

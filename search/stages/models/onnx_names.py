@@ -1,4 +1,4 @@
-"""Names in an exported ONNX graph: inputs and output called as asked, and nothing about this machine."""
+"""Names in an exported ONNX graph: inputs and outputs called as asked, and nothing about this machine."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ from itertools import count
 
 import onnx
 
-OUTPUT = "output"
-HELD_OUTPUT = "paretune_output"
-
 
 def held_names(count: int) -> list[str]:
     """Names of inputs while exporting: values are named after operators, and an input may be called `cat`."""
     return [f"paretune_input_{number}" for number in range(count)]
 
 
-def renamed(proto: onnx.ModelProto, inputs: list[str]) -> onnx.ModelProto:
-    """Inputs and output by their own names, and what had one of these by another."""
+def held_outputs(count: int) -> list[str]:
+    """Names of outputs while exporting."""
+    return ["paretune_output", *(f"paretune_output_{number}" for number in range(1, count))]
+
+
+def renamed(proto: onnx.ModelProto, inputs: list[str], outputs: list[str]) -> onnx.ModelProto:
+    """Inputs and outputs by their own names, and what had one of these by another."""
     graph = proto.graph
-    wanted = dict(zip([*held_names(len(inputs)), HELD_OUTPUT], [*inputs, OUTPUT], strict=True))
+    held = [*held_names(len(inputs)), *held_outputs(len(outputs))]
+    wanted = dict(zip(held, [*inputs, *outputs], strict=True))
     used = {name for node in graph.node for name in (*node.input, *node.output)}
     used |= {tensor.name for tensor in graph.initializer}
     for name in sorted(used & set(wanted.values())):

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from ....profiles.errors import UserError
-from ...workload.workload import ACCURACY, Array, Metric
+from ...workload.outputs import OutputChoice, choose_outputs
+from ...workload.workload import ACCURACY, Array, Metric, Workload
 
 TOLERANCE = {"": 1e-3, "float64": 1e-3, "float16": 3e-2, "bfloat16": 1e-1}
 """Of the largest output: what rounding in the type that the model came in explains."""
+
+
+def meant(outputs: Mapping[str, Array], labels: Array, workload: Workload, place: str) -> OutputChoice:
+    """Which outputs are meant: those that the workload names, else `primary`; that stands first.
+
+    Raises:
+        UserError: as `primary`, or the workload names one that there is not.
+    """
+    if workload.outputs:
+        choice = choose_outputs(workload, outputs, labels)
+    else:
+        name, because = primary(outputs, labels, workload.metric, place)
+        choice = OutputChoice(names=tuple(outputs), primary=name, scored=(name,), because=because)
+    return replace(choice, names=(choice.primary, *choice.others))
 
 
 def primary(outputs: Mapping[str, Array], labels: Array, metric: Metric, place: str) -> tuple[str, str]:

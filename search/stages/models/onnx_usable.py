@@ -12,8 +12,9 @@ from ....backends.onnx_graph.inspect import fixed_batch
 from ....backends.onnx_graph.prepare import Prepared, with_first_output, with_ir_version
 from ....profiles.errors import UserError
 from ...workload.onnx_file import read_onnx, weight_files
-from ...workload.workload import Array, Metric, Split, Splits
-from .onnx_outputs import check_reads_input, check_same_model, primary
+from ...workload.outputs import OutputChoice
+from ...workload.workload import Array, Metric, Split, Splits, Workload
+from .onnx_outputs import check_reads_input, check_same_model, meant
 from .output_checks import VALIDATION, check_outputs, check_teacher
 
 if TYPE_CHECKING:
@@ -24,12 +25,14 @@ LOOKED_AT = 64  # samples that tell which output is meant, and that nothing was 
 
 @dataclass(frozen=True, kw_only=True)
 class Usable:
-    """The model's file, what runs it, the name of the output that is scored, and sentences on all that."""
+    """The model's file, what runs it, which outputs are meant, all outputs for a few samples of validation,
+    and sentences on all that."""
 
     content: bytes
     run: FloatRun
     batch: int
-    output: str
+    choice: OutputChoice
+    few: Mapping[str, Array]
     notes: tuple[str, ...]
 
     def quality(self, splits: Splits, metric: Metric, place: str) -> float:
@@ -39,13 +42,13 @@ class Usable:
             UserError: they do not, or are not.
         """
         split = splits.validation
-        outputs = self.run.outputs(split.inputs, self.batch)[self.output]
-        check_outputs(outputs, split, metric, f"{place}, {VALIDATION}")
-        check_reads_input(outputs, self.output, place)
-        return check_teacher(outputs, splits, metric)
+        outputs, primary = self.run.outputs(split.inputs, self.batch), self.choice.primary
+        check_outputs(outputs[primary], split, metric, f"{place}, {VALIDATION}")
+        check_reads_input(outputs[primary], primary, place)
+        return check_teacher(self.choice.for_metric(outputs), splits, metric)
 
 
-def usable(path: Path, prepared: Prepared, split: Split, metric: Metric, place: str) -> Usable:
+def usable(path: Path, prepared: Prepared, split: Split, workload: Workload, place: str) -> Usable:
     """Run a prepared model on a few samples: choose the output, and compare it with the user's file.
 
     Raises:
@@ -55,18 +58,19 @@ def usable(path: Path, prepared: Prepared, split: Split, metric: Metric, place: 
     run, proto, lowered = _loaded(prepared.proto, place)
     batch, one_by_one = _batch_that_runs(run, proto, sample)
     outputs = run.outputs(sample.inputs, batch)
-    name, chosen = primary(outputs, sample.labels, metric, place)
+    choice = meant(outputs, sample.labels, workload, place)
     original = read_onnx(path)
     if original != proto:
         _compare(original, outputs, sample, batch, prepared.came_as, place)
-    final = with_first_output(proto, name)
+    final = with_first_output(proto, choice.primary)
     as_it_is = final == original and not weight_files(path)
     return Usable(
         content=path.read_bytes() if as_it_is else final.SerializeToString(deterministic=True),
         run=run,
         batch=batch,
-        output=name,
-        notes=(*prepared.notes, *filter(None, (lowered, one_by_one, chosen))),
+        choice=choice,
+        few={name: outputs[name] for name in choice.names},
+        notes=(*prepared.notes, *filter(None, (lowered, one_by_one))),
     )
 
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from ....profiles.errors import StageError, UserError
-from ...workload.workload import ACCURACY, Array, Metric, Split, Splits
+from ...workload.metric import ACCURACY, Array, Metric, Outputs
+from ...workload.outputs import rows_of
+from ...workload.workload import Split, Splits
 
 VALIDATION = "teacher on validation"
 
 
-def check_outputs(outputs: Array, sample: Split, metric: Metric, place: str) -> None:
-    """Check the outputs of a model for these samples. `place` names model and samples in messages.
+def check_outputs(
+    outputs: Array, sample: Split, metric: Metric | None, place: str, labels: Array | None = None
+) -> None:
+    """Check the outputs of a model for these samples. `place` names model and samples in messages; with a
+    `metric` they are the only output. `labels` are those of all samples (None: these are all).
 
     Raises:
         UserError: there is not one row for each sample, a value is not finite, or the metric cannot score it.
@@ -29,12 +34,13 @@ def check_outputs(outputs: Array, sample: Split, metric: Metric, place: str) -> 
             place=place,
             remedy="check the model's weights and how the inputs are scaled",
         )
-    if metric.name == ACCURACY.name:
-        _check_class_scores(outputs, sample, place)
+    labels = sample.labels if labels is None else labels
+    if metric is not None and metric.name == ACCURACY.name and labels.ndim == 1:
+        _check_class_scores(outputs, labels, place)
 
 
-def _check_class_scores(outputs: Array, split: Split, place: str) -> None:
-    classes = int(split.labels.max()) + 1
+def _check_class_scores(outputs: Array, labels: Array, place: str) -> None:
+    classes = int(labels.max()) + 1
     if outputs.ndim != 2 or outputs.shape[1] < classes:
         raise UserError(
             "the output does not have one score per class",
@@ -45,7 +51,7 @@ def _check_class_scores(outputs: Array, split: Split, place: str) -> None:
         )
 
 
-def check_teacher(outputs: Array, splits: Splits, metric: Metric) -> float:
+def check_teacher(outputs: Outputs, splits: Splits, metric: Metric) -> float:
     """Quality on `validation` of a teacher with these outputs, if it has learned anything.
 
     It must beat the same outputs dealt to the samples at random (by three standard deviations), and, where
@@ -57,11 +63,11 @@ def check_teacher(outputs: Array, splits: Splits, metric: Metric) -> float:
     labels = splits.validation.labels
     quality = teacher_score(metric, outputs, labels, VALIDATION)
     order = np.random.default_rng(0)
-    dealt = (outputs[order.permutation(len(labels))] for _ in range(20))
+    dealt = (rows_of(outputs, order.permutation(len(labels))) for _ in range(20))
     shuffled = [teacher_score(metric, one, labels, f"{VALIDATION}, outputs dealt at random") for one in dealt]
     margin = 3 * float(np.std(shuffled)) * (1 if metric.higher_is_better else -1)
     bars = {"its own outputs in random order": float(np.mean(shuffled)) + margin}
-    if metric.name == ACCURACY.name:
+    if metric.name == ACCURACY.name and labels.ndim == 1:
         commonest = np.bincount(splits.train.labels).argmax()
         bars[f"always answering class {commonest}"] = float(np.mean(labels == commonest))
     for what, bar in sorted(bars.items()):
@@ -76,7 +82,7 @@ def check_teacher(outputs: Array, splits: Splits, metric: Metric) -> float:
     return quality
 
 
-def teacher_score(metric: Metric, outputs: Array, labels: Array, place: str) -> float:
+def teacher_score(metric: Metric, outputs: Outputs, labels: Array, place: str) -> float:
     """The metric of outputs of the teacher: what is no number there is so for the whole study.
 
     Raises:

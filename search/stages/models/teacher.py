@@ -14,17 +14,16 @@ from torch import nn
 from ....profiles.errors import UserError
 from ...store.store import Entry, Store
 from ...workload.workload import Array, Split
-from ..network.predict import predict
 from ..network.reproducible import reproducible
 from ..training.loop import Control
-from ..training.losses import task_of
 from . import keys
-from .model_checks import check_model
 from .networks import Networks, with_weights
 from .output_checks import check_teacher, teacher_score
-from .teacher_checks import targets_and_labels, two_passes
+from .purpose import Purpose
+from .teacher_checks import COMPARED, targets_and_labels, two_passes
 
 OUTPUTS = "outputs.npy"
+_OTHER = "other_{}.npy"
 _SECOND_PASS = 256  # samples of `train` that the teacher sees again
 
 
@@ -34,13 +33,18 @@ class Teacher:
     def __init__(self, networks: Networks, store: Store, control: Control) -> None:
         self.networks, self.store, self.control = networks, store, control
         self.loaded, self.threads = networks.loaded, networks.threads
+        self.purpose = Purpose(networks, self.model)
 
     @cached_property
     def key(self) -> str:
         """Key of the teacher's entry; builds the teacher once, since the weights it starts with count."""
         loaded, networks = self.loaded, self.networks
         return keys.teacher_key(
-            loaded.source_digest, loaded.data_digests, networks.initial_digest, networks.tools
+            loaded.source_digest,
+            loaded.data_digests,
+            networks.initial_digest,
+            networks.tools,
+            networks.outputs.digest,
         )
 
     def entry(self) -> Entry:
@@ -61,7 +65,10 @@ class Teacher:
     @property
     def targets_key(self) -> str:
         """Key of `soft_targets`."""
-        return keys.soft_targets_key(self.key, self.loaded.data_digests["train"])
+        choice = self.networks.outputs
+        return keys.soft_targets_key(
+            self.key, self.loaded.data_digests["train"], (choice.primary, *choice.others)
+        )
 
     def soft_targets(self) -> Entry:
         """The teacher's outputs over `train`, computed once, as `outputs.npy` (float32, axis 0 = samples).
@@ -70,14 +77,23 @@ class Teacher:
         """
 
         def make(into: Path) -> Mapping[str, Any]:
-            model = self.model()
+            model, choice = self.model(), self.networks.outputs
             with reproducible(0, self.threads):
-                outputs = predict(model, self.loaded.splits.train)
+                named = self.networks.predicted(model, self.loaded.splits.train)
+            outputs = named[choice.primary]
             np.save(into / OUTPUTS, outputs.astype(np.float32))
+            for number, name in enumerate(choice.others):
+                np.save(into / _OTHER.format(number), named[name])
             return {"shape": outputs.shape, "remarks": self._doubts(model, outputs)}
 
         provenance = self.networks.provenance(teacher=self.key)
         return self.store.produce("soft-targets", self.targets_key, provenance, make)
+
+    def said(self, entry: Entry) -> dict[str, Array]:
+        """All outputs of `soft_targets` by name."""
+        choice = self.networks.outputs
+        others = {n: np.load(entry.path / _OTHER.format(number)) for number, n in enumerate(choice.others)}
+        return {choice.primary: np.load(entry.path / OUTPUTS), **others}
 
     def remarks(self) -> tuple[str, ...]:
         """Sentences on a teacher that is wrong or unstable, found when its soft targets were made; none where
@@ -88,7 +104,7 @@ class Teacher:
     @cached_property
     def on_validation(self) -> Array:
         """Its outputs over `validation` (axis 0 = samples)."""
-        return predict(self.model(), self.loaded.splits.validation)
+        return self.purpose.primary(self.model(), self.loaded.splits.validation)
 
     def _doubts(self, model: nn.Module, outputs: Array) -> list[str]:
         """What outputs over `train` say about the teacher; some are computed again, in another order."""
@@ -96,22 +112,22 @@ class Teacher:
         rows = np.arange(min(len(split), _SECOND_PASS))[::-1]
         again = Split(inputs={n: a[rows] for n, a in split.inputs.items()}, labels=split.labels[rows])
         with reproducible(1, self.threads):
-            found = two_passes(outputs[rows], predict(model, again))
-        task = task_of(split.labels, outputs, self.loaded.workload.loss)
-        return found + (targets_and_labels(outputs, split.labels, task) if task else [])
+            found = two_passes(outputs[rows], self.purpose.primary(model, again))
+        task = self.purpose.task
+        return found + (targets_and_labels(outputs, split.labels, task) if task.name in COMPARED else [])
 
     def _make(self, into: Path) -> Mapping[str, Any]:
         workload, splits, metric = self.loaded.workload, self.loaded.splits, self.networks.metric
         model = self.networks.build(())
-        check_model(model, splits.train, metric, "teacher")
         if workload.train_teacher is not None:
             self.control.progress("teacher: training")
             with reproducible(0, self.threads):
                 self.loaded.call("train_teacher", workload.train_teacher, model, splits)
         _check_weights(model, workload.name)
-        shape = check_model(model, splits.train, metric, "trained teacher")
-        validation = check_teacher(predict(model, splits.validation), splits, metric)
-        train = teacher_score(metric, predict(model, splits.train), splits.train.labels, "teacher on train")
+        shape = self.networks.checked(model, "trained teacher")[self.networks.outputs.primary].shape[1:]
+        validation = check_teacher(self.networks.for_metric(model, splits.validation), splits, metric)
+        outputs = self.networks.for_metric(model, splits.train)
+        train = teacher_score(metric, outputs, splits.train.labels, "teacher on train")
         quality = {"train": train, "validation": validation}
         return {"quality": quality, "output_shape": shape, **self.networks.written(model, into)}
 

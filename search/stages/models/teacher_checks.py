@@ -8,39 +8,44 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...workload.workload import Array
-from ..training.losses import CLASSES, MULTI_LABEL, TOKENS
+from ...workload.metric import Array
+from ...workload.task import CLASS_TASKS, CLASSES, MULTI_LABEL, NUMBERS, Task, as_task
 
+COMPARED = (*CLASS_TASKS, MULTI_LABEL, NUMBERS)
+"""Tasks whose outputs can be compared with labels."""
 BEYOND_ERROR = 1.96  # standard errors, for 95 %
 SAME = 1e-4  # of the outputs' spread: what rounding may do between two passes
 FEWEST = 20  # samples, below which nothing is said
 
 
-def sample_scores(outputs: Array, labels: Array, task: str) -> Array:
+def sample_scores(outputs: Array, labels: Array, task: Task | str) -> Array:
     """How well each sample [N] is answered: share of right answers, for numbers minus the squared error.
 
-    Tokens with a negative label do not count; a sample without any other is nan.
+    Tokens and pixels with a negative label do not count; a sample without any other is nan.
     """
-    if task == CLASSES:
-        return np.asarray(outputs.argmax(axis=-1) == labels, dtype=float)
-    if task == TOKENS:
-        right = (outputs.argmax(axis=-1) == labels).astype(float)
-        labelled = labels >= 0
+    task = as_task(task)
+    if task.has_classes:
+        right = (outputs.argmax(axis=task.class_axis) == labels).astype(float).reshape(len(labels), -1)
+        labelled = (labels >= 0).reshape(len(labels), -1)
         counts = labelled.sum(axis=1)
         shares = (right * labelled).sum(axis=1) / np.maximum(counts, 1)
         return np.asarray(np.where(counts > 0, shares, np.nan))
-    right = (outputs > 0) == (labels > 0) if task == MULTI_LABEL else -np.square(outputs - labels)
-    scores = np.asarray(right, dtype=float).reshape(len(labels), -1)
-    return np.asarray(scores.mean(axis=1))
+    labels = labels.reshape(outputs.shape)
+    right = decisions(outputs, task, labels) == (labels > 0) if task.name == MULTI_LABEL else None
+    scores = np.asarray(-np.square(outputs - labels) if right is None else right, dtype=float)
+    return np.asarray(scores.reshape(len(labels), -1).mean(axis=1))
 
 
-def decisions(outputs: Array, task: str, labels: Array) -> Array:
+def decisions(outputs: Array, task: Task | str, labels: Array) -> Array:
     """Outputs as labels, so that a student can be scored against them; padding stays padding."""
-    if task == CLASSES:
+    task = as_task(task)
+    if task.name == CLASSES:
         return np.asarray(outputs.argmax(axis=-1))
-    if task == TOKENS:
-        return np.asarray(np.where(labels >= 0, outputs.argmax(axis=-1), -1))
-    return np.asarray(outputs > 0, dtype=int) if task == MULTI_LABEL else np.asarray(outputs)
+    if task.has_classes:
+        return np.asarray(np.where(labels >= 0, outputs.argmax(axis=task.class_axis), -1))
+    if task.name == MULTI_LABEL:
+        return np.asarray(outputs > (0.5 if task.probabilities else 0), dtype=int)
+    return np.asarray(outputs)
 
 
 def advantage(scores: Array, others: Array) -> tuple[float, float]:
@@ -52,7 +57,7 @@ def advantage(scores: Array, others: Array) -> tuple[float, float]:
     return float(differences.mean()), float(differences.std(ddof=1) / np.sqrt(len(differences)))
 
 
-def over_chance(outputs: Array, labels: Array, task: str) -> tuple[float, float, float]:
+def over_chance(outputs: Array, labels: Array, task: Task | str) -> tuple[float, float, float]:
     """Mean score, that of the same outputs dealt at random, and the standard error of the difference."""
     order = np.random.default_rng(0).permutation(len(labels))
     scores, dealt = sample_scores(outputs, labels, task), sample_scores(outputs[order], labels, task)
@@ -61,7 +66,7 @@ def over_chance(outputs: Array, labels: Array, task: str) -> tuple[float, float,
     return mean, mean - ahead, error
 
 
-def targets_and_labels(outputs: Array, labels: Array, task: str) -> list[str]:
+def targets_and_labels(outputs: Array, labels: Array, task: Task | str) -> list[str]:
     """Soft targets that agree with the labels of `train` no better than chance."""
     mean, chance, error = over_chance(outputs, labels, task)
     if np.isnan(error) or mean - chance > BEYOND_ERROR * error:
@@ -85,7 +90,7 @@ def two_passes(first: Array, second: Array) -> list[str]:
     ]
 
 
-def student_and_teacher(student: Array, teacher: Array, labels: Array, task: str) -> list[str]:
+def student_and_teacher(student: Array, teacher: Array, labels: Array, task: Task | str) -> list[str]:
     """On validation: a student that beats its teacher beyond error, or agrees with it no more than chance."""
     found = []
     ours, theirs = sample_scores(student, labels, task), sample_scores(teacher, labels, task)
@@ -105,5 +110,5 @@ def student_and_teacher(student: Array, teacher: Array, labels: Array, task: str
     return found
 
 
-def _named(task: str) -> str:
-    return "share of equal answers" if task in (CLASSES, TOKENS, MULTI_LABEL) else "minus mean squared error"
+def _named(task: Task | str) -> str:
+    return "share of equal answers" if as_task(task).name != NUMBERS else "minus mean squared error"

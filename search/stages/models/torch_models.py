@@ -17,14 +17,17 @@ from ...space.possible import PossibleSpace, needs_trying
 from ...space.space import Space
 from ...store.store import Entry, Store
 from ...workload.loader import LoadedWorkload
+from ...workload.outputs import OutputChoice
+from ...workload.task import UNKNOWN, Task
 from ..device.keys import export_key
 from ..network.model_size import model_size
+from ..network.predict import OUTPUT
 from ..training.fake_quantize import qat_bits
 from ..training.loop import Control, never_stops
 from .base import Models, Note, exact
 from .export import export
 from .lessons import Lessons
-from .model_checks import check_model, check_same_outputs
+from .model_checks import check_same_outputs
 from .needed_trainings import Trainings
 from .networks import Networks, Student, student_title
 from .possible import possible_space
@@ -57,6 +60,14 @@ class TorchModels(Models):
         self.needed = Trainings(self.lessons, store, fallback)
         self.trainer = Trainer(self.lessons, self.needed, store, control)
 
+    @property
+    def outputs(self) -> OutputChoice:
+        return self.networks.outputs
+
+    @property
+    def task(self) -> Task:
+        return self.teacher.purpose.task
+
     def possible(self, space: Space) -> PossibleSpace:
         derived = self.networks.is_derived(space.students()[-1])
         asked = needs_trying(space, derived=derived)
@@ -71,21 +82,26 @@ class TorchModels(Models):
         recipes = {c.recipe for c in found if c.recipe is not None}
         recipe = min(recipes, key=lambda r: (-r.learning_rate, r.temperature)) if recipes else None
         self.prepare_students(sorted({c.student for c in found if c.student}, key=str), recipe)
+        self.say_purpose()
 
     def prepare_students(self, students: Iterable[Student], recipe: Recipe | None = None) -> None:
         """What `prepare` does for these students; without a recipe, no steps are taken."""
-        networks, train = self.networks, self.loaded.splits.train
+        networks, purpose = self.networks, self.teacher.purpose
+        outputs = networks.checked(networks.build(()), "teacher")
+        primary = networks.outputs.primary
+        if recipe is not None:
+            purpose.check()  # what cannot be trained is refused before the teacher is
         models = networks.built(students)
-        names = {student: f"student {student_title(student)}" for student in models}
-        shapes = {s: check_model(model, train, self.metric, names[s]) for s, model in models.items()}
+        for student, model in models.items():
+            name = f"student {student_title(student)}"
+            found = networks.checked(model, name)
+            check_same_outputs(name, found, outputs, primary, purpose.first if recipe else None)
         teacher = self.teacher.entry().meta
-        outputs = tuple(teacher["output_shape"])
         networks.sizes[(), "dense"] = {name: teacher[name] for name in ("parameters", "macs")}
         for student, model in models.items():
-            check_same_outputs(names[student], shapes[student], outputs)
             networks.sizes[tuple(sorted(student)), "dense"] = model_size(model, networks.sample(1))
             if recipe is not None:
-                self.trainer.try_steps(model, student, recipe, outputs)
+                self.trainer.try_steps(model, student, recipe)
 
     def trains(self, candidate: Candidate) -> bool:
         return not candidate.is_teacher
@@ -108,13 +124,14 @@ class TorchModels(Models):
         model_key = entry.key if entry else self.networks.untrained_key(candidate)
         found = versions(backend.exporters)
         tools = {package: found.get(package, "") for package in backend.exporters}
-        key = export_key(model_key, backend.source_format, batch * backend.fixed_batch, tools)
+        names = self.outputs.names if self.outputs.names != (OUTPUT,) else ()
+        key = export_key(model_key, backend.source_format, batch * backend.fixed_batch, tools, names)
 
         def make(into: Path) -> Mapping[str, Any]:
             self.progress.stage("export")
             model = self.trainer.load(entry, candidate) if entry else self.networks.untrained(candidate)
             sample = self.loaded.splits.train.head(max(batch, SAMPLE_ROWS)).inputs
-            source = export(model, sample, backend, batch, into)
+            source = export(model, sample, backend, batch, into, self.loaded.workload.outputs)
             return {"file": source.path.name, "format": source.format}
 
         provenance = {"candidate": candidate.title, "model": model_key}
@@ -135,7 +152,8 @@ class TorchModels(Models):
 
     def qat_plan(self, candidate: Candidate, epochs: int) -> QatPlan | None:
         """Fake quantization knows steps per channel alone."""
-        bits = qat_bits(candidate.precision) if candidate.per_channel else None
+        unknown = self.task.name == UNKNOWN and not callable(self.loaded.workload.loss)
+        bits = qat_bits(candidate.precision) if candidate.per_channel and not unknown else None
         return QatPlan(weight_bits=bits[0], activation_bits=bits[1], epochs=epochs) if bits else None
 
     def simulated(self, candidate: Candidate, plan: QatPlan) -> float:
@@ -157,7 +175,7 @@ class TorchModels(Models):
         return {name: exact(value, "counted") for name, value in counted.items()}
 
     def teacher_facts(self) -> dict[str, Any]:
-        return dict(self.teacher.entry().meta)
+        return {**self.teacher.entry().meta, **self.purpose_facts()}
 
     def remarks(self) -> tuple[str, ...]:
         return self.teacher.remarks()

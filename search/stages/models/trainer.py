@@ -130,14 +130,14 @@ class Trainer:
         untaught = replace(candidate.recipe, distill_weight=0.0)
         return self.trained(replace(candidate, recipe=untaught), note)
 
-    def try_steps(self, model: nn.Module, student: Student, recipe: Recipe, outputs: tuple[int, ...]) -> None:
-        """Train in place for up to three steps, without the teacher's outputs (of that shape).
+    def try_steps(self, model: nn.Module, student: Student, recipe: Recipe) -> None:
+        """Train in place for up to three steps.
 
         Raises:
             UserError: they fail, or the loss is not finite.
         """
         split = self.networks.loaded.splits.train.head(3 * recipe.batch)
-        data = self.lessons.first_data(split, outputs)
+        data = self.lessons.first_data(split)
         plan = replace(training_plan(DISTILL, recipe, 1), patience=0)
         try:
             with reproducible(recipe.seed, self.networks.threads):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from ....profiles.errors import InternalError, StageError
 from ...record.protocols import Milestone, MilestoneJudge
 from ...record.stops import Interrupted, TrainingStopped
-from ..network.predict import first_output
+from ..network.predict import named_outputs
 from ..network.reproducible import reproducible
 from .checkpoint import History, load_checkpoint, save_checkpoint
 from .early_stopping import BestWeights
-from .losses import Loss, check_trainable, training_loss
+from .losses import Loss, others_loss, training_loss
 from .masks import GradualMasks, Masks, apply_masks
 
 FEWEST_EPOCHS = 4  # shorter trainings have no milestones: there is too little to save
@@ -42,13 +42,17 @@ class TrainingPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """Training samples as tensors (axis 0 = samples) and the teacher's outputs for them (None: it is not
-    asked). `loss` None: the task that labels and outputs tell."""
+    """Training samples as tensors (axis 0 = samples) and the teacher's primary outputs for them (None: it is
+    not asked). `others` has its further outputs by name; `primary` is the name of the one that labels belong
+    to ("": the first), `wanted` as of `named_outputs`."""
 
     inputs: list[Tensor]
     labels: Tensor
     soft_targets: Tensor | None
-    loss: Loss | None = None
+    loss: Loss
+    others: Mapping[str, Tensor] = field(default_factory=dict)
+    primary: str = ""
+    wanted: str | Sequence[str] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -128,7 +132,6 @@ class _Loop:
         if plan.patience and watch is None:
             raise InternalError(f"{plan.stage} has a patience, but nothing measures its quality")
         self.model, self.data, self.plan, self.masks, self.watch = model, data, plan, masks, watch
-        self.loss = _loss(data)
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=plan.learning_rate, weight_decay=1e-4)
         steps = max(1, steps_of(plan, len(data)))
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, T_max=steps)
@@ -181,15 +184,24 @@ class _Loop:
 
     def _loss_of(self, rows: Tensor) -> Tensor:
         data, plan = self.data, self.plan
-        outputs = first_output(self.model(*(tensor[rows] for tensor in data.inputs)))
-        return training_loss(
-            self.loss,
-            outputs,
+        named = named_outputs(self.model(*(tensor[rows] for tensor in data.inputs)), data.wanted)
+        outputs = named[data.primary or next(iter(named))]
+        soft = None if data.soft_targets is None else data.soft_targets[rows]
+        others = {name: tensor[rows] for name, tensor in data.others.items()}
+        given: Any = (outputs, soft)
+        if callable(data.loss) and len(named) > 1:  # of the user's own: it gets all by name
+            given = (named, {data.primary: soft, **others})
+        loss = training_loss(
+            data.loss,
+            given[0],
             data.labels[rows],
-            None if data.soft_targets is None else data.soft_targets[rows],
+            given[1],
             temperature=plan.temperature,
             distill_weight=plan.distill_weight,
         )
+        if not others or callable(data.loss):
+            return loss
+        return loss + others_loss(data.loss, outputs, named, others, plan.temperature)
 
     def _ended(self, history: History) -> bool:
         """Whether that was the last epoch; takes the quality where it is wanted."""
@@ -238,14 +250,6 @@ class _Loop:
 def steps_of(plan: TrainingPlan, samples: int) -> int:
     """Steps of the optimizer in the whole training."""
     return plan.epochs * -(-samples // plan.batch)
-
-
-def _loss(data: Data) -> Loss:
-    if data.loss is not None:
-        return data.loss
-    if data.soft_targets is None:
-        raise InternalError("without the teacher's outputs the loss must be given")
-    return check_trainable(data.labels, data.soft_targets)
 
 
 def _check_finite(loss: float, plan: TrainingPlan, epoch: int) -> None:

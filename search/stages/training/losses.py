@@ -2,85 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from ....profiles.errors import UserError
-
-CLASSES, TOKENS, NUMBERS, MULTI_LABEL = "classification", "token-classification", "regression", "multi-label"
-TASKS = (CLASSES, TOKENS, NUMBERS, MULTI_LABEL)
+from ....profiles.errors import InternalError, UserError
+from ...workload.task import CLASSES, EMBEDDING, MULTI_LABEL, NUMBERS, UNKNOWN, Task, as_task
 
 LossFunction = Callable[..., Any]
 """A workload's own loss: `function(outputs, labels, teacher_outputs)` gives one number as a tensor."""
-Loss = str | LossFunction
+Loss = Task | str | LossFunction
+"""A task, by its name too, or a loss of the workload's own."""
 
-_ACCEPTED = (
-    "class numbers [N] with outputs [N, classes]; class numbers [N, T] with outputs [N, T, classes] "
-    "(negative ones are left out); decimal numbers in the shape of the outputs; or 0 and 1 in that shape"
-)
-
-
-def check_trainable(labels: Tensor, outputs: Tensor, loss: Loss | None = None) -> Loss:
-    """The loss for these labels and outputs: `loss` where it is given, else the task that their types and
-    shapes tell (axis 0 = samples; `outputs` only for its shape).
-
-    Raises:
-        UserError: the loss has no meaning for these labels and outputs.
-    """
-    if callable(loss):
-        return loss
-    if loss is not None and loss not in TASKS:
-        raise UserError(
-            "not a loss",
-            place="`loss` of the workload",
-            found=repr(loss),
-            accepted=f"{', '.join(TASKS)}, or a function of outputs, labels and the teacher's outputs",
-        )
-    fitting = [task for task in TASKS if _fits(task, labels, outputs)]
-    if not fitting or loss not in (None, *fitting):
-        raise UserError(
-            "students cannot be trained on these labels" + (f" by the loss {loss!r}" if loss else ""),
-            place="split 'train'",
-            found=f"labels {_described(labels)}, outputs {list(outputs.shape)}",
-            accepted=_ACCEPTED,
-            remedy="change the labels, or give the workload a `loss` of its own",
-        )
-    return loss or fitting[0]
-
-
-def task_of(labels: NDArray[Any], outputs: NDArray[Any], loss: Loss | None = None) -> str | None:
-    """Which of `TASKS` labels and outputs are of; None where only a loss of the user's own knows."""
-    wanted, tensor = None if callable(loss) else loss, torch.from_numpy(np.ascontiguousarray(labels))
-    try:
-        found = check_trainable(tensor, torch.empty(outputs.shape), wanted)
-    except UserError:
-        return None
-    return found if isinstance(found, str) else None
-
-
-def _fits(task: str, labels: Tensor, outputs: Tensor) -> bool:
-    same = labels.shape == outputs.shape
-    if task == NUMBERS:
-        return same and labels.is_floating_point()
-    if task == MULTI_LABEL:
-        return same and bool(((labels == 0) | (labels == 1)).all())
-    whole = not labels.is_floating_point() and not labels.is_complex() and labels.dtype != torch.bool
-    shaped = whole and labels.shape == outputs.shape[:-1] and outputs.shape[-1] > 1
-    if not shaped or labels.ndim != (1 if task == CLASSES else 2):
-        return False
-    in_range = labels.numel() == 0 or int(labels.max()) < outputs.shape[-1]
-    return in_range and (task == TOKENS or labels.numel() == 0 or int(labels.min()) >= 0)
-
-
-def _described(labels: Tensor) -> str:
-    text = f"{labels.dtype}{list(labels.shape)}".replace("torch.", "")
-    return text + (f" from {labels.min().item():g} to {labels.max().item():g}" if labels.numel() else "")
+_LEAST = 1e-7  # of a probability, before its logarithm is taken
 
 
 def training_loss(
@@ -95,47 +33,116 @@ def training_loss(
     """The loss of a batch, one number: `distill_weight` of it compares with the teacher's outputs (None: not
     known, then the weight must be 0), the rest with the labels.
 
-    Classes (also of tokens): T^2 * KL(teacher || student) at temperature T, and cross-entropy (Hinton et al.
-    2015, arXiv:1503.02531, section 2). Several labels: the same for each label alone, as binary
-    cross-entropy against the teacher's sigmoid at T. Numbers: squared errors.
+    Classes (also of tokens and pixels): T^2 * KL(teacher || student) at temperature T, and cross-entropy
+    (Hinton et al. 2015, arXiv:1503.02531, section 2). Several labels: the same for each label alone, as
+    binary cross-entropy against the teacher's sigmoid at T. Of outputs that are probabilities already,
+    logarithms are taken. Numbers: squared errors. Embeddings: `embedding_loss` against the teacher alone.
 
     Raises:
         UserError: the workload's own loss did not return one number that depends on the outputs.
     """
     if callable(loss):
         return _own(loss(outputs, labels, teacher))
-    if loss == TOKENS:
-        outputs, labels, teacher = _labelled(outputs, labels, teacher)
-    hard = _against_labels(loss, outputs, labels)
+    task = as_task(loss)
+    if task.name == EMBEDDING:
+        return embedding_loss(outputs, _known(teacher))
+    outputs, labels, teacher = _in_rows(task, outputs, labels, teacher)
+    hard = _against_labels(task, outputs, labels)
     if teacher is None or not distill_weight:
         return hard
-    soft = _against_teacher(loss, outputs, teacher, temperature)
-    scale = 1 if loss == NUMBERS else temperature**2  # keeps the gradient's size at any temperature
+    soft = _against_teacher(task, outputs, teacher, temperature)
+    scale = 1 if task.name == NUMBERS else temperature**2  # keeps the gradient's size at any temperature
     return distill_weight * scale * soft + (1 - distill_weight) * hard
 
 
-def _labelled(
-    outputs: Tensor, labels: Tensor, teacher: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Tokens that have a label, as samples of their own; padding must teach nothing."""
-    rows = labels >= 0
-    return outputs[rows], labels[rows], None if teacher is None else teacher[rows]
+def others_loss(
+    loss: Loss,
+    primary: Tensor,
+    outputs: Mapping[str, Tensor],
+    teacher: Mapping[str, Tensor],
+    temperature: float,
+) -> Tensor:
+    """What a batch costs in the outputs that no labels belong to: the mean of each one's distance from the
+    teacher's own. One that is shaped as the `primary` one of classes scores classes too; of any other,
+    squared errors against the teacher's mean square, so that none outweighs another by its unit."""
+    task = as_task(UNKNOWN if callable(loss) else loss)
+    classes = replace(task, probabilities=False) if task.has_classes else None
+    costs = []
+    for name, wanted in teacher.items():
+        if classes is not None and wanted.shape == primary.shape:
+            found, _, target = _in_rows(classes, outputs[name], None, wanted)
+            costs.append(temperature**2 * _against_teacher(classes, found, _known(target), temperature))
+        elif wanted.is_floating_point():
+            costs.append(_relative(outputs[name], wanted))
+    return torch.stack(costs).mean() if costs else primary.sum() * 0
 
 
-def _against_labels(task: str, outputs: Tensor, labels: Tensor) -> Tensor:
-    if task == NUMBERS:
+def embedding_loss(outputs: Tensor, teacher: Tensor) -> Tensor:
+    """How far vectors are from the teacher's: in direction (1 - cosine), and in squares against its own."""
+    direction = 1 - F.cosine_similarity(outputs.flatten(1), teacher.flatten(1), dim=1).mean()
+    return direction + _relative(outputs, teacher)
+
+
+def _relative(outputs: Tensor, teacher: Tensor) -> Tensor:
+    wanted = teacher.to(torch.promote_types(outputs.dtype, torch.float32))
+    return F.mse_loss(outputs.to(wanted.dtype), wanted) / wanted.square().mean().clamp_min(1e-12)
+
+
+def _known(teacher: Tensor | None) -> Tensor:
+    if teacher is None:
+        raise InternalError("this loss compares with the teacher, whose outputs are not known")
+    return teacher
+
+
+def _in_rows(
+    task: Task, outputs: Tensor, labels: Tensor | None, teacher: Tensor | None
+) -> tuple[Tensor, Any, Tensor | None]:
+    """Outputs as logits; tokens and pixels that have a label as samples of their own (padding must teach
+    nothing, all count where there are no labels); numbers in the shape of the outputs."""
+    outputs = _logits(task, outputs)
+    teacher = None if teacher is None else _logits(task, teacher)
+    if task.has_classes and task.name != CLASSES:
+        outputs, teacher = _flat(task, outputs), None if teacher is None else _flat(task, teacher)
+        if labels is not None:
+            rows, labels = labels.reshape(-1) >= 0, labels.reshape(-1)
+            outputs, labels = outputs[rows], labels[rows]
+            teacher = None if teacher is None else teacher[rows]
+    elif labels is not None and not task.has_classes:
+        labels = labels.reshape(outputs.shape)
+        labels = labels if labels.is_floating_point() else labels.to(outputs.dtype)
+    return outputs, labels, teacher
+
+
+def _flat(task: Task, outputs: Tensor) -> Tensor:
+    """One row of class scores for each token or pixel."""
+    moved = outputs.movedim(task.class_axis, -1)
+    return moved.reshape(-1, moved.shape[-1])
+
+
+def _logits(task: Task, outputs: Tensor) -> Tensor:
+    """What softmax or sigmoid makes the probabilities of: softmax of log p is p again."""
+    if not task.probabilities:
+        return outputs
+    held = outputs.clamp(_LEAST, 1 - _LEAST)
+    return torch.logit(held) if task.name == MULTI_LABEL else held.log()
+
+
+def _against_labels(task: Task, outputs: Tensor, labels: Tensor) -> Tensor:
+    if task.name == NUMBERS:
         return F.mse_loss(outputs, labels)
-    if task == MULTI_LABEL:
+    if task.name == MULTI_LABEL:
         return F.binary_cross_entropy_with_logits(outputs, labels.to(outputs.dtype))
+    if task.name == UNKNOWN:
+        raise InternalError("there is no loss for an unknown task")
     if not len(labels):  # a batch in which no token has a label: its mean would be 0 / 0
         return outputs.sum() * 0
     return F.cross_entropy(outputs, labels.long())
 
 
-def _against_teacher(task: str, outputs: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    if task == NUMBERS:
+def _against_teacher(task: Task, outputs: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    if task.name == NUMBERS:
         return F.mse_loss(outputs, teacher)
-    if task == MULTI_LABEL:
+    if task.name == MULTI_LABEL:
         wanted = torch.sigmoid(teacher / temperature)
         return F.binary_cross_entropy_with_logits(outputs / temperature, wanted)
     if not len(outputs):

@@ -128,7 +128,7 @@ class Named(nn.Module):
             r"teacher, forward on train\[:8\]: forward failed: RuntimeError.*found: inputs x",
         ),
         (Named(), r"the splits' inputs are not the arguments.*found: inputs x.*accepted: image, mask"),
-        (Returns(lambda x: {"a": x}), r"forward failed: TypeError: forward returned dict"),
+        (Returns(lambda x: {"a": 1.0}), r"forward failed: TypeError: forward returned float"),
         (Returns(lambda x: x[:4]), r"the output has no sample along axis 0.*shape \[4, 4\] for 8 samples"),
         (Returns(lambda x: x[:, :3] * float("nan")), r"the output is not finite"),
         (Returns(lambda x: x[:, :2]), r"one score per class.*shape \[8, 2\], labels up to 2.*\[N, 3\]"),
@@ -140,17 +140,22 @@ def test_models_that_cannot_be_scored(splits, model, message):
         check_model(model, splits.train, ACCURACY, "teacher")
 
 
+def shape_of(outputs):
+    return next(iter(outputs.values())).shape[1:]
+
+
 def test_good_models_pass(splits):
-    assert check_model(Returns(nn.Linear(4, 3)), splits.train, ACCURACY, "teacher") == (3,)
-    assert check_model(Returns(lambda x: (x, x)), splits.train, ACCURACY, "teacher") == (4,)
+    assert shape_of(check_model(Returns(nn.Linear(4, 3)), splits.train, ACCURACY, "teacher")) == (3,)
+    assert shape_of(check_model(Returns(lambda x: (x, x)), splits.train, ACCURACY, "teacher")) == (4,)
     loose = Metric(name="error", function=lambda outputs, labels: 0.0)
-    assert check_model(Returns(lambda x: x.sum(1)), splits.train, loose, "teacher") == ()
+    assert shape_of(check_model(Returns(lambda x: x.sum(1)), splits.train, loose, "teacher")) == ()
 
 
 def test_a_students_output_must_be_the_teachers():
-    check_same_outputs("student", (3,), (3,))
+    three, four = {"output": np.zeros((2, 3))}, {"output": np.zeros((2, 4))}
+    check_same_outputs("student", three, three, "output", None)
     with pytest.raises(UserError, match=r"(?s)student width=1: .*differs in shape.*\[4\].*\[3\]"):
-        check_same_outputs("student width=1", (4,), (3,))
+        check_same_outputs("student width=1", four, three, "output", None)
 
 
 def scores(labels: np.ndarray) -> np.ndarray:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from paretune.search.record.samples import DRAWS, HITS, MOST_HITS, difference
-from paretune.search.stages.device.interval import RESAMPLES, score, taken
+from paretune.search.stages.device.interval import RESAMPLES, score
+from paretune.search.workload.outputs import rows_of
 from paretune.search.workload.workload import ACCURACY, Metric
 from sklearn.metrics import f1_score, roc_auc_score
 
@@ -65,7 +66,7 @@ def test_a_draw_that_lacks_a_class_says_nothing_and_breaks_nothing():
 
 def test_several_outputs_are_resampled_together():
     outputs = {"a": OUTPUTS, "b": -OUTPUTS}
-    assert taken(outputs, np.array([3, 3]))["b"].shape == (2, 3)
+    assert rows_of(outputs, np.array([3, 3]))["b"].shape == (2, 3)
     found = of(lambda o, y: own_accuracy(o["a"], y), outputs)
     assert found == of(own_accuracy)
 

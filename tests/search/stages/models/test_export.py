@@ -68,7 +68,7 @@ def test_onnx_has_named_inputs_and_a_dynamic_batch(tmp_path):
     graph = onnx.load(made.path).graph
     assert made.format == "onnx"
     assert [value.name for value in graph.input] == ["tokens", "features"]
-    assert [value.name for value in graph.output] == ["output"]
+    assert [value.name for value in graph.output] == ["logits_0", "logits_1", "joined"]
     for value in (*graph.input, *graph.output):
         assert value.type.tensor_type.shape.dim[0].dim_param == "batch"
     feed = {name: array[:3] for name, array in TWO_INPUTS.items()}

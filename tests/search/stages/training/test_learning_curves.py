@@ -197,7 +197,12 @@ PLAN = TrainingPlan(
 def trained(path=None, watch=None, control=None) -> str:
     rng = np.random.default_rng(0)
     inputs, soft = (torch.from_numpy(rng.normal(size=s).astype(np.float32)) for s in ((64, 6), (64, 3)))
-    data = Data(inputs=[inputs], labels=torch.from_numpy(rng.integers(0, 3, 64)), soft_targets=soft)
+    data = Data(
+        inputs=[inputs],
+        labels=torch.from_numpy(rng.integers(0, 3, 64)),
+        soft_targets=soft,
+        loss="classification",
+    )
     with reproducible(PLAN.seed, 1):
         model = Restless()
         train(model, data, PLAN, path, control or Control(), watch=watch)

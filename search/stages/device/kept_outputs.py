@@ -1,0 +1,38 @@
+"""The outputs of an artifact over a split, as they are kept with its score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from ...store.store import Entry
+from ...workload.metric import Array, Outputs
+from ...workload.outputs import OutputChoice
+
+_FILE = "outputs.npz"
+_PRIMARY, _OTHER = "outputs", "output "  # the first as it was called when there was no other
+
+
+def save_kept(path: Path, outputs: Mapping[str, Array], choice: OutputChoice) -> None:
+    """Write the primary output and those that the metric is given."""
+    others = {_OTHER + name: outputs[name] for name in choice.scored if name != choice.primary}
+    arrays = {_PRIMARY: outputs[choice.primary], **others}
+    np.savez_compressed(path, allow_pickle=False, **arrays)
+
+
+def primary_outputs(scored: Entry) -> Array:
+    """The primary output of an artifact for all samples (axis 0) of the split that it was scored on."""
+    with np.load(scored.path / _FILE) as arrays:
+        return np.asarray(arrays[_PRIMARY])
+
+
+def kept_for_metric(scored: Entry, choice: OutputChoice) -> Outputs:
+    """What the metric was given of these samples."""
+    with np.load(scored.path / _FILE) as arrays:
+        kept = {
+            name: np.asarray(arrays[_PRIMARY if name == choice.primary else _OTHER + name])
+            for name in choice.scored
+        }
+    return choice.for_metric(kept)
