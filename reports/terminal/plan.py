@@ -99,7 +99,13 @@ def _effort(job: Job) -> list[str]:
     count = min(budget.trials or space.size, space.size)
     seconds = count * MEASURE_SECONDS
     if budget.time:
-        lines.append(f"expected time: at most {budget.time:.0f} s, then the finalists (under a minute)")
+        lines += [
+            f"expected time: at most {budget.time:.0f} s in all: set-up and the teacher, the search, and the "
+            "finalists, for which time is kept as soon as measurements tell how much",
+            "not cut short where the time is over: the teacher's own training, the first measurement of the "
+            "uncompressed teacher, a step of a training, and a compilation or measurement under way (at most "
+            f"{job.file.guard.compile:g} s and {job.file.guard.run:g} s by `guard`)",
+        ]
     else:
         lines.append(
             f"expected time: about {seconds:.0f} s to compile, score and measure {count} candidates, and "

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import inf
 
 from ...profiles.errors import StageError, UnsupportedError
 from ..ladder.ladder import LadderSettings
@@ -18,7 +19,11 @@ DRAWS = LadderSettings().draws
 
 
 def draw_effects(
-    record: StudyRecord, best_first: Sequence[int], chain: Chain, draws: int = DRAWS
+    record: StudyRecord,
+    best_first: Sequence[int],
+    chain: Chain,
+    draws: int = DRAWS,
+    seconds_left: Callable[[], float] = lambda: inf,
 ) -> dict[int, Quantity]:
     """For the first few trials that are calibrated on a part of the split: how far their quality on
     validation moves between draws of as many samples. One that cannot be compiled from a draw is left out."""
@@ -26,7 +31,7 @@ def draw_effects(
     for number in best_first:
         evaluation = trial_of(record, number).evaluation
         samples = _drawn(evaluation, chain)
-        if samples and len(found) < MOST_CANDIDATES:
+        if samples and len(found) < MOST_CANDIDATES and seconds_left() > 0:
             try:
                 qualities = _qualities(evaluation, chain, draws)
             except (Interrupted, StageError, UnsupportedError):

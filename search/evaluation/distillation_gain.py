@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import TYPE_CHECKING
 
 from ...profiles.errors import StageError, UnsupportedError
@@ -22,17 +23,19 @@ SHARE, SECONDS = 0.10, 60.0
 """Together these trainings may cost a share of the study's training time; so many seconds at least."""
 
 
-def distillation_gains(record: StudyRecord, numbers: Sequence[int], models: Models) -> dict[int, Quantity]:
+def distillation_gains(
+    record: StudyRecord, numbers: Sequence[int], models: Models, seconds: float = inf
+) -> dict[int, Quantity]:
     """By trial number: quality on validation in PyTorch, minus that of the same training without the teacher.
 
     `numbers` are looked at in order. Students that were not distilled are passed over; so is whatever would
-    cost too much, and all that come after `STUDENTS` different ones.
+    cost too much (more than `seconds` in all, say), and all that come after `STUDENTS` different ones.
     """
     from ..stages.models.torch_models import TorchModels
 
     if not isinstance(models, TorchModels):
         return {}
-    left = max(SECONDS, SHARE * record.counters.get("training_seconds", 0.0))
+    left = min(seconds, max(SECONDS, SHARE * record.counters.get("training_seconds", 0.0)))
     gains: dict[TrainingKey, Quantity | None] = {}
     found: dict[int, Quantity] = {}
     for number in numbers:

@@ -113,7 +113,8 @@ class Evaluator:
     def finalists(
         self, record: StudyRecord, numbers: tuple[int, ...], *, rounds: int, seed: int
     ) -> tuple[Finalist, ...]:
-        return measure_finalists(record, numbers, self.chain, rounds=rounds, seed=seed)
+        left = self._climbs.seconds_left
+        return measure_finalists(record, numbers, self.chain, rounds=rounds, seed=seed, seconds_left=left)
 
     def _complete(self, known: Evaluation, candidate: Candidate, judge: Judge, trace: Trace) -> Evaluation:
         def at_milestone(milestone: Milestone) -> Decision | None:

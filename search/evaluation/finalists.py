@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from math import inf
 
 from ...backends.measure.samples import LatencyPlan
 from ...backends.measure.summary import compare, summarize
@@ -16,6 +18,8 @@ from .calibration_draws import draw_effects
 from .distillation_gain import distillation_gains
 from .side_effect_scores import side_effect_metrics
 
+SecondsLeft = Callable[[], float]
+
 
 def choose_finalists(record: StudyRecord, count: int) -> tuple[int, ...]:
     """Trial numbers: the best ranked (feasible and on the front first), and the strongest simple choice."""
@@ -26,12 +30,19 @@ def choose_finalists(record: StudyRecord, count: int) -> tuple[int, ...]:
 
 
 def measure_finalists(
-    record: StudyRecord, numbers: tuple[int, ...], chain: Chain, *, rounds: int, seed: int
+    record: StudyRecord,
+    numbers: tuple[int, ...],
+    chain: Chain,
+    *,
+    rounds: int,
+    seed: int,
+    seconds_left: SecondsLeft = lambda: inf,
 ) -> tuple[Finalist, ...]:
     """Score each on `test` with its side effects; measure all of them interleaved in random order in the same
     rounds.
 
-    One whose runner fails now is left out: its earlier numbers stand.
+    One whose runner fails now is left out: its earlier numbers stand. What explains their numbers is made
+    while the study has `seconds_left`.
     """
     scores: dict[int, Quantity] = {}
     beside: dict[int, dict[str, Quantity]] = {}
@@ -63,16 +74,16 @@ def measure_finalists(
                 number=number, metrics=metrics, ratio_to_baseline=ratio, side_effects=beside.get(number, {})
             )
         )
-    return _explained(replace(record, finalists=tuple(finalists)), chain)
+    return _explained(replace(record, finalists=tuple(finalists)), chain, seconds_left)
 
 
-def _explained(record: StudyRecord, chain: Chain) -> tuple[Finalist, ...]:
+def _explained(record: StudyRecord, chain: Chain, seconds_left: SecondsLeft) -> tuple[Finalist, ...]:
     """The finalists, the best of them with what the teacher brought to their training, and what another draw
     of calibration samples would."""
     there = {finalist.number for finalist in record.finalists}
     best_first = [entry.number for entry in rank(record).entries if entry.number in there]
-    gains = distillation_gains(record, best_first, chain.models)
-    draws = draw_effects(record, best_first, chain)
+    gains = distillation_gains(record, best_first, chain.models, seconds_left())
+    draws = draw_effects(record, best_first, chain, seconds_left=seconds_left)
     return tuple(
         replace(f, distillation_gain=gains.get(f.number), draw_effect=draws.get(f.number))
         for f in record.finalists

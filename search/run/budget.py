@@ -44,23 +44,29 @@ class StopFlag:
 
 @dataclass
 class Budget:
-    """Trials and seconds that are left, and whether a stop was asked for. Time counts from `start` on."""
+    """Trials and seconds that are left, and whether a stop was asked for. Time counts from `start` on.
+
+    `reserve` are seconds kept for what follows the search: to it the time is used up so much earlier.
+    """
 
     trials: int | None
     seconds: float | None
     stop: StopFlag = field(default_factory=StopFlag)
     clock: Clock = time.monotonic
+    reserve: float = field(default=0.0, init=False)
     _started: float | None = field(default=None, init=False)
     _spent: float = field(default=0.0, init=False)
     _counts: bool = field(default=True, init=False)
 
     def start(self, spent_seconds: float = 0.0) -> None:
-        """Time runs from now on; earlier sessions have used so much of it."""
-        self._started, self._spent = self.clock(), spent_seconds
+        """Time runs from the first call on; earlier sessions have used so much of it."""
+        self._spent = spent_seconds
+        if self._started is None:
+            self._started = self.clock()
 
     @contextmanager
     def untimed(self) -> Iterator[None]:
-        """What is done inside is done also where the time is used up."""
+        """What is done inside is done also where the time is used up; nothing is kept back from it."""
         self._counts = False
         try:
             yield
@@ -83,7 +89,10 @@ class Budget:
     @property
     def seconds_left(self) -> float:
         """Seconds until the time is used up, infinite where there is no end."""
-        return inf if self.seconds is None else max(0.0, self.seconds - self.elapsed_seconds)
+        if self.seconds is None:
+            return inf
+        kept = self.reserve if self._counts else 0.0
+        return max(0.0, self.seconds - self.elapsed_seconds - kept)
 
     @property
     def out_of_time(self) -> bool:

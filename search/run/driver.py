@@ -23,6 +23,7 @@ from .budget import Budget
 from .ending import Ending
 from .impossible import Impossible
 from .plan import SearchPlan
+from .reserve import FinalistTime
 from .search import Search
 from .simple_choices import SimpleChoices, affordable
 
@@ -54,6 +55,7 @@ class Driver:
         (self.known, self._again), self._answered = settled(records, plan.space), len(records)
         self.simple, self.impossible = SimpleChoices(plan.space), Impossible(plan.impossible)
         search.exclude(self.impossible.holds)
+        self.finalist_time = FinalistTime(plan.finalists, plan.more_rounds, plan.more_samples)
         for record in self.known.values():
             self._learn(record)
         self._measured, self._measuring_seconds = 0, 0.0
@@ -250,6 +252,8 @@ class Driver:
 
     def _learn(self, record: TrialRecord) -> None:
         self.search.learn(record)
+        self.finalist_time.learn(record)
+        self.budget.reserve = self.finalist_time.seconds(self.budget.seconds or 0.0)
         if self.impossible.learn(record):
             self.search.exclude(self.impossible.holds)
 

@@ -13,7 +13,8 @@ from ..space.space import Space, Student
 @dataclass(frozen=True, kw_only=True)
 class SearchPlan:
     """What the driver is to do. `frame` is the record without trials, for reports. `impossible` are students
-    of the space that cannot be, with the reason."""
+    of the space that cannot be, with the reason. Finalists are measured in `more_rounds` times as many rounds
+    as trials, and scored on `more_samples` times as many samples."""
 
     space: Space
     limits: tuple[LimitSpec, ...]
@@ -22,3 +23,5 @@ class SearchPlan:
     seed: int
     frame: StudyRecord
     impossible: Mapping[Student, str] = field(default_factory=dict)
+    more_rounds: float = 1.0
+    more_samples: float = 1.0

@@ -78,6 +78,8 @@ def run_study(
     """
     progress, stop = progress or Progress(), stop or StopFlag()
     job = load_job(path)
+    budget = Budget(trials=job.file.budget.trials, seconds=job.file.budget.time, stop=stop)
+    budget.start()
     launch = job.launch()
     progress.note(f"checking the workload {job.loaded.workload.name!r}")
     check_data(job.loaded)
@@ -87,18 +89,19 @@ def run_study(
     if known is not None:
         return SessionEnd(record=known, places=job.places, interrupted=False, unchanged=True)
     store = Store(job.places.store)
-    budget = Budget(trials=job.file.budget.trials, seconds=job.file.budget.time, stop=stop)
     models = load_models(
         job.loaded,
         store,
         progress,
         job.file.training.threads,
-        should_stop=lambda: stop.urgent or budget.out_of_time,
+        should_stop=lambda: stop.urgent,
+        out_of_time=lambda: budget.out_of_time,
         fallback=job.space.recipe,
     )
     possible = models.possible(job.space)
     job = replace(job, space=possible.space)
     models.prepare(job.space)
+    _tell_time(budget, progress)
     with only_one_run(job.places.run_dir), storage_trouble_explained(job.places.storage_url):
         device = device_stages(job, launch, store, progress)
         # A resumed sampler starts anew; with the same seed it would propose the same points again.
@@ -115,6 +118,12 @@ def run_study(
             if audit and not stop.requested:
                 record = driver.audit(audit)
         return SessionEnd(record=record, places=job.places, interrupted=stop.requested)
+
+
+def _tell_time(budget: Budget, progress: Progress) -> None:
+    if budget.seconds is not None:
+        used = f"{budget.elapsed_seconds:.0f} s of the budget of {budget.seconds:g} s"
+        progress.note(f"set-up and the teacher took {used}; search and finalists are in it too")
 
 
 def _studies(job: Job, sampler: BaseSampler) -> StudyStore:
@@ -206,6 +215,8 @@ def _plan(job: Job, models: Models, launch: Launch, remarks: tuple[str, ...]) ->
         limits=job.limits,
         finalists=job.file.finalists,
         finalist_rounds=job.file.measure.finalist_rounds,
+        more_rounds=job.file.measure.finalist_rounds / job.file.measure.rounds,
+        more_samples=len(job.loaded.splits.test) / max(1, len(job.loaded.splits.validation)),
         seed=job.file.seed,
         frame=frame,
     )

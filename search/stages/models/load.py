@@ -31,14 +31,16 @@ def load_models(
     progress: Progress,
     threads: int | None,
     should_stop: Callable[[], bool] = lambda: False,
+    out_of_time: Callable[[], bool] = lambda: False,
     fallback: Recipe | None = None,
 ) -> Models:
-    """The models of a workload. `should_stop` is asked after every epoch; `fallback` is how the teacher is
+    """The models of a workload. `should_stop` is asked after every epoch of a training, `out_of_time` after
+    every step; `fallback` is how the teacher is
     trained on, which has no recipe of its own."""
     if loaded.workload.onnx is not None:
         return OnnxModels(loaded, store, progress)
     from ..training.loop import Control  # torch takes seconds to load
     from .torch_models import TorchModels
 
-    control = Control(should_stop=should_stop, progress=progress.stage)
+    control = Control(should_stop=should_stop, out_of_time=out_of_time, progress=progress.stage)
     return TorchModels(loaded, store, progress, threads, control, fallback)

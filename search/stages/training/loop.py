@@ -60,9 +60,11 @@ class Data:
 
 @dataclass(frozen=True, kw_only=True)
 class Control:
-    """`should_stop` is asked after every epoch; `progress` is told a line about each."""
+    """`should_stop` is asked after every epoch, and `out_of_time` after every step: then the training goes on
+    from its last whole epoch when it is called again. `progress` is told a line about each epoch."""
 
     should_stop: Callable[[], bool] = lambda: False
+    out_of_time: Callable[[], bool] = lambda: False
     progress: Callable[[str], None] = lambda line: None
 
 
@@ -110,7 +112,8 @@ def train(
     their quality; while gradual masks still grow, no epoch counts.
 
     Raises:
-        Interrupted: `control.should_stop()`; the checkpoint is written.
+        Interrupted: `control.should_stop()`, or within an epoch `control.out_of_time()`; the checkpoint of
+            the last whole epoch is there.
         TrainingStopped: the judge gave it up; the checkpoint is written.
         StageError: the loss is not finite.
         UserError: the loss has no meaning for these labels and outputs.
@@ -148,7 +151,7 @@ class _Loop:
         history = (load_checkpoint(checkpoint, self.parts) if checkpoint else None) or History()
         self._ask(history, started)
         while history.epochs < plan.epochs:
-            history.losses.append(self._epoch())
+            history.losses.append(self._epoch(history.epochs + 1, control))
             _check_finite(history.losses[-1], plan, history.epochs)
             at = f"epoch {history.epochs} of {plan.epochs}"
             control.progress(f"{plan.stage}: {at}, loss {history.losses[-1]:.4f}")
@@ -162,7 +165,7 @@ class _Loop:
         self._end(history)
         return history
 
-    def _epoch(self) -> float:
+    def _epoch(self, number: int, control: Control) -> float:
         """Mean loss of an epoch."""
         model, data, plan = self.model, self.data, self.plan
         model.train()
@@ -170,6 +173,8 @@ class _Loop:
         for rows in torch.split(torch.randperm(len(data)), plan.batch):
             if len(rows) == 1 and len(data) > 1:
                 continue  # batch normalization has no variance of one sample
+            if control.out_of_time():
+                raise Interrupted(f"{plan.stage} stopped within epoch {number} of {plan.epochs}")
             loss = self._loss_of(rows)
             self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]

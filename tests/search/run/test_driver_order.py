@@ -8,7 +8,15 @@ from optuna.samplers import RandomSampler
 from paretune.profiles.precision import Precision
 from paretune.search.ranking.reading import read
 from paretune.search.record.candidate import Recipe
-from paretune.search.record.evaluation import Evaluation, Finalist, Objective, Outcome, Quantity, StudyRecord
+from paretune.search.record.evaluation import (
+    Evaluation,
+    Finalist,
+    Objective,
+    Outcome,
+    Quantity,
+    StageRecord,
+    StudyRecord,
+)
 from paretune.search.record.progress import Progress
 from paretune.search.record.protocols import Hardware
 from paretune.search.record.stops import Interrupted
@@ -57,14 +65,23 @@ class Rule:
             ended = Evaluation(candidate=candidate, outcome=Outcome.FAILED, stage="compile", cause="ranks")
             return replace(ended, baseline=baseline)
         metrics = {"accuracy": Quantity(value=0.9), "latency_ms": self._latency(candidate)}
-        return Evaluation(candidate=candidate, outcome=Outcome.COMPLETE, metrics=metrics, baseline=baseline)
+        self.clock += 1
+        stages = tuple(
+            StageRecord(name=name, key=candidate.digest, cached=False, seconds=1.0)
+            for name in ("score", "measure")
+        )
+        return Evaluation(
+            candidate=candidate, outcome=Outcome.COMPLETE, metrics=metrics, baseline=baseline, stages=stages
+        )
 
     def test_score(self, evaluation):
         return Quantity(value=0.9)
 
     def finalists(self, record, numbers, *, rounds, seed):
         self.account.append(("finalists", numbers))
-        return tuple(Finalist(number=n, metrics={"accuracy": Quantity(value=0.9)}) for n in numbers)
+        self.clock += 3.0 * len(numbers)  # in twice as many rounds, on as many samples
+        known = {trial.number: trial.evaluation.metrics for trial in record.trials}
+        return tuple(Finalist(number=n, metrics=known[n]) for n in numbers)
 
     def _latency(self, candidate):
         value = LATENCY[candidate.precision]
@@ -119,7 +136,9 @@ def driven(evaluator, trials=None, seconds=None, whole=None):
         name="s", study_text="", workload="w", profile="p", quality="accuracy", objectives=OBJECTIVES,
         limits=(), trials=(),
     )  # fmt: skip
-    plan = SearchPlan(space=whole, limits=(), finalists=2, finalist_rounds=9, seed=0, frame=frame)
+    plan = SearchPlan(
+        space=whole, limits=(), finalists=2, finalist_rounds=18, seed=0, frame=frame, more_rounds=2.0
+    )
     guide = Guide(whole)
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=guide)
     studies = StudyStore(study, tuple(o.metric for o in OBJECTIVES))
@@ -160,6 +179,14 @@ def test_a_time_that_ends_inside_a_measurement_leaves_the_finalists():
     assert {f.number for f in record.finalists} <= {t.number for t in record.trials}
     assert record.finalists
     assert record.stopped == "the time is used up"
+
+
+def test_a_budget_of_time_holds_the_finalists_too():
+    evaluator = Rule()
+    record = driven(evaluator, seconds=30)
+    assert len(record.finalists) >= 2
+    assert record.counters["candidates"] >= 4
+    assert evaluator.now() <= 30 + 3, "what was under way is finished"
 
 
 def test_a_precision_that_fails_whatever_the_student_is_worked_on_twice_and_masked_in_the_record():

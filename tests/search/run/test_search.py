@@ -58,3 +58,17 @@ def test_what_is_untimed_goes_on_where_the_time_is_used_up_until_a_stop_is_asked
     budget.stop.request()
     with budget.untimed(), pytest.raises(Interrupted, match="interrupted"):
         budget.checkpoint()
+
+
+def test_time_that_is_kept_back_ends_the_search_and_not_what_it_is_kept_for():
+    now = [0.0]
+    budget = Budget(trials=None, seconds=100, clock=lambda: now[0])
+    budget.start()
+    now[0], budget.reserve = 80.0, 15.0
+    assert (budget.exhausted(3), budget.seconds_left) == ("", 5.0)
+    now[0] = 85.0
+    assert "100 s is used up" in budget.exhausted(3)
+    with budget.untimed():
+        assert budget.seconds_left == 15.0
+    budget.start(spent_seconds=10.0)
+    assert budget.elapsed_seconds == 95.0, "set-up counts from the first start"

@@ -234,6 +234,13 @@ def test_models_that_draw_from_python_and_numpy_are_resumed_to_the_same_bits(tmp
     assert trained(path) == trained()
 
 
+def test_the_end_of_the_time_stops_a_training_within_its_epoch_and_it_goes_on_to_the_same_bits(tmp_path):
+    path, steps = tmp_path / "checkpoint.pt", iter([False] * 5 + [True])
+    with pytest.raises(Interrupted, match=r"within epoch \d of 6"):
+        trained(path, control=Control(out_of_time=lambda: next(steps)))
+    assert trained(path) == trained()
+
+
 def test_the_final_quality_is_that_of_the_reloaded_model(open_models, candidate):
     models, wanted = open_models(), candidate(sparsity="2:4", finetune_epochs=4)
     entry = models.trainer.trained(wanted)
