@@ -16,7 +16,7 @@ ROOT = Path(paretune.__file__).resolve().parent
 
 MAY_IMPORT = {
     "profiles": "",
-    "backends.calibration": "",
+    "backends.calibration": "profiles",
     "backends.contract": "profiles",
     "backends.measure": "backends.contract profiles",
     "backends.onnx_graph": "backends.contract profiles",

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...profiles.errors import StageError
+
 Histogram = NDArray[np.int64]
 
 BINS = 2048
@@ -15,6 +17,25 @@ PERCENTILE = 99.99
 SAMPLES_PER_BIN = 64
 # More values of one tensor do not move a percentile of 99.99 or a histogram of 2048 bins, but take long.
 MOST_VALUES = 2**20
+
+
+def check_finite(name: str, values: NDArray[Any]) -> None:
+    """Refuse a tensor that no range can be taken of. Numbers that are no floats are always finite.
+
+    Raises:
+        StageError: it has NaN or infinity; names the tensor, and the samples where it has an axis of them.
+    """
+    if values.dtype.kind != "f":
+        return
+    bad = ~np.isfinite(values)
+    if bad.any():
+        rows = (
+            f", in {int(bad.reshape(len(bad), -1).any(axis=1).sum())} of {len(bad)} rows" if bad.ndim else ""
+        )
+        raise StageError(
+            "compile",
+            f"the tensor {name!r} has NaN or infinity on the calibration data{rows}: it has no range",
+        )
 
 
 def counted(value: NDArray[Any], largest: float, feeds: int, turn: int) -> Histogram:

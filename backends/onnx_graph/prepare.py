@@ -19,7 +19,7 @@ from ...profiles.errors import UnsupportedError
 from ...profiles.words import listed
 from .floats import other_float, to_float32
 from .given import quantized_by
-from .subgraphs import all_graphs
+from .subgraphs import all_graphs, all_nodes
 
 OLDEST_OPSET = 13  # per-channel QuantizeLinear came with opset 13
 _OPSET, _IR = 17, 8
@@ -48,6 +48,7 @@ def prepare(proto: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> Prep
     graph = proto.graph
     for one in all_graphs(graph):
         _make_dense(one)
+    _tell_nodes_apart(graph)
     notes = list[str]()
     _constants_are_no_inputs(proto)
     _import_missing(proto)
@@ -90,6 +91,16 @@ def _make_dense(graph: onnx.GraphProto) -> None:
     del graph.sparse_initializer[:]
 
 
+def _tell_nodes_apart(graph: onnx.GraphProto) -> None:
+    """Nodes may have no name, but no two may have one name."""
+    seen: set[str] = set()
+    for node in all_nodes(graph):
+        name, number = node.name, 1
+        while node.name and node.name in seen:
+            node.name, number = f"{name}_{number}", number + 1
+        seen.add(node.name)
+
+
 def _constants_are_no_inputs(proto: onnx.ModelProto) -> None:
     """Up to IR version 3 every constant had to be an input too, with itself as default."""
     constant = {tensor.name for tensor in proto.graph.initializer}
@@ -115,11 +126,7 @@ def _sizes_from_data(graph: onnx.GraphProto, shapes: Mapping[str, Sequence[int]]
     found = []
     batch_names = {_dims(value)[0].dim_param for value in graph.input if _dims(value)} - {""}
     for value in graph.input:
-        shape = shapes[value.name]
-        if not value.type.tensor_type.HasField("shape"):
-            for _ in shape:
-                value.type.tensor_type.shape.dim.add()
-        for axis, (dim, size) in enumerate(zip(_dims(value), shape, strict=True)):
+        for axis, (dim, size) in enumerate(zip(_dims(value), shapes[value.name], strict=True)):
             if axis and dim.dim_value <= 0:
                 if dim.dim_param and dim.dim_param not in batch_names:
                     taken[dim.dim_param] = size
@@ -149,8 +156,9 @@ def _numbers_only(graph: onnx.GraphProto) -> Iterator[str]:
     """
     outputs, left_out, told = [], [], []
     maker = {name: node for node in graph.node for name in node.output}
+    fed = {value.name for value in graph.input}
     for value in graph.output:
-        if _is_numbers(value):
+        if _is_numbers(value) and value.name not in fed:
             outputs.append(onnx.ValueInfoProto.FromString(value.SerializeToString()))
         elif value.name in maker and maker[value.name].op_type == "ZipMap":
             outputs.append(_zipped(maker[value.name]))
@@ -159,8 +167,8 @@ def _numbers_only(graph: onnx.GraphProto) -> Iterator[str]:
             left_out.append(value.name)
     if not outputs:
         raise UnsupportedError(
-            f"the model gives no tensor of numbers: texts, lists or tables are in {listed(left_out)}; export "
-            " it with its numbers as an output (from scikit-learn: `options={'zipmap': False}`)"
+            f"the outputs are no tensors of numbers but texts, lists, tables or inputs ({listed(left_out)}): "
+            "export the model with its numbers as an output (from scikit-learn: `options={'zipmap': False}`)"
         )
     if not told and not left_out:
         return
@@ -169,7 +177,7 @@ def _numbers_only(graph: onnx.GraphProto) -> Iterator[str]:
     if told:
         yield f"outputs: {'; '.join(told)}"
     if left_out:
-        yield f"outputs left out, which are no tensors of numbers: {listed(map(repr, left_out))}"
+        yield f"outputs left out, which are inputs or no tensors of numbers: {listed(map(repr, left_out))}"
 
 
 def _is_numbers(value: onnx.ValueInfoProto) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import onnx
+from onnx import helper
 
 
 def all_graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
@@ -47,3 +48,26 @@ def rename_values(graph: onnx.GraphProto, names: dict[str, str]) -> None:
         if one is not graph:
             for value in one.output:  # a branch may give what the graph around it made
                 value.name = names.get(value.name, value.name)
+
+
+def inner_reads_apart(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """The model, where inner graphs read what nodes around them make through a copy of its own.
+
+    Quantizers rewire the readers of a tensor that they change, but not those inside other graphs.
+    """
+    made = {name for node in proto.graph.node for name in node.output}
+    copies: dict[str, str] = {}
+    result = onnx.ModelProto()
+    result.CopyFrom(proto)
+    for node in result.graph.node:
+        inside = list(names_read(node))[sum(map(bool, node.input)) :]
+        names = {name: f"{name}_inside" for name in sorted(set(inside) & made)}
+        copies |= names
+        for graph in inner_graphs(node) if names else ():
+            rename_values(graph, names)
+            for value in graph.output:
+                value.name = names.get(value.name, value.name)
+    result.graph.node.extend(
+        helper.make_node("Identity", [name], [copy], name=f"{copy}_Identity") for name, copy in copies.items()
+    )
+    return result if copies else proto

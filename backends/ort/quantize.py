@@ -20,7 +20,7 @@ from ..contract.backend import CalibrationData
 from ..onnx_graph.inspect import in_fixed_order
 from ..onnx_graph.layers import is_plain_gemm, name_nodes
 from ..onnx_graph.prepare import modern
-from ..onnx_graph.subgraphs import names_read
+from ..onnx_graph.subgraphs import inner_reads_apart, names_read
 from .int4 import keep_grid
 from .ranges import activation_ranges, masking_nodes
 
@@ -79,6 +79,7 @@ def to_int8(
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.calibrate import save_tensors_data
 
+    proto = in_fixed_order(inner_reads_apart(proto))
     # Ranges of masks are computed with, though not used: infinity minus infinity is no cause for a warning.
     with _quiet(), np.errstate(invalid="ignore"), tempfile.TemporaryDirectory() as folder:
         result, ranges = Path(folder) / "int8.onnx", Path(folder) / "ranges.json"

@@ -17,7 +17,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from ..calibration.ranges import BINS, Histogram, counted, kept_bins
+from ..calibration.ranges import BINS, Histogram, check_finite, counted, kept_bins
 from ..contract.backend import Array, CalibrationData, batches
 from ..onnx_graph.layers import Graph, origin
 
@@ -32,7 +32,12 @@ def activation_ranges(proto: onnx.ModelProto, data: CalibrationData, batch: int,
     """
     from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
 
+    for name, values in data.items():
+        check_finite(name, values)
     extremes = _extremes(proto, data, batch)
+    for name, found in extremes.items():
+        for end in found.range_value:  # infinite ones are those of masks
+            check_finite(name, np.where(np.isnan(end), end, 0.0))
     if method == "minmax":
         return extremes
     graph = Graph(proto)
@@ -106,5 +111,6 @@ def _histograms(
     feeds = math.ceil(len(next(iter(data.values()))) / batch)
     for index, values in enumerate(observed(proto, largest, data, batch)):
         for name, value in values.items():
+            check_finite(name, value)
             counts[name] += counted(value, largest[name], feeds, index)
     return counts

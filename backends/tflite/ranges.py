@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..calibration.ranges import BINS, Histogram, counted, kept_bins
+from ..calibration.ranges import BINS, Histogram, check_finite, counted, kept_bins
 from ..contract.backend import Feed
 
 SIGNATURE = "serving_default"
@@ -86,5 +86,7 @@ def _histograms(content: bytes, largest: Mapping[str, float], feeds: Sequence[Fe
             tool.set_tensor(inputs[name], value)
         tool.invoke()
         for name, index in watched.items():
-            counts[name] += counted(tool.get_tensor(index), largest[name], len(feeds), turn)
+            value = tool.get_tensor(index)
+            check_finite(name, value)
+            counts[name] += counted(value, largest[name], len(feeds), turn)
     return counts

@@ -172,13 +172,19 @@ def check_onnx(path: Path, splits: Splits, workload: Workload) -> None:
         )
     for name, declared in inputs.items():
         array = splits.train.inputs[name]
+        if not declared.elem_type:
+            raise UserError(
+                f"input {name!r} of the ONNX model is no tensor",
+                place=place,
+                accepted="tensors: samples are arrays",
+                remedy="export the model with a tensor in its place",
+            )
         shape = [d.dim_value if d.dim_value > 0 else None for d in declared.shape.dim][1:]
         dtype = onnx.helper.tensor_dtype_to_np_dtype(declared.elem_type)
         if dtype.name == "bfloat16":  # which numpy does not have, and the model is brought to float32
             dtype = np.dtype("float32")
-        fits = not declared.HasField("shape") or (
-            len(declared.shape.dim) == array.ndim
-            and all(want in (None, got) for want, got in zip(shape, array.shape[1:], strict=True))
+        fits = len(declared.shape.dim) == array.ndim and all(
+            want in (None, got) for want, got in zip(shape, array.shape[1:], strict=True)
         )
         if not fits or dtype != array.dtype:
             raise UserError(
