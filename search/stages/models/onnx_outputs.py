@@ -8,48 +8,43 @@ from dataclasses import replace
 import numpy as np
 
 from ....profiles.errors import UserError
+from ....profiles.words import joined
 from ...workload.outputs import OutputChoice, choose_outputs
-from ...workload.workload import ACCURACY, Array, Metric, Workload
+from ...workload.workload import ACCURACY, Array, Workload
 
 TOLERANCE = {"": 1e-3, "float64": 1e-3, "float16": 3e-2, "bfloat16": 1e-1}
 """Of the largest output: what rounding in the type that the model came in explains."""
 
 
 def meant(outputs: Mapping[str, Array], labels: Array, workload: Workload, place: str) -> OutputChoice:
-    """Which outputs are meant: those that the workload names, else `primary`; that stands first.
+    """Which outputs are meant: those that the workload names, else those that `choose_outputs` finds, or for
+    the accuracy of samples the one with the scores of the classes; the primary one stands first.
 
     Raises:
-        UserError: as `primary`, or the workload names one that there is not.
+        UserError: it is not plain which output is meant, or the workload names one that there is not.
     """
-    if workload.outputs:
+    if workload.outputs or workload.metric.name != ACCURACY.name or labels.ndim != 1:
         choice = choose_outputs(workload, outputs, labels)
     else:
-        name, because = primary(outputs, labels, workload.metric, place)
+        name, because = _with_class_scores(outputs, labels, place)
         choice = OutputChoice(names=tuple(outputs), primary=name, scored=(name,), because=because)
     return replace(choice, names=(choice.primary, *choice.others))
 
 
-def primary(outputs: Mapping[str, Array], labels: Array, metric: Metric, place: str) -> tuple[str, str]:
-    """The output that is meant, and a sentence that says so where there are several.
-
-    Raises:
-        UserError: accuracy is asked for, and it is not plain which output has the scores of the classes.
-    """
-    first = next(iter(outputs))
-    if len(outputs) == 1 and metric.name != ACCURACY.name:
-        return first, ""
-    if metric.name != ACCURACY.name:
-        return first, f"the model has the outputs {_shown(outputs)}; the metric is given the first, {first!r}"
+def _with_class_scores(outputs: Mapping[str, Array], labels: Array, place: str) -> tuple[str, str]:
+    """The output that scores classes, and why it is that where there are several."""
+    first, classes = next(iter(outputs)), int(labels.max()) + 1
     if len(outputs) == 1 and not _are_class_numbers(outputs[first], labels):
         return first, ""  # whatever is wrong with it is told by the checks of all models
-    classes = int(labels.max()) + 1
     scores = [
         name for name, a in outputs.items() if a.ndim == 2 and a.dtype.kind == "f" and a.shape[1] >= classes
     ]
     exact = [name for name in scores if outputs[name].shape[1] == classes]
     for found in (exact, scores):
         if len(found) == 1:
-            return found[0], f"accuracy is taken of the output {found[0]!r}, of the outputs {_shown(outputs)}"
+            return found[0], f"it alone has a score for each class, of the outputs {_shown(outputs)}"
+    if exact and len({outputs[name].argmax(axis=1).tobytes() for name in exact}) == 1:
+        return exact[0], f"{joined(exact)} have a score for each class and decide alike"
     raise _unclear(outputs, exact or scores, classes, place)
 
 
@@ -70,8 +65,7 @@ def _unclear(outputs: Mapping[str, Array], fitting: list[str], classes: int, pla
         return UserError(
             "which output has the scores of the classes?",
             place=place,
-            found=f"outputs {_shown(outputs)}; {' and '.join(fitting)} have a score for each of {classes} "
-            "classes",
+            found=f"outputs {_shown(outputs)}; {joined(fitting)} have a score for each of {classes} classes",
             remedy=f'name it in the workload: Workload(..., outputs="{fitting[0]}")',
         )
     return UserError(
