@@ -26,6 +26,13 @@ BADGES = {
 }
 
 
+def badge(verdict: Verdict) -> tuple[str, str]:
+    """The answer in two words, and what it is coloured by: one that may change is no success yet."""
+    if verdict.provisional:
+        return f"Provisional: {BADGES[verdict.status].lower()}", "provisional"
+    return BADGES[verdict.status], verdict.status
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cell:
     """A number in a table: its text, the interval's text, the raw value to sort by, and where it is from."""

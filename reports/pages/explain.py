@@ -13,14 +13,13 @@ from ...search.ranking.known import bound_for, known_metrics, limits_on, point_o
 from ...search.ranking.pareto import dominates
 from ...search.ranking.ranking import Ranked, comparable
 from ...search.ranking.reading import Reading
-from ...search.ranking.sentences import difference_text, name_of, quantity_text, speed_words
+from ...search.ranking.sentences import difference_text, gain_text, name_of, quantity_text, speed_words
 from ...search.ranking.verdict import speedup
 from ...search.record.candidate import Candidate
 from ...search.record.evaluation import Limit, Outcome, Quantity, StudyRecord, TrialRecord
 from ...search.record.metrics import metric_info
 from ...search.record.training import trainings_met
 from ..content.ladder import coverage_text, ladder_lines, sparsity_text
-from ..content.side_effects import gain_text
 from ..content.trial_story import curve_text, gate_lines, proposal_lines
 from ..content.views import why
 

@@ -53,7 +53,7 @@ def content(reading: Reading) -> dict[str, Any]:
         "sentences": [line for line in answer.lines if line not in extra and line not in numbers],
         "facts": numbers,
         "verdict": answer,
-        "badge": views.BADGES[answer.status],
+        "badge": views.badge(answer),
         "tiles": views.tiles(reading),
         "relaxations": extra,
         "columns": views.columns(record),

@@ -74,7 +74,7 @@ def choice_text(reading: Reading, count: int = 5) -> str:
     record, ranking, answer = reading.record, reading.ranking, reading.verdict
     limits = "; ".join(limit.text for limit in ranking.limits) or "none"
     weights = ", ".join(f"{metric_info(m).title} {weight:g}" for m, weight in ranking.weights.items())
-    lines = [answer.headline, *answer.lines, *answer.sure, "", f"Limits: {limits}", f"Weights: {weights}", ""]
+    lines = [*_first(answer), *answer.lines, *answer.sure, "", f"Limits: {limits}", f"Weights: {weights}", ""]
     for entry in ranking.entries[:count]:
         numbers = ", ".join(
             quantity_text(metric, entry.metrics[metric])
@@ -89,4 +89,8 @@ def choice_text(reading: Reading, count: int = 5) -> str:
 
 def verdict_text(answer: Verdict) -> str:
     """The answer, each sentence on a line."""
-    return "\n".join([answer.headline, *(f"  {line}" for line in (*answer.lines, *answer.sure))])
+    return "\n".join([*_first(answer), *(f"  {line}" for line in (*answer.lines, *answer.sure))])
+
+
+def _first(answer: Verdict) -> list[str]:
+    return [line for line in (answer.provisional, answer.headline, *answer.warnings) if line]

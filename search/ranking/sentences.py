@@ -93,3 +93,23 @@ def gap_text(metric: str, a: Quantity, b: Quantity) -> str:
 
 def _direction(change: float) -> str:
     return "higher" if change > 0 else "lower"
+
+
+def gain_text(record: StudyRecord, gain: Quantity) -> str:
+    """ "0.6 pt better than the same training without the teacher (95 % interval -0.4 to 1.6 pt; ...)"."""
+    amount = difference_text(record.quality, abs(gain.value))
+    word = "better" if gain.value > 0 else "worse"
+    against = "the same training without the teacher"
+    start = f"{amount} {word} than {against}" if gain.value else f"as good as {against}"
+    interval = ""
+    if gain.low is not None and gain.high is not None:
+        low, high = (_signed(record, end) for end in (gain.low, gain.high))
+        unit = low.rpartition(" ")[2]
+        low = low.removesuffix(f" {unit}") if high.endswith(f" {unit}") else low
+        interval = f"95 % interval {low} to {high}; "
+    return f"{start} ({interval}{gain.how}, on validation in PyTorch)"
+
+
+def _signed(record: StudyRecord, value: float) -> str:
+    text = difference_text(record.quality, round(abs(value), 4))
+    return f"-{text}" if value < 0 else text

@@ -8,6 +8,7 @@ from math import exp, sqrt
 
 from ..record.evaluation import Quantity, StudyRecord
 from ..record.metrics import metric_info
+from .caveats import unfinished_line, warnings
 from .known import known_metrics
 from .misses import NearestMisses, nearest_misses
 from .noise import how_sure, ties_of
@@ -46,6 +47,8 @@ class Verdict:
     sure: tuple[str, ...] = ()
     ties: tuple[int, ...] = ()
     misses: NearestMisses | None = None
+    provisional: str = ""
+    warnings: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -55,6 +58,11 @@ class Verdict:
 
 def verdict(record: StudyRecord, ranking: Ranking) -> Verdict:
     """The answer to the question whose limits and weights the ranking has applied."""
+    answer = _answer(record, ranking)
+    return replace(answer, provisional=unfinished_line(record), warnings=warnings(record))
+
+
+def _answer(record: StudyRecord, ranking: Ranking) -> Verdict:
     simple = strongest_simple_choice(record, ranking.limits)
     if not ranking.entries:
         return _nothing_usable(record, ranking)
@@ -66,7 +74,8 @@ def verdict(record: StudyRecord, ranking: Ranking) -> Verdict:
         return replace(
             answer,
             status=DO_NOTHING,
-            headline=f"Do nothing: {name_of(record, simple)} is as good as anything found, within error or "
+            headline=f"{'Nothing better so far' if unfinished_line(record) else 'Do nothing'}: "
+            f"{name_of(record, simple)} is as good as anything found, within error or "
             f"{100 * (TRIFLE - 1):.0f} %.",
         )
     return answer

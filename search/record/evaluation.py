@@ -250,7 +250,8 @@ class StudyRecord:
     `sampler` is the name of the sampler, `remarks` what it had to say (a fallback, a warm start). `audit`
     holds the gated candidates that were trained after all. `reference_on_test` is the quality of the
     uncompressed teacher's artifact on the test split. `timing` says how sharply latencies can be told apart
-    on the device (None: the study was begun before that was kept).
+    on the device (None: the study was begun before that was kept). `budget_trials` and `budget_seconds` are
+    what the search was given (None: no limit, or not known).
     """
 
     name: str
@@ -276,6 +277,8 @@ class StudyRecord:
     audit: tuple[Audited, ...] = ()
     reference_on_test: Quantity | None = None
     timing: Timing | None = None
+    budget_trials: int | None = None
+    budget_seconds: float | None = None
 
 
 EVALUATION = TypeAdapter(Evaluation)

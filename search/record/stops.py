@@ -5,6 +5,9 @@ from __future__ import annotations
 from .evaluation import Bound
 from .protocols import Milestone
 
+INTERRUPTED = "interrupted"
+"""Why a search ended that the user has stopped."""
+
 
 class Interrupted(Exception):  # noqa: N818 - a signal to unwind, not an error
     """The search was asked to stop between two stages; `why` is a short sentence."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from math import inf
 from types import FrameType
 
-from ..record.stops import Interrupted
+from ..record.stops import INTERRUPTED, Interrupted
 
 Clock = Callable[[], float]
 """Seconds from any fixed origin, never going back."""
@@ -106,7 +106,7 @@ class Budget:
             Interrupted: a stop was asked for, or the time is used up.
         """
         if self.stop.requested:
-            raise Interrupted("interrupted")
+            raise Interrupted(INTERRUPTED)
         if self.out_of_time:
             raise Interrupted(f"the budget of {self.seconds:g} s is used up")
 

@@ -15,7 +15,7 @@ from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Outcome, StudyRecord, TrialRecord
 from ..record.progress import Progress
 from ..record.protocols import CandidateEvaluator, Hardware
-from ..record.stops import Interrupted
+from ..record.stops import INTERRUPTED, Interrupted
 from ..storage.study_store import StudyStore
 from . import counters, reference
 from .again import given_up, settled
@@ -60,8 +60,7 @@ class Driver:
             self._learn(record)
         self._measured, self._measuring_seconds = 0, 0.0
         # What an earlier session confirmed stays until this one has confirmed anew.
-        self.frame = replace(plan.frame, finalists=studies.confirmed(), audit=studies.audited())
-        self.frame = replace(self.frame, reference_on_test=studies.reference_on_test())
+        self.frame = studies.with_confirmed(plan.frame)
 
     def run(self) -> StudyRecord:
         """Search until the budget ends, the space is exhausted or a stop is asked for.
@@ -179,7 +178,7 @@ class Driver:
     def _over(self) -> str:
         """Why nothing more may be evaluated, or an empty text."""
         if self.budget.stop.requested:
-            return "interrupted"
+            return INTERRUPTED
         if len(self.known) >= self.plan.space.size:
             return ALL_EVALUATED
         return self.budget.exhausted(self.evaluated)

@@ -11,7 +11,7 @@ from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Quantity, StudyRecord, TrialRecord
 from ..record.limits import LimitSpec, resolve
 from ..record.protocols import CandidateEvaluator, Standard
-from ..record.stops import Interrupted
+from ..record.stops import INTERRUPTED, Interrupted
 
 
 def prepare(evaluator: CandidateEvaluator, reference: Candidate, frame: StudyRecord) -> StudyRecord:
@@ -61,7 +61,7 @@ def on_test(evaluator: CandidateEvaluator, record: StudyRecord) -> Quantity | No
 def failed(reference: Candidate, done: TrialRecord | None) -> Exception:
     """What to raise where the reference has no complete evaluation."""
     if done is None:
-        return Interrupted("interrupted")
+        return Interrupted(INTERRUPTED)
     evaluation = done.evaluation
     cause = f"{evaluation.stage}: {evaluation.cause}" if evaluation.cause else evaluation.reason
     return _cannot_start(reference, cause, evaluation.log)

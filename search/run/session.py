@@ -209,6 +209,8 @@ def _plan(job: Job, models: Models, launch: Launch, remarks: tuple[str, ...]) ->
         store=str(job.places.store),
         sampler=job.file.sampler,
         remarks=remarks,
+        budget_trials=job.file.budget.trials,
+        budget_seconds=job.file.budget.time,
     )
     return SearchPlan(
         space=job.space,

@@ -25,11 +25,8 @@ from ..record.digest import canonical_json
 from ..record.evaluation import (
     EVALUATION,
     STUDY_RECORD,
-    Audited,
     Evaluation,
-    Finalist,
     Outcome,
-    Quantity,
     StudyRecord,
     TrialRecord,
 )
@@ -247,17 +244,13 @@ class StudyStore:
         plain = STUDY_RECORD.dump_python(frame, mode="json", exclude={"trials", "importances"})
         self.set(_RECORD, json.dumps(plain))
 
-    def confirmed(self) -> tuple[Finalist, ...]:
-        """The finalists that an earlier session has measured."""
-        return self.unweighed().finalists if self.get(_RECORD) is not None else ()
-
-    def reference_on_test(self) -> Quantity | None:
-        """What the teacher's artifact had on test in an earlier session."""
-        return self.unweighed().reference_on_test if self.get(_RECORD) is not None else None
-
-    def audited(self) -> tuple[Audited, ...]:
-        """What an earlier session has audited."""
-        return self.unweighed().audit if self.get(_RECORD) is not None else ()
+    def with_confirmed(self, frame: StudyRecord) -> StudyRecord:
+        """The frame with the finalists, the teacher's score on test and the audit of an earlier session."""
+        if self.get(_RECORD) is None:
+            return frame
+        kept = self.unweighed()
+        on_test = kept.reference_on_test
+        return replace(frame, finalists=kept.finalists, audit=kept.audit, reference_on_test=on_test)
 
     def record(self) -> StudyRecord:
         """The study as reports see it.

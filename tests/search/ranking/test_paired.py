@@ -76,6 +76,7 @@ def study(*trials: TrialRecord, **more: object) -> StudyRecord:
         "quality": "accuracy",
         "objectives": tuple(Objective(metric=m, higher_is_better=up) for m, up in objectives),
         "trials": trials,
+        "stopped": "every candidate of the space was evaluated",
         **more,
     }
     return StudyRecord(**values)  # type: ignore[arg-type]

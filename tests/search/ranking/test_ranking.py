@@ -92,6 +92,7 @@ def study(*trials: TrialRecord, limits: tuple[Limit, ...] = (ACCURATE, FAST), **
         ),
         "limits": limits,
         "trials": trials,
+        "stopped": "every candidate of the space was evaluated",
         **more,
     }
     return StudyRecord(**values)  # type: ignore[arg-type]

@@ -1,0 +1,41 @@
+"""What a reader must know before the answer: how far the search has come, and what works against it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...profiles.words import duration, joined
+from ..record.evaluation import Quantity, StudyRecord
+from ..record.stops import INTERRUPTED
+from .sentences import gain_text
+
+
+def unfinished_line(record: StudyRecord) -> str:
+    """How much of the search is behind an answer that more of it may change; empty once it has ended."""
+    if record.stopped not in ("", INTERRUPTED):
+        return ""
+    done = sum(trial.duplicate_of is None for trial in record.trials)
+    parts = [f"{done} of {record.budget_trials} trials" if record.budget_trials else f"{done} trials"]
+    if record.budget_seconds:
+        spent = sum(trial.seconds for trial in record.trials)
+        parts.append(f"{duration(spent)} of {duration(record.budget_seconds)}")
+    how = "interrupted" if record.stopped else "the search has not ended"
+    return f"Provisional: {', '.join(parts)}, {how}."
+
+
+def warnings(record: StudyRecord) -> tuple[str, ...]:
+    """What makes candidates worse than they need be, with the remedy."""
+    return harm_lines(record, {f.number: f.distillation_gain for f in record.finalists})
+
+
+def harm_lines(record: StudyRecord, gains: Mapping[int, Quantity | None]) -> tuple[str, ...]:
+    """Finalists whose training would have been better without the teacher, beyond error."""
+    harmed: dict[str, list[str]] = {}  # several finalists may share a student
+    for number, gain in gains.items():
+        if gain is not None and gain.ends[1] < 0:
+            harmed.setdefault(gain_text(record, gain), []).append(f"#{number}")
+    return tuple(
+        f"Distillation harms {joined(numbers)}: {text}. Train without the teacher: "
+        "`distill: {weight: [0]}` under `space` in the study file."
+        for text, numbers in harmed.items()
+    )
