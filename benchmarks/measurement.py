@@ -1,42 +1,65 @@
-"""How far a measured latency ratio can be trusted: our protocol against sequential mean and median.
+"""How far a measured latency ratio can be trusted: by the product's own stages, in the ways it runs them.
 
-1. Spread: a small convolutional net in fp32 and in int8 on ONNX Runtime. The ratio of their latencies is
-   taken again and again, each time from fresh processes, by our protocol and sequentially (one model, then
-   the other, in the same wall time, as the runtimes' own tools do). Printed: standard deviation of the ratio.
-2. A/A coverage: the fp32 net against itself in other processes, where the true ratio is 1. Printed: how often
-   the 95 % interval holds it; for comparison also an interval that takes every sample for independent.
+1. A/A, one process, as while searching: a small fp32 net on ONNX Runtime against itself in other processes,
+   where the true ratio is 1. Studies of ten candidates, each with an A/A of its own, as in the product: held
+   on one core, on a device that cannot hold processes on cores, and with two threads. Printed: how often the
+   95 % interval holds 1, the standard deviation of the ratio, what processes differ by, and from which
+   difference on latencies can be told apart.
+2. A/A, five processes a side, as finalists are measured.
+3. Spread: the ratio of int8 to fp32, again and again from fresh processes, as finalists are measured, and
+   sequentially (one model, then the other, in the same wall time, as the runtimes' own tools do).
 
-    python -m benchmarks.measurement --out FILE.json [--repeats 14] [--aa 300] [--seconds 1.0]
+    python -m benchmarks.measurement --out FILE.json [--aa 300] [--repeats 14] [--parts pinned,unpinned,...]
+
+What was finished stands in FILE.json: called again with the same file, the rest is done.
 """
 
 from __future__ import annotations
 
+import json
 import math
+import os
 import random
-import statistics
 import sys
 import tempfile
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from paretune.backends.contract.backend import CompileSettings, SourceModel
 from paretune.backends.measure.environment import cpu_ticks, steal_share
 from paretune.backends.measure.latency import measure
 from paretune.backends.measure.samples import REFERENCE, LatencyPlan
 from paretune.backends.measure.summary import compare, summarize
-from paretune.backends.runner.client import RunnerClient
+from paretune.backends.runner.client import Guard, RunnerClient
 from paretune.backends.runner.launch import LocalLaunch
 from paretune.profiles.precision import Precision
+from paretune.search.record.candidate import Candidate
+from paretune.search.stages.device.a_a import read_rounds
+from paretune.search.stages.device.runners import PROCESSES, Deployment
+from paretune.search.stages.device.stages import CANDIDATE, DeviceStages
+from paretune.search.store.store import Store, content_key
 
-from benchmarks.command import finish, parser_of
+from benchmarks.command import check_names, finish, names, parser_of, tell, write_figures
+from benchmarks.measurement_figures import TITLES, a_a_figures, show, way_figures
 
-PROCESSES = 5
-TRIALS_PER_POOL = 10
+CANDIDATES = 10
+"""Of a study; the trials of one share its reference and its A/A, and with them their luck."""
+MODES = {
+    "pinned": {"threads": 1, "pinned": True},
+    "unpinned": {"threads": 1, "pinned": False},
+    "two-threads": {"threads": 2, "pinned": True},
+}
 FEED = {"x": np.random.default_rng(1).normal(size=(1, 3, 32, 32)).astype(np.float32)}
+CALIBRATION = {"x": np.random.default_rng(2).normal(size=(32, 3, 32, 32)).astype(np.float32)}
+FP32 = Candidate(backend="ort", precision=Precision.FP32)
+INT8 = replace(FP32, precision=Precision.INT8, calibration_method="minmax", calibration_samples=32)
+# What the product measures with, but for shorter blocks and warm-up: 300 trials must not take long.
+SEARCHING = LatencyPlan(block_ms=4.0, warm_up_s=0.02, enough_share=0.005)
+FINALISTS = replace(SEARCHING, enough_share=0.0)
 
 
 def write_net(path):
@@ -56,24 +79,78 @@ def write_net(path):
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
 
 
-def compiled(folder):
-    write_net(folder / "net.onnx")
-    source = SourceModel(path=folder / "net.onnx", format="onnx")
-    calibration = {"x": np.random.default_rng(2).normal(size=(32, 3, 32, 32)).astype(np.float32)}
-    found = {}
-    for precision in (Precision.FP32, Precision.INT8):
-        into = folder / str(precision)
-        into.mkdir()
-        with RunnerClient(LocalLaunch()) as runner:
-            settings = CompileSettings(precision=precision)
-            found[precision] = runner.compile("ort", source, settings, calibration, into).path
-    return found[Precision.FP32], found[Precision.INT8]
+class Bench:
+    """The product's device stages on a store of their own."""
+
+    def __init__(self, folder):
+        self.store = Store(folder / "store")
+
+        def make(into):
+            write_net(into / "net.onnx")
+            return {"file": "net.onnx", "format": "onnx"}
+
+        self.source = self.store.produce("export", content_key("export", 1, {}), {}, make)
+
+    def stages(self, stack, name, plan, *, threads, pinned):
+        """Those of a study of that name, with the fp32 net as its reference."""
+        made = DeviceStages(
+            store=self.store,
+            deployment=Deployment(batch=1, threads=threads, device=name, instructions="these"),
+            launch=LocalLaunch(),
+            guard=Guard(),
+            plan=plan,
+            announce=lambda stage: None,
+            pinned=pinned,
+        )
+        stack.callback(made.close)
+        made.set_reference(self.compiled(made, FP32), FP32)
+        return made
+
+    def compiled(self, stages, candidate):
+        return stages.compiled(candidate, self.source, CALIBRATION, "calibration")
+
+
+def searched(bench, mode, number, count):
+    """One study: its A/A, and the A/A ratios of its candidates, each in a process of its own."""
+    with ExitStack() as stack:
+        stages = bench.stages(stack, f"{mode} {number}", SEARCHING, **MODES[mode])
+        timing, artifact, trials = stages.timing, stages.reference[0], []
+        for trial in range(count):
+            stages.plan = replace(SEARCHING, seed=CANDIDATES * number + trial)
+            rounds = read_rounds(stages.measured(artifact, "ort"))
+            ratio, naive = (
+                summarize(rounds, CANDIDATE, stages.spread).ratio,
+                naive_interval(rounds, CANDIDATE),
+            )
+            trials.append([ratio.value, *ratio.ends, *naive])
+    cores = list(timing.cores)
+    return {
+        "spread": timing.process_spread,
+        "told_apart": timing.told_apart,
+        "cores": cores,
+        "trials": trials,
+    }
+
+
+def finalists(bench, number, count):
+    """A/A ratios of several processes a side. The processes are started anew for every few trials."""
+    rng, trials = random.Random(number), []
+    with ExitStack() as stack:
+        stages = bench.stages(stack, f"finalists {number}", FINALISTS, **MODES["pinned"])
+        pool = started(stack, stages.reference[0], 4 * PROCESSES)
+        for trial in range(count):
+            picked = rng.sample(pool, 2 * PROCESSES)
+            plan = replace(FINALISTS, seed=CANDIDATES * number + trial)
+            rounds = measure({"a": picked[:PROCESSES]}, picked[PROCESSES:], plan)
+            ratio = compare(rounds, "a", REFERENCE)
+            trials.append([ratio.value, *ratio.ends, *naive_interval(rounds, "a")])
+    return {"spread": None, "told_apart": None, "cores": [], "trials": trials}
 
 
 def started(stack, artifact, count):
-    runners = [stack.enter_context(RunnerClient(LocalLaunch())) for _ in range(count)]
+    runners = [stack.enter_context(RunnerClient(LocalLaunch(), pinned=True)) for _ in range(count)]
     for runner in runners:
-        runner.open("ort", artifact, 1, 1)
+        runner.open("ort", artifact.path / artifact.meta["file"], 1, 1)
         runner.prepare(FEED)
     return runners
 
@@ -89,148 +166,104 @@ def sequential(runner, seconds):
     return np.array(samples) / 1e6
 
 
-def repeat_once(fp32, int8, plan, before):
+def repeat_once(bench, number, seconds):
     """int8 over fp32 by all ways, from fresh processes; every other repeat takes ours second."""
     found = {}
+    with ExitStack() as stack:
+        plan = replace(FINALISTS, block_ms=seconds * 1000 / (25 * 2 * 1.5), seed=number)
+        stages = bench.stages(stack, f"ways {number}", plan, **MODES["pinned"])
+        fp32, int8 = stages.reference[0], bench.compiled(stages, INT8)
 
-    def ours():
-        before = time.perf_counter()
-        with ExitStack() as stack:
-            subject, reference = started(stack, int8, PROCESSES), started(stack, fp32, PROCESSES)
-            before_rounds = time.perf_counter()
-            rounds = measure({"int8": subject}, reference, plan, ticks=cpu_ticks)
-            spent = time.perf_counter() - before_rounds
-        summary = summarize(rounds, "int8")
-        ratio = summary.ratio
-        found.update(ours=ratio.value, half=(ratio.high - ratio.low) / 2 / ratio.value, seconds=spent)
-        found.update(total_seconds=time.perf_counter() - before, verdict=summary.verdict)
+        def ours():
+            rounds = stages.interleaved({"int8": (int8, "ort")}, plan)
+            summary = summarize(rounds, "int8", stages.spread)
+            found.update(ours=summary.ratio.value, ends=summary.ratio.ends, verdict=summary.verdict)
 
-    def theirs(seconds):
-        with ExitStack() as stack:
-            (first,), (second,) = started(stack, int8, 1), started(stack, fp32, 1)
-            a, b = sequential(first, seconds / 2), sequential(second, seconds / 2)
-        found.update(mean=a.mean() / b.mean(), median=np.median(a) / np.median(b), minimum=a.min() / b.min())
+        def theirs():
+            with ExitStack() as short:
+                (first,), (second,) = started(short, int8, 1), started(short, fp32, 1)
+                a, b = sequential(first, seconds / 2), sequential(second, seconds / 2)
+            found.update(
+                mean=a.mean() / b.mean(), median=np.median(a) / np.median(b), minimum=a.min() / b.min()
+            )
 
-    if len(before) % 2 == 0:
-        ours()
-        theirs(found["seconds"])
-    else:
-        theirs(before[-1]["seconds"])
-        ours()
+        for way in (ours, theirs) if number % 2 == 0 else (theirs, ours):
+            way()
     return found
 
 
-def naive_interval(rounds):
+def naive_interval(rounds, name):
     """Ratio of means with an interval that takes every sample for independent, as a t-test would."""
     a, b = (
-        np.concatenate([block.samples for block in rounds.series[name].blocks]) / rounds.series[name].loops
-        for name in ("a", REFERENCE)
+        np.concatenate([block.samples for block in rounds.series[one].blocks]) / rounds.series[one].loops
+        for one in (name, REFERENCE)
     )
     error = math.hypot(*(x.std(ddof=1) / math.sqrt(len(x)) / x.mean() for x in (a, b)))
     ratio = a.mean() / b.mean()
     return ratio * (1 - 1.96 * error), ratio * (1 + 1.96 * error)
 
 
-def a_a(artifact, trials, plan, processes):
-    """Shares of trials whose interval holds 1: ours and the naive one; and the ratios' standard deviation.
+class Kept:
+    """What was finished so far, in the file of figures: a run that was ended goes on from there."""
 
-    Trials that share processes share their luck, so the processes are started anew every few trials.
-    """
-    rng, held, naive, ratios, halves = random.Random(0), 0, 0, [], []
-    pools = ExitStack()
-    for trial in range(trials):
-        if trial % TRIALS_PER_POOL == 0:
-            pools.close()
-            pool = started(pools, artifact, 4 * PROCESSES)
-        picked = rng.sample(pool, 2 * processes)
-        plan = LatencyPlan(**{**vars(plan), "seed": trial})
-        rounds = measure({"a": picked[:processes]}, picked[processes:], plan)
-        found, (low, high) = compare(rounds, "a", REFERENCE), naive_interval(rounds)
-        held += found.low <= 1 <= found.high
-        naive += low <= 1 <= high
-        ratios.append(found.value)
-        halves.append((found.high - found.low) / 2)
-    pools.close()
-    spread = {"sd": statistics.stdev(ratios), "interval_half": statistics.mean(halves)}
-    return {"coverage": held / trials, "naive_coverage": naive / trials, **spread}
+    def __init__(self, path, options):
+        self.path, self.options = path, options
+        earlier = json.loads(path.read_text()) if path.exists() else {}
+        self.parts = earlier.get("parts", {}) if earlier.get("options") == options else {}
 
+    def of(self, part):
+        return self.parts.setdefault(part, [])
 
-def process_spread(pool, plan):
-    """Relative standard deviation between processes of one artifact.
-
-    What the medians of odd and of even rounds have in common belongs to the process; noise does not repeat.
-    """
-    rounds = measure({f"p{i}": runner for i, runner in enumerate(pool)}, None, plan)
-    quickest = np.log([[min(b.samples) / s.loops for b in s.blocks] for s in rounds.series.values()])
-    quickest -= np.median(quickest, axis=0)
-    odd, even = np.median(quickest[:, 1::2], axis=1), np.median(quickest[:, 0::2], axis=1)
-    return math.sqrt(max(0.0, float(np.cov(odd, even)[0, 1])))
+    def add(self, part, found):
+        self.of(part).append(found)
+        write_figures(self.path, {"options": self.options, "parts": self.parts})
 
 
 def run(options):
+    parts = names(options.parts)
+    check_names("part", parts, [*TITLES, "ways"])
     begun, ticks = time.perf_counter(), cpu_ticks()
-    block_ms = options.seconds * 1000 / (25 * 2 * 1.5)
-    plan = LatencyPlan(block_ms=block_ms, warm_up_s=0.02)
+    kept = Kept(options.out, {"seconds": options.seconds})
     with tempfile.TemporaryDirectory() as folder:
-        fp32, int8 = compiled(Path(folder))
-        repeats = []
-        for _ in range(options.repeats):
-            repeats.append(repeat_once(fp32, int8, plan, repeats))
-        small = LatencyPlan(block_ms=4.0, warm_up_s=0.005)
-        with ExitStack() as short:
-            spread = process_spread(started(short, fp32, 4 * PROCESSES), small)
-        several = a_a(fp32, options.aa, small, PROCESSES)
-        single = a_a(fp32, max(2, options.aa // 4), small, 1)
-
-    def sd(way):
-        values = [found[way] for found in repeats]
-        return 100 * statistics.stdev(values) / statistics.mean(values)
-
-    ways = {"ratio": "ours", **{f"sequential_{way}": way for way in ("mean", "median", "minimum")}}
+        bench = Bench(Path(folder))
+        for part in parts:
+            while (left := _wanted(part, options) - _done(kept, part)) > 0:
+                number, count = len(kept.of(part)), min(CANDIDATES, left)
+                if part == "ways":
+                    kept.add(part, repeat_once(bench, number, options.seconds))
+                elif part == "finalists":
+                    kept.add(part, finalists(bench, number, count))
+                else:
+                    kept.add(part, searched(bench, part, number, count))
+            tell(f"{part}: done after {time.perf_counter() - begun:.0f} s")
+    ways = kept.parts.get("ways", [])
     return {
-        **{f"{name}_sd_percent": sd(way) for name, way in ways.items()},
-        "ratio_int8_over_fp32": statistics.median(found["ours"] for found in repeats),
-        "ratio_interval_half_percent": 100 * statistics.mean(found["half"] for found in repeats),
-        **{f"aa_{what}_percent": 100 * several[what] for what in ("coverage", "sd", "interval_half")},
-        **{f"aa_single_process_{what}_percent": 100 * value for what, value in single.items()},
-        "aa_naive_coverage_percent": 100 * single["naive_coverage"],
-        "process_spread_percent": 100 * spread,
-        "repeats": options.repeats,
-        "aa_trials": options.aa,
-        "sampling_seconds_per_ratio": statistics.mean(found["seconds"] for found in repeats),
-        "seconds_per_ratio_with_process_starts": statistics.mean(found["total_seconds"] for found in repeats),
+        "options": kept.options,
+        "aa": {part: a_a_figures(kept.parts[part]) for part in TITLES if kept.parts.get(part)},
+        "ways": way_figures(ways) if len(ways) > 1 else {},
+        "repeats": len(ways),
         "steal_percent": 100 * (steal_share(ticks, cpu_ticks()) or 0.0),
+        "load_average": list(os.getloadavg()),
         "seconds": time.perf_counter() - begun,
-        "raw": repeats,
+        "parts": kept.parts,
     }
 
 
-ROWS = [
-    ("standard deviation of a ratio over {repeats} repeats", ""),
-    ("  our protocol", "ratio_sd_percent"),
-    ("  sequential, mean", "sequential_mean_sd_percent"),
-    ("  sequential, median", "sequential_median_sd_percent"),
-    ("  sequential, minimum", "sequential_minimum_sd_percent"),
-    ("share of 95 % intervals that hold 1 in {aa_trials} A/A trials", ""),
-    ("  ours, 5 processes a side", "aa_coverage_percent"),
-    ("  ours, 1 process a side", "aa_single_process_coverage_percent"),
-    ("  every sample taken for independent", "aa_naive_coverage_percent"),
-    ("difference between processes of one artifact", "process_spread_percent"),
-    ("processor time taken by other machines", "steal_percent"),
-]
+def _wanted(part, options):
+    return {"ways": options.repeats, "finalists": options.finalists}.get(part, options.aa)
 
 
-def show(found):
-    for text, key in ROWS:
-        print(f"{text.format(**found):62s}" + (f"{found[key]:7.2f} %" if key else ""))
-    print(f"took {found['seconds']:.0f} s")
+def _done(kept, part):
+    return len(kept.of(part)) if part == "ways" else sum(len(study["trials"]) for study in kept.of(part))
 
 
 def main(argv=None):
     parser = parser_of(__doc__)
-    parser.add_argument("--repeats", type=int, default=14)
-    parser.add_argument("--aa", type=int, default=300)
-    parser.add_argument("--seconds", type=float, default=1.0, help="sampling time of one ratio")
+    parser.add_argument("--parts", default=",".join([*TITLES, "ways"]), help="which, with commas between")
+    parser.add_argument("--aa", type=int, default=300, help="A/A trials of each way to run one process")
+    parser.add_argument("--finalists", type=int, default=100, help="A/A trials of several processes a side")
+    parser.add_argument("--repeats", type=int, default=14, help="of the ratio of int8 to fp32")
+    parser.add_argument("--seconds", type=float, default=1.0, help="sampling time of one such ratio")
     return finish(run, parser.parse_args(argv), show)
 
 

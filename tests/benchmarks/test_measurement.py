@@ -1,4 +1,4 @@
-"""The measurement benchmark runs end to end and writes what it promises."""
+"""The measurement benchmark runs end to end, writes what it promises, and goes on where it was ended."""
 
 import json
 
@@ -12,11 +12,17 @@ pytestmark = pytest.mark.alone
 @pytest.mark.slow
 def test_the_benchmark_writes_its_figures(tmp_path, capsys):
     out = tmp_path / "figures.json"
-    assert main(["--out", str(out), "--repeats", "2", "--aa", "6", "--seconds", "0.1"]) == 0
+    few = ["--out", str(out), "--repeats", "2", "--aa", "3", "--finalists", "2", "--seconds", "0.1"]
+    assert main([*few, "--parts", "pinned"]) == 0
+    first = json.loads(out.read_text())["parts"]["pinned"]
+    assert main(few) == 0
     found = json.loads(out.read_text())
+    assert found["parts"]["pinned"] == first, "what was finished is not done again"
+    assert {part: one["trials"] for part, one in found["aa"].items()} == {
+        "pinned": 3, "unpinned": 3, "two-threads": 3, "finalists": 2,
+    }  # fmt: skip
+    assert len(found["aa"]["pinned"]["cores"]) == 1
+    assert found["aa"]["unpinned"]["cores"] == []
     for way in ("ratio", "sequential_mean", "sequential_median", "sequential_minimum"):
-        assert found[f"{way}_sd_percent"] > 0
-    held = found["aa_coverage_percent"] * 6 / 100
-    assert held == pytest.approx(round(held))
-    assert len(found["raw"]) == 2
+        assert found["ways"][f"{way}_sd_percent"] > 0
     assert "A/A" in capsys.readouterr().out

@@ -42,7 +42,7 @@ class AgainstItself:
         Raises:
             StageError: it does not run.
         """
-        plan = replace(plan, rounds=min(plan.rounds, ROUNDS), enough_share=0.0)
+        plan = replace(plan, rounds=min(plan.rounds, ROUNDS), enough_share=0.0, seed=0)
         runs = self._runners.deployment
         key = spread_key(self._runners.reference_key, runs.device, runs.batch, runs.threads, plan)
         if self._known is None or self._known.key != key:
