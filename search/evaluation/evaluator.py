@@ -137,9 +137,12 @@ class Evaluator:
         climb = self._climbs.climb(found, judge, trace, broken=broken is not None)
         if broken is not None and climb.treatment == found.treatment:
             cause = "; ".join((broken.cause, *climb.notes))
-            raise StageError(broken.stage, cause, broken.log, outside=broken.outside)
+            raise StageError(
+                broken.stage, cause, broken.log, disagrees=broken.disagrees, outside=broken.outside
+            )
         if climb.treatment != found.treatment:
-            treated = self._as_treated(known, climb.treatment, judge.standard, trace)
+            # Mended, it is no simple choice any more.
+            treated = self._as_treated(replace(known, baseline=False), climb.treatment, judge.standard, trace)
             found = replace(treated, float_quality=found.float_quality)
         found = replace(found, ladder=climb.rungs, notes=(*found.notes, *climb.notes))
         self._climbs.learn(found)

@@ -27,6 +27,8 @@ VALIDATION = "validation"
 FLOAT_FORMATS = (Precision.FP32, Precision.FP16)
 QUANTIZED_BITS = 8
 """Weights of more bits lose nothing worth winning back."""
+POOR = 20.0
+"""Where no limit says what is of no use, a simple choice is that has lost so many times what may be lost."""
 MOST_OF_STUDY = 0.25
 """Of the study's time that is left, which one candidate's climb may take: other candidates want it too, and a
 climb that the end of the study cuts short loses the candidate."""
@@ -84,18 +86,18 @@ class Climbs:
     ) -> Climb:
         """Win back what a complete candidate lost by quantization, if it lost too much and may still matter.
 
-        The simple choices never climb: they are what anyone gets by plain post-training quantization.
-        `broken`: the artifact as it is disagrees with the float model.
+        The simple choices are what anyone gets by plain post-training quantization, and stay that: they climb
+        only where they are of no use as they are, and then what calibration and a float layer here or
+        there would mend is tried whatever it promises. `broken`: the artifact as it is disagrees with the
+        float model.
         """
         stays = Climb(treatment=evaluation.treatment)
         best, standing = evaluation.float_quality, None
         if best is not None and isfinite(best) and self._may_climb(evaluation):
-            standing = self._standing(evaluation, judge.standard.limits, best)
-        if (
-            best is None
-            or standing is None
-            or not judge.worth_climbing(evaluation.candidate, evaluation.metrics, best)
-        ):
+            standing = self._standing(evaluation, judge.standard.limits, best, broken)
+        if best is None or standing is None:
+            return stays
+        if not standing.insists and not judge.worth_climbing(evaluation.candidate, evaluation.metrics, best):
             return stays
         bench = CandidateBench(
             self._chain,
@@ -113,9 +115,11 @@ class Climbs:
 
     def _may_climb(self, evaluation: Evaluation) -> bool:
         quantized = evaluation.candidate.precision.decoded.weight_bits <= QUANTIZED_BITS
-        return bool(quantized and self._settings.rungs and not evaluation.baseline)
+        return bool(quantized and self._settings.rungs)
 
-    def _standing(self, evaluation: Evaluation, limits: Sequence[Limit], best: float) -> Standing | None:
+    def _standing(
+        self, evaluation: Evaluation, limits: Sequence[Limit], best: float, broken: bool
+    ) -> Standing | None:
         """Where the candidate stands; None where it has what is asked for, or could not have it."""
         quality = evaluation.metrics[self._scale.metric].value
         target = self._settings.target(self._scale, limits, best)
@@ -125,7 +129,12 @@ class Climbs:
             best=best,
             target=target,
             deadline=0.0,
+            insists=evaluation.baseline and evaluation.candidate.precision.decoded.calibrated,
         )
+        allowed = self._scale.goodness(best) - self._scale.goodness(target)
+        of_use = not (broken or self._scale.asked_by(limits) or standing.lost(self._scale) > POOR * allowed)
+        if evaluation.baseline and of_use:
+            return None
         reached = standing.reached(self._scale, quality)
         return None if reached or not standing.reached(self._scale, best) else standing
 

@@ -127,7 +127,8 @@ class Ladder:
 
     def _best(self, left: Sequence[RungClimber], bench: Bench, standing: Standing) -> _Promise | None:
         promises = [self._promise(climber, bench, standing) for climber in left]
-        worth = [p for p in promises if p and p.per_minute >= self._least(bench, standing)]
+        least = self._least(bench, standing)
+        worth = [p for p in promises if p and (p.per_minute >= least or _is_insisted_on(p, standing))]
         return max(worth, key=lambda promise: promise.per_minute, default=None)
 
     def _least(self, bench: Bench, standing: Standing) -> float:
@@ -146,6 +147,10 @@ class Ladder:
                 return None  # half a training is worth nothing
             gain, seconds = gain * time_left / seconds, time_left  # the others end where the time does
         return _Promise(climber=climber, gain=gain, seconds=seconds)
+
+
+def _is_insisted_on(promise: _Promise, standing: Standing) -> bool:
+    return standing.insists and promise.climber.name != QAT
 
 
 def _tried(climber: RungClimber, bench: Bench, standing: Standing) -> Found:

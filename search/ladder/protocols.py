@@ -85,13 +85,15 @@ class Bench(Protocol):
 @dataclass(frozen=True, kw_only=True)
 class Standing:
     """Where a candidate stands: its treatment and what that scored. `best` is the quality of the float model,
-    `target` the one at which the climb ends, `deadline` the time (of `Bench.now`) by which it ends anyway."""
+    `target` the one at which the climb ends, `deadline` the time (of `Bench.now`) by which it ends anyway.
+    `insists`: the rungs that train nothing are tried whatever they promise."""
 
     treatment: Treatment
     scored: Scored
     best: float
     target: float
     deadline: float
+    insists: bool = False
 
     def lost(self, scale: QualityScale) -> float:
         """What is lost against the float model, as an amount."""

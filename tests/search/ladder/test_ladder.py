@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from contracts.ladder_table import ACCURACY, FOUR, GROUPS, INT4, INT8, TableBench, at
 from paretune.backends.contract.backend import LayerGroup
@@ -133,6 +135,15 @@ def test_nothing_is_climbed_that_promises_too_little_a_minute():
     # 6 points are lost. A quarter of that in 10 s is 9 points a minute, seven tenths in 62 s are 4.
     assert [rung.name for rung in climb(bench, least_gain_per_minute=0.05).rungs] == [CALIBRATION]
     assert climb(bench, least_gain_per_minute=0.2).rungs == ()
+
+
+def test_what_is_insisted_on_is_climbed_whatever_it_promises_but_nothing_is_trained_for_it():
+    bench = TableBench(quality=won_back(), layer_groups=GROUPS, qat=True)
+    ladder = Ladder(LadderSettings(least_gain_per_minute=1e6))
+    assert ladder.climb(bench, at(bench)).rungs == ()
+    found = ladder.climb(bench, replace(at(bench), insists=True))
+    assert {rung.name for rung in found.rungs} == {CALIBRATION, MIXED}
+    assert found.treatment == UNTREATED
 
 
 def test_the_time_cap_ends_the_climb():

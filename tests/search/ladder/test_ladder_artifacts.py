@@ -193,6 +193,19 @@ def test_what_does_not_climb(evaluator):
 
 
 @pytest.mark.slow
+def test_a_simple_choice_that_is_of_no_use_climbs_and_is_none_any_more(evaluator):
+    made = evaluator(rungs=(QAT,))
+    plain = evaluated(made, baseline=True)
+    assert (plain.baseline, plain.ladder) == (True, ())
+    bound = plain.float_quality - 0.005
+    missed = Limit(text="accuracy >= so much", metric="accuracy", upper=False, bound=bound)
+    mended = evaluated(made, missed, baseline=True)
+    assert [rung.name for rung in mended.ladder] == [QAT]
+    assert mended.metrics["accuracy"].value > plain.metrics["accuracy"].value
+    assert not mended.baseline
+
+
+@pytest.mark.slow
 def test_what_quantization_breaks_is_mended_or_fails_as_before(evaluator):
     broken = evaluator("very_uneven.py", rungs=()).evaluate(INT4, TrainEverything())
     assert broken.outcome is Outcome.FAILED
