@@ -11,6 +11,7 @@ from ..ladder.bench import Climbs
 from ..ranking.known import TEST, VALIDATION, limits_on, violations
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Finalist, Outcome, Quantity, StudyRecord
+from ..record.finite import sound
 from ..record.protocols import Decision, Hardware, Judge, Milestone, MilestoneJudge, Standard
 from ..record.stops import Interrupted, TrainingStopped
 from ..record.timing import Timing
@@ -49,7 +50,8 @@ class Evaluator:
         about_teacher = (*ended.about_teacher, *trace.remarks)
         notes = (*ended.notes, *trace.notes)
         stages = tuple(trace.stages)
-        return replace(ended, stages=stages, gate=trace.gate, notes=notes, about_teacher=about_teacher)
+        whole = replace(ended, stages=stages, gate=trace.gate, notes=notes, about_teacher=about_teacher)
+        return sound(whole)
 
     def _ended(self, known: Evaluation, judge: Judge, trace: Trace) -> Evaluation:
         try:

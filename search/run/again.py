@@ -28,6 +28,11 @@ def settled(
     return known, tuple(candidate for candidate in again if candidate in space)
 
 
+def is_open(records: Sequence[TrialRecord]) -> bool:
+    """Whether a candidate is left to be tried again."""
+    return any(record.evaluation.try_again for record in known_candidates(records).values())
+
+
 def _tried_again(record: TrialRecord, is_reference: bool) -> bool:
     evaluation = record.evaluation
     return evaluation.try_again or (is_reference and evaluation.outcome is not Outcome.COMPLETE)

@@ -11,6 +11,7 @@ from ..record.digest import canonical_json
 from ..record.evaluation import StudyRecord
 from ..storage.read_only import study_for_reading
 from ..storage.study_store import StudyStore
+from .again import is_open
 from .budget import Budget
 
 ENDED = "ended"
@@ -41,7 +42,8 @@ def finished_record(job: Job) -> StudyRecord | None:
         plain = json.loads(studies.get(ENDED) or "null")
         if plain is None or plain["settings"] != _settings(job):
             return None
-        return None if plain["by_budget"] and _room(job, plain) else studies.record()
+        goes_on = plain["by_budget"] and _room(job, plain)
+        return None if goes_on or is_open(studies.records()) else studies.record()
 
 
 def _room(job: Job, plain: dict[str, Any]) -> bool:

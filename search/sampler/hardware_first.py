@@ -22,8 +22,9 @@ from optuna.study import Study
 from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
 from ..ranking.known import limits_on, violations
+from ..record import kept
 from ..record.candidate import Candidate
-from ..record.evaluation import EVALUATION, Evaluation, Outcome, Proposal, Quantity
+from ..record.evaluation import Evaluation, Outcome, Proposal, Quantity
 from ..record.protocols import Hardware
 from .knowledge import Knowledge
 from .policy import Choice, Policy
@@ -173,8 +174,8 @@ class HardwareFirstSampler(BaseSampler):
 
     def _take_in(self, trial: FrozenTrial, policy: Policy) -> None:
         """Learn from the evaluation that a trial carries; of a plain Optuna trial, from its values."""
-        if "evaluation" in trial.user_attrs:
-            evaluation = EVALUATION.validate_json(trial.user_attrs["evaluation"])
+        if kept.KEPT in trial.user_attrs:
+            evaluation = kept.read(trial.user_attrs[kept.KEPT], trial.number)
             policy.learn(evaluation)
             self._note_gain(policy, evaluation.proposal)
             return

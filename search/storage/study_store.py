@@ -6,7 +6,6 @@ in a user attribute; the study carries the problem that it describes.
 
 from __future__ import annotations
 
-import json
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -23,19 +22,19 @@ from ...profiles.errors import UserError
 from ..record.candidate import Candidate
 from ..record.digest import canonical_json
 from ..record.evaluation import (
-    EVALUATION,
-    STUDY_RECORD,
     Evaluation,
     Outcome,
     StudyRecord,
     TrialRecord,
 )
+from ..record.kept import KEPT, written
+from . import frame as frame_of
 from . import write_ahead
 from .importance import importances
 from .same_problem import PROBLEM, existing, holds_nothing
 from .storage import MEND_FILE, close_storage, open_storage, storage_trouble_explained
 from .transactions import together
-from .trial_records import KEPT, SECONDS, STARTED, duplicate_record, storable, trial_record
+from .trial_records import SECONDS, STARTED, duplicate_record, storable, trial_record
 from .url import shown_url, sqlite_file
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -180,7 +179,7 @@ class StudyStore:
             # Samplers learn nothing from failed trials, and would ask for what cannot exist again.
             trial.set_constraint("can exist", 1.0)
         trial.set_user_attr("outcome", evaluation.outcome.value)
-        trial.set_user_attr(KEPT, EVALUATION.dump_json(evaluation).decode())
+        trial.set_user_attr(KEPT, written(evaluation))
         values = None
         state = _STATES[evaluation.outcome]
         if state is TrialState.COMPLETE:
@@ -239,18 +238,15 @@ class StudyStore:
 
     def save_frame(self, frame: StudyRecord) -> None:
         """Keep everything of the record except the trials, which are kept one by one."""
-        audit = tuple(replace(one, evaluation=storable(one.evaluation, ())) for one in frame.audit)
-        frame = replace(frame, audit=audit)
-        plain = STUDY_RECORD.dump_python(frame, mode="json", exclude={"trials", "importances"})
-        self.set(_RECORD, json.dumps(plain))
+        self.set(_RECORD, frame_of.written(frame))
 
     def with_confirmed(self, frame: StudyRecord) -> StudyRecord:
-        """The frame with the finalists, the teacher's score on test and the audit of an earlier session."""
-        if self.get(_RECORD) is None:
+        """The frame with what an earlier session confirmed: finalists, audit, the teacher on test."""
+        kept = self._frame()
+        if kept is None:
             return frame
-        kept = self.unweighed()
-        on_test = kept.reference_on_test
-        return replace(frame, finalists=kept.finalists, audit=kept.audit, reference_on_test=on_test)
+        frame = replace(frame, finalists=kept.finalists, audit=kept.audit)
+        return replace(frame, reference_on_test=kept.reference_on_test)
 
     def record(self) -> StudyRecord:
         """The study as reports see it.
@@ -267,14 +263,21 @@ class StudyStore:
         Raises:
             UserError: the study has not come far enough to hold one.
         """
-        text = self.get(_RECORD)
-        if text is None:
+        frame = self._frame()
+        if frame is None:
+            damaged = self.get(_RECORD) is not None
             raise UserError(
-                f"the study {self.study.study_name!r} has no results yet",
-                remedy="`paretune run STUDY` starts or resumes it",
+                f"the study {self.study.study_name!r} "
+                + ("holds a record that cannot be read" if damaged else "has no results yet"),
+                remedy="`paretune run STUDY` makes it anew, and keeps every trial"
+                if damaged
+                else "`paretune run STUDY` starts or resumes it",
             )
-        frame = STUDY_RECORD.validate_python({**json.loads(text), "trials": [], "importances": {}})
         return replace(frame, trials=self.records())
+
+    def _frame(self) -> StudyRecord | None:
+        """The record without its trials, None where there is none that can be read."""
+        return frame_of.read(self.get(_RECORD))
 
 
 def known_candidates(records: Sequence[TrialRecord]) -> dict[str, TrialRecord]:

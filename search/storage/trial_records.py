@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import isfinite
 
 from optuna.trial import FrozenTrial
 
-from ...profiles.errors import InternalError
-from ..record.evaluation import EVALUATION, Evaluation, Outcome, TrialRecord
+from ..record import kept
+from ..record.evaluation import Evaluation, Outcome, TrialRecord
 
-KEPT, STARTED, SECONDS = "evaluation", "started", "seconds"
-"""Attributes of a trial: its evaluation as JSON, when it began, and how long it took."""
-UNMEASURED = 1e30
-"""How far a limit on what was not measured is missed, as stored: JSON has no infinity."""
+STARTED, SECONDS = "started", "seconds"
+"""Attributes of a trial: when it began, and how long it took."""
 
 
 def storable(evaluation: Evaluation, objectives: tuple[str, ...]) -> Evaluation:
-    """The evaluation with finite violations; failed where it lacks an objective."""
-    missed = {text: min(value, UNMEASURED) for text, value in evaluation.violations.items()}
-    return replace(_with_every_objective(evaluation, objectives), violations=missed)
+    """The evaluation as it will be read back; failed where it lacks an objective, or cannot be kept."""
+    return kept.storable(_with_every_objective(kept.storable(evaluation), objectives))
 
 
 def _with_every_objective(evaluation: Evaluation, objectives: tuple[str, ...]) -> Evaluation:
@@ -34,26 +32,24 @@ def _with_every_objective(evaluation: Evaluation, objectives: tuple[str, ...]) -
 
 
 def trial_record(trial: FrozenTrial) -> TrialRecord:
-    """What a trial has kept of its evaluation."""
-    attrs = trial.user_attrs
-    try:
-        evaluation = EVALUATION.validate_json(attrs[KEPT])
-    except ValueError as error:
-        raise InternalError(f"trial {trial.number} holds a record that cannot be read: {error}") from error
-    return TrialRecord(
-        number=trial.number,
-        evaluation=evaluation,
-        started=attrs[STARTED],
-        seconds=attrs[SECONDS],
-    )
+    """What a trial has kept of its evaluation, a failed one where that cannot be read."""
+    started, seconds = _times(trial)
+    evaluation = kept.read(trial.user_attrs[kept.KEPT], trial.number)
+    return TrialRecord(number=trial.number, evaluation=evaluation, started=started, seconds=seconds)
 
 
 def duplicate_record(trial: FrozenTrial, original: TrialRecord) -> TrialRecord:
     """The record of a trial that another one has answered."""
+    started, seconds = _times(trial)
     return replace(
-        original,
-        number=trial.number,
-        started=trial.user_attrs[STARTED],
-        seconds=trial.user_attrs[SECONDS],
-        duplicate_of=original.number,
+        original, number=trial.number, started=started, seconds=seconds, duplicate_of=original.number
     )
+
+
+def _times(trial: FrozenTrial) -> tuple[float, float]:
+    """When a trial began and how long it took: by its attributes, where they are lost by Optuna's own."""
+    began = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
+    took = trial.duration.total_seconds() if trial.duration else 0.0
+    told = (trial.user_attrs.get(STARTED), trial.user_attrs.get(SECONDS))
+    started, seconds = (v if isinstance(v, int | float) and isfinite(v) else None for v in told)
+    return (began if started is None else started), (took if seconds is None else seconds)

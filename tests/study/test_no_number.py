@@ -1,0 +1,82 @@
+"""A number that is none ends one candidate, by name; studies that an older version broke are opened."""
+
+import json
+import sqlite3
+from contextlib import closing
+
+import pytest
+from paretune.search.record.evaluation import Outcome
+from paretune.search.run.session import open_run, run_study
+
+pytestmark = pytest.mark.slow
+
+CHANGES = {
+    "workload = Workload(": """
+def quality(outputs, labels):
+    return float("nan") if np.ptp(outputs) == 0 else float((outputs.argmax(1) == labels).mean())
+
+
+class Constant(Net):
+    def forward(self, x):
+        return super().forward(x) * 0
+
+
+workload = Workload(metric=Metric(name="quality", function=quality), """,
+    "lambda width: Net(width)": "lambda width: (Constant if width == 4 else Net)(width)",
+    "Split, Splits, Workload": "Metric, Split, Splits, Workload",
+}
+
+
+def test_a_metric_that_is_nan_for_one_student_fails_that_student(bench):
+    text = (bench.root / "blobs.py").read_text()
+    for old, new in CHANGES.items():
+        assert old in text
+        text = text.replace(old, new)
+    (bench.root / "blobs.py").write_text(text)
+    space = {"student": {"width": [4, 8]}, "precision": ["fp32"], "backend": ["toy"]}
+    study = bench.study(space=space, budget={"trials": 4}, finalists=1)
+    run_study(study)
+    record = open_run(study)[0]
+    by_width = {dict(t.evaluation.candidate.student).get("width"): t.evaluation for t in record.trials}
+    assert by_width[4].outcome is Outcome.FAILED
+    assert "nan" in by_width[4].cause
+    assert {by_width[8].outcome, by_width[None].outcome} == {Outcome.COMPLETE}
+    assert record.finalists
+
+
+def test_a_study_that_holds_broken_trials_is_opened_and_goes_on(bench, shared_store):
+    study = bench.study(store=shared_store, budget={"trials": 3}, finalists=1)
+    run_study(study)
+    damaged, lost = [t.number for t in open_run(study)[0].trials if t.duplicate_of is None][1:3]
+    with closing(sqlite3.connect(bench.root / "runs" / "blobs" / "study.db")) as base, base:
+        plain = json.loads(kept_by(base, damaged))
+        plain["stages"] = [{**plain["stages"][0], "curve": [[1, None]]}]  # as a NaN was once written
+        keep(base, damaged, json.dumps(plain))
+        keep(base, lost, kept_by(base, lost)[:300])
+
+    broken = {t.number: t.evaluation for t in open_run(study)[0].trials}
+    for number in (damaged, lost):
+        assert broken[number].outcome is Outcome.FAILED
+        assert f"trial {number} holds a record that cannot be read" in broken[number].cause
+    for command in (["report", study], ["choose", study, "--prefer", "latency=2"], ["explain", study, lost]):
+        done = bench.run(*command)
+        assert done.returncode in (0, 2), done.stderr
+    record = run_study(study).record
+    assert record.counters["complete"] == 3, "what was lost is evaluated anew"
+    assert record.counters["failed"] == 0
+
+
+OF_TRIAL = "key = 'evaluation' AND trial_id = (SELECT trial_id FROM trials WHERE number = ?)"
+
+
+def kept_by(base, number):
+    (text,) = base.execute(
+        f"SELECT value_json FROM trial_user_attributes WHERE {OF_TRIAL}", (number,)
+    ).fetchone()
+    return json.loads(text)
+
+
+def keep(base, number, text):
+    base.execute(
+        f"UPDATE trial_user_attributes SET value_json = ? WHERE {OF_TRIAL}", (json.dumps(text), number)
+    )
