@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "ACCURACY": "search.workload.workload",
+    "ACCURACY": "search.workload.metrics",
+    "AUC": "search.workload.metrics",
+    "F1_MACRO": "search.workload.metrics",
+    "MAE": "search.workload.metrics",
+    "MAP50": "search.workload.metrics",
+    "MIOU": "search.workload.metrics",
+    "PERPLEXITY": "search.workload.metrics",
+    "PSNR": "search.workload.metrics",
+    "RMSE": "search.workload.metrics",
     "Metric": "search.workload.workload",
     "Split": "search.workload.workload",
     "Splits": "search.workload.workload",
@@ -24,6 +32,14 @@ _PUBLIC = {
 
 __all__ = [
     "ACCURACY",
+    "AUC",
+    "F1_MACRO",
+    "MAE",
+    "MAP50",
+    "MIOU",
+    "PERPLEXITY",
+    "PSNR",
+    "RMSE",
     "Metric",
     "ParetuneError",
     "Split",
@@ -37,7 +53,8 @@ __all__ = [
 if TYPE_CHECKING:
     from .profiles.errors import ParetuneError, UserError
     from .search.run.session import open_run, run_study
-    from .search.workload.workload import ACCURACY, Metric, Split, Splits, Workload
+    from .search.workload.metrics import ACCURACY, AUC, F1_MACRO, MAE, MAP50, MIOU, PERPLEXITY, PSNR, RMSE
+    from .search.workload.workload import Metric, Split, Splits, Workload
 
 
 def __getattr__(name: str) -> Any:

@@ -14,7 +14,8 @@ from ..record.arrays import Flags, Floats, Integers
 from ..record.evaluation import Quantity
 from ..record.metrics import metric_info
 from ..stages.device.interval import bootstrap, drawn_score, wilson
-from ..workload.metric import ACCURACY, Array, Metric, Outputs
+from ..workload.metric import Array, Metric, Outputs
+from ..workload.metrics import ACCURACY
 from ..workload.outputs import rows_of
 
 BINS, RESAMPLES = 15, 400

@@ -46,6 +46,14 @@ METRICS = {
     info.name: info
     for info in (
         MetricInfo(name="accuracy", title="Accuracy", unit="share", higher_is_better=True),
+        MetricInfo(name="f1_macro", title="Macro F1", unit="share", higher_is_better=True),
+        MetricInfo(name="auc", title="ROC AUC", unit="share", higher_is_better=True),
+        MetricInfo(name="miou", title="Mean IoU", unit="share", higher_is_better=True),
+        MetricInfo(name="map50", title="mAP at 50 %", unit="share", higher_is_better=True),
+        MetricInfo(name="rmse", title="RMSE", unit=""),
+        MetricInfo(name="mae", title="MAE", unit=""),
+        MetricInfo(name="perplexity", title="Perplexity", unit=""),
+        MetricInfo(name="psnr", title="PSNR", unit="dB", higher_is_better=True),
         MetricInfo(name="latency_ms", title="Latency", unit="ms"),
         MetricInfo(name="latency_p90_ms", title="Latency p90", unit="ms"),
         MetricInfo(name="latency_p99_ms", title="Latency p99", unit="ms"),

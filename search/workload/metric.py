@@ -113,8 +113,7 @@ def source_of(function: Callable[..., Any], name: str) -> str:
         return f"{type(function).__module__}.{getattr(function, '__qualname__', name)}"
 
 
-def _accuracy(outputs: Array, labels: Array) -> float:
+ACCURACY_SOURCE = """def _accuracy(outputs: Array, labels: Array) -> float:
     return float(np.mean(outputs.argmax(axis=-1) == labels))
-
-
-ACCURACY = Metric(name="accuracy", function=_accuracy)
+"""
+"""Of accuracy as it first was: of class numbers per sample it is the same, so scores in stores stay known."""

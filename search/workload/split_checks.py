@@ -31,7 +31,8 @@ def check_splits(splits: Splits, metric: Metric = ACCURACY) -> None:
         _check_finite(name, split)
     if metric.name == ACCURACY.name:
         _check_labels(splits)
-        _check_classes(splits)
+        if splits.train.labels.ndim == 1:
+            _check_classes(splits)
     _check_overlap(splits)
 
 
@@ -98,12 +99,16 @@ def _check_finite(name: str, split: Split) -> None:
 def _check_labels(splits: Splits) -> None:
     for name, split in splits.items():
         labels = split.labels
-        if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
+        whole = np.issubdtype(labels.dtype, np.integer)
+        several = labels.ndim > 1 and (whole or bool(((labels == 0) | (labels == 1)).all()))
+        if several and labels.ndim == 2 and labels.min() == 0 and bool((labels.sum(axis=1) == 1).all()):
+            several = False  # one-hot
+        if not several and (labels.ndim != 1 or not whole or labels.min() < 0):
             raise UserError(
                 "labels are not class numbers",
                 place=f"split {name!r}",
                 found=f"{labels.dtype}{list(labels.shape)}, the first is {labels.reshape(-1)[0]!r}",
-                accepted="one integer per sample, counted from 0",
+                accepted="one integer per sample, token or pixel, counted from 0; or 0 and 1 for each label",
                 remedy="number the classes, or give the workload its own metric for other labels",
             )
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .metric import ACCURACY as ACCURACY
 from .metric import Array as Array
 from .metric import Metric as Metric
 from .metric import source_of
+from .metrics import ACCURACY as ACCURACY
+from .metrics import built_in
 
 if TYPE_CHECKING:
     from torch import nn
@@ -69,6 +70,9 @@ class Workload:
     `onnx` is a path; relative ones are taken from the directory of the workload's file. `options` holds
     whatever else decides what these functions do (a dataset's version, a flag from the command line).
 
+    `metric` is a `Metric`, or the name of a built-in one: accuracy, f1_macro, rmse, mae, auc, miou, map50,
+    perplexity or psnr.
+
     `task` is what the model is for: "classification" (class numbers [N]), "token-classification" (class
     numbers [N, T], negative ones left out), "segmentation" (class numbers [N, H, W], negative ones left out),
     "multi-label" (0 and 1 in the shape of the outputs), "regression" (numbers in that shape) or "embedding"
@@ -95,6 +99,11 @@ class Workload:
     outputs: str | Sequence[str] | None = None
     loss: str | Callable[..., Any] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        named: object = self.metric
+        if isinstance(named, str):
+            object.__setattr__(self, "metric", built_in(named))
 
     @property
     def stated_task(self) -> str | None:

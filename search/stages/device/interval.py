@@ -13,7 +13,8 @@ from ....profiles.errors import StageError
 from ....profiles.quantity import Quantity
 from ...record.arrays import Flags, Floats
 from ...record.samples import MOST_HITS, of_draws, of_hits
-from ...workload.metric import ACCURACY, Array, Metric, Outputs
+from ...workload.metric import Array, Metric, Outputs
+from ...workload.metrics import ACCURACY
 from ...workload.outputs import rows_of
 
 RESAMPLES = 500

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ....profiles.errors import StageError, UserError
-from ...workload.metric import ACCURACY, Array, Metric, Outputs
+from ...workload.metric import Array, Metric, Outputs
+from ...workload.metrics import ACCURACY
 from ...workload.outputs import rows_of
 from ...workload.workload import Split, Splits
 

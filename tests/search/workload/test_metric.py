@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 from paretune.profiles.errors import StageError
-from paretune.search.workload.metric import ACCURACY, Metric
+from paretune.search.workload.metric import Metric
+from paretune.search.workload.metrics import ACCURACY
 
 OUTPUTS, LABELS = np.eye(3, dtype=np.float32), np.array([0, 1, 0])
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from paretune.profiles.errors import UserError
-from paretune.search.workload.metric import ACCURACY, Metric
+from paretune.search.workload.metric import Metric
+from paretune.search.workload.metrics import ACCURACY
 from paretune.search.workload.task import Seen, read_task, task_or_unknown
 
 RNG = np.random.default_rng(0)
