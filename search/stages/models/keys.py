@@ -10,12 +10,13 @@ from ...record.candidate import Recipe, Scalar
 from ...record.training import DISTILL, PRUNE
 from ...record.treatment import QAT, QatPlan
 from ...store.store import content_key
-from ..training.loop import TrainingPlan
+from ..training.loop import TrainingPlan, first_look
 
 TEACHER_VERSION, SOFT_TARGETS_VERSION, DISTILL_VERSION, STRUCTURE_VERSION = 1, 1, 1, 2
 PRUNE_VERSION = 3  # 1 removed the whole share before fine-tuning, 2 halved the learning rate for it
 QAT_VERSION = 1
 DERIVE_VERSION = 1  # of how students are cut out of their teacher
+STARTS_VERSION = 1  # of when a training that stands still is started anew from untrained weights
 
 Digests = Mapping[str, str]
 
@@ -73,6 +74,8 @@ def distill_key(
         fields["untaught"] = {"train": data["train"], "tools": dict(tools)}
     if initial:
         fields["derived"] = {"teacher": initial, "version": DERIVE_VERSION}
+        if first_look(recipe.epochs):
+            fields["derived"]["starts"] = STARTS_VERSION
     return content_key(DISTILL, DISTILL_VERSION, fields)
 
 

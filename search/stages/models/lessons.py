@@ -10,13 +10,14 @@ from torch import nn
 
 from ...record.candidate import Recipe
 from ...workload.metric import Array
-from ...workload.task import EMBEDDING
+from ...workload.task import CLASS_TASKS, EMBEDDING
 from ...workload.workload import Split
 from ..network.predict import tensors
 from ..training.loop import Data
 from ..training.losses import Loss
 from . import keys
 from .base import Note
+from .standstill import at_chance, came_to_nothing
 from .teacher import Teacher
 from .teacher_checks import COMPARED, student_and_teacher
 
@@ -73,10 +74,21 @@ class Lessons:
             return self.teacher.purpose.task
         return lambda *arguments: self.loaded.call("loss", function, *arguments)
 
-    def doubts(self, model: nn.Module) -> list[str]:
-        """What a student says about its teacher, see `teacher_checks`."""
-        purpose, validation = self.teacher.purpose, self.loaded.splits.validation
+    def doubts(self, model: nn.Module, epochs: int) -> list[str]:
+        """What a student that was trained for so many epochs came to, and what it says about its teacher; see
+        `standstill` and `teacher_checks`."""
+        networks, purpose, validation = self.networks, self.teacher.purpose, self.loaded.splits.validation
+        found = networks.predicted(model, validation)
+        ours, given = found[networks.outputs.primary], networks.outputs.for_metric(found)
+        axis = purpose.task.class_axis if purpose.task.name in CLASS_TASKS else None
+        nothing = came_to_nothing(given, ours, validation.labels, networks.metric, epochs, class_axis=axis)
         if purpose.task.name not in COMPARED:
-            return []
-        theirs, ours = self.teacher.on_validation, purpose.primary(model, validation)
-        return student_and_teacher(ours, theirs, validation.labels, purpose.task)
+            return nothing
+        theirs = self.teacher.on_validation
+        return nothing + student_and_teacher(ours, theirs, validation.labels, purpose.task)
+
+    def at_chance(self, model: nn.Module) -> bool:
+        """Whether a model has learned nothing yet, as far as validation tells."""
+        validation = self.loaded.splits.validation
+        given = self.networks.for_metric(model, validation)
+        return at_chance(given, validation.labels, self.networks.metric)

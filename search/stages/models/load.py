@@ -42,5 +42,7 @@ def load_models(
     from ..training.loop import Control  # torch takes seconds to load
     from .torch_models import TorchModels
 
-    control = Control(should_stop=should_stop, out_of_time=out_of_time, progress=progress.stage)
+    control = Control(
+        should_stop=should_stop, out_of_time=out_of_time, progress=progress.stage, note=progress.note
+    )
     return TorchModels(loaded, store, progress, threads, control, fallback)

@@ -86,6 +86,17 @@ class Networks:
             raise UserError(f"`{what}` did not return a torch module", place=workload.name, found=found)
         return model
 
+    def fresh_teacher(self, seed: int) -> nn.Module:
+        """The teacher with untrained weights, also where its builder loads trained ones."""
+        model = self.build((), seed)
+        if self.loaded.workload.train_teacher is None:
+            with reproducible(seed, self.threads):
+                for module in model.modules():
+                    reset = getattr(module, "reset_parameters", None)
+                    if callable(reset):
+                        reset()
+        return model
+
     def built(self, students: Iterable[Student]) -> dict[Student, nn.Module]:
         """Untrained students, without those that cannot be derived from the teacher.
 

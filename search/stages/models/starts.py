@@ -47,14 +47,15 @@ class Starts:
         self.lessons, self.networks = lessons, lessons.networks
         self.teacher, self.splits = lessons.teacher, lessons.loaded.splits
 
-    def of(self, step: Step, base: Entry | None, steps: int, into: Path) -> Start:
+    def of(self, step: Step, base: Entry | None, steps: int, into: Path, *, fresh: bool = False) -> Start:
         """The start of a training of so many steps; `base` has the weights of `step.start`. Of training with
-        fake quantization a file goes `into` the result."""
+        fake quantization a file goes `into` the result. With `fresh` a student that is cut out of the teacher
+        has its shapes, and untrained weights."""
         if base is None or step.start is None:
-            return self._new_student(step)
+            return self._new_student(step, fresh)
         model = self.load(base, step.start)
         if step.qat is None:
-            return self._pruned(step.candidate, model, steps)
+            return self._pruned(step, model, steps)
         levels = get_backend(step.candidate.backend).weight_levels
         return self._quantized(step.qat, levels, model, base, into)
 
@@ -73,22 +74,25 @@ class Starts:
             fold(model, tuple((layer, norm) for layer, norm in folded))
         return with_weights(model, entry)
 
-    def _new_student(self, step: Step) -> Start:
+    def _new_student(self, step: Step, fresh: bool) -> Start:
         """Untrained from the user's builder; where it is cut out of the teacher, with the largest weights."""
         student = step.candidate.student
         if self.networks.is_derived(student):
-            model = self.networks.cut_out(self.teacher.model(), student)
+            whole = self.networks.fresh_teacher(step.recipe.seed) if fresh else self.teacher.model()
+            model = self.networks.cut_out(whole, student)
         else:
             model = self.networks.build(student, step.recipe.seed)
 
         def end() -> Mapping[str, Any]:
             notes = self.networks.whole_layers(step.candidate)
-            return {"remarks": self.lessons.doubts(model), **({"notes": notes} if notes else {})}
+            doubts = self.lessons.doubts(model, step.plan.epochs)
+            return {"remarks": doubts, **({"notes": notes} if notes else {})}
 
         return Start(model=model, quality=self._quality, end=end)
 
-    def _pruned(self, candidate: Candidate, model: nn.Module, steps: int) -> Start:
+    def _pruned(self, step: Step, model: nn.Module, steps: int) -> Start:
         """Pruned or masked at once; masks of the unstructured kind are still to grow."""
+        candidate = step.candidate
         sparsity = Sparsity.parse(candidate.sparsity)
         masks: Masks | GradualMasks
         if sparsity.kind == "unstructured":
@@ -101,7 +105,8 @@ class Starts:
             last = masks.masks if isinstance(masks, GradualMasks) else masks
             zeros = check_masks(model, last)
             notes = (*last.notes, *self.networks.whole_layers(candidate))
-            return {"zeros": zeros, "notes": notes, "remarks": self.lessons.doubts(model)}
+            doubts = self.lessons.doubts(model, step.plan.epochs)
+            return {"zeros": zeros, "notes": notes, "remarks": doubts}
 
         return Start(model=model, quality=self._quality, end=end, masks=masks)
 

@@ -53,7 +53,7 @@ class TorchModels(Models):
         fallback: Recipe | None = None,
     ) -> None:
         super().__init__(loaded, store, progress)
-        control = control or Control(progress=progress.stage)
+        control = control or Control(progress=progress.stage, note=progress.note)
         self.networks = Networks(loaded, threads)
         self.teacher = Teacher(self.networks, store, control)
         self.lessons = Lessons(self.teacher)

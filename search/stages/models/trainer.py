@@ -6,8 +6,9 @@ whatever precision, backend or device it is tried with.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,18 +16,29 @@ from typing import Any
 from torch import nn
 
 from ....profiles.errors import StageError, UnsupportedError, UserError
+from ....profiles.files import write_whole
 from ...record.candidate import Candidate, Recipe
-from ...record.protocols import MilestoneJudge
+from ...record.protocols import Decision, Milestone, MilestoneJudge
 from ...record.training import DISTILL, PRUNE
 from ...record.treatment import QAT, QatPlan
 from ...store.store import Entry, Store
 from ..network.reproducible import reproducible
-from ..training.loop import Control, Data, Watch, never_stops, steps_of, train
+from ..training.checkpoint import History
+from ..training.loop import Control, Data, Watch, first_look, never_stops, steps_of, train
 from .base import Note
 from .lessons import Lessons
 from .needed_trainings import Step, Trainings, training_plan
 from .networks import Student, student_title
-from .starts import Starts
+from .starts import Start, Starts
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChosenStart:
+    """Which of two starts a training takes, and why. `seconds` were spent by earlier calls, where known."""
+
+    fresh: bool
+    notes: tuple[str, ...] = ()
+    seconds: float | None = None
 
 
 class Trainer:
@@ -80,24 +92,93 @@ class Trainer:
     def _train(
         self, step: Step, base: Entry | None, data: Data, judge: MilestoneJudge, into: Path
     ) -> dict[str, Any]:
-        start = self.starts.of(step, base, steps_of(step.plan, len(data)), into)
-        higher = self.networks.metric.higher_is_better
-        watch = Watch(
-            key=step.key, kind=step.kind, quality=start.quality, judge=judge, higher_is_better=higher
-        )
-        checkpoint = self.store.workdir(step.kind, step.key) / "checkpoint.pt"
-        with reproducible(step.plan.seed, self.networks.threads):
-            history = train(start.model, data, step.plan, checkpoint, self.control, start.masks, watch)
+        choice = self._choice(step, base, data, judge, into)
+        start, history = self._run(step, base, data, judge, into, fresh=choice.fresh)
         best = {} if history.best_epoch is None else {"best_epoch": history.best_epoch}
+        ended = dict(start.end())
+        for remark in ended.get("remarks", ()):
+            self.control.note(f"{step.candidate.title}: {remark}")
+        notes = (*ended.get("notes", ()), *choice.notes)
         return {
             "quality": {"validation": history.curve[-1][1]},
             "losses": history.losses,
             "curve": history.curve,
-            "earlier_seconds": history.earlier_seconds,
+            "earlier_seconds": history.earlier_seconds if choice.seconds is None else choice.seconds,
             **best,
-            **start.end(),
+            **ended,
+            **({"notes": notes} if notes else {}),
             **self.networks.written(start.model, into),
         }
+
+    def _run(
+        self,
+        step: Step,
+        base: Entry | None,
+        data: Data,
+        judge: MilestoneJudge,
+        into: Path,
+        *,
+        fresh: bool = False,
+        until: int = 0,
+    ) -> tuple[Start, History]:
+        """Train from one of the two starts, up to the epoch `until` (0: to the end)."""
+        start = self.starts.of(step, base, steps_of(step.plan, len(data)), into, fresh=fresh)
+
+        def asked(milestone: Milestone) -> Decision | None:
+            # What stands still is started anew, and says nothing about how the other start would end.
+            return None if until and self.lessons.at_chance(start.model) else judge(milestone)
+
+        watch = Watch(
+            key=step.key,
+            kind=step.kind,
+            quality=start.quality,
+            judge=asked,
+            higher_is_better=self.networks.metric.higher_is_better,
+        )
+        name = "checkpoint-fresh.pt" if fresh else "checkpoint.pt"
+        checkpoint = self.store.workdir(step.kind, step.key) / name
+        with reproducible(step.plan.seed, self.networks.threads):
+            args = (start.model, data, step.plan, checkpoint, self.control, start.masks, watch)
+            return start, train(*args, until=until)
+
+    def _choice(
+        self, step: Step, base: Entry | None, data: Data, judge: MilestoneJudge, into: Path
+    ) -> ChosenStart:
+        """Which start a student takes that is cut out of its teacher: untrained weights where those of the
+        teacher stand still after a third of the epochs, and these do not. It is written down, so that a later
+        call goes on with the same."""
+        look = first_look(step.plan.epochs)
+        if base is not None or not look or not self.networks.is_derived(step.candidate.student):
+            return ChosenStart(fresh=False)
+        path = self.store.workdir(step.kind, step.key) / "start.json"
+        if path.is_file():
+            known = json.loads(path.read_text())
+            return ChosenStart(fresh=known["fresh"], notes=tuple(known["notes"]))
+        start, history = self._run(step, base, data, judge, into, until=look)
+        choice, seconds = ChosenStart(fresh=False), history.earlier_seconds
+        with reproducible(step.plan.seed, self.networks.threads):
+            stuck = not history.ended and self.lessons.at_chance(start.model)
+        if stuck:
+            still = f"stands still after {look} epochs, the other start is tried"
+            self.control.note(f"{step.candidate.title}: {still}")
+            other, history = self._run(step, base, data, judge, into, fresh=True, until=look)
+            seconds += history.earlier_seconds
+            choice = self._compared(start, other, f"after {look} of {step.plan.epochs} epochs")
+        write_whole(path, json.dumps(asdict(choice)))
+        return replace(choice, seconds=seconds)
+
+    def _compared(self, cut: Start, fresh: Start, when: str) -> ChosenStart:
+        """The start that is ahead; of two that are level, the weights of the teacher."""
+        with reproducible(0, self.networks.threads):
+            found = {name: start.quality(start.model) for name, start in (("cut", cut), ("fresh", fresh))}
+        metric = self.networks.metric
+        kept = metric.better(found["fresh"], found["cut"])
+        title = "untrained weights" if kept else "the teacher's weights"
+        note = (
+            f"started from {title}: the teacher's stood still ({metric.name} {found['cut']:.4g} {when}, "
+            f"{found['fresh']:.4g} from untrained ones)"
+        )
+        return ChosenStart(fresh=kept, notes=(note,))
 
     def _provenance(self, step: Step) -> Mapping[str, Any]:
         of_kind: dict[str, dict[str, Any]] = {

@@ -22,13 +22,14 @@ class History:
     """What a training has come to: mean loss by epoch, and its learning curve as (epochs done, quality).
 
     `earlier_seconds` were spent on it before it was taken up again. `best_epoch` is that of the weights that
-    are kept, where training may stop early.
+    are kept, where training may stop early. `ended`: the model has the weights that are kept.
     """
 
     losses: list[float] = field(default_factory=list)
     curve: list[tuple[int, float]] = field(default_factory=list)
     earlier_seconds: float = 0.0
     best_epoch: int | None = None
+    ended: bool = False
 
     @property
     def epochs(self) -> int:

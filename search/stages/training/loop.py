@@ -61,11 +61,13 @@ class Data:
 @dataclass(frozen=True, kw_only=True)
 class Control:
     """`should_stop` is asked after every epoch, and `out_of_time` after every step: then the training goes on
-    from its last whole epoch when it is called again. `progress` is told a line about each epoch."""
+    from its last whole epoch when it is called again. `progress` is told a line about each epoch, `note` what
+    is worth a line of its own."""
 
     should_stop: Callable[[], bool] = lambda: False
     out_of_time: Callable[[], bool] = lambda: False
     progress: Callable[[str], None] = lambda line: None
+    note: Callable[[str], None] = lambda line: None
 
 
 def milestones(epochs: int) -> tuple[int, ...]:
@@ -73,6 +75,11 @@ def milestones(epochs: int) -> tuple[int, ...]:
     if epochs < FEWEST_EPOCHS:
         return ()
     return tuple((epochs * quarter + 2) // 4 for quarter in (1, 2, 3))
+
+
+def first_look(epochs: int) -> int:
+    """After how many epochs it is plain whether a training moves: a third; 0 where it is too short."""
+    return 0 if epochs < FEWEST_EPOCHS else -(-epochs // 3)
 
 
 def never_stops(milestone: Milestone) -> None:
@@ -100,6 +107,7 @@ def train(
     control: Control,
     masks: Masks | GradualMasks | None = None,
     watch: Watch | None = None,
+    until: int = 0,
 ) -> History:
     """Train in place by AdamW with a cosine schedule; returns losses and learning curve.
 
@@ -107,6 +115,9 @@ def train(
     goes on from it, to the same bits that it would have reached at once. Run it inside `reproducible`.
     Watching a training changes none of its bits. A judge is asked wherever training stands at a milestone
     before another epoch is run, so also about one that an earlier call stopped at.
+
+    With `until` it pauses after so many epochs, with a checkpoint, where it has not ended before; the judge
+    is asked about that epoch when it goes on.
 
     With a patience the model ends with the weights of its best epoch, and the last point of the curve is
     their quality; while gradual masks still grow, no epoch counts.
@@ -118,7 +129,7 @@ def train(
         StageError: the loss is not finite.
         UserError: the loss has no meaning for these labels and outputs.
     """
-    return _Loop(model, data, plan, masks, watch).run(checkpoint, control)
+    return _Loop(model, data, plan, masks, watch).run(checkpoint, control, until or plan.epochs)
 
 
 class _Loop:
@@ -146,23 +157,28 @@ class _Loop:
         if isinstance(masks, GradualMasks):
             self.parts["masks"] = masks
 
-    def run(self, checkpoint: Path | None, control: Control) -> History:
+    def run(self, checkpoint: Path | None, control: Control, until: int) -> History:
         started, plan = time.monotonic(), self.plan
         history = (load_checkpoint(checkpoint, self.parts) if checkpoint else None) or History()
-        self._ask(history, started)
-        while history.epochs < plan.epochs:
+        ends = until == plan.epochs
+        if history.epochs < until:
+            self._ask(history, started)
+        while history.epochs < until:
             history.losses.append(self._epoch(history.epochs + 1, control))
             _check_finite(history.losses[-1], plan, history.epochs)
             at = f"epoch {history.epochs} of {plan.epochs}"
             control.progress(f"{plan.stage}: {at}, loss {history.losses[-1]:.4f}")
             if self._ended(history):
+                ends = True
                 break
             if checkpoint:
                 save_checkpoint(checkpoint, self.parts, history, time.monotonic() - started)
-            self._ask(history, started)
+            if history.epochs < until:
+                self._ask(history, started)
             if control.should_stop():
                 raise Interrupted(f"{plan.stage} stopped after {at}")
-        self._end(history)
+        if ends:
+            self._end(history)
         return history
 
     def _epoch(self, number: int, control: Control) -> float:
@@ -223,6 +239,7 @@ class _Loop:
         return last
 
     def _end(self, history: History) -> None:
+        history.ended = True
         if not history.epochs and isinstance(self.masks, GradualMasks):
             self.masks.finish(self.model)
         self.model.eval()
