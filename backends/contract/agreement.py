@@ -112,6 +112,8 @@ def _agreement(wanted: Array, got: Array, name: str) -> float:
     its = f" in its output {name}" if name else ""
     if not np.isfinite(wanted).all():
         raise StageError("compile", f"the float model itself gives NaN or infinity on these inputs{its}")
+    if wanted.shape != got.shape:
+        raise _disagrees(f"it gives an array of shape {list(got.shape)}, not {list(wanted.shape)}{its}")
     if not np.isfinite(got).all():
         raise _disagrees(f"it gives NaN or infinity{its}")
     return sqnr_db(wanted, got)

@@ -131,10 +131,15 @@ class Runner:
         return Message(body={"first_inference_ms": first_ms})
 
     def do_infer(self, message: Message) -> Message:
-        """Outputs for any number of samples, in batches of the opened size."""
+        """Outputs for any number of samples, in batches of the opened size. What was added to fill the last
+        batch is cut off where each batch gave as many rows as it had; other outputs come as they are."""
         session, rows = self._opened(), len(next(iter(message.arrays.values())))
         parts = [session.run(feed) for feed in batches(message.arrays, self._batch)]
-        outputs = {name: np.concatenate([part[name] for part in parts])[:rows] for name in parts[0]}
+        outputs = {}
+        for name in parts[0]:
+            arrays = [np.atleast_1d(part[name]) for part in parts]
+            filled = all(len(array) == self._batch for array in arrays)
+            outputs[name] = np.concatenate(arrays)[: rows if filled else None]
         return Message(arrays=outputs)
 
     def do_sample(self, message: Message) -> Message:

@@ -110,7 +110,9 @@ class Chain:
         self.checkpoint()
         data, digest = self.models.calibration()
         return trace.add(
-            self.device.compiled(candidate, source, data, digest, trained and checked, treatment)
+            self.device.compiled(
+                candidate, source, data, digest, trained and checked, treatment, self.models.outputs
+            )
         )
 
     def artifact(self, evaluation: Evaluation) -> Entry:

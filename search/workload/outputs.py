@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,16 +17,34 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Layout:
+    """What an output holds for one sample: "float", "integer" or "boolean" numbers, in a shape."""
+
+    kind: str
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, array: Array) -> Layout:
+        """That of an array over samples (axis 0)."""
+        kinds = {"f": "float", "i": "integer", "u": "integer", "b": "boolean"}
+        return cls(kind=kinds.get(array.dtype.kind, str(array.dtype)), shape=array.shape[1:])
+
+    def __str__(self) -> str:
+        return f"{self.kind}{list(self.shape)}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class OutputChoice:
     """The outputs of a model. `names`: all, in its order. `primary`: the one that labels, teacher and side
     effects are compared with. `scored`: what the metric is given, as an array where `as_array`, else by name.
-    `because` says why, where there was a choice."""
+    `because` says why, where there was a choice. `layout` is that of the float model's outputs, by name."""
 
     names: tuple[str, ...]
     primary: str
     scored: tuple[str, ...]
     as_array: bool = True
     because: str = ""
+    layout: Mapping[str, Layout] = field(default_factory=dict)
 
     @property
     def others(self) -> tuple[str, ...]:
@@ -38,6 +56,10 @@ class OutputChoice:
         """What a score depends on beside metric and model; nothing where the metric gets the first output, as
         it did before there was a choice."""
         return () if self.as_array and self.scored == self.names[:1] else (str(self.as_array), *self.scored)
+
+    def laid_out(self, outputs: Mapping[str, Array]) -> OutputChoice:
+        """The choice with the layout of these outputs of the float model."""
+        return replace(self, layout={name: Layout.of(array) for name, array in outputs.items()})
 
     def by_name(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
         """The outputs of a model or artifact in this order; one alone may have any name.
@@ -79,6 +101,10 @@ def choose_outputs(workload: Workload, outputs: Mapping[str, Array], labels: Arr
     Raises:
         UserError: an output that the model has not, or more than one reading.
     """
+    return _chosen(workload, outputs, labels).laid_out(outputs)
+
+
+def _chosen(workload: Workload, outputs: Mapping[str, Array], labels: Array) -> OutputChoice:
     names = tuple(outputs)
     wanted = (workload.outputs,) if isinstance(workload.outputs, str) else tuple(workload.outputs or ())
     if wanted:

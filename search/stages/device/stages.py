@@ -34,6 +34,7 @@ from .calibration_samples import drawn
 from .interval import score
 from .kept_outputs import save_kept
 from .keys import compile_key, measure_key, score_key
+from .returned import returned
 from .runners import PROCESSES, Deployment, Runners, several_fit
 
 CANDIDATE = "candidate"
@@ -69,12 +70,14 @@ class DeviceStages:
         calibration_digest: str,
         check: bool = True,
         treatment: Treatment = UNTREATED,
+        outputs: OutputChoice | None = None,
     ) -> Entry:
         """Compile an exported model for a candidate, as the treatment changes it.
 
         `check` compares the artifact with the float model on the calibration data; it is left out for
-        untrained weights, where agreement means nothing. `meta` has "artifact" (see `contract.Artifact`) and,
-        with `check`, "compressed_bytes": what zlib makes of the file at its highest level.
+        untrained weights, where agreement means nothing. `outputs` are the float model's. `meta` has
+        "artifact" (see `contract.Artifact`) and, with `check`, "compressed_bytes": what zlib makes of the
+        file at its highest level.
         """
         settings = self._settings(candidate, check, treatment)
         taken = drawn(calibration, candidate, treatment)
@@ -94,6 +97,8 @@ class DeviceStages:
             )
             save_arrays(into / "sample.npz", sample)
             if expected:
+                rows = self.deployment.batch
+                returned(expected, outputs or only(opened.outputs[0].name), rows, "compile")
                 save_arrays(into / "expected.npz", expected)
             described = {**asdict(artifact), "path": artifact.path.name, "precision": str(artifact.precision)}
             return {
@@ -226,7 +231,9 @@ class DeviceStages:
             runner, _, _ = self._runners.opened(compiled, backend)
             with runner:
                 outputs = runner.infer(dict(split.inputs))
-            outputs = choice.by_name(outputs)
+            # One that was not compared with the float model is but a place to climb from.
+            compared = bool(compiled.meta["expected"])
+            outputs = returned(outputs, choice, len(split), "score", finite=compared)
             save_kept(into / "outputs.npz", outputs, choice)
             place, samples = f"artifact in its runtime, {backend}", digest_of((split_digest, metric.digest))
             scored = choice.for_metric(outputs)

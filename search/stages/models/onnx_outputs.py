@@ -28,6 +28,7 @@ def meant(outputs: Mapping[str, Array], labels: Array, workload: Workload, place
     else:
         name, because = _with_class_scores(outputs, labels, place)
         choice = OutputChoice(names=tuple(outputs), primary=name, scored=(name,), because=because)
+        choice = choice.laid_out(outputs)
     return replace(choice, names=(choice.primary, *choice.others))
 
 
