@@ -49,7 +49,7 @@ class Given:
                 "precisions, hand in the float model that it was made from"
             )
         if self.largest_rank < _least_rank(precision):
-            return f"the model has no float weights that {precision} could change (no neural network?)"
+            return "the model has no float weights that another precision could change (no neural network?)"
         return ""
 
 

@@ -197,4 +197,7 @@ def check_onnx(path: Path, splits: Splits, workload: Workload) -> None:
                 place=place,
                 found=f"{array.dtype}{list(array.shape[1:])} per sample",
                 accepted=f"{dtype}{['any' if size is None else size for size in shape]} per sample",
+                remedy=f"prepare the data as the model takes it, say by array.astype({dtype.name!r})"
+                if dtype != array.dtype
+                else "prepare the data as the model takes it, or export the model with free axes",
             )

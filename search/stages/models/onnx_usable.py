@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ....backends.onnx_graph.float_run import BATCH, DoesNotRunError, FloatRun, NewerIrError
 from ....backends.onnx_graph.inspect import fixed_batch
 from ....backends.onnx_graph.prepare import Prepared, with_first_output, with_ir_version
@@ -16,6 +18,7 @@ from ...workload.outputs import OutputChoice
 from ...workload.workload import Array, Metric, Split, Splits, Workload
 from .onnx_outputs import check_reads_input, check_same_model, meant
 from .output_checks import VALIDATION, check_outputs, check_teacher
+from .teacher_checks import two_passes
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -62,6 +65,7 @@ def usable(path: Path, prepared: Prepared, split: Split, workload: Workload, pla
     original = read_onnx(path)
     if original != proto:
         _compare(original, outputs, sample, batch, prepared.came_as, place)
+    unstable = _two_passes(run, sample, batch, choice.primary, outputs[choice.primary])
     final = with_first_output(proto, choice.primary)
     as_it_is = final == original and not weight_files(path)
     return Usable(
@@ -70,8 +74,15 @@ def usable(path: Path, prepared: Prepared, split: Split, workload: Workload, pla
         batch=batch,
         choice=choice,
         few={name: outputs[name] for name in choice.names},
-        notes=(*prepared.notes, *filter(None, (lowered, one_by_one))),
+        notes=(*prepared.notes, *filter(None, (lowered, one_by_one)), *unstable),
     )
+
+
+def _two_passes(run: FloatRun, sample: Split, batch: int, output: str, first: Array) -> list[str]:
+    """What the same samples in another order and other batches tell."""
+    rows = np.arange(len(sample))[::-1]
+    inputs = {name: array[rows] for name, array in sample.inputs.items()}
+    return two_passes(first, run.outputs(inputs, batch)[output][rows])
 
 
 def _loaded(proto: ModelProto, place: str) -> tuple[FloatRun, ModelProto, str]:

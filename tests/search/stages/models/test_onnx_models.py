@@ -182,6 +182,22 @@ def texts():
     return model(nodes, outputs=[value("y", ("N",), TensorProto.STRING)], domains=[("ai.onnx.ml", 3)])
 
 
+def draws():
+    """Noise on the scores: a dropout in training mode."""
+    nodes = [
+        *body(y="s"),
+        node("RandomNormalLike", ["s"], ["noise"], scale=0.01),
+        node("Add", ["s", "noise"], ["y"]),
+    ]
+    return model(nodes)
+
+
+def test_a_model_that_draws_random_numbers_is_remarked(tmp_path):
+    models = models_of(draws(), tmp_path)
+    models.prepare(None)
+    assert any("two passes" in remark for remark in models.remarks())
+
+
 REFUSED = {
     "batch behind": (with_batch_behind, r"no sample along axis 0(?s:.*)\[1, 32, 3\]"),
     "output ignores the input": (deaf, "'y' is the same for all samples"),
