@@ -50,9 +50,10 @@ def calibrate_loops(sampler: Sampler, min_sample_ms: float) -> int:
 def warm_up(sampler: Sampler, loops: int, count: int, plan: LatencyPlan, *, warm: bool = False) -> WarmUp:
     """Run blocks of `count` samples until their medians agree; see `LatencyPlan`.
 
-    What is `warm` already (it ran in the same process a moment ago) runs one block, no more.
+    What is `warm` already (it ran in the same process a moment ago) runs the fewest samples, no more.
     """
     spent, before = 0.0, math.inf
+    count = plan.min_samples if warm else count
     while True:
         samples = sampler.sample(loops, count)
         spent += sum(samples) / 1e9

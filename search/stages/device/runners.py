@@ -129,6 +129,17 @@ class Runners:
         self._reference_warm = True
         return found
 
+    def against_itself(self, plan: LatencyPlan) -> Rounds:
+        """Measure the reference's processes against each other."""
+        runners = self.reference_runners()
+        found = measure({f"process {i}": one for i, one in enumerate(runners)}, None, plan, ticks=self.ticks)
+        if found.failed:
+            broken = next((one.ended for one in runners if one.ended), None)
+            self.close_reference()
+            raise broken or StageError(*next(iter(found.failed.values())))
+        self._reference_warm = True
+        return found
+
     def reference_runners(self) -> list[RunnerClient]:
         """Processes of the reference, which take turns: as many as tell how much processes differ, or as the
         device has memory for."""

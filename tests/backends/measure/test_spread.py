@@ -78,6 +78,44 @@ def test_a_machine_that_changed_since_is_noticed() -> None:
     assert held >= 0.92 * 300
 
 
+class TwoCores:
+    """A machine whose second core is slower by a share that wanders from one measurement to the next."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng, self.slower = rng, 0.22
+
+    def wander(self) -> None:
+        self.slower = min(0.3, max(0.0, self.slower + self.rng.gauss(0, 0.05)))
+
+
+class Unpinned(Process):
+    """A process that the system moves to the other core now and then."""
+
+    def __init__(self, machine: TwoCores, moves: float) -> None:
+        super().__init__(machine.rng, 0.002, 0.004)
+        self.machine, self.moves, self.second = machine, moves, machine.rng.random() < 0.5
+
+    def sample(self, loops: int, count: int) -> list[int]:
+        self.second ^= self.rng.random() < self.moves
+        factor = math.exp(self.machine.slower * self.second)
+        return [round(took * factor) for took in super().sample(loops, count)]
+
+
+@pytest.mark.parametrize("moves", [0.0, 0.05, 0.5])
+def test_processes_on_cores_of_unlike_speed_that_changes_over_a_study(moves: float) -> None:
+    held, trials = 0, 0
+    for study in range(60):
+        machine = TwoCores(random.Random(study))
+        reference: list[Process] = [Unpinned(machine, moves) for _ in range(PROCESSES)]
+        known = a_a(reference)
+        for _ in range(5):
+            machine.wander()
+            found = compare(measure({"a": Unpinned(machine, moves)}, reference, PLAN), "a", REFERENCE, known)
+            held += found.ends[0] <= 1 <= found.ends[1]
+            trials += 1
+    assert held / trials >= 0.93
+
+
 @pytest.mark.parametrize("spread", [0.002, 0.02, 0.08])
 def test_an_a_a_finds_the_spread(spread: float) -> None:
     found = [a_a(processes(random.Random(trial), spread, 0.002)) for trial in range(200)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -87,6 +88,13 @@ def test_the_a_a_is_taken_once_and_then_answered_from_the_store(bench: Bench) ->
         assert "compare processes of the reference" not in again.announced
     finally:
         again.stages.close()
+
+
+def test_a_process_that_is_killed_from_outside_is_no_finding(bench: Bench) -> None:
+    (alive,) = bench.stages._runners._reference_clients
+    os.kill(alive.hello().pid, signal.SIGKILL)
+    assert bench.stages.timing.processes == PROCESSES
+    assert bench.announced.count("compare processes of the reference") == 2
 
 
 def test_other_threads_and_another_plan_have_their_own(bench: Bench) -> None:
