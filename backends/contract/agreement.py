@@ -116,7 +116,13 @@ def _agreement(wanted: Array, got: Array, name: str) -> float:
         raise _disagrees(f"it gives an array of shape {list(got.shape)}, not {list(wanted.shape)}{its}")
     if not np.isfinite(got).all():
         raise _disagrees(f"it gives NaN or infinity{its}")
-    return sqnr_db(wanted, got)
+    if wanted.dtype.kind == "f":
+        return sqnr_db(wanted, got)
+    # Whole numbers are decisions, say class numbers, which flip where scores are close.
+    same = float((wanted == got).mean()) if wanted.size else 1.0
+    if same < LEAST_SHARE:
+        raise _disagrees(f"{100 * same:.0f} % of its whole numbers are the same{its}")
+    return float("inf")
 
 
 def _disagrees(how: str) -> StageError:

@@ -43,7 +43,7 @@ def _with_class_scores(outputs: Mapping[str, Array], labels: Array, place: str) 
     exact = [name for name in scores if outputs[name].shape[1] == classes]
     for found in (exact, scores):
         if len(found) == 1:
-            return found[0], f"it alone has a score for each class, of the outputs {_shown(outputs)}"
+            return found[0], f"{found[0]!r} alone scores each class, of the outputs {_shown(outputs)}"
     if exact and len({outputs[name].argmax(axis=1).tobytes() for name in exact}) == 1:
         return exact[0], f"{joined(exact)} have a score for each class and decide alike"
     raise _unclear(outputs, exact or scores, classes, place)

@@ -117,3 +117,12 @@ def test_a_trifle_at_the_precision_is_refused():
     reason = "int8 would be left to 2.0 % of the weights, at least 5 % are needed: too many layers are kept"
     with pytest.raises(UnsupportedError, match=reason):
         check_coverage(Precision.INT8, {"float32": 392, "int8": 2}, "", kept_weights=98)
+
+
+def test_decisions_may_flip_where_scores_are_close_but_not_most_of_them():
+    whole = Formula(lambda x: np.array([0, 1, 0, 1]))
+    one_other = Formula(lambda x: np.array([0, 1, 0, 0]))
+    assert check_agreement(whole, one_other, 4, SAMPLES) == ()
+    with pytest.raises(StageError, match="25 % of its whole numbers") as failed:
+        check_agreement(whole, Formula(lambda x: np.array([0, 0, 1, 0])), 4, SAMPLES)
+    assert failed.value.disagrees
