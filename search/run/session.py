@@ -82,7 +82,9 @@ def run_study(
     budget.start()
     launch = job.launch()
     progress.note(f"checking the workload {job.loaded.workload.name!r}")
-    check_data(job.loaded)
+    on_data = check_data(job.loaded)
+    for remark in on_data:
+        progress.note(remark)
     own = job.file.storage is None
     before = evaluated_before(job.places.storage_url, job.file.name, job.problem(), own=own)
     known = None if again or audit or not before else finished.finished_record(job)
@@ -107,7 +109,7 @@ def run_study(
         # A resumed sampler starts anew; with the same seed it would propose the same points again.
         search = set_up_search(job, models.teacher_facts(), models, job.file.seed + before)
         with closing(_studies(job, search.sampler)) as studies, closing(device):
-            plan = _plan(job, models, launch, (*search.remarks, *models.remarks()))
+            plan = _plan(job, models, launch, (*on_data, *search.remarks, *models.remarks()))
             plan = replace(plan, impossible=possible.impossible)
             evaluator = _evaluator(job, Chain(models, device, budget.checkpoint), budget, studies)
             driver = Driver(plan, evaluator, search, studies, budget, progress)

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from ...profiles.errors import ParetuneError, UserError
 from ..record.digest import digest_of
+from .arrays import brought_into_form
 from .content import bytes_digest, local_files, split_digest
 from .onnx_file import weight_files
 from .workload import Splits, Workload
@@ -47,11 +48,15 @@ class LoadedWorkload:
 
     @cached_property
     def splits(self) -> Splits:
-        """The data, loaded once.
+        """The data, loaded once and brought into form.
 
         Raises:
-            UserError: the user's function failed, or returned something else.
+            UserError: the user's function failed, or returned something that cannot be used.
         """
+        return brought_into_form(self._given)
+
+    @cached_property
+    def _given(self) -> Splits:
         splits = self.call("splits", self.workload.splits)
         if not isinstance(splits, Splits):
             raise UserError(
@@ -64,8 +69,10 @@ class LoadedWorkload:
 
     @cached_property
     def data_digests(self) -> dict[str, str]:
-        """Digest of each split's content (names, types, shapes, values of inputs and labels)."""
-        return {name: split_digest(split) for name, split in self.splits.items()}
+        """Digest of each split's content (names, types, shapes, values of inputs and labels), as the user's
+        function gave it."""
+        _ = self.splits  # says what is wrong with them
+        return {name: split_digest(split) for name, split in self._given.items()}
 
     def call(self, what: str, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Call the user's code; what it raises becomes an error that names their file and line.

@@ -83,13 +83,14 @@ def _check_like_train(name: str, split: Split, train: Split) -> None:
 
 
 def _check_finite(name: str, split: Split) -> None:
-    for key, array in split.inputs.items():
-        if not np.issubdtype(array.dtype, np.floating):
+    named = {f"input {key!r} has": array for key, array in split.inputs.items()}
+    for what, array in {**named, "labels have": split.labels}.items():
+        if not np.issubdtype(array.dtype, np.inexact):
             continue
         bad = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
         if bad.any():
             raise UserError(
-                f"input {key!r} has values that are not finite (NaN or infinity)",
+                f"{what} values that are not finite (NaN or infinity)",
                 place=f"split {name!r}",
                 found=f"{bad.sum()} of {len(array)} samples, the first at {listed(np.flatnonzero(bad))}",
                 remedy="repair or drop these samples",

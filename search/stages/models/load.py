@@ -8,13 +8,14 @@ from ...record.candidate import Recipe
 from ...record.progress import Progress
 from ...store.store import Store
 from ...workload.loader import LoadedWorkload, onnx_path
+from ...workload.one_sided import one_sided
 from ...workload.split_checks import check_onnx, check_splits
 from .base import Models
 from .onnx_models import OnnxModels
 
 
-def check_data(loaded: LoadedWorkload) -> None:
-    """Check what can be checked without training or writing anything.
+def check_data(loaded: LoadedWorkload) -> tuple[str, ...]:
+    """Check what can be checked without training or writing anything; returns remarks on the data.
 
     Raises:
         UserError: an error in the workload, with its place and remedy.
@@ -23,6 +24,7 @@ def check_data(loaded: LoadedWorkload) -> None:
     check_splits(splits, workload.metric)
     if workload.onnx is not None:
         check_onnx(onnx_path(workload, loaded.directory), splits, workload)
+    return one_sided(splits)
 
 
 def load_models(
