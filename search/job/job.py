@@ -94,6 +94,8 @@ def _space_of(file: StudyFile) -> dict[str, Any]:
     """The space of a file, with what was once a choice."""
     plain = file.space.model_dump(mode="json")
     plain["distill"]["hidden"] = [Recipe.hidden_weight]
+    if "weight" not in file.space.distill.model_fields_set:  # training without the teacher came later
+        plain["distill"]["weight"] = [Recipe.distill_weight]
     return {**plain, "order": [Recipe.order]}
 
 

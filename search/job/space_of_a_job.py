@@ -14,6 +14,7 @@ from ..record.candidate import Recipe
 from ..record.evaluation import Masked
 from ..space.derived_students import student_shares
 from ..space.space import BackendChoices, Space
+from ..workload.task import EMBEDDING, UNKNOWN
 from ..workload.workload import Workload
 from .study_file import StudyFile
 
@@ -55,7 +56,7 @@ def build_space(study: StudyFile, profile: Profile, workload: Workload, onnx: Pa
         backends=tuple(found),
         student_axes=dict(study.space.student),
         temperatures=study.space.distill.temperature,
-        weights=study.space.distill.weight,
+        weights=_weights(study, workload),
         calibration_samples=study.space.calibration.samples,
         per_channel=study.space.calibration.per_channel,
         recipe=Recipe(
@@ -69,6 +70,16 @@ def build_space(study: StudyFile, profile: Profile, workload: Workload, onnx: Pa
         trains=workload.onnx is None,
         masked=tuple(masked),
     )
+
+
+def _weights(study: StudyFile, workload: Workload) -> tuple[float, ...]:
+    """Weights of the teacher's outputs. The 0 that stands there by default is left out where nothing but the
+    teacher can be learned from, or the workload's own loss decides what the teacher is asked."""
+    distill = study.space.distill
+    alone = callable(workload.loss) or workload.stated_task in (EMBEDDING, UNKNOWN)
+    if alone and "weight" not in distill.model_fields_set:
+        return tuple(weight for weight in distill.weight if weight)
+    return distill.weight
 
 
 def _given(onnx: Path | None) -> Given | None:

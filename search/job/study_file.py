@@ -90,10 +90,11 @@ class CalibrationSection(_Section):
 
 
 class DistillSection(_Section):
-    """Training recipes that are searched: temperature and weight of the teacher's soft targets."""
+    """Training recipes that are searched: temperature and weight of the teacher's soft targets. Unless the
+    file says otherwise, every student may also be trained on the labels alone."""
 
     temperature: Annotated[tuple[float, ...], BeforeValidator(_one_or_many)] = (4.0,)
-    weight: Annotated[tuple[float, ...], BeforeValidator(_one_or_many)] = (0.7,)
+    weight: Annotated[tuple[float, ...], BeforeValidator(_one_or_many)] = (Recipe.distill_weight, 0.0)
 
     @model_validator(mode="before")
     @classmethod

@@ -206,7 +206,7 @@ class Space:
     def _recipe(self, temperature: float, weight: float, sparsity: str) -> Recipe:
         return replace(
             self.recipe,
-            temperature=temperature,
+            temperature=temperature if weight else self.temperatures[0],  # nothing reads it
             distill_weight=weight,
             finetune_epochs=self.recipe.finetune_epochs if sparsity != "dense" else 0,
         )
@@ -215,7 +215,9 @@ class Space:
         if not self.trains or (not student and sparsity == "dense"):
             return [None]
         searched = itertools.product(self.temperatures, self.weights)
-        return [self._recipe(temperature, weight, sparsity) for temperature, weight in searched]
+        return list(
+            dict.fromkeys(self._recipe(temperature, weight, sparsity) for temperature, weight in searched)
+        )
 
     def _calibrations(self, backend: BackendChoices, precision: Precision) -> Iterator[tuple[str, int, bool]]:
         per_channel = self.per_channel if precision.decoded.integer else (True,)

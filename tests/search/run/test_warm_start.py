@@ -138,6 +138,7 @@ def test_the_problem_is_that_of_versions_with_more_choices(bench: Bench) -> None
     space = bench.job("new").problem()["space"]
     assert space["order"] == ["prune-distill-quantize"]
     assert space["distill"]["hidden"] == [0.0]
+    assert space["distill"]["weight"] == [0.7]  # training without the teacher is no other problem
 
 
 def test_another_device_other_limits_and_another_seed_are_no_obstacle(bench: Bench) -> None:

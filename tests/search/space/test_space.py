@@ -167,3 +167,30 @@ def test_students_without_a_builder_have_two_axes_of_shares(student, message):
     workload = Workload(name="w", splits=lambda: None, teacher=lambda: None)
     with pytest.raises(UserError, match=message):
         build_space(study, load_profile("host"), workload)
+
+
+def weights_of(workload, **given):
+    study = StudyFile(
+        name="s", workload="w.py", space={"student": {"width": [8]}, **given}, budget={"trials": 1}
+    )
+    return build_space(study, load_profile("host"), workload).weights
+
+
+def test_training_without_the_teacher_is_a_candidate_unless_the_file_says_otherwise():
+    made = {"name": "w", "splits": lambda: None, "teacher": lambda: None, "student": lambda width: None}
+    assert weights_of(Workload(**made)) == (0.7, 0.0)
+    assert weights_of(Workload(**made), distill={"weight": 0.5}) == (0.5,)
+    # A loss of the user's own decides by itself what the teacher is asked; an embedding has no labels.
+    assert weights_of(Workload(**made, loss=lambda a, b, c: None)) == (0.7,)
+    assert weights_of(Workload(**made, task="embedding")) == (0.7,)
+
+
+def test_without_the_teacher_there_is_one_training_for_all_temperatures():
+    whole = space(weights=(0.7, 0.0))
+    recipes = {c.recipe for c in whole.candidates() if c.student and c.sparsity == "dense"}
+    assert {(r.temperature, r.distill_weight) for r in recipes} == {(2.0, 0.7), (4.0, 0.7), (2.0, 0.0)}
+    assert len(list(whole.candidates())) == whole.size
+    study = optuna.create_study(directions=["minimize", "minimize"])
+    for candidate in whole.candidates():
+        study.enqueue_trial(whole.params(candidate))
+        assert whole.suggest(study.ask()) == candidate
