@@ -64,9 +64,10 @@ def plan(
 ) -> None:
     """Show what would run: the space after masking and why. Nothing is trained or measured."""
     from .reports.terminal.plan import plan_text
-    from .search.run.planned import planned_job
+    from .search.run.planned import planned
 
-    _out().print(plan_text(planned_job(study, profile)))
+    found = planned(study, profile)
+    _out().print(plan_text(found.job, f"{found.task} ({found.because})"))
 
 
 @app.command()

@@ -18,9 +18,9 @@ MEASURE_SECONDS = 3.0
 """Rough time of compiling, scoring and measuring one small candidate; training comes on top."""
 
 
-def plan_text(job: Job) -> RenderableType:
-    """The plan of a job, for a terminal."""
-    parts: list[RenderableType] = [Text(_head(job)), Text("")]
+def plan_text(job: Job, task: str) -> RenderableType:
+    """The plan of a job, whose models are for this task, for a terminal."""
+    parts: list[RenderableType] = [Text(_head(job, task)), Text("")]
     parts += [_offered(job.space), Text("")]
     cautions = [line for backend in job.space.backends for line in _cautions(backend, job)]
     if cautions:
@@ -31,7 +31,7 @@ def plan_text(job: Job) -> RenderableType:
     return Group(*parts)
 
 
-def _head(job: Job) -> str:
+def _head(job: Job, task: str) -> str:
     budget = job.file.budget
     limits = [
         f"{budget.trials} candidates" if budget.trials else "",
@@ -39,6 +39,7 @@ def _head(job: Job) -> str:
     ]
     lines = [
         f"study {job.file.name}: workload {job.loaded.workload.name}, device {job.profile.title}",
+        f"task: {task}",
         "objectives: " + ", ".join(objective.metric for objective in job.objectives),
         "limits: " + ("; ".join(spec.text for spec in job.limits) or "none"),
         "budget: " + " or ".join(filter(None, limits)) + f"; sampler {job.file.sampler}",
@@ -95,7 +96,12 @@ def _effort(job: Job) -> list[str]:
     axes = [f"{axis} in {', '.join(map(str, values))}" for axis, values in space.student_axes.items()]
     if axes:
         lines.append("students: " + "; ".join(axes))
-    lines.append("simple choices, evaluated first: " + "; ".join(c.title for c in space.baselines()))
+    usual = space.usual_choices()
+    further = [candidate for candidate in space.baselines() if candidate not in usual]
+    lines.append("simple choices, evaluated first: " + "; ".join(c.title for c in usual))
+    if further:
+        titles = "; ".join(candidate.title for candidate in further)
+        lines.append(f"further simple choices, within half of the budget: {titles}")
     count = min(budget.trials or space.size, space.size)
     seconds = count * MEASURE_SECONDS
     if budget.time:

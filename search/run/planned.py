@@ -1,28 +1,38 @@
-"""What a study would search, without running it."""
+"""What a study would search and what for, without running it."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import tempfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..job.job import Job, load_job
-from ..space.possible import needs_trying
-from ..stages.models.load import check_data
+from ..record.progress import Progress
+from ..stages.models.load import check_data, load_models
+from ..store.store import Store
 
 
-def planned_job(path: Path, profile_name: str | None = None) -> Job:
-    """The job of a study file, its space without what the model's structure does not allow. For that the
-    teacher is built, untrained, where the space cuts it down. Writes nothing.
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """A job, its space without what the model's structure does not allow, and the task that its models are
+    for, with what that was read from."""
+
+    job: Job
+    task: str
+    because: str
+
+
+def planned(path: Path, profile_name: str | None = None) -> Planned:
+    """What a study file leads to. The teacher is built for it, untrained; an ONNX model runs on a few
+    samples. Nothing is kept.
 
     Raises:
         UserError: anything in the file, the workload or its data cannot be accepted.
     """
     job = load_job(path, profile_name)
-    if not needs_trying(job.space, derived=job.loaded.workload.student is None):
-        return job
     check_data(job.loaded)
-    from ..stages.models.networks import Networks  # torch takes seconds to load
-    from ..stages.models.possible import possible_space
-
-    networks = Networks(job.loaded, job.file.training.threads)
-    return replace(job, space=possible_space(job.space, networks).space)
+    with tempfile.TemporaryDirectory() as nowhere:
+        models = load_models(job.loaded, Store(Path(nowhere)), Progress(), job.file.training.threads)
+        task = models.expected_task()
+        job = replace(job, space=models.possible(job.space).space)
+    return Planned(job=job, task=task.name, because=task.because)

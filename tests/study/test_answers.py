@@ -84,6 +84,8 @@ def test_init_writes_a_file_that_can_be_planned(bench, command, monkeypatch):
     code, out = command("plan", "mine.yaml")
     assert code == 0
     assert "nothing was trained, compiled or measured" in out
+    assert "task: classification" in out
+    assert not (bench.root / ".paretune").exists()
     assert command("init", "-o", "mine.yaml")[0] == 1
 
 

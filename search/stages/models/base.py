@@ -49,6 +49,10 @@ class Models(ABC):
     def task(self) -> Task:
         """What the model is for; `UNKNOWN` where nothing tells and nothing is trained."""
 
+    def expected_task(self) -> Task:
+        """What the model is for, as far as that is known before the teacher is trained."""
+        return self.task
+
     def say_purpose(self) -> None:
         """Tell in the log how task and outputs were read."""
         task, choice = self.task, self.outputs

@@ -68,6 +68,9 @@ class TorchModels(Models):
     def task(self) -> Task:
         return self.teacher.purpose.task
 
+    def expected_task(self) -> Task:
+        return self.teacher.purpose.first
+
     def possible(self, space: Space) -> PossibleSpace:
         derived = self.networks.is_derived(space.students()[-1])
         asked = needs_trying(space, derived=derived)
