@@ -22,15 +22,14 @@ WAYS = [
 
 
 def show(found):
-    print(f"{'A/A':34s} trials    held   naive  SD of ratio  {'processes differ by':>21s}   told apart")
+    print(f"{'A/A':34s} trials    held   naive   mean-1      SD  {'processes differ by':>23s}   told apart")
     for part, one in found["aa"].items():
         spread = one["process_spread_percent"]
         differ = f"{spread[1]:.2f} ({spread[0]:.2f} to {spread[2]:.2f}) %" if spread else ""
         apart = f"from {one['told_apart_percent']:.1f} %" if spread else ""
-        print(
-            f"{TITLES[part]:34s} {one['trials']:6d} {one['coverage_percent']:5.1f} % "
-            f"{one['naive_coverage_percent']:5.1f} % {one['sd_percent']:11.2f} % {differ:>21s}   {apart}"
-        )
+        shares = (one[f"{name}_percent"] for name in ("coverage", "naive_coverage", "off", "sd"))
+        told = "{:5.1f} % {:5.1f} % {:6.2f} % {:5.2f} %".format(*shares)
+        print(f"{TITLES[part]:34s} {one['trials']:6d} {told}  {differ:>23s}   {apart}")
     if found["ways"]:
         print(f"standard deviation of a ratio over {found['repeats']} repeats")
         for text, key in WAYS:
@@ -47,6 +46,7 @@ def a_a_figures(studies):
         "trials": len(values),
         "coverage_percent": 100 * float(np.mean((lows <= 1) & (highs >= 1))),
         "naive_coverage_percent": 100 * float(np.mean((naive_lows <= 1) & (naive_highs >= 1))),
+        "off_percent": 100 * float(np.mean(np.log(values))),
         "sd_percent": 100 * float(np.std(values, ddof=1)),
         "interval_half_percent": 100 * float(np.mean((highs - lows) / 2)),
         "process_spread_percent": [100 * x for x in _range(spreads)],

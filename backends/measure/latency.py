@@ -66,17 +66,24 @@ def warm_up(sampler: Sampler, loops: int, count: int, plan: LatencyPlan, *, warm
 
 @dataclass(frozen=True, kw_only=True)
 class _Ready:
-    """A subject with what a block of it consists of."""
+    """A subject with what a block of it consists of.
+
+    Before its block a process that has rested while others took turns runs `rested` samples that count for
+    nothing: its threads sleep and its memory is cold, which a process that runs in every round never is.
+    """
 
     processes: Sequence[Sampler]
     loops: int
     count: int
     singles: int
+    rested: int
     warm_up: WarmUp
 
     def block(self, number: int) -> Block:
         process = number % len(self.processes)
         sampler = self.processes[process]
+        if self.rested:
+            sampler.sample(self.loops, self.rested)
         samples = tuple(sampler.sample(self.loops, self.count))
         singles = tuple(sampler.sample(1, self.singles)) if self.singles else ()
         return Block(process=process, samples=samples, singles=singles)
@@ -96,8 +103,11 @@ def _ready(subject: Subject, plan: LatencyPlan, *, warm: bool = False) -> tuple[
     awake = replace(plan, warm_up_s=0.0)
     warmed += [warm_up(process, loops, count, awake, warm=warm) for process in processes[1:]]
     spent = WarmUp(seconds=sum(w.seconds for w in warmed), settled=all(w.settled for w in warmed))
-    ready = _Ready(processes=processes, loops=loops, count=count, singles=singles, warm_up=spent)
-    return ready, (count * sample_ms + singles * run_ms) / 1e3
+    rested = plan.min_samples if len(processes) > 1 and count > plan.min_samples else 0
+    ready = _Ready(
+        processes=processes, loops=loops, count=count, singles=singles, rested=rested, warm_up=spent
+    )
+    return ready, ((count + rested) * sample_ms + singles * run_ms) / 1e3
 
 
 def _rounds_that_fit(plan: LatencyPlan, round_s: float, processes: int) -> int:

@@ -7,13 +7,13 @@ long as it lives. No number of rounds removes that; it has to be seen in several
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .samples import Rounds
+from .samples import LatencyPlan, Rounds
 
 Values = NDArray[np.float64]
 
@@ -28,20 +28,25 @@ Two variances of five processes each differ by that much in one of ten cases."""
 @dataclass(frozen=True, kw_only=True)
 class Spread:
     """Standard deviation of the logarithm of the latency between processes of one artifact, as so many
-    `processes` showed it (0: it is assumed)."""
+    `processes` showed it (0: it is assumed). `noise` is that between rounds of one process."""
 
     deviation: float
     processes: int = 0
+    noise: float = 0.0
 
     def half(self, parts: float) -> float:
         """Half of the 95 % interval of a logarithm that has the variance of `parts` processes: Student's t,
         as few processes tell their spread badly."""
         return student(self.processes) * self.deviation * math.sqrt(parts)
 
-    def told_apart(self, reference_processes: int) -> float:
+    def told_apart(self, plan: LatencyPlan) -> float:
         """The share by which the latencies of two artifacts must differ so that their intervals are apart,
-        each of them measured in one process against so many of the reference, without any other noise."""
-        return math.expm1(2 * self.half(1 + 1 / max(1, reference_processes)))
+        each of them measured by the plan in one process, against as many of the reference."""
+        fewest, most = (
+            _NORMAL * self.noise * math.sqrt(2 / rounds) for rounds in (plan.min_rounds, plan.rounds)
+        )
+        noise = min(fewest, max(most, plan.enough_share))  # rounds end where this much is left
+        return math.expm1(2 * math.hypot(noise, self.half(1 + 1 / max(1, self.processes))))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +94,8 @@ def spread_among(rounds: Rounds) -> Spread | None:
     logs -= np.median(logs, axis=0)
     centres = np.array([centre(row) for row in logs])
     scale = math.sqrt(logs.size / ((len(series) - 1) * (count - 1)))
-    noise = (_deviation(logs - centres[:, None]) * scale) ** 2 / count
-    return _spread(centres, noise)
+    noise = _deviation(logs - centres[:, None]) * scale
+    return replace(_spread(centres, noise**2 / count), noise=noise)
 
 
 def widened_by(known: Spread | None, seen: Turns) -> Spread:

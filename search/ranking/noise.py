@@ -16,8 +16,8 @@ from .pareto import tied
 from .ranking import Ranked, Ranking
 from .sentences import difference_text
 
-COARSE = 0.03
-"""Of the latency: from such a spread between processes on, a verdict says what cannot be told apart."""
+COARSE = 0.1
+"""Of the latency: where differences below it cannot be told apart, a verdict says so."""
 WORTH_SAYING = 0.2  # a smaller chance that a limit turns is no news: every interval reaches somewhere
 
 
@@ -42,11 +42,11 @@ def how_sure(record: StudyRecord, ranking: Ranking, entry: Ranked) -> tuple[str,
 def coarse_line(record: StudyRecord) -> str:
     """What the machine cannot tell apart, where that is more than a user would expect; else empty."""
     timing = record.timing
-    if timing is None or timing.process_spread <= COARSE:
+    if timing is None or timing.told_apart <= COARSE:
         return ""
     return (
-        f"Two processes of one model differ by {100 * timing.process_spread:.0f} % here: while searching, "
-        f"differences in latency below {100 * timing.told_apart:.0f} % cannot be told apart on this machine."
+        f"While searching, differences in latency below {100 * timing.told_apart:.0f} % cannot be told apart "
+        f"on this machine: two processes of one model differ by {100 * timing.process_spread:.2g} % there."
     )
 
 

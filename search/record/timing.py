@@ -11,7 +11,8 @@ class Timing:
 
     `process_spread` is the standard deviation between processes of one model, as a share of its latency, seen
     in so many `processes` (0: assumed, as too few fit into the device's memory). Latencies of two candidates,
-    each measured in one process, can be told apart from a difference of `told_apart` on, as a share.
+    each measured in one process, can be told apart from a difference of `told_apart` on, as a share: beyond
+    that and beyond the noise of the rounds.
     Sessions are held on `cores`; there are none where the device does not let a process choose.
     """
 

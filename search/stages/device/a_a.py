@@ -44,14 +44,15 @@ class AgainstItself:
         Raises:
             StageError: it does not run.
         """
+        searching = plan
         plan = replace(plan, rounds=min(plan.rounds, ROUNDS), enough_share=0.0, seed=0, **WHERE_SLOW)
         runs = self._runners.deployment
         key = spread_key(self._runners.reference_key, runs.device, runs.batch, runs.threads, plan)
         if self._known is None or self._known.key != key:
-            self._known = self._found(key, plan)
+            self._known = self._found(key, plan, searching)
         return self._known
 
-    def _found(self, key: str, plan: LatencyPlan) -> Compared:
+    def _found(self, key: str, plan: LatencyPlan, searching: LatencyPlan) -> Compared:
         def make(into: Path) -> Mapping[str, Any]:
             self._announce("compare processes of the reference")
             rounds = self._runners.against_itself(plan)
@@ -65,7 +66,7 @@ class AgainstItself:
         timing = Timing(
             process_spread=used.deviation,
             processes=used.processes,
-            told_apart=used.told_apart(used.processes),
+            told_apart=used.told_apart(searching),
             cores=tuple(entry.meta["cores"]),
         )
         return Compared(key=key, spread=seen, timing=timing)

@@ -137,7 +137,18 @@ def test_few_processes_count_for_less() -> None:
     assert assumed.half(1) == pytest.approx(1.96 * 0.01, rel=1e-3)
     assert many.half(1) == pytest.approx(2.0010 * 0.01, rel=1e-3)  # the tables' t with 59 and with 4
     assert few.half(2) == pytest.approx(2.7764 * 0.01 * math.sqrt(2), rel=1e-3)
-    assert few.told_apart(5) == pytest.approx(2 * 2.7764 * 0.01 * math.sqrt(1.2), rel=0.05)
+    assert few.told_apart(PLAN) == pytest.approx(2 * 2.7764 * 0.01 * math.sqrt(1.2), rel=0.05)
+
+
+def test_noise_hides_differences_too_unless_more_rounds_are_taken() -> None:
+    noisy = Spread(deviation=0.0, processes=5, noise=0.05)
+    left = 2 * 1.96 * 0.05 * math.sqrt(2 / 25)
+    assert noisy.told_apart(PLAN) == pytest.approx(left, rel=0.05)
+    assert noisy.told_apart(LatencyPlan(rounds=400)) == pytest.approx(left / 4, rel=0.05)
+    early = LatencyPlan(rounds=400, enough_share=0.01)
+    assert noisy.told_apart(early) == pytest.approx(0.02, rel=0.05), "rounds end there"
+    quiet = Spread(deviation=0.0, processes=5, noise=0.001)
+    assert quiet.told_apart(early) < 0.003, "the fewest rounds tell more than is asked for"
 
 
 def test_what_was_known_stands_unless_rounds_show_much_more() -> None:
