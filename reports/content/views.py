@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite
 
-from ...search.ranking.known import TEST, known_metrics
+from ...search.ranking.known import TEST, VALIDATION, reference_trial
 from ...search.ranking.ranking import Ranked
 from ...search.ranking.reading import Reading
 from ...search.ranking.sentences import difference_text, quantity_text
 from ...search.ranking.verdict import DO_NOTHING, MET, NOT_MET, NOTHING_USABLE, Verdict, speedup
 from ...search.record.evaluation import Limit, Outcome, Quantity, StudyRecord, TrialRecord
 from ...search.record.metrics import metric_info
-from ...search.record.quality import higher_is_better
+from .columns import Column, columns, number
 from .treatments import treatment_tags
 
 DASH, TIMES = "\N{EN DASH}", "\N{MULTIPLICATION SIGN}"
@@ -60,40 +60,12 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Column:
-    """A metric's column."""
-
-    metric: str
-    title: str
-    higher_is_better: bool
-
-
-@dataclass(frozen=True, kw_only=True)
 class Tile:
     """One large figure beside the verdict."""
 
     figure: str
     label: str
     detail: str
-
-
-def shown_metrics(record: StudyRecord) -> tuple[str, ...]:
-    """Objectives first, then limited metrics, quality, latency and size, each once."""
-    wanted = [objective.metric for objective in record.objectives]
-    wanted += [limit.metric for limit in record.limits] + [record.quality, "latency_ms", "size_bytes"]
-    return tuple(dict.fromkeys(wanted))
-
-
-def columns(record: StudyRecord) -> tuple[Column, ...]:
-    """The metric columns of the table."""
-    return tuple(
-        Column(
-            metric=metric,
-            title=metric_info(metric).title,
-            higher_is_better=higher_is_better(record, metric),
-        )
-        for metric in shown_metrics(record)
-    )
 
 
 def limit_text(limit: Limit) -> str:
@@ -130,7 +102,6 @@ def rows(reading: Reading) -> tuple[Row, ...]:
 
 
 def _ranked_row(record: StudyRecord, trial: TrialRecord, entry: Ranked, verdict: Verdict) -> Row:
-    source = "test split, measured again" if entry.source == TEST else "validation split"
     tags = [
         tag
         for tag, there in (
@@ -138,6 +109,7 @@ def _ranked_row(record: StudyRecord, trial: TrialRecord, entry: Ranked, verdict:
             ("nearest", trial.number == verdict.recommended and verdict.status == NOT_MET),
             ("strongest simple choice", trial.number == verdict.baseline),
             ("simple choice", trial.evaluation.baseline and trial.number != verdict.baseline),
+            ("the teacher", trial == reference_trial(record)),
             ("front", entry.on_front and entry.feasible),
             ("finalist", entry.source == TEST),
         )
@@ -152,7 +124,7 @@ def _ranked_row(record: StudyRecord, trial: TrialRecord, entry: Ranked, verdict:
         backend=trial.evaluation.candidate.backend,
         outcome=trial.evaluation.outcome.value,
         cells=(
-            *(cell(m, entry.metrics.get(m), _note(record, trial, m, source)) for m in shown_metrics(record)),
+            *(cell(c.metric, number(record, trial, c), _note(record, trial, c)) for c in columns(record)),
             ratio_cell(speedup(record, trial.number, verdict.baseline)),
         ),
         tags=tuple(tags),
@@ -161,14 +133,14 @@ def _ranked_row(record: StudyRecord, trial: TrialRecord, entry: Ranked, verdict:
     )
 
 
-def _note(record: StudyRecord, trial: TrialRecord, metric: str, source: str) -> str:
-    """What a quality was taken on, and what was predicted of it."""
-    if metric != record.quality:
-        return ""
+def _note(record: StudyRecord, trial: TrialRecord, column: Column) -> str:
+    """What a quality was predicted to be."""
     proposal = trial.evaluation.proposal
+    if column.metric != record.quality or column.split != VALIDATION:
+        return ""
     if proposal is None or proposal.quality is None:
-        return source
-    return f"{source}; predicted for validation: {quantity_text(metric, proposal.quality)}"
+        return ""
+    return f"predicted for validation: {quantity_text(column.metric, proposal.quality)}"
 
 
 def _missed(entry: Ranked) -> str:
@@ -190,9 +162,6 @@ def ratio_cell(ratio: Quantity | None) -> Cell:
 def _row(record: StudyRecord, trial: TrialRecord) -> Row:
     evaluation = trial.evaluation
     repeated = trial.duplicate_of is not None
-    metrics = (
-        evaluation.gate if evaluation.outcome is Outcome.GATED else known_metrics(record, trial.number)[0]
-    )
     note = "with untrained weights" if evaluation.outcome is Outcome.GATED else ""
     return Row(
         number=trial.number,
@@ -201,7 +170,7 @@ def _row(record: StudyRecord, trial: TrialRecord) -> Row:
         title=evaluation.candidate.title,
         backend=evaluation.candidate.backend,
         outcome="repeated" if repeated else evaluation.outcome.value,
-        cells=(*(cell(m, metrics.get(m), note) for m in shown_metrics(record)), Cell(text=DASH)),
+        cells=(*(cell(c.metric, number(record, trial, c), note) for c in columns(record)), Cell(text=DASH)),
         tags=(),
         reason=f"same as #{trial.duplicate_of}" if repeated else why(trial),
     )

@@ -17,6 +17,7 @@ from ...search.ranking.verdict import number_lines
 from ...search.record.metrics import metric_info
 from ..charts import curves, hypervolume, plots
 from ..content import search_story, sections, views
+from ..content.columns import columns
 from ..content.side_effects import side_effect_table
 from ..content.timing import timing_facts
 
@@ -56,7 +57,7 @@ def content(reading: Reading) -> dict[str, Any]:
         "badge": views.badge(answer),
         "tiles": views.tiles(reading),
         "relaxations": extra,
-        "columns": views.columns(record),
+        "columns": columns(record),
         "rows": table,
         "outcomes": views.outcome_counts(table),
         "backends": plots.colours(sorted({t.evaluation.candidate.backend for t in record.trials})),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pandas as pd
 from ...search.ranking.ranking import Ranking
 from ...search.ranking.reading import Reading
 from ...search.record.evaluation import Finalist, Quantity, StudyRecord, TrialRecord
+from ..content.columns import tested_metrics
 from ..content.ladder import coverage_text
 from ..content.treatments import treatment_texts
 
@@ -16,11 +18,12 @@ from ..content.treatments import treatment_texts
 def trial_table(reading: Reading) -> pd.DataFrame:
     """One row per trial. Columns `METRIC`, `METRIC_low`, `METRIC_high`, `METRIC_provenance`.
 
-    `gate_…` are the numbers taken with untrained weights, `test_…` a finalist's. Where any trial has them:
-    `proposed_by`, `predicted_QUALITY`, `expected_gain` (share of the hypervolume), `expected_seconds`; the
-    gate's `bound_QUALITY`, `bound_basis`, `beaten_by`; `stopped_epoch`; `audit_on_front`; `distillation_gain`
-    of finalists; and of compression `float_QUALITY`, `rungs` (those of the ladder that were kept),
-    `rungs_tried`, `ladder_seconds`, `treatment`, `stored_as`, `zero_share`.
+    A quality without a prefix is that on validation. `gate_…` are the numbers taken with untrained weights,
+    `test_…` those on the test split, of finalists (measured again) and of the uncompressed teacher. Where any
+    trial has them: `proposed_by`, `predicted_QUALITY`, `expected_gain` (share of the hypervolume),
+    `expected_seconds`; the gate's `bound_QUALITY`, `bound_basis`, `beaten_by`; `stopped_epoch`;
+    `audit_on_front`; `distillation_gain` of finalists; and of compression `float_QUALITY`, `rungs` (those of
+    the ladder that were kept), `rungs_tried`, `ladder_seconds`, `treatment`, `stored_as`, `zero_share`.
     """
     record = reading.record
     finalists = {finalist.number: finalist for finalist in record.finalists}
@@ -29,6 +32,7 @@ def trial_table(reading: Reading) -> pd.DataFrame:
         line = {**_identity(trial), **_place(trial, reading.ranking)}
         line.update(_numbers("", trial.evaluation.metrics))
         line.update(_numbers("gate_", trial.evaluation.gate))
+        line.update(_numbers("test_", tested_metrics(record, trial)))
         line.update(_finalist(finalists.get(trial.number)))
         line.update(_search(record, trial))
         line.update(_compression(record, trial))
@@ -68,7 +72,7 @@ def _place(trial: TrialRecord, ranking: Ranking) -> dict[str, Any]:
     }
 
 
-def _numbers(prefix: str, metrics: dict[str, Quantity]) -> dict[str, Any]:
+def _numbers(prefix: str, metrics: Mapping[str, Quantity]) -> dict[str, Any]:
     line: dict[str, Any] = {}
     for name, quantity in metrics.items():
         line[f"{prefix}{name}"] = quantity.value
@@ -82,8 +86,7 @@ def _finalist(finalist: Finalist | None) -> dict[str, Any]:
     if finalist is None:
         return {}
     gain = finalist.distillation_gain
-    line = _numbers("test_", {**finalist.metrics, **finalist.side_effects})
-    return line | (_numbers("", {"distillation_gain": gain}) if gain is not None else {})
+    return _numbers("", {"distillation_gain": gain}) if gain is not None else {}
 
 
 def _compression(record: StudyRecord, trial: TrialRecord) -> dict[str, Any]:

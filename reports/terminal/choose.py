@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 
 from ...profiles.errors import UserError
+from ...search.ranking.known import trial_of
 from ...search.ranking.reading import Reading, read
 from ...search.ranking.sentences import name_of, quantity_text
 from ...search.ranking.verdict import Verdict
 from ...search.record.evaluation import Limit, StudyRecord
 from ...search.record.metrics import metric_info
-from ..content.views import shown_metrics
+from ..content.columns import columns, number
 
 
 def choose(
@@ -76,15 +77,21 @@ def choice_text(reading: Reading, count: int = 5) -> str:
     weights = ", ".join(f"{metric_info(m).title} {weight:g}" for m, weight in ranking.weights.items())
     lines = [*_first(answer), *answer.lines, *answer.sure, "", f"Limits: {limits}", f"Weights: {weights}", ""]
     for entry in ranking.entries[:count]:
-        numbers = ", ".join(
-            quantity_text(metric, entry.metrics[metric])
-            for metric in shown_metrics(record)
-            if metric in entry.metrics
-        )
+        numbers = ", ".join(_numbers(record, entry.number))
         mark = "=" if entry.tie else " "
         over = "" if entry.feasible else "  over a limit"
         lines.append(f"{entry.rank:>3}{mark} {name_of(record, entry.number)}: {numbers}{over}")
     return "\n".join(lines)
+
+
+def _numbers(record: StudyRecord, trial: int) -> list[str]:
+    """A candidate's numbers; what depends on the samples names the split."""
+    found = ((column, number(record, trial_of(record, trial), column)) for column in columns(record))
+    return [
+        f"{quantity_text(column.metric, quantity)}{f' on {column.split}' if column.split else ''}"
+        for column, quantity in found
+        if quantity is not None
+    ]
 
 
 def verdict_text(answer: Verdict) -> str:

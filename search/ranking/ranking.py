@@ -78,7 +78,9 @@ RULES = (
     "Then the distance to the ideal point, weighted by the user's weights. Each objective is scaled so that "
     "the best value on the front is 0 and the worst at most 1. Times, sizes and counts are compared by "
     "factors, and a factor counts the same in each of them; the least that counts as 1 is a factor of two.",
-    "Candidates whose intervals overlap on every objective cannot be told apart: they share the rank of the "
+    "Two scores on the same samples differ beyond error where the 95 % interval of their difference, paired "
+    "sample by sample, leaves out 0; all other numbers where their intervals do not overlap.",
+    "Candidates that differ on no objective beyond error cannot be told apart: they share the rank of the "
     "one nearest to the ideal, which stands first among them.",
     "Candidates over a limit follow, the smallest miss first.",
     "Recommended is the first; but the strongest simple choice where the first is better than it on no "

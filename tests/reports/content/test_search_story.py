@@ -233,7 +233,7 @@ def test_the_quality_cell_says_what_was_predicted(searched: StudyRecord) -> None
     foretold = [
         t.evaluation for t in searched.trials if t.evaluation.proposal and t.evaluation.proposal.quality
     ]
-    assert sum("; predicted for validation: " in note for note in notes) == sum(
+    assert sum("predicted for validation: " in note for note in notes) == sum(
         evaluation.outcome is Outcome.COMPLETE for evaluation in foretold
     )
 

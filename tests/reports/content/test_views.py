@@ -9,9 +9,12 @@ import pytest
 from paretune.profiles import words
 from paretune.reports.charts import hypervolume, plots
 from paretune.reports.content import alike, sections, views
+from paretune.reports.content.columns import columns
+from paretune.reports.pages.table import trial_table
+from paretune.reports.terminal.choose import choice_text
 from paretune.search.ranking.ranking import rank
 from paretune.search.ranking.reading import read
-from paretune.search.record.evaluation import Masked, Outcome, StudyRecord
+from paretune.search.record.evaluation import Masked, Outcome, Quantity, StudyRecord
 
 
 @pytest.fixture(scope="module")
@@ -44,17 +47,17 @@ def test_tags_say_what_a_row_is(study: StudyRecord, table: tuple[views.Row, ...]
     assert rows[8].tags == ("recommended", "front", "finalist")
     assert rows[8].recommended
     assert "strongest simple choice" in rows[4].tags
-    assert rows[0].tags == ("simple choice",)
+    assert rows[0].tags == ("simple choice", "the teacher")
     assert rows[0].reason == "over: latency <= 0.42 ms"
     assert rows[58].reason == "same as #20"
 
 
 def test_cells_carry_interval_raw_value_and_origin(study: StudyRecord, table: tuple[views.Row, ...]) -> None:
     row = next(row for row in table if row.number == 8)
-    shown = dict(zip(views.shown_metrics(study), row.cells, strict=False))
+    shown = dict(zip([column.metric for column in columns(study)], row.cells, strict=False))
     assert shown["accuracy"].text.endswith(" %")
     assert " to " in shown["accuracy"].interval
-    assert "test split" in shown["accuracy"].note
+    assert "test samples" in shown["accuracy"].note
     assert shown["latency_ms"].value == pytest.approx(0.1895, rel=1e-3)
     assert shown["latency_ms"].text == "190 µs"
     assert shown["size_bytes"].interval == ""
@@ -64,7 +67,8 @@ def test_cells_carry_interval_raw_value_and_origin(study: StudyRecord, table: tu
 def test_gated_rows_show_what_was_measured_with_untrained_weights(table: tuple[views.Row, ...]) -> None:
     row = next(row for row in table if row.outcome == "gated")
     assert row.cells[0].text == views.DASH
-    assert row.cells[1].note.startswith("with untrained weights")
+    assert row.cells[1].text == views.DASH
+    assert row.cells[2].note.startswith("with untrained weights")
     assert row.reason.startswith("latency <= 0.42 ms")
 
 
@@ -254,5 +258,31 @@ def test_colours_of_known_backends_never_change() -> None:
 
 def test_a_metric_where_less_is_better_turns_the_arrow(study: StudyRecord) -> None:
     lower = tuple(replace(o, higher_is_better=False) for o in study.objectives)
-    assert views.columns(replace(study, objectives=lower))[0].higher_is_better is False
-    assert views.columns(study)[0].higher_is_better is True
+    assert columns(replace(study, objectives=lower))[0].higher_is_better is False
+    assert columns(study)[0].higher_is_better is True
+
+
+def test_validation_and_test_have_a_column_each_with_the_teacher_in_both(study: StudyRecord) -> None:
+    on_test = Quantity(value=0.981, low=0.97, high=0.99)
+    scored = replace(study, reference_on_test=on_test)
+    table = {row.number: row for row in views.rows(read(scored))}
+    assert [column.split for column in columns(scored)[:2]] == ["validation", "test"]
+    finalist = next(f for f in scored.finalists if f.number == 8)
+    assert table[8].cells[0].value == scored.trials[8].evaluation.metrics["accuracy"].value
+    assert table[8].cells[1].value == finalist.metrics["accuracy"].value
+    assert [cell.value for cell in table[0].cells[:2]] == [
+        scored.trials[0].evaluation.metrics["accuracy"].value,
+        on_test.value,
+    ]
+    others = set(table) - {0} - {finalist.number for finalist in scored.finalists}
+    assert {table[number].cells[1].text for number in others} == {views.DASH}
+    csv = trial_table(read(scored)).set_index("trial")
+    assert csv.loc[0, "test_accuracy"] == on_test.value
+    assert csv.loc[8, "accuracy"] == table[8].cells[0].value
+    chosen = choice_text(read(scored))
+    assert "on validation" in chosen
+    assert "on test" in chosen
+
+
+def test_before_anything_is_scored_on_test_there_is_no_column_for_it(study: StudyRecord) -> None:
+    assert [column.split for column in columns(replace(study, finalists=()))[:2]] == ["validation", ""]
