@@ -81,10 +81,7 @@ def run_study(
     budget = Budget(trials=job.file.budget.trials, seconds=job.file.budget.time, stop=stop)
     budget.start()
     launch = job.launch()
-    progress.note(f"checking the workload {job.loaded.workload.name!r}")
-    on_data = check_data(job.loaded)
-    for remark in on_data:
-        progress.note(remark)
+    on_data = _checked_data(job, progress)
     own = job.file.storage is None
     before = evaluated_before(job.places.storage_url, job.file.name, job.problem(), own=own)
     known = None if again or audit or not before else finished.finished_record(job)
@@ -120,6 +117,15 @@ def run_study(
             if audit and not stop.requested:
                 record = driver.audit(audit)
         return SessionEnd(record=record, places=job.places, interrupted=stop.requested)
+
+
+def _checked_data(job: Job, progress: Progress) -> tuple[str, ...]:
+    """Remarks on the data, told at once."""
+    progress.note(f"checking the workload {job.loaded.workload.name!r}")
+    remarks = check_data(job.loaded)
+    for remark in remarks:
+        progress.note(remark)
+    return remarks
 
 
 def _tell_time(budget: Budget, progress: Progress) -> None:

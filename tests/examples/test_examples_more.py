@@ -12,7 +12,6 @@ import torch
 from paretune.backends.contract.backend import CompileSettings
 from paretune.backends.ort.backend import OrtBackend
 from paretune.backends.registry import get_backend
-from paretune.backends.tflite.backend import TfliteBackend
 from paretune.profiles.errors import UserError
 from paretune.profiles.precision import Precision
 from paretune.search.job.study_file import load_study_file
@@ -217,27 +216,6 @@ def test_hugging_face_takes_a_saved_model_with_its_tokenizer(tmp_path):
     with torch.no_grad():
         feed = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
         torch.testing.assert_close(teacher(**feed), saved(**feed).logits)
-
-
-@pytest.mark.slow
-def test_a_model_of_timm_is_a_teacher():
-    workload = loaded("timm_model.py", model="test_resnet", epochs=0)
-    check_splits(workload.splits)
-    teacher = workload.workload.teacher()
-    assert shape_of(check_model(teacher, workload.splits.train, workload.workload.metric, "teacher")) == (10,)
-
-
-@pytest.mark.slow
-def test_a_model_of_timm_is_calibrated_by_percentile(tmp_path):
-    # Its pooling is padded with minus infinity, up to which no histogram can count.
-    workload = loaded("timm_model.py", model="resnet10t", epochs=0)
-    data = {"image": workload.splits.calibration.inputs["image"][:16]}
-    torch.manual_seed(0)
-    source = export(workload.workload.teacher().eval(), data, get_backend("tflite"), 1, tmp_path)
-    (tmp_path / "compiled").mkdir()
-    settings = CompileSettings(precision=Precision.INT8, batch=1, calibration_method="percentile")
-    artifact = TfliteBackend().compile(source, settings, data, tmp_path / "compiled")
-    assert artifact.size_bytes < 0.3 * source.path.stat().st_size
 
 
 @pytest.mark.parametrize("name", STUDIES)
