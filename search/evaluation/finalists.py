@@ -58,7 +58,12 @@ def measure_finalists(
             continue
     if not artifacts:
         return ()
-    measured = chain.device.interleaved(artifacts, LatencyPlan(rounds=rounds, seed=seed))
+    try:
+        measured = chain.device.interleaved(artifacts, LatencyPlan(rounds=rounds, seed=seed))
+    except StageError:  # the reference broke, or all of them: latencies stay those of the search
+        return tuple(
+            Finalist(number=n, metrics={record.quality: scores[n]}, side_effects=beside[n]) for n in beside
+        )
     spread = chain.device.spread
     baseline = strongest_simple_choice(record)
     finalists = []

@@ -200,14 +200,36 @@ class DeviceStages:
                 runners.close_reference()
             else:
                 everyone.pop(REFERENCE)
-            subjects: dict[str, list[RunnerClient]] = {}
-            for name, (compiled, backend) in everyone.items():
-                for _ in range(PROCESSES if several else 1):
-                    runner = stack.enter_context(runners.opened(compiled, backend)[0])
-                    subjects.setdefault(name, []).append(runner)
+            subjects, failed = self._opened(everyone, PROCESSES if several else 1, stack)
             reference = subjects.pop(REFERENCE, None) or runners.reference_runners()
             found = measure(subjects, reference, plan, ticks=runners.ticks)
-            return found, any(from_outside(one.ended) for those in subjects.values() for one in those)
+            killed = any(from_outside(one.ended) for those in subjects.values() for one in those)
+            return replace(found, failed={**found.failed, **failed}), killed
+
+    def _opened(
+        self, everyone: Mapping[str, tuple[Entry, str]], processes: int, stack: ExitStack
+    ) -> tuple[dict[str, list[RunnerClient]], dict[str, tuple[str, str, str]]]:
+        """So many processes of each artifact, and why those that do not open do not.
+
+        Raises:
+            StageError: none opens, the reference does not, or something from outside ended one.
+        """
+        subjects: dict[str, list[RunnerClient]] = {}
+        failed: dict[str, tuple[str, str, str]] = {}
+        for name, (compiled, backend) in everyone.items():
+            try:
+                opened = [
+                    stack.enter_context(self._runners.opened(compiled, backend)[0]) for _ in range(processes)
+                ]
+            except StageError as error:
+                if error.outside or name == REFERENCE:
+                    raise
+                failed[name] = (error.stage, error.cause, error.log)
+            else:
+                subjects[name] = opened
+        if not subjects.keys() - {REFERENCE}:
+            raise StageError(*next(iter(failed.values())))
+        return subjects, failed
 
     # -- score ------------------------------------------------------------------------------------
 

@@ -92,6 +92,21 @@ def test_a_metric_that_gives_no_number_fails_the_candidate(store: Store, stages:
         stages.scored(compiled, "ort", split, "split", empty)
 
 
+def test_a_finalist_that_no_longer_opens_is_left_out_and_the_others_are_measured(
+    store: Store, stages: DeviceStages
+) -> None:
+    good = stages.compiled(CANDIDATE, exported(store), DATA, "data")
+    bad = stages.compiled(CANDIDATE, exported(store), DATA, "data", check=False)
+    (bad.path / bad.meta["file"]).write_bytes(b"no model any more")
+    stages.set_reference(good, CANDIDATE)
+    plan = LatencyPlan(rounds=1, min_rounds=1, block_ms=1, warm_up_s=0, warm_up_limit_s=0)
+    rounds = stages.interleaved({"1": (bad, "ort"), "2": (good, "ort")}, plan)
+    assert set(rounds.failed) == {"1"}
+    assert rounds.series["2"].blocks
+    with pytest.raises(StageError):
+        stages.interleaved({"1": (bad, "ort")}, plan)
+
+
 INT8 = Candidate(backend="toy", precision=Precision.INT8, calibration_method="minmax", calibration_samples=3)
 
 
