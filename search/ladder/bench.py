@@ -160,7 +160,7 @@ class CandidateBench:
     ) -> None:
         self.chain, self.candidate, self.scale = chain, candidate, scale
         self._judge, self._trace, self._metrics = judge, trace, metrics
-        self._broken = broken
+        self._broken, self._steps = broken, set[Treatment]()
         self._backend = get_backend(candidate.backend)
         self.methods = self._backend.calibration_methods
         models = chain.models
@@ -176,6 +176,10 @@ class CandidateBench:
 
     def score(self, treatment: Treatment, first: int = 0) -> Scored:
         self.chain.checkpoint()
+        if self._broken is not None and first:  # a step on the way: one float layer seldom mends it all
+            self._steps.add(treatment)
+        else:
+            self._steps.discard(treatment)
         compiled = self._compiled(treatment)
         self.chain.checkpoint()
         entry = self.chain.scored(self.candidate, compiled, self._trace, split=VALIDATION, first=first)
@@ -230,7 +234,7 @@ class CandidateBench:
         )
 
     def _compiled(self, treatment: Treatment) -> Entry:
-        checked = treatment != self._broken
+        checked = treatment != self._broken and treatment not in self._steps
         return self.chain.compiled(self.candidate, self._trace, treatment=treatment, checked=checked)
 
     def _cost(self, candidate: Candidate, compiled: Entry, trace: Trace) -> Cost:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from ...profiles.errors import StageError, UnsupportedError
 from ...profiles.words import listed
 from ..record.treatment import MIXED, Treatment
 from .protocols import Bench, Cost, Found, Scored, Standing
@@ -70,7 +71,10 @@ class MixedPrecisionRung:
             taken = (*taken, one)
             layers = tuple(layer for each in taken for layer in each.group.layers)
             treatment = replace(standing.treatment, keep_float=(*standing.treatment.keep_float, *layers))
-            scored = bench.score(treatment)
+            try:
+                scored = bench.score(treatment)
+            except (StageError, UnsupportedError):
+                continue  # still broken: with one group more it may not be
             if bench.scale.goodness(scored.quality) > bench.scale.goodness(best[1].quality):
                 best = (treatment, scored, taken)
         return best

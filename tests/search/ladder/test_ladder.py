@@ -244,6 +244,24 @@ def test_layers_are_reverted_until_the_target_is_reached():
     assert "latency 1 to 1.2 ms, size 100 to 120 kB" in found.rungs[0].detail
 
 
+class NeedsTwo(TableBench):
+    """An artifact that disagrees with its float model until two groups are in float; what is looked at on the
+    way is not compared with it."""
+
+    def score(self, treatment, first=0):
+        if not first and len(treatment.keep_float) < 2:
+            raise StageError("compile", "disagrees", disagrees=True)
+        return super().score(treatment, first)
+
+
+def test_one_group_that_does_not_mend_a_broken_artifact_alone_does_so_with_another():
+    noise = noise_by_layer(layer0=0.002, layer2=0.007)
+    bench = NeedsTwo(quality=won_back(layer0=0.01, layer2=0.045), noise=noise, layer_groups=FOUR)
+    standing = at(TableBench(quality=bench.quality, noise=noise))
+    found = Ladder(LadderSettings(rungs=(MIXED,))).climb(bench, standing)
+    assert found.treatment == Treatment(keep_float=("layer2", "layer0"))
+
+
 def test_a_mixed_artifact_that_a_float_one_equals_is_not_kept():
     bench = TableBench(
         quality=won_back(layer2=0.06),
