@@ -16,6 +16,9 @@ from .views import Cell, cell
 MEANINGS = {
     "worst_class_drop": "largest loss of accuracy of any class",
     "agreement": "same answer as the teacher, right or wrong",
+    "correlation": "of all numbers with those of the teacher",
+    "cosine": "mean cosine of each vector with the teacher's",
+    "rank_agreement": "whether both find the same samples close to each other (Spearman)",
     "ece_rise": "how much further confidence is from being right",
 }
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from ...profiles.errors import UserError
 from ..record.evaluation import Quantity
+from ..record.metrics import metric_info
 from ..stages.device.kept_outputs import primary_outputs
 from ..store.store import Entry
 from ..workload.workload import Array
-from .side_effects import AGREEMENT, possible, side_effects, task_of
+from .side_effects import check_possible, possible, side_effects
 
 if TYPE_CHECKING:
     from ..stages.device.stages import DeviceStages
@@ -42,26 +42,16 @@ def side_effect_metrics(
         return primary_outputs(scored)
 
     teacher = outputs(reference, reference_backend)
-    names = possible(task_of(teacher, samples.labels))
+    names = possible(models.task)
     if wanted is not None:
-        _check_possible(wanted, names)
+        check_possible(wanted, models.task)
         names = tuple(name for name in names if name in wanted)
     if compiled.key == reference.key:
         return {name: _of_itself(name) for name in names}
-    found = side_effects(outputs(compiled, backend), teacher, samples.labels)
+    found = side_effects(outputs(compiled, backend), teacher, samples.labels, models.task)
     return {name: quantity for name, quantity in found.items() if name in names}
 
 
-def _check_possible(wanted: Collection[str], names: Collection[str]) -> None:
-    for name in sorted(set(wanted) - set(names)):
-        raise UserError(
-            f"a limit is on {name}, which has no meaning for this workload",
-            place="constraints",
-            found="outputs and labels that are no classification",
-            accepted=", ".join(names) or "limits on other metrics",
-        )
-
-
 def _of_itself(name: str) -> Quantity:
-    value = 1.0 if name == AGREEMENT else 0.0
+    value = 1.0 if metric_info(name).higher_is_better else 0.0
     return Quantity(value=value, low=value, high=value, how="the teacher against itself")

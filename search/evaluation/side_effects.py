@@ -5,11 +5,13 @@ Pure functions on arrays: `side_effect_scores` runs the artifacts.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from math import erf, exp, pi, sqrt
 from statistics import NormalDist
 
 import numpy as np
 
+from ...profiles.errors import UserError
 from ..record.arrays import Flags, Floats, Integers
 from ..record.evaluation import Quantity
 from ..record.metrics import metric_info
@@ -17,42 +19,63 @@ from ..stages.device.interval import bootstrap, drawn_score, wilson
 from ..workload.metric import Array, Metric, Outputs
 from ..workload.metrics import ACCURACY
 from ..workload.outputs import rows_of
+from ..workload.task import CLASSES, EMBEDDING, MULTI_LABEL, NUMBERS, SEGMENTATION, TOKENS, Task, as_task
+from .likeness import CORRELATION, COSINE, RANKS, correlation, cosine, rank_agreement
 
 BINS, RESAMPLES = 15, 400
-CLASSIFICATION, MULTI_LABEL, OTHER = "classification", "multi-label", "other"
 WORST, AGREEMENT, CALIBRATION = "worst_class_drop", "agreement", "ece_rise"
 
 
-def task_of(outputs: Array, labels: Array) -> str:
-    """What outputs mean: one class per sample, several labels (0 or 1 each) per sample, or other things."""
-    labels = np.asarray(labels)
-    if labels.ndim == 1 and outputs.ndim == 2 and outputs.shape[1] > 1 and labels.dtype.kind in "iu":
-        inside = len(labels) > 0 and labels.min() >= 0 and labels.max() < outputs.shape[1]
-        return CLASSIFICATION if inside else OTHER
-    if labels.ndim == 2 and labels.shape == outputs.shape and bool(np.isin(labels, (0, 1)).all()):
-        return MULTI_LABEL
-    return OTHER
+_OF_TASK = {
+    CLASSES: (WORST, AGREEMENT, CALIBRATION),
+    TOKENS: (AGREEMENT,),
+    SEGMENTATION: (AGREEMENT,),
+    MULTI_LABEL: (AGREEMENT,),
+    NUMBERS: (CORRELATION,),
+    EMBEDDING: (COSINE, RANKS),
+}
 
 
-def possible(task: str) -> tuple[str, ...]:
-    """The side effects that have a meaning for a task."""
-    return {CLASSIFICATION: (WORST, AGREEMENT, CALIBRATION), MULTI_LABEL: (AGREEMENT,)}.get(task, ())
+def possible(task: Task | str) -> tuple[str, ...]:
+    """The side effects that have a meaning for a task; none where it is unknown."""
+    return _OF_TASK.get(as_task(task).name, ())
 
 
-def side_effects(candidate: Array, teacher: Array, labels: Array) -> dict[str, Quantity]:
-    """Those side effects that have a meaning here, by name, with 95 % intervals, from first outputs on the
-    same samples. Outputs of a classification may be logits or probabilities.
+def check_possible(wanted: Collection[str], task: Task | str) -> None:
+    """Refuse limits on side effects that a task does not have.
+
+    Raises:
+        UserError: there is one.
     """
-    task = task_of(teacher, labels)
-    if task == MULTI_LABEL:
+    there, read = possible(task), as_task(task)
+    for name in sorted(set(wanted) - set(there)):
+        raise UserError(
+            f"a limit is on {name}, which has no meaning for this workload",
+            place="constraints",
+            found=f"the task is {read.name}" + (f": {read.because}" if read.because else ""),
+            accepted=", ".join(there) or "limits on other metrics",
+            remedy="remove the limit, or say what the model is for: Workload(task=...)",
+        )
+
+
+def side_effects(candidate: Array, teacher: Array, labels: Array, task: Task | str) -> dict[str, Quantity]:
+    """Those side effects that have a meaning for the task, by name, with 95 % intervals, from primary outputs
+    on the same samples. Those of classes may be logits or probabilities.
+    """
+    task = as_task(task)
+    if task.name == CLASSES:
+        return {
+            WORST: worst_class_drop(candidate, teacher, labels),
+            AGREEMENT: agreement(candidate, teacher),
+            CALIBRATION: ece_rise(candidate, teacher, labels),
+        }
+    if task.has_classes:
+        return {AGREEMENT: agreement_of_places(candidate, teacher, labels, task)}
+    if task.name == MULTI_LABEL:
         return {AGREEMENT: agreement_of_labels(candidate, teacher)}
-    if task != CLASSIFICATION:
-        return {}
-    return {
-        WORST: worst_class_drop(candidate, teacher, labels),
-        AGREEMENT: agreement(candidate, teacher),
-        CALIBRATION: ece_rise(candidate, teacher, labels),
-    }
+    if task.name == EMBEDDING:
+        return {COSINE: cosine(candidate, teacher), RANKS: rank_agreement(candidate, teacher)}
+    return {CORRELATION: correlation(candidate, teacher)} if task.name == NUMBERS else {}
 
 
 def worst_class_drop(candidate: Array, teacher: Array, labels: Array) -> Quantity:
@@ -85,10 +108,22 @@ def agreement(candidate: Array, teacher: Array) -> Quantity:
     return Quantity(value=float(same.mean()), low=low, high=high, how=how)
 
 
+def agreement_of_places(candidate: Array, teacher: Array, labels: Array, task: Task) -> Quantity:
+    """Share of the tokens or pixels that both give the same class, of those that have a label. Those of one
+    sample depend on each other, so the interval counts samples."""
+    same = candidate.argmax(axis=task.class_axis) == teacher.argmax(axis=task.class_axis)
+    flat, there = same.reshape(len(same), -1), (labels >= 0).reshape(len(labels), -1)
+    share = float(flat[there].mean()) if there.any() else 1.0
+    low, high = wilson(share, len(same))
+    what = "tokens" if task.name == TOKENS else "pixels"
+    how = f"same class on {int(flat[there].sum())} of {int(there.sum())} {what}, {_samples(len(same))}"
+    return Quantity(value=share, low=low, high=high, how=how)
+
+
 def agreement_of_labels(candidate: Array, teacher: Array) -> Quantity:
     """Share of the labels of all samples that both decide alike. Labels of one sample depend on each other,
     so the interval counts samples."""
-    same = (_decided(candidate) == _decided(teacher)).mean(axis=1)
+    same = (_decided(candidate) == _decided(teacher)).reshape(len(teacher), -1).mean(axis=1)
     low, high = wilson(float(same.mean()), len(same))
     return Quantity(value=float(same.mean()), low=low, high=high, how=f"same labels, {_samples(len(same))}")
 

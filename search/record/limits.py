@@ -97,7 +97,8 @@ def _against_teacher(text: str, metric: str, upper: bool, right: str) -> LimitSp
     """A limit on a comparison with the teacher; a difference of shares is in points, and may be negative."""
     info = METRICS[metric]
     if "teacher" in right:
-        example = f"{metric} >= 97 %" if metric == "agreement" else f"{metric} <= 3 pt absolute"
+        higher = f"{metric} >= 97 %" if info.unit == "share" else f"{metric} >= 0.97"
+        example = higher if info.higher_is_better else f"{metric} <= 3 pt absolute"
         raise UserError(
             f"{metric} is a comparison with the teacher already", found=repr(text), accepted=repr(example)
         )

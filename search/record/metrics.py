@@ -68,6 +68,11 @@ METRICS = {
         MetricInfo(name="macs", title="Multiply-adds", unit="count"),
         MetricInfo(name="worst_class_drop", title="Worst class drop", unit="share", points=True),
         MetricInfo(name="agreement", title="Agreement with the teacher", unit="share", higher_is_better=True),
+        MetricInfo(name="correlation", title="Correlation with the teacher", unit="", higher_is_better=True),
+        MetricInfo(name="cosine", title="Cosine with the teacher", unit="", higher_is_better=True),
+        MetricInfo(
+            name="rank_agreement", title="Rank agreement with the teacher", unit="", higher_is_better=True
+        ),
         MetricInfo(name="ece_rise", title="Rise of calibration error", unit="share", points=True),
     )
 }
@@ -79,7 +84,7 @@ def metric_info(name: str) -> MetricInfo:
     return METRICS.get(name) or MetricInfo(name=name, title=title, unit="", higher_is_better=True)
 
 
-SIDE_EFFECTS = ("worst_class_drop", "agreement", "ece_rise")
+SIDE_EFFECTS = ("worst_class_drop", "agreement", "ece_rise", "correlation", "cosine", "rank_agreement")
 """Comparisons of outputs with the teacher's."""
 
 

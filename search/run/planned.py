@@ -6,7 +6,9 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..evaluation.side_effects import check_possible
 from ..job.job import Job, load_job
+from ..record.metrics import SIDE_EFFECTS
 from ..record.progress import Progress
 from ..stages.models.load import check_data, load_models
 from ..store.store import Store
@@ -34,5 +36,6 @@ def planned(path: Path, profile_name: str | None = None) -> Planned:
     with tempfile.TemporaryDirectory() as nowhere:
         models = load_models(job.loaded, Store(Path(nowhere)), Progress(), job.file.training.threads)
         task = models.expected_task()
+        check_possible({limit.metric for limit in job.limits} & set(SIDE_EFFECTS), task)
         job = replace(job, space=models.possible(job.space).space)
     return Planned(job=job, task=task.name, because=task.because)

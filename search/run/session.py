@@ -18,6 +18,7 @@ from ...backends.runner.launch import Launch
 from ...profiles.errors import UserError
 from ...profiles.files import write_whole
 from ..evaluation.evaluator import Evaluator
+from ..evaluation.side_effects import check_possible
 from ..job.job import Job, Places, device_identity, load_job, places_of
 from ..job.study_file import StudyFile, load_study_file
 from ..ladder.bench import Climbs
@@ -97,6 +98,9 @@ def run_study(
         out_of_time=lambda: budget.out_of_time,
         fallback=job.space.recipe,
     )
+    limited = {limit.metric for limit in job.limits} & set(SIDE_EFFECTS)
+    if limited:
+        check_possible(limited, models.expected_task())
     possible = models.possible(job.space)
     job = replace(job, space=possible.space)
     models.prepare(job.space)

@@ -117,12 +117,16 @@ def _mean_over_classes(outputs: Array, labels: Array, score: Callable[..., float
     return float(np.mean([score(*count) if sum(count) else 0.0 for count in counts]))
 
 
+def ranks(values: Floats) -> Floats:
+    """Ranks from 1, those of equal values by their mean."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[place])
+
+
 def _area(scores: Floats, positive: Array) -> float:
     """Area under the ROC curve by ranks (Mann and Whitney), ties by their mean."""
-    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
     ones = int(positive.sum())
-    return float((ranks[positive].sum() - ones * (ones + 1) / 2) / (ones * (len(scores) - ones)))
+    return float((ranks(scores)[positive].sum() - ones * (ones + 1) / 2) / (ones * (len(scores) - ones)))
 
 
 def _probabilities(rows: Floats) -> Floats:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...profiles.errors import StageError, UserError
 from .metric import Array, Metric, Outputs
-from .task import possible_tasks
+from .task import CLASS_TASKS, possible_tasks
 
 if TYPE_CHECKING:
     from .workload import Workload
@@ -138,8 +138,12 @@ def _choice(
 def _fitting(metric: Metric, outputs: Mapping[str, Array], labels: Array) -> tuple[str, ...]:
     """Outputs that the metric can score alone; of several, those that the labels fit."""
     scored = [name for name, array in outputs.items() if _scores(metric, array, labels)]
-    fitting = [name for name in scored if possible_tasks(labels, outputs[name].shape[1:])]
-    return tuple(fitting if len(fitting) == 1 else scored)
+    readings = {name: possible_tasks(labels, outputs[name].shape[1:]) for name in scored}
+    fitting = [name for name, tasks in readings.items() if tasks]
+    classes = [name for name in fitting if readings[name][0] in CLASS_TASKS]
+    # Class numbers belong to scores of classes first, though 0 and 1 would also fit one column.
+    found = next((names for names in (classes, fitting) if len(names) == 1), scored)
+    return tuple(found)
 
 
 def _scores(metric: Metric, outputs: Outputs, labels: Array) -> bool:

@@ -2,16 +2,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from paretune.profiles.errors import UserError
 from paretune.search.evaluation.side_effects import (
     agreement,
     calibration_error,
+    check_possible,
     ece_rise,
     gain_of,
     is_probabilities,
     paired_interval,
     possible,
     side_effects,
-    task_of,
     worst_class_drop,
 )
 from paretune.search.record.metrics import SIDE_EFFECTS
@@ -128,11 +129,39 @@ def test_int8_probabilities_are_known_as_such():
 
 
 def test_each_task_has_what_has_a_meaning_for_it(labels):
-    found = side_effects(one_hot(labels), one_hot(labels), labels)
-    assert tuple(found) == possible("classification") == SIDE_EFFECTS
+    found = side_effects(one_hot(labels), one_hot(labels), labels, "classification")
+    assert tuple(found) == possible("classification") == SIDE_EFFECTS[:3]
     numbers = np.random.default_rng(0).normal(size=(100, 1)).astype(np.float32)
-    assert side_effects(numbers + 0.02, numbers + 0.01, numbers) == {}
-    assert possible("other") == ()
+    found = side_effects(numbers + 0.02, numbers + 0.01, numbers, "regression")
+    assert set(found) == {"correlation"} == set(possible("regression"))
+    assert found["correlation"].value == pytest.approx(1.0)
+    assert side_effects(numbers, numbers, numbers, "unknown") == {}
+    assert possible("unknown") == ()
+    with pytest.raises(UserError, match=r"(?s)agreement, which has no meaning.*accepted: cosine"):
+        check_possible({"agreement"}, "embedding")
+
+
+def test_embeddings_are_alike_in_direction_and_in_their_neighbours():
+    rng = np.random.default_rng(0)
+    teacher = rng.normal(size=(60, 16))
+    turned = np.linalg.qr(rng.normal(size=(16, 16)))[0]
+    same = side_effects(3 * teacher, teacher, np.zeros(60), "embedding")
+    assert {name: round(q.value, 9) for name, q in same.items()} == {"cosine": 1.0, "rank_agreement": 1.0}
+    found = side_effects(teacher @ turned, teacher, np.zeros(60), "embedding")
+    assert found["cosine"].value < 0.5, "another direction"
+    assert found["rank_agreement"].value == pytest.approx(1.0), "but the same neighbours"
+    noisy = side_effects(teacher + rng.normal(size=teacher.shape), teacher, np.zeros(60), "embedding")
+    assert 0.3 < noisy["rank_agreement"].value < 0.9
+    assert noisy["rank_agreement"].low <= noisy["rank_agreement"].value <= noisy["rank_agreement"].high
+
+
+def test_pixels_without_a_label_do_not_count():
+    labels = np.array([[[0, 1], [-1, 2]]])
+    ours, theirs = np.zeros((1, 3, 2, 2)), np.zeros((1, 3, 2, 2))
+    ours[0, 1, 1, 0] = 1.0  # differs where there is no label
+    assert side_effects(ours, theirs, labels, "segmentation")["agreement"].value == 1.0
+    ours[0, 1, 0, 0] = 1.0
+    assert side_effects(ours, theirs, labels, "segmentation")["agreement"].value == pytest.approx(2 / 3)
 
 
 def test_several_labels_agree_label_by_label():
@@ -140,7 +169,7 @@ def test_several_labels_agree_label_by_label():
     logits = np.where(labels == 1, 2.0, -2.0)
     other = logits.copy()
     other[0, 0] = -1.0
-    found = side_effects(other, logits, labels)
+    found = side_effects(other, logits, labels, "multi-label")
     assert set(found) == {"agreement"}
     assert found["agreement"].value == pytest.approx(11 / 12)
 
@@ -151,22 +180,6 @@ def test_a_metric_that_cannot_be_resampled_is_left_out():
 
     outputs, labels = np.zeros((20, 3)), np.zeros((20, 3), dtype=np.float32) + 0.5
     assert gain_of(outputs, outputs, labels, Metric(name="picky", function=picky)) is None
-
-
-@pytest.mark.parametrize(
-    ("outputs", "labels", "task"),
-    [
-        (np.zeros((4, 3)), np.array([0, 1, 2, 0]), "classification"),
-        (np.zeros((4, 3)), np.array([0, 1, 3, 0]), "other"),
-        (np.zeros((4, 3)), np.array([-1, 1, 2, 0]), "other"),
-        (np.zeros((4, 1)), np.array([0, 1, 1, 0]), "other"),
-        (np.zeros((4, 3)), np.zeros((4, 3)), "multi-label"),
-        (np.zeros((4, 3)), np.full((4, 3), 0.5), "other"),
-        (np.zeros((4, 7, 3)), np.zeros((4, 7), dtype=int), "other"),
-    ],
-)
-def test_task_is_read_from_outputs_and_labels(outputs, labels, task):
-    assert task_of(outputs, labels) == task
 
 
 def test_gain_over_another_training(labels):
