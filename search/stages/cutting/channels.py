@@ -27,7 +27,7 @@ ROUND_TO = 8  # channel counts that vector kernels like
 LAYERS = (nn.modules.conv._ConvNd, nn.Linear, nn.Embedding)
 _HEADS = ("num_heads", "num_attention_heads", "n_heads", "n_head", "nhead", "nheads", "heads")
 _WIDTHS = re.compile(r"dim|size|width|embed|hidden|inner|d_model|feature|channel")
-_TANGLED = "the code that follows mixes its channels (a shuffle, rotary positions, shared keys and values?)"
+_TANGLED = "the code that follows mixes its channels (a view or shuffle, rotary positions, shared keys?)"
 _PRODUCTS = re.compile(r"Bmm|ScaledDot", re.IGNORECASE)
 
 
@@ -109,11 +109,12 @@ class ChannelGraph:
         self.tangled: dict[str, str] = {}
         """Layers whose channels hang together in a way that cannot be followed, and why; see `groups`."""
 
-    def groups(self) -> Iterator[Group]:
-        """All groups that can lose channels; those that reach the model's output cannot."""
-        seen = {self._last}
+    def groups(self, among: frozenset[str] | None = None) -> Iterator[Group]:
+        """All groups that can lose channels (`among`: of those layers alone); those that reach the model's
+        output cannot."""
+        seen, names = {self._last}, self._graph._module2name
         for root in list(self._graph.module2node):
-            if not isinstance(root, LAYERS) or root in seen:
+            if not isinstance(root, LAYERS) or root in seen or not (among is None or names[root] in among):
                 continue
             seen.add(root)
             try:
@@ -131,9 +132,17 @@ class ChannelGraph:
 
     def _all(self, root: nn.Module) -> Any:
         items = self._group(root, range(self._graph.get_out_channels(root)))
-        if any(dep.target in self._unknown for dep, _ in items):
+        if any(dep.target in self._unknown or self._too_many(dep, places) for dep, places in items):
             raise TangledError  # a view whose channels Torch-Pruning cannot tell apart
         return items
+
+    def _too_many(self, dep: Any, places: Any) -> bool:
+        """Whether more channels of a layer hang on the root's than it has: they were counted wrongly."""
+        if not isinstance(dep.target.module, LAYERS):
+            return False
+        gives = self._graph.is_out_channel_pruning_fn(dep.handler)
+        count = self._graph.get_out_channels if gives else self._graph.get_in_channels
+        return len(set(places)) > int(count(dep.target.module))
 
     def _gives(self, node: Any, handler: Any) -> bool:
         return self._graph.is_out_channel_pruning_fn(handler) and isinstance(node.module, LAYERS)

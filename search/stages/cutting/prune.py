@@ -246,7 +246,7 @@ def _cut_channels(model: nn.Module, share: float, sample: list[Tensor], cut: Cut
         parameter.requires_grad_(True)  # the dependency graph is read from gradients
     with tracing():
         graph = ChannelGraph(model, sample)
-        groups = [group for group in graph.groups() if group.layers <= cut.layers]
+        groups = [group for group in graph.groups(cut.layers) if group.layers <= cut.layers]
         heads = _tie(groups) if cut.tied else None
         gone = [
             (group, _gone(group, _share_of(group, share, cut), heads, graph.scores(group, importance)))

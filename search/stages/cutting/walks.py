@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,7 +76,14 @@ def one_line(error: Exception) -> str:
 
 @contextmanager
 def tracing() -> Iterator[None]:
-    """Gradients on, warnings off, and no fused kernels, which hide what they are made of."""
-    with warnings.catch_warnings(), torch.enable_grad(), plain_kernels():
-        warnings.simplefilter("ignore")
-        yield
+    """Gradients on, warnings off, and no fused kernels, which hide what they are made of. Millions of small
+    objects come and go meanwhile, so garbage is collected afterwards."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        with warnings.catch_warnings(), torch.enable_grad(), plain_kernels():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        if collects:
+            gc.enable()
