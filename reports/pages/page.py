@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from ...search.ranking.ranking import RULES
 from ...search.ranking.reading import Reading
@@ -33,8 +33,12 @@ def html_page(reading: Reading) -> str:
         "report.html",
         content(reading),
         figures={name: figure for name, figure in figures.items() if figure is not None},
-        plotly=Markup(get_plotlyjs()),  # noqa: S704
+        plotly=Markup(_plotly()),  # noqa: S704
     )
+
+
+def _plotly() -> str:
+    return (files("paretune.reports") / "vendor" / "plotly-basic.min.js").read_text(encoding="utf-8")
 
 
 def markdown_report(reading: Reading) -> str:
