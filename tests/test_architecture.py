@@ -70,7 +70,7 @@ MAY_IMPORT = {
         "search.storage search.store"
     ),
     "reports.content": "profiles search.gate search.ranking search.record",
-    "reports.charts": "backends.registry reports.content search.ranking search.record",
+    "reports.charts": "backends.registry profiles reports.content search.ranking search.record",
     "reports.terminal": (
         "backends.registry backends.runner profiles reports.content search.job search.ranking "
         "search.record search.space"

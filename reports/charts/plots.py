@@ -8,19 +8,21 @@ another, also as people with colour blindness see them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
-from math import ceil, floor, log10, sqrt
+from math import log10, sqrt
 from typing import Any
 
 from ...backends.registry import backend_names
-from ...search.ranking.known import TEST, trial_of
+from ...search.ranking.known import TEST, searched_metrics, trial_of
 from ...search.ranking.ranking import Ranked, Ranking, latency_metric
 from ...search.ranking.reading import Reading
 from ...search.ranking.sentences import quantity_text
-from ...search.ranking.verdict import NOT_MET
+from ...search.ranking.verdict import NOT_MET, Verdict
 from ...search.record.evaluation import Limit, StudyRecord
 from ...search.record.metrics import metric_info
 from ...search.record.quality import higher_is_better
+from .axes import Window, is_log, latency_ticks, window
 
 Figure = dict[str, Any]
 
@@ -49,59 +51,113 @@ def colours(backends: Sequence[str]) -> dict[str, tuple[str, str]]:
 
 
 def front_figure(reading: Reading) -> Figure | None:
-    """Quality against latency; area is size, colour the backend, shape the precision. None without points."""
+    """Quality on validation against latency; area is size, colour the backend, shape the precision. None
+    without points. One split for all: scores of different splits are not compared."""
     record, ranking, verdict = reading.record, reading.ranking, reading.verdict
-    x, y = latency_metric(record), record.quality
-    entries = [e for e in ranking.entries if x in e.metrics and y in e.metrics]
-    if not entries:
+    spots = _spots(record, ranking)
+    if not spots:
         return None
-    sizes = [e.metrics["size_bytes"].value for e in entries if "size_bytes" in e.metrics]
-    largest = max(sizes, default=1.0)
-    groups: dict[tuple[str, str], list[Ranked]] = {}
-    for entry in sorted(entries, key=lambda e: e.number):
-        candidate = trial_of(record, entry.number).evaluation.candidate
-        groups.setdefault((candidate.backend, str(candidate.precision)), []).append(entry)
+    sizes = [s.entry.metrics["size_bytes"].value for s in spots if "size_bytes" in s.entry.metrics]
+    groups: dict[tuple[str, str], list[_Spot]] = {}
+    for spot in spots:
+        candidate = trial_of(record, spot.entry.number).evaluation.candidate
+        groups.setdefault((candidate.backend, str(candidate.precision)), []).append(spot)
     palette = colours([backend for backend, _ in groups])
+    axes = _windows(spots)
     traces = [
-        _points(record, members, x, y, largest, group, palette[group[0]])
+        _points(record, members, axes, max(sizes, default=1.0), group, palette[group[0]])
         for group, members in sorted(groups.items())
     ]
     traces += [_legend_entry(group, palette[group[0]]) for group in sorted(groups)]
-    marks = [_marked(ranking, verdict.baseline, "strongest simple choice", x, y, below=True)]
-    label = "nearest" if verdict.status == NOT_MET else "recommended"
-    marks += [_marked(ranking, verdict.recommended, label, x, y)]
-    return {"data": traces, "layout": _front_layout(record, ranking, entries, x, y, [m for m in marks if m])}
+    return {
+        "data": traces,
+        "layout": _front_layout(record, ranking, spots, axes, _marks(spots, axes, verdict)),
+    }
+
+
+@dataclass(frozen=True)
+class _Spot:
+    entry: Ranked
+    x: float
+    y: float
+
+
+Axes = tuple[Window, Window]
+
+
+def _spots(record: StudyRecord, ranking: Ranking) -> list[_Spot]:
+    latency = latency_metric(record)
+    found = []
+    for entry in sorted(ranking.entries, key=lambda e: e.number):
+        quality = searched_metrics(trial_of(record, entry.number)).get(record.quality)
+        if quality is not None and latency in entry.metrics:
+            found.append(_Spot(entry, entry.metrics[latency].value, quality.value))
+    return found
+
+
+def _windows(spots: Sequence[_Spot]) -> Axes:
+    wanted = [s for s in spots if s.entry.on_front] or spots
+    log = is_log([s.x for s in spots])
+    across = window([s.x for s in spots], [s.x for s in wanted], log=log)
+    return across, window([s.y for s in spots], [s.y for s in wanted], log=False)
+
+
+def _marks(spots: Sequence[_Spot], axes: Axes, verdict: Verdict) -> list[Figure]:
+    """Labels of the recommended one and of the simple choice, each on the side away from the other."""
+    at = {spot.entry.number: spot for spot in spots}
+    best, simple = (at.get(-1 if n is None else n) for n in (verdict.recommended, verdict.baseline))
+    under = best is not None and simple is not None and best.y < simple.y
+    marks = []
+    if simple is not None and simple is not best:
+        marks.append(_marked(simple, axes, "strongest simple choice", below=not under))
+    if best is not None:
+        label = "nearest" if verdict.status == NOT_MET else "recommended"
+        label += ", the strongest simple choice" if simple is best else ""
+        marks.append(_marked(best, axes, label, below=under))
+    return marks
 
 
 def _points(
     record: StudyRecord,
-    members: Sequence[Ranked],
-    x: str,
-    y: str,
+    members: Sequence[_Spot],
+    axes: Axes,
     largest: float,
     group: tuple[str, str],
     palette: tuple[str, str],
 ) -> Figure:
     backend, precision = group
+    (across, up), entries = axes, [spot.entry for spot in members]
+    usual = _SYMBOLS.get(precision, "star")
+    symbols = [_symbol(spot, axes) or usual for spot in members]
     return {
         "type": "scatter",
         "mode": "markers",
         "name": f"{backend} {precision}",
         "legendgroup": f"{backend} {precision}",
         "showlegend": False,
-        "x": [e.metrics[x].value for e in members],
-        "y": [e.metrics[y].value for e in members],
-        "customdata": [e.number for e in members],
-        "hovertext": [hover_text(record, e) for e in members],
+        "x": [across.place(spot.x) for spot in members],
+        "y": [up.place(spot.y) for spot in members],
+        "customdata": [e.number for e in entries],
+        "hovertext": [hover_text(record, e) for e in entries],
         "hovertemplate": "%{hovertext}<extra></extra>",
         "meta": {"light": palette[0], "dark": palette[1]},
         "marker": {
-            "symbol": _SYMBOLS.get(precision, "star"),
-            "size": [_diameter(e, largest) for e in members],
-            "opacity": [0.95 if e.on_front and e.feasible else 0.28 for e in members],
-            "line": {"width": [1.5 if e.source == TEST else 0.5 for e in members]},
+            "symbol": symbols if set(symbols) != {usual} else usual,
+            "size": [_diameter(e, largest) for e in entries],
+            "opacity": [0.95 if e.on_front and e.feasible else 0.28 for e in entries],
+            "line": {"width": [1.5 if e.source == TEST else 0.5 for e in entries]},
         },
     }
+
+
+def _symbol(spot: _Spot, axes: Axes) -> str:
+    """An arrow where the point lies beyond the axes; empty elsewhere."""
+    across, up = axes
+    if up.beyond(spot.y):
+        return "triangle-down-open" if spot.y < up.low else "triangle-up-open"
+    if across.beyond(spot.x):
+        return "triangle-left-open" if spot.x < across.low else "triangle-right-open"
+    return ""
 
 
 def _legend_entry(group: tuple[str, str], palette: tuple[str, str]) -> Figure:
@@ -139,6 +195,10 @@ def hover_text(record: StudyRecord, entry: Ranked) -> str:
         for name, quantity in entry.metrics.items()
         if name in (record.quality, "latency_ms", "latency_p90_ms", "size_bytes", "memory_bytes")
     ]
+    searched = searched_metrics(trial_of(record, entry.number)).get(record.quality)
+    if entry.source == TEST and searched is not None:
+        title = escape(metric_info(record.quality).title)
+        lines.append(f"{title} on validation: {quantity_text(record.quality, searched)}")
     place = "on the front" if entry.on_front else "beaten"
     missed = [text for text, v in entry.violations.items() if v > 0]
     lines.append(f"rank {entry.rank}, {place}" if entry.feasible else f"over: {escape(', '.join(missed))}")
@@ -146,18 +206,13 @@ def hover_text(record: StudyRecord, entry: Ranked) -> str:
     return "<br>".join(lines)
 
 
-def _marked(
-    ranking: Ranking, number: int | None, label: str, x: str, y: str, *, below: bool = False
-) -> Figure | None:
+def _marked(spot: _Spot, axes: Axes, label: str, *, below: bool) -> Figure:
     """An arrow with a label on one point."""
-    entry = ranking.of(number) if number is not None else None
-    if entry is None or x not in entry.metrics or y not in entry.metrics:
-        return None
-    where = entry.metrics[x].value
+    where = axes[0].place(spot.x)
     return {
-        "x": log10(where) if _is_log(ranking, x) else where,
-        "y": entry.metrics[y].value,
-        "text": f"#{entry.number} {label}",
+        "x": log10(where) if axes[0].log else where,
+        "y": axes[1].place(spot.y),
+        "text": f"#{spot.entry.number} {label}",
         "showarrow": True,
         "arrowhead": 0,
         "ax": 0,
@@ -165,28 +220,25 @@ def _marked(
     }
 
 
-def _is_log(ranking: Ranking, metric: str) -> bool:
-    """A logarithmic axis where values span more than a factor of ten."""
-    values = [e.metrics[metric].value for e in ranking.entries if metric in e.metrics]
-    return bool(values) and min(values) > 0 and max(values) > 10 * min(values)
-
-
 def _front_layout(
-    record: StudyRecord, ranking: Ranking, entries: Sequence[Ranked], x: str, y: str, marks: list[Figure]
+    record: StudyRecord, ranking: Ranking, spots: Sequence[_Spot], axes: Axes, marks: list[Figure]
 ) -> Figure:
-    log = _is_log(ranking, x)
+    x, y, log = latency_metric(record), record.quality, axes[0].log
     shapes, labels = [], []
     for limit in ranking.limits:
         if limit.metric in (x, y):
             shape, label = _limit_line(limit, limit.metric == x, log)
             shapes.append(shape)
             labels.append(label)
+    beyond = sum(bool(_symbol(spot, axes)) for spot in spots)
+    labels += [_beyond_label(beyond)] if beyond else []
     share = metric_info(y).unit == "share"
-    ticks = _latency_ticks([e.metrics[x].value for e in entries], log)
+    quality = f"{metric_info(y).title} on validation ({_direction(record, y)})"
+    ticks = latency_ticks([axes[0].place(spot.x) for spot in spots], log)
     return {
         "xaxis": {"title": {"text": f"{metric_info(x).title} (lower is better)"}, **ticks},
         "yaxis": {
-            "title": {"text": f"{metric_info(y).title} ({_direction(record, y)})", "standoff": 14},
+            "title": {"text": quality, "standoff": 14},
             **({"tickformat": ".1%"} if share else {}),
         },
         "shapes": shapes,
@@ -196,30 +248,14 @@ def _front_layout(
     }
 
 
+def _beyond_label(count: int) -> Figure:
+    text = f"{count} beyond the axes: hollow triangles at the edge"
+    where = {"x": 0.01, "xref": "paper", "y": 0.01, "yref": "paper", "xanchor": "left", "yanchor": "bottom"}
+    return {**where, "text": text, "short": f"{count} beyond", "showarrow": False}
+
+
 def _direction(record: StudyRecord, metric: str) -> str:
     return "higher is better" if higher_is_better(record, metric) else "lower is better"
-
-
-def _latency_ticks(values: Sequence[float], log: bool) -> Figure:
-    """Ticks with SI units ("200 µs", "1 ms"); at 1, 2 and 5 times powers of ten on a logarithmic axis."""
-    low, high = min(values), max(values)
-    if log:
-        powers = range(floor(log10(low)) - 1, ceil(log10(high)) + 1)
-        places = [m * 10.0**p for p in powers for m in (1, 2, 5)]
-        return {"type": "log", "tickvals": places, "ticktext": [_short_ms(v) for v in places]}
-    scale, unit = (1e-3, "µs") if high < 1 else (1e3, "s") if high >= 1e4 else (1.0, "ms")
-    step = _round_step(high / scale / 5) * scale
-    places = [step * i for i in range(ceil(high * 1.3 / step) + 1)]
-    return {"tickvals": places, "ticktext": [f"{v / scale:.4g} {unit}" for v in places]}
-
-
-def _short_ms(value: float) -> str:
-    return metric_info("latency_ms").format(value)
-
-
-def _round_step(rough: float) -> float:
-    power = 10.0 ** floor(log10(rough))
-    return float(next(m * power for m in (1, 2, 5, 10) if m * power >= rough))
 
 
 def _limit_line(limit: Limit, vertical: bool, log: bool) -> tuple[Figure, Figure]:
@@ -229,7 +265,7 @@ def _limit_line(limit: Limit, vertical: bool, log: bool) -> tuple[Figure, Figure
     short = ("≤ " if limit.upper else "≥ ") + metric_info(limit.metric).format(limit.bound)
     if limit.bound_on_test is not None and limit.bound_on_test != limit.bound:
         # Finalists are held to the teacher's quality on the test split, which differs.
-        text += f" (finalists: {metric_info(limit.metric).format(limit.bound_on_test)})"
+        text += f" (on test: {metric_info(limit.metric).format(limit.bound_on_test)})"
     if vertical:
         at = log10(limit.bound) if log else limit.bound
         shape = {"type": "line", "x0": limit.bound, "x1": limit.bound, "yref": "paper", "y0": 0, "y1": 1}

@@ -15,7 +15,7 @@ from ...search.ranking.reading import Reading
 from ...search.ranking.sentences import miss_lines
 from ...search.ranking.verdict import number_lines
 from ...search.record.metrics import metric_info
-from ..charts import curves, hypervolume, plots
+from ..charts import curves, hypervolume, plots, stage_times
 from ..content import search_story, sections, views
 from ..content.columns import columns
 from ..content.side_effects import side_effect_table
@@ -28,6 +28,7 @@ def html_page(reading: Reading) -> str:
         "front": plots.front_figure(reading),
         "hypervolume": hypervolume.hypervolume_figure(reading.record),
         "curves": curves.curves_figure(reading.record),
+        "stages": stage_times.stage_times_figure(reading.record),
     }
     return _rendered(
         "report.html",
@@ -62,6 +63,7 @@ def content(reading: Reading) -> dict[str, Any]:
         "tiles": views.tiles(reading),
         "relaxations": extra,
         "columns": columns(record),
+        "quality_title": metric_info(record.quality).title,
         "rows": table,
         "outcomes": views.outcome_counts(table),
         "backends": plots.colours(sorted({t.evaluation.candidate.backend for t in record.trials})),

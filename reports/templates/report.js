@@ -47,6 +47,7 @@
       annotations: (given.annotations || []).map(({ short, ...a }) => ({
         ...a,
         arrowcolor: css("--soft"),
+        ...(a.showarrow ? { bgcolor: css("--card"), borderpad: 1 } : {}),
         font: { color: a.showarrow ? css("--ink") : css("--warn"), size: 12 },
       })),
       legend: { ...given.legend, orientation: "h", yref: "container", yanchor: "bottom", y: 0, x: 0 },

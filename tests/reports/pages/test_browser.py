@@ -163,10 +163,10 @@ def test_clicking_a_header_sorts_and_clicking_again_turns_it(page: Callable[...,
 
 def test_the_keyboard_sorts_and_quality_starts_with_the_best(page: Callable[..., webdriver.Chrome]) -> None:
     browser = page()
-    button = head(browser, "Accuracy").find_element(By.TAG_NAME, "button")
+    button = head(browser, "Accuracy (validation)").find_element(By.TAG_NAME, "button")
     button.send_keys(Keys.ENTER)
-    assert head(browser, "Accuracy").get_attribute("aria-sort") == "descending"
-    found = values(browser, "Accuracy")
+    assert head(browser, "Accuracy (validation)").get_attribute("aria-sort") == "descending"
+    found = values(browser, "Accuracy (validation)")
     assert found == sorted(found, reverse=True)
     assert len(found) == 47 + 2  # complete, and repeats of complete ones
 
@@ -206,7 +206,7 @@ def test_a_phone_gets_short_labels_of_limits_and_the_whole_legend(
     """
     wide, narrow = (page(width=width).execute_script(script) for width in (1280, 390))
     assert "latency <= 0.42 ms" in wide
-    assert any(text.startswith("accuracy >= teacher - 3 pt absolute (finalists: ") for text in wide)
+    assert any(text.startswith("accuracy >= teacher - 3 pt absolute (on test: ") for text in wide)
     assert {"≤ 420 µs", "≥ 95.00 %"} <= set(narrow)
     browser = page(width=390)
     ticks = browser.find_elements(By.CSS_SELECTOR, "#plot-front .xtick")
