@@ -118,8 +118,7 @@ def run_study(
             record = driver.run()
             if not stop.requested:
                 finished.ended(studies, job, budget, driver.evaluated)
-            if audit and not stop.requested:
-                record = driver.audit(audit)
+                record = driver.audit(audit) if audit else record
         return SessionEnd(record=record, places=job.places, interrupted=stop.requested)
 
 
