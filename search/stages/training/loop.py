@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -151,6 +152,7 @@ class _Loop:
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, T_max=steps)
         best = watch.higher_is_better if watch else True
         self.best = BestWeights(patience=plan.patience, higher_is_better=best) if plan.patience else None
+        self._untold: StageError | None = None  # why there was no quality, where it was last asked for
         self.parts: dict[str, Any] = {"model": model, "optimizer": self.optimizer, "schedule": self.schedule}
         if self.best:
             self.parts["best"] = self.best
@@ -230,12 +232,13 @@ class _Loop:
         if last and isinstance(self.masks, GradualMasks):
             self.masks.finish(self.model)
         if self.best and not (isinstance(self.masks, GradualMasks) and not self.masks.complete):
-            measured = self._quality()
+            measured = self._quality_so_far()
             self.best.see(history.epochs, measured, self.model)
             last = last or self.best.over(history.epochs)
         if not last and self.watch and history.epochs in milestones(self.plan.epochs):
-            quality = self._quality() if measured is None else measured
-            history.curve.append((history.epochs, quality))
+            quality = self._quality_so_far() if measured is None else measured
+            if not math.isnan(quality):
+                history.curve.append((history.epochs, quality))
         return last
 
     def _end(self, history: History) -> None:
@@ -246,6 +249,8 @@ class _Loop:
         if self.best and self.best.epoch:
             self.model.load_state_dict(self.best.weights)
             history.best_epoch = self.best.epoch
+            if self._untold is not None and math.isnan(self.best.quality):
+                raise self._untold
             history.curve.append((history.epochs, self.best.quality))
         elif self.watch:
             history.curve.append((history.epochs, self._quality()))
@@ -254,6 +259,14 @@ class _Loop:
         assert self.watch is not None
         with reproducible(self.plan.seed):  # a metric or a model may draw numbers: training must not notice
             return self.watch.quality(self.model)
+
+    def _quality_so_far(self) -> float:
+        """That of a training on its way; NaN where it has none yet, as a correlation of constant outputs."""
+        try:
+            return self._quality()
+        except StageError as error:
+            self._untold = error
+            return math.nan
 
     def _ask(self, history: History, started: float) -> None:
         watch, plan = self.watch, self.plan

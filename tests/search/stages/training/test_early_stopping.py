@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
-from paretune.profiles.errors import InternalError
+from paretune.profiles.errors import InternalError, StageError
 from paretune.search.record.evaluation import Bound
 from paretune.search.record.protocols import Decision
 from paretune.search.record.stops import Interrupted, TrainingStopped
@@ -161,3 +163,27 @@ def test_the_quality_kept_is_that_of_the_best_epoch(open_models, candidate):
         model, models.loaded.splits.validation
     )
     assert entry.meta["best_epoch"] <= len(entry.meta["losses"]) <= 8
+
+
+class Untold(Follows):
+    """As the metric itself does it: an error where it gives no number."""
+
+    def __call__(self, model: nn.Module) -> float:
+        if math.isnan(found := super().__call__(model)):
+            raise StageError("score", "the metric gave nan")
+        return found
+
+
+@pytest.mark.parametrize("patience", [0, 3])
+def test_an_early_epoch_without_a_number_is_no_verdict(patience):
+    qualities = [math.nan] * 2 + [0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+    _, history = run(Untold(qualities if patience else [math.nan, 0.5, 0.7, 0.9]), patience=patience)
+    assert history.epochs == 8
+    assert history.curve[-1] == (8, 0.9)
+    assert not any(math.isnan(quality) for _, quality in history.curve)
+
+
+@pytest.mark.parametrize("patience", [0, 3])
+def test_a_training_that_ends_without_a_number_fails(patience):
+    with pytest.raises(StageError, match="the metric gave nan"):
+        run(Untold([math.nan] * 9), patience=patience)
