@@ -142,7 +142,8 @@ class Candidate:
 
 
 def _recipe_title(recipe: Recipe) -> str:
-    """ "T=2 soft=0.5 hidden=0.1, distill-prune-quantize"; only what is not the default."""
+    """ "T=2 soft=0.5 hidden=0.1, distill-prune-quantize"; only what is not the default.
+    Training on the labels alone is called "no teacher"."""
     usual = Recipe(epochs=recipe.epochs)
     shown = {
         "T": (recipe.temperature, usual.temperature),
@@ -150,4 +151,6 @@ def _recipe_title(recipe: Recipe) -> str:
         "hidden": (recipe.hidden_weight, usual.hidden_weight),
     }
     parts = " ".join(f"{name}={value:g}" for name, (value, default) in shown.items() if value != default)
+    if not recipe.distill_weight:
+        parts = parts.replace("soft=0", "no teacher")
     return ", ".join(part for part in (parts, recipe.order if recipe.order != usual.order else "") if part)

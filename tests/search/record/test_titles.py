@@ -21,5 +21,7 @@ def test_titles_tell_recipes_and_orders_apart() -> None:
     titles = [replace(plain, recipe=recipe).title for recipe in recipes]
     assert len(set(titles)) == len(titles)
     assert titles[0] == "width=0.5, channel:0.5, int8, ort"
+    alone = replace(plain, recipe=Recipe(epochs=4, distill_weight=0.0))
+    assert alone.title == "width=0.5, channel:0.5, no teacher, int8, ort"
     assert titles[1] == "width=0.5, channel:0.5, T=2, int8, ort"
     assert titles[4] == "width=0.5, channel:0.5, distill-prune-quantize, int8, ort"
