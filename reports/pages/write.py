@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
 from math import isfinite
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 from ...profiles.errors import UserError
 from ...profiles.files import write_whole
+from ...search.ranking.ranking import Ranking
 from ...search.ranking.reading import Reading
 from .page import html_page, markdown_report
 from .table import trial_table
@@ -63,10 +64,19 @@ def write_report(reading: Reading, into: Path) -> ReportPaths:
 def report_json(reading: Reading) -> str:
     """The record with its verdict and ranking as strict JSON; numbers that are not finite become null."""
     answer = reading.verdict
-    whole = {"verdict": answer, "exit_code": answer.exit_code, "ranking": reading.ranking}
+    whole = {"verdict": answer, "exit_code": answer.exit_code, "ranking": _without_samples(reading.ranking)}
     return json.dumps(
         plain({**whole, "record": reading.record}), indent=1, allow_nan=False, ensure_ascii=False
     )
+
+
+def _without_samples(ranking: Ranking) -> Ranking:
+    """The record beside it has what scores are made of already."""
+    entries = (
+        replace(e, metrics={name: replace(q, by_sample=None) for name, q in e.metrics.items()})
+        for e in ranking.entries
+    )
+    return replace(ranking, entries=tuple(entries))
 
 
 def plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from paretune.profiles.precision import Precision
 from paretune.profiles.quantity import Quantity
+from paretune.reports.pages.write import report_json
 from paretune.search.ranking.noise import above_bound, ties_of
 from paretune.search.ranking.pareto import dominates, front, tied
 from paretune.search.ranking.ranking import rank, worth_it
@@ -170,3 +172,10 @@ def test_a_record_that_was_written_and_read_says_the_same() -> None:
     again = STUDY_RECORD.validate_json(STUDY_RECORD.dump_json(record))
     assert again == record
     assert read(again) == read(record)
+
+
+def test_report_json_holds_what_scores_are_made_of_once() -> None:
+    record = paired_study()
+    whole = json.loads(report_json(read(record)))
+    assert STUDY_RECORD.validate_python(whole["record"]) == record
+    assert all(e["metrics"]["accuracy"]["by_sample"] is None for e in whole["ranking"]["entries"])
