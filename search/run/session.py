@@ -98,9 +98,7 @@ def run_study(
         out_of_time=lambda: budget.out_of_time,
         fallback=job.space.recipe,
     )
-    limited = {limit.metric for limit in job.limits} & set(SIDE_EFFECTS)
-    if limited:
-        check_possible(limited, models.expected_task())
+    _check_limits(job, models)
     possible = models.possible(job.space)
     job = replace(job, space=possible.space)
     models.prepare(job.space)
@@ -129,6 +127,13 @@ def _checked_data(job: Job, progress: Progress) -> tuple[str, ...]:
     for remark in remarks:
         progress.note(remark)
     return remarks
+
+
+def _check_limits(job: Job, models: Models) -> None:
+    """Limits on side effects must have a meaning for the task."""
+    limited = {limit.metric for limit in job.limits} & set(SIDE_EFFECTS)
+    if limited:
+        check_possible(limited, models.expected_task())
 
 
 def _tell_time(budget: Budget, progress: Progress) -> None:

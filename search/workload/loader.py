@@ -22,6 +22,7 @@ from ..record.digest import digest_of
 from .arrays import brought_into_form
 from .content import bytes_digest, local_files, split_digest
 from .onnx_file import weight_files
+from .parts import checked_parts
 from .workload import Splits, Workload
 
 T = TypeVar("T")
@@ -209,25 +210,7 @@ def _resolve(module: ModuleType, name: str, reference: str, root: Path, options:
             found=f"{name} is a {type(found).__name__}",
             accepted="a paretune.Workload, or a function that returns one",
         )
-    return _checked(found, reference)
-
-
-def _checked(workload: Workload, reference: str) -> Workload:
-    if (workload.teacher is None) == (workload.onnx is None):
-        raise UserError(
-            "a workload has either `teacher` or `onnx`",
-            place=reference,
-            found="both" if workload.onnx else "neither",
-            remedy="give a function that builds the trained model, or the path of an ONNX file",
-        )
-    needless = [part for part in ("student", "train_teacher") if workload.onnx and getattr(workload, part)]
-    if needless:
-        raise UserError(
-            f"a model that exists only as ONNX cannot be trained: `{needless[0]}` has no use",
-            place=reference,
-            remedy="remove it, or give `teacher` in place of `onnx`",
-        )
-    return workload
+    return checked_parts(found, reference)
 
 
 def check_arguments(function: Callable[..., Any], arguments: Mapping[str, Any], place: str) -> None:

@@ -231,8 +231,9 @@ class Networks:
         Raises:
             UserError: more than one reading, or an output is called as an input.
         """
-        sample = self.loaded.splits.train.head(_FEW)
-        found = self.predicted(self.build(()), sample)
+        sample, teacher = self.loaded.splits.train.head(_FEW), self.build(())
+        self.checked(teacher, "teacher")
+        found = self.predicted(teacher, sample)
         twice = sorted(set(found) & set(sample.inputs))
         if twice:
             raise UserError(
