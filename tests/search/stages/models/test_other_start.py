@@ -9,7 +9,8 @@ from paretune.search.record.stops import Interrupted
 from paretune.search.stages.models.standstill import at_chance, came_to_nothing
 from paretune.search.stages.network.reproducible import state_digest
 from paretune.search.stages.training.loop import Control
-from paretune.search.workload.metric import ACCURACY, Metric
+from paretune.search.workload.metric import Metric
+from paretune.search.workload.workload import ACCURACY
 
 STUDENT = (("macs", 0.3),)
 # Of 32 channels 24 are dead and have the largest weights: those that a cut by magnitude keeps.
