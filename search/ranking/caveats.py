@@ -6,21 +6,37 @@ from collections.abc import Mapping
 
 from ...profiles.words import duration, joined
 from ..record.evaluation import Quantity, StudyRecord
-from ..record.stops import INTERRUPTED
+from ..record.stops import ALL_EVALUATED, INTERRUPTED
 from .sentences import gain_text
 
 
 def unfinished_line(record: StudyRecord) -> str:
     """How much of the search is behind an answer that more of it may change; empty once it has ended."""
-    if record.stopped not in ("", INTERRUPTED):
-        return ""
     done = sum(trial.duplicate_of is None for trial in record.trials)
+    if record.stopped not in ("", INTERRUPTED):
+        return _only_simple_line(record, done)
     parts = [f"{done} of {record.budget_trials} trials" if record.budget_trials else f"{done} trials"]
     if record.budget_seconds:
         spent = sum(trial.seconds for trial in record.trials)
         parts.append(f"{duration(spent)} of {duration(record.budget_seconds)}")
     how = "interrupted" if record.stopped else "the search has not ended"
     return f"Provisional: {', '.join(parts)}, {how}."
+
+
+def _only_simple_line(record: StudyRecord, done: int) -> str:
+    """A budget that ends with the simple choices leaves nothing searched."""
+    if record.stopped == ALL_EVALUATED or not all(trial.evaluation.baseline for trial in record.trials):
+        return ""
+    return f"Provisional: {done} simple choices were tried and nothing else, since {record.stopped}."
+
+
+def ended_line(record: StudyRecord) -> str:
+    """What an ended search looked at, and why it ended; empty for one that has not."""
+    if record.stopped in ("", INTERRUPTED):
+        return ""
+    tried = [trial for trial in record.trials if trial.duplicate_of is None]
+    simple = sum(trial.evaluation.baseline for trial in tried)
+    return f"{len(tried)} trials, {simple} of them simple choices; the search ended: {record.stopped}."
 
 
 def warnings(record: StudyRecord) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from math import exp, sqrt
 
 from ..record.evaluation import Quantity, StudyRecord
 from ..record.metrics import metric_info
-from .caveats import unfinished_line, warnings
+from .caveats import ended_line, unfinished_line, warnings
 from .known import known_metrics
 from .misses import NearestMisses, nearest_misses
 from .noise import how_sure, ties_of
@@ -59,7 +59,8 @@ class Verdict:
 def verdict(record: StudyRecord, ranking: Ranking) -> Verdict:
     """The answer to the question whose limits and weights the ranking has applied."""
     answer = _answer(record, ranking)
-    return replace(answer, provisional=unfinished_line(record), warnings=warnings(record))
+    sure = (*filter(None, (ended_line(record),)), *answer.sure)
+    return replace(answer, provisional=unfinished_line(record), warnings=warnings(record), sure=sure)
 
 
 def _answer(record: StudyRecord, ranking: Ranking) -> Verdict:

@@ -7,6 +7,8 @@ from .protocols import Milestone
 
 INTERRUPTED = "interrupted"
 """Why a search ended that the user has stopped."""
+ALL_EVALUATED = "every candidate of the space was evaluated"
+"""Why a search ended that has nothing left to try."""
 
 
 class Interrupted(Exception):  # noqa: N818 - a signal to unwind, not an error

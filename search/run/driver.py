@@ -15,7 +15,7 @@ from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Outcome, StudyRecord, TrialRecord
 from ..record.progress import Progress
 from ..record.protocols import CandidateEvaluator, Hardware
-from ..record.stops import INTERRUPTED, Interrupted
+from ..record.stops import ALL_EVALUATED, INTERRUPTED, Interrupted
 from ..storage.study_store import StudyStore
 from . import counters, reference
 from .again import given_up, settled
@@ -29,7 +29,6 @@ from .simple_choices import SimpleChoices, affordable
 
 DUPLICATES_IN_A_ROW = 8
 """After so many the sampler has nothing new to say, and an unknown candidate is drawn at random."""
-ALL_EVALUATED = "every candidate of the space was evaluated"
 DRAWS = 200
 """So often a candidate is drawn before the space is searched for one that is left."""
 SURVEY_SHARE = 0.1

@@ -109,3 +109,16 @@ def test_distillation_that_harms_is_said_with_the_answer(record: StudyRecord) ->
 def test_a_difference_within_error_is_no_warning(record: StudyRecord) -> None:
     unsure = with_gain(record, Quantity(value=-0.01, low=-0.03, high=0.01, how="89 % against 90 %"))
     assert read(unsure).verdict.warnings == ()
+
+
+def test_a_budget_that_ends_with_the_simple_choices_leaves_the_answer_open(record: StudyRecord) -> None:
+    simple = (trial(0, 1.0, baseline=True), replace(trial(1, 2.0, baseline=True), seconds=1.0))
+    used_up = replace(record, trials=simple, stopped="the budget of 2 trials is used up")
+    answer = read(used_up).verdict
+    assert "2 simple choices" in answer.provisional
+    assert badge(answer)[1] == "provisional"
+    assert not read(replace(used_up, stopped=ENDED)).verdict.provisional  # nothing else was there to try
+
+
+def test_an_ended_search_says_how_much_it_looked_at(record: StudyRecord) -> None:
+    assert any("3 trials, 1 of them simple choices" in line for line in read(record).verdict.sure)

@@ -273,7 +273,7 @@ def test_verdict_names_ties_doubts_and_noise() -> None:
     noisy = replace(one, evaluation=replace(one.evaluation, stability="noisy because the reference drifted"))
     answer = read(study(noisy, complete(3, 0.981, 1.01, 100e3), limits=(ACCURATE, near))).verdict
     assert answer.ties == (1,)
-    _, doubt, tie = answer.sure
+    _, _, doubt, tie = answer.sure
     assert all(part in doubt for part in (near.text, "10 µs", "missed", "35 %"))
     assert "#1" in tie
     other = read(study(noisy, limits=(near,))).verdict
@@ -289,9 +289,9 @@ def test_a_limit_that_is_met_by_more_than_the_error_is_no_news() -> None:
 def test_doubt_about_quality_asks_for_samples() -> None:
     finalist = Finalist(number=1, metrics={"accuracy": q(0.971, 0.004), "latency_ms": q(1.0, 0.01)})
     met = read(study(complete(1, 0.98, 1.0, 100e3), finalists=(finalist,), limits=(ACCURATE,))).verdict
-    assert all(part in met.sure[1] for part in (ACCURATE.text, "0.1 pt", "31 %", "test samples"))
+    assert all(part in met.sure[2] for part in (ACCURATE.text, "0.1 pt", "31 %", "test samples"))
     missed = read(study(complete(1, 0.969, 1.0, 100e3), limits=(ACCURATE,))).verdict
-    assert all(part in missed.sure[1] for part in ("0.1 pt", "validation samples"))
+    assert all(part in missed.sure[2] for part in ("0.1 pt", "validation samples"))
 
 
 def test_many_ties_are_counted() -> None:
