@@ -10,7 +10,7 @@ import numpy as np
 
 from ...profiles.errors import StageError, UserError
 from .metric import Array, Metric, Outputs
-from .task import CLASS_TASKS, possible_tasks
+from .task import CLASS_TASKS, class_axis, possible_tasks
 
 if TYPE_CHECKING:
     from .workload import Workload
@@ -116,7 +116,8 @@ def _chosen(workload: Workload, outputs: Mapping[str, Array], labels: Array) -> 
     if len(fitting) == 1:
         because = f"of the outputs {', '.join(names)} it is the one that labels and metric fit"
         return _choice(names, fitting, outputs, labels, True, because)
-    if not fitting and _scores(workload.metric, outputs, labels):
+    plain = len(_with_readings(outputs, labels)) < 2 or _of_labels(outputs, labels)
+    if not fitting and plain and _scores(workload.metric, outputs, labels):
         because = f"the metric {workload.metric.name!r} takes all outputs by name: {', '.join(names)}"
         return _choice(names, names, outputs, labels, False, because)
     raise _question(workload.metric, names, fitting, outputs)
@@ -130,20 +131,34 @@ def _choice(
     as_array: bool,
     because: str,
 ) -> OutputChoice:
-    fitting = [name for name in scored if possible_tasks(labels, outputs[name].shape[1:])]
-    primary = fitting[0] if len(fitting) == 1 else scored[0]
+    primary = _of_labels({name: outputs[name] for name in scored}, labels) or scored[0]
     return OutputChoice(names=names, primary=primary, scored=scored, as_array=as_array, because=because)
 
 
 def _fitting(metric: Metric, outputs: Mapping[str, Array], labels: Array) -> tuple[str, ...]:
     """Outputs that the metric can score alone; of several, those that the labels fit."""
     scored = [name for name, array in outputs.items() if _scores(metric, array, labels)]
-    readings = {name: possible_tasks(labels, outputs[name].shape[1:]) for name in scored}
+    one = _of_labels({name: outputs[name] for name in scored}, labels)
+    return (one,) if one else tuple(scored)
+
+
+def _of_labels(outputs: Mapping[str, Array], labels: Array) -> str:
+    """The one output that the labels plainly belong to; "" where there is none, or more than one."""
+    readings = {name: possible_tasks(labels, array.shape[1:]) for name, array in outputs.items()}
     fitting = [name for name, tasks in readings.items() if tasks]
+    # Class numbers belong to scores of classes first, though 0 and 1 would also fit one column; and of these
+    # to those of as many classes as there are.
     classes = [name for name in fitting if readings[name][0] in CLASS_TASKS]
-    # Class numbers belong to scores of classes first, though 0 and 1 would also fit one column.
-    found = next((names for names in (classes, fitting) if len(names) == 1), scored)
-    return tuple(found)
+    exact = [name for name in classes if _columns(outputs[name], labels) == int(labels.max()) + 1]
+    return next((names[0] for names in (exact, classes, fitting) if len(names) == 1), "")
+
+
+def _with_readings(outputs: Mapping[str, Array], labels: Array) -> list[str]:
+    return [name for name, array in outputs.items() if possible_tasks(labels, array.shape[1:])]
+
+
+def _columns(output: Array, labels: Array) -> int:
+    return int(output.shape[class_axis(labels, output.shape[1:]) or -1])
 
 
 def _scores(metric: Metric, outputs: Outputs, labels: Array) -> bool:

@@ -102,7 +102,7 @@ def test_a_limit_without_a_meaning_for_the_workload_stops_the_study_at_once(benc
     )
     with pytest.raises(UserError, match="ece_rise, which has no meaning for this workload") as raised:
         run_study(study)
-    assert raised.value.accepted == "limits on other metrics"
+    assert raised.value.accepted == "correlation"
 
 
 def test_a_comparison_with_the_teacher_is_no_objective(bench):

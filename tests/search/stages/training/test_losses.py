@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 from paretune.profiles.errors import UserError
-from paretune.search.stages.training.losses import training_loss
+from paretune.search.stages.training.losses import others_loss, training_loss
+from paretune.search.workload.task import Task
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -123,3 +124,53 @@ def test_what_the_users_loss_raises_names_their_line(source, open_models, candid
         UserError, match=r"tiny_digits\.py, line \d+: `loss` of workload tiny raised NameError"
     ):
         open_models().trainer.trained(candidate(epochs=1))
+
+
+@pytest.mark.parametrize(("axis", "shape"), [(1, (2, 4, 3, 5)), (-1, (2, 3, 5, 4))])
+def test_pixels_are_classes_and_those_without_a_label_teach_nothing(axis, shape):
+    task = Task(name="segmentation", because="", class_axis=axis)
+    student, teacher = drawn(*shape), drawn(*shape, seed=1)
+    labels = torch.from_numpy(np.random.default_rng(2).integers(-1, 4, (2, 3, 5)))
+    rows = (labels >= 0).reshape(-1)
+    flat = [x.movedim(axis, -1).reshape(-1, 4)[rows] for x in (student, teacher)]
+    expected = training_loss("classification", flat[0], labels.reshape(-1)[rows], flat[1], **MIXED)
+    assert training_loss(task, student, labels, teacher, **MIXED).item() == pytest.approx(expected.item())
+
+
+@pytest.mark.parametrize("name", ["classification", "multi-label"])
+def test_probabilities_are_not_made_probabilities_twice(name):
+    student, teacher = drawn(6, 3), drawn(6, 3, seed=1)
+    labels = (
+        torch.tensor([0, 1, 2, 0, 1, 2]) if name == "classification" else (drawn(6, 3, seed=2) > 0).long()
+    )
+    shares = torch.sigmoid if name == "multi-label" else (lambda x: x.softmax(dim=1))
+    task = Task(name=name, because="", probabilities=True)
+    found = training_loss(task, shares(student), labels, shares(teacher), **MIXED)
+    wanted = training_loss(name, student, labels, teacher, **MIXED)
+    assert found.item() == pytest.approx(wanted.item(), rel=1e-5)
+
+
+def test_numbers_of_any_type_and_in_one_column_are_compared_one_by_one():
+    outputs, labels = drawn(5, 1), torch.tensor([1, 4, 2, 9, 3])
+    wanted = ((outputs[:, 0] - labels) ** 2).mean()
+    found = training_loss("regression", outputs, labels, None, temperature=1.0, distill_weight=0.0)
+    assert found.item() == pytest.approx(wanted.item())
+
+
+def test_embeddings_and_further_outputs_learn_from_the_teachers_own():
+    teacher = drawn(6, 4)
+    same = training_loss("embedding", teacher, torch.zeros(6), teacher, **MIXED)
+    assert same.item() == pytest.approx(0, abs=1e-6)
+    assert training_loss("embedding", -teacher, torch.zeros(6), teacher, **MIXED).item() == pytest.approx(6)
+    primary = drawn(6, 3, seed=1)
+    boxes = {"box": teacher}
+    assert others_loss("classification", primary, boxes, boxes, 3.0).item() == 0
+    twice = others_loss("classification", primary, {"box": 2 * teacher}, boxes, 3.0)
+    assert twice.item() == pytest.approx(1), "whatever the unit"
+    logits = {"second": drawn(6, 3, seed=3)}
+    found = others_loss("classification", primary, {"second": primary}, logits, 3.0)
+    soft = F.kl_div(
+        F.log_softmax(primary / 3, 1), F.log_softmax(logits["second"] / 3, 1), reduction="batchmean",
+        log_target=True,
+    )  # fmt: skip
+    assert found.item() == pytest.approx(9 * soft.item())
