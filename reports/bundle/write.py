@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from ...profiles.errors import UserError
 from ...profiles.files import write_whole
 from ...search.ranking.known import TEST, known_metrics, trial_of
 from ...search.ranking.sentences import quantity_text
-from ...search.record.evaluation import Outcome, StudyRecord, TrialRecord
+from ...search.record.evaluation import Outcome, Quantity, StudyRecord, TrialRecord
 from ...search.store.store import Entry, Store
 from ..content.views import why
 from ..pages.write import plain
@@ -146,13 +147,18 @@ def _manifest(record: StudyRecord, trial: TrialRecord, entry: Entry, artifact: s
         "inputs": entry.meta["inputs"],
         "outputs": entry.meta["outputs"],
         "quality": {"metric": record.quality, "split": "test" if source == TEST else "validation"},
-        "metrics": metrics,
+        "metrics": {name: _told(quantity) for name, quantity in metrics.items()},
         "weight_bytes": evaluation.weight_bytes,
         "notes": evaluation.all_notes,
         "versions": made.get("versions", {}),
         "profile": record.profile,
         "environment": record.environment,
     }
+
+
+def _told(quantity: Quantity) -> dict[str, Any]:
+    """A number with its interval; single samples are the study's business."""
+    return {name: value for name, value in asdict(quantity).items() if name != "by_sample"}
 
 
 def run_script(trial: TrialRecord) -> str:
