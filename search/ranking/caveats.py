@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from ...profiles.words import duration, joined
@@ -34,9 +35,14 @@ def ended_line(record: StudyRecord) -> str:
     """What an ended search looked at, and why it ended; empty for one that has not."""
     if record.stopped in ("", INTERRUPTED):
         return ""
-    tried = [trial for trial in record.trials if trial.duplicate_of is None]
-    simple = sum(trial.evaluation.baseline for trial in tried)
-    return f"{len(tried)} trials, {simple} of them simple choices; the search ended: {record.stopped}."
+    tried = [trial.evaluation for trial in record.trials if trial.duplicate_of is None]
+    ends = Counter(evaluation.outcome.value for evaluation in tried)
+    parts = [f"{count} {outcome}" for outcome, count in ends.most_common()]
+    simple = sum(evaluation.baseline for evaluation in tried)
+    return (
+        f"{len(tried)} candidates ({', '.join(parts)}), {simple} of them simple choices; the search ended: "
+        f"{record.stopped}."
+    )
 
 
 def warnings(record: StudyRecord) -> tuple[str, ...]:

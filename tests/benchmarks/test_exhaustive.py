@@ -193,6 +193,7 @@ def test_a_table_gives_back_space_rows_and_costs(table):
         "teacher, fp32, ort",
         "teacher, int8 (minmax 128), ort",
         "teacher, fp32, tflite",
+        "teacher, int4-weight, tflite",
     ]
     pruned = table.row(_find(table, {"width": 2, "depth": 1}, "channel:0.5"))
     assert [(t.key, t.kind, t.seconds) for t in pruned.trainings] == [
@@ -371,6 +372,7 @@ space:
   backend: [ort]
   precision: [fp32, int8]
   student: {width: [4, 8]}
+  distill: {weight: [0.7]}
 training: {epochs: 4, threads: 1}
 budget: {trials: 10}
 measure: {rounds: 9}

@@ -121,4 +121,6 @@ def test_a_budget_that_ends_with_the_simple_choices_leaves_the_answer_open(recor
 
 
 def test_an_ended_search_says_how_much_it_looked_at(record: StudyRecord) -> None:
-    assert any("3 trials, 1 of them simple choices" in line for line in read(record).verdict.sure)
+    assert any(
+        "3 candidates (3 complete), 1 of them simple choices" in line for line in read(record).verdict.sure
+    )
