@@ -14,7 +14,7 @@ from ....backends.contract.backend import CompileSettings
 from ....backends.measure.samples import LatencyPlan
 from ...store.store import content_key
 
-EXPORT_VERSION, COMPILE_VERSION, MEASURE_VERSION, SPREAD_VERSION, SCORE_VERSION = 1, 2, 3, 1, 2
+EXPORT_VERSION, COMPILE_VERSION, MEASURE_VERSION, SPREAD_VERSION, SCORE_VERSION = 1, 3, 3, 1, 2
 
 
 def export_key(

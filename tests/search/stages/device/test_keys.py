@@ -23,7 +23,7 @@ def keys() -> dict[str, str]:
 
 GOLDEN = {
     "export": "1f177f03f8605ddb",
-    "compile": "1207241ffb87fb20",
+    "compile": "da459994cc4fde7c",
     "measure": "0dd1370730ad59f2",
     "spread": "d5e7c15611b3794d",
     "score": "ac162a24d943f73f",
