@@ -125,9 +125,8 @@ def test_a_time_that_ends_while_a_candidate_is_measured_leaves_the_finalists(run
     assert "test samples" in finalist["metrics"]["accuracy"]["how"]
 
 
-@pytest.mark.parametrize("part", ["big_endian", "unsigned"])
-def test_arrays_of_another_byte_order_or_unsigned_labels_work(run, part):
-    ended = run(part, {**ORT, "precision": ["fp32"]}, trials=1)
+def test_arrays_of_another_byte_order_and_unsigned_labels_work(run):
+    ended = run("big_endian", {**ORT, "precision": ["fp32"]}, trials=1)
     assert ended.code == 0, ended.err
     assert ended.quality() > 0.9
 

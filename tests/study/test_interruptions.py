@@ -101,7 +101,7 @@ def test_a_crash_is_one_failed_evaluation_and_the_study_goes_on(
     name = f"crash-{behaviour}-{stage}"
     space = {"student": {"width": [4]}, "precision": ["fp32", "int8"], "backend": [BACKEND]}
     guard = {"compile": "12 s", "run": "12 s", "memory": "2 GB"}
-    record = run_study(bench.study(name, space=space, guard=guard, budget={"trials": 4})).record
+    record = run_study(bench.study(name, space=space, guard=guard, budget={"trials": 3})).record
     by_precision = {}
     for trial in record.trials:
         if trial.duplicate_of is None:

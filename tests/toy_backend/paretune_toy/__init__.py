@@ -22,7 +22,7 @@ class ToyBackend(contract.Compiler):
         return contract.Availability(installed=False, reason="it is for tests, which set PARETUNE_TOY")
 
     def precisions(self, profile):
-        return tuple(Precision)
+        return tuple(precision for precision in Precision if precision is not Precision.GIVEN)
 
     def convert(self, model, settings, calibration):
         import onnx
