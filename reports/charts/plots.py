@@ -239,7 +239,7 @@ def _front_layout(
         "xaxis": {"title": {"text": f"{metric_info(x).title} (lower is better)"}, **ticks},
         "yaxis": {
             "title": {"text": quality, "standoff": 14},
-            **({"tickformat": ".1%"} if share else {}),
+            **({"tickformat": ".3~%"} if share else {}),
         },
         "shapes": shapes,
         "annotations": [*labels, *marks],
