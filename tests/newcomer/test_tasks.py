@@ -197,7 +197,7 @@ BOTH = """metric=Metric(name="both", function=lambda o, y: float(
     ("returned", "extra", "names", "backends"),
     [
         ("self.gap(hidden), self.kind(hidden)", 'metric="accuracy"', ("output_0", "output_1"), ["ort"]),
-        ("self.kind(hidden), self.gap(hidden)", BOTH, ("kind", "gap"), ["tflite"]),
+        ("self.kind(hidden), self.gap(hidden)", BOTH, ("kind", "gap"), ["ort", "tflite"]),
     ],
 )
 def test_two_inputs_and_two_outputs(newcomer, returned, extra, names, backends):
