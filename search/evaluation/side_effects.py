@@ -6,19 +6,19 @@ Pure functions on arrays: `side_effect_scores` runs the artifacts.
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from math import erf, exp, pi, sqrt
 from statistics import NormalDist
 
 import numpy as np
 
-from ...profiles.errors import UserError
+from ...profiles.errors import StageError, UserError
 from ..record.arrays import Flags, Floats, Integers
 from ..record.evaluation import Quantity
 from ..record.metrics import metric_info
-from ..stages.device.interval import bootstrap, drawn_score, wilson
+from ..record.samples import difference
+from ..stages.device.interval import bootstrap, score, wilson
 from ..workload.metric import Array, Metric, Outputs
-from ..workload.metrics import ACCURACY
-from ..workload.outputs import rows_of
 from ..workload.task import CLASSES, EMBEDDING, MULTI_LABEL, NUMBERS, SEGMENTATION, TOKENS, Task, as_task
 from .likeness import CORRELATION, COSINE, RANKS, correlation, cosine, rank_agreement
 
@@ -169,31 +169,16 @@ def calibration_error(confidence: Floats, right: Floats) -> float:
 def gain_of(ours: Outputs, others: Outputs, labels: Array, metric: Metric) -> Quantity | None:
     """How much better one model is than another in the workload's metric (above 0: better), in its unit, by
     outputs on the same samples. None where the metric cannot be taken of them."""
-    sign = 1.0 if metric.higher_is_better else -1.0
-
-    def values(index: Integers) -> tuple[float, float]:
-        mine = drawn_score(metric, rows_of(ours, index), labels[index])
-        return mine, drawn_score(metric, rows_of(others, index), labels[index])
-
-    def gain(index: Integers) -> float:
-        mine, theirs = values(index)
-        return sign * (mine - theirs)
-
-    everything = np.arange(len(labels))
-    value, shown = gain(everything), [metric_info(metric.name).format(v) for v in values(everything)]
-    if (
-        metric == ACCURACY
-        and labels.ndim == 1
-        and isinstance(ours, np.ndarray)
-        and isinstance(others, np.ndarray)
-    ):
-        low, high = paired_interval(_right(ours, labels) - _right(others, labels), 0.05)
-    else:
-        low, high = bootstrap(gain, len(labels), RESAMPLES)
-    if not np.isfinite([value, low, high]).all():
+    try:
+        pair = [score(metric, one, labels, place="a model in PyTorch") for one in (ours, others)]
+    except StageError:
         return None
-    how = f"{shown[0]} against {shown[1]}, {_samples(len(labels))}"
-    return Quantity(value=value, low=min(low, value), high=max(high, value), how=how)
+    better, worse = pair if metric.higher_is_better else pair[::-1]
+    gap = difference(better, worse)
+    if gap is None or not np.isfinite(gap.ends).all():
+        return None
+    shown = [metric_info(metric.name).format(one.value) for one in pair]
+    return replace(gap, how=f"{shown[0]} against {shown[1]}, {_samples(len(labels))}")
 
 
 def paired_interval(differences: Array, error: float) -> tuple[float, float]:

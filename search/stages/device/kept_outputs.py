@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ...store.store import Entry
-from ...workload.metric import Array, Outputs
+from ...workload.metric import Array
 from ...workload.outputs import OutputChoice
 
 _FILE = "outputs.npz"
@@ -26,13 +26,3 @@ def primary_outputs(scored: Entry) -> Array:
     """The primary output of an artifact for all samples (axis 0) of the split that it was scored on."""
     with np.load(scored.path / _FILE) as arrays:
         return np.asarray(arrays[_PRIMARY])
-
-
-def kept_for_metric(scored: Entry, choice: OutputChoice) -> Outputs:
-    """What the metric was given of these samples."""
-    with np.load(scored.path / _FILE) as arrays:
-        kept = {
-            name: np.asarray(arrays[_PRIMARY if name == choice.primary else _OTHER + name])
-            for name in choice.scored
-        }
-    return choice.for_metric(kept)
