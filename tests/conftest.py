@@ -1,8 +1,15 @@
-"""Tests ask for the toy backend, which nobody else in this environment should meet."""
+"""Tests ask for the toy backend, which nobody else in this environment should meet; how long fuzzing takes."""
 
 import os
 
+from hypothesis import HealthCheck, settings
+
 os.environ["PARETUNE_TOY"] = "1"
+
+# `pytest tests/fuzz --hypothesis-profile=long` tries 10,000 inputs of each kind.
+settings.register_profile("ci", max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+settings.register_profile("long", settings.get_profile("ci"), max_examples=10_000)
+settings.load_profile("ci")
 
 
 def pytest_collection_modifyitems(items):
