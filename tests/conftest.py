@@ -1,4 +1,4 @@
-"""Tests ask for the toy backend, which nobody else in this environment should meet; how long fuzzing takes."""
+"""Tests ask for the toy backend, which nobody else here should meet, and fuzzing has two lengths."""
 
 import os
 
