@@ -21,7 +21,9 @@ class UserError(ParetuneError):
         self.accepted, self.remedy = accepted, remedy
         head = f"{place}: {problem}" if place else problem
         parts = [("found", found), ("accepted", accepted), ("what to do", remedy)]
-        super().__init__("\n".join([head, *(f"  {label}: {text}" for label, text in parts if text)]))
+        ParetuneError.__init__(
+            self, "\n".join([head, *(f"  {label}: {text}" for label, text in parts if text)])
+        )
 
 
 class UnsupportedError(ParetuneError):

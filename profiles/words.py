@@ -24,3 +24,10 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def one_line(text: str, most: int) -> str:
+    """A text of others in one line of at most so many characters, without those that no line shows."""
+    head = text[: 8 * most].strip()
+    words = " ".join("".join(c if c.isprintable() else " " for c in head).split())
+    return words if len(words) <= most and len(text) <= 8 * most else f"{words[: most - 3]}..."

@@ -1,0 +1,130 @@
+"""How long code of others may run in this process: a limit that interrupts it, and one that ends the process.
+
+A timer of the system interrupts Python code, and whatever C code looks at signals (sleep, locks, regular
+expressions). Code that never comes back to Python cannot be interrupted: some time later a watching thread
+says where it hangs and ends the process; where even that cannot run, because the interpreter itself is held,
+`faulthandler` does it without. Everything that was told is in the study by then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+
+AGAIN = 1.0
+"""After so many seconds it is interrupted once more: code may swallow whatever is raised in it."""
+_BEAT = 1.0
+_ERR = 2
+
+
+class TookTooLong(BaseException):
+    """Raised within code that has used up its time."""
+
+
+class Call(NamedTuple):
+    """Code that runs now: when its time is over, how long that is, and on which thread."""
+
+    ends: float
+    seconds: float
+    thread: int
+    told: Callable[[FrameType | None], str]
+
+
+_seconds: float | None = None
+_running: Call | None = None
+_watcher: threading.Thread | None = None
+
+
+def set_time_limit(seconds: float | None) -> None:
+    """How long each call of code of others may take from now on (None: as long as it likes)."""
+    global _seconds
+    _seconds = seconds
+
+
+def time_limit() -> float | None:
+    """What `set_time_limit` was last told."""
+    return _seconds
+
+
+def begin(told: Callable[[FrameType | None], str]) -> Call | None:
+    """Begin the time of a call; None where there is no limit, or the call is within another one. `told` says
+    what is to be said about it when it hangs in a frame."""
+    global _running
+    if _seconds is None or _running is not None:
+        return None
+    _running = Call(time.monotonic() + _seconds, _seconds, threading.get_ident(), told)
+    if threading.current_thread() is threading.main_thread():
+        if signal.getsignal(signal.SIGALRM) is not _interrupt:
+            signal.signal(signal.SIGALRM, _interrupt)
+        signal.setitimer(signal.ITIMER_REAL, _seconds, AGAIN)
+    _watch()
+    return _running
+
+
+def end(call: Call | None) -> None:
+    """End the time of what `begin` returned."""
+    global _running
+    if call is None:
+        return
+    _running = None
+    if call.thread == threading.main_thread().ident:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    call = _running
+    if call is None or time.monotonic() < call.ends or _within_the_guard(frame):
+        return
+    raise TookTooLong
+
+
+def _within_the_guard(frame: FrameType | None) -> bool:
+    """The call has ended at this very moment, or not begun yet."""
+    return frame is not None and Path(frame.f_code.co_filename).parent == Path(__file__).parent
+
+
+def _grace(seconds: float) -> float:
+    """Time between the interruption and the end of the process: for code that cleans up."""
+    return min(30.0, max(1.0, seconds))
+
+
+def _watch() -> None:
+    global _watcher
+    if _watcher is None or not _watcher.is_alive():
+        _watcher = threading.Thread(target=_keep_watch, name="time limit of user code", daemon=True)
+        _watcher.start()
+
+
+def _keep_watch() -> None:
+    armed: Call | None = None
+    while True:
+        call = _running
+        if call is not armed:
+            # Set once a call has lasted for a beat; the many short ones never cost that.
+            faulthandler.cancel_dump_traceback_later()
+            if call is not None:
+                left = call.ends - time.monotonic() + 2 * _grace(call.seconds)
+                faulthandler.dump_traceback_later(max(left, 0.1), exit=True, file=_ERR)
+            armed = call
+        if call is not None and time.monotonic() > call.ends + _grace(call.seconds):
+            _end_the_process(call)
+        time.sleep(_BEAT)
+
+
+def _end_the_process(call: Call) -> None:
+    if _running is not call:
+        return
+    frame: Any = sys._current_frames().get(call.thread)
+    text = f"\nerror: {call.told(frame)}\n"
+    with contextlib.suppress(OSError):
+        os.write(_ERR, text.encode("utf-8", errors="replace"))
+    os._exit(1)

@@ -1,0 +1,101 @@
+"""Where in the files of others something happened: neither ours nor those of installed packages."""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+import traceback
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+from types import FrameType
+
+_ROOT = Path(__file__).parents[1]
+_ROOMS = ("backends", "profiles", "reports", "search")
+_LIBRARY_ROOT = sysconfig.get_path("stdlib")
+_homes: list[str] = []
+
+
+def add_home(directory: Path) -> None:
+    """Say where a user's files lie. What is installed below it (an environment in their project) is not
+    theirs."""
+    text = str(directory.absolute())
+    if text in _homes:
+        _homes.remove(text)
+    _homes.append(text)
+
+
+def place_of_error(error: BaseException) -> str:
+    """File and line of their code that came last before the error; "" where none is known."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}, line {error.lineno}"
+    return _last_of_theirs(_frames(error))
+
+
+def place_of_frame(frame: FrameType | None) -> str:
+    """The same for code that still runs in this frame."""
+    found: list[tuple[str, int]] = []
+    while frame is not None:
+        found.append((frame.f_code.co_filename, frame.f_lineno))
+        frame = frame.f_back
+    return _last_of_theirs(reversed(found))
+
+
+def defined_at(function: object) -> str:
+    """File and line where a function begins, if it is theirs."""
+    code = getattr(function, "__code__", None) or getattr(
+        getattr(function, "__init__", None), "__code__", None
+    )
+    if code is None or _of(code.co_filename) > _THEIRS:
+        return ""
+    return f"{code.co_filename}, line {code.co_firstlineno}"
+
+
+def innermost_is_ours(error: BaseException) -> bool:
+    """Whether it was raised by a line of Paretune's own."""
+    frames = list(_frames(error))
+    return bool(frames) and is_ours(frames[-1][0])
+
+
+@lru_cache(maxsize=1024)
+def is_ours(file: str) -> bool:
+    """Whether a source file is one of Paretune's own; examples and tests, which use it, are not."""
+    try:
+        parts = Path(file).relative_to(_ROOT).parts
+    except ValueError:
+        return False
+    return parts[0] in _ROOMS or parts == ("cli.py",)
+
+
+def _frames(error: BaseException) -> Iterable[tuple[str, int]]:
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        yield frame.f_code.co_filename, line
+
+
+_AT_HOME, _THEIRS, _LIBRARY, _NOBODYS = range(4)
+
+
+def _last_of_theirs(frames: Iterable[tuple[str, int]]) -> str:
+    """The innermost frame that is surely theirs, else one that is likely to be."""
+    best, kind = "", _LIBRARY
+    for file, line in frames:
+        found = _of(file)
+        if found <= kind and found < _LIBRARY:
+            best, kind = f"{file}, line {line}", found
+    return best
+
+
+def _of(file: str) -> int:
+    if file.startswith("<") or is_ours(file):
+        return _NOBODYS
+    if any(not _is_installed(Path(file).relative_to(home)) for home in _homes if _is_below(file, home)):
+        return _AT_HOME
+    return _LIBRARY if _is_installed(Path(file)) or _is_below(file, _LIBRARY_ROOT) else _THEIRS
+
+
+def _is_below(file: str, directory: str) -> bool:
+    return file.startswith(directory.rstrip(os.sep) + os.sep)
+
+
+def _is_installed(path: Path) -> bool:
+    return not {"site-packages", "dist-packages"}.isdisjoint(path.parts)
