@@ -13,9 +13,10 @@ import hashlib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from .errors import UserError
+from .hosts import host
 from .instructions import INT8_DOT_PRODUCT, KNOWN
 from .precision import Precision
 from .units import parse_bytes
@@ -167,8 +168,7 @@ class SshReach(_Strict):
     """
 
     kind: Literal["ssh"] = "ssh"
-    # No leading dash: ssh would take it for an option.
-    host: Annotated[str, Field(pattern=r"^[A-Za-z0-9_\[][A-Za-z0-9_.:\[\]%-]*$")]
+    host: Annotated[str, AfterValidator(host)]
     user: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@-]*$")] | None = None
     port: Annotated[int, Field(gt=0, lt=65536)] | None = None
     python: Annotated[str, Field(pattern=r"^[^\s-]\S*$")] = "python3"

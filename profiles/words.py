@@ -31,3 +31,15 @@ def one_line(text: str, most: int) -> str:
     head = text[: 8 * most].strip()
     words = " ".join("".join(c if c.isprintable() else " " for c in head).split())
     return words if len(words) <= most and len(text) <= 8 * most else f"{words[: most - 3]}..."
+
+
+def printable(text: str, most: int = 4096) -> str:
+    """The end of a text that came from elsewhere, so that it can be shown and stored anywhere: what steers a
+    terminal, and halves of characters, are replaced."""
+    return "".join(map(_printable, text[-most:]))
+
+
+def _printable(character: str) -> str:
+    if character.isspace():
+        return character if character in "\n\t" else " "
+    return character if character.isprintable() else "\ufffd"

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+
+from ...profiles.words import printable
+
+_GONE_S = 10.0
+_LOOK_S, _LOG_BYTES = 1.0, 16 * 2**20
 
 
 class ChildSilentError(Exception):
@@ -72,8 +78,16 @@ class Child:
     def _ready(self, descriptor: int, event: int, deadline: float) -> None:
         poll = select.poll()
         poll.register(descriptor, event)
-        if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-            raise ChildSilentError
+        while not poll.poll(max(0.0, min(_LOOK_S, deadline - time.monotonic())) * 1000):
+            if time.monotonic() >= deadline:
+                raise ChildSilentError
+            self._shorten_log()
+        self._shorten_log()
+
+    def _shorten_log(self) -> None:
+        """A child that prints without end must not fill the disk; it writes on at the file's place."""
+        if os.fstat(self._errors.fileno()).st_size > _LOG_BYTES:
+            self._errors.truncate(self._errors.seek(0))
 
     def ask_where(self) -> None:
         """Let a hung runner write where it stands to its log, if it still can."""
@@ -93,19 +107,19 @@ class Child:
         # The group outlives its leader while one of its processes lives; without any it is gone already.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        self.wait(_GONE_S)  # one that hangs in the kernel is left to it
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 stream.close()
 
     def log(self, size: int) -> str:
-        """The last `size` bytes of the child's standard error."""
+        """The last `size` bytes of the child's standard error, printable."""
         self._errors.seek(0, os.SEEK_END)
         self._errors.seek(max(0, self._errors.tell() - size))
-        return self._errors.read().decode(errors="replace")
+        return printable(self._errors.read(size).decode(errors="replace"))
 
 
-_SIGNALS = {
+_SIGNALS: Mapping[int, str] = {
     signal.SIGSEGV: "segmentation fault",
     signal.SIGABRT: "aborted",
     signal.SIGKILL: "killed from outside, often for want of memory",
@@ -115,15 +129,32 @@ _SIGNALS = {
 }
 
 
-def status_in_words(status: int | None, log: str) -> str:
+def status_in_words(status: int | None, log: str, *, remote: bool = False) -> str:
     """How a child ended, by its exit status and its last words."""
     if status is None:
         return "closed its output and did not end"
     if status < 0:
-        return f"killed by signal {-status} ({_SIGNALS.get(signal.Signals(-status), 'unexpected')})"
+        return f"killed by signal {-status} ({_SIGNALS.get(-status, 'unexpected')})"
     # Behind ssh the signal does not come back, but the last words do.
     fatal = [line for line in log.splitlines() if line.startswith("Fatal Python error")]
+    if remote and status == _LOST_LINE and not fatal:
+        words = last_words(log).partition("\n")[0]
+        return "lost: ssh gave the line up" + (f": {words}" if words else " (exit status 255)")
     return f"ended with exit status {status}" + (f": {fatal[-1]}" if fatal else "")
+
+
+# ssh itself and login shells chat on standard error about what is no error.
+_CHAT = re.compile(r"\*\* |Warning: |debug\d: |Connection to \S+ closed\.$")
+_LAST_LINES = 8
+
+
+def last_words(log: str) -> str:
+    """What a child that ended said last: the last line is its reason, those before it follow."""
+    lines = [line.strip() for line in log.splitlines() if line.strip() and not _CHAT.match(line.strip())]
+    if not lines:
+        return ""
+    before = lines[-_LAST_LINES:-1]
+    return "\n".join([lines[-1], *(f"    before that: {line}" for line in before)])
 
 
 _LOST_LINE = 255  # of ssh: the line was lost, or the far side was killed

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-import time
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from ..contract.backend import (
     CompileSettings,
     Feed,
     SourceModel,
-    TensorSpec,
 )
 from . import replies
 from .child import (
@@ -30,8 +29,11 @@ from .child import (
     lacked_memory,
     status_in_words,
 )
-from .frames import PREAMBLE, Message, ProtocolError, read_message, write_message
+from .frames import MAX_ARRAY_BYTES, Message, ProtocolError, StreamEndedError, read_message, write_message
 from .launch import Launch
+from .reading import Reply, number, verbatim, whole
+from .replies import Hello, Opened
+from .start import start
 
 # The part of a study that an operation belongs to, as failures name it.
 _STAGES = {"compile": "compile", "infer": "score"}
@@ -51,26 +53,6 @@ class Guard:
     open_s: float = 120.0
     run_s: float = 120.0
     memory_bytes: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Hello:
-    """Who answers: process id, environment of the device (`environment.py`), loaded top-level modules."""
-
-    pid: int
-    environment: Mapping[str, Any]
-    modules: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Opened:
-    """Signature of an opened artifact, the milliseconds that loading took on the device, and the cores that
-    the session is held on (none: not asked for, or the device does not let a process choose)."""
-
-    inputs: tuple[TensorSpec, ...]
-    outputs: tuple[TensorSpec, ...]
-    load_ms: float
-    cores: tuple[int, ...] = ()
 
 
 class RunnerClient:
@@ -99,9 +81,21 @@ class RunnerClient:
         self.close()
 
     def hello(self) -> Hello:
-        """Process id and environment of the runner: the check that the device can be reached."""
-        body = self._ask("hello", self._guard.open_s).body
-        return Hello(pid=body["pid"], environment=body["environment"], modules=tuple(body["modules"]))
+        """Process id and environment of the runner: the check that the device can be reached.
+
+        Raises:
+            UserError: a device that is not this machine answers with nonsense.
+        """
+        try:
+            return replies.hello(self._ask("hello", self._guard.open_s))
+        except StageError as error:
+            if self._launch.shares_files:
+                raise
+            raise UserError(
+                f"device {self._launch.device} does not answer as a runner does",
+                found=error.cause,
+                remedy="install the paretune of this machine there; `paretune devices PROFILE` tries it",
+            ) from error
 
     def put(self, path: Path) -> str:
         """Make a file of this machine readable for the runner; its path there."""
@@ -110,7 +104,7 @@ class RunnerClient:
         if path not in self._sent:
             data = {"bytes": np.fromfile(path, dtype=np.uint8)}
             reply = self._ask("put", self._guard.open_s, {"name": path.name}, data)
-            self._sent[path] = str(reply.body["path"])
+            self._sent[path] = reply.read("path", verbatim)
         return self._sent[path]
 
     def compile(
@@ -121,52 +115,57 @@ class RunnerClient:
         calibration: CalibrationData | None,
         into: Path,
     ) -> Artifact:
-        """`Backend.compile` in the runner; the artifact's file ends in the existing directory `into`."""
+        """`Backend.compile` in the runner; the artifact's file ends in the existing directory `into`, and
+        nothing else that the backend may have written."""
         body = {
             "backend": backend,
             "path": self.put(model.path),
             "format": model.format,
             "settings": {**asdict(settings), "precision": str(settings.precision)},
             "calibrated": calibration is not None,
-            "into": str(into.resolve()) if self._launch.shares_files else "",
         }
-        found = dict(self._ask("compile", self._guard.compile_s, body, calibration or {}).body)
-        path = Path(found["path"])
-        if not self._launch.shares_files:
-            data = self._ask("fetch", self._guard.open_s, {"path": str(path)}).arrays["bytes"]
-            path = into / path.name
-            data.tofile(path)
-        return replies.artifact(found, path)
+        aside = Path(tempfile.mkdtemp(prefix=".compiling-", dir=into))
+        try:
+            there = str(aside.resolve()) if self._launch.shares_files else ""
+            reply = self._ask("compile", self._guard.compile_s, {**body, "into": there}, calibration or {})
+            made = replies.made_in(reply, aside) if there else self._fetched(reply, aside)
+            path = made.rename(into / made.name)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+        return replies.artifact(reply, path, backend, settings.precision)
+
+    def _fetched(self, compiled: Reply, into: Path) -> Path:
+        body = {"path": compiled.read("path", verbatim)}
+        path, most = into / replies.file_name(compiled), compiled.read("size_bytes", whole)
+        self._ask("fetch", self._guard.open_s, body, most=most).array("bytes").tofile(path)
+        return path
 
     def open(self, backend: str, artifact: Path, batch: int, threads: int) -> Opened:
         """Load an artifact; where pinned, on as many cores as it has threads (`measure.cores`)."""
         body = {"backend": backend, "path": self.put(artifact), "batch": batch, "threads": threads}
-        found = self._ask("open", self._guard.open_s, {**body, "pinned": self._pinned}).body
+        found = replies.opened(self._ask("open", self._guard.open_s, {**body, "pinned": self._pinned}))
         self._batch = batch
-        load_ms = replies.number(found["load_ms"], "load_ms", "measure")
-        inputs, outputs = replies.specs(found["inputs"]), replies.specs(found["outputs"])
-        cores = tuple(found.get("cores", ()))  # an older runner on a device does not tell
-        return Opened(inputs=inputs, outputs=outputs, load_ms=load_ms, cores=cores if self._pinned else ())
+        return found if self._pinned else replace(found, cores=())
 
     def prepare(self, feed: Feed) -> float:
         """Store the feed that `sample` runs, run it once, and return the milliseconds that took."""
-        first_ms = self._ask("prepare", self._guard.run_s, {}, feed).body["first_inference_ms"]
-        return replies.number(first_ms, "first_inference_ms", "measure")
+        return self._ask("prepare", self._guard.run_s, {}, feed).read("first_inference_ms", number)
 
     def infer(self, data: CalibrationData) -> dict[str, Array]:
         """Outputs for all samples (axis 0), computed in batches of the opened size."""
-        parts = [self._ask("infer", self._guard.run_s, {}, part).arrays for part in _parts(data, self._batch)]
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        seconds, most = self._guard.run_s, MAX_ARRAY_BYTES
+        return replies.outputs(
+            [self._ask("infer", seconds, {}, part, most=most) for part in _parts(data, self._batch)]
+        )
 
     def sample(self, loops: int, count: int) -> list[int]:
         """Nanoseconds of `count` samples; each is the time of `loops` runs together."""
         reply = self._ask("sample", self._guard.run_s, {"loops": loops, "count": count})
-        return replies.nanoseconds(reply.body["nanoseconds"], count)
+        return replies.nanoseconds(reply, count, loops)
 
     def memory(self) -> int:
         """Bytes that runtime and model cost at their peak, up to and including the first run."""
-        grown = self._ask("memory", self._guard.open_s).body["growth_bytes"]
-        return replies.whole(grown, "memory_bytes", "measure")
+        return self._ask("memory", self._guard.open_s).read("growth_bytes", whole)
 
     @property
     def ended(self) -> StageError | UserError | None:
@@ -195,38 +194,11 @@ class RunnerClient:
         return self._child
 
     def _start(self) -> Child:
-        arguments = []
-        if self._guard.memory_bytes is not None:
-            arguments += ["--memory-bytes", str(self._guard.memory_bytes)]
-        # The kernel's signal comes when the *thread* that started the child ends: only the main one is safe.
-        if self._launch.shares_files and threading.current_thread() is threading.main_thread():
-            arguments += ["--die-with-parent"]
         try:
-            child = Child(self._launch.command(arguments), self._launch.environment())
-        except OSError as error:
-            raise self._unreachable(str(error)) from error
-        try:
-            _skip_to_preamble(child, time.monotonic() + self._guard.open_s)
-        except (ProtocolError, ChildEndedError, ChildSilentError) as error:
-            status = child.wait(1.0)
-            child.kill()
-            log = child.log(replies.LOG_BYTES).strip()
-            outside = self._from_outside(status, log)
-            self._ended = self._unreachable(log or str(error), outside=outside)
-            raise self._ended from error
-        return child
-
-    def _unreachable(self, found: str, *, outside: bool = False) -> UserError | StageError:
-        if self._launch.shares_files:
-            limit = self._guard.memory_bytes
-            cause = "the runner did not start" + (f"; {replies.over_limit(limit)}" if limit else "")
-            return StageError("start", cause, found, outside=outside)
-        return UserError(
-            f"device {self._launch.device} cannot be reached",
-            found=found,
-            remedy=f"see that `ssh {self._launch.device}` works without a password, and that the profile's "
-            "python has paretune and the runtime installed",
-        )
+            return start(self._launch, self._guard.open_s, self._guard.memory_bytes)
+        except (StageError, UserError) as error:
+            self._ended = error
+            raise
 
     def _ask(
         self,
@@ -234,27 +206,40 @@ class RunnerClient:
         seconds: float,
         body: Mapping[str, Any] | None = None,
         arrays: Feed | None = None,
-    ) -> Message:
+        *,
+        most: int = 0,
+    ) -> Reply:
+        """What was answered, with at most so many bytes of arrays."""
         child = self._started()
         message = Message(body={**(body or {}), "do": operation}, arrays=arrays or {})
         stage = _STAGES.get(operation, "measure")
         try:
             write_message(child.writer(seconds), message)
-            reply = read_message(child.reader(seconds))
+            answer = read_message(child.reader(seconds), most)
         except ChildSilentError as error:
             child.ask_where()
             raise self._end(child, stage, f"no answer to {operation} within {seconds:g} s: killed") from error
-        except (ProtocolError, ChildEndedError) as error:
+        except (StreamEndedError, ChildEndedError) as error:
             raise self._died(child, stage) from error
+        except ProtocolError as error:
+            what = Reply(device=self._launch.device, operation=operation, stage=stage, body={})
+            raise self._end(child, stage, what.wrong(str(error)).cause) from error
         except BaseException:
             self._end(child, stage, "interrupted")  # half a reply may be left in the pipe
             raise
-        replies.raise_error(reply.body, stage, self._guard.memory_bytes)
+        reply = Reply(
+            device=self._launch.device,
+            operation=operation,
+            stage=stage,
+            body=answer.body,
+            arrays=answer.arrays,
+        )
+        replies.raise_error(reply, self._guard.memory_bytes)
         return reply
 
     def _died(self, child: Child, stage: str) -> StageError:
         status, log, limit = child.wait(5.0), child.log(replies.LOG_BYTES), self._guard.memory_bytes
-        cause = status_in_words(status, log)
+        cause = status_in_words(status, log, remote=not self._launch.shares_files)
         if limit is not None and lacked_memory(log):
             cause += f"; {replies.over_limit(limit)}"
         return self._end(child, stage, cause, outside=self._from_outside(status, log))
@@ -270,18 +255,6 @@ class RunnerClient:
         return self._ended
 
 
-def _skip_to_preamble(child: Child, deadline: float) -> None:
-    """Read past what a login shell prints before the runner's first frame."""
-    seen = bytearray()
-    while not seen.endswith(PREAMBLE):
-        if len(seen) > 2**16:
-            raise ProtocolError(f"no runner answers, but: {bytes(seen[:200])!r}")
-        byte = child.reader(max(0.0, deadline - time.monotonic()))(1)
-        if not byte:
-            raise ProtocolError("the runner ended before it said anything")
-        seen += byte
-
-
 def _parts(data: CalibrationData, batch: int) -> Iterator[dict[str, Array]]:
     """Samples in parts of a size that is quick to send; whole batches, so that only the last is filled up."""
     rows = len(next(iter(data.values())))
@@ -289,5 +262,5 @@ def _parts(data: CalibrationData, batch: int) -> Iterator[dict[str, Array]]:
         raise ValueError("there are no samples to infer")
     row_bytes = max(1, sum(array.nbytes for array in data.values()) // max(1, rows))
     step = max(1, _SENT_AT_ONCE_BYTES // (row_bytes * batch)) * batch
-    for start in range(0, rows, step):
-        yield {name: array[start : start + step] for name, array in data.items()}
+    for first in range(0, rows, step):
+        yield {name: array[first : first + step] for name, array in data.items()}

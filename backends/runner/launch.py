@@ -23,6 +23,9 @@ THREAD_VARIABLES = (
 )
 _QUIET = {**dict.fromkeys(THREAD_VARIABLES, "1"), "PYTHONUNBUFFERED": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
 
+# Without its warnings and banners, what ssh says is why it ends.
+_SSH_OPTIONS = ("BatchMode=yes", "ConnectTimeout=10", "ServerAliveInterval=15", "LogLevel=ERROR")
+
 # Registers the package from its own directory, whatever that is called, and takes the working directory off
 # the search path: a user's `random.py` beside the study must not replace the standard library's.
 _BOOT = """
@@ -112,11 +115,12 @@ class SshLaunch:
             ["exec", "env", *variables, self.python, "-m", "paretune.backends.runner", *arguments]
         )
         if self.workdir:
-            folder = shlex.quote(self.workdir)
+            folder = shlex.quote(self.workdir.removeprefix("~/"))  # it starts in the login directory
             remote = f"mkdir -p {folder} && cd {folder} && {remote}"
         port = ["-p", str(self.port)] if self.port else []
-        options = ["-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=15"]
-        return [self.ssh, *options, *port, self.device, remote]
+        options = [part for option in _SSH_OPTIONS for part in ("-o", option)]
+        # Nothing that follows the dashes is taken for an option.
+        return [self.ssh, "-T", *options, *port, "--", self.device, remote]
 
     def environment(self) -> dict[str, str]:
         """This process's variables: ssh needs its agent's."""

@@ -1,41 +1,79 @@
-"""What a runner answers, taken in: its errors become ours, and no number passes unchecked.
-
-A backend of others' or a device at the end of a line may say anything; what is none of the numbers that it
-should be fails the stage here, before it is stored or counted on.
-"""
+"""What each operation of a runner answers, and what its errors become here."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from math import inf, isfinite
+import os
+import re
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...profiles.errors import StageError, UnsupportedError, UserError
 from ...profiles.precision import Precision
-from ..contract.backend import Artifact, TensorSpec
+from ...profiles.words import printable
+from ..contract.backend import Array, Artifact, TensorSpec
 from .child import lacked_memory
+from .reading import (
+    Reader,
+    Reply,
+    flag,
+    list_of,
+    map_of,
+    mapping,
+    maybe,
+    number,
+    plain,
+    share,
+    text,
+    verbatim,
+    whole,
+)
 
 LOG_BYTES = 4096
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}")
 
 
-def raise_error(body: Mapping[str, Any], stage: str, memory_bytes: int | None) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Hello:
+    """Who answers: process id, environment of the device (`environment.py`), loaded top-level modules."""
+
+    pid: int
+    environment: Mapping[str, Any]
+    modules: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """Signature of an opened artifact, the milliseconds that loading took on the device, and the cores that
+    the session is held on (none: not asked for, or the device does not let a process choose)."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    load_ms: float
+    cores: tuple[int, ...] = ()
+
+
+def raise_error(reply: Reply, memory_bytes: int | None) -> None:
     """Raise what the reply says went wrong; nothing where it is no error. `memory_bytes` is the limit."""
-    kind = body.get("error")
+    kind = reply.read("error", maybe(text), None)
     if kind is None:
         return
     if kind == "unsupported":
-        raise UnsupportedError(body["reason"])
+        raise UnsupportedError(reply.read("reason", text))
     if kind == "user":
-        parts = {name: body[name] for name in ("place", "found", "accepted", "remedy")}
-        raise UserError(body["problem"], **parts)
-    cause = str(body["cause"])
+        parts = {name: reply.read(name, text, "") for name in ("place", "found", "accepted", "remedy")}
+        raise UserError(reply.read("problem", text), **parts)
+    cause = reply.read("cause", text)
     lacked = kind == "memory" or lacked_memory(cause)
     if memory_bytes is not None and lacked:
         cause += f"; {over_limit(memory_bytes)}"
     # A stage that failed on its own terms names itself: "compile", also where it was asked for as "infer".
-    where, log = str(body.get("stage", stage)), str(body["log"])[-LOG_BYTES:]
-    disagrees, outside = bool(body.get("disagrees", False)), lacked and memory_bytes is None
+    where, log = reply.read("stage", text, reply.stage), reply.read("log", text, "")[-LOG_BYTES:]
+    disagrees, outside = reply.read("disagrees", flag, False), lacked and memory_bytes is None
     raise StageError(where, cause, log, disagrees=disagrees, outside=outside)
 
 
@@ -44,61 +82,143 @@ def over_limit(memory_bytes: int) -> str:
     return f"the limit is {memory_bytes / 1e6:.0f} MB of memory"
 
 
-def number(value: Any, name: str, stage: str, *, most: float = inf) -> float:
-    """A number that a runner told: finite, not negative, at most `most`.
-
-    Raises:
-        StageError: it is not; the cause names it.
-    """
-    right = isinstance(value, int | float) and not isinstance(value, bool)
-    if right and isfinite(value) and 0 <= value <= most:
-        return float(value)
-    wanted = "0 or more" if most == inf else f"between 0 and {most:g}"
-    raise StageError(stage, f"{name} is {value!r}, and has to be a number, {wanted}")
+_READ_OF_AN_ENVIRONMENT: Mapping[str, Reader[Any]] = {
+    "packages": map_of(text),
+    "memory_bytes": maybe(whole),
+    "instructions": list_of(text),
+}
+"""What others take out of it; the rest is only shown."""
 
 
-def whole(value: Any, name: str, stage: str, *, least: int = 0) -> int:
-    """As `number`, for one without a fraction, of at least `least`.
-
-    Raises:
-        StageError: it is not; the cause names it.
-    """
-    found = number(value, name, stage)
-    if found < least or not found.is_integer():
-        raise StageError(stage, f"{name} is {value!r}, and has to be a whole number, {least} or more")
-    return int(value)
+def hello(reply: Reply) -> Hello:
+    """Who answers."""
+    return Hello(
+        pid=reply.read("pid", whole),
+        environment=reply.read("environment", _environment),
+        modules=reply.read("modules", list_of(text)),
+    )
 
 
-def nanoseconds(values: Any, count: int) -> list[int]:
-    """What a runner told of `count` timed samples.
-
-    Raises:
-        StageError: they are no durations, or not so many; or no time passed at all.
-    """
-    found = [whole(value, "a sample in nanoseconds", "measure") for value in values]
-    if len(found) != count:
-        raise StageError("measure", f"{len(found)} samples came, {count} were asked for")
-    if count and not any(found):
-        raise StageError("measure", "the latency is 0 ns in every sample: no clock ran")
+def _environment(value: Any, name: str) -> Mapping[str, Any]:
+    found = mapping(plain(value, name), name)
+    for key in _READ_OF_AN_ENVIRONMENT.keys() & found.keys():
+        _READ_OF_AN_ENVIRONMENT[key](found[key], f"{key} of {name}")
     return found
 
 
-def artifact(found: Mapping[str, Any], path: Path) -> Artifact:
+def opened(reply: Reply) -> Opened:
+    """What was opened; an older runner does not tell its cores."""
+    return Opened(
+        inputs=reply.read("inputs", _specs),
+        outputs=reply.read("outputs", _specs),
+        load_ms=reply.read("load_ms", number),
+        cores=reply.read("cores", list_of(whole), ()),
+    )
+
+
+def _specs(value: Any, name: str) -> tuple[TensorSpec, ...]:
+    found = list_of(_spec)(value, name)
+    if not found or len({spec.name for spec in found}) < len(found):
+        raise ValueError(f"{name} has to name at least one tensor, and none twice")
+    return found
+
+
+def _spec(value: Any, name: str) -> TensorSpec:
+    found = mapping(value, name)
+    said, dtype = text(found.get("name"), f"name of {name}"), text(found.get("dtype"), f"dtype of {name}")
+    return TensorSpec(name=said, dtype=dtype, shape=list_of(_length)(found.get("shape"), f"shape of {name}"))
+
+
+def _length(value: Any, name: str) -> int:
+    return -1 if value == -1 else whole(value, name)  # a free axis
+
+
+def nanoseconds(reply: Reply, count: int, loops: int) -> list[int]:
+    """What was told of `count` timed samples of `loops` runs.
+
+    Raises:
+        StageError: they are no durations, or not so many; or no time passed in them.
+    """
+    found = reply.read("nanoseconds", list_of(whole))
+    if len(found) != count:
+        raise reply.wrong(f"{len(found)} samples came, {count} were asked for")
+    if count and max(found) < loops:  # nothing that is called takes less than a nanosecond
+        raise reply.wrong(f"the latency is less than 1 ns in every sample ({max(found)} ns for {loops} runs)")
+    return list(found)
+
+
+def artifact(reply: Reply, path: Path, backend: str, precision: Precision) -> Artifact:
     """An artifact as a runner described it, whose file lies at `path` here.
 
     Raises:
-        StageError: a figure of it is none.
+        StageError: the description says no artifact, another one, or another size than the file has.
     """
-    share, weights = found["zero_share"], found["weight_bytes"]
-    figures = {
-        "size_bytes": whole(found["size_bytes"], "size_bytes", "compile", least=1),
-        "weight_bytes": {k: whole(v, f"weight_bytes of {k}", "compile") for k, v in weights.items()},
-        "zero_share": None if share is None else number(share, "zero_share", "compile", most=1.0),
-    }
-    words = {"path": path, "precision": Precision(found["precision"]), "notes": tuple(found["notes"])}
-    return Artifact(**{**found, **words, **figures})
+    size, told = path.stat().st_size, reply.read("size_bytes", _size)
+    if told != size:
+        raise reply.wrong(f"size_bytes is {told}, and the file {path.name} has {size}")
+    made = reply.read("precision", text)
+    if made != str(precision):
+        raise reply.wrong(f"precision is {made!r}, and {precision} was asked for")
+    return Artifact(
+        path=path,
+        backend=reply.read("backend", text, backend),
+        precision=precision,
+        size_bytes=size,
+        weight_bytes=reply.read("weight_bytes", map_of(whole)),
+        notes=reply.read("notes", list_of(text), ()),
+        versions=reply.read("versions", map_of(text), {}),
+        stored_as=reply.read("stored_as", map_of(text), {}),
+        zero_share=reply.read("zero_share", maybe(share), None),
+    )
 
 
-def specs(found: list[dict[str, Any]]) -> tuple[TensorSpec, ...]:
-    """The signature of a session as a runner told it."""
-    return tuple(TensorSpec(**{**spec, "shape": tuple(spec["shape"])}) for spec in found)
+def _size(value: Any, name: str) -> int:
+    return whole(value, name, least=1)
+
+
+def file_name(reply: Reply) -> str:
+    """What the compiled file is called, without its folder.
+
+    Raises:
+        StageError: that is no name that a file can have everywhere.
+    """
+    told = reply.read("path", verbatim)
+    name = os.path.basename(told)  # noqa: PTH119 - a path of another machine
+    if not _FILE_NAME.fullmatch(name):
+        raise reply.wrong(f"the artifact's path is {told!r}, and its name has to match {_FILE_NAME.pattern}")
+    return name
+
+
+def made_in(reply: Reply, folder: Path) -> Path:
+    """The compiled file, which has to lie in the folder that was named for it, and to be a file itself.
+
+    Raises:
+        StageError: it does not.
+    """
+    path = folder / file_name(reply)
+    try:
+        regular = stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        told = reply.read("path", text)
+        raise reply.wrong(f"the artifact is {told!r}, and was asked for in {str(folder)!r}") from None
+    if not regular:
+        raise reply.wrong(f"the artifact {path.name!r} is no regular file")
+    return path
+
+
+def outputs(replies: Sequence[Reply]) -> dict[str, Array]:
+    """The outputs of parts of the samples as those of all.
+
+    Raises:
+        StageError: there are none, or the parts do not fit together.
+    """
+    first = replies[0]
+    if not first.arrays:
+        raise first.wrong("there is no output")
+    for reply in replies:
+        for name, array in first.arrays.items():
+            part = reply.array(name)
+            if part.ndim == 0 or (part.dtype, part.shape[1:]) != (array.dtype, array.shape[1:]):
+                came = f"{part.dtype}{list(part.shape)}, before that {array.dtype}{list(array.shape)}"
+                raise reply.wrong(f"the output {printable(name)!r} changes its form: {came}")
+    return {name: np.concatenate([reply.array(name) for reply in replies]) for name in first.arrays}

@@ -10,185 +10,20 @@ import argparse
 import faulthandler
 import os
 import select
-import shutil
 import signal
 import sys
-import tempfile
 import threading
-import traceback
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from ...profiles.errors import StageError, UnsupportedError, UserError
-from ...profiles.precision import Precision
-from ..contract.backend import Array, CompileSettings, Session, SourceModel, TensorSpec, batches
-from ..measure.cores import hold_on
-from ..measure.memory import peak_bytes, resident_bytes, restart_peak
-from ..measure.timing import sample, timed
-from ..registry import get_backend, packages
-from .frames import PREAMBLE, Message, StreamEndedError, read_message, write_message
-from .launch import THREAD_VARIABLES
-
-
-class Runner:
-    """Answers requests, one method per operation; state is at most one open session and its feed."""
-
-    def __init__(self, parent: str | None = None) -> None:
-        self._parent = parent
-        self._directory: Path | None = None
-        self._all_cpus = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
-        self._session: Session | None = None
-        self._feed: dict[str, Array] = {}
-        self._batch = 1
-        self._start_bytes, self._peak_bytes = resident_bytes(), 0
-
-    def answer(self, message: Message) -> Message:
-        """Reply to one request; an error inside it is a reply as well."""
-        try:
-            return getattr(self, "do_" + str(message.body["do"]))(message)  # type: ignore[no-any-return]
-        except UnsupportedError as error:
-            return _error("unsupported", reason=error.reason)
-        except UserError as error:
-            parts = ("problem", "place", "found", "accepted", "remedy")
-            return _error("user", **{name: getattr(error, name) for name in parts})
-        except StageError as error:
-            log = error.log or traceback.format_exc()
-            return _error("stage", stage=error.stage, cause=error.cause, log=log, disagrees=error.disagrees)
-        except MemoryError as error:
-            return _error("memory", cause=f"out of memory {error}".strip(), log=traceback.format_exc())
-        except Exception as error:
-            cause = f"{type(error).__name__}: {error}".strip().rstrip(":")
-            return _error("error", cause=cause, log=traceback.format_exc())
-
-    def do_hello(self, _: Message) -> Message:
-        """Who answers: process id, environment, and the top-level modules it has loaded."""
-        from ..measure.environment import environment
-
-        modules = sorted({name.partition(".")[0] for name in sys.modules})
-        return Message(body={"pid": os.getpid(), "environment": environment(packages()), "modules": modules})
-
-    def do_put(self, message: Message) -> Message:
-        """Write bytes to a file of this runner's own directory."""
-        path = self._new_folder() / Path(str(message.body["name"])).name
-        path.write_bytes(message.arrays["bytes"].tobytes())
-        return Message(body={"path": str(path)})
-
-    def do_fetch(self, message: Message) -> Message:
-        """Bytes of a file."""
-        data = np.fromfile(str(message.body["path"]), dtype=np.uint8)
-        return Message(arrays={"bytes": data})
-
-    def do_compile(self, message: Message) -> Message:
-        """Compile a model that lies on this machine; the artifact's file stays here."""
-        body = message.body
-        found = dict(body["settings"])  # JSON has neither enumerations nor tuples
-        settings = {
-            **found,
-            "precision": Precision(found["precision"]),
-            "keep_float": tuple(found.get("keep_float", ())),
-        }
-        into = Path(body["into"]) if body["into"] else self._new_folder()
-        artifact = get_backend(body["backend"]).compile(
-            SourceModel(path=Path(body["path"]), format=body["format"]),
-            CompileSettings(**settings),
-            dict(message.arrays) if body["calibrated"] else None,
-            into,
-        )
-        return Message(
-            body={**asdict(artifact), "path": str(artifact.path), "precision": str(artifact.precision)}
-        )
-
-    def do_open(self, message: Message) -> Message:
-        """Load an artifact; the time counts from here to a session that is ready to run."""
-        body = message.body
-        self.close()
-        cores = self._restrict(int(body["threads"]), pinned=bool(body.get("pinned")))
-        backend = get_backend(body["backend"])
-        restart_peak()
-        self._start_bytes, self._peak_bytes = resident_bytes(), 0
-        self._batch = int(body["batch"])
-        session, load_ms = timed(lambda: backend.open(Path(body["path"]), self._batch, int(body["threads"])))
-        self._session = session
-        inputs, outputs = _described(session.inputs), _described(session.outputs)
-        return Message(body={"load_ms": load_ms, "inputs": inputs, "outputs": outputs, "cores": cores})
-
-    def _restrict(self, threads: int, *, pinned: bool) -> tuple[int, ...]:
-        # Runtimes start their threads when they are loaded and opened: both settings must come before that.
-        os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
-        return hold_on(threads if pinned else len(self._all_cpus), self._all_cpus) if self._all_cpus else ()
-
-    def do_prepare(self, message: Message) -> Message:
-        """Keep a feed for `sample`, and run it once."""
-        session = self._opened()
-        self._feed = dict(message.arrays)
-        session.check(self._feed)
-        _, first_ms = timed(lambda: session._run(self._feed))
-        self._peak_bytes = self._peak_bytes or peak_bytes()
-        return Message(body={"first_inference_ms": first_ms})
-
-    def do_infer(self, message: Message) -> Message:
-        """Outputs for any number of samples, in batches of the opened size. What was added to fill the last
-        batch is cut off where each batch gave as many rows as it had; other outputs come as they are."""
-        session, rows = self._opened(), len(next(iter(message.arrays.values())))
-        parts = [session.run(feed) for feed in batches(message.arrays, self._batch)]
-        outputs = {}
-        for name in parts[0]:
-            arrays = [np.atleast_1d(part[name]) for part in parts]
-            filled = all(len(array) == self._batch for array in arrays)
-            outputs[name] = np.concatenate(arrays)[: rows if filled else None]
-        return Message(arrays=outputs)
-
-    def do_sample(self, message: Message) -> Message:
-        """Nanoseconds of `count` samples of `loops` runs."""
-        session = self._opened()
-        if not self._feed:
-            raise ValueError("sample comes after prepare")
-        loops, count = int(message.body["loops"]), int(message.body["count"])
-        return Message(body={"nanoseconds": sample(session, self._feed, loops, count)})
-
-    def do_memory(self, _: Message) -> Message:
-        """What runtime and model cost in memory: the peak up to and including the first run, less what the
-        process (Python, numpy and ours) took before they were loaded."""
-        peak = self._peak_bytes or peak_bytes()
-        return Message(body={"growth_bytes": max(0, peak - self._start_bytes)})
-
-    def _opened(self) -> Session:
-        if self._session is None:
-            raise ValueError("nothing is open")
-        return self._session
-
-    def _new_folder(self) -> Path:
-        if self._directory is None:
-            self._directory = Path(tempfile.mkdtemp(prefix="paretune-runner-", dir=self._parent))
-        return Path(tempfile.mkdtemp(dir=self._directory))
-
-    def clear_files(self) -> None:
-        """Remove what was sent to this runner and what it compiled for sending back."""
-        if self._directory is not None:
-            shutil.rmtree(self._directory, ignore_errors=True)
-
-    def close(self) -> None:
-        """Close the open session, if there is one."""
-        session, self._session, self._feed = self._session, None, {}
-        if session is not None:
-            session.close()
-
-
-def _described(specs: Sequence[TensorSpec]) -> list[dict[str, Any]]:
-    return [asdict(spec) for spec in specs]
-
-
-def _error(kind: str, **parts: str | bool) -> Message:
-    return Message(body={"error": kind, **parts})
+from .frames import PREAMBLE, Message, ProtocolError, StreamEndedError, read_message, write_message
+from .operations import Runner, error_reply
 
 
 def serve(source: int, sink: int, runner: Runner) -> None:
     """Answer requests until the stream ends or asks to close."""
     _write_all(sink, PREAMBLE)
+    served_by = os.getpid()
     while True:
         try:
             message = read_message(lambda size: os.read(source, min(size, 2**20)))
@@ -199,7 +34,13 @@ def serve(source: int, sink: int, runner: Runner) -> None:
             runner.clear_files()
             write_message(lambda data: _write_all(sink, data), Message())
             return
-        write_message(lambda data: _write_all(sink, data), runner.answer(message))
+        reply = runner.answer(message)
+        if os.getpid() != served_by:
+            os._exit(1)  # what a backend forked is not to answer in its parent's place
+        try:
+            write_message(lambda data: _write_all(sink, data), reply)
+        except ProtocolError as error:  # nothing of it was written
+            write_message(lambda data: _write_all(sink, data), error_reply("error", cause=str(error), log=""))
 
 
 def _write_all(sink: int, data: bytes | memoryview) -> None:
@@ -263,7 +104,8 @@ def main(arguments: Sequence[str]) -> None:
         faulthandler.register(signal.SIGUSR1)  # the client asks where a hung runner stands
     if options.memory_bytes:
         _limit_memory(options.memory_bytes)
-    runner = Runner(options.directory)
+    # A backend may change the working directory.
+    runner = Runner(str(Path(options.directory).resolve()) if options.directory else None)
     _end_with_parent(source, runner)
     try:
         serve(source, sink, runner)

@@ -7,11 +7,13 @@ from rich.table import Table
 from rich.text import Text
 
 from ...backends.registry import backend_names, get_backend, offers, probes
-from ...backends.runner.client import RunnerClient
+from ...backends.runner.client import Guard, RunnerClient
 from ...backends.runner.launch import launch_for
 from ...profiles.loader import load_profile, shipped_profiles
 from ...profiles.schema import Profile
 from ...search.record.metrics import metric_info
+
+_PATIENCE_S = 60.0  # a slow board imports numpy in ten
 
 
 def devices_text() -> RenderableType:
@@ -88,7 +90,7 @@ def _reach(profile: Profile) -> str:
         return (
             "reach: none; copy this profile to a file of your own and add a `reach` section to measure on it"
         )
-    with RunnerClient(launch_for(profile)) as runner:
+    with RunnerClient(launch_for(profile), guard=Guard(open_s=_PATIENCE_S)) as runner:
         hello = runner.hello()
     packages = hello.environment.get("packages", {})
     found = ", ".join(f"{name} {version}" for name, version in dict(packages).items())

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...backends.registry import probes
-from ...backends.runner.client import RunnerClient
+from ...backends.runner.client import Guard, RunnerClient
 from ...backends.runner.launch import Launch, launch_for
 from ...profiles.errors import UserError
 from ...profiles.loader import load_profile
@@ -69,9 +69,15 @@ class Job:
             )
         launch = launch_for(self.profile)
         if not launch.shares_files:
-            with RunnerClient(launch) as runner:
+            with RunnerClient(launch, guard=self.guard) as runner:
                 runner.hello()
         return launch
+
+    @property
+    def guard(self) -> Guard:
+        """The hard limits on its runners."""
+        guard = self.file.guard
+        return Guard(compile_s=guard.compile, open_s=guard.open, run_s=guard.run, memory_bytes=guard.memory)
 
     def problem(self) -> dict[str, Any]:
         """What a resumed study must have in common with the study it resumes."""

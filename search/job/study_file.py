@@ -188,8 +188,10 @@ class MeasureSection(_Section):
 
 
 class GuardSection(_Section):
-    """Hard limits on one runner process; beyond them the evaluation ends as `failed`."""
+    """Hard limits on one runner process; beyond them the evaluation ends as `failed`. `open` also bounds the
+    start of a runner on the device, and the sending of a file."""
 
+    open: Seconds = 120.0
     compile: Seconds = 300.0
     run: Seconds = 300.0
     memory: Bytes | None = None

@@ -166,7 +166,7 @@ def device_stages(job: Job, launch: Launch, store: Store, progress: Progress) ->
         store=store,
         deployment=_deployment(job),
         launch=launch,
-        guard=_guard(job),
+        guard=job.guard,
         plan=_latency_plan(job),
         announce=progress.stage,
     )
@@ -196,11 +196,6 @@ def _deployment(job: Job) -> Deployment:
     )
 
 
-def _guard(job: Job) -> Guard:
-    guard = job.file.guard
-    return Guard(compile_s=guard.compile, run_s=guard.run, memory_bytes=guard.memory)
-
-
 def _latency_plan(job: Job) -> LatencyPlan:
     """Percentiles need rounds: a p90 64 independent runs and a p99 662, and runs of one round are alike."""
     wanted = {limit.metric for limit in job.limits} | {objective.metric for objective in job.objectives}
@@ -220,7 +215,7 @@ def _plan(job: Job, models: Models, launch: Launch, remarks: tuple[str, ...]) ->
         limits=(),
         trials=(),
         masked=job.space.masked,
-        environment=_environment_of(launch),
+        environment=_environment_of(launch, job.guard),
         teacher=models.teacher_facts(),
         store=str(job.places.store),
         sampler=job.file.sampler,
@@ -240,11 +235,11 @@ def _plan(job: Job, models: Models, launch: Launch, remarks: tuple[str, ...]) ->
     )
 
 
-def _environment_of(launch: Launch) -> dict[str, Any]:
+def _environment_of(launch: Launch, guard: Guard) -> dict[str, Any]:
     """Of the device, since numbers belong to it."""
     if launch.shares_files:
         return dict(environment(packages()))
-    with RunnerClient(launch) as runner:
+    with RunnerClient(launch, guard=guard) as runner:
         return dict(runner.hello().environment)
 
 

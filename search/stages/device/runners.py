@@ -14,8 +14,9 @@ from ....backends.measure.environment import cpu_ticks
 from ....backends.measure.latency import measure
 from ....backends.measure.samples import LatencyPlan, Rounds
 from ....backends.registry import get_backend
-from ....backends.runner.client import Guard, Opened, RunnerClient
+from ....backends.runner.client import Guard, RunnerClient
 from ....backends.runner.launch import Launch, LocalLaunch
+from ....backends.runner.replies import Opened
 from ....profiles.errors import InternalError, StageError
 from ...store.store import Entry
 from ...workload.workload import Array

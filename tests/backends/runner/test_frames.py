@@ -73,6 +73,22 @@ def test_every_truncation_is_told():
         assert not caught.value.clean
 
 
+def test_numbers_of_numpy_are_sent_as_numbers_and_other_things_are_refused_before_a_byte_is_sent():
+    assert parse(bytes_of(Message(body={"n": np.int64(3), "x": np.float32(0.5)}))).body == {"n": 3, "x": 0.5}
+    for value in (object(), {1, 2}, b"bytes", np.ones(2)):
+        stream = io.BytesIO()
+        with pytest.raises(ProtocolError, match="cannot be sent"):
+            write_message(stream.write, Message(body={"value": value}))
+        assert not stream.getvalue()
+
+
+def test_a_message_may_bring_no_more_than_was_asked_for():
+    data = bytes_of(Message(arrays={"x": np.zeros(10, np.uint8), "y": np.zeros(10, np.uint8)}))
+    assert set(read_message(io.BytesIO(data).read, 20).arrays) == {"x", "y"}
+    with pytest.raises(ProtocolError, match="over the limit of 19 bytes"):
+        read_message(io.BytesIO(data).read, 19)
+
+
 @pytest.mark.parametrize("array", [np.array([object()]), np.array(["text"]), np.array([b"x"])])
 def test_only_numbers_are_sent(array):
     with pytest.raises(ProtocolError, match="only numbers and booleans"):
@@ -81,6 +97,9 @@ def test_only_numbers_are_sent(array):
 
 def announced(dtype, shape, size):
     return frame({"body": {}, "arrays": [{"name": "x", "dtype": dtype, "shape": shape, "bytes": size}]})
+
+
+ONE = {"name": "x", "dtype": "|u1", "shape": [1], "bytes": 1}
 
 
 @pytest.mark.parametrize(
@@ -93,9 +112,22 @@ def announced(dtype, shape, size):
         (frame({"body": 3, "arrays": []}), "not one of ours"),
         (frame({"body": {}, "arrays": [{"name": "x"}]}), "not described"),
         (announced("nonsense", [], 1), "not described"),
-        (announced("|O", [1], 8), "do not agree"),
+        (frame(b"[" * 100_000), "not one of ours"),
+        (frame(b'{"body": {}, "arrays": [], "n": ' + b"9" * 10_000 + b"}"), "not one of ours"),
+        (frame(b"\xff\xfe{"), "not one of ours"),
+        (frame({"body": {}, "arrays": [{"dtype": "<f4", "shape": [2], "bytes": 4}]}), "not described"),
+        (frame({"body": {}, "arrays": [3]}), "not described"),
+        (frame({"body": {}, "arrays": {"name": "x"}}), "not described"),
+        (frame({"body": {}, "arrays": [dict(ONE, name=[1])]}), "not described"),
+        (frame({"body": {}, "arrays": [ONE, ONE]}, b"\0\0"), "not one of ours"),
+        (announced("|O", [1], 8), "not described"),
+        (announced("f4,f4", [1], 8), "not described"),
+        (announced("<f4", [-1, -1], 4), "not described"),
+        (announced("<f4", ["1"], 4), "not described"),
+        (announced("<f4", [True], 4), "not described"),
+        (announced("|u1", [1] * 100, 1), "not one of ours|cannot be|inside"),
+        (announced("|u1", [0, 2**62, 2**62], 0), "cannot be"),
         (announced("<f4", [2], 4), "do not agree"),
-        (announced("<f4", [-1, -1], 4), "do not agree"),
         (announced("<f4", [2**32, 2**32], 0), "do not agree"),
         (announced("|u1", [2**35], 2**35), "over the limit"),
     ],

@@ -68,7 +68,7 @@ def test_a_candidate_is_compiled_and_run_on_the_device(tmp_path, login):
         np.testing.assert_array_equal(runner.infer(feed)["y"], feed["x"] * 2)
     assert not sent.parent.exists()  # the runner clears up behind itself
     asked = (tmp_path / "asked").read_text()
-    assert "-p 2222 pi@board exec env" in asked
+    assert "-p 2222 -- pi@board exec env" in asked
     assert "BatchMode=yes" in asked
 
 

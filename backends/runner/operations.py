@@ -1,0 +1,205 @@
+"""What a runner does when it is asked, one method per operation, and what it says where that fails.
+
+A backend of others' may raise, return and print anything: the answer is an error, and the runner lives on.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...profiles.errors import StageError, UnsupportedError, UserError
+from ...profiles.precision import Precision
+from ..contract.backend import Array, Artifact, CompileSettings, Session, SourceModel, TensorSpec, batches
+from ..measure.cores import hold_on
+from ..measure.memory import peak_bytes, resident_bytes, restart_peak
+from ..measure.timing import sample, timed
+from ..registry import get_backend, packages
+from .frames import Message
+from .launch import THREAD_VARIABLES
+
+_MOST_WORDS = 2**14
+
+
+class Runner:
+    """Answers requests, one method per operation; state is at most one open session and its feed."""
+
+    def __init__(self, parent: str | None = None) -> None:
+        self._parent = parent
+        self._directory: Path | None = None
+        self._all_cpus = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+        self._session: Session | None = None
+        self._feed: dict[str, Array] = {}
+        self._batch = 1
+        self._start_bytes, self._peak_bytes = resident_bytes(), 0
+
+    def answer(self, message: Message) -> Message:
+        """Reply to one request; an error inside it is a reply as well."""
+        try:
+            return getattr(self, "do_" + str(message.body["do"]))(message)  # type: ignore[no-any-return]
+        except UnsupportedError as error:
+            return error_reply("unsupported", reason=error.reason)
+        except UserError as error:
+            parts = ("problem", "place", "found", "accepted", "remedy")
+            return error_reply("user", **{name: getattr(error, name) for name in parts})
+        except StageError as error:
+            log = error.log or traceback.format_exc()
+            return error_reply(
+                "stage", stage=error.stage, cause=error.cause, log=log, disagrees=error.disagrees
+            )
+        except MemoryError as error:
+            return error_reply("memory", cause=f"out of memory {error}".strip(), log=traceback.format_exc())
+        except BaseException as error:  # a backend of others' may also want to exit
+            return error_reply("error", cause=_words(error), log=traceback.format_exc())
+
+    def do_hello(self, _: Message) -> Message:
+        """Who answers: process id, environment, and the top-level modules it has loaded."""
+        from ..measure.environment import environment
+
+        modules = sorted({name.partition(".")[0] for name in sys.modules})
+        return Message(body={"pid": os.getpid(), "environment": environment(packages()), "modules": modules})
+
+    def do_put(self, message: Message) -> Message:
+        """Write bytes to a file of this runner's own directory."""
+        path = self._new_folder() / Path(str(message.body["name"])).name
+        path.write_bytes(message.arrays["bytes"].tobytes())
+        return Message(body={"path": str(path)})
+
+    def do_fetch(self, message: Message) -> Message:
+        """Bytes of a file."""
+        data = np.fromfile(str(message.body["path"]), dtype=np.uint8)
+        return Message(arrays={"bytes": data})
+
+    def do_compile(self, message: Message) -> Message:
+        """Compile a model that lies on this machine; the artifact's file stays here."""
+        body = message.body
+        found = dict(body["settings"])  # JSON has neither enumerations nor tuples
+        settings = {
+            **found,
+            "precision": Precision(found["precision"]),
+            "keep_float": tuple(found.get("keep_float", ())),
+        }
+        into = Path(body["into"]) if body["into"] else self._new_folder()
+        artifact = get_backend(body["backend"]).compile(
+            SourceModel(path=Path(body["path"]), format=body["format"]),
+            CompileSettings(**settings),
+            dict(message.arrays) if body["calibrated"] else None,
+            into,
+        )
+        _of_kind(artifact, Artifact, f"`compile` of the backend {body['backend']}")
+        return Message(
+            body={**asdict(artifact), "path": str(artifact.path), "precision": str(artifact.precision)}
+        )
+
+    def do_open(self, message: Message) -> Message:
+        """Load an artifact; the time counts from here to a session that is ready to run."""
+        body = message.body
+        self.close()
+        cores = self._restrict(int(body["threads"]), pinned=bool(body.get("pinned")))
+        backend = get_backend(body["backend"])
+        restart_peak()
+        self._start_bytes, self._peak_bytes = resident_bytes(), 0
+        self._batch = int(body["batch"])
+        session, load_ms = timed(lambda: backend.open(Path(body["path"]), self._batch, int(body["threads"])))
+        _of_kind(session, Session, f"`open` of the backend {body['backend']}")
+        self._session = session
+        inputs, outputs = _described(session.inputs), _described(session.outputs)
+        return Message(body={"load_ms": load_ms, "inputs": inputs, "outputs": outputs, "cores": cores})
+
+    def _restrict(self, threads: int, *, pinned: bool) -> tuple[int, ...]:
+        # Runtimes start their threads when they are loaded and opened: both settings must come before that.
+        os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+        return hold_on(threads if pinned else len(self._all_cpus), self._all_cpus) if self._all_cpus else ()
+
+    def do_prepare(self, message: Message) -> Message:
+        """Keep a feed for `sample`, and run it once."""
+        session = self._opened()
+        self._feed = dict(message.arrays)
+        session.check(self._feed)
+        _, first_ms = timed(lambda: session._run(self._feed))
+        self._peak_bytes = self._peak_bytes or peak_bytes()
+        return Message(body={"first_inference_ms": first_ms})
+
+    def do_infer(self, message: Message) -> Message:
+        """Outputs for any number of samples, in batches of the opened size. What was added to fill the last
+        batch is cut off where each batch gave as many rows as it had; other outputs come as they are."""
+        session, rows = self._opened(), len(next(iter(message.arrays.values())))
+        parts = [session.run(feed) for feed in batches(message.arrays, self._batch)]
+        for part in parts:
+            _of_kind(part, dict, "`run` of the session")
+        outputs = {}
+        for name in parts[0]:
+            arrays = [np.atleast_1d(part[name]) for part in parts]
+            filled = all(len(array) == self._batch for array in arrays)
+            outputs[name] = np.concatenate(arrays)[: rows if filled else None]
+        return Message(arrays=outputs)
+
+    def do_sample(self, message: Message) -> Message:
+        """Nanoseconds of `count` samples of `loops` runs."""
+        session = self._opened()
+        if not self._feed:
+            raise ValueError("sample comes after prepare")
+        loops, count = int(message.body["loops"]), int(message.body["count"])
+        return Message(body={"nanoseconds": sample(session, self._feed, loops, count)})
+
+    def do_memory(self, _: Message) -> Message:
+        """What runtime and model cost in memory: the peak up to and including the first run, less what the
+        process (Python, numpy and ours) took before they were loaded."""
+        peak = self._peak_bytes or peak_bytes()
+        return Message(body={"growth_bytes": max(0, peak - self._start_bytes)})
+
+    def _opened(self) -> Session:
+        if self._session is None:
+            raise ValueError("nothing is open")
+        return self._session
+
+    def _new_folder(self) -> Path:
+        if self._directory is None:
+            self._directory = Path(tempfile.mkdtemp(prefix="paretune-runner-", dir=self._parent))
+        return Path(tempfile.mkdtemp(dir=self._directory))
+
+    def clear_files(self) -> None:
+        """Remove what was sent to this runner and what it compiled for sending back."""
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
+
+    def close(self) -> None:
+        """Close the open session, if there is one."""
+        session, self._session, self._feed = self._session, None, {}
+        if session is not None:
+            session.close()
+
+
+def _described(specs: Sequence[TensorSpec]) -> list[dict[str, Any]]:
+    for spec in specs:
+        _of_kind(spec, TensorSpec, "an input or output of the session")
+    return [asdict(spec) for spec in specs]
+
+
+def _of_kind(value: object, kind: type, what: str) -> None:
+    if not isinstance(value, kind):
+        raise TypeError(f"{what} is {type(value).__name__}, and has to be {kind.__name__}")
+
+
+def _words(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}".strip().rstrip(":")
+    except Exception:  # its own `__str__` may fail as well
+        return type(error).__name__
+
+
+def error_reply(kind: str, **parts: str | bool) -> Message:
+    """The answer that something went wrong; `replies.raise_error` reads it."""
+    said = {
+        name: part if isinstance(part, bool) else str(part)[-_MOST_WORDS:] for name, part in parts.items()
+    }
+    return Message(body={"error": kind, **said})
