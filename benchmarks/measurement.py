@@ -150,7 +150,7 @@ def finalists(bench, number, count):
 def started(stack, artifact, count):
     runners = [stack.enter_context(RunnerClient(LocalLaunch(), pinned=True)) for _ in range(count)]
     for runner in runners:
-        runner.open("ort", artifact.path / artifact.meta["file"], 1, 1)
+        runner.open("ort", artifact.file(artifact.meta["file"]), 1, 1)
         runner.prepare(FEED)
     return runners
 

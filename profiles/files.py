@@ -1,8 +1,11 @@
-"""Files that are there whole or not at all, and locks that the kernel frees however their holder ends."""
+"""Files that are there whole or not at all, files that are read without a wait, and locks that the kernel
+frees however their holder ends."""
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,11 +37,40 @@ def write_whole(path: Path, text: str) -> None:
         file.write(text.encode("utf-8", errors="replace"))
 
 
+def open_regular(path: Path) -> IO[bytes]:
+    """A regular file, opened to be read. What else stands there (a pipe, a device, a folder) is an OSError at
+    once, and no wait."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError as error:  # a name that no file can have
+        raise OSError(errno.EINVAL, str(error), str(path)) from error
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "no regular file", str(path))
+
+
+def file_inside(folder: Path, name: str) -> Path:
+    """A regular file of a folder by its name there ("part/file"). OSError where there is none, and where the
+    name leads out of the folder: by itself ("../file", "/file"), or by a symbolic link on the way."""
+    path = folder / name
+    try:
+        inside = Path(os.path.realpath(path, strict=True)).is_relative_to(os.path.realpath(folder))
+    except ValueError as error:  # a name that no file can have
+        raise OSError(errno.EINVAL, str(error), name) from error
+    if not inside or name.startswith("/"):
+        raise OSError(errno.EPERM, "it leads out of its folder", name)
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "no regular file", name)
+    return path
+
+
 @contextmanager
 def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
     """Hold the lock on a file, which is made where it is missing and stays. Yields False at once if `wait` is
-    false and another holds it. Where the system knows no such locks, everyone holds it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    false and another holds it. Where the system or the disk knows no such locks, everyone holds it."""
+    # A link would make the file somewhere else, and a pipe would wait.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     try:
         yield _take(descriptor, wait)
     finally:
@@ -54,4 +86,28 @@ def _take(descriptor: int, wait: bool) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         return False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
     return True
+
+
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL_TEXTS = (
+    *map(os.strerror, _FULL),
+    "database or disk is full",  # SQLite
+)
+
+
+def says_full(error: BaseException | None) -> bool:
+    """Whether an error, or one that it came of, says that a disk or quota is full or a file too large. Native
+    libraries say so in texts alone."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return True
+        told = f"{error} {getattr(error, 'log', '')}"  # the last words of another process
+        if any(text in told for text in _FULL_TEXTS):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

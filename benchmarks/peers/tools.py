@@ -70,7 +70,7 @@ def set_up(work: Path) -> Setup:
     models = TorchModels(job.loaded, Store(job.places.store), Progress(), threads=1)
     models.prepare(job.space)
     models.teacher.soft_targets()
-    shutil.copy(models.teacher.entry().path / "weights.safetensors", folder / "teacher.safetensors")
+    shutil.copy(models.teacher.entry().file("weights.safetensors"), folder / "teacher.safetensors")
     peers_job = load_peers_job(EXAMPLES / "digits.py", folder / "teacher.safetensors")
     return Setup(folder=folder, study=study, job=peers_job, box=_box(peers_job, folder))
 
@@ -159,7 +159,7 @@ def _ours(trial: TrialRecord, store: Store) -> Candidate:
     return Candidate(
         title=evaluation.candidate.title,
         backend=evaluation.candidate.backend,
-        file=entry.path / entry.meta["file"],
+        file=entry.file(entry.meta["file"]),
         accuracy=evaluation.metrics["accuracy"].value,
         latency_ms=evaluation.metrics["latency_ms"].value,
         size_bytes=int(evaluation.metrics["size_bytes"].value),

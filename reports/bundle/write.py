@@ -99,11 +99,12 @@ def _refuse_existing(into: Path) -> None:
 
 
 def _fill(into: Path, record: StudyRecord, trial: TrialRecord, entry: Entry) -> None:
-    artifact = Path(str(entry.meta["file"])).name
-    shutil.copyfile(entry.path / str(entry.meta["file"]), into / artifact)
+    source = entry.file(entry.meta["file"])
+    artifact = source.name
+    shutil.copyfile(source, into / artifact)
     for name, kept in ((SAMPLE, "sample"), (EXPECTED, "expected")):
         if entry.meta.get(kept):
-            shutil.copyfile(entry.path / str(entry.meta[kept]), into / name)
+            shutil.copyfile(entry.file(entry.meta[kept]), into / name)
     write_whole(into / "run.py", run_script(trial))
     write_whole(into / "requirements.txt", requirements(trial.evaluation.candidate.backend, entry))
     write_whole(into / "README.md", _readme(record, trial, entry))

@@ -214,7 +214,7 @@ class CandidateBench:
     def groups(self) -> tuple[LayerGroup, ...]:
         if self._groups is None:
             source = self.chain.source(self.candidate, Trace())
-            model = SourceModel(path=source.path / source.meta["file"], format=source.meta["format"])
+            model = SourceModel(path=source.file(source.meta["file"]), format=source.meta["format"])
             self._groups = tuple(self._backend.layers(model, self.candidate.precision))
         return self._groups
 

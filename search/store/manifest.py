@@ -2,21 +2,51 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
+import stat
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from ...profiles.errors import InternalError
+from ...profiles.errors import InternalError, StageError
+from ...profiles.files import file_inside, open_regular
 from ..record.digest import canonical_json, digest_of
+from .said import misfit
 
 MANIFEST = "manifest.json"
+_MOST_BYTES = 2**28
+# Of this process, and no fault of what it reads.
+_OURS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 class CorruptEntryError(Exception):
-    """A file of an entry is missing or is not what was written."""
+    """An entry, or a file of it, is missing or is not what was written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredFile:
+    """What a file has to be."""
+
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What an entry says of itself. `files` by their names below the entry's folder; `meta` has what its
+    stage has to say (`said.py`)."""
+
+    stage: str
+    key: str
+    files: Mapping[str, StoredFile]
+    meta: dict[str, Any]
+    provenance: dict[str, Any]
+    seconds: float
 
 
 def write_manifest(
@@ -26,23 +56,19 @@ def write_manifest(
     meta: Mapping[str, Any],
     provenance: Mapping[str, Any],
     seconds: float,
-) -> dict[str, Any]:
-    """Write the manifest of the files in `aside` and return its content.
+) -> Manifest:
+    """Write the manifest of the files in `aside` and return it.
 
     Raises:
         InternalError: the stage wrote a file of that name itself.
+        StageError: it wrote something else than files and folders, or did not say what it has to.
     """
-    if (aside / MANIFEST).exists():
+    if os.path.lexists(aside / MANIFEST):
         raise InternalError(f"stage {stage} wrote a file of the name {MANIFEST}, which is the store's own")
-    files = {
-        path.relative_to(aside).as_posix(): {"sha256": _file_digest(path), "size_bytes": path.stat().st_size}
-        for path in sorted(aside.rglob("*"))
-        if path.is_file()
-    }
     content = {
         "stage": stage,
         "key": key,
-        "files": files,
+        "files": _described(aside, stage),
         "meta": dict(meta),
         "provenance": dict(provenance),
         "created": time.time(),
@@ -50,37 +76,95 @@ def write_manifest(
     }
     # Read back, so that an entry just made and the same entry found later are equal (tuples become lists).
     plain: dict[str, Any] = json.loads(canonical_json(content))
+    try:
+        manifest = _typed(plain, stage, key)
+    except CorruptEntryError as error:
+        raise StageError(stage, f"what was made cannot be kept: {error}") from error
     text = json.dumps({**plain, "digest": digest_of(plain)}, indent=1, sort_keys=True)
     (aside / MANIFEST).write_text(text, encoding="utf-8")
-    return plain
-
-
-def read_manifest(path: Path) -> dict[str, Any]:
-    """The content of an entry's manifest; CorruptEntryError if it is not what was written."""
-    try:
-        manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        digest = manifest.pop("digest")
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise CorruptEntryError(f"{MANIFEST}: {error}") from error
-    if digest != digest_of(manifest):
-        raise CorruptEntryError(f"{MANIFEST} was changed")
     return manifest
 
 
-def check_file(path: Path, sha256: str, size_bytes: int) -> None:
-    """Raise CorruptEntryError where a file is not what was written."""
+def _described(aside: Path, stage: str) -> dict[str, Any]:
+    found = {}
+    for path in sorted(aside.rglob("*")):
+        name, mode = path.relative_to(aside).as_posix(), path.lstat().st_mode
+        if stat.S_ISDIR(mode):
+            continue
+        if not stat.S_ISREG(mode):  # whoever reads the entry would be led out of it
+            raise StageError(stage, f"{name}, which it wrote, is no regular file")
+        with path.open("rb") as file:
+            found[name] = {"sha256": _digest(file), "size_bytes": path.stat().st_size}
+    return found
+
+
+def read_manifest(path: Path, stage: str, key: str) -> Manifest:
+    """The manifest of an entry's folder; CorruptEntryError where it is not what was written for that key.
+
+    Raises:
+        OSError: this process cannot read anything at the moment.
+    """
     try:
-        if path.stat().st_size != size_bytes:
-            raise CorruptEntryError(f"{path.name} has {path.stat().st_size} bytes, not {size_bytes}")
-        if _file_digest(path) != sha256:
-            raise CorruptEntryError(f"{path.name} was changed")
+        if not stat.S_ISDIR(path.lstat().st_mode):
+            raise CorruptEntryError("it is no folder")
+        with open_regular(file_inside(path, MANIFEST)) as file:
+            if os.fstat(file.fileno()).st_size > _MOST_BYTES:
+                raise CorruptEntryError(f"{MANIFEST} is too large")
+            plain = json.loads(file.read().decode("utf-8"))
+        digest = plain.pop("digest")
+        same = digest == digest_of(plain)
     except OSError as error:
-        raise CorruptEntryError(f"{path.name}: {error.strerror}") from error
+        raise _damaged(MANIFEST, error) from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise CorruptEntryError(f"{MANIFEST}: {error or type(error).__name__}") from error
+    if not same:
+        raise CorruptEntryError(f"{MANIFEST} was changed")
+    return _typed(plain, stage, key)
 
 
-def _file_digest(path: Path) -> str:
+def _typed(plain: Mapping[str, Any], stage: str, key: str) -> Manifest:
+    """A manifest of our digest may still be none of ours, or of another version."""
+    if (plain.get("stage"), plain.get("key")) != (stage, key):
+        raise CorruptEntryError(f"{MANIFEST} is that of another entry")
+    if wrong := misfit(stage, plain):
+        raise CorruptEntryError(f"{MANIFEST} does not say {wrong} as it is read here")
+    files = {
+        name: StoredFile(sha256=item["sha256"], size_bytes=item["size_bytes"])
+        for name, item in plain["files"].items()
+    }
+    return Manifest(
+        stage=stage,
+        key=key,
+        files=files,
+        meta=plain["meta"],
+        provenance=plain["provenance"],
+        seconds=float(plain["seconds"]),
+    )
+
+
+def check_file(entry: Path, name: str, expected: StoredFile) -> None:
+    """Raise CorruptEntryError where a file of an entry is not what was written, or lies elsewhere.
+
+    Raises:
+        OSError: this process cannot read anything at the moment.
+    """
+    try:
+        with open_regular(file_inside(entry, name)) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size != expected.size_bytes:
+                raise CorruptEntryError(f"{name} has {size} bytes, not {expected.size_bytes}")
+            if _digest(file) != expected.sha256:
+                raise CorruptEntryError(f"{name} was changed")
+    except OSError as error:
+        raise _damaged(name, error) from error
+
+
+def _damaged(name: str, error: OSError) -> Exception:
+    return error if error.errno in _OURS else CorruptEntryError(f"{name}: {error.strerror}")
+
+
+def _digest(file: IO[bytes]) -> str:
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+    while block := file.read(1 << 20):
+        digest.update(block)
     return digest.hexdigest()

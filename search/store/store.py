@@ -11,10 +11,9 @@ ends, however it ends. Layout below the root:
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
-import shutil
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -25,13 +24,12 @@ from pathlib import Path
 from typing import Any
 
 from ...profiles.errors import UserError
-from ...profiles.files import locked
+from ...profiles.files import file_inside, locked
 from ..record.digest import digest_of
-from ..record.stops import Interrupted, TrainingStopped
-from .manifest import MANIFEST, CorruptEntryError, check_file, read_manifest, write_manifest
+from .manifest import MANIFEST, CorruptEntryError, Manifest, check_file, read_manifest, write_manifest
+from .trouble import full_disk_explained, reading, removed, writing
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
+_ASIDE = re.compile(r"([^.]+)\.([^.]+)\.[0-9a-f]{32}")
 _SYNCED_AT_ONCE = 8
 _DEAR_S = 5.0
 _log = logging.getLogger(__name__)
@@ -49,7 +47,8 @@ def content_key(stage: str, version: int, fields: Mapping[str, Any]) -> str:
 class Entry:
     """An entry of the store. `cached`: it was there already. `seconds` were spent now, `made_seconds` then.
 
-    `meta` is what the stage had to say about its result, `provenance` what the result was made from.
+    `meta` is what the stage had to say about its result, `provenance` what the result was made from. `path`
+    is the entry's folder; its files are had by `file` alone, which never leads out of it.
     """
 
     path: Path
@@ -58,8 +57,27 @@ class Entry:
     cached: bool
     seconds: float
     made_seconds: float
+    files: frozenset[str]
     meta: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
+
+    def file(self, name: str) -> Path:
+        """Path of a file of the entry, by its name below the entry's folder.
+
+        Raises:
+            UserError: the entry has no such file, or no longer.
+        """
+        try:
+            if name not in self.files:
+                raise FileNotFoundError(f"it has {', '.join(sorted(self.files)) or 'none'}")
+            return file_inside(self.path, name)
+        except OSError as error:
+            raise UserError(
+                f"an entry of the store has no file {name!r}",
+                place=str(self.path),
+                found=error.strerror or str(error),
+                remedy="remove that folder: what was in it is made again",
+            ) from error
 
 
 class Store:
@@ -75,10 +93,8 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = Path(root).absolute()
         self._glanced: dict[tuple[str, str], Entry] = {}
-        try:
+        with writing(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise self._unwritable(error) from error
         self._sweep()
 
     def get(self, stage: str, key: str) -> Entry | None:
@@ -89,7 +105,7 @@ class Store:
         except CorruptEntryError as damage:
             _log.warning("store: %s %s is damaged (%s), it will be made again", stage, key[:12], damage)
         if os.access(self.root, os.W_OK):
-            with self._lock(stage, key):
+            with suppress(UserError), self._lock(stage, key):  # who only reads can do without
                 self._discard_if_corrupt(stage, key)
         return None
 
@@ -102,8 +118,8 @@ class Store:
         known = self._glanced.get((stage, key))
         if known is None and os.path.exists(f"{self.root}/{stage}/{key}/{MANIFEST}"):  # noqa: PTH110 - speed
             path = self.root / stage / key
-            with suppress(CorruptEntryError):
-                known = _entry(path, read_manifest(path), cached=True, seconds=0.0)
+            with suppress(CorruptEntryError), reading(self.root):
+                known = _entry(path, read_manifest(path, stage, key), cached=True, seconds=0.0)
                 self._glanced[stage, key] = known
         return known
 
@@ -126,57 +142,65 @@ class Store:
             found = self._read(stage, key, started)
             if found is None:
                 found = self._make(stage, key, provenance, make)
-                shutil.rmtree(self._work(stage, key), ignore_errors=True)
+                removed(self._work(stage, key))
         return found
 
     def workdir(self, stage: str, key: str) -> Path:
         """A directory for checkpoints that outlives a kill; removed once the entry is there."""
         path = self._work(stage, key)
-        with self._writing():
+        with writing(self.root):
             path.mkdir(parents=True, exist_ok=True)
         return path
 
     def _read(self, stage: str, key: str, started: float) -> Entry | None:
         path = self.root / stage / key
-        if not path.is_dir():
+        if not os.path.lexists(path):
             return None
-        manifest = read_manifest(path)
-        for name, expected in manifest["files"].items():
-            check_file(path / name, expected["sha256"], expected["size_bytes"])
-        seconds = time.monotonic() - started
-        return _entry(path, manifest, cached=True, seconds=seconds)
+        with reading(self.root):
+            manifest = read_manifest(path, stage, key)
+            for name, expected in manifest.files.items():
+                check_file(path, name, expected)
+        return _entry(path, manifest, cached=True, seconds=time.monotonic() - started)
 
     def _make(
         self, stage: str, key: str, provenance: Mapping[str, Any], make: Callable[[Path], Mapping[str, Any]]
     ) -> Entry:
         started = time.monotonic()
-        with self._writing():
-            (self.root / ".making").mkdir(exist_ok=True)
-            (self.root / stage).mkdir(exist_ok=True)
-            aside = self.root / ".making" / f"{stage}.{key}.{uuid.uuid4().hex}"
+        aside, path = self._aside(stage, key), self.root / stage / key
+        with writing(self.root):
+            path.parent.mkdir(exist_ok=True)
             aside.mkdir()
         try:
-            with self._full_disk_explained(aside):
+            with full_disk_explained(self.root, aside):
                 meta = make(aside)
                 manifest = write_manifest(aside, stage, key, meta, provenance, time.monotonic() - started)
                 _sync_tree(aside)
-            path = self.root / stage / key
-            aside.rename(path)
-            seconds = time.monotonic() - started
-            if seconds > _DEAR_S:  # else it is made again, should the power fail in the next seconds
-                _sync(path.parent)
+            with writing(self.root):
+                aside.rename(path)
+                seconds = time.monotonic() - started
+                if seconds > _DEAR_S:  # else it is made again, should the power fail in the next seconds
+                    _sync(path.parent)
         finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            removed(aside)
         return _entry(path, manifest, cached=False, seconds=seconds)
 
     def _discard_if_corrupt(self, stage: str, key: str) -> None:
-        """Remove a damaged entry; the caller holds the lock."""
+        """Take a damaged entry out of the way; the caller holds the lock."""
         try:
             self._read(stage, key, 0.0)
         except CorruptEntryError:
             self._glanced.pop((stage, key), None)
-            with self._writing():
-                shutil.rmtree(self.root / stage / key)
+            aside = self._aside(stage, key)
+            with writing(self.root):
+                (self.root / stage / key).rename(aside)
+            removed(aside)  # what cannot be removed (a file that is open on NFS) is swept another day
+
+    def _aside(self, stage: str, key: str) -> Path:
+        """A path for what is not yet, or no longer, an entry."""
+        making = self.root / ".making"
+        with writing(self.root):
+            making.mkdir(exist_ok=True)
+        return making / f"{stage}.{key}.{uuid.uuid4().hex}"
 
     def _work(self, stage: str, key: str) -> Path:
         return self.root / ".work" / f"{stage}.{key}"
@@ -186,7 +210,7 @@ class Store:
         """Hold the key's lock. Yields False at once if `wait` is false and another holds it."""
         path = self.root / ".locks" / f"{stage}.{key}"
         with ExitStack() as stack:
-            with self._writing():
+            with writing(self.root):
                 path.parent.mkdir(exist_ok=True)
                 free = stack.enter_context(locked(path, wait=False))
             if wait and not free:
@@ -195,81 +219,31 @@ class Store:
             yield free
 
     def _sweep(self) -> None:
-        """Remove what killed processes left: a maker holds its key's lock, so a free lock has no maker."""
+        """Remove what killed processes left: a maker holds its key's lock, so a free lock has no maker. What
+        is not ours stays."""
         making = self.root / ".making"
-        if not making.is_dir() or not os.access(making, os.W_OK):
+        if not os.access(making, os.W_OK):
             return
-        for aside in making.iterdir():
-            stage, key, _ = aside.name.split(".", 2)
-            with self._lock(stage, key, wait=False) as free:
-                if free:
-                    shutil.rmtree(aside, ignore_errors=True)
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            if error.errno in _FULL:
-                raise self._full(self.root, 0, error) from error
-            raise self._unwritable(error) from error
-
-    @contextmanager
-    def _full_disk_explained(self, aside: Path) -> Iterator[None]:
-        """Turn any error that a full disk caused into one that says so.
-
-        Libraries that write with native code report a full disk as errors of their own, so the free space
-        decides where the error itself does not tell.
-        """
-        try:
-            yield
-        except (UserError, Interrupted, TrainingStopped):
-            raise  # these say what they have to say, perhaps by an entry that was made for this one
-        except Exception as error:
-            if not _says_full(error) and shutil.disk_usage(self.root).free >= 4096:
-                raise
-            raise self._full(self.root, _bytes_below(aside), error) from error
-
-    def _full(self, path: Path, written: int, error: Exception) -> UserError:
-        free_mb, written_mb = shutil.disk_usage(path).free / 1e6, written / 1e6
-        return UserError(
-            "no space left for the store",
-            place=str(path),
-            found=f"{free_mb:.1f} MB free after {written_mb:.1f} MB of the entry were written ({error})",
-            remedy="free some space (or raise the quota or file size limit) and run again: what was finished "
-            "is kept, and nothing half-written was left",
-        )
-
-    def _unwritable(self, error: OSError) -> UserError:
-        if error.errno not in (*_FORBIDDEN, errno.EEXIST, errno.ENOTDIR):
-            raise error
-        return UserError(
-            "the store cannot be written",
-            place=str(self.root),
-            found=str(error),
-            remedy="make the directory writable for this user, or name another one for the store",
-        )
+        with suppress(OSError):
+            for aside in sorted(making.iterdir()):
+                if ours := _ASIDE.fullmatch(aside.name):
+                    with suppress(UserError), self._lock(ours[1], ours[2], wait=False) as free:
+                        if free:
+                            removed(aside)
 
 
-def _entry(path: Path, manifest: dict[str, Any], cached: bool, seconds: float) -> Entry:
+def _entry(path: Path, manifest: Manifest, cached: bool, seconds: float) -> Entry:
     return Entry(
         path=path,
-        stage=manifest["stage"],
-        key=manifest["key"],
+        stage=manifest.stage,
+        key=manifest.key,
         cached=cached,
         seconds=seconds,
-        made_seconds=manifest["seconds"],
-        meta=manifest["meta"],
-        provenance=manifest["provenance"],
+        made_seconds=manifest.seconds,
+        files=frozenset(manifest.files),
+        meta=manifest.meta,
+        provenance=manifest.provenance,
     )
-
-
-def _bytes_below(root: Path) -> int:
-    total = 0
-    for path in root.rglob("*"):
-        with suppress(FileNotFoundError):  # other processes work on the store at the same time
-            total += path.stat().st_size if path.is_file() else 0
-    return total
 
 
 def _sync_tree(root: Path) -> None:
@@ -285,13 +259,3 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _says_full(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in _FULL:
-            return True
-        if "No space left on device" in str(error):
-            return True
-        error = error.__cause__ or error.__context__
-    return False

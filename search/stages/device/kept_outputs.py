@@ -24,5 +24,5 @@ def save_kept(path: Path, outputs: Mapping[str, Array], choice: OutputChoice) ->
 
 def primary_outputs(scored: Entry) -> Array:
     """The primary output of an artifact for all samples (axis 0) of the split that it was scored on."""
-    with np.load(scored.path / _FILE) as arrays:
+    with np.load(scored.file(_FILE)) as arrays:
         return np.asarray(arrays[_PRIMARY])

@@ -58,10 +58,10 @@ class Runners:
         """A runner of its own with an artifact loaded, its signature, and milliseconds of its first run."""
         runner = RunnerClient(self.launch, guard=self.guard, pinned=self._pinned)
         try:
-            path = compiled.path / compiled.meta["file"]
+            path = compiled.file(compiled.meta["file"])
             opened = runner.open(backend, path, self.deployment.batch, self.deployment.threads)
             self.cores = opened.cores
-            with np.load(compiled.path / compiled.meta["sample"]) as sample:
+            with np.load(compiled.file(compiled.meta.get("sample", ""))) as sample:
                 first_ms = runner.prepare(dict(sample))
         except BaseException:
             runner.close()

@@ -87,7 +87,7 @@ class DeviceStages:
             version += f" on {self.deployment.device}"
         samples = (calibration_digest, taken.count, taken.draw)
         key = compile_key(candidate.backend, version, settings, source.key, samples)
-        model = SourceModel(path=source.path / source.meta["file"], format=source.meta["format"])
+        model = SourceModel(path=source.file(source.meta["file"]), format=source.meta["format"])
         sample = next(batches(data, self.deployment.batch))
 
         def make(into: Path) -> Mapping[str, Any]:
@@ -254,7 +254,7 @@ class DeviceStages:
             with runner:
                 outputs = runner.infer(dict(split.inputs))
             # One that was not compared with the float model is but a place to climb from.
-            compared = bool(compiled.meta["expected"])
+            compared = bool(compiled.meta.get("expected"))
             outputs = returned(outputs, choice, len(split), "score", finite=compared)
             save_kept(into / "outputs.npz", outputs, choice)
             place, samples = f"artifact in its runtime, {backend}", digest_of((split_digest, metric.digest))

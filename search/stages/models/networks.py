@@ -277,7 +277,7 @@ def with_weights(model: nn.Module, entry: Entry) -> nn.Module:
         InternalError: the weights are those of another structure.
     """
     try:
-        load_model(model, entry.path / WEIGHTS)
+        load_model(model, entry.file(WEIGHTS))
     except RuntimeError as error:
         raise InternalError(f"weights of {entry.stage} {entry.key[:12]} do not fit: {error}") from error
     return model.eval()

@@ -70,7 +70,7 @@ class Starts:
         if entry.stage in (PRUNE, QAT):
             plain_weights(model)
         if entry.stage == QAT:
-            folded = json.loads((entry.path / _FOLDED).read_text())
+            folded = json.loads(entry.file(_FOLDED).read_text())
             fold(model, tuple((layer, norm) for layer, norm in folded))
         return with_weights(model, entry)
 

@@ -92,8 +92,8 @@ class Teacher:
     def said(self, entry: Entry) -> dict[str, Array]:
         """All outputs of `soft_targets` by name."""
         choice = self.networks.outputs
-        others = {n: np.load(entry.path / _OTHER.format(number)) for number, n in enumerate(choice.others)}
-        return {choice.primary: np.load(entry.path / OUTPUTS), **others}
+        others = {n: np.load(entry.file(_OTHER.format(number))) for number, n in enumerate(choice.others)}
+        return {choice.primary: np.load(entry.file(OUTPUTS)), **others}
 
     def remarks(self) -> tuple[str, ...]:
         """Sentences on a teacher that is wrong or unstable, found when its soft targets were made; none where

@@ -24,6 +24,7 @@ from paretune.search.record.evaluation import Outcome, StudyRecord
 from paretune.search.store.store import Store, content_key
 
 TABLE = np.arange(20, dtype=np.float32).reshape(5, 4)
+ARTIFACT = {"size_bytes": 1, "weight_bytes": {}, "notes": [], "versions": {}}
 WEIGHTS = np.linspace(-1, 1, 12, dtype=np.float32).reshape(4, 3)
 
 
@@ -104,7 +105,7 @@ def stored(root: Path, backend: str) -> str:
         inputs, outputs = ({"name": n, "dtype": d, "shape": s} for n, d, s in specs)
         return {
             "file": name,
-            "artifact": {"path": name, "backend": backend, "versions": {package: version}},
+            "artifact": {**ARTIFACT, "path": name, "backend": backend, "versions": {package: version}},
             "inputs": [inputs],
             "outputs": [outputs],
             "sample": "sample.npz",
@@ -242,7 +243,7 @@ def test_an_entry_without_expected_outputs_is_exported_without_them(
 
     def make(into: Path) -> dict[str, object]:
         onnx_file(into / "model.onnx")
-        return {"file": "model.onnx", "inputs": [], "outputs": []}
+        return {"file": "model.onnx", "inputs": [], "outputs": [], "artifact": ARTIFACT}
 
     key = content_key("compile", 1, {"old": True})
     Store(root).produce("compile", key, {}, make)

@@ -72,22 +72,22 @@ def test_a_key_covers_stage_version_and_fields(other):
 
 
 def test_an_entry_is_made_once_and_found_by_another_store(tmp_path):
-    made = Store(tmp_path).produce("distill", KEY, {"from": "x"}, write())
+    made = Store(tmp_path).produce("sketch", KEY, {"from": "x"}, write())
     assert not made.cached
-    found = Store(tmp_path).produce("distill", KEY, {}, no_making)
+    found = Store(tmp_path).produce("sketch", KEY, {}, no_making)
     assert found.cached
     assert (found.path / "part" / "file.txt").read_text() == "hello"
     assert found.meta == made.meta == {"length": 5, "shape": [1, 2]}
     assert found.provenance == {"from": "x"}
     assert found.made_seconds == made.made_seconds
     assert Store(tmp_path).get("prune", KEY) is None
-    assert found.path.stat().st_mode == tmp_path.joinpath("distill").stat().st_mode  # others may read it
+    assert found.path.stat().st_mode == tmp_path.joinpath("sketch").stat().st_mode  # others may read it
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "remove", "manifest", "meta", "no manifest"])
 def test_a_damaged_entry_is_a_miss_and_is_made_again(tmp_path, damage, caplog):
     store = Store(tmp_path)
-    entry = store.produce("distill", KEY, {}, write())
+    entry = store.produce("sketch", KEY, {}, write())
     file, manifest = entry.path / "part" / "file.txt", entry.path / MANIFEST
     if damage == "flip":
         file.write_text("hellO")
@@ -103,12 +103,12 @@ def test_a_damaged_entry_is_a_miss_and_is_made_again(tmp_path, damage, caplog):
         manifest.write_text(json.dumps(content))
     else:
         manifest.unlink()
-    assert store.get("distill", KEY) is None
+    assert store.get("sketch", KEY) is None
     assert "is damaged" in caplog.text
     assert not entry.path.exists()
-    again = store.produce("distill", KEY, {}, write())
+    again = store.produce("sketch", KEY, {}, write())
     assert not again.cached
-    assert store.get("distill", KEY).cached
+    assert store.get("sketch", KEY).cached
 
 
 def test_a_stage_that_raises_leaves_nothing(tmp_path):
@@ -119,8 +119,8 @@ def test_a_stage_that_raises_leaves_nothing(tmp_path):
         raise ValueError("broken stage")
 
     with pytest.raises(ValueError, match="broken stage"):
-        store.produce("distill", KEY, {}, make)
-    assert store.get("distill", KEY) is None
+        store.produce("sketch", KEY, {}, make)
+    assert store.get("sketch", KEY) is None
     assert leftovers(store) == []
 
 
@@ -130,16 +130,16 @@ def test_the_manifest_belongs_to_the_store(tmp_path):
         return {}
 
     with pytest.raises(InternalError, match=r"wrote a file of the name manifest\.json"):
-        Store(tmp_path).produce("distill", KEY, {}, make)
+        Store(tmp_path).produce("sketch", KEY, {}, make)
 
 
 MAKE_SLOWLY = """
 def make(directory):
     (directory / "half").write_text("half")
-    Store(sys.argv[1]).workdir("distill", sys.argv[2]).joinpath("checkpoint").write_text("epoch 3")
+    Store(sys.argv[1]).workdir("sketch", sys.argv[2]).joinpath("checkpoint").write_text("epoch 3")
     Path(sys.argv[1], "begun").touch()
     time.sleep(300)
-Store(Path(sys.argv[1])).produce("distill", sys.argv[2], {}, make)
+Store(Path(sys.argv[1])).produce("sketch", sys.argv[2], {}, make)
 """
 
 
@@ -152,10 +152,10 @@ def test_kill_in_the_middle_leaves_no_entry_frees_the_lock_and_keeps_the_checkpo
     process.communicate()
     store = Store(tmp_path)
     assert leftovers(store) == []
-    assert store.get("distill", KEY) is None
-    checkpoint = store.workdir("distill", KEY) / "checkpoint"
+    assert store.get("sketch", KEY) is None
+    checkpoint = store.workdir("sketch", KEY) / "checkpoint"
     assert checkpoint.read_text() == "epoch 3"
-    assert not store.produce("distill", KEY, {}, write()).cached
+    assert not store.produce("sketch", KEY, {}, write()).cached
     assert not checkpoint.exists()
 
 
@@ -167,7 +167,7 @@ def make(directory):
     (directory / "result").write_text(str(os.getpid()))
     return {"pid": os.getpid()}
 store = Store(Path(sys.argv[1]))
-print(store.produce("distill", sys.argv[2], {}, make).meta["pid"])
+print(store.produce("sketch", sys.argv[2], {}, make).meta["pid"])
 """
 
 
@@ -187,7 +187,7 @@ def make(directory):
     return {}
 store = Store(Path(sys.argv[1]))
 try:
-    store.produce("distill", sys.argv[2], {}, make)
+    store.produce("sketch", sys.argv[2], {}, make)
 except Exception as error:
     print(type(error).__name__, error, list((store.root / ".making").iterdir()))
 """
@@ -199,7 +199,7 @@ def test_a_file_beyond_the_limit_is_reported_and_leaves_nothing(tmp_path):
     assert "no space left for the store" in output
     assert "MB free after 0.1 MB" in output
     assert output.rstrip().endswith("[]")
-    assert not Store(tmp_path).produce("distill", KEY, {}, write()).cached
+    assert not Store(tmp_path).produce("sketch", KEY, {}, write()).cached
 
 
 @pytest.fixture
@@ -229,10 +229,10 @@ def test_a_full_disk_is_reported_leaves_nothing_and_can_be_mended(small_disk, wr
     store = Store(small_disk)
     (small_disk / "other").write_bytes(b"x" * 500_000)
     with pytest.raises(UserError, match=r"no space left for the store\n  found: 0\.\d MB free"):
-        store.produce("distill", KEY, {}, make)
+        store.produce("sketch", KEY, {}, make)
     assert leftovers(store) == []
-    assert store.get("distill", KEY) is None
-    assert not store.produce("distill", KEY, {}, write()).cached
+    assert store.get("sketch", KEY) is None
+    assert not store.produce("sketch", KEY, {}, write()).cached
 
 
 READ_ONLY = """
@@ -240,9 +240,9 @@ root = Path(sys.argv[1])
 if os.geteuid() == 0:
     os.setuid(65534)
 store = Store(root)
-print(store.get("distill", sys.argv[2]).meta, flush=True)
+print(store.get("sketch", sys.argv[2]).meta, flush=True)
 try:
-    store.produce("distill", "0" * 64, {}, lambda directory: {})
+    store.produce("sketch", "0" * 64, {}, lambda directory: {})
 except Exception as error:
     print(type(error).__name__, error)
 """
@@ -251,7 +251,7 @@ except Exception as error:
 def test_a_store_that_cannot_be_written_is_still_read():
     with tempfile.TemporaryDirectory() as name:  # pytest's own directories are closed to other users
         root = Path(name) / "store"
-        Store(root).produce("distill", KEY, {}, write())
+        Store(root).produce("sketch", KEY, {}, write())
         directories = [Path(name), root, *(path for path in root.rglob("*") if path.is_dir())]
         for path in directories:
             path.chmod(0o555)

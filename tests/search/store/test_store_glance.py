@@ -21,32 +21,32 @@ def make(into):
 
 def test_a_glance_sees_what_any_process_has_made(tmp_path):
     store = Store(tmp_path)
-    assert store.glance("distill", KEY) is None
-    made = Store(tmp_path).produce("distill", KEY, {"from": "x"}, make)
-    seen = store.glance("distill", KEY)
+    assert store.glance("sketch", KEY) is None
+    made = Store(tmp_path).produce("sketch", KEY, {"from": "x"}, make)
+    seen = store.glance("sketch", KEY)
     assert (seen.meta, seen.made_seconds) == ({"quality": 0.5}, made.made_seconds)
     assert (seen.cached, seen.seconds) == (True, 0.0)
     assert seen.path == made.path
-    assert store.glance("distill", KEY) is seen
+    assert store.glance("sketch", KEY) is seen
     assert store.glance("prune", KEY) is None
 
 
 def test_a_glance_reads_the_manifest_alone_until_the_damage_is_found(tmp_path):
     store = Store(tmp_path)
-    entry = store.produce("distill", KEY, {}, make)
+    entry = store.produce("sketch", KEY, {}, make)
     (entry.path / "weights").write_bytes(b"54321")
-    assert store.glance("distill", KEY) is not None
-    assert store.get("distill", KEY) is None
-    assert store.glance("distill", KEY) is None
-    store.produce("distill", KEY, {}, make)
-    assert store.glance("distill", KEY).meta == {"quality": 0.5}
+    assert store.glance("sketch", KEY) is not None
+    assert store.get("sketch", KEY) is None
+    assert store.glance("sketch", KEY) is None
+    store.produce("sketch", KEY, {}, make)
+    assert store.glance("sketch", KEY).meta == {"quality": 0.5}
 
 
 def test_a_manifest_that_was_changed_is_not_believed(tmp_path):
     store = Store(tmp_path)
-    manifest = store.produce("distill", KEY, {}, make).path / MANIFEST
+    manifest = store.produce("sketch", KEY, {}, make).path / MANIFEST
     manifest.write_text(manifest.read_text().replace("0.5", "0.9"))
-    assert store.glance("distill", KEY) is None
+    assert store.glance("sketch", KEY) is None
 
 
 STOP = TrainingStopped(
@@ -61,7 +61,7 @@ STOP = TrainingStopped(
 def test_a_stop_is_not_taken_for_a_full_disk_and_keeps_the_checkpoint(tmp_path, decision):
     """Also where it comes of one: what a judge or a progress line met on the way is not the stage's error."""
     store = Store(tmp_path)
-    checkpoint = store.workdir("distill", KEY) / "checkpoint.pt"
+    checkpoint = store.workdir("sketch", KEY) / "checkpoint.pt"
     checkpoint.write_bytes(b"half")
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -70,7 +70,7 @@ def test_a_stop_is_not_taken_for_a_full_disk_and_keeps_the_checkpoint(tmp_path, 
         raise decision from full
 
     with pytest.raises(type(decision), match="beaten"):
-        store.produce("distill", KEY, {}, give_up)
+        store.produce("sketch", KEY, {}, give_up)
     assert checkpoint.read_bytes() == b"half"
     assert not list((tmp_path / ".making").iterdir())
 
@@ -78,4 +78,4 @@ def test_a_stop_is_not_taken_for_a_full_disk_and_keeps_the_checkpoint(tmp_path, 
         raise full
 
     with pytest.raises(UserError, match="no space left for the store"):
-        store.produce("distill", KEY, {}, fill_up)
+        store.produce("sketch", KEY, {}, fill_up)

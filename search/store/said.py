@@ -1,0 +1,135 @@
+"""What the manifests of each stage have to say (`Entry.meta`), so that one of another version, or of nobody's
+making, is told from ours when it is read, and not where a number of it is missing.
+
+A shape answers where a value misfits ("" where it fits), given the value, its place and the entry's files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+Shape = Callable[[Any, str, Collection[str]], str]
+
+_MOST = 2**63
+
+
+def misfit(stage: str, manifest: Any) -> str:
+    """What the manifest of a stage's entry fails to say (".meta.quality.validation"); empty where it says
+    all. Of stages that are not known here any `meta` will do."""
+    wrong = _ENTRY(manifest, "", ())
+    return wrong or _SAID.get(stage, _ANYTHING)(manifest["meta"], ".meta", manifest["files"])
+
+
+def _is(fits: Callable[[Any], bool]) -> Shape:
+    return lambda value, place, files: "" if fits(value) else place
+
+
+_text = _is(lambda value: isinstance(value, str))
+_whole = _is(lambda value: type(value) is int and abs(value) < _MOST)
+_number = _is(lambda value: type(value) in (int, float) and abs(value) < _MOST)
+
+
+def _file(value: Any, place: str, files: Collection[str]) -> str:
+    return "" if isinstance(value, str) and value in files else place
+
+
+def _no_or(shape: Shape) -> Shape:
+    """None or "" in place of a value."""
+    return lambda value, place, files: "" if value is None or value == "" else shape(value, place, files)
+
+
+def _many(shape: Shape) -> Shape:
+    def fits(value: Any, place: str, files: Collection[str]) -> str:
+        if not isinstance(value, list):
+            return place
+        return next(filter(None, (shape(item, f"{place}[{n}]", files) for n, item in enumerate(value))), "")
+
+    return fits
+
+
+def _pair(first: Shape, second: Shape) -> Shape:
+    def fits(value: Any, place: str, files: Collection[str]) -> str:
+        if not isinstance(value, list) or len(value) != 2:
+            return place
+        return first(value[0], place, files) or second(value[1], place, files)
+
+    return fits
+
+
+def _each(shape: Shape) -> Shape:
+    """A mapping from any names."""
+
+    def fits(value: Any, place: str, files: Collection[str]) -> str:
+        if not isinstance(value, Mapping):
+            return place
+        return next(filter(None, (shape(item, f"{place}.{name}", files) for name, item in value.items())), "")
+
+    return fits
+
+
+def _record(needed: Mapping[str, Shape], **optional: Shape) -> Shape:
+    """A mapping with these names, and perhaps others."""
+
+    def fits(value: Any, place: str, files: Collection[str]) -> str:
+        if not isinstance(value, Mapping):
+            return place
+        if missing := [name for name in needed if name not in value]:
+            return f"{place}.{missing[0]}"
+        asked = {name: shape for name, shape in {**needed, **optional}.items() if name in value}
+        found = (shape(value[name], f"{place}.{name}", files) for name, shape in asked.items())
+        return next(filter(None, found), "")
+
+    return fits
+
+
+_ANYTHING = _record({})
+_ENTRY = _record(
+    {
+        "files": _each(_record({"sha256": _text, "size_bytes": _whole})),
+        "meta": _ANYTHING,
+        "provenance": _ANYTHING,
+        "seconds": _number,
+    }
+)
+_NOTES: Mapping[str, Shape] = {"notes": _many(_text), "remarks": _many(_text)}
+_QUALITY: Mapping[str, Shape] = {"quality": _record({"validation": _number})}
+_TRAINED = _record(
+    {**_QUALITY, "parameters": _whole, "macs": _whole},
+    curve=_many(_pair(_whole, _number)),
+    earlier_seconds=_number,
+    zeros=_each(_number),
+    **_NOTES,
+)
+_SIGNATURE = _many(_record({"name": _text, "dtype": _text, "shape": _many(_whole)}))
+_ARTIFACT = _record(
+    {"size_bytes": _whole, "weight_bytes": _each(_whole), "notes": _many(_text), "versions": _each(_text)},
+    stored_as=_each(_text),
+    zero_share=_no_or(_number),
+)
+_SAMPLES = _record({"samples": _text, "kind": _text, "count": _whole, "data": _text})
+_SAID: Mapping[str, Shape] = {
+    **dict.fromkeys(("teacher", "distill", "prune", "qat"), _TRAINED),
+    "soft-targets": _record({}, **_NOTES),
+    "export": _record({"file": _file, "format": _text}),
+    "check": _record(_QUALITY),
+    "compile": _record(
+        {"file": _file, "artifact": _ARTIFACT, "inputs": _SIGNATURE, "outputs": _SIGNATURE},
+        sample=_no_or(_file),
+        expected=_no_or(_file),
+        batch=_whole,
+        threads=_whole,
+        compressed_bytes=_whole,
+    ),
+    "measure": _record({"load_ms": _number, "first_inference_ms": _number, "memory_bytes": _number}),
+    "score": _record(
+        {
+            "value": _number,
+            "low": _no_or(_number),
+            "high": _no_or(_number),
+            "samples": _whole,
+            "by_sample": _no_or(_SAMPLES),
+        }
+    ),
+    "spread": _record({"cores": _many(_whole)}),
+}

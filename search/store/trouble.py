@@ -1,0 +1,126 @@
+"""A store that cannot be written, or has no room: one message that names the cause and what to do."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ...profiles.errors import UserError
+from ...profiles.files import says_full
+from ..record.stops import Interrupted, TrainingStopped
+
+_PROBE_BYTES = 65_536
+_REMEDIES = {
+    **dict.fromkeys(
+        (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO),
+        "something else stands where the store has a folder or a file: move it away, or name another "
+        "directory for the store",
+    ),
+    errno.EXDEV: "the store's folders have to be on one disk: link the whole store, not parts of it",
+    **dict.fromkeys(
+        (errno.EMFILE, errno.ENFILE), "raise the limit on open files (`ulimit -n`) and run again"
+    ),
+}
+_UNWRITABLE = "make the directory writable for this user, or name another one for the store"
+
+
+@contextmanager
+def writing(root: Path) -> Iterator[None]:
+    """Turn whatever keeps the store at `root` from being written into one message."""
+    try:
+        yield
+    except OSError as error:
+        raise (_full(root, 0, error) if says_full(error) else _unwritable(root, error)) from error
+
+
+@contextmanager
+def reading(root: Path) -> Iterator[None]:
+    """Turn what keeps this process from reading anything into one message."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            "the store cannot be read at the moment",
+            place=str(root),
+            found=str(error),
+            remedy=_REMEDIES.get(error.errno or 0, "run again: what was finished is kept"),
+        ) from error
+
+
+@contextmanager
+def full_disk_explained(root: Path, aside: Path) -> Iterator[None]:
+    """Turn any error that a full disk caused into one that says so.
+
+    Libraries that write with native code report a full disk as errors of their own, so what can still be
+    written decides where the error itself does not tell.
+    """
+    try:
+        yield
+    except (UserError, Interrupted, TrainingStopped):
+        raise  # these say what they have to say, perhaps by an entry that was made for this one
+    except Exception as error:
+        if says_full(error) and _takes_more(root) and not _takes_more(Path(tempfile.gettempdir())):
+            raise _full(Path(tempfile.gettempdir()), 0, error) from error
+        if not says_full(error) and _takes_more(root) and not _at_limit(aside):
+            raise
+        raise _full(root, _bytes_below(aside), error) from error
+
+
+def _takes_more(folder: Path) -> bool:
+    """Whether something can still be written there; quotas show in no other way."""
+    try:
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+            return file.write(bytes(_PROBE_BYTES)) == _PROBE_BYTES
+    except OSError as error:
+        return not says_full(error)
+
+
+def _at_limit(aside: Path) -> bool:
+    """Whether a file is as large as this process may make it."""
+    most, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    return most != resource.RLIM_INFINITY and any(size >= most for size in _sizes(aside))
+
+
+def _sizes(folder: Path) -> Iterator[int]:
+    for path in folder.rglob("*"):
+        with suppress(OSError):  # other processes work on the store at the same time
+            yield path.stat().st_size if path.is_file() else 0
+
+
+def _bytes_below(folder: Path) -> int:
+    return sum(_sizes(folder))
+
+
+def _full(place: Path, written: int, error: Exception) -> UserError:
+    free_mb, written_mb = shutil.disk_usage(place).free / 1e6, written / 1e6
+    return UserError(
+        "no space left for the store",
+        place=str(place),
+        found=f"{free_mb:.1f} MB free after {written_mb:.1f} MB of the entry were written ({error})",
+        remedy="free some space (or raise the quota or file size limit) and run again: what was finished "
+        "is kept, and nothing half-written was left",
+    )
+
+
+def _unwritable(root: Path, error: OSError) -> UserError:
+    return UserError(
+        "the store cannot be written",
+        place=str(root),
+        found=str(error),
+        remedy=_REMEDIES.get(error.errno or 0, _UNWRITABLE),
+    )
+
+
+def removed(path: Path) -> None:
+    """Remove what stands at a path, a link and not where it leads to, as far as that can be done."""
+    if os.path.isdir(path) and not os.path.islink(path):  # noqa: PTH112, PTH114 - these never raise
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            os.unlink(path)  # noqa: PTH108
