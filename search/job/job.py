@@ -19,7 +19,7 @@ from ..record.evaluation import Objective
 from ..record.limits import LimitSpec, check_consistent, metric_name, parse_limit, parse_reference
 from ..record.metrics import SIDE_EFFECTS, metric_info
 from ..space.space import Space
-from ..storage.url import absolute_url
+from ..storage.url import StorageUrl
 from ..workload.loader import LoadedWorkload, load_workload
 from .space_of_a_job import build_space
 from .study_file import StudyFile, load_study_file
@@ -31,7 +31,7 @@ class Places:
 
     study_file: Path
     run_dir: Path
-    storage_url: str
+    storage: StorageUrl
     store: Path
 
 
@@ -137,10 +137,12 @@ def places_of(file: StudyFile, path: Path) -> Places:
     """Where the study of this file keeps what it learns; creates nothing."""
     base = path.resolve().parent
     run_dir = (base / file.runs / file.name).resolve()
+    place = f"{path}: storage"
+    own = StorageUrl.of_file(run_dir / "study.db")
     return Places(
         study_file=path.resolve(),
         run_dir=run_dir,
-        storage_url=absolute_url(file.storage or f"sqlite:///{run_dir / 'study.db'}", base),
+        storage=own if file.storage is None else StorageUrl.written(file.storage, base, place),
         store=(base / (file.store or ".paretune/store")).resolve(),
     )
 

@@ -38,7 +38,7 @@ def ended(studies: StudyStore, job: Job, budget: Budget, evaluated: int) -> None
 
 def finished_record(job: Job) -> StudyRecord | None:
     """The record of a study that a new session would not bring any further; None where it would."""
-    with study_for_reading(job.places.storage_url, job.file.name) as studies:
+    with study_for_reading(job.places.storage, job.file.name) as studies:
         plain = json.loads(studies.get(ENDED) or "null")
         if plain is None or plain["settings"] != _settings(job):
             return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from ..record.evaluation import Evaluation, Outcome, StudyRecord
 from ..record.progress import Progress
 from ..stages.chain import Chain
 from ..stages.models.load import check_data, load_models
-from ..storage.run_file import RUN_FILE
+from ..storage.run_file import read_run_file
 from ..store.store import Store
 from .session import device_stages
 
@@ -40,7 +39,7 @@ def _there(store: Path, evaluation: Evaluation) -> bool:
 
 
 def _study_file(path: Path, number: int) -> Path:
-    file = path if path.is_file() else Path(json.loads((path / RUN_FILE).read_text())["study_file"])
+    file = path if path.is_file() else read_run_file(path).study_file
     if not file.is_file():
         raise UserError(
             f"the store no longer has the artifact of trial {number}, and the study file is gone",

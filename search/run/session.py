@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from ...backends.registry import packages
 from ...backends.runner.client import Guard, RunnerClient
 from ...backends.runner.launch import Launch
 from ...profiles.errors import UserError
-from ...profiles.files import write_whole
 from ..evaluation.evaluator import Evaluator
 from ..evaluation.side_effects import check_possible
 from ..job.job import Job, Places, device_identity, load_job, places_of
@@ -31,19 +29,18 @@ from ..stages.device.runners import Deployment
 from ..stages.device.stages import DeviceStages
 from ..stages.models.base import Models
 from ..stages.models.load import check_data, load_models
-from ..storage import write_ahead
-from ..storage.read_only import study_for_reading
-from ..storage.run_file import RUN_FILE, stored_study
+from ..storage.redacted import without_passwords_of
+from ..storage.run_file import RUN_FILE
 from ..storage.same_problem import evaluated_before
-from ..storage.storage import only_one_run, storage_trouble_explained, writing
+from ..storage.storage import only_one_run, storage_trouble_explained
 from ..storage.study_store import StudyStore
-from ..storage.url import shown_url, sqlite_file
 from ..store.store import Store
 from . import finished
 from .budget import Budget, StopFlag
 from .driver import Driver
 from .plan import SearchPlan
 from .setup import set_up_search
+from .stored import record_of, stored_study, write_run_file_of
 
 ENOUGH_SHARE = 0.005
 """A ratio known so closely needs no more rounds while searching: two processes differ by as much."""
@@ -84,7 +81,7 @@ def run_study(
     launch = job.launch()
     on_data = _checked_data(job, progress)
     own = job.file.storage is None
-    before = evaluated_before(job.places.storage_url, job.file.name, job.problem(), own=own)
+    before = evaluated_before(job.places.storage, job.file.name, job.problem(), own=own)
     known = None if again or audit or not before else finished.finished_record(job)
     if known is not None:
         return SessionEnd(record=known, places=job.places, interrupted=False, unchanged=True)
@@ -103,7 +100,7 @@ def run_study(
     job = replace(job, space=possible.space)
     models.prepare(job.space)
     _tell_time(budget, progress)
-    with only_one_run(job.places.run_dir), storage_trouble_explained(job.places.storage_url):
+    with only_one_run(job.places.run_dir), storage_trouble_explained(job.places.storage):
         device = device_stages(job, launch, store, progress)
         # A resumed sampler starts anew; with the same seed it would propose the same points again.
         search = set_up_search(job, models.teacher_facts(), models, job.file.seed + before)
@@ -144,13 +141,13 @@ def _tell_time(budget: Budget, progress: Progress) -> None:
 
 def _studies(job: Job, sampler: BaseSampler) -> StudyStore:
     studies = StudyStore.create_or_resume(
-        url=job.places.storage_url,
+        url=job.places.storage,
         name=job.file.name,
         problem=job.problem(),
         objectives={objective.metric: objective.higher_is_better for objective in job.objectives},
         sampler=sampler,
     )
-    _write_run_file(job)
+    write_run_file_of(job)
     return studies
 
 
@@ -207,7 +204,9 @@ def _latency_plan(job: Job) -> LatencyPlan:
 def _plan(job: Job, models: Models, launch: Launch, remarks: tuple[str, ...]) -> SearchPlan:
     frame = StudyRecord(
         name=job.file.name,
-        study_text=shown_url(job.places.study_file.read_text(encoding="utf-8")),
+        study_text=without_passwords_of(
+            job.places.storage, job.places.study_file.read_text(encoding="utf-8")
+        ),
         workload=job.loaded.workload.name,
         profile=job.profile.name,
         quality=job.quality,
@@ -243,18 +242,6 @@ def _environment_of(launch: Launch, guard: Guard) -> dict[str, Any]:
         return dict(runner.hello().environment)
 
 
-def _write_run_file(job: Job) -> None:
-    """So that a run directory alone is enough to find the study again."""
-    plain = {
-        "name": job.file.name,
-        "storage": job.places.storage_url if job.file.storage else "",
-        "study_file": str(job.places.study_file),
-        "store": str(job.places.store),
-    }
-    with writing(job.places.run_dir):
-        write_whole(job.places.run_dir / RUN_FILE, json.dumps(plain, indent=1))
-
-
 def open_run(path: Path) -> tuple[StudyRecord, Path]:
     """The record of a finished or interrupted run, and its directory; `path` is that or the study file.
 
@@ -268,14 +255,6 @@ def open_run(path: Path) -> tuple[StudyRecord, Path]:
             raise UserError(
                 f"the study {file.name!r} was not run yet", place=str(path), remedy=f"paretune run {path}"
             )
-        return _record(places.storage_url, file.name), places.run_dir
+        return record_of(places.storage, file.name), places.run_dir
     url, name = stored_study(path)
-    return _record(url, name), path
-
-
-def _record(url: str, name: str) -> StudyRecord:
-    file = sqlite_file(url)
-    with storage_trouble_explained(url), ExitStack() as stack:
-        if file is not None and write_ahead.in_use(file) and not write_ahead.writable(file):
-            return stack.enter_context(study_for_reading(url, name)).record()
-        return stack.enter_context(closing(StudyStore.load(url, name))).record()
+    return record_of(url, name), path

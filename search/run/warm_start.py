@@ -15,6 +15,7 @@ from typing import Any
 
 from ...backends.measure.environment import instruction_sets
 from ...profiles.errors import ParetuneError, UserError
+from ...profiles.passwords import without_passwords
 from ...profiles.words import joined
 from ..job.job import Job, places_of
 from ..job.study_file import load_study_file
@@ -22,9 +23,10 @@ from ..record.candidate import Candidate
 from ..record.digest import canonical_json
 from ..record.evaluation import Outcome
 from ..storage.read_only import study_for_reading
-from ..storage.run_file import RUN_FILE, stored_study
+from ..storage.run_file import RUN_FILE
 from ..storage.study_store import StudyStore
-from ..storage.url import shown_url, sqlite_file
+from ..storage.url import StorageUrl
+from .stored import stored_study
 
 Sources = bool | tuple[str, ...]
 _SHOWN_STUDIES = 4
@@ -74,7 +76,7 @@ def earlier_results(job: Job, sources: Sources = True) -> EarlierResults:
     results: list[EarlierResult] = []
     studies: list[str] = []
     skipped: list[str] = []
-    seen = {_identity(job.places.storage_url, job.file.name)}
+    seen = {_identity(job.places.storage, job.file.name)}
     reader = _Reader(job)
     for place in _places(job, sources):
         try:
@@ -124,18 +126,17 @@ def _places(job: Job, sources: Sources) -> Iterator[_Place]:
         yield _Place(path=path, named=not isinstance(sources, bool), shown=shown)
 
 
-def _stored(place: _Place) -> tuple[str, str]:
+def _stored(place: _Place) -> tuple[StorageUrl, str]:
     if not place.path.exists():
         raise UserError("nothing is there")
     if not place.path.is_file():
         return stored_study(place.path)
     file = load_study_file(place.path)
-    return places_of(file, place.path).storage_url, file.name
+    return places_of(file, place.path).storage, file.name
 
 
-def _identity(url: str, name: str) -> tuple[str, str]:
-    file = sqlite_file(url)
-    return (url if file is None else str(file.resolve())), name
+def _identity(url: StorageUrl, name: str) -> tuple[str, str]:
+    return (url.kept if url.file is None else str(url.file.resolve())), name
 
 
 class _Reader:
@@ -152,9 +153,9 @@ class _Reader:
             self._problem = json.loads(canonical_json(self.job.problem()))
         return self._problem
 
-    def read(self, place: _Place, url: str, name: str) -> list[EarlierResult]:
+    def read(self, place: _Place, url: StorageUrl, name: str) -> list[EarlierResult]:
         """What the study contributes."""
-        if sqlite_file(url) is None and not place.named:
+        if url.file is None and not place.named:
             raise UserError(
                 "its storage is a server, which is asked only where `warm_start` in the study file names it"
             )
@@ -201,4 +202,4 @@ def _reason(error: Exception) -> str:
         while not isinstance(cause, ParetuneError) and cause.__cause__ is not None:
             cause = cause.__cause__
         parts = [str(cause) or type(cause).__name__]
-    return ", ".join(shown_url(part).partition("\n")[0] for part in parts if part)
+    return ", ".join(without_passwords(part).partition("\n")[0] for part in parts if part)

@@ -3,33 +3,115 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ...profiles.errors import UserError
+from ...profiles.files import write_whole
+from .url import StorageUrl
 
 RUN_FILE = "run.json"
+_LARGEST = 1_000_000
 
 
-def stored_study(run_dir: Path) -> tuple[str, str]:
-    """URL of the storage, and name of the study, of a run's directory.
+@dataclass(frozen=True, kw_only=True)
+class RunFile:
+    """What the file says: the study's name and storage, the study file it was run from, and the store.
+
+    The passwords of `storage` are not in the file. `own`: the study lies in the run's directory.
+    """
+
+    name: str
+    storage: StorageUrl
+    study_file: Path
+    store: Path
+    own: bool
+
+
+def write_run_file(run_dir: Path, run: RunFile) -> None:
+    """So that a run directory alone is enough to find the study again; no password is written.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    plain = {
+        "name": run.name,
+        "storage": "" if run.own else run.storage.kept,
+        "study_file": str(run.study_file),
+        "store": str(run.store),
+    }
+    if not run.own and not run.storage.keeps_all:
+        plain |= {"password": "not kept: the study file has it, or the place where the driver looks for one"}
+    file = run_dir / RUN_FILE
+    write_whole(file, json.dumps(plain, indent=1))
+    if not run.own:
+        file.chmod(0o600)  # hosts, users and databases are nobody else's business
+
+
+def read_run_file(run_dir: Path) -> RunFile:
+    """What a run's directory says.
 
     Raises:
         UserError: there is no run there, or its file cannot be read.
     """
     file = run_dir / RUN_FILE
-    if not file.is_file():
-        raise UserError(
-            "no run here",
-            place=str(run_dir),
-            accepted="the directory of a run (runs/NAME), or the study file it was run from",
+    plain = _plain(file, run_dir)
+    try:
+        name, text = _text(plain, "name"), _text(plain, "storage", "")
+        if not name:
+            raise ValueError("its 'name' is empty")
+        study_file = Path(_text(plain, "study_file", ""))
+        own = not text
+        storage = (
+            StorageUrl.of_file(run_dir.resolve() / "study.db")
+            if own
+            else StorageUrl.written(text, study_file.parent, place=str(file))
+        )
+        store = Path(_text(plain, "store", ""))
+    except ValueError as error:
+        raise _unreadable(file, str(error)) from None
+    return RunFile(name=name, storage=storage, study_file=study_file, store=store, own=own)
+
+
+def _plain(file: Path, run_dir: Path) -> dict[str, Any]:
+    try:
+        kind = file.stat()
+    except (OSError, ValueError) as error:
+        if isinstance(error, FileNotFoundError | NotADirectoryError) and not file.is_symlink():
+            raise UserError(
+                "no run here",
+                place=str(run_dir),
+                accepted="the directory of a run (runs/NAME), or the study file it was run from",
+            ) from None
+        raise _unreadable(file, getattr(error, "strerror", None) or str(error)) from None
+    if not stat.S_ISREG(kind.st_mode) or kind.st_size > _LARGEST:
+        raise _unreadable(
+            file, "no regular file" if not stat.S_ISREG(kind.st_mode) else f"{kind.st_size} bytes"
         )
     try:
         plain = json.loads(file.read_text(encoding="utf-8"))
-        return plain["storage"] or f"sqlite:///{run_dir.resolve() / 'study.db'}", plain["name"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            "the run's own file cannot be read",
-            place=str(file),
-            found=str(error),
-            remedy="name the study file in place of the directory; `paretune run` writes the file again",
-        ) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise _unreadable(file, str(error)) from None
+    if not isinstance(plain, dict):
+        raise _unreadable(file, f"JSON, but {type(plain).__name__} in place of an object")
+    return plain
+
+
+def _text(plain: dict[str, Any], key: str, usual: str | None = None) -> str:
+    value = plain.get(key, usual)
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError(f"its {key!r} is {'missing' if value is None else 'no text that can be one'}")
+    os.fsencode(value)
+    return value
+
+
+def _unreadable(file: Path, found: str) -> UserError:
+    return UserError(
+        "the run's own file cannot be read",
+        place=str(file),
+        found=found,
+        remedy="name the study file in place of the directory; `paretune run` writes the file again",
+    )

@@ -11,14 +11,15 @@ from optuna.trial import TrialState
 
 from ...profiles.errors import UserError
 from ..record.digest import canonical_json
+from .connect import check_place
 from .storage import close_storage, open_storage, storage_trouble_explained
-from .url import sqlite_file
+from .url import StorageUrl
 
 PROBLEM = "problem"
 """The attribute of a study that holds what it searches."""
 
 
-def evaluated_before(url: str, name: str, problem: Mapping[str, Any], *, own: bool) -> int:
+def evaluated_before(url: StorageUrl, name: str, problem: Mapping[str, Any], *, own: bool) -> int:
     """How many trials the study has already; 0 where there is none. Creates nothing.
 
     `own`: the storage is the run's own file, whose directory is made when the study starts.
@@ -26,9 +27,11 @@ def evaluated_before(url: str, name: str, problem: Mapping[str, Any], *, own: bo
     Raises:
         UserError: the study exists and describes another problem, or the storage cannot be reached.
     """
-    file = sqlite_file(url)
-    if file is not None and not file.is_file() and (own or file.parent.is_dir()):
-        return 0
+    file = url.file
+    if file is not None and (own or file.parent.is_dir()):
+        check_place(file, make=True)
+        if not file.is_file() or not file.stat().st_size:
+            return 0
     with storage_trouble_explained(url):
         storage = open_storage(url)
         try:

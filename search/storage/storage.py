@@ -8,31 +8,30 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import optuna
+from sqlalchemy.exc import SQLAlchemyError
 
 from ...profiles.errors import UserError
 from ...profiles.files import locked
+from .connect import Database, connected
 from .transactions import allow_together
-from .url import shown_url, sqlite_file
-
-MEND_SERVER = "give an Optuna storage URL whose server runs, and run again: what was finished is kept"
-MEND_FILE = (
-    "free some space or make the place writable, and run again: what was finished is kept. A file that is "
-    "lost or damaged is restored from a copy, or removed: a new run takes every finished stage from the store"
-)
+from .trouble import trouble
+from .url import StorageUrl
 
 
-def open_storage(url: str) -> optuna.storages.RDBStorage:
+def open_storage(url: StorageUrl, *, make: bool = True) -> Database:
     """Optuna's storage at a URL, prepared for several writes in one transaction (`transactions.together`).
+    `make`: what is not there is made.
 
     Raises:
         UserError: it cannot be opened.
     """
     try:
-        storage = optuna.storages.RDBStorage(url)
-        allow_together(storage)
-        return storage
+        storage = connected(url, make=make)
     except Exception as error:
-        raise _storage_error("the study's storage cannot be opened", url, error) from error
+        # Not from it: what a driver says may have a password in it.
+        raise trouble("the study's storage cannot be opened", url, error) from None
+    allow_together(storage)
+    return storage
 
 
 def close_storage(storage: optuna.storages.RDBStorage) -> None:
@@ -42,30 +41,16 @@ def close_storage(storage: optuna.storages.RDBStorage) -> None:
 
 
 @contextmanager
-def storage_trouble_explained(url: str) -> Iterator[None]:
+def storage_trouble_explained(url: StorageUrl) -> Iterator[None]:
     """Turn a storage that fails in the middle (a full disk, a server that went away) into one message.
 
     Raises:
         UserError: it failed.
     """
-    from sqlalchemy.exc import SQLAlchemyError
-
     try:
         yield
     except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
-        raise _storage_error("the study's storage fails", url, error) from error
-
-
-def _storage_error(problem: str, url: str, error: BaseException) -> UserError:
-    while isinstance(error, optuna.exceptions.StorageInternalError) and error.__cause__ is not None:
-        error = error.__cause__
-    known = sqlite_file(url)
-    return UserError(
-        problem,
-        place=shown_url(url),
-        found=str(error).splitlines()[0],
-        remedy=MEND_SERVER if known is None else MEND_FILE,
-    )
+        raise trouble("the study's storage fails", url, error) from None
 
 
 @contextmanager

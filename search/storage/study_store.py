@@ -32,10 +32,10 @@ from . import frame as frame_of
 from . import write_ahead
 from .importance import importances
 from .same_problem import PROBLEM, existing, holds_nothing
-from .storage import MEND_FILE, close_storage, open_storage, storage_trouble_explained
+from .storage import close_storage, open_storage, storage_trouble_explained
 from .transactions import together
 from .trial_records import SECONDS, STARTED, duplicate_record, storable, trial_record
-from .url import shown_url, sqlite_file
+from .url import StorageUrl
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -73,7 +73,7 @@ class StudyStore:
     def create_or_resume(
         cls,
         *,
-        url: str,
+        url: StorageUrl,
         name: str,
         problem: Mapping[str, Any],
         objectives: Mapping[str, bool],
@@ -84,7 +84,7 @@ class StudyStore:
         Raises:
             UserError: the study exists and describes another problem, or the storage cannot be reached.
         """
-        storage, file = open_storage(url), sqlite_file(url)
+        storage, file = open_storage(url), url.file
         if file is not None:
             write_ahead.begin(storage, file)
         directions = [_MAXIMIZE if up else _MINIMIZE for up in objectives.values()]
@@ -103,21 +103,18 @@ class StudyStore:
         return cls(study, tuple(objectives), storage, written_ahead=file)
 
     @classmethod
-    def load(cls, url: str, name: str) -> StudyStore:
+    def load(cls, url: StorageUrl, name: str) -> StudyStore:
         """Open an existing study for reading.
 
         Raises:
             UserError: there is no such study, or the storage cannot be read.
         """
-        file = sqlite_file(url)
-        if file is not None and not file.is_file():  # opening it would make an empty one
-            raise UserError("the study's storage is gone", place=str(file), remedy=MEND_FILE)
-        storage = open_storage(url)
+        storage = open_storage(url, make=False)
         with storage_trouble_explained(url):
             names = optuna.get_all_study_names(storage)
             if name not in names:
                 shown = ", ".join(names) or "none yet"
-                raise UserError(f"no study {name!r} in {shown_url(url)}", accepted=shown)
+                raise UserError(f"no study {name!r} in {url.shown}", accepted=shown)
             study = optuna.load_study(study_name=name, storage=storage)
             return cls(study, tuple(study.metric_names or ()), storage)
 

@@ -8,7 +8,7 @@ from paretune.profiles.errors import UserError
 from paretune.search.run.session import open_run, run_study
 from paretune.search.storage.storage import storage_trouble_explained
 from paretune.search.storage.study_store import StudyStore
-from paretune.search.storage.url import absolute_url, shown_url, sqlite_file
+from paretune.search.storage.url import StorageUrl
 
 pytestmark = pytest.mark.slow
 
@@ -51,7 +51,7 @@ def test_a_lost_or_damaged_study_is_named_and_not_replaced_by_an_empty_one(finis
 
 def test_a_storage_that_fails_in_the_middle_is_one_message(finished):
     _, run_dir = finished
-    url = f"sqlite:///{run_dir / 'study.db'}"
+    url = StorageUrl.of_file(run_dir / "study.db")
     store = StudyStore.load(url, "blobs")
     (run_dir / "study.db").write_bytes(b"not a database" * 2000)
     with pytest.raises(UserError, match="the study's storage fails"), storage_trouble_explained(url):
@@ -73,14 +73,3 @@ def test_a_storage_file_is_relative_to_the_study_file(bench, shared_store, tmp_p
     assert (bench.root / "kept.db").is_file()
     assert open_run(bench.root / "runs" / "blobs")[0].counters["complete"] == 2
     assert list(elsewhere.iterdir()) == []
-
-
-def test_storage_urls(tmp_path):
-    assert absolute_url("sqlite:///a/b.db", tmp_path) == f"sqlite:///{tmp_path}/a/b.db"
-    assert absolute_url("sqlite:////a/b.db?timeout=3", tmp_path) == "sqlite:////a/b.db?timeout=3"
-    assert absolute_url("postgresql://me:secret@host/x", tmp_path) == "postgresql://me:secret@host/x"
-    assert sqlite_file("sqlite:///:memory:") is None
-    assert shown_url("postgresql://me:secret@host/x") == "postgresql://me:***@host/x"
-    assert shown_url("sqlite:////a/b.db") == "sqlite:////a/b.db"
-    study = "# see http://host/page: it says\nstorage: mysql+pymysql://me:s3:cret@host/x  # mail me@home\n"
-    assert shown_url(study) == study.replace("s3:cret", "***")

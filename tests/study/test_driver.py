@@ -50,7 +50,7 @@ def test_finalists_are_scored_on_test_and_timed_against_the_simple_choice(finish
 
 def test_optuna_reads_the_study_unmodified(bench, shared_store):
     outcome = run_study(bench.study(store=shared_store, constraints=["size <= 2 kB"]))
-    study = optuna.load_study(study_name="blobs", storage=outcome.places.storage_url)
+    study = optuna.load_study(study_name="blobs", storage=outcome.places.storage.kept)
     assert study.metric_names == ["accuracy", "latency_ms", "size_bytes"]
     assert len(study.directions) == 3
     complete = [t for t in study.trials if t.state is optuna.trial.TrialState.COMPLETE]

@@ -62,7 +62,7 @@ def test_postgresql(bench, shared_store, postgresql):
 def test_optuna_dashboard_opens_the_study(bench, shared_store):
     outcome = run_study(bench.study(store=shared_store, budget={"trials": 3}))
     port = free_port()
-    command = [Path(sys.executable).parent / "optuna-dashboard", outcome.places.storage_url]
+    command = [Path(sys.executable).parent / "optuna-dashboard", outcome.places.storage.kept]
     with subprocess.Popen(
         [*command, "--host", "127.0.0.1", "--port", str(port)], stderr=subprocess.DEVNULL
     ) as server:

@@ -23,7 +23,6 @@ from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import Evaluation, Outcome, Quantity, StudyRecord
 from paretune.search.run.warm_start import EarlierResult, EarlierResults, earlier_results, remark
 from paretune.search.storage.study_store import StudyStore
-from paretune.search.storage.url import sqlite_file
 
 WORKLOAD = """
 import numpy as np
@@ -101,12 +100,12 @@ def empty_storage() -> bytes:
 
 def study_of(job: Job) -> StudyStore:
     job.places.run_dir.mkdir(parents=True, exist_ok=True)
-    file = sqlite_file(job.places.storage_url)
+    file = job.places.storage.file
     if file is not None and not file.exists():
         file.write_bytes(empty_storage())
     objectives = {objective.metric: objective.higher_is_better for objective in job.objectives}
     return StudyStore.create_or_resume(
-        url=job.places.storage_url,
+        url=job.places.storage,
         name=job.file.name,
         problem=job.problem(),
         objectives=objectives,
@@ -118,7 +117,7 @@ def tell(job: Job, *evaluations: Evaluation) -> StudyStore:
     studies = study_of(job)
     for evaluation in evaluations:
         studies.tell(studies.study.ask(), evaluation, time.time())
-    plain = {"name": job.file.name, "storage": job.places.storage_url if job.file.storage else ""}
+    plain = {"name": job.file.name, "storage": job.places.storage.kept if job.file.storage else ""}
     (job.places.run_dir / "run.json").write_text(json.dumps(plain))
     studies.close()
     return studies
@@ -280,11 +279,11 @@ def test_broken_runs_are_skipped_and_the_sound_one_is_read(bench: Bench) -> None
     assert earlier.studies == ("good",)
     told = "\n".join(earlier.skipped)
     assert len(earlier.skipped) == 6, told
-    assert "runs/cut was not read: database disk image is malformed" in told
-    assert "runs/empty was not read: no such table: " in told
-    assert "runs/noise was not read: file is not a database" in told
+    assert "runs/cut was not read: the study's storage cannot be opened, the file is damaged" in told
+    assert "runs/empty was not read: no study is in it" in told
+    assert "runs/noise was not read: the study's storage cannot be opened, the file is damaged, or no" in told
     assert "runs/json was not read: the run's own file cannot be read, Expecting" in told
-    assert "runs/list was not read: the run's own file cannot be read, list indices" in told
+    assert "runs/list was not read: the run's own file cannot be read, JSON, but list" in told
     assert "runs/other was not read: no study 'x' in it" in told
     assert state_of(bench.root / "runs") == before
 
@@ -334,7 +333,7 @@ def test_a_study_that_another_process_holds_is_skipped(bench: Bench) -> None:
         before = state_of(old.places.run_dir)
         earlier = earlier_results(bench.job("new"))
         assert earlier.results == ()
-        assert "runs/old was not read: database is locked" in earlier.skipped[0]
+        assert "another process holds the file" in earlier.skipped[0]
         assert state_of(old.places.run_dir) == before
 
 

@@ -31,6 +31,7 @@ from paretune.search.record.evaluation import (
 from paretune.search.record.finite import finite
 from paretune.search.record.treatment import LadderRung, QatPlan, Treatment
 from paretune.search.storage.study_store import StudyStore
+from paretune.search.storage.url import StorageUrl
 
 # Half of the text may hold what no encoding takes, as names of files and messages of others do.
 words = st.text(max_size=8) | st.text(st.characters(exclude_categories=()), max_size=4)
@@ -135,7 +136,7 @@ each = settings(max_examples=60, deadline=None, suppress_health_check=list(Healt
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[StudyStore, str]]:
-    url = f"sqlite:///{tmp_path_factory.mktemp('kept') / 'study.db'}"
+    url = StorageUrl.of_file(tmp_path_factory.mktemp("kept") / "study.db")
     made = StudyStore.create_or_resume(
         url=url, name="s", problem={}, objectives={"accuracy": True}, sampler=optuna.samplers.RandomSampler()
     )

@@ -11,12 +11,13 @@ from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import Evaluation, Outcome, Quantity
 from paretune.search.storage.study_store import StudyStore
+from paretune.search.storage.url import StorageUrl
 
 
 def test_a_missing_objective_fails_the_trial_and_not_the_study(tmp_path: Path) -> None:
     """A p90 is not given where runs depend on each other too much; the search must live with that."""
     store = StudyStore.create_or_resume(
-        url=f"sqlite:///{tmp_path / 'study.db'}",
+        url=StorageUrl.of_file(tmp_path / "study.db"),
         name="s",
         problem={},
         objectives={"accuracy": True, "latency_p90_ms": False},

@@ -21,10 +21,11 @@ from paretune.search.record.evaluation import Evaluation, Outcome, Quantity, Tri
 from paretune.search.storage import write_ahead
 from paretune.search.storage.read_only import study_for_reading
 from paretune.search.storage.study_store import StudyStore
+from paretune.search.storage.url import StorageUrl
 
 
-def url_in(directory: Path) -> str:
-    return f"sqlite:///{directory / 'study.db'}"
+def url_in(directory: Path) -> StorageUrl:
+    return StorageUrl.of_file(directory / "study.db")
 
 
 def open_study(directory: Path) -> StudyStore:
@@ -238,7 +239,7 @@ def test_after_a_kill_everything_told_is_read_without_a_trace_and_resumed(tmp_pa
 
 def test_a_study_from_before_is_resumed_and_stays_readable(tmp_path: Path) -> None:
     """Written without a log and commit by commit, as earlier versions did."""
-    url = url_in(tmp_path)
+    url = url_in(tmp_path).kept
     study = optuna.create_study(study_name="s", storage=url, directions=["maximize", "minimize"])
     study.set_metric_names(["accuracy", "latency_ms"])
     study.set_user_attr("problem", "{}")

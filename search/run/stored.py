@@ -1,0 +1,64 @@
+"""A run found again by its directory: what is kept there, and its record read from the storage."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+from ...profiles.errors import UserError
+from ..job.job import Job, places_of
+from ..job.study_file import load_study_file
+from ..record.evaluation import StudyRecord
+from ..storage import write_ahead
+from ..storage.read_only import study_for_reading
+from ..storage.run_file import RunFile, read_run_file, write_run_file
+from ..storage.storage import storage_trouble_explained, writing
+from ..storage.study_store import StudyStore
+from ..storage.url import StorageUrl
+
+
+def write_run_file_of(job: Job) -> None:
+    """Keep in the run's directory where its study is stored; passwords are not kept.
+
+    Raises:
+        UserError: the directory cannot be written.
+    """
+    run = RunFile(
+        name=job.file.name,
+        storage=job.places.storage,
+        study_file=job.places.study_file,
+        store=job.places.store,
+        own=job.file.storage is None,
+    )
+    with writing(job.places.run_dir):
+        write_run_file(job.places.run_dir, run)
+
+
+def stored_study(run_dir: Path) -> tuple[StorageUrl, str]:
+    """Storage and name of the study of a run's directory. A password comes from the study file, if that still
+    names the same storage; otherwise the driver looks for one.
+
+    Raises:
+        UserError: there is no run there, or its file cannot be read.
+    """
+    run = read_run_file(run_dir)
+    if run.own or not run.study_file.is_file():
+        return run.storage, run.name
+    try:
+        written = places_of(load_study_file(run.study_file), run.study_file).storage
+    except UserError:  # it says something else by now, which is not asked for here
+        return run.storage, run.name
+    return (written if written.kept == run.storage.kept else run.storage), run.name
+
+
+def record_of(url: StorageUrl, name: str) -> StudyRecord:
+    """The record of a study.
+
+    Raises:
+        UserError: there is none, or it cannot be read.
+    """
+    file = url.file
+    with storage_trouble_explained(url), ExitStack() as stack:
+        if file is not None and write_ahead.in_use(file) and not write_ahead.writable(file):
+            return stack.enter_context(study_for_reading(url, name)).record()
+        return stack.enter_context(closing(StudyStore.load(url, name))).record()
