@@ -32,14 +32,14 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from paretune.backends.measure.environment import cpu_ticks, steal_share
 from paretune.backends.measure.latency import measure
-from paretune.backends.measure.samples import REFERENCE, LatencyPlan
+from paretune.backends.measure.samples import PROCESSES, REFERENCE, LatencyPlan
 from paretune.backends.measure.summary import compare, summarize
 from paretune.backends.runner.client import Guard, RunnerClient
 from paretune.backends.runner.launch import LocalLaunch
 from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Candidate
 from paretune.search.stages.device.a_a import read_rounds
-from paretune.search.stages.device.runners import PROCESSES, Deployment
+from paretune.search.stages.device.runners import Deployment
 from paretune.search.stages.device.stages import CANDIDATE, DeviceStages
 from paretune.search.store.store import Store, content_key
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 
 import numpy as np
-from paretune.search.stages.device.runners import PROCESSES
+from paretune.backends.measure.samples import PROCESSES
 
 TITLES = {
     "pinned": "one process, held on one core",

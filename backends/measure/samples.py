@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 REFERENCE = "reference"
+PROCESSES = 5  # of the reference, and of each finalist; docs/measurement.md has the figures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +20,8 @@ class LatencyPlan:
     to within `enough_share` (0: all rounds are taken, as percentiles need them). Warm-up ends when two
     blocks' medians in a row agree within `settled_share` and `warm_up_s` have passed, at the latest after
     `warm_up_limit_s`. `process_spread` is the relative standard deviation between processes of one artifact
-    (placement in memory); it widens the interval of a subject that has fewer than three processes.
+    (placement in memory); it widens the interval of a subject that has fewer than three processes. How many
+    of the reference and of each finalist are wanted is `processes`.
     """
 
     rounds: int = 25
@@ -34,6 +36,7 @@ class LatencyPlan:
     settled_share: float = 0.05
     process_spread: float = 0.0025
     seed: int = 0
+    processes: int = PROCESSES
 
 
 @dataclass(frozen=True, kw_only=True)

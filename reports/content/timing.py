@@ -10,7 +10,7 @@ def timing_facts(record: StudyRecord) -> list[tuple[str, str]]:
     timing = record.timing
     if timing is None:
         return []
-    seen = f"{timing.processes} were compared" if timing.processes else "assumed: too few fit into memory"
+    seen = f"{timing.processes} were compared" if timing.processes else "assumed: fewer than 3 compared"
     return [
         ("two processes of one model", f"differ here by {percent(timing.process_spread)} ({seen})"),
         ("latencies can be told apart", f"from {percent(timing.told_apart)} on, each measured once"),

@@ -59,7 +59,8 @@ def measure_finalists(
     if not artifacts:
         return ()
     try:
-        measured = chain.device.interleaved(artifacts, LatencyPlan(rounds=rounds, seed=seed))
+        plan = LatencyPlan(rounds=rounds, seed=seed, processes=chain.device.plan.processes)
+        measured = chain.device.interleaved(artifacts, plan)
     except StageError:  # the reference broke, or all of them: latencies stay those of the search
         return tuple(
             Finalist(number=n, metrics={record.quality: scores[n]}, side_effects=beside[n]) for n in beside

@@ -181,10 +181,12 @@ class DeploySection(_Section):
 
 
 class MeasureSection(_Section):
-    """The latency protocol's effort: rounds of randomly interleaved blocks."""
+    """The latency protocol's effort: rounds of randomly interleaved blocks, and processes of the reference
+    and of each finalist, which tell what processes of one model differ by (from three on)."""
 
     rounds: Annotated[int, Field(ge=9)] = 25
     finalist_rounds: Annotated[int, Field(ge=9)] = 40
+    processes: Annotated[int, Field(ge=1, le=64)] = 5
 
 
 class GuardSection(_Section):

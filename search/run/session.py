@@ -198,7 +198,9 @@ def _latency_plan(job: Job) -> LatencyPlan:
     wanted = {limit.metric for limit in job.limits} | {objective.metric for objective in job.objectives}
     least = 240 if "latency_p99_ms" in wanted else 40 if "latency_p90_ms" in wanted else 0
     rounds = max(job.file.measure.rounds, least)
-    return LatencyPlan(rounds=rounds, enough_share=0.0 if least else ENOUGH_SHARE, seed=job.file.seed)
+    early = 0.0 if least else ENOUGH_SHARE
+    processes = job.file.measure.processes
+    return LatencyPlan(rounds=rounds, enough_share=early, seed=job.file.seed, processes=processes)
 
 
 def _plan(job: Job, models: Models, launch: Launch, remarks: tuple[str, ...]) -> SearchPlan:

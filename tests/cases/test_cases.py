@@ -57,7 +57,7 @@ def run(tmp_path, monkeypatch, capsys):
             "space": space,
             "training": {"epochs": 2, "finetune_epochs": 1, "threads": 1},
             "budget": {"trials": trials},
-            "measure": {"rounds": 9, "finalist_rounds": 9},
+            "measure": {"rounds": 9, "finalist_rounds": 9, "processes": 1},
             "finalists": 1,
             **more,
         }

@@ -57,7 +57,7 @@ STUDY: dict[str, Any] = {
     "budget": {"trials": 2},
     "ladder": "never",
     "finalists": 2,
-    "measure": {"rounds": 9, "finalist_rounds": 9},
+    "measure": {"rounds": 9, "finalist_rounds": 9, "processes": 1},
 }
 
 

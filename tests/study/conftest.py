@@ -70,7 +70,7 @@ STUDY = {
     },
     "training": {"epochs": 3, "finetune_epochs": 1, "learning_rate": 0.01, "batch": 16},
     "budget": {"trials": 8},
-    "measure": {"rounds": 9, "finalist_rounds": 9},
+    "measure": {"rounds": 9, "finalist_rounds": 9, "processes": 1},
     "finalists": 2,
 }
 

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ....backends.contract.backend import CompileSettings
-from ....backends.measure.samples import LatencyPlan
+from ....backends.measure.samples import PROCESSES, LatencyPlan
 from ...store.store import content_key
 
 EXPORT_VERSION, COMPILE_VERSION, MEASURE_VERSION, SPREAD_VERSION, SCORE_VERSION = 1, 3, 3, 1, 2
@@ -58,7 +58,7 @@ def measure_key(
         "device": device,
         "batch": batch,
         "threads": threads,
-        "plan": asdict(plan),
+        "plan": _fields(plan),
     }
     return content_key("measure", MEASURE_VERSION, fields)
 
@@ -66,7 +66,12 @@ def measure_key(
 def spread_key(reference: str, device: str, batch: int, threads: int, plan: LatencyPlan) -> str:
     """Key of raw latency samples of several processes of the reference."""
     fields = {"reference": reference, "device": device, "batch": batch, "threads": threads}
-    return content_key("spread", SPREAD_VERSION, {**fields, "plan": asdict(plan)})
+    return content_key("spread", SPREAD_VERSION, {**fields, "plan": _fields(plan)})
+
+
+def _fields(plan: LatencyPlan) -> dict[str, Any]:
+    """What counts of a plan; the usual number of processes is left out, as before it could be chosen."""
+    return {name: value for name, value in asdict(plan).items() if (name, value) != ("processes", PROCESSES)}
 
 
 def score_key(artifact: str, split: str, metric: tuple[str, ...], batch: int, instructions: str) -> str:

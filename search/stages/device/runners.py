@@ -21,7 +21,6 @@ from ....profiles.errors import InternalError, StageError
 from ...store.store import Entry
 from ...workload.workload import Array
 
-PROCESSES = 5  # of the reference, and of each finalist; docs/measurement.md has the figures
 PROCESS_BYTES = 100_000_000  # what a runner needs beside the model, seen up to 80 MB
 
 
@@ -50,7 +49,7 @@ class Runners:
         self._compilers: dict[str, RunnerClient] = {}
         self._reference: tuple[Entry, str] | None = None
         self._reference_clients: list[RunnerClient] = []
-        self._reference_most = PROCESSES
+        self._reference_most: int | None = None
         self._reference_warm = False
         self.cores: tuple[int, ...] = ()
 
@@ -116,23 +115,23 @@ class Runners:
     def set_reference(self, compiled: Entry, backend: str) -> None:
         """Name the artifact that every measurement is interleaved with. It stays loaded in runners."""
         self.close_reference()
-        self._reference, self._reference_most = (compiled, backend), PROCESSES
+        self._reference, self._reference_most = (compiled, backend), None
         self._open_reference(1)
 
     def against_reference(self, subjects: Mapping[str, RunnerClient], plan: LatencyPlan) -> Rounds:
         """Measure; a reference of which a process died in the middle is opened again once."""
         try:
-            runners, warm = self.reference_runners(), self._reference_warm
+            runners, warm = self.reference_runners(plan.processes), self._reference_warm
             found = measure(subjects, runners, plan, ticks=self.ticks, warm_reference=warm)
         except StageError:
             self.close_reference()
-            found = measure(subjects, self.reference_runners(), plan, ticks=self.ticks)
+            found = measure(subjects, self.reference_runners(plan.processes), plan, ticks=self.ticks)
         self._reference_warm = True
         return found
 
     def against_itself(self, plan: LatencyPlan) -> Rounds:
         """Measure the reference's processes against each other."""
-        runners = self.reference_runners()
+        runners = self.reference_runners(plan.processes)
         found = measure({f"process {i}": one for i, one in enumerate(runners)}, None, plan, ticks=self.ticks)
         if found.failed:
             broken = next((one.ended for one in runners if one.ended), None)
@@ -141,16 +140,16 @@ class Runners:
         self._reference_warm = True
         return found
 
-    def reference_runners(self) -> list[RunnerClient]:
-        """Processes of the reference, which take turns: as many as tell how much processes differ, or as the
-        device has memory for."""
-        self._open_reference(PROCESSES)
-        return self._reference_clients
+    def reference_runners(self, wanted: int) -> list[RunnerClient]:
+        """Processes of the reference, which take turns: as many as are wanted, or as the device has memory
+        for."""
+        self._open_reference(wanted)
+        return self._reference_clients[:wanted]
 
     def _open_reference(self, wanted: int) -> None:
         clients = self._reference_clients
-        while len(clients) < min(wanted, self._reference_most):
-            if len(clients) == 1 and not self._several_fit(clients[0]):
+        while len(clients) < min(wanted, self._reference_most or wanted):
+            if len(clients) == 1 and not self._several_fit(clients[0], wanted):
                 self._reference_most = 1
                 return
             try:
@@ -160,13 +159,13 @@ class Runners:
                     raise
                 self._reference_most = len(clients)  # perhaps memory that cannot be seen from here
 
-    def _several_fit(self, first: RunnerClient) -> bool:
+    def _several_fit(self, first: RunnerClient, wanted: int) -> bool:
         size = self.reference[0].meta["artifact"]["size_bytes"]
         if self.launch.shares_files:
-            return several_fit([size])
+            return several_fit([size], wanted)
         # Of a device only the whole is known; half of it is taken for free.
         whole = int(first.hello().environment.get("memory_bytes") or 0)
-        return not whole or several_fit([size], whole // 2)
+        return not whole or several_fit([size], wanted, whole // 2)
 
     def close_reference(self) -> None:
         """End its processes; the next measurement starts others."""
@@ -181,10 +180,10 @@ class Runners:
             self._compilers.popitem()[1].close()
 
 
-def several_fit(sizes: Sequence[int], free_bytes: int | None = None) -> bool:
-    """Whether several processes of each artifact take no more than half of the memory that is free.
+def several_fit(sizes: Sequence[int], processes: int, free_bytes: int | None = None) -> bool:
+    """Whether so many processes of each artifact take no more than half of the memory that is free.
 
     A loaded model was seen to take up to four times its file.
     """
-    wanted = PROCESSES * sum(PROCESS_BYTES + 4 * size for size in sizes)
+    wanted = processes * sum(PROCESS_BYTES + 4 * size for size in sizes)
     return wanted < (psutil.virtual_memory().available if free_bytes is None else free_bytes) / 2

@@ -35,7 +35,7 @@ from .interval import score
 from .kept_outputs import save_kept
 from .keys import compile_key, measure_key, score_key
 from .returned import returned
-from .runners import PROCESSES, Deployment, Runners, several_fit
+from .runners import Deployment, Runners, several_fit
 
 CANDIDATE = "candidate"
 PROBE_ROUNDS, ROUNDS_OF_PERCENTILES = 9, 40
@@ -194,14 +194,14 @@ class DeviceStages:
         runners = self._runners
         everyone = {**artifacts, REFERENCE: runners.reference}
         sizes = [entry.meta["artifact"]["size_bytes"] for entry, _ in everyone.values()]
-        several = runners.launch.shares_files and several_fit(sizes)
+        several = runners.launch.shares_files and several_fit(sizes, plan.processes)
         with ExitStack() as stack:
             if several:
                 runners.close_reference()
             else:
                 everyone.pop(REFERENCE)
-            subjects, failed = self._opened(everyone, PROCESSES if several else 1, stack)
-            reference = subjects.pop(REFERENCE, None) or runners.reference_runners()
+            subjects, failed = self._opened(everyone, plan.processes if several else 1, stack)
+            reference = subjects.pop(REFERENCE, None) or runners.reference_runners(plan.processes)
             found = measure(subjects, reference, plan, ticks=runners.ticks)
             killed = any(from_outside(one.ended) for those in subjects.values() for one in those)
             return replace(found, failed={**found.failed, **failed}), killed

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from paretune.backends.measure.samples import REFERENCE, LatencyPlan
+from paretune.backends.measure.samples import PROCESSES, REFERENCE, LatencyPlan
 from paretune.backends.measure.spread import Spread
 from paretune.backends.measure.summary import summarize
 from paretune.backends.runner.client import Guard
@@ -21,7 +21,7 @@ from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Candidate
 from paretune.search.stages.device import runners
 from paretune.search.stages.device.a_a import read_rounds
-from paretune.search.stages.device.runners import PROCESSES, Deployment, several_fit
+from paretune.search.stages.device.runners import Deployment, several_fit
 from paretune.search.stages.device.stages import CANDIDATE, DeviceStages
 from paretune.search.store.store import Entry, Store, content_key
 
@@ -125,7 +125,7 @@ def test_a_device_that_cannot_hold_processes_on_cores_says_so(tmp_path: Path) ->
 
 
 def test_one_process_where_memory_is_short(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runners, "several_fit", lambda sizes, free=None: False)
+    monkeypatch.setattr(runners, "several_fit", lambda sizes, processes, free=None: False)
     assert bench.stages.timing.processes == 0
     assert bench.stages.spread is None
     rounds = read_rounds(bench.stages.measured(bench.artifact, "ort"))
@@ -136,5 +136,17 @@ def test_one_process_where_memory_is_short(bench: Bench, monkeypatch: pytest.Mon
 
 
 def test_several_processes_need_their_memory() -> None:
-    assert several_fit([1_000_000], free_bytes=2_000_000_000)
-    assert not several_fit([100_000_000], free_bytes=2_000_000_000)
+    assert several_fit([1_000_000], PROCESSES, free_bytes=2_000_000_000)
+    assert not several_fit([100_000_000], PROCESSES, free_bytes=2_000_000_000)
+    assert several_fit([100_000_000], 1, free_bytes=2_000_000_000)
+
+
+def test_as_many_processes_as_are_wanted_each_number_with_its_own_a_a(bench: Bench) -> None:
+    bench.stages.plan = replace(PLAN, processes=3)
+    assert bench.stages.timing.processes == 3
+    bench.stages.plan = PLAN
+    assert bench.stages.timing.processes == PROCESSES
+    bench.stages.plan = replace(PLAN, processes=3)
+    rounds = read_rounds(bench.stages.measured(bench.artifact, "ort"))
+    assert rounds.series[REFERENCE].processes == 3
+    assert bench.announced.count("compare processes of the reference") == 2

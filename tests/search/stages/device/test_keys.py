@@ -63,3 +63,6 @@ def test_the_batch_counts_only_where_the_format_fixes_it():
 def test_a_score_belongs_to_the_instruction_set_and_a_latency_to_the_device():
     assert score_key("a", "s", ("m", "c"), 1, "avx2") != score_key("a", "s", ("m", "c"), 1, "vnni")
     assert measure_key("a", "r", "one", 1, 1, PLAN) != measure_key("a", "r", "two", 1, 1, PLAN)
+    fewer = replace(PLAN, processes=3)
+    assert measure_key("a", "r", "one", 1, 1, PLAN) != measure_key("a", "r", "one", 1, 1, fewer)
+    assert spread_key("r", "one", 1, 1, PLAN) != spread_key("r", "one", 1, 1, fewer)
