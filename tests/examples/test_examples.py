@@ -18,8 +18,6 @@ from paretune.search.store.store import Store
 from paretune.search.workload.loader import load_workload, onnx_path
 from paretune.search.workload.split_checks import check_onnx, check_splits
 
-pytestmark = pytest.mark.alone
-
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 

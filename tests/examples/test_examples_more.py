@@ -21,8 +21,6 @@ from paretune.search.workload.loader import load_workload
 from paretune.search.workload.split_checks import check_splits
 from scipy.io import wavfile
 
-pytestmark = pytest.mark.alone
-
 EXAMPLES = Path(__file__).parents[2] / "examples"
 STUDIES = sorted(path.name for path in EXAMPLES.glob("*.yaml"))
 ASKED = ("Who wrote", "What is", "Where was", "When did", "How far is", "Why does")

@@ -20,7 +20,7 @@ import yaml
 from paretune.search.record.evaluation import Outcome
 from paretune.search.run.session import open_run
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = pytest.mark.slow
 
 PACKED = Path(__file__).parent / "before" / "points.tar.xz"
 

@@ -24,7 +24,7 @@ class Mine(ToyBackend):
 def test_a_backend_of_ones_own(bench, shared_store):
     (bench.root / "own_backend.py").write_text(BACKEND)
     space = {"student": {"width": [4]}, "backend": ["own_backend:Mine"]}
-    study = bench.study(store=shared_store, space=space, budget={"trials": 4}, finalists=1)
+    study = bench.study(store=shared_store, space=space, budget={"trials": 2}, finalists=1)
     planned = bench.run("plan", study)
     assert "own_backend:Mine" in planned.stdout, planned.stderr
     ran = bench.run("run", study)
@@ -36,7 +36,7 @@ def test_a_backend_of_ones_own(bench, shared_store):
 
     made = {s.key for t in record.trials for s in t.evaluation.stages if s.name == "compile"}
     (bench.root / "own_backend.py").write_text(BACKEND + "\n# compiles otherwise now\n")
-    again = bench.study("again", store=shared_store, space=space, budget={"trials": 4}, finalists=1)
+    again = bench.study("again", store=shared_store, space=space, budget={"trials": 2}, finalists=1)
     assert bench.run("run", again).returncode == 0
     compiled = [s for t in open_run(again)[0].trials for s in t.evaluation.stages if s.name == "compile"]
     assert compiled

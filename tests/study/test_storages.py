@@ -148,7 +148,8 @@ reach:
   python: {sys.executable}
 """
     )
-    record = run_study(bench.study(profile="./board.yaml", budget={"trials": 3})).record
+    usual = {"rounds": 9, "finalist_rounds": 9}
+    record = run_study(bench.study(profile="./board.yaml", budget={"trials": 3}, measure=usual)).record
     assert record.counters["complete"] == 3
     assert record.profile == "board"
     assert record.finalists

@@ -28,7 +28,7 @@ from paretune.search.stages.models.load import load_models
 from paretune.search.store.store import Store
 from paretune.search.workload.loader import load_workload
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.slow
 
 # Channels of the first layer differ in scale, and the second layer's weights undo that: the function is that
 # of an ordinary net, but a row of the second layer has steps far too coarse for its small weights.
@@ -139,7 +139,6 @@ def evaluated(evaluator: Evaluator, *limits: Limit, **more: bool) -> Evaluation:
     return found
 
 
-@pytest.mark.slow
 def test_training_wins_back_what_4_bits_lose_and_leads_to_the_same_artifact_again(evaluator):
     found = evaluated(evaluator(rungs=(QAT,)))
     rung = found.ladder[0]
@@ -159,7 +158,6 @@ def test_training_wins_back_what_4_bits_lose_and_leads_to_the_same_artifact_agai
     assert again.test_score(kept).value > 0.9
 
 
-@pytest.mark.slow
 def test_the_layer_that_4_bits_hurt_is_put_back_to_float(evaluator):
     found = evaluated(evaluator(rungs=(MIXED,)))
     (rung,) = found.ladder
@@ -173,7 +171,6 @@ def test_the_layer_that_4_bits_hurt_is_put_back_to_float(evaluator):
     assert found.metrics["accuracy"].value == (rung.after if rung.kept else rung.before)
 
 
-@pytest.mark.slow
 def test_what_does_not_climb(evaluator):
     made = evaluator()
     assert evaluated(made, baseline=True).ladder == (), "a simple choice is what anyone gets"
@@ -192,7 +189,6 @@ def test_what_does_not_climb(evaluator):
     assert beaten.float_quality > beaten.metrics["accuracy"].value
 
 
-@pytest.mark.slow
 def test_a_simple_choice_that_is_of_no_use_climbs_and_is_none_any_more(evaluator):
     made = evaluator(rungs=(QAT,))
     plain = evaluated(made, baseline=True)
@@ -205,7 +201,6 @@ def test_a_simple_choice_that_is_of_no_use_climbs_and_is_none_any_more(evaluator
     assert not mended.baseline
 
 
-@pytest.mark.slow
 def test_what_quantization_breaks_is_mended_or_fails_as_before(evaluator):
     broken = evaluator("very_uneven.py", rungs=()).evaluate(INT4, TrainEverything())
     assert broken.outcome is Outcome.FAILED
