@@ -12,10 +12,10 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from ...profiles.words import printable
+from ...profiles.words import one_line, printable
 
 _GONE_S = 10.0
-_LOOK_S, _LOG_BYTES = 1.0, 16 * 2**20
+_LOOK_S, _LOG_BYTES, _KEPT_BYTES = 1.0, 16 * 2**20, 2**16
 
 
 class ChildSilentError(Exception):
@@ -85,9 +85,14 @@ class Child:
         self._shorten_log()
 
     def _shorten_log(self) -> None:
-        """A child that prints without end must not fill the disk; it writes on at the file's place."""
-        if os.fstat(self._errors.fileno()).st_size > _LOG_BYTES:
-            self._errors.truncate(self._errors.seek(0))
+        """A child that prints without end must not fill the disk. Its place in the file is this one's."""
+        file = self._errors.fileno()
+        size = os.fstat(file).st_size
+        if size > _LOG_BYTES:
+            last = os.pread(file, _KEPT_BYTES, size - _KEPT_BYTES)
+            os.ftruncate(file, 0)
+            os.lseek(file, 0, os.SEEK_SET)
+            os.write(file, last)
 
     def ask_where(self) -> None:
         """Let a hung runner write where it stands to its log, if it still can."""
@@ -153,8 +158,8 @@ def last_words(log: str) -> str:
     lines = [line.strip() for line in log.splitlines() if line.strip() and not _CHAT.match(line.strip())]
     if not lines:
         return ""
-    before = lines[-_LAST_LINES:-1]
-    return "\n".join([lines[-1], *(f"    before that: {line}" for line in before)])
+    last, *before = (one_line(line, 300) for line in (lines[-1], *lines[-_LAST_LINES:-1]))
+    return "\n".join([last, *(f"    before that: {line}" for line in before)])
 
 
 _LOST_LINE = 255  # of ssh: the line was lost, or the far side was killed

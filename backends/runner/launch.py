@@ -53,6 +53,10 @@ class Launch(Protocol):
         """What messages call the device."""
 
     @property
+    def by_hand(self) -> str:
+        """The command by which a person tries the line to the device."""
+
+    @property
     def shares_files(self) -> bool:
         """Whether paths of this machine mean the same to the runner."""
 
@@ -71,6 +75,7 @@ class LocalLaunch:
     """
 
     device: ClassVar[str] = "this machine"
+    by_hand: ClassVar[str] = ""
     shares_files: ClassVar[bool] = True
     variables: Mapping[str, str] | None = None
     path: tuple[str, ...] = ()
@@ -106,6 +111,14 @@ class SshLaunch:
     def device(self) -> str:
         return f"{self.user}@{self.host}" if self.user else self.host
 
+    @property
+    def by_hand(self) -> str:
+        return shlex.join(["ssh", *self._port, self.device])
+
+    @property
+    def _port(self) -> list[str]:
+        return ["-p", str(self.port)] if self.port else []
+
     def command(self, arguments: Sequence[str]) -> list[str]:
         """The ssh command line. The remote shell gives way to the runner, so that a lost line ends it."""
         variables = [f"{name}={value}" for name, value in _QUIET.items()]
@@ -117,10 +130,9 @@ class SshLaunch:
         if self.workdir:
             folder = shlex.quote(self.workdir.removeprefix("~/"))  # it starts in the login directory
             remote = f"mkdir -p {folder} && cd {folder} && {remote}"
-        port = ["-p", str(self.port)] if self.port else []
         options = [part for option in _SSH_OPTIONS for part in ("-o", option)]
         # Nothing that follows the dashes is taken for an option.
-        return [self.ssh, "-T", *options, *port, "--", self.device, remote]
+        return [self.ssh, "-T", *options, *self._port, "--", self.device, remote]
 
     def environment(self) -> dict[str, str]:
         """This process's variables: ssh needs its agent's."""

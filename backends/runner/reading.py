@@ -156,7 +156,7 @@ def _plain(value: Any, name: str, depth: int) -> Any:
     if isinstance(value, dict | list) and not depth:
         raise ValueError(f"{name} is nested too deeply")
     if isinstance(value, dict):
-        return {printable(key): _plain(one, f"{name} of {key}", depth - 1) for key, one in value.items()}
+        return {printable(key): _plain(one, f"{key} of {name}", depth - 1) for key, one in value.items()}
     if isinstance(value, list):
         return [_plain(one, name, depth - 1) for one in value]
     if isinstance(value, str):

@@ -39,7 +39,7 @@ def start(launch: Launch, open_s: float, memory_bytes: int | None) -> Child:
     except ChildSilentError as error:
         child.kill()
         why = _with_words(f"no answer within {open_s:g} s", child.log(LOG_BYTES))
-        raise _unreachable(launch, why, memory_bytes) from error
+        raise _unreachable(launch, why, memory_bytes, slow=True) from error
     except (ProtocolError, ChildEndedError) as error:
         raise _ended(launch, child, error, memory_bytes) from error
     except BaseException:
@@ -51,7 +51,7 @@ def start(launch: Launch, open_s: float, memory_bytes: int | None) -> Child:
 def _ended(
     launch: Launch, child: Child, error: Exception, memory_bytes: int | None
 ) -> StageError | UserError:
-    status = child.wait(1.0)
+    status = None if isinstance(error, _NoRunnerError) else child.wait(1.0)
     child.kill()
     log = child.log(LOG_BYTES)
     limited = memory_bytes is not None
@@ -59,7 +59,7 @@ def _ended(
     if isinstance(error, _NoRunnerError):
         why = _with_words(str(error), log)
     else:
-        why = last_words(log) or f"it {status_in_words(status, log)}, and had said nothing"
+        why = last_words(log) or f"{status_in_words(status, log)}, and had said nothing"
     return _unreachable(launch, why, memory_bytes, outside=outside)
 
 
@@ -68,8 +68,11 @@ def _with_words(why: str, log: str) -> str:
     return f"{why}; its last words: {words}" if words else why
 
 
+_LONGER = "; `guard: {open: 5 min}` in the study file gives it longer"
+
+
 def _unreachable(
-    launch: Launch, why: str, memory_bytes: int | None, *, outside: bool = False
+    launch: Launch, why: str, memory_bytes: int | None, *, outside: bool = False, slow: bool = False
 ) -> UserError | StageError:
     if launch.shares_files:
         cause = "the runner did not start" + (f"; {over_limit(memory_bytes)}" if memory_bytes else "")
@@ -77,9 +80,8 @@ def _unreachable(
     return UserError(
         f"device {launch.device} cannot be reached",
         found=why,
-        remedy=f"see that `ssh {launch.device}` works without a password, and that the profile's python has "
-        "paretune and the runtime installed; one that needs longer gets it by `guard: {open: 5 min}` in the "
-        "study file",
+        remedy=f"see that `{launch.by_hand}` works without a password, and that the profile's python has "
+        "paretune and the runtime installed" + (_LONGER if slow else ""),
     )
 
 
@@ -91,7 +93,7 @@ def _skip_to_preamble(child: Child, deadline: float) -> None:
     """Read past what a login shell prints before the runner's first frame."""
     seen = bytearray()
     while not seen.endswith(PREAMBLE):
-        if other := _OTHER_VERSION.search(seen):
+        if seen.endswith(b"\n") and (other := _OTHER_VERSION.search(seen, len(seen) - 2 * len(PREAMBLE))):
             raise _NoRunnerError(
                 f"its runner speaks version {int(other[1][:9])} of the protocol: install the paretune of "
                 "this machine there"

@@ -127,6 +127,20 @@ def test_a_board_of_ones_own(load):
     assert profile.reach == SshReach(host="board.local", user="me", port=2222, python="/opt/venv/bin/python")
 
 
+@pytest.mark.parametrize(
+    ("written", "host"),
+    [
+        ("'[::1]'", "::1"),
+        ("'::1'", "::1"),
+        ("'[fe80::1%eth0]'", "fe80::1%eth0"),
+        ("192.168.1.7", "192.168.1.7"),
+        ("my_board-2.local", "my_board-2.local"),
+    ],
+)
+def test_a_host_is_what_ssh_takes(load, written, host):
+    assert load(BOARD.replace("board.local", written)).reach.host == host
+
+
 def test_a_profile_survives_as_json(load):
     profile = load(BOARD)
     assert Profile.model_validate_json(profile.model_dump_json()) == profile
@@ -183,7 +197,26 @@ def test_only_x86_without_vnni_saturates():
         ("    int8:", "    int9:", r"cpu.peaks_gop_per_s.int9: not one of(?s:.*)int8-dynamic"),
         ("kind: ssh, host", "kind: ssh, hots", r"reach.hots: unknown key 'hots'; did you mean 'host'\?"),
         ("kind: ssh", "kind: adb", r"reach: not one of the accepted words(?s:.*)adb(?s:.*)local, ssh, none"),
-        ("host: board.local", "host: -oProxyCommand=x", "reach.host: not accepted in this form"),
+        *[
+            ("host: board.local", f"host: {host!r}", "reach.host: not one host alone")
+            for host in (
+                "-oProxyCommand=x",
+                "",
+                "a b",
+                "a\nb",
+                "board:22",
+                "[::1]:22",
+                "pi@board",
+                "[board]",
+                "ssh://board",
+                "pi@[fe80::1%eth0]:22",
+                "[[::1]]",
+                "::1%",
+                "::1%a;b",
+                "a;b",
+                "$(id)",
+            )
+        ],
         ("value: 4 GB, source: the data sheet}", "}", r"2 problems(?s:.*)cpu.memory_bytes.value: missing"),
         ("{value: 4 GB, source: the data sheet}", "4 GB", "cpu.memory_bytes: should be a mapping of keys"),
         ("port: 2222", "port: 99999", "reach.port: should be less than 65536"),

@@ -3,13 +3,14 @@
 import os
 import stat
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 from paretune.backends.contract.backend import CompileSettings, SourceModel
-from paretune.backends.runner.client import RunnerClient
+from paretune.backends.runner.client import Guard, RunnerClient
 from paretune.backends.runner.launch import LocalLaunch, SshLaunch, launch_for
 from paretune.profiles.errors import InternalError, StageError, UserError
 from paretune.profiles.precision import Precision
@@ -123,6 +124,121 @@ def test_a_device_without_paretune_is_named(login, tmp_path):
 def test_a_machine_without_ssh_is_told(tmp_path):
     with pytest.raises(UserError, match="cannot be reached"):
         RunnerClient(SshLaunch(host="board", ssh=str(tmp_path / "nothing"))).hello()
+
+
+NONSENSE = """#!{python} -IS
+import json, os, struct, sys, time
+PREAMBLE, RIGHT = b"paretune-runner-frames-1\\n", {{"pid": 1, "modules": [], "environment": {{}}}}
+TENSOR = {{"name": "x", "dtype": "float32", "shape": [1, 3]}}
+HUGE = [{{"name": "x", "dtype": "|u1", "shape": [2**31], "bytes": 2**31}}]
+OPENED = {{"inputs": [TENSOR], "outputs": [TENSOR], "load_ms": 1}}
+
+def frame(body, arrays=(), raw=b""):
+    header = json.dumps({{"body": body, "arrays": list(arrays)}}).encode()
+    os.write(1, struct.pack(">I", len(header)) + header + raw)
+
+def asked():
+    wanted = struct.unpack(">I", sys.stdin.buffer.read(4))[0]
+    request = json.loads(sys.stdin.buffer.read(wanted))
+    sys.stdin.buffer.read(sum(array["bytes"] for array in request["arrays"]))
+    return request["body"]["do"]
+
+{deed}
+"""
+FIRST = "frame({{'first_inference_ms': {}}})"
+STARTED = "os.write(1, b'Last login\\n' + PREAMBLE); asked(); "
+
+
+def nonsense(folder, deed, **limits):
+    """A runner behind a program that takes ssh's arguments and says what the deed makes it say."""
+    program = folder / "nonsense"
+    program.write_text(NONSENSE.format(python=sys.executable, deed=deed))
+    program.chmod(0o755)
+    return RunnerClient(SshLaunch(host="board", ssh=str(program)), guard=Guard(**limits))
+
+
+@pytest.mark.parametrize(
+    ("deed", "found"),
+    [
+        (STARTED + "frame({})", "pid is missing"),
+        (STARTED + "frame({**RIGHT, 'pid': 'x'})", "pid is 'x'"),
+        (STARTED + "frame({**RIGHT, 'environment': {'packages': [1]}})", "packages of environment"),
+        (STARTED + "frame({'error': 'user'})", "problem is missing"),
+        (STARTED + "os.write(1, b'\\xff' * 100)", "this is no frame"),
+        (STARTED + "os.write(1, struct.pack('>I', 9**5) + b'[' * 9**5)", "not one of ours"),
+        (STARTED + "frame(RIGHT, HUGE)", "over the limit of 0 bytes"),
+        (STARTED + "os.write(1, b'\\0\\0\\1\\0{'); time.sleep(9)", "no answer to hello within"),
+        ("os.write(1, b'paretune-runner-frames-9\\n'); time.sleep(9)", "version 9"),
+        ("[os.write(1, b'y' * 60_000) for _ in range(10**6)]", "no runner answers, but 'yyyy"),
+        ("os.write(1, b'Welcome'); time.sleep(9)", "no answer within"),
+        ("os.write(2, b'** WARNING: quantum\\nPermission denied.\\n'); sys.exit(255)", "Permission denied."),
+        ("sys.exit(0)", "ended with exit status 0"),
+    ],
+)  # fmt: skip
+def test_a_device_that_answers_nonsense_is_one_error_of_the_users(tmp_path, deed, found):
+    started = time.monotonic()
+    with pytest.raises(UserError) as caught:
+        nonsense(tmp_path, deed, open_s=2.0).hello()
+    assert "board" in caught.value.problem
+    assert caught.value.found.startswith(found) or found in caught.value.found
+    assert time.monotonic() - started < 6
+
+
+@pytest.mark.parametrize(
+    ("answers", "stage", "cause"),
+    [
+        ("frame({**OPENED, 'outputs': []})", "measure", "outputs has to name"),
+        (f"frame(OPENED); asked(); {FIRST.format('None')}", "measure", "first_inference_ms is None"),
+        (f"frame(OPENED); asked(); {FIRST.format(1)}; asked(); frame({{}})", "score", "no output"),
+        ("frame(OPENED); os.write(1, b'garbage' * 99); asked()", "measure", "no frame"),
+        ("frame(OPENED); asked(); sys.exit(255)", "measure", "lost"),
+    ],
+)  # fmt: skip
+def test_nonsense_later_is_a_failed_stage(tmp_path, answers, stage, cause):
+    source = tmp_path / "model.txt"
+    source.write_text("a=1")
+    feed = {"x": np.ones((1, 3), np.float32)}
+    with nonsense(
+        tmp_path, STARTED + f"frame({{'path': '/there'}}); asked(); {answers}", open_s=5.0
+    ) as runner:
+        runner.put(source)
+
+        def go_on():
+            runner.open(BACKEND, source, 1, 1)
+            runner.prepare(feed)
+            runner.infer(feed)
+
+        with pytest.raises(StageError, match=cause) as caught:
+            go_on()
+    assert caught.value.stage == stage
+
+
+def test_a_compiled_file_of_a_device_stays_where_it_was_asked_for(tmp_path):
+    source, into = tmp_path / "model.txt", tmp_path / "into"
+    source.write_text("a=1")
+    into.mkdir()
+    made = "{'path': '../../work.py', 'size_bytes': 3}"
+    sent = "frame({}, [{'name': 'bytes', 'dtype': '|u1', 'shape': [9], 'bytes': 9}], b'123456789')"
+    deed = STARTED + f"frame({{'path': '/there'}}); asked(); frame({made}); asked(); {sent}"
+    settings = CompileSettings(precision=Precision.FP32)
+    with nonsense(tmp_path, deed) as runner, pytest.raises(StageError, match="over the limit of 3 bytes"):
+        runner.compile(BACKEND, SourceModel(path=source, format="scripted"), settings, None, into)
+    assert not list(into.iterdir())
+    assert not (tmp_path / "work.py").exists()
+
+
+def test_what_is_printed_without_end_does_not_fill_the_disk(tmp_path):
+    deed = "[os.write(2, b'W' * 2**20) for _ in range(40)]; os.write(2, b'\\nthe reason\\n'); sys.exit(1)"
+    with pytest.raises(UserError) as caught:
+        nonsense(tmp_path, deed).hello()
+    assert caught.value.found.startswith("the reason")
+
+
+def test_ssh_is_given_no_option_by_a_host():
+    command = SshLaunch(host="::1", user="pi", port=2222, workdir="~/work").command(["--pinned"])
+    assert command[command.index("--") + 1] == "pi@::1"
+    assert command[-1].startswith("mkdir -p work && cd work && exec env ")
+    assert SshLaunch(host="::1", port=2222).by_hand == "ssh -p 2222 ::1"
 
 
 def test_profiles_say_how_they_are_reached():
