@@ -33,7 +33,7 @@ def parse_gpus(listing: str) -> tuple[Gpu, ...]:
     gpus = []
     for line in listing.splitlines():
         fields = [field.strip() for field in line.split(",")]
-        if len(fields) == 3 and re.fullmatch(r"\d{1,2}\.\d", fields[1]):
+        if len(fields) == 3 and re.fullmatch(r"([2-9]|1[0-9])\.[0-9]", fields[1]):
             gpus.append(_gpu(fields[0], fields[1], fields[2]))
     return tuple(gpus)
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import UserError
+from .problems import suggestion
 from .schema import Profile
-from .strict_yaml import read_model, suggestion
+from .strict_yaml import read_model
 
 if TYPE_CHECKING:
     from .host import Probe

@@ -13,60 +13,43 @@ import hashlib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from .errors import UserError
-from .hosts import host
+from .figures import ByteFigure as ByteFigure  # a word of profiles too, as those below are
+from .figures import Count, Strict, Text, Version, bytes_of
+from .figures import Figure as Figure
+from .figures import Sm as Sm
+from .figures import sm_version as sm_version
 from .instructions import INT8_DOT_PRODUCT, KNOWN
+from .named import DeviceName
 from .precision import Precision
-from .units import parse_bytes
-
-Text = Annotated[str, Field(min_length=1, pattern=r"\S")]
-Version = Annotated[str, Field(pattern=r"^\d+(\.\d+)*$")]
+from .reach import LocalReach as LocalReach
+from .reach import NoReach as NoReach
+from .reach import Reach as Reach
+from .reach import SshReach as SshReach
 
 # 2:4 kernels came with NVIDIA's Ampere generation.
 _FIRST_SM_WITH_2_4 = (8, 0)
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class Figure(_Strict):
-    """A number and where it comes from: a document, "measured ..." or "derived: ..." with the arithmetic."""
-
-    value: Annotated[float, Field(gt=0)]
-    source: Text
-    note: str = ""
-
-
-class ByteFigure(Figure):
-    """A figure in bytes; files may write it with a unit ("8 GB", "512 KiB")."""
-
-    @field_validator("value", mode="before")
-    @classmethod
-    def _with_unit(cls, value: Any) -> Any:
-        return _bytes(value)
-
-
-class Caches(_Strict):
+class Caches(Strict):
     """Cache sizes as one core sees them: its L1 data cache, and the L2 and L3 that it can use."""
 
-    l1_bytes: Annotated[int, Field(gt=0)] | None = None
-    l2_bytes: Annotated[int, Field(gt=0)] | None = None
-    l3_bytes: Annotated[int, Field(gt=0)] | None = None
+    l1_bytes: Count | None = None
+    l2_bytes: Count | None = None
+    l3_bytes: Count | None = None
     source: Text
 
     @field_validator("l1_bytes", "l2_bytes", "l3_bytes", mode="before")
     @classmethod
     def _with_unit(cls, value: Any) -> Any:
-        return _bytes(value)
+        return bytes_of(value)
 
 
 Peaks = Mapping[Precision, Figure]
 
 
-class Cpu(_Strict):
+class Cpu(Strict):
     """The processor. `source` covers the plain facts (model, cores, threads, instruction sets).
 
     `peaks_gop_per_s` are giga operations per second, a multiply-add counted as TWO operations, of
@@ -75,14 +58,14 @@ class Cpu(_Strict):
 
     model: Text
     architecture: Literal["x86-64", "aarch64"]
-    cores: Annotated[int, Field(gt=0)]
-    threads: Annotated[int, Field(gt=0)]
+    cores: Count
+    threads: Count
     instruction_sets: tuple[str, ...]
     source: Text
     memory_bytes: ByteFigure
     bandwidth_gb_per_s: Figure | None = None
     caches: Caches | None = None
-    peak_cores: Annotated[int, Field(gt=0)] | None = None
+    peak_cores: Count | None = None
     peaks_gop_per_s: Peaks = Field(default_factory=dict)
 
     @field_validator("instruction_sets")
@@ -111,7 +94,7 @@ class Cpu(_Strict):
         return not set(names).isdisjoint(self.instruction_sets)
 
 
-class TensorRTVersions(_Strict):
+class TensorRTVersions(Strict):
     """The TensorRT versions that exist for a GPU; None where there is no known bound."""
 
     minimum: Version | None = None
@@ -119,7 +102,7 @@ class TensorRTVersions(_Strict):
     source: Text
 
 
-class Gpu(_Strict):
+class Gpu(Strict):
     """An NVIDIA GPU. `sm` is its compute capability ("8.6"); peaks as in `Cpu`, dense (no sparsity).
 
     `memory_bytes` is None where it is not known; on boards whose GPU shares the CPU's memory both
@@ -127,18 +110,12 @@ class Gpu(_Strict):
     """
 
     model: Text
-    sm: Annotated[str, Field(pattern=r"^\d{1,2}\.\d$")]
+    sm: Sm
     source: Text
     memory_bytes: ByteFigure | None = None
     bandwidth_gb_per_s: Figure | None = None
     peaks_gop_per_s: Peaks = Field(default_factory=dict)
     tensorrt: TensorRTVersions | None = None
-
-    @field_validator("sm", mode="before")
-    @classmethod
-    def _number_as_text(cls, value: Any) -> Any:
-        # YAML reads an unquoted 8.6 as a number.
-        return f"{value:.1f}" if isinstance(value, int | float) and not isinstance(value, bool) else value
 
     @property
     def sm_version(self) -> tuple[int, int]:
@@ -156,42 +133,14 @@ class Gpu(_Strict):
         return self.sm_version >= _FIRST_SM_WITH_2_4
 
 
-class LocalReach(_Strict):
-    """The machine that runs Paretune."""
-
-    kind: Literal["local"] = "local"
-
-
-class SshReach(_Strict):
-    """A device reached by OpenSSH. `python` is the interpreter there that has numpy and the runtime;
-    `workdir` is where files are put (relative paths start at the login directory).
-    """
-
-    kind: Literal["ssh"] = "ssh"
-    host: Annotated[str, AfterValidator(host)]
-    user: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@-]*$")] | None = None
-    port: Annotated[int, Field(gt=0, lt=65536)] | None = None
-    python: Annotated[str, Field(pattern=r"^[^\s-]\S*$")] = "python3"
-    workdir: Annotated[str, Field(pattern=r"^[^\s-]\S*$")] = ".cache/paretune/device"
-
-
-class NoReach(_Strict):
-    """A device that can be planned for but not measured on."""
-
-    kind: Literal["none"] = "none"
-
-
-Reach = LocalReach | SshReach | NoReach
-
-
-class Profile(_Strict):
+class Profile(Strict):
     """A device. At least one of `cpu` and `gpu` is there.
 
     `power_w` is what the device may draw (source and note say which figure that is), `price_usd` what it
     costs. `notes` are sentences for the reader.
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+    name: DeviceName
     title: Text
     cpu: Cpu | None = None
     gpu: Gpu | None = None
@@ -262,19 +211,3 @@ class Profile(_Strict):
         """
         facts = [self.architecture, *sorted(self.instruction_sets), f"sm={self.sm or ''}"]
         return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:12]
-
-
-def sm_version(text: str) -> tuple[int, int]:
-    """A compute capability for comparing: "8.6" is (8, 6), which is less than (12, 0)."""
-    major, minor = text.split(".")
-    return int(major), int(minor)
-
-
-def _bytes(value: Any) -> Any:
-    """Text with a unit as bytes; anything else is left to the field's own check."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return parse_bytes(value)
-    except UserError as error:
-        raise ValueError(f"{error.problem}; accepted: {error.accepted}") from None

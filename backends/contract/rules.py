@@ -30,7 +30,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...profiles.precision import Precision
-from ...profiles.schema import Gpu, Profile, sm_version
+from ...profiles.schema import Gpu, Profile, Sm, sm_version
 from ...profiles.strict_yaml import read_model
 
 NM_SPARSITY = "2:4"
@@ -48,9 +48,6 @@ class Offer:
     what: str
     offered: bool
     reason: str = ""
-
-
-Sm = Annotated[str, Field(pattern=r"^\d{1,2}\.\d$")]
 
 
 class _RulePart(BaseModel):

@@ -1,0 +1,196 @@
+"""What pydantic finds wrong with a file, in our words and with line and column."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from .errors import UserError
+from .marks import Keys, dotted, several
+from .words import one_line
+from .yaml_document import Document
+
+_UNQUOTED = "unquoted, YAML reads null and ~ as nothing, yes and no as truth values, 5 as a number"
+_FORMS = {
+    "string_type": "text",
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "model": "a mapping of keys to values",
+    "dict": "a mapping of keys to values",
+    "tuple": "a list",
+    "list": "a list",
+}
+"""By the beginning of pydantic's name of an error: what would have been accepted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Problem:
+    """`union` and `branch`: where several kinds of value are accepted, the place of the choice and the kind
+    that this problem is about."""
+
+    keys: Keys
+    text: str
+    found: str = ""
+    accepted: str = ""
+    kind: str = ""
+    union: Keys | None = None
+    branch: str = ""
+
+    @property
+    def line(self) -> str:
+        """All of it on one line."""
+        line = f"{dotted(self.keys)}: {self.text}" if self.keys else self.text
+        line += f"; found: {self.found}" if self.found else ""
+        return line + (f"; accepted: {self.accepted}" if self.accepted else "")
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """The known word that comes closest to a mistyped one, or "" where none is near."""
+    matches = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
+    return matches[0] if matches else ""
+
+
+def refusal(
+    model: type[BaseModel], errors: Sequence[ErrorDetails], document: Document, what: str
+) -> UserError:
+    """All problems of a file in one message."""
+    problems = _without_other_branches([_problem(model, error, document) for error in errors])
+    if len(problems) == 1:
+        only = problems[0]
+        place = document.at(only.keys) + (f": {dotted(only.keys)}" if only.keys else "")
+        return UserError(only.text, place=place, found=only.found, accepted=only.accepted)
+    return several([(document.mark(item.keys), item.line) for item in problems], document.name, what)
+
+
+def _problem(model: type[BaseModel], error: ErrorDetails, document: Document) -> _Problem:
+    """One pydantic error in our words."""
+    way = _walk(model, error, document.data)
+    kind, key = error["type"], str(error["loc"][-1]) if error["loc"] else ""
+    if kind == "extra_forbidden":
+        near = suggestion(key, way.siblings)
+        hint = f"; did you mean {near!r}?" if near else ""
+        return way.problem(
+            text=f"unknown key {one_line(repr(key), 80)}{hint}", accepted=", ".join(way.siblings)
+        )
+    if kind == "missing":
+        return way.problem(text=f"missing key {key!r}")
+    text = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    text = text.replace("should be an object", "should be a mapping of keys to values")
+    context = error.get("ctx", {})
+    accepted = str(context.get("expected") or context.get("expected_tags") or "").replace("'", "")
+    scalar = not isinstance(error["input"], dict | list | tuple)
+    found = (
+        str(context["tag"]) if "tag" in context else _shown(error["input"], document.written.get(way.keys))
+    )
+    if accepted:
+        text = "not one of the accepted words"
+    elif kind.startswith("string_") and not str(error["input"]).strip():
+        text, found = "must not be empty", ""
+    elif kind == "string_type" and scalar:
+        accepted = f"text: write it in quotes ({_UNQUOTED})"
+    elif kind in ("int_type", "float_type") and isinstance(error["input"], str):
+        accepted = "a plain number, without quotes"
+    elif kind == "int_from_float":
+        text = "should be a whole number"
+    return way.problem(text=text, found=found, accepted=accepted, kind=kind)
+
+
+def _shown(value: Any, written: str | None) -> str:
+    if isinstance(value, dict | list | tuple):
+        return ""
+    if value is None:
+        return "nothing"
+    return one_line(repr(value) if written is None or isinstance(value, str) else written, 80)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Way:
+    """The way to an error, and the keys that are accepted beside its last one."""
+
+    keys: Keys
+    siblings: list[str]
+    union: Keys | None
+    branch: str
+
+    def problem(self, *, text: str, found: str = "", accepted: str = "", kind: str = "") -> _Problem:
+        return _Problem(
+            keys=self.keys,
+            text=text,
+            found=found,
+            accepted=accepted,
+            kind=kind,
+            union=self.union,
+            branch=self.branch,
+        )
+
+
+def _walk(model: type[BaseModel], error: ErrorDetails, data: Any) -> _Way:
+    """The way to an error as the file has it.
+
+    Where several kinds of value are accepted, pydantic puts the name of one of them into its path; where a
+    key itself is wrong, "[key]". Neither stands in the file.
+    """
+    models: list[type[BaseModel]] = [model]
+    keys: Keys = ()
+    union: Keys | None = None
+    branch = ""
+    siblings = sorted(model.model_fields)
+    for position, part in enumerate(error["loc"]):
+        missing = error["type"] == "missing" and position == len(error["loc"]) - 1
+        if not missing and not _holds(data, part):
+            models = _tagged(models, str(part)) or models
+            if union is None and part != "[key]" and not isinstance(part, int):
+                union, branch = keys, str(part)
+            continue
+        keys = (*keys, part)
+        data = None if missing else data[part]
+        siblings = sorted({name for item in models for name in item.model_fields})
+        inner = [item.model_fields[str(part)].annotation for item in models if str(part) in item.model_fields]
+        models = [found for annotation in inner for found in _models_in(annotation)] or models
+    return _Way(keys=keys, siblings=siblings, union=union, branch=branch)
+
+
+def _holds(data: Any, part: str | int) -> bool:
+    if isinstance(data, list):
+        return isinstance(part, int) and part < len(data)
+    return isinstance(data, dict) and part in data
+
+
+def _tagged(models: list[type[BaseModel]], tag: str) -> list[type[BaseModel]]:
+    return [m for m in models if "kind" in m.model_fields and m.model_fields["kind"].default == tag]
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for inner in get_args(annotation) for found in _models_in(inner)]
+
+
+def _without_other_branches(problems: list[_Problem]) -> list[_Problem]:
+    """Where several kinds of value are accepted: the problems of the kind that was meant, or one for all."""
+    kept: list[_Problem] = []
+    for place in dict.fromkeys(item.union for item in problems):
+        group = [item for item in problems if item.union == place]
+        inside = [item for item in group if place is not None and len(item.keys) > len(place)]
+        if place is None or len({item.branch for item in group}) == 1:
+            kept += group
+        elif inside:
+            kept += inside
+        else:
+            kept.append(_none_fits(place, group))
+    return list(dict.fromkeys(kept))
+
+
+def _none_fits(place: Keys, group: list[_Problem]) -> _Problem:
+    forms = [
+        next((form for start, form in _FORMS.items() if item.kind.startswith(start)), "") for item in group
+    ]
+    accepted = [form or item.accepted for form, item in zip(forms, group, strict=True)]
+    shown = " or ".join(dict.fromkeys(filter(None, accepted)))
+    return _Problem(keys=place, text="not accepted here", found=group[0].found, accepted=shown)
