@@ -24,15 +24,25 @@ _OURS = tuple(
 )
 _OUT, _ERR = 1, 2
 _copies: dict[int, int] = {}  # of descriptors 1 and 2, by which a closed one is opened again
+_their_directory = ""  # where their code went: it works there, and ours does not ("": it stayed)
+
+
+def forget_their_directory() -> None:
+    """Other code is called from now on."""
+    global _their_directory
+    _their_directory = ""
 
 
 class ProcessState:
     """The state as it is now. `brief` keeps what a single forward pass or metric may change and what costs
-    nearly nothing to look at; the rest is then put back by the guard around it."""
+    nearly nothing to look at; the rest is then put back by the guard around it. Code that changed the working
+    directory in an earlier call is there again, but for a block of ours that is `around` theirs."""
 
-    def __init__(self, *, brief: bool = False) -> None:
-        self.brief = brief
+    def __init__(self, *, brief: bool = False, around: bool = False) -> None:
+        self.brief, self.around = brief, around
         self._directory = _directory()
+        if _their_directory and not around:
+            _go_to(_their_directory)
         self._streams = sys.stdout, sys.stderr
         self._torch = _torch_state()
         if not brief:
@@ -52,14 +62,20 @@ class ProcessState:
                 os._exit(1)  # a process that their code forked off must not go on as this one
             self._put_back_paths()
             self._put_back_descriptors()
-        if self._directory and _directory() != self._directory:
-            with contextlib.suppress(OSError):  # it is gone: nothing can be put back
-                os.chdir(self._directory)
+        self._put_back_directory()
         self._put_back_streams()
         _set_torch(self._torch)
         if not self.brief:
             self._put_back_handlers()
             self._put_back_reckoning()
+
+    def _put_back_directory(self) -> None:
+        global _their_directory
+        now = _directory()
+        if not self.around:
+            _their_directory = "" if now == self._directory else now
+        if self._directory and now != self._directory:
+            _go_to(self._directory)
 
     def _put_back_paths(self) -> None:
         path, entries, argv, arguments = self._paths
@@ -113,6 +129,11 @@ def _directory() -> str:
         return os.getcwd()  # noqa: PTH109 - in each forward pass
     except OSError:  # it was removed
         return ""
+
+
+def _go_to(directory: str) -> None:
+    with contextlib.suppress(OSError):  # it is gone by now
+        os.chdir(directory)
 
 
 def _identity(descriptor: int) -> tuple[int, int] | None:

@@ -19,8 +19,8 @@ from typing import Any, TypeVar
 
 from . import time_limit
 from .errors import ParetuneError, StageError, UserError
-from .process_state import ProcessState
-from .user_place import defined_at, innermost_is_ours, place_of_error, place_of_frame
+from .process_state import ProcessState, forget_their_directory
+from .user_place import add_home, defined_at, innermost_is_ours, place_of_error, place_of_frame
 from .words import duration, one_line
 
 T = TypeVar("T")
@@ -56,14 +56,16 @@ class user_code:  # noqa: N801 - a context manager, used as a function is
     """A block in which code of others runs.
 
     `what` is called in words, `given` the arguments by name, `function` tells where it is defined, for what
-    is raised before its first line. `stage` is what an evaluation calls the stage. `brief` is for what is
-    called thousands of times, see `ProcessState`; `limited` is False for a block with limited calls within.
+    is raised before its first line. `stage` is what an evaluation calls the stage, `remedy` says what usually
+    mends it. `brief` is for what is called thousands of times, see `ProcessState`. `around`: a block of ours
+    that calls code of theirs at places which nobody knows; errors without a line of theirs are left as they
+    are, and time is not limited.
 
     Raises:
         UserCodeError: for all that leaves the block, but what ours raises on purpose and a real Ctrl-C.
     """
 
-    __slots__ = ("brief", "call", "function", "given", "limited", "stage", "state", "what")
+    __slots__ = ("around", "brief", "call", "function", "given", "remedy", "stage", "state", "what")
 
     def __init__(
         self,
@@ -72,23 +74,27 @@ class user_code:  # noqa: N801 - a context manager, used as a function is
         given: Mapping[str, object] | None = None,
         function: object = None,
         stage: str = "",
+        remedy: str = "",
         brief: bool = False,
-        limited: bool = True,
+        around: bool = False,
     ) -> None:
         self.what, self.given, self.function, self.stage = what, given, function, stage
-        self.brief, self.limited = brief, limited
+        self.remedy, self.brief, self.around = remedy, brief, around
 
     def __enter__(self) -> None:
-        self.state = ProcessState(brief=self.brief)
-        self.call = time_limit.begin(self._told) if self.limited else None
+        self.state = ProcessState(brief=self.brief, around=self.around)
+        self.call = None if self.around else time_limit.begin(self._told)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         time_limit.end(self.call)
         self.state.put_back()
-        if error is not None and not _is_ours(error):
-            raise self._explained(error) from error
+        if error is None or _is_ours(error):
+            return
+        if self.around and isinstance(error, Exception) and not place_of_error(error):
+            return
+        raise self._explained(error) from error
 
     def _explained(self, error: BaseException) -> UserCodeError:
         place = place_of_error(error) or defined_at(self.function)
@@ -107,7 +113,7 @@ class user_code:  # noqa: N801 - a context manager, used as a function is
                 log=log,
             )
         said = said_by(error)
-        return self._error(f"{self.what} raised {said}", place, _remedy(error), log)
+        return self._error(f"{self.what} raised {said}", place, self.remedy or _remedy(error), log)
 
     def _error(self, problem: str, place: str, remedy: str, log: str) -> UserCodeError:
         called = f"called with {shown_arguments(self.given)}" if self.given else ""
@@ -124,6 +130,12 @@ class user_code:  # noqa: N801 - a context manager, used as a function is
 
 
 _UNBOUNDED = "mend what hangs there, or give it longer by `guard: {user: ...}` in the study file"
+
+
+def code_lies_in(directory: Path) -> None:
+    """Say where the code of others lies that is called from now on."""
+    add_home(directory)
+    forget_their_directory()
 
 
 def call(what: str, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from ...backends.registry import value_dependent
 from ...profiles.errors import InternalError, StageError, UnsupportedError, UserError
+from ...profiles.user_code import user_code
 from ..ladder.bench import Climbs
 from ..ranking.known import TEST, VALIDATION, limits_on, violations
 from ..record.candidate import Candidate
@@ -55,7 +56,13 @@ class Evaluator:
 
     def _ended(self, known: Evaluation, judge: Judge, trace: Trace) -> Evaluation:
         try:
-            return self._gated_or_complete(known, judge, trace)
+            # Code of the user's own runs in many places: exporters trace it, cutting looks into it.
+            with user_code("the workload's code", around=True):
+                return self._gated_or_complete(known, judge, trace)
+        except StageError as error:  # first: what the user's code does wrong is one, too
+            log, stage = error.log[-LOG_CHARACTERS:], error.stage or trace.at_hand
+            failed = replace(known, stage=stage, cause=error.cause, log=log)
+            return replace(failed, try_again=error.outside, disagrees=error.disagrees)
         except (InternalError, UserError, Interrupted):
             raise
         except TrainingStopped as stop:
@@ -64,12 +71,8 @@ class Evaluator:
             return replace(gated, stopped_epoch=stop.milestone.curve[-1][0])
         except UnsupportedError as error:
             return replace(known, outcome=Outcome.REFUSED, reason=error.reason)
-        except StageError as error:
-            log = error.log[-LOG_CHARACTERS:]
-            failed = replace(known, stage=error.stage, cause=error.cause, log=log)
-            return replace(failed, try_again=error.outside, disagrees=error.disagrees)
         except Exception as error:
-            # Whatever a library or the user's code raises concerns this candidate alone.
+            # Whatever a library raises concerns this candidate alone.
             cause = f"{type(error).__name__}: {error}".splitlines()[0][:300]
             log = traceback.format_exc()[-LOG_CHARACTERS:]
             return replace(known, stage=trace.at_hand, cause=cause, log=log)

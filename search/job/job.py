@@ -13,6 +13,7 @@ from ...backends.runner.launch import Launch, launch_for
 from ...profiles.errors import UserError
 from ...profiles.loader import load_profile
 from ...profiles.schema import Profile
+from ...profiles.time_limit import set_time_limit
 from ..record.candidate import Recipe
 from ..record.digest import digest_of
 from ..record.evaluation import Objective
@@ -113,6 +114,7 @@ def load_job(path: Path, profile_name: str | None = None) -> Job:
     """
     file = load_study_file(path)
     base = path.resolve().parent
+    set_time_limit(file.guard.user)
     loaded = load_workload(file.workload.file, base, file.workload.options)
     profile = load_profile(profile_name or file.profile, base, probes())
     quality = loaded.workload.metric.name

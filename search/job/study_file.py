@@ -191,12 +191,14 @@ class MeasureSection(_Section):
 
 class GuardSection(_Section):
     """Hard limits on one runner process; beyond them the evaluation ends as `failed`. `open` also bounds the
-    start of a runner on the device, and the sending of a file."""
+    start of a runner on the device, and the sending of a file. `user`: how long one call of the workload's
+    own code may take (left out: as long as it likes, since training a teacher takes hours)."""
 
     open: Seconds = 120.0
     compile: Seconds = 300.0
     run: Seconds = 300.0
     memory: Bytes | None = None
+    user: Seconds | None = None
 
 
 def _share(value: object) -> object:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...profiles.errors import InternalError, UserError
+from ...profiles.errors import InternalError, StageError, UserError
+from ...profiles.words import one_line
 from ..record.evaluation import Evaluation, Limit
 from ..record.quality import QualityScale
 from ..record.stops import Interrupted
@@ -156,18 +157,24 @@ def _is_insisted_on(promise: _Promise, standing: Standing) -> bool:
 def _tried(climber: RungClimber, bench: Bench, standing: Standing) -> Found:
     try:
         return climber.climb(bench, standing)
+    except StageError as error:  # of the user's code, too
+        return _failed(climber, standing, f"{error.stage}: {error.cause}".removeprefix(": "))
     except (InternalError, UserError, Interrupted):
         raise
     except Exception as error:
         # The candidate has its artifact: whatever a runtime or a library raises here costs this rung alone.
-        cause = str(error).splitlines()[:1] or [type(error).__name__]
-        return Found(
-            treatment=standing.treatment,
-            scored=standing.scored,
-            detail=f"failed: {cause[0][:200]}",
-            kept=False,
-            notes=(f"{climber.name} was tried to win quality back, and failed: {cause[0][:200]}",),
-        )
+        return _failed(climber, standing, str(error) or type(error).__name__)
+
+
+def _failed(climber: RungClimber, standing: Standing, cause: str) -> Found:
+    cause = one_line(cause, 200)
+    return Found(
+        treatment=standing.treatment,
+        scored=standing.scored,
+        detail=f"failed: {cause}",
+        kept=False,
+        notes=(f"{climber.name} was tried to win quality back, and failed: {cause}",),
+    )
 
 
 def _record(promise: _Promise, bench: Bench, standing: Standing, found: Found, seconds: float) -> LadderRung:

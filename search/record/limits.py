@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ...profiles.errors import UserError
 from ...profiles.units import parse_quantity
 from .evaluation import Limit
-from .metrics import METRICS, SIDE_EFFECTS
+from .metrics import HARDWARE_METRICS, METRICS, SIDE_EFFECTS
 
 # What users write -> how the record stores it.
 SHORT_NAMES = {
@@ -24,6 +24,8 @@ SHORT_NAMES = {
     "first_inference": "first_inference_ms",
     "compressed_size": "compressed_bytes",
 }
+TAKEN_NAMES = frozenset({*SHORT_NAMES, *SHORT_NAMES.values(), *HARDWARE_METRICS})
+"""Names that no workload's own metric can have: they are those of something measured."""
 _DIMENSIONS = {"ms": "time_ms", "bytes": "bytes", "share": "share", "count": "count", "": "number"}
 _NUMBER = r"\d+\.?\d*|\.\d+"
 _FORMS = (

@@ -41,14 +41,18 @@ def local_files(path: Path, root: Path) -> list[Path]:
 def _imported_files(file: Path, root: Path) -> Iterator[Path]:
     try:
         tree = ast.parse(file.read_bytes())
-    except SyntaxError:
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OSError):
         return  # Python itself reports it, if the file is really imported
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield from _module_files(root, alias.name)
         elif isinstance(node, ast.ImportFrom):
+            if node.level > len(file.parents):
+                continue  # more dots than there are directories
             start = file.parents[node.level - 1] if node.level else root
+            if not start.is_relative_to(root):
+                continue
             yield from _module_files(start, node.module or "")
             for alias in node.names:
                 yield from _module_files(start, f"{node.module or ''}.{alias.name}".lstrip("."))

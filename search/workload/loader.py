@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
-import importlib
-import importlib.util
 import inspect
-import sys
-import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
-from ...profiles.errors import ParetuneError, UserError
+from ...profiles.errors import UserError
+from ...profiles.user_code import UserCodeError, call, user_code
 from ..record.digest import digest_of
 from .arrays import brought_into_form
 from .content import bytes_digest, local_files, split_digest
+from .importing import import_file, import_module
 from .onnx_file import weight_files
-from .parts import checked_parts
+from .parts import checked_parts, plain_splits
 from .workload import Splits, Workload
 
 T = TypeVar("T")
 
+_MISSING = object()
 _FORMS = "file.py, file.py:name, or package.module:name"
 
 
@@ -58,15 +55,7 @@ class LoadedWorkload:
 
     @cached_property
     def _given(self) -> Splits:
-        splits = self.call("splits", self.workload.splits)
-        if not isinstance(splits, Splits):
-            raise UserError(
-                "`splits` did not return a Splits",
-                place=f"workload {self.workload.name}",
-                found=type(splits).__name__,
-                accepted="paretune.Splits(train=..., calibration=..., validation=..., test=...)",
-            )
-        return splits
+        return plain_splits(self.call("splits", self.workload.splits), self.workload.name)
 
     @cached_property
     def data_digests(self) -> dict[str, str]:
@@ -76,13 +65,12 @@ class LoadedWorkload:
         return {name: split_digest(split) for name, split in self._given.items()}
 
     def call(self, what: str, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """Call the user's code; what it raises becomes an error that names their file and line.
+        """Call a function of the workload through the guard.
 
         Raises:
-            UserError: the user's code raised.
+            UserCodeError: it failed.
         """
-        with _user_code(f"`{what}` of workload {self.workload.name}", self.directory):
-            return function(*args, **kwargs)
+        return call(f"`{what}` of workload {self.workload.name}", function, *args, **kwargs)
 
 
 def load_workload(reference: str, base: Path, options: Mapping[str, Any] | None = None) -> LoadedWorkload:
@@ -98,14 +86,12 @@ def load_workload(reference: str, base: Path, options: Mapping[str, Any] | None 
     target, _, name = reference.partition(":")
     if target.endswith(".py"):
         path = _existing(base / target, reference)
-        root, module = path.parent, _import_file(path)
-    elif name:
-        root, module = base, _import_module(target, base)
-        path = Path(module.__file__ or "")
-        root = path.parents[target.count(".") + (path.name == "__init__.py")]
+        root, module = path.parent, import_file(path)
+    elif target and name:
+        module, path, root = import_module(target, base)
     else:
         raise UserError("not a workload reference", found=repr(reference), accepted=_FORMS)
-    workload = _resolve(module, name or "workload", reference, root, dict(options or {}))
+    workload = _resolve(module, name or "workload", reference, dict(options or {}))
     parts = {"object": name or "workload", "options": dict(options or {}), "own": dict(workload.options)}
     files = {str(file.relative_to(root)): bytes_digest(file) for file in local_files(path, root)}
     if workload.onnx is not None:
@@ -115,7 +101,7 @@ def load_workload(reference: str, base: Path, options: Mapping[str, Any] | None 
         files.update({f"onnx weights {number}": bytes_digest(file) for number, file in enumerate(weights)})
     try:
         digest = digest_of({**parts, "files": files})
-    except TypeError as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise UserError(
             "options must be plain values", place=reference, found=str(error), accepted="numbers, text, lists"
         ) from error
@@ -157,53 +143,29 @@ def _existing(path: Path, reference: str) -> Path:
     )
 
 
-def _import_file(path: Path) -> ModuleType:
-    _make_importable(path.parent)
-    name = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and the like look their module up by name
-    with _user_code(f"workload file {path.name}", path.parent):
-        spec.loader.exec_module(module)
-    return module
-
-
-def _import_module(name: str, base: Path) -> ModuleType:
-    _make_importable(base)
-    with _user_code(f"module {name}", base):
-        return importlib.import_module(name)
-
-
-def _make_importable(directory: Path) -> None:
-    text = str(directory.absolute())
-    if text not in sys.path:
-        sys.path.insert(0, text)
-
-
-def _resolve(module: ModuleType, name: str, reference: str, root: Path, options: dict[str, Any]) -> Workload:
-    if not hasattr(module, name):
-        there = [key for key, value in vars(module).items() if isinstance(value, Workload)]
+def _resolve(module: ModuleType, name: str, reference: str, options: dict[str, Any]) -> Workload:
+    """The workload of that name, as plain values: what its attributes do happens here."""
+    with user_code(f"object {name!r} of {reference}"):
+        found = getattr(module, name, _MISSING)
+    if found is _MISSING:
+        there = [key for key, value in vars(module).items() if _is_workload(value)]
         raise UserError(
             f"no object {name!r} in the workload's module",
             place=reference,
             found=f"workloads there: {', '.join(there) or 'none'}",
             accepted=f"{_FORMS}; without a name the object is called `workload`",
         )
-    found = getattr(module, name)
-    if isinstance(found, Workload) and options:
+    if _is_workload(found) and options:
         raise UserError(
             "this workload takes no options",
             place=reference,
-            found=", ".join(options),
+            found=", ".join(map(str, options)),
             remedy="remove the options, or name a function that takes them and returns a Workload",
         )
-    if callable(found):
+    if callable(found) and not _is_workload(found):
         check_arguments(found, options, f"function {name!r} of {reference}")
-        with _user_code(f"function {name!r}", root):
-            found = found(**options)
-    if not isinstance(found, Workload):
+        found = call(f"function {name!r}", found, **options)
+    if not _is_workload(found):
         raise UserError(
             "not a workload",
             place=reference,
@@ -213,41 +175,23 @@ def _resolve(module: ModuleType, name: str, reference: str, root: Path, options:
     return checked_parts(found, reference)
 
 
+def _is_workload(value: object) -> TypeGuard[Workload]:
+    """By its type alone: `isinstance` asks the object what it is."""
+    return issubclass(type(value), Workload)
+
+
 def check_arguments(function: Callable[..., Any], arguments: Mapping[str, Any], place: str) -> None:
     """Raise UserError where `function` cannot be called with these arguments by name."""
-    signature = inspect.signature(function)
+    try:
+        with user_code(f"the signature of {place}", function=function):
+            signature = inspect.signature(function)
+    except UserCodeError as error:
+        if isinstance(error.__cause__, (ValueError, TypeError)):
+            return  # functions written in C have none: the call tells
+        raise
     try:
         signature.bind(**arguments)
     except TypeError as error:
-        raise UserError(
+        raise UserCodeError(
             "arguments do not fit", place=place, found=str(error), accepted=f"{signature}"
         ) from error
-
-
-@contextmanager
-def _user_code(what: str, directory: Path) -> Iterator[None]:
-    try:
-        yield
-    except ParetuneError:
-        raise
-    except Exception as error:
-        raise UserError(
-            f"{what} raised {type(error).__name__}: {error}",
-            place=_place_of(error, directory),
-            remedy=_remedy_for(error),
-        ) from error
-
-
-def _place_of(error: Exception, directory: Path) -> str:
-    """File and line of the user's own code that came last before the error."""
-    if isinstance(error, SyntaxError) and error.filename:
-        return f"{error.filename}, line {error.lineno}"
-    inside = str(directory.absolute())
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(inside)]
-    return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
-
-
-def _remedy_for(error: Exception) -> str:
-    if isinstance(error, ModuleNotFoundError):
-        return f"install {error.name!r} into this environment ({sys.prefix}), or correct the import"
-    return "correct the code at the place named above"

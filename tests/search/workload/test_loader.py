@@ -138,7 +138,8 @@ def test_what_cannot_be_loaded_is_explained(write, tmp_path, case):
 
 
 def test_options_are_checked_against_the_function(write, tmp_path):
-    write(HEAD + "def make(size):\n    return Workload(name=size, splits=splits, teacher=teacher)\n" + TAIL)
+    make = "def make(size):\n    return Workload(name=str(size), splits=splits, teacher=teacher)\n"
+    write(HEAD + make + TAIL)
     assert load_workload("job.py:make", tmp_path, {"size": "a"}).workload.name == "a"
     with pytest.raises(UserError, match=r"(?s)arguments do not fit.*'sise'.*accepted: \(size\)"):
         load_workload("job.py:make", tmp_path, {"size": "a", "sise": "b"})

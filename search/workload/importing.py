@@ -1,0 +1,103 @@
+"""Python files of the user imported: their directory is searched after the standard library, never before."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import re
+import sys
+from collections.abc import Sequence
+from functools import cache
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.metadata import PackageNotFoundError, requires
+from pathlib import Path
+from types import ModuleType
+
+from ...profiles.errors import UserError
+from ...profiles.user_code import code_lies_in, user_code
+
+
+def import_file(path: Path) -> ModuleType:
+    """The module of a file, under a name of its own.
+
+    Raises:
+        UserCodeError: it cannot be imported.
+    """
+    _make_importable(path.parent)
+    name = f"{path.stem}_{hashlib.sha256(str(path).encode(errors='surrogateescape')).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and the like look their module up by name
+    with user_code(f"workload file {path.name}"):
+        spec.loader.exec_module(module)
+    return module
+
+
+def import_module(name: str, base: Path) -> tuple[ModuleType, Path, Path]:
+    """The module of that name, its file, and the directory that its name begins in. Modules are looked for in
+    `base`, too.
+
+    Raises:
+        UserCodeError: it cannot be imported.
+        UserError: it has no file.
+    """
+    _make_importable(base)
+    with user_code(f"module {name}"):
+        module = importlib.import_module(name)
+    file = getattr(module, "__file__", None)
+    if not isinstance(file, str) or not Path(file).is_file():
+        raise UserError(
+            "the workload's module has no file",
+            place=name,
+            found=f"{type(module).__name__} {name!r}",
+            accepted="a Python module of your own: a file that defines the workload",
+        )
+    path = Path(file).absolute()
+    code_lies_in(path.parent)
+    deep = name.count(".") + (path.name == "__init__.py")
+    return module, path, path.parents[min(deep, len(path.parents) - 1)]
+
+
+class _Installed(MetaPathFinder):
+    """Packages that Paretune itself asks for, whatever files of the user have their names (a script `onnx.py`
+    beside the study, say): parts of ours are imported long after the user's directory is searched."""
+
+    def __init__(self) -> None:
+        self.directories: set[str] = set()
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Where the package is installed; None for what is none of ours."""
+        if path is not None or fullname not in _needed():
+            return None
+        return PathFinder.find_spec(fullname, [p for p in sys.path if p not in self.directories])
+
+
+_installed = _Installed()
+
+
+@cache
+def _needed() -> frozenset[str]:
+    try:
+        wanted = requires(__name__.partition(".")[0]) or []
+    except PackageNotFoundError:  # run from its source
+        wanted = []
+    names = (re.match(r"[\w.-]+", line) for line in wanted)
+    return frozenset(name[0].replace("-", "_").lower() for name in names if name)
+
+
+def _make_importable(directory: Path) -> None:
+    code_lies_in(directory)
+    text = str(directory.absolute())
+    _installed.directories.add(text)
+    if _installed not in sys.meta_path:
+        sys.meta_path.insert(0, _installed)
+    if text not in sys.path:
+        # A file `queue.py` beside the study is not what the standard library means by `import queue`.
+        first = (n for n, entry in enumerate(sys.path) if Path(str(entry)).name.endswith("-packages"))
+        sys.path.insert(next(first, len(sys.path)), text)
