@@ -57,10 +57,10 @@ def given(path: Path) -> Given:
     """What an ONNX file holds. One that cannot be read fits everything here: whoever runs it reports it."""
     try:
         proto = onnx.load(path, load_external_data=False)
-    except Exception:  # protobuf's errors have no base class of their own
+        ranks = [len(dims) for dims in _weights(proto)]
+        return Given(quantized=quantized_by(proto), largest_rank=max(ranks, default=0))
+    except Exception:  # protobuf's errors have no base class of their own, and its texts may be none
         return Given(quantized="", largest_rank=2)
-    ranks = (len(dims) for dims in _weights(proto))
-    return Given(quantized=quantized_by(proto), largest_rank=max(ranks, default=0))
 
 
 def _least_rank(precision: Precision) -> int:

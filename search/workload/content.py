@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...profiles.files import open_regular
 from .workload import Split
 
 
@@ -69,4 +70,8 @@ def _module_files(start: Path, name: str) -> Iterator[Path]:
 
 def bytes_digest(path: Path) -> str:
     """SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    with open_regular(path) as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

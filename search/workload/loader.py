@@ -96,8 +96,8 @@ def load_workload(reference: str, base: Path, options: Mapping[str, Any] | None 
     files = {str(file.relative_to(root)): bytes_digest(file) for file in local_files(path, root)}
     if workload.onnx is not None:
         model = onnx_path(workload, path.parent)
+        weights = weight_files(model)  # first of all: it says what is not to be opened
         files["onnx"] = bytes_digest(model)
-        weights = [file for file in weight_files(model) if file.is_file()]
         files.update({f"onnx weights {number}": bytes_digest(file) for number, file in enumerate(weights)})
     try:
         digest = digest_of({**parts, "files": files})
@@ -118,7 +118,7 @@ def onnx_path(workload: Workload, directory: Path) -> Path:
     path = directory / workload.onnx
     if not path.is_file():
         raise UserError(
-            "the workload's ONNX file does not exist",
+            f"the workload's ONNX file {'is no regular file' if path.exists() else 'does not exist'}",
             place=f"workload {workload.name}",
             found=str(path),
             remedy="put the file there, or run the script that makes it "
