@@ -18,7 +18,7 @@ from sqlalchemy import ColumnClause, Connection, column, create_engine, inspect,
 from ...profiles.errors import UserError
 from .server import engine_options
 from .trouble import MEND_DAMAGE
-from .url import StorageUrl
+from .url import StorageUrl, printable
 
 T = TypeVar("T")
 
@@ -44,6 +44,14 @@ _JSON = {
     "trial_system_attributes": ("trial_id", "key", "value_json"),
     "trial_params": ("trial_id", "param_name", "distribution_json"),
 }
+
+
+_LONGEST, _LONGEST_NAME = 500, 240
+"""Bytes in a path and in a name; SQLite's limit is 512, that of file systems mostly 255."""
+
+
+class NoStudiesError(UserError):
+    """A database in which Optuna has kept nothing yet."""
 
 
 class Database(RDBStorage):
@@ -96,7 +104,8 @@ def connected(url: StorageUrl, *, make: bool) -> Database:
     """Optuna's storage at a URL. `make`: its tables are made where there are none.
 
     Raises:
-        UserError: it holds no study, or not all of one.
+        NoStudiesError: nothing is kept in it.
+        UserError: not all of what is kept is there.
         Exception: what Optuna, SQLAlchemy and the driver raise.
     """
     file = url.file
@@ -110,13 +119,14 @@ def checked(url: StorageUrl, engine: tuple[str, dict[str, Any]], *, make: bool) 
     """Optuna's storage on what an engine is made from, with all of its tables.
 
     Raises:
-        UserError: it holds no study, or not all of one.
+        NoStudiesError: nothing is kept in it.
+        UserError: not all of what is kept is there.
         Exception: what Optuna, SQLAlchemy and the driver raise.
     """
     there = _tables(*engine)
     empty = there is None
     if empty and not make:
-        raise UserError("no study is in it", place=url.shown, found="a database without Optuna's tables")
+        raise NoStudiesError("no study is in it", place=url.shown, found="a database without Optuna's tables")
     storage = Database(url, engine, make=empty)
     if lost := sorted(TABLES - (there or TABLES)):
         storage.engine.dispose()
@@ -133,8 +143,26 @@ def check_place(file: Path, *, make: bool) -> None:
     """Refuse what SQLite would wait for, write over, or leave out without a word.
 
     Raises:
-        UserError: what lies there is no file, or the log of a file that is gone.
+        UserError: what lies there is no file, or the log of a file that is gone; or none can lie there.
     """
+    try:
+        _check_place(file, make=make)
+    except OSError as error:
+        raise UserError(
+            "the study's storage cannot be reached",
+            place=printable(str(file)),
+            found=error.strerror or str(error),
+        ) from None
+
+
+def _check_place(file: Path, *, make: bool) -> None:
+    if len(os.fsencode(file)) > _LONGEST or len(os.fsencode(file.name)) > _LONGEST_NAME:
+        raise UserError(
+            "the name of the study's storage is too long",
+            place=printable(str(file)),
+            accepted=f"at most {_LONGEST} bytes, {_LONGEST_NAME} of them for the file itself: SQLite writes "
+            "longer names beside it",
+        )
     if file.exists() and not file.is_file():
         what = "a directory" if file.is_dir() else "no regular file"
         raise UserError("the study's storage is no file", place=str(file), found=what)
@@ -147,6 +175,8 @@ def check_place(file: Path, *, make: bool) -> None:
             found=log.name,
             remedy=f"restore {file.name} beside it; or remove {log.name} as well, which is of no use alone",
         )
+    if make and not file.exists() and file.parent.is_dir() and not os.access(file.parent, os.W_OK | os.X_OK):
+        raise UserError("the directory of the study's storage may not be written", place=str(file.parent))
     if not make and not file.is_file():
         raise UserError("the study's storage is gone", place=str(file), remedy=MEND_DAMAGE)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import optuna
@@ -11,9 +12,9 @@ from optuna.trial import TrialState
 
 from ...profiles.errors import UserError
 from ..record.digest import canonical_json
-from .connect import check_place
+from .connect import NoStudiesError, check_place
 from .storage import close_storage, open_storage, storage_trouble_explained
-from .url import StorageUrl
+from .url import StorageUrl, printable
 
 PROBLEM = "problem"
 """The attribute of a study that holds what it searches."""
@@ -28,18 +29,26 @@ def evaluated_before(url: StorageUrl, name: str, problem: Mapping[str, Any], *, 
         UserError: the study exists and describes another problem, or the storage cannot be reached.
     """
     file = url.file
-    if file is not None and (own or file.parent.is_dir()):
+    if file is not None:
         check_place(file, make=True)
+        if not own and not file.parent.is_dir():
+            raise UserError(
+                "the study's storage cannot be opened",
+                place=url.shown,
+                found=f"there is no directory {printable(str(file.parent))}",
+                remedy="make it, or name another place",
+            )
         if not file.is_file() or not file.stat().st_size:
             return 0
-    with storage_trouble_explained(url):
-        storage = open_storage(url)
+    with storage_trouble_explained(url), suppress(NoStudiesError):
+        storage = open_storage(url, make=False)
         try:
             study = existing(storage, name, problem, None)
             empty = study is None or holds_nothing(study, problem)
             return 0 if study is None or empty else len(study.get_trials(deepcopy=False))
         finally:
             close_storage(storage)
+    return 0
 
 
 def existing(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sqlite3
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...profiles.errors import UserError
-from .server import CONNECT_S, missing_package
+from .server import missing_package
 from .url import StorageUrl, printable
 
 MEND_DAMAGE = (
@@ -53,7 +54,9 @@ _OF_POSTGRESQL = {  # https://www.postgresql.org/docs/current/errcodes-appendix.
     "53": Cause("the server has no room, memory or connections left", f"mend that, {_KEPT}"),
     "57": Cause("the server was stopped", f"start it, {_KEPT}"),
 }
-_REACH = "start it, or check host and port of the URL"
+_REACH = "start the server, or check host and port of the URL"
+_TRIED_S = 5.0
+_OF_CONNECTIONS = {"OperationalError", "InterfaceError"}  # the names that PEP 249 gives them
 
 
 def trouble(problem: str, url: StorageUrl, error: BaseException) -> UserError:
@@ -105,21 +108,14 @@ def _of_file(file: Path, error: BaseException) -> Cause:
 
 def _unopened(file: Path) -> Cause:
     """Why a file could not be opened, which SQLite does not tell."""
-    place, name = file.parent, file.name + "-journal"
+    place = file.parent
     if not place.is_dir():
         return Cause(f"there is no directory {printable(str(place))}", "make it, or name another place")
-    if len(os.fsencode(name)) > os.pathconf(place, "PC_NAME_MAX") or len(os.fsencode(file)) > _LONGEST:
-        return Cause(
-            "its name is too long for SQLite, which writes a longer one beside it", "name another place"
-        )
     if file.exists() and not os.access(file, os.R_OK | os.W_OK):
         return Cause("the file may not be read and written", f"make it so, {_KEPT}")
     if not os.access(place, os.W_OK | os.X_OK):
         return Cause("its directory may not be written", f"make it writable, {_KEPT}")
     return Cause("the system did not open it", f"look at the place and at `ulimit -n`, {_KEPT}")
-
-
-_LONGEST = 500  # SQLite's own limit on a path is 512
 
 
 # -- a server -------------------------------------------------------------------------------------
@@ -130,20 +126,22 @@ def _of_server(url: StorageUrl, error: BaseException) -> Cause:
     if isinstance(code, str) and code:
         known = _OF_POSTGRESQL.get(code) or _OF_POSTGRESQL.get(code[:2])
         return known or Cause("the server failed", f"see its log, {_KEPT}")
+    if type(error).__name__ not in _OF_CONNECTIONS:
+        return Cause("the driver does not take this URL", "check its parts and its options")
     return _unreached(url) or Cause(
-        "the server answers, and takes no connection like this",
-        "check user, database and password. " + _password_from(url),
+        "no connection came about", f"check host, user, database and password. {_password_from(url)}"
     )
 
 
 def _unreached(url: StorageUrl) -> Cause | None:
     """Why no connection is to be had: a driver has no code for that, so it is tried out."""
     server = url.server
-    host, port = server.host, server.port or _PORTS.get(server.get_backend_name())
-    if host is None or host.startswith("/") or port is None:
-        return None
+    host = server.host or server.query.get("host")
+    port = server.port or server.query.get("port") or _PORTS.get(server.get_backend_name())
+    if not isinstance(host, str) or not re.fullmatch(r"[\w.:-]+", host) or not str(port).isdigit():
+        return None  # a socket, or several hosts: what the driver says must do
     try:
-        socket.create_connection((host, port), timeout=CONNECT_S).close()
+        socket.create_connection((host, int(str(port))), timeout=_TRIED_S).close()
     except socket.gaierror:
         return Cause(f"no such host: {host}", "check the host of the URL")
     except TimeoutError:
@@ -157,8 +155,8 @@ _PORTS = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306, "mssql": 1433, "or
 
 
 def _password_from(url: StorageUrl) -> str:
-    if url.server.password:
-        return f"The password used is that of {url.shown}"
+    if url.has_password:
+        return f"The password that was used is that of {url.shown}"
     return (
         "No password is in the URL: ${NAME} takes one from the environment, and PostgreSQL's driver looks at "
         "PGPASSWORD and ~/.pgpass"

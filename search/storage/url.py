@@ -138,6 +138,11 @@ class StorageUrl:
         """Whether what is kept is enough to open the storage: no password stands in the text."""
         return not _secrets_in(self.text) or VARIABLE.fullmatch(self.text) is not None
 
+    @property
+    def has_password(self) -> bool:
+        """Whether a password is in the URL, or comes into it from the environment."""
+        return bool(_secrets_in(self._filled))
+
     def without_secrets(self, text: str) -> str:
         """A text (what a driver says) without the passwords of this storage, wherever they are from."""
         try:
