@@ -14,9 +14,12 @@ from paretune.search.run.session import open_run, run_study
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def finished(bench, shared_store):
-    return run_study(bench.study(store=shared_store)).record
+@pytest.fixture(scope="module")
+def finished(bench_in, shared_store, tmp_path_factory):
+    """The record of a study that compares as many processes as studies usually do."""
+    bench = bench_in(tmp_path_factory.mktemp("finished"))
+    usual = {"rounds": 9, "finalist_rounds": 9}
+    return run_study(bench.study(store=shared_store, measure=usual)).record
 
 
 def by_outcome(record, outcome):
