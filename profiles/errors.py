@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class ParetuneError(Exception):
     """Base class of every error that Paretune raises on purpose."""
@@ -24,6 +27,23 @@ class UserError(ParetuneError):
         ParetuneError.__init__(
             self, "\n".join([head, *(f"  {label}: {text}" for label, text in parts if text)])
         )
+
+    def placed(self, place: str) -> UserError:
+        """The same error with another place."""
+        return UserError(
+            self.problem, place=place, found=self.found, accepted=self.accepted, remedy=self.remedy
+        )
+
+
+@contextmanager
+def at_place(place: str) -> Iterator[None]:
+    """What is refused inside, without a place of its own, is so at this one."""
+    try:
+        yield
+    except UserError as error:
+        if error.place:
+            raise
+        raise error.placed(place) from error.__cause__
 
 
 class UnsupportedError(ParetuneError):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import UserError
+from .named import located
 from .problems import suggestion
 from .schema import Profile
 from .strict_yaml import read_model
@@ -37,7 +38,7 @@ def load_profile(name_or_path: str, base: Path | None = None, probes: Sequence[P
 
         return probe_host(probes=probes)
     if _is_path(name_or_path):
-        return read_model(Profile, (base or Path()) / Path(name_or_path).expanduser(), "profile")
+        return read_model(Profile, located(name_or_path, base or Path()), "profile")
     if name_or_path not in shipped_profiles():
         raise _unknown(name_or_path)
     return read_model(Profile, _SHIPPED / f"{name_or_path}.yaml", "profile")

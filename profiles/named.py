@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator
 
+from .errors import UserError
 from .hosts import host
 
 _PART_BYTES, _PATH_BYTES = 255, 4095  # what Linux' file systems take
@@ -57,6 +60,18 @@ def file_text(text: str) -> str:
     return text
 
 
+def located(text: str, base: Path) -> Path:
+    """The file that a text names: below the home directory, absolute, or relative to `base`.
+
+    Raises:
+        UserError: it names a home directory that nobody knows.
+    """
+    expanded = os.path.expanduser(text)  # noqa: PTH111 - pathlib's raises where there is no home
+    if expanded.startswith("~"):
+        raise UserError("no home directory is known", found=text, accepted="a path without `~`")
+    return base / expanded
+
+
 def plain_name(text: str) -> str:
     """A name that is also that of a directory.
 
@@ -98,10 +113,22 @@ def object_text(text: str) -> str:
     Raises:
         ValueError: not of that form.
     """
-    module, _, name = short_line(text).partition(":")
-    if not all(part.isidentifier() for part in (*module.split("."), name)):
+    if not _is_object(short_line(text)):
         raise ValueError("names no object of a module; accepted: package.module:Name")
     return text
+
+
+def _is_object(text: str) -> bool:
+    module, _, name = text.partition(":")
+    return all(part.isidentifier() for part in (*module.split("."), name))
+
+
+def workload_parts(reference: str) -> tuple[str, str]:
+    """File or module of a workload, and the name of its object or ""."""
+    if reference.endswith(".py"):
+        return reference, ""
+    target, _, name = reference.rpartition(":") if ":" in reference else (reference, "", "")
+    return target, name
 
 
 def workload_text(text: str) -> str:
@@ -110,16 +137,12 @@ def workload_text(text: str) -> str:
     Raises:
         ValueError: none of these.
     """
-    file, colon, name = text.rpartition(":") if ".py:" in text else (text, "", "")
-    if file.endswith(".py") and (name.isidentifier() or not colon):
-        file_text(file)
+    target, name = workload_parts(file_text(text))
+    if target.endswith(".py") and (name.isidentifier() or target == text):
         return text
-    try:
-        return object_text(text)
-    except ValueError as error:
-        raise ValueError(
-            "not a workload reference; accepted: file.py, file.py:name, or package.module:name"
-        ) from error
+    if not _is_object(text):
+        raise ValueError("is no workload reference; accepted: file.py, file.py:name, or package.module:name")
+    return text
 
 
 def backend_text(text: str) -> str:

@@ -48,6 +48,14 @@ class Document:
         mark = self.mark(keys)
         return f"{self.name}, {mark}" if mark else self.name
 
+    def place_of(self, way: str) -> str:
+        """A place told by its dotted way, with file, line and column; any other place as it is."""
+        known = {dotted(keys): keys for keys in self.marks}
+        parts = way.split(".")
+        near = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
+        keys = next((known[part] for part in near if part in known), None)
+        return way if keys is None else f"{self.at(keys)}: {way}"
+
 
 def read_document(text: str, name: str, what: str, free: Sequence[Keys] = ()) -> Document:
     """The mapping that a YAML text holds; `name` is its file, `what` says in messages what such files are.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Any
 from ...backends.registry import probes
 from ...backends.runner.client import Guard, RunnerClient
 from ...backends.runner.launch import Launch, launch_for
-from ...profiles.errors import UserError
+from ...profiles.errors import UserError, at_place
 from ...profiles.loader import load_profile
+from ...profiles.named import located
 from ...profiles.schema import Profile
 from ...profiles.time_limit import set_time_limit
 from ..record.candidate import Recipe
@@ -23,7 +25,7 @@ from ..space.space import Space
 from ..storage.url import StorageUrl
 from ..workload.loader import LoadedWorkload, load_workload
 from .space_of_a_job import build_space
-from .study_file import StudyFile, load_study_file
+from .study_file import StudyFile, StudyText, read_study
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,7 @@ class Job:
     """A study file with all that it names: workload, profile, space, objectives and limits."""
 
     file: StudyFile
+    text: str
     places: Places
     loaded: LoadedWorkload
     profile: Profile
@@ -112,20 +115,27 @@ def load_job(path: Path, profile_name: str | None = None) -> Job:
     Raises:
         UserError: anything in it cannot be accepted.
     """
-    file = load_study_file(path)
-    base = path.resolve().parent
+    study = read_study(path)
+    with study.places_told():
+        return _job(study, path, profile_name)
+
+
+def _job(study: StudyText, path: Path, profile_name: str | None) -> Job:
+    file, base = study.file, path.resolve().parent
+    places = places_of(file, path)
+    _check_directories(places)
     set_time_limit(file.guard.user)
     loaded = load_workload(file.workload.file, base, file.workload.options)
     profile = load_profile(profile_name or file.profile, base, probes())
     quality = loaded.workload.metric.name
-    limits = tuple(parse_limit(text, quality) for text in file.constraints)
-    check_consistent(limits)
+    limits = _limits(file, quality)
     objectives = _objectives(file, loaded)
     if loaded.workload.onnx is not None:
         _refuse_macs([*(limit.metric for limit in limits), *(o.metric for o in objectives)])
     return Job(
         file=file,
-        places=places_of(file, path),
+        text=study.document.text,
+        places=places,
         loaded=loaded,
         profile=profile,
         space=build_space(file, profile, loaded.workload, loaded.onnx),
@@ -135,17 +145,35 @@ def load_job(path: Path, profile_name: str | None = None) -> Job:
     )
 
 
+def _limits(file: StudyFile, quality: str) -> tuple[LimitSpec, ...]:
+    limits = []
+    for number, text in enumerate(file.constraints):
+        with at_place(f"constraints.{number}"):
+            limits.append(parse_limit(text, quality))
+    with at_place("constraints"):
+        check_consistent(tuple(limits))
+    return tuple(limits)
+
+
+def _check_directories(places: Places) -> None:
+    """What will be made there must not be kept from it by a file."""
+    for key, directory in (("runs", places.run_dir), ("store", places.store)):
+        there = next((p for p in (directory, *directory.parents) if os.path.lexists(p)), directory)
+        if os.path.lexists(there) and not there.is_dir():
+            raise UserError("a directory is needed here, and this is none", place=key, found=str(there))
+
+
 def places_of(file: StudyFile, path: Path) -> Places:
     """Where the study of this file keeps what it learns; creates nothing."""
     base = path.resolve().parent
-    run_dir = (base / file.runs / file.name).resolve()
+    run_dir = Path(os.path.realpath(located(file.runs, base) / file.name))
     place = f"{path}: storage"
     own = StorageUrl.of_file(run_dir / "study.db")
     return Places(
         study_file=path.resolve(),
         run_dir=run_dir,
         storage=own if file.storage is None else StorageUrl.written(file.storage, base, place),
-        store=(base / (file.store or ".paretune/store")).resolve(),
+        store=Path(os.path.realpath(located(file.store or ".paretune/store", base))),
     )
 
 
@@ -161,7 +189,10 @@ def _refuse_macs(metrics: list[str]) -> None:
 
 def _objectives(file: StudyFile, loaded: LoadedWorkload) -> tuple[Objective, ...]:
     metric = loaded.workload.metric
-    names = [metric_name(text, metric.name) for text in file.objectives or (metric.name, "latency", "size")]
+    names = []
+    for number, text in enumerate(file.objectives or (metric.name, "latency", "size")):
+        with at_place(f"objectives.{number}"):
+            names.append(metric_name(text, metric.name))
     if len(set(names)) != len(names):
         raise UserError("an objective is named twice", place="objectives", found=", ".join(names))
     for name in sorted(set(names) & set(SIDE_EFFECTS)):
@@ -180,7 +211,8 @@ def _objectives(file: StudyFile, loaded: LoadedWorkload) -> tuple[Objective, ...
 
 
 def _weights(prefer: Mapping[str, float], objectives: list[str], quality: str) -> dict[str, float]:
-    weights = {metric_name(text, quality): weight for text, weight in prefer.items()}
+    with at_place("prefer"):
+        weights = {metric_name(text, quality): weight for text, weight in prefer.items()}
     extra = sorted(set(weights) - set(objectives))
     if extra:
         raise UserError(

@@ -2,59 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
 from ...backends.contract.backend import CalibrationMethod
 from ...profiles.errors import UserError
+from ...profiles.named import BackendText, FileText, Identifier, Line, PlainName, WorkloadText
 from ...profiles.precision import Precision
-from ...profiles.strict_yaml import read_model
-from ...profiles.units import parse_bytes, parse_duration_s, parse_quantity
-from ..record.candidate import Recipe, Scalar, Sparsity
+from ...profiles.strict_yaml import read_with_places
+from ...profiles.words import listed
+from ...profiles.yaml_document import Document
+from ..record.candidate import Recipe, Sparsity
 from ..record.treatment import RungName
-
-T = TypeVar("T")
-
-
-def _said(parse: Callable[[str], T], text: str) -> T:
-    # pydantic collects ValueErrors alone, so that all problems of a file are named at once.
-    try:
-        return parse(text)
-    except UserError as error:
-        accepted = f"; accepted: {error.accepted}" if error.accepted else ""
-        raise ValueError(f"{error.problem}{accepted}") from None
-
-
-def _duration(value: object) -> object:
-    return _said(parse_duration_s, value) if isinstance(value, str) else value
-
-
-def _size(value: object) -> object:
-    return _said(parse_bytes, value) if isinstance(value, str) else value
-
-
-def _one_or_many(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value if value is None else (value,)
+from .values import (
+    Axis,
+    Bytes,
+    Count,
+    CountOrNone,
+    Flag,
+    Guarded,
+    Many,
+    Number,
+    Seconds,
+    Several,
+    Share,
+    Threads,
+    one_or_many,
+    said,
+)
 
 
 def _without(section: object, name: str, usual: object) -> object:
     """A section without a setting that files of earlier versions have, and that has one value left."""
     if not isinstance(section, dict) or name not in section:
         return section
-    if _one_or_many(section[name]) not in (None, (usual,)):
+    if one_or_many(section[name]) not in (None, (usual,)):
         raise ValueError(
             f"{name} is not searched any more, all is made with {usual}: leave it out (what an earlier "
             "version found opens by its run directory)"
         )
     return {key: value for key, value in section.items() if key != name}
-
-
-Seconds = Annotated[float, BeforeValidator(_duration), Field(gt=0)]
-Bytes = Annotated[int, BeforeValidator(_size), Field(gt=0)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
 
 
 class _Section(BaseModel):
@@ -70,53 +69,45 @@ class _Section(BaseModel):
 class WorkloadSection(_Section):
     """Where the workload is: a Python file beside the study, and options handed to it."""
 
-    file: str
-    options: dict[str, Any] = {}
+    file: WorkloadText
+    options: dict[Identifier, Any] = {}
 
 
 class CalibrationSection(_Section):
     """Settings of calibrated precisions that are searched."""
 
-    method: Annotated[tuple[CalibrationMethod, ...], BeforeValidator(_one_or_many)] = ("minmax",)
-    samples: Annotated[tuple[int, ...], BeforeValidator(_one_or_many)] = (128,)
-    per_channel: Annotated[tuple[bool, ...], BeforeValidator(_one_or_many)] = (True,)
-
-    @field_validator("samples")
-    @classmethod
-    def _positive(cls, samples: tuple[int, ...]) -> tuple[int, ...]:
-        if any(count < 1 for count in samples):
-            raise ValueError("calibration needs at least one sample")
-        return samples
+    method: Several[CalibrationMethod] = ("minmax",)
+    samples: Several[Count] = (128,)
+    per_channel: Several[Flag] = (True,)
 
 
 class DistillSection(_Section):
     """Training recipes that are searched: temperature and weight of the teacher's soft targets. Unless the
     file says otherwise, every student may also be trained on the labels alone."""
 
-    temperature: Annotated[tuple[float, ...], BeforeValidator(_one_or_many)] = (4.0,)
-    weight: Annotated[tuple[float, ...], BeforeValidator(_one_or_many)] = (Recipe.distill_weight, 0.0)
+    temperature: Several[Annotated[Number, Field(gt=0, le=1000)]] = (4.0,)
+    weight: Several[Annotated[Number, Field(ge=0, le=1)]] = (Recipe.distill_weight, 0.0)
 
     @model_validator(mode="before")
     @classmethod
     def _hidden_states_are_not_compared(cls, values: object) -> object:
         return _without(values, "hidden", 0)
 
-    @model_validator(mode="after")
-    def _ranges(self) -> DistillSection:
-        if any(t <= 0 for t in self.temperature):
-            raise ValueError("a distillation temperature is above 0")
-        if any(not 0 <= w <= 1 for w in self.weight):
-            raise ValueError("a distillation weight lies between 0 (labels alone) and 1 (teacher alone)")
-        return self
+
+def _notation(texts: tuple[str, ...]) -> tuple[str, ...]:
+    values = tuple(str(said(Sparsity.parse, text)) for text in texts)
+    if len(set(values)) != len(values):
+        raise ValueError("names a value twice")
+    return values
 
 
 class SpaceSection(_Section):
     """What is searched. Left out means: all that the device and the installed runtimes can do."""
 
-    student: dict[str, Annotated[tuple[Scalar, ...], BeforeValidator(_one_or_many)]] = {}
-    sparsity: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ("dense",)
-    precision: Annotated[tuple[Precision, ...] | None, BeforeValidator(_one_or_many)] = None
-    backend: Annotated[tuple[str, ...] | None, BeforeValidator(_one_or_many)] = None
+    student: dict[Identifier, Several[Axis]] = {}
+    sparsity: Annotated[Several[Line], AfterValidator(_notation)] = ("dense",)
+    precision: Several[Precision] | None = None
+    backend: Several[BackendText] | None = None
     calibration: CalibrationSection = CalibrationSection()
     distill: DistillSection = DistillSection()
 
@@ -125,45 +116,23 @@ class SpaceSection(_Section):
     def _one_order_is_left(cls, values: object) -> object:
         return _without(values, "order", Recipe.order)
 
-    @field_validator("sparsity")
-    @classmethod
-    def _notation(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(str(_said(Sparsity.parse, value)) for value in values)
-
-    @model_validator(mode="after")
-    def _not_empty(self) -> SpaceSection:
-        lists: dict[str, tuple[Any, ...] | None] = {
-            "sparsity": self.sparsity,
-            "distill.temperature": self.distill.temperature,
-            "distill.weight": self.distill.weight,
-            "precision": self.precision,
-            "backend": self.backend,
-            **{f"student.{axis}": values for axis, values in self.student.items()},
-        }
-        for name, values in lists.items():
-            if values is not None and not values:
-                raise ValueError(f"{name} is an empty list: leave it out, or name at least one value")
-            if values is not None and len(set(values)) != len(values):
-                raise ValueError(f"{name} names a value twice")
-        return self
-
 
 class TrainingSection(_Section):
     """How students are trained and pruned ones fine-tuned. `patience`: a training ends after so many epochs
     without a better quality on validation, and keeps its best weights (left out: it runs to its end)."""
 
-    epochs: Annotated[int, Field(ge=1)] = 20
-    finetune_epochs: Annotated[int, Field(ge=0)] = 8
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
-    batch: Annotated[int, Field(ge=1)] = 64
-    patience: Annotated[int, Field(ge=1)] | None = None
-    threads: Annotated[int, Field(ge=1)] | None = None
+    epochs: Count = 20
+    finetune_epochs: CountOrNone = 8
+    learning_rate: Annotated[Number, Field(gt=0)] = 2e-3
+    batch: Count = 64
+    patience: Count | None = None
+    threads: Threads | None = None
 
 
 class BudgetSection(_Section):
     """When to stop: evaluated candidates, wall time, or both (whichever comes first)."""
 
-    trials: Annotated[int, Field(ge=1)] | None = None
+    trials: Count | None = None
     time: Seconds | None = None
 
     @model_validator(mode="after")
@@ -176,17 +145,17 @@ class BudgetSection(_Section):
 class DeploySection(_Section):
     """How the model runs on the device: batch size and threads. Both enter every measurement."""
 
-    batch: Annotated[int, Field(ge=1)] = 1
-    threads: Annotated[int, Field(ge=1)] = 1
+    batch: Count = 1
+    threads: Threads = 1
 
 
 class MeasureSection(_Section):
     """The latency protocol's effort: rounds of randomly interleaved blocks, and processes of the reference
     and of each finalist, which tell what processes of one model differ by (from three on)."""
 
-    rounds: Annotated[int, Field(ge=9)] = 25
-    finalist_rounds: Annotated[int, Field(ge=9)] = 40
-    processes: Annotated[int, Field(ge=1, le=64)] = 5
+    rounds: Annotated[Count, Field(ge=9)] = 25
+    finalist_rounds: Annotated[Count, Field(ge=9)] = 40
+    processes: Annotated[Count, Field(le=64)] = 5
 
 
 class GuardSection(_Section):
@@ -194,26 +163,19 @@ class GuardSection(_Section):
     start of a runner on the device, and the sending of a file. `user`: how long one call of the workload's
     own code may take (left out: as long as it likes, since training a teacher takes hours)."""
 
-    open: Seconds = 120.0
-    compile: Seconds = 300.0
-    run: Seconds = 300.0
+    open: Guarded = 120.0
+    compile: Guarded = 300.0
+    run: Guarded = 300.0
     memory: Bytes | None = None
-    user: Seconds | None = None
-
-
-def _share(value: object) -> object:
-    return _said(lambda text: parse_quantity(text, "share"), value) if isinstance(value, str) else value
-
-
-Share = Annotated[float, BeforeValidator(_share), Field(gt=0, lt=1)]
+    user: Guarded | None = None
 
 
 class StopSection(_Section):
     """When a search has nothing more to gain: a training's time is expected to raise the hypervolume by less
     than `gain`, `proposals` times in a row."""
 
-    gain: Share = 1e-3
-    proposals: Annotated[int, Field(ge=1)] = 6
+    gain: Annotated[Share, Field(gt=0, lt=1)] = 1e-3
+    proposals: Count = 6
 
 
 class GateSection(_Section):
@@ -223,8 +185,8 @@ class GateSection(_Section):
     `during_training` gives up trainings whose best possible end is behind the front.
     """
 
-    margin: Annotated[float, BeforeValidator(_share), Field(ge=0)] | None = None
-    during_training: bool = True
+    margin: Annotated[Share, Field(ge=0)] | None = None
+    during_training: Flag = True
 
 
 class LadderSection(_Section):
@@ -232,59 +194,97 @@ class LadderSection(_Section):
     says what is too much (half a point of a share; 0.5 % of another metric). A candidate's climb ends after
     `time`, or when no rung left promises `worth` a minute."""
 
-    rungs: Annotated[tuple[RungName, ...], BeforeValidator(_one_or_many)] = get_args(RungName)
-    allowed_loss: Annotated[float, BeforeValidator(_share), Field(gt=0)] | None = None
+    rungs: Several[RungName] = get_args(RungName)
+    allowed_loss: Annotated[Share, Field(gt=0)] | None = None
     time: Seconds = 120.0
-    worth: Annotated[float, BeforeValidator(_share), Field(ge=0)] | None = None
-    qat_epochs: Annotated[int, Field(ge=1)] = 4
-    draws: Annotated[int, Field(ge=1, le=20)] = 3
+    worth: Annotated[Share, Field(ge=0)] | None = None
+    qat_epochs: Count = 4
+    draws: Annotated[Count, Field(le=20)] = 3
 
 
 class StudyFile(_Section):
     """A validated study file. Paths in it are relative to the file."""
 
-    name: Name
+    name: PlainName
     workload: Annotated[WorkloadSection, BeforeValidator(lambda v: {"file": v} if isinstance(v, str) else v)]
-    profile: str = "host"
+    profile: FileText = "host"
     space: SpaceSection = SpaceSection()
     training: TrainingSection = TrainingSection()
-    objectives: (
-        Annotated[tuple[str, ...], BeforeValidator(_one_or_many), Field(min_length=2, max_length=4)] | None
-    ) = None
-    constraints: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ()
-    prefer: dict[str, Annotated[float, Field(ge=0)]] = {}
+    objectives: Annotated[Several[Line], Field(min_length=2, max_length=4)] | None = None
+    constraints: Many[Line] = ()
+    prefer: dict[Line, Annotated[Number, Field(ge=0, le=1e6)]] = {}
     budget: BudgetSection
     sampler: Literal["hardware-first", "tpe", "nsga2", "gp", "random"] = "hardware-first"
     stop: StopSection | Literal["never"] = StopSection()
     gate: GateSection = GateSection()
     ladder: LadderSection | Literal["never"] = LadderSection()
-    reference: dict[str, str | float] = {}
-    warm_start: bool | Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = True
+    reference: dict[Line, Line | Number] = {}
+    warm_start: Flag | Many[FileText] = True
     deploy: DeploySection = DeploySection()
     measure: MeasureSection = MeasureSection()
     guard: GuardSection = GuardSection()
-    finalists: Annotated[int, Field(ge=1, le=12)] = 6
-    storage: str | None = None
-    store: str | None = None
-    runs: str = "runs"
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    finalists: Annotated[Count, Field(le=12)] = 6
+    storage: Line | None = None
+    store: FileText | None = None
+    runs: FileText = "runs"
+    seed: Annotated[int, Field(strict=True, ge=0, lt=2**31)] = 0
+
+
+_FREE = (("workload", "options"), ("space", "student"))
+"""What is handed to the workload as it is written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyText:
+    """A study file as it was read, once: its text, what it says, and where."""
+
+    file: StudyFile
+    document: Document
+
+    @contextmanager
+    def places_told(self) -> Iterator[None]:
+        """What is refused later for something in the file is told with its line and column too."""
+        try:
+            yield
+        except UserError as error:
+            place = self.document.place_of(error.place)
+            if place == error.place:
+                raise
+            raise error.placed(place) from error.__cause__
 
 
 def load_study_file(path: Path) -> StudyFile:
+    """What a study file says.
+
+    Raises:
+        UserError: as `read_study`.
+    """
+    return read_study(path).file
+
+
+def read_study(path: Path) -> StudyText:
     """Read and validate a study file.
 
     Raises:
         UserError: the file is missing, is not YAML, or holds something that cannot be accepted; every
             problem is named with its place.
     """
-    if path.is_dir():
-        raise UserError("this is a directory, not a study file", place=str(path), accepted="a YAML file")
-    if not path.is_file():
-        near = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
+    if _missing(path):
         raise UserError(
             "no such study file",
             place=str(path),
-            accepted=", ".join(near) or "a YAML file",
+            accepted=listed(sorted(p.name for p in path.parent.glob("*.y*ml"))) or "a YAML file",
             remedy="`paretune init` writes one to start from",
         )
-    return read_model(StudyFile, path, "study file")
+    file, document = read_with_places(StudyFile, path, "study file", _FREE)
+    return StudyText(file=file, document=document)
+
+
+def _missing(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):  # the reader says what is wrong
+        return False
+    return False

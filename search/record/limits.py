@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ...profiles.errors import UserError
+from ...profiles.errors import UserError, at_place
 from ...profiles.units import parse_quantity
 from .evaluation import Limit
 from .metrics import HARDWARE_METRICS, METRICS, SIDE_EFFECTS
@@ -139,8 +139,9 @@ def parse_reference(values: Mapping[str, str | float], quality: str) -> dict[str
     """
     found = {}
     for text, value in values.items():
-        metric = metric_name(text, quality)
-        found[metric] = _amount(f"reference: {text}", metric, str(value))
+        with at_place(f"reference.{text}"):
+            metric = metric_name(text, quality)
+            found[metric] = _amount(f"{text}: {value}", metric, str(value))
     return found
 
 

@@ -206,9 +206,7 @@ def _latency_plan(job: Job) -> LatencyPlan:
 def _plan(job: Job, models: Models, launch: Launch, remarks: tuple[str, ...]) -> SearchPlan:
     frame = StudyRecord(
         name=job.file.name,
-        study_text=without_passwords_of(
-            job.places.storage, job.places.study_file.read_text(encoding="utf-8")
-        ),
+        study_text=without_passwords_of(job.places.storage, job.text),
         workload=job.loaded.workload.name,
         profile=job.profile.name,
         quality=job.quality,

@@ -15,6 +15,7 @@ from typing import Any
 
 from ...backends.measure.environment import instruction_sets
 from ...profiles.errors import ParetuneError, UserError
+from ...profiles.named import located
 from ...profiles.passwords import without_passwords
 from ...profiles.words import joined
 from ..job.job import Job, places_of
@@ -119,7 +120,7 @@ def _places(job: Job, sources: Sources) -> Iterator[_Place]:
         runs = job.places.run_dir.parent
         paths = sorted(file.parent for file in runs.glob(f"*/{RUN_FILE}")) if sources else []
     else:
-        paths = [base / source for source in sources]
+        paths = [located(source, base) for source in sources]
     for path in paths:
         inside = path.is_relative_to(base)
         shown = str(path.relative_to(base) if inside else path)

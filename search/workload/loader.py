@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any, TypeGuard, TypeVar
 
 from ...profiles.errors import UserError
+from ...profiles.named import located, workload_parts
 from ...profiles.user_code import UserCodeError, call, user_code
 from ..record.digest import digest_of
 from .arrays import brought_into_form
@@ -83,9 +84,9 @@ def load_workload(reference: str, base: Path, options: Mapping[str, Any] | None 
     Raises:
         UserError: nothing of that name, an error in the user's code, or not a Workload.
     """
-    target, _, name = reference.partition(":")
+    target, name = workload_parts(reference)
     if target.endswith(".py"):
-        path = _existing(base / target, reference)
+        path = _existing(located(target, base), reference)
         root, module = path.parent, import_file(path)
     elif target and name:
         module, path, root = import_module(target, base)

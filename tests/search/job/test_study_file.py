@@ -50,7 +50,7 @@ def test_what_is_left_of_a_choice_may_still_be_named(tmp_path, text):
         ("space: {sparsity: [some]}", "not a sparsity"),
         ("space: {backend: []}", "empty list"),
         ("space: {precision: [int8, int8]}", "twice"),
-        ("space: {distill: {weight: [2]}}", "between 0"),
+        ("space: {distill: {weight: [2]}}", r"weight\.0: should be less than or equal to 1"),
         ("space: {distill: {hidden: [0, 0.3]}}", "hidden is not searched any more"),
         ("space: {order: [distill-prune-quantize]}", "order is not searched any more"),
         ("ladder: {rungs: [luck]}", r"ladder[\s\S]*calibration"),
