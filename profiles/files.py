@@ -4,6 +4,7 @@ frees however their holder ends."""
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 import tempfile
@@ -48,6 +49,14 @@ def open_regular(path: Path) -> IO[bytes]:
         return os.fdopen(descriptor, "rb")
     os.close(descriptor)
     raise OSError(errno.EINVAL, "no regular file", str(path))
+
+
+def sha256_of(file: IO[bytes]) -> str:
+    """SHA-256 (64 hex digits) of an open file from where it stands to its end."""
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
 
 
 def file_inside(folder: Path, name: str) -> Path:

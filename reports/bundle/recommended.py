@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 from ...profiles.errors import UserError
 from ...search.ranking.reading import Reading
 from ...search.ranking.verdict import DO_NOTHING, MET
-from .write import MANIFEST, export_bundle
+from .read import is_bundle, is_whole
+from .write import bundle_written, export_bundle
 
 BUNDLE = "bundle"
 
@@ -23,25 +25,30 @@ def recommended_bundle(reading: Reading, run_dir: Path, *, renew: bool = True) -
     """
     into, answer = run_dir / BUNDLE, reading.verdict
     wanted = answer.recommended if answer.status in (MET, DO_NOTHING) else None
-    earlier = (into / MANIFEST).is_file()
-    if not renew and earlier:
+    earlier = is_bundle(into)
+    if not renew and is_whole(into):
         return into
     if wanted is None and not earlier:
         return None
-    if into.exists() and not earlier:
+    if os.path.lexists(into) and not earlier:
         raise UserError(
             "something that is no bundle stands where the recommended one belongs",
             place=str(into),
             remedy="move it away; `paretune export RUN TRIAL` writes the bundle elsewhere",
         )
-    aside = Path(tempfile.mkdtemp(prefix=f".{BUNDLE}.", dir=run_dir))
-    try:
-        if wanted is not None:
-            export_bundle(reading.record, wanted, aside / "new")
-        if earlier:
-            into.replace(aside / "earlier")
-        if wanted is not None:
-            (aside / "new").replace(into)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    with bundle_written(into):
+        aside = Path(tempfile.mkdtemp(prefix=f".{BUNDLE}.", dir=run_dir))
+        try:
+            if wanted is not None:
+                export_bundle(reading.record, wanted, aside / "new")
+            if earlier:
+                into.replace(aside / "earlier")
+            if wanted is not None:
+                (aside / "new").replace(into)
+        except OSError:
+            if (aside / "earlier").exists():
+                (aside / "earlier").replace(into)
+            raise
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
     return into if wanted is not None else None

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import os
+import re
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
@@ -14,17 +17,19 @@ from typing import Any
 from ... import __version__
 from ...backends.registry import get_backend
 from ...profiles.errors import UserError
-from ...profiles.files import write_whole
+from ...profiles.files import open_regular, sha256_of, write_whole
 from ...search.ranking.known import TEST, known_metrics, trial_of
 from ...search.ranking.sentences import quantity_text
 from ...search.record.evaluation import Outcome, Quantity, StudyRecord, TrialRecord
 from ...search.store.store import Entry, Store
 from ..content.views import why
 from ..pages.write import plain
+from .read import MANIFEST
 
 FORMAT = 1
-MANIFEST = "manifest.json"
 SAMPLE, EXPECTED = "sample.npz", "expected.npz"
+_OWN = ("run.py", "requirements.txt", "README.md", MANIFEST, SAMPLE, EXPECTED)
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+!_-]*")
 
 
 def export_bundle(record: StudyRecord, number: int, into: Path) -> Path:
@@ -36,10 +41,10 @@ def export_bundle(record: StudyRecord, number: int, into: Path) -> Path:
     """
     trial = _complete_trial(record, number)
     entry = _artifact_entry(record, trial)
-    _refuse_existing(into)
-    try:
+    with bundle_written(into):
+        _refuse_existing(into)
         into.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f".{into.name}.", dir=into.parent))
+        aside = Path(tempfile.mkdtemp(prefix=".bundle.", dir=into.parent))
         try:
             _fill(aside, record, trial, entry)
             aside.chmod(0o755)
@@ -47,6 +52,14 @@ def export_bundle(record: StudyRecord, number: int, into: Path) -> Path:
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise
+    return into
+
+
+@contextmanager
+def bundle_written(into: Path) -> Iterator[None]:
+    """Turn whatever keeps a bundle from being written into one message."""
+    try:
+        yield
     except OSError as error:
         raise UserError(
             "the bundle cannot be written",
@@ -54,7 +67,6 @@ def export_bundle(record: StudyRecord, number: int, into: Path) -> Path:
             found=error.strerror or str(error),
             remedy="give a directory that can be written, or free some space",
         ) from error
-    return into
 
 
 def _complete_trial(record: StudyRecord, number: int) -> TrialRecord:
@@ -78,7 +90,8 @@ def _complete_trial(record: StudyRecord, number: int) -> TrialRecord:
 
 def _artifact_entry(record: StudyRecord, trial: TrialRecord) -> Entry:
     root = Path(record.store)
-    entry = Store(root).get("compile", trial.evaluation.artifact_key) if root.is_dir() else None
+    there = os.path.isdir(root)  # noqa: PTH112 - where it cannot be told, it is not there
+    entry = Store(root).get("compile", trial.evaluation.artifact_key) if there else None
     if entry is None:
         raise UserError(
             f"the store no longer has the artifact of trial {trial.number}",
@@ -100,7 +113,7 @@ def _refuse_existing(into: Path) -> None:
 
 def _fill(into: Path, record: StudyRecord, trial: TrialRecord, entry: Entry) -> None:
     source = entry.file(entry.meta["file"])
-    artifact = source.name
+    artifact = f"artifact-{source.name}" if source.name in _OWN else source.name
     shutil.copyfile(source, into / artifact)
     for name, kept in ((SAMPLE, "sample"), (EXPECTED, "expected")):
         if entry.meta.get(kept):
@@ -109,20 +122,14 @@ def _fill(into: Path, record: StudyRecord, trial: TrialRecord, entry: Entry) -> 
     write_whole(into / "requirements.txt", requirements(trial.evaluation.candidate.backend, entry))
     write_whole(into / "README.md", _readme(record, trial, entry))
     manifest = _manifest(record, trial, entry, artifact)
-    manifest["files"] = {
-        path.name: {"sha256": _digest(path), "size_bytes": path.stat().st_size}
-        for path in sorted(into.iterdir())
-    }
+    manifest["files"] = {path.name: _described(path) for path in sorted(into.iterdir())}
     text = json.dumps(plain(manifest), indent=2, ensure_ascii=False, allow_nan=False)
     write_whole(into / MANIFEST, f"{text}\n")
 
 
-def _digest(path: Path) -> str:
-    """SHA-256 of a file; empty where it cannot be read."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return ""
+def _described(path: Path) -> dict[str, Any]:
+    with open_regular(path) as file:
+        return {"sha256": sha256_of(file), "size_bytes": path.stat().st_size}
 
 
 def _manifest(record: StudyRecord, trial: TrialRecord, entry: Entry, artifact: str) -> dict[str, Any]:
@@ -187,7 +194,8 @@ def requirements(backend: str, entry: Entry) -> str:
     found = entry.meta.get("artifact", {}).get("versions", {})
     versions = {str(package).replace("_", "-"): version for package, version in found.items()}
     packages = get_backend(backend).packages
-    pinned = [f"{package}=={versions[package]}" for package in packages if package in versions]
+    known = [package for package in packages if _VERSION.fullmatch(versions.get(package, ""))]
+    pinned = [f"{package}=={versions[package]}" for package in known]
     return "\n".join(["numpy>=1.26", *(pinned or packages)[:1], ""])
 
 

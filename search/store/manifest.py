@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import stat
@@ -11,10 +10,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from ...profiles.errors import InternalError, StageError
-from ...profiles.files import file_inside, open_regular
+from ...profiles.files import file_inside, open_regular, sha256_of
 from ..record.digest import canonical_json, digest_of
 from .said import misfit
 
@@ -94,7 +93,7 @@ def _described(aside: Path, stage: str) -> dict[str, Any]:
         if not stat.S_ISREG(mode):  # whoever reads the entry would be led out of it
             raise StageError(stage, f"{name}, which it wrote, is no regular file")
         with path.open("rb") as file:
-            found[name] = {"sha256": _digest(file), "size_bytes": path.stat().st_size}
+            found[name] = {"sha256": sha256_of(file), "size_bytes": path.stat().st_size}
     return found
 
 
@@ -153,7 +152,7 @@ def check_file(entry: Path, name: str, expected: StoredFile) -> None:
             size = os.fstat(file.fileno()).st_size
             if size != expected.size_bytes:
                 raise CorruptEntryError(f"{name} has {size} bytes, not {expected.size_bytes}")
-            if _digest(file) != expected.sha256:
+            if sha256_of(file) != expected.sha256:
                 raise CorruptEntryError(f"{name} was changed")
     except OSError as error:
         raise _damaged(name, error) from error
@@ -161,10 +160,3 @@ def check_file(entry: Path, name: str, expected: StoredFile) -> None:
 
 def _damaged(name: str, error: OSError) -> Exception:
     return error if error.errno in _OURS else CorruptEntryError(f"{name}: {error.strerror}")
-
-
-def _digest(file: IO[bytes]) -> str:
-    digest = hashlib.sha256()
-    while block := file.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()

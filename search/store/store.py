@@ -29,6 +29,7 @@ from ..record.digest import digest_of
 from .manifest import MANIFEST, CorruptEntryError, Manifest, check_file, read_manifest, write_manifest
 from .trouble import full_disk_explained, reading, removed, writing
 
+_KEY = re.compile(r"[0-9a-f]{64}")
 _ASIDE = re.compile(r"([^.]+)\.([^.]+)\.[0-9a-f]{32}")
 _SYNCED_AT_ONCE = 8
 _DEAR_S = 5.0
@@ -100,6 +101,8 @@ class Store:
     def get(self, stage: str, key: str) -> Entry | None:
         """The entry, or None. Every file is checked against its hash; a damaged entry is removed."""
         started = time.monotonic()
+        if not _KEY.fullmatch(key):  # of a record of others: no part of a path
+            return None
         try:
             return self._read(stage, key, started)
         except CorruptEntryError as damage:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...profiles.files import open_regular
+from ...profiles.files import open_regular, sha256_of
 from .workload import Split
 
 
@@ -70,8 +70,5 @@ def _module_files(start: Path, name: str) -> Iterator[Path]:
 
 def bytes_digest(path: Path) -> str:
     """SHA-256 of a file."""
-    digest = hashlib.sha256()
     with open_regular(path) as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return sha256_of(file)
