@@ -10,8 +10,10 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from .errors import UserError
+from .words import one_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +70,8 @@ DIMENSIONS: Mapping[str, Dimension] = {
     ),
 }
 
-_QUANTITY = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(%|[^\W\d_]*)\s*")
+_MOST_BYTES = 2**62
+_QUANTITY = re.compile(r"\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*(%|[^\W\d_]*)\s*")
 
 
 def parse_quantity(text: str, dimension: str) -> float:
@@ -87,12 +90,21 @@ def parse_quantity(text: str, dimension: str) -> float:
     number, unit = match.groups()
     if unit not in kind.factors:
         raise _refusal(f"unknown unit {unit!r}" if unit else "a unit is missing", text, kind)
-    value = float(number) * kind.factors[unit]
+    value = _product(number, kind.factors[unit])
     if not math.isfinite(value):
         raise _refusal("not a finite number", text, kind)
+    if value == 0 and any(digit in "123456789" for digit in re.split("[eE]", number)[0]):
+        raise _refusal("too small a number", text, kind)
     if dimension == "share" and unit == "" and abs(value) > 1:
         raise _refusal("a share above 1 without a unit: per cent?", text, kind)
     return value
+
+
+def _product(number: str, factor: float) -> float:
+    """The number closest to what is written: 69 % is 0.69 and nothing beside it."""
+    if not math.isfinite(float(number)) or float(number) == 0:
+        return float(number) * factor
+    return float(Decimal(number) * Decimal(repr(factor)))
 
 
 def parse_duration_s(text: str) -> float:
@@ -105,12 +117,18 @@ def parse_duration_s(text: str) -> float:
 
 
 def parse_bytes(text: str) -> int:
-    """Read a size such as "500 kB" (decimal) or "2 MiB" (binary); returns whole bytes.
+    """Read a size such as "500 kB" (decimal) or "2 MiB" (binary); returns whole bytes. Parts of a byte are
+    left over by larger units alone: 7.6 GiB, but not 1.5 B.
 
     Raises:
-        UserError: as `parse_quantity`, or the size is negative.
+        UserError: as `parse_quantity`, or the size is negative, or larger than anything.
     """
-    return round(_not_negative(parse_quantity(text, "bytes"), text, "bytes"))
+    value = _not_negative(parse_quantity(text, "bytes"), text, "bytes")
+    if value != round(value) and re.search(r"[\d.]\s*[Bb](ytes?)?\s*$", text):
+        raise _refusal("a part of a byte", text, DIMENSIONS["bytes"])
+    if value > _MOST_BYTES:
+        raise _refusal("more than any device has", text, DIMENSIONS["bytes"])
+    return round(value)
 
 
 def _not_negative(value: float, text: str, dimension: str) -> float:
@@ -121,5 +139,7 @@ def _not_negative(value: float, text: str, dimension: str) -> float:
 
 def _refusal(problem: str, text: str, kind: Dimension) -> UserError:
     return UserError(
-        problem, found=repr(text), accepted=f"{', '.join(kind.shown)}; for example {kind.example!r}"
+        problem,
+        found=one_line(repr(text), 80),
+        accepted=f"{', '.join(kind.shown)}; for example {kind.example!r}",
     )

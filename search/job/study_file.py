@@ -25,6 +25,7 @@ from ...profiles.strict_yaml import read_with_places
 from ...profiles.words import listed
 from ...profiles.yaml_document import Document
 from ..record.candidate import Recipe, Sparsity
+from ..record.limits import MOST_WEIGHT
 from ..record.treatment import RungName
 from .values import (
     Axis,
@@ -212,7 +213,7 @@ class StudyFile(_Section):
     training: TrainingSection = TrainingSection()
     objectives: Annotated[Several[Line], Field(min_length=2, max_length=4)] | None = None
     constraints: Many[Line] = ()
-    prefer: dict[Line, Annotated[Number, Field(ge=0, le=1e6)]] = {}
+    prefer: dict[Line, Annotated[Number, Field(ge=0, le=MOST_WEIGHT)]] = {}
     budget: BudgetSection
     sampler: Literal["hardware-first", "tpe", "nsga2", "gp", "random"] = "hardware-first"
     stop: StopSection | Literal["never"] = StopSection()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
-from math import isfinite, nan
 
-from ...profiles.errors import UserError
+from ...profiles.errors import UserError, at_place
+from ...profiles.words import one_line
 from ..record.evaluation import Limit, StudyRecord
-from ..record.limits import LimitSpec, check_consistent, metric_name, parse_limit, resolve
+from ..record.limits import MOST_WEIGHT, LimitSpec, check_consistent, metric_name, parse_limit, resolve
 from .known import TEST, reference_quality, reference_trial, searched_metrics
+
+_WEIGHT = re.compile(r"[0-9]{1,9}(\.[0-9]{0,17})?|\.[0-9]{1,17}")
 
 
 def read_limits(record: StudyRecord, texts: Sequence[str]) -> tuple[Limit, ...]:
@@ -18,9 +21,10 @@ def read_limits(record: StudyRecord, texts: Sequence[str]) -> tuple[Limit, ...]:
     Raises:
         UserError: one cannot be read, or two exclude each other.
     """
-    specs = tuple(parse_limit(text, record.quality) for text in texts)
-    check_consistent(specs)
-    return tuple(_resolved(record, spec) for spec in specs)
+    with at_place("--where"):
+        specs = tuple(parse_limit(text, record.quality) for text in texts)
+        check_consistent(specs)
+        return tuple(_resolved(record, spec) for spec in specs)
 
 
 def _resolved(record: StudyRecord, spec: LimitSpec) -> Limit:
@@ -55,13 +59,16 @@ def read_weights(record: StudyRecord, texts: Sequence[str]) -> dict[str, float]:
     weights: dict[str, float] = {}
     for text in texts:
         name, equals, number = (part.strip() for part in text.partition("="))
-        try:
-            weight = float(number)
-        except ValueError:
-            weight = nan
-        if not equals or not isfinite(weight):
+        if not equals or not _WEIGHT.fullmatch(number) or float(number) > MOST_WEIGHT:
             raise UserError(
-                "cannot read this preference", found=repr(text), accepted="NAME=WEIGHT, say latency=2"
+                "cannot read this preference",
+                place="--prefer",
+                found=one_line(repr(text), 80),
+                accepted=f"NAME=WEIGHT with a weight between 0 and {MOST_WEIGHT:g}, say latency=2",
             )
-        weights[metric_name(name, record.quality)] = weight
+        with at_place("--prefer"):
+            metric = metric_name(name, record.quality)
+        if metric in weights:
+            raise UserError("a preference is named twice", place="--prefer", found=name)
+        weights[metric] = float(number)
     return weights

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from ...profiles.errors import UserError
 from ...profiles.precision import Precision
@@ -21,7 +22,9 @@ class Sparsity:
     share: float = 0.0
 
     def __str__(self) -> str:
-        return f"{self.kind}:{self.share:g}" if self.kind in ("channel", "unstructured") else self.kind
+        return (
+            f"{self.kind}:{_written(self.share)}" if self.kind in ("channel", "unstructured") else self.kind
+        )
 
     @classmethod
     def parse(cls, text: str) -> Sparsity:
@@ -32,7 +35,7 @@ class Sparsity:
         """
         if text in ("dense", "2:4"):
             return cls(kind=text, share=0.5 if text == "2:4" else 0.0)
-        match = re.fullmatch(r"(channel|unstructured):(0?\.\d+)", text)
+        match = re.fullmatch(r"(channel|unstructured):(0?\.[0-9]{1,17})", text)
         if not match or not 0 < float(match[2]) < 1:
             raise UserError(
                 "not a sparsity",
@@ -40,6 +43,11 @@ class Sparsity:
                 accepted="dense, channel:R, unstructured:R with R between 0 and 1 (say channel:0.5), 2:4",
             )
         return cls(kind=match[1], share=float(match[2]))
+
+
+def _written(share: float) -> str:
+    """A share with all its digits and no exponent, so that it is read as what it is: 0.1234567, 0.00001."""
+    return format(Decimal(repr(share)), "f")
 
 
 @dataclass(frozen=True, kw_only=True)

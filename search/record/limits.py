@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ...profiles.errors import UserError, at_place
 from ...profiles.units import parse_quantity
+from ...profiles.words import one_line
 from .evaluation import Limit
 from .metrics import HARDWARE_METRICS, METRICS, SIDE_EFFECTS
 
@@ -26,8 +27,10 @@ SHORT_NAMES = {
 }
 TAKEN_NAMES = frozenset({*SHORT_NAMES, *SHORT_NAMES.values(), *HARDWARE_METRICS})
 """Names that no workload's own metric can have: they are those of something measured."""
+MOST_WEIGHT = 1e6
+"""Of a preference."""
 _DIMENSIONS = {"ms": "time_ms", "bytes": "bytes", "share": "share", "count": "count", "": "number"}
-_NUMBER = r"\d+\.?\d*|\.\d+"
+_NUMBER = r"[0-9]+\.?[0-9]*|\.[0-9]+"
 _FORMS = (
     "METRIC <= NUMBER UNIT, METRIC >= teacher - N pt absolute, METRIC >= teacher - N % relative, "
     "METRIC <= N % of teacher, METRIC <= teacher + NUMBER UNIT"
@@ -69,7 +72,7 @@ def metric_name(text: str, quality: str) -> str:
     known = [quality, *SHORT_NAMES, "parameters", "macs", *SIDE_EFFECTS]
     near = difflib.get_close_matches(text, known, n=1)
     raise UserError(
-        f"unknown metric {text!r}",
+        f"unknown metric {one_line(repr(text), 60)}",
         accepted=", ".join(known),
         remedy=f"did you mean {near[0]!r}?" if near else "",
     )
@@ -83,7 +86,7 @@ def parse_limit(text: str, quality: str) -> LimitSpec:
     """
     match = re.fullmatch(r"\s*([A-Za-z_][\w]*)\s*(<=|>=|<|>)\s*([^=\s].*?)\s*", text)
     if not match:
-        raise UserError("cannot read this limit", found=repr(text), accepted=_FORMS)
+        raise UserError("cannot read this limit", found=one_line(repr(text), 100), accepted=_FORMS)
     metric, upper, right = metric_name(match[1], quality), match[2].startswith("<"), match[3]
     if metric in SIDE_EFFECTS:
         return _against_teacher(text, metric, upper, right)
@@ -148,7 +151,8 @@ def parse_reference(values: Mapping[str, str | float], quality: str) -> dict[str
 def _relative(text: str, metric: str, upper: bool, right: str) -> LimitSpec:
     share = re.fullmatch(rf"({_NUMBER})\s*%\s*of\s+teacher", right)
     if share:
-        return LimitSpec(text=text, metric=metric, upper=upper, teacher_factor=float(share[1]) / 100)
+        factor = parse_quantity(f"{share[1]} %", "share")
+        return _not_hopeless(LimitSpec(text=text, metric=metric, upper=upper, teacher_factor=factor))
     match = re.fullmatch(r"teacher(?:\s*([+-])\s*(.+?)\s*(absolute|relative)?)?", right)
     if not match:
         raise UserError("cannot read the right side of this limit", found=repr(text), accepted=_FORMS)
@@ -157,8 +161,20 @@ def _relative(text: str, metric: str, upper: bool, right: str) -> LimitSpec:
         return LimitSpec(text=text, metric=metric, upper=upper)
     change = _change(text, metric, amount, kind) * (1 if sign == "+" else -1)
     if kind == "relative":
-        return LimitSpec(text=text, metric=metric, upper=upper, teacher_factor=1 + change)
+        return _not_hopeless(LimitSpec(text=text, metric=metric, upper=upper, teacher_factor=1 + change))
     return LimitSpec(text=text, metric=metric, upper=upper, teacher_offset=change)
+
+
+def _not_hopeless(spec: LimitSpec) -> LimitSpec:
+    """A share of the teacher's value, refused where none is left to anybody."""
+    info = METRICS.get(spec.metric)
+    if info and info.unit in ("ms", "bytes", "count") and spec.upper and spec.teacher_factor <= 0:
+        raise UserError(
+            "no model can meet this limit",
+            found=repr(spec.text),
+            accepted="a share of the teacher's above zero",
+        )
+    return spec
 
 
 def _change(text: str, metric: str, amount: str, kind: str | None) -> float:
@@ -175,7 +191,7 @@ def _change(text: str, metric: str, amount: str, kind: str | None) -> float:
     if needs_unit and unit is None:
         raise UserError("cannot read the right side of this limit", found=repr(text), accepted=_FORMS)
     if match and kind == "relative":
-        return float(match[1]) / 100
+        return parse_quantity(f"{match[1]} %", "share")
     return _amount(text, metric, amount)
 
 
