@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import UserError
-from .named import located
+from .named import file_text, located, refused_at
 from .problems import suggestion
 from .schema import Profile
 from .strict_yaml import read_model
@@ -33,6 +33,8 @@ def load_profile(name_or_path: str, base: Path | None = None, probes: Sequence[P
     Raises:
         UserError: there is no such profile, or its file is not right.
     """
+    with refused_at("profile"):
+        file_text(name_or_path)
     if name_or_path == HOST:
         from .host import probe_host
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -58,6 +59,19 @@ def file_text(text: str) -> str:
             f"is too long for a path; accepted: {_PART_BYTES} bytes between slashes, {_PATH_BYTES} in all"
         )
     return text
+
+
+@contextmanager
+def refused_at(place: str) -> Iterator[None]:
+    """A text that came from elsewhere than a file is refused with this place.
+
+    Raises:
+        UserError: the check inside raised ValueError.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise UserError(str(error), place=place) from None
 
 
 def located(text: str, base: Path) -> Path:

@@ -126,7 +126,7 @@ def _job(study: StudyText, path: Path, profile_name: str | None) -> Job:
     _check_directories(places)
     set_time_limit(file.guard.user)
     loaded = load_workload(file.workload.file, base, file.workload.options)
-    profile = load_profile(profile_name or file.profile, base, probes())
+    profile = load_profile(file.profile if profile_name is None else profile_name, base, probes())
     quality = loaded.workload.metric.name
     limits = _limits(file, quality)
     objectives = _objectives(file, loaded)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -20,6 +21,8 @@ from .choosing import Chooser, Drawer, pick
 
 TEACHER, STUDENT = "teacher", "student"
 Student = tuple[tuple[str, Scalar], ...]
+MOST_CANDIDATES = 250_000
+"""What can be listed and compared in a few seconds and a few hundred MB."""
 USUAL = (Precision.GIVEN, Precision.FP32, Precision.FP16, Precision.INT8)
 
 
@@ -59,6 +62,15 @@ class Space:
                 found=reasons or "no backend",
                 remedy="ask for other precisions or backends, or leave them out to search all that exist; "
                 "`paretune plan STUDY` shows what is offered and what is masked",
+            )
+        students = math.prod(len(values) for values in self.student_axes.values())
+        if students > MOST_CANDIDATES or self.size > MOST_CANDIDATES:
+            raise UserError(
+                "the space is too large to be searched",
+                place="space",
+                found=f"{students} students" if students > MOST_CANDIDATES else f"{self.size} candidates",
+                accepted=f"up to {MOST_CANDIDATES} candidates",
+                remedy="name fewer values; a coarse space first tells where a fine one is worth it",
             )
 
     def suggest(self, trial: Chooser) -> Candidate:
