@@ -6,6 +6,7 @@ Modules are imported on demand, and none of them imports its runtime, so that li
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -13,11 +14,13 @@ from dataclasses import replace
 from functools import cache
 from importlib import import_module, metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..profiles.errors import UserError
 from ..profiles.precision import Precision
-from .contract.backend import Backend
+from ..profiles.user_code import user_code
+from .contract.backend import Availability, Backend
+from .contract.foreign import Foreign
 
 if TYPE_CHECKING:
     from ..profiles.host import Probe
@@ -30,6 +33,7 @@ _BACKENDS = {
     "tflite": "tflite.backend:TfliteBackend",
     "trt": "trt.backend:TrtBackend",
 }
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,60}")
 GROUP = "paretune.backends"
 """The entry point group in which other packages name their backends."""
 
@@ -52,6 +56,13 @@ def plugins() -> Mapping[str, metadata.EntryPoint]:
     """
     found: dict[str, metadata.EntryPoint] = {}
     for entry in metadata.entry_points(group=GROUP):
+        if not _NAME.fullmatch(entry.name):
+            raise UserError(
+                f"the package {_package(entry)} brings a backend whose name cannot be written",
+                found=repr(entry.name),
+                accepted=f"names that match {_NAME.pattern}",
+                remedy=f"mend the package, or pip uninstall {_package(entry)}",
+            )
         if entry.name in _BACKENDS or entry.name in found:
             other = _package(found[entry.name]) if entry.name in found else "paretune"
             raise UserError(
@@ -80,37 +91,44 @@ def get_backend(name: str) -> Backend:
         return made
     if ":" in name:
         module, _, cls = name.partition(":")
-        fits = "module:Class, where the module can be imported and the class needs no arguments"
-        return _made(f"backend {name!r}", lambda: getattr(import_module(module), cls)(), accepted=fits)
+        return _foreign(f"backend {name!r}", name, lambda: getattr(import_module(module), cls)())
     if name in plugins():
         entry = plugins()[name]
-        package = _package(entry)
-        remedy = f"mend or update the package {package}, or pip uninstall {package}"
-        return _made(f"backend {name!r} of the package {package}", lambda: entry.load()(), remedy=remedy)
+        called = f"backend {name!r} of the package {_package(entry)}"
+        return _foreign(called, entry.value, lambda: entry.load()())
     raise UserError(
         f"unknown backend {name!r}", accepted=", ".join(backend_names()) + ", or module:Class of your own"
     )
 
 
-def _made(what: str, make: Callable[[], Any], **advice: str) -> Backend:
-    """A backend that is not ours.
+_loaded: dict[tuple[str, str], Foreign] = {}
+
+
+def _foreign(called: str, value: str, make: Callable[[], object]) -> Foreign:
+    """A backend that is not ours; once it is loaded, it stays.
 
     Raises:
         UserError: it cannot be loaded, or is none.
     """
+    if (called, value) not in _loaded:
+        with user_code(f"loading {called}"):
+            made = make()
+        if not isinstance(made, Backend):
+            raise UserError(
+                f"{called} is not a backend",
+                found=type(made).__name__,
+                accepted="a subclass of paretune.backends.contract.Backend",
+            )
+        _loaded[called, value] = Foreign(made, called)
+    return _loaded[called, value]
+
+
+def availability(name: str) -> Availability:
+    """Whether a backend can be used here; one that cannot be loaded cannot, and says why."""
     try:
-        backend = make()
-    except Exception as error:  # code of others raises anything
-        raise UserError(
-            f"{what} cannot be loaded", found=f"{type(error).__name__}: {error}", **advice
-        ) from error
-    if not isinstance(backend, Backend):
-        raise UserError(
-            f"{what} is not a backend",
-            found=type(backend).__name__,
-            accepted="a subclass of paretune.backends.contract.Backend",
-        )
-    return backend
+        return get_backend(name).availability()
+    except UserError as error:
+        return Availability(installed=False, reason=error.problem, install=error.remedy)
 
 
 def backend_version(name: str) -> str:
@@ -118,13 +136,21 @@ def backend_version(name: str) -> str:
     digest of its module, because its author changes it without giving it another version."""
     backend = get_backend(name)
     version = backend.availability().version
-    if name in _BACKENDS:
+    if not isinstance(backend, Foreign):
         return version
     if ":" not in name:
         dist = plugins()[name].dist
         version += f" {dist.version}" if dist is not None else ""
-    source = Path(getattr(sys.modules.get(type(backend).__module__), "__file__", None) or "")
-    return f"{version} {hashlib.sha256(source.read_bytes()).hexdigest()[:16] if source.is_file() else ''}"
+    return f"{version} {_digest(backend.theirs.__module__)}"
+
+
+def _digest(module: object) -> str:
+    """Of the source of a module; "" where that is no file."""
+    file = getattr(sys.modules.get(str(module)), "__file__", None)
+    try:
+        return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16] if file else ""
+    except (OSError, TypeError, ValueError):
+        return ""
 
 
 def packages() -> tuple[str, ...]:

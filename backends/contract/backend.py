@@ -223,10 +223,9 @@ class Backend(ABC):
         """What this runtime can compile for the device; None where `rules.yaml` says it."""
         return None
 
-    @classmethod
-    def beside(cls, name: str) -> Path | None:
+    def beside(self, name: str) -> Path | None:
         """The file of that name beside the class's module, or beside that of the class it derives from."""
-        for one in cls.__mro__:
+        for one in type(self).__mro__:
             module = getattr(sys.modules.get(one.__module__), "__file__", None)
             if module and Path(module).with_name(name).is_file():
                 return Path(module).with_name(name)

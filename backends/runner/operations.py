@@ -19,7 +19,9 @@ import numpy as np
 
 from ...profiles.errors import StageError, UnsupportedError, UserError
 from ...profiles.precision import Precision
-from ..contract.backend import Array, Artifact, CompileSettings, Session, SourceModel, TensorSpec, batches
+from ...profiles.user_code import UserCodeError, said_by
+from ...profiles.user_place import place_of_error
+from ..contract.backend import Array, CompileSettings, Session, SourceModel, TensorSpec, batches
 from ..measure.cores import hold_on
 from ..measure.memory import peak_bytes, resident_bytes, restart_peak
 from ..measure.timing import sample, timed
@@ -48,6 +50,8 @@ class Runner:
             return getattr(self, "do_" + str(message.body["do"]))(message)  # type: ignore[no-any-return]
         except UnsupportedError as error:
             return error_reply("unsupported", reason=error.reason)
+        except UserCodeError as error:  # their code failed: one evaluation does
+            return error_reply("stage", cause=error.cause, log=f"{error}\n{error.log}")
         except UserError as error:
             parts = ("problem", "place", "found", "accepted", "remedy")
             return error_reply("user", **{name: getattr(error, name) for name in parts})
@@ -59,7 +63,7 @@ class Runner:
         except MemoryError as error:
             return error_reply("memory", cause=f"out of memory {error}".strip(), log=traceback.format_exc())
         except BaseException as error:  # a backend of others' may also want to exit
-            return error_reply("error", cause=_words(error), log=traceback.format_exc())
+            return error_reply("error", cause=_cause(error), log=traceback.format_exc())
 
     def do_hello(self, _: Message) -> Message:
         """Who answers: process id, environment, and the top-level modules it has loaded."""
@@ -95,7 +99,6 @@ class Runner:
             dict(message.arrays) if body["calibrated"] else None,
             into,
         )
-        _of_kind(artifact, Artifact, f"`compile` of the backend {body['backend']}")
         return Message(
             body={**asdict(artifact), "path": str(artifact.path), "precision": str(artifact.precision)}
         )
@@ -110,7 +113,6 @@ class Runner:
         self._start_bytes, self._peak_bytes = resident_bytes(), 0
         self._batch = int(body["batch"])
         session, load_ms = timed(lambda: backend.open(Path(body["path"]), self._batch, int(body["threads"])))
-        _of_kind(session, Session, f"`open` of the backend {body['backend']}")
         self._session = session
         inputs, outputs = _described(session.inputs), _described(session.outputs)
         return Message(body={"load_ms": load_ms, "inputs": inputs, "outputs": outputs, "cores": cores})
@@ -135,7 +137,8 @@ class Runner:
         session, rows = self._opened(), len(next(iter(message.arrays.values())))
         parts = [session.run(feed) for feed in batches(message.arrays, self._batch)]
         for part in parts:
-            _of_kind(part, dict, "`run` of the session")
+            if not isinstance(part, dict) or part.keys() != parts[0].keys():
+                raise TypeError("`run` of the session has to give arrays by name, the same names each time")
         outputs = {}
         for name in parts[0]:
             arrays = [np.atleast_1d(part[name]) for part in parts]
@@ -180,21 +183,13 @@ class Runner:
 
 
 def _described(specs: Sequence[TensorSpec]) -> list[dict[str, Any]]:
-    for spec in specs:
-        _of_kind(spec, TensorSpec, "an input or output of the session")
     return [asdict(spec) for spec in specs]
 
 
-def _of_kind(value: object, kind: type, what: str) -> None:
-    if not isinstance(value, kind):
-        raise TypeError(f"{what} is {type(value).__name__}, and has to be {kind.__name__}")
-
-
-def _words(error: BaseException) -> str:
-    try:
-        return f"{type(error).__name__}: {error}".strip().rstrip(":")
-    except Exception:  # its own `__str__` may fail as well
-        return type(error).__name__
+def _cause(error: BaseException) -> str:
+    """What was raised, and where in the files of others."""
+    place = place_of_error(error)
+    return said_by(error) + (f" ({place})" if place else "")
 
 
 def error_reply(kind: str, **parts: str | bool) -> Message:

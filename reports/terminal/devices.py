@@ -6,9 +6,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ...backends.registry import backend_names, get_backend, offers, probes
+from ...backends.registry import availability, backend_names, offers, probes
 from ...backends.runner.client import Guard, RunnerClient
 from ...backends.runner.launch import launch_for
+from ...profiles.errors import UserError
 from ...profiles.loader import load_profile, shipped_profiles
 from ...profiles.schema import Profile
 from ...search.record.metrics import metric_info
@@ -42,8 +43,8 @@ def device_text(name: str) -> RenderableType:
     for title in ("backend", "what", "offered", "why, or what to know"):
         table.add_column(title, overflow="fold")
     for backend in backend_names():
-        for offer in offers(backend, profile):
-            table.add_row(backend, offer.what, "yes" if offer.offered else "no", Text(offer.reason))
+        for what, offered, reason in _offers(backend, profile):
+            table.add_row(backend, what, "yes" if offered else "no", Text(reason))
     return Group(*parts, table, Text(""), Text(_reach(profile)))
 
 
@@ -53,12 +54,20 @@ def backends_text() -> RenderableType:
     for title in ("backend", "state", "to install it"):
         table.add_column(title, overflow="fold")
     for name in backend_names():
-        found = get_backend(name).availability()
+        found = availability(name)
         state = found.version if found.installed else f"missing: {found.reason}"
         if found.installed and found.reason:
             state += f" ({found.reason})"
         table.add_row(name, Text(state), Text("" if found.installed else found.install))
     return table
+
+
+def _offers(backend: str, profile: Profile) -> list[tuple[str, bool, str]]:
+    """What it offers, whether, and why or what to know; a package that is broken stops nothing else."""
+    try:
+        return [(offer.what, offer.offered, offer.reason) for offer in offers(backend, profile)]
+    except UserError as error:
+        return [("all", False, error.problem)]
 
 
 def _memory(profile: Profile) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ...backends.registry import backend_names, get_backend
+from ...backends.registry import availability, backend_names
 from ...profiles.errors import UserError
 from ...profiles.precision import Precision
 
@@ -78,7 +78,7 @@ def write_study_file(into: Path, workload: str) -> None:
         raise UserError("this file exists already", place=str(into), remedy="name another with --output")
     if not into.parent.is_dir():
         raise UserError("no such directory", place=str(into.parent))
-    installed = [name for name in backend_names() if get_backend(name).availability().installed]
+    installed = [name for name in backend_names() if availability(name).installed]
     text = _TEXT.format(
         file=into.name,
         name=into.stem,

@@ -32,26 +32,17 @@ def build_space(study: StudyFile, profile: Profile, workload: Workload, onnx: Pa
     _check_workload(study, workload)
     masked: list[Masked] = []
     model = _given(onnx)
-    names = study.space.backend or backend_names()
     found = []
-    for name in names:
-        backend = get_backend(name)
-        there = backend.compiles_on_device and profile.reach.kind == "ssh"
-        why = _unusable(backend, workload, asked=study.space.backend is not None, only_there=there)
-        if why:
-            masked.append(Masked(backend=name, what="all", reason=why))
-            continue
-        masked += [
-            Masked(backend=name, what=offer.what, reason=offer.reason)
-            for offer in offers(name, profile)
-            if not offer.offered and _asked(offer.what, study)
-        ]
-        if not offered_precisions(name, profile):
-            continue
-        choices = _choices(name, backend, study, profile, model)
-        masked += choices[1]
-        if choices[0].precisions and choices[0].sparsities:
-            found.append(choices[0])
+    for name in study.space.backend or backend_names():
+        try:
+            choices, left_out = _offered(name, study, profile, workload, model)
+        except UserError as error:
+            if study.space.backend is not None:
+                raise
+            choices, left_out = None, [Masked(backend=name, what="all", reason=error.problem)]
+        masked += left_out
+        if choices is not None and choices.precisions and choices.sparsities:
+            found.append(choices)
     return Space(
         backends=tuple(found),
         student_axes=dict(study.space.student),
@@ -70,6 +61,30 @@ def build_space(study: StudyFile, profile: Profile, workload: Workload, onnx: Pa
         trains=workload.onnx is None,
         masked=tuple(masked),
     )
+
+
+def _offered(
+    name: str, study: StudyFile, profile: Profile, workload: Workload, model: Given | None
+) -> tuple[BackendChoices | None, list[Masked]]:
+    """What a backend offers of what is asked for, and what is left out.
+
+    Raises:
+        UserError: it cannot be loaded, or was asked for and is not installed.
+    """
+    backend = get_backend(name)
+    there = backend.compiles_on_device and profile.reach.kind == "ssh"
+    why = _unusable(backend, workload, asked=study.space.backend is not None, only_there=there)
+    if why:
+        return None, [Masked(backend=name, what="all", reason=why)]
+    masked = [
+        Masked(backend=name, what=offer.what, reason=offer.reason)
+        for offer in offers(name, profile)
+        if not offer.offered and _asked(offer.what, study)
+    ]
+    if not offered_precisions(name, profile):
+        return None, masked
+    choices, left_out = _choices(name, backend, study, profile, model)
+    return choices, masked + left_out
 
 
 def _weights(study: StudyFile, workload: Workload) -> tuple[float, ...]:

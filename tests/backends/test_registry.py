@@ -32,7 +32,8 @@ def plugin(monkeypatch, name, value):
 def test_a_package_brings_a_backend(monkeypatch):
     plugin(monkeypatch, "brought", "paretune_toy:ToyBackend")
     assert backend_names() == (*OURS, "brought")
-    assert isinstance(get_backend("brought"), ToyBackend)
+    assert get_backend("brought").theirs is ToyBackend
+    assert get_backend("brought").calibration_methods == ToyBackend.calibration_methods
     assert all(row.offered for row in offers("brought", load_profile("nvidia-t4"))[:-1])
     assert backend_version("brought").startswith("1 ")
 
@@ -41,7 +42,7 @@ def test_a_package_brings_a_backend(monkeypatch):
     ("name", "value", "message"),
     [
         ("ort", "mine:Mine", r"two packages bring a backend 'ort'(?s:.*)paretune and mine:Mine"),
-        ("mine", "no_such_module:Mine", r"of the package no_such_module:Mine cannot be loaded"),
+        ("mine", "no_such_module:Mine", r"loading backend 'mine' of the package no_such_module:Mine raised"),
         ("mine", "json:JSONDecoder", "is not a backend"),
     ],
 )

@@ -26,6 +26,7 @@ from torch import nn
 from ....backends.contract.backend import ONNX, Array, Backend, SourceModel, batches
 from ....backends.onnx_graph.session import run_all
 from ....profiles.errors import ParetuneError, StageError, UnsupportedError
+from ....profiles.user_code import UserCodeError
 from ..network.plain import copied, plain_weights
 from ..network.predict import named_outputs
 from .onnx_names import anonymous, held_names, held_outputs, renamed
@@ -110,6 +111,8 @@ def _export_by(
     with _captured_stderr() as log:
         try:
             outputs = backend.export(wrapped, feed, path)
+        except UserCodeError as error:
+            raise _unsupported(backend.source_title, error) from error
         except ParetuneError:
             raise
         except Exception as error:  # exporters raise whatever torch, jax and MLIR raise

@@ -1,0 +1,173 @@
+"""What a backend that is not ours may declare and answer: a reader for each, and what it accepts in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from ...profiles.precision import Precision
+from ...profiles.words import one_line
+from .backend import CALIBRATION_METHODS, Array, Artifact, Availability, LayerGroup, Session, TensorSpec
+
+T = TypeVar("T")
+Reader = Callable[[Any], T]
+
+
+@dataclass(frozen=True)
+class Check(Generic[T]):
+    """Takes an answer in, or raises WrongError; `accepted` says in words what it takes."""
+
+    read: Reader[T]
+    accepted: str
+
+
+_FORMAT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,30}")
+_KINDS_OF_SPARSITY = ("dense", "channel", "unstructured", "2:4")
+_MOST_TEXT = 500
+
+
+class WrongError(Exception):
+    """An answer that cannot be used; the text says why, where its kind alone does not."""
+
+
+def _of(kind: type[T]) -> Reader[T]:
+    def read(value: Any) -> T:
+        if not isinstance(value, kind):
+            raise WrongError
+        return value
+
+    return read
+
+
+def text(value: Any) -> str:
+    """Text in one line."""
+    return one_line(_of(str)(value), _MOST_TEXT)
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    """Several texts; a single one, which is a sequence of letters, is most likely meant otherwise."""
+    return tuple(text(one) for one in _several(value))
+
+
+def _several(value: Any) -> Iterable[Any]:
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise WrongError
+    return value
+
+
+def _name(value: Any) -> str:
+    if not text(value):
+        raise WrongError
+    return text(value)
+
+
+def _format(value: Any) -> str:
+    if not _FORMAT.fullmatch(_of(str)(value)):
+        raise WrongError
+    return str(value)
+
+
+def _methods(value: Any) -> tuple[str, ...]:
+    found = texts(value)
+    if not found or not set(found) <= set(CALIBRATION_METHODS):
+        raise WrongError
+    return found
+
+
+def _levels(value: Any) -> Mapping[int, int]:
+    found = dict(_of(Mapping)(value))  # type: ignore[type-abstract]
+    if not all(type(one) is int and one > 0 for pair in found.items() for one in pair):
+        raise WrongError
+    return found
+
+
+def _reasons(value: Any) -> Mapping[str, str]:
+    found = {text(key): text(reason) for key, reason in dict(_of(Mapping)(value)).items()}  # type: ignore[type-abstract]
+    if not set(found) <= set(_KINDS_OF_SPARSITY):
+        raise WrongError
+    return found
+
+
+_TEXT = "text"
+_TEXTS = 'a tuple of texts, such as ("my-runtime",)'
+CHECKS: Mapping[str, Check[Any]] = {
+    "name": Check(_name, "text, the word that stands for the backend"),
+    "title": Check(text, _TEXT),
+    "packages": Check(texts, _TEXTS),
+    "install": Check(text, _TEXT),
+    "source_format": Check(_format, f"text that matches {_FORMAT.pattern}: it ends the name of a file"),
+    "source_title": Check(text, _TEXT),
+    "exporters": Check(texts, _TEXTS),
+    "fixed_batch": Check(_of(bool), "True or False"),
+    "calibration_methods": Check(_methods, f"a tuple of some of {', '.join(CALIBRATION_METHODS)}"),
+    "weight_levels": Check(_levels, "a mapping of bits to the largest level, such as {8: 127}"),
+    "as_given": Check(_of(bool), "True or False"),
+    "compiles_on_device": Check(_of(bool), "True or False"),
+    "value_dependent": Check(_reasons, f"a mapping of some of {', '.join(_KINDS_OF_SPARSITY)} to the reason"),
+}
+"""What a backend declares, by the attribute's name."""
+
+
+def _availability(value: Any) -> Availability:
+    found = _of(Availability)(value)
+    return Availability(
+        installed=_of(bool)(found.installed),
+        version=text(found.version),
+        reason=text(found.reason),
+        install=text(found.install),
+    )
+
+
+def _precisions(value: Any) -> tuple[Precision, ...] | None:
+    if value is None:
+        return None
+    try:
+        return tuple(dict.fromkeys(Precision(one) for one in _several(value)))
+    except ValueError as error:
+        raise WrongError(str(error)) from None
+
+
+def _file(value: Any) -> Path | None:
+    if value is not None and not (isinstance(value, Path) and value.is_file()):
+        raise WrongError
+    return value
+
+
+def _outputs(value: Any) -> dict[str, Array]:
+    found = {text(name): np.asarray(array) for name, array in dict(_of(Mapping)(value)).items()}  # type: ignore[type-abstract]
+    if not found or any(array.dtype.kind not in "biuf" or not array.ndim for array in found.values()):
+        raise WrongError
+    return found
+
+
+def _groups(value: Any) -> tuple[LayerGroup, ...]:
+    return tuple(
+        LayerGroup(
+            name=text(one.name), layers=tuple(map(_of(str), _several(one.layers))), weights=int(one.weights)
+        )
+        for one in map(_of(LayerGroup), _several(value))
+    )
+
+
+def _session(value: Any) -> Session:
+    found: Session = _of(Session)(value)  # type: ignore[type-abstract]
+    for specs in (getattr(found, name, None) for name in ("inputs", "outputs")):
+        if not specs or not all(isinstance(spec, TensorSpec) for spec in _several(specs)):
+            raise WrongError("`inputs` and `outputs` of a session are tuples of TensorSpec")
+    return found
+
+
+AVAILABILITY = Check(_availability, "Availability(installed=..., version=..., reason=..., install=...)")
+PRECISIONS = Check(_precisions, f"None, or a tuple of {', '.join(map(str, Precision))}")
+FILE = Check(_file, "None, or the Path of a file")
+OUTPUTS = Check(_outputs, "arrays of numbers by the output's name")
+GROUPS = Check(_groups, "a tuple of LayerGroup(name=..., layers=(...), weights=...)")
+ARTIFACT = Check(
+    _of(Artifact), "Artifact(path=..., backend=..., precision=..., size_bytes=..., weight_bytes=...)"
+)
+SESSION = Check(_session, "a Session, whose `inputs` and `outputs` are tuples of TensorSpec")

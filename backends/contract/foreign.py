@@ -1,0 +1,134 @@
+"""A backend that is not ours: each call of it goes through the guard, and each answer is checked.
+
+It is looked at once, when it is loaded; from then on it is what it declared then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ...profiles.errors import StageError, UnsupportedError
+from ...profiles.precision import Precision
+from ...profiles.user_code import UserCodeError, shown, user_code
+from ...profiles.user_place import defined_at
+from ...profiles.words import one_line
+from . import declared
+from .backend import (
+    Array,
+    Artifact,
+    Availability,
+    Backend,
+    CalibrationData,
+    CompileSettings,
+    Feed,
+    LayerGroup,
+    Session,
+    SourceModel,
+)
+
+if TYPE_CHECKING:
+    from ...profiles.schema import Profile
+
+T = TypeVar("T")
+_MOST_TEXT = 1000
+
+
+class Foreign(Backend):
+    """What `theirs` says and does, checked. `called` is what messages call it.
+
+    Raises, from its making on:
+        UserCodeError: their code raised what a backend does not, or said what cannot be.
+        UnsupportedError, StageError: their code raised it, as the contract allows.
+    """
+
+    def __init__(self, theirs: Backend, called: str) -> None:
+        self._theirs, self._called = theirs, called
+        for name, checks in declared.CHECKS.items():
+            setattr(self, name, self._declared(name, checks))
+
+    @property
+    def theirs(self) -> type[Backend]:
+        """The class that was loaded."""
+        return type(self._theirs)
+
+    def availability(self) -> Availability:
+        return self._had("`availability`", self._theirs.availability, declared.AVAILABILITY)
+
+    def precisions(self, profile: Profile) -> tuple[Precision, ...] | None:
+        return self._had("`precisions`", lambda: self._theirs.precisions(profile), declared.PRECISIONS)
+
+    def beside(self, name: str) -> Path | None:
+        return self._had(f"`beside({name!r})`", lambda: self._theirs.beside(name), declared.FILE)
+
+    def export(self, module: Any, feed: Feed, path: Path) -> dict[str, Array]:
+        def ask() -> object:
+            found = self._theirs.export(module, feed, path)
+            if not path.is_file():
+                raise declared.WrongError(f"it wrote no {path.name}")
+            return found
+
+        return self._had("`export`", ask, declared.OUTPUTS, feed=feed, path=path)
+
+    def layers(self, model: SourceModel, precision: Precision) -> tuple[LayerGroup, ...]:
+        def ask() -> object:
+            return self._theirs.layers(model, precision)
+
+        return self._had("`layers`", ask, declared.GROUPS, precision=precision)
+
+    def compile(
+        self, model: SourceModel, settings: CompileSettings, calibration: CalibrationData | None, into: Path
+    ) -> Artifact:
+        def ask() -> object:
+            return self._theirs.compile(model, settings, calibration, into)
+
+        asked = {"precision": settings.precision, "batch": settings.batch}
+        return self._had("`compile`", ask, declared.ARTIFACT, settings=asked, calibration=calibration)
+
+    def open(self, artifact: Path, batch: int, threads: int) -> Session:
+        def ask() -> object:
+            return self._theirs.open(artifact, batch, threads)
+
+        return self._had(
+            "`open`", ask, declared.SESSION, artifact=artifact.name, batch=batch, threads=threads
+        )
+
+    def _declared(self, name: str, checks: declared.Check[T]) -> T:
+        return self._had(f"`{name}`", lambda: getattr(self._theirs, name), checks)
+
+    def _had(self, what: str, ask: Callable[[], object], check: declared.Check[T], **given: object) -> T:
+        """What they answer, as the check takes it in."""
+        raised: Exception
+        answer: object = None
+        what = f"{what} of {self._called}"
+        with user_code(what, given=given, function=self.theirs):
+            try:
+                answer = ask()
+                return check.read(answer)
+            except (declared.WrongError, UnsupportedError, StageError) as error:
+                raised = error
+        if not isinstance(raised, declared.WrongError):
+            raise _in_our_words(raised) from raised
+        why = one_line(str(raised), _MOST_TEXT)
+        raise UserCodeError(
+            f"{what} cannot be used" + (f": {why}" if why else ""),
+            place=defined_at(self.theirs),
+            found=shown(answer),
+            accepted=check.accepted,
+        )
+
+
+def _in_our_words(error: Exception) -> Exception:
+    """An error that the contract allows, with texts that are texts, whatever theirs hold."""
+    if isinstance(error, UserCodeError):
+        return error
+    if isinstance(error, StageError):
+        stage, cause, log = (str(getattr(error, name, "")) for name in ("stage", "cause", "log"))
+        return StageError(
+            one_line(stage, 40) or "compile",
+            one_line(cause or str(error), _MOST_TEXT),
+            log,
+            disagrees=getattr(error, "disagrees", False) is True,
+        )
+    return UnsupportedError(one_line(str(getattr(error, "reason", "") or error), _MOST_TEXT))
