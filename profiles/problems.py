@@ -96,8 +96,10 @@ def _problem(model: type[BaseModel], error: ErrorDetails, document: Document) ->
         accepted = f"text: write it in quotes ({_UNQUOTED})"
     elif kind in ("int_type", "float_type") and isinstance(error["input"], str):
         accepted = "a plain number, without quotes"
-    elif kind == "int_from_float":
-        text = "should be a whole number"
+    elif kind == "too_short":
+        text = f"needs at least {context['min_length']} values"
+    elif kind == "too_long":
+        text = f"takes at most {context['max_length']} values"
     return way.problem(text=text, found=found, accepted=accepted, kind=kind)
 
 

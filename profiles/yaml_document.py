@@ -48,13 +48,15 @@ class Document:
         mark = self.mark(keys)
         return f"{self.name}, {mark}" if mark else self.name
 
-    def place_of(self, way: str) -> str:
-        """A place told by its dotted way, with file, line and column; any other place as it is."""
+    def place_of(self, said: str) -> str:
+        """A place that is told by its dotted way, or by the text that stands there, with its line and column;
+        any other place as it is."""
         known = {dotted(keys): keys for keys in self.marks}
-        parts = way.split(".")
-        near = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
-        keys = next((known[part] for part in near if part in known), None)
-        return way if keys is None else f"{self.at(keys)}: {way}"
+        parts = said.split(".")
+        ways = [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
+        texts = {text: keys for keys, text in self.written.items()}
+        keys = next((known[way] for way in ways if way in known), texts.get(said))
+        return said if keys is None else f"{self.at(keys)}: {said}"
 
 
 def read_document(text: str, name: str, what: str, free: Sequence[Keys] = ()) -> Document:
@@ -131,8 +133,10 @@ def _node(text: str, name: str) -> yaml.Node | None:
         return nodes.get_single_node()
     except yaml.MarkedYAMLError as error:
         mark, problem = error.problem_mark or error.context_mark, error.problem or error.context
-    except (yaml.YAMLError, ValueError, OverflowError) as error:  # "\U99999999" is a ValueError
-        mark, problem = nodes.get_mark(), str(error)
+        if str(problem).startswith("but "):
+            problem = f"{error.context}, {problem}"
+    except (ValueError, OverflowError):
+        mark, problem = nodes.get_mark(), "an escape that stands for no character"
     raise UserError(
         f"not valid YAML: {one_line(str(problem), 200)}",
         place=f"{name}, {_mark(mark)}" if mark else name,
@@ -161,7 +165,7 @@ class _Values:
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, keys)
         if node.tag not in _CONTAINERS:
-            self._refuse(node, keys, f"tag {shown_tag(node.tag)!r}; accepted: no tag")
+            self._refuse(node, keys, f"the tag {shown_tag(node.tag)!r} is not read; accepted: no tag")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, keys, depth)
         return [self._item(item, (*keys, index), depth) for index, item in enumerate(node.value)]

@@ -45,8 +45,9 @@ def read_text(path: Path, what: str) -> str:
 def _content(path: Path, what: str) -> bytes:
     # Without O_NONBLOCK, opening a pipe that nobody writes to would wait for ever.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
-    with os.fdopen(os.open(path, flags), "rb") as file:
-        kind = stat.S_IFMT(os.fstat(file.fileno()).st_mode)
+    descriptor = os.open(path, flags)
+    try:
+        kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
         if kind != stat.S_IFREG:
             raise UserError(
                 f"this is {_KINDS.get(kind, 'no file')}, not a {what}",
@@ -54,7 +55,10 @@ def _content(path: Path, what: str) -> bytes:
                 accepted="a regular file",
                 remedy="save what comes through it in a file" if kind == stat.S_IFIFO else "",
             )
-        content = file.read(MOST_BYTES + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(MOST_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > MOST_BYTES:
         raise UserError(
             f"this file is too large for a {what}", place=str(path), accepted=f"up to {MOST_BYTES} bytes"

@@ -53,9 +53,8 @@ def scalar(text: str, tag: str) -> Any:
     if name in ("!", "str"):
         return text
     if name not in _TYPES:
-        raise ValueError(
-            f"tag {shown_tag(tag)!r}; accepted: no tag, or !!str, !!int, !!float, !!bool, !!null"
-        )
+        accepted = "no tag, or !!str, !!int, !!float, !!bool, !!null"
+        raise ValueError(f"the tag {shown_tag(tag)!r} is not read; accepted: {accepted}")
     value = _plain(text)
     if name == "float" and type(value) is int:
         return float(value)

@@ -122,11 +122,13 @@ def load_job(path: Path, profile_name: str | None = None) -> Job:
 
 def _job(study: StudyText, path: Path, profile_name: str | None) -> Job:
     file, base = study.file, path.resolve().parent
-    places = places_of(file, path)
+    with at_place("runs and store"):
+        places = places_of(file, path)
     _check_directories(places)
     set_time_limit(file.guard.user)
     loaded = load_workload(file.workload.file, base, file.workload.options)
-    profile = load_profile(file.profile if profile_name is None else profile_name, base, probes())
+    with at_place("profile" if profile_name is None else "--profile"):
+        profile = load_profile(file.profile if profile_name is None else profile_name, base, probes())
     quality = loaded.workload.metric.name
     limits = _limits(file, quality)
     objectives = _objectives(file, loaded)
@@ -211,8 +213,13 @@ def _objectives(file: StudyFile, loaded: LoadedWorkload) -> tuple[Objective, ...
 
 
 def _weights(prefer: Mapping[str, float], objectives: list[str], quality: str) -> dict[str, float]:
-    with at_place("prefer"):
-        weights = {metric_name(text, quality): weight for text, weight in prefer.items()}
+    weights: dict[str, float] = {}
+    for text, weight in prefer.items():
+        with at_place(f"prefer.{text}"):
+            name = metric_name(text, quality)
+            if name in weights:
+                raise UserError("this objective is named twice", found=name)
+            weights[name] = weight
     extra = sorted(set(weights) - set(objectives))
     if extra:
         raise UserError(

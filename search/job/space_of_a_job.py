@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...backends.contract.backend import ONNX, Backend
 from ...backends.registry import backend_names, get_backend, offered_precisions, offers
-from ...profiles.errors import UserError
+from ...profiles.errors import UserError, at_place
 from ...profiles.precision import Precision
 from ...profiles.schema import Profile
 from ..record.candidate import Recipe
@@ -35,7 +35,8 @@ def build_space(study: StudyFile, profile: Profile, workload: Workload, onnx: Pa
     found = []
     for name in study.space.backend or backend_names():
         try:
-            choices, left_out = _offered(name, study, profile, workload, model)
+            with at_place("space.backend"):
+                choices, left_out = _offered(name, study, profile, workload, model)
         except UserError as error:
             if study.space.backend is not None:
                 raise

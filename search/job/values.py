@@ -36,6 +36,15 @@ def _if_text(parse: Callable[[str], Any]) -> BeforeValidator:
     return BeforeValidator(lambda value: said(parse, value) if isinstance(value, str) else value)
 
 
+def _up_to_days(days: int) -> AfterValidator:
+    def check(seconds: float) -> float:
+        if not 0 < seconds <= days * _DAY:
+            raise ValueError(f"no time to wait for; accepted: above 0 and up to {days} d")
+        return seconds
+
+    return AfterValidator(check)
+
+
 def one_or_many(value: object) -> object:
     """A list as it is, a single value as a list of one."""
     return tuple(value) if isinstance(value, list) else value if value is None else (value,)
@@ -54,8 +63,8 @@ Flag = Annotated[bool, Field(strict=True)]
 Count = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 CountOrNone = Annotated[int, Field(strict=True, ge=0, le=1_000_000)]
 Threads = Annotated[int, Field(strict=True, ge=1, le=1024)]
-Seconds = Annotated[Number, _if_text(parse_duration_s), Field(gt=0, le=1000 * _DAY)]
-Guarded = Annotated[Number, _if_text(parse_duration_s), Field(gt=0, le=20 * _DAY)]
+Seconds = Annotated[Number, _if_text(parse_duration_s), _up_to_days(1000)]
+Guarded = Annotated[Number, _if_text(parse_duration_s), _up_to_days(20)]
 """A time that is waited for: operating systems count the milliseconds of one wait in 31 bits."""
 Bytes = Annotated[int, _if_text(parse_bytes), Field(strict=True, gt=0, le=2**60)]
 Share = Annotated[Number, _if_text(lambda text: parse_quantity(text, "share"))]

@@ -122,12 +122,12 @@ def _against_teacher(text: str, metric: str, upper: bool, right: str) -> LimitSp
 
 
 def _amount(text: str, metric: str, right: str) -> float:
-    """A quantity in the metric's own unit; a metric of the user's own is a number of any size."""
+    """A quantity in the metric's own unit."""
     try:
-        return parse_quantity(right, _DIMENSIONS[METRICS[metric].unit if metric in METRICS else ""])
+        return parse_quantity(right, _dimension(metric))
     except UserError as error:
         raise UserError(
-            f"in the limit {text!r}: {error.problem}",
+            f"in the limit {one_line(repr(text), 100)}: {error.problem}",
             found=error.found,
             accepted=error.accepted,
             remedy=error.remedy,
@@ -140,12 +140,29 @@ def parse_reference(values: Mapping[str, str | float], quality: str) -> dict[str
     Raises:
         UserError: an unknown metric, or a text that is no quantity of it.
     """
-    found = {}
+    found: dict[str, float] = {}
     for text, value in values.items():
         with at_place(f"reference.{text}"):
             metric = metric_name(text, quality)
-            found[metric] = _amount(f"{text}: {value}", metric, str(value))
+            if metric in found:
+                raise UserError("this metric is named twice", found=metric)
+            written = value if isinstance(value, str) else repr(value).removesuffix(".0")
+            found[metric] = parse_quantity(written, _dimension(metric))
+            _check_reference(metric, found[metric])
     return found
+
+
+def _check_reference(metric: str, value: float) -> None:
+    unit = METRICS[metric].unit if metric in METRICS else ""
+    if unit in ("ms", "bytes", "count") and value <= 0:
+        raise UserError("no model has such a value", found=f"{value:g}", accepted="a value above zero")
+    if unit == "share" and not -1 <= value <= 1:
+        raise UserError("no model has such a value", found=f"{value:g}", accepted="between 0 % and 100 %")
+
+
+def _dimension(metric: str) -> str:
+    """A metric of the user's own is a number of any size."""
+    return _DIMENSIONS[METRICS[metric].unit if metric in METRICS else ""]
 
 
 def _relative(text: str, metric: str, upper: bool, right: str) -> LimitSpec:
@@ -162,17 +179,21 @@ def _relative(text: str, metric: str, upper: bool, right: str) -> LimitSpec:
     change = _change(text, metric, amount, kind) * (1 if sign == "+" else -1)
     if kind == "relative":
         return _not_hopeless(LimitSpec(text=text, metric=metric, upper=upper, teacher_factor=1 + change))
-    return LimitSpec(text=text, metric=metric, upper=upper, teacher_offset=change)
+    return _not_hopeless(LimitSpec(text=text, metric=metric, upper=upper, teacher_offset=change))
 
 
 def _not_hopeless(spec: LimitSpec) -> LimitSpec:
-    """A share of the teacher's value, refused where none is left to anybody."""
-    info = METRICS.get(spec.metric)
-    if info and info.unit in ("ms", "bytes", "count") and spec.upper and spec.teacher_factor <= 0:
+    """A limit relative to the teacher, refused where no value of the teacher's leaves anything to meet."""
+    unit = METRICS[spec.metric].unit if spec.metric in METRICS else ""
+    nothing_left = unit in ("ms", "bytes", "count") and spec.upper and spec.teacher_factor <= 0
+    beyond = unit == "share" and abs(spec.teacher_offset) > 1
+    if nothing_left or beyond:
         raise UserError(
-            "no model can meet this limit",
-            found=repr(spec.text),
-            accepted="a share of the teacher's above zero",
+            "no model can meet this limit"
+            if nothing_left or spec.teacher_offset > 0
+            else "this limit says nothing",
+            found=one_line(repr(spec.text), 100),
+            accepted="up to 100 pt from the teacher" if beyond else "a share of the teacher's above zero",
         )
     return spec
 
