@@ -8,7 +8,8 @@ import traceback
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
+from typing import Any
 
 _ROOT = Path(__file__).parents[1]
 _ROOMS = ("backends", "profiles", "reports", "search")
@@ -42,13 +43,23 @@ def place_of_frame(frame: FrameType | None) -> str:
 
 
 def defined_at(function: object) -> str:
-    """File and line where a function begins, if it is theirs."""
-    code = getattr(function, "__code__", None) or getattr(
-        getattr(function, "__init__", None), "__code__", None
-    )
+    """File and line where a function, a class or the forward method of a model begins, if it is theirs."""
+    try:
+        code = _code_of(function)
+    except BaseException:  # looking at an attribute runs code of theirs
+        return ""
     if code is None or _of(code.co_filename) > _THEIRS:
         return ""
     return f"{code.co_filename}, line {code.co_firstlineno}"
+
+
+def _code_of(function: Any) -> CodeType | None:
+    called = getattr(function, "__init__", None) if isinstance(function, type) else type(function).__call__
+    for one in (function, getattr(function, "func", None), getattr(function, "forward", None), called):
+        code = getattr(one, "__code__", None)
+        if isinstance(code, CodeType):
+            return code
+    return None
 
 
 def innermost_is_ours(error: BaseException) -> bool:

@@ -52,7 +52,7 @@ MAY_IMPORT = {
         "search.stages.training search.store search.workload"
     ),
     "search.stages.chain": (
-        "backends.measure backends.registry search.record search.stages.device "
+        "backends.measure backends.registry profiles search.record search.stages.device "
         "search.stages.models search.store search.workload"
     ),
     "search.ladder": (

@@ -8,6 +8,7 @@ from typing import Any
 
 from ...backends.measure.summary import summarize
 from ...backends.registry import get_backend
+from ...profiles.user_code import user_code
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Quantity, StageRecord
 from ..record.protocols import MilestoneJudge
@@ -84,15 +85,17 @@ class Chain:
         qat: QatPlan | None = None,
     ) -> Entry:
         """The candidate's float model in its backend's format, trained on the way where it was not yet."""
-        return self.models.exported(
-            candidate,
-            get_backend(candidate.backend),
-            self.device.deployment.batch,
-            trained=trained,
-            note=trace.add,
-            judge=at_milestone,
-            qat=qat,
-        )
+        # Code of the user's own runs in many places here: exporters trace it, cutting looks into it.
+        with user_code("the workload's code", around=True):
+            return self.models.exported(
+                candidate,
+                get_backend(candidate.backend),
+                self.device.deployment.batch,
+                trained=trained,
+                note=trace.add,
+                judge=at_milestone,
+                qat=qat,
+            )
 
     def compiled(
         self,

@@ -14,6 +14,9 @@ from typing import Any
 import numpy as np
 
 from ...profiles.errors import UserError
+from ...profiles.user_code import shown
+from ...profiles.words import listed
+from .names import is_name
 from .workload import Array, Split, Splits
 
 _LARGEST_BYTES = 8  # of one number: torch and the runtimes have no wider ones
@@ -34,13 +37,12 @@ def _split(name: str, split: Any) -> Any:
     if not isinstance(split, Split):
         return split
     place = f"split {name!r}"
-    if not isinstance(split.inputs, Mapping) or not all(isinstance(key, str) for key in split.inputs):
+    given: object = split.inputs
+    if not isinstance(given, Mapping) or not all(is_name(key) for key in given):
         raise UserError(
             "inputs are not named by text",
             place=place,
-            found=", ".join(map(repr, split.inputs))
-            if isinstance(split.inputs, Mapping)
-            else type(split.inputs).__name__,
+            found=listed(map(shown, given)) if isinstance(given, Mapping) else shown(given),
             accepted="inputs={name: array}, by the names of the arguments of the model's forward method",
         )
     inputs = {key: _input(array, f"input {key!r}", place) for key, array in split.inputs.items()}
@@ -50,7 +52,7 @@ def _split(name: str, split: Any) -> Any:
 def _input(array: Any, what: str, place: str) -> Any:
     if not isinstance(array, np.ndarray):
         return array
-    if array.dtype.kind not in "biuf" or array.dtype.itemsize > _LARGEST_BYTES:
+    if array.dtype.kind not in "biuf" or _is_wide(array):
         raise _refused(array, what, place, "numbers of at most 64 bits: float32, int64, uint8, ...")
     return _plain(array, what, place)
 
@@ -58,7 +60,7 @@ def _input(array: Any, what: str, place: str) -> Any:
 def _labels(array: Any, place: str) -> Any:
     if not isinstance(array, np.ndarray):
         return array
-    if array.dtype.kind not in "biufcSU":
+    if array.dtype.kind not in "biufcSU" or (array.dtype.kind in "biuf" and _is_wide(array)):
         raise _refused(array, "labels", place, "an array of numbers: int64 class numbers, float32, ...")
     plain = _plain(array, "labels", place)
     # torch takes uint8, but no wider unsigned numbers.
@@ -67,6 +69,10 @@ def _labels(array: Any, place: str) -> Any:
     if plain.size and plain.max() > _MOST:
         raise _refused(plain, "labels", place, f"numbers up to {_MOST}")
     return plain.astype(np.int64)
+
+
+def _is_wide(array: Array) -> bool:
+    return bool(array.dtype.itemsize > _LARGEST_BYTES)
 
 
 def _plain(array: Array, what: str, place: str) -> Array:

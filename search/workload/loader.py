@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, TypeGuard, TypeVar
 from ...profiles.errors import UserError
 from ...profiles.named import located, workload_parts
 from ...profiles.user_code import UserCodeError, call, user_code
+from ...profiles.user_place import defined_at
 from ..record.digest import digest_of
 from .arrays import brought_into_form
 from .content import bytes_digest, local_files, split_digest
@@ -64,6 +66,29 @@ class LoadedWorkload:
         function gave it."""
         _ = self.splits  # says what is wrong with them
         return {name: split_digest(split) for name, split in self._given.items()}
+
+    @contextmanager
+    def unchanged(self, what: str, function: object) -> Iterator[None]:
+        """A block in which a function of the user's has the data.
+
+        Raises:
+            UserCodeError: it changed them: everything after would be scored on something else than the
+                digests say.
+        """
+
+        def digests() -> dict[str, str]:  # what nobody may look at before the end is not looked at here
+            return {name: split_digest(split) for name, split in self.splits.items() if name != "test"}
+
+        before = digests()
+        yield
+        changed = [name for name, digest in digests().items() if digest != before[name]]
+        if changed:
+            raise UserCodeError(
+                f"`{what}` of workload {self.workload.name} changed the data",
+                place=defined_at(function),
+                found=f"other values in {', '.join(changed)}",
+                remedy="let it work on copies (array.copy(), tensor.clone())",
+            )
 
     def call(self, what: str, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Call a function of the workload through the guard.

@@ -22,6 +22,7 @@ Outputs = Array | Mapping[str, Array]
 """What a metric is given of a model: one output, or several by name (axis 0 = samples)."""
 
 _ROUNDING = 1e-6  # by how much a value may be beyond its bounds
+_MOST_COPIED = 2**28  # bytes of an array that a metric may write in
 _SHARE = (0.0, 1.0)
 _SHARES = re.compile(
     r"((balanced|top_?[15])_?)?acc(uracy)?|top_?[15]|((macro|micro|weighted)_)?f1(_(macro|micro|weighted|score))?"
@@ -60,12 +61,15 @@ class Metric:
 
     def score(self, outputs: Outputs, labels: Array, *, place: str) -> float:
         """The metric of these outputs: one finite number, of the stated kind. `place` names the model and the
-        samples in messages ("teacher on validation").
+        samples in messages ("teacher on validation"). The arrays are as they were afterwards, whatever
+        the function does to those that it is given.
 
         Raises:
             UserCodeError: the function raised, or gave something else; `cause` says what, and where.
         """
-        what, given = f"the metric {self.name!r} on {place}", {"outputs": outputs, "labels": labels}
+        what = f"the metric {self.name!r} on {place}"
+        outputs, labels = _lent(outputs), _lent_array(labels)
+        given = {"outputs": outputs, "labels": labels}
         with user_code(what, given=given, function=self.function, stage="score", brief=True):
             value = self.function(outputs, labels)
             number = _number(value)
@@ -95,6 +99,21 @@ class Metric:
             remedy=remedy or "let the metric return one float for outputs and labels of a whole split",
             stage="score",
         )
+
+
+def _lent(outputs: Outputs) -> Outputs:
+    if isinstance(outputs, np.ndarray):
+        return _lent_array(outputs)
+    return {name: _lent_array(array) for name, array in outputs.items()}
+
+
+def _lent_array(array: Array) -> Array:
+    """A copy to write in; of a large one, a view that cannot be written in."""
+    if array.nbytes <= _MOST_COPIED:
+        return array.copy()
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def usual_bounds(name: str) -> tuple[float, float]:

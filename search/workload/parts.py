@@ -11,6 +11,7 @@ from ...profiles.errors import UserError
 from ...profiles.user_code import shown, user_code
 from ..record.limits import TAKEN_NAMES
 from .metric import Metric
+from .names import A_NAME, is_name
 from .workload import Split, Splits, Workload
 
 _FUNCTIONS = {
@@ -20,7 +21,6 @@ _FUNCTIONS = {
     "`student=lambda width: Net(width)`",
     "train_teacher": "a function of the model and the splits that trains it in place",
 }
-_LONGEST_NAME = 200
 
 
 def checked_parts(workload: Workload, reference: str) -> Workload:
@@ -83,7 +83,7 @@ def _check_values(workload: Workload, place: str) -> None:
     named_loss = loss is None or isinstance(loss, str) or callable(loss)
     plain_options = isinstance(options, Mapping) and all(isinstance(key, str) for key in options)
     for part, right, accepted in (
-        ("name", is_name(workload.name), _NAME),
+        ("name", is_name(workload.name), A_NAME),
         ("task", workload.task is None or isinstance(workload.task, str), "the name of a task"),
         ("outputs", outputs is None or several, "the name of an output, or a list of such names"),
         ("loss", named_loss, "a function of outputs, labels and teacher's outputs, or the name of a task"),
@@ -91,15 +91,6 @@ def _check_values(workload: Workload, place: str) -> None:
         ("onnx", file is None or isinstance(file, (str, os.PathLike)), "the path of a file"),
     ):
         _require(right, part, getattr(workload, part), accepted, place)
-
-
-_NAME = f"a text in one line of at most {_LONGEST_NAME} characters"
-
-
-def is_name(value: object) -> bool:
-    """Whether messages, tables and files can call something so."""
-    text = value if isinstance(value, str) else ""
-    return bool(text.strip()) and text.isprintable() and len(text) <= _LONGEST_NAME
 
 
 def _require(right: bool, part: str, value: object, accepted: str, place: str) -> None:
@@ -138,7 +129,7 @@ def _checked_metric(metric: object, place: str) -> Metric:
         plain = Metric(**{one.name: getattr(metric, one.name) for one in fields(Metric)})
     function: object = plain.function
     for part, right, accepted in (
-        ("metric.name", is_name(plain.name), _NAME),
+        ("metric.name", is_name(plain.name), A_NAME),
         ("metric.name", plain.name not in TAKEN_NAMES, "a name that Paretune has no other meaning for"),
         ("metric.function", callable(function), "a function of outputs and labels"),
         ("metric.higher_is_better", isinstance(plain.higher_is_better, bool), "True or False"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from ....profiles.user_code import user_code
 from ...record.candidate import Recipe
 from ...workload.metric import Array
 from ...workload.task import CLASS_TASKS, EMBEDDING
@@ -68,11 +70,11 @@ class Lessons:
         )
 
     def _loss(self) -> Loss:
-        """The task, or the workload's own loss; what that raises names the user's file and line."""
-        function = self.loaded.workload.loss
-        if not callable(function):
+        """The task, or the workload's own loss through the guard."""
+        workload = self.loaded.workload
+        if not callable(workload.loss):
             return self.teacher.purpose.task
-        return lambda *arguments: self.loaded.call("loss", function, *arguments)
+        return _guarded(f"`loss` of workload {workload.name}", workload.loss)
 
     def doubts(self, model: nn.Module, epochs: int) -> list[str]:
         """What a student that was trained for so many epochs came to, and what it says about its teacher; see
@@ -92,3 +94,12 @@ class Lessons:
         validation = self.loaded.splits.validation
         given = self.networks.for_metric(model, validation)
         return at_chance(given, validation.labels, self.networks.metric)
+
+
+def _guarded(what: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    def loss(outputs: Any, labels: Any, teacher: Any) -> Any:
+        given = {"outputs": outputs, "labels": labels, "teacher_outputs": teacher}
+        with user_code(what, given=given, function=function, brief=True):
+            return function(outputs, labels, teacher)
+
+    return loss

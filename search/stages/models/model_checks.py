@@ -5,10 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 
+import torch
 from torch import nn
 
 from ....profiles.errors import UserError
+from ....profiles.user_code import shown, user_code
 from ...workload.metric import Array, Metric
+from ...workload.names import A_NAME, is_name
 from ...workload.task import Task, are_probabilities
 from ...workload.workload import Split
 from ..network.predict import predict_all
@@ -28,24 +31,46 @@ def check_model(
     sample = split.head(8)
     place = f"{name}, forward on train[:{len(sample)}]"
     _check_forward_arguments(model, sample, place)
-    try:
-        named = predict_all(model, sample, wanted)
-    except Exception as error:
-        shapes = ", ".join(f"{key} {array.dtype}{list(array.shape)}" for key, array in sample.inputs.items())
-        raise UserError(
-            f"forward failed: {type(error).__name__}: {error}",
-            place=place,
-            found=f"inputs {shapes}",
-            remedy="make the model and the splits fit each other (shapes without the batch, dtypes)",
-        ) from error
+    _check_types(model, name)
+    named = predict_all(model, sample, wanted, name=f"{name} on train[:{len(sample)}]")
     for output, array in named.items():
+        if not is_name(output):
+            raise UserError(
+                "an output of the model has no usable name", place=place, found=shown(output), accepted=A_NAME
+            )
         several = f", output {output}" if len(named) > 1 else ""
         check_outputs(array, sample, None if several else metric, place + several, split.labels)
     return named
 
 
+def _check_types(model: nn.Module, name: str) -> None:
+    """Weights are float32: so they are trained, exported and quantized."""
+    wrong = {key: p.dtype for key, p in model.named_parameters() if p.dtype != torch.float32}
+    if wrong:
+        key, dtype = next(iter(wrong.items()))
+        raise UserError(
+            "the model's weights are not all float32",
+            place=name,
+            found=f"{str(dtype).removeprefix('torch.')} in {key} and {len(wrong) - 1} more",
+            accepted="float32: precisions are what the search tries",
+            remedy="let the function that builds it return `model.float()`, and the splits have float32",
+        )
+
+
+def check_trainable(model: nn.Module, name: str) -> None:
+    """Raise UserError where a model has nothing to train."""
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise UserError(
+            "the student has no parameters to train",
+            place=name,
+            found=f"{sum(1 for _ in model.parameters())} parameters, none of which asks for a gradient",
+            remedy="let the builder return a module whose parameters have requires_grad=True",
+        )
+
+
 def _check_forward_arguments(model: nn.Module, split: Split, place: str) -> None:
-    parameters = inspect.signature(model.forward).parameters.values()
+    with user_code(f"the signature of {place}", function=model):
+        parameters = inspect.signature(model.forward).parameters.values()
     if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
         return
     accepted = [parameter.name for parameter in parameters][: len(split.inputs)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ....profiles.errors import StageError, UserError
+from ....profiles.errors import UserError
 from ...workload.metric import Array, Metric, Outputs
 from ...workload.metrics import ACCURACY
 from ...workload.outputs import rows_of
@@ -87,14 +87,6 @@ def teacher_score(metric: Metric, outputs: Outputs, labels: Array, place: str) -
     """The metric of outputs of the teacher: what is no number there is so for the whole study.
 
     Raises:
-        UserError: the metric raises, or gives no finite number of its kind.
+        UserCodeError: the metric raises, or gives no finite number of its kind.
     """
-    try:
-        return metric.score(outputs, labels, place=place)
-    except StageError as error:
-        raise UserError(
-            f"the metric {metric.name!r} did not give a finite number",
-            place=place,
-            found=error.cause,
-            remedy="let the metric return one float for outputs and labels of a whole split",
-        ) from error
+    return metric.score(outputs, labels, place=place)

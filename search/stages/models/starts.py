@@ -144,4 +144,4 @@ class Starts:
     def _calibration(self) -> Iterator[list[Tensor]]:
         inputs = tensors(self.splits.calibration.inputs)
         for start in range(0, len(inputs[0]), _BATCH):
-            yield [tensor[start : start + _BATCH] for tensor in inputs]
+            yield [tensor[start : start + _BATCH].clone() for tensor in inputs]

@@ -121,8 +121,9 @@ class Teacher:
         model = self.networks.build(())
         if workload.train_teacher is not None:
             self.control.progress("teacher: training")
-            with reproducible(0, self.threads):
-                self.loaded.call("train_teacher", workload.train_teacher, model, splits)
+            what, function = "train_teacher", workload.train_teacher
+            with reproducible(0, self.threads), self.loaded.unchanged(what, function):
+                self.loaded.call(what, function, model, splits)
         _check_weights(model, workload.name)
         shape = self.networks.checked(model, "trained teacher")[self.networks.outputs.primary].shape[1:]
         validation = check_teacher(self.networks.for_metric(model, splits.validation), splits, metric)

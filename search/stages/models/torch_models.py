@@ -27,7 +27,7 @@ from ..training.loop import Control, never_stops
 from .base import Models, Note, exact
 from .export import export
 from .lessons import Lessons
-from .model_checks import check_same_outputs
+from .model_checks import check_same_outputs, check_trainable
 from .needed_trainings import Trainings
 from .networks import Networks, Student, student_title
 from .possible import possible_space
@@ -98,6 +98,8 @@ class TorchModels(Models):
         for student, model in models.items():
             name = f"student {student_title(student)}"
             found = networks.checked(model, name)
+            if recipe is not None:
+                check_trainable(model, name)
             check_same_outputs(name, found, outputs, primary, purpose.first if recipe else None)
         teacher = self.teacher.entry().meta
         networks.sizes[(), "dense"] = {name: teacher[name] for name in ("parameters", "macs")}

@@ -17,6 +17,7 @@ from torch import nn
 
 from ....profiles.errors import StageError, UnsupportedError, UserError
 from ....profiles.files import write_whole
+from ....profiles.user_code import UserCodeError
 from ...record.candidate import Candidate, Recipe
 from ...record.protocols import Decision, Milestone, MilestoneJudge
 from ...record.training import DISTILL, PRUNE
@@ -223,6 +224,8 @@ class Trainer:
         try:
             with reproducible(recipe.seed, self.networks.threads):
                 train(model, data, plan, None, Control())
+        except UserCodeError:
+            raise
         except (StageError, RuntimeError) as error:
             raise UserError(
                 f"the first training steps failed: {error}",

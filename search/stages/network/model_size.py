@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from ....profiles.user_code import user_code
+
 
 def model_size(model: nn.Module, sample: list[Tensor]) -> dict[str, int]:
     """`parameters`, and `macs` (multiply-adds for one sample) of a model.
@@ -18,10 +20,15 @@ def model_size(model: nn.Module, sample: list[Tensor]) -> dict[str, int]:
     recurrent layers included; what works element by element (biases, norms, activations) is not. `sample`
     holds inputs, of which the first row is used; the count is for sequences of that length.
     """
-    one = tuple(tensor[:1] for tensor in sample)
+    one = tuple(tensor[:1].clone() for tensor in sample)
     was_training = model.training
     model.eval()
-    with torch.no_grad(), plain_kernels(), FlopCounterMode(display=False) as counter:
+    with (
+        user_code("forward of the model for one sample", function=model),
+        torch.no_grad(),
+        plain_kernels(),
+        FlopCounterMode(display=False) as counter,
+    ):
         model(*one)
     model.train(was_training)
     return {

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from ....profiles.errors import UnsupportedError
+from ....profiles.user_code import user_code
 from ...workload.workload import Array, Split
 
+FITTING = "make the model and the splits fit each other (shapes without the batch, dtypes)"
 OUTPUT = "output"
 """What the one output of a model is called; several are `output_0`, `output_1`, ..."""
 
@@ -70,20 +72,38 @@ def first_output(output: Any) -> Tensor:
 
 
 def predict_all(
-    model: nn.Module, split: Split, wanted: str | Sequence[str] | None = None, batch: int = 256
+    model: nn.Module,
+    split: Split,
+    wanted: str | Sequence[str] | None = None,
+    batch: int = 256,
+    name: str = "the model",
 ) -> dict[str, Array]:
     """All outputs of `model` by name, in evaluation mode, for all samples (axis 0) of a split; names as
-    `named_outputs` gives them."""
+    `named_outputs` gives them. `name` is what messages call the model.
+
+    Raises:
+        UserCodeError: forward fails, or returns something else than tensors.
+    """
     was_training = model.training
     model.eval()
-    inputs = tensors(split.inputs)
+    inputs = dict(zip(split.inputs, tensors(split.inputs), strict=True))
     with torch.no_grad():
         parts = [
-            named_outputs(model(*(tensor[start : start + batch] for tensor in inputs)), wanted)
+            # A copy: what a forward pass does to its inputs in place must not reach the data.
+            _forward(model, {n: t[start : start + batch].clone() for n, t in inputs.items()}, wanted, name)
             for start in range(0, len(split), batch)
         ]
     model.train(was_training)
-    return {name: np.concatenate([part[name].numpy() for part in parts]) for name in parts[0]}
+    with user_code(f"putting the outputs of {name} over all batches together", function=model):
+        return {output: np.concatenate([part[output] for part in parts]) for output in parts[0]}
+
+
+def _forward(
+    model: nn.Module, inputs: Mapping[str, Tensor], wanted: str | Sequence[str] | None, name: str
+) -> dict[str, Array]:
+    with user_code(f"forward of {name}", given=inputs, function=model, remedy=FITTING, brief=True):
+        found = named_outputs(model(*inputs.values()), wanted)
+        return {output: tensor.detach().cpu().numpy() for output, tensor in found.items()}
 
 
 def predict(model: nn.Module, split: Split, batch: int = 256) -> Array:
@@ -105,7 +125,7 @@ def output_layer(model: nn.Module, sample: list[Tensor]) -> nn.Module:
         if isinstance(layer, kinds)
     ]
     try:
-        with torch.no_grad():
+        with torch.no_grad(), user_code("forward of the model", function=model):
             first_output(model(*sample))
     finally:
         for hook in hooks:

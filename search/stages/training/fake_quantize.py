@@ -22,6 +22,7 @@ from torch.nn.utils import parametrize
 from ....backends.contract.backend import WEIGHT_LEVELS
 from ....profiles.errors import InternalError
 from ....profiles.precision import Precision
+from ....profiles.user_code import user_code
 
 _ACTIVATION_STEPS = 255
 _SMALLEST_STEP = 1e-30
@@ -166,7 +167,8 @@ class FakeQuantization:
         try:
             with torch.no_grad():
                 for inputs in batches:
-                    self.model(*inputs)
+                    with user_code("forward of the model, fake-quantized", function=self.model, brief=True):
+                        self.model(*inputs)
         finally:
             self.model.train(was_training)
             for grid in self._grids:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ....profiles.errors import InternalError
+from ....profiles.user_code import user_code
 from ..network.plain import copied
 from ..network.predict import first_output
 
@@ -50,7 +51,7 @@ def norm_pairs(model: nn.Module, sample: list[Tensor]) -> tuple[Pair, ...]:
     was_training = model.training
     model.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), user_code("forward of the model", function=model):
             model(*sample)
     finally:
         model.train(was_training)

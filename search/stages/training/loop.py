@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from ....profiles.errors import InternalError, StageError
+from ....profiles.user_code import UserCodeError, user_code
+from ....profiles.user_place import defined_at
 from ...record.protocols import Milestone, MilestoneJudge
 from ...record.stops import Interrupted, TrainingStopped
 from ..network.predict import named_outputs
@@ -193,21 +195,38 @@ class _Loop:
                 continue  # batch normalization has no variance of one sample
             if control.out_of_time():
                 raise Interrupted(f"{plan.stage} stopped within epoch {number} of {plan.epochs}")
-            loss = self._loss_of(rows)
-            self.optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            self.optimizer.step()
+            total += self._step(rows) * len(rows)
             self.schedule.step()
             if isinstance(self.masks, GradualMasks):
                 self.masks.after_step(model, self.schedule.last_epoch)
             elif self.masks is not None:
                 apply_masks(model, self.masks)
-            total += loss.item() * len(rows)
         return total / len(data)
 
-    def _loss_of(self, rows: Tensor) -> Tensor:
+    def _step(self, rows: Tensor) -> float:
+        """The loss of these samples, once the optimizer has gone a step along its gradient."""
+        stage, inputs = self.plan.stage, [tensor[rows] for tensor in self.data.inputs]
+        given = {f"input {number}": tensor for number, tensor in enumerate(inputs, 1)}
+        with user_code(
+            f"a step of training ({stage})", given=given, function=self.model, stage=stage, brief=True
+        ):
+            loss = self._loss_of(rows, inputs)
+            self.optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+            return loss.item()
+
+    def _loss_of(self, rows: Tensor, inputs: Sequence[Tensor]) -> Tensor:
         data, plan = self.data, self.plan
-        named = named_outputs(self.model(*(tensor[rows] for tensor in data.inputs)), data.wanted)
+        named = named_outputs(self.model(*inputs), data.wanted)
+        if data.primary and data.primary not in named:
+            raise UserCodeError(
+                f"in training the model gives no output {data.primary!r}",
+                place=defined_at(self.model),
+                found=f"outputs {', '.join(named)}",
+                accepted="the same outputs in training as in evaluation",
+                stage=plan.stage,
+            )
         outputs = named[data.primary or next(iter(named))]
         soft = None if data.soft_targets is None else data.soft_targets[rows]
         others = {name: tensor[rows] for name, tensor in data.others.items()}

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ....profiles.errors import InternalError, UserError
+from ....profiles.errors import InternalError
+from ....profiles.user_code import UserCodeError, shown
 from ...workload.task import CLASSES, EMBEDDING, MULTI_LABEL, NUMBERS, UNKNOWN, Task, as_task
 
 LossFunction = Callable[..., Any]
@@ -39,10 +40,10 @@ def training_loss(
     logarithms are taken. Numbers: squared errors. Embeddings: `embedding_loss` against the teacher alone.
 
     Raises:
-        UserError: the workload's own loss did not return one number that depends on the outputs.
+        UserCodeError: the workload's own loss did not return one number that depends on the outputs.
     """
     if callable(loss):
-        return _own(loss(outputs, labels, teacher))
+        return _own(loss(outputs, labels, teacher), outputs)
     task = as_task(loss)
     if task.name == EMBEDDING:
         return embedding_loss(outputs, _known(teacher))
@@ -152,14 +153,23 @@ def _against_teacher(task: Task, outputs: Tensor, teacher: Tensor, temperature: 
     return F.kl_div(student, wanted, reduction="batchmean", log_target=True)
 
 
-def _own(value: Any) -> Tensor:
-    if isinstance(value, Tensor) and value.numel() == 1 and value.requires_grad:
-        return value.reshape(())
-    shape = f"a tensor of shape {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-    dependent = isinstance(value, Tensor) and not value.requires_grad
-    raise UserError(
+def _own(value: Any, outputs: Any) -> Tensor:
+    if not isinstance(value, Tensor):
+        raise _no_loss(f"{type(value).__name__} {shown(value)}")
+    if value.numel() != 1 or not value.is_floating_point():
+        raise _no_loss(f"a tensor {shown(value)}")
+    if not value.requires_grad:
+        raise _no_loss("a tensor that does not depend on the outputs")
+    ours = next(iter(outputs.values())) if isinstance(outputs, Mapping) else outputs
+    if value.device != ours.device:
+        raise _no_loss(f"a tensor on {value.device}, the outputs are on {ours.device}")
+    return value.reshape(())
+
+
+def _no_loss(found: str) -> UserCodeError:
+    return UserCodeError(
         "the workload's own loss did not return one number to make small",
         place="`loss` of the workload",
-        found=shape + (" that does not depend on the outputs" if dependent else ""),
-        accepted="a tensor with one value, computed from the outputs by torch",
+        found=found,
+        accepted="a tensor with one floating-point value, computed from the outputs by torch",
     )
