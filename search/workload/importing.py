@@ -63,7 +63,7 @@ def import_module(name: str, base: Path) -> tuple[ModuleType, Path, Path]:
 
 
 class _Installed(MetaPathFinder):
-    """Packages that Paretune itself asks for, whatever files of the user have their names (a script `onnx.py`
+    """Packages that Paretune itself asks for, whatever files of the user have their names (a script onnx.py
     beside the study, say): parts of ours are imported long after the user's directory is searched."""
 
     def __init__(self) -> None:
@@ -98,6 +98,6 @@ def _make_importable(directory: Path) -> None:
     if _installed not in sys.meta_path:
         sys.meta_path.insert(0, _installed)
     if text not in sys.path:
-        # A file `queue.py` beside the study is not what the standard library means by `import queue`.
+        # A file queue.py beside the study is not what the standard library means by `import queue`.
         first = (n for n, entry in enumerate(sys.path) if Path(str(entry)).name.endswith("-packages"))
         sys.path.insert(next(first, len(sys.path)), text)
