@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from .errors import UserError
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
@@ -32,6 +34,21 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
         aside.unlink(missing_ok=True)  # a full disk must not be made fuller
 
 
+def is_file(path: Path) -> bool:
+    """Whether a regular file is there, or a link to one.
+
+    Raises:
+        UserError: nobody can tell (a name that is too long, a directory that may not be searched).
+    """
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise UserError(f"this path cannot be followed ({reason})", place=str(path)) from None
+
+
 def write_whole(path: Path, text: str) -> None:
     """Write a text. Logs may hold halves of characters, which UTF-8 has no bytes for: they become "?"."""
     with whole_file(path) as file:
@@ -45,10 +62,11 @@ def open_regular(path: Path) -> IO[bytes]:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except ValueError as error:  # a name that no file can have
         raise OSError(errno.EINVAL, str(error), str(path)) from error
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+    kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
+    if kind == stat.S_IFREG:
         return os.fdopen(descriptor, "rb")
     os.close(descriptor)
-    raise OSError(errno.EINVAL, "no regular file", str(path))
+    raise OSError(errno.EINVAL, f"{_KINDS.get(kind, 'something else')}, no regular file", str(path))
 
 
 def sha256_of(file: IO[bytes]) -> str:
@@ -101,6 +119,13 @@ def _take(descriptor: int, wait: bool) -> bool:
     return True
 
 
+_KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FULL_TEXTS = (

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from pathlib import Path
 
 from .errors import UserError
+from .files import open_regular
 
 MOST_BYTES = 256 * 1024
 """Far more than anybody writes by hand; a reader in Python takes about a second for it."""
 
-_KINDS = {
-    stat.S_IFDIR: "a directory",
-    stat.S_IFIFO: "a pipe",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-    stat.S_IFSOCK: "a socket",
-}
 # What YAML does not allow in a text, written as it is or escaped.
 UNWANTED = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _MARKS_OF_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -33,37 +25,17 @@ def read_text(path: Path, what: str) -> str:
         UserError: there is no such file, it is no regular file, too large, or not plain UTF-8 text.
     """
     try:
-        content = _content(path, what)
-    except (OSError, ValueError) as error:  # ValueError: no file can be called so
-        reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+        with open_regular(path) as file:
+            content = file.read(MOST_BYTES + 1) or b""  # None: what looks like a file is still to be written
+    except OSError as error:
         raise UserError(
-            f"the {what} cannot be read ({reason})", place=str(path), remedy="check the path"
+            f"the {what} cannot be read ({error.strerror})", place=str(path), remedy="check the path"
         ) from None
-    return _decoded(content, path)
-
-
-def _content(path: Path, what: str) -> bytes:
-    # Without O_NONBLOCK, opening a pipe that nobody writes to would wait for ever.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
-    descriptor = os.open(path, flags)
-    try:
-        kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
-        if kind != stat.S_IFREG:
-            raise UserError(
-                f"this is {_KINDS.get(kind, 'no file')}, not a {what}",
-                place=str(path),
-                accepted="a regular file",
-                remedy="save what comes through it in a file" if kind == stat.S_IFIFO else "",
-            )
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            content = file.read(MOST_BYTES + 1)
-    finally:
-        os.close(descriptor)
     if len(content) > MOST_BYTES:
         raise UserError(
             f"this file is too large for a {what}", place=str(path), accepted=f"up to {MOST_BYTES} bytes"
         )
-    return content
+    return _decoded(content, path)
 
 
 def _decoded(content: bytes, path: Path) -> str:

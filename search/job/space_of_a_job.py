@@ -14,6 +14,7 @@ from ..record.candidate import Recipe
 from ..record.evaluation import Masked
 from ..space.derived_students import student_shares
 from ..space.space import BackendChoices, Space
+from ..workload.loader import check_arguments
 from ..workload.task import EMBEDDING, UNKNOWN
 from ..workload.workload import Workload
 from .study_file import StudyFile
@@ -117,6 +118,9 @@ def _check_workload(study: StudyFile, workload: Workload) -> None:
         for axis, values in study.space.student.items():
             for value in values:
                 student_shares(((axis, value),))
+    elif study.space.student and workload.student is not None:
+        first = {axis: values[0] for axis, values in study.space.student.items()}
+        check_arguments(workload.student, first, "space.student")
 
 
 def _unusable(backend: Backend, workload: Workload, *, asked: bool, only_there: bool) -> str:

@@ -15,6 +15,7 @@ from ...backends.registry import packages
 from ...backends.runner.client import Guard, RunnerClient
 from ...backends.runner.launch import Launch
 from ...profiles.errors import UserError
+from ...profiles.files import is_file
 from ..evaluation.evaluator import Evaluator
 from ..evaluation.side_effects import check_possible
 from ..job.job import Job, Places, device_identity, load_job, places_of
@@ -248,7 +249,7 @@ def open_run(path: Path) -> tuple[StudyRecord, Path]:
     Raises:
         UserError: there is no run there, or it has no results yet.
     """
-    if path.is_file():
+    if is_file(path):
         file = load_study_file(path)
         places = places_of(file, path)
         if not (places.run_dir / RUN_FILE).is_file():
