@@ -15,24 +15,22 @@ from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
 from ....profiles.errors import InternalError, UnsupportedError, UserError
-from ....profiles.user_code import UserCodeError, shown, user_code
-from ....profiles.user_place import defined_at
-from ....profiles.words import listed
 from ...record.candidate import Candidate, Scalar, Sparsity
 from ...space.derived_students import student_shares
 from ...store.store import Entry
-from ...workload.loader import LoadedWorkload, check_arguments
+from ...workload.loader import LoadedWorkload
 from ...workload.metric import Array, Metric, Outputs
 from ...workload.outputs import OutputChoice, choose_outputs
 from ...workload.workload import Split
 from ..cutting.derive import Derivation, find_derivation
 from ..cutting.prune import Cut, named_layers, prunable_layers, prune_channels
 from ..network.model_size import model_size
-from ..network.plain import copied, plain_weights
+from ..network.plain import plain_weights
 from ..network.predict import predict_all, tensors
 from ..network.reproducible import make_unequal, reproducible, state_digest
 from ..training.masks import Masks, apply_masks, magnitude_masks
 from . import keys
+from .built import Shapes, built_by, check_as_before, shapes_of
 from .model_checks import check_model
 
 WEIGHTS = "weights.safetensors"
@@ -56,7 +54,7 @@ class Networks:
         self.loaded, self.threads = loaded, threads
         self.tools = dict(tools or {name: version(name) for name in ("torch", "torch-pruning")})
         self.sizes: dict[Structure, dict[str, int]] = {}
-        self._shapes: dict[Student, Mapping[str, tuple[int, ...]]] = {}
+        self._shapes: dict[Student, Shapes] = {}
         self._derivations: dict[Student, Derivation] = {}
         self._cuts: dict[tuple[Student, float], Cut] = {}
 
@@ -83,35 +81,10 @@ class Networks:
                 remedy="give the workload one, or leave the student axes and sparsity out of the study",
             )
         named = f"`{what}` of workload {workload.name}"
-        check_arguments(function, dict(student), named)
-        with reproducible(seed, self.threads), user_code(named, given=dict(student), function=function):
-            made: object = function(**dict(student))
-            # A copy: it may be one that was returned before, or have parts of it, which were trained since.
-            model = copied(made) if isinstance(made, nn.Module) else None
-            shapes = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()} if model else {}
-        if model is None:
-            raise UserCodeError(
-                f"{named} did not return a torch module",
-                place=defined_at(function),
-                found=f"{type(made).__name__} {shown(made)}",
-                accepted="a torch.nn.Module",
-            )
-        self._check_as_before(student, shapes, named, defined_at(function))
+        with reproducible(seed, self.threads):
+            model = built_by(function, dict(student), named)
+        check_as_before(self._shapes.setdefault(student, shapes_of(model)), model, named, function)
         return model
-
-    def _check_as_before(
-        self, student: Student, shapes: Mapping[str, tuple[int, ...]], named: str, place: str
-    ) -> None:
-        """Weights are kept by name and shape, and loaded into what is built later."""
-        before = self._shapes.setdefault(student, shapes)
-        differing = [key for key in {**before, **shapes} if before.get(key) != shapes.get(key)]
-        if differing:
-            raise UserCodeError(
-                f"{named} builds another model each time that it is called",
-                place=place,
-                found=f"{listed(differing)} differ from those of the first call ({student_title(student)})",
-                remedy="let it build the same layers for the same arguments",
-            )
 
     def fresh_teacher(self, seed: int) -> nn.Module:
         """The teacher with untrained weights, also where its builder loads trained ones."""

@@ -13,15 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from ....profiles.errors import InternalError, StageError
-from ....profiles.user_code import UserCodeError, user_code
-from ....profiles.user_place import defined_at
+from ....profiles.user_code import user_code
 from ...record.protocols import Milestone, MilestoneJudge
 from ...record.stops import Interrupted, TrainingStopped
 from ..network.predict import named_outputs
 from ..network.reproducible import reproducible
 from .checkpoint import History, load_checkpoint, save_checkpoint
 from .early_stopping import BestWeights
-from .losses import Loss, others_loss, training_loss
+from .losses import Loss, meant, others_loss, training_loss
 from .masks import GradualMasks, Masks, apply_masks
 
 FEWEST_EPOCHS = 4  # shorter trainings have no milestones: there is too little to save
@@ -219,28 +218,14 @@ class _Loop:
     def _loss_of(self, rows: Tensor, inputs: Sequence[Tensor]) -> Tensor:
         data, plan = self.data, self.plan
         named = named_outputs(self.model(*inputs), data.wanted)
-        if data.primary and data.primary not in named:
-            raise UserCodeError(
-                f"in training the model gives no output {data.primary!r}",
-                place=defined_at(self.model),
-                found=f"outputs {', '.join(named)}",
-                accepted="the same outputs in training as in evaluation",
-                stage=plan.stage,
-            )
-        outputs = named[data.primary or next(iter(named))]
+        outputs = meant(named, data.primary, self.model)
         soft = None if data.soft_targets is None else data.soft_targets[rows]
         others = {name: tensor[rows] for name, tensor in data.others.items()}
         given: Any = (outputs, soft)
         if callable(data.loss) and len(named) > 1:  # of the user's own: it gets all by name
             given = (named, {data.primary: soft, **others})
-        loss = training_loss(
-            data.loss,
-            given[0],
-            data.labels[rows],
-            given[1],
-            temperature=plan.temperature,
-            distill_weight=plan.distill_weight,
-        )
+        how = {"temperature": plan.temperature, "distill_weight": plan.distill_weight}
+        loss = training_loss(data.loss, given[0], data.labels[rows], given[1], **how)
         if not others or callable(data.loss):
             return loss
         return loss + others_loss(data.loss, outputs, named, others, plan.temperature)

@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ....profiles.errors import InternalError
 from ....profiles.user_code import UserCodeError, shown
+from ....profiles.user_place import defined_at
 from ...workload.task import CLASSES, EMBEDDING, MULTI_LABEL, NUMBERS, UNKNOWN, Task, as_task
 
 LossFunction = Callable[..., Any]
@@ -54,6 +55,22 @@ def training_loss(
     soft = _against_teacher(task, outputs, teacher, temperature)
     scale = 1 if task.name == NUMBERS else temperature**2  # keeps the gradient's size at any temperature
     return distill_weight * scale * soft + (1 - distill_weight) * hard
+
+
+def meant(named: Mapping[str, Tensor], primary: str, model: nn.Module) -> Tensor:
+    """The output that labels belong to ("": the first).
+
+    Raises:
+        UserCodeError: in training the model gives others than in evaluation.
+    """
+    if primary and primary not in named:
+        raise UserCodeError(
+            f"in training the model gives no output {primary!r}",
+            place=defined_at(model),
+            found=f"outputs {', '.join(named)}",
+            accepted="the same outputs in training as in evaluation",
+        )
+    return named[primary or next(iter(named))]
 
 
 def others_loss(

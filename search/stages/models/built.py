@@ -1,0 +1,57 @@
+"""What the user's functions build: modules of their own, the same layers each time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import nn
+
+from ....profiles.user_code import UserCodeError, shown, user_code
+from ....profiles.user_place import defined_at
+from ....profiles.words import listed
+from ...workload.loader import check_arguments
+from ..network.plain import copied
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def built_by(function: Callable[..., Any], arguments: Mapping[str, Any], named: str) -> nn.Module:
+    """What a function builds with these arguments; `named` is what messages call it.
+
+    It is a copy: what is returned may be, or have parts of, what was returned before and is trained by now.
+
+    Raises:
+        UserCodeError: it fails, cannot be called so, or does not return a module.
+    """
+    check_arguments(function, arguments, named)
+    with user_code(named, given=arguments, function=function):
+        made: object = function(**arguments)
+        if isinstance(made, nn.Module):
+            return copied(made)
+    raise UserCodeError(
+        f"{named} did not return a torch module",
+        place=defined_at(function),
+        found=f"{type(made).__name__} {shown(made)}",
+        accepted="a torch.nn.Module",
+    )
+
+
+def shapes_of(model: nn.Module) -> Shapes:
+    """Shapes of all parameters and buffers by name."""
+    with user_code("the weights of the model", function=model):
+        return {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
+
+
+def check_as_before(before: Shapes, model: nn.Module, named: str, function: object) -> None:
+    """Raise UserCodeError where a model has other weights than one that was built so before: they are kept by
+    name and shape, and loaded into what is built later."""
+    shapes = shapes_of(model)
+    differing = [key for key in {**before, **shapes} if before.get(key) != shapes.get(key)]
+    if differing:
+        raise UserCodeError(
+            f"{named} builds another model each time that it is called",
+            place=defined_at(function),
+            found=f"{listed(differing)} differ from those of the first call",
+            remedy="let it build the same layers for the same arguments",
+        )
