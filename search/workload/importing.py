@@ -75,7 +75,9 @@ class _Installed(MetaPathFinder):
         """Where the package is installed; None for what is none of ours."""
         if path is not None or fullname not in _needed():
             return None
-        return PathFinder.find_spec(fullname, [p for p in sys.path if p not in self.directories])
+        return PathFinder.find_spec(
+            fullname, [p for p in sys.path if str(Path(p).absolute()) not in self.directories]
+        )
 
 
 _installed = _Installed()
