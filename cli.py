@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from .profiles.errors import InternalError, ParetuneError, UserError
+from .profiles.user_code import user_code
 
 app = typer.Typer(
     name="paretune",
@@ -221,7 +222,9 @@ def _fail(message: str, code: int = 1) -> NoReturn:
 def main() -> None:
     """Entry point: turns errors into one message on stderr and an exit code of the project's own table."""
     try:
-        code = app(standalone_mode=False)
+        # Code of the user's own runs at many places, also at such as no guard of its own stands around.
+        with user_code("the workload's code", around=True):
+            code = app(standalone_mode=False)
     except _COMMAND_LINE_ERRORS as error:
         _fail(f"error: {error.format_message()}\n  what to do: `paretune --help` lists commands and options")
     except (KeyboardInterrupt, typer.Abort):

@@ -152,13 +152,17 @@ def origins(record: StudyRecord) -> tuple[Origin, ...]:
 
 
 def remarks(record: StudyRecord) -> tuple[str, ...]:
-    """What the sampler remarked, and what trainings found out about the teacher; remarks that differ in their
-    numbers alone are one."""
+    """What the sampler remarked, what trainings found out about the teacher, and finalists that failed;
+    remarks that differ in their numbers alone are one."""
     found: dict[tuple[str, ...], list[str]] = defaultdict(list)
     about = (remark for trial in record.trials for remark in trial.evaluation.about_teacher)
     for remark in (*record.remarks, *about):
         found[pattern(remark)].append(remark)
-    return tuple(map(merged, found.values()))
+    failed = (
+        f"finalist #{one.number} was not confirmed, its numbers are those of the search: {one.failed}"
+        for one in record.unconfirmed
+    )
+    return (*map(merged, found.values()), *failed)
 
 
 def facts(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -106,6 +106,7 @@ def _numbers(reading: Reading, trial: TrialRecord) -> list[str]:
     lines = _quantities("", evaluation.metrics)
     if finalist is not None:
         lines += _quantities("finalist: ", {**finalist.metrics, **finalist.side_effects})
+    lines += [f"- finalist: {f.failed}" for f in record.unconfirmed if f.number == trial.number]
     if not evaluation.metrics:
         lines += _quantities("untrained weights: ", evaluation.gate)
     ratio = speedup(record, trial.number, reading.verdict.baseline)

@@ -70,7 +70,7 @@ def _gain(trainer: Trainer, candidate: Candidate) -> Quantity | None:
     split = networks.loaded.splits.validation
     try:
         entries = (trainer.trained(candidate), trainer.without_teacher(candidate))
+        taught, alone = (networks.for_metric(trainer.load(entry, candidate), split) for entry in entries)
+        return gain_of(taught, alone, split.labels, networks.metric)
     except (Interrupted, StageError, UnsupportedError):
         return None
-    taught, alone = (networks.for_metric(trainer.load(entry, candidate), split) for entry in entries)
-    return gain_of(taught, alone, split.labels, networks.metric)

@@ -14,6 +14,7 @@ from ..ranking.ranking import rank, strongest_simple_choice
 from ..record.evaluation import Finalist, Quantity, StudyRecord
 from ..stages.chain import Chain, Trace
 from ..stages.device.quantities import latency_quantities
+from ..store.store import Entry
 from .calibration_draws import draw_effects
 from .distillation_gain import distillation_gains
 from .side_effect_scores import side_effect_metrics
@@ -41,34 +42,40 @@ def measure_finalists(
     """Score each on `test` with its side effects; measure all of them interleaved in random order in the same
     rounds.
 
-    One whose runner fails now is left out: its earlier numbers stand. What explains their numbers is made
-    while the study has `seconds_left`.
+    One that fails now, in its runner or in the user's metric, says so and has no numbers: its earlier ones
+    stand. What explains their numbers is made while the study has `seconds_left`.
     """
     scores: dict[int, Quantity] = {}
     beside: dict[int, dict[str, Quantity]] = {}
-    artifacts = {}
+    artifacts: dict[str, tuple[Entry, str]] = {}
+    failed: dict[int, Finalist] = {}
     for number in numbers:
         evaluation = trial_of(record, number).evaluation
         try:
             compiled, backend = chain.artifact(evaluation), evaluation.candidate.backend
-            scores[number] = chain.quality(evaluation.candidate, compiled, Trace(), split=TEST)
+            score = chain.quality(evaluation.candidate, compiled, Trace(), split=TEST)
             beside[number] = side_effect_metrics(chain.models, chain.device, compiled, backend, TEST)
-            artifacts[str(number)] = (compiled, backend)
-        except StageError:
+        except StageError as error:
+            failed[number] = _failed(number, error.cause)
             continue
+        scores[number], artifacts[str(number)] = score, (compiled, backend)
     if not artifacts:
-        return ()
+        return tuple(failed.values())
     try:
         plan = LatencyPlan(rounds=rounds, seed=seed, processes=chain.device.plan.processes)
         measured = chain.device.interleaved(artifacts, plan)
     except StageError:  # the reference broke, or all of them: latencies stay those of the search
-        return tuple(
+        scored = (
             Finalist(number=n, metrics={record.quality: scores[n]}, side_effects=beside[n]) for n in beside
         )
+        return (*scored, *failed.values())
     spread = chain.device.spread
     baseline = strongest_simple_choice(record)
     finalists = []
-    for number in (n for n in scores if str(n) not in measured.failed):
+    for number in scores:
+        if str(number) in measured.failed:
+            failed[number] = _failed(number, measured.failed[str(number)][1])
+            continue
         summary = summarize(measured, str(number), spread)
         metrics = {record.quality: scores[number], **latency_quantities(summary)}
         ratio = None
@@ -80,7 +87,14 @@ def measure_finalists(
                 number=number, metrics=metrics, ratio_to_baseline=ratio, side_effects=beside.get(number, {})
             )
         )
-    return _explained(replace(record, finalists=tuple(finalists)), chain, seconds_left)
+    return (
+        *_explained(replace(record, finalists=tuple(finalists)), chain, seconds_left),
+        *failed.values(),
+    )
+
+
+def _failed(number: int, cause: str) -> Finalist:
+    return Finalist(number=number, metrics={}, failed=cause)
 
 
 def _explained(record: StudyRecord, chain: Chain, seconds_left: SecondsLeft) -> tuple[Finalist, ...]:

@@ -164,7 +164,8 @@ class Finalist:
     in the same rounds (below 1 is faster). `side_effects` holds what compression did beside the quality
     metric, each against the teacher, on the test split. `distillation_gain` is the
     quality on validation of the student's training minus that of the same training without the teacher,
-    `draw_effect` how far the artifact's quality moves between draws of calibration samples.
+    `draw_effect` how far the artifact's quality moves between draws of calibration samples. `failed` says why
+    there are no numbers.
     """
 
     number: int
@@ -173,6 +174,7 @@ class Finalist:
     side_effects: dict[str, Quantity] = field(default_factory=dict)
     distillation_gain: Quantity | None = None
     draw_effect: Quantity | None = None
+    failed: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,7 +253,8 @@ class StudyRecord:
     holds the gated candidates that were trained after all. `reference_on_test` is the quality of the
     uncompressed teacher's artifact on the test split. `timing` says how sharply latencies can be told apart
     on the device (None: the study was begun before that was kept). `budget_trials` and `budget_seconds` are
-    what the search was given (None: no limit, or not known).
+    what the search was given (None: no limit, or not known). `unconfirmed` are the finalists that failed when
+    they were scored on test or measured again: their numbers are those of the search.
     """
 
     name: str
@@ -279,6 +282,7 @@ class StudyRecord:
     timing: Timing | None = None
     budget_trials: int | None = None
     budget_seconds: float | None = None
+    unconfirmed: tuple[Finalist, ...] = ()
 
 
 EVALUATION = TypeAdapter(Evaluation)

@@ -51,7 +51,14 @@ class Ending:
             self.progress.note(f"measuring {len(chosen)} finalists against each other, scoring them on test")
             rounds, seed = self.plan.finalist_rounds, self.plan.seed
             found = self.evaluator.finalists(record, chosen, rounds=rounds, seed=seed)
-            frame = replace(frame, finalists=found, reference_on_test=on_test(self.evaluator, record))
+            for one in (f for f in found if f.failed):
+                self.progress.note(f"finalist #{one.number} failed, its earlier numbers stand: {one.failed}")
+            frame = replace(
+                frame,
+                finalists=tuple(f for f in found if not f.failed),
+                unconfirmed=tuple(f for f in found if f.failed),
+                reference_on_test=on_test(self.evaluator, record),
+            )
             yield frame
 
     def audit(self, frame: StudyRecord, share: float, standard: Standard) -> Iterator[StudyRecord]:

@@ -242,7 +242,7 @@ class StudyStore:
         kept = self._frame()
         if kept is None:
             return frame
-        frame = replace(frame, finalists=kept.finalists, audit=kept.audit)
+        frame = replace(frame, finalists=kept.finalists, unconfirmed=kept.unconfirmed, audit=kept.audit)
         return replace(frame, reference_on_test=kept.reference_on_test)
 
     def record(self) -> StudyRecord:
