@@ -8,8 +8,8 @@ import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -51,8 +51,19 @@ def is_file(path: Path) -> bool:
 
 def write_whole(path: Path, text: str) -> None:
     """Write a text. Logs may hold halves of characters, which UTF-8 has no bytes for: they become "?"."""
-    with whole_file(path) as file:
-        file.write(text.encode("utf-8", errors="replace"))
+    write_all_whole({path: text})
+
+
+def write_all_whole(texts: Mapping[Path, str]) -> None:
+    """Write texts that belong together: all of them or, where one cannot be written, none."""
+    if taken := [path for path in texts if path.is_dir()]:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(taken[0]))
+    with ExitStack() as stack:
+        for path, text in texts.items():
+            file = stack.enter_context(whole_file(path))
+            file.write(text.encode("utf-8", errors="replace"))
+            file.flush()  # before the first of them takes its place
+            os.fsync(file.fileno())
 
 
 def open_regular(path: Path) -> IO[bytes]:

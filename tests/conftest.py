@@ -8,7 +8,7 @@ os.environ["PARETUNE_TOY"] = "1"
 if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores; more threads than cores only wait
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# `pytest tests/fuzz --hypothesis-profile=long` tries 10,000 inputs of each kind.
+# `pytest tests/fuzz --timeout=0 --hypothesis-profile=long` tries 10,000 inputs of each kind.
 settings.register_profile("ci", max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 settings.register_profile("long", settings.get_profile("ci"), max_examples=10_000)
 settings.load_profile("ci")

@@ -131,6 +131,8 @@ _SIGNALS: Mapping[int, str] = {
     signal.SIGBUS: "bus error",
     signal.SIGILL: "illegal instruction",
     signal.SIGFPE: "arithmetic error",
+    signal.SIGXFSZ: "it wrote more than the limit on file sizes, `ulimit -f`",
+    signal.SIGXCPU: "it reached the limit on processor time, `ulimit -t`",
 }
 
 
@@ -163,7 +165,8 @@ def last_words(log: str) -> str:
 
 
 _LOST_LINE = 255  # of ssh: the line was lost, or the far side was killed
-_KILLED = (-signal.SIGKILL, -signal.SIGTERM, 128 + signal.SIGKILL, 128 + signal.SIGTERM)
+_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGXFSZ, signal.SIGXCPU)  # the last two by `ulimit`
+_KILLED = (*(-number for number in _OUTSIDE), *(128 + number for number in _OUTSIDE))
 _NO_MEMORY = ("bad_alloc", "MemoryError", "annot allocate memory")
 
 

@@ -65,7 +65,8 @@ def bundle_written(into: Path) -> Iterator[None]:
             "the bundle cannot be written",
             place=str(into),
             found=error.strerror or str(error),
-            remedy="give a directory that can be written, or free some space",
+            remedy="give a directory that can be written, or free some space (or raise the quota or file "
+            "size limit)",
         ) from error
 
 

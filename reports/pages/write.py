@@ -1,4 +1,4 @@
-"""Writes all forms of a report into a directory, each file whole or not at all."""
+"""Writes all forms of a report into a directory, all of them or none."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...profiles.errors import UserError
-from ...profiles.files import write_whole
+from ...profiles.files import write_all_whole
 from ...search.ranking.ranking import Ranking
 from ...search.ranking.reading import Reading
 from .page import html_page, markdown_report
@@ -45,18 +45,22 @@ def write_report(reading: Reading, into: Path) -> ReportPaths:
         UserError: the directory cannot be made or written.
     """
     paths = report_paths(into)
+    texts = {
+        paths.html: html_page(reading),
+        paths.markdown: markdown_report(reading),
+        paths.csv: trial_table(reading).to_csv(index=False),
+        paths.json: report_json(reading),
+    }
     try:
         into.mkdir(parents=True, exist_ok=True)
-        write_whole(paths.html, html_page(reading))
-        write_whole(paths.markdown, markdown_report(reading))
-        write_whole(paths.csv, trial_table(reading).to_csv(index=False))
-        write_whole(paths.json, report_json(reading))
+        write_all_whole(texts)
     except OSError as error:
         raise UserError(
             "the report cannot be written",
             place=str(into),
-            found=error.strerror or str(error),
-            remedy="give a directory that can be written, or free some space",
+            found=f"{error.filename or into}: {error.strerror or error}",
+            remedy="move away what stands there, make the directory writable, or free some space (or raise "
+            "the quota or file size limit); `paretune report` then writes it again",
         ) from error
     return paths
 

@@ -1,6 +1,7 @@
 """What a runner tells is taken in only where it is what it should be; anything else is one clear error."""
 
 import io
+import signal
 from math import inf, nan
 from pathlib import Path
 
@@ -261,3 +262,9 @@ def test_a_lost_line_is_said_so():
     assert "board not responding" in status_in_words(255, log, remote=True)
     assert "lost" in status_in_words(255, "", remote=True)
     assert status_in_words(255, "", remote=False) == "ended with exit status 255"
+
+
+@pytest.mark.parametrize(("number", "limit"), [(signal.SIGXFSZ, "ulimit -f"), (signal.SIGXCPU, "ulimit -t")])
+def test_a_limit_of_the_machine_is_named_and_no_fault_of_the_candidate(number: int, limit: str) -> None:
+    assert limit in status_in_words(-number, "")
+    assert died_from_outside(-number, "", remote=False, limited=False)

@@ -153,6 +153,20 @@ def test_a_place_that_cannot_be_written_is_said_so(study: StudyRecord, tmp_path:
         write_report(read(study), tmp_path / "file")
 
 
+@pytest.mark.parametrize("name", ["report.html", "report.md", "trials.csv", "report.json"])
+def test_a_report_is_written_as_a_whole_or_not_at_all(
+    study: StudyRecord, impossible: StudyRecord, tmp_path: Path, name: str
+) -> None:
+    write_report(read(study), tmp_path)
+    (tmp_path / name).unlink()
+    (tmp_path / name).mkdir()
+    before = {file: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()}
+    with pytest.raises(UserError, match="report cannot be written") as caught:
+        write_report(read(impossible), tmp_path)
+    assert name in caught.value.found
+    assert {file: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()} == before
+
+
 def test_nothing_fits_shows_the_nearest_and_what_to_relax(impossible: StudyRecord) -> None:
     found = read(impossible)
     page = html.unescape(html_page(found))

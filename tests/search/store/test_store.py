@@ -179,26 +179,53 @@ def test_two_processes_make_one_entry_once(tmp_path):
     assert log.read_text() in answers
 
 
-FILE_TOO_LARGE = """
+WRITERS = """
+import os
+import numpy as np
+def python(path):
+    path.write_bytes(b"x" * 2_000_000)
+def numpy(path):
+    np.zeros(500_000, np.float32).tofile(path)
+def safetensors(path):
+    from safetensors.numpy import save_file
+    save_file({"large": np.zeros(500_000, np.float32)}, path)
+def onnxruntime(path):
+    import onnxruntime
+    from onnx import helper, numpy_helper
+    weights = numpy_helper.from_array(np.zeros(500_000, np.float32), "w")
+    x, y = (helper.make_tensor_value_info(name, 1, [500_000]) for name in "xy")
+    graph = helper.make_graph([helper.make_node("Add", ["x", "w"], ["y"])], "g", [x], [y], [weights])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(path)
+    onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+def checkpoint(path):
+    import torch
+    from paretune.profiles.files import whole_file
+    with whole_file(path) as file:
+        torch.save(torch.zeros(500_000), file)
+"""
+FILE_TOO_LARGE = f"""{WRITERS}
 import resource
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-def make(directory):
-    (directory / "large").write_bytes(b"x" * 200_000)
-    return {}
 store = Store(Path(sys.argv[1]))
-try:
-    store.produce("sketch", sys.argv[2], {}, make)
-except Exception as error:
-    print(type(error).__name__, error, list((store.root / ".making").iterdir()))
+for number, writer in enumerate((python, numpy, safetensors, onnxruntime)):
+    try:
+        store.produce("sketch", f"{{number:064x}}", {{}}, lambda into: writer(into / "large"))
+    except Exception as error:
+        print(type(error).__name__, error, list((store.root / ".making").iterdir()), end="\\0")
 """
 
 
 def test_a_file_beyond_the_limit_is_reported_and_leaves_nothing(tmp_path):
-    output, _ = child(FILE_TOO_LARGE, tmp_path, KEY)
-    assert output.startswith("UserError")
-    assert "no space left for the store" in output
-    assert "MB free after 0.1 MB" in output
-    assert output.rstrip().endswith("[]")
+    output, _ = child(FILE_TOO_LARGE, tmp_path)
+    told = output.split("\0")[:-1]
+    assert len(told) == 4
+    for one in told:
+        assert one.startswith("UserError")
+        assert "no space left for the store" in one
+        assert one.endswith("[]")
+    assert "MB free after 0.1 MB" in told[0]
     assert not Store(tmp_path).produce("sketch", KEY, {}, write()).cached
 
 
@@ -214,16 +241,12 @@ def small_disk(tmp_path):
     subprocess.run(["umount", disk], check=True)
 
 
-@pytest.mark.parametrize("writer", ["python", "safetensors"])
+@pytest.mark.parametrize("writer", ["python", "numpy", "safetensors", "onnxruntime", "checkpoint"])
 def test_a_full_disk_is_reported_leaves_nothing_and_can_be_mended(small_disk, writer):
     def make(directory: Path):
-        if writer == "python":
-            (directory / "large").write_bytes(b"x" * 2_000_000)
-        else:
-            import numpy as np
-            from safetensors.numpy import save_file
-
-            save_file({"large": np.zeros(500_000, np.float32)}, directory / "large.safetensors")
+        writers: dict = {}
+        exec(WRITERS, writers)
+        writers[writer](directory / "large")
         return {}
 
     store = Store(small_disk)
