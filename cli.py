@@ -87,7 +87,7 @@ def run(
     Ctrl-C finishes the stage at hand and keeps everything. A study that has ended is not measured again.
     """
     from .reports.bundle.recommended import recommended_bundle
-    from .reports.pages.write import report_paths, write_report
+    from .reports.pages.write import is_report_of, report_paths, write_report
     from .reports.terminal.choose import verdict_text
     from .reports.terminal.console import ConsoleProgress
     from .search.ranking.reading import read
@@ -102,7 +102,7 @@ def run(
         outcome = run_study(study, progress, stop, audit, again=again)
         reading, run_dir = read(outcome.record), outcome.places.run_dir
         html = report_paths(run_dir / "report").html
-        if not (outcome.unchanged and html.is_file()):
+        if not (outcome.unchanged and is_report_of(outcome.record, html.parent)):
             write_report(reading, html.parent)
     if outcome.unchanged:
         typer.echo(_ENDED.format(study=study))

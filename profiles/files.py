@@ -6,10 +6,12 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -19,17 +21,22 @@ from .errors import UserError
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """A file to write to, which takes the place of `path` once the block has ended well."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    _remove_left(path.parent, path.name)
+    while True:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        if _kept(descriptor, name):
+            break
+        os.close(descriptor)
     aside = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        aside.chmod(0o666 & ~umask)
-        aside.replace(path)
+            umask = os.umask(0)
+            os.umask(umask)
+            aside.chmod(0o666 & ~umask)
+            aside.replace(path)  # while it is locked
     finally:
         aside.unlink(missing_ok=True)  # a full disk must not be made fuller
 
@@ -49,13 +56,59 @@ def is_file(path: Path) -> bool:
         raise UserError(f"this path cannot be followed ({reason})", place=str(path)) from None
 
 
+@contextmanager
+def folder_aside(parent: Path, name: str) -> Iterator[Path]:
+    """A new folder in `parent` for what will be called `name`; what is left in it at the end goes."""
+    _remove_left(parent, name)
+    while True:
+        aside = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=parent))
+        descriptor = os.open(aside, os.O_RDONLY)
+        if _kept(descriptor, aside):
+            break
+        os.close(descriptor)
+    try:
+        yield aside
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+        os.close(descriptor)
+
+
+def _kept(descriptor: int, name: str | Path) -> bool:
+    """Lock what was just made aside; False where another process took it for a leftover before that."""
+    return _at_once(descriptor) is not False and os.path.lexists(name)
+
+
+def _remove_left(parent: Path, name: str) -> None:
+    """Remove what killed processes made aside for `name`: a maker holds a lock on it as long as it lives."""
+    left = re.compile(rf"\.{re.escape(name)}\.[a-z0-9_]{{8}}")
+    with suppress(OSError):
+        for path in [path for path in parent.iterdir() if left.fullmatch(path.name)]:
+            with suppress(OSError):
+                _remove_unlocked(path)
+
+
+def _remove_unlocked(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not _at_once(descriptor):
+            return
+        if stat.S_ISDIR(mode):
+            shutil.rmtree(path, ignore_errors=True)
+        elif stat.S_ISREG(mode):
+            path.unlink()
+    finally:
+        os.close(descriptor)
+
+
 def write_whole(path: Path, text: str) -> None:
     """Write a text. Logs may hold halves of characters, which UTF-8 has no bytes for: they become "?"."""
     write_all_whole({path: text})
 
 
 def write_all_whole(texts: Mapping[Path, str]) -> None:
-    """Write texts that belong together: all of them or, where one cannot be written, none."""
+    """Write texts that belong together: all of them or, where one cannot be written, none. The first of them
+    takes its place last: a kill before that leaves the one that stood there."""
     if taken := [path for path in texts if path.is_dir()]:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(taken[0]))
     with ExitStack() as stack:
@@ -113,6 +166,19 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
         yield _take(descriptor, wait)
     finally:
         os.close(descriptor)
+
+
+def _at_once(descriptor: int) -> bool | None:
+    """Take a lock that is free; None where there are no such locks."""
+    try:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):
+        return None
+    return True
 
 
 def _take(descriptor: int, wait: bool) -> bool:

@@ -26,6 +26,11 @@ def is_whole(folder: Path) -> bool:
     return all(_is(folder, name, said) for name, said in files.items())
 
 
+def ended_of(folder: Path) -> str:
+    """The end of the study that a bundle is of; empty where its manifest does not say."""
+    return str(_manifest(folder).get("ended", ""))
+
+
 def _manifest(folder: Path) -> dict[str, Any]:
     """Its manifest; empty where there is none that says it is a bundle's."""
     try:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from pathlib import Path
 
 from ...profiles.errors import UserError
+from ...profiles.files import folder_aside
 from ...search.ranking.reading import Reading
 from ...search.ranking.verdict import DO_NOTHING, MET
-from .read import is_bundle, is_whole
+from .read import ended_of, is_bundle, is_whole
 from .write import bundle_written, export_bundle
 
 BUNDLE = "bundle"
@@ -18,7 +17,8 @@ BUNDLE = "bundle"
 
 def recommended_bundle(reading: Reading, run_dir: Path, *, renew: bool = True) -> Path | None:
     """Write the bundle of what a finished study recommends to `run_dir/bundle`, in the place of an earlier
-    one unless `renew` is false. Where nothing is recommended none stays, and None is returned.
+    one unless `renew` is false and that is of this end of the study. Where nothing is recommended none stays,
+    and None is returned.
 
     Raises:
         UserError: it cannot be written, or something else stands there; an earlier bundle is then as it was.
@@ -26,7 +26,7 @@ def recommended_bundle(reading: Reading, run_dir: Path, *, renew: bool = True) -
     into, answer = run_dir / BUNDLE, reading.verdict
     wanted = answer.recommended if answer.status in (MET, DO_NOTHING) else None
     earlier = is_bundle(into)
-    if not renew and is_whole(into):
+    if not renew and is_whole(into) and ended_of(into) == reading.record.ended:
         return into
     if wanted is None and not earlier:
         return None
@@ -36,8 +36,7 @@ def recommended_bundle(reading: Reading, run_dir: Path, *, renew: bool = True) -
             place=str(into),
             remedy="move it away; `paretune export RUN TRIAL` writes the bundle elsewhere",
         )
-    with bundle_written(into):
-        aside = Path(tempfile.mkdtemp(prefix=f".{BUNDLE}.", dir=run_dir))
+    with bundle_written(into), folder_aside(run_dir, BUNDLE) as aside:
         try:
             if wanted is not None:
                 export_bundle(reading.record, wanted, aside / "new")
@@ -49,6 +48,4 @@ def recommended_bundle(reading: Reading, run_dir: Path, *, renew: bool = True) -
             if (aside / "earlier").exists():
                 (aside / "earlier").replace(into)
             raise
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
     return into if wanted is not None else None

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -17,7 +16,7 @@ from typing import Any
 from ... import __version__
 from ...backends.registry import get_backend
 from ...profiles.errors import UserError
-from ...profiles.files import open_regular, sha256_of, write_whole
+from ...profiles.files import folder_aside, open_regular, sha256_of, write_whole
 from ...search.ranking.known import TEST, known_metrics, trial_of
 from ...search.ranking.sentences import quantity_text
 from ...search.record.evaluation import Outcome, Quantity, StudyRecord, TrialRecord
@@ -44,14 +43,10 @@ def export_bundle(record: StudyRecord, number: int, into: Path) -> Path:
     with bundle_written(into):
         _refuse_existing(into)
         into.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=".bundle.", dir=into.parent))
-        try:
+        with folder_aside(into.parent, "bundle") as aside:
             _fill(aside, record, trial, entry)
             aside.chmod(0o755)
             aside.replace(into)
-        except BaseException:
-            shutil.rmtree(aside, ignore_errors=True)
-            raise
     return into
 
 
@@ -141,6 +136,7 @@ def _manifest(record: StudyRecord, trial: TrialRecord, entry: Entry, artifact: s
         "format": FORMAT,
         "paretune": __version__,
         "study": record.name,
+        "ended": record.ended,
         "trial": trial.number,
         "title": evaluation.candidate.title,
         "digest": evaluation.candidate.digest,

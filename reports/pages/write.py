@@ -14,6 +14,7 @@ from ...profiles.errors import UserError
 from ...profiles.files import write_all_whole
 from ...search.ranking.ranking import Ranking
 from ...search.ranking.reading import Reading
+from ...search.record.evaluation import StudyRecord
 from .page import html_page, markdown_report
 from .table import trial_table
 
@@ -46,10 +47,10 @@ def write_report(reading: Reading, into: Path) -> ReportPaths:
     """
     paths = report_paths(into)
     texts = {
-        paths.html: html_page(reading),
-        paths.markdown: markdown_report(reading),
+        paths.json: report_json(reading),  # the first takes its place last, and stands for all (is_report_of)
         paths.csv: trial_table(reading).to_csv(index=False),
-        paths.json: report_json(reading),
+        paths.markdown: markdown_report(reading),
+        paths.html: html_page(reading),
     }
     try:
         into.mkdir(parents=True, exist_ok=True)
@@ -63,6 +64,17 @@ def write_report(reading: Reading, into: Path) -> ReportPaths:
             "the quota or file size limit); `paretune report` then writes it again",
         ) from error
     return paths
+
+
+def is_report_of(record: StudyRecord, into: Path) -> bool:
+    """Whether a whole report stands in `into`, of this end of the study and not of one before."""
+    paths = report_paths(into)
+    try:
+        kept = json.loads(paths.json.read_bytes())["record"].get("ended", "")
+    except (OSError, ValueError, LookupError, AttributeError, TypeError):
+        return False
+    others = (paths.html, paths.markdown, paths.csv)
+    return bool(kept == record.ended) and all(path.is_file() for path in others)
 
 
 def report_json(reading: Reading) -> str:

@@ -255,6 +255,8 @@ class StudyRecord:
     on the device (None: the study was begun before that was kept). `budget_trials` and `budget_seconds` are
     what the search was given (None: no limit, or not known). `unconfirmed` are the finalists that failed when
     they were scored on test or measured again: their numbers are those of the search.
+    `ended` is when search and finalists came to their end (ISO 8601; empty: they have not, or before that
+    was kept).
     """
 
     name: str
@@ -283,6 +285,7 @@ class StudyRecord:
     budget_trials: int | None = None
     budget_seconds: float | None = None
     unconfirmed: tuple[Finalist, ...] = ()
+    ended: str = ""
 
 
 EVALUATION = TypeAdapter(Evaluation)

@@ -263,6 +263,10 @@ class Driver:
             for frame in self.ending.finalists(self.frame):
                 self._keep(frame)
 
+    def ended(self, at: str) -> None:
+        """Search and finalists came to their end: what is written from now on is of this end."""
+        self._keep(replace(self.frame, ended=at))
+
     def audit(self, share: float) -> StudyRecord:
         """Train a share of what the gate stopped after all, to see whether it was right."""
         with self.budget.untimed():

@@ -25,9 +25,10 @@ def begins(studies: StudyStore) -> None:
     studies.set(ENDED, "")
 
 
-def ended(studies: StudyStore, job: Job, budget: Budget, evaluated: int) -> None:
-    """Search and finalists came to their end."""
+def ended(studies: StudyStore, job: Job, budget: Budget, evaluated: int, at: str) -> None:
+    """Search and finalists came to their end, at that time."""
     plain = {
+        "at": at,
         "settings": _settings(job),
         "by_budget": bool(budget.exhausted(evaluated)),
         "evaluated": evaluated,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -113,9 +114,18 @@ def run_study(
             finished.begins(studies)
             record = driver.run()
             if not stop.requested:
-                finished.ended(studies, job, budget, driver.evaluated)
-                record = driver.audit(audit) if audit else record
+                at = _ended(studies, job, budget, driver)
+                record = driver.audit(audit) if audit else replace(record, ended=at)
         return SessionEnd(record=record, places=job.places, interrupted=stop.requested)
+
+
+def _ended(studies: StudyStore, job: Job, budget: Budget, driver: Driver) -> str:
+    """Search and finalists have come to their end; when that was."""
+    at = datetime.now(timezone.utc).isoformat()
+    with studies.together():
+        finished.ended(studies, job, budget, driver.evaluated, at)
+        driver.ended(at)
+    return at
 
 
 def _checked_data(job: Job, progress: Progress) -> tuple[str, ...]:

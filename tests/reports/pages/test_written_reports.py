@@ -18,7 +18,7 @@ from paretune.reports.content.views import rows
 from paretune.reports.pages.explain import explain, fragment
 from paretune.reports.pages.page import content, html_page, markdown_report
 from paretune.reports.pages.table import trial_table
-from paretune.reports.pages.write import report_json, write_report
+from paretune.reports.pages.write import is_report_of, report_json, write_report
 from paretune.reports.terminal.choose import choose
 from paretune.search.ranking.ask_again import read_limits, read_weights
 from paretune.search.ranking.reading import Reading, read
@@ -135,6 +135,18 @@ def test_json_holds_the_record_verdict_and_ranking(study: StudyRecord) -> None:
     whole = json.loads(report_json(read(study)), parse_constant=refuse)
     assert whole["verdict"]["status"] == "met"
     assert STUDY_RECORD.validate_python(whole["record"]) == study
+
+
+def test_a_report_is_of_one_end_of_a_study_and_whole(study: StudyRecord, tmp_path: Path) -> None:
+    first, second = (replace(study, ended=f"2026-11-29T06:0{n}:00+00:00") for n in (1, 2))
+    assert not is_report_of(first, tmp_path)
+    paths = write_report(read(first), tmp_path)
+    assert is_report_of(first, tmp_path)
+    assert not is_report_of(second, tmp_path), "a kill came before that was written"
+    paths.markdown.unlink()
+    assert not is_report_of(first, tmp_path)
+    paths.json.write_text("[]")
+    assert not is_report_of(first, tmp_path)
 
 
 def test_the_files_are_written_whole_and_replaced(study: StudyRecord, tmp_path: Path) -> None:
