@@ -200,6 +200,9 @@ def check_end(site: Site, seen: Seen, code: int) -> Found:
     """After a run that came to its end: report and bundle are of what the database holds, nothing is left."""
     found, attributes = check_all(site, seen)
     check_report(site, found, complete=True)
+    found.corrupt += [f"left over: {path}" for path in leftovers(site)]
+    if not (site.report / "report.json").is_file():
+        return found
     plain = json.loads((site.report / "report.json").read_text())
     if code != plain["exit_code"]:
         found.corrupt.append(f"exit status {code}, the report says {plain['exit_code']}")
@@ -215,7 +218,6 @@ def check_end(site: Site, seen: Seen, code: int) -> Found:
     wanted = plain["verdict"]["recommended"]
     if manifest.is_file() and json.loads(manifest.read_text())["trial"] != wanted:
         found.corrupt.append("the bundle is not of what is recommended")
-    found.corrupt += [f"left over: {path}" for path in leftovers(site)]
     return found
 
 

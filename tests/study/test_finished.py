@@ -49,7 +49,7 @@ def test_where_nothing_is_recommended_no_bundle_stays(bench, shared_store):
     small = {**SPACE, "precision": ["fp32"], "student": {}}
     bundle = bench.root / "runs" / "blobs" / "bundle"
     bundle.mkdir(parents=True)
-    (bundle / "manifest.json").write_text("{}")
+    (bundle / "manifest.json").write_text('{"format": 1, "paretune": "0", "artifact": "model.onnx"}')
     study = bench.study(store=shared_store, space=small, budget={"trials": 1}, constraints=["size <= 10 B"])
     run = bench.run("run", study)
     assert run.returncode == 2, run.stderr
