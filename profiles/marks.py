@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .errors import UserError
+from .words import printable
 
 Keys = tuple[str | int, ...]
 """The way to a value: keys of mappings and positions in lists."""
@@ -15,7 +16,7 @@ _MOST_SHOWN = 20
 
 def dotted(keys: Keys) -> str:
     """The way to a value as messages show it."""
-    return ".".join(map(str, keys))
+    return ".".join(printable(str(key), 60) for key in keys)
 
 
 class Mark(NamedTuple):

@@ -104,7 +104,7 @@ class _Nodes(Reader, Scanner, Parser, Composer, BaseResolver):
         Parser.__init__(self)
         Composer.__init__(self)
         BaseResolver.__init__(self)
-        self._name = name
+        self._name, self._count = name, 0
         self._open: list[str | None] = []
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
@@ -114,6 +114,9 @@ class _Nodes(Reader, Scanner, Parser, Composer, BaseResolver):
                 problem = f"the alias *{one_line(str(event.anchor), 80)} stands in what it names"
                 raise _beyond(problem, self._name, event.start_mark)
             return super().compose_node(parent, index)
+        self._count += 1
+        if self._count > MOST_VALUES:
+            raise _beyond("too many values", self._name, event.start_mark, f"up to {MOST_VALUES}")
         self._open.append(event.anchor)
         if len(self._open) > DEEPEST:
             raise _beyond("nested too deeply", self._name, event.start_mark, f"up to {DEEPEST} levels")
@@ -180,7 +183,7 @@ class _Values:
 
     def _scalar(self, node: yaml.ScalarNode, keys: Keys) -> Any:
         try:
-            value = scalar(node.value, node.tag)
+            value = _said(node)
         except ValueError as error:
             self._refuse(node, keys, str(error))
             return None
@@ -213,7 +216,7 @@ class _Values:
     def _key(self, node: yaml.Node, keys: Keys) -> str | None:
         """The text of a key; None, and a problem, for anything else."""
         try:
-            value = scalar(node.value, node.tag) if isinstance(node, yaml.ScalarNode) else node.value
+            value = _said(node) if isinstance(node, yaml.ScalarNode) else node.value
         except ValueError:
             value = None
         if isinstance(value, str) and len(value) <= _LONGEST_KEY:
@@ -237,6 +240,11 @@ class _Values:
             else:
                 self._refuse(part, keys, "`<<` takes a mapping or a list of mappings")
         return found
+
+
+def _said(node: yaml.ScalarNode) -> Any:
+    # "!" before a text in quotes leaves it a text, though PyYAML takes it for one without quotes.
+    return scalar(node.value, "!" if node.tag == PLAIN and node.style else node.tag)
 
 
 def _is_merge(node: yaml.Node) -> bool:

@@ -126,7 +126,8 @@ def _job(study: StudyText, path: Path, profile_name: str | None) -> Job:
         places = places_of(file, path)
     _check_directories(places)
     set_time_limit(file.guard.user)
-    loaded = load_workload(file.workload.file, base, file.workload.options)
+    with at_place("workload"):
+        loaded = load_workload(file.workload.file, base, file.workload.options)
     with at_place("profile" if profile_name is None else "--profile"):
         profile = load_profile(file.profile if profile_name is None else profile_name, base, probes())
     quality = loaded.workload.metric.name
@@ -134,13 +135,15 @@ def _job(study: StudyText, path: Path, profile_name: str | None) -> Job:
     objectives = _objectives(file, loaded)
     if loaded.workload.onnx is not None:
         _refuse_macs([*(limit.metric for limit in limits), *(o.metric for o in objectives)])
+    with at_place("space"):
+        space = build_space(file, profile, loaded.workload, loaded.onnx)
     return Job(
         file=file,
         text=study.document.text,
         places=places,
         loaded=loaded,
         profile=profile,
-        space=build_space(file, profile, loaded.workload, loaded.onnx),
+        space=space,
         objectives=objectives,
         limits=limits,
         reference=parse_reference(file.reference, quality),

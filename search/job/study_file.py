@@ -248,7 +248,7 @@ class StudyText:
         try:
             yield
         except UserError as error:
-            place = self.document.place_of(error.place)
+            place = self.document.place_of(error.place) or self.document.name
             if place == error.place:
                 raise
             raise error.placed(place) from error.__cause__

@@ -1,0 +1,121 @@
+"""A study file, whatever stands in it, is a job or one message with the place: nothing else, and no wait."""
+
+import json
+import os
+import time
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import yaml
+from fuzz.yaml_texts import contents, written
+from hypothesis import given
+from paretune.profiles.errors import UserError
+from paretune.search.job.job import Job, load_job
+from paretune.search.job.study_file import StudyFile, load_study_file
+
+SECONDS = 5
+WORKLOAD = """
+import paretune
+
+workload = paretune.Workload(name="w", teacher=lambda: None, splits=lambda: None, metric="accuracy")
+
+
+def made(a=1, b="x"):
+    return workload
+"""
+TEXTS = [
+    """\
+# A study that says little.
+name: small
+workload: work.py
+profile: x86-avx2
+budget: {trials: 10, time: 2 min}
+""",
+    """\
+name: much
+workload:
+  file: work.py:made
+  options: {a: 2, b: 'no'}
+profile: raspberry-pi-4   # a comment
+space: &space
+  student: {macs: [0.5, 0.25], depth: 1.0}
+  sparsity: [dense, 'channel:.50', unstructured:0.3]
+  precision: [fp32, int8]
+  backend: [ort, tflite]
+  calibration: {method: [minmax], samples: [16, 128], per_channel: [yes]}
+  distill: {temperature: [2, 4], weight: [0.7, 0]}
+training: {epochs: 2, finetune_epochs: 1, learning_rate: 1e-3, batch: 32, patience: 2, threads: 1}
+objectives: [accuracy, latency, size]
+constraints:
+  - accuracy >= teacher - 1 pt absolute
+  - latency_p90 <= 3.00000001 ms
+  - "size <= 25 % of teacher"
+prefer: {accuracy: 2, latency: 0.5}
+budget:
+  trials: 4
+sampler: tpe
+stop: {gain: 0.1 %, proposals: 3}
+gate: {margin: 1 pt, during_training: false}
+ladder: {rungs: [calibration, qat], allowed_loss: 0.5 pt, time: 30 s, worth: 0.1 pt, qat_epochs: 1, draws: 1}
+reference: {accuracy: 90 %, latency: 2 ms}
+warm_start: [runs/old, other.yaml]
+deploy: {batch: 2, threads: 1}
+measure: {rounds: 9, finalist_rounds: 9, processes: 3}
+guard: {open: 10 s, compile: 1 min, run: 30 s, memory: 2 GiB, user: 5 min}
+finalists: 2
+storage: sqlite:///study.db
+store: ../store
+runs: runs
+seed: 7
+""",
+]
+VALUES = [yaml.safe_load(text) for text in TEXTS]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("studies")
+    (folder / "work.py").write_text(WORKLOAD)
+    (folder / "folder").mkdir()
+    os.mkfifo(folder / "pipe.yaml")
+    return folder
+
+
+def read(path: Path, content: bytes) -> Job | UserError:
+    path.write_bytes(content)
+    started = time.process_time()
+    try:
+        return load_job(path)
+    except UserError as error:
+        return error
+    finally:
+        assert time.process_time() - started < SECONDS
+
+
+@given(content=contents(TEXTS, VALUES))
+def test_a_study_file_is_a_job_or_one_message(folder, content):
+    path = folder / "study.yaml"
+    found = read(path, content)
+    if isinstance(found, UserError):
+        assert str(found).replace("\n", "").isprintable()
+        assert len(str(found)) < 20_000
+        assert found.place
+    else:
+        again(path, found)
+
+
+def again(path: Path, job: Job) -> None:
+    """What was read, written and read again is the same."""
+    path.write_text(written(json.loads(job.file.model_dump_json())), encoding="utf-8")
+    assert load_study_file(path) == job.file
+    assert {field.name for field in fields(job)} >= {"space", "limits"}
+    assert job.space.size > 0
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_what_the_fuzz_starts_from_is_right(folder, text):
+    job = read(folder / "study.yaml", text.encode())
+    assert isinstance(job, Job), job
+    assert isinstance(job.file, StudyFile)
+    again(folder / "study.yaml", job)

@@ -1,0 +1,197 @@
+"""YAML as nobody should write it: pieces, valid files with damage in their text, valid values with others."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+from hypothesis import strategies as st
+
+NUMBERS = [
+    "0",
+    "-0.0",
+    "5",
+    "8.65",
+    "1e3",
+    "1e400",
+    "1e-400",
+    "-1",
+    "017",
+    "0o17",
+    "1_000",
+    "12:30:45",
+    ".inf",
+]
+NUMBERS += [".nan", "9" * 5000, "9223372036854775808", "0x1f", "1.", "+.5", "2024-02-31", "2:4", "3.00000001"]
+WORDS = [
+    "yes",
+    "off",
+    "null",
+    "~",
+    "",
+    " ",
+    "-",
+    "..",
+    "a/../b",
+    "~/x",
+    "~nobody/x",
+    "/dev/zero",
+    "a\\b",
+    "x" * 300,
+]
+WORDS += [
+    "host",
+    "never",
+    "int8",
+    "fp32",
+    "dense",
+    "channel:0.5",
+    "channel:1e-9",
+    "module:Class",
+    "..x:y",
+    "a.py:b",
+]
+WORDS += [
+    "5 ms",
+    "5 parsec",
+    "98 %",
+    "1 pt",
+    "1e300 d",
+    "-5 kB",
+    "1.5 B",
+    "٣ ms",
+    "latency",
+    "accuracy",
+    "[::1]",
+]
+WORDS += [
+    "latency <= 5 ms",
+    "accuracy >= teacher - 1 pt absolute",
+    "latency <= 0 % of teacher",
+    "size > nan kB",
+]
+MARKS = [
+    ": ",
+    "- ",
+    ", ",
+    "[",
+    "]",
+    "{",
+    "}",
+    "&a ",
+    "*a",
+    "<<: *a",
+    "? ",
+    "! ",
+    "!!int ",
+    "!!binary ",
+    "!own ",
+    "|",
+]
+MARKS += [
+    ">-",
+    "'",
+    '"',
+    "#",
+    "%YAML 1.2",
+    "---",
+    "...",
+    "\n",
+    "\n  ",
+    "\t",
+    "\r",
+    "\0",
+    "\x85",
+    "\u2028",
+    "\ufeff",
+]
+MARKS += [
+    '"\\0"',
+    '"\\ud800"',
+    '"\\U99999999"',
+    "!<%zz> ",
+    "é",
+    "\U0001f600",
+    "[" * 50,
+    "- " * 50,
+    "{a: " * 50,
+]
+
+pieces = st.sampled_from(NUMBERS + WORDS + MARKS) | st.text(max_size=5)
+hostile = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.integers(-3, 70),
+    st.floats(),
+    st.floats(-2, 2),
+    st.sampled_from(NUMBERS + WORDS),
+    st.text(max_size=12),
+    st.sampled_from([10**30, -(2**63), 2**63, 10**6, 1e308, 5e-324, float("inf")]),
+)
+values = st.recursive(
+    hostile,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def written(data):
+    """As JSON, which YAML's readers take; what it cannot hold is written as YAML has it."""
+    text = json.dumps(data, ensure_ascii=False)
+    return text.replace("Infinity", ".inf").replace("NaN", ".nan")
+
+
+@st.composite
+def changed(draw, valid, most=3):
+    """A valid value with some of its parts at any depth replaced, removed, renamed or added to."""
+    data = copy.deepcopy(draw(st.sampled_from(valid)))
+    for _ in range(draw(st.integers(1, most))):
+        holder, keys = data, list(data)
+        while keys:
+            key = draw(st.sampled_from(keys))
+            inner = holder[key]
+            if not isinstance(inner, dict | list) or not inner or draw(st.integers(0, 3)) == 0:
+                break
+            holder, keys = inner, list(inner) if isinstance(inner, dict) else list(range(len(inner)))
+        if not keys:
+            continue
+        act = draw(st.sampled_from(["replace", "replace", "remove", "rename", "add", "wrap"]))
+        if act == "remove":
+            del holder[key]
+        elif act == "wrap":
+            holder[key] = [holder[key]] if draw(st.booleans()) else {"value": holder[key]}
+        elif isinstance(holder, dict) and act == "rename":
+            holder[draw(st.sampled_from(WORDS) | st.text(max_size=6))] = holder.pop(key)
+        elif isinstance(holder, list) and act == "add":
+            holder.insert(key, draw(values))
+        else:
+            holder[key] = draw(values)
+    return data
+
+
+@st.composite
+def damaged(draw, texts):
+    """A valid text with some places cut out, doubled or overwritten by pieces."""
+    text = draw(st.sampled_from(texts))
+    for _ in range(draw(st.integers(1, 4))):
+        start = draw(st.integers(0, len(text)))
+        end = min(len(text), start + draw(st.integers(0, 12)))
+        put = draw(pieces | st.just(text[start:end] * 2))
+        text = text[:start] + put + text[end:]
+    return text
+
+
+def contents(valid_texts, valid_values):
+    """Bytes of files: any at all, soups of pieces, damaged texts, changed values."""
+    soup = st.lists(pieces | st.sampled_from(sorted({k for v in valid_values for k in v})), max_size=25).map(
+        "".join
+    )
+    texts = st.one_of(
+        st.text(max_size=60),
+        soup,
+        damaged(valid_texts),
+        changed(valid_values).map(written),
+        changed(valid_values).map(written),
+    )
+    return st.binary(max_size=80) | texts.map(lambda text: text.encode("utf-8", "surrogatepass"))
