@@ -4,16 +4,35 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
+from typer.core import TyperGroup
 
 from .profiles.errors import InternalError, ParetuneError, UserError
+from .profiles.system_trouble import THREADS, check_stack, explained, threads_may_start, while_loading
 from .profiles.user_code import user_code
+from .reports.terminal.output import console, secure_streams, show, tell
+
+if TYPE_CHECKING:
+    from .search.ranking.reading import Reading
+
+
+class _InterruptedError(ParetuneError):
+    """Ctrl-C, which typer would turn into an exit code without a word."""
+
+
+class _Commands(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise _InterruptedError from error
+
 
 app = typer.Typer(
     name="paretune",
+    cls=_Commands,
     help="Find the best ways to deploy a trained model on a given device.",
     no_args_is_help=True,
     add_completion=False,
@@ -42,10 +61,6 @@ Prefer = Annotated[
 ]
 
 
-def _out() -> Console:
-    return Console(highlight=False, soft_wrap=True)
-
-
 @app.command()
 def init(
     workload: Annotated[str, typer.Option(help="the workload's Python file")] = "workload.py",
@@ -55,7 +70,7 @@ def init(
     from .reports.terminal.start import write_study_file
 
     write_study_file(into, workload)
-    typer.echo(f"wrote {into}; `paretune plan {into}` shows what would run")
+    tell(f"wrote {into}; `paretune plan {into}` shows what would run")
 
 
 @app.command()
@@ -68,7 +83,7 @@ def plan(
     from .search.run.planned import planned
 
     found = planned(study, profile)
-    _out().print(plan_text(found.job, f"{found.task} ({found.because})"))
+    show(plan_text(found.job, f"{found.task} ({found.because})"))
 
 
 @app.command()
@@ -84,9 +99,9 @@ def run(
 ) -> None:
     """Run or resume a study; it ends with a report, and with the bundle of what it recommends.
 
-    Ctrl-C finishes the stage at hand and keeps everything. A study that has ended is not measured again.
+    Ctrl-C, a closed terminal and SIGTERM finish the stage at hand and keep everything. A study that has ended
+    is not measured again.
     """
-    from .reports.bundle.recommended import recommended_bundle
     from .reports.pages.write import is_report_of, report_paths, write_report
     from .reports.terminal.choose import verdict_text
     from .reports.terminal.console import ConsoleProgress
@@ -94,9 +109,9 @@ def run(
     from .search.run.budget import StopFlag, catch_interrupts
     from .search.run.session import run_study
 
-    stop, errors = StopFlag(), Console(stderr=True, highlight=False, soft_wrap=True)
+    stop = StopFlag()
     with (
-        ConsoleProgress(errors) as progress,
+        ConsoleProgress(console(stderr=True)) as progress,
         catch_interrupts(stop, lambda n: progress.note(_STOPPING[min(n, 3) - 1])),
     ):
         outcome = run_study(study, progress, stop, audit, again=again)
@@ -104,17 +119,25 @@ def run(
         html = report_paths(run_dir / "report").html
         if not (outcome.unchanged and is_report_of(outcome.record, html.parent)):
             write_report(reading, html.parent)
+        bundle = "" if outcome.interrupted else _bundle(reading, run_dir, renew=not outcome.unchanged)
     if outcome.unchanged:
-        typer.echo(_ENDED.format(study=study))
-    typer.echo(f"report: {html}")
-    if not outcome.interrupted:
-        try:
-            bundle = recommended_bundle(reading, run_dir, renew=not outcome.unchanged)
-            typer.echo(f"bundle: {bundle or 'none, since no candidate is recommended'}")
-        except UserError as error:  # the study has its answer all the same
-            typer.echo(f"no bundle: {error}")
-    typer.echo(verdict_text(reading.verdict))
+        tell(_ENDED.format(study=study))
+    tell(f"report: {html}")
+    if bundle:
+        tell(bundle)
+    tell(verdict_text(reading.verdict))
     raise typer.Exit(130 if outcome.interrupted else reading.verdict.exit_code)
+
+
+def _bundle(reading: Reading, run_dir: Path, *, renew: bool) -> str:
+    """What became of the bundle; the study has its answer without one, too."""
+    from .reports.bundle.recommended import recommended_bundle
+
+    try:
+        bundle = recommended_bundle(reading, run_dir, renew=renew)
+        return f"bundle: {bundle or 'none, since no candidate is recommended'}"
+    except UserError as error:
+        return f"no bundle: {error}"
 
 
 _ENDED = (
@@ -138,7 +161,7 @@ def report(run: RunPath) -> None:
     record, run_dir = open_run(run)
     paths = write_report(read(record), run_dir / "report")
     for path in (paths.html, paths.markdown, paths.csv, paths.json):
-        typer.echo(str(path))
+        tell(str(path))
 
 
 @app.command()
@@ -151,7 +174,7 @@ def choose(run: RunPath, where: Where = None, prefer: Prefer = None) -> None:
 
     record, _ = open_run(run)
     found = choose_again(record, read_limits(record, where or []), read_weights(record, prefer or []))
-    typer.echo(choice_text(found))
+    show(choice_text(found))
     raise typer.Exit(found.verdict.exit_code)
 
 
@@ -163,7 +186,7 @@ def explain(run: RunPath, trial: TrialNumber) -> None:
     from .search.run.session import open_run
 
     record, _ = open_run(run)
-    typer.echo(explain_trial(read(record), trial))
+    show(explain_trial(read(record), trial))
 
 
 @app.command()
@@ -179,9 +202,9 @@ def export(
     from .search.run.session import open_run
 
     record, run_dir = open_run(run)
-    with ConsoleProgress(Console(stderr=True, highlight=False, soft_wrap=True)) as progress:
+    with ConsoleProgress(console(stderr=True)) as progress:
         record = with_artifact(run, record, trial, progress)
-    typer.echo(str(export_bundle(record, trial, into or run_dir / "bundles" / f"trial-{trial}")))
+    tell(str(export_bundle(record, trial, into or run_dir / "bundles" / f"trial-{trial}")))
 
 
 @app.command()
@@ -191,7 +214,7 @@ def devices(
     """List the device profiles; with a name, show that device and check that it can be reached."""
     from .reports.terminal.devices import device_text, devices_text
 
-    _out().print(devices_text() if profile is None else device_text(profile))
+    show(devices_text() if profile is None else device_text(profile))
 
 
 @app.command()
@@ -199,7 +222,7 @@ def backends() -> None:
     """Which runtimes are installed, and how to install those that are missing."""
     from .reports.terminal.devices import backends_text
 
-    _out().print(backends_text())
+    show(backends_text())
 
 
 @app.callback(invoke_without_command=True)
@@ -210,32 +233,50 @@ def _root(
     if version:
         from . import __version__
 
-        typer.echo(f"paretune {__version__}")
+        show(f"paretune {__version__}")
         raise typer.Exit()
 
 
 def _fail(message: str, code: int = 1) -> NoReturn:
-    sys.stderr.write(message.rstrip() + "\n")
+    tell(message, to=sys.stderr)
     raise SystemExit(code)
 
 
 def main() -> None:
     """Entry point: turns errors into one message on stderr and an exit code of the project's own table."""
+    secure_streams()
     try:
         # Code of the user's own runs at many places, also at such as no guard of its own stands around.
         with user_code("the workload's code", around=True):
+            check_stack()
             code = app(standalone_mode=False)
     except _COMMAND_LINE_ERRORS as error:
         _fail(f"error: {error.format_message()}\n  what to do: `paretune --help` lists commands and options")
-    except (KeyboardInterrupt, typer.Abort):
-        _fail("interrupted", 130)
+    except (_InterruptedError, KeyboardInterrupt, typer.Abort) as error:
+        if not threads_may_start():
+            _fail(f"error: {THREADS.what}\n  what to do: {THREADS.remedy}")
+        _fail("interrupted" + (_LOADING if while_loading(error.__cause__ or error) else ""), 130)
     except InternalError as error:
         _fail(f"internal error, please report it: {error}")
     except ParetuneError as error:
         _fail(f"error: {error}")
-    except BrokenPipeError:
-        raise SystemExit(0) from None
+    except Exception as error:
+        _fail(_said(error))
     raise SystemExit(code if isinstance(code, int) else 0)
+
+
+_LOADING = """ while a library was loaded
+  what to do: nothing, if it was you; a library that gets no memory or threads does this as well, and says so
+  above: `ulimit -a` shows the limits"""
+
+
+def _said(error: Exception) -> str:
+    trouble = explained(error)
+    if trouble is not None:
+        return f"error: {trouble}"
+    from .reports.terminal.unexpected import unexpected
+
+    return unexpected(error)
 
 
 if __name__ == "__main__":

@@ -80,23 +80,26 @@ def probe_host(
     )
 
 
-def default_cache(facts: Machine, probes: Sequence[Probe] = ()) -> Path:
-    """The file for figures of such a machine: paretune/host-<digest>.json in $XDG_CACHE_HOME or ~/.cache."""
+def default_cache(facts: Machine, probes: Sequence[Probe] = ()) -> Path | None:
+    """The file for figures of such a machine: paretune/host-<digest>.json in $XDG_CACHE_HOME or ~/.cache.
+    None where the user has no home: none by HOME, none by the system's list of users, or a relative one."""
     known = [facts.model, str(facts.cores), *facts.instruction_sets, platform.release()]
     known += [f"{n}={v}" for n, v in versions(["numpy", *(n for p in probes for n in p.packages)]).items()]
     programs = [_BENCH.read_text(), *(probe.program.read_text() for probe in probes)]
     digest = hashlib.sha256("\n".join([*known, *programs]).encode()).hexdigest()[:12]
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "paretune" / f"host-{digest}.json"
+    named, home = os.environ.get("XDG_CACHE_HOME") or "", os.path.expanduser("~")  # noqa: PTH111 - never raises
+    base = Path(named) if Path(named).is_absolute() else Path(home) / ".cache"
+    return base / "paretune" / f"host-{digest}.json" if base.is_absolute() else None
 
 
-def measured_figures(cache: Path, probes: Sequence[Probe] = ()) -> dict[str, Figure]:
+def measured_figures(cache: Path | None, probes: Sequence[Probe] = ()) -> dict[str, Figure]:
     """Figures by name of the precision, and "bandwidth": from the file, or measured now and kept there.
 
     A damaged file counts as missing; one that cannot be written is done without. Empty if measuring fails.
     """
     with suppress(OSError, ValueError):
-        return _figures(json.loads(cache.read_text()))
+        if cache is not None:
+            return _figures(json.loads(cache.read_text()))
     try:
         data = _run(_BENCH)
     except (OSError, subprocess.SubprocessError, ValueError):
@@ -105,6 +108,8 @@ def measured_figures(cache: Path, probes: Sequence[Probe] = ()) -> dict[str, Fig
         with suppress(OSError, subprocess.SubprocessError, ValueError):
             data |= _run(probe.program) if versions(probe.packages) else {}
     with suppress(OSError):
+        if cache is None:
+            return _figures(data)
         cache.parent.mkdir(parents=True, exist_ok=True)
         write_whole(cache, json.dumps(data, indent=1))
     return _figures(data)

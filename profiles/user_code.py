@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from . import time_limit
 from .errors import ParetuneError, StageError, UserError
 from .process_state import ProcessState, forget_their_directory
+from .system_trouble import refusal
 from .user_place import add_home, defined_at, innermost_is_ours, place_of_error, place_of_frame
 from .words import duration, one_line
 
@@ -221,4 +222,5 @@ def _remedy(error: BaseException) -> str:
         return "let it return or raise an error: it runs within Paretune, which ends by itself"
     if isinstance(error, MemoryError):
         return "let it take less memory"
-    return "correct the code at the place named above"
+    refused = refusal(error)
+    return refused.remedy if refused is not None else "correct the code at the place named above"

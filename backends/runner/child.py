@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from ...profiles.system_trouble import MEMORY, refusal
 from ...profiles.words import one_line, printable
 
 _GONE_S = 10.0
@@ -167,19 +168,19 @@ def last_words(log: str) -> str:
 _LOST_LINE = 255  # of ssh: the line was lost, or the far side was killed
 _OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGXFSZ, signal.SIGXCPU)  # the last two by `ulimit`
 _KILLED = (*(-number for number in _OUTSIDE), *(128 + number for number in _OUTSIDE))
-_NO_MEMORY = ("bad_alloc", "MemoryError", "annot allocate memory")
 
 
 def lacked_memory(log: str) -> bool:
     """Whether a child's last words say that it got no memory."""
-    return any(word in log for word in _NO_MEMORY)
+    return refusal(log) is MEMORY
 
 
 def died_from_outside(status: int | None, log: str, *, remote: bool, limited: bool) -> bool:
-    """Whether a child was ended by something other than its own doing: killed, cut off, or out of memory
-    though nobody had limited it. `remote`: it ran behind ssh, where a crash of its own has last words."""
+    """Whether a child was ended by something other than its own doing: killed, cut off, or refused memory,
+    files or threads by the system, though nobody here had limited it. `remote`: it ran behind ssh, where a
+    crash of its own has last words."""
     if status is None or (limited and lacked_memory(log)):
         return False
     if remote and status == _LOST_LINE:
         return "Fatal Python error" not in log
-    return status in _KILLED or lacked_memory(log)
+    return status in _KILLED or refusal(log) is not None

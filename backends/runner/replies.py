@@ -14,6 +14,7 @@ import numpy as np
 
 from ...profiles.errors import StageError, UnsupportedError, UserError
 from ...profiles.precision import Precision
+from ...profiles.system_trouble import refusal
 from ...profiles.words import printable
 from ..contract.backend import Array, Artifact, TensorSpec
 from .child import lacked_memory
@@ -73,7 +74,8 @@ def raise_error(reply: Reply, memory_bytes: int | None) -> None:
         cause += f"; {over_limit(memory_bytes)}"
     # A stage that failed on its own terms names itself: "compile", also where it was asked for as "infer".
     where, log = reply.read("stage", text, reply.stage), reply.read("log", text, "")[-LOG_BYTES:]
-    disagrees, outside = reply.read("disagrees", flag, False), lacked and memory_bytes is None
+    disagrees = reply.read("disagrees", flag, False)
+    outside = memory_bytes is None if lacked else refusal(cause) is not None
     raise StageError(where, cause, log, disagrees=disagrees, outside=outside)
 
 

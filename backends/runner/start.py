@@ -7,6 +7,7 @@ import threading
 import time
 
 from ...profiles.errors import StageError, UserError
+from ...profiles.system_trouble import explained, refusal
 from ...profiles.words import printable
 from .child import Child, ChildEndedError, ChildSilentError, died_from_outside, last_words, status_in_words
 from .frames import PREAMBLE, ProtocolError
@@ -33,7 +34,9 @@ def start(launch: Launch, open_s: float, memory_bytes: int | None) -> Child:
     try:
         child = Child(launch.command(arguments), launch.environment())
     except OSError as error:
-        raise _unreachable(launch, str(error), memory_bytes) from error
+        refused = explained(error) if refusal(error) else None
+        why = f"{refused.problem} ({refused.found})" if refused else str(error)
+        raise _unreachable(launch, why, None, outside=refused is not None) from error
     try:
         _skip_to_preamble(child, time.monotonic() + open_s)
     except ChildSilentError as error:

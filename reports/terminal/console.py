@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 
 from rich.console import Console
-from rich.markup import escape
 from rich.status import Status
 from rich.text import Text
 
+from ...profiles.words import printable
 from ...search.record.candidate import Candidate
 from ...search.record.evaluation import Evaluation, Outcome, TrialRecord
 from ...search.record.metrics import HARDWARE_METRICS, metric_info
@@ -45,7 +45,7 @@ class ConsoleProgress(Progress):
             self._status.stop()
 
     def note(self, text: str) -> None:
-        self.console.print(f"  {escape(text)}", style="dim")
+        self.console.print(Text(f"  {text}", style="dim"), soft_wrap=True)
 
     def started(self, number: int, candidate: Candidate) -> None:
         self._title = f"#{number} {candidate.title}"
@@ -76,7 +76,8 @@ class ConsoleProgress(Progress):
 
     def _show(self, stage: str) -> None:
         if self._status is not None:
-            self._status.update(escape("  ".join(part for part in (self._used, self._title, stage) if part)))
+            shown = "  ".join(part for part in (self._used, self._title, stage) if part)
+            self._status.update(Text(printable(shown)))
 
 
 def _is_better(record: TrialRecord, best: TrialRecord | None) -> bool:

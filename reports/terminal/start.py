@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ...backends.registry import availability, backend_names
 from ...profiles.errors import UserError
+from ...profiles.files import write_whole
 from ...profiles.precision import Precision
 
 _TEXT = """\
@@ -86,4 +87,12 @@ def write_study_file(into: Path, workload: str) -> None:
         precisions=", ".join(Precision),
         installed=", ".join(installed) or "none",
     )
-    into.write_text(text, encoding="utf-8")
+    try:
+        write_whole(into, text)
+    except OSError as error:
+        raise UserError(
+            "the study file cannot be written",
+            place=str(into),
+            found=error.strerror or str(error),
+            remedy="name another with --output, or make its directory writable",
+        ) from error

@@ -22,8 +22,8 @@ AT_ONCE = 3
 
 @dataclass
 class StopFlag:
-    """Set by Ctrl-C or SIGTERM. The first one lets the stage at hand finish; the second stops training
-    at the end of its epoch."""
+    """Set by Ctrl-C, SIGTERM or SIGHUP. The first one lets the stage at hand finish; the second stops
+    training at the end of its epoch."""
 
     count: int = 0
 
@@ -113,18 +113,29 @@ class Budget:
 
 @contextmanager
 def catch_interrupts(flag: StopFlag, tell: Callable[[int], None]) -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into `flag`; `tell(count)` lets the user know what happens now."""
+    """Turn SIGINT, SIGTERM and SIGHUP into `flag`; `tell(count)` lets the user know what happens now.
+
+    A terminal that closes sends SIGHUP several times, which asks for one stop; under `nohup`, which has it
+    ignored, it asks for none.
+    """
 
     def handle(signum: int, frame: FrameType | None) -> None:
+        if signum == _HANG_UP and flag.requested:
+            return
         flag.request()
         tell(flag.count)
         if flag.count >= AT_ONCE:
             raise KeyboardInterrupt
 
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, handle) for number in signals]
+    heeded = [signal.SIGINT, signal.SIGTERM]
+    if _HANG_UP is not None and signal.getsignal(_HANG_UP) is not signal.SIG_IGN:
+        heeded.append(_HANG_UP)
+    before = [signal.signal(number, handle) for number in heeded]
     try:
         yield
     finally:
-        for number, handler in zip(signals, before, strict=True):
+        for number, handler in zip(heeded, before, strict=True):
             signal.signal(number, handler)
+
+
+_HANG_UP: signal.Signals | None = getattr(signal, "SIGHUP", None)  # Windows knows none

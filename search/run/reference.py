@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ...profiles.errors import StageError, UnsupportedError, UserError
+from ...profiles.system_trouble import refusal
 from ..ranking.known import reference_trial
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Quantity, StudyRecord, TrialRecord
@@ -69,9 +70,13 @@ def failed(reference: Candidate, done: TrialRecord | None) -> Exception:
 
 def _cannot_start(reference: Candidate, cause: str, log: str) -> UserError:
     last = log.strip().splitlines()[-1:] or [""]
+    refused = refusal(f"{cause}\n{log}")
+    mend = refused.remedy if refused else _MEND
     return UserError(
         f"the uncompressed teacher cannot run: {reference.title}",
-        found=f"{cause}. {last[0]}".strip(),
-        remedy="every number is taken against it, so the study needs it: mend the model or the runtime, or "
-        "leave this backend out of `space.backend`",
+        found=cause if last[0] in cause else f"{cause}. {last[0]}",
+        remedy=f"every number is taken against it, so the study needs it: {mend}",
     )
+
+
+_MEND = "mend the model or the runtime, or leave this backend out of `space.backend`"

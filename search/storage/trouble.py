@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...profiles.errors import UserError
+from ...profiles.system_trouble import refusal
 from .server import missing_package
 from .url import StorageUrl, printable
 
@@ -84,9 +85,14 @@ def _cause(url: StorageUrl, error: BaseException) -> Cause:
     if isinstance(error, ModuleNotFoundError) and error.name:
         other = " (or name an installed driver: postgresql+psycopg2, say)"
         return Cause("the driver is not installed", missing_package(error.name.partition(".")[0]) + other)
-    if isinstance(error, RuntimeError):  # Optuna compares the versions of its tables
+    if (
+        isinstance(error, RuntimeError) and refusal(error) is None
+    ):  # Optuna compares the versions of its tables
         remedy = "install the Optuna that wrote it, or upgrade a copy of it with Optuna's own command"
         return Cause("another version of Optuna wrote it", remedy)
+    refused = refusal(error)
+    if refused is not None:
+        return Cause(refused.what, refused.remedy)
     file = url.file
     if file is None:
         return _of_server(url, error)
