@@ -6,6 +6,7 @@ some, texts to others. Here only what is unmistakably a number is one; the rest 
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from typing import Any
@@ -66,6 +67,12 @@ def scalar(text: str, tag: str) -> Any:
 def shown_tag(tag: str) -> str:
     """A tag as files have it."""
     return one_line(tag.replace(_STANDARD, "!!", 1), 80)
+
+
+def as_text(text: str) -> str:
+    """A text on one line as it is written in a file: in quotes where it would be read as something else."""
+    plain = re.fullmatch(r"[A-Za-z0-9_./][\w./-]*", text) and _plain(text) == text and not ambiguous(text)
+    return text if plain else json.dumps(text, ensure_ascii=False)
 
 
 def ambiguous(text: str) -> bool:

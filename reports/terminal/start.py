@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 from ...backends.registry import availability, backend_names
 from ...profiles.errors import UserError
 from ...profiles.files import write_whole
+from ...profiles.named import file_text, refused_at, workload_text
 from ...profiles.precision import Precision
+from ...profiles.yaml_values import as_text
 
 _TEXT = """\
 # A Paretune study. `paretune plan {file}` shows what it would do, `paretune run {file}` runs or resumes it.
@@ -75,24 +79,40 @@ def write_study_file(into: Path, workload: str) -> None:
     Raises:
         UserError: the file exists, or its directory does not.
     """
-    if into.exists():
-        raise UserError("this file exists already", place=str(into), remedy="name another with --output")
-    if not into.parent.is_dir():
-        raise UserError("no such directory", place=str(into.parent))
+    with refused_at("--output"):
+        file_text(str(into))
+    with refused_at("--workload"):
+        workload_text(workload)
+    try:
+        if os.path.lexists(into):
+            raise UserError("this file exists already", place=str(into), remedy="name another with --output")
+        if not into.parent.is_dir():
+            raise UserError("no such directory", place=str(into.parent))
+    except OSError as error:
+        raise _not_writable(into, error) from error
     installed = [name for name in backend_names() if availability(name).installed]
     text = _TEXT.format(
         file=into.name,
-        name=into.stem,
-        workload=workload,
+        name=as_text(_name_from(into.stem)),
+        workload=as_text(workload),
         precisions=", ".join(Precision),
         installed=", ".join(installed) or "none",
     )
     try:
         write_whole(into, text)
     except OSError as error:
-        raise UserError(
-            "the study file cannot be written",
-            place=str(into),
-            found=error.strerror or str(error),
-            remedy="name another with --output, or make its directory writable",
-        ) from error
+        raise _not_writable(into, error) from error
+
+
+def _name_from(stem: str) -> str:
+    """A name for the study, as near to that of its file as names may be."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")[:80] or "study"
+
+
+def _not_writable(into: Path, error: OSError) -> UserError:
+    return UserError(
+        "the study file cannot be written",
+        place=str(into),
+        found=error.strerror or str(error),
+        remedy="name another with --output, or make its directory writable",
+    )

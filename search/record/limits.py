@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...profiles.errors import UserError, at_place
+from ...profiles.named import refused_at, short_line
 from ...profiles.units import parse_quantity
 from ...profiles.words import one_line
 from .evaluation import Limit
@@ -84,6 +85,8 @@ def parse_limit(text: str, quality: str) -> LimitSpec:
     Raises:
         UserError: it cannot be read, has an unknown metric or unit, or can never be met.
     """
+    with refused_at(""):
+        short_line(text.strip())
     match = re.fullmatch(r"\s*([A-Za-z_][\w]*)\s*(<=|>=|<|>)\s*([^=\s].*?)\s*", text)
     if not match:
         raise UserError("cannot read this limit", found=one_line(repr(text), 100), accepted=_FORMS)
