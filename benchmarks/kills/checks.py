@@ -227,5 +227,5 @@ def leftovers(site: Site) -> list[str]:
     left = [*making.iterdir()] if making.is_dir() else []
     left += [*work.iterdir()] if work.is_dir() else []
     left += [path for path in site.run_dir.rglob(".*") if path.name != ".lock"]
-    left += [*site.run_dir.glob("study.db-*"), *site.folder.glob(".exported*")]
+    left += [*site.run_dir.glob("study.db-*"), *site.folder.glob(".bundle.*")]
     return [str(path.relative_to(site.folder)) for path in left]

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +41,14 @@ DRIVER, GROUP, RUNNER = "driver", "driver and runners", "runner"
 class Site:
     """A directory with the workload, a study of it, its run and its store."""
 
-    def __init__(self, folder: Path, log: Path) -> None:
+    def __init__(self, folder: Path, log: Path, study: Mapping[str, Any] = STUDY) -> None:
         self.folder, self.log = folder, log
-        folder.mkdir(parents=True)
-        shutil.copy(Path(__file__).with_name("workload.py"), folder)
-        self.study = folder / "digits.yaml"
-        self.study.write_text(yaml.safe_dump({**STUDY, "store": "store"}))
-        self.store, self.run_dir = folder / "store", folder / "runs" / "digits"
+        folder.mkdir(parents=True, exist_ok=True)
+        if study is STUDY:
+            shutil.copy(Path(__file__).with_name("workload.py"), folder)
+        self.study = folder / f"{study['name']}.yaml"
+        self.study.write_text(yaml.safe_dump({**study, "store": "store"}))
+        self.store, self.run_dir = folder / "store", folder / "runs" / study["name"]
         self.database, self.report = self.run_dir / "study.db", self.run_dir / "report"
         self.bundle, self.exported = self.run_dir / "bundle", self.folder / "exported"
 

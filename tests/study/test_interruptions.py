@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import signal
 import time
 
@@ -48,26 +47,6 @@ def test_ctrl_c_keeps_everything_exits_130_and_is_resumed(bench):
     assert {t.evaluation.candidate.digest for t in resumed.trials} >= done
     assert resumed.counters["complete"] == 6
     assert entries(bench, "score") >= scored
-
-
-def test_kill_at_random_moments_loses_at_most_the_stage_at_hand(bench):
-    study = bench.study(budget={"trials": 6})
-    rng = random.Random(7)
-    before = {}
-    for _ in range(4):
-        process = bench.command("run", study)
-        time.sleep(rng.uniform(3, 9))
-        process.kill()
-        process.wait()
-        for stage in ("distill", "compile", "score", "measure"):
-            assert entries(bench, stage) >= before.get(stage, set()), "an entry was lost"
-            before[stage] = entries(bench, stage)
-    record = run_study(study).record
-    assert record.counters["complete"] == 6
-    candidates = [t.evaluation.candidate.digest for t in record.trials if t.duplicate_of is None]
-    assert len(candidates) == len(set(candidates))
-    made = list((bench.root / ".paretune" / "store" / ".making").iterdir())
-    assert made == [], "leftovers of killed processes are swept"
 
 
 def test_the_runner_dies_with_the_driver(bench):
