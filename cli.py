@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from .profiles.errors import InternalError, ParetuneError, UserError
+from .profiles.process_end import leave
 from .profiles.system_trouble import THREADS, check_stack, explained, threads_may_start, while_loading
 from .profiles.user_code import user_code
 from .reports.terminal.output import console, secure_streams, show, tell
@@ -245,6 +246,14 @@ def _fail(message: str, code: int = 1) -> NoReturn:
 def main() -> None:
     """Entry point: turns errors into one message on stderr and an exit code of the project's own table."""
     secure_streams()
+    try:
+        _main()
+    except SystemExit as end:
+        leave(end.code if isinstance(end.code, int) else 0)
+        raise
+
+
+def _main() -> NoReturn:
     try:
         # Code of the user's own runs at many places, also at such as no guard of its own stands around.
         with user_code("the workload's code", around=True):

@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import cache
 from importlib import import_module, metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..profiles.errors import UserError
 from ..profiles.precision import Precision
@@ -91,11 +91,11 @@ def get_backend(name: str) -> Backend:
         return made
     if ":" in name:
         module, _, cls = name.partition(":")
-        return _foreign(f"backend {name!r}", name, lambda: getattr(import_module(module), cls)())
+        return _foreign(f"backend {name!r}", name, lambda: getattr(import_module(module), cls))
     if name in plugins():
         entry = plugins()[name]
         called = f"backend {name!r} of the package {_package(entry)}"
-        return _foreign(called, entry.value, lambda: entry.load()())
+        return _foreign(called, entry.value, entry.load)
     raise UserError(
         f"unknown backend {name!r}", accepted=", ".join(backend_names()) + ", or module:Class of your own"
     )
@@ -104,7 +104,7 @@ def get_backend(name: str) -> Backend:
 _loaded: dict[tuple[str, str], Foreign] = {}
 
 
-def _foreign(called: str, value: str, make: Callable[[], object]) -> Foreign:
+def _foreign(called: str, value: str, load: Callable[[], Any]) -> Foreign:
     """A backend that is not ours; once it is loaded, it stays.
 
     Raises:
@@ -112,7 +112,9 @@ def _foreign(called: str, value: str, make: Callable[[], object]) -> Foreign:
     """
     if (called, value) not in _loaded:
         with user_code(f"loading {called}"):
-            made = make()
+            cls = load()
+        with user_code(f"making {called}", function=cls):
+            made = cls()
         if not isinstance(made, Backend):
             raise UserError(
                 f"{called} is not a backend",

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 from typing import Any, TypeVar
 
-from . import time_limit
+from . import process_end, time_limit
 from .errors import ParetuneError, StageError, UserError
 from .process_state import ProcessState, forget_their_directory
 from .system_trouble import refusal
@@ -85,11 +85,15 @@ class user_code:  # noqa: N801 - a context manager, used as a function is
     def __enter__(self) -> None:
         self.state = ProcessState(brief=self.brief, around=self.around)
         self.call = None if self.around else time_limit.begin(self._told)
+        if not self.around:
+            process_end.begin_theirs()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         time_limit.end(self.call)
+        if not self.around:
+            process_end.end_theirs()
         self.state.put_back()
         if error is None or _is_ours(error):
             return

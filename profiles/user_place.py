@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sysconfig
 import traceback
@@ -46,11 +47,15 @@ def defined_at(function: object) -> str:
     """File and line where a function, a class or the forward method of a model begins, if it is theirs."""
     try:
         code = _code_of(function)
+        if code is not None:
+            file, line = code.co_filename, code.co_firstlineno
+        elif isinstance(function, type):
+            file, line = inspect.getsourcefile(function) or "", inspect.getsourcelines(function)[1]
+        else:
+            return ""
     except BaseException:  # looking at an attribute runs code of theirs
         return ""
-    if code is None or _of(code.co_filename) > _THEIRS:
-        return ""
-    return f"{code.co_filename}, line {code.co_firstlineno}"
+    return "" if not file or _of(file) > _THEIRS else f"{file}, line {line}"
 
 
 def _code_of(function: Any) -> CodeType | None:

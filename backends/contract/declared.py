@@ -146,12 +146,14 @@ def _outputs(value: Any) -> dict[str, Array]:
 
 
 def _groups(value: Any) -> tuple[LayerGroup, ...]:
-    return tuple(
-        LayerGroup(
-            name=text(one.name), layers=tuple(map(_of(str), _several(one.layers))), weights=int(one.weights)
-        )
-        for one in map(_of(LayerGroup), _several(value))
-    )
+    return tuple(_group(_of(LayerGroup)(one)) for one in _several(value))
+
+
+def _group(value: LayerGroup) -> LayerGroup:
+    layers = tuple(_of(str)(layer) for layer in _several(value.layers))
+    if not layers or not isinstance(value.weights, (int, np.integer)) or value.weights < 0:
+        raise WrongError
+    return LayerGroup(name=text(value.name), layers=layers, weights=int(value.weights))
 
 
 def _session(value: Any) -> Session:

@@ -6,6 +6,7 @@ It is looked at once, when it is loaded; from then on it is what it declared the
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import getattr_static
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from ...profiles.schema import Profile
 
 T = TypeVar("T")
-_MOST_TEXT = 1000
+_MOST_TEXT, _MOST_VALUE = 1000, 160
 
 
 class Foreign(Backend):
@@ -94,6 +95,11 @@ class Foreign(Backend):
             "`open`", ask, declared.SESSION, artifact=artifact.name, batch=batch, threads=threads
         )
 
+    def _place(self, asked: str) -> str:
+        """Where they define what was asked for, else their class."""
+        found = getattr_static(self.theirs, asked.strip("`").partition("(")[0], None)
+        return defined_at(getattr(found, "__func__", found)) or defined_at(self.theirs)
+
     def _declared(self, name: str, checks: declared.Check[T]) -> T:
         return self._had(f"`{name}`", lambda: getattr(self._theirs, name), checks)
 
@@ -101,7 +107,7 @@ class Foreign(Backend):
         """What they answer, as the check takes it in."""
         raised: Exception
         answer: object = None
-        what = f"{what} of {self._called}"
+        asked, what = what, f"{what} of {self._called}"
         with user_code(what, given=given, function=self.theirs):
             try:
                 answer = ask()
@@ -111,12 +117,15 @@ class Foreign(Backend):
         if not isinstance(raised, declared.WrongError):
             raise _in_our_words(raised) from raised
         why = one_line(str(raised), _MOST_TEXT)
-        raise UserCodeError(
-            f"{what} cannot be used" + (f": {why}" if why else ""),
-            place=defined_at(self.theirs),
-            found=shown(answer),
-            accepted=check.accepted,
-        )
+        gave = _shown(answer) + (f" ({why})" if why else "")
+        raise UserCodeError(f"{what} gave {gave}, and has to give {check.accepted}", place=self._place(asked))
+
+
+def _shown(answer: object) -> str:
+    try:
+        return one_line(repr(answer), _MOST_VALUE)
+    except BaseException:  # whatever an object of theirs does when it is looked at
+        return shown(answer)
 
 
 def _in_our_words(error: Exception) -> Exception:

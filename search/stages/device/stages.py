@@ -25,6 +25,7 @@ from ...record.candidate import Candidate
 from ...record.digest import digest_of
 from ...record.timing import Timing
 from ...record.treatment import UNTREATED, Treatment
+from ...store.manifest import MANIFEST
 from ...store.store import Entry, Store
 from ...workload.outputs import OutputChoice, only
 from ...workload.workload import Array, Metric, Split
@@ -40,6 +41,8 @@ from .runners import Deployment, Runners, several_fit
 CANDIDATE = "candidate"
 PROBE_ROUNDS, ROUNDS_OF_PERCENTILES = 9, 40
 _PART_BYTES = 2**20
+_SAMPLE, _EXPECTED = "sample.npz", "expected.npz"
+_OUR_FILES = (_SAMPLE, _EXPECTED, MANIFEST)
 
 
 class DeviceStages:
@@ -95,11 +98,15 @@ class DeviceStages:
             artifact, opened, expected = self._runners.compile(
                 candidate.backend, model, settings, data, sample, into
             )
-            save_arrays(into / "sample.npz", sample)
+            if artifact.path.name in _OUR_FILES:
+                raise StageError(
+                    "compile", f"the backend calls its file {artifact.path.name!r}: that is ours"
+                )
+            save_arrays(into / _SAMPLE, sample)
             if expected:
                 rows = self.deployment.batch
                 returned(expected, outputs or only(opened.outputs[0].name), rows, "compile")
-                save_arrays(into / "expected.npz", expected)
+                save_arrays(into / _EXPECTED, expected)
             described = {**asdict(artifact), "path": artifact.path.name, "precision": str(artifact.precision)}
             return {
                 "file": artifact.path.name,
@@ -107,8 +114,8 @@ class DeviceStages:
                 **({"compressed_bytes": _compressed_bytes(artifact.path)} if check else {}),
                 "inputs": [asdict(spec) for spec in opened.inputs],
                 "outputs": [asdict(spec) for spec in opened.outputs],
-                "sample": "sample.npz",
-                "expected": "expected.npz" if expected else "",
+                "sample": _SAMPLE,
+                "expected": _EXPECTED if expected else "",
                 "batch": settings.batch,
                 "threads": self.deployment.threads,
             }
