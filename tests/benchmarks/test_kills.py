@@ -8,31 +8,29 @@ import time
 from contextlib import closing
 
 import pytest
-from study.conftest import STUDY
+from study.conftest import STUDY, Bench
 
 from benchmarks.kills.checks import Seen, check_all, check_end, entries_in, told_in
 from benchmarks.kills.site import DRIVER, GROUP, Site, kill, unkilled
 
 pytestmark = pytest.mark.slow
 
+SIX = {**STUDY, "budget": {"trials": 6}}
 NOTHING = {"lost": [], "corrupt": [], "twice": []}
 
 
 @pytest.fixture(scope="module")
-def killed(bench_in, tmp_path_factory):
+def killed(tmp_path_factory):
     """A study that was killed at four moments, resumed, and ended; and what was seen of it."""
-    bench = bench_in(tmp_path_factory.mktemp("kills"))
-    site, seen, rng = (
-        Site(bench.root, bench.root / "log", {**STUDY, "budget": {"trials": 6}}),
-        Seen(),
-        random.Random(7),
-    )
+    root = Bench(tmp_path_factory.mktemp("kills")).root
+    site, seen, rng, hits = Site(root, root / "log", SIX), Seen(), random.Random(7), 0
     for victim in (DRIVER, GROUP, DRIVER, GROUP):
         process = site.start("run", site.study)
         time.sleep(rng.uniform(3, 8))
-        kill(process, victim, rng)
+        hits += kill(process, victim, rng)
         found, _ = check_all(site, seen)
         assert found.plain() == NOTHING
+    assert hits
     code = unkilled(site, "run", site.study)
     assert code == 0, site.said()
     assert check_end(site, seen, code).plain() == NOTHING
@@ -51,7 +49,7 @@ def copied(killed, tmp_path):
     """The same on a copy of what lies on disk, to be damaged."""
     site, seen = killed
     shutil.copytree(site.folder, tmp_path / "copy")
-    other = Site(tmp_path / "copy", tmp_path / "copy" / "log", {**STUDY, "budget": {"trials": 6}})
+    other = Site(tmp_path / "copy", tmp_path / "copy" / "log", SIX)
     copied = Seen(told=dict(seen.told))
     check_all(other, copied)
     return other, copied
