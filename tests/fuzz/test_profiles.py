@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from fuzz.yaml_texts import contents, written
+from fuzz.yaml_texts import contents, mostly, section, visible, written
 from hypothesis import given
+from hypothesis import strategies as st
 from paretune.backends.registry import backend_names, offers
 from paretune.backends.runner.launch import launch_for
 from paretune.profiles import loader
@@ -49,6 +50,72 @@ notes: [one, two]
 """,
     *(path.read_text() for path in SHIPPED),
 ]
+texts = mostly("some text", "x", visible.filter(str.strip), "a: b # c", odd=["", " "])
+counts = mostly(st.integers(1, 64), odd=[0, -1, 2.0])
+sizes = mostly("4 GB", "512 KiB", "7.6 GiB", 10**9, odd=["1.5 B", 0.5, "1e30 GB", "5 Gb"])
+precisions = st.sampled_from(["fp32", "fp16", "int8", "int8-dynamic", "fp8"])
+
+
+def figure(numbers):
+    return section({"value": numbers, "source": texts}, note=texts)
+
+
+peaks = mostly(
+    st.dictionaries(precisions, figure(mostly(st.floats(1e-3, 1e6), st.integers(1, 9))), max_size=3)
+)
+capability = st.builds("{}.{}".format, st.integers(5, 12), st.integers(0, 9))
+sm = mostly(capability, capability.map(float), 8.6, 9, odd=[8.65, 86, "sm_86", "8.10", "٨.٦"])
+sets = st.sampled_from(["neon", "asimddp", "i8mm", "sve"])
+cpu = section(
+    {
+        "model": texts,
+        "architecture": mostly("aarch64", odd=["x86-64"]),
+        "cores": mostly(st.integers(1, 4)),
+        "threads": mostly(st.integers(4, 9)),
+        "instruction_sets": mostly(st.lists(sets, max_size=3), ["neon"]),
+        "source": texts,
+        "memory_bytes": figure(sizes),
+    },
+    bandwidth_gb_per_s=figure(mostly(st.floats(0.1, 1e4))),
+    caches=section({"source": texts}, l1_bytes=sizes, l2_bytes=sizes, l3_bytes=sizes),
+    peak_cores=mostly(1),
+    peaks_gop_per_s=peaks,
+)
+versions = mostly("8.5.3", "10", "10.0", odd=[10.0, 8.5])
+gpu = section(
+    {"model": texts, "sm": sm, "source": texts},
+    memory_bytes=figure(sizes),
+    peaks_gop_per_s=peaks,
+    tensorrt=section({"source": texts}, minimum=versions, maximum=versions),
+)
+hosts = mostly(
+    "board.local",
+    "::1",
+    "[::1]",
+    "[fe80::1%eth0]",
+    "10.0.0.7",
+    odd=["-oProxyCommand=x", "a b", "me@x", "x:22"],
+)
+reach = st.one_of(
+    mostly({"kind": "none"}, {"kind": "local"}, odd=[{"kind": "adb"}]),
+    section(
+        {"kind": mostly("ssh"), "host": hosts},
+        user=mostly("me", "a@b", odd=["-l", "a b"]),
+        port=mostly(st.integers(1, 65_535), odd=[0, 70_000]),
+        python=mostly("python3", "/opt/venv/bin/python", "$(x)", odd=["-c", "~/python", "a b"]),
+        workdir=mostly("work", "/tmp/x", ";x", odd=["-", "~/x", "\0"]),
+    ),
+)
+GRAMMAR = st.fixed_dictionaries(
+    {"name": mostly("board", "a.b-c_1"), "title": texts},
+    optional={
+        "cpu": cpu,
+        "gpu": gpu,
+        "power_w": figure(counts),
+        "reach": reach,
+        "notes": mostly(st.lists(texts)),
+    },
+)
 VALUES = [yaml.safe_load(text) for text in TEXTS]
 
 
@@ -68,7 +135,7 @@ def read(file: Path, content: bytes) -> Profile | UserError:
         assert time.process_time() - started < SECONDS
 
 
-@given(content=contents(TEXTS, VALUES))
+@given(content=contents(TEXTS, VALUES, GRAMMAR))
 def test_a_profile_is_a_device_or_one_message(file, content):
     found = read(file, content)
     if isinstance(found, UserError):

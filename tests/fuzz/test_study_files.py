@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from fuzz.yaml_texts import contents, written
+from fuzz.yaml_texts import contents, mostly, section, some, written
 from hypothesis import given
+from hypothesis import strategies as st
 from paretune.profiles.errors import UserError
 from paretune.search.job.job import Job, load_job
 from paretune.search.job.study_file import StudyFile, load_study_file
@@ -70,6 +71,79 @@ runs: runs
 seed: 7
 """,
 ]
+times = mostly("5 ms", "30 s", "2 min", "1.5 h", 3, 0.5, odd=["0 s", "1e9 d", "5 parsec"])
+counts = mostly(st.integers(9, 64), odd=[0, -1, 5.0, 10**6, 10**7, 8])
+shares = mostly("1 pt", "0.1 %", 0.01, "98 percent", odd=[0, 1, "-1 pt"])
+precisions = st.sampled_from(["fp32", "fp16", "int8", "int8-dynamic", "int16x8", "int4-weight"])
+metrics = st.sampled_from(
+    [
+        "accuracy",
+        "latency",
+        "latency_p90",
+        "size",
+        "memory",
+        "parameters",
+        "macs",
+        "agreement",
+        "load",
+        "cosine",
+    ]
+)
+amounts = st.sampled_from(
+    ["5 ms", "3.00000001 ms", "1e2 us", "500 kB", "0.5 MiB", "98 %", "0.98", "1.2 M", "1 pt", "5", "teacher"]
+) | st.sampled_from(
+    ["25 % of teacher", "teacher - 1 pt absolute", "teacher + 2 % relative", "teacher - 5 ms"]
+)
+limits = st.builds("{} {} {}".format, metrics, st.sampled_from(["<=", ">=", "<", ">"]), amounts)
+fitting = st.sampled_from(
+    ["accuracy >= 69 %", "latency <= 5 ms", "size < 1 MB", "latency <= 25 % of teacher"]
+)
+sparsities = ["dense", "2:4", st.floats(0.01, 0.99).map("channel:{:.9f}".format), "unstructured:.5"]
+GRAMMAR = st.fixed_dictionaries(
+    {
+        "name": mostly(st.from_regex(r"[a-z][a-z0-9._-]{0,9}", fullmatch=True), "a"),
+        "workload": mostly("work.py", "work.py:made", {"file": "work.py:made", "options": {"a": 1}}),
+        "budget": section({"trials": counts}, time=times) | section({"time": times}),
+        "profile": mostly("x86-avx2", "raspberry-pi-5", "x86-avx512-vnni", odd=["nvidia-t4", "no"]),
+    },
+    optional={
+        "space": section(
+            student=section(macs=some(st.floats(0.01, 1), 1), depth=some(st.floats(0.01, 1), 0.5)),
+            sparsity=some(*sparsities),
+            precision=some(precisions),
+            backend=some("ort", "tflite"),
+            calibration=section(method=some("minmax"), samples=some(counts), per_channel=some(True, False)),
+            distill=section(temperature=some(st.floats(0.5, 20), 4), weight=some(st.floats(0, 1))),
+        ),
+        "training": section(
+            epochs=counts,
+            finetune_epochs=counts,
+            learning_rate=mostly(st.floats(1e-6, 1), odd=[0]),
+            batch=counts,
+            threads=counts,
+        ),
+        "objectives": mostly(st.lists(metrics, min_size=2, max_size=4, unique=True), ["accuracy", "latency"]),
+        "constraints": some(fitting, fitting, fitting, limits),
+        "prefer": mostly(st.dictionaries(st.sampled_from(["accuracy", "latency", "size"]), st.floats(0, 9))),
+        "sampler": mostly("hardware-first", "tpe", "random"),
+        "stop": mostly("never") | section(gain=shares, proposals=counts),
+        "gate": section(margin=shares, during_training=mostly(True, False)),
+        "ladder": mostly("never")
+        | section(rungs=some("calibration", "qat"), allowed_loss=shares, time=times),
+        "reference": mostly(
+            {"accuracy": "90 %"}, {"latency": "5 ms"}, {"size": "3 kB", "accuracy": 0.5}, odd=[{"size": 5}]
+        ),
+        "warm_start": mostly(True, False, "runs/old", ["a.yaml", "b"]),
+        "deploy": section(batch=counts, threads=counts),
+        "measure": section(rounds=counts, finalist_rounds=counts, processes=mostly(st.integers(1, 64))),
+        "guard": section(open=times, compile=times, run=times, user=times, memory=mostly("2 GiB", 10**9)),
+        "finalists": mostly(st.integers(1, 12)),
+        "storage": mostly("sqlite:///study.db", odd=["sqlite:////tmp/x?y.db", "postgresql://a:b@c/d", "x"]),
+        "store": mostly("store", "../store", "folder", odd=["pipe.yaml"]),
+        "runs": mostly("runs", "folder", odd=["pipe.yaml", "work.py"]),
+        "seed": mostly(st.integers(0, 2**31)),
+    },
+)
 VALUES = [yaml.safe_load(text) for text in TEXTS]
 
 
@@ -93,7 +167,7 @@ def read(path: Path, content: bytes) -> Job | UserError:
         assert time.process_time() - started < SECONDS
 
 
-@given(content=contents(TEXTS, VALUES))
+@given(content=contents(TEXTS, VALUES, GRAMMAR))
 def test_a_study_file_is_a_job_or_one_message(folder, content):
     path = folder / "study.yaml"
     found = read(path, content)

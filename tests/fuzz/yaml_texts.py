@@ -117,7 +117,8 @@ MARKS += [
     "{a: " * 50,
 ]
 
-pieces = st.sampled_from(NUMBERS + WORDS + MARKS) | st.text(max_size=5)
+visible = st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc"]), max_size=8)
+pieces = st.sampled_from(NUMBERS + WORDS + MARKS) | visible
 hostile = st.one_of(
     st.none(),
     st.booleans(),
@@ -126,7 +127,8 @@ hostile = st.one_of(
     st.floats(),
     st.floats(-2, 2),
     st.sampled_from(NUMBERS + WORDS),
-    st.text(max_size=12),
+    visible,
+    st.text(max_size=4),
     st.sampled_from([10**30, -(2**63), 2**63, 10**6, 1e308, 5e-324, float("inf")]),
 )
 values = st.recursive(
@@ -136,14 +138,34 @@ values = st.recursive(
 )
 
 
+def mostly(*accepted, odd=()):
+    """One of the strategies or values; now and then an odd one, or anything."""
+    accepted = [one if isinstance(one, st.SearchStrategy) else st.just(one) for one in accepted]
+    rare = st.sampled_from(odd) | values if odd else values
+    return st.integers(0, 60).flatmap(lambda n: rare if n in (23, 37) else st.one_of(*accepted))
+
+
+def some(*accepted):
+    """One value, or a list of a few."""
+    one = mostly(*accepted)
+    return one | st.lists(one, min_size=1, max_size=3)
+
+
+def section(required=None, **keys):
+    """A mapping with the required keys and some of the others."""
+    return mostly(st.fixed_dictionaries(required or {}, optional=keys))
+
+
 def written(data):
     """As JSON, which YAML's readers take; what it cannot hold is written as YAML has it."""
     text = json.dumps(data, ensure_ascii=False)
+    for breaking in "\x85\u2028\u2029":  # ends of lines for YAML, characters for JSON
+        text = text.replace(breaking, f"\\u{ord(breaking):04x}")
     return text.replace("Infinity", ".inf").replace("NaN", ".nan")
 
 
 @st.composite
-def changed(draw, valid, most=3):
+def changed(draw, valid, most):
     """A valid value with some of its parts at any depth replaced, removed, renamed or added to."""
     data = copy.deepcopy(draw(st.sampled_from(valid)))
     for _ in range(draw(st.integers(1, most))):
@@ -174,7 +196,7 @@ def changed(draw, valid, most=3):
 def damaged(draw, texts):
     """A valid text with some places cut out, doubled or overwritten by pieces."""
     text = draw(st.sampled_from(texts))
-    for _ in range(draw(st.integers(1, 4))):
+    for _ in range(draw(st.integers(1, 3))):
         start = draw(st.integers(0, len(text)))
         end = min(len(text), start + draw(st.integers(0, 12)))
         put = draw(pieces | st.just(text[start:end] * 2))
@@ -182,16 +204,11 @@ def damaged(draw, texts):
     return text
 
 
-def contents(valid_texts, valid_values):
-    """Bytes of files: any at all, soups of pieces, damaged texts, changed values."""
-    soup = st.lists(pieces | st.sampled_from(sorted({k for v in valid_values for k in v})), max_size=25).map(
-        "".join
-    )
-    texts = st.one_of(
-        st.text(max_size=60),
-        soup,
-        damaged(valid_texts),
-        changed(valid_values).map(written),
-        changed(valid_values).map(written),
-    )
+def contents(valid_texts, valid_values, grammar):
+    """Bytes of files: any at all, soups of pieces, damaged texts, changed values, and what the grammar makes."""
+    keys = st.sampled_from(sorted({key for value in valid_values for key in value}))
+    soup = st.lists(pieces | keys, max_size=25).map("".join)
+    whole = grammar.map(written)
+    near = [changed(valid_values, most=n).map(written) for n in (1, 3)] + [damaged(valid_texts)]
+    texts = st.one_of(st.text(max_size=60), soup, *near, *[whole] * 4)
     return st.binary(max_size=80) | texts.map(lambda text: text.encode("utf-8", "surrogatepass"))
