@@ -116,7 +116,7 @@ def damaged(draw, texts):
 
 
 def contents(valid_texts, valid_values, grammar):
-    """Bytes of files: any at all, soups of pieces, damaged texts, changed values, and what a grammar makes."""
+    """Bytes of files: any at all, soups of pieces, damaged texts, changed values, a grammar."""
     keys = st.sampled_from(sorted({key for value in valid_values for key in value}))
     soup = st.lists(pieces | keys, max_size=25).map("".join)
     whole = grammar.map(written)
