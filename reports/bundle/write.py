@@ -59,7 +59,7 @@ def bundle_written(into: Path) -> Iterator[None]:
         raise UserError(
             "the bundle cannot be written",
             place=str(into),
-            found=error.strerror or str(error),
+            found=f"{error.filename or into}: {error.strerror or error}",
             remedy="give a directory that can be written, or free some space (or raise the quota or file "
             "size limit)",
         ) from error

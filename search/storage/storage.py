@@ -66,8 +66,9 @@ def writing(run_dir: Path) -> Iterator[None]:
         raise UserError(
             "the run's directory cannot be written",
             place=str(run_dir),
-            found=error.strerror or str(error),
-            remedy="free some space, make it writable, or name another one with `runs` in the study file",
+            found=f"{error.filename or run_dir}: {error.strerror or error}",
+            remedy="free some space, make it writable, move away what stands there, or name another one with "
+            "`runs` in the study file",
         ) from error
 
 

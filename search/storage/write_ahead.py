@@ -17,6 +17,8 @@ from optuna.storages import RDBStorage
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
+from ...profiles.files import open_regular
+
 # It needs memory shared through a file, which file systems of a network do not give.
 _LOCAL = {
     "apfs", "bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "hfs", "jfs", "overlay", "tmpfs", "xfs",
@@ -54,7 +56,7 @@ def end(file: Path) -> None:
 
 def in_use(file: Path) -> bool:
     """Whether the file is one that is written ahead; False where there is none."""
-    with suppress(OSError), file.open("rb") as opened:
+    with suppress(OSError), open_regular(file) as opened:
         return opened.read(20)[_VERSIONS] == b"\x02\x02"
     return False
 
