@@ -122,8 +122,7 @@ def load_job(path: Path, profile_name: str | None = None) -> Job:
 
 def _job(study: StudyText, path: Path, profile_name: str | None) -> Job:
     file, base = study.file, path.resolve().parent
-    with at_place("runs and store"):
-        places = places_of(file, path)
+    places = places_of(file, path)
     _check_directories(places)
     set_time_limit(file.guard.user)
     with at_place("workload"):
@@ -171,14 +170,17 @@ def _check_directories(places: Places) -> None:
 def places_of(file: StudyFile, path: Path) -> Places:
     """Where the study of this file keeps what it learns; creates nothing."""
     base = path.resolve().parent
-    run_dir = Path(os.path.realpath(located(file.runs, base) / file.name))
+    with at_place("runs"):
+        run_dir = Path(os.path.realpath(located(file.runs, base) / file.name))
+    with at_place("store"):
+        store = Path(os.path.realpath(located(file.store or ".paretune/store", base)))
     place = f"{path}: storage"
     own = StorageUrl.of_file(run_dir / "study.db")
     return Places(
         study_file=path.resolve(),
         run_dir=run_dir,
         storage=own if file.storage is None else StorageUrl.written(file.storage, base, place),
-        store=Path(os.path.realpath(located(file.store or ".paretune/store", base))),
+        store=store,
     )
 
 

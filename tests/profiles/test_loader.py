@@ -153,6 +153,21 @@ def test_an_unquoted_compute_capability_is_understood(load):
     assert (profile.kind, profile.architecture, profile.memory_bytes) == ("gpu", "cuda", 0)
 
 
+@pytest.mark.parametrize(
+    "written", ["8.65", "86", "0.1", "8", "8.6", '"8.6"', "12.0", "9", '"8.65"', "sm_86", "8.6e0"]
+)
+def test_a_compute_capability_is_what_is_written_or_refused(load, written):
+    text = f"name: card\ntitle: A card\ngpu: {{model: A card, sm: {written}, source: the data sheet}}\n"
+    number = written.strip('"')
+    if number in ("8.65", "86", "0.1", "sm_86"):
+        with pytest.raises(
+            UserError, match=r"line 3, column \d+: gpu\.sm: no compute capability; accepted: .*8\.6"
+        ):
+            load(text)
+    else:
+        assert float(load(text).sm) == float(number)
+
+
 def test_the_digest_belongs_to_what_computes_the_numbers(load):
     board = load(BOARD)
     assert board.instruction_digest == load(BOARD.replace("Some core", "Other")).instruction_digest
@@ -228,6 +243,16 @@ def test_only_x86_without_vnni_saturates():
         ("value: 4 GB, source: the data sheet}", "}", r"2 problems(?s:.*)cpu.memory_bytes.value: missing"),
         ("{value: 4 GB, source: the data sheet}", "4 GB", "cpu.memory_bytes: should be a mapping of keys"),
         ("port: 2222", "port: 99999", "reach.port: should be less than 65536"),
+        ("user: me", "user: -l", "reach.user: is no user"),
+        ("user: me", 'user: "a b"', "reach.user: is no user"),
+        ("/opt/venv/bin/python", "-c", "reach.python: is no path on the device"),
+        ("/opt/venv/bin/python", "~/venv/bin/python", "reach.python: begins with '~'"),
+        ("/opt/venv/bin/python", '"a\\nb"', r"reach.python: has the character U\+000A"),
+        ("value: 4 GB", "value: 1.5 B", "memory_bytes.value: a part of a byte"),
+        ("value: 4 GB", "value: 0.5", "memory_bytes.value: is no whole number of bytes"),
+        ("value: 4 GB", "value: 1e30 GB", "memory_bytes.value: more than any device has"),
+        ("cores: 4", "cores: 4.0", "cpu.cores: should be a valid integer"),
+        ("cores: 4", "cores: 04", "cpu.cores: should be a valid integer"),
         ("name: my-board", "name: My Board", "name: is no name"),
         (
             "name: my-board",

@@ -95,3 +95,18 @@ def test_sizes_and_durations_are_not_negative():
         parse_bytes("-1 kB")
     with pytest.raises(UserError, match="must not be negative"):
         parse_duration_s("-1 s")
+
+
+def test_the_number_is_the_one_that_is_written():
+    """69 % is 0.69: a candidate that is right for 69 of 100 samples meets `accuracy >= 69 %`."""
+    for hundredths in range(10_001):
+        assert parse_quantity(f"{hundredths / 100} %", "share") == hundredths / 10_000
+    assert parse_quantity("3.00000001 ms", "time_ms") == 3.00000001
+    assert parse_quantity("0.7 us", "time_ms") == 0.0007
+
+
+@pytest.mark.parametrize("text", ["1.5 B", "0.1 bytes", "1e30 GB", "1e-400 GB", "\u0663 kB"])
+def test_sizes_that_cannot_be_kept_are_refused(text):
+    with pytest.raises(UserError, match=r"number|byte|device"):
+        parse_bytes(text)
+    assert parse_bytes("7.6 GiB") == 8_160_437_862  # a larger unit may leave a part of a byte

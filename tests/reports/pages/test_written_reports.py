@@ -260,6 +260,16 @@ def test_choose_reads_what_users_write(study: StudyRecord) -> None:
     assert asked(study, ["latency <= 10 us"], []).verdict.exit_code == 2
 
 
+@pytest.mark.parametrize(
+    "prefer",
+    [["size=-1"], ["size=nan"], ["size=1e400"], ["size=1_000"], ["size=\u0663"], ["size=1", "size_bytes=2"]],
+)
+def test_choose_takes_plain_weights_alone(study: StudyRecord, prefer: list[str]) -> None:
+    with pytest.raises(UserError, match="--prefer: ") as caught:
+        asked(study, [], prefer)
+    assert caught.value.place == "--prefer"
+
+
 def test_a_limit_relative_to_the_teacher_knows_both_splits(study: StudyRecord) -> None:
     teacher = study.trials[0].evaluation.metrics["accuracy"].value
     (limit,) = read_limits(study, ["accuracy >= teacher - 2 pt absolute"])

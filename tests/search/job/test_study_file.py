@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,49 @@ def test_what_is_left_of_a_choice_may_still_be_named(tmp_path, text):
         ("budget: {trials: many}", "trials"),
         ("deploy: {batch: 0}", "batch"),
         ("objectives: [accuracy]", "objectives"),
-        ("name: 'a/b'", "name"),
+        *(
+            (f"name: {name}", "name: is no name")
+            for name in ("'a/b'", "..", "'-x'", "' x'", '"a\\nb"', "a" * 81)
+        ),
+        ("name: ''", "name: is no name"),
+        *(
+            (f"workload: {text}", "workload: ")
+            for text in (
+                "..pkg:thing",
+                "'a b:c'",
+                "digits",
+                "'x.py:'",
+                '"x\\n.py"',
+                "x" * 256 + ".py",
+                "''",
+                ".",
+                "x:1",
+            )
+        ),
+        *(
+            (f"{key}: {text}", rf"column 1: {key}: ")
+            for key in ("profile", "store", "runs")
+            for text in ("''", "' x'", '"a\\tb"', "a" * 256, "b/" * 3000)
+        ),
+        ('storage: "a\\nb"', r"storage: has the character U\+000A"),
+        ("space: {backend: ['-x']}", r"backend\.0: is no name"),
+        ("space: {backend: ['..x:Y']}", r"backend\.0: names no object"),
+        ("space: {student: {'a b': [1]}}", "is no name in Python"),
+        ("space: {student: {width: [off]}}", r"width\.0: off is read in different ways"),
+        ("workload: {file: a.py, options: {a: 017}}", r"options\.a: 017 is read in different ways"),
+        ("warm_start: ['']", r"warm_start\.0: must not be empty"),
+        ("seed: true", "seed: should be a valid integer"),
+        ("seed: '5'", "without quotes"),
+        ("seed: 5.0", "seed: should be a valid integer"),
+        ("seed: 12:30", "seed: should be a valid integer"),
+        ("gate: {margin: yes}", "gate.margin: should be a valid number"),
+        ("reference: {accuracy: yes}", "found: yes"),
+        ("guard: {run: 30 d}", "up to 20 d"),
+        ("guard: {memory: 1e30 GB}", "more than any device has"),
+        ("deploy: {threads: 100000}", "1024"),
+        ("training: {epochs: 1e9}", "epochs"),
+        ("prefer: {accuracy: 1e308}", "1000000"),
+        ("stop: always", "a mapping of keys to values or never"),
         ("sampler: best", "sampler"),
         ("seed: -1", "seed"),
         ("name: 5", r"found: 5[\s\S]*in quotes"),
@@ -99,3 +142,24 @@ def test_missing_file_names_those_that_are_there(tmp_path):
 def test_a_directory_is_no_study_file(tmp_path):
     with pytest.raises(UserError, match="a directory"):
         load_study_file(tmp_path)
+
+
+def test_a_value_is_what_is_written(tmp_path):
+    space = "space: {sparsity: [2:4, channel:0.1234567], student: {width: [1e-3, 8.65, 2]}}"
+    study = load_study_file(
+        write(tmp_path, f"{GOOD}{space}\nwarm_start: no\ngate: {{during_training: off}}\n")
+    )
+    assert study.space.sparsity == ("2:4", "channel:0.1234567")
+    assert study.space.student == {"width": (0.001, 8.65, 2)}
+    assert list(map(type, study.space.student["width"])) == [float, float, int]
+    assert (study.warm_start, study.gate.during_training) == (False, False)
+
+
+def test_only_a_regular_file_is_a_study(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(UserError, match="no regular file"):
+            load_study_file(path)
+    for name in ("x" * 300, "a\0b"):
+        with pytest.raises(UserError, match="cannot be read"):
+            load_study_file(tmp_path / name)

@@ -1,6 +1,6 @@
 import pytest
 from paretune.profiles.errors import UserError
-from paretune.search.record.limits import check_consistent, parse_limit, resolve
+from paretune.search.record.limits import check_consistent, parse_limit, parse_reference, resolve
 
 
 @pytest.mark.parametrize(
@@ -139,3 +139,45 @@ def test_limits_on_side_effects_that_cannot_be_accepted(text, message):
     # The suggestion is part of the whole message.
     with pytest.raises(UserError, match=message):
         parse_limit(text, "accuracy")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "latency <= 0 % of teacher",
+        "latency <= teacher - 200 % relative",
+        "accuracy >= teacher + 200 pt absolute",
+        f"latency <= {'9' * 400} % of teacher",
+        f"latency <= {'9' * 900} ms",
+        "latency\n<= 5 ms",
+        "latency <= 5 ms\0",
+        f"{'x' * 5000} <= 5 ms",
+        "latency <= \u0663 ms",
+        "",
+    ],
+)
+def test_a_limit_that_nobody_can_mean_is_refused_in_few_words(text):
+    with pytest.raises(UserError) as caught:
+        parse_limit(text, "accuracy")
+    assert len(str(caught.value)) < 700
+
+
+def test_a_limit_is_the_number_that_is_written():
+    assert parse_limit("latency <= 3.00000001 ms", "accuracy").bound == 3.00000001
+    assert parse_limit("accuracy >= 69 %", "accuracy").bound == 0.69
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"latency": "-5 ms"}, "no model has such a value"),
+        ({"latency": 5.0}, "a unit is missing"),
+        ({"accuracy": "200 %"}, "no model has such a value"),
+        ({"latency": "5 ms", "latency_ms": "6 ms"}, "named twice"),
+        ({"lateny": "5 ms"}, "did you mean 'latency'"),
+    ],
+)
+def test_a_reference_that_cannot_be_is_refused_at_its_place(values, message):
+    with pytest.raises(UserError, match=message) as caught:
+        parse_reference(values, "accuracy")
+    assert caught.value.place == f"reference.{list(values)[-1]}"

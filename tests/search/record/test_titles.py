@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
+import pytest
 from paretune.profiles.precision import Precision
-from paretune.search.record.candidate import Candidate, Recipe
+from paretune.search.record.candidate import Candidate, Recipe, Sparsity
 
 
 def test_titles_tell_recipes_and_orders_apart() -> None:
@@ -25,3 +26,10 @@ def test_titles_tell_recipes_and_orders_apart() -> None:
     assert alone.title == "width=0.5, channel:0.5, no teacher, int8, ort"
     assert titles[1] == "width=0.5, channel:0.5, T=2, int8, ort"
     assert titles[4] == "width=0.5, channel:0.5, distill-prune-quantize, int8, ort"
+
+
+@pytest.mark.parametrize("share", ["0.5", ".25", "0.1234567", "0.99999999", "0.00001", "0.3"])
+def test_a_share_of_channels_keeps_its_digits(share: str) -> None:
+    made = Candidate(backend="ort", precision=Precision.FP32, sparsity=f"channel:{share}")
+    assert made.sparsity == f"channel:{'0' if share[0] == '.' else ''}{share}"
+    assert Sparsity.parse(made.sparsity).share == float(share)

@@ -194,3 +194,9 @@ def test_without_the_teacher_there_is_one_training_for_all_temperatures():
     for candidate in whole.candidates():
         study.enqueue_trial(whole.params(candidate))
         assert whole.suggest(study.ask()) == candidate
+
+
+def test_a_space_has_a_bound():
+    with pytest.raises(UserError, match="too large to be searched") as caught:
+        space(student_axes={"width": tuple(range(1, 2000)), "depth": tuple(range(1, 2000))})
+    assert "3996001 students" in str(caught.value)
