@@ -182,10 +182,13 @@ def _inverse(ratio: Quantity) -> Quantity:
     )
 
 
+_NOTHING_KNOWN = 100.0  # a relative error beyond which its exponential is no number any more
+
+
 def _quotient(above: Quantity, below: Quantity) -> Quantity:
     """Ratio of two separate measurements; relative errors are added in squares."""
     value = above.value / below.value
-    error = sqrt(sum(_relative_error(q) ** 2 for q in (above, below)))
+    error = min(sqrt(sum(_relative_error(q) ** 2 for q in (above, below))), _NOTHING_KNOWN)
     return Quantity(
         value=value,
         low=value * exp(-error) if error else None,

@@ -8,7 +8,7 @@ from typing import Any
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Outcome, TrialRecord
 from ..space.space import Space
-from ..storage.study_store import known_candidates
+from ..storage.trial_records import attempts, known_candidates
 
 ATTEMPTS = 3
 """A candidate in whose evaluation the whole process died so often is given up."""
@@ -40,7 +40,7 @@ def _tried_again(record: TrialRecord, is_reference: bool) -> bool:
 
 def given_up(attributes: Mapping[str, Any], candidate: Candidate) -> Evaluation | None:
     """How a trial with these attributes ends where the whole process died in it too often."""
-    if attributes.get("attempts", 0) < ATTEMPTS:
+    if attempts(attributes) < ATTEMPTS:
         return None
     cause = f"Paretune itself was killed {ATTEMPTS} times while it evaluated this candidate"
     return Evaluation(candidate=candidate, outcome=Outcome.FAILED, stage="driver", cause=cause)

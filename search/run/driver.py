@@ -67,7 +67,7 @@ class Driver:
         Raises:
             UserError: the study cannot go on (the uncompressed teacher does not run, the disk is full).
         """
-        self.budget.start(float(self.studies.get("spent_seconds", 0.0)))
+        self.budget.start(self.studies.number("spent_seconds"))
         recovered = self.studies.recover()
         if recovered:
             self.progress.note("an earlier session was ended in the middle of a candidate: it is tried again")

@@ -16,6 +16,7 @@ from .budget import Budget
 
 ENDED = "ended"
 """The attribute of a study that says how it ended; empty while a session is at work, or was interrupted."""
+_ENDED_AS = {"settings", "by_budget", "evaluated", "seconds"}
 _SETTINGS = {"sampler", "stop", "gate", "finalists", "measure", "prefer"}
 """Of the study file, beside budget and problem: what an ended study would go on by."""
 
@@ -40,8 +41,8 @@ def ended(studies: StudyStore, job: Job, budget: Budget, evaluated: int, at: str
 def finished_record(job: Job) -> StudyRecord | None:
     """The record of a study that a new session would not bring any further; None where it would."""
     with study_for_reading(job.places.storage, job.file.name) as studies:
-        plain = json.loads(studies.get(ENDED) or "null")
-        if plain is None or plain["settings"] != _settings(job):
+        plain = studies.mapping(ENDED)
+        if not set(plain) >= _ENDED_AS or plain["settings"] != _settings(job):
             return None
         goes_on = plain["by_budget"] and _room(job, plain)
         return None if goes_on or is_open(studies.records()) else studies.record()
@@ -50,7 +51,8 @@ def finished_record(job: Job) -> StudyRecord | None:
 def _room(job: Job, plain: dict[str, Any]) -> bool:
     """Whether the budget of the file lets a search go on that has used so much."""
     budget = job.file.budget
-    used, seconds = float(plain["evaluated"]), float(plain["seconds"])
+    numbers = [plain["evaluated"], plain["seconds"]]
+    used, seconds = (float(one) if isinstance(one, int | float) else 0.0 for one in numbers)
     return used < (budget.trials or inf) and seconds < (budget.time or inf)
 
 

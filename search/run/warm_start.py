@@ -25,6 +25,7 @@ from ..record.digest import canonical_json
 from ..record.evaluation import Outcome
 from ..storage.read_only import study_for_reading
 from ..storage.run_file import RUN_FILE
+from ..storage.same_problem import PROBLEM
 from ..storage.study_store import StudyStore
 from ..storage.url import StorageUrl
 from .stored import stored_study
@@ -161,7 +162,7 @@ class _Reader:
                 "its storage is a server, which is asked only where `warm_start` in the study file names it"
             )
         with study_for_reading(url, name) as studies:
-            other = json.loads(studies.get("problem", "null")) or {}
+            other = studies.mapping(PROBLEM)
             differs = [shown for key, shown in _MUST_BE_EQUAL.items() if self.problem[key] != other.get(key)]
             if differs and place.named:
                 raise UserError(f"it differs in {' and '.join(differs)}")
@@ -190,8 +191,7 @@ class _Reader:
         profile = self.job.profile
         if profile.reach.kind != "local" or profile.gpu is not None:
             return False
-        frame = json.loads(studies.get("record", "null")) or {}
-        there = frame.get("environment", {}).get("instructions", [])
+        there = studies.unweighed().environment.get("instructions", [])
         return bool(there) and set(there) == set(instruction_sets())
 
 

@@ -13,6 +13,7 @@ from ...profiles.errors import UserError
 from . import write_ahead
 from .connect import Database, check_place, checked, connected, on_file
 from .study_store import StudyStore
+from .trial_records import objectives_of
 from .trouble import trouble
 from .url import StorageUrl
 
@@ -39,7 +40,7 @@ def study_for_reading(url: StorageUrl, name: str) -> Iterator[StudyStore]:
         if name not in optuna.get_all_study_names(storage):
             raise UserError(f"no study {name!r} in it", place=url.shown)
         study = optuna.load_study(study_name=name, storage=storage)
-        yield StudyStore(study, tuple(study.metric_names or ()))
+        yield StudyStore(study, objectives_of(study))
 
 
 def _file(url: StorageUrl, file: Path) -> Database:

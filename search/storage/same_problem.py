@@ -81,10 +81,10 @@ def holds_nothing(study: optuna.Study, problem: Mapping[str, Any]) -> bool:
 
 
 def _refuse_other_problem(study: optuna.Study, problem: Mapping[str, Any]) -> None:
-    before = json.loads(study.user_attrs.get(PROBLEM, "null"))
+    before = _described(study)
     if before is None:
         raise UserError(
-            f"the storage has a study {study.study_name!r} that Paretune did not make",
+            f"the storage has a study {study.study_name!r} that Paretune did not make, or that is damaged",
             remedy="give this study another name",
         )
     now = json.loads(canonical_json(problem))
@@ -98,6 +98,15 @@ def _refuse_other_problem(study: optuna.Study, problem: Mapping[str, Any]) -> No
             remedy="give this study another `name`, or undo the change (students already trained are "
             "reused from the store either way)",
         )
+
+
+def _described(study: optuna.Study) -> dict[str, Any] | None:
+    """The problem that a study describes; None where it does not."""
+    try:
+        found = json.loads(study.user_attrs[PROBLEM])
+    except (KeyError, ValueError, TypeError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _short(value: Any) -> str:

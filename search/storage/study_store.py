@@ -6,9 +6,10 @@ in a user attribute; the study carries the problem that it describes.
 
 from __future__ import annotations
 
+import json
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -21,25 +22,32 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from ...profiles.errors import UserError
 from ..record.candidate import Candidate
 from ..record.digest import canonical_json
-from ..record.evaluation import (
-    Evaluation,
-    Outcome,
-    StudyRecord,
-    TrialRecord,
-)
+from ..record.evaluation import Evaluation, Outcome, StudyRecord, TrialRecord
 from ..record.kept import KEPT, written
+from ..record.plausible import LARGEST
 from . import frame as frame_of
 from . import write_ahead
 from .importance import importances
 from .same_problem import PROBLEM, existing, holds_nothing
 from .storage import close_storage, open_storage, storage_trouble_explained
 from .transactions import together
-from .trial_records import SECONDS, STARTED, duplicate_record, storable, trial_record
+from .trial_records import (
+    ATTEMPTS,
+    DUPLICATE,
+    SECONDS,
+    STARTED,
+    attempts,
+    duplicate_record,
+    objectives_of,
+    repeats,
+    storable,
+    trial_record,
+)
 from .url import StorageUrl
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
-_DUPLICATE, _RECORD, _ATTEMPTS = "duplicate_of", "record", "attempts"
+_RECORD = "record"
 _MAXIMIZE, _MINIMIZE = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
 _STATES = {
     Outcome.COMPLETE: TrialState.COMPLETE,
@@ -116,7 +124,7 @@ class StudyStore:
                 shown = ", ".join(names) or "none yet"
                 raise UserError(f"no study {name!r} in {url.shown}", accepted=shown)
             study = optuna.load_study(study_name=name, storage=storage)
-            return cls(study, tuple(study.metric_names or ()), storage)
+            return cls(study, objectives_of(study), storage)
 
     def close(self) -> None:
         """Close the storage. A SQLite file in which a study was run stands alone from here on."""
@@ -154,12 +162,12 @@ class StudyStore:
         with self.together():
             self.study.tell(trial.number, state=TrialState.FAIL)
             if params:
-                attempts = attrs.get(_ATTEMPTS, 0) + killed
-                self.enqueue(params, baseline=bool(attrs.get("baseline")), attempts=attempts)
+                tried = attempts(attrs) + killed
+                self.enqueue(params, baseline=bool(attrs.get("baseline")), tried=tried)
 
-    def enqueue(self, params: Mapping[str, Any], *, baseline: bool = False, attempts: int = 0) -> None:
+    def enqueue(self, params: Mapping[str, Any], *, baseline: bool = False, tried: int = 0) -> None:
         """Have these parameters tried next."""
-        attrs = {"baseline": baseline, _ATTEMPTS: attempts}
+        attrs = {"baseline": baseline, ATTEMPTS: tried}
         self.study.enqueue_trial(dict(params), user_attrs=attrs)
 
     def tell(self, trial: Trial, evaluation: Evaluation, started: float) -> TrialRecord:
@@ -191,7 +199,7 @@ class StudyStore:
         It is told as pruned: as another complete one it would draw the sampler to the same point again.
         """
         with self.together():
-            trial.set_user_attr(_DUPLICATE, original.number)
+            trial.set_user_attr(DUPLICATE, original.number)
             seconds = self._end(trial, original.evaluation.candidate, started)
             self.study.tell(trial, state=TrialState.PRUNED)
         return replace(
@@ -210,10 +218,10 @@ class StudyStore:
         done = [t for t in self.study.get_trials(deepcopy=False) if t.state.is_finished()]
         for trial in done:
             if KEPT in trial.user_attrs and trial.number not in self._evaluated:
-                self._evaluated[trial.number] = trial_record(trial)
+                self._evaluated[trial.number] = trial_record(trial, self.objectives)
         found = dict(self._evaluated)
         for trial in done:
-            original = found.get(trial.user_attrs.get(_DUPLICATE, -1))
+            original = found.get(repeats(trial))
             if original is not None:
                 found[trial.number] = duplicate_record(trial, original)
         return tuple(found[number] for number in sorted(found))
@@ -221,7 +229,8 @@ class StudyStore:
     def waiting_params(self) -> list[dict[str, Any]]:
         """Parameters of the candidates that are queued."""
         waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-        return [dict(trial.system_attrs.get("fixed_params", {})) for trial in waiting]
+        fixed = [trial.system_attrs.get("fixed_params") for trial in waiting]
+        return [dict(params) if isinstance(params, Mapping) else {} for params in fixed]
 
     # -- the record -------------------------------------------------------------------------------
 
@@ -232,6 +241,19 @@ class StudyStore:
     def get(self, name: str, default: Any = None) -> Any:
         """A value kept with the study."""
         return self.study.user_attrs.get(name, default)
+
+    def number(self, name: str) -> float:
+        """A number kept with the study that is at least 0; 0 where none is, or it is damaged."""
+        found = self.get(name)
+        return float(found) if isinstance(found, int | float) and 0 <= found < LARGEST else 0.0
+
+    def mapping(self, name: str) -> dict[str, Any]:
+        """What the study keeps as the text of a JSON object; nothing where it keeps none that can be read."""
+        try:
+            found = json.loads(self.get(name) or "null")
+        except (ValueError, TypeError, RecursionError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def save_frame(self, frame: StudyRecord) -> None:
         """Keep everything of the record except the trials, which are kept one by one."""
@@ -252,7 +274,8 @@ class StudyStore:
             UserError: the study has not come far enough to hold one.
         """
         known = self.unweighed()
-        return replace(known, importances=importances(known.trials, self.objectives))
+        names = [objective.metric for objective in known.objectives]
+        return replace(known, importances=importances(known.trials, names))
 
     def unweighed(self) -> StudyRecord:
         """The record without the importances of the axes, which take the longest.
@@ -275,9 +298,3 @@ class StudyStore:
     def _frame(self) -> StudyRecord | None:
         """The record without its trials, None where there is none that can be read."""
         return frame_of.read(self.get(_RECORD))
-
-
-def known_candidates(records: Sequence[TrialRecord]) -> dict[str, TrialRecord]:
-    """Digest of each evaluated candidate -> the trial that evaluated it. Where one was tried again, that is
-    the later one."""
-    return {r.evaluation.candidate.digest: r for r in records if r.duplicate_of is None}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import isfinite
+from typing import Any
 
+import optuna
 from optuna.trial import FrozenTrial
 
 from ..record import kept
@@ -12,6 +14,10 @@ from ..record.evaluation import Evaluation, Outcome, TrialRecord
 
 STARTED, SECONDS = "started", "seconds"
 """Attributes of a trial: when it began, and how long it took."""
+DUPLICATE, ATTEMPTS = "duplicate_of", "attempts"
+"""Attributes of a trial: the number of the one that answered it, and how often it was tried before."""
+_ANY_MORE = 1000
+_LONGEST_S = 1e12
 
 
 def storable(evaluation: Evaluation, objectives: tuple[str, ...]) -> Evaluation:
@@ -31,10 +37,10 @@ def _with_every_objective(evaluation: Evaluation, objectives: tuple[str, ...]) -
     return replace(evaluation, outcome=Outcome.FAILED, stage="measure", cause=cause)
 
 
-def trial_record(trial: FrozenTrial) -> TrialRecord:
+def trial_record(trial: FrozenTrial, objectives: tuple[str, ...]) -> TrialRecord:
     """What a trial has kept of its evaluation, a failed one where that cannot be read."""
     started, seconds = _times(trial)
-    evaluation = kept.read(trial.user_attrs[kept.KEPT], trial.number)
+    evaluation = _with_every_objective(kept.read(trial.user_attrs[kept.KEPT], trial.number), objectives)
     return TrialRecord(number=trial.number, evaluation=evaluation, started=started, seconds=seconds)
 
 
@@ -46,10 +52,34 @@ def duplicate_record(trial: FrozenTrial, original: TrialRecord) -> TrialRecord:
     )
 
 
+def attempts(attributes: Mapping[str, Any]) -> int:
+    """How often a trial's candidate was tried before; a damaged count is none."""
+    found = attributes.get(ATTEMPTS)
+    return found if isinstance(found, int) and 0 <= found < _ANY_MORE else 0
+
+
+def repeats(trial: FrozenTrial) -> int:
+    """The number of the trial that has answered this one; -1 where none has."""
+    found = trial.user_attrs.get(DUPLICATE)
+    return found if isinstance(found, int) and not isinstance(found, bool) else -1
+
+
 def _times(trial: FrozenTrial) -> tuple[float, float]:
     """When a trial began and how long it took: by its attributes, where they are lost by Optuna's own."""
     began = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
     took = trial.duration.total_seconds() if trial.duration else 0.0
     told = (trial.user_attrs.get(STARTED), trial.user_attrs.get(SECONDS))
-    started, seconds = (v if isinstance(v, int | float) and isfinite(v) else None for v in told)
+    started, seconds = (v if isinstance(v, int | float) and 0 <= v <= _LONGEST_S else None for v in told)
     return (began if started is None else started), (took if seconds is None else seconds)
+
+
+def objectives_of(study: optuna.Study) -> tuple[str, ...]:
+    """The names of a study's objectives, as far as it keeps any."""
+    names: Any = study.metric_names
+    return tuple(name for name in names if isinstance(name, str)) if isinstance(names, list) else ()
+
+
+def known_candidates(records: Sequence[TrialRecord]) -> dict[str, TrialRecord]:
+    """Digest of each evaluated candidate -> the trial that evaluated it. Where one was tried again, that is
+    the later one."""
+    return {r.evaluation.candidate.digest: r for r in records if r.duplicate_of is None}
