@@ -116,10 +116,13 @@ def catch_interrupts(flag: StopFlag, tell: Callable[[int], None]) -> Iterator[No
     """Turn SIGINT, SIGTERM and SIGHUP into `flag`; `tell(count)` lets the user know what happens now.
 
     A terminal that closes sends SIGHUP several times, which asks for one stop; under `nohup`, which has it
-    ignored, it asks for none.
+    ignored, it asks for none. One that comes late must not end what is left to be done after the block.
     """
+    hung_up = False
 
     def handle(signum: int, frame: FrameType | None) -> None:
+        nonlocal hung_up
+        hung_up = hung_up or signum == _HANG_UP
         if signum == _HANG_UP and flag.requested:
             return
         flag.request()
@@ -135,7 +138,7 @@ def catch_interrupts(flag: StopFlag, tell: Callable[[int], None]) -> Iterator[No
         yield
     finally:
         for number, handler in zip(heeded, before, strict=True):
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if hung_up and number == _HANG_UP else handler)
 
 
 _HANG_UP: signal.Signals | None = getattr(signal, "SIGHUP", None)  # Windows knows none
