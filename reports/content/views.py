@@ -42,6 +42,11 @@ class Cell:
     value: float | None = None
     note: str = ""
 
+    @property
+    def whole(self) -> str:
+        """Number and interval in one text."""
+        return f"{self.text} ({self.interval})" if self.interval else self.text
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:

@@ -22,6 +22,7 @@ from ...search.record.training import trainings_met
 from ..content.ladder import coverage_text, ladder_lines, sparsity_text
 from ..content.trial_story import curve_text, gate_lines, proposal_lines
 from ..content.views import why
+from .markdown import fence
 
 
 def explain(reading: Reading, number: int) -> str:
@@ -38,15 +39,15 @@ def explain(reading: Reading, number: int) -> str:
         accepted = f"{min(numbers)} to {max(numbers)}" if numbers else "no trial was run yet"
         raise UserError(f"the study has no trial {number}", accepted=accepted) from None
     parts = [
-        f"# Trial {number}: {trial.evaluation.candidate.title}",
-        _section("Outcome", _outcome(reading, trial)),
-        _section("Why it was tried", proposal_lines(record, trial)),
-        _section("Configuration", _configuration(trial.evaluation.candidate)),
-        _section("Numbers", _numbers(reading, trial)),
-        _section("Compression", _compression(record, trial)),
-        _section("What quantization lost, and what won it back", ladder_lines(record, trial)),
-        _section("Stages", _stages(record, trial)),
-        _section("Why it is not the answer", _against(reading, trial)),
+        f"# Trial {number}: {_one_line(trial.evaluation.candidate.title)}",
+        _items("Outcome", _outcome(reading, trial)),
+        _items("Why it was tried", proposal_lines(record, trial)),
+        _items("Configuration", _configuration(trial.evaluation.candidate)),
+        _items("Numbers", _numbers(reading, trial)),
+        _items("Compression", _compression(record, trial)),
+        _items("What quantization lost, and what won it back", ladder_lines(record, trial)),
+        _items("Stages", _stages(record, trial)),
+        _items("Why it is not the answer", _against(reading, trial)),
         _section("Log", _log(trial)),
         _section("Run it again", _again(record, trial)),
     ]
@@ -55,6 +56,15 @@ def explain(reading: Reading, number: int) -> str:
 
 def _section(title: str, lines: Sequence[str]) -> str:
     return "\n".join([f"## {title}", "", *lines]) if lines else ""
+
+
+def _items(title: str, lines: Sequence[str]) -> str:
+    """A section of items, each in one line whatever users wrote into it."""
+    return _section(title, [_one_line(line) for line in lines])
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _outcome(reading: Reading, trial: TrialRecord) -> list[str]:
@@ -243,9 +253,10 @@ def _again(record: StudyRecord, trial: TrialRecord) -> list[str]:
     text = yaml.safe_dump(fragment(trial.evaluation.candidate), sort_keys=False, allow_unicode=True)
     intro = (
         f"Put this in place of `space` and `training` of the study file, under another `name` than "
-        f"{record.name}, and run `paretune run STUDY`. What the store still has is not made again."
+        f"{_one_line(record.name)}, and run `paretune run STUDY`. What the store still has is not made again."
     )
-    return [intro, "", "```yaml", *text.splitlines(), "```"]
+    marks = fence(text)
+    return [intro, "", f"{marks}yaml", *text.splitlines(), marks]
 
 
 def fragment(candidate: Candidate) -> dict[str, Any]:

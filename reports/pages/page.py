@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from ...profiles.words import printable
 from ...search.ranking.ranking import RULES
 from ...search.ranking.reading import Reading
 from ...search.ranking.sentences import miss_lines
@@ -20,6 +21,7 @@ from ..content import search_story, sections, views
 from ..content.columns import columns
 from ..content.side_effects import side_effect_table
 from ..content.timing import timing_facts
+from .markdown import markdown_text
 
 
 def html_page(reading: Reading) -> str:
@@ -84,23 +86,20 @@ def content(reading: Reading) -> dict[str, Any]:
     }
 
 
-def plain(text: str) -> str:
-    """Text that Markdown shows as it is: no tags, no links, no cell or line breaks."""
-    text = re.sub(r"\s+", " ", text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_\[\]|])", r"\\\1", text)
-
-
-def _cell(cell: views.Cell) -> str:
-    return plain(f"{cell.text} ({cell.interval})" if cell.interval else cell.text)
-
-
 def _rendered(template: str, shown: Mapping[str, Any], **more: Any) -> str:
+    """What a template shows is escaped for its language: by Jinja in HTML, by `markdown_text` in Markdown."""
     environment = Environment(
         loader=PackageLoader("paretune.reports"),
         autoescape=select_autoescape(["html"]),
+        finalize=markdown_text if template.endswith(".md") else _visible,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"plain": plain, "cell": _cell}
     return environment.get_template(template).render(**shown, **more)
+
+
+def _visible(value: Any) -> Any:
+    """Text without what turns it round or is not seen; scripts and figures as they are."""
+    is_text = isinstance(value, str) and not isinstance(value, Markup)
+    return printable(value, len(value)) if is_text else value

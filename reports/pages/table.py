@@ -40,6 +40,20 @@ def trial_table(reading: Reading) -> pd.DataFrame:
     return pd.DataFrame(lines).convert_dtypes()
 
 
+def csv_text(reading: Reading) -> str:
+    """The table as CSV. A "'" stands before what a spreadsheet would take for a formula (`=cmd|...`)."""
+    table = trial_table(reading)
+    for name in table.select_dtypes(exclude=["number", "bool"]):
+        table[name] = table[name].map(_no_formula, na_action="ignore")
+    return str(table.rename(columns=_no_formula).to_csv(index=False))
+
+
+def _no_formula(value: Any) -> Any:
+    if not isinstance(value, str) or not value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return value
+    return value if value[1:].replace(".", "", 1).isdecimal() else f"'{value}"
+
+
 def _identity(trial: TrialRecord) -> dict[str, Any]:
     candidate = trial.evaluation.candidate
     recipe = candidate.recipe

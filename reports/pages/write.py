@@ -16,7 +16,7 @@ from ...search.ranking.ranking import Ranking
 from ...search.ranking.reading import Reading
 from ...search.record.evaluation import StudyRecord
 from .page import html_page, markdown_report
-from .table import trial_table
+from .table import csv_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ def write_report(reading: Reading, into: Path) -> ReportPaths:
     paths = report_paths(into)
     texts = {
         paths.json: report_json(reading),  # the first takes its place last, and stands for all (is_report_of)
-        paths.csv: trial_table(reading).to_csv(index=False),
+        paths.csv: csv_text(reading),
         paths.markdown: markdown_report(reading),
         paths.html: html_page(reading),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import html
 import io
 import json
@@ -13,11 +14,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from markdown_it import MarkdownIt
 from paretune.profiles.errors import UserError
 from paretune.reports.content.views import rows
 from paretune.reports.pages.explain import explain, fragment
 from paretune.reports.pages.page import content, html_page, markdown_report
-from paretune.reports.pages.table import trial_table
+from paretune.reports.pages.table import csv_text, trial_table
 from paretune.reports.pages.write import is_report_of, report_json, write_report
 from paretune.reports.terminal.choose import choose
 from paretune.search.ranking.ask_again import read_limits, read_weights
@@ -59,26 +61,26 @@ def tags_of(page: str) -> dict[str, int]:
     return tags.counts
 
 
-def poisoned(study: StudyRecord) -> StudyRecord:
+def poisoned(study: StudyRecord, text: str = EVIL) -> StudyRecord:
     """The study with markup in everything that users or their programs can write."""
     trials = list(study.trials)
     for index, trial in enumerate(trials):
         evaluation = trial.evaluation
-        candidate = replace(evaluation.candidate, student=(("w", EVIL),))
+        candidate = replace(evaluation.candidate, student=(("w", text),))
         trials[index] = replace(
             trial,
             evaluation=replace(
-                evaluation, candidate=candidate, reason=EVIL, cause=EVIL, log=EVIL, notes=(EVIL,)
+                evaluation, candidate=candidate, reason=text, cause=text, log=text, notes=(text,)
             ),
         )
     return replace(
         study,
-        name=EVIL, study_text=EVIL, workload=EVIL, profile=EVIL, stopped=EVIL,
+        name=text, study_text=text, workload=text, profile=text, stopped=text,
         trials=tuple(trials),
-        limits=tuple(replace(limit, text=EVIL + limit.metric) for limit in study.limits),
-        environment={EVIL: {EVIL: EVIL}},
-        importances={"accuracy": {EVIL: 1.0}},
-        masked=tuple(replace(m, reason=EVIL, what=EVIL) for m in study.masked),
+        limits=tuple(replace(limit, text=text + limit.metric) for limit in study.limits),
+        environment={text: {text: text}},
+        importances={"accuracy": {text: 1.0}},
+        masked=tuple(replace(m, reason=text, what=text) for m in study.masked),
     )  # fmt: skip
 
 
@@ -97,6 +99,36 @@ def test_what_users_write_is_escaped_everywhere(study: StudyRecord) -> None:
     assert "<script>alert" not in dirty
     assert "&lt;script&gt;alert(1)" in dirty
     assert "49" not in dirty[dirty.index("<title>") : dirty.index("</title>")]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "# h\n\n- item\n\n| a | b |\n| --- | --- |\n",
+        "`code` **b** _i_ <b>x</b> ![i](http://e.org/i.png) [l](javascript:alert(1)) ~~s~~",
+        "1. x\n```\n~~~\n> q\n---\n===\n<!-- c",
+        "\\ \u202etxt\x1b[31m \x00 \ud800 www.e.org https://e.org " + "y" * 5000,
+    ],
+)
+def test_markdown_has_the_same_form_whatever_users_write(study: StudyRecord, written: str) -> None:
+    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    found, expected = (
+        parser.parse(markdown_report(read(poisoned(study, text)))) for text in (written, "word")
+    )
+    assert [token.type for token in found] == [token.type for token in expected]
+    kinds = [[{c.type for c in token.children or ()} for token in tokens] for tokens in (found, expected)]
+    assert kinds[0] == kinds[1]
+    explained, plain = (explain(read(poisoned(study, text)), 17) for text in (written, "word"))
+    sections = [[line for line in text.splitlines() if line.startswith("##")] for text in (explained, plain)]
+    assert sections[0] == sections[1]
+
+
+def test_no_cell_of_the_table_is_a_formula(study: StudyRecord) -> None:
+    table = csv_text(read(poisoned(study, "=cmd|' /C calc'!A0")))
+    cells = [cell for line in csv.reader(io.StringIO(table)) for cell in line]
+    assert "'=cmd|' /C calc'!A0" in cells
+    assert not any(cell.startswith(("=", "+", "@", "\t", "\r")) for cell in cells)
+    assert csv_text(read(poisoned(study, "-5"))).count("'") == 0
 
 
 def test_markdown_is_escaped_and_has_every_trial(study: StudyRecord) -> None:
@@ -384,7 +416,7 @@ def test_a_log_of_any_size_and_any_character_can_be_written(study: StudyRecord, 
     page = paths.html.read_text()
     assert "&lt;b&gt;last line&lt;/b&gt;" in page
     assert "first line" not in page
-    assert "\u540d\u524d ?" in page
+    assert "\u540d\u524d \ufffd" in page
 
 
 def test_a_study_of_2000_trials_is_a_page_that_can_be_opened(study: StudyRecord, tmp_path: Path) -> None:
