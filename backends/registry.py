@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -55,7 +55,7 @@ def plugins() -> Mapping[str, metadata.EntryPoint]:
         UserError: two packages bring one of the same name, or one is called like ours.
     """
     found: dict[str, metadata.EntryPoint] = {}
-    for entry in metadata.entry_points(group=GROUP):
+    for entry in _entry_points():
         if not _NAME.fullmatch(entry.name):
             raise UserError(
                 f"the package {_package(entry)} brings a backend whose name cannot be written",
@@ -74,8 +74,25 @@ def plugins() -> Mapping[str, metadata.EntryPoint]:
     return dict(sorted(found.items()))
 
 
+def _entry_points() -> Iterable[metadata.EntryPoint]:
+    """Those of our group; a package whose files are damaged has none, and hides no other's."""
+    try:
+        return metadata.entry_points(group=GROUP)
+    except Exception:  # whatever reading one of them raises
+        return [entry for dist in metadata.distributions() for entry in _entry_points_of(dist)]
+
+
+def _entry_points_of(dist: metadata.Distribution) -> Iterable[metadata.EntryPoint]:
+    try:
+        return dist.entry_points.select(group=GROUP)
+    except Exception:
+        return ()
+
+
 def _package(entry: metadata.EntryPoint) -> str:
-    return entry.dist.name if entry.dist is not None else entry.value
+    """Its distribution's name, which one whose files are damaged has not."""
+    name: str | None = entry.dist.name if entry.dist is not None else None
+    return name or entry.value
 
 
 def get_backend(name: str) -> Backend:

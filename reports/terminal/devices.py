@@ -12,13 +12,15 @@ from ...backends.runner.launch import launch_for
 from ...profiles.errors import UserError
 from ...profiles.loader import load_profile, shipped_profiles
 from ...profiles.schema import Profile
+from ...profiles.time_limit import set_time_limit
 from ...search.record.metrics import metric_info
 
-_PATIENCE_S = 60.0  # a slow board imports numpy in ten
+_PATIENCE_S = 60.0  # a slow board imports numpy in ten; backends of others are loaded meanwhile
 
 
 def devices_text() -> RenderableType:
     """All profiles that ship, and this machine."""
+    set_time_limit(_PATIENCE_S)
     table = Table(show_edge=False, pad_edge=False)
     for title in ("profile", "device", "memory", "reached by"):
         table.add_column(title, overflow="fold")
@@ -37,6 +39,7 @@ def device_text(name: str) -> RenderableType:
     Raises:
         UserError: no such profile, or the device cannot be reached.
     """
+    set_time_limit(_PATIENCE_S)
     profile = load_profile(name, probes=probes())
     parts: list[RenderableType] = [Text(profile.title), *map(Text, _facts(profile)), Text("")]
     table = Table(show_edge=False, pad_edge=False)
@@ -50,6 +53,7 @@ def device_text(name: str) -> RenderableType:
 
 def backends_text() -> RenderableType:
     """Installed runtimes with versions; missing ones with the command that installs them."""
+    set_time_limit(_PATIENCE_S)
     table = Table(show_edge=False, pad_edge=False)
     for title in ("backend", "state", "to install it"):
         table.add_column(title, overflow="fold")

@@ -6,6 +6,7 @@ from importlib.metadata import EntryPoint
 import pytest
 from paretune.backends.registry import (
     GROUP,
+    availability,
     backend_names,
     backend_version,
     get_backend,
@@ -69,6 +70,21 @@ def test_what_is_noted_of_a_machine_are_the_runtimes_and_the_packages_with_backe
     assert {"onnxruntime", "ai-edge-litert", "tensorrt", "tensorrt-rtx"} < set(found)
     assert len(found) == len(set(found))
     assert "onnxruntime" in {package for probe in probes() for package in probe.packages}
+
+
+def test_a_damaged_package_hides_no_other(monkeypatch, tmp_path):
+    for name, text in (
+        ("bad", b"[paretune.backends]\n\xff = x:y\n"),
+        ("nameless", b"[paretune.backends]\nown = json:X\n"),
+    ):
+        folder = tmp_path / f"{name}-1.dist-info"
+        folder.mkdir()
+        (folder / "entry_points.txt").write_bytes(b"[paretune.backends]\n" + text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr("paretune.backends.registry.plugins", plugins.__wrapped__)
+    assert set(backend_names()) >= {*OURS, "own", "toy"}
+    assert "json:X" in packages()
+    assert "raised AttributeError" in availability("own").reason
 
 
 def test_a_package_that_cannot_be_loaded_stops_nothing_else(monkeypatch):
