@@ -78,6 +78,8 @@ def _problem(model: type[BaseModel], error: ErrorDetails, document: Document) ->
         return way.problem(
             text=f"unknown key {one_line(repr(key), 80)}{hint}", accepted=", ".join(way.siblings)
         )
+    if kind == "union_tag_not_found":
+        return way.problem(text=f"missing key {error['ctx']['discriminator']}")
     if kind == "missing":
         return way.problem(text=f"missing key {key!r}")
     text = error["msg"].removeprefix("Value error, ").removeprefix("Input ")

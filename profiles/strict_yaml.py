@@ -6,18 +6,38 @@ Used for study files, profiles and the rules of backends; any other YAML of the 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import yaml
 from pydantic import BaseModel, ValidationError
 
 from .marks import Keys
 from .problems import refusal
 from .yaml_document import Document, read_document
 from .yaml_text import read_text
+from .yaml_values import as_text
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts so that this reader takes them for texts."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style=None if as_text(text) == text else '"'
+    )
+
+
+_Dumper.add_representer(str, _text)
+
+
+def to_yaml(data: Mapping[str, Any]) -> str:
+    """Plain values as YAML in blocks, which this reader reads as what they are."""
+    return str(yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True))
 
 
 def read_model(model: type[Model], path: Path, what: str = "file") -> Model:

@@ -219,11 +219,13 @@ class _Values:
             value = _said(node) if isinstance(node, yaml.ScalarNode) else node.value
         except ValueError:
             value = None
-        if isinstance(value, str) and len(value) <= _LONGEST_KEY:
+        if isinstance(value, str) and value.isprintable() and len(value) <= _LONGEST_KEY:
             return value
         shown = f"the key {one_line(repr(node.value), 80)}" if isinstance(node, yaml.ScalarNode) else "a key"
         if isinstance(value, str):
-            self._refuse(node, keys, f"{shown} is too long; accepted: up to {_LONGEST_KEY} characters")
+            self._refuse(
+                node, keys, f"{shown} is no plain text; accepted: up to {_LONGEST_KEY} visible characters"
+            )
             return None
         self._refuse(
             node, keys, f"{shown} is no text; accepted: text, in quotes if it reads as something else"

@@ -71,7 +71,7 @@ def shown_tag(tag: str) -> str:
 
 def as_text(text: str) -> str:
     """A text on one line as it is written in a file: in quotes where it would be read as something else."""
-    plain = re.fullmatch(r"[A-Za-z0-9_./][\w./-]*", text) and _plain(text) == text and not ambiguous(text)
+    plain = re.fullmatch(r"[A-Za-z0-9_./][\w./-]*(:[\w./-]+)*", text) and _plain(text) == text and not ambiguous(text)
     return text if plain else json.dumps(text, ensure_ascii=False)
 
 

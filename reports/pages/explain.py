@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from ...profiles.errors import UserError
+from ...profiles.strict_yaml import to_yaml
 from ...profiles.words import duration
 from ...search.ranking.known import bound_for, known_metrics, limits_on, point_of, trial_of, violations
 from ...search.ranking.pareto import dominates
@@ -250,7 +249,7 @@ def _gap(record: StudyRecord, entry: Ranked, best: Ranked) -> list[str]:
 
 def _again(record: StudyRecord, trial: TrialRecord) -> list[str]:
     """The command, and the part of a study file that leaves only this candidate in the space."""
-    text = yaml.safe_dump(fragment(trial.evaluation.candidate), sort_keys=False, allow_unicode=True)
+    text = to_yaml(fragment(trial.evaluation.candidate))
     intro = (
         f"Put this in place of `space` and `training` of the study file, under another `name` than "
         f"{_one_line(record.name)}, and run `paretune run STUDY`. What the store still has is not made again."

@@ -8,7 +8,7 @@ import time
 
 import pytest
 from paretune.profiles.errors import UserError
-from paretune.profiles.strict_yaml import read_model, read_with_places
+from paretune.profiles.strict_yaml import read_model, read_with_places, to_yaml
 from paretune.profiles.yaml_document import read_document
 from paretune.profiles.yaml_text import MOST_BYTES, read_text
 from pydantic import BaseModel, ConfigDict
@@ -107,6 +107,7 @@ def test_of_two_zeros_one_is_kept():
         "{!!int abc: 1}",
         f"{{{'k' * 300}: 1}}",
         "{a: 1, a: 2}",
+        '{"a\\tb": 1}',
         "{'a': 1, \"a\": 2}",
         "{<<: 5}",
         "&a [*a]",
@@ -242,3 +243,11 @@ def test_a_document_knows_the_place_of_what_is_said_later(tmp_path):
     assert document.place_of("inner.names.7") == f"{name}, line 3, column 3: inner.names.7"
     assert document.place_of("pane") == f"{name}, line 1, column 1: pane"
     assert document.place_of("/some/file.py, line 3") == "/some/file.py, line 3"
+
+
+@pytest.mark.parametrize(
+    "text", ["1e3", "08", "2:4", "yes", "~", "a: b", "# c", "", " x", "-", "plain", "8.5.3", "\u0663"]
+)
+def test_what_is_written_is_read_as_it_was(text):
+    written = to_yaml({"free": {"a": [text, 1e-5, 3, True]}})
+    assert read_document(written, "f", "file", FREE).data == {"free": {"a": [text, 1e-5, 3, True]}}
