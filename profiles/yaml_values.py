@@ -32,6 +32,7 @@ _WORDS = {
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*|(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+)")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_WORDLIKE = re.compile(r"[A-Za-z0-9_./][\w./-]*(:[\w./-]+)*")
 _OCTAL_TO_SOME = re.compile(r"[-+]?0o?[0-9]+")
 _MOST_DIGITS = 20
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1  # what databases and runtimes keep whole
@@ -71,7 +72,7 @@ def shown_tag(tag: str) -> str:
 
 def as_text(text: str) -> str:
     """A text on one line as it is written in a file: in quotes where it would be read as something else."""
-    plain = re.fullmatch(r"[A-Za-z0-9_./][\w./-]*(:[\w./-]+)*", text) and _plain(text) == text and not ambiguous(text)
+    plain = _WORDLIKE.fullmatch(text) and _plain(text) == text and not ambiguous(text)
     return text if plain else json.dumps(text, ensure_ascii=False)
 
 
