@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,7 +28,7 @@ def visible_line(text: str) -> str:
     """
     if not text.strip():
         raise ValueError("must not be empty")
-    hidden = next((c for c in text if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp")), "")
+    hidden = next((c for c in text if not c.isprintable()), "")
     if hidden:
         raise ValueError(f"has the character U+{ord(hidden):04X}; accepted: one line of visible characters")
     if text != text.strip():

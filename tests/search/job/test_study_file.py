@@ -85,7 +85,7 @@ def test_what_is_left_of_a_choice_may_still_be_named(tmp_path, text):
         *(
             (f"{key}: {text}", rf"column 1: {key}: ")
             for key in ("profile", "store", "runs")
-            for text in ("''", "' x'", '"a\\tb"', "a" * 256, "b/" * 3000)
+            for text in ("''", "' x'", '"a\\tb"', "\ufeffx", "x\u202ey", "a" * 256, "b/" * 3000)
         ),
         ('storage: "a\\nb"', r"storage: has the character U\+000A"),
         ("space: {backend: ['-x']}", r"backend\.0: is no name"),
