@@ -163,7 +163,7 @@ def _check_directories(places: Places) -> None:
     """What will be made there must not be kept from it by a file."""
     for key, directory in (("runs", places.run_dir), ("store", places.store)):
         there = next((p for p in (directory, *directory.parents) if os.path.lexists(p)), directory)
-        if os.path.lexists(there) and not there.is_dir():
+        if os.path.lexists(there) and not os.path.isdir(there):  # noqa: PTH112 - pathlib's raises
             raise UserError("a directory is needed here, and this is none", place=key, found=str(there))
 
 

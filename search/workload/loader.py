@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any, TypeGuard, TypeVar
 
 from ...profiles.errors import UserError
+from ...profiles.files import is_file
 from ...profiles.named import located, workload_parts
 from ...profiles.user_code import UserCodeError, call, user_code
 from ...profiles.user_place import defined_at
@@ -155,7 +156,7 @@ def onnx_path(workload: Workload, directory: Path) -> Path:
 
 def _existing(path: Path, reference: str) -> Path:
     path = path.absolute()
-    if path.is_file():
+    if is_file(path):
         return path
     directory = path.parent
     names = sorted(file.name for file in directory.glob("*.py")) if directory.is_dir() else []
