@@ -106,7 +106,8 @@ def measured_figures(cache: Path | None, probes: Sequence[Probe] = ()) -> dict[s
         return {}
     for probe in probes:
         with suppress(OSError, subprocess.SubprocessError, ValueError):
-            data |= _run(probe.program) if versions(probe.packages) else {}
+            found = _run(probe.program) if versions(probe.packages) else {}
+            data = {**{name: found[name] for name in _figures(found)}, **data}
     with suppress(OSError):
         if cache is None:
             return _figures(data)

@@ -28,7 +28,7 @@ class Check(Generic[T]):
 
 _FORMAT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,30}")
 _KINDS_OF_SPARSITY = ("dense", "channel", "unstructured", "2:4")
-_MOST_TEXT = 500
+_MOST_TEXT, _MOST_BYTES = 500, 2**20
 
 
 class WrongError(Exception):
@@ -133,8 +133,14 @@ def _precisions(value: Any) -> tuple[Precision, ...] | None:
 
 
 def _file(value: Any) -> Path | None:
-    if value is not None and not (isinstance(value, Path) and value.is_file()):
+    if value is None:
+        return None
+    if not isinstance(value, Path) or not value.is_file() or value.stat().st_size > _MOST_BYTES:
         raise WrongError
+    try:
+        value.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise WrongError(str(error)) from None
     return value
 
 
@@ -166,7 +172,7 @@ def _session(value: Any) -> Session:
 
 AVAILABILITY = Check(_availability, "Availability(installed=..., version=..., reason=..., install=...)")
 PRECISIONS = Check(_precisions, f"None, or a tuple of {', '.join(map(str, Precision))}")
-FILE = Check(_file, "None, or the Path of a file")
+FILE = Check(_file, "None, or the Path of a text file")
 OUTPUTS = Check(_outputs, "arrays of numbers by the output's name")
 GROUPS = Check(_groups, "a tuple of LayerGroup(name=..., layers=(...), weights=...)")
 ARTIFACT = Check(

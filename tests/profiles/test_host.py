@@ -11,7 +11,7 @@ import pytest
 from paretune.backends.registry import probes
 from paretune.profiles.errors import UserError
 from paretune.profiles.gpus import parse_gpus, probe_gpus
-from paretune.profiles.host import default_cache, probe_host
+from paretune.profiles.host import Probe, default_cache, measured_figures, probe_host
 from paretune.profiles.machine import parse_sysctl, read_machine, sysctl_instruction_sets
 from paretune.profiles.precision import Precision
 from paretune.profiles.schema import LocalReach, Profile
@@ -105,6 +105,24 @@ def test_a_damaged_file_is_measured_anew(measured, tmp_path, damage):
     peaks = probe_host(cache=cache, probes=probes()).cpu.peaks_gop_per_s
     assert set(peaks) == set(measured[0].cpu.peaks_gop_per_s)
     assert set(json.loads(cache.read_text())) == {*map(str, peaks), "bandwidth"}
+
+
+@pytest.mark.parametrize(
+    "said", ["[1]", "3", "{", '{"fp33": {}}', '{"int8": 3}', '{"int8": {"value": -1}}', "{}"]
+)
+def test_a_probe_that_says_nonsense_is_done_without(tmp_path, monkeypatch, said):
+    fp32 = {"fp32": {"value": 5.0, "source": "ours"}}
+    monkeypatch.setattr(
+        "paretune.profiles.host._run",
+        lambda program: fp32 if program.name == "bench.py" else json.loads(program.read_text()),
+    )
+    right = {name: {"value": 7.0, "source": "theirs"} for name in ("int8", "fp32")}
+    programs = [tmp_path / "nonsense.py", tmp_path / "right.py"]
+    for program, text in zip(programs, (said, json.dumps(right)), strict=True):
+        program.write_text(text)
+    found = [Probe(program=program, packages=("numpy",)) for program in programs]
+    figures = measured_figures(None, found)
+    assert {name: figure.value for name, figure in figures.items()} == {"fp32": 5.0, "int8": 7.0}
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path):
