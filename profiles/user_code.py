@@ -28,6 +28,7 @@ T = TypeVar("T")
 
 _OURS = __name__.partition(".")[0]
 _RAISE = dis.opmap["RAISE_VARARGS"]
+_CALLED = "called with"
 _MOST_TEXT, _MOST_VALUE, _MOST_LOG = 400, 60, 4000
 
 
@@ -49,7 +50,8 @@ class UserCodeError(UserError, StageError):
         stage: str = "",
         log: str = "",
     ) -> None:
-        StageError.__init__(self, stage, f"{problem} ({place})" if place else problem, log)
+        what = f", {found}" if found and not found.startswith(_CALLED) else ""
+        StageError.__init__(self, stage, f"{problem}{what}" + (f" ({place})" if place else ""), log)
         UserError.__init__(self, problem, place=place, found=found, accepted=accepted, remedy=remedy)
 
 
@@ -118,10 +120,10 @@ class user_code:  # noqa: N801 - a context manager, used as a function is
                 log=log,
             )
         said = said_by(error)
-        return self._error(f"{self.what} raised {said}", place, self.remedy or _remedy(error), log)
+        return self._error(f"{self.what} raised {said}", place, _remedy(error) or self.remedy or _USUAL, log)
 
     def _error(self, problem: str, place: str, remedy: str, log: str) -> UserCodeError:
-        called = f"called with {shown_arguments(self.given)}" if self.given else ""
+        called = f"{_CALLED} {shown_arguments(self.given)}" if self.given else ""
         return UserCodeError(problem, place=place, found=called, remedy=remedy, stage=self.stage, log=log)
 
     def _too_long(self) -> str:
@@ -134,6 +136,7 @@ class user_code:  # noqa: N801 - a context manager, used as a function is
         return str(self._error(problem, place, f"{_UNBOUNDED}; what was told is kept", ""))
 
 
+_USUAL = "correct the code at the place named above"
 _UNBOUNDED = "mend what hangs there, or give it longer by `guard: {user: ...}` in the study file"
 
 
@@ -223,8 +226,8 @@ def _remedy(error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError):
         return f"install {error.name!r} into this environment ({sys.prefix}), or correct the import"
     if isinstance(error, SystemExit):
-        return "let it return or raise an error: it runs within Paretune, which ends by itself"
+        return "let it return, or raise an exception: it runs within Paretune, which ends by itself"
     if isinstance(error, MemoryError):
         return "let it take less memory"
     refused = refusal(error)
-    return refused.remedy if refused is not None else "correct the code at the place named above"
+    return refused.remedy if refused is not None else ""

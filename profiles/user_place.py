@@ -46,7 +46,7 @@ def place_of_frame(frame: FrameType | None) -> str:
 def defined_at(function: object) -> str:
     """File and line where a function, a class or the forward method of a model begins, if it is theirs."""
     try:
-        code = _code_of(function)
+        code = _code_of(inspect.unwrap(function) if callable(function) else function)
         if code is not None:
             file, line = code.co_filename, code.co_firstlineno
         elif isinstance(function, type):

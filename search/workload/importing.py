@@ -96,10 +96,17 @@ def _needed() -> frozenset[str]:
 def _make_importable(directory: Path) -> None:
     code_lies_in(directory)
     text = str(directory.absolute())
-    _installed.directories.add(text)
     if _installed not in sys.meta_path:
         sys.meta_path.insert(0, _installed)
+    if text in _installed.directories and text in sys.path:
+        sys.path.remove(text)  # of several studies in one process, the last one's comes first
     if text not in sys.path:
-        # A file queue.py beside the study is not what the standard library means by `import queue`.
-        first = (n for n, entry in enumerate(sys.path) if Path(str(entry)).name.endswith("-packages"))
-        sys.path.insert(next(first, len(sys.path)), text)
+        sys.path.insert(next(filter(_comes_later, range(len(sys.path))), len(sys.path)), text)
+    _installed.directories.add(text)
+
+
+def _comes_later(position: int) -> bool:
+    """Whether the user's directory is searched before this entry of the path. The standard library is not: a
+    file queue.py beside the study is not what that means by `import queue`."""
+    entry = str(sys.path[position])
+    return Path(entry).name.endswith("-packages") or entry in _installed.directories

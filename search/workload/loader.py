@@ -219,6 +219,7 @@ def check_arguments(function: Callable[..., Any], arguments: Mapping[str, Any], 
     try:
         signature.bind(**arguments)
     except TypeError as error:
+        where = ": ".join(filter(None, (defined_at(function), place)))
         raise UserCodeError(
-            "arguments do not fit", place=place, found=str(error), accepted=f"{signature}"
+            "arguments do not fit", place=where, found=str(error), accepted=f"{signature}"
         ) from error

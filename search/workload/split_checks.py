@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ...profiles.errors import UserError
+from ...profiles.user_code import shown
 from ...profiles.words import listed
 from .onnx_file import read_onnx
 from .workload import ACCURACY, SPLIT_NAMES, Metric, Split, Splits, Workload
@@ -47,7 +48,7 @@ def _check_arrays(name: str, split: Split) -> None:
             raise UserError(
                 f"{key!r} is not a numpy array with samples along axis 0",
                 place=place,
-                found=type(array).__name__,
+                found=f"{type(array).__name__} {shown(array)}",
                 remedy="convert it, say with numpy.asarray or tensor.numpy()",
             )
     if len(split) == 0:

@@ -10,40 +10,6 @@ from paretune.search.run.session import open_run, run_study
 
 pytestmark = pytest.mark.slow
 
-CHANGES = {
-    "workload = Workload(": """
-def quality(outputs, labels):
-    return float("nan") if np.ptp(outputs) == 0 else float((outputs.argmax(1) == labels).mean())
-
-
-class Constant(Net):
-    def forward(self, x):
-        return super().forward(x) * 0
-
-
-workload = Workload(metric=Metric(name="quality", function=quality), """,
-    "lambda width: Net(width)": "lambda width: (Constant if width == 4 else Net)(width)",
-    "Split, Splits, Workload": "Metric, Split, Splits, Workload",
-}
-
-
-def test_a_metric_that_is_nan_for_one_student_fails_that_student(bench):
-    text = (bench.root / "blobs.py").read_text()
-    for old, new in CHANGES.items():
-        assert old in text
-        text = text.replace(old, new)
-    (bench.root / "blobs.py").write_text(text)
-    space = {"student": {"width": [4, 8]}, "precision": ["fp32"], "backend": ["toy"]}
-    study = bench.study(space=space, budget={"trials": 4}, finalists=1)
-    run_study(study)
-    record = open_run(study)[0]
-    by_width = {dict(t.evaluation.candidate.student).get("width"): t.evaluation for t in record.trials}
-    assert by_width[4].outcome is Outcome.FAILED
-    assert "nan" in by_width[4].cause
-    assert {by_width[8].outcome, by_width[None].outcome} == {Outcome.COMPLETE}
-    assert record.finalists
-
-
 OWN = """
 from dataclasses import replace
 import numpy as np

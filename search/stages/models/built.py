@@ -12,7 +12,9 @@ from ....profiles.user_place import defined_at
 from ....profiles.words import listed
 from ...workload.loader import check_arguments
 from ..network.plain import copied
+from .model_checks import check_types
 
+_SAME = "let it build the same layers for the same arguments"
 Shapes = Mapping[str, tuple[int, ...]]
 
 
@@ -27,8 +29,10 @@ def built_by(function: Callable[..., Any], arguments: Mapping[str, Any], named: 
     check_arguments(function, arguments, named)
     with user_code(named, given=arguments, function=function):
         made: object = function(**arguments)
-        if isinstance(made, nn.Module):
-            return copied(made)
+        model = copied(made) if isinstance(made, nn.Module) else None
+    if model is not None:
+        check_types(model, ": ".join(filter(None, (defined_at(function), named))))
+        return model
     raise UserCodeError(
         f"{named} did not return a torch module",
         place=defined_at(function),
@@ -39,19 +43,22 @@ def built_by(function: Callable[..., Any], arguments: Mapping[str, Any], named: 
 
 def shapes_of(model: nn.Module) -> Shapes:
     """Shapes of all parameters and buffers by name."""
-    with user_code("the weights of the model", function=model):
+    ready = "let the function that builds it return a model that can run: lazy layers have no shapes before"
+    with user_code("the weights of the model", function=model, remedy=ready):
         return {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
 
 
-def check_as_before(before: Shapes, model: nn.Module, named: str, function: object) -> None:
-    """Raise UserCodeError where a model has other weights than one that was built so before: they are kept by
-    name and shape, and loaded into what is built later."""
+def check_as_before(
+    before: Shapes, model: nn.Module, what: str, function: object, remedy: str = _SAME
+) -> None:
+    """Raise UserCodeError where a model has other weights than before: they are kept by name and shape, and
+    loaded into what is built later. `what` says who did that."""
     shapes = shapes_of(model)
     differing = [key for key in {**before, **shapes} if before.get(key) != shapes.get(key)]
     if differing:
         raise UserCodeError(
-            f"{named} builds another model each time that it is called",
+            what,
             place=defined_at(function),
-            found=f"{listed(differing)} differ from those of the first call",
-            remedy="let it build the same layers for the same arguments",
+            found=f"{listed(differing)} differ from those before",
+            remedy=remedy,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,7 @@ class Lessons:
 
 
 def _guarded(what: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
     def loss(outputs: Any, labels: Any, teacher: Any) -> Any:
         given = {"outputs": outputs, "labels": labels, "teacher_outputs": teacher}
         with user_code(what, given=given, function=function, brief=True):

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ....profiles.errors import UserError
-from ....profiles.user_code import shown, user_code
+from ....profiles.user_code import UserCodeError, shown, user_code
 from ...workload.metric import Array, Metric
 from ...workload.names import A_NAME, is_name
 from ...workload.task import Task, are_probabilities
@@ -31,7 +31,7 @@ def check_model(
     sample = split.head(8)
     place = f"{name}, forward on train[:{len(sample)}]"
     _check_forward_arguments(model, sample, place)
-    _check_types(model, name)
+    check_types(model, name)
     named = predict_all(model, sample, wanted, name=f"{name} on train[:{len(sample)}]")
     for output, array in named.items():
         if not is_name(output):
@@ -43,12 +43,12 @@ def check_model(
     return named
 
 
-def _check_types(model: nn.Module, name: str) -> None:
-    """Weights are float32: so they are trained, exported and quantized."""
+def check_types(model: nn.Module, name: str) -> None:
+    """Raise UserCodeError where weights are not float32: so they are trained, exported and quantized."""
     wrong = {key: p.dtype for key, p in model.named_parameters() if p.dtype != torch.float32}
     if wrong:
         key, dtype = next(iter(wrong.items()))
-        raise UserError(
+        raise UserCodeError(
             "the model's weights are not all float32",
             place=name,
             found=f"{str(dtype).removeprefix('torch.')} in {key} and {len(wrong) - 1} more",
@@ -69,7 +69,8 @@ def check_trainable(model: nn.Module, name: str) -> None:
 
 
 def _check_forward_arguments(model: nn.Module, split: Split, place: str) -> None:
-    with user_code(f"the signature of {place}", function=model):
+    plain = "give a plain torch.nn.Module: scripted and compiled ones cannot be trained, cut or exported"
+    with user_code(f"the signature of {place}", function=model, remedy=plain):
         parameters = inspect.signature(model.forward).parameters.values()
     if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
         return

@@ -83,7 +83,8 @@ class Networks:
         named = f"`{what}` of workload {workload.name}"
         with reproducible(seed, self.threads):
             model = built_by(function, dict(student), named)
-        check_as_before(self._shapes.setdefault(student, shapes_of(model)), model, named, function)
+        before = self._shapes.setdefault(student, shapes_of(model))
+        check_as_before(before, model, f"{named} builds another model each time", function)
         return model
 
     def fresh_teacher(self, seed: int) -> nn.Module:

@@ -20,7 +20,8 @@ def check_outputs(
     `metric` they are the only output. `labels` are those of all samples (None: these are all).
 
     Raises:
-        UserError: there is not one row for each sample, a value is not finite, or the metric cannot score it.
+        UserError: there is not one row for each sample, a value is no finite real number, or the metric
+            cannot score it.
     """
     if outputs.ndim == 0 or len(outputs) != len(sample):
         raise UserError(
@@ -28,6 +29,10 @@ def check_outputs(
             place=place,
             found=f"shape {list(outputs.shape)} for {len(sample)} samples",
             accepted=f"shape [{len(sample)}, ...]",
+        )
+    if outputs.dtype.kind not in "biuf":
+        raise UserError(
+            "the output is not of real numbers", place=place, found=str(outputs.dtype), accepted="float32"
         )
     if not np.isfinite(outputs).all():
         raise UserError(

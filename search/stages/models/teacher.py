@@ -17,6 +17,7 @@ from ...workload.workload import Array, Split
 from ..network.reproducible import reproducible
 from ..training.loop import Control
 from . import keys
+from .built import check_as_before, shapes_of
 from .networks import Networks, with_weights
 from .output_checks import check_teacher, teacher_score
 from .purpose import Purpose
@@ -121,9 +122,11 @@ class Teacher:
         model = self.networks.build(())
         if workload.train_teacher is not None:
             self.control.progress("teacher: training")
-            what, function = "train_teacher", workload.train_teacher
+            what, function, before = "train_teacher", workload.train_teacher, shapes_of(model)
             with reproducible(0, self.threads), self.loaded.unchanged(what, function):
                 self.loaded.call(what, function, model, splits)
+            changed, remedy = f"`{what}` changed the layers of the model", "let it train weights alone"
+            check_as_before(before, model, changed, function, remedy)
         _check_weights(model, workload.name)
         shape = self.networks.checked(model, "trained teacher")[self.networks.outputs.primary].shape[1:]
         validation = check_teacher(self.networks.for_metric(model, splits.validation), splits, metric)

@@ -103,6 +103,8 @@ def _forward(
 ) -> dict[str, Array]:
     with user_code(f"forward of {name}", given=inputs, function=model, remedy=FITTING, brief=True):
         found = named_outputs(model(*inputs.values()), wanted)
+        if any(tensor.ndim == 0 for tensor in found.values()):
+            raise TypeError("forward returned a single number for all samples, not one row for each")
         return {output: tensor.detach().cpu().numpy() for output, tensor in found.items()}
 
 

@@ -44,7 +44,7 @@ def training_loss(
         UserCodeError: the workload's own loss did not return one number that depends on the outputs.
     """
     if callable(loss):
-        return _own(loss(outputs, labels, teacher), outputs)
+        return _own(loss(outputs, labels, teacher), outputs, loss)
     task = as_task(loss)
     if task.name == EMBEDDING:
         return embedding_loss(outputs, _known(teacher))
@@ -170,23 +170,21 @@ def _against_teacher(task: Task, outputs: Tensor, teacher: Tensor, temperature: 
     return F.kl_div(student, wanted, reduction="batchmean", log_target=True)
 
 
-def _own(value: Any, outputs: Any) -> Tensor:
-    if not isinstance(value, Tensor):
-        raise _no_loss(f"{type(value).__name__} {shown(value)}")
-    if value.numel() != 1 or not value.is_floating_point():
-        raise _no_loss(f"a tensor {shown(value)}")
-    if not value.requires_grad:
-        raise _no_loss("a tensor that does not depend on the outputs")
+def _own(value: Any, outputs: Any, function: LossFunction) -> Tensor:
     ours = next(iter(outputs.values())) if isinstance(outputs, Mapping) else outputs
-    if value.device != ours.device:
-        raise _no_loss(f"a tensor on {value.device}, the outputs are on {ours.device}")
-    return value.reshape(())
-
-
-def _no_loss(found: str) -> UserCodeError:
-    return UserCodeError(
+    if not isinstance(value, Tensor):
+        wrong = f"{type(value).__name__} {shown(value)}"
+    elif value.numel() != 1 or not value.is_floating_point():
+        wrong = f"a tensor {shown(value)}"
+    elif not value.requires_grad:
+        wrong = "a tensor that does not depend on the outputs"
+    elif value.device != ours.device:
+        wrong = f"a tensor on {value.device}, the outputs are on {ours.device}"
+    else:
+        return value.reshape(())
+    raise UserCodeError(
         "the workload's own loss did not return one number to make small",
-        place="`loss` of the workload",
-        found=found,
+        place=defined_at(function) or "`loss` of the workload",
+        found=wrong,
         accepted="a tensor with one floating-point value, computed from the outputs by torch",
     )
