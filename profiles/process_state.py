@@ -17,6 +17,8 @@ import warnings
 from pathlib import Path
 from typing import Any, TextIO
 
+from .process_end import at_once
+
 _OURS = tuple(
     getattr(signal, name)
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGCHLD", "SIGPIPE")
@@ -59,7 +61,7 @@ class ProcessState:
         """Make it as it was, where it is not."""
         if not self.brief:
             if os.getpid() != self._pid:
-                os._exit(1)  # a process that their code forked off must not go on as this one
+                at_once(1)  # a process that their code forked off must not go on as this one
             self._put_back_paths()
             self._put_back_descriptors()
         self._put_back_directory()

@@ -20,6 +20,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
+from .process_end import at_once
+
 AGAIN = 1.0
 """After so many seconds it is interrupted once more: code may swallow whatever is raised in it."""
 _BEAT = 1.0
@@ -127,4 +129,4 @@ def _end_the_process(call: Call) -> None:
     text = f"\nerror: {call.told(frame)}\n"
     with contextlib.suppress(OSError):
         os.write(_ERR, text.encode("utf-8", errors="replace"))
-    os._exit(1)
+    at_once(1)

@@ -229,5 +229,8 @@ def _remedy(error: BaseException) -> str:
         return "let it return, or raise an exception: it runs within Paretune, which ends by itself"
     if isinstance(error, MemoryError):
         return "let it take less memory"
-    refused = refusal(error)
+    try:
+        refused = refusal(error)
+    except BaseException:  # it asks for the exception's text, which is code of others as well
+        return ""
     return refused.remedy if refused is not None else ""

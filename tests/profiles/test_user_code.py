@@ -251,3 +251,6 @@ def test_what_cannot_be_interrupted_ends_the_process_and_says_where(tmp_path, ca
     assert "job.py" in done.stderr
     assert "line 4" in done.stderr
     assert "Traceback" not in done.stderr
+    if "others" in case:
+        assert "error: " in done.stderr
+        assert "their work did not end within 0.3 s" in done.stderr
