@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,9 @@ class Bench:
         path.write_text(yaml.safe_dump(plain))
         return path
 
-    def command(self, *arguments: object, **env: str) -> "subprocess.Popen[str]":
+    def command(
+        self, *arguments: object, preexec: Callable[[], None] | None = None, **env: str
+    ) -> "subprocess.Popen[str]":
         return subprocess.Popen(
             [sys.executable, "-m", "paretune.cli", *map(str, arguments)],
             cwd=self.root,
@@ -98,6 +101,7 @@ class Bench:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=preexec,
         )
 
     def run(self, *arguments: object, **env: str) -> "subprocess.CompletedProcess[str]":

@@ -1,14 +1,21 @@
-"""Kills, Ctrl-C and crashes of runners, each for real in child processes."""
+"""Closed terminals, Ctrl-C, kills and crashes of runners, each for real in child processes."""
 
+import fcntl
 import json
 import os
+import pty
 import signal
+import subprocess
+import sys
+import termios
 import time
 
 import psutil
 import pytest
+from paretune.reports.pages.write import is_report_of
 from paretune.search.record.evaluation import Outcome
 from paretune.search.run.session import open_run, run_study
+from study.conftest import TESTS
 from study.misbehaving import BACKEND, MISBEHAVING
 
 pytestmark = pytest.mark.slow
@@ -28,25 +35,51 @@ def entries(bench, stage):
     return {p.name for p in folder.iterdir()} if folder.is_dir() else set()
 
 
-def test_ctrl_c_keeps_everything_exits_130_and_is_resumed(bench):
-    study = bench.study(budget={"trials": 6})
+def test_a_closed_terminal_and_ctrl_c_keep_everything_and_without_streams_the_study_ends(bench):
+    study = bench.study(budget={"trials": 4}, finalists=1)
+    process, master = in_terminal(bench, "run", study)
+    wait_for(lambda: os.read(master, 2**16) and len(entries(bench, "score")) >= 1)
+    os.close(master)  # the kernel sends SIGHUP, and every further write fails
+    assert process.wait(120) == 130
+    scored, done = stopped(bench, study)
+
     process = bench.command("run", study)
-    wait_for(lambda: len(entries(bench, "score")) >= 2)
+    wait_for(lambda: len(entries(bench, "score")) > len(scored))
     os.kill(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     assert "stopping after the stage at hand" in err
     assert "Traceback" not in err
+    more_scored, more_done = stopped(bench, study)
+    assert (more_scored > scored, more_done >= done) == (True, True)
+
+    assert bench.command("run", study, preexec=lambda: os.closerange(0, 3)).wait(120) == 0
+    record, run_dir = open_run(study)
+    assert {t.evaluation.candidate.digest for t in record.trials} >= more_done
+    assert record.counters["complete"] == 4
+    assert entries(bench, "score") >= more_scored
+    assert is_report_of(record, run_dir / "report")
+
+
+def in_terminal(bench, *arguments):
+    """A command that a new terminal runs, and the terminal's other end."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "paretune.cli", *arguments],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": TESTS},
+        stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )  # fmt: skip
+    os.close(slave)
+    return process, master
+
+
+def stopped(bench, study):
+    """What a stopped run left: the scores in the store, and the candidates told; its report is there."""
     record, run_dir = open_run(study)
     assert record.stopped == "interrupted"
-    assert (run_dir / "report" / "report.html").is_file()
-    done = {t.evaluation.candidate.digest for t in record.trials}
-    scored = entries(bench, "score")
-
-    resumed = run_study(study).record
-    assert {t.evaluation.candidate.digest for t in resumed.trials} >= done
-    assert resumed.counters["complete"] == 6
-    assert entries(bench, "score") >= scored
+    assert is_report_of(record, run_dir / "report")
+    return entries(bench, "score"), {t.evaluation.candidate.digest for t in record.trials}
 
 
 def test_the_runner_dies_with_the_driver(bench):
