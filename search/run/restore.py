@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,7 +36,8 @@ def with_artifact(path: Path, record: StudyRecord, number: int, progress: Progre
 
 
 def _there(store: Path, evaluation: Evaluation) -> bool:
-    return store.is_dir() and Store(store).get("compile", evaluation.artifact_key) is not None
+    there = os.path.isdir(store)  # noqa: PTH112 - where it cannot be told, it is not there
+    return there and Store(store).get("compile", evaluation.artifact_key) is not None
 
 
 def _study_file(path: Path, number: int) -> Path:

@@ -36,7 +36,8 @@ def write_run_file_of(job: Job) -> None:
 
 def stored_study(run_dir: Path) -> tuple[StorageUrl, str]:
     """Storage and name of the study of a run's directory. A password comes from the study file, if that still
-    names the same storage; otherwise the driver looks for one.
+    names the same storage; otherwise the driver looks for one. A file that has moved with the study file is
+    found by that.
 
     Raises:
         UserError: there is no run there, or its file cannot be read.
@@ -48,7 +49,8 @@ def stored_study(run_dir: Path) -> tuple[StorageUrl, str]:
         written = places_of(load_study_file(run.study_file), run.study_file).storage
     except UserError:  # it says something else by now, which is not asked for here
         return run.storage, run.name
-    return (written if written.kept == run.storage.kept else run.storage), run.name
+    gone = run.storage.file is not None and not run.storage.file.exists()  # moved with the study file
+    return (written if gone or written.kept == run.storage.kept else run.storage), run.name
 
 
 def record_of(url: StorageUrl, name: str) -> StudyRecord:

@@ -41,6 +41,7 @@ def write_run_file(run_dir: Path, run: RunFile) -> None:
         "name": run.name,
         "storage": "" if run.own else run.storage.kept,
         "study_file": str(run.study_file),
+        "study_file_from_here": os.path.relpath(run.study_file, run_dir),
         "store": str(run.store),
     }
     if not run.own and not run.storage.keeps_all:
@@ -64,6 +65,9 @@ def read_run_file(run_dir: Path) -> RunFile:
         if not name:
             raise ValueError("its 'name' is empty")
         study_file = Path(_text(plain, "study_file", ""))
+        moved = run_dir / _text(plain, "study_file_from_here", "")
+        if moved.is_file() and not study_file.is_file():  # the whole project lies elsewhere by now
+            study_file = moved.resolve()
         own = not text
         storage = (
             StorageUrl.of_file(run_dir.resolve() / "study.db")

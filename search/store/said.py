@@ -27,6 +27,7 @@ def _is(fits: Callable[[Any], bool]) -> Shape:
 
 _text = _is(lambda value: isinstance(value, str))
 _whole = _is(lambda value: type(value) is int and abs(value) < _MOST)
+_count = _is(lambda value: type(value) is int and 0 <= value < _MOST)
 _number = _is(lambda value: type(value) in (int, float) and abs(value) < _MOST)
 
 
@@ -86,7 +87,7 @@ def _record(needed: Mapping[str, Shape], **optional: Shape) -> Shape:
 _ANYTHING = _record({})
 _ENTRY = _record(
     {
-        "files": _each(_record({"sha256": _text, "size_bytes": _whole})),
+        "files": _each(_record({"sha256": _text, "size_bytes": _count})),
         "meta": _ANYTHING,
         "provenance": _ANYTHING,
         "seconds": _number,
@@ -95,19 +96,20 @@ _ENTRY = _record(
 _NOTES: Mapping[str, Shape] = {"notes": _many(_text), "remarks": _many(_text)}
 _QUALITY: Mapping[str, Shape] = {"quality": _record({"validation": _number})}
 _TRAINED = _record(
-    {**_QUALITY, "parameters": _whole, "macs": _whole},
-    curve=_many(_pair(_whole, _number)),
+    {**_QUALITY, "parameters": _count, "macs": _count},
+    curve=_many(_pair(_count, _number)),
     earlier_seconds=_number,
     zeros=_each(_number),
     **_NOTES,
 )
 _SIGNATURE = _many(_record({"name": _text, "dtype": _text, "shape": _many(_whole)}))
 _ARTIFACT = _record(
-    {"size_bytes": _whole, "weight_bytes": _each(_whole), "notes": _many(_text), "versions": _each(_text)},
+    {"size_bytes": _count, "weight_bytes": _each(_count), "notes": _many(_text), "versions": _each(_text)},
     stored_as=_each(_text),
     zero_share=_no_or(_number),
 )
-_SAMPLES = _record({"samples": _text, "kind": _text, "count": _whole, "data": _text})
+_KIND = _is(lambda value: value in ("hits", "draws"))
+_SAMPLES = _record({"samples": _text, "kind": _KIND, "count": _count, "data": _text})
 _SAID: Mapping[str, Shape] = {
     **dict.fromkeys(("teacher", "distill", "prune", "qat"), _TRAINED),
     "soft-targets": _record({}, **_NOTES),
@@ -117,9 +119,9 @@ _SAID: Mapping[str, Shape] = {
         {"file": _file, "artifact": _ARTIFACT, "inputs": _SIGNATURE, "outputs": _SIGNATURE},
         sample=_no_or(_file),
         expected=_no_or(_file),
-        batch=_whole,
-        threads=_whole,
-        compressed_bytes=_whole,
+        batch=_count,
+        threads=_count,
+        compressed_bytes=_count,
     ),
     "measure": _record({"load_ms": _number, "first_inference_ms": _number, "memory_bytes": _number}),
     "score": _record(
@@ -127,9 +129,9 @@ _SAID: Mapping[str, Shape] = {
             "value": _number,
             "low": _no_or(_number),
             "high": _no_or(_number),
-            "samples": _whole,
+            "samples": _count,
             "by_sample": _no_or(_SAMPLES),
         }
     ),
-    "spread": _record({"cores": _many(_whole)}),
+    "spread": _record({"cores": _many(_count)}),
 }

@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ...profiles.errors import UserError
 from ...profiles.files import file_inside, locked
@@ -29,6 +29,8 @@ from ..record.digest import digest_of
 from .manifest import MANIFEST, CorruptEntryError, Manifest, check_file, read_manifest, write_manifest
 from .trouble import full_disk_explained, reading, removed, writing
 
+T = TypeVar("T")
+_MADE_AGAIN = "remove the entry's folder: what was in it is made again"
 _KEY = re.compile(r"[0-9a-f]{64}")
 _ASIDE = re.compile(r"([^.]+)\.([^.]+)\.[0-9a-f]{32}")
 _SYNCED_AT_ONCE = 8
@@ -62,6 +64,23 @@ class Entry:
     meta: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
 
+    def read(self, name: str, reader: Callable[[Path], T]) -> T:
+        """What `reader` makes of a file of the entry.
+
+        Raises:
+            UserError: the entry has no such file, or it holds something else.
+        """
+        path = self.file(name)
+        try:
+            return reader(path)
+        except Exception as error:
+            raise UserError(
+                "a file of the store's cannot be read",
+                place=str(path),
+                found=f"{type(error).__name__}: {error}",
+                remedy=_MADE_AGAIN,
+            ) from error
+
     def file(self, name: str) -> Path:
         """Path of a file of the entry, by its name below the entry's folder.
 
@@ -77,7 +96,7 @@ class Entry:
                 f"an entry of the store has no file {name!r}",
                 place=str(self.path),
                 found=error.strerror or str(error),
-                remedy="remove that folder: what was in it is made again",
+                remedy=_MADE_AGAIN,
             ) from error
 
 

@@ -68,6 +68,8 @@ def full_disk_explained(root: Path, aside: Path) -> Iterator[None]:
         if says_full(error) and _takes_more(root) and not _takes_more(Path(tempfile.gettempdir())):
             raise _full(Path(tempfile.gettempdir()), 0, error) from error
         if not says_full(error) and _takes_more(root) and not _at_limit(aside):
+            if isinstance(error, OSError) and str(error.filename).startswith(str(root)):
+                raise _unwritable(root, error) from error
             raise
         raise _full(root, _bytes_below(aside), error) from error
 

@@ -41,7 +41,9 @@ def test_it_is_made_again_under_the_same_key(lost):
 def test_a_run_without_its_study_file_asks_for_it(lost):
     _, run_dir, number = lost
     plain = json.loads((run_dir / "run.json").read_text())
-    (run_dir / "run.json").write_text(json.dumps({**plain, "study_file": "/nowhere/study.yaml"}))
+    (run_dir / "run.json").write_text(
+        json.dumps({**plain, "study_file": "/nowhere/study.yaml", "study_file_from_here": "no.yaml"})
+    )
     with pytest.raises(UserError, match=r"study file is gone[\s\S]*name the study file"):
         with_artifact(run_dir, open_run(run_dir)[0], number, Progress())
 

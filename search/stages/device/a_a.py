@@ -74,4 +74,4 @@ class AgainstItself:
 
 def read_rounds(entry: Entry) -> Rounds:
     """The raw latency samples of a "measure" or a "spread" entry."""
-    return Rounds.from_json(json.loads(entry.file(ROUNDS_FILE).read_text()))
+    return entry.read(ROUNDS_FILE, lambda path: Rounds.from_json(json.loads(path.read_text())))

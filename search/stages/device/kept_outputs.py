@@ -24,5 +24,9 @@ def save_kept(path: Path, outputs: Mapping[str, Array], choice: OutputChoice) ->
 
 def primary_outputs(scored: Entry) -> Array:
     """The primary output of an artifact for all samples (axis 0) of the split that it was scored on."""
-    with np.load(scored.file(_FILE)) as arrays:
-        return np.asarray(arrays[_PRIMARY])
+
+    def primary(path: Path) -> Array:
+        with np.load(path) as arrays:
+            return np.asarray(arrays[_PRIMARY])
+
+    return scored.read(_FILE, primary)

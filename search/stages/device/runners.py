@@ -60,8 +60,7 @@ class Runners:
             path = compiled.file(compiled.meta["file"])
             opened = runner.open(backend, path, self.deployment.batch, self.deployment.threads)
             self.cores = opened.cores
-            with np.load(compiled.file(compiled.meta.get("sample", ""))) as sample:
-                first_ms = runner.prepare(dict(sample))
+            first_ms = runner.prepare(compiled.read(compiled.meta.get("sample", ""), _arrays))
         except BaseException:
             runner.close()
             raise
@@ -178,6 +177,11 @@ class Runners:
         self.close_reference()
         while self._compilers:
             self._compilers.popitem()[1].close()
+
+
+def _arrays(path: Path) -> dict[str, Array]:
+    with np.load(path) as arrays:
+        return dict(arrays)
 
 
 def several_fit(sizes: Sequence[int], processes: int, free_bytes: int | None = None) -> bool:

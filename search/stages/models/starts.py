@@ -29,6 +29,10 @@ _FOLD_SAMPLES = 8
 _BATCH = 256
 
 
+def _pairs(path: Path) -> tuple[tuple[str, str], ...]:
+    return tuple((str(layer), str(norm)) for layer, norm in json.loads(path.read_text()))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Start:
     """A model as its training begins. `quality` is that on validation; `end` is called once training has
@@ -70,8 +74,7 @@ class Starts:
         if entry.stage in (PRUNE, QAT):
             plain_weights(model)
         if entry.stage == QAT:
-            folded = json.loads(entry.file(_FOLDED).read_text())
-            fold(model, tuple((layer, norm) for layer, norm in folded))
+            fold(model, entry.read(_FOLDED, _pairs))
         return with_weights(model, entry)
 
     def _new_student(self, step: Step, fresh: bool) -> Start:

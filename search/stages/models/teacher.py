@@ -93,8 +93,8 @@ class Teacher:
     def said(self, entry: Entry) -> dict[str, Array]:
         """All outputs of `soft_targets` by name."""
         choice = self.networks.outputs
-        others = {n: np.load(entry.file(_OTHER.format(number))) for number, n in enumerate(choice.others)}
-        return {choice.primary: np.load(entry.file(OUTPUTS)), **others}
+        others = {n: entry.read(_OTHER.format(number), np.load) for number, n in enumerate(choice.others)}
+        return {choice.primary: entry.read(OUTPUTS, np.load), **others}
 
     def remarks(self) -> tuple[str, ...]:
         """Sentences on a teacher that is wrong or unstable, found when its soft targets were made; none where

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -152,9 +153,9 @@ class Trainer:
         if base is not None or not look or not self.networks.is_derived(step.candidate.student):
             return ChosenStart(fresh=False)
         path = self.store.workdir(step.kind, step.key) / "start.json"
-        if path.is_file():
+        with suppress(OSError, ValueError, LookupError, TypeError):  # what cannot be read is chosen again
             known = json.loads(path.read_text())
-            return ChosenStart(fresh=known["fresh"], notes=tuple(known["notes"]))
+            return ChosenStart(fresh=bool(known["fresh"]), notes=tuple(map(str, known["notes"])))
         start, history = self._run(step, base, data, judge, into, until=look)
         choice, seconds = ChosenStart(fresh=False), history.earlier_seconds
         with reproducible(step.plan.seed, self.networks.threads):

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from ....profiles.errors import UserError
 from ....profiles.files import whole_file
 from ..network.reproducible import random_state, set_random_state
 
@@ -57,7 +58,11 @@ def save_checkpoint(path: Path, parts: Mapping[str, Any], history: History, seco
 
 
 def load_checkpoint(path: Path, parts: Mapping[str, Any]) -> History | None:
-    """Put everything back as it was saved. None, and nothing changed, if it is not there or not readable."""
+    """Put everything back as it was saved. None, and nothing changed, if it is not there or not readable.
+
+    Raises:
+        UserError: it can be read, and is that of another model.
+    """
     if not path.is_file():
         return None
     try:
@@ -69,7 +74,15 @@ def load_checkpoint(path: Path, parts: Mapping[str, Any]) -> History | None:
     except Exception as error:
         _log.warning("checkpoint %s cannot be read (%s), training starts anew", path, error)
         return None
-    for name, part in parts.items():
-        part.load_state_dict(state["parts"][name])
-    set_random_state(state["random"])
+    try:
+        for name, part in parts.items():
+            part.load_state_dict(state["parts"][name])
+        set_random_state(state["random"])
+    except Exception as error:  # some parts may have been put back, so that nothing can go on from here
+        raise UserError(
+            "a checkpoint is not that of this training",
+            place=str(path),
+            found=f"{type(error).__name__}: {str(error).partition(chr(10))[0]}",
+            remedy="remove it and run again: the training starts anew",
+        ) from error
     return history

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from paretune.profiles.errors import StageError, UserError
+from paretune.profiles.files import write_whole
 from paretune.search.record.digest import digest_of
 from paretune.search.store.manifest import MANIFEST
 from paretune.search.store.store import Store, content_key
@@ -230,3 +231,28 @@ def test_a_process_without_descriptors_takes_nothing_for_damaged(tmp_path, monke
             store.get("sketch", KEY)
     assert "ulimit -n" in caught.value.remedy
     assert entry.path.is_dir()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{"])
+def test_a_file_that_holds_something_else_is_one_error(tmp_path, content):
+    def made(into):
+        (into / "file").write_text(content)
+        return {}
+
+    entry = Store(tmp_path).produce("sketch", KEY, {}, made)
+    with pytest.raises(UserError, match="cannot be read") as caught:
+        entry.read("file", lambda path: json.loads(path.read_text())["a"])
+    assert caught.value.place == str(entry.path / "file")
+
+
+def test_a_checkpoint_in_the_way_is_one_message(tmp_path):
+    store = Store(tmp_path)
+    (store.workdir("sketch", KEY) / "checkpoint").mkdir()
+
+    def made(into):
+        write_whole(store.workdir("sketch", KEY) / "checkpoint", "half")
+        return {}
+
+    with pytest.raises(UserError, match="the store cannot be written") as caught:
+        store.produce("sketch", KEY, {}, made)
+    assert "checkpoint" in caught.value.found
