@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from .passwords import without_passwords
+
 
 class ParetuneError(Exception):
     """Base class of every error that Paretune raises on purpose."""
@@ -14,12 +16,14 @@ class UserError(ParetuneError):
     """Something that the user can mend: a file, an option, a missing package, an impossible wish.
 
     The message is built from its parts, so that every one of them says what was wrong, where, what was
-    found, what would be accepted and what to do next. Parts that are empty are left out.
+    found, what would be accepted and what to do next. Parts that are empty are left out, and passwords are
+    hidden: what is found may be the URL of a database.
     """
 
     def __init__(
         self, problem: str, *, place: str = "", found: str = "", accepted: str = "", remedy: str = ""
     ) -> None:
+        problem, place, found = map(without_passwords, (problem, place, found))
         self.problem, self.place, self.found = problem, place, found
         self.accepted, self.remedy = accepted, remedy
         head = f"{place}: {problem}" if place else problem

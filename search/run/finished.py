@@ -45,7 +45,8 @@ def finished_record(job: Job) -> StudyRecord | None:
         if not set(plain) >= _ENDED_AS or plain["settings"] != _settings(job):
             return None
         goes_on = plain["by_budget"] and _room(job, plain)
-        return None if goes_on or is_open(studies.records()) else studies.record()
+        # A record that is damaged is made anew by a session.
+        return None if goes_on or is_open(studies.records()) or not studies.readable else studies.record()
 
 
 def _room(job: Job, plain: dict[str, Any]) -> bool:

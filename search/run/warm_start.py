@@ -7,6 +7,7 @@ decides is new. Other studies are read, never written to, and no trouble with on
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import isfinite
@@ -138,7 +139,7 @@ def _stored(place: _Place) -> tuple[StorageUrl, str]:
 
 
 def _identity(url: StorageUrl, name: str) -> tuple[str, str]:
-    return (url.kept if url.file is None else str(url.file.resolve())), name
+    return (url.kept if url.file is None else os.path.realpath(url.file)), name
 
 
 class _Reader:

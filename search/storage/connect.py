@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +15,7 @@ from urllib.parse import quote
 
 import optuna
 from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial
 from sqlalchemy import ColumnClause, Connection, column, create_engine, inspect, select, table
 
 from ...profiles.errors import UserError
@@ -62,6 +65,14 @@ class Database(RDBStorage):
         filled_in = engine[0].replace("{", "{{").replace("}", "}}")  # Optuna fills in what stands in braces
         super().__init__(filled_in, engine[1], skip_table_creation=not make)
 
+    def _get_trials(self, *args: Any, **kwargs: Any) -> list[FrozenTrial]:
+        trials = super()._get_trials(*args, **kwargs)
+        numbers = Counter(trial.number for trial in trials)
+        wrong = [number for number, count in numbers.items() if count > 1 or not isinstance(number, int)]
+        if wrong:
+            raise ValueError(f"{numbers[wrong[0]]} trials have the number {wrong[0]}")
+        return trials
+
 
 def _told(read: Callable[..., T]) -> Callable[..., T]:
     @wraps(read)
@@ -78,7 +89,7 @@ for _name in (
     "get_all_studies", "get_all_trials", "get_study_directions", "get_study_system_attrs",
     "get_study_user_attrs", "get_trial", "_get_trials",
 ):  # fmt: skip
-    setattr(Database, _name, _told(getattr(RDBStorage, _name)))
+    setattr(Database, _name, _told(getattr(Database, _name)))
 
 
 def _damaged(storage: Database, error: Exception) -> UserError:
@@ -97,7 +108,16 @@ def _broken(connection: Connection) -> Iterator[str]:
             try:
                 json.loads(written)
             except (ValueError, TypeError, RecursionError) as error:
-                yield f"{value} of {owner} {number}, {attribute!r}, in {name} is no JSON: {error}"
+                yield f"{_named(connection, owner, number)}: {attribute!r} ({name}) is no JSON: {error}"
+
+
+def _named(connection: Connection, owner: str, key: int) -> str:
+    """The study, or a trial by the number that users know."""
+    if owner == "study_id":
+        return "the study"
+    number: ColumnClause[Any] = column("number")
+    query = select(number).select_from(table("trials")).where(column("trial_id") == key)
+    return f"trial {connection.execute(query).scalar()}"
 
 
 def connected(url: StorageUrl, *, make: bool) -> Database:
@@ -163,6 +183,8 @@ def _check_place(file: Path, *, make: bool) -> None:
             accepted=f"at most {_LONGEST} bytes, {_LONGEST_NAME} of them for the file itself: SQLite writes "
             "longer names beside it",
         )
+    with suppress(FileNotFoundError):
+        file.stat()  # whatever is wrong with its name, in the system's own words
     if file.exists() and not file.is_file():
         what = "a directory" if file.is_dir() else "no regular file"
         raise UserError("the study's storage is no file", place=str(file), found=what)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 import optuna
+from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from ...profiles.errors import UserError
 from ..record.digest import canonical_json
 from .connect import NoStudiesError, check_place
 from .storage import close_storage, open_storage, storage_trouble_explained
+from .transactions import together
+from .trouble import MEND_DAMAGE
 from .url import StorageUrl, printable
 
 PROBLEM = "problem"
@@ -68,6 +72,54 @@ def existing(
     if not holds_nothing(study, problem):
         _refuse_other_problem(study, problem)
     return study
+
+
+def made(
+    storage: optuna.storages.RDBStorage,
+    name: str,
+    problem: Mapping[str, Any],
+    objectives: Mapping[str, bool],
+    sampler: optuna.samplers.BaseSampler,
+) -> optuna.Study:
+    """A new study, whole or not at all. `objectives`: metric -> higher is better.
+
+    Raises:
+        UserError: parts of one of that name are left.
+    """
+    try:
+        with together(storage), warnings.catch_warnings():
+            study = optuna.create_study(
+                study_name=name, storage=storage, sampler=sampler, directions=_directions(objectives)
+            )
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.set_metric_names(list(objectives))
+            study.set_user_attr(PROBLEM, canonical_json(problem))
+    except optuna.exceptions.DuplicatedStudyError:
+        raise UserError(
+            f"the study {name!r} cannot be made: parts of one are left in the storage", remedy=MEND_DAMAGE
+        ) from None
+    return study
+
+
+def check_directions(study: optuna.Study, objectives: Mapping[str, bool], place: str) -> None:
+    """Raises:
+    UserError: the study does not search in the directions of these objectives.
+    """
+    if list(study.directions) != _directions(objectives):
+        found = ", ".join(direction.name.lower() for direction in study.directions)
+        raise UserError(
+            f"the study {study.study_name!r} is damaged",
+            place=place,
+            found=f"it would {found or 'search nothing'}",
+            accepted=", ".join(
+                f"{'maximize' if up else 'minimize'} {name}" for name, up in objectives.items()
+            ),
+            remedy=MEND_DAMAGE,
+        )
+
+
+def _directions(objectives: Mapping[str, bool]) -> list[StudyDirection]:
+    return [StudyDirection.MAXIMIZE if up else StudyDirection.MINIMIZE for up in objectives.values()]
 
 
 def holds_nothing(study: optuna.Study, problem: Mapping[str, Any]) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import time
-import warnings
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -16,19 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ...profiles.errors import UserError
 from ..record.candidate import Candidate
-from ..record.digest import canonical_json
 from ..record.evaluation import Evaluation, Outcome, StudyRecord, TrialRecord
 from ..record.kept import KEPT, written
 from ..record.plausible import LARGEST
 from . import frame as frame_of
 from . import write_ahead
 from .importance import importances
-from .same_problem import PROBLEM, existing, holds_nothing
+from .same_problem import check_directions, existing, holds_nothing, made
 from .storage import close_storage, open_storage, storage_trouble_explained
 from .transactions import together
 from .trial_records import (
@@ -48,7 +45,6 @@ from .url import StorageUrl
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 _RECORD = "record"
-_MAXIMIZE, _MINIMIZE = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
 _STATES = {
     Outcome.COMPLETE: TrialState.COMPLETE,
     Outcome.GATED: TrialState.PRUNED,
@@ -95,19 +91,13 @@ class StudyStore:
         storage, file = open_storage(url), url.file
         if file is not None:
             write_ahead.begin(storage, file)
-        directions = [_MAXIMIZE if up else _MINIMIZE for up in objectives.values()]
         study = existing(storage, name, problem, sampler)
         if study is not None and holds_nothing(study, problem):
             optuna.delete_study(study_name=name, storage=storage)
             study = None
         if study is None:
-            with together(storage), warnings.catch_warnings():
-                study = optuna.create_study(
-                    study_name=name, storage=storage, sampler=sampler, directions=directions
-                )
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                study.set_metric_names(list(objectives))
-                study.set_user_attr(PROBLEM, canonical_json(problem))
+            study = made(storage, name, problem, objectives, sampler)
+        check_directions(study, objectives, url.shown)
         return cls(study, tuple(objectives), storage, written_ahead=file)
 
     @classmethod
@@ -294,6 +284,11 @@ class StudyStore:
                 else "`paretune run STUDY` starts or resumes it",
             )
         return replace(frame, trials=self.records())
+
+    @property
+    def readable(self) -> bool:
+        """Whether the study has come far enough to hold a record, and it is sound."""
+        return self._frame() is not None
 
     def _frame(self) -> StudyRecord | None:
         """The record without its trials, None where there is none that can be read."""
