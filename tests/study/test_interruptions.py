@@ -102,7 +102,7 @@ def test_the_runner_dies_with_the_driver(bench):
         ("abort", "signal 6"),
         ("hang", "no answer"),
         ("oom", "memory"),
-        ("error", "ZeroDivisionError"),
+        ("exit", "SystemExit: 0"),
     ],
 )
 @pytest.mark.parametrize("stage", ["compile", "run"])
