@@ -124,7 +124,7 @@ class TrainingSection(_Section):
 
     epochs: Count = 20
     finetune_epochs: CountOrNone = 8
-    learning_rate: Annotated[Number, Field(gt=0)] = 2e-3
+    learning_rate: Annotated[Number, Field(gt=0, le=100)] = 2e-3
     batch: Count = 64
     patience: Count | None = None
     threads: Threads | None = None

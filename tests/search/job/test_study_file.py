@@ -104,6 +104,7 @@ def test_what_is_left_of_a_choice_may_still_be_named(tmp_path, text):
         ("guard: {memory: 1e30 GB}", "more than any device has"),
         ("deploy: {threads: 100000}", "1024"),
         ("training: {epochs: 1e9}", "epochs"),
+        ("training: {learning_rate: 1e300}", "learning_rate: should be less than or equal to 100"),
         ("prefer: {accuracy: 1e308}", "1000000"),
         ("stop: always", "a mapping of keys to values or never"),
         ("sampler: best", "sampler"),
