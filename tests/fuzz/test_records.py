@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -151,7 +152,7 @@ ODD = st.sampled_from(
         *(0, -1, 1, 2, 99, 2**70, 1e308, -1e308, 1e-320, 0.5, float("nan"), float("inf"), -float("inf")),
         *("complete", "gated", "refused", "failed", "hits", "draws", "AAAA", "latency_ms", "2:4", "a" * 999),
     ]
-)
+).map(deepcopy)  # it may be changed further
 LIKE = {
     bool: st.booleans(),
     int: st.integers() | st.integers(-2, 20),

@@ -10,8 +10,13 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from urllib.parse import quote
 
+import optuna
 import pytest
+from paretune.profiles.errors import UserError
+from paretune.reports.pages.write import write_report
+from paretune.search.ranking.reading import read
 from paretune.search.run.session import open_run, run_study
 
 pytestmark = pytest.mark.slow
@@ -25,7 +30,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="module")
 def postgresql(tmp_path_factory):
-    """The URL of a real PostgreSQL server of this test's own."""
+    """Host, port and database of a real PostgreSQL server of this test's own; user `study` has a password."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     on_path = shutil.which("initdb")
     assert found or on_path, "PostgreSQL's server is needed: apt-get install postgresql"
@@ -38,7 +43,7 @@ def postgresql(tmp_path_factory):
     port = free_port()
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={root}"
     subprocess.run(
-        [*user, programs / "initdb", "-D", root / "data", "-A", "trust", "-U", "study"],
+        [*user, programs / "initdb", "-D", root / "data", *_of_study(user, root)],
         check=True,
         capture_output=True,
     )
@@ -46,17 +51,71 @@ def postgresql(tmp_path_factory):
     subprocess.run(
         [*control, "-o", options, "-l", root / "log", "start"], check=True, stdout=subprocess.DEVNULL
     )
-    yield f"postgresql+psycopg2://study@127.0.0.1:{port}/postgres"
+    yield f"127.0.0.1:{port}/postgres"
     subprocess.run([*control, "-m", "immediate", "stop"], check=True, stdout=subprocess.DEVNULL)
     shutil.rmtree(root, ignore_errors=True)
 
 
-def test_postgresql(bench, shared_store, postgresql):
-    study = bench.study("on-server", store=shared_store, storage=postgresql, budget={"trials": 3})
+PASSWORD = "p@:/?#%41{}"
+ENCODED = quote(PASSWORD, safe="")
+
+
+def _of_study(user, root):
+    """What `initdb` is told of the user: its password is in a file that the server's own user may read."""
+    secret = root / "secret"
+    subprocess.run([*user, "tee", secret], input=PASSWORD, text=True, check=True, stdout=subprocess.DEVNULL)
+    return ["-A", "scram-sha-256", "-U", "study", f"--pwfile={secret}"]
+
+
+def test_postgresql(bench, shared_store, postgresql, monkeypatch):
+    """A password from the environment is used, and kept nowhere."""
+    monkeypatch.setenv("DB_PASSWORD", PASSWORD)
+    storage = f"postgresql+psycopg2://study:${{DB_PASSWORD}}@{postgresql}"
+    study = bench.study("on-server", store=shared_store, storage=storage, budget={"trials": 3})
     assert run_study(study).record.counters["complete"] == 3
-    more = bench.study("on-server", store=shared_store, storage=postgresql, budget={"trials": 4})
+    more = bench.study("on-server", store=shared_store, storage=storage, budget={"trials": 4})
     assert run_study(more).record.counters["complete"] == 4
-    assert open_run(bench.root / "runs" / "on-server")[0].name == "on-server"
+    run_dir = bench.root / "runs" / "on-server"
+    assert open_run(run_dir)[0].name == "on-server"
+    assert json.loads((run_dir / "run.json").read_text())["storage"] == storage
+    monkeypatch.delenv("DB_PASSWORD")
+    with pytest.raises(UserError, match="DB_PASSWORD"):
+        open_run(run_dir)
+
+
+def test_a_password_in_a_study_file_is_kept_nowhere(bench, shared_store, postgresql, tmp_path, monkeypatch):
+    storage = f"postgresql+psycopg2://study:{ENCODED}@{postgresql}"
+    study = bench.study("clear", store=shared_store, storage=storage, budget={"trials": 2}, finalists=1)
+    reading = read(run_study(study).record)
+    run_dir = bench.root / "runs" / "clear"
+    write_report(reading, run_dir / "report")
+    kept = [path.read_text(errors="replace") for path in run_dir.rglob("*") if path.is_file()]
+    kept += [str(reading.record), *map(str, optuna_attributes(storage))]
+    assert not [text for text in kept if ENCODED in text or PASSWORD in text]
+    assert (run_dir / "run.json").stat().st_mode & 0o077 == 0
+    assert open_run(run_dir)[0].name == "clear", "the study file has the password"
+    study.unlink()
+    with pytest.raises(UserError) as caught:
+        open_run(run_dir)
+    assert "pgpass" in caught.value.remedy
+    host, port = postgresql.partition("/")[0].split(":")
+    escaped = PASSWORD.replace("\\", "\\\\").replace(":", "\\:")
+    (tmp_path / "pgpass").write_text(f"{host}:{port}:*:study:{escaped}\n")
+    (tmp_path / "pgpass").chmod(0o600)
+    monkeypatch.setenv("PGPASSFILE", str(tmp_path / "pgpass"))
+    assert open_run(run_dir)[0].name == "clear"
+    monkeypatch.setenv("PGPASSFILE", "/nowhere")
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    assert open_run(run_dir)[0].name == "clear"
+    # A study that an earlier version made has the password in its file.
+    monkeypatch.delenv("PGPASSWORD")
+    (run_dir / "run.json").write_text(json.dumps({"name": "clear", "storage": storage}))
+    assert open_run(run_dir)[0].name == "clear"
+
+
+def optuna_attributes(url):
+    study = optuna.load_study(study_name="clear", storage=url.replace("{", "{{").replace("}", "}}"))
+    return [study.user_attrs, *(trial.user_attrs for trial in study.trials)]
 
 
 def test_optuna_dashboard_opens_the_study(bench, shared_store):
