@@ -30,22 +30,30 @@ _FORMS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Problem:
-    """`union` and `branch`: where several kinds of value are accepted, the place of the choice and the kind
-    that this problem is about."""
+class _Way:
+    """The way to a problem, and the keys that are accepted beside its last one. `union` and `branch`: where
+    several kinds of value are accepted, the place of the choice and the kind that the problem is about."""
 
     keys: Keys
+    siblings: tuple[str, ...] = ()
+    union: Keys | None = None
+    branch: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Problem:
+    """`kind` is pydantic's name for it."""
+
+    way: _Way
     text: str
     found: str = ""
     accepted: str = ""
     kind: str = ""
-    union: Keys | None = None
-    branch: str = ""
 
     @property
     def line(self) -> str:
         """All of it on one line."""
-        line = f"{dotted(self.keys)}: {self.text}" if self.keys else self.text
+        line = f"{dotted(self.way.keys)}: {self.text}" if self.way.keys else self.text
         line += f"; found: {self.found}" if self.found else ""
         return line + (f"; accepted: {self.accepted}" if self.accepted else "")
 
@@ -63,9 +71,10 @@ def refusal(
     problems = _without_other_branches([_problem(model, error, document) for error in errors])
     if len(problems) == 1:
         only = problems[0]
-        place = document.at(only.keys) + (f": {dotted(only.keys)}" if only.keys else "")
+        keys = only.way.keys
+        place = document.at(keys) + (f": {dotted(keys)}" if keys else "")
         return UserError(only.text, place=place, found=only.found, accepted=only.accepted)
-    return several([(document.mark(item.keys), item.line) for item in problems], document.name, what)
+    return several([(document.mark(item.way.keys), item.line) for item in problems], document.name, what)
 
 
 def _problem(model: type[BaseModel], error: ErrorDetails, document: Document) -> _Problem:
@@ -75,13 +84,13 @@ def _problem(model: type[BaseModel], error: ErrorDetails, document: Document) ->
     if kind == "extra_forbidden":
         near = suggestion(key, way.siblings)
         hint = f"; did you mean {near!r}?" if near else ""
-        return way.problem(
-            text=f"unknown key {one_line(repr(key), 80)}{hint}", accepted=", ".join(way.siblings)
+        return _Problem(
+            way=way, text=f"unknown key {one_line(repr(key), 80)}{hint}", accepted=", ".join(way.siblings)
         )
     if kind == "union_tag_not_found":
-        return way.problem(text=f"missing key {error['ctx']['discriminator']}")
+        return _Problem(way=way, text=f"missing key {error['ctx']['discriminator']}")
     if kind == "missing":
-        return way.problem(text=f"missing key {key!r}")
+        return _Problem(way=way, text=f"missing key {key!r}")
     text = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
     text = text.replace("should be an object", "should be a mapping of keys to values")
     context = error.get("ctx", {})
@@ -102,7 +111,7 @@ def _problem(model: type[BaseModel], error: ErrorDetails, document: Document) ->
         text = f"needs at least {context['min_length']} values"
     elif kind == "too_long":
         text = f"takes at most {context['max_length']} values"
-    return way.problem(text=text, found=found, accepted=accepted, kind=kind)
+    return _Problem(way=way, text=text, found=found, accepted=accepted, kind=kind)
 
 
 def _shown(value: Any, written: str | None) -> str:
@@ -111,27 +120,6 @@ def _shown(value: Any, written: str | None) -> str:
     if value is None:
         return "nothing"
     return one_line(repr(value) if written is None or isinstance(value, str) else written, 80)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Way:
-    """The way to an error, and the keys that are accepted beside its last one."""
-
-    keys: Keys
-    siblings: list[str]
-    union: Keys | None
-    branch: str
-
-    def problem(self, *, text: str, found: str = "", accepted: str = "", kind: str = "") -> _Problem:
-        return _Problem(
-            keys=self.keys,
-            text=text,
-            found=found,
-            accepted=accepted,
-            kind=kind,
-            union=self.union,
-            branch=self.branch,
-        )
 
 
 def _walk(model: type[BaseModel], error: ErrorDetails, data: Any) -> _Way:
@@ -144,7 +132,7 @@ def _walk(model: type[BaseModel], error: ErrorDetails, data: Any) -> _Way:
     keys: Keys = ()
     union: Keys | None = None
     branch = ""
-    siblings = sorted(model.model_fields)
+    siblings = tuple(sorted(model.model_fields))
     for position, part in enumerate(error["loc"]):
         missing = error["type"] == "missing" and position == len(error["loc"]) - 1
         if not missing and not _holds(data, part):
@@ -154,7 +142,7 @@ def _walk(model: type[BaseModel], error: ErrorDetails, data: Any) -> _Way:
             continue
         keys = (*keys, part)
         data = None if missing else data[part]
-        siblings = sorted({name for item in models for name in item.model_fields})
+        siblings = tuple(sorted({name for item in models for name in item.model_fields}))
         inner = [item.model_fields[str(part)].annotation for item in models if str(part) in item.model_fields]
         models = [found for annotation in inner for found in _models_in(annotation)] or models
     return _Way(keys=keys, siblings=siblings, union=union, branch=branch)
@@ -179,10 +167,10 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 def _without_other_branches(problems: list[_Problem]) -> list[_Problem]:
     """Where several kinds of value are accepted: the problems of the kind that was meant, or one for all."""
     kept: list[_Problem] = []
-    for place in dict.fromkeys(item.union for item in problems):
-        group = [item for item in problems if item.union == place]
-        inside = [item for item in group if place is not None and len(item.keys) > len(place)]
-        if place is None or len({item.branch for item in group}) == 1:
+    for place in dict.fromkeys(item.way.union for item in problems):
+        group = [item for item in problems if item.way.union == place]
+        inside = [item for item in group if place is not None and len(item.way.keys) > len(place)]
+        if place is None or len({item.way.branch for item in group}) == 1:
             kept += group
         elif inside:
             kept += inside
@@ -197,4 +185,4 @@ def _none_fits(place: Keys, group: list[_Problem]) -> _Problem:
     ]
     accepted = [form or item.accepted for form, item in zip(forms, group, strict=True)]
     shown = " or ".join(dict.fromkeys(filter(None, accepted)))
-    return _Problem(keys=place, text="not accepted here", found=group[0].found, accepted=shown)
+    return _Problem(way=_Way(keys=place), text="not accepted here", found=group[0].found, accepted=shown)

@@ -73,11 +73,7 @@ def read_document(text: str, name: str, what: str, free: Sequence[Keys] = ()) ->
         raise UserError(
             f"the {what} is not a mapping of keys to values",
             place=name,
-            found="nothing"
-            if node is None
-            else "a list"
-            if isinstance(node, yaml.SequenceNode)
-            else "a single value",
+            found={yaml.SequenceNode: "a list", yaml.ScalarNode: "a single value"}.get(type(node), "nothing"),
         )
     values = _Values(name=name, free=tuple(free))
     data = values.of(node, ())
@@ -131,15 +127,19 @@ class _Nodes(Reader, Scanner, Parser, Composer, BaseResolver):
 
 
 def _node(text: str, name: str) -> yaml.Node | None:
+    nodes = None
     try:
         nodes = _Nodes(text, name)
         return nodes.get_single_node()
+    except UserError:
+        raise
     except yaml.MarkedYAMLError as error:
         mark, problem = error.problem_mark or error.context_mark, error.problem or error.context
         if str(problem).startswith("but "):
             problem = f"{error.context}, {problem}"
-    except (ValueError, OverflowError):
-        mark, problem = nodes.get_mark(), "an escape that stands for no character"
+    except Exception:  # what PyYAML does not foresee: "\U99999999" is a ValueError, or an OverflowError
+        mark = nodes.get_mark() if nodes else None
+        problem = "an escape or a character that stands for nothing"
     raise UserError(
         f"not valid YAML: {one_line(str(problem), 200)}",
         place=f"{name}, {_mark(mark)}" if mark else name,
@@ -222,14 +222,8 @@ class _Values:
         if isinstance(value, str) and value.isprintable() and len(value) <= _LONGEST_KEY:
             return value
         shown = f"the key {one_line(repr(node.value), 80)}" if isinstance(node, yaml.ScalarNode) else "a key"
-        if isinstance(value, str):
-            self._refuse(
-                node, keys, f"{shown} is no plain text; accepted: up to {_LONGEST_KEY} visible characters"
-            )
-            return None
-        self._refuse(
-            node, keys, f"{shown} is no text; accepted: text, in quotes if it reads as something else"
-        )
+        accepted = f"up to {_LONGEST_KEY} visible characters, in quotes if they read as something else"
+        self._refuse(node, keys, f"{shown} is no plain text; accepted: {accepted}")
         return None
 
     def _merged(self, node: yaml.Node, keys: Keys, depth: int) -> dict[str, Any]:
