@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import inf
 
 from ...backends.measure.samples import LatencyPlan
@@ -11,7 +11,7 @@ from ...backends.measure.summary import compare, summarize
 from ...profiles.errors import StageError
 from ..ranking.known import TEST, trial_of
 from ..ranking.ranking import rank, strongest_simple_choice
-from ..record.evaluation import Finalist, Quantity, StudyRecord
+from ..record.evaluation import Evaluation, Finalist, Quantity, StudyRecord
 from ..stages.chain import Chain, Trace
 from ..stages.device.quantities import latency_quantities
 from ..store.store import Entry
@@ -45,51 +45,67 @@ def measure_finalists(
     One that fails now, in its runner or in the user's metric, says so and has no numbers: its earlier ones
     stand. What explains their numbers is made while the study has `seconds_left`.
     """
-    scores: dict[int, Quantity] = {}
-    beside: dict[int, dict[str, Quantity]] = {}
-    artifacts: dict[str, tuple[Entry, str]] = {}
+    scored: dict[int, _Scored] = {}
     failed: dict[int, Finalist] = {}
     for number in numbers:
-        evaluation = trial_of(record, number).evaluation
         try:
-            compiled, backend = chain.artifact(evaluation), evaluation.candidate.backend
-            score = chain.quality(evaluation.candidate, compiled, Trace(), split=TEST)
-            beside[number] = side_effect_metrics(chain.models, chain.device, compiled, backend, TEST)
+            scored[number] = _scored(trial_of(record, number).evaluation, chain)
         except StageError as error:
             failed[number] = _failed(number, error.cause)
-            continue
-        scores[number], artifacts[str(number)] = score, (compiled, backend)
-    if not artifacts:
+    if not scored:
         return tuple(failed.values())
     try:
         plan = LatencyPlan(rounds=rounds, seed=seed, processes=chain.device.plan.processes)
-        measured = chain.device.interleaved(artifacts, plan)
+        measured = chain.device.interleaved({str(n): one.artifact for n, one in scored.items()}, plan)
     except StageError:  # the reference broke, or all of them: latencies stay those of the search
-        scored = (
-            Finalist(number=n, metrics={record.quality: scores[n]}, side_effects=beside[n]) for n in beside
-        )
-        return (*scored, *failed.values())
-    spread = chain.device.spread
+        untimed = [_finalist(n, one, record, {}) for n, one in scored.items()]
+        return (*untimed, *failed.values())
     baseline = strongest_simple_choice(record)
     finalists = []
-    for number in scores:
+    for number, one in scored.items():
         if str(number) in measured.failed:
             failed[number] = _failed(number, measured.failed[str(number)][1])
             continue
-        summary = summarize(measured, str(number), spread)
-        metrics = {record.quality: scores[number], **latency_quantities(summary)}
+        latency = latency_quantities(summarize(measured, str(number), chain.device.spread))
         ratio = None
         if baseline is not None and str(baseline) in measured.series and number != baseline:
             how = f"per-round latency ratio to trial {baseline}, {rounds} rounds"
-            ratio = replace(compare(measured, str(number), str(baseline), spread), how=how)
-        finalists.append(
-            Finalist(
-                number=number, metrics=metrics, ratio_to_baseline=ratio, side_effects=beside.get(number, {})
-            )
-        )
-    return (
-        *_explained(replace(record, finalists=tuple(finalists)), chain, seconds_left),
-        *failed.values(),
+            ratio = replace(compare(measured, str(number), str(baseline), chain.device.spread), how=how)
+        finalists.append(_finalist(number, one, record, latency, ratio))
+    timed = replace(record, finalists=tuple(finalists))
+    return (*_explained(timed, chain, seconds_left), *failed.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Scored:
+    """What one of them is on `test`, and what is measured of it: its artifact and the backend."""
+
+    score: Quantity
+    side_effects: dict[str, Quantity]
+    artifact: tuple[Entry, str]
+
+
+def _scored(evaluation: Evaluation, chain: Chain) -> _Scored:
+    compiled, backend = chain.artifact(evaluation), evaluation.candidate.backend
+    return _Scored(
+        score=chain.quality(evaluation.candidate, compiled, Trace(), split=TEST),
+        side_effects=side_effect_metrics(chain.models, chain.device, compiled, backend, TEST),
+        artifact=(compiled, backend),
+    )
+
+
+def _finalist(
+    number: int,
+    one: _Scored,
+    record: StudyRecord,
+    latency: dict[str, Quantity],
+    ratio: Quantity | None = None,
+) -> Finalist:
+    return Finalist(
+        number=number,
+        metrics={record.quality: one.score, **latency},
+        ratio_to_baseline=ratio,
+        side_effects=one.side_effects,
     )
 
 
