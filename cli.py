@@ -11,7 +11,14 @@ from typer.core import TyperGroup
 
 from .profiles.errors import InternalError, ParetuneError, UserError
 from .profiles.process_end import leave
-from .profiles.system_trouble import THREADS, check_stack, explained, threads_may_start, while_loading
+from .profiles.system_trouble import (
+    THREADS,
+    check_stack,
+    check_temporary_files,
+    explained,
+    threads_may_start,
+    while_loading,
+)
 from .profiles.user_code import user_code
 from .reports.terminal.output import console, secure_streams, show, tell
 
@@ -236,6 +243,8 @@ def _root(
 
         show(f"paretune {__version__}")
         raise typer.Exit()
+    check_stack()
+    check_temporary_files()
 
 
 def _fail(message: str, code: int = 1) -> NoReturn:
@@ -257,7 +266,6 @@ def _main() -> NoReturn:
     try:
         # Code of the user's own runs at many places, also at such as no guard of its own stands around.
         with user_code("the workload's code", around=True):
-            check_stack()
             code = app(standalone_mode=False)
     except _COMMAND_LINE_ERRORS as error:
         _fail(f"error: {error.format_message()}\n  what to do: `paretune --help` lists commands and options")

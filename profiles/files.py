@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from .errors import UserError
+from .system_trouble import refusal
 
 
 @contextmanager
@@ -53,7 +54,9 @@ def is_file(path: Path) -> bool:
         return False
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise UserError(f"this path cannot be followed ({reason})", place=str(path)) from None
+        refused = refusal(error)
+        remedy = refused.remedy if refused else ""
+        raise UserError(f"this path cannot be followed ({reason})", place=str(path), remedy=remedy) from None
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -170,6 +171,22 @@ def check_stack() -> None:
             accepted=f"{LEAST_STACK // 1024} kB or more",
             remedy=_STACK.remedy,
         )
+
+
+def check_temporary_files() -> None:
+    """Refuse a machine without a folder for temporary files: torch does not load, and does not say why.
+
+    Raises:
+        UserError: none can be written.
+    """
+    try:
+        tempfile.gettempdir()
+    except OSError as error:
+        raise UserError(
+            "there is no place for temporary files",
+            found=one_line(_text(error), 300),
+            remedy="set the variable TMPDIR to a folder that can be written and has space",
+        ) from error
 
 
 def check_address_space() -> None:

@@ -100,6 +100,13 @@ def test_a_working_directory_that_was_removed(tmp_path):
         assert "Traceback" not in done.stderr
 
 
+def test_no_place_for_temporary_files():
+    nowhere = "import tempfile; tempfile._candidate_tempdir_list = lambda: ['/proc/nowhere']; "
+    done = command("plan", "study.yaml", before=nowhere)
+    assert done.returncode == 1
+    assert "TMPDIR" in done.stderr
+
+
 def test_a_bug_is_one_message_and_its_traceback_a_file(tmp_path):
     broken = "import paretune.reports.terminal.devices as d; d.backends_text = lambda: {}['pid']; "
     done = command("backends", before=broken, env=environment(TMPDIR=str(tmp_path)))
