@@ -27,6 +27,21 @@ class ChildEndedError(Exception):
     """The child no longer reads."""
 
 
+class _Patience:
+    """Seconds that a child may still let this process wait. A time in which this process itself stood still
+    (Ctrl-Z, a debugger) is none in which the child was silent."""
+
+    def __init__(self, seconds: float) -> None:
+        self.left = seconds
+
+    def waited(self, poll: select.poll) -> bool:
+        """Wait a moment for what is polled; whether it came."""
+        moment, started = max(0.0, min(_LOOK_S, self.left)), time.monotonic()
+        came = bool(poll.poll(moment * 1000))
+        self.left -= min(moment, time.monotonic() - started)
+        return came
+
+
 class Child:
     """A process in a session of its own (Ctrl-C in the terminal does not reach it), its stderr in a file."""
 
@@ -49,11 +64,11 @@ class Child:
 
     def reader(self, seconds: float) -> Callable[[int], bytes]:
         """A function that reads up to n bytes (none at the end), with one deadline for all its calls."""
-        deadline = time.monotonic() + seconds
+        patience = _Patience(seconds)
 
         def read(size: int) -> bytes:
             while True:
-                self._ready(self._output, select.POLLIN, deadline)
+                self._ready(self._output, select.POLLIN, patience)
                 with contextlib.suppress(BlockingIOError):
                     return os.read(self._output, min(size, 2**20))
 
@@ -61,12 +76,12 @@ class Child:
 
     def writer(self, seconds: float) -> Callable[[bytes | memoryview], None]:
         """A function that writes all bytes it is given, with one deadline for all its calls."""
-        deadline = time.monotonic() + seconds
+        patience = _Patience(seconds)
 
         def write(data: bytes | memoryview) -> None:
             rest = memoryview(data)
             while rest:
-                self._ready(self._input, select.POLLOUT, deadline)
+                self._ready(self._input, select.POLLOUT, patience)
                 try:
                     rest = rest[os.write(self._input, rest) :]
                 except BlockingIOError:
@@ -76,11 +91,11 @@ class Child:
 
         return write
 
-    def _ready(self, descriptor: int, event: int, deadline: float) -> None:
+    def _ready(self, descriptor: int, event: int, patience: _Patience) -> None:
         poll = select.poll()
         poll.register(descriptor, event)
-        while not poll.poll(max(0.0, min(_LOOK_S, deadline - time.monotonic())) * 1000):
-            if time.monotonic() >= deadline:
+        while not patience.waited(poll):
+            if patience.left <= 0:
                 raise ChildSilentError
             self._shorten_log()
         self._shorten_log()
