@@ -23,6 +23,7 @@ from ..record.limits import LimitSpec, check_consistent, metric_name, parse_limi
 from ..record.metrics import SIDE_EFFECTS, metric_info
 from ..space.space import Space
 from ..storage.url import StorageUrl
+from ..workload.importing import make_importable
 from ..workload.loader import LoadedWorkload, load_workload
 from .space_of_a_job import build_space
 from .study_file import StudyFile, StudyText, read_study
@@ -120,11 +121,17 @@ def load_job(path: Path, profile_name: str | None = None) -> Job:
         return _job(study, path, profile_name)
 
 
+def own_code_beside(study_file: Path) -> None:
+    """Have modules looked for beside a study file: `space.backend` may name one."""
+    make_importable(study_file.resolve().parent)
+
+
 def _job(study: StudyText, path: Path, profile_name: str | None) -> Job:
     file, base = study.file, path.resolve().parent
     places = places_of(file, path)
     _check_directories(places)
     set_time_limit(file.guard.user)
+    own_code_beside(path)
     with at_place("workload"):
         loaded = load_workload(file.workload.file, base, file.workload.options)
     with at_place("profile" if profile_name is None else "--profile"):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from ...profiles.errors import UserError
-from ..job.job import Job, load_job
+from ..job.job import Job, load_job, own_code_beside
 from ..record.evaluation import Evaluation, Outcome, StudyRecord
 from ..record.progress import Progress
 from ..stages.chain import Chain
@@ -25,6 +26,8 @@ def with_artifact(path: Path, record: StudyRecord, number: int, progress: Progre
     Raises:
         UserError: the study file is gone, or describes something else by now.
     """
+    with suppress(UserError):  # a study file that is gone is missed only where it is needed
+        own_code_beside(_study_file(path, number))
     found = next((t.evaluation for t in record.trials if t.number == number), None)
     if found is None or found.outcome is not Outcome.COMPLETE or _there(Path(record.store), found):
         return record

@@ -25,7 +25,7 @@ def import_file(path: Path) -> ModuleType:
     Raises:
         UserCodeError: it cannot be imported.
     """
-    _make_importable(path.parent)
+    make_importable(path.parent)
     name = f"{path.stem}_{hashlib.sha256(str(path).encode(errors='surrogateescape')).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
@@ -45,7 +45,7 @@ def import_module(name: str, base: Path) -> tuple[ModuleType, Path, Path]:
         UserCodeError: it cannot be imported.
         UserError: it has no file.
     """
-    _make_importable(base)
+    make_importable(base)
     with user_code(f"module {name}"):
         module = importlib.import_module(name)
     file = getattr(module, "__file__", None)
@@ -93,7 +93,8 @@ def _needed() -> frozenset[str]:
     return frozenset(name[0].replace("-", "_").lower() for name in names if name)
 
 
-def _make_importable(directory: Path) -> None:
+def make_importable(directory: Path) -> None:
+    """Have modules looked for in a directory of the user's, too, after the standard library's."""
     code_lies_in(directory)
     text = str(directory.absolute())
     if _installed not in sys.meta_path:

@@ -1,5 +1,8 @@
 """What users bring besides a workload file: a backend of their own, an ONNX model with weights beside it."""
 
+import subprocess
+import sys
+
 import numpy as np
 import onnx
 import pytest
@@ -21,7 +24,7 @@ class Mine(ToyBackend):
 
 
 @pytest.mark.slow
-def test_a_backend_of_ones_own(bench, shared_store):
+def test_a_backend_of_ones_own(bench, shared_store, tmp_path_factory):
     (bench.root / "own_backend.py").write_text(BACKEND)
     space = {"student": {"width": [4]}, "backend": ["own_backend:Mine"]}
     study = bench.study(store=shared_store, space=space, budget={"trials": 2}, finalists=1)
@@ -33,6 +36,19 @@ def test_a_backend_of_ones_own(bench, shared_store):
     complete = [t.evaluation.candidate for t in record.trials if t.evaluation.outcome is Outcome.COMPLETE]
     assert {c.backend for c in complete} == {"own_backend:Mine"}
     assert {str(c.precision) for c in complete} == {"fp32", "fp16"}
+    bundle, elsewhere = bench.root / "bundle", tmp_path_factory.mktemp("elsewhere")
+    command = [
+        sys.executable,
+        "-m",
+        "paretune.cli",
+        "export",
+        bench.root / "runs" / "blobs",
+        "0",
+        "-o",
+        bundle,
+    ]
+    subprocess.run(command, cwd=elsewhere, check=True)
+    assert (bundle / "run.py").is_file(), "its module is found beside the study file, from anywhere"
 
     made = {s.key for t in record.trials for s in t.evaluation.stages if s.name == "compile"}
     (bench.root / "own_backend.py").write_text(BACKEND + "\n# compiles otherwise now\n")
