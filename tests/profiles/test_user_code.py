@@ -17,7 +17,7 @@ import pytest
 import torch
 from paretune.profiles.errors import StageError, UnsupportedError, UserError
 from paretune.profiles.time_limit import set_time_limit
-from paretune.profiles.user_code import UserCodeError, call, shown, user_code
+from paretune.profiles.user_code import UserCodeError, call, code_lies_in, shown, user_code
 from paretune.profiles.user_place import add_home
 
 
@@ -177,6 +177,17 @@ def test_what_it_adds_to_the_import_path_stays(theirs):
     call("their work", theirs("import sys\ndef work():\n    sys.path.insert(0, '/theirs')\n"))
     assert sys.path == ["/theirs", *before]
     sys.path.remove("/theirs")
+
+
+def test_their_code_works_where_it_went_and_ours_stays(theirs, tmp_path):
+    code_lies_in(tmp_path)
+    before = Path.cwd()
+    call("their import", theirs(f"import os\ndef work():\n    os.chdir({str(tmp_path)!r})\n"))
+    assert Path.cwd() == before
+    assert call("their splits", Path.cwd) == tmp_path
+    assert Path.cwd() == before
+    code_lies_in(tmp_path)
+    assert call("of another workload", Path.cwd) == before
 
 
 def test_a_brief_guard_puts_back_what_a_forward_pass_may_change(theirs):

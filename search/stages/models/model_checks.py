@@ -45,7 +45,8 @@ def check_model(
 
 def check_types(model: nn.Module, name: str) -> None:
     """Raise UserCodeError where weights are not float32: so they are trained, exported and quantized."""
-    wrong = {key: p.dtype for key, p in model.named_parameters() if p.dtype != torch.float32}
+    weights = {key: p for key, p in model.named_parameters() if p.is_floating_point() or p.is_complex()}
+    wrong = {key: p.dtype for key, p in weights.items() if p.dtype != torch.float32}
     if wrong:
         key, dtype = next(iter(wrong.items()))
         raise UserCodeError(
