@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-import time
+from collections.abc import Callable
 
 from ...profiles.errors import StageError, UserError
 from ...profiles.system_trouble import explained, refusal
@@ -38,7 +38,7 @@ def start(launch: Launch, open_s: float, memory_bytes: int | None) -> Child:
         why = f"{refused.problem} ({refused.found})" if refused else str(error)
         raise _unreachable(launch, why, None, outside=refused is not None) from error
     try:
-        _skip_to_preamble(child, time.monotonic() + open_s)
+        _skip_to_preamble(child.reader(open_s))
     except ChildSilentError as error:
         child.kill()
         why = _with_words(f"no answer within {open_s:g} s", child.log(LOG_BYTES))
@@ -92,7 +92,7 @@ class _NoRunnerError(ProtocolError):
     """What came is not what a runner of this version says first."""
 
 
-def _skip_to_preamble(child: Child, deadline: float) -> None:
+def _skip_to_preamble(read: Callable[[int], bytes]) -> None:
     """Read past what a login shell prints before the runner's first frame."""
     seen = bytearray()
     while not seen.endswith(PREAMBLE):
@@ -104,7 +104,7 @@ def _skip_to_preamble(child: Child, deadline: float) -> None:
         if len(seen) > _TALK_BYTES:
             shown = printable(bytes(seen[:200]).decode(errors="replace"))
             raise _NoRunnerError(f"no runner answers, but {shown!r} and more than {_TALK_BYTES} bytes")
-        byte = child.reader(max(0.0, deadline - time.monotonic()))(1)
+        byte = read(1)
         if not byte:
             raise ProtocolError("the runner ended before it said anything")
         seen += byte

@@ -1,9 +1,11 @@
 import os
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from paretune.profiles.errors import UserError
 from paretune.profiles.precision import Precision
+from paretune.search.job.job import Job
 from paretune.search.job.study_file import load_study_file
 
 GOOD = """
@@ -25,6 +27,13 @@ def test_a_minimal_file_has_defaults_for_everything_else(tmp_path):
     assert study.profile == "host"
     assert study.workload.file == "digits.py"
     assert study.space.precision is None
+
+
+def test_what_is_guarded_reaches_the_runners(tmp_path):
+    file = load_study_file(write(tmp_path, GOOD + "guard: {open: 5 s, compile: 1 min, memory: 1 GB}"))
+    nothing = {field.name: None for field in fields(Job)}
+    guard = Job(**{**nothing, "file": file}).guard
+    assert (guard.open_s, guard.compile_s, guard.run_s, guard.memory_bytes) == (5, 60, 300, 10**9)
 
 
 def test_values_and_lists_of_one_value_mean_the_same(tmp_path):
