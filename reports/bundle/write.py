@@ -59,7 +59,7 @@ def bundle_written(into: Path) -> Iterator[None]:
         raise UserError(
             "the bundle cannot be written",
             place=str(into),
-            found=f"{error.filename or into}: {error.strerror or error}",
+            found=f"{error.filename2 or error.filename or into}: {error.strerror or error}",
             remedy="give a directory that can be written, or free some space (or raise the quota or file "
             "size limit)",
         ) from error
@@ -99,9 +99,10 @@ def _artifact_entry(record: StudyRecord, trial: TrialRecord) -> Entry:
 
 
 def _refuse_existing(into: Path) -> None:
-    if into.exists() and (not into.is_dir() or any(into.iterdir())):
+    link = into.is_symlink()
+    if link or (into.exists() and (not into.is_dir() or any(into.iterdir()))):
         raise UserError(
-            "the bundle's directory is there already and not empty",
+            f"the bundle's directory is {'a link' if link else 'there already and not empty'}",
             place=str(into),
             remedy="give another directory, or remove this one",
         )

@@ -100,11 +100,13 @@ def _bytes_below(folder: Path) -> int:
 
 
 def _full(place: Path, written: int, error: Exception) -> UserError:
-    free_mb, written_mb = shutil.disk_usage(place).free / 1e6, written / 1e6
+    disk = os.statvfs(place)
+    free_mb, written_mb = disk.f_bavail * disk.f_frsize / 1e6, written / 1e6
+    names = ", and no room for another file" if disk.f_files and not disk.f_favail else ""
     return UserError(
         "no space left for the store",
         place=str(place),
-        found=f"{free_mb:.1f} MB free after {written_mb:.1f} MB of the entry were written ({error})",
+        found=f"{free_mb:.1f} MB free{names} after {written_mb:.1f} MB of the entry were written ({error})",
         remedy="free some space (or raise the quota or file size limit) and run again: what was finished "
         "is kept, and nothing half-written was left",
     )

@@ -5,12 +5,15 @@ import io
 import json
 import os
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from paretune.profiles.errors import UserError
 from paretune.reports.bundle.read import is_bundle, is_whole
+from paretune.reports.bundle.recommended import recommended_bundle
 from paretune.reports.bundle.write import export_bundle
+from paretune.search.ranking.reading import read
 
 
 @pytest.fixture
@@ -147,3 +150,51 @@ def test_a_bundle_is_not_written_over_strangers(exportable, tmp_path, stranger):
 
 def test_a_name_of_255_letters_is_a_bundle_as_any_other(exportable, tmp_path):
     assert is_whole(export_bundle(exportable, 0, tmp_path / ("n" * 255)))
+
+
+@pytest.fixture
+def finished(exportable, tmp_path):
+    """A study that recommends a trial whose artifact is there, and the directory of its run."""
+    reading = read(exportable)
+    trials = tuple(
+        replace(
+            t, evaluation=replace(t.evaluation, artifact_key=exportable.trials[0].evaluation.artifact_key)
+        )
+        if t.number == reading.verdict.recommended
+        else t
+        for t in exportable.trials
+    )
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+    return read(replace(exportable, trials=trials)), run_dir
+
+
+def test_a_damaged_bundle_of_a_finished_study_is_written_anew(finished):
+    reading, run_dir = finished
+    bundle = recommended_bundle(reading, run_dir)
+    before = (bundle / "manifest.json").stat().st_mtime_ns
+    assert recommended_bundle(reading, run_dir, renew=False) == bundle
+    assert (bundle / "manifest.json").stat().st_mtime_ns == before
+    artifact = bundle / json.loads((bundle / "manifest.json").read_text())["artifact"]
+    artifact.write_bytes(b"other")
+    assert recommended_bundle(reading, run_dir, renew=False) == bundle
+    assert is_whole(bundle)
+    assert sorted(path.name for path in run_dir.iterdir()) == ["bundle"]
+
+
+@pytest.mark.parametrize("stranger", ["file", "folder", "manifest of others", "link", "pipe"])
+def test_strangers_where_the_recommended_bundle_belongs_stay(finished, stranger):
+    reading, run_dir = finished
+    into = run_dir / "bundle"
+    if stranger == "file":
+        into.write_text("mine")
+    elif stranger == "link":
+        into.symlink_to("nowhere")
+    elif stranger == "pipe":
+        os.mkfifo(into)
+    else:
+        into.mkdir()
+        (into / "manifest.json" if "manifest" in stranger else into / "mine").write_text("{}")
+    with pytest.raises(UserError, match="something that is no bundle"):
+        recommended_bundle(reading, run_dir)
+    assert sorted(path.name for path in run_dir.iterdir()) == ["bundle"]
