@@ -59,6 +59,9 @@ DIMENSIONS: Mapping[str, Dimension] = {
         shown=("no unit", "k", "M", "G"),
         example="1.2 M",
     ),
+    "decibels": Dimension(
+        title="a number of decibels", factors={"": 1.0, "dB": 1.0}, shown=("no unit", "dB"), example="30 dB"
+    ),
     "number": Dimension(
         title="a number", factors={"": 1.0, **_SHARES}, shown=("no unit", "% (2 % is 0.02)"), example="1.5"
     ),

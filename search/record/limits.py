@@ -12,7 +12,7 @@ from ...profiles.named import refused_at, short_line
 from ...profiles.units import parse_quantity
 from ...profiles.words import one_line
 from .evaluation import Limit
-from .metrics import HARDWARE_METRICS, METRICS, SIDE_EFFECTS
+from .metrics import HARDWARE_METRICS, METRICS, QUALITIES, SIDE_EFFECTS
 
 # What users write -> how the record stores it.
 SHORT_NAMES = {
@@ -30,7 +30,14 @@ TAKEN_NAMES = frozenset({*SHORT_NAMES, *SHORT_NAMES.values(), *HARDWARE_METRICS}
 """Names that no workload's own metric can have: they are those of something measured."""
 MOST_WEIGHT = 1e6
 """Of a preference."""
-_DIMENSIONS = {"ms": "time_ms", "bytes": "bytes", "share": "share", "count": "count", "": "number"}
+_DIMENSIONS = {
+    "ms": "time_ms",
+    "bytes": "bytes",
+    "share": "share",
+    "count": "count",
+    "dB": "decibels",
+    "": "number",
+}
 _NUMBER = r"[0-9]+\.?[0-9]*|\.[0-9]+"
 _FORMS = (
     "METRIC <= NUMBER UNIT, METRIC >= teacher - N pt absolute, METRIC >= teacher - N % relative, "
@@ -67,8 +74,8 @@ def metric_name(text: str, quality: str) -> str:
     """
     name = SHORT_NAMES.get(text, text)
     if name in METRICS or name == quality:
-        if name == "accuracy" and quality != "accuracy":
-            raise UserError("the workload's metric is not accuracy", found=text, accepted=quality)
+        if name in QUALITIES and name != quality:
+            raise UserError(f"the workload's metric is not {name}", found=text, accepted=quality)
         return name
     known = [quality, *SHORT_NAMES, "parameters", "macs", *SIDE_EFFECTS]
     near = difflib.get_close_matches(text, known, n=1)

@@ -84,6 +84,10 @@ def metric_info(name: str) -> MetricInfo:
     return METRICS.get(name) or MetricInfo(name=name, title=title, unit="", higher_is_better=True)
 
 
+QUALITIES = frozenset({"accuracy", "f1_macro", "auc", "miou", "map50", "rmse", "mae", "perplexity", "psnr"})
+"""Metrics of a workload that the table knows; a study has one of them, or one of the user's own."""
+
+
 SIDE_EFFECTS = ("worst_class_drop", "agreement", "ece_rise", "correlation", "cosine", "rank_agreement")
 """Comparisons of outputs with the teacher's."""
 

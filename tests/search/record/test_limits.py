@@ -181,3 +181,17 @@ def test_a_reference_that_cannot_be_is_refused_at_its_place(values, message):
     with pytest.raises(UserError, match=message) as caught:
         parse_reference(values, "accuracy")
     assert caught.value.place == f"reference.{list(values)[-1]}"
+
+
+def test_a_limit_in_decibels():
+    for text in ("psnr >= 30 dB", "psnr >= 30", "psnr >= teacher - 0.5 dB"):
+        assert parse_limit(text, "psnr").metric == "psnr"
+    assert parse_limit("psnr >= 30 dB", "psnr").bound == 30
+    with pytest.raises(UserError, match="unknown unit 'ms'"):
+        parse_limit("psnr >= 30 ms", "psnr")
+
+
+def test_a_metric_of_another_kind_of_workload_is_none_of_this_one():
+    for name in ("rmse", "psnr", "f1_macro"):
+        with pytest.raises(UserError, match=f"metric is not {name}"):
+            parse_limit(f"{name} <= 5", "accuracy")
