@@ -16,6 +16,7 @@ from .hosts import host
 
 _PART_BYTES, _PATH_BYTES = 255, 4095  # what Linux' file systems take
 _LONGEST_LINE = 1000
+_SPACES = "\xa0\u202f"  # which do not break: pasted texts have them between number and unit
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,254}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -28,7 +29,7 @@ def visible_line(text: str) -> str:
     """
     if not text.strip():
         raise ValueError("must not be empty")
-    hidden = next((c for c in text if not c.isprintable()), "")
+    hidden = next((c for c in text if not c.isprintable() and c not in _SPACES), "")
     if hidden:
         raise ValueError(f"has the character U+{ord(hidden):04X}; accepted: one line of visible characters")
     if text != text.strip():

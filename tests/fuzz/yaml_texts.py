@@ -123,3 +123,9 @@ def contents(valid_texts, valid_values, grammar):
     near = [changed(valid_values, most=n).map(written) for n in (1, 3)] + [damaged(valid_texts)]
     texts = st.one_of(st.text(max_size=60), soup, *near, *[whole] * 4)
     return st.binary(max_size=80) | texts.map(lambda text: text.encode("utf-8", "surrogatepass"))
+
+
+def is_one_message(text):
+    """Whether a text of several lines shows all that it holds, and can be read."""
+    shown = text.translate(dict.fromkeys(map(ord, "\n\xa0\u202f"), " "))
+    return shown.isprintable() and len(text) < 20_000

@@ -184,7 +184,7 @@ def test_a_reference_that_cannot_be_is_refused_at_its_place(values, message):
 
 
 def test_a_limit_in_decibels():
-    for text in ("psnr >= 30 dB", "psnr >= 30", "psnr >= teacher - 0.5 dB"):
+    for text in ("psnr >= 30\xa0dB", "psnr >= 30 dB", "psnr >= 30", "psnr >= teacher - 0.5 dB"):
         assert parse_limit(text, "psnr").metric == "psnr"
     assert parse_limit("psnr >= 30 dB", "psnr").bound == 30
     with pytest.raises(UserError, match="unknown unit 'ms'"):
