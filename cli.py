@@ -20,7 +20,7 @@ from .profiles.system_trouble import (
     while_loading,
 )
 from .profiles.user_code import user_code
-from .reports.terminal.output import console, secure_streams, show, tell
+from .reports.terminal.output import console, secure_streams, show, tell, tell_of_what_was_lost
 
 if TYPE_CHECKING:
     from .search.ranking.reading import Reading
@@ -279,6 +279,7 @@ def _main() -> NoReturn:
         _fail(f"error: {error}")
     except Exception as error:
         _fail(_said(error))
+    tell_of_what_was_lost()
     raise SystemExit(code if isinstance(code, int) else 0)
 
 

@@ -45,6 +45,8 @@ def test_an_answer_that_does_not_arrive_is_an_error_and_a_reader_who_has_enough_
     full = command("--version", shell=">/dev/full")
     assert full.returncode == 1
     assert "No space left" in full.stderr
+    remarked = command("--help", shell=">/dev/full")
+    assert (remarked.returncode, "No space left" in remarked.stderr) == (0, True)
     done = command("devices", shell="| head -1; echo end >&2")
     assert (done.returncode, done.stderr) == (0, "end\n")
 

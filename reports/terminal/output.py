@@ -102,13 +102,25 @@ def show(what: RenderableType) -> None:
         tell(what)
     else:
         console().print(what)
-    lost = getattr(getattr(sys.stdout, "buffer", None), "lost", None)
-    if lost is not None and lost.errno != errno.EPIPE:
+    lost = _lost()
+    if lost is not None:
         raise UserError(
             "the answer cannot be written to standard output",
             found=lost.strerror or str(lost),
             remedy="send it elsewhere, or free some space there",
         )
+
+
+def tell_of_what_was_lost() -> None:
+    """Say on standard error that standard output did not take what was told; files hold the answer."""
+    lost = _lost()
+    if lost is not None:
+        tell(f"remark: standard output could not be written ({lost.strerror or lost})", to=sys.stderr)
+
+
+def _lost() -> OSError | None:
+    lost = getattr(getattr(sys.stdout, "buffer", None), "lost", None)
+    return None if lost is None or lost.errno == errno.EPIPE else lost
 
 
 def console(*, stderr: bool = False) -> Console:
