@@ -34,7 +34,7 @@ from .reading import (
     whole,
 )
 
-LOG_BYTES = 4096
+LOG_BYTES, _MOST_NOTES = 4096, 100
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}")
 
 
@@ -158,7 +158,7 @@ def artifact(reply: Reply, path: Path, backend: str, precision: Precision) -> Ar
     size, told = path.stat().st_size, reply.read("size_bytes", _size)
     if told != size:
         raise reply.wrong(f"size_bytes is {told}, and the file {path.name} has {size}")
-    made = reply.read("precision", text)
+    made, notes = reply.read("precision", text), reply.read("notes", list_of(text))
     if made != str(precision):
         raise reply.wrong(f"precision is {made!r}, and {precision} was asked for")
     return Artifact(
@@ -167,7 +167,7 @@ def artifact(reply: Reply, path: Path, backend: str, precision: Precision) -> Ar
         precision=precision,
         size_bytes=size,
         weight_bytes=reply.read("weight_bytes", map_of(whole)),
-        notes=reply.read("notes", list_of(text), ()),
+        notes=notes[:_MOST_NOTES],
         versions=reply.read("versions", map_of(text), {}),
         stored_as=reply.read("stored_as", map_of(text), {}),
         zero_share=reply.read("zero_share", maybe(share), None),

@@ -41,7 +41,7 @@ def build_space(study: StudyFile, profile: Profile, workload: Workload, onnx: Pa
         except UserError as error:
             if study.space.backend is not None:
                 raise
-            choices, left_out = None, [Masked(backend=name, what="all", reason=error.problem)]
+            choices, left_out = None, [Masked(backend=name, what="all", reason=_why(error))]
         masked += left_out
         if choices is not None and choices.precisions and choices.sparsities:
             found.append(choices)
@@ -63,6 +63,10 @@ def build_space(study: StudyFile, profile: Profile, workload: Workload, onnx: Pa
         trains=workload.onnx is None,
         masked=tuple(masked),
     )
+
+
+def _why(error: UserError) -> str:
+    return f"{error.problem} ({error.place})" if error.place else error.problem
 
 
 def _offered(
