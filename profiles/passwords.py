@@ -10,15 +10,13 @@ from urllib.parse import quote, quote_plus
 HIDDEN = "***"
 
 _HIDES = r"[\w.-]*(?:pass(?!file|ive)|passwd|pwd|secret|token|odbc_connect)[\w.-]*"
-_IN_URLS = re.compile(r"(\b[A-Za-z][\w+.-]*://[^:/@\s]*):\S*@")
-_AS_OPTIONS = re.compile(rf"([?&;]{_HIDES}=)[^&\s\"'#]+", re.IGNORECASE)
-_AS_SETTINGS = re.compile(r"(\b(?:ssl)?(?:password|passwd|pwd)\s*=\s*)('[^']*'|[^\s'\"&;{]+)", re.IGNORECASE)
+_VARIABLE = r"(?!\$\{\w+\})"  # `${NAME}` in the place of a password is none
+_IN_URLS = re.compile(r"(\b[A-Za-z][\w+.-]*://[^:/@\s]*):(?!\$\{\w+\}@)\S*@")
+_AS_OPTIONS = re.compile(rf"([?&;]{_HIDES}=){_VARIABLE}[^&\s\"'#]+", re.IGNORECASE)
+_AS_SETTINGS = re.compile(
+    rf"(\b(?:ssl)?(?:password|passwd|pwd)\s*=\s*){_VARIABLE}" + r"('[^']*'|[^\s'\"&;]+)", re.IGNORECASE
+)
 _SHORT = 4
-
-
-def secret_key(key: str) -> bool:
-    """Whether an option of that name holds a password."""
-    return re.fullmatch(_HIDES, key, re.IGNORECASE) is not None
 
 
 def without_passwords(text: str) -> str:

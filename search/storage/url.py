@@ -228,6 +228,7 @@ def _port_that_is_none(rest: str) -> str:
 
 
 def _options(text: str | None) -> list[tuple[str, str]]:
+    """Names and values of options, as they are written."""
     parts = [part.partition("=") for part in re.split("[&;]", text or "")]
     return [(unquote(key), value) for key, _, value in parts]
 
@@ -246,7 +247,7 @@ def _without_secrets(text: str, hidden: str) -> str:
     rest = rest.replace(f":{_port_that_is_none(rest)}", f":{hidden}") if _port_that_is_none(rest) else rest
     account = "" if user is None else user + (f":{password}" if password else "") + "@"
     kept = [
-        f"{key}={hidden if value in literal else value}"
+        f"{key}={hidden if value in literal else value}" if value else key
         for key, value in _options(match["options"])
         if hidden or value not in literal
     ]

@@ -115,6 +115,7 @@ class Study:
             made.set("spent_seconds", 5.0)
             made.set("ended", json.dumps({"settings": "x", "by_budget": True}))
         self.connection = sqlite3.connect(file, isolation_level=None)
+        self.connection.execute("PRAGMA synchronous=OFF")
         self.rows = [
             (table, number, text)
             for table in ("trial_user_attributes", "study_user_attributes", "study_system_attributes")

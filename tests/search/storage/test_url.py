@@ -174,6 +174,9 @@ def test_a_study_file_is_recorded_without_its_password(written: str) -> None:
 def test_passwords_in_any_text() -> None:
     harmless = "see http://host/page: it says sqlite:////a/b.db?timeout=3, mail me@home, passive=1"
     assert without_passwords(harmless) == harmless
+    for filled_in in ("x://me:${DB}@h/x", "x://h/x?password=${DB}&user=me", "storage: x://me:${DB}@h/${X}"):
+        assert without_passwords(filled_in) == filled_in
+    assert "hunter2" not in without_passwords("x://me:${DB}hunter2@h/x")
     told = "postgresql://me:a@b:c@h/x?sslpassword=one&user=me dsn 'password=two' PWD=three;"
     hidden = "postgresql://me:***@h/x?sslpassword=***&user=me dsn 'password=***' PWD=***;"
     assert without_passwords(told) == hidden
