@@ -267,7 +267,7 @@ def _limit_line(limit: Limit, vertical: bool, log: bool) -> tuple[Figure, Figure
         # Finalists are held to the teacher's quality on the test split, which differs.
         text += f" (on test: {metric_info(limit.metric).format(limit.bound_on_test)})"
     if vertical:
-        at = log10(limit.bound) if log else limit.bound
+        at = log10(limit.bound) if log and limit.bound > 0 else limit.bound
         shape = {"type": "line", "x0": limit.bound, "x1": limit.bound, "yref": "paper", "y0": 0, "y1": 1}
         label = {
             "x": at,

@@ -10,7 +10,7 @@ from paretune.reports.charts import plots, stage_times
 from paretune.reports.charts.axes import window
 from paretune.reports.pages.page import html_page
 from paretune.search.ranking.reading import read
-from paretune.search.record.evaluation import StudyRecord
+from paretune.search.record.evaluation import Limit, StudyRecord
 
 
 def points(record: StudyRecord) -> dict[int, tuple[float, float, str]]:
@@ -81,3 +81,8 @@ def test_time_by_stage_is_the_time_of_the_trials(study: StudyRecord) -> None:
 
 def test_a_report_is_small(searched: StudyRecord) -> None:
     assert len(html_page(read(searched)).encode()) < 1.6e6
+
+
+def test_a_limit_at_zero_is_drawn_where_an_axis_counts_in_tens(study: StudyRecord) -> None:
+    limit = Limit(text="latency >= 0 ms", metric="latency_ms", upper=False, bound=0.0)
+    assert points(replace(study, limits=(*study.limits, limit))).keys() == points(study).keys()
