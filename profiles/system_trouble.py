@@ -51,7 +51,9 @@ _SPACE = Refusal(
     "ulimit -f",
 )
 _DISK = Refusal("the disk or its server fails", f"look at it and at the system's log {_KEPT}")
-_PLACE = Refusal("the system does not allow it", f"look at the place and at whose it is {_KEPT}")
+_PLACE = Refusal(
+    "a file, folder or connection cannot be used", f"look at the place and at whose it is {_KEPT}"
+)
 _NESTED = Refusal("something is nested too deeply", "make it flatter")
 _NAMES = Refusal(
     "a text cannot be written in the encoding of this system",

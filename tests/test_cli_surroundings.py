@@ -33,7 +33,7 @@ def test_streams_that_are_closed_or_full_change_no_exit_code(shell):
 def test_a_closed_stream_is_not_taken_by_the_next_file_that_is_opened(tmp_path):
     """Else libraries would print into it: the study's database, say."""
     opens = (
-        "from paretune.reports.terminal.output import secure_streams as s; s(); "
+        "from paretune.profiles.standard_descriptors import open_standard_descriptors as o; o(); "
         f"f = open('{tmp_path}/db', 'w'); import os; os.write(1, b'out'); os.write(2, b'err'); "
     )
     done = command("--version", before=opens, shell=">&- 2>&-")

@@ -17,6 +17,7 @@ from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderableT
 from rich.segment import Segment
 
 from ...profiles.errors import UserError
+from ...profiles.standard_descriptors import open_standard_descriptors
 from ...profiles.words import printable
 
 LEAST_WIDTH = 40
@@ -61,28 +62,18 @@ class Descriptor(io.RawIOBase):
 
 
 def secure_streams() -> None:
-    """Give this process standard streams that are there and do not fail.
-
-    A descriptor that was closed before the start is opened on nothing: else the next file opened, the study's
-    database say, would take its place, and libraries would print into it.
-    """
-    for number in (0, 1, 2):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
-    if sys.stdin is None:
-        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
-    if sys.stdout is sys.__stdout__:
+    """Give this process standard streams that are there and do not fail."""
+    replaced = sys.stdout is not sys.__stdout__, sys.stderr is not sys.__stderr__
+    open_standard_descriptors()
+    if not replaced[0]:
         sys.stdout = _stream(1, sys.stdout)
-    if sys.stderr is sys.__stderr__:
+    if not replaced[1]:
         sys.stderr = _stream(2, sys.stderr)
 
 
-def _stream(number: int, before: TextIO | None) -> TextIO:
-    encoding = "utf-8" if before is None else before.encoding
+def _stream(number: int, before: TextIO) -> TextIO:
     raw = cast("Any", Descriptor(number))
-    return io.TextIOWrapper(raw, encoding=encoding, errors="backslashreplace", write_through=True)
+    return io.TextIOWrapper(raw, encoding=before.encoding, errors="backslashreplace", write_through=True)
 
 
 def tell(text: str, *, to: TextIO | None = None) -> None:

@@ -17,6 +17,7 @@ from ...backends.runner.client import Guard, RunnerClient
 from ...backends.runner.launch import Launch
 from ...profiles.errors import UserError
 from ...profiles.files import is_file
+from ...profiles.standard_descriptors import open_standard_descriptors
 from ...profiles.system_trouble import check_address_space
 from ..evaluation.evaluator import Evaluator
 from ..evaluation.side_effects import check_possible
@@ -78,6 +79,7 @@ def run_study(
         UserError: the file or something it names cannot be accepted; nothing was written then.
     """
     progress, stop = progress or Progress(), stop or StopFlag()
+    open_standard_descriptors()
     job = load_job(path)
     check_address_space()
     budget = Budget(trials=job.file.budget.trials, seconds=job.file.budget.time, stop=stop)
