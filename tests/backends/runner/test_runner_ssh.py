@@ -176,12 +176,12 @@ def nonsense(folder, deed, **limits):
     ],
 )  # fmt: skip
 def test_a_device_that_answers_nonsense_is_one_error_of_the_users(tmp_path, deed, found):
-    started = time.monotonic()
+    started, patience = time.monotonic(), {"no answer within": 0.5}.get(found, 3.0)
     with pytest.raises(UserError) as caught:
-        nonsense(tmp_path, deed, open_s=2.0).hello()
+        nonsense(tmp_path, deed, open_s=patience).hello()
     assert "board" in caught.value.problem
     assert caught.value.found.startswith(found) or found in caught.value.found
-    assert time.monotonic() - started < 6
+    assert time.monotonic() - started < 20
 
 
 @pytest.mark.parametrize(
