@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import time
@@ -19,6 +20,7 @@ from paretune.search.run.stored import record_of
 from paretune.search.storage.same_problem import evaluated_before
 from paretune.search.storage.storage import open_storage, storage_trouble_explained
 from paretune.search.storage.study_store import StudyStore
+from paretune.search.storage.trouble import MEND_DAMAGE, trouble
 from paretune.search.storage.url import StorageUrl
 from sqlalchemy import event
 
@@ -236,3 +238,10 @@ def test_what_a_database_does_not_take_is_told_by_its_code(file: Path, setting: 
     with closing(studies), pytest.raises(UserError) as caught, storage_trouble_explained(url):
         studies.set("more", "x" * 100_000)
     assert named in caught.value.found
+
+
+def test_files_that_the_system_does_not_open_are_no_damage(tmp_path):
+    error = OSError(errno.EMFILE, "Too many open files", str(tmp_path / "s.db"))
+    told = trouble("it fails", StorageUrl.of_file(tmp_path / "s.db"), error)
+    assert "ulimit -n" in told.remedy
+    assert MEND_DAMAGE not in told.remedy
