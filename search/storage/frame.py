@@ -48,6 +48,12 @@ def _sound(frame: StudyRecord) -> StudyRecord:
         if why := doubt(getattr(kept, name)):
             changed[name] = None
             said.append(f"{name} was left out of the record: {why}")
+    weighed = tuple(
+        one if 0 <= one.weight <= LARGEST else replace(one, weight=1.0) for one in kept.objectives
+    )
+    if weighed != kept.objectives:
+        said.append("a weight that is none was left out of the record")
+    changed["objectives"] = weighed
     changed["counters"] = {name: value for name, value in kept.counters.items() if abs(value) <= LARGEST}
     changed["teacher"] = _teacher(kept.teacher)
     return replace(kept, **changed, remarks=tuple(dict.fromkeys((*kept.remarks, *said))))

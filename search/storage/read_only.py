@@ -12,6 +12,7 @@ import optuna
 from ...profiles.errors import UserError
 from . import write_ahead
 from .connect import Database, check_place, checked, connected, on_file
+from .storage import storage_trouble_explained
 from .study_store import StudyStore
 from .trial_records import objectives_of
 from .trouble import trouble
@@ -30,7 +31,7 @@ def study_for_reading(url: StorageUrl, name: str) -> Iterator[StudyStore]:
         UserError: there is no such study, it is locked or damaged, or cannot be read without writing.
     """
     file = url.file
-    with ExitStack() as stack:
+    with storage_trouble_explained(url), ExitStack() as stack:
         try:
             storage = connected(url, make=False) if file is None else _file(url, file)
         except Exception as error:

@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import sqlite3
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,11 +104,11 @@ def _cause(url: StorageUrl, error: BaseException) -> Cause:
 
 
 def _of_file(file: Path, error: BaseException) -> Cause:
-    code: Any = getattr(error, "sqlite_errorcode", None)  # from Python 3.11 on
+    code: Any = getattr(error, "sqlite_errorcode", None)  # SQLite's own errors have one from Python 3.11 on
     known = _OF_SQLITE.get(code & 0xFF) if isinstance(code, int) else None
     if known is not None:
         return known
-    if code == 14 or (code is None and isinstance(error, sqlite3.OperationalError)):
+    if code == 14 or (sys.version_info < (3, 11) and isinstance(error, sqlite3.OperationalError)):
         return _unopened(file)
     return _SCHEMA
 
