@@ -175,6 +175,34 @@ def check_stack() -> None:
         )
 
 
+LEAST_FILES, ENOUGH_FILES = 64, 1024
+"""A search has so many files open at once, with a few runners (four each) and its database; and so many
+are more than it ever has."""
+
+
+def check_open_files() -> None:
+    """Let this process open as many files as a search takes, where the system lets it.
+
+    Raises:
+        UserError: it does not; in the middle of a search, libraries would call files lost that are there.
+    """
+    soft = _soft("RLIMIT_NOFILE")
+    if soft is None or soft >= LEAST_FILES:
+        return
+    import resource
+
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    most = ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(hard, ENOUGH_FILES)
+    if most < LEAST_FILES:
+        raise UserError(
+            "this process may open too few files to search",
+            found=f"{most} ({FILES.by_ulimit})",
+            accepted=f"{LEAST_FILES} or more",
+            remedy=FILES.remedy,
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
 def check_temporary_files() -> None:
     """Refuse a machine without a folder for temporary files: torch does not load, and does not say why.
 

@@ -18,7 +18,7 @@ from ...backends.runner.launch import Launch
 from ...profiles.errors import UserError
 from ...profiles.files import is_file
 from ...profiles.standard_descriptors import open_standard_descriptors
-from ...profiles.system_trouble import check_address_space
+from ...profiles.system_trouble import check_address_space, check_open_files
 from ..evaluation.evaluator import Evaluator
 from ..evaluation.side_effects import check_possible
 from ..job.job import Job, Places, device_identity, load_job, places_of
@@ -82,6 +82,7 @@ def run_study(
     open_standard_descriptors()
     job = load_job(path)
     check_address_space()
+    check_open_files()
     budget = Budget(trials=job.file.budget.trials, seconds=job.file.budget.time, stop=stop)
     budget.start()
     launch = job.launch()

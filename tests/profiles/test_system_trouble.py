@@ -84,6 +84,26 @@ def test_limits_under_which_libraries_crash_or_hang_are_refused(monkeypatch):
     assert "ulimit -v" in space.value.found
 
 
+@pytest.mark.parametrize(
+    ("soft", "hard", "raised"),
+    [(16, 4096, [(1024, 4096)]), (16, 100, [(100, 100)]), (256, 4096, []), (64, 64, [])],
+)
+def test_a_limit_on_open_files_is_raised_as_far_as_it_may(monkeypatch, soft, hard, raised):
+    wanted = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, hard))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: wanted.append(limits))
+    system_trouble.check_open_files()
+    assert wanted == raised
+
+
+def test_a_limit_on_open_files_that_is_too_low_is_told(monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (16, 32))
+    with pytest.raises(UserError) as error:
+        system_trouble.check_open_files()
+    assert "32" in error.value.found
+    assert "ulimit -n" in error.value.remedy
+
+
 def test_without_a_home_figures_are_measured_and_not_kept(monkeypatch):
     machine = read_machine()
     monkeypatch.setenv("XDG_CACHE_HOME", "/a/cache")
