@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ....profiles.errors import StageError
+from ...store.trouble import removed
 
 T = TypeVar("T")
 Maker = Callable[[Path], Mapping[str, Any]]
@@ -39,7 +39,7 @@ def sturdy(make: Maker) -> Maker:
     def made(into: Path) -> Mapping[str, Any]:
         def from_scratch() -> Mapping[str, Any]:
             for left in into.iterdir():
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
+                removed(left)
             return make(into)
 
         return tried_again(from_scratch)
