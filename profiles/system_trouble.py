@@ -180,6 +180,16 @@ LEAST_FILES, ENOUGH_FILES = 64, 1024
 are more than it ever has."""
 
 
+def check_limits_of_a_search() -> None:
+    """Refuse limits on this process in which a search would fail in its middle.
+
+    Raises:
+        UserError: too few files may be opened, or too little memory is left.
+    """
+    check_open_files()
+    check_address_space()
+
+
 def check_open_files() -> None:
     """Let this process open as many files as a search takes, where the system lets it.
 

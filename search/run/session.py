@@ -18,7 +18,7 @@ from ...backends.runner.launch import Launch
 from ...profiles.errors import UserError
 from ...profiles.files import is_file
 from ...profiles.standard_descriptors import open_standard_descriptors
-from ...profiles.system_trouble import check_address_space, check_open_files
+from ...profiles.system_trouble import check_limits_of_a_search
 from ..evaluation.evaluator import Evaluator
 from ..evaluation.side_effects import check_possible
 from ..job.job import Job, Places, device_identity, load_job, places_of
@@ -81,8 +81,7 @@ def run_study(
     progress, stop = progress or Progress(), stop or StopFlag()
     open_standard_descriptors()
     job = load_job(path)
-    check_address_space()
-    check_open_files()
+    check_limits_of_a_search()
     budget = Budget(trials=job.file.budget.trials, seconds=job.file.budget.time, stop=stop)
     budget.start()
     launch = job.launch()
