@@ -192,8 +192,10 @@ class _Reader:
         profile = self.job.profile
         if profile.reach.kind != "local" or profile.gpu is not None:
             return False
-        there = studies.unweighed().environment.get("instructions", [])
-        return bool(there) and set(there) == set(instruction_sets())
+        if not studies.readable:
+            return False
+        there = studies.unweighed().environment.get("instructions")
+        return isinstance(there, list) and bool(there) and set(map(str, there)) == set(instruction_sets())
 
 
 def _reason(error: Exception) -> str:
