@@ -60,8 +60,10 @@ def test_a_storage_that_fails_in_the_middle_is_one_message(finished):
 
 def test_a_run_directory_that_cannot_be_written(bench, shared_store):
     (bench.root / "file").write_text("")
-    with pytest.raises(UserError, match="run's directory cannot be written"):
+    with pytest.raises(UserError, match="a directory is needed"):
         run_study(bench.study(store=shared_store, runs="file"))
+    with pytest.raises(UserError, match="run's directory cannot be written"):
+        run_study(bench.study(store=shared_store, runs="/proc/runs"))
 
 
 def test_a_storage_file_is_relative_to_the_study_file(bench, shared_store, tmp_path, monkeypatch):

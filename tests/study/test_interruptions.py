@@ -112,8 +112,8 @@ def test_a_crash_is_one_failed_evaluation_and_the_study_goes_on(
     monkeypatch.setenv("TOY_SCRIPT", json.dumps({f"int8/{stage}": behaviour}))
     name = f"crash-{behaviour}-{stage}"
     space = {"student": {"width": [4]}, "precision": ["fp32", "int8"], "backend": [BACKEND]}
-    limit = "4 s" if behaviour == "hang" else "12 s"
-    guard = {"compile": limit, "run": limit, "memory": "2 GB"}
+    limit = "4 s" if behaviour == "hang" else "60 s"
+    guard = {"compile": limit, "run": limit, "memory": "1 GB"}
     record = run_study(bench.study(name, space=space, guard=guard, budget={"trials": 3})).record
     by_precision = {}
     for trial in record.trials:
