@@ -22,7 +22,7 @@ from .system_trouble import refusal
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """A file to write to, which takes the place of `path` once the block has ended well."""
-    _remove_left(path.parent, path.name)
+    remove_left(path.parent, path.name)
     while True:
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         if _kept(descriptor, name):
@@ -62,7 +62,7 @@ def is_file(path: Path) -> bool:
 @contextmanager
 def folder_aside(parent: Path, name: str) -> Iterator[Path]:
     """A new folder in `parent` for what will be called `name`; what is left in it at the end goes."""
-    _remove_left(parent, name)
+    remove_left(parent, name)
     while True:
         aside = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=parent))
         descriptor = os.open(aside, os.O_RDONLY)
@@ -81,7 +81,7 @@ def _kept(descriptor: int, name: str | Path) -> bool:
     return _at_once(descriptor) is not False and os.path.lexists(name)
 
 
-def _remove_left(parent: Path, name: str) -> None:
+def remove_left(parent: Path, name: str) -> None:
     """Remove what killed processes made aside for `name`: a maker holds a lock on it as long as it lives."""
     left = re.compile(rf"\.{re.escape(name)}\.[a-z0-9_]{{8}}")
     with suppress(OSError):

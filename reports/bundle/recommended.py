@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from ...profiles.errors import UserError
-from ...profiles.files import folder_aside
+from ...profiles.files import folder_aside, remove_left
 from ...search.ranking.reading import Reading
 from ...search.ranking.verdict import DO_NOTHING, MET
 from .read import ended_of, is_bundle, is_whole
@@ -24,6 +24,7 @@ def recommended_bundle(reading: Reading, run_dir: Path, *, renew: bool = True) -
         UserError: it cannot be written, or something else stands there; an earlier bundle is then as it was.
     """
     into, answer = run_dir / BUNDLE, reading.verdict
+    remove_left(run_dir, BUNDLE)  # by a kill after the bundle had taken its place
     wanted = answer.recommended if answer.status in (MET, DO_NOTHING) else None
     earlier = is_bundle(into)
     if not renew and is_whole(into) and ended_of(into) == reading.record.ended:

@@ -38,7 +38,9 @@ def test_a_run_that_changed_nothing_leaves_the_bundle_of_this_end_and_mends_anot
     first = recommended_bundle(ended(FIRST, 0), tmp_path)
     assert manifest(first) == (FIRST, 0)
     made = (tmp_path / "bundle").stat().st_ino
+    (tmp_path / ".bundle.left_1ab").mkdir()
     recommended_bundle(ended(FIRST, 0), tmp_path, renew=False)
+    assert [path.name for path in tmp_path.glob(".*")] == []
     assert (tmp_path / "bundle").stat().st_ino == made
     # The search went on, and a kill came after its end and before its bundle.
     assert manifest(recommended_bundle(ended(SECOND, 3), tmp_path, renew=False)) == (SECOND, 3)
