@@ -169,6 +169,7 @@ class Script:
 
     def ended(self) -> str | None:
         """What it ends with: a line, or None."""
+        self.opened.clear()
         with contextlib.redirect_stdout(io.StringIO()), pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "argv", ["run.py"])
             try:
