@@ -183,7 +183,7 @@ def _check_place(file: Path, *, make: bool) -> None:
             accepted=f"at most {_LONGEST} bytes, {_LONGEST_NAME} of them for the file itself: SQLite writes "
             "longer names beside it",
         )
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError, NotADirectoryError):
         file.stat()  # whatever is wrong with its name, in the system's own words
     if file.exists() and not file.is_file():
         what = "a directory" if file.is_dir() else "no regular file"
