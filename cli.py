@@ -10,7 +10,8 @@ import typer
 from typer.core import TyperGroup
 
 from .profiles.errors import InternalError, ParetuneError, UserError
-from .profiles.process_end import leave
+from .profiles.guard.process_end import leave
+from .profiles.guard.user_code import user_code
 from .profiles.system_trouble import (
     THREADS,
     check_stack,
@@ -19,7 +20,6 @@ from .profiles.system_trouble import (
     threads_may_start,
     while_loading,
 )
-from .profiles.user_code import user_code
 from .reports.terminal.output import console, secure_streams, show, tell, tell_of_what_was_lost
 
 if TYPE_CHECKING:

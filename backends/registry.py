@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..profiles.errors import UserError
+from ..profiles.guard.user_code import user_code
 from ..profiles.precision import Precision
-from ..profiles.user_code import user_code
 from .contract.backend import Availability, Backend
 from .contract.foreign import Foreign
 
 if TYPE_CHECKING:
-    from ..profiles.host import Probe
-    from ..profiles.schema import Profile
+    from ..profiles.devices.host import Probe
+    from ..profiles.devices.schema import Profile
     from .contract.rules import Offer
 
 # name -> "module:class", relative to this package. Adding a backend is one folder and one line here.
@@ -187,7 +187,7 @@ def _sound() -> Iterator[Backend]:
 
 def probes() -> tuple[Probe, ...]:
     """What measures the machine at hand by the runtimes that are installed: a `probe.py` beside a backend."""
-    from ..profiles.host import Probe
+    from ..profiles.devices.host import Probe
 
     found = [(one.packages, one.beside("probe.py")) for one in _sound()]
     return tuple(Probe(program=path, packages=packages) for packages, path in found if path is not None)

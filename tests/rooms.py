@@ -16,8 +16,10 @@ PACKAGES = ("profiles", "backends", "search", "reports")
 def room_of(module: str) -> str:
     """`search.gate.bounds` is in the room `search.gate`; each wing of `search.stages` is a room too."""
     parts = module.split(".")
-    if parts[0] not in PACKAGES or parts[0] == "profiles":
+    if parts[0] not in PACKAGES:
         return parts[0]
+    if parts[0] == "profiles":  # what lies in the storey itself is what all its rooms share
+        return ".".join(parts[:2]) if len(parts) > 1 and (ROOT / parts[0] / parts[1]).is_dir() else parts[0]
     depth = 3 if parts[:2] == ["search", "stages"] else 2
     return ".".join(parts[:depth])
 

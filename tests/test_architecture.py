@@ -16,68 +16,73 @@ ROOT = Path(paretune.__file__).resolve().parent
 
 MAY_IMPORT = {
     "profiles": "",
+    "profiles.guard": "profiles",
+    "profiles.text": "profiles",
+    "profiles.devices": "profiles.text profiles",
     "backends.calibration": "profiles",
-    "backends.contract": "profiles",
-    "backends.measure": "backends.contract profiles",
-    "backends.onnx_graph": "backends.contract profiles",
-    "backends.registry": "backends.contract profiles",
-    "backends.tflite": "backends.calibration backends.contract profiles",
-    "backends.ort": "backends.calibration backends.contract backends.onnx_graph profiles",
-    "backends.runner": "backends.contract backends.measure backends.registry profiles",
-    "backends.trt": "backends.calibration backends.contract backends.onnx_graph profiles",
-    "search.record": "profiles",
+    "backends.contract": "profiles.devices profiles.text profiles.guard profiles",
+    "backends.measure": "profiles backends.contract",
+    "backends.onnx_graph": "profiles backends.contract",
+    "backends.registry": "profiles.devices profiles.guard profiles backends.contract",
+    "backends.tflite": "profiles backends.calibration backends.contract",
+    "backends.ort": "profiles.devices profiles backends.calibration backends.contract backends.onnx_graph",
+    "backends.runner": "profiles.guard profiles backends.contract backends.measure backends.registry",
+    "backends.trt": "profiles backends.calibration backends.contract backends.onnx_graph",
+    "search.record": "profiles.text profiles",
     "search.ranking": "profiles search.record",
     "search.space": "profiles search.record",
     "search.storage": "profiles search.record",
     "search.store": "profiles search.record",
-    "search.workload": "profiles search.record",
+    "search.workload": "profiles.text profiles.guard profiles search.record",
     "search.gate": "profiles search.ranking search.record",
     "search.sampler": "search.ranking search.record search.space",
-    "search.stages.network": "profiles search.workload",
+    "search.stages.network": "profiles.guard profiles search.workload",
     "search.job": (
-        "backends.contract backends.onnx_graph backends.registry backends.runner profiles search.record "
-        "search.space search.storage search.workload"
+        "profiles.devices profiles.text profiles.guard profiles backends.contract "
+        "backends.onnx_graph backends.registry backends.runner search.record search.space "
+        "search.storage search.workload"
     ),
     "search.stages.cutting": "profiles search.stages.network",
     "search.stages.device": (
-        "backends.contract backends.measure backends.registry backends.runner profiles "
+        "profiles backends.contract backends.measure backends.registry backends.runner "
         "search.record search.store search.workload"
     ),
     "search.stages.training": (
-        "backends.contract profiles search.record search.stages.network search.workload"
+        "profiles.guard profiles backends.contract search.record search.stages.network search.workload"
     ),
     "search.stages.models": (
-        "backends.contract backends.onnx_graph backends.registry profiles search.record "
-        "search.space search.stages.cutting search.stages.device search.stages.network "
-        "search.stages.training search.store search.workload"
+        "profiles.guard profiles backends.contract backends.onnx_graph backends.registry "
+        "search.record search.space search.stages.cutting search.stages.device "
+        "search.stages.network search.stages.training search.store search.workload"
     ),
     "search.stages.chain": (
-        "backends.measure backends.registry profiles search.record search.stages.device "
+        "profiles.guard backends.measure backends.registry search.record search.stages.device "
         "search.stages.models search.store search.workload"
     ),
     "search.ladder": (
-        "backends.contract backends.registry profiles search.record search.stages.chain "
+        "profiles backends.contract backends.registry search.record search.stages.chain "
         "search.store search.workload"
     ),
     "search.evaluation": (
-        "backends.measure backends.registry profiles search.ladder search.ranking search.record "
-        "search.stages.chain search.stages.device search.stages.models search.store search.workload"
+        "profiles.guard profiles backends.measure backends.registry search.ladder search.ranking "
+        "search.record search.stages.chain search.stages.device search.stages.models search.store "
+        "search.workload"
     ),
     "search.run": (
-        "backends.measure backends.registry backends.runner profiles search.evaluation "
-        "search.gate search.job search.ladder search.ranking search.record search.sampler "
-        "search.space search.stages.chain search.stages.device search.stages.models "
-        "search.storage search.store"
+        "profiles.text profiles backends.measure backends.registry backends.runner "
+        "search.evaluation search.gate search.job search.ladder search.ranking search.record "
+        "search.sampler search.space search.stages.chain search.stages.device "
+        "search.stages.models search.storage search.store"
     ),
     "reports.content": "profiles search.gate search.ranking search.record",
-    "reports.charts": "backends.registry profiles reports.content search.ranking search.record",
+    "reports.charts": "profiles backends.registry reports.content search.ranking search.record",
     "reports.terminal": (
-        "backends.registry backends.runner profiles reports.content search.job search.ranking "
-        "search.record search.space"
+        "profiles.devices profiles.text profiles.guard profiles backends.registry backends.runner "
+        "reports.content search.job search.ranking search.record search.space"
     ),
-    "reports.pages": "profiles reports.charts reports.content search.ranking search.record",
+    "reports.pages": "profiles.text profiles reports.charts reports.content search.ranking search.record",
     "reports.bundle": (
-        "backends.registry profiles reports.content reports.pages search.ranking search.record search.store"
+        "profiles backends.registry reports.content reports.pages search.ranking search.record search.store"
     ),
 }
 """Room -> the rooms that it may import. `docs/architecture.md` shows the same table to a newcomer."""

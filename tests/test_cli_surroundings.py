@@ -69,9 +69,8 @@ def test_variables_that_are_missing_or_odd(changes):
 
 def test_a_user_without_a_home_whom_the_system_does_not_know(tmp_path):
     nobody = "import pwd; pwd.getpwuid = lambda _: {}[1]; "
-    measures = (
-        "import paretune.profiles.host as h; h._run = lambda _: dict(fp32=dict(value=1, source='it')); "
-    )
+    host = "import paretune.profiles.devices.host as host; "
+    measures = f"{host}host._run = lambda _: dict(fp32=dict(value=1, source='it')); "
     homeless = environment(HOME=None, XDG_CACHE_HOME=None)
     assert command("devices", before=nobody + measures, env=homeless, cwd=tmp_path).returncode == 0
     assert list(tmp_path.iterdir()) == []

@@ -20,7 +20,7 @@ from ...profiles.errors import UnsupportedError
 from ...profiles.precision import Precision
 
 if TYPE_CHECKING:
-    from ...profiles.schema import Profile
+    from ...profiles.devices.schema import Profile
 
 Array = NDArray[Any]
 Feed = Mapping[str, Array]

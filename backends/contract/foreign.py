@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...profiles.errors import StageError, UnsupportedError
+from ...profiles.guard.user_code import UserCodeError, shown, user_code
+from ...profiles.guard.user_place import defined_at
 from ...profiles.precision import Precision
-from ...profiles.user_code import UserCodeError, shown, user_code
-from ...profiles.user_place import defined_at
 from ...profiles.words import one_line
 from . import declared
 from .backend import (
@@ -30,7 +30,7 @@ from .backend import (
 )
 
 if TYPE_CHECKING:
-    from ...profiles.schema import Profile
+    from ...profiles.devices.schema import Profile
 
 T = TypeVar("T")
 _MOST_TEXT, _MOST_VALUE = 1000, 160

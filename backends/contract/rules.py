@@ -29,9 +29,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ...profiles.devices.schema import Gpu, Profile, Sm, sm_version
 from ...profiles.precision import Precision
-from ...profiles.schema import Gpu, Profile, Sm, sm_version
-from ...profiles.strict_yaml import read_model
+from ...profiles.text.strict_yaml import read_model
 
 NM_SPARSITY = "2:4"
 ALL = "all"

@@ -6,7 +6,7 @@ import json
 import sys
 from typing import Any
 
-from paretune.profiles.bench import SIZE, best_seconds
+from paretune.profiles.devices.bench import SIZE, best_seconds
 
 
 def measure_int8(budget_s: float = 0.3) -> dict[str, Any]:

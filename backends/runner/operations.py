@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from ...profiles.errors import StageError, UnsupportedError, UserError
+from ...profiles.guard.user_code import UserCodeError, said_by
+from ...profiles.guard.user_place import place_of_error
 from ...profiles.precision import Precision
-from ...profiles.user_code import UserCodeError, said_by
-from ...profiles.user_place import place_of_error
 from ..contract.backend import Array, CompileSettings, Session, SourceModel, TensorSpec, batches
 from ..measure.cores import hold_on
 from ..measure.memory import peak_bytes, resident_bytes, restart_peak

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...profiles.errors import UserError
-from ...profiles.strict_yaml import to_yaml
+from ...profiles.text.strict_yaml import to_yaml
 from ...profiles.words import duration
 from ...search.ranking.known import bound_for, known_metrics, limits_on, point_of, trial_of, violations
 from ...search.ranking.pareto import dominates

@@ -9,10 +9,10 @@ from rich.text import Text
 from ...backends.registry import availability, backend_names, offers, probes
 from ...backends.runner.client import Guard, RunnerClient
 from ...backends.runner.launch import launch_for
+from ...profiles.devices.loader import load_profile, shipped_profiles
+from ...profiles.devices.schema import Profile
 from ...profiles.errors import UserError
-from ...profiles.loader import load_profile, shipped_profiles
-from ...profiles.schema import Profile
-from ...profiles.time_limit import set_time_limit
+from ...profiles.guard.time_limit import set_time_limit
 from ...search.record.metrics import metric_info
 
 _PATIENCE_S = 60.0  # a slow board imports numpy in ten; backends of others are loaded meanwhile

@@ -9,9 +9,9 @@ from pathlib import Path
 from ...backends.registry import availability, backend_names
 from ...profiles.errors import UserError
 from ...profiles.files import write_whole
-from ...profiles.named import file_text, refused_at, workload_text
 from ...profiles.precision import Precision
-from ...profiles.yaml_values import as_text
+from ...profiles.text.named import file_text, refused_at, workload_text
+from ...profiles.text.yaml_values import as_text
 
 _TEXT = """\
 # A Paretune study. `paretune plan {file}` shows what it would do, `paretune run {file}` runs or resumes it.

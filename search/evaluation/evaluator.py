@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ...backends.registry import value_dependent
 from ...profiles.errors import InternalError, StageError, UnsupportedError, UserError
-from ...profiles.user_code import user_code
+from ...profiles.guard.user_code import user_code
 from ..ladder.bench import Climbs
 from ..ranking.known import TEST, VALIDATION, limits_on, violations
 from ..record.candidate import Candidate

@@ -11,11 +11,11 @@ from typing import Any
 from ...backends.registry import probes
 from ...backends.runner.client import Guard, RunnerClient
 from ...backends.runner.launch import Launch, launch_for
+from ...profiles.devices.loader import load_profile
+from ...profiles.devices.schema import Profile
 from ...profiles.errors import UserError, at_place
-from ...profiles.loader import load_profile
-from ...profiles.named import located
-from ...profiles.schema import Profile
-from ...profiles.time_limit import set_time_limit
+from ...profiles.guard.time_limit import set_time_limit
+from ...profiles.text.named import located
 from ..record.candidate import Recipe
 from ..record.digest import digest_of
 from ..record.evaluation import Objective

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from ...backends.contract.backend import ONNX, Backend
 from ...backends.registry import backend_names, get_backend, offered_precisions, offers
+from ...profiles.devices.schema import Profile
 from ...profiles.errors import UserError, at_place
 from ...profiles.precision import Precision
-from ...profiles.schema import Profile
 from ..record.candidate import Recipe
 from ..record.evaluation import Masked
 from ..space.derived_students import student_shares

@@ -19,11 +19,11 @@ from pydantic import (
 
 from ...backends.contract.backend import CalibrationMethod
 from ...profiles.errors import UserError
-from ...profiles.named import BackendText, FileText, Identifier, Line, PlainName, WorkloadText
 from ...profiles.precision import Precision
-from ...profiles.strict_yaml import read_with_places
+from ...profiles.text.named import BackendText, FileText, Identifier, Line, PlainName, WorkloadText
+from ...profiles.text.strict_yaml import read_with_places
+from ...profiles.text.yaml_document import Document
 from ...profiles.words import listed
-from ...profiles.yaml_document import Document
 from ..record.candidate import Recipe, Sparsity
 from ..record.limits import MOST_WEIGHT
 from ..record.treatment import RungName

@@ -11,8 +11,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from ...profiles.errors import UserError
-from ...profiles.named import Line
-from ...profiles.units import parse_bytes, parse_duration_s, parse_quantity
+from ...profiles.text.named import Line
+from ...profiles.text.units import parse_bytes, parse_duration_s, parse_quantity
 
 T = TypeVar("T")
 

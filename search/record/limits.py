@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...profiles.errors import UserError, at_place
-from ...profiles.named import refused_at, short_line
-from ...profiles.units import parse_quantity
+from ...profiles.text.named import refused_at, short_line
+from ...profiles.text.units import parse_quantity
 from ...profiles.words import one_line
 from .evaluation import Limit
 from .metrics import HARDWARE_METRICS, METRICS, QUALITIES, SIDE_EFFECTS

@@ -16,8 +16,8 @@ from typing import Any
 
 from ...backends.measure.environment import instruction_sets
 from ...profiles.errors import ParetuneError, UserError
-from ...profiles.named import located
 from ...profiles.passwords import without_passwords
+from ...profiles.text.named import located
 from ...profiles.words import joined
 from ..job.job import Job, places_of
 from ..job.study_file import load_study_file

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...backends.measure.summary import summarize
 from ...backends.registry import get_backend
-from ...profiles.user_code import user_code
+from ...profiles.guard.user_code import user_code
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Quantity, StageRecord
 from ..record.protocols import MilestoneJudge

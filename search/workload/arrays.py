@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...profiles.errors import UserError
-from ...profiles.user_code import shown
+from ...profiles.guard.user_code import shown
 from ...profiles.words import listed
 from .names import is_name
 from .workload import Array, Split, Splits

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 from ...profiles.errors import UserError
-from ...profiles.user_code import code_lies_in, user_code
+from ...profiles.guard.user_code import code_lies_in, user_code
 
 
 def import_file(path: Path) -> ModuleType:

@@ -14,9 +14,9 @@ from typing import Any, TypeGuard, TypeVar
 
 from ...profiles.errors import UserError
 from ...profiles.files import is_file
-from ...profiles.named import located, workload_parts
-from ...profiles.user_code import UserCodeError, call, user_code
-from ...profiles.user_place import defined_at
+from ...profiles.guard.user_code import UserCodeError, call, user_code
+from ...profiles.guard.user_place import defined_at
+from ...profiles.text.named import located, workload_parts
 from ..record.digest import digest_of
 from .arrays import brought_into_form
 from .content import bytes_digest, local_files, split_digest

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...profiles.user_code import UserCodeError, shown, user_code
-from ...profiles.user_place import defined_at
+from ...profiles.guard.user_code import UserCodeError, shown, user_code
+from ...profiles.guard.user_place import defined_at
 from ..record.metrics import metric_info
 
 Array = NDArray[Any]

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from ...profiles.errors import UserError
-from ...profiles.user_code import shown, user_code
+from ...profiles.guard.user_code import shown, user_code
 from ..record.limits import TAKEN_NAMES
 from .metric import Metric
 from .names import A_NAME, is_name

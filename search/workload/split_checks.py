@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ...profiles.errors import UserError
-from ...profiles.user_code import shown
+from ...profiles.guard.user_code import shown
 from ...profiles.words import listed
 from .onnx_file import read_onnx
 from .workload import ACCURACY, SPLIT_NAMES, Metric, Split, Splits, Workload

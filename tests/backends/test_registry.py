@@ -15,8 +15,8 @@ from paretune.backends.registry import (
     plugins,
     probes,
 )
+from paretune.profiles.devices.loader import load_profile
 from paretune.profiles.errors import UserError
-from paretune.profiles.loader import load_profile
 from paretune_toy import ToyBackend
 
 OURS = ("ort", "tflite", "trt")

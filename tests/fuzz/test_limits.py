@@ -6,7 +6,7 @@ from fuzz.yaml_texts import NUMBERS, WORDS, visible
 from hypothesis import given
 from hypothesis import strategies as st
 from paretune.profiles.errors import UserError
-from paretune.profiles.units import DIMENSIONS, parse_bytes, parse_duration_s, parse_quantity
+from paretune.profiles.text.units import DIMENSIONS, parse_bytes, parse_duration_s, parse_quantity
 from paretune.search.record.limits import SHORT_NAMES, parse_limit, parse_reference, resolve
 from paretune.search.record.metrics import METRICS
 

@@ -5,9 +5,9 @@ import resource
 
 import pytest
 from paretune.profiles import system_trouble
+from paretune.profiles.devices.host import default_cache, measured_figures
+from paretune.profiles.devices.machine import read_machine
 from paretune.profiles.errors import UserError
-from paretune.profiles.host import default_cache, measured_figures
-from paretune.profiles.machine import read_machine
 from paretune.profiles.system_trouble import FILES, MEMORY, THREADS, explained, refusal
 
 
@@ -114,5 +114,7 @@ def test_without_a_home_figures_are_measured_and_not_kept(monkeypatch):
     monkeypatch.delenv("HOME")
     monkeypatch.setattr("pwd.getpwuid", lambda _: (_ for _ in ()).throw(KeyError("no such user")))
     assert default_cache(machine) is None
-    monkeypatch.setattr("paretune.profiles.host._run", lambda _: {"fp32": {"value": 1.0, "source": "here"}})
+    monkeypatch.setattr(
+        "paretune.profiles.devices.host._run", lambda _: {"fp32": {"value": 1.0, "source": "here"}}
+    )
     assert measured_figures(None)["fp32"].value == 1.0

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import nn
 
-from ....profiles.user_code import UserCodeError, shown, user_code
-from ....profiles.user_place import defined_at
+from ....profiles.guard.user_code import UserCodeError, shown, user_code
+from ....profiles.guard.user_place import defined_at
 from ....profiles.words import listed
 from ...workload.loader import check_arguments
 from ..network.plain import copied

@@ -26,7 +26,7 @@ from torch import nn
 from ....backends.contract.backend import ONNX, Array, Backend, SourceModel, batches
 from ....backends.onnx_graph.session import run_all
 from ....profiles.errors import ParetuneError, StageError, UnsupportedError
-from ....profiles.user_code import UserCodeError
+from ....profiles.guard.user_code import UserCodeError
 from ..network.plain import copied, plain_weights
 from ..network.predict import named_outputs
 from .onnx_names import anonymous, held_names, held_outputs, renamed

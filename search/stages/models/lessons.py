@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ....profiles.user_code import user_code
+from ....profiles.guard.user_code import user_code
 from ...record.candidate import Recipe
 from ...workload.metric import Array
 from ...workload.task import CLASS_TASKS, EMBEDDING

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ....profiles.errors import UserError
-from ....profiles.user_code import UserCodeError, shown, user_code
+from ....profiles.guard.user_code import UserCodeError, shown, user_code
 from ...workload.metric import Array, Metric
 from ...workload.names import A_NAME, is_name
 from ...workload.task import Task, are_probabilities

@@ -18,7 +18,7 @@ from torch import nn
 
 from ....profiles.errors import StageError, UnsupportedError, UserError
 from ....profiles.files import write_whole
-from ....profiles.user_code import UserCodeError
+from ....profiles.guard.user_code import UserCodeError
 from ...record.candidate import Candidate, Recipe
 from ...record.protocols import Decision, Milestone, MilestoneJudge
 from ...record.training import DISTILL, PRUNE

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from ....profiles.user_code import user_code
+from ....profiles.guard.user_code import user_code
 
 
 def model_size(model: nn.Module, sample: list[Tensor]) -> dict[str, int]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ....profiles.errors import UnsupportedError
-from ....profiles.user_code import user_code
+from ....profiles.guard.user_code import user_code
 from ...workload.workload import Array, Split
 
 FITTING = "make the model and the splits fit each other (shapes without the batch, dtypes)"

@@ -21,8 +21,8 @@ from torch.nn.utils import parametrize
 
 from ....backends.contract.backend import WEIGHT_LEVELS
 from ....profiles.errors import InternalError
+from ....profiles.guard.user_code import user_code
 from ....profiles.precision import Precision
-from ....profiles.user_code import user_code
 
 _ACTIVATION_STEPS = 255
 _SMALLEST_STEP = 1e-30

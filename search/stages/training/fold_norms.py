@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ....profiles.errors import InternalError
-from ....profiles.user_code import user_code
+from ....profiles.guard.user_code import user_code
 from ..network.plain import copied
 from ..network.predict import first_output
 

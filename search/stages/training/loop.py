@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ....profiles.errors import InternalError, StageError
-from ....profiles.user_code import user_code
+from ....profiles.guard.user_code import user_code
 from ...record.protocols import Milestone, MilestoneJudge
 from ...record.stops import Interrupted, TrainingStopped
 from ..network.predict import named_outputs

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ....profiles.errors import InternalError
-from ....profiles.user_code import UserCodeError, shown
-from ....profiles.user_place import defined_at
+from ....profiles.guard.user_code import UserCodeError, shown
+from ....profiles.guard.user_place import defined_at
 from ...workload.task import CLASSES, EMBEDDING, MULTI_LABEL, NUMBERS, UNKNOWN, Task, as_task
 
 LossFunction = Callable[..., Any]

@@ -11,11 +11,11 @@ from paretune.backends.contract import Artifact, Availability, LayerGroup
 from paretune.backends.contract.backend import CompileSettings, SourceModel
 from paretune.backends.contract.foreign import Foreign
 from paretune.backends.registry import get_backend
+from paretune.profiles.devices.loader import load_profile
 from paretune.profiles.errors import StageError, UnsupportedError, UserError
-from paretune.profiles.loader import load_profile
+from paretune.profiles.guard.user_code import UserCodeError
+from paretune.profiles.guard.user_place import add_home
 from paretune.profiles.precision import Precision
-from paretune.profiles.user_code import UserCodeError
-from paretune.profiles.user_place import add_home
 
 HEAD = """
 import os, sys

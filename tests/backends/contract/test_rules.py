@@ -14,10 +14,10 @@ from paretune.backends.registry import (
     offers,
     value_dependent,
 )
+from paretune.profiles.devices.loader import load_profile, shipped_profiles
+from paretune.profiles.devices.schema import Gpu, Profile
 from paretune.profiles.errors import UserError
-from paretune.profiles.loader import load_profile, shipped_profiles
 from paretune.profiles.precision import Precision
-from paretune.profiles.schema import Gpu, Profile
 from paretune_toy import ToyBackend
 
 ORT = "fp32 fp16 int8 int8-dynamic int4-weight"
@@ -184,7 +184,7 @@ def test_planning_loads_no_runtime():
     code = (
         "import sys\n"
         "from paretune.backends.registry import offers, value_dependent\n"
-        "from paretune.profiles.loader import load_profile, shipped_profiles\n"
+        "from paretune.profiles.devices.loader import load_profile, shipped_profiles\n"
         "for name in shipped_profiles():\n"
         "    for backend in ('ort', 'tflite', 'trt', 'toy'):\n"
         "        offers(backend, load_profile(name))\n"

@@ -12,9 +12,9 @@ import pytest
 from paretune.backends.contract.backend import CompileSettings, SourceModel
 from paretune.backends.runner.client import Guard, RunnerClient
 from paretune.backends.runner.launch import LocalLaunch, SshLaunch, launch_for
+from paretune.profiles.devices.schema import LocalReach, NoReach, SshReach
 from paretune.profiles.errors import InternalError, StageError, UserError
 from paretune.profiles.precision import Precision
-from paretune.profiles.schema import LocalReach, NoReach, SshReach
 
 pytestmark = pytest.mark.alone
 

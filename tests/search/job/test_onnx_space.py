@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from contracts import onnx_files as files
 from paretune.backends.onnx_graph.given import given
-from paretune.profiles.loader import load_profile
+from paretune.profiles.devices.loader import load_profile
 from paretune.profiles.precision import Precision
 from paretune.search.job.space_of_a_job import build_space
 from paretune.search.job.study_file import load_study_file

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import optuna
 import pytest
+from paretune.profiles.devices.loader import load_profile
 from paretune.profiles.errors import UserError
-from paretune.profiles.loader import load_profile
 from paretune.profiles.precision import Precision
 from paretune.search.job.space_of_a_job import build_space
 from paretune.search.job.study_file import StudyFile

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from ..errors import UserError
+from ..files import write_whole
+from ..packages import versions
+from ..precision import Precision
 from .bench import ONE_THREAD
-from .errors import UserError
-from .files import write_whole
 from .gpus import probe_gpus
 from .machine import Machine, read_machine
-from .packages import versions
-from .precision import Precision
 from .schema import ByteFigure, Caches, Cpu, Figure, Gpu, LocalReach, Profile
 
 _BENCH = Path(__file__).with_name("bench.py")

@@ -17,9 +17,9 @@ from yaml.reader import Reader
 from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
-from .errors import UserError
+from ..errors import UserError
+from ..words import one_line
 from .marks import Keys, Mark, Problem, dotted, several
-from .words import one_line
 from .yaml_values import PLAIN, ambiguous, scalar, shown_tag
 
 DEEPEST, MOST_VALUES = 40, 50_000

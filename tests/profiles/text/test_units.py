@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from paretune.profiles.errors import UserError
-from paretune.profiles.units import DIMENSIONS, parse_bytes, parse_duration_s, parse_quantity
+from paretune.profiles.text.units import DIMENSIONS, parse_bytes, parse_duration_s, parse_quantity
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,12 @@ import subprocess
 import sys
 
 import pytest
-from paretune.profiles.user_code import UserCodeError, call, user_code
+from paretune.profiles.guard.user_code import UserCodeError, call, user_code
 
 ENDS = """
 import os, sys, threading, time
-from paretune.profiles.process_end import leave
-from paretune.profiles.user_code import call
+from paretune.profiles.guard.process_end import leave
+from paretune.profiles.guard.user_code import call
 {deed}
 sys.stdout.write("said")
 try:

@@ -6,8 +6,8 @@ import re
 import subprocess
 from pathlib import Path
 
+from ..text.units import parse_bytes
 from .schema import ByteFigure, Gpu
-from .units import parse_bytes
 
 _QUERY = ("--query-gpu=name,compute_cap,memory.total", "--format=csv,noheader")
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-from .errors import UserError
+from ..errors import UserError
 from .units import parse_bytes
 
 

@@ -9,12 +9,12 @@ import subprocess
 
 import pytest
 from paretune.backends.registry import probes
+from paretune.profiles.devices.gpus import parse_gpus, probe_gpus
+from paretune.profiles.devices.host import Probe, default_cache, measured_figures, probe_host
+from paretune.profiles.devices.machine import parse_sysctl, read_machine, sysctl_instruction_sets
+from paretune.profiles.devices.schema import LocalReach, Profile
 from paretune.profiles.errors import UserError
-from paretune.profiles.gpus import parse_gpus, probe_gpus
-from paretune.profiles.host import Probe, default_cache, measured_figures, probe_host
-from paretune.profiles.machine import parse_sysctl, read_machine, sysctl_instruction_sets
 from paretune.profiles.precision import Precision
-from paretune.profiles.schema import LocalReach, Profile
 
 PI_5_CPUINFO = """processor\t: 0
 BogoMIPS\t: 108.00
@@ -113,7 +113,7 @@ def test_a_damaged_file_is_measured_anew(measured, tmp_path, damage):
 def test_a_probe_that_says_nonsense_is_done_without(tmp_path, monkeypatch, said):
     fp32 = {"fp32": {"value": 5.0, "source": "ours"}}
     monkeypatch.setattr(
-        "paretune.profiles.host._run",
+        "paretune.profiles.devices.host._run",
         lambda program: fp32 if program.name == "bench.py" else json.loads(program.read_text()),
     )
     right = {name: {"value": 7.0, "source": "theirs"} for name in ("int8", "fp32")}

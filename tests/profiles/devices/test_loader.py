@@ -10,10 +10,8 @@ from pathlib import Path
 import paretune
 import pytest
 import yaml
-from paretune.profiles.errors import UserError
-from paretune.profiles.loader import load_profile, shipped_profiles
-from paretune.profiles.precision import Precision
-from paretune.profiles.schema import (
+from paretune.profiles.devices.loader import load_profile, shipped_profiles
+from paretune.profiles.devices.schema import (
     Caches,
     Cpu,
     Figure,
@@ -23,6 +21,8 @@ from paretune.profiles.schema import (
     SshReach,
     TensorRTVersions,
 )
+from paretune.profiles.errors import UserError
+from paretune.profiles.precision import Precision
 from pydantic import BaseModel
 
 BOARD = """

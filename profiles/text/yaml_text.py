@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from .errors import UserError
-from .files import open_regular
+from ..errors import UserError
+from ..files import open_regular
 
 MOST_BYTES = 256 * 1024
 """Far more than anybody writes by hand; a reader in Python takes about a second for it."""

@@ -8,9 +8,9 @@ import time
 
 import pytest
 from paretune.profiles.errors import UserError
-from paretune.profiles.strict_yaml import read_model, read_with_places, to_yaml
-from paretune.profiles.yaml_document import read_document
-from paretune.profiles.yaml_text import MOST_BYTES, read_text
+from paretune.profiles.text.strict_yaml import read_model, read_with_places, to_yaml
+from paretune.profiles.text.yaml_document import read_document
+from paretune.profiles.text.yaml_text import MOST_BYTES, read_text
 from pydantic import BaseModel, ConfigDict
 
 FREE = (("free",),)

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-_ROOT = Path(__file__).parents[1]
+_ROOT = Path(__file__).parents[2]
 _ROOMS = ("backends", "profiles", "reports", "search")
 _LIBRARY_ROOT = sysconfig.get_path("stdlib")
 _homes: list[str] = []

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import UserError
-from .named import file_text, located, refused_at
-from .problems import suggestion
+from ..errors import UserError
+from ..text.named import file_text, located, refused_at
+from ..text.problems import suggestion
+from ..text.strict_yaml import read_model
 from .schema import Profile
-from .strict_yaml import read_model
 
 if TYPE_CHECKING:
     from .host import Probe
 
 HOST = "host"
-_SHIPPED = Path(__file__).parent
+_SHIPPED = Path(__file__).parents[1]
 
 
 def shipped_profiles() -> tuple[str, ...]:

@@ -17,12 +17,12 @@ from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 from typing import Any, TypeVar
 
+from ..errors import ParetuneError, StageError, UserError
+from ..system_trouble import refusal
+from ..words import duration, one_line
 from . import process_end, time_limit
-from .errors import ParetuneError, StageError, UserError
 from .process_state import ProcessState, forget_their_directory
-from .system_trouble import refusal
 from .user_place import add_home, defined_at, innermost_is_ours, place_of_error, place_of_frame
-from .words import duration, one_line
 
 T = TypeVar("T")
 

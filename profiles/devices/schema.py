@@ -15,14 +15,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from .figures import ByteFigure as ByteFigure  # a word of profiles too, as those below are
-from .figures import Count, Strict, Text, Version, bytes_of
-from .figures import Figure as Figure
-from .figures import Sm as Sm
-from .figures import sm_version as sm_version
+from ..precision import Precision
+from ..text.figures import ByteFigure as ByteFigure  # a word of profiles too, as those below are
+from ..text.figures import Count, Strict, Text, Version, bytes_of
+from ..text.figures import Figure as Figure
+from ..text.figures import Sm as Sm
+from ..text.figures import sm_version as sm_version
+from ..text.named import DeviceName
 from .instructions import INT8_DOT_PRODUCT, KNOWN
-from .named import DeviceName
-from .precision import Precision
 from .reach import LocalReach as LocalReach
 from .reach import NoReach as NoReach
 from .reach import Reach as Reach

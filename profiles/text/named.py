@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from .errors import UserError
+from ..errors import UserError
 from .hosts import host
 
 _PART_BYTES, _PATH_BYTES = 255, 4095  # what Linux' file systems take

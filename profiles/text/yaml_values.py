@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from .words import one_line
+from ..words import one_line
 from .yaml_text import UNWANTED
 
 PLAIN = "plain"

@@ -10,9 +10,9 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from .errors import UserError
+from ..errors import UserError
+from ..words import one_line
 from .marks import Keys, dotted, several
-from .words import one_line
 from .yaml_document import Document
 
 _UNQUOTED = "unquoted, YAML reads null and ~ as nothing, yes and no as truth values, 5 as a number"

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .figures import Strict
-from .named import HostText, RemotePath, UserText
+from ..text.figures import Strict
+from ..text.named import HostText, RemotePath, UserText
 
 
 class LocalReach(Strict):

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 import torch
 from paretune.profiles.errors import StageError, UnsupportedError, UserError
-from paretune.profiles.time_limit import set_time_limit
-from paretune.profiles.user_code import UserCodeError, call, code_lies_in, shown, user_code
-from paretune.profiles.user_place import add_home
+from paretune.profiles.guard.time_limit import set_time_limit
+from paretune.profiles.guard.user_code import UserCodeError, call, code_lies_in, shown, user_code
+from paretune.profiles.guard.user_place import add_home
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_their_line_is_named_and_not_that_of_a_library_below_their_directory(the
 
 
 def test_what_ours_raises_on_purpose_passes(theirs):
-    from paretune.profiles.units import parse_bytes
+    from paretune.profiles.text.units import parse_bytes
 
     with pytest.raises(UserError, match="unit") as found:
         call("their work", parse_bytes, "5 fortnights")
@@ -249,8 +249,8 @@ STUCK = {
 @pytest.mark.parametrize("case", STUCK)
 def test_what_cannot_be_interrupted_ends_the_process_and_says_where(tmp_path, case):
     (tmp_path / "job.py").write_text(
-        "from paretune.profiles.time_limit import set_time_limit\n"
-        "from paretune.profiles.user_code import call\n"
+        "from paretune.profiles.guard.time_limit import set_time_limit\n"
+        "from paretune.profiles.guard.user_code import call\n"
         f"def work():\n    {STUCK[case]}\n"
         "set_time_limit(0.3)\n"
         "call('their work', work)\n"

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from .errors import UserError
-from .words import one_line
+from ..errors import UserError
+from ..words import one_line
 
 
 @dataclass(frozen=True, kw_only=True)

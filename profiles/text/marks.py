@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .errors import UserError
-from .words import printable
+from ..errors import UserError
+from ..words import printable
 
 Keys = tuple[str | int, ...]
 """The way to a value: keys of mappings and positions in lists."""

@@ -1,0 +1,1 @@
+"""What users write, read with its place: YAML, names, numbers with units."""
