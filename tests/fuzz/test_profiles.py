@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from paretune.backends.registry import backend_names, offers
 from paretune.backends.runner.launch import launch_for
-from paretune.profiles.devices import loader
+from paretune.profiles import errors
 from paretune.profiles.devices.loader import load_profile
 from paretune.profiles.devices.schema import Profile
 from paretune.profiles.errors import UserError
 
 SECONDS = 5
-SHIPPED = [Path(loader.__file__).parent / f"{name}.yaml" for name in ("jetson-orin-nano", "raspberry-pi-4")]
+SHIPPED = [Path(errors.__file__).with_name(f"{name}.yaml") for name in ("jetson-orin-nano", "raspberry-pi-4")]
 TEXTS = [
     """\
 name: my-board
