@@ -39,6 +39,12 @@ def printable(text: str, most: int = 4096) -> str:
     return "".join(map(_printable, text[-most:]))
 
 
+def escaped(text: str) -> str:
+    """A text in one line, with every character that cannot be shown as its escape: what names a file stays
+    telling."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def _printable(character: str) -> str:
     if character.isspace():
         return character if character in "\n\t" else " "

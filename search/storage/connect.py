@@ -19,9 +19,10 @@ from optuna.trial import FrozenTrial
 from sqlalchemy import ColumnClause, Connection, column, create_engine, inspect, select, table
 
 from ...profiles.errors import UserError
+from ...profiles.words import escaped
 from .server import engine_options
 from .trouble import MEND_DAMAGE
-from .url import StorageUrl, printable
+from .url import StorageUrl
 
 T = TypeVar("T")
 
@@ -170,7 +171,7 @@ def check_place(file: Path, *, make: bool) -> None:
     except OSError as error:
         raise UserError(
             "the study's storage cannot be reached",
-            place=printable(str(file)),
+            place=escaped(str(file)),
             found=error.strerror or str(error),
         ) from None
 
@@ -179,7 +180,7 @@ def _check_place(file: Path, *, make: bool) -> None:
     if len(os.fsencode(file)) > _LONGEST or len(os.fsencode(file.name)) > _LONGEST_NAME:
         raise UserError(
             "the name of the study's storage is too long",
-            place=printable(str(file)),
+            place=escaped(str(file)),
             accepted=f"at most {_LONGEST} bytes, {_LONGEST_NAME} of them for the file itself: SQLite writes "
             "longer names beside it",
         )

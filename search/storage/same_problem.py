@@ -13,12 +13,13 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from ...profiles.errors import UserError
+from ...profiles.words import escaped
 from ..record.digest import canonical_json
 from .connect import NoStudiesError, check_place
 from .storage import close_storage, open_storage, storage_trouble_explained
 from .transactions import together
 from .trouble import MEND_DAMAGE
-from .url import StorageUrl, printable
+from .url import StorageUrl
 
 PROBLEM = "problem"
 """The attribute of a study that holds what it searches."""
@@ -39,7 +40,7 @@ def evaluated_before(url: StorageUrl, name: str, problem: Mapping[str, Any], *, 
             raise UserError(
                 "the study's storage cannot be opened",
                 place=url.shown,
-                found=f"there is no directory {printable(str(file.parent))}",
+                found=f"there is no directory {escaped(str(file.parent))}",
                 remedy="make it, or name another place",
             )
         if not file.is_file() or not file.stat().st_size:

@@ -13,8 +13,9 @@ from typing import Any
 
 from ...profiles.errors import UserError
 from ...profiles.system_trouble import refusal
+from ...profiles.words import escaped
 from .server import missing_package
-from .url import StorageUrl, printable
+from .url import StorageUrl
 
 MEND_DAMAGE = (
     "a file that is lost or damaged is restored from a copy; or remove it (or give the study another name): "
@@ -67,7 +68,7 @@ def trouble(problem: str, url: StorageUrl, error: BaseException) -> UserError:
         return error
     root = _root(error)
     cause = _cause(url, root)
-    said = url.without_secrets(printable(next(iter(str(root).strip().splitlines()), type(root).__name__)))
+    said = url.without_secrets(escaped(next(iter(str(root).strip().splitlines()), type(root).__name__)))
     return UserError(
         problem, place=url.shown, found=": ".join(filter(None, (cause.what, said))), remedy=cause.remedy
     )
@@ -117,7 +118,7 @@ def _unopened(file: Path) -> Cause:
     """Why a file could not be opened, which SQLite does not tell."""
     place = file.parent
     if not place.is_dir():
-        return Cause(f"there is no directory {printable(str(place))}", "make it, or name another place")
+        return Cause(f"there is no directory {escaped(str(place))}", "make it, or name another place")
     if file.exists() and not os.access(file, os.R_OK | os.W_OK):
         return Cause("the file may not be read and written", f"make it so, {_KEPT}")
     if not os.access(place, os.W_OK | os.X_OK):

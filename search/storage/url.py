@@ -13,6 +13,7 @@ from sqlalchemy import URL
 
 from ...profiles.errors import UserError
 from ...profiles.passwords import HIDDEN, without, without_passwords
+from ...profiles.words import escaped
 from .server import server_url
 from .variables import VARIABLE, check_variables, filled
 
@@ -118,8 +119,8 @@ class StorageUrl:
         """The file, or the URL without its passwords; names of variables in place of what they hold."""
         if _FILE_FORM.match(self.text) and not VARIABLE.search(self.text):
             path, _ = _parts_of_sqlite(self.text)
-            return printable(str(self.base / unquote(path, errors="surrogateescape")))
-        return printable(_without_secrets(self.text, HIDDEN))
+            return escaped(str(self.base / unquote(path, errors="surrogateescape")))
+        return escaped(_without_secrets(self.text, HIDDEN))
 
     @property
     def kept(self) -> str:
@@ -253,8 +254,3 @@ def _without_secrets(text: str, hidden: str) -> str:
     ]
     options = "?" + "&".join(kept) if match["options"] and kept else ""
     return f"{match['scheme']}://{account}{rest}{options}"
-
-
-def printable(text: str) -> str:
-    """A text in one line of what any terminal can show."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

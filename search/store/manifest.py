@@ -14,6 +14,7 @@ from typing import Any
 
 from ...profiles.errors import InternalError, StageError
 from ...profiles.files import file_inside, open_regular, sha256_of
+from ...profiles.words import escaped
 from ..record.digest import canonical_json, digest_of
 from .said import misfit
 
@@ -25,6 +26,9 @@ _OURS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 class CorruptEntryError(Exception):
     """An entry, or a file of it, is missing or is not what was written."""
+
+    def __init__(self, damage: str) -> None:
+        super().__init__(escaped(damage))  # it may quote what a stranger wrote
 
 
 @dataclass(frozen=True, kw_only=True)
