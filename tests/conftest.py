@@ -1,10 +1,14 @@
 """Tests ask for the toy backend, which nobody else here should meet, and fuzzing has two lengths."""
 
 import os
+import signal
 
 from hypothesis import HealthCheck, settings
 
 os.environ["PARETUNE_TOY"] = "1"
+# A shell's `&` and nohup let what they start ignore these, and so would all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores; more threads than cores only wait
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
