@@ -18,6 +18,8 @@ from paretune.backends.trt import api as trt_api
 from paretune.backends.trt.plan_file import read_plan
 from paretune.profiles.precision import Precision
 
+pytestmark = pytest.mark.slow
+
 if not trt_api.availability().installed:
     pytest.skip("no TensorRT is installed", allow_module_level=True)
 

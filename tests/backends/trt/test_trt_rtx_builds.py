@@ -18,7 +18,7 @@ from trt.trt_checks import compiled
 from trt.trt_models import NETS, halve
 from trt.trt_qdq_cases import CASES, qdq_conv
 
-pytestmark = pytest.mark.usefixtures("rtx", "no_gpu")
+pytestmark = [pytest.mark.usefixtures("rtx", "no_gpu"), pytest.mark.slow]
 
 EVERY = (Precision.FP32, Precision.FP16, Precision.BF16, Precision.INT8)
 

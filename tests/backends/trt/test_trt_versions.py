@@ -21,6 +21,8 @@ from trt.trt_checks import check_engine, compiled
 from trt.trt_models import NETS
 from trt.trt_stubs import VERSIONS
 
+pytestmark = pytest.mark.slow
+
 WEAK = ("8.5.3.1", "8.6.1", "10.3.0")
 OLD = ("8.5.3.1", "8.6.1")
 EVERYWHERE = (Precision.FP32, Precision.FP16, Precision.INT8)

@@ -33,6 +33,8 @@ from paretune.search.record.treatment import LadderRung, QatPlan, Treatment
 from paretune.search.storage.study_store import StudyStore
 from paretune.search.storage.url import StorageUrl
 
+pytestmark = pytest.mark.slow
+
 # Half of the text may hold what no encoding takes, as names of files and messages of others do.
 words = st.text(max_size=8) | st.text(st.characters(exclude_categories=()), max_size=4)
 numbers = st.floats()  # NaN and the infinities are among them
