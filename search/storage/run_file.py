@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...profiles.errors import UserError
-from ...profiles.files import write_whole
+from ...profiles.files import open_regular, write_whole
 from .url import StorageUrl
 
 RUN_FILE = "run.json"
@@ -82,8 +81,12 @@ def read_run_file(run_dir: Path) -> RunFile:
 
 def _plain(file: Path, run_dir: Path) -> dict[str, Any]:
     try:
-        kind = file.stat()
-    except (OSError, ValueError) as error:
+        with open_regular(file) as opened:
+            content = opened.read(_LARGEST + 1)
+        if len(content) > _LARGEST:
+            raise _unreadable(file, f"more than {_LARGEST} bytes")
+        plain = json.loads(content.decode("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         if isinstance(error, FileNotFoundError | NotADirectoryError) and not file.is_symlink():
             raise UserError(
                 "no run here",
@@ -91,14 +94,6 @@ def _plain(file: Path, run_dir: Path) -> dict[str, Any]:
                 accepted="the directory of a run (runs/NAME), or the study file it was run from",
             ) from None
         raise _unreadable(file, getattr(error, "strerror", None) or str(error)) from None
-    if not stat.S_ISREG(kind.st_mode) or kind.st_size > _LARGEST:
-        raise _unreadable(
-            file, "no regular file" if not stat.S_ISREG(kind.st_mode) else f"{kind.st_size} bytes"
-        )
-    try:
-        plain = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise _unreadable(file, str(error)) from None
     if not isinstance(plain, dict):
         raise _unreadable(file, f"JSON, but {type(plain).__name__} in place of an object")
     return plain

@@ -127,20 +127,24 @@ def test_a_place_that_cannot_be_written_is_one_line(bundle, monkeypatch, tmp_pat
     assert line.startswith(f"{tmp_path / 'none' / 'out.npz'} cannot be written")
 
 
+def put(path, stranger):
+    """Something of nobody's in this place."""
+    if stranger == "file":
+        path.write_text("mine")
+    elif stranger == "link":
+        path.symlink_to("nowhere")
+    else:
+        os.mkfifo(path)
+
+
 @pytest.mark.parametrize("stranger", ["file", "link", "pipe", "long", "file above"])
 def test_a_bundle_is_not_written_over_strangers(exportable, tmp_path, stranger):
     into = tmp_path / "into"
-    if stranger == "file":
-        into.write_text("mine")
-    elif stranger == "link":
-        into.symlink_to("nowhere")
-    elif stranger == "pipe":
-        os.mkfifo(into)
-    elif stranger == "long":
+    if stranger == "long":
         into = tmp_path / ("n" * 300)
     else:
-        into.write_text("mine")
-        into = into / "bundle"
+        put(into, "file" if stranger == "file above" else stranger)
+        into = into / "bundle" if stranger == "file above" else into
     before = sorted(path.name for path in tmp_path.iterdir())
     with pytest.raises(UserError) as caught:
         export_bundle(exportable, 0, into)
@@ -186,12 +190,8 @@ def test_a_damaged_bundle_of_a_finished_study_is_written_anew(finished):
 def test_strangers_where_the_recommended_bundle_belongs_stay(finished, stranger):
     reading, run_dir = finished
     into = run_dir / "bundle"
-    if stranger == "file":
-        into.write_text("mine")
-    elif stranger == "link":
-        into.symlink_to("nowhere")
-    elif stranger == "pipe":
-        os.mkfifo(into)
+    if stranger in ("file", "link", "pipe"):
+        put(into, stranger)
     else:
         into.mkdir()
         (into / "manifest.json" if "manifest" in stranger else into / "mine").write_text("{}")
