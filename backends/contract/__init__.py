@@ -16,6 +16,7 @@ from .backend import (
     TensorSpec,
 )
 from .compiling import Compiler, Converted, of_batch
+from .tuning import Tuning
 
 __all__ = [
     "Artifact",
@@ -30,5 +31,6 @@ __all__ = [
     "Session",
     "SourceModel",
     "TensorSpec",
+    "Tuning",
     "of_batch",
 ]

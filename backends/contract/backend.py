@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ...profiles.errors import UnsupportedError
 from ...profiles.precision import Precision
+from .tuning import Tuning
 
 if TYPE_CHECKING:
     from ...profiles.devices.schema import Profile
@@ -55,10 +56,12 @@ class TensorSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceModel:
-    """A float model as the export stage wrote it: `format` is its backend's `source_format`."""
+    """A float model as the export stage wrote it: `format` is its backend's `source_format`. `tuned` is the
+    folder of what `Backend.tune` found for its structure; without one it is compiled untuned."""
 
     path: Path
     format: str
+    tuned: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,6 +191,7 @@ class Backend(ABC):
     `value_dependent` maps a kind of sparsity (dense, channel, unstructured, 2:4) whose kernels are chosen by
     the values of the weights to the reason, because untrained weights then do not tell the latency of
     trained ones.
+    `tunable`: it is slow until `tune` has searched for schedules, so it is offered with a tuning budget only.
 
     Two files stand beside the module of the class: `rules.yaml` says what is offered on which device (see
     `rules.py`), and `run.py.in` is the part of a bundle's script that loads and runs an artifact: a class
@@ -214,6 +218,7 @@ class Backend(ABC):
     as_given: ClassVar[bool] = False
     compiles_on_device: ClassVar[bool] = False
     value_dependent: ClassVar[Mapping[str, str]] = {}
+    tunable: ClassVar[bool] = False
 
     @abstractmethod
     def availability(self) -> Availability:
@@ -253,6 +258,17 @@ class Backend(ABC):
             ValueError: calibration data is missing where the precision needs it.
         """
 
+    def tune(
+        self, model: SourceModel, settings: CompileSettings, tuning: Tuning, known: Sequence[Path], into: Path
+    ) -> dict[str, Any]:
+        """Search schedules for the structure of `model`, whose weights do not matter, on this machine.
+
+        Writes what it found as files into the existing directory `into`, anew after every round: where it is
+        ended from outside, what stands there counts. `known` are such folders of other structures: shared
+        tasks are not tuned again. Returns facts: tasks, tasks_known, trials, failed, seconds.
+        """
+        raise UnsupportedError(f"{self.title or self.name} has nothing to tune")
+
     def layers(self, model: SourceModel, precision: Precision) -> tuple[LayerGroup, ...]:
         """Groups of layers that this precision would change and that can be kept in float one by one.
 
@@ -281,15 +297,3 @@ def batches(data: CalibrationData, batch: int) -> Iterator[dict[str, Array]]:
         if missing:
             feed = {n: np.concatenate([a, np.repeat(a[-1:], missing, axis=0)]) for n, a in feed.items()}
         yield {name: np.ascontiguousarray(array) for name, array in feed.items()}
-
-
-def artifact_path(source: SourceModel, into: Path, name: str) -> Path:
-    """Where `compile` writes its file.
-
-    Raises:
-        ValueError: that is the source model itself.
-    """
-    path = into / name
-    if path.resolve() == source.path.resolve():
-        raise ValueError(f"compiling into {into} would overwrite the source model {source.path.name}")
-    return path

@@ -13,7 +13,7 @@ from ...profiles.packages import versions
 from ...profiles.precision import Precision
 from ...profiles.words import listed
 from .agreement import check_agreement, check_coverage
-from .backend import Artifact, Backend, CalibrationData, CompileSettings, Session, SourceModel, artifact_path
+from .backend import Artifact, Backend, CalibrationData, CompileSettings, Session, SourceModel
 
 # A model with more zeros than this was made sparse, and may lose no more than the tolerance of them.
 SPARSE_SHARE = 0.05
@@ -168,3 +168,15 @@ def coverage_note(stored_as: Mapping[str, str], sizes: Mapping[str, int]) -> str
     head = f"{main}: {len(by_kind[main])} of {len(stored_as)} layers, {share:.1f} % of the weights"
     rest = (f"{kind}: {listed(names)}" for kind, names in sorted(by_kind.items()) if kind != main)
     return "; ".join([head, *rest])
+
+
+def artifact_path(source: SourceModel, into: Path, name: str) -> Path:
+    """Where `compile` writes its file.
+
+    Raises:
+        ValueError: that is the source model itself.
+    """
+    path = into / name
+    if path.resolve() == source.path.resolve():
+        raise ValueError(f"compiling into {into} would overwrite the source model {source.path.name}")
+    return path

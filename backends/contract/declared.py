@@ -109,6 +109,7 @@ CHECKS: Mapping[str, Check[Any]] = {
     "as_given": Check(_of(bool), "True or False"),
     "compiles_on_device": Check(_of(bool), "True or False"),
     "value_dependent": Check(_reasons, f"a mapping of some of {', '.join(_KINDS_OF_SPARSITY)} to the reason"),
+    "tunable": Check(_of(bool), "True or False"),
 }
 """What a backend declares, by the attribute's name."""
 
@@ -162,6 +163,18 @@ def _group(value: LayerGroup) -> LayerGroup:
     return LayerGroup(name=text(value.name), layers=layers, weights=int(value.weights))
 
 
+def _facts(value: Any) -> dict[str, Any]:
+    return {text(name): _fact(one) for name, one in dict(_of(Mapping)(value)).items()}  # type: ignore[type-abstract]
+
+
+def _fact(value: Any) -> str | float:
+    if isinstance(value, str):
+        return text(value)
+    if not isinstance(value, int | float | np.number) or not -(2.0**63) < value < 2.0**63:
+        raise WrongError("facts are texts and finite numbers")
+    return int(value) if float(value).is_integer() else float(value)
+
+
 def _session(value: Any) -> Session:
     found: Session = _of(Session)(value)  # type: ignore[type-abstract]
     for specs in (getattr(found, name, None) for name in ("inputs", "outputs")):
@@ -175,6 +188,7 @@ PRECISIONS = Check(_precisions, f"None, or a tuple of {', '.join(map(str, Precis
 FILE = Check(_file, "None, or the Path of a text file")
 OUTPUTS = Check(_outputs, "arrays of numbers by the output's name")
 GROUPS = Check(_groups, "a tuple of LayerGroup(name=..., layers=(...), weights=...)")
+FACTS = Check(_facts, 'texts and numbers by name, such as {"tasks": 15, "trials": 240, "failed": 0}')
 ARTIFACT = Check(
     _of(Artifact), "Artifact(path=..., backend=..., precision=..., size_bytes=..., weight_bytes=...)"
 )

@@ -5,7 +5,7 @@ It is looked at once, when it is loaded; from then on it is what it declared the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from inspect import getattr_static
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -28,6 +28,7 @@ from .backend import (
     Session,
     SourceModel,
 )
+from .tuning import Tuning
 
 if TYPE_CHECKING:
     from ...profiles.devices.schema import Profile
@@ -77,6 +78,15 @@ class Foreign(Backend):
             return self._theirs.layers(model, precision)
 
         return self._had("`layers`", ask, declared.GROUPS, precision=precision)
+
+    def tune(
+        self, model: SourceModel, settings: CompileSettings, tuning: Tuning, known: Sequence[Path], into: Path
+    ) -> dict[str, Any]:
+        def ask() -> object:
+            return self._theirs.tune(model, settings, tuning, known, into)
+
+        asked = {"precision": settings.precision, "trials": tuning.trials, "seconds": tuning.seconds}
+        return self._had("`tune`", ask, declared.FACTS, tuning=asked)
 
     def compile(
         self, model: SourceModel, settings: CompileSettings, calibration: CalibrationData | None, into: Path

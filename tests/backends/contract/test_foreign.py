@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from paretune.backends.contract import Artifact, Availability, LayerGroup
+from paretune.backends.contract import Artifact, Availability, LayerGroup, Tuning
 from paretune.backends.contract.backend import CompileSettings, SourceModel
 from paretune.backends.contract.foreign import Foreign
 from paretune.backends.registry import get_backend
@@ -17,6 +17,7 @@ from paretune.profiles.guard.user_code import UserCodeError
 from paretune.profiles.guard.user_place import add_home
 from paretune.profiles.precision import Precision
 
+BUDGET = Tuning(trials=4, seconds=1.0)
 HEAD = """
 import os, sys
 from pathlib import Path
@@ -92,6 +93,7 @@ def test_a_class_that_cannot_be_made_or_answers_nothing(load, body):
         *[("fixed_batch", value) for value in ("'no'", "0", "None")],
         *[("compiles_on_device", value) for value in ("'no'", "1")],
         *[("exporters", value) for value in ("'torch'", "5")],
+        *[("tunable", value) for value in ("'yes'", "1", "None")],
     ],
 )
 def test_what_it_declares_is_checked_where_it_is_read(load, name, value):
@@ -117,6 +119,8 @@ def test_what_it_declares_is_checked_where_it_is_read(load, name, value):
         ("def export(self, module, feed, path): path.touch(); return {'y': ['text']}", "export"),
         ("def compile(self, m, s, c, into): return {}", "compile"),
         ("def open(self, artifact, batch, threads): return object()", "open"),
+        *[(f"def tune(self, *asked): return {facts}", "tune") for facts in (
+            "None", "[]", "{'trials': float('nan')}", "{'trials': [3]}", "{'trials': 1e300}", "{3: 3}")],
         *[(f"def availability(self): {deed}", "availability") for deed in (
             "1 / 0", "sys.exit(0)", "os._exit(0)", "raise KeyboardInterrupt", "raise UserError('no')",
             "raise UnsupportedError", "raise type('E', (Exception,), {'__str__': lambda s: 1 / 0})")],
@@ -132,6 +136,7 @@ def test_what_it_answers_is_one_error_with_the_line_or_is_right(load, tmp_path, 
         "export": lambda: backend.export(None, {"x": np.ones((1, 2))}, tmp_path / "file"),
         "compile": lambda: backend.compile(model, CompileSettings(precision=Precision.INT8), None, tmp_path),
         "open": lambda: backend.open(tmp_path, 1, 1),
+        "tune": lambda: backend.tune(model, CompileSettings(precision=Precision.FP32), BUDGET, (), tmp_path),
     }
     with pytest.raises(UserError, match=r"own_.*\.py, line 1[56]: ") as caught:
         asked[ask]()
@@ -171,3 +176,31 @@ def compile(self, m, s, c, into):
     model, settings = SourceModel(path=tmp_path, format="onnx"), CompileSettings(precision=Precision.INT8)
     found = load(body).compile(model, settings, None, tmp_path)
     assert isinstance(found, Artifact)
+
+
+def test_what_it_finds_by_tuning_is_taken_as_facts(load, tmp_path):
+    body = """
+tunable = True
+def tune(self, model, settings, tuning, known, into):
+    (into / "found").write_text(model.path.name)
+    return {"trials": tuning.trials, "known": len(known), "seconds": 0.5, "by": "chance"}
+"""
+    model, settings = SourceModel(path=tmp_path, format="onnx"), CompileSettings(precision=Precision.FP32)
+    backend = load(body)
+    assert backend.tunable
+    found = backend.tune(model, settings, BUDGET, [tmp_path], tmp_path)
+    assert found == {"trials": 4, "known": 1, "seconds": 0.5, "by": "chance"}
+    assert (tmp_path / "found").is_file()
+
+
+def test_one_that_does_not_tune_says_so(load, tmp_path):
+    backend = load()
+    assert not backend.tunable
+    with pytest.raises(UnsupportedError):
+        backend.tune(
+            SourceModel(path=tmp_path, format="onnx"),
+            CompileSettings(precision=Precision.FP32),
+            BUDGET,
+            (),
+            tmp_path,
+        )
