@@ -1,7 +1,7 @@
 """Layers of an ONNX graph that change precision together, and what else stays in float with them.
 
 A layer is a constant weight of two or more axes that ONNX Runtime may quantize, with the nodes that read it.
-Needs onnx and a graph that `ort/quantize.prepared` gave.
+Needs onnx and a graph that `onnx_quantize/quantize.prepared` gave.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is particular to ONNX Runtime: users' own ONNX files, tied weights, saturation, session settings."""
+"""What is particular to these quantizers: files of users, tied weights, saturation, session settings."""
 
 import numpy as np
 import onnx
@@ -7,8 +7,8 @@ from onnx import TensorProto, helper, numpy_helper
 from paretune.backends.contract.backend import CompileSettings, SourceModel
 from paretune.backends.onnx_graph.inspect import in_fixed_order, weight_bytes, with_batch
 from paretune.backends.onnx_graph.session import OrtSession
+from paretune.backends.onnx_quantize.quantize import gemm_as_matmul, prepared
 from paretune.backends.ort.backend import OrtBackend
-from paretune.backends.ort.quantize import gemm_as_matmul, prepared
 from paretune.profiles.errors import StageError, UnsupportedError
 from paretune.profiles.precision import Precision
 

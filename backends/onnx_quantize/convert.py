@@ -1,0 +1,121 @@
+"""One ONNX model at one precision, and what is read back from the file that comes of it."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import onnx
+
+from ...profiles.errors import ParetuneError, StageError, UnsupportedError
+from ...profiles.precision import Precision
+from ..contract.backend import CalibrationData, CompileSettings, LayerGroup, SourceModel
+from ..contract.compiling import Converted
+from ..onnx_graph.inspect import to_float16, weight_bytes, with_batch, with_own_batch
+from ..onnx_graph.layers import MIXED, find_layers, kept_layers, layer_groups, nodes_to_keep
+from ..onnx_graph.stored import layer_bytes, stored_as, zero_share
+from . import quantize
+
+
+def converted(
+    model: SourceModel, settings: CompileSettings, calibration: CalibrationData | None
+) -> Converted:
+    """The model with its batch fixed, at the precision: fp32, fp16, a quantized one, or as it was given.
+
+    Raises:
+        UnsupportedError: the precision has no mixed precision and one is asked for.
+        StageError: the tools that this is done with cannot make it of this model.
+    """
+    proto = with_batch(model.path, settings.batch)
+    if settings.precision is Precision.GIVEN:
+        return Converted(
+            content=proto.SerializeToString(deterministic=True),
+            weight_bytes=weight_bytes(proto),
+            covered=None,
+        )
+    with _others_explained(settings.precision):
+        ready = quantize.prepared(proto)
+    layers = find_layers(ready)
+    kept = kept_layers(layers, _keepable(settings))
+    keep = nodes_to_keep(ready, kept, settings.precision)
+    with _others_explained(settings.precision):
+        proto = _at_precision(ready, settings, calibration, keep)
+    stored = weight_bytes(proto)
+    had, has = zero_share(ready, layers), zero_share(proto, layers)
+    return Converted(
+        content=proto.SerializeToString(deterministic=True),
+        weight_bytes=stored,
+        # In a small model that keeps a large layer, the biases would outweigh what is left.
+        covered=layer_bytes(proto, layers) if kept else stored,
+        kept_weights=sum(layer.weights for layer in kept),
+        sizes={layer.name: layer.weights for layer in layers},
+        stored_as=stored_as(proto, layers),
+        zeros={"the model": (had, has)} if had is not None and has is not None else {},
+        zero_share=has,
+    )
+
+
+def groups(model: SourceModel, precision: Precision) -> tuple[LayerGroup, ...]:
+    """Groups of layers that this precision changes; none at fp32 and fp16. See the contract.
+
+    Raises:
+        UnsupportedError: an axis beside the batch has no size.
+    """
+    if precision not in MIXED:
+        return ()
+    return layer_groups(quantize.prepared(with_own_batch(model.path)), precision)
+
+
+@contextmanager
+def _others_explained(precision: Precision) -> Iterator[None]:
+    """What the tools of onnx and onnxruntime raise, said to be theirs and about this precision of the model.
+
+    Raises:
+        StageError: one of them raised.
+    """
+    try:
+        yield
+    except ParetuneError:
+        raise
+    except Exception as error:  # they raise anything
+        cause = f"{type(error).__name__}: {next(filter(None, str(error).splitlines()), '')[:300]}"
+        raise StageError(
+            "compile",
+            f"the tools of onnxruntime cannot make {precision} of this model: {cause}",
+            traceback.format_exc(),
+        ) from error
+
+
+def _keepable(settings: CompileSettings) -> tuple[str, ...]:
+    """The layers to keep in float.
+
+    Raises:
+        UnsupportedError: the precision has no mixed precision here.
+    """
+    if settings.keep_float and settings.precision not in MIXED:
+        raise UnsupportedError(
+            f"single layers are kept in float at {', '.join(map(str, MIXED))}, not at {settings.precision}"
+        )
+    return settings.keep_float
+
+
+def _at_precision(
+    source: onnx.ModelProto,
+    settings: CompileSettings,
+    calibration: CalibrationData | None,
+    keep: list[str],
+) -> onnx.ModelProto:
+    precision = settings.precision
+    if precision is Precision.FP32:
+        return source
+    if precision is Precision.FP16:
+        return to_float16(source)
+    if precision is Precision.INT8_DYNAMIC:
+        return quantize.to_int8_dynamic(source, keep)
+    if precision is Precision.INT4_WEIGHT:
+        return quantize.to_int4_weight(source, keep)
+    assert calibration is not None
+    return quantize.to_int8(
+        source, calibration, settings.batch, settings.calibration_method, settings.per_channel, keep
+    )
