@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
@@ -19,6 +18,12 @@ from numpy.typing import NDArray
 from ...profiles.errors import UnsupportedError
 from ...profiles.precision import Precision
 from .tuning import Tuning
+from .values import Artifact as Artifact  # words of the contract too, as those below are
+from .values import Availability as Availability
+from .values import CompileSettings as CompileSettings
+from .values import LayerGroup as LayerGroup
+from .values import SourceModel as SourceModel
+from .values import TensorSpec as TensorSpec
 
 if TYPE_CHECKING:
     from ...profiles.devices.schema import Profile
@@ -33,91 +38,6 @@ CALIBRATION_METHODS: tuple[str, ...] = get_args(CalibrationMethod)
 WEIGHT_LEVELS: Mapping[int, int] = {4: 7, 8: 64}
 """The coarsest 8-bit grid in use keeps to 64, so that sums of two products fit into 16 bits; a finer one then
 rounds by at most 1/254 of the largest weight, and one training serves both."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Availability:
-    """Whether a runtime can be used here; `reason` and `install` say why not and what to do."""
-
-    installed: bool
-    version: str = ""
-    reason: str = ""
-    install: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TensorSpec:
-    """Name, numpy dtype name and shape (the batch is axis 0) of an input or output of a session."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class SourceModel:
-    """A float model as the export stage wrote it: `format` is its backend's `source_format`. `tuned` is the
-    folder of what `Backend.tune` found for its structure; without one it is compiled untuned."""
-
-    path: Path
-    format: str
-    tuned: Path | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class CompileSettings:
-    """All that decides the bytes of an artifact beside the source model and the calibration data.
-
-    `calibration_method` and `per_channel` are read only where the precision is calibrated. `nm_sparsity`
-    lets the compiler use 2:4 kernels. `target` names a device other than this one where a compiler can
-    build for it ("sm86"); empty means the machine that compiles. `check` compares the artifact with the float
-    model on the calibration data; it is left out for untrained weights, where agreement means nothing.
-    `keep_float` names layers (see `Backend.layers`) that keep float weights and arithmetic: mixed precision.
-    """
-
-    precision: Precision
-    batch: int = 1
-    calibration_method: str = "minmax"
-    per_channel: bool = True
-    nm_sparsity: bool = False
-    target: str = ""
-    check: bool = True
-    keep_float: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class LayerGroup:
-    """Layers of a source model that change precision together, because the runtime fuses them.
-
-    `layers` are the names that `CompileSettings.keep_float` takes; `name` is the one that reports show, and
-    `weights` the number of weights that the group holds.
-    """
-
-    name: str
-    layers: tuple[str, ...]
-    weights: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Artifact:
-    """A compiled model: one file, and what could be read back from it.
-
-    `weight_bytes` maps the storage type of constant tensors ("int8", "float32", ...) to the bytes they take
-    in the file: the proof that a precision was really applied. `notes` are short sentences of the compiler
-    worth showing (fallbacks, chosen sparse layers). `versions` holds the packages that shaped the bytes.
-    `stored_as` maps each layer that has weights to the storage type they have in the file, read back from it.
-    `zero_share` is the share of zeros among the weights as stored (None: not counted).
-    """
-
-    path: Path
-    backend: str
-    precision: Precision
-    size_bytes: int
-    weight_bytes: Mapping[str, int]
-    notes: tuple[str, ...] = ()
-    versions: Mapping[str, str] = field(default_factory=dict)
-    stored_as: Mapping[str, str] = field(default_factory=dict)
-    zero_share: float | None = None
 
 
 class Session(ABC):
@@ -227,6 +147,15 @@ class Backend(ABC):
     def precisions(self, profile: Profile) -> tuple[Precision, ...] | None:
         """What this runtime can compile for the device; None where `rules.yaml` says it."""
         return None
+
+    def target(self, profile: Profile) -> str:
+        """What artifacts for the device are compiled for (`CompileSettings.target`), by its profile alone; ""
+        where they run on any processor, or the device itself compiles them."""
+        return ""
+
+    def runs_here(self, target: str) -> bool:
+        """Whether this machine runs what is compiled for `target`; if not, it is opened on the device."""
+        return True
 
     def beside(self, name: str) -> Path | None:
         """The file of that name beside the class's module, or beside that of the class it derives from."""

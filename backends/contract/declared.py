@@ -185,6 +185,8 @@ def _session(value: Any) -> Session:
 
 AVAILABILITY = Check(_availability, "Availability(installed=..., version=..., reason=..., install=...)")
 PRECISIONS = Check(_precisions, f"None, or a tuple of {', '.join(map(str, Precision))}")
+TARGET = Check(text, _TEXT)
+YES_OR_NO = Check(_of(bool), "True or False")
 FILE = Check(_file, "None, or the Path of a text file")
 OUTPUTS = Check(_outputs, "arrays of numbers by the output's name")
 GROUPS = Check(_groups, "a tuple of LayerGroup(name=..., layers=(...), weights=...)")

@@ -61,6 +61,12 @@ class Foreign(Backend):
     def precisions(self, profile: Profile) -> tuple[Precision, ...] | None:
         return self._had("`precisions`", lambda: self._theirs.precisions(profile), declared.PRECISIONS)
 
+    def target(self, profile: Profile) -> str:
+        return self._had("`target`", lambda: self._theirs.target(profile), declared.TARGET)
+
+    def runs_here(self, target: str) -> bool:
+        return self._had("`runs_here`", lambda: self._theirs.runs_here(target), declared.YES_OR_NO)
+
     def beside(self, name: str) -> Path | None:
         return self._had(f"`beside({name!r})`", lambda: self._theirs.beside(name), declared.FILE)
 

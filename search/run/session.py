@@ -12,7 +12,7 @@ from optuna.samplers import BaseSampler
 
 from ...backends.measure.environment import environment
 from ...backends.measure.samples import LatencyPlan
-from ...backends.registry import packages
+from ...backends.registry import get_backend, packages
 from ...backends.runner.client import Guard, RunnerClient
 from ...backends.runner.launch import Launch
 from ...profiles.errors import UserError
@@ -205,6 +205,7 @@ def _deployment(job: Job) -> Deployment:
         threads=job.file.deploy.threads,
         device=device_identity(job.profile),
         instructions=job.profile.instruction_digest,
+        targets={one.name: get_backend(one.name).target(job.profile) for one in job.space.backends},
     )
 
 

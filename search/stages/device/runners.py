@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -29,13 +29,15 @@ class Deployment:
     """How artifacts run: batch and threads, the device's identity, and what decides integer arithmetic.
 
     `device` names where latency was taken and enters only keys of measurements; `instructions` is the digest
-    of the instruction set and enters keys of scores, since integer kernels differ by it.
+    of the instruction set and enters keys of scores, since integer kernels differ by it. `targets` says what
+    each backend compiles for, where that is not just any processor.
     """
 
     batch: int
     threads: int
     device: str
     instructions: str
+    targets: Mapping[str, str] = field(default_factory=dict)
 
 
 class Runners:
@@ -81,11 +83,21 @@ class Runners:
         runner = self._compiler(backend)
         try:
             artifact = runner.compile(backend, model, settings, data, into)
+            if not get_backend(backend).runs_here(settings.target):
+                return artifact, *self._on_device(backend, artifact, settings, sample)
             opened = runner.open(backend, artifact.path, settings.batch, self.deployment.threads)
             return artifact, opened, runner.infer(sample) if settings.check else {}
         except BaseException:
             self._compilers.pop(backend).close()
             raise
+
+    def _on_device(
+        self, backend: str, artifact: Artifact, settings: CompileSettings, sample: dict[str, Array]
+    ) -> tuple[Opened, dict[str, Array]]:
+        """What was compiled here for another processor has its signature and its outputs from the device."""
+        with RunnerClient(self.launch, guard=self.guard) as runner:
+            opened = runner.open(backend, artifact.path, settings.batch, self.deployment.threads)
+            return opened, runner.infer(sample) if settings.check else {}
 
     def _compiler(self, backend: str) -> RunnerClient:
         if backend not in self._compilers:

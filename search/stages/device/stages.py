@@ -131,6 +131,7 @@ class DeviceStages:
             calibration_method=treatment.calibration_method or candidate.calibration_method or "minmax",
             per_channel=candidate.per_channel,
             nm_sparsity=candidate.sparsity == "2:4",
+            target=self.deployment.targets.get(candidate.backend, ""),
             check=check,
             keep_float=treatment.keep_float,
         )

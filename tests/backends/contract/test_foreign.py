@@ -118,6 +118,8 @@ def test_what_it_declares_is_checked_where_it_is_read(load, name, value):
         ("def export(self, module, feed, path): return {}", "export"),
         ("def export(self, module, feed, path): path.touch(); return {'y': ['text']}", "export"),
         ("def compile(self, m, s, c, into): return {}", "compile"),
+        ("def target(self, profile): return None", "target"),
+        ("def runs_here(self, target): return 'yes'", "runs_here"),
         ("def open(self, artifact, batch, threads): return object()", "open"),
         *[(f"def tune(self, *asked): return {facts}", "tune") for facts in (
             "None", "[]", "{'trials': float('nan')}", "{'trials': [3]}", "{'trials': 1e300}", "{3: 3}")],
@@ -135,6 +137,8 @@ def test_what_it_answers_is_one_error_with_the_line_or_is_right(load, tmp_path, 
         "layers": lambda: backend.layers(model, Precision.INT8),
         "export": lambda: backend.export(None, {"x": np.ones((1, 2))}, tmp_path / "file"),
         "compile": lambda: backend.compile(model, CompileSettings(precision=Precision.INT8), None, tmp_path),
+        "target": lambda: backend.target(load_profile("x86-avx2")),
+        "runs_here": lambda: backend.runs_here("x86-64"),
         "open": lambda: backend.open(tmp_path, 1, 1),
         "tune": lambda: backend.tune(model, CompileSettings(precision=Precision.FP32), BUDGET, (), tmp_path),
     }

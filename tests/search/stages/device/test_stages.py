@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from paretune.backends.measure.samples import LatencyPlan
+from paretune.backends.ort.backend import OrtBackend
 from paretune.backends.runner.client import Guard
 from paretune.backends.runner.launch import LocalLaunch
 from paretune.profiles.errors import StageError
@@ -75,6 +77,33 @@ def test_a_compiled_entry_has_what_the_artifact_gives_for_its_sample(
     with np.load(entry.path / "sample.npz") as sample, np.load(entry.path / "expected.npz") as expected:
         np.testing.assert_array_equal(sample["x"], DATA["x"][:2])
         np.testing.assert_allclose(expected["y"], DATA["x"][:2] @ WEIGHTS, rtol=1e-5)
+
+
+def test_what_is_compiled_for_another_processor_is_opened_on_the_device(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OrtBackend, "runs_here", lambda self, target: target != "another")
+    started: list[str] = []
+
+    class Device(LocalLaunch):
+        def command(self, arguments: Sequence[str]) -> list[str]:
+            started.append("runner")
+            return super().command(arguments)
+
+    for targets, wanted in (({}, False), ({"ort": "another"}, True)):
+        deployment = Deployment(batch=2, threads=1, device="here", instructions="these", targets=targets)
+        made = DeviceStages(
+            store=store,
+            deployment=deployment,
+            launch=Device(),
+            guard=Guard(),
+            plan=LatencyPlan(),
+            announce=lambda stage: None,
+        )
+        with closing(made):
+            entry = made.compiled(CANDIDATE, exported(store), DATA, "data")
+        assert entry.meta["expected"] == "expected.npz"
+        assert bool(started) is wanted
 
 
 def test_an_untrained_one_goes_nowhere_and_has_none(store: Store, stages: DeviceStages) -> None:
