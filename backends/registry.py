@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..profiles.errors import UserError
 from ..profiles.guard.user_code import user_code
+from ..profiles.packages import versions
 from ..profiles.precision import Precision
 from .contract.backend import Availability, Backend
 from .contract.foreign import Foreign
@@ -151,10 +152,12 @@ def availability(name: str) -> Availability:
 
 
 def backend_version(name: str) -> str:
-    """What stands for the backend in content keys: its runtime's version; for one that is not ours also the
-    digest of its module, because its author changes it without giving it another version."""
+    """What stands for the backend in content keys: the versions of its runtime and of what else shapes its
+    artifacts; for one that is not ours also the digest of its module, because its author changes it without
+    giving it another version."""
     backend = get_backend(name)
-    version = backend.availability().version
+    shaped_by = (f"{tool} {version}" for tool, version in versions(backend.shaped_by).items())
+    version = " ".join([backend.availability().version, *shaped_by])
     if not isinstance(backend, Foreign):
         return version
     if ":" not in name:

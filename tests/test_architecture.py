@@ -151,7 +151,7 @@ def test_a_backend_is_named_in_its_room_and_the_registry_alone():
     assert named == []
 
 
-LIBRARIES = {"onnxruntime"}
+LIBRARIES = {"onnxruntime", "onnxruntime-gpu"}
 """What is also a library: any ONNX file is run on the CPU with it, whatever the backend."""
 
 

@@ -22,6 +22,7 @@ from .values import Artifact as Artifact  # words of the contract too, as those 
 from .values import Availability as Availability
 from .values import CompileSettings as CompileSettings
 from .values import LayerGroup as LayerGroup
+from .values import Maker as Maker
 from .values import SourceModel as SourceModel
 from .values import TensorSpec as TensorSpec
 
@@ -97,7 +98,8 @@ class Backend(ABC):
 
     `name` is the word users write, `title` what the runtime is called. `packages` are the distributions that
     the runtime comes in, any one of which is enough: their versions are noted with every measurement, and a
-    bundle asks for the one that compiled it. `install` is the command that installs it.
+    bundle asks for the one that compiled it. `shaped_by` are distributions beside them whose versions change
+    the bytes of artifacts, and so stand in content keys. `install` is the command that installs it.
 
     `source_format` is the format of `SourceModel` that `compile` reads; "onnx" is exported by Paretune, for
     any other one see `export`. `source_title` is what messages call the format, `exporters` are the
@@ -128,6 +130,7 @@ class Backend(ABC):
     name: ClassVar[str]
     title: ClassVar[str] = ""
     packages: ClassVar[tuple[str, ...]] = ()
+    shaped_by: ClassVar[tuple[str, ...]] = ()
     install: ClassVar[str] = ""
     source_format: ClassVar[str] = ONNX
     source_title: ClassVar[str] = "ONNX"
@@ -197,6 +200,22 @@ class Backend(ABC):
         tasks are not tuned again. Returns facts: tasks, tasks_known, trials, failed, seconds.
         """
         raise UnsupportedError(f"{self.title or self.name} has nothing to tune")
+
+    def maker(self, precision: Precision) -> Maker | None:
+        """Who makes the artifact's content at this precision, where other backends run the same one.
+
+        It is then made once, by `make` of any of them, and each compiles from it: it checks and opens it.
+        """
+        return None
+
+    def make(
+        self, model: SourceModel, settings: CompileSettings, calibration: CalibrationData | None, into: Path
+    ) -> Path:
+        """Write what `compile` takes as `SourceModel.made`, one file inside the existing directory `into`.
+
+        Equal for all backends of one `maker`. Raises what `compile` raises.
+        """
+        raise UnsupportedError(f"{self.title or self.name} makes nothing that others run")
 
     def layers(self, model: SourceModel, precision: Precision) -> tuple[LayerGroup, ...]:
         """Groups of layers that this precision would change and that can be kept in float one by one.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
 
 from ...profiles.errors import StageError, UnsupportedError
 from ...profiles.packages import versions
@@ -18,6 +21,7 @@ from .backend import Artifact, Backend, CalibrationData, CompileSettings, Sessio
 # A model with more zeros than this was made sparse, and may lose no more than the tolerance of them.
 SPARSE_SHARE = 0.05
 LOST_SHARE = 0.01
+_MADE = "made.npz"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +43,23 @@ class Converted:
     zeros: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     zero_share: float | None = None
     notes: tuple[str, ...] = ()
+
+    def save(self, path: Path) -> None:
+        """Write all of it into one file, for `load`."""
+        said = {name: value for name, value in asdict(self).items() if name != "content"}
+        packed = (self.content, json.dumps(said).encode())
+        content, described = (np.frombuffer(part, np.uint8) for part in packed)
+        with path.open("wb") as file:
+            np.savez(file, content=content, described=described)
+
+    @classmethod
+    def load(cls, path: Path) -> Converted:
+        """What `save` wrote."""
+        with np.load(path) as arrays:
+            content, described = arrays["content"].tobytes(), arrays["described"].tobytes()
+        said: dict[str, Any] = json.loads(described)
+        said["zeros"] = {what: (had, has) for what, (had, has) in said["zeros"].items()}
+        return cls(**{**said, "notes": tuple(said["notes"])}, content=content)
 
 
 class Compiler(Backend):
@@ -83,7 +104,7 @@ class Compiler(Backend):
         """
         self._check(settings, calibration)
         path = artifact_path(model, into, self.artifact_name)
-        made = self.convert(model, settings, calibration)
+        made = Converted.load(model.made) if model.made else self.convert(model, settings, calibration)
         if made.covered is not None:
             reach = self.reach.get(settings.precision, "")
             check_coverage(settings.precision, made.covered, reach, kept_weights=made.kept_weights)
@@ -102,6 +123,15 @@ class Compiler(Backend):
             stored_as=dict(made.stored_as),
             zero_share=made.zero_share,
         )
+
+    def make(
+        self, model: SourceModel, settings: CompileSettings, calibration: CalibrationData | None, into: Path
+    ) -> Path:
+        """What `convert` gives, as a file. See the contract."""
+        self._check(settings, calibration)
+        path = artifact_path(model, into, _MADE)
+        self.convert(model, settings, calibration).save(path)
+        return path
 
     def _check(self, settings: CompileSettings, calibration: CalibrationData | None) -> None:
         if refusal := self.refusal(settings.precision):

@@ -99,6 +99,7 @@ CHECKS: Mapping[str, Check[Any]] = {
     "name": Check(_name, "text, the word that stands for the backend"),
     "title": Check(text, _TEXT),
     "packages": Check(texts, _TEXTS),
+    "shaped_by": Check(texts, _TEXTS),
     "install": Check(text, _TEXT),
     "source_format": Check(_format, f"text that matches {_FORMAT.pattern}: it ends the name of a file"),
     "source_title": Check(text, _TEXT),

@@ -31,11 +31,22 @@ class TensorSpec:
 @dataclass(frozen=True, kw_only=True)
 class SourceModel:
     """A float model as the export stage wrote it: `format` is its backend's `source_format`. `tuned` is the
-    folder of what `Backend.tune` found for its structure; without one it is compiled untuned."""
+    folder of what `Backend.tune` found for its structure; without one it is compiled untuned. `made` is the
+    file that `Backend.make` wrote for the same settings; without one it is made now."""
 
     path: Path
     format: str
     tuned: Path | None = None
+    made: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Maker:
+    """Who makes what several backends run alike, a word that no backend owns. `tools` are the distributions
+    that shape its bytes: content keys name their versions."""
+
+    name: str
+    tools: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

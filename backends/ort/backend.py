@@ -18,11 +18,13 @@ from ..contract.backend import (
     CalibrationData,
     CompileSettings,
     LayerGroup,
+    Maker,
     Session,
     SourceModel,
 )
 from ..contract.compiling import Compiler, Converted, of_batch
 from ..onnx_graph.session import OrtSession
+from ..onnx_quantize import MAKER, SHARED
 
 
 class OrtBackend(Compiler):
@@ -63,6 +65,9 @@ class OrtBackend(Compiler):
         from ..onnx_quantize.convert import converted
 
         return converted(model, settings, calibration)
+
+    def maker(self, precision: Precision) -> Maker | None:
+        return MAKER if precision in SHARED else None
 
     def reference(self, model: SourceModel, settings: CompileSettings) -> Session:
         from ..onnx_graph.inspect import with_batch

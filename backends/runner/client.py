@@ -36,7 +36,7 @@ from .replies import Hello, Opened
 from .start import start
 
 # The part of a study that an operation belongs to, as failures name it.
-_STAGES = {"compile": "compile", "infer": "score"}
+_STAGES = {"compile": "compile", "make": "compile", "infer": "score"}
 _SENT_AT_ONCE_BYTES = 64 * 2**20
 CLOSE_S = 5.0
 
@@ -117,22 +117,41 @@ class RunnerClient:
     ) -> Artifact:
         """`Backend.compile` in the runner; the artifact's file ends in the existing directory `into`, and
         nothing else that the backend may have written."""
-        body = {
-            "backend": backend,
-            "path": self.put(model.path),
-            "format": model.format,
-            "settings": {**asdict(settings), "precision": str(settings.precision)},
-            "calibrated": calibration is not None,
-        }
+        asked = self._asked(backend, model, settings, calibration is not None)
         aside = Path(tempfile.mkdtemp(prefix=".compiling-", dir=into))
         try:
             there = str(aside.resolve()) if self._launch.shares_files else ""
-            reply = self._ask("compile", self._guard.compile_s, {**body, "into": there}, calibration or {})
+            reply = self._ask("compile", self._guard.compile_s, {**asked, "into": there}, calibration or {})
             made = replies.made_in(reply, aside) if there else self._fetched(reply, aside)
             path = made.rename(into / made.name)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
         return replies.artifact(reply, path, backend, settings.precision)
+
+    def make(
+        self,
+        backend: str,
+        model: SourceModel,
+        settings: CompileSettings,
+        calibration: CalibrationData | None,
+        into: Path,
+    ) -> Path:
+        """`Backend.make` in a runner of this machine: the file in the existing directory `into`."""
+        asked = {**self._asked(backend, model, settings, calibration is not None), "into": str(into)}
+        reply = self._ask("make", self._guard.compile_s, asked, calibration or {})
+        return replies.made_in(reply, into)
+
+    def _asked(
+        self, backend: str, model: SourceModel, settings: CompileSettings, calibrated: bool
+    ) -> dict[str, Any]:
+        return {
+            "backend": backend,
+            "path": self.put(model.path),
+            "format": model.format,
+            "made": self.put(model.made) if model.made else "",
+            "settings": {**asdict(settings), "precision": str(settings.precision)},
+            "calibrated": calibrated,
+        }
 
     def _fetched(self, compiled: Reply, into: Path) -> Path:
         body = {"path": compiled.read("path", verbatim)}

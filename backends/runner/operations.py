@@ -85,6 +85,17 @@ class Runner:
 
     def do_compile(self, message: Message) -> Message:
         """Compile a model that lies on this machine; the artifact's file stays here."""
+        artifact = get_backend(message.body["backend"]).compile(*self._asked(message))
+        return Message(
+            body={**asdict(artifact), "path": str(artifact.path), "precision": str(artifact.precision)}
+        )
+
+    def do_make(self, message: Message) -> Message:
+        """Make what several backends compile from; the file stays here."""
+        return Message(body={"path": str(get_backend(message.body["backend"]).make(*self._asked(message)))})
+
+    def _asked(self, message: Message) -> tuple[SourceModel, CompileSettings, dict[str, Array] | None, Path]:
+        """What `compile` and `make` of a backend take."""
         body = message.body
         found = dict(body["settings"])  # JSON has neither enumerations nor tuples
         settings = {
@@ -92,15 +103,12 @@ class Runner:
             "precision": Precision(found["precision"]),
             "keep_float": tuple(found.get("keep_float", ())),
         }
-        into = Path(body["into"]) if body["into"] else self._new_folder()
-        artifact = get_backend(body["backend"]).compile(
-            SourceModel(path=Path(body["path"]), format=body["format"]),
+        made = Path(body["made"]) if body.get("made") else None
+        return (
+            SourceModel(path=Path(body["path"]), format=body["format"], made=made),
             CompileSettings(**settings),
             dict(message.arrays) if body["calibrated"] else None,
-            into,
-        )
-        return Message(
-            body={**asdict(artifact), "path": str(artifact.path), "precision": str(artifact.precision)}
+            Path(body["into"]) if body["into"] else self._new_folder(),
         )
 
     def do_open(self, message: Message) -> Message:

@@ -115,6 +115,7 @@ _SAID: Mapping[str, Shape] = {
     "soft-targets": _record({}, **_NOTES),
     "export": _record({"file": _file, "format": _text}),
     "check": _record(_QUALITY),
+    "make": _record({"file": _file}),
     "compile": _record(
         {"file": _file, "artifact": _ARTIFACT, "inputs": _SIGNATURE, "outputs": _SIGNATURE},
         sample=_no_or(_file),

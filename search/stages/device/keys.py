@@ -15,6 +15,7 @@ from ....backends.measure.samples import PROCESSES, LatencyPlan
 from ...store.store import content_key
 
 EXPORT_VERSION, COMPILE_VERSION, MEASURE_VERSION, SPREAD_VERSION, SCORE_VERSION = 1, 3, 3, 1, 2
+MAKE_VERSION = 1
 
 
 def export_key(
@@ -46,6 +47,25 @@ def compile_key(
         "calibration": calibration,
     }
     return content_key("compile", COMPILE_VERSION, fields)
+
+
+def make_key(
+    maker: str,
+    tools: Mapping[str, str],
+    settings: CompileSettings,
+    source: str,
+    calibration: tuple[str, int, int] | None,
+) -> str:
+    """Key of what several backends compile from: the maker and its tools' versions stand for all of them.
+    What only checks it (`check`) does not count."""
+    fields = {
+        "maker": maker,
+        "tools": dict(tools),
+        "settings": {name: value for name, value in asdict(settings).items() if name != "check"},
+        "source": source,
+        "calibration": calibration,
+    }
+    return content_key("make", MAKE_VERSION, fields)
 
 
 def measure_key(

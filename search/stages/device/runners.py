@@ -91,6 +91,22 @@ class Runners:
             self._compilers.pop(backend).close()
             raise
 
+    def make(
+        self,
+        backend: str,
+        model: SourceModel,
+        settings: CompileSettings,
+        data: dict[str, Array],
+        into: Path,
+    ) -> Path:
+        """The file that this backend and others compile from."""
+        runner = self._compiler(backend)
+        try:
+            return runner.make(backend, model, settings, data, into)
+        except BaseException:
+            self._compilers.pop(backend).close()
+            raise
+
     def _on_device(
         self, backend: str, artifact: Artifact, settings: CompileSettings, sample: dict[str, Array]
     ) -> tuple[Opened, dict[str, Array]]:

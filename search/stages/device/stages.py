@@ -37,6 +37,7 @@ from .kept_outputs import save_kept
 from .keys import compile_key, measure_key, score_key
 from .returned import returned
 from .runners import Deployment, Runners, several_fit
+from .shared import SharedMakers
 
 CANDIDATE = "candidate"
 PROBE_ROUNDS, ROUNDS_OF_PERCENTILES = 9, 40
@@ -62,6 +63,7 @@ class DeviceStages:
         self.store, self.deployment, self.plan, self.announce = store, deployment, plan, announce
         self._runners = Runners(deployment, launch, guard, pinned=pinned)
         self._a_a = AgainstItself(store, self._runners, announce)
+        self._makers = SharedMakers(store, self._runners, announce)
 
     # -- compile ----------------------------------------------------------------------------------
 
@@ -94,9 +96,10 @@ class DeviceStages:
         sample = next(batches(data, self.deployment.batch))
 
         def make(into: Path) -> Mapping[str, Any]:
+            known = self._makers.with_made(candidate.backend, model, settings, data, (source.key, samples))
             self.announce("compile")
             artifact, opened, expected = self._runners.compile(
-                candidate.backend, model, settings, data, sample, into
+                candidate.backend, known, settings, data, sample, into
             )
             if artifact.path.name in _OUR_FILES:
                 raise StageError(

@@ -5,7 +5,14 @@ from dataclasses import replace
 from paretune.backends.contract.backend import CompileSettings
 from paretune.backends.measure.samples import LatencyPlan
 from paretune.profiles.precision import Precision
-from paretune.search.stages.device.keys import compile_key, export_key, measure_key, score_key, spread_key
+from paretune.search.stages.device.keys import (
+    compile_key,
+    export_key,
+    make_key,
+    measure_key,
+    score_key,
+    spread_key,
+)
 
 SETTINGS = CompileSettings(precision=Precision.INT8, calibration_method="entropy")
 PLAN = LatencyPlan(rounds=25, process_spread=0.0025)
@@ -15,6 +22,7 @@ def keys() -> dict[str, str]:
     return {
         "export": export_key("m" * 64, "onnx", 0, {"torch": "2.13.0"}),
         "compile": compile_key("ort", "1.31.1", SETTINGS, "e" * 64, ("c" * 64, 128, 0)),
+        "make": make_key("maker", {"tool": "1"}, SETTINGS, "e" * 64, ("c" * 64, 128, 0)),
         "measure": measure_key("a" * 64, "r" * 64, "device", 1, 2, PLAN),
         "spread": spread_key("r" * 64, "device", 1, 2, PLAN),
         "score": score_key("a" * 64, "s" * 64, ("accuracy", "code"), 1, "avx2"),
@@ -24,6 +32,7 @@ def keys() -> dict[str, str]:
 GOLDEN = {
     "export": "1f177f03f8605ddb",
     "compile": "da459994cc4fde7c",
+    "make": "c0e500fb710944c5",
     "measure": "0dd1370730ad59f2",
     "spread": "d5e7c15611b3794d",
     "score": "ac162a24d943f73f",
@@ -54,6 +63,15 @@ def test_every_setting_of_the_compiler_counts():
         compile_key("ort", "1", SETTINGS, "e", ("c", 8, 1)),
     }
     assert len(others | {first}) == len(changes) + 6
+
+
+def test_what_is_made_for_several_backends_belongs_to_its_maker():
+    def key(maker="maker", tools="1", **change):
+        return make_key(maker, {"tool": tools}, replace(SETTINGS, **change), "e", None)
+
+    others = {key(maker="another"), key(tools="2"), key(batch=2), key(keep_float=("conv1",)), key()}
+    assert len(others) == 5
+    assert key(check=False) == key()
 
 
 def test_the_batch_counts_only_where_the_format_fixes_it():

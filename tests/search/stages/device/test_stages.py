@@ -112,6 +112,18 @@ def test_an_untrained_one_goes_nowhere_and_has_none(store: Store, stages: Device
     assert not (entry.path / "expected.npz").exists()
 
 
+def test_what_several_backends_compile_from_is_made_once(store: Store, stages: DeviceStages) -> None:
+    int8 = replace(CANDIDATE, precision=Precision.INT8, calibration_method="minmax", calibration_samples=0)
+    source = exported(store)
+    first = stages.compiled(int8, source, DATA, "data")
+    second = stages.compiled(int8, source, DATA, "data", check=False)
+    (made,) = (store.root / "make").iterdir()
+    assert store.get("make", made.name).meta == {"file": "made.npz"}
+    assert first.key != second.key
+    assert first.file("model.onnx").read_bytes() == second.file("model.onnx").read_bytes()
+    assert first.meta["artifact"]["stored_as"] == second.meta["artifact"]["stored_as"] == {"w": "int8"}
+
+
 def test_a_metric_that_gives_no_number_fails_the_candidate(store: Store, stages: DeviceStages) -> None:
     """A NaN in the record would make the whole study unreadable: JSON has none."""
     compiled = stages.compiled(CANDIDATE, exported(store), DATA, "data")
