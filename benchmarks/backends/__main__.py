@@ -1,0 +1,115 @@
+"""Every runtime at every precision it offers here, on six kinds of models, against ONNX Runtime in fp32.
+
+For each model (a CNN, a residual net, a depthwise net, a Transformer, a recurrent net, an MLP; all trained
+for seconds on made-up data) every pair of backend and precision that the device's profile offers is exported,
+compiled and loaded as in a study, and all of them are timed in the same rounds, batch 1, one thread, held on
+one core. Given are the ratio of latency and of processor time, size, memory, load time, and agreement with
+PyTorch: SQNR, and the share of samples that get the same class. What cannot exist is told with its reason.
+
+    python -m benchmarks.backends --out FILE.json [--models cnn,mlp] [--backends ort,tflite] [--rounds 25]
+
+What was finished stands in FILE.json: called again with the same file, the rest is done. FILE.md has the
+tables.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from paretune.backends.measure.samples import LatencyPlan
+from paretune.backends.registry import backend_names, backend_version, plugins, probes
+from paretune.profiles.devices.loader import load_profile
+from paretune.profiles.errors import UserError
+
+from benchmarks.backends.artifacts import REFERENCE, Pair, Row, Workshop, offered
+from benchmarks.backends.models import MODELS, trained
+from benchmarks.backends.table import page
+from benchmarks.backends.timing import timed
+from benchmarks.command import Options, check_names, finish, names, parser_of, tell, write_figures
+
+BLOCK_MS, WARM_UP_S, LIMIT_S = 12.0, 0.1, 90.0
+
+
+def compared(name: str, pairs: Sequence[Pair], plan: LatencyPlan) -> dict[str, Any]:
+    """All that is found of one model."""
+    model = trained(name)
+    with Workshop(model) as workshop:
+        rows = list(workshop.rows([REFERENCE, *(pair for pair in pairs if pair != REFERENCE)]))
+        about = _timed(workshop, rows, plan)
+    return {
+        "parameters": model.parameters,
+        "accuracy": model.accuracy,
+        "reference": about,
+        "rows": [row.to_json() for row in rows],
+    }
+
+
+def _timed(workshop: Workshop, rows: Sequence[Row], plan: LatencyPlan) -> dict[str, Any]:
+    """Times of all rows that were loaded; the first is the reference, whose ratio is 1."""
+    first, *others = rows
+    if first.process is None or first.artifact is None:
+        raise UserError(f"{first.title}, which all are compared with, does not run", found=first.reason)
+    base = [first.process, *(workshop.opened(first.artifact)[0] for _ in range(plan.processes - 1))]
+    subjects = {row.title: row.process for row in others if row.process is not None}
+    tell(f"  timing {len(subjects)} artifacts against {first.title}")
+    found, about = timed(subjects, base, plan)
+    first.figures.update(ratio=[1.0] * 3, cpu_ratio=[1.0] * 3, latency_ms=about["latency_ms"])
+    for row in others:
+        figures = found.get(row.title, {})
+        if "failed" in figures:
+            row.gives_up(figures["failed"])
+        else:
+            row.figures.update(figures)
+    return about
+
+
+def run(options: Options) -> dict[str, Any]:
+    """All models that are asked for, each written as soon as it is done."""
+    models, backends = names(options.models), names(options.backends) or _ours()
+    check_names("model", models, MODELS)
+    check_names("backend", backends, backend_names())
+    torch.set_num_threads(1)
+    pairs, refused = offered(backends, load_profile("host", probes=probes()))
+    plan = LatencyPlan(rounds=options.rounds, block_ms=BLOCK_MS, warm_up_s=WARM_UP_S, limit_s=LIMIT_S)
+    how = {"rounds": options.rounds, "backends": {name: backend_version(name) for name in backends}}
+    earlier = json.loads(options.out.read_text()) if options.out.exists() else {}
+    found = {"refused": refused, "models": dict(earlier.get("models", {}))}
+    for name in models:
+        if found["models"].get(name, {}).get("how") == how:
+            tell(f"{name}: stands in {options.out}")
+            continue
+        begun = time.perf_counter()
+        tell(f"{name}:")
+        found["models"][name] = {**compared(name, pairs, plan), "how": how}
+        found["models"][name]["seconds"] = time.perf_counter() - begun
+        write_figures(options.out, found)
+    return found
+
+
+def _ours() -> list[str]:
+    return [name for name in backend_names() if name not in plugins()]
+
+
+def show(found: Mapping[str, Any]) -> None:
+    print(page(found))
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = parser_of(__doc__)
+    parser.add_argument("--models", default=",".join(MODELS), help="which, with commas between")
+    parser.add_argument("--backends", default="", help="which, with commas between; all of ours")
+    parser.add_argument("--rounds", type=int, default=25, help="of the measurement of each model")
+    options = parser.parse_args(argv)
+    status = finish(run, options, show)
+    if status == 0:
+        options.out.with_suffix(".md").write_text(page(json.loads(options.out.read_text())))
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

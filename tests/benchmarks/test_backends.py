@@ -1,0 +1,99 @@
+"""The comparison of backends on one tiny model: every pair has its figures or a reason."""
+
+import json
+import math
+
+import pytest
+import torch
+from paretune.backends.registry import availability, backend_names, offered_precisions, plugins, probes
+from paretune.profiles.devices.loader import load_profile
+from torch import nn
+
+from benchmarks.backends import models
+from benchmarks.backends.__main__ import main
+from benchmarks.backends.table import page
+
+QUICK = ["--models", "tiny", "--rounds", "9"]
+
+
+class Tiny(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(256, 32), nn.ReLU(), nn.Linear(32, models.CLASSES))
+
+    def forward(self, features):
+        return self.net(features)
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    made = {**models.MODELS, "tiny": (Tiny, "features", models.features, 2.0)}
+    monkeypatch.setattr(models, "MODELS", made)
+    monkeypatch.setattr("benchmarks.backends.__main__.MODELS", made)
+    monkeypatch.setattr("benchmarks.backends.artifacts.LOADS", 1)
+
+
+def measured(out):
+    found = json.loads(out.read_text())
+    return found, {
+        (row["backend"], row["precision"], row["variant"]): row for row in found["models"]["tiny"]["rows"]
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.alone
+def test_every_pair_that_is_offered_has_its_figures_or_a_reason(tiny, tmp_path, capsys):
+    out = tmp_path / "figures.json"
+    assert main(["--out", str(out), *QUICK]) == 0
+    found, rows = measured(out)
+    profile = load_profile("host", probes=probes())
+    ours = [name for name in backend_names() if name not in plugins()]
+    here = {name for name in ours if availability(name).installed and offered_precisions(name, profile)}
+    pairs = {(name, str(precision)) for name in here for precision in offered_precisions(name, profile)}
+    assert {pair[:2] for pair in rows} == pairs
+    assert here | {one["backend"] for one in found["refused"] if one["what"] == "all"} == set(ours)
+    for row in rows.values():
+        assert (row["outcome"] == "measured") != bool(row["reason"]), row
+        if row["outcome"] == "measured":
+            low, high = row["ratio"][1:]
+            assert 0 < low <= row["ratio"][0] <= high < math.inf
+            assert 0 < row["cpu_ratio"][0] < math.inf
+            assert min(row["size_bytes"], row["memory_bytes"], row["load_ms"]) > 0
+    reference = rows["ort", "fp32", ""]
+    assert reference["ratio"] == [1, 1, 1]
+    assert reference["same_decisions"] == 1
+    assert reference["sqnr_db"] > 80
+    shown = capsys.readouterr().out
+    assert all(backend in shown for backend in here)
+    assert out.with_suffix(".md").read_text() == page(found)
+
+
+def test_what_is_done_is_not_done_again(tiny, tmp_path, monkeypatch):
+    out, calls = tmp_path / "figures.json", []
+
+    def compared(name, pairs, plan):
+        calls.append((name, plan.rounds))
+        return {"parameters": 1, "accuracy": 1.0, "reference": {"latency_ms": 1.0}, "rows": []}
+
+    monkeypatch.setattr("benchmarks.backends.__main__.compared", compared)
+    monkeypatch.setattr("benchmarks.backends.__main__.show", lambda found: None)
+    monkeypatch.setattr("benchmarks.backends.__main__.page", lambda found: "")
+    for options in (QUICK, QUICK, [*QUICK[:2], "--rounds", "15"], ["--models", "tiny,mlp", "--rounds", "15"]):
+        assert main(["--out", str(out), *options]) == 0
+    assert calls == [("tiny", 9), ("tiny", 15), ("mlp", 15)]
+
+
+@pytest.mark.parametrize("options", [["--models", "huge"], ["--backends", "ort,gcc"]])
+def test_a_name_that_is_none_is_told(options, tmp_path, capsys):
+    assert main(["--out", str(tmp_path / "figures.json"), *options]) == 1
+    assert "accepted" in capsys.readouterr().err
+
+
+def test_models_are_the_same_on_every_call_and_have_learnt_something():
+    first, second = models.trained("recurrent"), models.trained("recurrent")
+    assert (first.wanted == second.wanted).all()
+    assert 0.5 < first.accuracy < 1
+    assert all(
+        torch.equal(a, b) for a, b in zip(*(m.module.parameters() for m in (first, second)), strict=True)
+    )
+    assert len(first.calibration["frames"]) == models.CALIBRATION
