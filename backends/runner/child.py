@@ -62,13 +62,14 @@ class Child:
         os.set_blocking(self._input, False)
         os.set_blocking(self._output, False)
 
-    def reader(self, seconds: float) -> Callable[[int], bytes]:
-        """A function that reads up to n bytes (none at the end), with one deadline for all its calls."""
+    def reader(self, seconds: float, meanwhile: Callable[[], None] = lambda: None) -> Callable[[int], bytes]:
+        """A function that reads up to n bytes (none at the end), with one deadline for all its calls. While
+        it waits, `meanwhile` is called every second; what it raises ends the wait."""
         patience = _Patience(seconds)
 
         def read(size: int) -> bytes:
             while True:
-                self._ready(self._output, select.POLLIN, patience)
+                self._ready(self._output, select.POLLIN, patience, meanwhile)
                 with contextlib.suppress(BlockingIOError):
                     return os.read(self._output, min(size, 2**20))
 
@@ -91,13 +92,20 @@ class Child:
 
         return write
 
-    def _ready(self, descriptor: int, event: int, patience: _Patience) -> None:
+    def _ready(
+        self,
+        descriptor: int,
+        event: int,
+        patience: _Patience,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
         poll = select.poll()
         poll.register(descriptor, event)
         while not patience.waited(poll):
             if patience.left <= 0:
                 raise ChildSilentError
             self._shorten_log()
+            meanwhile()
         self._shorten_log()
 
     def _shorten_log(self) -> None:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...profiles.errors import StageError, UserError
-from ..contract.backend import (
-    Array,
-    Artifact,
-    CalibrationData,
-    CompileSettings,
-    Feed,
-    SourceModel,
-)
+from ..contract.backend import Array, Artifact, CalibrationData, CompileSettings, Feed, SourceModel
+from ..contract.tuning import Tuning
 from . import replies
 from .child import (
     Child,
@@ -30,29 +25,19 @@ from .child import (
     status_in_words,
 )
 from .frames import MAX_ARRAY_BYTES, Message, ProtocolError, StreamEndedError, read_message, write_message
+from .guard import Guard as Guard  # a word of the client too
 from .launch import Launch
+from .parts import parts
 from .reading import Reply, number, verbatim, whole
 from .replies import Hello, Opened
 from .start import start
 
 # The part of a study that an operation belongs to, as failures name it.
-_STAGES = {"compile": "compile", "make": "compile", "infer": "score"}
-_SENT_AT_ONCE_BYTES = 64 * 2**20
+_STAGES = {"compile": "compile", "make": "compile", "tune": "tune", "infer": "score"}
 CLOSE_S = 5.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Guard:
-    """Hard limits of a runner: seconds that one request may take, and private memory in bytes.
-
-    `open_s` also holds for starting the runner and sending files, `run_s` for one sample request, one first
-    inference, or one part (at most 64 MB of inputs) of a split that is scored.
-    """
-
-    compile_s: float = 600.0
-    open_s: float = 120.0
-    run_s: float = 120.0
-    memory_bytes: int | None = None
+TUNE_MARGIN_S = 60.0
+"""A round of tuning that has begun may end; one that takes longer hangs."""
+MOST_TUNED_BYTES = 2**28
 
 
 class RunnerClient:
@@ -97,13 +82,14 @@ class RunnerClient:
                 remedy="install the paretune of this machine there; `paretune devices PROFILE` tries it",
             ) from error
 
-    def put(self, path: Path) -> str:
-        """Make a file of this machine readable for the runner; its path there."""
+    def put(self, path: Path, beside: str = "") -> str:
+        """Make a file of this machine readable for the runner, in the folder `beside` of its machine or one
+        of its own; its path there."""
         if self._launch.shares_files:
             return str(path.resolve())
         if path not in self._sent:
             data = {"bytes": np.fromfile(path, dtype=np.uint8)}
-            reply = self._ask("put", self._guard.open_s, {"name": path.name}, data)
+            reply = self._ask("put", self._guard.open_s, {"name": path.name, "into": beside}, data)
             self._sent[path] = reply.read("path", verbatim)
         return self._sent[path]
 
@@ -141,6 +127,34 @@ class RunnerClient:
         reply = self._ask("make", self._guard.compile_s, asked, calibration or {})
         return replies.made_in(reply, into)
 
+    def tune(
+        self,
+        backend: str,
+        model: SourceModel,
+        settings: CompileSettings,
+        tuning: Tuning,
+        known: Sequence[Path],
+        into: Path,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> dict[str, Any]:
+        """`Backend.tune` in the runner, whose files end in the existing directory `into`; its facts.
+
+        It is killed `TUNE_MARGIN_S` beyond its time: what it has written by then stays, where this machine
+        is the device. `meanwhile` is called every second, and what it raises ends the tuning.
+        """
+        body = {
+            **self._asked(backend, model, settings, False),
+            "tuning": asdict(tuning),
+            "known": [self._put_folder(folder) for folder in known],
+            "into": str(into.resolve()) if self._launch.shares_files else "",
+        }
+        reply = self._ask("tune", tuning.seconds + TUNE_MARGIN_S, body, meanwhile=meanwhile)
+        if not self._launch.shares_files:
+            for name, there in replies.found_files(reply).items():
+                found = self._ask("fetch", self._guard.open_s, {"path": there}, most=MOST_TUNED_BYTES)
+                found.array("bytes").tofile(into / name)
+        return replies.facts(reply)
+
     def _asked(
         self, backend: str, model: SourceModel, settings: CompileSettings, calibrated: bool
     ) -> dict[str, Any]:
@@ -149,9 +163,19 @@ class RunnerClient:
             "path": self.put(model.path),
             "format": model.format,
             "made": self.put(model.made) if model.made else "",
+            "tuned": self._put_folder(model.tuned) if model.tuned else "",
             "settings": {**asdict(settings), "precision": str(settings.precision)},
             "calibrated": calibrated,
         }
+
+    def _put_folder(self, folder: Path) -> str:
+        """As `put`, for the files that lie in a folder; "" where there are none."""
+        if self._launch.shares_files:
+            return str(folder.resolve())
+        there = ""
+        for path in sorted(path for path in folder.iterdir() if path.is_file()):
+            there = os.path.dirname(self.put(path, there))  # noqa: PTH120 - a path of another machine
+        return there
 
     def _fetched(self, compiled: Reply, into: Path) -> Path:
         body = {"path": compiled.read("path", verbatim)}
@@ -174,7 +198,7 @@ class RunnerClient:
         """Outputs for all samples (axis 0), computed in batches of the opened size."""
         seconds, most = self._guard.run_s, MAX_ARRAY_BYTES
         return replies.outputs(
-            [self._ask("infer", seconds, {}, part, most=most) for part in _parts(data, self._batch)]
+            [self._ask("infer", seconds, {}, part, most=most) for part in parts(data, self._batch)]
         )
 
     def sample(self, loops: int, count: int) -> list[int]:
@@ -227,6 +251,7 @@ class RunnerClient:
         arrays: Feed | None = None,
         *,
         most: int = 0,
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> Reply:
         """What was answered, with at most so many bytes of arrays."""
         child = self._started()
@@ -234,7 +259,7 @@ class RunnerClient:
         stage = _STAGES.get(operation, "measure")
         try:
             write_message(child.writer(seconds), message)
-            answer = read_message(child.reader(seconds), most)
+            answer = read_message(child.reader(seconds, meanwhile), most)
         except ChildSilentError as error:
             child.ask_where()
             raise self._end(child, stage, f"no answer to {operation} within {seconds:g} s: killed") from error
@@ -272,14 +297,3 @@ class RunnerClient:
         self._child = None
         self._ended = StageError(stage, cause, child.log(replies.LOG_BYTES), outside=outside)
         return self._ended
-
-
-def _parts(data: CalibrationData, batch: int) -> Iterator[dict[str, Array]]:
-    """Samples in parts of a size that is quick to send; whole batches, so that only the last is filled up."""
-    rows = len(next(iter(data.values())))
-    if rows == 0:
-        raise ValueError("there are no samples to infer")
-    row_bytes = max(1, sum(array.nbytes for array in data.values()) // max(1, rows))
-    step = max(1, _SENT_AT_ONCE_BYTES // (row_bytes * batch)) * batch
-    for first in range(0, rows, step):
-        yield {name: array[first : first + step] for name, array in data.items()}

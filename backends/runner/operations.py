@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,13 @@ from ...profiles.guard.user_code import UserCodeError, said_by
 from ...profiles.guard.user_place import place_of_error
 from ...profiles.precision import Precision
 from ..contract.backend import Array, CompileSettings, Session, SourceModel, TensorSpec, batches
+from ..contract.tuning import Tuning
 from ..measure.cores import hold_on
 from ..measure.memory import peak_bytes, resident_bytes, restart_peak
 from ..measure.timing import sample, timed
 from ..registry import get_backend, packages
 from .frames import Message
+from .group import group_ends_with_us
 from .launch import THREAD_VARIABLES
 
 _MOST_WORDS = 2**14
@@ -73,8 +75,8 @@ class Runner:
         return Message(body={"pid": os.getpid(), "environment": environment(packages()), "modules": modules})
 
     def do_put(self, message: Message) -> Message:
-        """Write bytes to a file of this runner's own directory."""
-        path = self._new_folder() / Path(str(message.body["name"])).name
+        """Write bytes to a file of this runner's own directory, or in a folder that it has made there."""
+        path = self._folder(message.body) / Path(str(message.body["name"])).name
         path.write_bytes(message.arrays["bytes"].tobytes())
         return Message(body={"path": str(path)})
 
@@ -97,19 +99,25 @@ class Runner:
     def _asked(self, message: Message) -> tuple[SourceModel, CompileSettings, dict[str, Array] | None, Path]:
         """What `compile` and `make` of a backend take."""
         body = message.body
-        found = dict(body["settings"])  # JSON has neither enumerations nor tuples
-        settings = {
-            **found,
-            "precision": Precision(found["precision"]),
-            "keep_float": tuple(found.get("keep_float", ())),
-        }
-        made = Path(body["made"]) if body.get("made") else None
-        return (
-            SourceModel(path=Path(body["path"]), format=body["format"], made=made),
-            CompileSettings(**settings),
-            dict(message.arrays) if body["calibrated"] else None,
-            Path(body["into"]) if body["into"] else self._new_folder(),
+        model = SourceModel(
+            path=Path(body["path"]),
+            format=body["format"],
+            made=Path(body["made"]) if body.get("made") else None,
+            tuned=Path(body["tuned"]) if body.get("tuned") else None,
         )
+        data = dict(message.arrays) if body["calibrated"] else None
+        return model, _settings(body), data, self._folder(body)
+
+    def do_tune(self, message: Message) -> Message:
+        """Search schedules for a model that lies on this machine; what is found stays here."""
+        tuning = Tuning(**message.body["tuning"])
+        known = tuple(Path(folder) for folder in message.body["known"])
+        model, settings, _, into = self._asked(message)
+        os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(tuning.threads)))
+        with group_ends_with_us():
+            facts = get_backend(message.body["backend"]).tune(model, settings, tuning, known, into)
+        files = [str(path) for path in sorted(into.iterdir()) if path.is_file()]
+        return Message(body={"facts": dict(facts), "files": files})
 
     def do_open(self, message: Message) -> Message:
         """Load an artifact; the time counts from here to a session that is ready to run."""
@@ -173,6 +181,10 @@ class Runner:
             raise ValueError("nothing is open")
         return self._session
 
+    def _folder(self, body: Mapping[str, Any]) -> Path:
+        """The folder that a request names, else one of this runner's own."""
+        return Path(body["into"]) if body.get("into") else self._new_folder()
+
     def _new_folder(self) -> Path:
         if self._directory is None:
             self._directory = Path(tempfile.mkdtemp(prefix="paretune-runner-", dir=self._parent))
@@ -188,6 +200,13 @@ class Runner:
         session, self._session, self._feed = self._session, None, {}
         if session is not None:
             session.close()
+
+
+def _settings(body: Mapping[str, Any]) -> CompileSettings:
+    """JSON has neither enumerations nor tuples."""
+    found = dict(body["settings"])
+    precision, kept = Precision(found["precision"]), tuple(found.get("keep_float", ()))
+    return CompileSettings(**{**found, "precision": precision, "keep_float": kept})
 
 
 def _described(specs: Sequence[TensorSpec]) -> list[dict[str, Any]]:

@@ -178,6 +178,20 @@ def _size(value: Any, name: str) -> int:
     return whole(value, name, least=1)
 
 
+def facts(reply: Reply) -> dict[str, Any]:
+    """What a tuning has to say of itself: texts and numbers by name."""
+    return reply.read("facts", lambda value, name: dict(mapping(plain(value, name), name)))
+
+
+def found_files(reply: Reply) -> dict[str, str]:
+    """The files that a tuning left in a device's folder: paths there, by their names without the folder."""
+    told = reply.read("files", list_of(verbatim))
+    found = {os.path.basename(path): path for path in told}  # noqa: PTH119 - a path of another machine
+    if wrong := [name for name in found if not _FILE_NAME.fullmatch(name)]:
+        raise reply.wrong(f"a file of a tuning is called {wrong[0]!r}, has to match {_FILE_NAME.pattern}")
+    return found
+
+
 def file_name(reply: Reply) -> str:
     """What the compiled file is called, without its folder.
 

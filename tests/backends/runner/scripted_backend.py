@@ -96,6 +96,8 @@ class ScriptedBackend(Backend):
         path = into / "scripted.bin"
         total = 0.0 if calibration is None else float(calibration["x"].sum())
         path.write_text(model.path.read_text() + f" total={total:g}")
+        if model.tuned is not None:
+            path.write_text(f"{path.read_text()} tuned={len(list(model.tuned.iterdir()))}")
         return Artifact(
             path=path,
             backend=self.name,
@@ -105,6 +107,15 @@ class ScriptedBackend(Backend):
             notes=("one note",),
             versions={"scripted": "1"},
         )
+
+    tunable = True
+
+    def tune(self, model, settings, tuning, known, into):
+        script = script_of(model.path)
+        for number in range(int(script.get("rounds", 1))):
+            (into / f"round{number}.txt").write_text(f"threads={os.environ['OMP_NUM_THREADS']}")
+        act(script.get("tune"))
+        return {"trials": tuning.trials, "known": sum(len(list(folder.iterdir())) for folder in known)}
 
     def open(self, artifact, batch, threads):
         script = script_of(artifact)

@@ -1,0 +1,19 @@
+"""The hard limits of a runner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guard:
+    """Hard limits of a runner: seconds that one request may take, and private memory in bytes.
+
+    `open_s` also holds for starting the runner and sending files, `run_s` for one sample request, one first
+    inference, or one part (at most 64 MB of inputs) of a split that is scored.
+    """
+
+    compile_s: float = 600.0
+    open_s: float = 120.0
+    run_s: float = 120.0
+    memory_bytes: int | None = None
