@@ -210,13 +210,24 @@ def offers(name: str, profile: Profile) -> tuple[Offer, ...]:
     title = backend.title or name
     able, rules = backend.precisions(profile), backend.beside("rules.yaml")
     if able is not None:
-        return offers_of(able, name, title, profile)
+        return _as_tuned(backend, offers_of(able, name, title, profile))
     if rules is None:
         raise UserError(
             f"backend {name!r} does not say what it offers",
             accepted="a rules.yaml beside its module, or a method `precisions`",
         )
-    return offers_by(read_rules(rules), name, title, profile)
+    return _as_tuned(backend, offers_by(read_rules(rules), name, title, profile))
+
+
+def _as_tuned(backend: Backend, found: tuple[Offer, ...]) -> tuple[Offer, ...]:
+    """The offers of a backend that has to be tuned say so."""
+    if not backend.tunable:
+        return found
+    told = "slow until it is tuned: `tuning` in the study file says for how long it may be"
+    return tuple(
+        replace(offer, reason="; ".join(filter(None, (offer.reason, told)))) if offer.offered else offer
+        for offer in found
+    )
 
 
 def offered_precisions(name: str, profile: Profile) -> tuple[Precision, ...]:

@@ -9,7 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ...backends.registry import nm_sparsity_offered, offers
+from ...backends.registry import get_backend, nm_sparsity_offered, offers
+from ...profiles.words import joined
 from ...search.job.job import Job
 from ...search.record.evaluation import Masked
 from ...search.space.space import BackendChoices, Space
@@ -117,5 +118,17 @@ def _effort(job: Job) -> list[str]:
             f"expected time: about {seconds:.0f} s to compile, score and measure {count} candidates, and "
             f"at most {min(count, trained)} trainings of {job.file.training.epochs} epochs each"
         )
+    lines += _tuning(job)
     lines.append("nothing was trained, compiled or measured")
     return lines
+
+
+def _tuning(job: Job) -> list[str]:
+    tuning, names = job.file.tuning, [b.name for b in job.space.backends if get_backend(b.name).tunable]
+    if tuning is None or not names:
+        return []
+    return [
+        f"tuning: at most {tuning.trials} schedules and {tuning.time:g} s for each candidate on "
+        f"{joined(names)} that may reach the front; first the teacher as it is, where half of the time that is "
+        "left is enough for it"
+    ]

@@ -68,6 +68,10 @@ stop: {{gain: 0.1 %, proposals: 6}}
 # Start from earlier runs of the same workload beside this one; or false, or a list of runs and study files.
 warm_start: true
 
+# Backends that are slow until they are tuned are offered with a budget only: at most so many schedules and so
+# long for each candidate that is tuned, and only those that may reach the front are.
+# tuning: {{trials: 256, time: 10 min}}
+
 # How the model runs on the device.
 deploy: {{batch: 1, threads: 1}}
 """

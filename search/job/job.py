@@ -98,6 +98,7 @@ class Job:
             "constraints": sorted(file.constraints),
             "deploy": file.deploy.model_dump(mode="json"),
             "seed": file.seed,
+            **({"tuning": file.tuning.model_dump(mode="json")} if file.tuning else {}),
         }
 
 

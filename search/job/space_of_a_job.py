@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from ...backends.onnx_graph.given import Given
 
 
+_TUNING = "`tuning: {trials: 256, time: 10 min}`"
+
+
 def build_space(study: StudyFile, profile: Profile, workload: Workload, onnx: Path | None = None) -> Space:
     """The space of a study on a device; everything that is left out is listed with its reason. `onnx` is the
     file of a model that exists only as ONNX.
@@ -45,6 +48,7 @@ def build_space(study: StudyFile, profile: Profile, workload: Workload, onnx: Pa
         masked += left_out
         if choices is not None and choices.precisions and choices.sparsities:
             found.append(choices)
+    found.sort(key=lambda choices: get_backend(choices.name).tunable)  # the first one is the reference
     return Space(
         backends=tuple(found),
         student_axes=dict(study.space.student),
@@ -79,7 +83,8 @@ def _offered(
     """
     backend = get_backend(name)
     there = backend.compiles_on_device and profile.reach.kind == "ssh"
-    why = _unusable(backend, workload, asked=study.space.backend is not None, only_there=there)
+    asked = study.space.backend is not None
+    why = _unusable(backend, workload, asked=asked, only_there=there) or _untuned(backend, study, asked=asked)
     if why:
         return None, [Masked(backend=name, what="all", reason=why)]
     masked = [
@@ -142,6 +147,36 @@ def _unusable(backend: Backend, workload: Workload, *, asked: bool, only_there: 
             remedy=available.install or "leave it out of the study file",
         )
     return f"{available.reason}; {available.install}" if available.install else available.reason
+
+
+def _untuned(backend: Backend, study: StudyFile, *, asked: bool) -> str:
+    """Why a backend that has to be tuned cannot be used: nothing says how long that may take.
+
+    Raises:
+        UserError: it was asked for; or one tuning may take longer than the whole study.
+    """
+    title = backend.title or backend.name
+    why = f"{title} is slow until it is tuned, so it is offered with a tuning budget only"
+    if not backend.tunable or (study.tuning is None and not asked):
+        return f"{why}: write {_TUNING} into the study file" if backend.tunable else ""
+    if study.tuning is None:
+        raise UserError(
+            why,
+            place="space.backend",
+            found="no `tuning` in the study file",
+            accepted=f"{_TUNING}: at most so many schedules and so long for each candidate that is tuned",
+            remedy=f"add that line, or leave {backend.name} out",
+        )
+    most, time = study.budget.time, study.tuning.time
+    if most is not None and time > most:
+        raise UserError(
+            "one tuning may take longer than the whole study",
+            place="tuning.time" if "time" in study.tuning.model_fields_set else "tuning",
+            found=f"{time:g} s for a tuning, a budget of {most:g} s",
+            accepted=f"a time up to {most:g} s; half of it or less leaves time for the rest",
+            remedy=f"tune shorter, give the study longer, or leave {backend.name} out of `space.backend`",
+        )
+    return ""
 
 
 def _asked(what: str, study: StudyFile) -> bool:

@@ -8,14 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ...backends.contract.backend import CalibrationMethod
 from ...profiles.errors import UserError
@@ -171,6 +164,13 @@ class GuardSection(_Section):
     user: Guarded | None = None
 
 
+class TuningSection(_Section):
+    """What a backend that has to be tuned may try for one candidate: so many schedules, for so long."""
+
+    trials: Count = 256
+    time: Guarded = 600.0
+
+
 class StopSection(_Section):
     """When a search has nothing more to gain: a training's time is expected to raise the hypervolume by less
     than `gain`, `proposals` times in a row."""
@@ -224,6 +224,7 @@ class StudyFile(_Section):
     deploy: DeploySection = DeploySection()
     measure: MeasureSection = MeasureSection()
     guard: GuardSection = GuardSection()
+    tuning: TuningSection | None = None
     finalists: Annotated[Count, Field(le=12)] = 6
     storage: Line | None = None
     store: FileText | None = None
