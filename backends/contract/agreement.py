@@ -5,6 +5,7 @@ Several formats of today's runtimes load, run and give garbage; comparing output
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from ...profiles.errors import StageError, UnsupportedError
 from ...profiles.precision import Precision
+from ...profiles.words import listed
 from .backend import Array, CalibrationData, Feed, Session, batches
 
 # Far below what any working format gives (4-bit weights: about 15 dB), far above garbage (about 0 dB).
@@ -36,12 +38,18 @@ _STORED_AS = {
 
 
 def check_coverage(
-    precision: Precision, weight_bytes: Mapping[str, int], reach: str, *, kept_weights: int = 0
+    precision: Precision,
+    weight_bytes: Mapping[str, int],
+    reach: str,
+    *,
+    kept_weights: int = 0,
+    read_by: Mapping[tuple[str, str], int] | None = None,
 ) -> None:
     """Refuse an artifact whose weights mostly kept their old type: quantizers skip operators silently.
 
     `reach` says in words which operators the runtime has at this precision; it ends the message.
     `kept_weights` is the number of weights that were kept in float on purpose: they are not asked for.
+    `read_by` is the number of weights by the operator that reads them and their storage type.
 
     Raises:
         UnsupportedError: less than half of the other weights are stored at the precision, or less than a
@@ -54,12 +62,24 @@ def check_coverage(
     reached, total = sum(counts[name] for name in wanted), sum(counts.values())
     share = reached / max(1.0, total - kept_weights)
     if share < LEAST_SHARE:
-        raise UnsupportedError(f"{precision} would reach {100 * share:.0f} % of the weights: {reach}")
+        others = listed(_operators_left(read_by or {}, wanted))
+        raise UnsupportedError(
+            f"{precision} would reach {100 * share:.0f} % of the weights"
+            f"{f', not those of {others}' if others else ''}: {reach}"
+        )
     if kept_weights and reached < LEAST_LEFT * total:
         raise UnsupportedError(
             f"{precision} would be left to {100 * reached / total:.1f} % of the weights, at least "
             f"{100 * LEAST_LEFT:.0f} % are needed: too many layers are kept in float"
         )
+
+
+def _operators_left(read_by: Mapping[tuple[str, str], int], wanted: Sequence[str]) -> list[str]:
+    """Operators whose weights are stored otherwise, that with the most of them first."""
+    counts = Counter[str]()
+    for (operator, kind), count in read_by.items():
+        counts[operator] += count if kind not in wanted else 0
+    return sorted(filter(counts.__getitem__, counts), key=lambda name: (-counts[name], name))
 
 
 def sqnr_db(reference: Array, output: Array) -> float:

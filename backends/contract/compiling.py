@@ -30,7 +30,8 @@ class Converted:
 
     `weight_bytes`, `stored_as` and `zero_share` are those of `Artifact`, `sizes` is the number of weights of
     each layer. `covered` are the bytes by storage type that must mostly be at the precision (None: unknown),
-    `kept_weights` the number of weights that were kept in float on purpose. `zeros` maps what was looked at
+    `kept_weights` the number of weights that were kept in float on purpose, and `read_by` is the
+    number of weights by the operator that reads them and their storage type. `zeros` maps what was looked at
     (a layer, or the model) to its share of zeros in the source and in the artifact.
     """
 
@@ -38,6 +39,7 @@ class Converted:
     weight_bytes: Mapping[str, int]
     covered: Mapping[str, int] | None
     kept_weights: int = 0
+    read_by: Mapping[tuple[str, str], int] = field(default_factory=dict)
     sizes: Mapping[str, int] = field(default_factory=dict)
     stored_as: Mapping[str, str] = field(default_factory=dict)
     zeros: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -106,8 +108,13 @@ class Compiler(Backend):
         path = artifact_path(model, into, self.artifact_name)
         made = Converted.load(model.made) if model.made else self.convert(model, settings, calibration)
         if made.covered is not None:
-            reach = self.reach.get(settings.precision, "")
-            check_coverage(settings.precision, made.covered, reach, kept_weights=made.kept_weights)
+            check_coverage(
+                settings.precision,
+                made.covered,
+                self.reach.get(settings.precision, ""),
+                kept_weights=made.kept_weights,
+                read_by=made.read_by,
+            )
         check_zeros(made.zeros)
         path.write_bytes(made.content)
         coverage = coverage_note(made.stored_as, made.sizes)

@@ -16,7 +16,7 @@ from ...profiles.words import listed
 from .subgraphs import all_graphs, all_nodes
 
 # Operators of ONNX and of com.microsoft that compute on integer weights or make integers of floats.
-_QUANTIZED = re.compile(
+QUANTIZED = re.compile(
     r"^(Quantize|Dequantize|DynamicQuantize|QLinear|QGemm|QAttention|QEmbed|QMoE|"
     r"MatMulInteger|ConvInteger|MatMulNBits|MatMulBnb4|MatMulFpQ4|GatherBlockQuantized)"
 )
@@ -28,7 +28,7 @@ def quantized_by(proto: onnx.ModelProto) -> str:
     is not."""
     functions = (node for function in proto.functions for node in function.node)
     names = (node.op_type for node in (*all_nodes(proto.graph), *functions))
-    found = Counter(name for name in names if _QUANTIZED.match(name))
+    found = Counter(name for name in names if QUANTIZED.match(name))
     return listed(f"{name} ({count} times)" for name, count in sorted(found.items()))
 
 

@@ -14,7 +14,7 @@ import onnx
 from onnx import NodeProto, TensorProto, helper
 
 from ...profiles.errors import UnsupportedError
-from .subgraphs import names_read
+from .subgraphs import all_graphs, all_nodes, names_read
 
 _FOUR_BIT = (TensorProto.INT4, TensorProto.UINT4)
 # Kernels of com.microsoft that keep 4-bit weights packed two by two in a uint8 tensor (input 1 or 0).
@@ -32,9 +32,10 @@ def weight_bytes(proto: onnx.ModelProto) -> dict[str, int]:
 
 
 def constants(graph: onnx.GraphProto) -> Iterator[TensorProto]:
-    """All constant tensors of a graph: initializers and the values of Constant nodes."""
-    yield from graph.initializer
-    for node in graph.node:
+    """All constants of a graph and of those inside it: initializers and the values of Constant nodes."""
+    for one in all_graphs(graph):
+        yield from one.initializer
+    for node in all_nodes(graph):
         if node.op_type == "Constant":
             yield from (attribute.t for attribute in node.attribute if attribute.name == "value")
 

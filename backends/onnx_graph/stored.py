@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
@@ -10,8 +11,10 @@ import onnx
 from onnx import numpy_helper
 
 from ..contract.backend import Array
-from .inspect import packed_names, stored_bytes, type_name
+from .given import QUANTIZED
+from .inspect import constants, packed_names, stored_bytes, type_name
 from .layers import Layer
+from .subgraphs import inner_graphs, names_read
 
 # What the quantizers (and `gemm_as_matmul`) append to the name of a weight that they store anew.
 _TURNED = ("", "_transposed")
@@ -44,6 +47,20 @@ def layer_bytes(proto: onnx.ModelProto, layers: Iterable[Layer]) -> dict[str, in
         for tensor in _copies(proto, layer).values():
             total["int4" if tensor.name in packed else type_name(tensor)] += stored_bytes(tensor)
     return dict(total)
+
+
+def read_by(proto: onnx.ModelProto) -> dict[tuple[str, str], int]:
+    """Number of weights by the operator that reads them and their storage type. Quantized ones and what
+    belongs to them are left out; those of a graph inside another count for the operator that holds it."""
+    outer = {tensor.name: tensor for tensor in proto.graph.initializer}
+    found: Counter[tuple[str, str]] = Counter()
+    for node in proto.graph.node:
+        tensors = [outer.pop(name) for name in names_read(node) if name in outer]
+        tensors += [tensor for graph in inner_graphs(node) for tensor in constants(graph)]
+        for tensor in tensors:
+            if len(tensor.dims) > 1 and not QUANTIZED.match(node.op_type):
+                found[node.op_type, type_name(tensor)] += math.prod(tensor.dims)
+    return dict(found)
 
 
 def zero_share(proto: onnx.ModelProto, layers: Iterable[Layer]) -> float | None:

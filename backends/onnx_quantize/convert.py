@@ -14,7 +14,7 @@ from ..contract.backend import CalibrationData, CompileSettings, LayerGroup, Sou
 from ..contract.compiling import Converted
 from ..onnx_graph.inspect import to_float16, weight_bytes, with_batch, with_own_batch
 from ..onnx_graph.layers import MIXED, find_layers, kept_layers, layer_groups, nodes_to_keep
-from ..onnx_graph.stored import layer_bytes, stored_as, zero_share
+from ..onnx_graph.stored import layer_bytes, read_by, stored_as, zero_share
 from . import quantize
 
 
@@ -48,6 +48,7 @@ def converted(
         weight_bytes=stored,
         # In a small model that keeps a large layer, the biases would outweigh what is left.
         covered=layer_bytes(proto, layers) if kept else stored,
+        read_by=read_by(proto),
         kept_weights=sum(layer.weights for layer in kept),
         sizes={layer.name: layer.weights for layer in layers},
         stored_as=stored_as(proto, layers),

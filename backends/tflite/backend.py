@@ -71,7 +71,7 @@ class TfliteBackend(Compiler):
         self, model: SourceModel, settings: CompileSettings, calibration: CalibrationData | None
     ) -> Converted:
         from .inspect import weight_bytes
-        from .layers import check_names, kept_weights, sizes, stored_as, zero_share, zeros
+        from .layers import check_names, kept_weights, read_by, sizes, stored_as, zero_share, zeros
         from .pack import compact
         from .quantize import quantized
 
@@ -88,6 +88,7 @@ class TfliteBackend(Compiler):
             weight_bytes=weight_bytes(packed),
             covered=weight_bytes(content),
             kept_weights=kept_weights(source, settings.keep_float),
+            read_by=read_by(content),
             sizes=sizes(source),
             stored_as=stored_as(source, content),
             zeros=zeros(source, content),

@@ -94,6 +94,8 @@ class TrtBackend(Compiler):
         """
         import onnx
 
+        from ..onnx_graph.stored import read_by
+
         if settings.keep_float:
             raise UnsupportedError(
                 "trt keeps no single layers in float, since it chooses the layers that it fuses itself; "
@@ -113,6 +115,7 @@ class TrtBackend(Compiler):
             content=plan_content(_header(source, content, settings), plan.data),
             weight_bytes=stored,
             covered=stored if known else None,
+            read_by=read_by(graph),
             notes=(*sparsity, *plan.notes, note, *((inspect_plan(plan.data).summary,) if asked_here else ())),
         )
 

@@ -1,12 +1,14 @@
-"""Four small models, untrained but alive, that every backend must get right."""
+"""Small models, untrained but alive: every backend gets them right or refuses by the name of an operator."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import torch
+from contracts import wider_models as wider
 from torch import nn
 
 
@@ -74,16 +76,19 @@ class Transformer(nn.Module):
 
 @dataclass(frozen=True)
 class Subject:
-    """A model with calibration and test samples (disjoint) and PyTorch's own outputs on the latter."""
+    """A model with calibration and test samples (disjoint) and PyTorch's own outputs on the latter, by
+    name, in batches, since what a branch does depends on all samples that are fed at once."""
 
     module: nn.Module
     calibration: dict[str, np.ndarray]
     samples: dict[str, np.ndarray]
-    wanted: np.ndarray
+    wanted: dict[str, np.ndarray]
 
 
-NAMES = ("cnn", "residual", "mlp", "transformer")
-_CLASSES = {"cnn": Cnn, "residual": Residual, "mlp": Mlp, "transformer": Transformer}
+BATCH = 4
+FIRST = ("cnn", "residual", "mlp", "transformer")
+NAMES = (*FIRST, *wider.MODELS)
+_CLASSES = {"cnn": Cnn, "residual": Residual, "mlp": Mlp, "transformer": Transformer, **wider.MODELS}
 
 
 @cache
@@ -95,21 +100,23 @@ def subject(name: str) -> Subject:
         module.train()
         if name != "transformer":  # dropout there, and no running statistics to fill
             module(*inputs.values())
-        wanted = module.eval()(*inputs.values()).numpy()
+        module.eval()
+        parts = [module(*(v[at : at + BATCH] for v in inputs.values())) for at in range(64, 96, BATCH)]
+    named = [part if isinstance(part, Mapping) else {"output": part} for part in parts]
     arrays = {key: value.numpy() for key, value in inputs.items()}
     return Subject(
         module=module,
         calibration={key: value[:64] for key, value in arrays.items()},
         samples={key: value[64:] for key, value in arrays.items()},
-        wanted=wanted[64:],
+        wanted={key: np.concatenate([part[key].numpy() for part in named]) for key in named[0]},
     )
 
 
 def _inputs(name, count):
+    if name in wider.MODELS:
+        return wider.inputs(name, count)
     if name == "mlp":
         return {"features": torch.randn(count, 32)}
     if name == "transformer":
         return {"tokens": torch.randint(0, 50, (count, 12))}
-    channels = 1 if name == "cnn" else 3
-    # Each image has its own level: noise alone would give every sample the same pooled features.
-    return {"image": 2 * torch.rand(count, channels, 1, 1) - 1 + 0.5 * torch.randn(count, channels, 12, 12)}
+    return {"image": wider.images(count, 1 if name == "cnn" else 3)}

@@ -24,7 +24,8 @@ def main(request):
         if request["job"] == "run":
             samples = dict(np.load(folder / f"{name}-samples.npz"))
             with backend.open(Path(artifact), request["batch"], 1) as session:
-                result = session.run(next(batches(samples, request["batch"])))["output"].tolist()
+                found = session.run(next(batches(samples, request["batch"])))
+                result = {output: array.tolist() for output, array in found.items()}
         else:
             made = backend.compile(
                 SourceModel(path=Path(source), format=source_format),

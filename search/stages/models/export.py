@@ -38,7 +38,10 @@ OPSET = 18
 # float32 and far below what a wrong operator does.
 TOLERANCE = 1e-3
 # How the exporters and the interpreter name the operator that they do not know.
-_OPERATOR = r"aten(?:::|\.)\w+|operator '([\w:]+)'|legalize operation '([\w.]+)'|builtin opcode '?(\w+)"
+_OPERATOR = (
+    r"Lowering not found: (?!aten)(\w+)|aten(?:::|\.)\w+|operator '([\w:]+)'|legalize operation '([\w.]+)'"
+    r"|builtin opcode '?(\w+)"
+)
 _imported: set[str] = set()  # formats whose exporter has run in this process
 _MOST_BYTES = 2_000_000_000  # one protobuf or flatbuffer file holds less than 2 GiB
 

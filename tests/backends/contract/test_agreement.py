@@ -126,3 +126,9 @@ def test_decisions_may_flip_where_scores_are_close_but_not_most_of_them():
     with pytest.raises(StageError, match="25 % of its whole numbers") as failed:
         check_agreement(whole, Formula(lambda x: np.array([0, 0, 1, 0])), 4, SAMPLES)
     assert failed.value.disagrees
+
+
+def test_operators_whose_weights_kept_their_type_are_named():
+    read_by = {("Conv", "float32"): 10, ("LSTM", "float32"): 90, ("Gemm", "int8"): 60, ("Conv", "int8"): 4}
+    with pytest.raises(UnsupportedError, match="39 % of the weights, not those of LSTM, Conv: it has"):
+        check_coverage(Precision.INT8, {"float32": 400, "int8": 64}, "it has kernels", read_by=read_by)

@@ -131,7 +131,7 @@ def test_graph_with_a_cycle_is_named():
 
 def test_model_without_weights_to_quantize_is_refused(tmp_path):
     source = write(tmp_path / "m.onnx", [helper.make_node("Mul", ["x", "w"], ["y"])], {"w": np.ones((1, 32))})
-    with pytest.raises(UnsupportedError, match="int8-dynamic would reach 0 % of the weights: ONNX"):
+    with pytest.raises(UnsupportedError, match=r"int8-dynamic would reach 0 % of the weights.*: ONNX"):
         compile_at(source, Precision.INT8_DYNAMIC, tmp_path)
 
 

@@ -3,7 +3,7 @@
 from contracts.backend_contract import BackendContract
 from paretune.profiles.precision import Precision
 
-_CONVOLUTIONS = r"int4-weight would reach \d+ % of the weights: ONNX Runtime has 4-bit kernels for matrix"
+_LEFT = r" would reach \d+ % of the weights, not those of {}: ONNX Runtime has [\w -]+ kernels for matrix"
 
 
 class TestOrt(BackendContract):
@@ -16,6 +16,15 @@ class TestOrt(BackendContract):
         Precision.INT4_WEIGHT,
     )
     refused = {
-        ("cnn", Precision.INT4_WEIGHT): _CONVOLUTIONS,
-        ("residual", Precision.INT4_WEIGHT): _CONVOLUTIONS,
+        **{
+            (name, Precision.INT4_WEIGHT): "int4-weight" + _LEFT.format("Conv")
+            for name in ("cnn", "residual", "two-outputs")
+        },
+        ("transposed", Precision.INT8_DYNAMIC): "int8-dynamic" + _LEFT.format("ConvTranspose"),
+        ("recurrent", Precision.INT8): "int8" + _LEFT.format("LSTM, GRU"),
+        ("recurrent", Precision.INT4_WEIGHT): "int4-weight" + _LEFT.format("LSTM, GRU"),
+        **{
+            ("branch", precision): str(precision) + _LEFT.format("If")
+            for precision in (Precision.INT8, Precision.INT8_DYNAMIC, Precision.INT4_WEIGHT)
+        },
     }

@@ -16,3 +16,10 @@ class TestTflite(BackendContract):
         Precision.INT16X8,
         Precision.INT4_WEIGHT,
     )
+    refused = {
+        (
+            "transposed",
+            Precision.INT4_WEIGHT,
+        ): r"\d+ % of the weights, not those of TRANSPOSE_CONV: Li",
+        **{("branch", p): "the operator cond cannot be exported to TFLite" for p in precisions},
+    }

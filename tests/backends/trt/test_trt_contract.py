@@ -47,6 +47,12 @@ print(json.dumps(answer))
 class TestTrt(BackendContract):
     name = "trt"
     precisions = (Precision.FP32, Precision.FP16, Precision.BF16, Precision.INT8, Precision.FP8)
+    refused = {
+        **{("recurrent", p): r"not those of LSTM, GRU: TensorRT" for p in (Precision.INT8, Precision.FP8)},
+        **{("branch", p): r"not those of If: TensorRT" for p in (Precision.INT8, Precision.FP8)},
+        ("recurrent", Precision.BF16): r"node '\w+' \(GRU\)",
+        ("branch", Precision.BF16): "bf16 needs a graph without branches; found If",
+    }
     runs_here = not trt_api.device_problem()
 
     def test_compiling_twice_gives_the_same_bytes(self, case):
