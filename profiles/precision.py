@@ -2,9 +2,9 @@
 
 `fp32 fp16 bf16 fp8` name the type of weights and activations. `int8` is static quantization: integer
 weights and activations with ranges from calibration data. `int8-dynamic` has integer weights and ranges of
-activations taken at run time. `int16x8` has 16-bit activations and 8-bit weights. `int4-weight` has 4-bit
-weights and floating-point arithmetic. `as-given` is a model that was handed in quantized already, as it is:
-no study asks for it, and it is offered for such models alone.
+activations taken at run time. `int16x8` has 16-bit activations and 8-bit weights. `int8-weight` and
+`int4-weight` have 8-bit and 4-bit weights and floating-point arithmetic. `as-given` is a model that was
+handed in quantized already, as it is: no study asks for it, and it is offered for such models alone.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ class Precision(str, Enum):
     INT8 = "int8"
     INT8_DYNAMIC = "int8-dynamic"
     INT16X8 = "int16x8"
+    INT8_WEIGHT = "int8-weight"
     INT4_WEIGHT = "int4-weight"
     GIVEN = "as-given"
 
@@ -53,6 +54,7 @@ _FORMATS = {
     Precision.INT8: PrecisionFormat(weight_bits=8, activation_bits=8, integer=True, calibrated=True),
     Precision.INT8_DYNAMIC: PrecisionFormat(weight_bits=8, activation_bits=8, integer=True, calibrated=False),
     Precision.INT16X8: PrecisionFormat(weight_bits=8, activation_bits=16, integer=True, calibrated=True),
+    Precision.INT8_WEIGHT: PrecisionFormat(weight_bits=8, activation_bits=32, integer=True, calibrated=False),
     Precision.INT4_WEIGHT: PrecisionFormat(weight_bits=4, activation_bits=32, integer=True, calibrated=False),
     Precision.GIVEN: PrecisionFormat(weight_bits=32, activation_bits=32, integer=False, calibrated=False),
 }

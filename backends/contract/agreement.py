@@ -33,6 +33,7 @@ _STORED_AS = {
     Precision.INT8: ("int8", "uint8"),
     Precision.INT8_DYNAMIC: ("int8", "uint8"),
     Precision.INT16X8: ("int8", "uint8"),
+    Precision.INT8_WEIGHT: ("int8", "uint8"),
     Precision.INT4_WEIGHT: ("int4",),
 }
 

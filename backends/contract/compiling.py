@@ -87,6 +87,14 @@ class Compiler(Backend):
         asked here."""
         return None
 
+    def proof(self, path: Path, made: Converted, settings: CompileSettings) -> tuple[str, ...]:
+        """What the runtime says of the written file, as notes: which layers it really computes low.
+
+        Raises:
+            UnsupportedError: it computes most of what is stored low in float all the same.
+        """
+        return ()
+
     def refusal(self, precision: Precision) -> str:
         """Why the installed runtime cannot compile the precision; empty where it can."""
         return ""
@@ -118,6 +126,7 @@ class Compiler(Backend):
         check_zeros(made.zeros)
         path.write_bytes(made.content)
         coverage = coverage_note(made.stored_as, made.sizes)
+        proof = self.proof(path, made, settings)
         agreement = self._agreement(path, model, settings, calibration) if settings.check else ()
         return Artifact(
             path=path,
@@ -125,7 +134,7 @@ class Compiler(Backend):
             precision=settings.precision,
             size_bytes=path.stat().st_size,
             weight_bytes=dict(made.weight_bytes),
-            notes=tuple(filter(None, (*made.notes, *agreement, coverage))),
+            notes=tuple(filter(None, (*made.notes, *agreement, coverage, *proof))),
             versions=self.versions(),
             stored_as=dict(made.stored_as),
             zero_share=made.zero_share,

@@ -15,8 +15,9 @@ A rule may have
 * `needs`     conditions, each with the reason that is shown where it does not hold
 * `cautions`  what to know where it is offered; with `if`, only where that condition holds
 
-A condition holds when all that it names holds: int8_saturates (x86-64 without VNNI), nm_sparsity (2:4 units),
-min_sm with also_sm (extra ones below it) and except_sm (exceptions above it).
+A condition holds when all that it names holds: int8_saturates (x86-64 without VNNI), instructions (the
+processor has at least one of these instruction sets), nm_sparsity (2:4 units), min_sm with also_sm (extra
+ones below it) and except_sm (exceptions above it).
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from ...profiles.devices.instructions import KNOWN
 from ...profiles.devices.schema import Gpu, Profile, Sm, sm_version
 from ...profiles.precision import Precision
 from ...profiles.text.strict_yaml import read_model
@@ -58,13 +60,24 @@ class _Condition(_RulePart):
     """Holds when everything that is named holds; what asks about a GPU does not hold without one."""
 
     int8_saturates: bool = False
+    instructions: tuple[str, ...] = ()
     min_sm: Sm | None = None
     also_sm: tuple[Sm, ...] = ()
     except_sm: tuple[Sm, ...] = ()
     nm_sparsity: bool = False
 
+    @field_validator("instructions")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in KNOWN:
+                raise ValueError(f"unknown instruction set {name!r}; accepted: {', '.join(KNOWN)}")
+        return names
+
     def holds(self, profile: Profile) -> bool:
         if self.int8_saturates and not profile.int8_saturates:
+            return False
+        if self.instructions and not (profile.cpu and profile.cpu.has(*self.instructions)):
             return False
         asks_gpu = self.min_sm or self.also_sm or self.except_sm or self.nm_sparsity
         return not asks_gpu or self._gpu_holds(profile.gpu)

@@ -28,6 +28,7 @@ _WEIGHT_INPUTS = {
 MIXED = {
     Precision.INT8: ("Conv", "ConvTranspose", "Gemm", "MatMul", "Gather"),
     Precision.INT8_DYNAMIC: ("Conv", "Gemm", "MatMul", "Gather", "LSTM"),
+    Precision.INT8_WEIGHT: tuple(_WEIGHT_INPUTS),
     Precision.INT4_WEIGHT: ("Gemm", "MatMul", "Gather"),
 }
 _PRODUCTS = ("Gemm", "MatMul")
@@ -113,7 +114,7 @@ def _reaches(precision: Precision, node: NodeProto, weight: TensorProto) -> bool
     """Whether the quantizer for a precision takes this weight of this node."""
     if node.op_type not in MIXED[precision]:
         return False
-    if precision is Precision.INT8:
+    if precision in (Precision.INT8, Precision.INT8_WEIGHT):
         return True
     if node.op_type == "Gemm":
         return is_plain_gemm(node)
@@ -172,7 +173,7 @@ def _ties(graph: Graph, layers: list[Layer], precision: Precision) -> Iterator[s
     for node in graph.nodes:
         own = set(graph.weights(node)) & known
         yield own
-        if node.op_type in _PRODUCTS and precision is not Precision.INT4_WEIGHT:
+        if node.op_type in _PRODUCTS and precision.decoded.activation_bits < 32:
             for name in node.input:
                 if own and name not in graph.constant:
                     by_input.setdefault(origin(graph, name), set()).update(own)

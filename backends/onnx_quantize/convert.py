@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 
 import onnx
 
@@ -16,12 +17,20 @@ from ..onnx_graph.inspect import to_float16, weight_bytes, with_batch, with_own_
 from ..onnx_graph.layers import MIXED, find_layers, kept_layers, layer_groups, nodes_to_keep
 from ..onnx_graph.stored import layer_bytes, read_by, stored_as, zero_share
 from . import quantize
+from .weights import to_int8_weight
+
+Changes = Mapping[Precision, Callable[[onnx.ModelProto, list[str]], onnx.ModelProto]]
+"""How a precision is made of a prepared model, given the nodes that stay in float."""
 
 
 def converted(
-    model: SourceModel, settings: CompileSettings, calibration: CalibrationData | None
+    model: SourceModel,
+    settings: CompileSettings,
+    calibration: CalibrationData | None,
+    own: Changes = MappingProxyType({}),
 ) -> Converted:
     """The model with its batch fixed, at the precision: fp32, fp16, a quantized one, or as it was given.
+    `own` are the precisions that the runtime at hand wants made otherwise.
 
     Raises:
         UnsupportedError: the precision has no mixed precision and one is asked for.
@@ -40,7 +49,8 @@ def converted(
     kept = kept_layers(layers, _keepable(settings))
     keep = nodes_to_keep(ready, kept, settings.precision)
     with _others_explained(settings.precision):
-        proto = _at_precision(ready, settings, calibration, keep)
+        change = own.get(settings.precision)
+        proto = change(ready, keep) if change else _at_precision(ready, settings, calibration, keep)
     stored = weight_bytes(proto)
     had, has = zero_share(ready, layers), zero_share(proto, layers)
     return Converted(
@@ -114,6 +124,8 @@ def _at_precision(
         return to_float16(source)
     if precision is Precision.INT8_DYNAMIC:
         return quantize.to_int8_dynamic(source, keep)
+    if precision is Precision.INT8_WEIGHT:
+        return to_int8_weight(source, keep)
     if precision is Precision.INT4_WEIGHT:
         return quantize.to_int4_weight(source, keep)
     assert calibration is not None

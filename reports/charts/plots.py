@@ -38,6 +38,7 @@ _SYMBOLS = {
     "int8": "diamond",
     "int8-dynamic": "triangle-up",
     "int16x8": "cross",
+    "int8-weight": "star",
     "int4-weight": "triangle-down",
 }
 

@@ -57,6 +57,7 @@ LEAST_SQNR_DB = {
     Precision.INT8: 20.0,
     Precision.INT8_DYNAMIC: 25.0,
     Precision.INT16X8: 22.0,
+    Precision.INT8_WEIGHT: 25.0,
     Precision.INT4_WEIGHT: 10.0,
 }
 

@@ -37,6 +37,7 @@ _QAT_BITS = {
     Precision.INT8: (8, 8),
     Precision.INT8_DYNAMIC: (8, 8),
     Precision.INT16X8: (8, 0),
+    Precision.INT8_WEIGHT: (8, 0),
     Precision.INT4_WEIGHT: (4, 0),
 }
 

@@ -130,12 +130,24 @@ def test_an_unknown_backend_is_refused():
         ("{runs_on: npu, precisions: {}}", "runs_on"),
         ("{runs_on: cpu, precisions: {}, nm_sparsity: {nevre: no}}", "mean 'never'"),
         ("{runs_on: cpu, precisions: {fp31: {}}}", "fp31"),
+        ("{runs_on: cpu, device: [{if: {instructions: [avx9]}, reason: no}], precisions: {}}", "avx9"),
     ],
 )
 def test_rules_are_read_strictly(tmp_path, text, message):
     (tmp_path / "rules.yaml").write_text(text)
     with pytest.raises(UserError, match=message):
         read_rules(tmp_path / "rules.yaml")
+
+
+def test_a_precision_may_need_an_instruction_set(tmp_path):
+    needs = "{if: {instructions: [avx512_vnni, asimddp]}, reason: no dot product of 8-bit integers}"
+    (tmp_path / "rules.yaml").write_text(f"{{runs_on: any, precisions: {{int8: {{needs: [{needs}]}}}}}}")
+    rules = read_rules(tmp_path / "rules.yaml")
+    names = ("x86-avx512-vnni", "raspberry-pi-5", "x86-avx2", "raspberry-pi-4", "nvidia-t4")
+    found = [offers_by(rules, "mine", "Mine", load_profile(name)) for name in names]
+    asked = [next(offer for offer in offers if offer.what == "int8") for offers in found]
+    assert [offer.offered for offer in asked] == [True, True, False, False, False]
+    assert {offer.reason for offer in asked} == {"", "no dot product of 8-bit integers"}
 
 
 def test_what_rules_do_not_list_is_refused_with_a_sentence(tmp_path):

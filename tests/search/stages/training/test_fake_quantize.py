@@ -183,6 +183,7 @@ def test_precisions_that_can_be_trained_for():
         Precision.INT8: (8, 8),
         Precision.INT8_DYNAMIC: (8, 8),
         Precision.INT16X8: (8, 0),
+        Precision.INT8_WEIGHT: (8, 0),
         Precision.INT4_WEIGHT: (4, 0),
     }
     with pytest.raises(InternalError, match="no grid for 3-bit weights, 8-bit activations"):
