@@ -16,7 +16,8 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..profiles.errors import UserError
+from ..profiles.errors import UnsupportedError, UserError
+from ..profiles.files import head_of
 from ..profiles.guard.user_code import user_code
 from ..profiles.packages import versions
 from ..profiles.precision import Precision
@@ -26,6 +27,7 @@ from .contract.foreign import Foreign
 if TYPE_CHECKING:
     from ..profiles.devices.host import Probe
     from ..profiles.devices.schema import Profile
+    from .contract.given import GivenFile
     from .contract.rules import Offer
 
 # name -> "module:class", relative to this package. Adding a backend is one folder and one line here.
@@ -34,6 +36,7 @@ _BACKENDS = {
     "tflite": "tflite.backend:TfliteBackend",
     "trt": "trt.backend:TrtBackend",
 }
+_ONNX = b"\x08"  # the version of its format, which is the first field of each
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,60}")
 GROUP = "paretune.backends"
 """The entry point group in which other packages name their backends."""
@@ -181,11 +184,43 @@ def packages() -> tuple[str, ...]:
     return tuple(dict.fromkeys([*(name for one in _sound() for name in one.packages), *brought]))
 
 
-def _sound() -> Iterator[Backend]:
-    """Backends that can be loaded; what is wrong with another one is told to whoever asks for it."""
+def taker_of(path: Path) -> str | None:
+    """The backend in whose own format a user's model file is: by what stands in it, else by the end of its
+    name, which is all that is left of a damaged one. None: no such file, ONNX if anything.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    head = head_of(path)
+    own = [(name, one) for name, one in _named() if one.magic[1]]
+    by_content = (name for name, one in own if head[one.magic[0] :].startswith(one.magic[1]))
+    by_name = (name for name, one in own if path.suffix == f".{one.source_format}")
+    return next(by_content, None) or (None if head.startswith(_ONNX) else next(by_name, None))
+
+
+def given_to(taker: str, path: Path) -> GivenFile:
+    """What a backend says of a user's file in its own format.
+
+    Raises:
+        UserError: it cannot be read, or has what no workload can have.
+    """
+    try:
+        return get_backend(taker).given(path)
+    except UnsupportedError as error:
+        raise UserError(
+            "the model cannot be used", place=str(path), found=error.reason, remedy="convert it again"
+        ) from error
+
+
+def _named() -> Iterator[tuple[str, Backend]]:
     for name in backend_names():
         with suppress(UserError):
-            yield get_backend(name)
+            yield name, get_backend(name)
+
+
+def _sound() -> Iterator[Backend]:
+    """Backends that can be loaded; what is wrong with another one is told to whoever asks for it."""
+    return (one for _, one in _named())
 
 
 def probes() -> tuple[Probe, ...]:

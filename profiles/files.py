@@ -136,6 +136,21 @@ def open_regular(path: Path) -> IO[bytes]:
     raise OSError(errno.EINVAL, f"{_KINDS.get(kind, 'something else')}, no regular file", str(path))
 
 
+def head_of(path: Path, count: int = 512) -> bytes:
+    """The first bytes of a regular file.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        with open_regular(path) as file:
+            return file.read(count)
+    except OSError as error:
+        raise UserError(
+            "the file cannot be read", place=str(path), found=error.strerror or str(error)
+        ) from error
+
+
 def sha256_of(file: IO[bytes]) -> str:
     """SHA-256 (64 hex digits) of an open file from where it stands to its end."""
     digest = hashlib.sha256()

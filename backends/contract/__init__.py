@@ -17,6 +17,7 @@ from .backend import (
     TensorSpec,
 )
 from .compiling import Compiler, Converted, of_batch
+from .given import GivenFile, GivenTensor
 from .tuning import Tuning
 
 __all__ = [
@@ -28,6 +29,8 @@ __all__ = [
     "Compiler",
     "Converted",
     "Feed",
+    "GivenFile",
+    "GivenTensor",
     "LayerGroup",
     "Maker",
     "Session",

@@ -28,6 +28,7 @@ from .values import TensorSpec as TensorSpec
 
 if TYPE_CHECKING:
     from ...profiles.devices.schema import Profile
+    from .given import GivenFile
 
 Array = NDArray[Any]
 Feed = Mapping[str, Array]
@@ -108,7 +109,9 @@ class Backend(ABC):
     `calibration_methods` are those of `CALIBRATION_METHODS` that this runtime really tells apart.
     `weight_levels` maps bits to the largest whole number that stands for a weight on the grid that the
     runtime's own quantizer finds; quantization-aware training rounds to it.
-    `as_given`: it runs ONNX files that were handed in quantized already, as they are.
+    `as_given`: it runs files of its source format that were handed in quantized already, as they are.
+    `magic` is where in a file of a format of its own stands what, (4, b"TFL3"): so users' files are known
+    that are handed in in place of a teacher (see `given`). `(0, b"")`: it takes none.
     `compiles_on_device`: artifacts belong to the device that compiled them; all others are compiled here.
     `value_dependent` maps a kind of sparsity (dense, channel, unstructured, 2:4) whose kernels are chosen by
     the values of the weights to the reason, because untrained weights then do not tell the latency of
@@ -135,6 +138,7 @@ class Backend(ABC):
     source_format: ClassVar[str] = ONNX
     source_title: ClassVar[str] = "ONNX"
     exporters: ClassVar[tuple[str, ...]] = ("torch", "onnx", "onnxscript")
+    magic: ClassVar[tuple[int, bytes]] = (0, b"")
     fixed_batch: ClassVar[bool] = False
     calibration_methods: ClassVar[tuple[str, ...]] = ("minmax",)
     weight_levels: ClassVar[Mapping[int, int]] = WEIGHT_LEVELS
@@ -175,6 +179,18 @@ class Backend(ABC):
         exception is taken for an operator that the format does not have.
         """
         raise UnsupportedError(f"{self.name} has no exporter to {self.source_format}")
+
+    def given(self, path: Path) -> GivenFile:
+        """What a user's file in `source_format` is.
+
+        Raises:
+            UnsupportedError: it is damaged, or has what no workload can have.
+        """
+        raise UnsupportedError(f"{self.title or self.name} takes no files of users")
+
+    def as_source(self, path: Path, shapes: Mapping[str, Sequence[int]]) -> bytes:
+        """A user's file for inputs of exactly these shapes, the batch first; as it is where it has them."""
+        return path.read_bytes()
 
     @abstractmethod
     def compile(

@@ -153,7 +153,9 @@ class Compiler(Backend):
         if refusal := self.refusal(settings.precision):
             raise UnsupportedError(refusal)
         if settings.precision is Precision.GIVEN and not self.as_given:
-            raise UnsupportedError(f"{self.title or self.name} does not run quantized ONNX files as-given")
+            raise UnsupportedError(
+                f"{self.title or self.name} does not run files that were handed in quantized"
+            )
         if not settings.precision.decoded.calibrated:
             return
         if not calibration:

@@ -13,6 +13,7 @@ import numpy as np
 from ...profiles.precision import Precision
 from ...profiles.words import one_line
 from .backend import CALIBRATION_METHODS, Array, Artifact, Availability, LayerGroup, Session, TensorSpec
+from .given import GivenFile
 
 T = TypeVar("T")
 Reader = Callable[[Any], T]
@@ -29,6 +30,8 @@ class Check(Generic[T]):
 _FORMAT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,30}")
 _KINDS_OF_SPARSITY = ("dense", "channel", "unstructured", "2:4")
 _MOST_TEXT, _MOST_BYTES = 500, 2**20
+MOST_HEAD = 256
+"""Bytes at the beginning of a file by which its format is known."""
 
 
 class WrongError(Exception):
@@ -93,6 +96,13 @@ def _reasons(value: Any) -> Mapping[str, str]:
     return found
 
 
+def _magic(value: Any) -> tuple[int, bytes]:
+    where, mark = _of(tuple)(value)
+    if type(where) is not int or not 0 <= where <= MOST_HEAD or len(_of(bytes)(mark)) > MOST_HEAD:
+        raise WrongError
+    return where, mark
+
+
 _TEXT = "text"
 _TEXTS = 'a tuple of texts, such as ("my-runtime",)'
 CHECKS: Mapping[str, Check[Any]] = {
@@ -104,6 +114,7 @@ CHECKS: Mapping[str, Check[Any]] = {
     "source_format": Check(_format, f"text that matches {_FORMAT.pattern}: it ends the name of a file"),
     "source_title": Check(text, _TEXT),
     "exporters": Check(texts, _TEXTS),
+    "magic": Check(_magic, 'a place and bytes, such as (4, b"TFL3")'),
     "fixed_batch": Check(_of(bool), "True or False"),
     "calibration_methods": Check(_methods, f"a tuple of some of {', '.join(CALIBRATION_METHODS)}"),
     "weight_levels": Check(_levels, "a mapping of bits to the largest level, such as {8: 127}"),
@@ -195,4 +206,6 @@ FACTS = Check(_facts, 'texts and numbers by name, such as {"tasks": 15, "trials"
 ARTIFACT = Check(
     _of(Artifact), "Artifact(path=..., backend=..., precision=..., size_bytes=..., weight_bytes=...)"
 )
+GIVEN = Check(_of(GivenFile), "GivenFile(inputs=(...), outputs=(...), ...)")
+CONTENT = Check(_of(bytes), "bytes")
 SESSION = Check(_session, "a Session, whose `inputs` and `outputs` are tuples of TensorSpec")

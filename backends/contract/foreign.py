@@ -5,7 +5,7 @@ It is looked at once, when it is loaded; from then on it is what it declared the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from inspect import getattr_static
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -28,6 +28,7 @@ from .backend import (
     Session,
     SourceModel,
 )
+from .given import GivenFile
 from .tuning import Tuning
 
 if TYPE_CHECKING:
@@ -78,6 +79,15 @@ class Foreign(Backend):
             return found
 
         return self._had("`export`", ask, declared.OUTPUTS, feed=feed, path=path)
+
+    def given(self, path: Path) -> GivenFile:
+        return self._had("`given`", lambda: self._theirs.given(path), declared.GIVEN, path=path.name)
+
+    def as_source(self, path: Path, shapes: Mapping[str, Sequence[int]]) -> bytes:
+        def ask() -> object:
+            return self._theirs.as_source(path, shapes)
+
+        return self._had("`as_source`", ask, declared.CONTENT, path=path.name, shapes=shapes)
 
     def layers(self, model: SourceModel, precision: Precision) -> tuple[LayerGroup, ...]:
         def ask() -> object:

@@ -6,7 +6,7 @@ the interpreter alone. Inputs and outputs keep the source model's dtypes at ever
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,6 +24,7 @@ from ..contract.backend import (
     SourceModel,
 )
 from ..contract.compiling import Compiler, Converted, of_batch
+from ..contract.given import GivenFile
 from .session import INSTALL, INTERPRETERS, TfliteSession, load_interpreter
 
 _REACH = "LiteRT applies it to fully connected layers, convolutions and embeddings with constant weights only"
@@ -41,6 +42,8 @@ class TfliteBackend(Compiler):
     source_format: ClassVar[str] = "tflite"
     source_title: ClassVar[str] = "TFLite"
     exporters: ClassVar[tuple[str, ...]] = ("torch", "litert-torch", "litert-converter")
+    magic: ClassVar[tuple[int, bytes]] = (4, b"TFL3")
+    as_given: ClassVar[bool] = True
     fixed_batch: ClassVar[bool] = True  # LiteRT cannot resize what XNNPACK has prepared
     calibration_methods: ClassVar[tuple[str, ...]] = CALIBRATION_METHODS
     artifact_name: ClassVar[str] = "model.tflite"
@@ -64,6 +67,16 @@ class TfliteBackend(Compiler):
         with self.open(path, len(next(iter(feed.values()))), 1) as session:
             return session.run(feed)
 
+    def given(self, path: Path) -> GivenFile:
+        from .given import read_given
+
+        return read_given(path)
+
+    def as_source(self, path: Path, shapes: Mapping[str, Sequence[int]]) -> bytes:
+        from .given import with_shapes
+
+        return with_shapes(path.read_bytes(), shapes)
+
     def refusal(self, precision: Precision) -> str:
         return f"LiteRT has no {precision} kernels on the CPU" if precision in _NONE else ""
 
@@ -76,6 +89,9 @@ class TfliteBackend(Compiler):
         from .quantize import quantized
 
         source = model.path.read_bytes()
+        if settings.precision is Precision.GIVEN:
+            self.open(model.path, settings.batch, 1).close()
+            return Converted(content=source, weight_bytes=weight_bytes(source), covered=None)
         check_names(source, settings.precision, settings.keep_float)
         self.open(model.path, settings.batch, 1).close()
         content: bytes = source
@@ -96,8 +112,8 @@ class TfliteBackend(Compiler):
             notes=notes,
         )
 
-    def reference(self, model: SourceModel, settings: CompileSettings) -> Session:
-        return self.open(model.path, settings.batch, 1)
+    def reference(self, model: SourceModel, settings: CompileSettings) -> Session | None:
+        return None if settings.precision is Precision.GIVEN else self.open(model.path, settings.batch, 1)
 
     def layers(self, model: SourceModel, precision: Precision) -> tuple[LayerGroup, ...]:
         """Weights by the paths of their modules; those that share one weight are tied. See the contract."""

@@ -49,27 +49,26 @@ class Weight:
 
 def weight_bytes(content: bytes) -> dict[str, int]:
     """Bytes of constant tensors by storage type ("float32", "int8", "int4"); a shared buffer counts once."""
-    model = _model(content)
-    names = _names("TensorType")
+    model = read_model(content)
     seen: set[int] = set()
     total: Counter[str] = Counter()
-    for graph in _subgraphs(model):
+    for graph in subgraphs(model):
         for index in range(graph.TensorsLength()):
             tensor = graph.Tensors(index)
-            size = _stored(model.Buffers(tensor.Buffer()))
+            size = stored_bytes(model.Buffers(tensor.Buffer()))
             if size and tensor.Buffer() not in seen:
                 seen.add(tensor.Buffer())
-                total[names[tensor.Type()].lower()] += size
+                total[tensor_type(tensor)] += size
     return dict(sorted(total.items()))
 
 
 def operators(content: bytes) -> set[str]:
     """Names of the builtin operators that the model uses ("CONV_2D"); "CUSTOM" for all others."""
-    model = _model(content)
+    model = read_model(content)
     known = _operator_names(model)
     return {
         known[graph.Operators(index).OpcodeIndex()]
-        for graph in _subgraphs(model)
+        for graph in subgraphs(model)
         for index in range(graph.OperatorsLength())
     }
 
@@ -79,20 +78,20 @@ def weights(content: bytes) -> tuple[Weight, ...]:
 
     Quantizing a model keeps their number and order. A weight behind a DEQUANTIZE operator is its constant.
     """
-    model = _model(content)
+    model = read_model(content)
     return tuple(
         _weight(model, graph, operator, kind, graph.Tensors(position), content)
-        for graph in _subgraphs(model)
+        for graph in subgraphs(model)
         for operator, kind, position in _weighted(model, graph)
     )
 
 
 def weight_tensors(content: bytes) -> tuple[tuple[int, int], ...]:
     """Of each weight of `weights`: the number of its graph, and of its tensor there."""
-    model = _model(content)
+    model = read_model(content)
     return tuple(
         (index, position)
-        for index, graph in enumerate(_subgraphs(model))
+        for index, graph in enumerate(subgraphs(model))
         for _, _, position in _weighted(model, graph)
     )
 
@@ -108,22 +107,22 @@ def _weighted(model: Any, graph: Any) -> Iterator[tuple[Any, str, int]]:
             expanded[operator.Outputs(0)] = operator.Inputs(0)
         for number in _WEIGHT_INPUTS.get(kind, ()):
             position = expanded.get(operator.Inputs(number), operator.Inputs(number))
-            if _stored(model.Buffers(graph.Tensors(position).Buffer())):
+            if stored_bytes(model.Buffers(graph.Tensors(position).Buffer())):
                 yield operator, kind, position
                 break
 
 
 def _weight(model: Any, graph: Any, operator: Any, kind: str, tensor: Any, content: bytes) -> Weight:
-    outputs = [_text(graph.Tensors(operator.Outputs(i))) for i in range(operator.OutputsLength())]
+    outputs = [text_of(graph.Tensors(operator.Outputs(i))) for i in range(operator.OutputsLength())]
     inputs = [operator.Inputs(i) for i in range(operator.InputsLength()) if operator.Inputs(i) >= 0]
-    constants = [graph.Tensors(i) for i in inputs if _stored(model.Buffers(graph.Tensors(i).Buffer()))]
+    constants = [graph.Tensors(i) for i in inputs if stored_bytes(model.Buffers(graph.Tensors(i).Buffer()))]
     values = _elements(model, tensor, content)
     return Weight(
         operator=kind,
         scope="".join(f"{name};" for name in outputs if name),
-        names=(outputs[0], *(_text(constant) for constant in (tensor, *constants))),
+        names=(outputs[0], *(text_of(constant) for constant in (tensor, *constants))),
         buffer=tensor.Buffer(),
-        stored_as=_names("TensorType")[tensor.Type()].lower(),
+        stored_as=tensor_type(tensor),
         shape=values.shape,
         count=values.size,
         zeros=int(np.count_nonzero(values == _zero_point(tensor, values))),
@@ -141,7 +140,7 @@ def _elements(model: Any, tensor: Any, content: bytes) -> NDArray[Any]:
         raw = np.frombuffer(content, np.uint8, buffer.Size(), buffer.Offset())
     else:
         raw = np.asarray(buffer.DataAsNumpy(), np.uint8)
-    kind = _names("TensorType")[tensor.Type()].lower()
+    kind = tensor_type(tensor)
     shape = tuple(tensor.Shape(i) for i in range(tensor.ShapeLength()))
     if kind == "int4":
         halves = np.stack([raw & 15, raw >> 4], axis=-1).reshape(-1)[: int(np.prod(shape))]
@@ -171,24 +170,32 @@ def _operator_names(model: Any) -> list[str]:
     return [names[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())] for code in codes]
 
 
-def _text(tensor: Any) -> str:
+def text_of(tensor: Any) -> str:
+    """A tensor's name."""
     return (tensor.Name() or b"").decode("utf-8", "replace")
 
 
-def _stored(buffer: Any) -> int:
+def stored_bytes(buffer: Any) -> int:
     """Bytes of a buffer, which writers of large models put behind the flatbuffer itself."""
     outside = buffer.Size() if buffer.Offset() > 1 else 0
     return int(buffer.DataLength() or outside)
 
 
-def _subgraphs(model: Any) -> list[Any]:
+def subgraphs(model: Any) -> list[Any]:
+    """The main graph, and those that its operators run."""
     return [model.Subgraphs(index) for index in range(model.SubgraphsLength())]
 
 
-def _model(content: bytes) -> Any:
+def read_model(content: bytes) -> Any:
+    """The root of the flatbuffer, which reads what it is asked for."""
     from ai_edge_litert import schema_py_generated as schema
 
     return schema.Model.GetRootAs(content, 0)
+
+
+def tensor_type(tensor: Any) -> str:
+    """The storage type of a tensor ("float32")."""
+    return _names("TensorType")[tensor.Type()].lower()
 
 
 @cache

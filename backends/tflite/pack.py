@@ -7,6 +7,7 @@ most of the file.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -19,6 +20,7 @@ from .layers import layers
 _IDENTIFIER = b"TFL3"
 _ALIGNMENT = 16  # that the format asks of constants
 _UNREAD = (b"CONVERSION_METADATA", b"keep_stablehlo_constant")
+_PLAIN = (*_UNREAD, b"min_runtime_version")
 # Beyond this a flatbuffer cannot hold the constants itself; names do not matter then.
 _LARGEST = 1 << 30
 
@@ -26,7 +28,8 @@ _LARGEST = 1 << 30
 def compact(content: bytes) -> bytes:
     """The same model with layer names on its weights, no names on other inner tensors, equal vectors shared.
 
-    Constants that stood behind the flatbuffer move into it. Very large models are given back as they are.
+    Constants that stood behind the flatbuffer move into it. Given back as they are: very large models, and
+    those from elsewhere that carry more than a model (labels, descriptions), which tools of theirs look for.
     """
     from ai_edge_litert import schema_py_generated as schema
 
@@ -34,6 +37,8 @@ def compact(content: bytes) -> bytes:
         return content
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     if any(operator.largeCustomOptionsSize for graph in model.subgraphs for operator in graph.operators):
+        return content
+    if any(entry.name not in _PLAIN for entry in model.metadata or ()):
         return content
     names = _weight_names(content)
     _inline(model, content)
@@ -46,6 +51,16 @@ def compact(content: bytes) -> bytes:
                 tensor.name = names.get((index, position))
             if tensor.quantization is not None and tensor.quantization.scale is None:
                 tensor.quantization = None
+    return _packed(model)
+
+
+def rewritten(content: bytes, change: Callable[[Any], None]) -> bytes:
+    """The model with what `change` does to its tables (objects of the schema's own classes)."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    _inline(model, content)
+    change(model)
     return _packed(model)
 
 

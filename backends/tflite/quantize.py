@@ -16,6 +16,7 @@ from ...profiles.errors import UnsupportedError
 from ...profiles.precision import Precision
 from ..contract.backend import CalibrationData, CompileSettings, batches
 from .biases import as_vectors, wider_weights
+from .given import signed
 from .inspect import operators, weights
 from .layers import keep_rules
 from .pointwise import pointwise_as_products
@@ -84,7 +85,7 @@ def quantized(
     """
     if settings.precision is Precision.INT4_WEIGHT:
         content = pointwise_as_products(content)
-    content = as_vectors(content)
+    content = signed(as_vectors(content))
     recipe, notes = _recipe(content, settings)
     rules = [*recipe, *_FLOAT_IO, *keep_rules(content, settings.keep_float)]
     return _apply(content, rules, calibration, settings), notes

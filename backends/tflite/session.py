@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ INTERPRETERS = (
 )
 
 INSTALL = "pip install 'paretune[tflite]', or on a device pip install ai-edge-litert"
-_SIGNATURE = "serving_default"
+SIGNATURE = "serving_default"
+"""The signature that is run where a file has several."""
 _WEIGHTED = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "EMBEDDING_LOOKUP")
 _CANNOT_RUN = ("unsupported", "not supported", "Didn't find op", "failed to prepare")
 
@@ -51,27 +53,30 @@ def interpreter_module() -> Any:
 
 
 class TfliteSession(Session):
-    """One interpreter. Tensors are addressed by the names of the model's signature."""
+    """One interpreter. Tensors are addressed by the names of the model's signature, where there is
+    none by their own."""
 
     def __init__(self, artifact: Path, threads: int) -> None:
         module = interpreter_module()
         self._interpreter = _prepared(module, artifact, threads)
         if module.__name__.startswith("tflite_runtime"):
             _refuse_wrong_kernels(self._interpreter)
-        runner = self._signature()  # kept no longer than this call: while it lives, invoke is refused
-        inputs, outputs = _details(runner.get_input_details()), _details(runner.get_output_details())
+        inputs, outputs = self._ends()
         self.inputs = tuple(_spec(name, details) for name, details in inputs.items())
         self.outputs = tuple(_spec(name, details) for name, details in outputs.items())
         self._input_index = {name: int(details["index"]) for name, details in inputs.items()}
         self._output_index = {name: int(details["index"]) for name, details in outputs.items()}
 
-    def _signature(self) -> Any:
+    def _ends(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Details of inputs and outputs by name."""
         signatures = self._interpreter.get_signature_list()
         if not signatures:
-            raise UnsupportedError("the TFLite model has no signature, so its inputs have no names")
-        return self._interpreter.get_signature_runner(
-            _SIGNATURE if _SIGNATURE in signatures else next(iter(signatures))
-        )
+            inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+            return _by_own_names(inputs, "input"), _by_own_names(outputs, "output")
+        name = SIGNATURE if SIGNATURE in signatures else next(iter(signatures))
+        # Kept no longer than this call: while it lives, invoke is refused.
+        runner = self._interpreter.get_signature_runner(name)
+        return _details(runner.get_input_details()), _details(runner.get_output_details())
 
     def _run(self, feed: Feed) -> dict[str, Array]:
         interpreter = self._interpreter
@@ -124,6 +129,19 @@ def _refuse_wrong_kernels(interpreter: Any) -> None:
 def _details(details: dict[str, Any]) -> dict[str, Any]:
     """A signature's tensors in the model's own order, which the interpreter's dictionary may not have."""
     return dict(sorted(details.items(), key=lambda item: int(item[1]["index"])))
+
+
+def _by_own_names(details: Sequence[dict[str, Any]], kind: str) -> dict[str, Any]:
+    names = end_names([str(one["name"]) for one in details], kind)
+    return dict(zip(names, details, strict=True))
+
+
+def end_names(names: Sequence[str], kind: str) -> list[str]:
+    """What inputs or outputs are called by the names of their tensors: "input_0", ... where these do not tell
+    them apart."""
+    if len(set(names)) == len(names) and all(names):
+        return list(names)
+    return [f"{kind}_{number}" for number in range(len(names))]
 
 
 def _spec(name: str, details: dict[str, Any]) -> TensorSpec:

@@ -140,10 +140,10 @@ def _job(study: StudyText, path: Path, profile_name: str | None) -> Job:
     quality = loaded.workload.metric.name
     limits = _limits(file, quality)
     objectives = _objectives(file, loaded)
-    if loaded.workload.onnx is not None:
+    if loaded.given is not None:
         _refuse_macs([*(limit.metric for limit in limits), *(o.metric for o in objectives)])
     with at_place("space"):
-        space = build_space(file, profile, loaded.workload, loaded.onnx)
+        space = build_space(file, profile, loaded.workload, loaded.given)
     return Job(
         file=file,
         text=study.document.text,
@@ -195,7 +195,7 @@ def places_of(file: StudyFile, path: Path) -> Places:
 def _refuse_macs(metrics: list[str]) -> None:
     if "macs" in metrics:
         raise UserError(
-            "multiply-adds are not counted for a model that exists only as ONNX",
+            "multiply-adds are not counted for a model that exists only as a file",
             place="objectives or constraints",
             found="macs",
             remedy="use latency, size or parameters",

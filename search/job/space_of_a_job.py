@@ -5,8 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...backends.contract.backend import ONNX, Backend
-from ...backends.registry import backend_names, get_backend, offered_precisions, offers
+from ...backends.contract.backend import Backend
+from ...backends.registry import (
+    backend_names,
+    get_backend,
+    given_to,
+    offered_precisions,
+    offers,
+    taker_of,
+)
 from ...profiles.devices.schema import Profile
 from ...profiles.errors import UserError, at_place
 from ...profiles.precision import Precision
@@ -20,22 +27,22 @@ from ..workload.workload import Workload
 from .study_file import StudyFile
 
 if TYPE_CHECKING:
-    from ...backends.onnx_graph.given import Given
+    from ...backends.contract.given import Given
 
 
 _TUNING = "`tuning: {trials: 256, time: 10 min}`"
 
 
-def build_space(study: StudyFile, profile: Profile, workload: Workload, onnx: Path | None = None) -> Space:
-    """The space of a study on a device; everything that is left out is listed with its reason. `onnx` is the
-    file of a model that exists only as ONNX.
+def build_space(study: StudyFile, profile: Profile, workload: Workload, file: Path | None = None) -> Space:
+    """The space of a study on a device; everything that is left out is listed with its reason. `file` is that
+    of a model that exists only as a file.
 
     Raises:
         UserError: nothing is left, a named backend is not installed, or the workload cannot build students.
     """
-    _check_workload(study, workload)
     masked: list[Masked] = []
-    model = _given(onnx)
+    model = _given(file)
+    _check_workload(study, workload, model)
     found = []
     for name in study.space.backend or backend_names():
         try:
@@ -64,7 +71,7 @@ def build_space(study: StudyFile, profile: Profile, workload: Workload, onnx: Pa
             patience=study.training.patience or 0,
             seed=study.seed,
         ),
-        trains=workload.onnx is None,
+        trains=model is None,
         masked=tuple(masked),
     )
 
@@ -84,7 +91,7 @@ def _offered(
     backend = get_backend(name)
     there = backend.compiles_on_device and profile.reach.kind == "ssh"
     asked = study.space.backend is not None
-    why = _unusable(backend, workload, asked=asked, only_there=there) or _untuned(backend, study, asked=asked)
+    why = _unusable(backend, model, asked=asked, only_there=there) or _untuned(backend, study, asked=asked)
     if why:
         return None, [Masked(backend=name, what="all", reason=why)]
     masked = [
@@ -108,20 +115,37 @@ def _weights(study: StudyFile, workload: Workload) -> tuple[float, ...]:
     return distill.weight
 
 
-def _given(onnx: Path | None) -> Given | None:
-    if onnx is None:
+def _given(file: Path | None) -> Given | None:
+    """What the file of a model holds.
+
+    Raises:
+        UserError: no workload can have it.
+    """
+    if file is None:
         return None
-    from ...backends.onnx_graph.given import given  # onnx takes a while to load
+    taker = taker_of(file)
+    if taker is None:
+        from ...backends.onnx_graph.given import given  # onnx takes a while to load
 
-    return given(onnx)
+        return given(file)
+    return given_to(taker, file)
 
 
-def _check_workload(study: StudyFile, workload: Workload) -> None:
-    if workload.onnx is not None and (study.space.student or study.space.sparsity != ("dense",)):
+def _check_workload(study: StudyFile, workload: Workload, model: Given | None) -> None:
+    if model is not None and (study.space.student or study.space.sparsity != ("dense",)):
         raise UserError(
-            "a model that exists only as ONNX cannot be trained, so it has no students and no sparsity",
+            f"a model that exists only as {model.title} cannot be trained, so it has no students and no "
+            "sparsity",
             place="space",
             remedy="remove `student` and `sparsity`; precision, calibration and backend are searched",
+        )
+    if model is not None and model.batch not in (0, study.deploy.batch):
+        raise UserError(
+            f"the {model.title} file takes {model.batch} samples at once and no other number",
+            place="deploy.batch",
+            found=str(study.deploy.batch),
+            accepted=str(model.batch),
+            remedy=f"write `deploy: {{batch: {model.batch}}}`, or convert the model with a free batch",
         )
     if study.space.student and workload.student is None:
         for axis, values in study.space.student.items():
@@ -132,10 +156,11 @@ def _check_workload(study: StudyFile, workload: Workload) -> None:
         check_arguments(workload.student, first, "space.student")
 
 
-def _unusable(backend: Backend, workload: Workload, *, asked: bool, only_there: bool) -> str:
+def _unusable(backend: Backend, model: Given | None, *, asked: bool, only_there: bool) -> str:
     """Why a backend cannot be used; `only_there`: it is needed on the device alone, not on this machine."""
-    if workload.onnx is not None and backend.source_format != ONNX:
-        return f"{backend.name} converts from PyTorch, and this workload exists only as ONNX"
+    if model is not None and backend.source_format != model.source_format:
+        reads = backend.source_title
+        return f"{backend.name} compiles from {reads}, and this workload exists only as {model.title}"
     available = backend.availability()
     if available.installed or only_there:
         return ""
@@ -214,8 +239,9 @@ def _choices(
 def _of_model(
     backend: Backend, precisions: tuple[Precision, ...], model: Given
 ) -> tuple[tuple[Precision, ...], list[Masked]]:
-    """The precisions that an ONNX file can be had at: one that is quantized already, as it is alone."""
-    able = (*precisions, *([Precision.GIVEN] if backend.as_given and model.quantized else []))
+    """The precisions that a file can be had at: one that is quantized already, as it is alone."""
+    kept = backend.as_given and model.quantized and backend.source_format == model.source_format
+    able = (*precisions, *([Precision.GIVEN] if kept else []))
     reasons = {precision: model.unfit(precision) for precision in able}
     masked = [Masked(backend=backend.name, what=str(p), reason=why) for p, why in reasons.items() if why]
     return tuple(precision for precision in able if not reasons[precision]), masked

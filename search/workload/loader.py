@@ -6,7 +6,7 @@ import difflib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -21,8 +21,9 @@ from ..record.digest import digest_of
 from .arrays import brought_into_form
 from .content import bytes_digest, local_files, split_digest
 from .importing import import_file, import_module
+from .model_file import model_path, program_in
 from .onnx_file import weight_files
-from .parts import checked_parts, plain_splits
+from .parts import check_untrained, checked_parts, plain_splits
 from .workload import Splits, Workload
 
 T = TypeVar("T")
@@ -36,7 +37,7 @@ class LoadedWorkload:
     """A workload, where it came from, and digests of everything that it brings.
 
     `source_digest` covers the bytes of the workload's file and of the local modules that it imports, the
-    options, and the bytes of the ONNX file if there is one.
+    options, and the bytes of the model's file if there is one.
     """
 
     workload: Workload
@@ -44,9 +45,9 @@ class LoadedWorkload:
     source_digest: str
 
     @property
-    def onnx(self) -> Path | None:
-        """Absolute path of the ONNX file of a model that exists only as ONNX."""
-        return None if self.workload.onnx is None else onnx_path(self.workload, self.directory)
+    def given(self) -> Path | None:
+        """Absolute path of the file of a model that exists only as a file, and is run as it is."""
+        return None if self.workload.teacher is not None else model_path(self.workload, self.directory)
 
     @cached_property
     def splits(self) -> Splits:
@@ -121,11 +122,9 @@ def load_workload(reference: str, base: Path, options: Mapping[str, Any] | None 
     workload = _resolve(module, name or "workload", reference, dict(options or {}))
     parts = {"object": name or "workload", "options": dict(options or {}), "own": dict(workload.options)}
     files = {str(file.relative_to(root)): bytes_digest(file) for file in local_files(path, root)}
-    if workload.onnx is not None:
-        model = onnx_path(workload, path.parent)
-        weights = weight_files(model)  # first of all: it says what is not to be opened
-        files["onnx"] = bytes_digest(model)
-        files.update({f"onnx weights {number}": bytes_digest(file) for number, file in enumerate(weights)})
+    if workload.file is not None:
+        workload = _with_program(workload, model_path(workload, path.parent), reference)
+        files.update(_digests_of_model(workload, model_path(workload, path.parent)))
     try:
         digest = digest_of({**parts, "files": files})
     except (TypeError, ValueError, RecursionError) as error:
@@ -135,23 +134,21 @@ def load_workload(reference: str, base: Path, options: Mapping[str, Any] | None 
     return LoadedWorkload(workload, path.parent, digest)
 
 
-def onnx_path(workload: Workload, directory: Path) -> Path:
-    """Absolute path of the workload's ONNX file.
+def _with_program(workload: Workload, file: Path, reference: str) -> Workload:
+    """With the file as its teacher, where that is a PyTorch program."""
+    program = program_in(file)
+    if program is not None:
+        return replace(workload, teacher=program)
+    check_untrained(workload, reference, "a file")
+    return workload
 
-    Raises:
-        UserError: it is not there.
-    """
-    assert workload.onnx is not None
-    path = directory / workload.onnx
-    if not path.is_file():
-        raise UserError(
-            f"the workload's ONNX file {'is no regular file' if path.exists() else 'does not exist'}",
-            place=f"workload {workload.name}",
-            found=str(path),
-            remedy="put the file there, or run the script that makes it "
-            "(for the shipped example: python examples/onnx_only.py)",
-        )
-    return path
+
+def _digests_of_model(workload: Workload, file: Path) -> dict[str, str]:
+    if workload.teacher is not None:
+        return {"model": bytes_digest(file)}
+    weights = weight_files(file)  # first of all: it says what is not to be opened
+    beside = {f"onnx weights {number}": bytes_digest(one) for number, one in enumerate(weights)}
+    return {"onnx": bytes_digest(file), **beside}  # so called whatever the format, as it always was
 
 
 def _existing(path: Path, reference: str) -> Path:

@@ -67,7 +67,7 @@ def _content(path: Path) -> bytes:
             content = file.read(_MOST_BYTES)
     except OSError as error:
         raise UserError(
-            "the ONNX file cannot be read", place=str(path), found=error.strerror or str(error)
+            "the model file cannot be read", place=str(path), found=error.strerror or str(error)
         ) from error
     return content
 
@@ -143,11 +143,11 @@ def _not_valid(path: Path, error: Exception) -> UserError:
 def _check_size(path: Path, size: int) -> None:
     if size == 0:
         raise UserError(
-            "the ONNX file is empty", place=str(path), remedy="export it again, or put the whole file there"
+            "the model file is empty", place=str(path), remedy="export it again, or put the whole file there"
         )
     if size > _MOST_BYTES:
         raise UserError(
-            "the ONNX model is too large",
+            "the model is too large",
             place=str(path),
             found=f"{size / 1e9:.2f} GB with its weights",
             accepted="at most 2 GB: one compiled file holds no more",

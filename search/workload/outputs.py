@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,8 @@ class Layout:
 class OutputChoice:
     """The outputs of a model. `names`: all, in its order. `primary`: the one that labels, teacher and side
     effects are compared with. `scored`: what the metric is given, as an array where `as_array`, else by name.
-    `because` says why, where there was a choice. `layout` is that of the float model's outputs, by name."""
+    `because` says why, where there was a choice. `layout` is that of the float model's outputs, by name.
+    `decoded` gives, by name, what reads an output whose whole numbers stand for others."""
 
     names: tuple[str, ...]
     primary: str
@@ -45,6 +46,7 @@ class OutputChoice:
     as_array: bool = True
     because: str = ""
     layout: Mapping[str, Layout] = field(default_factory=dict)
+    decoded: Mapping[str, Callable[[Array], Array]] = field(default_factory=dict)
 
     @property
     def others(self) -> tuple[str, ...]:
@@ -62,17 +64,20 @@ class OutputChoice:
         return replace(self, layout={name: Layout.of(array) for name, array in outputs.items()})
 
     def by_name(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
-        """The outputs of a model or artifact in this order; one alone may have any name.
+        """The outputs of a model or artifact in this order, as numbers; one alone may have any name.
 
         Raises:
             StageError: one of them is missing.
         """
         if len(outputs) == len(self.names) == 1:
-            return {self.primary: next(iter(outputs.values()))}
+            return self._read({self.primary: next(iter(outputs.values()))})
         missing = [name for name in self.names if name not in outputs]
         if missing:
             raise StageError("score", f"the artifact has no output {missing[0]!r}, but {', '.join(outputs)}")
-        return {name: outputs[name] for name in self.names}
+        return self._read({name: outputs[name] for name in self.names})
+
+    def _read(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
+        return {name: self.decoded.get(name, np.asarray)(array) for name, array in outputs.items()}
 
     def for_metric(self, outputs: Mapping[str, Array]) -> Outputs:
         """What the metric is given out of all outputs by name."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from ...profiles.errors import UserError
 from ...profiles.guard.user_code import shown, user_code
+from ...profiles.words import joined
 from ..record.limits import TAKEN_NAMES
 from .metric import Metric
 from .names import A_NAME, is_name
@@ -32,20 +33,16 @@ def checked_parts(workload: Workload, reference: str) -> Workload:
     with user_code(f"reading the attributes of the workload of {reference}"):
         workload = Workload(**{one.name: getattr(workload, one.name) for one in fields(Workload)})
     _check_values(workload, reference)
-    if (workload.teacher is None) == (workload.onnx is None):
+    given = [part for part in ("teacher", "model", "onnx") if getattr(workload, part) is not None]
+    if len(given) != 1:
         raise UserError(
-            "a workload has either `teacher` or `onnx`",
+            "a workload has either `teacher` or `model`",
             place=reference,
-            found="both" if workload.onnx else "neither",
-            remedy="give a function that builds the trained model, or the path of an ONNX file",
+            found=joined(given) or "neither",
+            remedy="give a function that builds the trained model, or the path of the model's file",
         )
-    needless = [part for part in ("student", "train_teacher") if workload.onnx and getattr(workload, part)]
-    if needless:
-        raise UserError(
-            f"a model that exists only as ONNX cannot be trained: `{needless[0]}` has no use",
-            place=reference,
-            remedy="remove it, or give `teacher` in place of `onnx`",
-        )
+    if workload.onnx is not None:
+        check_untrained(workload, reference, "ONNX")
     _check_functions(workload, reference)
     return replace(
         workload, options=dict(workload.options), metric=_checked_metric(workload.metric, reference)
@@ -79,7 +76,7 @@ def _check_values(workload: Workload, place: str) -> None:
     """Those that are no functions."""
     outputs: object = workload.outputs
     several = isinstance(outputs, Sequence) and bool(outputs) and all(isinstance(o, str) for o in outputs)
-    loss, options, file = workload.loss, workload.options, workload.onnx
+    loss, options = workload.loss, workload.options
     named_loss = loss is None or isinstance(loss, str) or callable(loss)
     plain_options = isinstance(options, Mapping) and all(isinstance(key, str) for key in options)
     for part, right, accepted in (
@@ -88,9 +85,25 @@ def _check_values(workload: Workload, place: str) -> None:
         ("outputs", outputs is None or several, "the name of an output, or a list of such names"),
         ("loss", named_loss, "a function of outputs, labels and teacher's outputs, or the name of a task"),
         ("options", plain_options, "a mapping from names to plain values"),
-        ("onnx", file is None or isinstance(file, (str, os.PathLike)), "the path of a file"),
+        ("model", _is_path(workload.model), "the path of a file, or leave it out and give `teacher`"),
+        ("onnx", _is_path(workload.onnx), "the path of a file"),
     ):
         _require(right, part, getattr(workload, part), accepted, place)
+
+
+def _is_path(value: object) -> bool:
+    return value is None or (isinstance(value, (str, os.PathLike)) and isinstance(os.fspath(value), str))
+
+
+def check_untrained(workload: Workload, reference: str, title: str) -> None:
+    """Raise UserError where a model that exists only as a file comes with what trains one."""
+    needless = [part for part in ("student", "train_teacher") if getattr(workload, part) is not None]
+    if needless:
+        raise UserError(
+            f"a model that exists only as {title} cannot be trained: `{needless[0]}` has no use",
+            place=reference,
+            remedy="remove it, or give `teacher` in place of the file",
+        )
 
 
 def _require(right: bool, part: str, value: object, accepted: str, place: str) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +15,7 @@ from ...profiles.errors import UserError
 from ...profiles.guard.user_code import shown
 from ...profiles.words import listed
 from .onnx_file import read_onnx
-from .workload import ACCURACY, SPLIT_NAMES, Metric, Split, Splits, Workload
+from .workload import ACCURACY, SPLIT_NAMES, Array, Metric, Split, Splits, Workload
 
 _CALIBRATION_PER_CLASS = 10  # with fewer samples per class than this, calibration may lack some
 
@@ -156,50 +159,81 @@ def _sample_hashes(split: Split) -> list[bytes]:
     ]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """What a model takes as one input: the name of the type ("": no tensor), the sizes of its axes beside the
+    batch (None: any; no shape: it has not even a batch), and other types that will do."""
+
+    dtype: str
+    shape: tuple[int | None, ...] | None
+    also: tuple[str, ...] = ()
+
+
 def check_onnx(path: Path, splits: Splits, workload: Workload) -> None:
     """Check that the inputs of an ONNX model are those of the splits (names, types, shapes).
 
     Raises:
         UserError: they differ, or `read_onnx` does not accept the file.
     """
-    import onnx
-
     model = read_onnx(path)
     constants = {tensor.name for tensor in model.graph.initializer}
     inputs = {
-        value.name: value.type.tensor_type for value in model.graph.input if value.name not in constants
+        value.name: _taken(value.type.tensor_type)
+        for value in model.graph.input
+        if value.name not in constants
     }
-    place = f"ONNX model of workload {workload.name}"
+    check_inputs(inputs, splits, f"ONNX model of workload {workload.name}", "the ONNX model")
+
+
+def _taken(declared: Any) -> Taken:
+    import onnx
+
+    if not declared.elem_type:
+        return Taken(dtype="", shape=())
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(declared.elem_type).name
+    sizes = [dim.dim_value if dim.dim_value > 0 else None for dim in declared.shape.dim]
+    # bfloat16 is what numpy does not have, and the model is brought to float32.
+    return Taken(dtype="float32" if dtype == "bfloat16" else dtype, shape=tuple(sizes[1:]) if sizes else None)
+
+
+def check_inputs(inputs: Mapping[str, Taken], splits: Splits, place: str, model: str) -> None:
+    """Check that a model's inputs are those of the splits; `model` is what messages call it.
+
+    Raises:
+        UserError: they differ.
+    """
     if set(inputs) != set(splits.train.inputs):
         raise UserError(
-            "the splits' inputs are not those of the ONNX model",
+            f"the splits' inputs are not those of {model}",
             place=place,
             found=", ".join(splits.train.inputs),
             accepted=", ".join(inputs),
         )
-    for name, declared in inputs.items():
-        array = splits.train.inputs[name]
-        if not declared.elem_type:
+    for name, taken in inputs.items():
+        if not taken.dtype:
             raise UserError(
-                f"input {name!r} of the ONNX model is no tensor",
+                f"input {name!r} of {model} is no tensor",
                 place=place,
                 accepted="tensors: samples are arrays",
                 remedy="export the model with a tensor in its place",
             )
-        shape = [d.dim_value if d.dim_value > 0 else None for d in declared.shape.dim][1:]
-        dtype = onnx.helper.tensor_dtype_to_np_dtype(declared.elem_type)
-        if dtype.name == "bfloat16":  # which numpy does not have, and the model is brought to float32
-            dtype = np.dtype("float32")
-        fits = len(declared.shape.dim) == array.ndim and all(
-            want in (None, got) for want, got in zip(shape, array.shape[1:], strict=True)
-        )
-        if not fits or dtype != array.dtype:
-            raise UserError(
-                f"input {name!r} of the splits does not fit the ONNX model",
-                place=place,
-                found=f"{array.dtype}{list(array.shape[1:])} per sample",
-                accepted=f"{dtype}{['any' if size is None else size for size in shape]} per sample",
-                remedy=f"prepare the data as the model takes it, say by array.astype({dtype.name!r})"
-                if dtype != array.dtype
-                else "prepare the data as the model takes it, or export the model with free axes",
-            )
+        _check_input(name, taken, splits.train.inputs[name], place, model)
+
+
+def _check_input(name: str, taken: Taken, array: Array, place: str, model: str) -> None:
+    right_type = array.dtype.name in (taken.dtype, *taken.also)
+    sizes = taken.shape
+    fits = sizes is not None and len(sizes) + 1 == array.ndim
+    fits = fits and all(a in (None, b) for a, b in zip(sizes or (), array.shape[1:], strict=True))
+    if fits and right_type:
+        return
+    types = " or ".join(dict.fromkeys((taken.dtype, *taken.also)))
+    raise UserError(
+        f"input {name!r} of the splits does not fit {model}",
+        place=place,
+        found=f"{array.dtype}{list(array.shape[1:])} per sample",
+        accepted=f"{types}{['any' if size is None else size for size in sizes or ()]} per sample",
+        remedy="prepare the data as the model takes it, or export the model with free axes"
+        if right_type
+        else f"prepare the data as the model takes it, say by array.astype({taken.dtype!r})",
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,7 +59,7 @@ class Splits:
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """A job. Give `teacher` (and usually `student`), or `onnx` for a model that exists only as ONNX.
+    """A job. Give `teacher` (and usually `student`), or `model` for a model that exists only as a file.
 
     `splits` is called once per process. `teacher` builds the reference model. Without `train_teacher` it
     must come trained (say, with weights that it loads from a file). With it, `train_teacher(model, splits)`
@@ -67,8 +68,10 @@ class Workload:
     way. `student` is called with the values of the study's student axes and returns an untrained module
     with the teacher's inputs and outputs. Modules may come in training mode; Paretune sets the mode.
 
-    `onnx` is a path; relative ones are taken from the directory of the workload's file. `options` holds
-    whatever else decides what these functions do (a dataset's version, a flag from the command line).
+    `model` is the path of a file; relative ones are taken from the directory of the workload's file. A
+    PyTorch program (TorchScript, or `.pt2` of `torch.export.save`) is a teacher; an ONNX file, or one in a
+    runtime's own format (`.tflite`), is measured as it is. `onnx` is its older name. `options` holds whatever
+    else decides what these functions do (a dataset's version, a flag from the command line).
 
     `metric` is a `Metric`, or the name of a built-in one: accuracy, f1_macro, rmse, mae, auc, miou, map50,
     perplexity or psnr.
@@ -93,7 +96,8 @@ class Workload:
     teacher: Callable[[], nn.Module] | None = None
     train_teacher: Callable[[nn.Module, Splits], None] | None = None
     student: Callable[..., nn.Module] | None = None
-    onnx: Path | None = None
+    model: str | os.PathLike[str] | None = None
+    onnx: str | os.PathLike[str] | None = None
     metric: Metric = ACCURACY
     task: str | None = None
     outputs: str | Sequence[str] | None = None
@@ -104,6 +108,12 @@ class Workload:
         named: object = self.metric
         if isinstance(named, str):
             object.__setattr__(self, "metric", built_in(named))
+
+    @property
+    def file(self) -> Path | None:
+        """The file that the model comes in, as the workload writes it."""
+        given = self.model if self.model is not None else self.onnx
+        return None if given is None else Path(given)
 
     @property
     def stated_task(self) -> str | None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
+from ....backends.registry import taker_of
 from ...record.candidate import Recipe
 from ...record.progress import Progress
 from ...store.store import Store
-from ...workload.loader import LoadedWorkload, onnx_path
+from ...workload.loader import LoadedWorkload
 from ...workload.one_sided import one_sided
 from ...workload.split_checks import check_onnx, check_splits
 from .base import Models
+from .file_models import FileModels
 from .onnx_models import OnnxModels
 
 
@@ -22,8 +25,12 @@ def check_data(loaded: LoadedWorkload) -> tuple[str, ...]:
     """
     workload, splits = loaded.workload, loaded.splits
     check_splits(splits, workload.metric)
-    if workload.onnx is not None:
-        check_onnx(onnx_path(workload, loaded.directory), splits, workload)
+    if loaded.given is not None:
+        taker = taker_of(loaded.given)
+        if taker is None:
+            check_onnx(loaded.given, splits, workload)
+        else:
+            FileModels(loaded, Store(Path()), Progress(), taker).check_inputs()
     return one_sided(splits)
 
 
@@ -39,8 +46,9 @@ def load_models(
     """The models of a workload. `should_stop` is asked after every epoch of a training, `out_of_time` after
     every step; `fallback` is how the teacher is
     trained on, which has no recipe of its own."""
-    if loaded.workload.onnx is not None:
-        return OnnxModels(loaded, store, progress)
+    if loaded.given is not None:
+        taker = taker_of(loaded.given)
+        return FileModels(loaded, store, progress, taker) if taker else OnnxModels(loaded, store, progress)
     from ..training.loop import Control  # torch takes seconds to load
     from .torch_models import TorchModels
 

@@ -3,52 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from ....backends.onnx_graph.float_run import BATCH, DoesNotRunError, FloatRun, NewerIrError
 from ....backends.onnx_graph.inspect import fixed_batch
 from ....backends.onnx_graph.prepare import Prepared, with_first_output, with_ir_version
 from ....profiles.errors import UserError
 from ...workload.onnx_file import read_onnx, weight_files
-from ...workload.outputs import OutputChoice
-from ...workload.workload import Array, Metric, Split, Splits, Workload
-from .onnx_outputs import check_reads_input, check_same_model, meant
-from .output_checks import VALIDATION, check_outputs, check_teacher
-from .teacher_checks import two_passes
+from ...workload.workload import Array, Split, Workload
+from .onnx_outputs import check_same_model, meant
+from .usable import LOOKED_AT, Usable, again
 
 if TYPE_CHECKING:
     from onnx import ModelProto
-
-LOOKED_AT = 64  # samples that tell which output is meant, and that nothing was changed on the way
-
-
-@dataclass(frozen=True, kw_only=True)
-class Usable:
-    """The model's file, what runs it, which outputs are meant, all outputs for a few samples of validation,
-    and sentences on all that."""
-
-    content: bytes
-    run: FloatRun
-    batch: int
-    choice: OutputChoice
-    few: Mapping[str, Array]
-    notes: tuple[str, ...]
-
-    def quality(self, splits: Splits, metric: Metric, place: str) -> float:
-        """Quality on validation, if the outputs fit labels and metric and are better than chance.
-
-        Raises:
-            UserError: they do not, or are not.
-        """
-        split = splits.validation
-        outputs, primary = self.run.outputs(split.inputs, self.batch), self.choice.primary
-        check_outputs(outputs[primary], split, metric, f"{place}, {VALIDATION}")
-        check_reads_input(outputs[primary], primary, place)
-        return check_teacher(self.choice.for_metric(outputs), splits, metric)
 
 
 def usable(path: Path, prepared: Prepared, split: Split, workload: Workload, place: str) -> Usable:
@@ -65,7 +33,7 @@ def usable(path: Path, prepared: Prepared, split: Split, workload: Workload, pla
     original = read_onnx(path)
     if original != proto:
         _compare(original, outputs, sample, batch, prepared.came_as, place)
-    unstable = _two_passes(run, sample, batch, choice.primary, outputs[choice.primary])
+    unstable = again(run, sample, batch, choice.primary, outputs[choice.primary])
     final = with_first_output(proto, choice.primary)
     as_it_is = final == original and not weight_files(path)
     return Usable(
@@ -76,13 +44,6 @@ def usable(path: Path, prepared: Prepared, split: Split, workload: Workload, pla
         few={name: outputs[name] for name in choice.names},
         notes=(*prepared.notes, *filter(None, (lowered, one_by_one)), *unstable),
     )
-
-
-def _two_passes(run: FloatRun, sample: Split, batch: int, output: str, first: Array) -> list[str]:
-    """What the same samples in another order and other batches tell."""
-    rows = np.arange(len(sample))[::-1]
-    inputs = {name: array[rows] for name, array in sample.inputs.items()}
-    return two_passes(first, run.outputs(inputs, batch)[output][rows])
 
 
 def _loaded(proto: ModelProto, place: str) -> tuple[FloatRun, ModelProto, str]:
