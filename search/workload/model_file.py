@@ -32,7 +32,7 @@ _KERAS = "convert it: tf.lite.TFLiteConverter.from_keras_model(model)"
 _OTHERS = (
     (b"\x89HDF", "an HDF5 file (Keras)", _KERAS),
     (b"GGUF", "a GGUF file", "give the PyTorch model that it was made from as `teacher`"),
-    (b"ORTM", "a flatbuffer of a runtime, made of an ONNX file", "hand in the ONNX file that it was made from"),
+    (b"ORTM", "a flatbuffer made of an ONNX file", "hand in the ONNX file that it was made from"),
 )
 _WEIGHTS_ONLY = (
     "build the model in a function, load the weights there, and give that: `teacher=build`, with "
