@@ -211,9 +211,10 @@ class Backend(ABC):
     ) -> dict[str, Any]:
         """Search schedules for the structure of `model`, whose weights do not matter, on this machine.
 
-        Writes what it found as files into the existing directory `into`, anew after every round: where it is
-        ended from outside, what stands there counts. `known` are such folders of other structures: shared
-        tasks are not tuned again. Returns facts: tasks, tasks_known, trials, failed, seconds.
+        Writes what it found as files into the existing directory `into`, anew after every round. Where it is
+        ended from outside, what stands there counts, and a later call for the seconds that are left goes on
+        from it: trials that are told there are not made again. `known` are such folders of other structures:
+        tasks that they share are not tuned again. Returns facts: tasks, tasks_known, trials, failed, seconds.
         """
         raise UnsupportedError(f"{self.title or self.name} has nothing to tune")
 

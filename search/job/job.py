@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...backends.contract.tuning import Tuning
 from ...backends.registry import probes
 from ...backends.runner.client import Guard, RunnerClient
 from ...backends.runner.launch import Launch, launch_for
@@ -83,6 +84,12 @@ class Job:
         """The hard limits on its runners."""
         guard = self.file.guard
         return Guard(compile_s=guard.compile, open_s=guard.open, run_s=guard.run, memory_bytes=guard.memory)
+
+    @property
+    def tuning(self) -> Tuning | None:
+        """What a tuning may take; None where nothing is tuned."""
+        said, threads = self.file.tuning, self.file.deploy.threads
+        return Tuning(trials=said.trials, seconds=said.time, threads=threads) if said else None
 
     def problem(self) -> dict[str, Any]:
         """What a resumed study must have in common with the study it resumes."""

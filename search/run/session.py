@@ -181,6 +181,7 @@ def device_stages(job: Job, launch: Launch, store: Store, progress: Progress) ->
         guard=job.guard,
         plan=_latency_plan(job),
         announce=progress.stage,
+        tuning=job.tuning,
     )
 
 

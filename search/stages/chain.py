@@ -111,12 +111,22 @@ class Chain:
         model, unless `checked` is false."""
         source = self.source(candidate, trace, trained=trained, at_milestone=at_milestone, qat=treatment.qat)
         self.checkpoint()
+        tuned = self.tuned(candidate, trace)
+        self.checkpoint()
         data, digest = self.models.calibration()
+        check, outputs = trained and checked, self.models.outputs
         return trace.add(
-            self.device.compiled(
-                candidate, source, data, digest, trained and checked, treatment, self.models.outputs
-            )
+            self.device.compiled(candidate, source, data, digest, check, treatment, outputs, tuned)
         )
+
+    def tuned(self, candidate: Candidate, trace: Trace) -> Entry | None:
+        """What was found for the candidate's structure; None where its backend is not tuned. Weights do not
+        matter to it, so that all trained models of one structure share it."""
+        if self.device.tuner.budget_of(candidate.backend) is None:
+            return None
+        plain = candidate.hardware_class()
+        source = self.source(plain, trace, trained=False)
+        return trace.add(self.device.tuner.tuned(plain, source, self.checkpoint))
 
     def artifact(self, evaluation: Evaluation) -> Entry:
         """The artifact of a complete evaluation, made again if the store lost it."""

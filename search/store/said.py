@@ -124,6 +124,7 @@ _SAID: Mapping[str, Shape] = {
         threads=_count,
         compressed_bytes=_count,
     ),
+    "tune": _record({"facts": _ANYTHING, "seconds": _number, "note": _text, "digest": _text}),
     "measure": _record({"load_ms": _number, "first_inference_ms": _number, "memory_bytes": _number}),
     "score": _record(
         {

@@ -145,6 +145,13 @@ class Store:
                 self._glanced[stage, key] = known
         return known
 
+    def latest(self, stage: str) -> Iterator[Entry]:
+        """The entries of a stage, the latest first, each by its manifest alone (see `glance`)."""
+        with suppress(OSError):
+            folders = sorted((self.root / stage).iterdir(), key=lambda path: -path.stat().st_mtime)
+            found = (self.glance(stage, path.name) for path in folders if _KEY.fullmatch(path.name))
+            yield from (entry for entry in found if entry is not None)
+
     def produce(
         self, stage: str, key: str, provenance: Mapping[str, Any], make: Callable[[Path], Mapping[str, Any]]
     ) -> Entry:

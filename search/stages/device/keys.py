@@ -11,11 +11,12 @@ from dataclasses import asdict
 from typing import Any
 
 from ....backends.contract.backend import CompileSettings
+from ....backends.contract.tuning import Tuning
 from ....backends.measure.samples import PROCESSES, LatencyPlan
 from ...store.store import content_key
 
 EXPORT_VERSION, COMPILE_VERSION, MEASURE_VERSION, SPREAD_VERSION, SCORE_VERSION = 1, 3, 3, 1, 2
-MAKE_VERSION = 1
+MAKE_VERSION, TUNE_VERSION = 1, 1
 
 
 def export_key(
@@ -36,17 +37,35 @@ def compile_key(
     settings: CompileSettings,
     source: str,
     calibration: tuple[str, int, int] | None,
+    tuned: str = "",
 ) -> str:
     """Key of an artifact. `calibration` is the digest of the data, the number of samples taken (0: all), and
-    which random draw of them (0: the first ones)."""
-    fields = {
+    which random draw of them (0: the first ones); `tuned` is the digest of what a tuning found."""
+    fields: dict[str, Any] = {
         "backend": backend,
         "version": version,
         "settings": asdict(settings),
         "source": source,
         "calibration": calibration,
     }
+    if tuned:
+        fields["tuned"] = tuned
     return content_key("compile", COMPILE_VERSION, fields)
+
+
+def tune_key(causes: Mapping[str, Any], settings: CompileSettings, source: str, tuning: Tuning) -> str:
+    """Key of what a tuning finds for a structure: `source` is its export with untrained weights.
+
+    It stands for the search, not for its result: other tunings that were known then are not in it, nor is
+    chance. What was found has a digest of its own, which enters the keys of artifacts.
+    """
+    fields = {
+        "causes": dict(causes),
+        "settings": asdict(settings),
+        "source": source,
+        "tuning": asdict(tuning),
+    }
+    return content_key("tune", TUNE_VERSION, fields)
 
 
 def make_key(

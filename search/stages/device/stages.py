@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ....backends.contract.backend import CompileSettings, SourceModel, batches
+from ....backends.contract.backend import SourceModel, batches
+from ....backends.contract.tuning import Tuning
 from ....backends.measure.latency import measure
 from ....backends.measure.samples import REFERENCE, LatencyPlan, Rounds
 from ....backends.measure.spread import Spread
@@ -37,7 +38,9 @@ from .kept_outputs import save_kept
 from .keys import compile_key, measure_key, score_key
 from .returned import returned
 from .runners import Deployment, Runners, several_fit
+from .settings import settings_of
 from .shared import SharedMakers
+from .tune import Tuner, found_in, tuned_as
 
 CANDIDATE = "candidate"
 PROBE_ROUNDS, ROUNDS_OF_PERCENTILES = 9, 40
@@ -59,10 +62,12 @@ class DeviceStages:
         plan: LatencyPlan,
         announce: Callable[[str], None],
         pinned: bool = True,
+        tuning: Tuning | None = None,
     ) -> None:
         self.store, self.deployment, self.plan, self.announce = store, deployment, plan, announce
         self._runners = Runners(deployment, launch, guard, pinned=pinned)
         self._a_a = AgainstItself(store, self._runners, announce)
+        self.tuner = Tuner(store, deployment, launch, guard, announce, tuning)
         self._makers = SharedMakers(store, self._runners, announce)
 
     # -- compile ----------------------------------------------------------------------------------
@@ -76,23 +81,27 @@ class DeviceStages:
         check: bool = True,
         treatment: Treatment = UNTREATED,
         outputs: OutputChoice | None = None,
+        tuned: Entry | None = None,
     ) -> Entry:
         """Compile an exported model for a candidate, as the treatment changes it.
 
         `check` compares the artifact with the float model on the calibration data; it is left out for
-        untrained weights, where agreement means nothing. `outputs` are the float model's. `meta` has
+        untrained weights, where agreement means nothing. `outputs` are the float model's, `tuned` what a
+        tuning found for its structure. `meta` has
         "artifact" (see `contract.Artifact`) and, with `check`, "compressed_bytes": what zlib makes of the
         file at its highest level.
         """
-        settings = self._settings(candidate, check, treatment)
+        settings = settings_of(candidate, self.deployment, check, treatment)
         taken = drawn(calibration, candidate, treatment)
         data = taken.data
         version = backend_version(candidate.backend)
         if get_backend(candidate.backend).compiles_on_device:
             version += f" on {self.deployment.device}"
         samples = (calibration_digest, taken.count, taken.draw)
-        key = compile_key(candidate.backend, version, settings, source.key, samples)
-        model = SourceModel(path=source.file(source.meta["file"]), format=source.meta["format"])
+        key = compile_key(candidate.backend, version, settings, source.key, samples, tuned_as(tuned))
+        model = SourceModel(
+            path=source.file(source.meta["file"]), format=source.meta["format"], tuned=found_in(tuned)
+        )
         sample = next(batches(data, self.deployment.batch))
 
         def make(into: Path) -> Mapping[str, Any]:
@@ -125,18 +134,6 @@ class DeviceStages:
 
         return self.store.produce(
             "compile", key, {"candidate": candidate.title, "source": source.key}, sturdy(make)
-        )
-
-    def _settings(self, candidate: Candidate, check: bool, treatment: Treatment) -> CompileSettings:
-        return CompileSettings(
-            precision=candidate.precision,
-            batch=self.deployment.batch,
-            calibration_method=treatment.calibration_method or candidate.calibration_method or "minmax",
-            per_channel=candidate.per_channel,
-            nm_sparsity=candidate.sparsity == "2:4",
-            target=self.deployment.targets.get(candidate.backend, ""),
-            check=check,
-            keep_float=treatment.keep_float,
         )
 
     # -- measure ----------------------------------------------------------------------------------
