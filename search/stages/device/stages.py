@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ....backends.contract.backend import SourceModel, batches
+from ....backends.contract.backend import batches
 from ....backends.contract.tuning import Tuning
 from ....backends.measure.latency import measure
 from ....backends.measure.samples import REFERENCE, LatencyPlan, Rounds
@@ -40,7 +40,7 @@ from .returned import returned
 from .runners import Deployment, Runners, several_fit
 from .settings import settings_of
 from .shared import SharedMakers
-from .tune import Tuner, found_in, tuned_as
+from .tune import Tuner, model_of, tuned_as
 
 CANDIDATE = "candidate"
 PROBE_ROUNDS, ROUNDS_OF_PERCENTILES = 9, 40
@@ -94,14 +94,10 @@ class DeviceStages:
         settings = settings_of(candidate, self.deployment, check, treatment)
         taken = drawn(calibration, candidate, treatment)
         data = taken.data
-        version = backend_version(candidate.backend)
-        if get_backend(candidate.backend).compiles_on_device:
-            version += f" on {self.deployment.device}"
+        version = self._version(candidate.backend)
         samples = (calibration_digest, taken.count, taken.draw)
         key = compile_key(candidate.backend, version, settings, source.key, samples, tuned_as(tuned))
-        model = SourceModel(
-            path=source.file(source.meta["file"]), format=source.meta["format"], tuned=found_in(tuned)
-        )
+        model = model_of(source, tuned)
         sample = next(batches(data, self.deployment.batch))
 
         def make(into: Path) -> Mapping[str, Any]:
@@ -135,6 +131,10 @@ class DeviceStages:
         return self.store.produce(
             "compile", key, {"candidate": candidate.title, "source": source.key}, sturdy(make)
         )
+
+    def _version(self, backend: str) -> str:
+        there = f" on {self.deployment.device}" if get_backend(backend).compiles_on_device else ""
+        return backend_version(backend) + there
 
     # -- measure ----------------------------------------------------------------------------------
 

@@ -77,7 +77,7 @@ class Tuner:
             "threads": tuning.threads,
         }
         key = tune_key(causes, settings, source.key, tuning)
-        model = SourceModel(path=source.file(source.meta["file"]), format=source.meta["format"])
+        model = model_of(source)
 
         def make(into: Path) -> Mapping[str, Any]:
             work = self._store.workdir("tune", key)
@@ -133,9 +133,10 @@ class Tuner:
         return [entry.path / FOUND for entry in checked if entry is not None]
 
 
-def found_in(tuned: Entry | None) -> Path | None:
-    """The folder of what a tuning found."""
-    return None if tuned is None else tuned.path / FOUND
+def model_of(source: Entry, tuned: Entry | None = None) -> SourceModel:
+    """An exported model, with what a tuning found for its structure."""
+    path, found = source.file(source.meta["file"]), None if tuned is None else tuned.path / FOUND
+    return SourceModel(path=path, format=source.meta["format"], tuned=found)
 
 
 def tuned_as(tuned: Entry | None) -> str:
