@@ -154,13 +154,15 @@ def availability(name: str) -> Availability:
         return Availability(installed=False, reason=error.problem, install=error.remedy)
 
 
-def backend_version(name: str) -> str:
+def backend_version(name: str, precision: Precision | None = None) -> str:
     """What stands for the backend in content keys: the versions of its runtime and of what else shapes its
-    artifacts; for one that is not ours also the digest of its module, because its author changes it without
-    giving it another version."""
+    artifacts, and its recipe for the precision where that has changed; for one that is not ours also the
+    digest of its module, because its author changes it without giving it another version."""
     backend = get_backend(name)
     shaped_by = (f"{tool} {version}" for tool, version in versions(backend.shaped_by).items())
     version = " ".join([backend.availability().version, *shaped_by])
+    if precision is not None and precision in backend.recipes:
+        version += f" {precision} recipe {backend.recipes[precision]}"
     if not isinstance(backend, Foreign):
         return version
     if ":" not in name:

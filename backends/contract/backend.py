@@ -100,7 +100,8 @@ class Backend(ABC):
     `name` is the word users write, `title` what the runtime is called. `packages` are the distributions that
     the runtime comes in, any one of which is enough: their versions are noted with every measurement, and a
     bundle asks for the one that compiled it. `shaped_by` are distributions beside them whose versions change
-    the bytes of artifacts, and so stand in content keys. `install` is the command that installs it.
+    the bytes of artifacts, and so stand in content keys, as do `recipes`: how often our own way of making a
+    precision has changed since it was first offered. `install` is the command that installs it.
 
     `source_format` is the format of `SourceModel` that `compile` reads; "onnx" is exported by Paretune, for
     any other one see `export`. `source_title` is what messages call the format, `exporters` are the
@@ -134,6 +135,7 @@ class Backend(ABC):
     title: ClassVar[str] = ""
     packages: ClassVar[tuple[str, ...]] = ()
     shaped_by: ClassVar[tuple[str, ...]] = ()
+    recipes: ClassVar[Mapping[Precision, int]] = {}
     install: ClassVar[str] = ""
     source_format: ClassVar[str] = ONNX
     source_title: ClassVar[str] = "ONNX"

@@ -103,6 +103,13 @@ def _magic(value: Any) -> tuple[int, bytes]:
     return where, mark
 
 
+def _recipes(value: Any) -> Mapping[Precision, int]:
+    found = dict(_of(Mapping)(value))  # type: ignore[type-abstract]
+    if not set(found) <= set(Precision):
+        raise WrongError
+    return {Precision(one): _of(int)(number) for one, number in found.items()}
+
+
 _TEXT = "text"
 _TEXTS = 'a tuple of texts, such as ("my-runtime",)'
 CHECKS: Mapping[str, Check[Any]] = {
@@ -110,6 +117,7 @@ CHECKS: Mapping[str, Check[Any]] = {
     "title": Check(text, _TEXT),
     "packages": Check(texts, _TEXTS),
     "shaped_by": Check(texts, _TEXTS),
+    "recipes": Check(_recipes, 'a mapping of precisions to whole numbers, such as {"fp16": 1}'),
     "install": Check(text, _TEXT),
     "source_format": Check(_format, f"text that matches {_FORMAT.pattern}: it ends the name of a file"),
     "source_title": Check(text, _TEXT),

@@ -18,7 +18,7 @@ from .subgraphs import inner_graphs, names_read
 
 # What the quantizers (and `gemm_as_matmul`) append to the name of a weight that they store anew.
 _TURNED = ("", "_transposed")
-_ENDINGS = ("", "_quantized", "_Q4", "_bf16")
+_ENDINGS = ("", "_quantized", "_Q4", "_bf16", "_fp16")
 
 
 def stored_as(proto: onnx.ModelProto, layers: Iterable[Layer]) -> dict[str, str]:

@@ -13,11 +13,11 @@ from ...profiles.errors import ParetuneError, StageError, UnsupportedError
 from ...profiles.precision import Precision
 from ..contract.backend import CalibrationData, CompileSettings, LayerGroup, SourceModel
 from ..contract.compiling import Converted
-from ..onnx_graph.inspect import to_float16, weight_bytes, with_batch, with_own_batch
+from ..onnx_graph.inspect import weight_bytes, with_batch, with_own_batch
 from ..onnx_graph.layers import MIXED, find_layers, kept_layers, layer_groups, nodes_to_keep
 from ..onnx_graph.stored import layer_bytes, read_by, stored_as, zero_share
 from . import quantize
-from .weights import to_int8_weight
+from .weights import to_float16_weights, to_int8_weight
 
 Changes = Mapping[Precision, Callable[[onnx.ModelProto, list[str]], onnx.ModelProto]]
 """How a precision is made of a prepared model, given the nodes that stay in float."""
@@ -121,7 +121,7 @@ def _at_precision(
     if precision is Precision.FP32:
         return source
     if precision is Precision.FP16:
-        return to_float16(source)
+        return to_float16_weights(source)
     if precision is Precision.INT8_DYNAMIC:
         return quantize.to_int8_dynamic(source, keep)
     if precision is Precision.INT8_WEIGHT:

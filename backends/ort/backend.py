@@ -34,12 +34,13 @@ class OrtBackend(Compiler):
     title: ClassVar[str] = "ONNX Runtime"
     packages: ClassVar[tuple[str, ...]] = ("onnxruntime", "onnxruntime-gpu")
     tools: ClassVar[tuple[str, ...]] = ("onnx", "numpy")
+    recipes: ClassVar[Mapping[Precision, int]] = {Precision.FP16: 1}
     install: ClassVar[str] = "pip install 'paretune[onnxruntime]'"
     calibration_methods: ClassVar[tuple[str, ...]] = CALIBRATION_METHODS
     as_given: ClassVar[bool] = True
     artifact_name: ClassVar[str] = "model.onnx"
     reach: ClassVar[Mapping[Precision, str]] = {
-        Precision.FP16: "ONNX Runtime keeps operators that its fp16 converter does not know in fp32",
+        Precision.FP16: "weights beyond the largest number of 16 bits (65504) stay in 32",
         Precision.INT8: "ONNX Runtime has int8 kernels for matrix products, convolutions and embeddings with "
         "constant weights only",
         Precision.INT8_DYNAMIC: "ONNX Runtime has dynamic 8-bit kernels for matrix products, convolutions, "

@@ -7,6 +7,10 @@ one core. Given are the ratio of latency and of processor time, size, memory, lo
 PyTorch: SQNR, and the share of samples that get the same class. What cannot exist is told with its reason.
 
     python -m benchmarks.backends --out FILE.json [--models cnn,mlp] [--backends ort,tflite] [--rounds 25]
+        [--tune 256,120]
+
+With --tune TRIALS,SECONDS a backend that can be tuned has a second row for each precision, with schedules
+that were searched for this model. They stay in FILE.tuned.
 
 What was finished stands in FILE.json: called again with the same file, the rest is done. FILE.md has the
 tables.
@@ -18,29 +22,43 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from paretune.backends.contract.tuning import Tuning
 from paretune.backends.measure.samples import LatencyPlan
 from paretune.backends.registry import backend_names, backend_version, plugins, probes
 from paretune.profiles.devices.loader import load_profile
+from paretune.profiles.devices.schema import Profile
 from paretune.profiles.errors import UserError
 
 from benchmarks.backends.artifacts import REFERENCE, Pair, Row, Workshop, offered
 from benchmarks.backends.models import MODELS, trained
 from benchmarks.backends.table import page
 from benchmarks.backends.timing import timed
+from benchmarks.backends.tunings import Tunings
 from benchmarks.command import Options, check_names, finish, names, parser_of, tell, write_figures
 
 BLOCK_MS, WARM_UP_S, LIMIT_S = 12.0, 0.1, 90.0
 
 
-def compared(name: str, pairs: Sequence[Pair], plan: LatencyPlan) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What each model is compiled for, and how it is timed."""
+
+    profile: Profile
+    pairs: Sequence[Pair]
+    plan: LatencyPlan
+    tunings: Tunings | None
+
+
+def compared(name: str, asked: Comparison) -> dict[str, Any]:
     """All that is found of one model."""
-    model = trained(name)
-    with Workshop(model) as workshop:
+    model, pairs = trained(name), asked.pairs
+    with Workshop(model, asked.profile, asked.tunings) as workshop:
         rows = list(workshop.rows([REFERENCE, *(pair for pair in pairs if pair != REFERENCE)]))
-        about = _timed(workshop, rows, plan)
+        about = _timed(workshop, rows, asked.plan)
     return {
         "parameters": model.parameters,
         "accuracy": model.accuracy,
@@ -74,9 +92,13 @@ def run(options: Options) -> dict[str, Any]:
     check_names("model", models, MODELS)
     check_names("backend", backends, backend_names())
     torch.set_num_threads(1)
-    pairs, refused = offered(backends, load_profile("host", probes=probes()))
+    profile = load_profile("host", probes=probes())
+    pairs, refused = offered(backends, profile)
     plan = LatencyPlan(rounds=options.rounds, block_ms=BLOCK_MS, warm_up_s=WARM_UP_S, limit_s=LIMIT_S)
-    how = {"rounds": options.rounds, "backends": {name: backend_version(name) for name in backends}}
+    tunings = Tunings(options.out.with_suffix(".tuned"), options.tune) if options.tune else None
+    asked = Comparison(profile=profile, pairs=pairs, plan=plan, tunings=tunings)
+    versions = {name: backend_version(name) for name in backends}
+    how = {"rounds": options.rounds, "backends": versions, "tune": tunings and vars(options.tune)}
     earlier = json.loads(options.out.read_text()) if options.out.exists() else {}
     found = {"refused": refused, "models": dict(earlier.get("models", {}))}
     for name in models:
@@ -85,7 +107,7 @@ def run(options: Options) -> dict[str, Any]:
             continue
         begun = time.perf_counter()
         tell(f"{name}:")
-        found["models"][name] = {**compared(name, pairs, plan), "how": how}
+        found["models"][name] = {**compared(name, asked), "how": how}
         found["models"][name]["seconds"] = time.perf_counter() - begun
         write_figures(options.out, found)
     return found
@@ -93,6 +115,11 @@ def run(options: Options) -> dict[str, Any]:
 
 def _ours() -> list[str]:
     return [name for name in backend_names() if name not in plugins()]
+
+
+def _tuning(text: str) -> Tuning:
+    trials, seconds = text.split(",")
+    return Tuning(trials=int(trials), seconds=float(seconds))
 
 
 def show(found: Mapping[str, Any]) -> None:
@@ -104,6 +131,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--models", default=",".join(MODELS), help="which, with commas between")
     parser.add_argument("--backends", default="", help="which, with commas between; all of ours")
     parser.add_argument("--rounds", type=int, default=25, help="of the measurement of each model")
+    parser.add_argument("--tune", type=_tuning, help="for backends that can be tuned: TRIALS,SECONDS a model")
     options = parser.parse_args(argv)
     status = finish(run, options, show)
     if status == 0:

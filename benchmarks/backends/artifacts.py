@@ -26,6 +26,7 @@ from paretune.profiles.precision import Precision
 from paretune.search.stages.models.export import export
 
 from benchmarks.backends.models import Subject
+from benchmarks.backends.tunings import Tunings
 from benchmarks.command import tell
 
 LOADS = 3
@@ -46,6 +47,7 @@ class Pair:
         return f"{self.backend} {self.precision}"
 
 
+TUNED = "tuned"
 REFERENCE = Pair(backend="ort", precision=Precision.FP32)
 Refusal = dict[str, str]
 
@@ -100,8 +102,8 @@ class Row:
 class Workshop:
     """Makes artifacts of one model, and opens them. A context manager: all its processes end with it."""
 
-    def __init__(self, model: Subject) -> None:
-        self.model, self._stack = model, ExitStack()
+    def __init__(self, model: Subject, profile: Profile, tunings: Tunings | None = None) -> None:
+        self.model, self._profile, self._tunings, self._stack = model, profile, tunings, ExitStack()
         self._sources: dict[str, SourceModel | ParetuneError] = {}
         self._compilers: dict[str, RunnerClient] = {}
 
@@ -118,9 +120,12 @@ class Workshop:
         return {name: np.ascontiguousarray(array[:1]) for name, array in self.model.samples.items()}
 
     def rows(self, pairs: Sequence[Pair]) -> Iterator[Row]:
-        """A row for each pair, compiled and loaded where that is possible."""
-        for pair in pairs:
-            row, begun = Row(pair=pair), time.perf_counter()
+        """A row for each pair, compiled and loaded where that is possible, and a further one where the
+        backend can be tuned and is."""
+        tunable = {pair for pair in pairs if self._tunings and get_backend(pair.backend).tunable}
+        variants = [(pair, name) for pair in pairs for name in (("", TUNED) if pair in tunable else ("",))]
+        for pair, variant in variants:
+            row, begun = Row(pair=pair, variant=variant), time.perf_counter()
             try:
                 self._compile(row)
                 self._load(row)
@@ -138,14 +143,18 @@ class Workshop:
         return runner, load_ms, runner.prepare(self.feed)
 
     def _compile(self, row: Row) -> None:
-        backend, precision = get_backend(row.pair.backend), row.pair.precision
-        settings = CompileSettings(precision=precision, calibration_method=backend.calibration_methods[0])
-        source, begun = self._source(backend), time.perf_counter()
-        compiler = self._compiler(row.pair.backend)
-        made = compiler.compile(
-            row.pair.backend, source, settings, self.model.calibration, self._new_folder()
+        name, backend = row.pair.backend, get_backend(row.pair.backend)
+        settings = CompileSettings(
+            precision=row.pair.precision,
+            calibration_method=backend.calibration_methods[0],
+            target=backend.target(self._profile),
         )
-        row.artifact = made
+        source, compiler = self._source(backend), self._compiler(name)
+        if row.variant == TUNED:
+            assert self._tunings is not None
+            source, row.figures["tuning"] = self._tunings.tuned(compiler, name, source, settings)
+        begun, data = time.perf_counter(), self.model.calibration
+        row.artifact = made = compiler.compile(name, source, settings, data, self._new_folder())
         row.figures.update(
             size_bytes=made.size_bytes,
             compile_s=time.perf_counter() - begun,

@@ -89,8 +89,15 @@ def _of_model(name: str, one: Mapping[str, Any]) -> list[str]:
         f"ONNX Runtime in fp32 takes {1000 * about['latency_ms']:.1f} us{apart}."
     )
     columns = ("", "latency", "95 %", "processor time", "size", "memory", "load", "SQNR", "same class")
-    lost = [f"- {title(row)}: {row['outcome']}: {row['reason']}" for row in one["rows"] if row["reason"]]
-    return [head, _table(columns, map(_line, _measured(one))), "\n".join(lost)]
+    notes = [f"- {title(row)}: {row['outcome']}: {row['reason']}" for row in one["rows"] if row["reason"]]
+    notes += [f"- {title(row)}: {_facts(row['tuning'])}" for row in one["rows"] if row.get("tuning")]
+    return [head, _table(columns, map(_line, _measured(one))), "\n".join(notes)]
+
+
+def _facts(found: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{name} {value:.4g}" for name, value in found.items() if isinstance(value, (int, float))
+    )
 
 
 def _line(row: Row) -> list[str]:

@@ -17,6 +17,7 @@ from paretune.backends.registry import (
 )
 from paretune.profiles.devices.loader import load_profile
 from paretune.profiles.errors import UserError
+from paretune.profiles.precision import Precision
 from paretune_toy import ToyBackend
 
 OURS = ("ort", "tflite", "trt")
@@ -91,3 +92,9 @@ def test_a_package_that_cannot_be_loaded_stops_nothing_else(monkeypatch):
     plugin(monkeypatch, "mine", "no_such_module:Mine")
     assert "onnxruntime" in packages()
     assert get_backend("ort").name == "ort"
+
+
+def test_another_way_to_make_a_precision_is_another_version_of_it_alone():
+    plain = backend_version("ort")
+    assert backend_version("ort", Precision.INT8) == plain
+    assert backend_version("ort", Precision.FP16) != plain

@@ -71,8 +71,8 @@ def test_every_pair_that_is_offered_has_its_figures_or_a_reason(tiny, tmp_path, 
 def test_what_is_done_is_not_done_again(tiny, tmp_path, monkeypatch):
     out, calls = tmp_path / "figures.json", []
 
-    def compared(name, pairs, plan):
-        calls.append((name, plan.rounds))
+    def compared(name, asked):
+        calls.append((name, asked.plan.rounds))
         return {"parameters": 1, "accuracy": 1.0, "reference": {"latency_ms": 1.0}, "rows": []}
 
     monkeypatch.setattr("benchmarks.backends.__main__.compared", compared)

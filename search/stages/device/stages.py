@@ -94,7 +94,7 @@ class DeviceStages:
         settings = settings_of(candidate, self.deployment, check, treatment)
         taken = drawn(calibration, candidate, treatment)
         data = taken.data
-        version = self._version(candidate.backend)
+        version = self._version(candidate)
         samples = (calibration_digest, taken.count, taken.draw)
         key = compile_key(candidate.backend, version, settings, source.key, samples, tuned_as(tuned))
         model = model_of(source, tuned)
@@ -132,9 +132,10 @@ class DeviceStages:
             "compile", key, {"candidate": candidate.title, "source": source.key}, sturdy(make)
         )
 
-    def _version(self, backend: str) -> str:
+    def _version(self, candidate: Candidate) -> str:
+        backend = candidate.backend
         there = f" on {self.deployment.device}" if get_backend(backend).compiles_on_device else ""
-        return backend_version(backend) + there
+        return backend_version(backend, candidate.precision) + there
 
     # -- measure ----------------------------------------------------------------------------------
 

@@ -94,6 +94,7 @@ def test_a_class_that_cannot_be_made_or_answers_nothing(load, body):
         *[("compiles_on_device", value) for value in ("'no'", "1")],
         *[("exporters", value) for value in ("'torch'", "5")],
         *[("tunable", value) for value in ("'yes'", "1", "None")],
+        *[("recipes", value) for value in ("{'fp16': 'one'}", "{'fp17': 1}", "1")],
     ],
 )
 def test_what_it_declares_is_checked_where_it_is_read(load, name, value):

@@ -8,7 +8,12 @@ from paretune.backends.onnx_graph.inspect import weight_bytes
 from paretune.backends.onnx_graph.layers import find_layers
 from paretune.backends.onnx_graph.session import run_all
 from paretune.backends.onnx_graph.stored import stored_as, zero_share
-from paretune.backends.onnx_quantize.weights import channel_codes, to_bfloat16, to_int8_weight
+from paretune.backends.onnx_quantize.weights import (
+    channel_codes,
+    to_bfloat16,
+    to_float16_weights,
+    to_int8_weight,
+)
 from paretune.profiles.errors import UnsupportedError
 
 RNG = np.random.default_rng(0)
@@ -40,7 +45,9 @@ def model(opset=17):
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
 
 
-@pytest.mark.parametrize(("change", "kind"), [(to_int8_weight, "int8"), (to_bfloat16, "bfloat16")])
+@pytest.mark.parametrize(
+    ("change", "kind"), [(to_int8_weight, "int8"), (to_bfloat16, "bfloat16"), (to_float16_weights, "float16")]
+)
 def test_all_weights_are_stored_small_and_mean_the_same(change, kind):
     source = model()
     made = change(source)
