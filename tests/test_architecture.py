@@ -28,7 +28,9 @@ MAY_IMPORT = {
     "backends.onnx_quantize": "profiles backends.calibration backends.contract backends.onnx_graph",
     "backends.ort": "profiles.devices profiles backends.contract backends.onnx_graph backends.onnx_quantize",
     "backends.runner": "profiles.guard profiles backends.contract backends.measure backends.registry",
-    "backends.trt": "profiles backends.calibration backends.contract backends.onnx_graph",
+    "backends.trt": (
+        "profiles backends.calibration backends.contract backends.onnx_graph backends.onnx_quantize"
+    ),
     "search.record": "profiles.text profiles",
     "search.ranking": "profiles search.record",
     "search.space": "profiles search.record",

@@ -44,7 +44,8 @@ _FUSION = re.compile(r"^(?:\w+Fusion_W_)+|(?:/\w+Fusion\w*)+$")
 class Layer:
     """One weight: the initializer's name, the names of the nodes that read it, and its number of elements.
 
-    `reached_by` are the precisions at which ONNX Runtime's quantizers change it.
+    `reached_by` are the precisions at which it is changed, as `find_layers` gives it by ONNX Runtime's
+    quantizers.
     """
 
     name: str
@@ -144,13 +145,16 @@ def _biases(graph: Graph, reader: NodeProto) -> Iterator[str]:
         yield from (name for name in candidates if name in graph.constant and len(graph.readers[name]) == 1)
 
 
-def layer_groups(proto: onnx.ModelProto, precision: Precision) -> tuple[LayerGroup, ...]:
+def layer_groups(
+    proto: onnx.ModelProto, precision: Precision, found: Iterable[Layer] | None = None
+) -> tuple[LayerGroup, ...]:
     """Groups of layers that `precision` changes, in the order of the graph's nodes.
 
     Tied are the weights of one node, and where activations are quantized: matrix products that read the same
-    input (query, key and value) and, at int8, convolutions that are added to one another (residual sums).
+    input (query, key and value) and, at int8 and fp8, convolutions that are added to one another (residual
+    sums). `found` are the graph's layers where another quantizer than ONNX Runtime's reaches them.
     """
-    layers = [layer for layer in find_layers(proto) if precision in layer.reached_by]
+    layers = [layer for layer in found or find_layers(proto) if precision in layer.reached_by]
     together = list(_ties(Graph(proto), layers, precision))
     place = {layer.name: index for index, layer in enumerate(layers)}
     groups: list[list[Layer]] = []
@@ -177,7 +181,7 @@ def _ties(graph: Graph, layers: list[Layer], precision: Precision) -> Iterator[s
             for name in node.input:
                 if own and name not in graph.constant:
                     by_input.setdefault(origin(graph, name), set()).update(own)
-        if node.op_type in ("Add", "Sum") and precision is Precision.INT8:
+        if node.op_type in ("Add", "Sum") and precision in (Precision.INT8, Precision.FP8):
             yield set().union(*(_convolved(graph, name) for name in node.input)) & known
     yield from by_input.values()
 

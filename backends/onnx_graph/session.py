@@ -26,16 +26,20 @@ RUNTIME = "onnxruntime"
 
 
 class OrtSession(Session):
-    """One InferenceSession with a fixed number of threads that sleep while there is nothing to do."""
+    """One InferenceSession with a fixed number of threads that sleep while there is nothing to do.
 
-    def __init__(self, model: str | bytes, threads: int) -> None:
+    `as_written`: every node runs by itself, without fusions (some of which make nodes that have no kernel).
+    """
+
+    def __init__(self, model: str | bytes, threads: int, *, as_written: bool = False) -> None:
         runtime = import_module(RUNTIME)
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         # Threads that spin after a run take the cores from whatever is measured next.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
+        levels = runtime.GraphOptimizationLevel
+        options.graph_optimization_level = levels.ORT_DISABLE_ALL if as_written else levels.ORT_ENABLE_ALL
         options.log_severity_level = 3
         self._session: Any = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self.inputs = tuple(_spec(value) for value in self._session.get_inputs())

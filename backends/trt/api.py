@@ -98,13 +98,12 @@ def refusal(precision: Precision) -> str:
     """Why this TensorRT cannot build the precision; empty where it can."""
     if precision in (Precision.FP32, Precision.FP16, Precision.INT8):
         return ""
-    if precision is Precision.BF16:
-        flagged = weakly_typed() and not hasattr(trt.BuilderFlag, "BF16")
-        return _too_old("bf16") if flagged or not has_wide_types() else ""
-    if precision is Precision.FP8:
-        flagged = weakly_typed() and not hasattr(trt.BuilderFlag, "FP8")
-        return _too_old("fp8") if flagged or not has_wide_types() else ""
-    return f"trt: TensorRT has no {precision}; it has fp32, fp16, bf16, int8 and fp8"
+    if precision is Precision.INT4_WEIGHT:
+        return "" if hasattr(trt.DataType, "INT4") else _too_old("int4-weight")
+    if precision in (Precision.BF16, Precision.FP8):
+        flagged = weakly_typed() and not hasattr(trt.BuilderFlag, precision.name)
+        return _too_old(str(precision)) if flagged or not has_wide_types() else ""
+    return f"trt: TensorRT has no {precision}; it has fp32, fp16, bf16, int8, fp8 and int4-weight"
 
 
 def _too_old(what: str) -> str:

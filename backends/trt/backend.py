@@ -22,6 +22,7 @@ from ..contract.backend import (
     Availability,
     CalibrationData,
     CompileSettings,
+    LayerGroup,
     Session,
     SourceModel,
 )
@@ -29,7 +30,8 @@ from ..contract.compiling import Compiler, Converted
 from ..onnx_graph.session import RUNTIME, OrtSession
 from . import api as trt_api
 from .build import BuildOptions, BuildPlan, build
-from .graphs import QUANTIZED, edge_dtypes, graph_for, weight_bytes
+from .compiled import Built, compiled, simulated
+from .graphs import QUANTIZED, blueprint_for, edge_dtypes, groups
 from .nm_sparsity import check_nm_sparsity, sparsity_summary
 from .plan_file import PlanHeader, plan_content
 from .session import TrtSession, inspect_plan
@@ -62,6 +64,8 @@ class TrtBackend(Compiler):
         Precision.BF16: "TensorRT keeps layers in fp32 for which it has no bf16 kernels",
         Precision.INT8: "TensorRT has int8 kernels for convolutions and products with constant weights only",
         Precision.FP8: "TensorRT has fp8 kernels for convolutions and products with constant weights only",
+        Precision.INT4_WEIGHT: "TensorRT has 4-bit weights for matrix products with constant weights only, "
+        "in whole blocks of 8 to 32 inputs",
     }
     value_dependent: ClassVar[Mapping[str, str]] = {
         "2:4": "TensorRT looks for 2:4 zeros in the weights of each layer and picks sparse kernels by what "
@@ -94,30 +98,33 @@ class TrtBackend(Compiler):
         """
         import onnx
 
-        from ..onnx_graph.stored import read_by
-
-        if settings.keep_float:
-            raise UnsupportedError(
-                "trt keeps no single layers in float, since it chooses the layers that it fuses itself; "
-                f"asked to keep {', '.join(settings.keep_float)}"
-            )
         source = onnx.load(model.path)
-        weak = trt_api.weakly_typed()
-        graph = graph_for(
-            source, settings, calibration, weakly_typed=weak, newest_opset=trt_api.newest_opset()
-        )
-        sparsity = _sparsity(graph, settings)
-        content = graph.SerializeToString(deterministic=True)
-        plan = build(content, self._options(settings))
-        stored, known, note = _stored(plan, graph, settings.precision, weak)
-        asked_here = plan.layers is None and _runs_here(settings.target)
+        weak, newest = trt_api.weakly_typed(), trt_api.newest_opset()
+        blueprint = blueprint_for(source, settings, calibration, weakly_typed=weak, newest_opset=newest)
+
+        def built(graph: onnx.ModelProto) -> BuildPlan:
+            _sparsity(graph, settings)  # refuses before anything is built
+            return build(graph.SerializeToString(deterministic=True), self._options(settings))
+
+        made = compiled(blueprint, settings.keep_float, built)
+        sparsity = _sparsity(made.graph, settings)
+        content = made.graph.SerializeToString(deterministic=True)
         return Converted(
-            content=plan_content(_header(source, content, settings), plan.data),
-            weight_bytes=stored,
-            covered=stored if known else None,
-            read_by=read_by(graph),
-            notes=(*sparsity, *plan.notes, note, *((inspect_plan(plan.data).summary,) if asked_here else ())),
+            content=plan_content(_header(source, content, settings), made.plan.data),
+            weight_bytes=made.weight_bytes,
+            covered=made.covered,
+            kept_weights=sum(layer.weights for layer in made.kept),
+            read_by=made.read_by,
+            sizes={layer.name: layer.weights for layer in blueprint.layers},
+            stored_as=made.stored_as,
+            notes=(*sparsity, *made.plan.notes, *made.notes, *_asked(made, model, settings, calibration)),
         )
+
+    def layers(self, model: SourceModel, precision: Precision) -> tuple[LayerGroup, ...]:
+        """Groups of layers that this precision changes; none at fp32, fp16 and bf16. See the contract."""
+        import onnx
+
+        return groups(onnx.load(model.path), precision) if precision in QUANTIZED else ()
 
     def reference(self, model: SourceModel, settings: CompileSettings) -> Session | None:
         """The source under ONNX Runtime, where that is installed and the engine can run."""
@@ -170,8 +177,8 @@ def _sparsity(graph: onnx.ModelProto, settings: CompileSettings) -> tuple[str, .
     device = settings.target or trt_api.device_target()
     if device and _capability(device) < FIRST_SPARSE:
         raise UnsupportedError(f"trt: 2:4 sparsity needs NVIDIA sm_80 or later; the device is {device}")
-    if settings.precision is Precision.FP32:
-        raise UnsupportedError("trt: TensorRT has no 2:4 kernels for fp32; use fp16 or int8")
+    if settings.precision in (Precision.FP32, Precision.INT4_WEIGHT):
+        raise UnsupportedError(f"trt: TensorRT has no 2:4 kernels for {settings.precision}; use fp16 or int8")
     layers = check_nm_sparsity(graph)
     summary = sparsity_summary(layers)
     if not any(layer.qualifies for layer in layers):
@@ -179,17 +186,13 @@ def _sparsity(graph: onnx.ModelProto, settings: CompileSettings) -> tuple[str, .
     return (summary,)
 
 
-def _stored(
-    plan: BuildPlan, graph: onnx.ModelProto, precision: Precision, weak: bool
-) -> tuple[dict[str, int], bool, str]:
-    """Bytes of weights by type, whether they are known to be of these types, and where from."""
-    if plan.layers is not None and plan.layers.weight_bytes:
-        return plan.layers.weight_bytes, True, f"{plan.layers.summary}; weight types are those it lists"
-    # A weakly typed graph carries the types only where it has pairs; else the builder picks by itself.
-    known = not weak or precision in QUANTIZED
-    note = "weight types are those of the graph given to TensorRT"
-    note += f", which picks {precision} layer by layer" if weak and precision is not Precision.FP32 else ""
-    return weight_bytes(graph), known, note
+def _asked(
+    made: Built, model: SourceModel, settings: CompileSettings, samples: CalibrationData | None
+) -> tuple[str, ...]:
+    """What the engine's inspector says where the engine can run; elsewhere how its graph agrees."""
+    if _runs_here(settings.target):
+        return () if made.plan.layers is not None else (inspect_plan(made.plan.data).summary,)
+    return simulated(made.graph, model, settings, samples) if settings.check else ()
 
 
 def _capability(target: str) -> int:

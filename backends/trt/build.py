@@ -173,6 +173,8 @@ def _set_precision_flags(config: trt.IBuilderConfig, precision: Precision) -> No
         config.set_flag(trt.BuilderFlag.INT8)
     if precision is Precision.FP8 and hasattr(trt.BuilderFlag, "FP8"):
         config.set_flag(trt.BuilderFlag.FP8)
+    if precision is Precision.INT4_WEIGHT and hasattr(trt.BuilderFlag, "INT4"):
+        config.set_flag(trt.BuilderFlag.INT4)
 
 
 def _set_target(config: trt.IBuilderConfig, target: str) -> None:

@@ -1,7 +1,8 @@
 """What a build really contains: layers and weight types, as TensorRT itself lists them.
 
 Two sources: the list of layers that some builders (TensorRT-RTX) log at the end of a build, which needs no
-GPU, and the engine inspector, which needs one.
+GPU, and the engine inspector, which needs one. The logged list also says which nodes of the graph each layer
+computes, and so in which type a weight enters its product.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import math
 import re
 from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 # TensorRT's names of types: ours, and bytes of one element.
@@ -19,41 +21,89 @@ _TYPES = {
     "Int32": ("int32", 4.0), "Int64": ("int64", 8.0), "Bool": ("bool", 1.0),
 }  # fmt: skip
 LIST_START = "Layers:"
+_NODE = re.compile(r"\[ONNX Layer: ([^\]]*)\]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineLayer:
+    """One layer of an engine: the nodes of the graph that it computes, the types of its inputs, and its
+    constants by name as (number of elements, type)."""
+
+    nodes: frozenset[str]
+    inputs: frozenset[str]
+    constants: Mapping[str, tuple[int, str]]
+
+    def takes(self, elements: int, kind: str, *, activations: bool) -> bool:
+        """Whether a weight of so many elements enters the layer as `kind` (and with it the activations).
+
+        It may be padded, or one tensor with others that enter the same product.
+        """
+        held = any(size >= elements and its == kind for size, its in self.constants.values())
+        return held and (not activations or kind in self.inputs)
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerList:
-    """A sentence about the layers, and bytes of constants by storage type."""
+    """A sentence about the layers, bytes of constants by storage type, and the layers (those of the
+    inspector are not told apart)."""
 
     summary: str
     weight_bytes: dict[str, int] = field(default_factory=dict)
+    layers: tuple[EngineLayer, ...] = ()
+
+    def take(self, nodes: Collection[str], elements: int, kind: str, *, activations: bool) -> bool:
+        """Whether a layer that computes one of `nodes` takes their weight as `kind`; see `EngineLayer`."""
+        own = (layer for layer in self.layers if not layer.nodes.isdisjoint(nodes))
+        return any(layer.takes(elements, kind, activations=activations) for layer in own)
 
 
 def read_layer_log(text: str) -> LayerList | None:
     """Read a logged list of layers; None where the text has none of them.
 
     A line looks like "Name: n, LayerType: t, Inputs: [...], Constants: [ { Name: c, Dimensions: [4,4], ...,
-    Datatype: Half, ... }], Outputs: [...], ...".
+    Datatype: Half, ... }], Outputs: [...], TacticName: ..., Metadata: [ONNX Layer: a][ONNX Layer: b]".
     """
-    layers = re.findall(r"^Name: .*?Constants: \[(.*?)\], Outputs: \[(.*?)\], TacticName", text, re.MULTILINE)
-    if not layers:
+    lines = re.findall(
+        r"^Name: .*?Inputs: \[(.*?)\], Constants: \[(.*?)\], Outputs: \[(.*?)\], TacticName(.*)$", text, re.M
+    )
+    if not lines:
         return None
-    constants: dict[str, tuple[str, int]] = {}
-    outputs: Counter[str] = Counter()
-    for held, made in layers:
-        for name, sizes, kind in _tensors(held):
-            ours, size = _TYPES.get(kind, (kind.lower(), 1.0))
-            constants[name] = ours, math.ceil(size * math.prod(int(s) for s in sizes.split(",") if s))
+    layers, outputs = [], Counter[str]()
+    totals: dict[str, tuple[str, int]] = {}
+    for read, held, made, rest in lines:
         outputs.update(kind for _, _, kind in _tensors(made)[:1])
-    totals: Counter[str] = Counter()
-    for kind, size in constants.values():
-        totals[kind] += size
-    return LayerList(summary=_summary(len(layers), outputs), weight_bytes=dict(totals))
+        constants = {name: (_elements(sizes), kind) for name, sizes, kind in _tensors(held)}
+        totals |= {name: _stored(*constant) for name, constant in constants.items()}
+        layers.append(
+            EngineLayer(
+                nodes=frozenset(_NODE.findall(rest)),
+                inputs=frozenset(_ours(kind) for _, _, kind in _tensors(read)),
+                constants={name: (size, _ours(kind)) for name, (size, kind) in constants.items()},
+            )
+        )
+    sizes = Counter[str]()
+    for kind, size in totals.values():
+        sizes[kind] += size
+    return LayerList(summary=_summary(len(lines), outputs), weight_bytes=dict(sizes), layers=tuple(layers))
 
 
 def _tensors(text: str) -> list[tuple[str, str, str]]:
     """Name, dimensions and type of every tensor in a part of a line."""
     return re.findall(r"\{ Name: (.+?), Dimensions: \[([^\]]*)\].*?Datatype: (\w+)", text)
+
+
+def _elements(sizes: str) -> int:
+    return math.prod(int(size) for size in sizes.split(",") if size)
+
+
+def _ours(kind: str) -> str:
+    return _TYPES.get(kind, (kind.lower(), 1.0))[0]
+
+
+def _stored(elements: int, kind: str) -> tuple[str, int]:
+    """Our name of a type, and the bytes that so many elements take."""
+    ours, size = _TYPES.get(kind, (kind.lower(), 1.0))
+    return ours, math.ceil(size * elements)
 
 
 def read_inspector(text: str) -> LayerList:

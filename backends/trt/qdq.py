@@ -45,11 +45,11 @@ class Site:
         return self.tensor if self.axis is None else f"{self.tensor}_axis{self.axis}"
 
 
-def find_sites(model: onnx.ModelProto, *, per_channel: bool) -> tuple[Site, ...]:
+def find_sites(model: onnx.ModelProto, *, per_channel: bool, keep: Collection[str] = ()) -> tuple[Site, ...]:
     """Every operand worth quantizing: of layers with constant weights, and both sides of residual additions.
 
-    Nodes must have names of their own. MatMul of two activations (attention) stays float: its
-    softmax operand uses half of a symmetric range.
+    Nodes must have names of their own; those in `keep` stay float, as do sums of what they make. MatMul of
+    two activations (attention) stays float: its softmax operand uses half of a symmetric range.
     """
     from ..onnx_graph.layers import Graph
 
@@ -57,6 +57,8 @@ def find_sites(model: onnx.ModelProto, *, per_channel: bool) -> tuple[Site, ...]
     weights = {name: len(tensor.dims) for name, tensor in graph.constant.items()}
     sites: list[Site] = []
     for node in graph.nodes:
+        if node.name in keep or any(maker.name in keep for maker in _added(node, graph.maker)):
+            continue
         if node.op_type in WEIGHTED and weights.get(node.input[1], 0) >= 2 and node.input[0] not in weights:
             axis = weight_axis(node, weights[node.input[1]]) if per_channel else None
             sites.append(Site(node=node.name, index=0, tensor=node.input[0], weight=False))
@@ -64,6 +66,11 @@ def find_sites(model: onnx.ModelProto, *, per_channel: bool) -> tuple[Site, ...]
         elif is_residual(node, graph.maker, weights):
             sites += [Site(node=node.name, index=i, tensor=node.input[i], weight=False) for i in (0, 1)]
     return tuple(sites)
+
+
+def _added(node: onnx.NodeProto, made_by: Mapping[str, onnx.NodeProto]) -> list[onnx.NodeProto]:
+    """Nodes whose results an addition adds."""
+    return [made_by[name] for name in node.input if name in made_by] if node.op_type == "Add" else []
 
 
 def weight_axis(node: onnx.NodeProto, rank: int) -> int | None:

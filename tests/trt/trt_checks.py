@@ -14,14 +14,15 @@ from trt.trt_models import Sample
 # Largest error against PyTorch, as a share of the largest output.
 TOLERANCE = {
     Precision.FP32: 1e-4, Precision.FP16: 0.01, Precision.BF16: 0.03,
-    Precision.INT8: 0.06, Precision.FP8: 0.15,
+    Precision.INT8: 0.06, Precision.FP8: 0.15, Precision.INT4_WEIGHT: 0.25,
 }  # fmt: skip
 
 
 def compiled(sample: Sample, into: Path, **settings: object) -> Artifact:
     """Compile one of the nets for batch 4, with its data as calibration data where it is needed."""
     chosen = CompileSettings(**{"batch": 4, **settings})  # type: ignore[arg-type]
-    calibration = sample.data if chosen.precision.decoded.calibrated else None
+    needed = chosen.precision.decoded.calibrated or chosen.precision is Precision.INT4_WEIGHT
+    calibration = sample.data if needed else None
     return TrtBackend().compile(SourceModel(path=sample.path, format="onnx"), chosen, calibration, into)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
-NEWEST_OPSET = {"8": 17, "10.3": 20, "10.16": 24, "11": 24}
+NEWEST_OPSET = {"8": 17, "10.3": 21, "10.16": 24, "11": 24}
 _ELEMENT = {
     onnx.TensorProto.FLOAT: "FLOAT", onnx.TensorProto.FLOAT16: "HALF", onnx.TensorProto.INT64: "INT64",
     onnx.TensorProto.INT32: "INT32", onnx.TensorProto.BOOL: "BOOL",
@@ -451,6 +451,8 @@ def _parse_problems(world: _World, network: Any, model: onnx.ModelProto) -> list
     kinds = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
     if not world.wide and onnx.TensorProto.FLOAT8E4M3FN in kinds.values():
         problems.append("unsupported data type float8")
+    if not hasattr(world.module.DataType, "INT4") and onnx.TensorProto.INT4 in kinds.values():
+        problems.append("unsupported data type int4")
     if not network.strong and {onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16} & set(kinds.values()):
         problems.append("our weakly typed builds hand over float32 graphs")
     for node in model.graph.node:
@@ -464,7 +466,7 @@ def _parse_problems(world: _World, network: Any, model: onnx.ModelProto) -> list
 def _build_problem(world: _World, network: Any, config: Any) -> str:
     """What the builder of this version would refuse."""
     names = {flag.name for flag in config.flags}
-    precision = names & {"FP16", "BF16", "INT8", "FP8"}
+    precision = names & {"FP16", "BF16", "INT8", "FP8", "INT4"}
     if network.strong and precision:
         return f"Cannot set precision flags {sorted(precision)} for a strongly typed network"
     model = onnx.load_from_string(network.model)

@@ -216,11 +216,12 @@ def test_unknown_layers_are_named_with_those_that_exist(tmp_path):
         compiled(residual(tmp_path), Precision.INT8, IMAGES, keep=["stem", "tail"])
 
 
-def test_tensorrt_refuses_to_keep_layers(tmp_path):
-    settings = CompileSettings(precision=Precision.INT8, keep_float=("stem",))
-    with pytest.raises(UnsupportedError, match=r"trt keeps no single layers in float.*asked to keep stem"):
-        TrtBackend().compile(residual(tmp_path), settings, IMAGES, tmp_path)
-    assert TrtBackend().layers(residual(tmp_path), Precision.INT8) == ()
+def test_tensorrt_names_layers_as_the_others_do(tmp_path):
+    source = residual(tmp_path)
+    for precision in (Precision.INT8, Precision.FP8):
+        assert TrtBackend().layers(source, precision) == OrtBackend().layers(source, Precision.INT8)
+    assert TrtBackend().layers(source, Precision.INT4_WEIGHT) == ()
+    assert TrtBackend().layers(source, Precision.FP16) == ()
 
 
 def test_tied_weights_are_one_layer(tmp_path):

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.slow
 if not trt_api.availability().installed:
     pytest.skip("no TensorRT is installed", allow_module_level=True)
 
+LOW = (Precision.INT8, Precision.FP8, Precision.INT4_WEIGHT)
 _WITHOUT_TORCH = """
 import json, sys
 sys.modules["torch"] = None
@@ -46,12 +47,17 @@ print(json.dumps(answer))
 
 class TestTrt(BackendContract):
     name = "trt"
-    precisions = (Precision.FP32, Precision.FP16, Precision.BF16, Precision.INT8, Precision.FP8)
+    precisions = (Precision.FP32, Precision.FP16, Precision.BF16, *LOW)
     refused = {
-        **{("recurrent", p): r"not those of LSTM, GRU: TensorRT" for p in (Precision.INT8, Precision.FP8)},
-        **{("branch", p): r"not those of If: TensorRT" for p in (Precision.INT8, Precision.FP8)},
+        **{("recurrent", p): r"not those of LSTM, GRU: TensorRT" for p in LOW},
+        **{("branch", p): r"not those of If: TensorRT" for p in LOW},
+        **{("transposed", p): r"not those of ConvTranspose: TensorRT" for p in LOW},
         ("recurrent", Precision.BF16): r"node '\w+' \(GRU\)",
         ("branch", Precision.BF16): "bf16 needs a graph without branches; found If",
+        **{
+            (net, Precision.INT4_WEIGHT): "not those of Conv: TensorRT"
+            for net in ("cnn", "residual", "two-outputs")
+        },
     }
     runs_here = not trt_api.device_problem()
 

@@ -25,6 +25,16 @@ def test_a_logged_list_counts_layers_and_shared_weights_once():
     assert found.weight_bytes == {"int8": 32, "float16": 2}
 
 
+def test_a_weight_counts_where_its_own_node_takes_it():
+    found = read_layer_log(LOGGED)
+    assert found.take({"a", "other"}, 32, "int8", activations=False)
+    assert found.take({"a"}, 24, "int8", activations=False), "a weight may be padded"
+    assert not found.take({"a"}, 33, "int8", activations=False)
+    assert not found.take({"a"}, 32, "int8", activations=True), "its activations are float16"
+    assert not found.take({"b"}, 32, "int8", activations=False), "that layer names no node"
+    assert not found.take({"a"}, 32, "float8", activations=False)
+
+
 def test_a_text_without_layers_is_none():
     assert read_layer_log("Layers:\n") is None
 

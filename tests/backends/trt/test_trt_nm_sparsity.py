@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from paretune.backends.contract.backend import CompileSettings
-from paretune.backends.trt.graphs import graph_for
+from paretune.backends.trt.graphs import blueprint_for
 from paretune.backends.trt.nm_sparsity import check_nm_sparsity, sparsity_summary
 from paretune.profiles.precision import Precision
 from trt.trt_models import NETS, halve
@@ -75,10 +75,10 @@ def test_products_of_activations_do_not_count():
 def test_pruned_nets_qualify_through_their_pairs(net, weak, samples, tmp_path):
     sample = halve(samples[net], tmp_path)
     chosen = CompileSettings(precision=Precision.INT8, batch=4)
-    model = graph_for(
+    model = blueprint_for(
         onnx.load(sample.path), chosen, sample.data, weakly_typed=weak, newest_opset=17 if weak else 24
     )
-    layers = check_nm_sparsity(model)
+    layers = check_nm_sparsity(model.graph())
     short = {"cnn": 1, "residual": 1}.get(net, 0)  # the first convolution has 3 input channels
     assert [not layer.qualifies for layer in layers].count(True) == short
     text = sparsity_summary(layers)

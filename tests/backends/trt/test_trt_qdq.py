@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from paretune.backends.contract.backend import CompileSettings
 from paretune.backends.onnx_graph.layers import name_nodes
 from paretune.backends.trt.cast import at_opset, opset_of, to_bfloat16, to_float16
-from paretune.backends.trt.graphs import edge_dtypes, graph_for, weight_bytes
+from paretune.backends.trt.graphs import blueprint_for, edge_dtypes, weight_bytes
 from paretune.backends.trt.qdq import find_sites, insert_pairs, weight_axis
 from paretune.backends.trt.ranges import activation_ranges
 from paretune.profiles.errors import UnsupportedError
@@ -33,7 +33,7 @@ def quantized(sample, *, weak, precision=Precision.INT8, **settings):
     chosen = CompileSettings(precision=precision, batch=4, **settings)
     source = onnx.load(sample.path)
     newest = 17 if weak else 24
-    return graph_for(source, chosen, sample.data, weakly_typed=weak, newest_opset=newest)
+    return blueprint_for(source, chosen, sample.data, weakly_typed=weak, newest_opset=newest).graph()
 
 
 def test_a_correct_graph_has_no_complaints():
@@ -98,7 +98,8 @@ def test_both_flavours_compute_what_pytorch_does(net, weak, method, samples):
 def test_fp8_computes_what_pytorch_does(net, weak, samples):
     sample = samples[net]
     chosen = CompileSettings(precision=Precision.FP8, batch=4)
-    model = graph_for(onnx.load(sample.path), chosen, sample.data, weakly_typed=weak, newest_opset=20)
+    blueprint = blueprint_for(onnx.load(sample.path), chosen, sample.data, weakly_typed=weak, newest_opset=20)
+    model = blueprint.graph()
     assert check_qdq(model) == ()
     wanted = sample.reference(sample.data)
     assert 0 < np.abs(run(model, sample.data) - wanted).max() < 0.12 * np.abs(wanted).max()
@@ -207,12 +208,12 @@ def test_stored_bytes_count_what_weights_become(samples):
 def test_a_quantized_source_and_a_source_without_weights_are_refused(samples):
     chosen = CompileSettings(precision=Precision.INT8)
     with pytest.raises(UnsupportedError, match="quantized already"):
-        graph_for(qdq_conv(), chosen, samples["cnn"].data, weakly_typed=True, newest_opset=17)
+        blueprint_for(qdq_conv(), chosen, samples["cnn"].data, weakly_typed=True, newest_opset=17)
     edges = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in "xy"]
     graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", edges[:1], edges[1:])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     with pytest.raises(UnsupportedError, match="int8 would change nothing"):
-        graph_for(model, chosen, {"x": np.ones((1, 4), np.float32)}, weakly_typed=True, newest_opset=17)
+        blueprint_for(model, chosen, {"x": np.ones((1, 4), np.float32)}, weakly_typed=True, newest_opset=17)
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from paretune.backends.contract.backend import CompileSettings, SourceModel
+from paretune.backends.onnx_graph.layers import find_layers
+from paretune.backends.trt import backend as trt_backend
 from paretune.backends.trt import build as trt_build
 from paretune.backends.trt.backend import TrtBackend
 from paretune.backends.trt.build import BuildOptions, build
+from paretune.backends.trt.graphs import folded
 from paretune.backends.trt.plan_file import read_plan
 from paretune.profiles.errors import StageError, UnsupportedError
 from paretune.profiles.precision import Precision
@@ -52,6 +55,88 @@ def test_the_plan_itself_lists_weights_of_the_precision(net, precision, kind, sa
     }
     assert elements[kind] > 0.7 * sum(elements.values()), artifact.weight_bytes
     assert any("weight types are those it lists" in note for note in artifact.notes)
+
+
+@pytest.mark.parametrize(
+    ("net", "precision", "kind"),
+    [
+        ("residual", Precision.INT8, "int8"),
+        ("residual", Precision.FP8, "float8"),
+        ("transformer", Precision.INT4_WEIGHT, "int4"),
+    ],
+)
+def test_the_engine_runs_layers_at_the_precision_and_kept_ones_in_float(
+    net, precision, kind, samples, tmp_path, monkeypatch
+):
+    """Asked of the builder's list, which names the nodes that each layer of the engine computes."""
+    lists = []
+
+    def spy(content, options):
+        plan = build(content, options)
+        lists.append(plan.layers)
+        return plan
+
+    monkeypatch.setattr(trt_backend, "build", spy)
+    source = SourceModel(path=samples[net].path, format="onnx")
+    first, *others = TrtBackend().layers(source, precision)
+    made = compiled(samples[net], tmp_path, precision=precision, target="sm89", keep_float=first.layers)
+    assert made.stored_as[first.layers[0]] == "float16"
+    assert {made.stored_as[name] for group in others for name in group.layers} == {kind}
+    known = {layer.name: layer for layer in find_layers(folded(onnx.load(source.path)))}
+    low = {name for name, one in known.items() if takes(lists[-1], one, kind)}
+    assert low == {name for group in others for name in group.layers} - UNPACKED.get(net, set())
+    assert any(note.startswith("simulated on the CPU, it agrees with the float model") for note in made.notes)
+
+
+UNPACKED = {"transformer": {"head"}}  # five outputs: its 4-bit weights are unpacked by a layer of their own
+
+
+def takes(engine, layer, kind):
+    return engine.take(layer.nodes, layer.weights, kind, activations=kind != "int4")
+
+
+@pytest.mark.parametrize(("precision", "kind"), [(Precision.INT8, "int8"), (Precision.FP8, "float8")])
+def test_layers_without_a_kernel_are_built_in_float_and_told(precision, kind, samples, tmp_path):
+    made = compiled(samples["odd"], tmp_path, precision=precision, target="sm89")
+    assert made.stored_as == {
+        "stem": kind, "depthwise": kind, "up": "float16", "grouped": "float16", "head": kind
+    }  # fmt: skip
+    assert any(note.startswith("up, grouped: built in float") for note in made.notes)
+
+
+def test_a_model_of_which_most_has_no_kernel_is_refused(tmp_path):
+    """Transposed convolutions: RTX stores their weights in 8 bits and computes in float."""
+    weight = np.random.default_rng(0).standard_normal((16, 16, 3, 3), dtype=np.float32)
+    edges = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["b", 16, None, None]) for name in "xy"]
+    edges[0] = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["b", 16, 8, 8])
+    node = helper.make_node("ConvTranspose", ["x", "w"], ["y"], name="up")
+    graph = helper.make_graph([node], "g", edges[:1], edges[1:], [numpy_helper.from_array(weight, "w")])
+    path = tmp_path / "up.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    data = {"x": np.random.default_rng(1).standard_normal((8, 16, 8, 8), dtype=np.float32)}
+    settings = CompileSettings(precision=Precision.INT8, target="sm89")
+    with pytest.raises(UnsupportedError, match="int8 would reach 0 % of the weights"):
+        TrtBackend().compile(SourceModel(path=path, format="onnx"), settings, data, tmp_path)
+
+
+@pytest.mark.parametrize("target", ["sm80", "sm86", "sm120"])
+def test_int4_weights_build_from_sm80_on(target, samples, tmp_path):
+    made = compiled(samples["mlp"], tmp_path, precision=Precision.INT4_WEIGHT, target=target)
+    assert set(made.stored_as.values()) == {"int4"}
+    assert made.weight_bytes["int4"] == 6464
+
+
+def test_int4_is_refused_where_the_device_lacks_it(samples, tmp_path):
+    with pytest.raises(UnsupportedError, match=r"the device lacks a type.*sm75.*int4"):
+        compiled(samples["mlp"], tmp_path, precision=Precision.INT4_WEIGHT, target="sm75")
+
+
+def test_int4_and_two_of_four_exclude_each_other(samples, tmp_path):
+    with pytest.raises(UnsupportedError, match="no 2:4 kernels for int4-weight"):
+        compiled(
+            halve(samples["mlp"], tmp_path), tmp_path, precision=Precision.INT4_WEIGHT, nm_sparsity=True,
+            target="sm86",
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize("net", NETS)

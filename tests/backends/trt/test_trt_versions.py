@@ -25,6 +25,7 @@ pytestmark = pytest.mark.slow
 
 WEAK = ("8.5.3.1", "8.6.1", "10.3.0")
 OLD = ("8.5.3.1", "8.6.1")
+LATER = ("10.3.0", "10.16.1.11", "11.4.0.106")
 EVERYWHERE = (Precision.FP32, Precision.FP16, Precision.INT8)
 
 
@@ -43,7 +44,7 @@ def test_engine_agrees_with_pytorch(version, precision, net, installed, driver, 
 
 @pytest.mark.parametrize("net", NETS)
 @pytest.mark.parametrize("precision", [Precision.BF16, Precision.FP8])
-@pytest.mark.parametrize("version", ["10.3.0", "10.16.1.11", "11.4.0.106"])
+@pytest.mark.parametrize("version", LATER)
 def test_later_precisions_agree_with_pytorch(version, precision, net, installed, driver, samples, tmp_path):
     installed(version)
     check_engine(samples[net], precision, tmp_path)
@@ -61,15 +62,36 @@ def test_odd_operators_agree_with_pytorch(version, precision, installed, driver,
     check_engine(samples["odd"], precision, tmp_path)
 
 
+@pytest.mark.parametrize("net", ["mlp", "transformer"])
+@pytest.mark.parametrize("version", LATER)
+def test_int4_weights_agree_with_pytorch(version, net, installed, driver, samples, tmp_path):
+    installed(version)
+    check_engine(samples[net], Precision.INT4_WEIGHT, tmp_path)
+
+
+@pytest.mark.parametrize("precision", [Precision.INT8, Precision.FP8, Precision.INT4_WEIGHT])
+@pytest.mark.parametrize("version", LATER)
+def test_kept_layers_stay_float_in_the_graph(version, precision, installed, driver, samples, tmp_path):
+    installed(version)
+    source = SourceModel(path=samples["mlp"].path, format="onnx")
+    groups = TrtBackend().layers(source, precision)
+    assert [group.name for group in groups] == ["body.0", "body.2", "body.4"]
+    made = compiled(samples["mlp"], tmp_path, precision=precision, keep_float=groups[2].layers)
+    whole = dict(compiled(samples["mlp"], tmp_path, precision=precision).stored_as)
+    plain = "float32" if version in WEAK else "float16"
+    assert made.stored_as == {**whole, "body.4": plain}
+    assert len(set(whole.values()) - {plain}) == 1
+
+
 @pytest.mark.parametrize("version", OLD)
-@pytest.mark.parametrize("precision", [Precision.BF16, Precision.FP8])
+@pytest.mark.parametrize("precision", [Precision.BF16, Precision.FP8, Precision.INT4_WEIGHT])
 def test_later_precisions_are_refused_before_10(version, precision, installed, driver, samples, tmp_path):
     installed(version)
     with pytest.raises(UnsupportedError, match=f"{precision} needs TensorRT 10 or later; this is {version}"):
         compiled(samples["cnn"], tmp_path, precision=precision)
 
 
-@pytest.mark.parametrize("precision", [Precision.INT4_WEIGHT, Precision.INT8_DYNAMIC, Precision.INT16X8])
+@pytest.mark.parametrize("precision", [Precision.INT8_DYNAMIC, Precision.INT16X8])
 def test_precisions_that_no_version_has(precision, installed, driver, samples, tmp_path):
     installed("11.4.0.106")
     with pytest.raises(UnsupportedError, match=f"TensorRT has no {precision}"):
