@@ -44,16 +44,54 @@ def check_names(what: str, wanted: Iterable[str], accepted: Iterable[str]) -> No
 def finish(work: Callable[[Options], dict[str, Any]], options: Options, show: Callable[[Any], None]) -> int:
     """Do the work, write its figures, with the machine and the date, and show them; the exit status."""
     try:
+        _check_out(options.out)
         found = work(options)
     except ParetuneError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     date = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     about = {"date": date, "environment": dict(environment(packages()))}
     write_figures(options.out, {**found, "about": about})
     show(found)
     print(f"written: {options.out}")
     return 0
+
+
+def _check_out(path: Path) -> None:
+    """Before hours of work are lost."""
+    if path.is_dir():
+        raise UserError("the figures are written to a file", place="--out", found=f"{path}, a folder")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError("the figures cannot be written there", place="--out", found=str(error)) from error
+
+
+def earlier_figures(path: Path) -> dict[str, Any]:
+    """What an earlier run has written; nothing where there was none."""
+    try:
+        found = json.loads(path.read_text()) if path.exists() else {}
+    except (OSError, ValueError) as error:
+        raise UserError(
+            "these figures cannot be read, so that nothing can be added to them",
+            place=str(path),
+            found=str(error),
+            remedy="name another file, or remove this one",
+        ) from error
+    return found if isinstance(found, dict) else {}
+
+
+def whole(least: int = 1) -> Callable[[str], int]:
+    """Reads a number of at least so much from the command line."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least {least}")
+        return int(text)
+
+    return read
 
 
 def write_figures(path: Path, found: Any) -> None:

@@ -16,7 +16,6 @@ What was finished stands in FILE.json: called again with the same file, the rest
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import random
@@ -43,7 +42,16 @@ from paretune.search.stages.device.runners import Deployment
 from paretune.search.stages.device.stages import CANDIDATE, DeviceStages
 from paretune.search.store.store import Store, content_key
 
-from benchmarks.command import check_names, finish, names, parser_of, tell, write_figures
+from benchmarks.command import (
+    check_names,
+    earlier_figures,
+    finish,
+    names,
+    parser_of,
+    tell,
+    whole,
+    write_figures,
+)
 from benchmarks.measurement_figures import TITLES, a_a_figures, show, way_figures
 
 CANDIDATES = 10
@@ -208,7 +216,7 @@ class Kept:
 
     def __init__(self, path, options):
         self.path, self.options = path, options
-        earlier = json.loads(path.read_text()) if path.exists() else {}
+        earlier = earlier_figures(path)
         self.parts = earlier.get("parts", {}) if earlier.get("options") == options else {}
 
     def of(self, part):
@@ -260,9 +268,11 @@ def _done(kept, part):
 def main(argv=None):
     parser = parser_of(__doc__)
     parser.add_argument("--parts", default=",".join([*TITLES, "ways"]), help="which, with commas between")
-    parser.add_argument("--aa", type=int, default=300, help="A/A trials of each way to run one process")
-    parser.add_argument("--finalists", type=int, default=100, help="A/A trials of several processes a side")
-    parser.add_argument("--repeats", type=int, default=14, help="of the ratio of int8 to fp32")
+    parser.add_argument("--aa", type=whole(0), default=300, help="A/A trials of each way to run one process")
+    parser.add_argument(
+        "--finalists", type=whole(0), default=100, help="A/A trials of several processes a side"
+    )
+    parser.add_argument("--repeats", type=whole(0), default=14, help="of the ratio of int8 to fp32")
     parser.add_argument("--seconds", type=float, default=1.0, help="sampling time of one such ratio")
     return finish(run, parser.parse_args(argv), show)
 

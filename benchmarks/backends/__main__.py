@@ -18,9 +18,9 @@ tables.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
+from argparse import ArgumentTypeError
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,7 +38,17 @@ from benchmarks.backends.models import MODELS, trained
 from benchmarks.backends.table import page
 from benchmarks.backends.timing import timed
 from benchmarks.backends.tunings import Tunings
-from benchmarks.command import Options, check_names, finish, names, parser_of, tell, write_figures
+from benchmarks.command import (
+    Options,
+    check_names,
+    earlier_figures,
+    finish,
+    names,
+    parser_of,
+    tell,
+    whole,
+    write_figures,
+)
 
 BLOCK_MS, WARM_UP_S, LIMIT_S = 12.0, 0.1, 90.0
 
@@ -89,6 +99,8 @@ def _timed(workshop: Workshop, rows: Sequence[Row], plan: LatencyPlan) -> dict[s
 def run(options: Options) -> dict[str, Any]:
     """All models that are asked for, each written as soon as it is done."""
     models, backends = names(options.models), names(options.backends) or _ours()
+    if not models:
+        raise UserError("there is nothing to compare", place="--models", accepted=", ".join(MODELS))
     check_names("model", models, MODELS)
     check_names("backend", backends, backend_names())
     torch.set_num_threads(1)
@@ -99,7 +111,7 @@ def run(options: Options) -> dict[str, Any]:
     asked = Comparison(profile=profile, pairs=pairs, plan=plan, tunings=tunings)
     versions = {name: backend_version(name) for name in backends}
     how = {"rounds": options.rounds, "backends": versions, "tune": tunings and vars(options.tune)}
-    earlier = json.loads(options.out.read_text()) if options.out.exists() else {}
+    earlier = earlier_figures(options.out)
     found = {"refused": refused, "models": dict(earlier.get("models", {}))}
     for name in models:
         if found["models"].get(name, {}).get("how") == how:
@@ -118,8 +130,10 @@ def _ours() -> list[str]:
 
 
 def _tuning(text: str) -> Tuning:
-    trials, seconds = text.split(",")
-    return Tuning(trials=int(trials), seconds=float(seconds))
+    trials, comma, seconds = text.partition(",")
+    if not comma:
+        raise ArgumentTypeError(f"{text!r} is not TRIALS,SECONDS")
+    return Tuning(trials=whole()(trials), seconds=whole()(seconds))
 
 
 def show(found: Mapping[str, Any]) -> None:
@@ -130,12 +144,13 @@ def main(argv: list[str] | None = None) -> int:
     parser = parser_of(__doc__)
     parser.add_argument("--models", default=",".join(MODELS), help="which, with commas between")
     parser.add_argument("--backends", default="", help="which, with commas between; all of ours")
-    parser.add_argument("--rounds", type=int, default=25, help="of the measurement of each model")
+    parser.add_argument("--rounds", type=whole(9), default=25, help="of the measurement of each model")
     parser.add_argument("--tune", type=_tuning, help="for backends that can be tuned: TRIALS,SECONDS a model")
     options = parser.parse_args(argv)
     status = finish(run, options, show)
     if status == 0:
-        options.out.with_suffix(".md").write_text(page(json.loads(options.out.read_text())))
+        beside = options.out.with_name(f"{options.out.name.removesuffix('.json')}.md")
+        beside.write_text(page(earlier_figures(options.out)))
     return status
 
 

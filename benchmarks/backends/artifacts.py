@@ -21,7 +21,7 @@ from paretune.backends.registry import availability, get_backend, offers
 from paretune.backends.runner.client import Guard, RunnerClient
 from paretune.backends.runner.launch import LocalLaunch
 from paretune.profiles.devices.schema import Profile
-from paretune.profiles.errors import ParetuneError, StageError, UnsupportedError
+from paretune.profiles.errors import ParetuneError, StageError, UnsupportedError, UserError
 from paretune.profiles.precision import Precision
 from paretune.search.stages.models.export import export
 
@@ -129,7 +129,7 @@ class Workshop:
             try:
                 self._compile(row)
                 self._load(row)
-            except (UnsupportedError, StageError) as error:
+            except (UnsupportedError, StageError, UserError) as error:
                 row.gives_up(error)
             took = time.perf_counter() - begun
             told = f"{row.outcome}: {row.reason[:80]}" if row.reason else "ready"
@@ -178,6 +178,10 @@ class Workshop:
 
     def _agreement(self, process: RunnerClient) -> dict[str, float]:
         wanted, got = self.model.wanted, next(iter(process.infer(self.model.samples).values()))
+        if got.shape != wanted.shape or not np.isfinite(got).all():
+            raise StageError(
+                "score", f"it gives {list(got.shape)} numbers for {list(wanted.shape)}, or no finite ones"
+            )
         same = (wanted.argmax(1) == got.argmax(1)).mean()
         return {"sqnr_db": min(MOST_DB, sqnr_db(wanted, got)), "same_decisions": float(same)}
 

@@ -83,10 +83,27 @@ def test_what_is_done_is_not_done_again(tiny, tmp_path, monkeypatch):
     assert calls == [("tiny", 9), ("tiny", 15), ("mlp", 15)]
 
 
-@pytest.mark.parametrize("options", [["--models", "huge"], ["--backends", "ort,gcc"]])
+@pytest.mark.parametrize("options", [["--models", "huge"], ["--models", ""], ["--backends", "ort,gcc"]])
 def test_a_name_that_is_none_is_told(options, tmp_path, capsys):
     assert main(["--out", str(tmp_path / "figures.json"), *options]) == 1
     assert "accepted" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options", [["--rounds", "8"], ["--tune", "256"], ["--tune", "0,60"], ["--tune", "a,b"]]
+)
+def test_a_number_that_is_none_is_told(options, tmp_path):
+    with pytest.raises(SystemExit) as ended:
+        main(["--out", str(tmp_path / "figures.json"), *options])
+    assert ended.value.code == 2
+
+
+def test_figures_that_cannot_be_written_or_continued_end_it_before_any_work(tmp_path, capsys):
+    (tmp_path / "broken.json").write_text("{")
+    for out in (tmp_path, tmp_path / "broken.json", tmp_path / "broken.json" / "figures.json"):
+        assert main(["--out", str(out), "--backends", "ort"]) == 1
+        assert "figures" in capsys.readouterr().err
+    assert (tmp_path / "broken.json").read_text() == "{"
 
 
 def test_models_are_the_same_on_every_call_and_have_learnt_something():
