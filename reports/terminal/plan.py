@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ...backends.registry import get_backend, nm_sparsity_offered, offers
+from ...backends.registry import nm_sparsity_offered, offers
 from ...profiles.words import joined
 from ...search.job.job import Job
 from ...search.record.evaluation import Masked
@@ -124,7 +124,7 @@ def _effort(job: Job) -> list[str]:
 
 
 def _tuning(job: Job) -> list[str]:
-    tuning, names = job.file.tuning, [b.name for b in job.space.backends if get_backend(b.name).tunable]
+    tuning, names = job.file.tuning, list(job.tuning_seconds)
     if tuning is None or not names:
         return []
     return [

@@ -8,6 +8,7 @@ from dataclasses import replace
 from ...backends.registry import value_dependent
 from ...profiles.errors import InternalError, StageError, UnsupportedError, UserError
 from ...profiles.guard.user_code import user_code
+from ...profiles.precision import Precision
 from ..ladder.bench import Climbs
 from ..ranking.known import TEST, VALIDATION, limits_on, violations
 from ..record.candidate import Candidate
@@ -79,6 +80,9 @@ class Evaluator:
 
     def _gated_or_complete(self, known: Evaluation, judge: Judge, trace: Trace) -> Evaluation:
         candidate = known.candidate
+        decision = self._before_tuning(known, judge)
+        if decision is not None:
+            return self._gated(known, decision, judge, trace)
         if not self._worth_measuring_first(candidate):
             return self._complete(known, candidate, judge, trace)
         hardware = self._hardware_of(candidate, judge.standard, trace)
@@ -91,6 +95,16 @@ class Evaluator:
         if decision is not None:
             return self._gated(known, decision, judge, trace)
         return self._complete(known, candidate, judge, trace)
+
+    def _before_tuning(self, known: Evaluation, judge: Judge) -> Decision | None:
+        """Why the candidate is not worth tuning; None where it is, is tuned, or need not be. The teacher as
+        it is, a simple choice, is tuned for the comparison."""
+        candidate, chain = known.candidate, self.chain
+        compared = known.baseline and candidate.precision is Precision.FP32
+        if chain.device.tuner.budget_of(candidate.backend) is None or compared:
+            return None
+        decision = judge.before_tuning(candidate)
+        return None if decision is None or chain.is_tuned(candidate) else decision
 
     def _worth_measuring_first(self, candidate: Candidate) -> bool:
         """Whether training is at stake; what is trained already costs no more than measuring it twice."""

@@ -14,13 +14,17 @@ from ..record.training import DISTILL
 from .bounds import PRECISION, SPARSITY, QualityBounds
 from .learning_curves import LearningCurves
 from .rivals import Rivals
+from .tunings import Tunings
+
+_NOT_YET = "no other runtime has run this model yet"
+_AT_BEST = "even at the best that a tuning may bring"
 
 
 class Gate:
     """Learns from every trial of one study; see docs of `before_training` and `at_milestone`.
 
     `margin` is what a compressed model may be better than its less compressed relatives, in the metric's
-    unit. Without `during_training` it never gives up a training.
+    unit. Without `during_training` it never gives up a training. `tunings` knows who has to be tuned.
     """
 
     def __init__(
@@ -29,8 +33,9 @@ class Gate:
         scale: QualityScale,
         margin: float,
         during_training: bool = True,
+        tunings: Tunings | None = None,
     ) -> None:
-        self.scale = scale
+        self.scale, self._tunings = scale, tunings or Tunings(scale)
         self.bounds, self.curves = QualityBounds(scale, margin), LearningCurves(scale)
         self._rivals = Rivals(objectives, scale)
         self._doubtful: set[Candidate] = set()
@@ -49,12 +54,32 @@ class Gate:
         """Take in a trial that has ended."""
         self.bounds.learn(record)
         self.curves.learn(record)
+        self._tunings.learn(record)
         self._rivals.learn(record)
 
     def ceiling(self, candidate: Candidate, macs: float | None) -> float | None:
         """The best quality that the candidate could have; None where nothing bounds it."""
         found = self.bounds.ceiling(candidate, macs)
         return None if found is None else self.scale.goodness(found.goodness)
+
+    def before_tuning(self, candidate: Candidate) -> Decision | None:
+        """No tuning where another runtime has not run the model yet; and where, at the best that a tuning may
+        bring (`Tunings`), a limit is missed, or a known trial is at least as good and better on all else."""
+        hoped = self._tunings.hoped(candidate)
+        if hoped is None:
+            return Decision(reason=f"not tuned: {_NOT_YET}") if self._tunings.others else None
+        missed = over_limit(self.limits, hoped.metrics)
+        limit = self._hopeless(self.scale.goodness(hoped.goodness + self.bounds.margin(PRECISION)))
+        if missed or limit is not None:
+            missed = missed or f"{self.scale.title} would miss {limit.text!r}"  # type: ignore[union-attr]
+            return Decision(reason=f"not tuned: {_AT_BEST}, {missed}")
+        best, value = self._rivals.best_ends(hoped.metrics), self.scale.goodness(hoped.goodness)
+        as_good = hoped.goodness - 2 * self.scale.slack(hoped.goodness)
+        beaten_by = None if best is None else self._rivals.better_than(as_good, best)
+        if beaten_by is None:
+            return None
+        better = self._rivals.better_words(beaten_by, value, _values(hoped.metrics))
+        return Decision(reason=f"not tuned: {_AT_BEST}, #{beaten_by.number} would be {better}")
 
     def before_training(self, candidate: Candidate, hardware: Hardware) -> Decision | None:
         """No training where a limit on the device is missed beyond error; where the best quality that the

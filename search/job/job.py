@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...backends.contract.tuning import Tuning
-from ...backends.registry import probes
+from ...backends.registry import get_backend, probes
 from ...backends.runner.client import Guard, RunnerClient
 from ...backends.runner.launch import Launch, launch_for
 from ...profiles.devices.loader import load_profile
@@ -90,6 +90,12 @@ class Job:
         """What a tuning may take; None where nothing is tuned."""
         said, threads = self.file.tuning, self.file.deploy.threads
         return Tuning(trials=said.trials, seconds=said.time, threads=threads) if said else None
+
+    @property
+    def tuning_seconds(self) -> dict[str, float]:
+        """The backends of the space that have to be tuned, with the seconds that one tuning may take."""
+        tuned = [choices.name for choices in self.space.backends if get_backend(choices.name).tunable]
+        return dict.fromkeys(tuned, self.tuning.seconds) if self.tuning else {}
 
     def problem(self) -> dict[str, Any]:
         """What a resumed study must have in common with the study it resumes."""

@@ -80,6 +80,9 @@ class Judge(Protocol):
     def standard(self) -> Standard:
         """What it judges by."""
 
+    def before_tuning(self, candidate: Candidate) -> Decision | None:
+        """None: tune it. Asked of candidates whose backend has to be tuned, before anything is measured."""
+
     def before_training(self, candidate: Candidate, hardware: Hardware) -> Decision | None:
         """None: train it."""
 
@@ -97,6 +100,9 @@ class TrainEverything:
     """A judge that never says no: for comparisons without a gate, and for audits."""
 
     standard: Standard = Standard()
+
+    def before_tuning(self, candidate: Candidate) -> Decision | None:
+        return None
 
     def before_training(self, candidate: Candidate, hardware: Hardware) -> Decision | None:
         return None

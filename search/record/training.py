@@ -11,6 +11,8 @@ from .treatment import QAT
 DISTILL, PRUNE = "distill", "prune"
 TRAINING_STAGES = (DISTILL, PRUNE, QAT)
 """Names of stages that train. The last trains on for a precision, as a rung of the ladder."""
+TUNE = "tune"
+"""The stage that searches schedules for a structure, which may take as long as a training."""
 
 TrainingKey = tuple[tuple[tuple[str, Scalar], ...], str, Recipe | None]
 

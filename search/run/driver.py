@@ -26,6 +26,7 @@ from .plan import SearchPlan
 from .reserve import FinalistTime
 from .search import Search
 from .simple_choices import SimpleChoices, affordable
+from .tuning_time import TuningTime
 
 DUPLICATES_IN_A_ROW = 8
 """After so many the sampler has nothing new to say, and an unknown candidate is drawn at random."""
@@ -52,7 +53,9 @@ class Driver:
         self.ending = Ending(plan, evaluator, studies, budget, progress)
         records = studies.records()
         (self.known, self._again), self._answered = settled(records, plan.space), len(records)
-        self.simple, self.impossible = SimpleChoices(plan.space), Impossible(plan.impossible)
+        self.simple, first = SimpleChoices(plan.space), plan.space.baselines()[0]
+        self.tuning_time = TuningTime(plan.tuning, budget, first)
+        self.impossible = Impossible(plan.impossible, self.tuning_time.lacking)
         search.exclude(self.impossible.holds)
         self.finalist_time = FinalistTime(plan.finalists, plan.more_rounds, plan.more_samples)
         for record in self.known.values():
@@ -109,11 +112,10 @@ class Driver:
     # -- the loop -------------------------------------------------------------------------------------
 
     def _queue_baselines(self) -> None:
-        """The usual simple choices come before anything a sampler proposes or measures, and after them what
-        an earlier session left to be tried again."""
-        queued = self.studies.waiting_params()
+        """The usual simple choices come first, then what an earlier session left to be tried again."""
+        queued, usual = self.studies.waiting_params(), self.simple.usual(self.known)
         with self.studies.together():
-            for candidate in dict.fromkeys((*self.simple.usual(self.known), *self._again)):
+            for candidate in dict.fromkeys((*filter(self._open, usual), *self._again)):
                 params = self.plan.space.params(candidate)
                 if params not in queued:
                     self.studies.enqueue(params, baseline=candidate in self.simple)
@@ -143,7 +145,7 @@ class Driver:
     def _prepare_next(self, in_a_row: int) -> str:
         """See to it that the next candidate is worth asking for; why the search ends where none is."""
         nothing_to_gain = self.search.finished()
-        simple = [c for c in self.simple.untried(self.known) if not self.impossible.holds(c)]
+        simple = [c for c in self.simple.untried(self.known) if self._open(c)]
         if simple and (nothing_to_gain or affordable(self.budget, self.evaluated)):
             self.studies.enqueue(self.plan.space.params(simple[0]), baseline=True)
             return ""
@@ -252,7 +254,7 @@ class Driver:
         self.search.learn(record)
         self.finalist_time.learn(record)
         self.budget.reserve = self.finalist_time.seconds(self.budget.seconds or 0.0)
-        if self.impossible.learn(record):
+        if self.impossible.learn(record) or self.tuning_time.newly_short():
             self.search.exclude(self.impossible.holds)
 
     # -- the end --------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ..record.candidate import Candidate
@@ -37,11 +37,16 @@ class Impossible:
     A failure counts for the backend and precision where different models fail alike, and for the model
     where it is refused alike in different precisions or on different backends. One success in a class
     keeps it open. Of models with sparsity, nothing is taken for dense ones. `students` cannot be for a reason
-    that is known already; `masked` has what was learned.
+    that is known already; `masked` has what was learned. `lacking` says of what there is no time for, though
+    it could be, why that is so.
     """
 
-    def __init__(self, students: Mapping[Student, str] | None = None) -> None:
-        self._students = dict(students or {})
+    def __init__(
+        self,
+        students: Mapping[Student, str] | None = None,
+        lacking: Callable[[Candidate], str] = lambda candidate: "",
+    ) -> None:
+        self._students, self._lacking = dict(students or {}), lacking
         self._classes: dict[_Class, str] = {}
         self._failed: dict[tuple[_Class, tuple[str, str]], dict[object, int]] = defaultdict(dict)
         self._possible: set[_Class] = set()
@@ -50,7 +55,8 @@ class Impossible:
     def reason(self, candidate: Candidate) -> str:
         """Why nothing can come of the candidate; empty where something may."""
         found = self._students.get(candidate.student, "")
-        return found or next((why for of, why in self._classes.items() if of.has(candidate)), "")
+        found = found or next((why for of, why in self._classes.items() if of.has(candidate)), "")
+        return found or self._lacking(candidate)
 
     def holds(self, candidate: Candidate) -> bool:
         """Whether nothing can come of the candidate."""
@@ -59,7 +65,8 @@ class Impossible:
     def refusal(self, candidate: Candidate) -> Evaluation | None:
         """The end of a candidate of which nothing can come, without any work; None where something may."""
         why = self.reason(candidate)
-        return Evaluation(candidate=candidate, outcome=Outcome.REFUSED, reason=why) if why else None
+        outcome = Outcome.GATED if why and why == self._lacking(candidate) else Outcome.REFUSED
+        return Evaluation(candidate=candidate, outcome=outcome, reason=why) if why else None
 
     def learn(self, record: TrialRecord) -> bool:
         """Take in a trial that has ended; whether a class is masked from here on, because of it."""

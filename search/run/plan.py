@@ -14,7 +14,8 @@ from ..space.space import Space, Student
 class SearchPlan:
     """What the driver is to do. `frame` is the record without trials, for reports. `impossible` are students
     of the space that cannot be, with the reason. Finalists are measured in `more_rounds` times as many rounds
-    as trials, and scored on `more_samples` times as many samples."""
+    as trials, and scored on `more_samples` times as many samples. `tuning` has the backends that have to be
+    tuned, with the seconds that one tuning may take."""
 
     space: Space
     limits: tuple[LimitSpec, ...]
@@ -25,3 +26,4 @@ class SearchPlan:
     impossible: Mapping[Student, str] = field(default_factory=dict)
     more_rounds: float = 1.0
     more_samples: float = 1.0
+    tuning: Mapping[str, float] = field(default_factory=dict)

@@ -76,6 +76,9 @@ class Search:
         """Why the candidate of a trial was proposed, where that can be told."""
         return None if self._guide is None else self._guide.proposal(number)
 
+    def before_tuning(self, candidate: Candidate) -> Decision | None:
+        return None if self._gate is None else self._gate.before_tuning(candidate)
+
     def before_training(self, candidate: Candidate, hardware: Hardware) -> Decision | None:
         return None if self._gate is None else self._gate.before_training(candidate, hardware)
 
@@ -131,6 +134,9 @@ class _Answers:
 
     def trainings(self, candidate: Candidate) -> tuple[Training, ...]:
         return self.needed.trainings(candidate)
+
+    def worth_tuning(self, candidate: Candidate) -> bool:
+        return self.gate.before_tuning(candidate) is None
 
     def ceiling(self, candidate: Candidate, macs: float | None) -> float | None:
         return self.gate.ceiling(candidate, macs)

@@ -248,6 +248,7 @@ def _plan(job: Job, models: Models, launch: Launch, remarks: tuple[str, ...]) ->
         more_samples=len(job.loaded.splits.test) / max(1, len(job.loaded.splits.validation)),
         seed=job.file.seed,
         frame=frame,
+        tuning=job.tuning_seconds,
     )
 
 

@@ -10,6 +10,7 @@ import optuna
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
 from ..gate.gate import Gate
+from ..gate.tunings import Tunings
 from ..job.job import Job
 from ..job.study_file import StopSection
 from ..record.protocols import NeededTrainings
@@ -30,7 +31,9 @@ def set_up_search(job: Job, teacher: Mapping[str, Any], needed: NeededTrainings,
     metric = job.loaded.workload.metric
     scale = QualityScale.of(metric.name, metric.higher_is_better)
     margin = _margin(job, teacher, scale.is_share)
-    gate = Gate(job.objectives, scale, margin, during_training=job.file.gate.during_training)
+    tuning = job.tuning_seconds
+    tunings = Tunings(scale, tuning, others=len(tuning) < len(job.space.backends))
+    gate = Gate(job.objectives, scale, margin, job.file.gate.during_training, tunings)
     if job.file.sampler != "hardware-first":
         return Search(make_sampler(job.file.sampler, sampler_seed), gate)
     earlier = earlier_results(job, job.file.warm_start)
@@ -40,6 +43,7 @@ def set_up_search(job: Job, teacher: Mapping[str, Any], needed: NeededTrainings,
         scale=scale,
         reference=job.reference,
         earlier=tuple(_earlier(result) for result in earlier.results),
+        tuning=tuning,
     )
     said = tuple(filter(None, (remark(earlier), *earlier.skipped)))
     return hardware_first(problem, gate, needed, sampler_seed, _stop_rule(job), said)

@@ -11,7 +11,7 @@ import numpy as np
 from ..record.arrays import Floats
 from ..record.evaluation import Evaluation, Outcome
 from ..record.protocols import GUESS_RATE, Training
-from ..record.training import TRAINING_STAGES
+from ..record.training import TRAINING_STAGES, TUNE
 from ..record.treatment import QAT
 
 GUESS_TRAINING, GUESS_DEVICE = 60.0, 2.0
@@ -28,6 +28,7 @@ class Costs:
         self._total, self._count = 0.0, 0  # of `_seen`
         self._device: list[float] = []  # in order, as are these
         self._measure: list[float] = []
+        self._tune: list[float] = []
 
     def learn_training(self, kind: str, key: str, seconds: float, work: float | None) -> None:
         """A training that came to its end; `work` in multiply-adds, None where it was not counted."""
@@ -39,11 +40,14 @@ class Costs:
 
     def learn_device(self, evaluation: Evaluation) -> None:
         """Compiling, scoring and measuring of a candidate, without what the ladder tried on it."""
-        device = [s for s in evaluation.stages if s.name not in TRAINING_STAGES]
+        device = [s for s in evaluation.stages if s.name not in (*TRAINING_STAGES, TUNE)]
         spent = sum(stage.seconds for stage in device if not stage.cached)
         spent -= sum(rung.seconds for rung in evaluation.ladder if rung.name != QAT)
         if evaluation.outcome is Outcome.COMPLETE and spent > 0:
             insort(self._device, spent)
+        for stage in evaluation.stages:
+            if stage.name == TUNE and not stage.cached and stage.seconds > 0:
+                insort(self._tune, stage.seconds)
 
     def learn_measurement(self, seconds: float) -> None:
         """A measurement with untrained weights, compiling included."""
@@ -59,6 +63,10 @@ class Costs:
     def measurement(self) -> float:
         """Measuring one candidate with untrained weights."""
         return _middle(self._measure) if self._measure else self.device
+
+    def tuning(self, most: float) -> float:
+        """Tuning one candidate, which may take so long: what is known of other models makes it shorter."""
+        return min(most, _middle(self._tune)) if self._tune else most
 
     @property
     def typical_training(self) -> float:

@@ -106,7 +106,8 @@ class HardwareFirstSampler(BaseSampler):
     def finished(self) -> str:
         """Why the search may end, or an empty text."""
         if self._policy is not None and self._policy.nothing_left:
-            return "no candidate is left that could meet the limits"
+            tuned = ", or would be worth tuning" if self.problem.tuning else ""
+            return f"no candidate is left that could meet the limits{tuned}"
         if self._stop is None or len(self._gains) < self._stop.proposals:
             return ""
         if max(self._gains) >= self._stop.gain:

@@ -39,6 +39,9 @@ class Knowledge:
         # Candidates that only an earlier study had inform the models and are never proposed.
         self.known = ~self.pool.own
         self.hardware = self._hardware_model()
+        to_tune = [problem.tuning.get(c.backend, 0.0) for c in self.pool.class_candidates]
+        self._most_tuning = np.array(to_tune)
+        self._worth_tuning: Flags | None = None
         self.trainings = PendingTrainings([facts.trainings(c) for c in self.pool.model_candidates])
         self.observed: dict[int, tuple[float, float]] = {}
         self._scored: set[int] = set()
@@ -103,7 +106,7 @@ class Knowledge:
 
     def learn(self, evaluation: Evaluation) -> None:
         """Take in a trial that has ended."""
-        candidate = evaluation.candidate
+        candidate, self._worth_tuning = evaluation.candidate, None
         row = self.pool.row.get(candidate)
         if row is None:
             return
@@ -155,9 +158,12 @@ class Knowledge:
     # -- what follows --------------------------------------------------------------------------------
 
     def trained_classes(self) -> list[int]:
-        """Hardware classes of models that need training, which student and sparsity decide."""
+        """Hardware classes of models that need training, which student and sparsity decide, without those
+        that have to be tuned first."""
         found, needs = [], dict[tuple[object, ...], bool]()
         for group, candidate in enumerate(self.pool.class_candidates):
+            if self._most_tuning[group]:
+                continue
             key = (candidate.student, candidate.sparsity)
             if key not in needs:
                 needs[key] = self.facts.trains(candidate)
@@ -194,9 +200,22 @@ class Knowledge:
         return len(self._scored)
 
     def open(self) -> Flags:
-        """Rows that may still be proposed: not evaluated, can exist, training not given up."""
+        """Rows that may still be proposed: not evaluated, can exist, training not given up, worth tuning."""
         found: Flags = ~self.known & ~self.trainings.given_up[self.pool.models]
+        return found & self._tuned_or_worth_it() if self._most_tuning.any() else found
+
+    def untuned(self) -> Flags:
+        """[rows] that have to be tuned before anything can be measured of them."""
+        found: Flags = ((self._most_tuning > 0) & ~self.hardware.measured)[self.pool.classes]
         return found
+
+    def _tuned_or_worth_it(self) -> Flags:
+        if self._worth_tuning is None:
+            found = ~self.untuned()
+            for row in np.flatnonzero(~found & ~self.known):
+                found[row] = self.facts.worth_tuning(self.pool.candidates[row])
+            self._worth_tuning = found
+        return self._worth_tuning
 
     def hardware_of(self, metric: str) -> Floats:
         """[rows] of a hardware metric, measured or predicted."""
@@ -209,7 +228,8 @@ class Knowledge:
         of_model = self.model_seconds()[self.pool.models]
         measured = self.hardware.measured[self.pool.classes]
         measuring = np.where(measured | (of_model == 0), 0.0, self.costs.measurement)
-        found: Floats = of_model + self.costs.device + measuring
+        tuning = self.costs.tuning(float(self._most_tuning.max(initial=0.0)))
+        found: Floats = of_model + self.costs.device + measuring + np.where(self.untuned(), tuning, 0.0)
         return found
 
     def model_seconds(self) -> Floats:

@@ -140,8 +140,8 @@ class Policy:
         return int(np.clip(AHEAD_COST * typical / max(costs.measurement, 1e-6), 1, MOST_AHEAD))
 
     def _unmeasured(self, row: int) -> bool:
-        """Whether a measurement would tell something before a training is spent."""
-        return not self._measured(row) and self._untrained(row)
+        """Whether a measurement would tell something before a training is spent, and costs no tuning."""
+        return not self._measured(row) and self._untrained(row) and not self.knowledge.untuned()[row]
 
     def end_survey(self) -> None:
         """No first measurements any more."""
@@ -227,8 +227,10 @@ class Policy:
         return Choice(row=row, by="start", seconds=float(known.seconds()[row]))
 
     def at_random(self, rng: random.Random) -> Choice | None:
-        """Any candidate that is not known to miss a limit on the device."""
+        """Any candidate that is not known to miss a limit on the device; nothing is tuned at random."""
         left = self.knowledge.open()
+        if (left & ~self.knowledge.untuned()).any():
+            left = left & ~self.knowledge.untuned()
         rows = np.flatnonzero(left & (self.goal.probable() > LEAST_PROBABLE))
         if not len(rows):  # predictions may be wrong, measurements hardly
             rows = np.flatnonzero(left & self.goal.possible())

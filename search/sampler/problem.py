@@ -23,6 +23,9 @@ class CandidateFacts(NeededTrainings, Protocol):
     def ceiling(self, candidate: Candidate, macs: float | None) -> float | None:
         """The best quality that it can have, from less compressed relatives; None where nothing bounds it."""
 
+    def worth_tuning(self, candidate: Candidate) -> bool:
+        """Whether a candidate that has to be tuned may reach the front at all, by what is known now."""
+
     def doubtful(self, candidate: Candidate) -> bool:
         """Whether its weights may matter to what it costs on the device."""
 
@@ -43,7 +46,8 @@ class SearchProblem:
 
     `reference` names values that are of no use any more, by metric: the corner of the hypervolume. Left out,
     it is taken from the limits and from what the uncompressed teacher has. `earlier` are results of other
-    studies.
+    studies. `tuning` has the backends that have to be tuned before anything can be measured, with the seconds
+    that one tuning may take.
     """
 
     space: Space
@@ -51,3 +55,4 @@ class SearchProblem:
     scale: QualityScale
     reference: Mapping[str, float] = field(default_factory=dict)
     earlier: tuple[EarlierQuality, ...] = ()
+    tuning: Mapping[str, float] = field(default_factory=dict)

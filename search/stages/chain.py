@@ -128,6 +128,11 @@ class Chain:
         source = self.source(plain, trace, trained=False)
         return trace.add(self.device.tuner.tuned(plain, source, self.checkpoint))
 
+    def is_tuned(self, candidate: Candidate) -> bool:
+        """Whether the structure of a candidate, whose backend is tuned, was tuned before."""
+        plain = candidate.hardware_class()
+        return self.device.tuner.is_tuned(plain, self.source(plain, Trace(), trained=False))
+
     def artifact(self, evaluation: Evaluation) -> Entry:
         """The artifact of a complete evaluation, made again if the store lost it."""
         return self.compiled(evaluation.candidate, Trace(), treatment=evaluation.treatment)

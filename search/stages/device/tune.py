@@ -69,14 +69,7 @@ class Tuner:
         """
         tuning = self.budget_of(candidate.backend)
         assert tuning is not None
-        settings = settings_of(candidate, self._deployment, False, UNTREATED)
-        causes = {
-            "backend": candidate.backend,
-            "version": backend_version(candidate.backend),
-            "device": settings.target or self._deployment.device,
-            "threads": tuning.threads,
-        }
-        key = tune_key(causes, settings, source.key, tuning)
+        causes, settings, key = self._asked(candidate, source, tuning)
         model = model_of(source)
 
         def make(into: Path) -> Mapping[str, Any]:
@@ -93,6 +86,25 @@ class Tuner:
             note = entry.meta["note"] or "it ended by itself"
             raise StageError("tune", f"no schedule was found in {entry.meta['seconds']:.0f} s: {note}")
         return entry
+
+    def is_tuned(self, candidate: Candidate, source: Entry) -> bool:
+        """Whether `tuned` would be answered from the store."""
+        tuning = self.budget_of(candidate.backend)
+        found = tuning and self._store.glance("tune", self._asked(candidate, source, tuning)[2])
+        return found is not None
+
+    def _asked(
+        self, candidate: Candidate, source: Entry, tuning: Tuning
+    ) -> tuple[dict[str, Any], CompileSettings, str]:
+        """What a tuning depends on beside the structure, how it compiles, and its key."""
+        settings = settings_of(candidate, self._deployment, False, UNTREATED)
+        causes = {
+            "backend": candidate.backend,
+            "version": backend_version(candidate.backend),
+            "device": settings.target or self._deployment.device,
+            "threads": tuning.threads,
+        }
+        return causes, settings, tune_key(causes, settings, source.key, tuning)
 
     def _in_runner(
         self,
