@@ -194,6 +194,23 @@ class Backend(ABC):
         """A user's file for inputs of exactly these shapes, the batch first; as it is where it has them."""
         return path.read_bytes()
 
+    def onnx_converter(self) -> Availability:
+        """Whether this backend brings ONNX files to its own `source_format` here; `version` is that of what
+        does it, and part of content keys."""
+        return Availability(
+            installed=False,
+            reason=f"{self.name} converts from PyTorch, and this workload exists only as ONNX",
+        )
+
+    def from_onnx(self, onnx: Path, data: CalibrationData, batch: int, path: Path) -> dict[str, Array]:
+        """Write the model of an ONNX file to `path` in `source_format`, for inputs of `batch` rows, and give
+        the outputs of that file for all samples of `data`, by the names that they have in the ONNX file.
+
+        Raises:
+            UnsupportedError: an operator has no counterpart in the format; names it.
+        """
+        raise UnsupportedError(f"{self.name} makes no {self.source_format} of ONNX files")
+
     @abstractmethod
     def compile(
         self, model: SourceModel, settings: CompileSettings, calibration: CalibrationData | None, into: Path
@@ -264,3 +281,10 @@ def batches(data: CalibrationData, batch: int) -> Iterator[dict[str, Array]]:
         if missing:
             feed = {n: np.concatenate([a, np.repeat(a[-1:], missing, axis=0)]) for n, a in feed.items()}
         yield {name: np.ascontiguousarray(array) for name, array in feed.items()}
+
+
+def all_outputs(session: Session, data: CalibrationData, batch: int) -> dict[str, Array]:
+    """What a session for inputs of `batch` rows gives for all samples."""
+    parts = [session.run(feed) for feed in batches(data, batch)]
+    count = len(next(iter(data.values())))
+    return {name: np.concatenate([part[name] for part in parts])[:count] for name in parts[0]}

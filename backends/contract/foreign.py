@@ -73,10 +73,7 @@ class Foreign(Backend):
 
     def export(self, module: Any, feed: Feed, path: Path) -> dict[str, Array]:
         def ask() -> object:
-            found = self._theirs.export(module, feed, path)
-            if not path.is_file():
-                raise declared.WrongError(f"it wrote no {path.name}")
-            return found
+            return _wrote(path, self._theirs.export(module, feed, path))
 
         return self._had("`export`", ask, declared.OUTPUTS, feed=feed, path=path)
 
@@ -88,6 +85,15 @@ class Foreign(Backend):
             return self._theirs.as_source(path, shapes)
 
         return self._had("`as_source`", ask, declared.CONTENT, path=path.name, shapes=shapes)
+
+    def onnx_converter(self) -> Availability:
+        return self._had("`onnx_converter`", self._theirs.onnx_converter, declared.AVAILABILITY)
+
+    def from_onnx(self, onnx: Path, data: CalibrationData, batch: int, path: Path) -> dict[str, Array]:
+        def ask() -> object:
+            return _wrote(path, self._theirs.from_onnx(onnx, data, batch, path))
+
+        return self._had("`from_onnx`", ask, declared.OUTPUTS, data=data, batch=batch, path=path)
 
     def layers(self, model: SourceModel, precision: Precision) -> tuple[LayerGroup, ...]:
         def ask() -> object:
@@ -145,6 +151,12 @@ class Foreign(Backend):
         why = one_line(str(raised), _MOST_TEXT)
         gave = _shown(answer) + (f" ({why})" if why else "")
         raise UserCodeError(f"{what} gave {gave}, and has to give {check.accepted}", place=self._place(asked))
+
+
+def _wrote(path: Path, answer: object) -> object:
+    if not path.is_file():
+        raise declared.WrongError(f"it wrote no {path.name}")
+    return answer
 
 
 def _shown(answer: object) -> str:

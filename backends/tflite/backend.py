@@ -22,6 +22,8 @@ from ..contract.backend import (
     LayerGroup,
     Session,
     SourceModel,
+    all_outputs,
+    batches,
 )
 from ..contract.compiling import Compiler, Converted, of_batch
 from ..contract.given import GivenFile
@@ -76,6 +78,20 @@ class TfliteBackend(Compiler):
         from .given import with_shapes
 
         return with_shapes(path.read_bytes(), shapes)
+
+    def onnx_converter(self) -> Availability:
+        from .from_onnx import converter
+
+        return converter()
+
+    def from_onnx(self, onnx: Path, data: CalibrationData, batch: int, path: Path) -> dict[str, Array]:
+        from .from_onnx import write_onnx_as_tflite
+
+        def run() -> dict[str, Array]:
+            with self.open(path, batch, 1) as session:
+                return all_outputs(session, data, batch)
+
+        return write_onnx_as_tflite(onnx, next(batches(data, batch)), path, run)
 
     def refusal(self, precision: Precision) -> str:
         return f"LiteRT has no {precision} kernels on the CPU" if precision in _NONE else ""

@@ -31,8 +31,8 @@ _REACHED = {
 _FUSED = re.compile(
     r"^torch\.nn\.modules\.(activation\.(?!MultiheadAttention)|batchnorm|normalization|dropout|pooling)"
 )
-# The export stage hands the model over as attribute `model` of a wrapper: no part of the user's names.
-_WRAPPED = re.compile(r"^.*\._Keyword/[^/;]*_model(?=[/;]|$)")
+# Whoever exports hands the model over as attribute `model` of a wrapper: no part of the user's names.
+_WRAPPED = re.compile(r"^.*\._(?:Keyword|Numbered)/[^/;]*_model(?=[/;]|$)")
 _ANONYMOUS = ("arith.", "tfl.")  # names of constants that the converter made up
 _LONGEST_SCOPE = 10000  # ai-edge-quantizer matches no more than this much of a scope
 

@@ -7,13 +7,14 @@ most of the file.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 
+from ...profiles.errors import UnsupportedError
 from .inspect import weight_tensors
 from .layers import layers
 
@@ -62,6 +63,25 @@ def rewritten(content: bytes, change: Callable[[Any], None]) -> bytes:
     _inline(model, content)
     change(model)
     return _packed(model)
+
+
+def with_names(content: bytes, names: Mapping[str, str]) -> bytes:
+    """The same model, its inputs and outputs under other names in its signatures.
+
+    Raises:
+        UnsupportedError: it is larger than a flatbuffer holds together with its constants.
+    """
+    if len(content) > _LARGEST:
+        size = f"{len(content) / 1e9:.2f} GB"
+        raise UnsupportedError(f"the model takes {size} as TFLite; 1 GB at most can be renamed")
+
+    def rename(model: Any) -> None:
+        for signature in model.signatureDefs:
+            for end in (*signature.inputs, *signature.outputs):
+                name = end.name.decode()
+                end.name = names.get(name, name).encode()
+
+    return rewritten(content, rename)
 
 
 def _weight_names(content: bytes) -> dict[tuple[int, int], bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...backends.contract.backend import Backend
+from ...backends.contract.backend import ONNX, Availability, Backend
 from ...backends.registry import (
     backend_names,
     get_backend,
@@ -159,8 +159,12 @@ def _check_workload(study: StudyFile, workload: Workload, model: Given | None) -
 def _unusable(backend: Backend, model: Given | None, *, asked: bool, only_there: bool) -> str:
     """Why a backend cannot be used; `only_there`: it is needed on the device alone, not on this machine."""
     if model is not None and backend.source_format != model.source_format:
-        reads = backend.source_title
-        return f"{backend.name} compiles from {reads}, and this workload exists only as {model.title}"
+        converter = backend.onnx_converter()
+        if model.source_format != ONNX:
+            reads = backend.source_title
+            return f"{backend.name} compiles from {reads}, and this workload exists only as {model.title}"
+        if not converter.installed:
+            return _missing(converter)
     available = backend.availability()
     if available.installed or only_there:
         return ""
@@ -171,7 +175,11 @@ def _unusable(backend: Backend, model: Given | None, *, asked: bool, only_there:
             found=available.reason,
             remedy=available.install or "leave it out of the study file",
         )
-    return f"{available.reason}; {available.install}" if available.install else available.reason
+    return _missing(available)
+
+
+def _missing(what: Availability) -> str:
+    return f"{what.reason}; {what.install}" if what.install else what.reason
 
 
 def _untuned(backend: Backend, study: StudyFile, *, asked: bool) -> str:

@@ -102,7 +102,7 @@ def run_study(
         fallback=job.space.recipe,
     )
     _check_limits(job, models)
-    possible = models.possible(job.space)
+    possible = models.possible(job.space, job.file.deploy.batch)
     job = replace(job, space=possible.space)
     models.prepare(job.space)
     _tell_time(budget, progress)

@@ -74,8 +74,9 @@ class Models(ABC):
             UserError: something in the workload is wrong; the message names the place and the remedy.
         """
 
-    def possible(self, space: Space) -> PossibleSpace:
-        """The space without what no model of it can have, tried with untrained weights.
+    def possible(self, space: Space, batch: int = 1) -> PossibleSpace:
+        """The space without what no model of it can have, tried with untrained weights. `batch` is the number
+        of rows that are run at once on the device.
 
         Raises:
             UserError: the teacher cannot be built.

@@ -88,14 +88,14 @@ def export_onnx(
     wrapped = _Positional(_frozen(model), list(sample), wanted)
     feed = next(batches(sample, max(2, _rows(sample))))  # a batch of one would be taken for a constant
     outputs = list(_expected(wrapped, feed))
-    with _captured_stderr() as log:
+    with captured_stderr() as log:
         try:
             _torch_export(wrapped, feed, path, len(outputs))
         except Exception as first:
             try:
                 _script_export(wrapped, feed, path, len(outputs))
             except Exception as second:
-                raise _unsupported("ONNX", second, first) from second
+                raise unsupported("ONNX", second, first) from second
     proto = renamed(anonymous(onnx.load(path)), list(feed), outputs)
     path.write_bytes(proto.SerializeToString(deterministic=True))
     one = {name: array[:1] for name, array in feed.items()}
@@ -111,15 +111,15 @@ def _export_by(
     path = into / f"model.{backend.source_format}"
     wrapped = _Keyword(_frozen(model), wanted)
     feed = next(batches(sample, batch))
-    with _captured_stderr() as log:
+    with captured_stderr() as log:
         try:
             outputs = backend.export(wrapped, feed, path)
         except UserCodeError as error:
-            raise _unsupported(backend.source_title, error) from error
+            raise unsupported(backend.source_title, error) from error
         except ParetuneError:
             raise
         except Exception as error:  # exporters raise whatever torch, jax and MLIR raise
-            raise _unsupported(backend.source_title, error) from error
+            raise unsupported(backend.source_title, error) from error
     _check_agreement(wrapped, feed, outputs, backend.source_title, "".join(log))
     return SourceModel(path=path, format=backend.source_format)
 
@@ -217,31 +217,44 @@ def _check_agreement(
     format_name: str,
     log: str,
 ) -> None:
-    expected = _expected(wrapped, feed)
+    check_same(_expected(wrapped, feed), outputs, (format_name, "PyTorch"), log)
+
+
+def check_same(
+    expected: Mapping[str, Array], outputs: Mapping[str, Array], formats: tuple[str, str], log: str
+) -> None:
+    """Compare all outputs of an exported model with those of what it was made from; `formats` are what both
+    are called.
+
+    Raises:
+        StageError: one is missing, or differs by more than rounding explains.
+    """
+    format_name, origin = formats
     for name, wanted in expected.items():
         if name not in outputs:
             there = ", ".join(outputs)
             raise StageError("export", f"the {format_name} model has no output {name!r}, but {there}", log)
         its = f" in its output {name}" if len(expected) > 1 else ""
-        _check_output(outputs[name], wanted, f"the {format_name} model", its, log)
+        _check_output(outputs[name], wanted, (f"the {format_name} model", origin), its, log)
 
 
-def _check_output(output: Array, wanted: Array, model: str, its: str, log: str) -> None:
+def _check_output(output: Array, wanted: Array, models: tuple[str, str], its: str, log: str) -> None:
+    model, origin = models
     if output.shape != wanted.shape:
-        cause = f"{model} gives shape {output.shape}{its}, PyTorch gives {wanted.shape}"
+        cause = f"{model} gives shape {output.shape}{its}, {origin} gives {wanted.shape}"
         raise StageError("export", cause, log)
     scale = float(np.abs(wanted).max(initial=0.0))
     worst = float(np.abs(output.astype(np.float64) - wanted).max(initial=0.0))
     if not worst <= TOLERANCE * scale + 1e-6:
         raise StageError(
             "export",
-            f"{model} disagrees with PyTorch{its}: largest difference {worst:.3g}, "
+            f"{model} disagrees with {origin}{its}: largest difference {worst:.3g}, "
             f"largest output {scale:.3g}, accepted {TOLERANCE:g} of it",
             log,
         )
 
 
-def _unsupported(format_name: str, *errors: Exception) -> UnsupportedError:
+def unsupported(format_name: str, *errors: Exception) -> UnsupportedError:
     """Name the operator if any of the exceptions does."""
     for error in errors:
         text = str(error)
@@ -256,7 +269,7 @@ def _unsupported(format_name: str, *errors: Exception) -> UnsupportedError:
 
 
 @contextmanager
-def _captured_stderr() -> Iterator[list[str]]:
+def captured_stderr() -> Iterator[list[str]]:
     """Keep what converters (C++ too) write to stderr; the list holds it once the block has ended.
 
     The file descriptor is redirected for the whole process, so nothing else may write there meanwhile.

@@ -5,15 +5,22 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ....backends.contract.backend import ONNX, Backend
-from ....profiles.errors import InternalError, UnsupportedError, UserError
+from ....backends.registry import get_backend
+from ....profiles.errors import InternalError, StageError, UnsupportedError, UserError
+from ....profiles.guard.user_code import UserCodeError
+from ....profiles.packages import versions
 from ...record.candidate import Candidate
+from ...record.evaluation import Masked
 from ...record.protocols import MilestoneJudge
 from ...record.treatment import QatPlan
+from ...space.possible import PossibleSpace
+from ...space.space import Space
 from ...store.store import Entry
 from ...workload.onnx_file import read_onnx
 from ..device.keys import export_key
@@ -24,6 +31,10 @@ from .usable import Usable
 
 if TYPE_CHECKING:
     from ....backends.onnx_graph.prepare import Prepared
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "reason", "") or getattr(error, "cause", "") or str(error)
 
 
 class OnnxModels(GivenModels):
@@ -46,6 +57,22 @@ class OnnxModels(GivenModels):
         except UnsupportedError as error:
             raise UserError("the ONNX model cannot be used", place=self.place, found=error.reason) from error
 
+    def possible(self, space: Space, batch: int = 1) -> PossibleSpace:
+        """The space without the backends that the model cannot be brought to, which is tried here."""
+        left, masked = [], []
+        for choices in space.backends:
+            backend = get_backend(choices.name)
+            try:
+                if choices.precisions and backend.source_format != ONNX:
+                    self._converted(backend, batch)
+            except (UnsupportedError, StageError, UserCodeError) as error:
+                masked.append(Masked(backend=choices.name, what="all", reason=_why(error)))
+            else:
+                left.append(choices)
+        if not masked:
+            return PossibleSpace(space=space)
+        return PossibleSpace(space=replace(space, backends=tuple(left), masked=(*space.masked, *masked)))
+
     def exported(
         self,
         candidate: Candidate,
@@ -61,7 +88,9 @@ class OnnxModels(GivenModels):
         if qat is not None:
             raise InternalError("a model that exists only as ONNX cannot be trained")
         if backend.source_format != ONNX:
-            raise InternalError(f"an ONNX file was asked for as {backend.source_format}")
+            converted = self._converted(backend, batch)
+            note(converted)
+            return converted
 
         def make(into: Path) -> Mapping[str, Any]:
             (into / "model.onnx").write_bytes(self.usable.content)
@@ -70,6 +99,22 @@ class OnnxModels(GivenModels):
         found = self.store.produce("export", self.export_key, {"file": str(self.path)}, make)
         note(found)
         return found
+
+    def _converted(self, backend: Backend, batch: int) -> Entry:
+        """The prepared file in the format of a backend that does not read ONNX."""
+        found = versions(backend.exporters)
+        tools = {"onnx converter": backend.onnx_converter().version, **found}
+        key = export_key(self.export_key, backend.source_format, batch * backend.fixed_batch, tools)
+
+        def make(into: Path) -> Mapping[str, Any]:
+            from .from_onnx import converted  # torch takes seconds to load
+
+            self.progress.stage(f"convert the ONNX model to {backend.source_title}")
+            few = self.usable.few
+            sample = self.loaded.splits.validation.head(len(few[self.outputs.primary])).inputs
+            return converted(backend, self.usable.content, sample, few, batch, into)
+
+        return self.store.produce("export", key, {"file": str(self.path)}, make)
 
     @property
     def came_as(self) -> str:

@@ -71,7 +71,7 @@ class TorchModels(Models):
     def expected_task(self) -> Task:
         return self.teacher.purpose.first
 
-    def possible(self, space: Space) -> PossibleSpace:
+    def possible(self, space: Space, batch: int = 1) -> PossibleSpace:
         derived = self.networks.is_derived(space.students()[-1])
         asked = needs_trying(space, derived=derived)
         return possible_space(space, self.networks) if asked else PossibleSpace(space=space)
