@@ -120,15 +120,15 @@ class Transformer(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """A GRU over 32 frames of 40 features, as for keywords."""
+    """An LSTM over 32 frames of 40 features, as for keywords."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.gru = nn.GRU(_MELS, 96, batch_first=True)
+        self.lstm = nn.LSTM(_MELS, 96, batch_first=True)
         self.head = nn.Linear(96, CLASSES)
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        return self.head(self.gru(frames)[0][:, -1])
+        return self.head(self.lstm(frames)[0][:, -1])
 
 
 class Mlp(nn.Module):
