@@ -226,11 +226,13 @@ def devices(
 
 
 @app.command()
-def backends() -> None:
-    """Which runtimes are installed, and how to install those that are missing."""
-    from .reports.terminal.devices import backends_text
+def backends(
+    profile: Annotated[str, typer.Option(help="what they offer on this device")] = "host",
+) -> None:
+    """Which runtimes are installed, what each can do, and how to install those that are missing."""
+    from .reports.terminal.backends import backends_text
 
-    show(backends_text())
+    show(backends_text(profile))
 
 
 @app.callback(invoke_without_command=True)

@@ -214,8 +214,8 @@ def given_to(taker: str, path: Path) -> GivenFile:
         ) from error
 
 
-def _named() -> Iterator[tuple[str, Backend]]:
-    for name in backend_names():
+def _named(names: Iterable[str] | None = None) -> Iterator[tuple[str, Backend]]:
+    for name in backend_names() if names is None else names:
         with suppress(UserError):
             yield name, get_backend(name)
 
@@ -225,11 +225,12 @@ def _sound() -> Iterator[Backend]:
     return (one for _, one in _named())
 
 
-def probes() -> tuple[Probe, ...]:
-    """What measures the machine at hand by the runtimes that are installed: a `probe.py` beside a backend."""
+def probes(names: Iterable[str] | None = None) -> tuple[Probe, ...]:
+    """What measures the machine at hand by the runtimes (all, or those named) that are installed: a
+    `probe.py` beside a backend."""
     from ..profiles.devices.host import Probe
 
-    found = [(one.packages, one.beside("probe.py")) for one in _sound()]
+    found = [(one.packages, one.beside("probe.py")) for _, one in _named(names)]
     return tuple(Probe(program=path, packages=packages) for packages, path in found if path is not None)
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Iterable
 from importlib import metadata
+
+_WITH_EXTRAS = re.compile(r"([A-Za-z0-9._-]+)\[([A-Za-z0-9._,\s-]+)\]")
 
 
 def versions(names: Iterable[str]) -> dict[str, str]:
@@ -17,3 +21,33 @@ def _version(name: str) -> str | None:
         return metadata.version(name)
     except (metadata.PackageNotFoundError, ValueError, KeyError):
         return None
+
+
+def one_command(commands: Iterable[str]) -> list[str]:
+    """Commands, of which those that are a plain `pip install` are made one, and extras of a package too."""
+    extras: dict[str, list[str]] = {}
+    wanted, others = dict[str, None](), []
+    for command in dict.fromkeys(commands):
+        words = _words(command)
+        if words[:2] != ["pip", "install"] or any(word.startswith("-") for word in words):
+            others.append(command)
+            continue
+        for requirement in words[2:]:
+            match = _WITH_EXTRAS.fullmatch(requirement)
+            wanted[match[1] if match else requirement] = None
+            if match:
+                extras.setdefault(match[1], []).extend(part.strip() for part in match[2].split(","))
+    named = [_requirement(name, extras.get(name, ())) for name in wanted]
+    return [*([f"pip install {' '.join(named)}"] if named else []), *others]
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError:  # a quotation that does not end: shown as it is
+        return []
+
+
+def _requirement(name: str, extras: Iterable[str]) -> str:
+    listed = ",".join(dict.fromkeys(extras))
+    return f"'{name}[{listed}]'" if listed else shlex.quote(name)

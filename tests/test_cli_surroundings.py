@@ -109,7 +109,7 @@ def test_no_place_for_temporary_files():
 
 
 def test_a_bug_is_one_message_and_its_traceback_a_file(tmp_path):
-    broken = "import paretune.reports.terminal.devices as d; d.backends_text = lambda: {}['pid']; "
+    broken = "import paretune.reports.terminal.backends as d; d.backends_text = lambda _: {}['pid']; "
     done = command("backends", before=broken, env=environment(TMPDIR=str(tmp_path)))
     assert done.returncode == 1
     assert "please report it: KeyError: 'pid'" in done.stderr
@@ -120,8 +120,8 @@ def test_a_bug_is_one_message_and_its_traceback_a_file(tmp_path):
 
 def test_an_interrupt_that_a_library_sends_itself_is_told_apart_where_it_can_be():
     """OpenBLAS does where it gets no thread."""
-    raised = "import signal, paretune.reports.terminal.devices as d; "
-    raised += "d.backends_text = lambda: signal.raise_signal(2); "
+    raised = "import signal, paretune.reports.terminal.backends as d; "
+    raised += "d.backends_text = lambda _: signal.raise_signal(2); "
     no_thread = "import threading; threading.Thread.start = lambda _: (_ for _ in ()).throw(RuntimeError()); "
     assert command("backends", before=raised).stderr == "interrupted\n"
     done = command("backends", before=raised + no_thread)

@@ -7,13 +7,22 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...profiles.errors import StageError, UserError
-from ..contract.backend import Array, Artifact, CalibrationData, CompileSettings, Feed, SourceModel
+from ..contract.backend import (
+    Array,
+    Artifact,
+    Availability,
+    CalibrationData,
+    CompileSettings,
+    Feed,
+    SourceModel,
+)
 from ..contract.tuning import Tuning
 from . import replies
 from .child import (
@@ -34,8 +43,7 @@ from .start import start
 
 # The part of a study that an operation belongs to, as failures name it.
 _STAGES = {"compile": "compile", "make": "compile", "tune": "tune", "infer": "score"}
-CLOSE_S = 5.0
-TUNE_MARGIN_S = 60.0
+CLOSE_S, TUNE_MARGIN_S = 5.0, 60.0
 """A round of tuning that has begun may end; one that takes longer hangs."""
 MOST_TUNED_BYTES = 2**28
 
@@ -81,6 +89,10 @@ class RunnerClient:
                 found=error.cause,
                 remedy="install the paretune of this machine there; `paretune devices PROFILE` tries it",
             ) from error
+
+    def available(self, backend: str) -> Availability:
+        """Whether the runtime of a backend can be used in the runner, which loads it to find out."""
+        return replies.available(self._ask("available", self._guard.open_s, {"backend": backend}))
 
     def put(self, path: Path, beside: str = "") -> str:
         """Make a file of this machine readable for the runner, in the folder `beside` of its machine or one
@@ -233,15 +245,12 @@ class RunnerClient:
         if self._ended is not None:
             raise self._ended
         if self._child is None:
-            self._child = self._start()
+            try:
+                self._child = start(self._launch, self._guard.open_s, self._guard.memory_bytes)
+            except (StageError, UserError) as error:
+                self._ended = error
+                raise
         return self._child
-
-    def _start(self) -> Child:
-        try:
-            return start(self._launch, self._guard.open_s, self._guard.memory_bytes)
-        except (StageError, UserError) as error:
-            self._ended = error
-            raise
 
     def _ask(
         self,
@@ -257,6 +266,7 @@ class RunnerClient:
         child = self._started()
         message = Message(body={**(body or {}), "do": operation}, arrays=arrays or {})
         stage = _STAGES.get(operation, "measure")
+        reply = partial(Reply, device=self._launch.device, operation=operation, stage=stage)
         try:
             write_message(child.writer(seconds), message)
             answer = read_message(child.reader(seconds, meanwhile), most)
@@ -266,31 +276,22 @@ class RunnerClient:
         except (StreamEndedError, ChildEndedError) as error:
             raise self._died(child, stage) from error
         except ProtocolError as error:
-            what = Reply(device=self._launch.device, operation=operation, stage=stage, body={})
-            raise self._end(child, stage, what.wrong(str(error)).cause) from error
+            raise self._end(child, stage, reply(body={}).wrong(str(error)).cause) from error
         except BaseException:
             self._end(child, stage, "interrupted")  # half a reply may be left in the pipe
             raise
-        reply = Reply(
-            device=self._launch.device,
-            operation=operation,
-            stage=stage,
-            body=answer.body,
-            arrays=answer.arrays,
-        )
-        replies.raise_error(reply, self._guard.memory_bytes)
-        return reply
+        answered = reply(body=answer.body, arrays=answer.arrays)
+        replies.raise_error(answered, self._guard.memory_bytes)
+        return answered
 
     def _died(self, child: Child, stage: str) -> StageError:
         status, log, limit = child.wait(5.0), child.log(replies.LOG_BYTES), self._guard.memory_bytes
-        cause = status_in_words(status, log, remote=not self._launch.shares_files)
+        remote = not self._launch.shares_files
+        cause = status_in_words(status, log, remote=remote)
         if limit is not None and lacked_memory(log):
             cause += f"; {replies.over_limit(limit)}"
-        return self._end(child, stage, cause, outside=self._from_outside(status, log))
-
-    def _from_outside(self, status: int | None, log: str) -> bool:
-        limited = self._guard.memory_bytes is not None
-        return died_from_outside(status, log, remote=not self._launch.shares_files, limited=limited)
+        outside = died_from_outside(status, log, remote=remote, limited=limit is not None)
+        return self._end(child, stage, cause, outside=outside)
 
     def _end(self, child: Child, stage: str, cause: str, *, outside: bool = False) -> StageError:
         child.kill()

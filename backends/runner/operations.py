@@ -26,7 +26,7 @@ from ..contract.tuning import Tuning
 from ..measure.cores import hold_on
 from ..measure.memory import peak_bytes, resident_bytes, restart_peak
 from ..measure.timing import sample, timed
-from ..registry import get_backend, packages
+from ..registry import availability, get_backend, packages
 from .frames import Message
 from .group import group_ends_with_us
 from .launch import THREAD_VARIABLES
@@ -73,6 +73,10 @@ class Runner:
 
         modules = sorted({name.partition(".")[0] for name in sys.modules})
         return Message(body={"pid": os.getpid(), "environment": environment(packages()), "modules": modules})
+
+    def do_available(self, message: Message) -> Message:
+        """Whether the runtime of a backend can be used here."""
+        return Message(body=asdict(availability(str(message.body["backend"]))))
 
     def do_put(self, message: Message) -> Message:
         """Write bytes to a file of this runner's own directory, or in a folder that it has made there."""

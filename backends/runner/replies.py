@@ -16,7 +16,7 @@ from ...profiles.errors import StageError, UnsupportedError, UserError
 from ...profiles.precision import Precision
 from ...profiles.system_trouble import refusal
 from ...profiles.words import printable
-from ..contract.backend import Array, Artifact, TensorSpec
+from ..contract.backend import Array, Artifact, Availability, TensorSpec
 from .child import lacked_memory
 from .reading import (
     Reader,
@@ -99,6 +99,12 @@ def hello(reply: Reply) -> Hello:
         environment=reply.read("environment", _environment),
         modules=reply.read("modules", list_of(text)),
     )
+
+
+def available(reply: Reply) -> Availability:
+    """Whether a runtime can be used there."""
+    said = {name: reply.read(name, text, "") for name in ("version", "reason", "install")}
+    return Availability(installed=reply.read("installed", flag), **said)
 
 
 def _environment(value: Any, name: str) -> Mapping[str, Any]:

@@ -19,7 +19,7 @@ from ..contract.backend import Availability
 
 __all__ = ["trt"]  # imported from elsewhere, the rest is defined here
 
-INSTALL = "pip install 'tensorrt' (NVIDIA GPU), or pip install 'paretune[tensorrt]' for TensorRT-RTX"
+INSTALL = "pip install 'paretune[tensorrt]'"
 _MODULES = ("tensorrt", "tensorrt_rtx")
 CUDA_LIBRARY = "nvcuda.dll" if os.name == "nt" else "libcuda.so.1"
 
@@ -36,7 +36,10 @@ def load() -> Any:
             return importlib.import_module(name)
         except (ImportError, OSError) as error:  # OSError: a shared library of it is missing
             reasons.append(f"{name}: {error}")
-    raise UnsupportedError(f"trt: no TensorRT here ({'; '.join(reasons)}). To install: {INSTALL}")
+    raise UnsupportedError(
+        f"trt: no TensorRT here ({'; '.join(reasons)}). To install: "
+        f"{INSTALL} (TensorRT-RTX), or NVIDIA's own packages of TensorRT"
+    )
 
 
 class _Lazy:

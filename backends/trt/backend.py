@@ -67,6 +67,8 @@ class TrtBackend(Compiler):
         Precision.INT4_WEIGHT: "TensorRT has 4-bit weights for matrix products with constant weights only, "
         "in whole blocks of 8 to 32 inputs",
     }
+    # Layers without a kernel at these precisions are built in float.
+    recipes: ClassVar[Mapping[Precision, int]] = {Precision.INT8: 1, Precision.FP8: 1}
     value_dependent: ClassVar[Mapping[str, str]] = {
         "2:4": "TensorRT looks for 2:4 zeros in the weights of each layer and picks sparse kernels by what "
         "it finds"

@@ -1,4 +1,4 @@
-"""Terminal views of device profiles and installed runtimes."""
+"""Terminal views of device profiles."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ...backends.registry import availability, backend_names, offers, probes
+from ...backends.registry import backend_names, offers, probes
 from ...backends.runner.client import Guard, RunnerClient
 from ...backends.runner.launch import launch_for
 from ...profiles.devices.loader import load_profile, shipped_profiles
@@ -49,21 +49,6 @@ def device_text(name: str) -> RenderableType:
         for what, offered, reason in _offers(backend, profile):
             table.add_row(backend, what, "yes" if offered else "no", Text(reason))
     return Group(*parts, table, Text(""), Text(_reach(profile)))
-
-
-def backends_text() -> RenderableType:
-    """Installed runtimes with versions; missing ones with the command that installs them."""
-    set_time_limit(_PATIENCE_S)
-    table = Table(show_edge=False, pad_edge=False)
-    for title in ("backend", "state", "to install it"):
-        table.add_column(title, overflow="fold")
-    for name in backend_names():
-        found = availability(name)
-        state = found.version if found.installed else f"missing: {found.reason}"
-        if found.installed and found.reason:
-            state += f" ({found.reason})"
-        table.add_row(name, Text(state), Text("" if found.installed else found.install))
-    return table
 
 
 def _offers(backend: str, profile: Profile) -> list[tuple[str, bool, str]]:
