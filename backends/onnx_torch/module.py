@@ -22,7 +22,7 @@ from .constants import evaluated
 from .control import BODIES, Scope, run_control
 from .operators import Node, read_node
 from .rewriting import rewritten
-from .steps import Array, StepModule, GraphStep, Traced, Value, step_of, tensor_of
+from .steps import Array, GraphStep, StepModule, Traced, Value, step_of, tensor_of
 
 _RANDOM = frozenset(
     ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial")
