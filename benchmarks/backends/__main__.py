@@ -33,7 +33,7 @@ from paretune.profiles.devices.loader import load_profile
 from paretune.profiles.devices.schema import Profile
 from paretune.profiles.errors import UserError
 
-from benchmarks.backends.artifacts import REFERENCE, Pair, Row, Workshop, offered
+from benchmarks.backends.artifacts import REFERENCE, Pair, Row, Workshop, offered, runtimes
 from benchmarks.backends.models import MODELS, trained
 from benchmarks.backends.table import page
 from benchmarks.backends.timing import timed
@@ -112,7 +112,7 @@ def run(options: Options) -> dict[str, Any]:
     versions = {name: backend_version(name) for name in backends}
     how = {"rounds": options.rounds, "backends": versions, "tune": tunings and vars(options.tune)}
     earlier = earlier_figures(options.out)
-    found = {"refused": refused, "models": dict(earlier.get("models", {}))}
+    found = {"runtimes": runtimes(backends), "refused": refused, "models": dict(earlier.get("models", {}))}
     for name in models:
         if found["models"].get(name, {}).get("how") == how:
             tell(f"{name}: stands in {options.out}")

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,6 +23,7 @@ from paretune.backends.runner.client import Guard, RunnerClient
 from paretune.backends.runner.launch import LocalLaunch
 from paretune.profiles.devices.schema import Profile
 from paretune.profiles.errors import ParetuneError, StageError, UnsupportedError, UserError
+from paretune.profiles.packages import versions
 from paretune.profiles.precision import Precision
 from paretune.search.stages.models.export import export
 
@@ -67,6 +69,18 @@ def offered(backends: Sequence[str], profile: Profile) -> tuple[list[Pair], list
             elif offer.what in set(map(str, Precision)):
                 pairs.append(Pair(backend=name, precision=Precision(offer.what)))
     return pairs, refused
+
+
+def runtimes(backends: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Title, version and installed bytes (with what it brings, but not what it asks for) of each that is
+    here."""
+    found = {}
+    for backend in filter(lambda one: one.availability().installed, map(get_backend, backends)):
+        files = [file for name in versions(backend.packages) for file in metadata.files(name) or ()]
+        sizes = [path.stat().st_size for file in files if (path := Path(str(file.locate()))).is_file()]
+        version = backend.availability().version
+        found[backend.name] = {"title": backend.title, "version": version, "installed_bytes": sum(sizes)}
+    return found
 
 
 @dataclass(kw_only=True)

@@ -22,6 +22,7 @@ def page(found: Mapping[str, Any]) -> str:
     """All tables."""
     models: Models = found["models"]
     parts = [
+        _table(("", "runtime", "version", "installed"), map(_runtime, found["runtimes"].items())),
         f"Best of each model, of those that give {100 * ALIKE:.0f} % of the samples the class of PyTorch:",
         _best(models),
         "Latency over that of ONNX Runtime in fp32 (processor time in brackets); below 1 is quicker:",
@@ -34,6 +35,11 @@ def page(found: Mapping[str, Any]) -> str:
         ),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _runtime(named: tuple[str, Mapping[str, Any]]) -> list[str]:
+    name, about = named
+    return [name, about["title"], about["version"], _size(about["installed_bytes"])]
 
 
 def title(row: Row) -> str:

@@ -52,6 +52,7 @@ def test_every_pair_that_is_offered_has_its_figures_or_a_reason(tiny, tmp_path, 
     pairs = {(name, str(precision)) for name in here for precision in offered_precisions(name, profile)}
     assert {pair[:2] for pair in rows} == pairs
     assert here | {one["backend"] for one in found["refused"] if one["what"] == "all"} == set(ours)
+    assert {name for name, about in found["runtimes"].items() if about["installed_bytes"] > 1e6} >= here
     for row in rows.values():
         assert (row["outcome"] == "measured") != bool(row["reason"]), row
         if row["outcome"] == "measured":
