@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,10 +62,14 @@ class ProgramFile:
         """
         import torch
 
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of PyTorch about its own formats
+            return self._loaded(torch)
+
+    def _loaded(self, torch: Any) -> Any:
         try:
             if self.kind == SCRIPT:
-                jit: Any = torch.jit
-                return jit.load(str(self.path), map_location="cpu")
+                return torch.jit.load(str(self.path), map_location="cpu")
             return torch.export.load(self.path)
         except Exception as error:  # torch raises whatever its readers raise
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]

@@ -17,7 +17,8 @@ from .workload import Split, Splits, Workload
 
 _FUNCTIONS = {
     "splits": "a function that returns a paretune.Splits: `splits=load` or `splits=lambda: data`",
-    "teacher": "a function that builds the model: `teacher=Net` or `teacher=lambda: model`",
+    "teacher": "a function that builds the model: `teacher=Net` or `teacher=lambda: model`; "
+    "a file goes to `model`",
     "student": "a function of the study's student axes that builds a model: "
     "`student=lambda width: Net(width)`",
     "train_teacher": "a function of the model and the splits that trains it in place",

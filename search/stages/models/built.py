@@ -7,11 +7,13 @@ from typing import Any
 
 from torch import nn
 
+from ....profiles.errors import at_place
 from ....profiles.guard.user_code import UserCodeError, shown, user_code
 from ....profiles.guard.user_place import defined_at
 from ....profiles.words import listed
 from ...workload.loader import check_arguments
 from ..network.plain import copied
+from ..network.programs import as_network
 from .model_checks import check_types
 
 _SAME = "let it build the same layers for the same arguments"
@@ -28,7 +30,8 @@ def built_by(function: Callable[..., Any], arguments: Mapping[str, Any], named: 
     """
     check_arguments(function, arguments, named)
     with user_code(named, given=arguments, function=function):
-        made: object = function(**arguments)
+        with at_place(named):
+            made: object = as_network(function(**arguments))
         model = copied(made) if isinstance(made, nn.Module) else None
     if model is not None:
         check_types(model, ": ".join(filter(None, (defined_at(function), named))))

@@ -29,6 +29,7 @@ from ....profiles.errors import ParetuneError, StageError, UnsupportedError
 from ....profiles.guard.user_code import UserCodeError
 from ..network.plain import copied, plain_weights
 from ..network.predict import named_outputs
+from ..network.programs import traceable
 from .onnx_names import anonymous, held_names, held_outputs, renamed
 
 Names = str | Sequence[str] | None
@@ -90,7 +91,7 @@ def export_onnx(
     outputs = list(_expected(wrapped, feed))
     with captured_stderr() as log:
         try:
-            _torch_export(wrapped, feed, path, len(outputs))
+            _torch_export(traceable(wrapped, list(_tensors(feed).values())), feed, path, len(outputs))
         except Exception as first:
             try:
                 _script_export(wrapped, feed, path, len(outputs))
@@ -113,7 +114,7 @@ def _export_by(
     feed = next(batches(sample, batch))
     with captured_stderr() as log:
         try:
-            outputs = backend.export(wrapped, feed, path)
+            outputs = backend.export(traceable(wrapped, list(_tensors(feed).values())), feed, path)
         except UserCodeError as error:
             raise unsupported(backend.source_title, error) from error
         except ParetuneError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from torch import nn
@@ -15,6 +15,7 @@ from ...workload.names import A_NAME, is_name
 from ...workload.task import Task, are_probabilities
 from ...workload.workload import Split
 from ..network.predict import predict_all
+from ..network.programs import GIVE_MODULE, Program
 from .output_checks import check_outputs
 
 
@@ -32,7 +33,11 @@ def check_model(
     place = f"{name}, forward on train[:{len(sample)}]"
     _check_forward_arguments(model, sample, place)
     check_types(model, name)
-    named = predict_all(model, sample, wanted, name=f"{name} on train[:{len(sample)}]")
+    try:
+        named = predict_all(model, sample, wanted, name=f"{name} on train[:{len(sample)}]")
+    except UserCodeError:
+        _refuse_one_by_one(model, sample, place)
+        raise
     for output, array in named.items():
         if not is_name(output):
             raise UserError(
@@ -70,9 +75,7 @@ def check_trainable(model: nn.Module, name: str) -> None:
 
 
 def _check_forward_arguments(model: nn.Module, split: Split, place: str) -> None:
-    plain = "give a plain torch.nn.Module: scripted and compiled ones cannot be trained, cut or exported"
-    with user_code(f"the signature of {place}", function=model, remedy=plain):
-        parameters = inspect.signature(model.forward).parameters.values()
+    parameters = _parameters(model, place)
     if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
         return
     accepted = [parameter.name for parameter in parameters][: len(split.inputs)]
@@ -85,6 +88,31 @@ def _check_forward_arguments(model: nn.Module, split: Split, place: str) -> None
             accepted=", ".join(needed),
             remedy="name the inputs of each Split after the arguments of forward, in the same order",
         )
+
+
+def _refuse_one_by_one(model: nn.Module, sample: Split, place: str) -> None:
+    """Raise UserError where a program runs one sample alone: it was made with a batch of one."""
+    if not isinstance(model, Program) or len(sample) < 2:
+        return
+    try:
+        predict_all(model, sample.head(1))
+    except UserCodeError:
+        return
+    raise UserError(
+        f"the program ({model.kind}) takes one sample at once and no other number",
+        place=place,
+        accepted="a program whose first axis is free",
+        remedy="make it anew from several samples (torch.jit.trace writes sizes of its sample into the "
+        f"program where forward reads them), or {GIVE_MODULE}",
+    )
+
+
+def _parameters(model: nn.Module, place: str) -> Collection[inspect.Parameter]:
+    if isinstance(model, Program):
+        return model.parameters_of_forward
+    plain = "give a plain torch.nn.Module: compiled ones cannot be trained, cut or exported"
+    with user_code(f"the signature of {place}", function=model, remedy=plain):
+        return inspect.signature(model.forward).parameters.values()
 
 
 def check_same_outputs(

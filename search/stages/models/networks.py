@@ -27,6 +27,7 @@ from ..cutting.prune import Cut, named_layers, prunable_layers, prune_channels
 from ..network.model_size import model_size
 from ..network.plain import plain_weights
 from ..network.predict import predict_all, tensors
+from ..network.programs import Program, refuse_program
 from ..network.reproducible import make_unequal, reproducible, state_digest
 from ..training.masks import Masks, apply_masks, magnitude_masks
 from . import keys
@@ -127,6 +128,7 @@ class Networks:
         Raises:
             UserError, UnsupportedError: as `build`.
         """
+        refuse_program(teacher, "and no student can be cut out of it")
         with reproducible(0, self.threads):
             return self._derivation(tuple(sorted(student))).apply(teacher, self.sample(2))
 
@@ -141,7 +143,9 @@ class Networks:
     @cached_property
     def initial_digest(self) -> str:
         """Digest of the weights that the teacher is built with."""
-        return state_digest(self.build(()))
+        teacher = self.build(())
+        weights = state_digest(teacher)
+        return f"{weights} of {teacher.digest}" if isinstance(teacher, Program) else weights
 
     # -- candidates -------------------------------------------------------------------------------
 
@@ -174,6 +178,8 @@ class Networks:
     def sparsify(self, model: nn.Module, candidate: Candidate) -> Masks:
         """Prune or mask in place; channels that are gone need no mask."""
         sparsity = Sparsity.parse(candidate.sparsity)
+        if sparsity.kind != "dense":
+            refuse_program(model, f"which does not tell its layers, so there is no {candidate.sparsity}")
         if sparsity.kind == "channel":
             cut = self._cut(candidate.student, sparsity.share)
             prune_channels(model, sparsity.share, self.sample(2), cut)

@@ -22,6 +22,7 @@ from ...workload.task import UNKNOWN, Task
 from ..device.keys import export_key
 from ..network.model_size import model_size
 from ..network.predict import OUTPUT
+from ..network.programs import Program
 from ..training.fake_quantize import qat_bits
 from ..training.loop import Control, never_stops
 from .base import Models, Note, exact
@@ -156,9 +157,11 @@ class TorchModels(Models):
         return self.trainings(candidate)[-1].quality
 
     def qat_plan(self, candidate: Candidate, epochs: int) -> QatPlan | None:
-        """Fake quantization knows steps per channel alone."""
+        """Fake quantization knows steps per channel alone, and needs modules."""
         unknown = self.task.name == UNKNOWN and not callable(self.loaded.workload.loss)
-        bits = qat_bits(candidate.precision) if candidate.per_channel and not unknown else None
+        program = candidate.is_teacher and isinstance(self.networks.build(()), Program)
+        able = candidate.per_channel and not unknown and not program
+        bits = qat_bits(candidate.precision) if able else None
         return QatPlan(weight_bits=bits[0], activation_bits=bits[1], epochs=epochs) if bits else None
 
     def simulated(self, candidate: Candidate, plan: QatPlan) -> float:

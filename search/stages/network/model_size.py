@@ -11,6 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from ....profiles.guard.user_code import user_code
+from .programs import Program
 
 
 def model_size(model: nn.Module, sample: list[Tensor]) -> dict[str, int]:
@@ -31,8 +32,9 @@ def model_size(model: nn.Module, sample: list[Tensor]) -> dict[str, int]:
     ):
         model(*one)
     model.train(was_training)
+    frozen = model.frozen_weights if isinstance(model, Program) else 0
     return {
-        "parameters": sum(p.numel() for p in model.parameters()),
+        "parameters": sum(p.numel() for p in model.parameters()) + frozen,
         "macs": int(counter.get_total_flops()) // 2,  # a multiply-add is two operations there
     }
 
