@@ -161,7 +161,7 @@ def as_network(made: Any) -> Any:
 
 
 def traceable(wrapper: M, sample: Sequence[Tensor]) -> M:
-    """A wrapper around `model`, the same around what exporters on torch.export take, for inputs like these."""
+    """A wrapper around `model`, the same around what torch.export takes, for inputs like these."""
     model: Any = wrapper.model
     if not isinstance(model, Program):
         return wrapper
