@@ -18,7 +18,7 @@ INTERPRETERS = (
     ("tflite-runtime", "tflite_runtime.interpreter"),
 )
 
-INSTALL = "pip install 'paretune[tflite]', or on a device pip install ai-edge-litert"
+INSTALL = "pip install 'paretune[tflite]'"
 SIGNATURE = "serving_default"
 """The signature that is run where a file has several."""
 _WEIGHTED = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "EMBEDDING_LOOKUP")
@@ -49,7 +49,9 @@ def interpreter_module() -> Any:
             return load_interpreter(module)
         except ImportError:
             continue
-    raise ImportError(f"no TFLite interpreter is installed: {INSTALL}")
+    raise ImportError(
+        f"no TFLite interpreter is installed: {INSTALL}, or on a device pip install {INTERPRETERS[0][0]}"
+    )
 
 
 class TfliteSession(Session):
