@@ -186,7 +186,14 @@ def _size(value: Any, name: str) -> int:
 
 def facts(reply: Reply) -> dict[str, Any]:
     """What a tuning has to say of itself: texts and numbers by name."""
-    return reply.read("facts", lambda value, name: dict(mapping(plain(value, name), name)))
+    return reply.read("facts", map_of(_fact))
+
+
+def _fact(value: Any, name: str) -> str | float:
+    if isinstance(value, str):
+        return text(value, name)
+    found = number(value, name)
+    return int(found) if found.is_integer() else found
 
 
 def found_files(reply: Reply) -> dict[str, str]:

@@ -11,6 +11,7 @@ from ...search.record.metrics import metric_info
 from ...search.record.training import trainings_met
 from .ladder import climbed_text
 from .trainings import last_training_seconds, own_trials, training_seconds, trainings_done
+from .tuned import not_tuned, tunings_text
 
 WAYS = {
     "gain": "by expected gain per expected second",
@@ -25,6 +26,7 @@ def story(record: StudyRecord) -> tuple[tuple[str, str], ...]:
         ("sampler", _sampler(record)),
         ("gate", _gate(record)),
         ("training", _training(record)),
+        ("tuning", tunings_text(record)),
         ("quantization", climbed_text(record)),
         ("audit", _audit(record)),
         ("ended because", record.stopped),
@@ -50,7 +52,7 @@ def _sampler(record: StudyRecord) -> str:
 
 
 def _gate(record: StudyRecord) -> str:
-    gated = [t for t in record.trials if t.ended(Outcome.GATED)]
+    gated = [t for t in record.trials if t.ended(Outcome.GATED) and not not_tuned(t)]
     if not gated:
         return ""
     bounds = [t.evaluation.bound for t in gated if not t.evaluation.stopped_epoch]

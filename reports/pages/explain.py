@@ -20,6 +20,7 @@ from ...search.record.metrics import metric_info
 from ...search.record.training import trainings_met
 from ..content.ladder import coverage_text, ladder_lines, sparsity_text
 from ..content.trial_story import curve_text, gate_lines, proposal_lines
+from ..content.tuned import tuned_text
 from ..content.views import why
 from .markdown import fence
 
@@ -79,6 +80,8 @@ def _outcome(reading: Reading, trial: TrialRecord) -> list[str]:
         lines.append("A simple choice: the teacher, not compressed beyond its precision.")
     if evaluation.stability:
         lines.append(f"The measurement was {evaluation.stability}.")
+    if evaluation.tuning is not None:
+        lines.append(f"It was {tuned_text(evaluation)}.")
     return [f"- {line}" for line in [*lines, *evaluation.all_notes]]
 
 

@@ -18,6 +18,7 @@ from ..record.protocols import Decision, Hardware, Judge, Milestone, MilestoneJu
 from ..record.stops import Interrupted, TrainingStopped
 from ..record.timing import Timing
 from ..record.treatment import UNTREATED, Treatment
+from ..record.tuned import Tuned
 from ..stages.chain import Chain, Trace
 from ..store.store import Entry
 from .finalists import measure_finalists
@@ -213,7 +214,18 @@ class Evaluator:
             notes=(*known.notes, *artifact["notes"]),
             stability=stability,
             treatment=treatment,
+            tuning=self._tuned(candidate, standard, trace),
         )
+
+    def _tuned(self, candidate: Candidate, standard: Standard, trace: Trace) -> Tuned | None:
+        """What tuning took, and the latency without it, where that runs at all."""
+        if trace.tuned is None:
+            return None
+        try:
+            before = self.chain.untuned_latency(candidate, standard.reference_ms)
+        except (StageError, UnsupportedError):
+            return trace.tuned
+        return replace(trace.tuned, untuned_ms=before)
 
     def _side_effects(self, candidate: Candidate, compiled: Entry) -> dict[str, Quantity]:
         """Those that limits name, against the reference on validation."""

@@ -17,6 +17,7 @@ from ...profiles.quantity import Quantity as Quantity  # a word of records too
 from .candidate import Candidate
 from .timing import Timing
 from .treatment import UNTREATED, LadderRung, Treatment
+from .tuned import Tuned
 
 _ABOUT_TEACHER = "about the teacher: "  # once began a note of an evaluation, in the place of a field
 
@@ -89,7 +90,7 @@ class Evaluation:
     the rungs that were climbed to win back what quantization lost, in order, `treatment` what they changed;
     `float_quality` is the quality of the same weights in PyTorch. `stored_as` maps each layer with weights to
     the storage type it has in the artifact, `zero_share` is the share of zeros among the weights as stored
-    there (None: not counted).
+    there (None: not counted). `tuning` is what tuning took and brought, where the backend has to be tuned.
     """
 
     candidate: Candidate
@@ -118,6 +119,7 @@ class Evaluation:
     float_quality: float | None = None
     stored_as: dict[str, str] = field(default_factory=dict)
     zero_share: float | None = None
+    tuning: Tuned | None = None
 
     def __post_init__(self) -> None:
         said = tuple(note for note in self.notes if note.startswith(_ABOUT_TEACHER))

@@ -15,6 +15,7 @@ from ..record.protocols import MilestoneJudge
 from ..record.samples import SampleResults
 from ..record.stops import TrainingStopped
 from ..record.treatment import UNTREATED, QatPlan, Treatment
+from ..record.tuned import Tuned
 from ..store.store import Entry
 from ..workload.workload import Array
 from .device.a_a import read_rounds
@@ -28,7 +29,8 @@ from .models.base import Models
 class Trace:
     """What one evaluation went through: stages in order, each once, and what the gate measured. `made` is
     what the last entry of each stage took when it was made, in seconds. `remarks` are what trainings
-    found out about the teacher, `notes` what they have to say about the student."""
+    found out about the teacher, `notes` what they have to say about the student; `tuned` is what tuning told.
+    """
 
     stages: list[StageRecord] = field(default_factory=list)
     at_hand: str = "build"
@@ -36,6 +38,7 @@ class Trace:
     made: dict[str, float] = field(default_factory=dict)
     remarks: dict[str, None] = field(default_factory=dict)
     notes: dict[str, None] = field(default_factory=dict)
+    tuned: Tuned | None = None
 
     def add(self, entry: Entry) -> Entry:
         """Remember an entry; answered from the store means that no time was spent on it now."""
@@ -126,7 +129,24 @@ class Chain:
             return None
         plain = candidate.hardware_class()
         source = self.source(plain, trace, trained=False)
-        return trace.add(self.device.tuner.tuned(plain, source, self.checkpoint))
+        found = trace.add(self.device.tuner.tuned(plain, source, self.checkpoint))
+        said = found.meta
+        trace.tuned = Tuned(seconds=said["seconds"], facts=said["facts"], note=said["note"])
+        return found
+
+    def untuned_latency(self, candidate: Candidate, reference_ms: float | None) -> Quantity:
+        """What a tuned candidate's structure takes without its tuning.
+
+        Raises:
+            StageError: that does not run.
+        """
+        plain = candidate.hardware_class()
+        data, digest = self.models.calibration()
+        source = self.source(plain, Trace(), trained=False)
+        entry = self.device.compiled(plain, source, data, digest, check=False, outputs=self.models.outputs)
+        measured = self.device.measured(entry, candidate.backend, brief=True)
+        summary = summarize(read_rounds(measured), "candidate", self.device.spread)
+        return latency_quantities(summary, reference_ms)["latency_ms"]
 
     def is_tuned(self, candidate: Candidate) -> bool:
         """Whether the structure of a candidate, whose backend is tuned, was tuned before."""

@@ -108,6 +108,7 @@ _ARTIFACT = _record(
     stored_as=_each(_text),
     zero_share=_no_or(_number),
 )
+_FACT = _is(lambda value: isinstance(value, str) or _number(value, "!", ()) == "")
 _KIND = _is(lambda value: value in ("hits", "draws"))
 _SAMPLES = _record({"samples": _text, "kind": _KIND, "count": _count, "data": _text})
 _SAID: Mapping[str, Shape] = {
@@ -124,7 +125,7 @@ _SAID: Mapping[str, Shape] = {
         threads=_count,
         compressed_bytes=_count,
     ),
-    "tune": _record({"facts": _ANYTHING, "seconds": _number, "note": _text, "digest": _text}),
+    "tune": _record({"facts": _each(_FACT), "seconds": _number, "note": _text, "digest": _text}),
     "measure": _record({"load_ms": _number, "first_inference_ms": _number, "memory_bytes": _number}),
     "score": _record(
         {

@@ -30,7 +30,7 @@ from ...store.manifest import MANIFEST
 from ...store.store import Entry, Store
 from ...workload.outputs import OutputChoice, only
 from ...workload.workload import Array, Metric, Split
-from .a_a import ROUNDS_FILE, AgainstItself
+from .a_a import ROUNDS_FILE, WHERE_SLOW, AgainstItself
 from .again import from_outside, sturdy, tried_again
 from .calibration_samples import drawn
 from .interval import score
@@ -158,14 +158,16 @@ class DeviceStages:
         """How sharply latencies can be told apart on the device."""
         return self._a_a.of_reference(self.plan).timing
 
-    def measured(self, compiled: Entry, backend: str, *, probe: bool = False) -> Entry:
+    def measured(self, compiled: Entry, backend: str, *, probe: bool = False, brief: bool = False) -> Entry:
         """Latency, load time, first inference and peak memory of an artifact on the device.
 
-        A `probe` takes fewer rounds where no percentile needs many: what it gates by is far apart.
+        A `probe` takes fewer rounds where no percentile needs many: what it gates by is far apart. A `brief`
+        look is content with the least, also of a model that takes long for one run.
         """
         plan = self.plan
-        if probe and plan.rounds < ROUNDS_OF_PERCENTILES:
+        if brief or (probe and plan.rounds < ROUNDS_OF_PERCENTILES):
             plan = replace(plan, rounds=min(plan.rounds, PROBE_ROUNDS))
+        plan = replace(plan, **WHERE_SLOW) if brief else plan
         deployed, reference = self.deployment, self._runners.reference_key
         key = measure_key(compiled.key, reference, deployed.device, deployed.batch, deployed.threads, plan)
 
