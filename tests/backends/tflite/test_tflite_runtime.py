@@ -17,7 +17,8 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.version_info >= (3, 12), reason="tflite-runtime has no wheels after Python 3.11"),
 ]
-PRECISIONS = [p for p in Precision if p not in (Precision.BF16, Precision.FP8, Precision.GIVEN)]
+NONE = (Precision.BF16, Precision.FP8, Precision.INT8_WEIGHT, Precision.GIVEN)
+PRECISIONS = [p for p in Precision if p not in NONE]
 CHILD = """
     import json, sys
     sys.modules["ai_edge_litert"] = None
