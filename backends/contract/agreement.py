@@ -109,7 +109,7 @@ def check_agreement(
     Raises:
         StageError: the artifact gives NaN or infinity where the source does not, or less than `FLOOR_DB`.
     """
-    feeds = list(islice(batches(samples, batch), _MOST_FEEDS)) if samples else [_made_up(source)]
+    feeds = list(islice(batches(samples, batch), _MOST_FEEDS)) if samples else [made_up(source)]
     wanted, got = (_outputs(session, feeds) for session in (source, artifact))
     if len(wanted) == len(got) == 1:  # one alone may have any name
         got = dict(zip(wanted, got.values(), strict=True))
@@ -157,7 +157,7 @@ def _outputs(session: Session, feeds: Sequence[Feed]) -> dict[str, Array]:
     return {name: np.concatenate([run[name] for run in runs]) for name in numbers}
 
 
-def _made_up(session: Session) -> dict[str, Array]:
+def made_up(session: Session) -> dict[str, Array]:
     """Standard normal floats, and zeros for integers: zero is a token of every vocabulary."""
     return dict(_made_up_inputs(session))
 
