@@ -26,7 +26,7 @@ from .ranges import activation_ranges, masking_nodes
 
 _PRODUCT = "_matmul"  # what a Gemm's name gets when its product becomes a node of its own
 _LIKE_21 = 18  # the oldest opset whose operators are written as those of 21
-_BLOCK = 32  # weights that share a scale in int4: the block of ONNX Runtime's fastest CPU kernel
+BLOCK = 32  # weights that share a scale in int4: the block of ONNX Runtime's fastest CPU kernel
 
 
 def prepared(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -142,7 +142,7 @@ def to_int4_weight(proto: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.M
         quantizer = MatMulNBitsQuantizer(
             source,
             bits=4,
-            block_size=_BLOCK,
+            block_size=BLOCK,
             is_symmetric=True,
             quant_format=QuantFormat.QOperator,
             op_types_to_quantize=("MatMul", "Gather"),
