@@ -35,6 +35,7 @@ _BACKENDS = {
     "ort": "ort.backend:OrtBackend",
     "tflite": "tflite.backend:TfliteBackend",
     "trt": "trt.backend:TrtBackend",
+    "openvino": "openvino.backend:OpenVinoBackend",
 }
 _ONNX = b"\x08"  # the version of its format, which is the first field of each
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,60}")

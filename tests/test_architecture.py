@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "backends.onnx_torch": "profiles",
     "backends.tflite": "profiles backends.calibration backends.contract backends.onnx_torch",
     "backends.onnx_quantize": "profiles backends.calibration backends.contract backends.onnx_graph",
+    "backends.openvino": "profiles backends.contract backends.onnx_graph backends.onnx_quantize",
     "backends.ort": "profiles.devices profiles backends.contract backends.onnx_graph backends.onnx_quantize",
     "backends.runner": "profiles.guard profiles backends.contract backends.measure backends.registry",
     "backends.trt": (
@@ -229,7 +230,7 @@ def test_importing_the_registry_loads_no_runtime():
 def test_the_measuring_side_needs_numpy_and_the_runtime_alone():
     loaded = loaded_after(
         "import paretune.backends.runner.serve; from paretune.backends.registry import get_backend\n"
-        "for name in ('ort', 'tflite', 'trt', 'toy'): get_backend(name)"
+        "for name in ('ort', 'tflite', 'trt', 'openvino', 'toy'): get_backend(name)"
     )
     assert not loaded & {"torch", "optuna", "pydantic", "pandas", "typer", "rich", "yaml", "onnx"}
 

@@ -22,19 +22,22 @@ from paretune_toy import ToyBackend
 
 ORT = "fp32 fp16 int8 int8-dynamic int4-weight"
 TFLITE = "fp32 fp16 int8 int8-dynamic int16x8 int4-weight"
-CPU_ONLY = {"ort": ORT, "tflite": TFLITE, "trt": ""}
+OPENVINO = "fp32 fp16 int8 int8-weight int4-weight"
+CPU_ONLY = {"ort": ORT, "tflite": TFLITE, "trt": "", "openvino": OPENVINO}
+NO_CPU = {"ort": "", "tflite": "", "openvino": ""}
 GOLDEN = {
     "x86-avx2": CPU_ONLY,
-    "x86-avx512-vnni": CPU_ONLY,
+    "x86-avx512-vnni": {**CPU_ONLY, "openvino": "fp32 fp16 int8 int8-dynamic int8-weight int4-weight"},
     "raspberry-pi-4": CPU_ONLY,
     "raspberry-pi-5": CPU_ONLY,
     "pixel-8": CPU_ONLY,
-    "jetson-orin-nano": {"ort": ORT, "tflite": TFLITE, "trt": "fp32 fp16 int8 2:4"},
-    "nvidia-t4": {"ort": "", "tflite": "", "trt": "fp32 fp16 int8"},
-    "nvidia-a10": {"ort": "", "tflite": "", "trt": "fp32 fp16 bf16 int8 2:4"},
-    "nvidia-h100": {"ort": "", "tflite": "", "trt": "fp32 fp16 bf16 fp8 int8 2:4"},
-    "nvidia-h200": {"ort": "", "tflite": "", "trt": "fp32 fp16 bf16 fp8 int8 2:4"},
+    "jetson-orin-nano": {**CPU_ONLY, "trt": "fp32 fp16 int8 2:4"},
+    "nvidia-t4": {**NO_CPU, "trt": "fp32 fp16 int8"},
+    "nvidia-a10": {**NO_CPU, "trt": "fp32 fp16 bf16 int8 2:4"},
+    "nvidia-h100": {**NO_CPU, "trt": "fp32 fp16 bf16 fp8 int8 2:4"},
+    "nvidia-h200": {**NO_CPU, "trt": "fp32 fp16 bf16 fp8 int8 2:4"},
 }
+NAMES = ("ort", "tflite", "trt", "openvino")
 EVERYTHING = [str(precision) for precision in Precision if precision is not Precision.GIVEN] + ["2:4"]
 
 
@@ -53,7 +56,7 @@ def test_the_golden_table_covers_every_shipped_profile():
 
 
 @pytest.mark.parametrize("name", GOLDEN)
-@pytest.mark.parametrize("backend", ["ort", "tflite", "trt"])
+@pytest.mark.parametrize("backend", NAMES)
 def test_what_is_offered(name, backend):
     profile = load_profile(name)
     found = [offer.what for offer in offers(backend, profile) if offer.offered]
@@ -63,7 +66,7 @@ def test_what_is_offered(name, backend):
 
 
 @pytest.mark.parametrize("name", GOLDEN)
-@pytest.mark.parametrize("backend", ["ort", "tflite", "trt"])
+@pytest.mark.parametrize("backend", NAMES)
 def test_rows_are_complete_and_every_refusal_has_a_reason(name, backend):
     rows = offers(backend, load_profile(name))
     assert [row.what for row in rows] in (EVERYTHING, ["all"])
@@ -120,7 +123,7 @@ def test_tensorrt_follows_the_table_of_compute_capabilities(sm, expected):
 
 
 def test_an_unknown_backend_is_refused():
-    with pytest.raises(UserError, match=r"unknown backend 'tvm9'(?s:.*)ort, tflite, trt, "):
+    with pytest.raises(UserError, match=r"unknown backend 'tvm9'(?s:.*)ort, tflite, trt, openvino, "):
         offers("tvm9", load_profile("x86-avx2"))
 
 
@@ -198,7 +201,7 @@ def test_planning_loads_no_runtime():
         "from paretune.backends.registry import offers, value_dependent\n"
         "from paretune.profiles.devices.loader import load_profile, shipped_profiles\n"
         "for name in shipped_profiles():\n"
-        "    for backend in ('ort', 'tflite', 'trt', 'toy'):\n"
+        "    for backend in ('ort', 'tflite', 'trt', 'openvino', 'toy'):\n"
         "        offers(backend, load_profile(name))\n"
         "        value_dependent(backend, '2:4')\n"
         "print(*sorted({name.split('.')[0] for name in sys.modules}))\n"
@@ -214,4 +217,5 @@ def test_planning_loads_no_runtime():
         "tensorrt_rtx",
         "ai_edge_litert",
         "tflite_runtime",
+        "openvino",
     }

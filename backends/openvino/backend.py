@@ -1,0 +1,124 @@
+"""OpenVINO on the CPU.
+
+The artifact is an ONNX file with its batch fixed, which OpenVINO reads without a step between. Compiling
+needs onnx and onnxruntime, running numpy and openvino alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from ...profiles.errors import UnsupportedError
+from ...profiles.precision import Precision
+from ..contract.backend import (
+    CALIBRATION_METHODS,
+    Availability,
+    CalibrationData,
+    CompileSettings,
+    LayerGroup,
+    Maker,
+    Session,
+    SourceModel,
+)
+from ..contract.compiling import Compiler, Converted, of_batch
+from ..onnx_graph.session import OrtSession
+from ..onnx_quantize import MAKER, SHARED
+from .session import OpenVinoSession, load_runtime
+
+_FLOAT = "float"
+_STORED = "weights of matrix products, convolutions, embeddings and recurrent layers are stored in {} bits"
+
+
+class OpenVinoBackend(Compiler):
+    """OpenVINO's CPU plug-in."""
+
+    name: ClassVar[str] = "openvino"
+    title: ClassVar[str] = "OpenVINO"
+    packages: ClassVar[tuple[str, ...]] = ("openvino",)
+    tools: ClassVar[tuple[str, ...]] = (*MAKER.tools, "numpy")
+    shaped_by: ClassVar[tuple[str, ...]] = MAKER.tools
+    install: ClassVar[str] = "pip install 'paretune[openvino]', or on a device pip install openvino"
+    calibration_methods: ClassVar[tuple[str, ...]] = CALIBRATION_METHODS
+    as_given: ClassVar[bool] = True
+    artifact_name: ClassVar[str] = "model.onnx"
+    reach: ClassVar[Mapping[Precision, str]] = {
+        Precision.FP16: "operators that the fp16 converter does not know stay in fp32",
+        Precision.BF16: _STORED.format(16),
+        Precision.INT8: "OpenVINO has int8 kernels for matrix products, convolutions and embeddings with "
+        "constant weights only",
+        Precision.INT8_DYNAMIC: "OpenVINO quantizes activations as it runs for matrix products with constant "
+        "weights only",
+        Precision.INT8_WEIGHT: _STORED.format(8),
+        Precision.INT4_WEIGHT: "OpenVINO has 4-bit weights for matrix products and embeddings with constant "
+        "weights only",
+    }
+
+    def availability(self) -> Availability:
+        try:
+            runtime = load_runtime()
+        except Exception as error:  # a broken installation raises anything
+            return Availability(installed=False, reason=f"openvino: {error}", install=self.install)
+        # "2026.4.1-22982-ebd0ed4b09b-releases/2026/4": which build it is stands in the first part.
+        return Availability(installed=True, version=str(runtime.__version__).partition("-")[0])
+
+    def refusal(self, precision: Precision) -> str:
+        known = precision in (Precision.FP32, Precision.GIVEN) or precision in self.reach
+        return "" if known else f"OpenVINO has no {precision} kernels on the CPU"
+
+    def maker(self, precision: Precision) -> Maker | None:
+        return MAKER if precision in SHARED else None
+
+    def convert(
+        self, model: SourceModel, settings: CompileSettings, calibration: CalibrationData | None
+    ) -> Converted:
+        from ..onnx_quantize.convert import converted
+        from .changes import OWN
+
+        return converted(model, settings, calibration, OWN)
+
+    def proof(self, path: Path, made: Converted, settings: CompileSettings) -> tuple[str, ...]:
+        from onnx import load_model_from_string
+
+        from .placement import low_layers, proof, running
+
+        if settings.precision in (Precision.FP32, Precision.FP16):
+            return ()
+        session = OpenVinoSession(path, 1)
+        with session:
+            if settings.precision is Precision.INT8_DYNAMIC:
+                _check_dynamic(path, session)
+            layers = low_layers(load_model_from_string(made.content))
+            return proof(settings.precision, running(layers, session.kernels()))
+
+    def reference(self, model: SourceModel, settings: CompileSettings) -> Session:
+        from ..onnx_graph.inspect import with_batch
+
+        return OrtSession(with_batch(model.path, settings.batch).SerializeToString(), 1)
+
+    def layers(self, model: SourceModel, precision: Precision) -> tuple[LayerGroup, ...]:
+        from ..onnx_quantize.convert import groups
+
+        return groups(model, precision)
+
+    def open(self, artifact: Path, batch: int, threads: int) -> Session:
+        return of_batch(OpenVinoSession(artifact, threads), batch)
+
+
+def _check_dynamic(path: Path, session: OpenVinoSession) -> None:
+    """Refuse a file whose activations stay in float: kernels do not tell, outputs do.
+
+    Raises:
+        UnsupportedError: it computes what it computes in float, to the last bit.
+    """
+    from ..contract.agreement import made_up
+
+    feed = made_up(session)
+    with OpenVinoSession(path, 1, how=_FLOAT) as plain:
+        found, in_float = session.run(feed), plain.run(feed)
+        same = all(np.array_equal(found[name], in_float[name]) for name in found)
+    if same:
+        raise UnsupportedError("OpenVINO quantizes no activations of this model as it runs: use int8-weight")

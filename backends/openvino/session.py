@@ -1,0 +1,159 @@
+"""A model in OpenVINO, on the CPU. Needs numpy and openvino alone."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from ...profiles.errors import StageError, UnsupportedError
+from ...profiles.precision import Precision
+from ...profiles.words import one_line
+from ..contract.backend import Array, Feed, Session, TensorSpec
+
+COMPUTES = "paretune.computes"
+"""Under this name a file's own metadata say how it is to be computed, where that is not in float32."""
+_TYPE, _GROUP = "INFERENCE_PRECISION_HINT", "DYNAMIC_QUANTIZATION_GROUP_SIZE"
+_FLOAT = MappingProxyType({_TYPE: "f32", _GROUP: 0})
+_HOW = MappingProxyType(
+    {
+        Precision.BF16.value: {**_FLOAT, _TYPE: "bf16"},
+        # Activations of matrix products in groups of 32, as OpenVINO does by default.
+        Precision.INT8_DYNAMIC.value: {**_FLOAT, _GROUP: 32},
+    }
+)
+_PRODUCTS = ("FullyConnected", "MatMul", "Convolution", "Deconvolution")
+_TOOLS = "openvino.tools.ovc"
+_MISSING = re.compile(r"(?:No conversion rule found for operations|Conversion is failed for): (.+)")
+_SAYS_WHERE = re.compile(r"^(Exception from|Check '.*' failed at) \S+:?$")
+_MOST = 300
+
+
+def load_runtime() -> Any:
+    """The module, without its tools: they report each import to their maker and write into the user's home.
+
+    Raises:
+        Exception: whatever a broken installation raises.
+    """
+    if "openvino" in sys.modules:
+        return sys.modules["openvino"]
+    sys.modules.setdefault(_TOOLS, None)  # type: ignore[arg-type]  # openvino does without, where it is missing
+    try:
+        return import_module("openvino")
+    finally:
+        if sys.modules.get(_TOOLS) is None:
+            sys.modules.pop(_TOOLS, None)
+
+
+class OpenVinoSession(Session):
+    """One inference request, computed as the file says, or `how` in its place.
+
+    One thread is the caller's own. The file of a model is an ONNX file whose batch is fixed.
+    """
+
+    def __init__(self, artifact: Path, threads: int, how: str | None = None) -> None:
+        core = load_runtime().Core()
+        with _explained():
+            model = core.read_model(str(artifact))
+            asked = _HOW.get(_computes(model) if how is None else how, _FLOAT)
+            compiled = core.compile_model(model, "CPU", {**_placed(threads), **asked})
+        _check(compiled, asked)
+        self._compiled: Any = compiled
+        self._request: Any = compiled.create_infer_request()
+        self.inputs = tuple(_spec(port, port.node.friendly_name) for port in model.inputs)
+        self.outputs = tuple(_spec(port, _output_name(port)) for port in model.outputs)
+        self._feeds = [self._request.get_input_tensor(i).data for i in range(len(self.inputs))]
+
+    def _run(self, feed: Feed) -> dict[str, Array]:
+        request = self._request
+        for spec, place in zip(self.inputs, self._feeds, strict=True):
+            place[...] = feed[spec.name]
+        request.infer()
+        # Outputs are views of memory that the next run writes to.
+        return {spec.name: request.get_output_tensor(i).data.copy() for i, spec in enumerate(self.outputs)}
+
+    def kernels(self) -> dict[str, str]:
+        """What computes matrix products and convolutions, by the names of the operators that went into them:
+        kernels such as `brgconv_avx512_I8`."""
+        found = {}
+        for operator in self._compiled.get_runtime_model().get_ordered_ops():
+            said = operator.get_rt_info()
+            kind, names, kernel = (
+                said[key].astype(str) for key in ("layerType", "originalLayersNames", "primitiveType")
+            )
+            if kind in _PRODUCTS:
+                found.update(dict.fromkeys(names.split(","), kernel))
+        return found
+
+    def close(self) -> None:
+        self._request = self._compiled = None
+        self._feeds = []
+
+
+def _placed(threads: int) -> dict[str, Any]:
+    """Where it computes: on the cores that the harness holds the process on, and without a stream of its own
+    for a single thread, which would hand each run to another thread and back."""
+    return {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": 0 if threads == 1 else 1,
+        "ENABLE_CPU_PINNING": False,
+    }
+
+
+def _check(compiled: Any, asked: dict[str, Any] | MappingProxyType[str, Any]) -> None:
+    """Refuse a model that is computed in another type than was asked for: a hint is but a hint.
+
+    Raises:
+        UnsupportedError: it is.
+    """
+    found = {
+        _TYPE: compiled.get_property(_TYPE).get_type_name(),
+        _GROUP: int(compiled.get_property(_GROUP)),
+    }
+    for name, wanted in asked.items():
+        if found[name] != wanted:
+            raise UnsupportedError(f"OpenVINO was asked for {name} {wanted} and takes {found[name]} here")
+
+
+def _computes(model: Any) -> str:
+    place = ["framework", COMPUTES]
+    return str(model.get_rt_info(place).astype(str)) if model.has_rt_info(place) else ""
+
+
+def _output_name(port: Any) -> str:
+    """The file's own name of an output: the port's, where fusions have not given it several."""
+    own = str(port.node.friendly_name).removesuffix("/sink_port_0")
+    return own if own in port.names else str(port.any_name)
+
+
+def _spec(port: Any, name: str) -> TensorSpec:
+    shape = tuple(axis.get_length() if axis.is_static else -1 for axis in port.partial_shape)
+    return TensorSpec(name=name, dtype=port.element_type.to_dtype().name, shape=shape)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """What OpenVINO raises where it cannot have a model, in a line.
+
+    Raises:
+        UnsupportedError: it has no operator of some name.
+        StageError: anything else.
+    """
+    try:
+        yield
+    except (RuntimeError, ValueError, TypeError) as error:
+        if missing := _MISSING.search(str(error)):
+            raise UnsupportedError(f"OpenVINO cannot take the operators {missing[1].strip()}") from error
+        said = one_line(" ".join(_without_places(str(error).splitlines())), _MOST)
+        raise StageError("compile", f"OpenVINO cannot load the model: {said}", str(error)) from error
+
+
+def _without_places(lines: Iterable[str]) -> Iterator[str]:
+    """Lines of a message that do not name places in OpenVINO's own code."""
+    yield from (line.strip() for line in lines if not _SAYS_WHERE.match(line.strip()))
