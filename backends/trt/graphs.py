@@ -139,8 +139,9 @@ def folded(model: onnx.ModelProto) -> onnx.ModelProto:
     """The float model that quantized graphs are made of: constants folded, every node named."""
     from ..onnx_graph.layers import name_nodes
 
+    named = type(model).FromString(model.SerializeToString())
     with tempfile.TemporaryDirectory() as folder:
-        return name_nodes(fold(model, Path(folder)))
+        return name_nodes(fold(name_nodes(named), Path(folder)))
 
 
 def _opsets(precision: Precision, weakly_typed: bool, newest: int) -> tuple[int, int]:

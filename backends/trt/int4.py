@@ -104,7 +104,7 @@ def _codes(weight: Array, axis: int) -> tuple[Array, Array]:
     along = np.moveaxis(weight, axis, 0)
     blocks = along.reshape(-1, block_of(len(along)), along.shape[1])
     trained = channel_codes(along, 1)
-    if trained is not None:
+    if trained is not None and trained[1].min() >= SMALLEST_SCALE:
         scales = np.repeat(trained[1][None], len(blocks), axis=0)
         return np.moveaxis(trained[0], 0, axis), np.moveaxis(scales, 0, axis)
     largest = np.abs(blocks).max(axis=1)

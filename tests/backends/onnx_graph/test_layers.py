@@ -130,7 +130,9 @@ def test_projections_of_one_input_go_together_where_activations_are_quantized(tm
 def test_float_precisions_have_no_groups_and_keep_nothing(tmp_path, precision):
     source = residual(tmp_path)
     assert BACKEND.layers(source, precision) == ()
-    with pytest.raises(UnsupportedError, match=f"int8, int8-dynamic, int8-weight, int4-weight, not at {precision}$"):
+    with pytest.raises(
+        UnsupportedError, match=f"int8, int8-dynamic, int8-weight, int4-weight, not at {precision}$"
+    ):
         compiled(source, precision, IMAGES, keep=["stem"])
 
 

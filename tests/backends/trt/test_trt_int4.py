@@ -90,3 +90,11 @@ def test_zeros_stay_zeros():
     got, scales, _ = unpacked(insert_int4(graph, find_products(graph)), "w0")
     assert not got.any()
     assert (scales > 0).all()
+
+
+def test_a_grid_too_fine_for_float16_scales_is_left():
+    graph = model((64, 4))
+    trained = np.full((64, 4), 7e-6, np.float32)  # codes of 7 at a scale of 1e-6, subnormal in float16
+    graph.graph.initializer[0].CopyFrom(numpy_helper.from_array(trained, "w0"))
+    _, scales, _ = unpacked(insert_int4(graph, find_products(graph)), "w0")
+    assert scales.min() >= 2.0**-20

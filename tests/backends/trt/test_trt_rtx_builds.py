@@ -287,6 +287,25 @@ def test_a_net_with_odd_operators_builds(precision, samples, tmp_path):
     assert artifact.size_bytes > 10_000
 
 
+def test_what_cannot_be_simulated_is_built_and_said(tmp_path):
+    """Two nodes of one name, which TensorRT takes and ONNX Runtime does not."""
+    weights = [numpy_helper.from_array(np.eye(8, dtype=np.float32), name) for name in "vw"]
+    nodes = [
+        helper.make_node("MatMul", [a, w], [b], name="n") for a, w, b in (("x", "v", "h"), ("h", "w", "y"))
+    ]
+    edges = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["b", 8]) for name in "xy"]
+    graph = helper.make_graph(nodes, "g", edges[:1], edges[1:], weights)
+    path = tmp_path / "twice.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    source, data = SourceModel(path=path, format="onnx"), {"x": np.ones((4, 8), np.float32)}
+    made = TrtBackend().compile(source, CompileSettings(precision=Precision.FP32), data, tmp_path)
+    assert any(note.startswith("not simulated on the CPU: ") for note in made.notes)
+    settings = CompileSettings(precision=Precision.INT8, target="sm89", check=False)
+    assert (
+        TrtBackend().compile(source, settings, data, tmp_path).weight_bytes["int8"] == 64
+    )  # equal ones once
+
+
 def test_availability_without_a_gpu_says_what_still_works():
     here = TrtBackend().availability()
     assert here.installed
