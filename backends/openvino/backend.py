@@ -41,7 +41,7 @@ class OpenVinoBackend(Compiler):
     packages: ClassVar[tuple[str, ...]] = ("openvino",)
     tools: ClassVar[tuple[str, ...]] = (*MAKER.tools, "numpy")
     shaped_by: ClassVar[tuple[str, ...]] = MAKER.tools
-    install: ClassVar[str] = "pip install 'paretune[openvino]', or on a device pip install openvino"
+    install: ClassVar[str] = "pip install 'paretune[openvino]'"
     calibration_methods: ClassVar[tuple[str, ...]] = CALIBRATION_METHODS
     as_given: ClassVar[bool] = True
     artifact_name: ClassVar[str] = "model.onnx"
