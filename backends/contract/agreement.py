@@ -18,6 +18,10 @@ from .backend import Array, CalibrationData, Feed, Session, batches
 
 # Far below what any working format gives (4-bit weights: about 15 dB), far above garbage (about 0 dB).
 FLOOR_DB = 6.0
+# Of what differs between samples: below this, noise is larger than all that an output says about a sample.
+VARIATION_FLOOR_DB = 0.0
+# An output that varies less than by a thousandth of its size says so little that eight bits cannot hold it.
+_LEAST_VARIATION = 1e-6
 _MOST_FEEDS = 8
 LEAST_SHARE = 0.5
 # With layers kept in float on purpose, what is left at the precision must still be worth its name.
@@ -100,14 +104,15 @@ def sqnr_db(reference: Array, output: Array) -> float:
 def check_agreement(
     source: Session, artifact: Session, batch: int, samples: CalibrationData | None
 ) -> tuple[str, ...]:
-    """Run both on the samples and compare all outputs by name; a note with the worst figure is
-    returned.
+    """Run both on the samples and compare all outputs by name; a note with the worst figure is returned, and
+    one on channels of an output that are lost beside much larger ones.
 
     Without samples both run on made-up inputs, on which only finite outputs can be asked for. Sessions must
     take the same inputs.
 
     Raises:
-        StageError: the artifact gives NaN or infinity where the source does not, or less than `FLOOR_DB`.
+        StageError: the artifact gives NaN or infinity where the source does not, less than `FLOOR_DB`, or of
+            what differs between samples less than `VARIATION_FLOOR_DB`.
     """
     feeds = list(islice(batches(samples, batch), _MOST_FEEDS)) if samples else [made_up(source)]
     wanted, got = (_outputs(session, feeds) for session in (source, artifact))
@@ -123,9 +128,16 @@ def check_agreement(
     sqnr, which = found[worst], f" in its output {worst}" if len(found) > 1 else ""
     if not sqnr >= FLOOR_DB:
         raise _disagrees(f"SQNR {sqnr:.1f} dB, at least {FLOOR_DB:g} is needed{which}")
+    several = len(wanted) > 1
+    for name in wanted:
+        _check_variation(wanted[name], got[name], f" in its output {name}" if several else "")
+    lost = tuple(filter(None, (lost_channels(wanted[name], got[name], name) for name in wanted)))
     if not np.isfinite(sqnr):
         return ()
-    return (f"agrees with the float model to {sqnr:.1f} dB on calibration data{which}",)
+    return (
+        *lost,
+        f"agrees with the float model to {sqnr:.1f} dB on calibration data{which}",
+    )
 
 
 def _agreement(wanted: Array, got: Array, name: str) -> float:
@@ -144,6 +156,41 @@ def _agreement(wanted: Array, got: Array, name: str) -> float:
     if same < LEAST_SHARE:
         raise _disagrees(f"{100 * same:.0f} % of its whole numbers are the same{its}")
     return float("inf")
+
+
+def _check_variation(wanted: Array, got: Array, its: str) -> None:
+    """Refuse what agrees only in what all samples have in common."""
+    if wanted.dtype.kind != "f" or len(wanted) < 2:
+        return
+    common = wanted.astype(np.float64).mean(0)
+    varying = wanted - common
+    if np.sum(varying**2) <= _LEAST_VARIATION * np.sum(wanted.astype(np.float64) ** 2):
+        return
+    sqnr = sqnr_db(varying, got - common)
+    if sqnr < VARIATION_FLOOR_DB:
+        raise _disagrees(
+            f"SQNR {sqnr:.1f} dB of what differs between samples, at least {VARIATION_FLOOR_DB:g} is "
+            f"needed{its}"
+        )
+
+
+def lost_channels(wanted: Array, got: Array, name: str) -> str:
+    """A note on channels (the last axis, axis 1 of images) whose error is larger than themselves; empty where
+    there are none. Whether they matter, the metric tells."""
+    if wanted.dtype.kind != "f" or wanted.ndim < 2:
+        return ""
+    axis = 1 if wanted.ndim > 3 else wanted.ndim - 1
+    others = tuple(a for a in range(wanted.ndim) if a != axis)
+    power = np.sum(wanted.astype(np.float64) ** 2, axis=others)
+    noise = np.sum((wanted.astype(np.float64) - got) ** 2, axis=others)
+    lost = (noise > power) & (power > 0)
+    if not lost.any():
+        return ""
+    smaller = np.sqrt(power.max() / power[lost].max())
+    return (
+        f"{int(lost.sum())} of {len(power)} channels of its output {name} are lost in rounding: they are at "
+        f"least {smaller:.0f} times smaller than the largest"
+    )
 
 
 def _disagrees(how: str) -> StageError:

@@ -21,6 +21,7 @@ from ..onnx_graph.inspect import in_fixed_order
 from ..onnx_graph.layers import is_plain_gemm, name_nodes
 from ..onnx_graph.prepare import modern
 from ..onnx_graph.subgraphs import inner_reads_apart, names_read
+from .by_channel import by_channel
 from .int4 import keep_grid
 from .ranges import activation_ranges, masking_nodes
 
@@ -106,9 +107,10 @@ def to_int8(
 def to_int8_dynamic(proto: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.ModelProto:
     """Dynamic quantization: 8-bit weights, ranges of activations taken at run time.
 
-    Convolutions get unsigned weights with one scale: their signed kernel is several times slower and
-    saturates. Without them weights are on the same grid as in `to_int8`. `keep` names nodes that stay in
-    float.
+    Convolutions get unsigned weights: their signed kernel is several times slower and saturates. Their kernel
+    has one zero point for all channels, so the quantizer gives them one scale as well; `by_channel` gives
+    each channel its own. Without convolutions weights are on the same grid as in `to_int8`. `keep` names
+    nodes that stay in float.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -120,11 +122,12 @@ def to_int8_dynamic(proto: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.
             proto,
             result,
             weight_type=QuantType.QUInt8 if convolves else QuantType.QInt8,
-            per_channel=not convolves,  # ConvInteger has one zero point for all channels
+            per_channel=not convolves,
             reduce_range=not convolves,  # signed weights saturate without VNNI, see `to_int8`
             nodes_to_exclude=_split_names(keep),
         )
-        return in_fixed_order(onnx.load(result))
+        made = onnx.load(result)
+    return in_fixed_order(by_channel(made, proto) if convolves else made)
 
 
 def to_int4_weight(proto: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.ModelProto:

@@ -34,7 +34,7 @@ class OrtBackend(Compiler):
     title: ClassVar[str] = "ONNX Runtime"
     packages: ClassVar[tuple[str, ...]] = ("onnxruntime", "onnxruntime-gpu")
     tools: ClassVar[tuple[str, ...]] = ("onnx", "numpy")
-    recipes: ClassVar[Mapping[Precision, int]] = {Precision.FP16: 1}
+    recipes: ClassVar[Mapping[Precision, int]] = {Precision.FP16: 1, Precision.INT8_DYNAMIC: 1}
     install: ClassVar[str] = "pip install 'paretune[onnxruntime]'"
     calibration_methods: ClassVar[tuple[str, ...]] = CALIBRATION_METHODS
     as_given: ClassVar[bool] = True

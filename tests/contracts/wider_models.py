@@ -45,12 +45,11 @@ class Depthwise(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.stem = nn.Conv2d(3, 24, 3, padding=1)
-        self.depthwise = nn.Conv2d(24, 24, 3, padding=1, groups=24, bias=False)
+        self.stem = nn.Conv2d(3, 24, 3, stride=2, padding=1)
+        self.depthwise = nn.Conv2d(24, 24, 3, stride=2, padding=1, groups=24, bias=False)
         self.norm = nn.BatchNorm2d(24)
-        self.pointwise = nn.Conv2d(24, 24, 1, bias=False)
-        self.last = nn.BatchNorm2d(24)
-        self.head = nn.Linear(24, 10)
+        self.pointwise = nn.Conv2d(24, 24, 1)
+        self.head = nn.Linear(24 * 9, 10)
         scale = torch.logspace(-2, 2, 24)[torch.randperm(24)]
         with torch.no_grad():
             self.norm.weight.copy_(scale)
@@ -59,7 +58,7 @@ class Depthwise(nn.Module):
 
     def forward(self, image):
         x = torch.relu(self.norm(self.depthwise(torch.relu(self.stem(image)))))
-        return self.head(torch.relu(self.last(self.pointwise(x))).mean((2, 3)))
+        return self.head(torch.relu(self.pointwise(x)).flatten(1))
 
 
 class Transposed(nn.Module):
@@ -132,6 +131,7 @@ def inputs(name, count):
 MODELS = {
     "two-inputs": TwoInputs,
     "two-outputs": TwoOutputs,
+    "depthwise": Depthwise,
     "transposed": Transposed,
     "recurrent": Recurrent,
     "branch": Branching,

@@ -30,6 +30,7 @@ from ....profiles.guard.user_code import UserCodeError
 from ..network.plain import copied, plain_weights
 from ..network.predict import named_outputs
 from ..network.programs import traceable
+from ..training.equalize import equalize
 from .onnx_names import anonymous, held_names, held_outputs, renamed
 
 Names = str | Sequence[str] | None
@@ -54,18 +55,23 @@ def export(
     batch: int,
     into: Path,
     wanted: Names = None,
+    *,
+    on_grid: bool = False,
 ) -> SourceModel:
     """Write `model` in the format that a backend reads into the directory `into`. `wanted` are names of
-    outputs, see `named_outputs`.
+    outputs, see `named_outputs`. `on_grid`: its weights were trained on a quantizer's grid, and stay there.
 
     Raises:
         UnsupportedError: an operator of the model has no counterpart in the format.
         StageError: the exported model disagrees with PyTorch on `sample`.
     """
+    frozen = _frozen(model)
+    if not on_grid:
+        equalize(frozen, **_tensors(sample))
     if backend.source_format == ONNX:
-        source = export_onnx(model, sample, into, wanted)
+        source = _export_onnx(frozen, sample, into, wanted)
     else:
-        source = _export_by(backend, model, sample, batch, into, wanted)
+        source = _export_by(backend, frozen, sample, batch, into, wanted)
     if source.format not in _imported:
         # What exporters import stays for good; with it, each full garbage collection took 0.4 s.
         gc.freeze()
@@ -85,8 +91,12 @@ def export_onnx(
         UnsupportedError: neither exporter can express the model.
         StageError: the exported model disagrees with PyTorch on `sample`.
     """
+    return _export_onnx(_frozen(model), sample, into, wanted)
+
+
+def _export_onnx(frozen: nn.Module, sample: Mapping[str, Array], into: Path, wanted: Names) -> SourceModel:
     path = into / "model.onnx"
-    wrapped = _Positional(_frozen(model), list(sample), wanted)
+    wrapped = _Positional(frozen, list(sample), wanted)
     feed = next(batches(sample, max(2, _rows(sample))))  # a batch of one would be taken for a constant
     outputs = list(_expected(wrapped, feed))
     with captured_stderr() as log:
@@ -106,11 +116,11 @@ def export_onnx(
 
 
 def _export_by(
-    backend: Backend, model: nn.Module, sample: Mapping[str, Array], batch: int, into: Path, wanted: Names
+    backend: Backend, frozen: nn.Module, sample: Mapping[str, Array], batch: int, into: Path, wanted: Names
 ) -> SourceModel:
     """By the backend's own exporter, for inputs of exactly `batch` rows."""
     path = into / f"model.{backend.source_format}"
-    wrapped = _Keyword(_frozen(model), wanted)
+    wrapped = _Keyword(frozen, wanted)
     feed = next(batches(sample, batch))
     with captured_stderr() as log:
         try:

@@ -17,6 +17,7 @@ from ...record.treatment import QAT, QatPlan
 from ...store.store import Entry
 from ..network.plain import plain_weights
 from ..network.predict import tensors
+from ..training.equalize import equalize
 from ..training.fake_quantize import FakeQuantization
 from ..training.fold_norms import fold, fold_norms
 from ..training.masks import GradualMasks, Masks, check_masks
@@ -124,7 +125,9 @@ class Starts:
         plain_weights(model)
         zeros = base.meta.get("zeros", {})
         kept = Masks(keep={name: model.get_parameter(name).detach() != 0 for name in zeros})
-        (into / _FOLDED).write_text(json.dumps(fold_norms(model, self.networks.sample(_FOLD_SAMPLES))))
+        sample = self.networks.sample(_FOLD_SAMPLES)
+        (into / _FOLDED).write_text(json.dumps(fold_norms(model, sample)))
+        equalize(model, *sample)
         rounding = FakeQuantization(model, plan.weight_bits, plan.activation_bits, levels)
 
         def predicted(module: nn.Module) -> float:

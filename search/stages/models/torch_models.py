@@ -137,7 +137,8 @@ class TorchModels(Models):
             self.progress.stage("export")
             model = self.trainer.load(entry, candidate) if entry else self.networks.untrained(candidate)
             sample = self.loaded.splits.train.head(max(batch, SAMPLE_ROWS)).inputs
-            source = export(model, sample, backend, batch, into, self.loaded.workload.outputs)
+            wanted = self.loaded.workload.outputs
+            source = export(model, sample, backend, batch, into, wanted, on_grid=qat is not None)
             return {"file": source.path.name, "format": source.format}
 
         provenance = {"candidate": candidate.title, "model": model_key}

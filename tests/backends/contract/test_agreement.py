@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from paretune.backends.contract.agreement import check_agreement, check_coverage, sqnr_db
+from paretune.backends.contract.agreement import check_agreement, check_coverage, lost_channels, sqnr_db
 from paretune.backends.contract.backend import Session, TensorSpec
 from paretune.profiles.errors import StageError, UnsupportedError
 from paretune.profiles.precision import Precision
@@ -132,3 +132,25 @@ def test_operators_whose_weights_kept_their_type_are_named():
     read_by = {("Conv", "float32"): 10, ("LSTM", "float32"): 90, ("Gemm", "int8"): 60, ("Conv", "int8"): 4}
     with pytest.raises(UnsupportedError, match="39 % of the weights, not those of LSTM, Conv: it has"):
         check_coverage(Precision.INT8, {"float32": 400, "int8": 64}, "it has kernels", read_by=read_by)
+
+
+def test_what_agrees_only_in_what_all_samples_share_is_garbage():
+    """Every output is near 10 and differs by a tenth of that: 20 dB, of which nothing tells samples apart."""
+    source = Formula(lambda x: 10 + x / np.abs(x).max())
+    with pytest.raises(StageError, match=r"SQNR -?[\d.]+ dB of what differs between samples") as failed:
+        check_agreement(source, Formula(lambda x: 10 - x / np.abs(x).max()), 4, SAMPLES)
+    assert failed.value.disagrees
+    assert check_agreement(source, Formula(lambda x: 10 + 0.9 * x / np.abs(x).max()), 4, SAMPLES)
+
+
+def test_outputs_that_hardly_differ_are_not_asked_to():
+    steady = Formula(lambda x: 1e5 + 0 * x + np.arange(len(x)).reshape(-1, *[1] * (x.ndim - 1)))
+    assert check_agreement(steady, Formula(lambda x: 1e5 + 0 * x), 4, SAMPLES)
+
+
+def test_channels_that_a_large_one_hides_are_told():
+    wanted = np.stack([np.linspace(-1e4, 1e4, 64), np.linspace(-1, 1, 64), np.linspace(5, 9, 64)], 1)
+    got = wanted + np.array([20.0, 20.0, 0.1])
+    assert sqnr_db(wanted, got) > 40
+    assert lost_channels(wanted, got, "y").startswith("1 of 3 channels of its output y are lost in rounding")
+    assert lost_channels(wanted, wanted, "y") == ""

@@ -289,7 +289,8 @@ def test_a_trained_seven_bit_grid_comes_back_exactly(tmp_path, method):
     proto = onnx.load(source.path)
     proto.graph.initializer.append(numpy_helper.from_array(np.array([-1, 2, 4, 4]), "shape"))
     onnx.save(proto, source.path)
-    stored = stored_codes(compile_at(source, Precision.INT8, tmp_path, calibration_method=method))
+    made = compile_at(source, Precision.INT8, tmp_path, calibration_method=method, check=False)
+    stored = stored_codes(made)
     for name, (_, codes) in grids.items():
         assert np.array_equal(stored[f"{name}_quantized"], codes), name
 
