@@ -36,11 +36,11 @@ _BACKENDS = {
     "tflite": "tflite.backend:TfliteBackend",
     "trt": "trt.backend:TrtBackend",
     "openvino": "openvino.backend:OpenVinoBackend",
+    "tvm": "tvm.backend:TvmBackend",
 }
 _ONNX = b"\x08"  # the version of its format, which is the first field of each
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,60}")
-GROUP = "paretune.backends"
-"""The entry point group in which other packages name their backends."""
+GROUP = "paretune.backends"  # the entry point group in which other packages name their backends
 
 
 def backend_names() -> tuple[str, ...]:

@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "backends.trt": (
         "profiles backends.calibration backends.contract backends.onnx_graph backends.onnx_quantize"
     ),
+    "backends.tvm": "profiles.devices profiles backends.contract backends.onnx_graph",
     "search.record": "profiles.text profiles",
     "search.ranking": "profiles search.record",
     "search.space": "profiles search.record",
@@ -230,7 +231,7 @@ def test_importing_the_registry_loads_no_runtime():
 def test_the_measuring_side_needs_numpy_and_the_runtime_alone():
     loaded = loaded_after(
         "import paretune.backends.runner.serve; from paretune.backends.registry import get_backend\n"
-        "for name in ('ort', 'tflite', 'trt', 'openvino', 'toy'): get_backend(name)"
+        "for name in ('ort', 'tflite', 'trt', 'openvino', 'tvm', 'toy'): get_backend(name)"
     )
     assert not loaded & {"torch", "optuna", "pydantic", "pandas", "typer", "rich", "yaml", "onnx"}
 

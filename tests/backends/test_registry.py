@@ -20,7 +20,7 @@ from paretune.profiles.errors import UserError
 from paretune.profiles.precision import Precision
 from paretune_toy import ToyBackend
 
-OURS = ("ort", "tflite", "trt", "openvino")
+OURS = ("ort", "tflite", "trt", "openvino", "tvm")
 
 
 def plugin(monkeypatch, name, value):

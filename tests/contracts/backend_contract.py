@@ -62,6 +62,12 @@ LEAST_SQNR_DB = {
 }
 
 
+def needs_int8(function):
+    """Mark a check that compiles at int8."""
+    function.needs_int8 = True
+    return function
+
+
 def needs_run(function):
     """Mark a check that runs an artifact here."""
     function.needs_run = True
@@ -142,7 +148,9 @@ class BackendContract:
             check = getattr(cls, name)
             asked = signature(check).parameters if name.startswith("test_") else ()
             empty = any(not values[fixture] for fixture in asked if fixture in values)
-            if empty or (getattr(check, "needs_run", False) and not cls.runs_here):
+            no_run = getattr(check, "needs_run", False) and not cls.runs_here
+            no_int8 = getattr(check, "needs_int8", False) and Precision.INT8 not in cls.precisions
+            if empty or no_run or no_int8:
                 setattr(cls, name, None)  # pytest collects only what can be called
 
     @property
@@ -219,18 +227,22 @@ class BackendContract:
         with pytest.raises(UnsupportedError, match=self.refused[refusal]):
             compile_model(self.backend, *refusal)
 
+    @needs_int8
     def test_calibration_data_is_asked_for(self):
         with pytest.raises(ValueError, match="needs calibration data"):
             compile_model(self.backend, "mlp", Precision.INT8, calibrate=False)
 
+    @needs_int8
     def test_every_offered_calibration_method_compiles(self, method):
         artifact = compile_model(self.backend, "mlp", Precision.INT8, calibration_method=method)
         assert artifact.size_bytes > 0
 
+    @needs_int8
     def test_other_calibration_methods_are_refused(self, unknown_method):
         with pytest.raises(UnsupportedError, match=unknown_method):
             compile_model(self.backend, "mlp", Precision.INT8, calibration_method=unknown_method)
 
+    @needs_int8
     def test_untrained_weights_compile_without_the_check(self):
         artifact = compile_model(self.backend, "mlp", Precision.INT8, check=False)
         assert artifact.path.read_bytes() == compiled(self.name, "mlp", Precision.INT8).path.read_bytes()

@@ -23,21 +23,22 @@ from paretune_toy import ToyBackend
 ORT = "fp32 fp16 int8 int8-dynamic int4-weight"
 TFLITE = "fp32 fp16 int8 int8-dynamic int16x8 int4-weight"
 OPENVINO = "fp32 fp16 int8 int8-weight int4-weight"
-CPU_ONLY = {"ort": ORT, "tflite": TFLITE, "trt": "", "openvino": OPENVINO}
-NO_CPU = {"ort": "", "tflite": "", "openvino": ""}
+CPU_ONLY = {"ort": ORT, "tflite": TFLITE, "trt": "", "openvino": OPENVINO, "tvm": "fp32"}
+ARM_WITH_HALF = {**CPU_ONLY, "tvm": "fp32 fp16"}
+NO_CPU = {"ort": "", "tflite": "", "openvino": "", "tvm": ""}
 GOLDEN = {
     "x86-avx2": CPU_ONLY,
     "x86-avx512-vnni": {**CPU_ONLY, "openvino": "fp32 fp16 int8 int8-dynamic int8-weight int4-weight"},
     "raspberry-pi-4": CPU_ONLY,
-    "raspberry-pi-5": CPU_ONLY,
-    "pixel-8": CPU_ONLY,
-    "jetson-orin-nano": {**CPU_ONLY, "trt": "fp32 fp16 int8 2:4"},
+    "raspberry-pi-5": ARM_WITH_HALF,
+    "pixel-8": ARM_WITH_HALF,
+    "jetson-orin-nano": {**ARM_WITH_HALF, "trt": "fp32 fp16 int8 2:4"},
     "nvidia-t4": {**NO_CPU, "trt": "fp32 fp16 int8"},
     "nvidia-a10": {**NO_CPU, "trt": "fp32 fp16 bf16 int8 2:4"},
     "nvidia-h100": {**NO_CPU, "trt": "fp32 fp16 bf16 fp8 int8 2:4"},
     "nvidia-h200": {**NO_CPU, "trt": "fp32 fp16 bf16 fp8 int8 2:4"},
 }
-NAMES = ("ort", "tflite", "trt", "openvino")
+NAMES = ("ort", "tflite", "trt", "openvino", "tvm")
 EVERYTHING = [str(precision) for precision in Precision if precision is not Precision.GIVEN] + ["2:4"]
 
 
@@ -123,7 +124,7 @@ def test_tensorrt_follows_the_table_of_compute_capabilities(sm, expected):
 
 
 def test_an_unknown_backend_is_refused():
-    with pytest.raises(UserError, match=r"unknown backend 'tvm9'(?s:.*)ort, tflite, trt, openvino, "):
+    with pytest.raises(UserError, match=r"unknown backend 'tvm9'(?s:.*)ort, tflite, trt, openvino, tvm, "):
         offers("tvm9", load_profile("x86-avx2"))
 
 

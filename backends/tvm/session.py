@@ -1,0 +1,113 @@
+"""A library that TVM compiled, loaded by TVM's runtime alone: no compiler, and not the package `tvm`."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...profiles.errors import UnsupportedError, UserError
+from ..contract.backend import Array, Feed, Session, TensorSpec
+from .library_file import LibraryManifest, read_manifest
+from .processor import this_one
+
+# Vector instructions of a library ask for memory at such addresses; numpy's own has them by chance only.
+_ALIGNMENT = 128
+_CPU, _FIRST, _POOLED = 1, 0, 2
+LIBRARY = "libtvm_runtime.so"
+
+
+def runtime_library() -> Path | None:
+    """The file of TVM's runtime, found without importing `tvm`, which loads its compiler."""
+    found = find_spec("tvm")
+    if found is None or found.origin is None:
+        return None
+    path = Path(found.origin).with_name("lib") / LIBRARY
+    return path if path.is_file() else None
+
+
+@cache
+def load_runtime() -> Any:
+    """The module `tvm_ffi`, with TVM's runtime loaded.
+
+    Raises:
+        UnsupportedError: one of them is missing.
+    """
+    # Left alone, it imports torch where that is installed.
+    os.environ.setdefault("TVM_FFI_DISABLE_TORCH_C_DLPACK", "1")
+    path = runtime_library()
+    if path is None:
+        raise UnsupportedError(f"the runtime of Apache TVM is not installed: no tvm/lib/{LIBRARY}")
+    ffi = import_module("tvm_ffi")
+    ctypes.CDLL(str(path), ctypes.RTLD_GLOBAL)
+    return ffi
+
+
+def aligned(shape: tuple[int, ...], dtype: str) -> Array:
+    """An array that code of TVM's may read by vector instructions."""
+    kind = np.dtype(dtype)
+    size = int(np.prod(shape, dtype=np.int64)) * kind.itemsize
+    memory = np.zeros(size + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    return memory[start : start + size].view(kind).reshape(shape)
+
+
+class TvmSession(Session):
+    """One library with the memory of its inputs."""
+
+    def __init__(self, artifact: Path, threads: int) -> None:
+        manifest = read_manifest(artifact)
+        check_processor(manifest, artifact)
+        self.inputs, self.outputs = manifest.inputs, manifest.outputs
+        # Read once in a process, when a library first has work to share out; the cores are chosen by us.
+        os.environ["TVM_NUM_THREADS"] = str(threads)
+        os.environ["TVM_BIND_THREADS"] = "0"
+        ffi = load_runtime()
+        self._buffers = {spec.name: aligned(spec.shape, spec.dtype) for spec in self.inputs}
+        self._arguments = [ffi.from_dlpack(buffer) for buffer in self._buffers.values()]
+        machine = ffi.load_module(str(artifact.resolve()))["vm_load_executable"]()
+        machine["vm_initialization"](_CPU, _FIRST, _POOLED)
+        self._machine, self._main = machine, machine["main"]
+
+    def _run(self, feed: Feed) -> dict[str, Array]:
+        if self._main is None:
+            raise ValueError("the session is closed")
+        for name, buffer in self._buffers.items():
+            np.copyto(buffer, feed[name])
+        given = self._main(*self._arguments)
+        several = given if len(self.outputs) > 1 else [given]
+        # Copies: TVM takes the memory of an output for the next run as soon as nobody holds it.
+        return {s.name: _copied(one, s) for s, one in zip(self.outputs, several, strict=True)}
+
+    def close(self) -> None:
+        self._main = self._machine = None
+        self._arguments = []
+
+
+def _copied(tensor: Any, spec: TensorSpec) -> Array:
+    return np.array(np.from_dlpack(tensor)).reshape(spec.shape)
+
+
+def check_processor(manifest: LibraryManifest, artifact: Path) -> None:
+    """Code with instructions that a processor has not ends the process, so it is not loaded.
+
+    Raises:
+        UserError: this processor lacks something that the library was compiled for.
+    """
+    here = this_one()
+    lacking = here.lacks(manifest.processor)
+    if lacking:
+        raise UserError(
+            "the library was compiled for another processor",
+            place=str(artifact),
+            found=f"{manifest.processor.architecture}, {manifest.processor.model}; "
+            f"{here.model} lacks {', '.join(lacking)}",
+            accepted=f"{here.architecture} with {', '.join(here.instruction_sets)}",
+            remedy="compile it for the profile of this machine",
+        )
