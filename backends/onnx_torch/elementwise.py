@@ -88,6 +88,13 @@ def _clip(node: Node, x: Tensor, least: Any = None, most: Any = None) -> Tensor:
     return x if low is None and high is None else torch.clamp(x, low, high)
 
 
+@operator("ClipBetween")
+def _clip_between(_: Node, x: Tensor, least: Tensor | None = None, most: Tensor | None = None) -> Tensor:
+    """`Clip` by what depends on the input."""
+    x = x if least is None else torch.maximum(x, least)
+    return x if most is None else torch.minimum(x, most)
+
+
 @operator("Cast")
 def _cast(node: Node, x: Tensor) -> Tensor:
     dtype = DTYPES.get(node.get("to"))

@@ -70,6 +70,11 @@ class OnnxModule(nn.Module):
         self.add_module(name, StepModule(step))
         return name
 
+    @property
+    def wide(self) -> bool:
+        """Whether an output holds integers of 64 bits."""
+        return any(isinstance(end, Traced) and end.sample.dtype == torch.int64 for end in self._ends)
+
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """All outputs, in the order of the file."""
         values = dict(enumerate(inputs))

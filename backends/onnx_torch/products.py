@@ -65,15 +65,22 @@ def _conv_transpose(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None =
     more = list(node.get("output_padding", [0] * where.spatial))
     before, after = _cut(node, where, x, more)
     function: Callable[..., Tensor] = _known(node, _TRANSPOSED, where)
-    shared = [max(0, min(b, a)) for b, a in zip(before, after, strict=True)]
-    # PyTorch wants less output padding than stride; what it does not take is padded behind.
-    fits = [m if m < max(s, d) else 0 for m, s, d in zip(more, where.strides, where.dilations, strict=True)]
-    y = function(x, weight, bias, where.strides, shared, fits, node.get("group", 1), where.dilations)
+    # Converters know a transposed convolution that gives a multiple of its input, or all of its result: what
+    # is to be cut away, or added, is cut and added behind it.
+    own = before == after and not any(more) and _multiplies(where, before)
+    padding = before if own else [0] * where.spatial
+    y = function(x, weight, bias, where.strides, padding, 0, node.get("group", 1), where.dilations)
     widths = []
-    for axis in reversed(range(where.spatial)):
-        behind = more[axis] - fits[axis] - (after[axis] - shared[axis])
-        widths += [shared[axis] - before[axis], behind]
+    for axis in () if own else reversed(range(where.spatial)):
+        widths += [-before[axis], more[axis] - after[axis]]
     return F.pad(y, widths) if any(widths) else y
+
+
+def _multiplies(where: Windows, before: list[int]) -> bool:
+    """Whether each axis is as many times longer afterwards as its stride says, or nothing is cut."""
+    spans = [(k - 1) * d + 1 for k, d in zip(where.kernel, where.dilations, strict=True)]
+    cut = zip(spans, where.strides, before, strict=True)
+    return not any(before) or all(span - stride == 2 * less for span, stride, less in cut)
 
 
 def _cut(node: Node, where: Windows, x: Tensor, more: list[int]) -> tuple[list[int], list[int]]:

@@ -16,10 +16,8 @@ from .operators import Node, operator
 _OWN = {"linear": {3: "linear", 4: "bilinear"}, "nearest": {3: "nearest", 4: "nearest", 5: "nearest"}}
 
 
-@operator("Resize", "Upsample", static=(1, 2, 3))
+@operator("Resize", static=(1, 2, 3))
 def _resize(node: Node, x: Tensor, roi: Any, scales: Any = None, sizes: Any = None) -> Tensor:
-    if node.operator == "Upsample":
-        scales = roi
     if node.get("coordinate_transformation_mode") == "tf_crop_and_resize":
         raise node.refused("it crops (tf_crop_and_resize)")
     matrices = {
@@ -31,6 +29,9 @@ def _resize(node: Node, x: Tensor, roi: Any, scales: Any = None, sizes: Any = No
     if own is not None:
         return own
     for axis, matrix in matrices.items():
+        if node.get("mode", "nearest") == "nearest":
+            x = torch.index_select(x, axis, torch.tensor(matrix.argmax(axis=1)))
+            continue
         x = torch.tensordot(x, torch.tensor(matrix), dims=([axis], [1])).movedim(-1, axis)
     return x
 
@@ -84,6 +85,8 @@ def _same(matrix: Any, mode: str, corners: bool | None) -> bool:
     new, old = matrix.shape
     places = np.arange(new, dtype=np.float64)
     if mode == "nearest":
+        if new % old:  # what LiteRT makes of PyTorch's is right for whole factors alone
+            return False
         wanted = np.eye(old)[np.minimum(np.floor(places * old / new).astype(int), old - 1)]
         return bool(np.allclose(matrix, wanted, atol=1e-5))
     exact = places * (old - 1) / max(1, new - 1) if corners else (places + 0.5) * old / new - 0.5
@@ -91,3 +94,15 @@ def _same(matrix: Any, mode: str, corners: bool | None) -> bool:
     low = np.floor(exact).astype(int)
     high, part = np.minimum(low + 1, old - 1), (exact - low)[:, None]
     return bool(np.allclose(matrix, (1 - part) * np.eye(old)[low] + part * np.eye(old)[high], atol=1e-5))
+
+
+@operator("GridSample")
+def _grid_sample(node: Node, x: Tensor, grid: Tensor) -> Tensor:
+    mode = {"linear": "bilinear", "cubic": "bicubic"}.get(node.get("mode", "linear"), node.get("mode"))
+    return F.grid_sample(
+        x,
+        grid,
+        mode=mode or "bilinear",
+        padding_mode=node.get("padding_mode", "zeros"),
+        align_corners=bool(node.get("align_corners", 0)),
+    )

@@ -51,11 +51,17 @@ def _gather(node: Node, inputs: list[Value]) -> Rewritten:
     return node, inputs
 
 
+def _clip(node: Node, inputs: list[Value]) -> Rewritten:
+    bounded = any(isinstance(bound, Traced) for bound in inputs[1:])
+    return (replace(node, operator="ClipBetween") if bounded else node), inputs
+
+
 def _matrix(array: Array) -> Array:
     return np.ascontiguousarray(array)
 
 
 _RULES: dict[str, Callable[[Node, list[Value]], Rewritten]] = {
+    "Clip": _clip,
     "MatMul": _matmul,
     "Gemm": _gemm,
     "Gather": _gather,

@@ -13,10 +13,11 @@ from ...profiles.errors import UserError
 from ..contract.backend import Feed
 
 
-def write_tflite(module: Any, feed: Feed, path: Path) -> None:
+def write_tflite(module: Any, feed: Feed, path: Path, *, wide: bool = False) -> None:
     """Write a module for inputs of exactly the shapes of `feed`; see `Backend.export`.
 
-    64-bit integer inputs stay 64-bit: the model casts them itself, so that a feed suits every backend.
+    64-bit integer inputs stay 64-bit: the model casts them itself, so that a feed suits every backend. With
+    `wide`, outputs of 64-bit integers do too.
 
     Raises:
         UserError: litert_torch is missing.
@@ -25,7 +26,7 @@ def write_tflite(module: Any, feed: Feed, path: Path) -> None:
     converter = _converter()
     torch = import_module("torch")
     tensors = {name: torch.from_numpy(np.array(array)) for name, array in feed.items()}
-    wide = any(array.dtype == np.int64 for array in feed.values())
+    wide = wide or any(array.dtype == np.int64 for array in feed.values())
     converted = converter.convert(module, sample_kwargs=tensors, enable_x64=wide)
     path.write_bytes(converted.model_content())
 

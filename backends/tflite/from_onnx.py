@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from importlib import import_module, metadata
@@ -9,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from ...profiles.errors import UnsupportedError
+from ...profiles.errors import UnsupportedError, UserError
 from ...profiles.words import one_line
 from ..contract.backend import Array, Availability, Feed
 from .export import write_tflite
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _VERSION = 1  # of what is made of the same file by the same packages
 _CONVERTER = "litert-torch"
 _BLAME_SECONDS = 30.0
+_FAILED = re.compile(r"legalize operation '([\w.]+)'|builtin opcode '?(\w+)|Lowering not found: ([\w.]+)")
 
 
 def converter() -> Availability:
@@ -48,16 +50,28 @@ def write_onnx_as_tflite(
 
     proto = import_module("onnx").load(onnx)
     names = [value.name for value in proto.graph.input]
+    _check_types((*proto.graph.input, *proto.graph.output))
     module = OnnxModule(proto, {name: feed[name] for name in names})
     try:
-        _write(module, [feed[name] for name in names], path)
+        _write(module, [feed[name] for name in names], path, wide=module.wide)
         _rename(path, module)
         return run()
+    except UserError:
+        raise
     except Exception as error:  # converters raise whatever torch, jax and MLIR raise
         raise _blamed(module, [feed[name] for name in names], error) from error
 
 
-def _write(module: Any, inputs: list[Array], path: Path) -> None:
+def _check_types(ends: tuple[Any, ...]) -> None:
+    """Refuse a model whose inputs or outputs are of a type that the converter has not."""
+    for end in ends:
+        if end.type.tensor_type.elem_type == import_module("onnx").TensorProto.DOUBLE:
+            raise UnsupportedError(
+                f"{end.name!r} is float64, which TFLite files do not take: export the model in float32"
+            )
+
+
+def _write(module: Any, inputs: list[Array], path: Path, *, wide: bool = False) -> None:
     """Names of ONNX may hold what those of Python cannot, so numbers stand in their places.
 
     The wrapper is no part of the names of layers, as that of the export stage is none.
@@ -73,7 +87,7 @@ def _write(module: Any, inputs: list[Array], path: Path) -> None:
             outputs = self.model(*(named[f"input{i}"] for i in range(len(inputs))))
             return {f"output{i:04}": output for i, output in enumerate(outputs)}
 
-    write_tflite(_Numbered().eval(), {f"input{i}": array for i, array in enumerate(inputs)}, path)
+    write_tflite(_Numbered().eval(), {f"input{i}": array for i, array in enumerate(inputs)}, path, wide=wide)
 
 
 def _rename(path: Path, module: OnnxModule) -> None:
@@ -135,5 +149,7 @@ def _try_alone(module: OnnxModule, number: int, values: list[Any]) -> None:
 def _why(error: Exception) -> str:
     if isinstance(error, UnsupportedError):
         return error.reason
+    if found := _FAILED.search(str(error)):
+        return f"the converter does not take {next(filter(None, found.groups()))}"
     first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
     return one_line(first, 200)

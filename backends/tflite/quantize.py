@@ -19,6 +19,7 @@ from .biases import as_vectors, wider_weights
 from .given import signed
 from .inspect import operators, weights
 from .layers import keep_rules
+from .paddings import finite_paddings
 from .pointwise import pointwise_as_products
 from .ranges import activation_ranges
 
@@ -86,6 +87,8 @@ def quantized(
     if settings.precision is Precision.INT4_WEIGHT:
         content = pointwise_as_products(content)
     content = signed(as_vectors(content))
+    if calibration is not None and settings.precision.decoded.calibrated:
+        content = finite_paddings(content, list(batches(calibration, settings.batch)))
     recipe, notes = _recipe(content, settings)
     rules = [*recipe, *_FLOAT_IO, *keep_rules(content, settings.keep_float)]
     return _apply(content, rules, calibration, settings), notes
