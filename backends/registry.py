@@ -211,7 +211,10 @@ def given_to(taker: str, path: Path) -> GivenFile:
         return get_backend(taker).given(path)
     except UnsupportedError as error:
         raise UserError(
-            "the model cannot be used", place=str(path), found=error.reason, remedy="convert it again"
+            "the model cannot be used",
+            place=str(path),
+            found=error.reason,
+            remedy="convert it again, or copy it again where it was cut off",
         ) from error
 
 

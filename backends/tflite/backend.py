@@ -75,9 +75,9 @@ class TfliteBackend(Compiler):
         return read_given(path)
 
     def as_source(self, path: Path, shapes: Mapping[str, Sequence[int]]) -> bytes:
-        from .given import with_shapes
+        from .given import quantizable, with_shapes
 
-        return with_shapes(path.read_bytes(), shapes)
+        return quantizable(with_shapes(path.read_bytes(), shapes))
 
     def onnx_converter(self) -> Availability:
         from .from_onnx import converter

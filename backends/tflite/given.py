@@ -59,6 +59,35 @@ def with_shapes(content: bytes, shapes: Mapping[str, Sequence[int]]) -> bytes:
     return rewritten(content, change)
 
 
+def quantizable(content: bytes) -> bytes:
+    """The file as the quantizer asks for it: with a name of its own for each tensor, and without graphs that
+    only other signatures run. Itself where it is so, or is quantized already."""
+    model = read_model(content)
+    tensors = [graph.Tensors(index) for graph in subgraphs(model) for index in range(graph.TensorsLength())]
+    names = [text_of(one) for one in tensors]
+    plain = len(subgraphs(model)) == 1 and len(set(names)) == len(names) and all(names)
+    if plain or _quantized_by(model):
+        return content
+
+    def change(model: Any) -> None:
+        if not any(_runs_graphs(operator) for operator in model.subgraphs[0].operators):
+            model.subgraphs = model.subgraphs[:1]
+            model.signatureDefs = [one for one in model.signatureDefs or () if not one.subgraphIndex]
+        taken: set[bytes] = set()
+        for number, tensor in enumerate(tensor for graph in model.subgraphs for tensor in graph.tensors):
+            name = tensor.name or b"tensor"
+            tensor.name = name if tensor.name and name not in taken else b"%s_%d" % (name, number)
+            taken.add(tensor.name)
+
+    return rewritten(content, change)
+
+
+def _runs_graphs(operator: Any) -> bool:
+    """Whether it has other graphs of the file as its parts."""
+    options = (operator.builtinOptions, operator.builtinOptions2)
+    return any("ubgraph" in field for one in options if one is not None for field in vars(one))
+
+
 def signed(content: bytes) -> bytes:
     """The file with the one signature that tools ask for; itself where it has that."""
     model = read_model(content)

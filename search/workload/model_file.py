@@ -28,6 +28,7 @@ _MEMBERS = (
     ("weights", re.compile(r"^[^/]+/data\.pkl$")),
     ("keras", re.compile(r"^model\.weights\.h5$")),
 )
+_EXAMPLE = " (for the shipped example: python examples/onnx_only.py)"
 _KERAS = "convert it: tf.lite.TFLiteConverter.from_keras_model(model)"
 # Beginnings of other files in use, what they are, and what to do.
 _OTHERS = (
@@ -96,8 +97,8 @@ def model_path(workload: Workload, directory: Path) -> Path:
             f"the workload's {named} {'is no regular file' if path.exists() else 'does not exist'}",
             place=f"workload {workload.name}",
             found=str(path),
-            remedy="put the file there, or run the script that makes it "
-            "(for the shipped example: python examples/onnx_only.py)",
+            remedy="put the file there, or run the script that makes it"
+            + (_EXAMPLE if workload.onnx else ""),
         )
     return path
 

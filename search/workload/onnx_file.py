@@ -137,7 +137,12 @@ def _not_valid(path: Path, error: Exception) -> UserError:
         )
     node = next((line.strip() for line in text.splitlines() if line.startswith("==> Context")), "")
     found = f"{first} ({node.removeprefix('==> Context: ')})" if node else first
-    return UserError("not a valid ONNX model", place=str(path), found=found, remedy="export it again")
+    return UserError(
+        "not a valid ONNX model, nor a file of another kind that is known",
+        place=str(path),
+        found=found,
+        remedy="export it again",
+    )
 
 
 def _check_size(path: Path, size: int) -> None:

@@ -235,5 +235,6 @@ def _check_input(name: str, taken: Taken, array: Array, place: str, model: str) 
         accepted=f"{types}{['any' if size is None else size for size in sizes or ()]} per sample",
         remedy="prepare the data as the model takes it, or export the model with free axes"
         if right_type
-        else f"prepare the data as the model takes it, say by array.astype({taken.dtype!r})",
+        else "prepare the data as the model takes it, say by "
+        f"array.astype({(*taken.also, taken.dtype)[0]!r})",
     )

@@ -28,11 +28,18 @@ class GivenRun:
             with RunnerClient(LocalLaunch(), guard=Guard()) as runner:
                 runner.open(self._backend, self._path, batch, 1)
                 found = runner.infer(self._given.fed(data))
-        except (StageError, UnsupportedError) as error:
+        except UnsupportedError as error:
+            raise UserError(
+                f"the {self._given.title} model cannot be run",
+                place=self._place,
+                found=error.reason,
+                remedy="convert it again, with the runtime's own operators alone",
+            ) from error
+        except StageError as error:
             raise UserError(
                 f"the {self._given.title} model does not run on the data",
                 place=self._place,
-                found=error.cause if isinstance(error, StageError) else error.reason,
+                found=error.cause,
                 remedy="make model and splits fit each other, or convert it anew",
             ) from error
         rows = len(next(iter(data.values())))

@@ -1,5 +1,7 @@
 """Files that users hand in: what is read of them, and how their codes become numbers."""
 
+import copy
+
 import numpy as np
 import pytest
 from contracts import tflite_files as files
@@ -93,6 +95,19 @@ def test_a_file_is_known_by_what_stands_in_it_and_by_its_name_only_where_that_is
     assert taker_of(put(b"\x08\x0a\x12\x00", "model.tflite")) is None
     assert taker_of(put(b"\0" * 64, "model.tflite")) == "tflite"
     assert taker_of(put(b"\0" * 64, "model.bin")) is None
+
+
+def test_tensors_without_names_of_their_own_get_some_before_anything_is_quantized(put, tmp_path):
+    model, backend = files.dense(), get_backend("tflite")
+    model.subgraphs[0].tensors[1].name = b""
+    model.subgraphs.append(copy.deepcopy(model.subgraphs[0]))
+    path = put(model)
+    source = put(backend.as_source(path, {"x": (1, 8)}), "source.tflite")
+    (tmp_path / "out").mkdir()
+    samples = {"x": files.splits().calibration.inputs["x"]}
+    assert compiled(source, Precision.INT8, tmp_path / "out", samples=samples).weight_bytes["int8"] == 24
+    quantized = put(files.dense(int8=True, names=("", "")), "int8.tflite")
+    assert backend.as_source(quantized, {"x": (1, 8)}) == quantized.read_bytes()
 
 
 def test_numbers_and_codes_are_each_others_inverse_within_half_a_step_and_clip_at_the_ends(put):
