@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ...backends.registry import backend_names, get_backend, offers, probes
+from ...backends.registry import backend_names, get_backend, offers, plugins, probes
 from ...backends.runner.available import RuntimeHere, find_runtimes
 from ...profiles.devices.loader import load_profile
 from ...profiles.devices.schema import Profile
@@ -65,7 +65,7 @@ def _row(name: str, found: RuntimeHere, device: Profile) -> _Row:
     return _Row(
         name=name,
         title=backend.title,
-        state=_state(found, present=bool(versions(backend.packages))),
+        state=_state(found, absent=not versions(backend.packages) and name not in plugins()),
         installed=found.installed,
         install=found.install,
         offered=tuple(what for what, offered, _ in listed if offered),
@@ -73,13 +73,12 @@ def _row(name: str, found: RuntimeHere, device: Profile) -> _Row:
     )
 
 
-def _state(found: RuntimeHere, *, present: bool) -> str:
-    """Its version, or why it cannot be used. `present`: its package is installed."""
+def _state(found: RuntimeHere, *, absent: bool) -> str:
+    """Its version, or why it cannot be used. `absent`: it is one of ours whose package is not installed."""
     reason = one_line(found.reason, _MOST)
     if found.installed:
         return f"{found.version} ({reason})" if reason else found.version
-    state = "cannot be used" if present else "not installed"
-    return f"{state}: {reason}" if reason else state
+    return "not installed" if absent else f"cannot be used: {reason}"
 
 
 def _lacking(refused: Sequence[tuple[str, str]], title: str) -> str:
