@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,20 @@ class Counts:
         """One that failed for this reason; None: it was measured."""
         if error:
             self.failed[next(filter(None, map(str.strip, reversed(error.splitlines()))), "")[:300]] += 1
+
+
+@contextmanager
+def lightly(folder: Path) -> Iterator[None]:
+    """While this lasts, processes that are started do without torch, which `tvm_ffi` imports where it is:
+    seconds and 190 MB for each. Something is written into `folder`, which must last as long."""
+    (folder / "torch.py").write_text("raise ImportError('not needed here')\n")
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(folder), *filter(None, [before])])
+    try:
+        yield
+    finally:
+        del os.environ["PYTHONPATH"]
+        os.environ.update({"PYTHONPATH": before} if before is not None else {})
 
 
 def builder(architecture: str, folder: Path, counts: Counts) -> Any:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -39,14 +42,27 @@ def load_runtime() -> Any:
     Raises:
         UnsupportedError: one of them is missing.
     """
-    # Left alone, it imports torch where that is installed.
-    os.environ.setdefault("TVM_FFI_DISABLE_TORCH_C_DLPACK", "1")
     path = runtime_library()
     if path is None:
         raise UnsupportedError(f"the runtime of Apache TVM is not installed: no tvm/lib/{LIBRARY}")
-    ffi = import_module("tvm_ffi")
+    with _without("torch"):
+        ffi = import_module("tvm_ffi")
     ctypes.CDLL(str(path), ctypes.RTLD_GLOBAL)
     return ffi
+
+
+@contextmanager
+def _without(module: str) -> Iterator[None]:
+    """While this lasts, a module that is not loaded yet cannot be: `tvm_ffi` imports torch where it finds it,
+    which takes 190 MB and seconds, for conversions that are not needed here."""
+    absent = module not in sys.modules
+    if absent:
+        sys.modules[module] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if absent:
+            del sys.modules[module]
 
 
 def aligned(shape: tuple[int, ...], dtype: str) -> Array:

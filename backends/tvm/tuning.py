@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ...profiles.errors import StageError
-from .measuring import Counts, builder, runner
+from .measuring import Counts, builder, lightly, runner
 from .standing import TaskStanding, next_task, round_size
 from .worker import load_intrinsics
 
@@ -51,7 +51,7 @@ def search(
     standings = [_standing(task, database, others) for task in tasks]
     budget = replace(budget, trials=budget.trials - sum(one.tried for one in standings))
     counts = Counts()
-    with tempfile.TemporaryDirectory(prefix="paretune-tvm-") as folder:
+    with tempfile.TemporaryDirectory(prefix="paretune-tvm-") as folder, lightly(Path(folder)):
         _rounds(tasks, standings, architecture, Path(folder), database, budget, counts)
     failed = sum(counts.failed.values())
     if counts.trials and failed == counts.trials:
