@@ -1,11 +1,16 @@
 """The extras: each is whole by itself, all go together, and what is installed is what is pinned."""
 
+import ast
 import re
+import sys
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 import tomllib
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 from paretune.backends.registry import backend_names, get_backend, plugins
 from resolving import Dist, pinned, resolve
@@ -14,6 +19,8 @@ ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 APART = {"all", "dev", "timm"}  # timm wants an environment of its own, as pyproject.toml says
+OURS = [name for name in backend_names() if name not in plugins()]
+INSTALL = r"pip install 'paretune\[([a-z0-9]+)\]'"
 SINGLE = sorted(EXTRAS.keys() - APART)
 
 
@@ -33,13 +40,41 @@ def test_all_is_every_extra_but_what_wants_an_environment_of_its_own():
     assert Requirement(everything).extras == set(SINGLE)
 
 
-@pytest.mark.parametrize("name", [name for name in backend_names() if name not in plugins()])
+@pytest.mark.parametrize("name", OURS)
 def test_the_command_that_installs_a_runtime_names_an_extra_that_brings_it(name):
     backend = get_backend(name)
-    match = re.fullmatch(r"pip install 'paretune\[([a-z0-9]+)\]'", backend.install)
+    match = re.fullmatch(INSTALL, backend.install)
     assert match, backend.install
     found = resolve(flat(match[1]))
     assert found.versions.keys() & {package.lower() for package in backend.packages}
+
+
+def imported(folder):
+    """Top-level modules of others that the files of a folder import, at their head or inside functions."""
+    names = set()
+    for path in folder.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names.add(str(node.module).partition(".")[0])
+    return names - sys.stdlib_module_names - {PROJECT["name"]}
+
+
+@cache
+def bringers():
+    """The distributions that bring each top-level module."""
+    return metadata.packages_distributions()
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_room_imports_what_its_own_extra_brings(name):
+    backend, by_module = get_backend(name), bringers()
+    extra = re.fullmatch(INSTALL, backend.install)[1]
+    brought = resolve([*PROJECT["dependencies"], *flat(extra)]).versions.keys()
+    others = imported(ROOT / "backends" / name) - {package.replace("-", "_") for package in backend.packages}
+    makers = {one: {str(canonicalize_name(dist)) for dist in by_module.get(one, ())} for one in others}
+    assert {one: dists for one, dists in makers.items() if not dists & brought} == {}
 
 
 @pytest.mark.parametrize("extra", [None, *SINGLE])
