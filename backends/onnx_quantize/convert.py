@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 
@@ -67,15 +67,24 @@ def converted(
     )
 
 
-def groups(model: SourceModel, precision: Precision) -> tuple[LayerGroup, ...]:
-    """Groups of layers that this precision changes; none at fp32 and fp16. See the contract.
+def groups(
+    model: SourceModel, precision: Precision, operators: Collection[str] = ()
+) -> tuple[LayerGroup, ...]:
+    """Groups of layers that this precision changes; none at fp32 and fp16. See the contract. With
+    `operators`, it changes weights of these alone.
 
     Raises:
         UnsupportedError: an axis beside the batch has no size.
     """
     if precision not in MIXED:
         return ()
-    return layer_groups(quantize.prepared(with_own_batch(model.path)), precision)
+    proto = quantize.prepared(with_own_batch(model.path))
+    found = layer_groups(proto, precision)
+    if not operators:
+        return found
+    others = {node.name for node in proto.graph.node if node.op_type not in operators}
+    beyond = {layer.name for layer in find_layers(proto) if others & {*layer.nodes}}
+    return tuple(group for group in found if not beyond & {*group.layers})
 
 
 @contextmanager

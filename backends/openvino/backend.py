@@ -101,8 +101,9 @@ class OpenVinoBackend(Compiler):
 
     def layers(self, model: SourceModel, precision: Precision) -> tuple[LayerGroup, ...]:
         from ..onnx_quantize.convert import groups
+        from .changes import PRODUCTS
 
-        return groups(model, precision)
+        return groups(model, precision, PRODUCTS if precision is Precision.INT8_DYNAMIC else ())
 
     def open(self, artifact: Path, batch: int, threads: int) -> Session:
         return of_batch(OpenVinoSession(artifact, threads), batch)

@@ -67,15 +67,23 @@ class OpenVinoSession(Session):
         self._request: Any = compiled.create_infer_request()
         self.inputs = tuple(_spec(port, port.node.friendly_name) for port in model.inputs)
         self.outputs = tuple(_spec(port, _output_name(port)) for port in model.outputs)
+        # Views of memory that stays where it is, but for outputs whose size depends on what is fed.
         self._feeds = [self._request.get_input_tensor(i).data for i in range(len(self.inputs))]
+        self._results = [
+            None if -1 in spec.shape else self._request.get_output_tensor(i).data
+            for i, spec in enumerate(self.outputs)
+        ]
 
     def _run(self, feed: Feed) -> dict[str, Array]:
         request = self._request
         for spec, place in zip(self.inputs, self._feeds, strict=True):
             place[...] = feed[spec.name]
         request.infer()
-        # Outputs are views of memory that the next run writes to.
-        return {spec.name: request.get_output_tensor(i).data.copy() for i, spec in enumerate(self.outputs)}
+        results = {}
+        for i, (spec, view) in enumerate(zip(self.outputs, self._results, strict=True)):
+            found = request.get_output_tensor(i).data if view is None else view
+            results[spec.name] = found.copy()  # the next run writes to the same memory
+        return results
 
     def kernels(self) -> dict[str, str]:
         """What computes matrix products and convolutions, by the names of the operators that went into them:
@@ -92,7 +100,7 @@ class OpenVinoSession(Session):
 
     def close(self) -> None:
         self._request = self._compiled = None
-        self._feeds = []
+        self._feeds, self._results = [], []
 
 
 def _placed(threads: int) -> dict[str, Any]:

@@ -80,6 +80,34 @@ def test_operators_that_it_does_not_have_are_named(tmp_path):
         OpenVinoSession(model(tmp_path / "m.onnx", unknown, domain="com.microsoft"), 1)
 
 
+def test_outputs_stay_as_they_were_given(tmp_path):
+    """Also one that is the input itself, and one whose size depends on what is fed."""
+    nodes = [
+        helper.make_node("Identity", ["x"], ["same"]),
+        helper.make_node("NonZero", ["x"], ["places"]),
+        helper.make_node("Relu", ["x"], ["y"]),
+    ]
+    value, path = helper.make_tensor_value_info, tmp_path / "m.onnx"
+    outputs = [
+        value("same", TensorProto.FLOAT, [2, 3]),
+        value("places", TensorProto.INT64, [2, None]),
+        value("y", TensorProto.FLOAT, [2, 3]),
+    ]
+    graph = helper.make_graph(nodes, "g", [value("x", TensorProto.FLOAT, [2, 3])], outputs)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    feeds = [
+        np.float32([[1, 0, -1], [0, 0, 2]]),
+        np.full((2, 3), 5, np.float32),
+        np.zeros((2, 3), np.float32),
+    ]
+    with OpenVinoSession(path, 1) as opened:
+        got = [opened.run({"x": feed}) for feed in feeds]
+    for feed, found in zip(feeds, got, strict=True):
+        np.testing.assert_array_equal(found["same"], feed)
+        np.testing.assert_array_equal(found["y"], np.maximum(feed, 0))
+        np.testing.assert_array_equal(found["places"], np.nonzero(feed))
+
+
 def model_tail():
     return [helper.make_node("ArgMax", ["y/1"], ["largest"], axis=1, keepdims=0)]
 

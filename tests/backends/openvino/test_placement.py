@@ -4,6 +4,8 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from paretune.backends.contract.backend import SourceModel
+from paretune.backends.openvino.backend import OpenVinoBackend
 from paretune.backends.openvino.placement import LowLayer, low_layers, proof, running
 from paretune.profiles.errors import UnsupportedError
 from paretune.profiles.precision import Precision
@@ -59,3 +61,27 @@ def test_what_runs_low_is_told_where_the_precision_asks_for_it():
     assert "90.0 %" in note
     assert proof(Precision.INT8_WEIGHT, {BIG: "brgemm_avx512_f32"}) == ()
     assert proof(Precision.INT8, {}) == ()
+
+
+def test_what_it_quantizes_as_it_runs_are_matrix_products(tmp_path):
+    """A convolution stays in float at int8-dynamic, so that keeping it in float means nothing."""
+    value = helper.make_tensor_value_info
+    weights = {"conv": (4, 3, 1), "product": (5, 2)}
+    nodes = [
+        helper.make_node("Conv", ["x", "conv"], ["convolved"], name="conv"),
+        helper.make_node("MatMul", ["convolved", "product"], ["y"], name="product"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [value("x", TensorProto.FLOAT, [1, 3, 5])],
+        [value("y", TensorProto.FLOAT, [1, 4, 2])],
+        [numpy_helper.from_array(np.ones(shape, np.float32), name) for name, shape in weights.items()],
+    )
+    path = tmp_path / "model.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    source, backend = SourceModel(path=path, format="onnx"), OpenVinoBackend()
+    found = {p: {name for g in backend.layers(source, p) for name in g.layers} for p in Precision}
+    assert found[Precision.INT8_DYNAMIC] == {"product"}
+    assert found[Precision.INT8] == found[Precision.INT8_WEIGHT] == {"conv", "product"}
+    assert found[Precision.BF16] == set()
