@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -47,10 +48,14 @@ def _branch(build: Build, node: Node, condition: Value, scope: Scope) -> Sequenc
     if not isinstance(condition, Traced):
         return _run(build, node.get(branches[not bool(np.asarray(condition))]), scope, {})
     then, other = (_run(build, node.get(name), scope, {}) for name in branches)
-    chosen = Node(operator="Where", domain="", name=node.name, attributes={}, outputs=1)
+    chosen = _instead(node, "Where")
     if any(_form(a) != _form(b) for a, b in zip(then, other, strict=True)):
         raise node.refused("which branch it takes depends on the input, and they give different shapes")
     return [build.step(chosen, [condition, a, b])[0] for a, b in zip(then, other, strict=True)]
+
+
+def _instead(node: Node, operator: str) -> Node:
+    return replace(node, operator=operator, attributes={}, outputs=1)
 
 
 def _form(value: Value) -> tuple[int, ...]:
@@ -86,8 +91,7 @@ def _stacked(build: Build, node: Node, rows: list[Value]) -> Value:
         raise node.refused("it runs no round")
     if not any(isinstance(row, Traced) for row in rows):
         return np.stack([np.asarray(row) for row in rows])
-    one = Node(operator="Stack", domain="", name=node.name, attributes={}, outputs=1)
-    return build.step(one, rows)[0]
+    return build.step(_instead(node, "Stack"), rows)[0]
 
 
 def _run(build: Build, graph: Any, scope: Scope, given: Scope) -> list[Value]:

@@ -48,10 +48,10 @@ class OnnxModule(nn.Module):
         made_by: dict[int, str] = {}
         for number, step in enumerate(self.steps):
             if step.weighted:
-                self._layers[number] = name = self._layer(step, step.node.name or step.node.operator)
+                self._layers[number] = name = self._layer(step, step.node.name or step.node.called)
                 made_by.update(dict.fromkeys(step.results, name))
             elif step.shapes and step.slots[0] in made_by:  # converters fuse it into the layer before it
-                name = f"{made_by[step.slots[0]]}_{step.node.operator}"
+                name = f"{made_by[step.slots[0]]}_{step.node.called}"
                 self._layers[number] = self._layer(step, name)
             else:
                 for position, tensor in step.constants.items():
@@ -62,7 +62,7 @@ class OnnxModule(nn.Module):
 
     def _layer(self, step: GraphStep, wanted: str) -> str:
         """Put a layer in, under a name that paths of modules can hold."""
-        plain = re.sub(r"\W+", "_", wanted, flags=re.ASCII).strip("_") or step.node.operator
+        plain = re.sub(r"\W+", "_", wanted, flags=re.ASCII).strip("_") or step.node.called
         name = plain = f"n{plain}" if plain[0].isdigit() else plain
         number = 1
         while hasattr(self, name):

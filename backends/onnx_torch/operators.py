@@ -18,9 +18,11 @@ Function = Callable[..., Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """One node of a graph: its operator, its name, its attributes and the number of its outputs."""
+    """One node of a graph: its operator, its name, its attributes and the number of its outputs. `called` is
+    the operator as the file has it, where another one stands in its place."""
 
     operator: str
+    called: str
     domain: str
     name: str
     attributes: Mapping[str, Any]
@@ -34,7 +36,7 @@ class Node:
     def title(self) -> str:
         """What messages call it."""
         of = f"{self.domain}." if self.domain else ""
-        return f"the operator {of}{self.operator}" + (f" (node {self.name!r})" if self.name else "")
+        return f"the operator {of}{self.called}" + (f" (node {self.name!r})" if self.name else "")
 
     def refused(self, why: str) -> UnsupportedError:
         """The error that names this node."""
@@ -97,6 +99,7 @@ def read_node(proto: onnx.NodeProto) -> Node:
     """A node as functions take it."""
     return Node(
         operator=proto.op_type,
+        called=proto.op_type,
         domain="" if proto.domain == "ai.onnx" else proto.domain,
         name=proto.name,
         attributes={a.name: _value(a) for a in proto.attribute},

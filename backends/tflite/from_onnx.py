@@ -151,5 +151,5 @@ def _why(error: Exception) -> str:
         return error.reason
     if found := _FAILED.search(str(error)):
         return f"the converter does not take {next(filter(None, found.groups()))}"
-    first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return one_line(first, 200)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return one_line(" ".join(lines[: 1 + lines[0].endswith(":")]), 200)

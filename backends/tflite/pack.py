@@ -84,6 +84,33 @@ def with_names(content: bytes, names: Mapping[str, str]) -> bytes:
     return rewritten(content, rename)
 
 
+def with_ends_of(content: bytes, source: bytes) -> bytes:
+    """A quantized model whose signature gives the outputs that its graph gives.
+
+    Of an output that the model itself reads too, the quantizer's signature names the tensor before it is
+    brought back to float, which the runtime does not keep.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    if len(content) > _LARGEST:
+        return content
+    before = schema.ModelT.InitFromPackedBuf(source, 0)
+    after = schema.ModelT.InitFromPackedBuf(content, 0)
+    given = after.subgraphs[0].outputs
+    if all(
+        end.tensorIndex in given for signature in (after.signatureDefs or [])[:1] for end in signature.outputs
+    ):
+        return content
+    return rewritten(content, lambda model: _place(before, model))
+
+
+def _place(before: Any, after: Any) -> None:
+    order = [int(index) for index in before.subgraphs[0].outputs]
+    places = {end.name: order.index(end.tensorIndex) for end in before.signatureDefs[0].outputs}
+    for end in after.signatureDefs[0].outputs:
+        end.tensorIndex = int(after.subgraphs[0].outputs[places[end.name]])
+
+
 def _weight_names(content: bytes) -> dict[tuple[int, int], bytes]:
     """Graph and position of each weight's tensor to its layer's name, the first of those that share it."""
     where = weight_tensors(content)

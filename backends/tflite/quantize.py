@@ -19,6 +19,7 @@ from .biases import as_vectors, wider_weights
 from .given import signed
 from .inspect import operators, weights
 from .layers import keep_rules
+from .pack import with_ends_of
 from .paddings import finite_paddings
 from .pointwise import pointwise_as_products
 from .ranges import activation_ranges
@@ -91,7 +92,7 @@ def quantized(
         content = finite_paddings(content, list(batches(calibration, settings.batch)))
     recipe, notes = _recipe(content, settings)
     rules = [*recipe, *_FLOAT_IO, *keep_rules(content, settings.keep_float)]
-    return _apply(content, rules, calibration, settings), notes
+    return with_ends_of(_apply(content, rules, calibration, settings), content), notes
 
 
 _FLOAT_IO: Recipe = [
