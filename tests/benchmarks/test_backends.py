@@ -5,14 +5,20 @@ import math
 
 import pytest
 import torch
-from paretune.backends.registry import availability, backend_names, offered_precisions, plugins, probes
+from paretune.backends.contract.backend import CompileSettings, SourceModel
+from paretune.backends.contract.tuning import Tuning
+from paretune.backends.registry import availability, offered_precisions, probes
 from paretune.profiles.devices.loader import load_profile
+from paretune.profiles.errors import StageError
+from paretune.profiles.precision import Precision
 from torch import nn
 
 from benchmarks.backends import models
 from benchmarks.backends.__main__ import main
 from benchmarks.backends.table import page
+from benchmarks.backends.tunings import Tunings
 
+SOME = ("ort", "tflite", "trt")  # one whose format fixes the batch, and one that cannot run everywhere
 QUICK = ["--models", "tiny", "--rounds", "9"]
 
 
@@ -44,14 +50,13 @@ def measured(out):
 @pytest.mark.alone
 def test_every_pair_that_is_offered_has_its_figures_or_a_reason(tiny, tmp_path, capsys):
     out = tmp_path / "figures.json"
-    assert main(["--out", str(out), *QUICK]) == 0
+    assert main(["--out", str(out), *QUICK, "--backends", ",".join(SOME)]) == 0
     found, rows = measured(out)
     profile = load_profile("host", probes=probes())
-    ours = [name for name in backend_names() if name not in plugins()]
-    here = {name for name in ours if availability(name).installed and offered_precisions(name, profile)}
+    here = {name for name in SOME if availability(name).installed and offered_precisions(name, profile)}
     pairs = {(name, str(precision)) for name in here for precision in offered_precisions(name, profile)}
     assert {pair[:2] for pair in rows} == pairs
-    assert here | {one["backend"] for one in found["refused"] if one["what"] == "all"} == set(ours)
+    assert here | {one["backend"] for one in found["refused"] if one["what"] == "all"} == set(SOME)
     assert {name for name, about in found["runtimes"].items() if about["installed_bytes"] > 1e6} >= here
     for row in rows.values():
         assert (row["outcome"] == "measured") != bool(row["reason"]), row
@@ -105,6 +110,33 @@ def test_figures_that_cannot_be_written_or_continued_end_it_before_any_work(tmp_
         assert main(["--out", str(out), "--backends", "ort"]) == 1
         assert "figures" in capsys.readouterr().err
     assert (tmp_path / "broken.json").read_text() == "{"
+
+
+def tune(tunings, folder, content, tuned):
+    class Runner:
+        def tune(self, backend, source, settings, budget, known, into):
+            tuned.append((content, len(known)))
+            if content == "broken":
+                raise StageError("compile", "killed")
+            return {"trials": budget.trials}
+
+    path = folder / "model.onnx"
+    path.write_text(content)
+    source, settings = SourceModel(path=path, format="onnx"), CompileSettings(precision=Precision.FP32)
+    return tunings.tuned(Runner(), "ort", source, settings)
+
+
+def test_no_model_is_tuned_twice_and_each_starts_from_what_others_found(tmp_path):
+    tunings, tuned = Tunings(tmp_path / "tuned", Tuning(trials=8, seconds=9)), []
+    first, facts = tune(tunings, tmp_path, "one", tuned)
+    with pytest.raises(StageError):
+        tune(tunings, tmp_path, "broken", tuned)
+    tune(tunings, tmp_path, "two", tuned)
+    assert tune(tunings, tmp_path, "one", tuned) == (first, facts)
+    assert facts == {"trials": 8}
+    assert tuned == [("one", 0), ("broken", 1), ("two", 1)]
+    longer = Tunings(tmp_path / "tuned", Tuning(trials=9, seconds=9))
+    assert tune(longer, tmp_path, "one", tuned)[0].tuned != first.tuned
 
 
 def test_models_are_the_same_on_every_call_and_have_learnt_something():
