@@ -56,7 +56,8 @@ class Space:
 
     def __post_init__(self) -> None:
         if not any(choices.precisions for choices in self.backends):
-            reasons = "; ".join(f"{m.backend} {m.what}: {m.reason}" for m in self.masked[:8])
+            whole_first = sorted(self.masked, key=lambda masked: masked.what != "all")
+            reasons = "; ".join(f"{m.backend} {m.what}: {m.reason}" for m in whole_first[:8])
             raise UserError(
                 "the space is empty: nothing that the study file asks for can exist on this device",
                 found=reasons or "no backend",
