@@ -18,11 +18,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ..contract.backend import CalibrationData
 from ..onnx_graph.inspect import in_fixed_order
-from ..onnx_graph.layers import is_plain_gemm, name_nodes
+from ..onnx_graph.layers import Graph, is_plain_gemm, name_nodes
 from ..onnx_graph.prepare import modern
 from ..onnx_graph.subgraphs import inner_reads_apart, names_read
 from .by_channel import by_channel
 from .int4 import keep_grid
+from .limits import overrides, without_kernel
 from .ranges import activation_ranges, masking_nodes
 
 _PRODUCT = "_matmul"  # what a Gemm's name gets when its product becomes a node of its own
@@ -74,8 +75,8 @@ def to_int8(
     are whole numbers from -64 to 64 (both ends). So weights that are `q * absmax / 64`, where some |q| of the
     channel is 64, come back exactly; other grids (absmax / 127, absmax / 63) do not. Output channels are axis
     0 of Conv and of Gemm with transB, axis 1 of ConvTranspose, and the columns of MatMul and other Gemm;
-    without `per_channel`, the whole tensor is one. Embeddings are uint8 with one scale and zero point.
-    `keep` names nodes that stay in float.
+    without `per_channel`, and for some (see `limits.py`), the whole tensor is one. Embeddings are uint8 with
+    one scale and zero point. `keep` names nodes that stay in float.
     """
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.calibrate import save_tensors_data
@@ -97,7 +98,8 @@ def to_int8(
             reduce_range=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            nodes_to_exclude=[*keep, *masking_nodes(proto, found)],
+            nodes_to_exclude=[*keep, *masking_nodes(proto, found), *without_kernel(Graph(proto))],
+            extra_options={"TensorQuantOverrides": overrides(proto)} if per_channel else {},
             calibrate_method=CalibrationMethod.MinMax,  # how the ranges were found does not matter here
             calibration_cache_path=ranges,
         )

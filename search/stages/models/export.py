@@ -8,13 +8,8 @@ method's arguments and outputs those of `named_outputs`. Equal models give equal
 from __future__ import annotations
 
 import gc
-import os
-import re
-import sys
-import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +26,7 @@ from ..network.plain import copied, plain_weights
 from ..network.predict import named_outputs
 from ..network.programs import traceable
 from ..training.equalize import equalize
+from .exporters import captured_stderr, refuse_lost_ways, unsupported
 from .onnx_names import anonymous, held_names, held_outputs, renamed
 
 Names = str | Sequence[str] | None
@@ -39,11 +35,6 @@ OPSET = 18
 # Exporters fold BatchNorm and reorder sums: 1e-3 of the largest output is far above what that costs in
 # float32 and far below what a wrong operator does.
 TOLERANCE = 1e-3
-# How the exporters and the interpreter name the operator that they do not know.
-_OPERATOR = (
-    r"Lowering not found: (?!aten)(\w+)|aten(?:::|\.)\w+|operator '([\w:]+)'|legalize operation '([\w.]+)'"
-    r"|builtin opcode '?(\w+)"
-)
 _imported: set[str] = set()  # formats whose exporter has run in this process
 _MOST_BYTES = 2_000_000_000  # one protobuf or flatbuffer file holds less than 2 GiB
 
@@ -99,14 +90,20 @@ def _export_onnx(frozen: nn.Module, sample: Mapping[str, Array], into: Path, wan
     wrapped = _Positional(frozen, list(sample), wanted)
     feed = next(batches(sample, max(2, _rows(sample))))  # a batch of one would be taken for a constant
     outputs = list(_expected(wrapped, feed))
+    if twice := sorted({*outputs} & {*feed}):
+        raise UnsupportedError(
+            f"the output {twice[0]!r} has the name of an input, and an ONNX graph has one set of names: let "
+            "forward give it another"
+        )
     with captured_stderr() as log:
         try:
             _torch_export(traceable(wrapped, list(_tensors(feed).values())), feed, path, len(outputs))
         except Exception as first:
             try:
-                _script_export(wrapped, feed, path, len(outputs))
+                told = _script_export(wrapped, feed, path, len(outputs))
             except Exception as second:
                 raise unsupported("ONNX", second, first) from second
+            refuse_lost_ways(first, told)
     proto = renamed(anonymous(onnx.load(path)), list(feed), outputs)
     path.write_bytes(proto.SerializeToString(deterministic=True))
     one = {name: array[:1] for name, array in feed.items()}
@@ -189,16 +186,24 @@ def _torch_export(wrapped: _Positional, feed: Mapping[str, Array], path: Path, o
     _onnx_export(wrapped, feed, path, outputs, dynamo=True, external_data=False, dynamic_shapes=(axes,))
 
 
-def _script_export(wrapped: _Positional, feed: Mapping[str, Array], path: Path, outputs: int) -> None:
+def _script_export(
+    wrapped: _Positional, feed: Mapping[str, Array], path: Path, outputs: int
+) -> list[warnings.WarningMessage]:
     axes = {name: {0: "batch"} for name in (*held_names(len(feed)), *held_outputs(outputs))}
-    _onnx_export(wrapped, feed, path, outputs, dynamo=False, dynamic_axes=axes)
+    return _onnx_export(wrapped, feed, path, outputs, dynamo=False, dynamic_axes=axes)
 
 
 def _onnx_export(
     wrapped: _Positional, feed: Mapping[str, Array], path: Path, outputs: int, **options: Any
-) -> None:
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+) -> list[warnings.WarningMessage]:
+    """Write the file; returns what the exporter warned of."""
+    with (
+        torch.no_grad(),
+        warnings.catch_warnings(record=True) as told,
+        # It orders the factors of a product by their sizes, and so takes the batch for a constant.
+        torch.backends.opt_einsum.flags(enabled=False),
+    ):
+        warnings.simplefilter("always")
         torch.onnx.export(
             wrapped,
             tuple(_tensors(feed).values()),
@@ -209,6 +214,7 @@ def _onnx_export(
             verbose=False,
             **options,
         )
+    return told
 
 
 def _run_onnx(proto: onnx.ModelProto, feed: Mapping[str, Array]) -> dict[str, Array]:
@@ -263,38 +269,3 @@ def _check_output(output: Array, wanted: Array, models: tuple[str, str], its: st
             f"largest output {scale:.3g}, accepted {TOLERANCE:g} of it",
             log,
         )
-
-
-def unsupported(format_name: str, *errors: Exception) -> UnsupportedError:
-    """Name the operator if any of the exceptions does."""
-    for error in errors:
-        text = str(error)
-        found = re.search(_OPERATOR, text)
-        if found:
-            operator = next(filter(None, found.groups()), found[0])
-            return UnsupportedError(f"the operator {operator} cannot be exported to {format_name}")
-    first_line = next(
-        (line for line in str(errors[0]).splitlines() if line.strip()), type(errors[0]).__name__
-    )
-    return UnsupportedError(f"the model cannot be exported to {format_name}: {first_line.strip()[:300]}")
-
-
-@contextmanager
-def captured_stderr() -> Iterator[list[str]]:
-    """Keep what converters (C++ too) write to stderr; the list holds it once the block has ended.
-
-    The file descriptor is redirected for the whole process, so nothing else may write there meanwhile.
-    """
-    log: list[str] = []
-    sys.stderr.flush()
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as sink:
-        os.dup2(sink.fileno(), 2)
-        try:
-            yield log
-        finally:
-            sys.stderr.flush()
-            os.dup2(saved, 2)
-            os.close(saved)
-            sink.seek(0)
-            log.append(sink.read().decode(errors="replace"))

@@ -8,7 +8,8 @@ from tempfile import TemporaryDirectory
 
 from ....backends.contract.backend import Array, Backend
 from ....profiles.errors import ParetuneError
-from .export import captured_stderr, check_same, unsupported
+from .export import check_same
+from .exporters import captured_stderr, unsupported
 
 
 def converted(

@@ -1,0 +1,82 @@
+"""What exporters say: operators that they do not know, ways that they lose, and what they write to stderr."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from ....profiles.errors import UnsupportedError
+
+# How the exporters and the interpreter name the operator that they do not know.
+_OPERATOR = (
+    r"Lowering not found: (?!aten)(\w+)|aten(?:::|\.)\w+|operator '([\w:]+)'|legalize operation '([\w.]+)'"
+    r"|builtin opcode '?(\w+)"
+)
+_BY_VALUES = "data-dependent"  # torch.export on what follows from numbers in tensors
+_TO_BOOL = "Converting a tensor to a Python boolean"  # the tracer, where it goes one way of several
+
+
+def unsupported(format_name: str, *errors: Exception) -> UnsupportedError:
+    """Name the operator if any of the exceptions does."""
+    for error in errors:
+        text = str(error)
+        found = re.search(_OPERATOR, text)
+        if found:
+            operator = next(filter(None, found.groups()), found[0])
+            return UnsupportedError(f"the operator {operator} cannot be exported to {format_name}")
+    if any(_BY_VALUES in str(error) for error in errors):
+        return by_values()
+    first_line = next(
+        (line for line in str(errors[0]).splitlines() if line.strip()), type(errors[0]).__name__
+    )
+    return UnsupportedError(f"the model cannot be exported to {format_name}: {first_line.strip()[:300]}")
+
+
+def refuse_lost_ways(first: Exception, told: Sequence[warnings.WarningMessage]) -> None:
+    """Refuse what a tracer wrote after torch.export had refused it (`first`) because forward goes one way or
+    another by the numbers in a tensor: the trace holds the way of the sample alone.
+
+    Raises:
+        UnsupportedError: names the line.
+    """
+    if _BY_VALUES not in str(first):
+        return
+    for one in told:
+        if _TO_BOOL in str(one.message):
+            raise by_values(f" ({Path(one.filename).name}, line {one.lineno})")
+
+
+def by_values(where: str = "") -> UnsupportedError:
+    """A forward with an `if` that no exported model can have."""
+    return UnsupportedError(
+        f"forward decides by the numbers in a tensor{where}, as a Python `if` or `while` does: an exported "
+        "model goes one way for all samples; compute both ways and take one by torch.where (or torch.cond, "
+        "which becomes the operator If of ONNX)"
+    )
+
+
+@contextmanager
+def captured_stderr() -> Iterator[list[str]]:
+    """Keep what converters (C++ too) write to stderr; the list holds it once the block has ended.
+
+    The file descriptor is redirected for the whole process, so nothing else may write there meanwhile.
+    """
+    log: list[str] = []
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as sink:
+        os.dup2(sink.fileno(), 2)
+        try:
+            yield log
+        finally:
+            sys.stderr.flush()
+            os.dup2(saved, 2)
+            os.close(saved)
+            sink.seek(0)
+            log.append(sink.read().decode(errors="replace"))
