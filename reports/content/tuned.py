@@ -31,10 +31,11 @@ def _brought(evaluation: Evaluation) -> str:
     """Tuned against untuned."""
     now, tuned = evaluation.metrics.get(LATENCY), evaluation.tuning
     before = tuned.untuned_ms if tuned is not None else None
-    if now is None or before is None or now.value <= 0:
+    if now is None or before is None or min(now.value, before.value) <= 0:
         return ""
     show, times = metric_info(LATENCY).format, before.value / now.value
-    return f": {show(now.value)}, untuned {show(before.value)}, {times:.3g} times as fast"
+    change = f"{times:.3g} times as fast" if times >= 1 else f"{1 / times:.3g} times slower"
+    return f": {show(now.value)}, untuned {show(before.value)}, {change}"
 
 
 def tunings_text(record: StudyRecord) -> str:

@@ -125,7 +125,15 @@ _SAID: Mapping[str, Shape] = {
         threads=_count,
         compressed_bytes=_count,
     ),
-    "tune": _record({"facts": _each(_FACT), "seconds": _number, "note": _text, "digest": _text}),
+    "tune": _record(
+        {
+            "facts": _each(_FACT),
+            "seconds": _number,
+            "note": _text,
+            "digest": _text,
+            "budget": _record({"trials": _count, "seconds": _number}),
+        }
+    ),
     "measure": _record({"load_ms": _number, "first_inference_ms": _number, "memory_bytes": _number}),
     "score": _record(
         {

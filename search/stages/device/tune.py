@@ -75,7 +75,7 @@ class Tuner:
         def make(into: Path) -> Mapping[str, Any]:
             work = self._store.workdir("tune", key)
             self._announce(f"tune, for at most {tuning.seconds:g} s")
-            known = self._known(causes)
+            known = self._known(causes, tuning)
             told = self._in_runner(candidate.backend, model, settings, tuning, known, work, meanwhile)
             shutil.copytree(work / FOUND, into / FOUND, symlinks=True)
             return {**told, "budget": {"trials": tuning.trials, "seconds": tuning.seconds}}
@@ -83,8 +83,8 @@ class Tuner:
         provenance = {**causes, "candidate": candidate.title, "source": source.key}
         entry = self._store.produce("tune", key, provenance, sturdy(make))
         if not entry.files:
-            note = entry.meta["note"] or "it ended by itself"
-            raise StageError("tune", f"no schedule was found in {entry.meta['seconds']:.0f} s: {note}")
+            told = ", ".join(f"{name}: {value}" for name, value in entry.meta["facts"].items())
+            raise StageError("tune", f"no schedule was found in {entry.meta['seconds']:.0f} s ({told})")
         return entry
 
     def is_tuned(self, candidate: Candidate, source: Entry) -> bool:
@@ -134,15 +134,23 @@ class Tuner:
         seconds = spent + time.monotonic() - started
         return {"facts": facts, "note": note, "seconds": seconds, "digest": _digest(found)}
 
-    def _known(self, causes: Mapping[str, Any]) -> list[Path]:
-        """The folders of earlier tunings by the same backend on the same device, the latest ones."""
+    def _known(self, causes: Mapping[str, Any], tuning: Tuning) -> list[Path]:
+        """Folders of earlier tunings by the same backend on the same device, the latest ones. One that had
+        less to spend, or did not come to its end, would keep this one from finding more."""
         alike = (
             entry
             for entry in self._store.latest("tune")
-            if entry.files and all(entry.provenance.get(name) == value for name, value in causes.items())
+            if entry.files and _as_thorough(entry, tuning)
+            if all(entry.provenance.get(name) == value for name, value in causes.items())
         )
         checked = (self._store.get("tune", entry.key) for entry in islice(alike, MOST_KNOWN))
         return [entry.path / FOUND for entry in checked if entry is not None]
+
+
+def _as_thorough(earlier: Entry, tuning: Tuning) -> bool:
+    spent = earlier.meta["budget"]
+    enough = spent["trials"] >= tuning.trials and spent["seconds"] >= tuning.seconds
+    return enough and not earlier.meta["note"]
 
 
 def model_of(source: Entry, tuned: Entry | None = None) -> SourceModel:

@@ -102,7 +102,10 @@ def test_what_others_found_is_not_tuned_again(store: Store) -> None:
     tune(store, *THREE)
     facts = tune(store, (4, 3), (3, 9)).meta["facts"]
     assert (facts["tasks"], facts["tasks_known"]) == (2, 1)
-    assert tune(store, (7, 7), seconds=29.0).meta["facts"]["tasks_known"] == 0
+    assert tune(store, (7, 7), (7, 3), trials=5).meta["facts"]["tasks_known"] == 0
+    assert tune(store, (3, 9), (9, 2), trials=5).meta["facts"]["tasks_known"] == 1
+    for more in ({"trials": 7}, {"seconds": 31.0}):  # what had less to spend keeps nobody from finding more
+        assert tune(store, (4, 3), (3, 8), **more).meta["facts"]["tasks_known"] == 0
 
 
 def test_a_session_that_ends_in_the_middle_leaves_its_rounds_and_its_seconds(
