@@ -126,7 +126,9 @@ def program_in(path: Path) -> ProgramFile | None:
 def _kind_of_archive(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
+            entries = archive.infolist()
+        if min((entry.header_offset for entry in entries), default=0):  # the index of an archive inside it
+            raise zipfile.BadZipFile("its own index is missing")
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise UserError(
             "the model file is a damaged archive",
@@ -134,6 +136,7 @@ def _kind_of_archive(path: Path) -> str:
             found=str(error),
             remedy="copy or save it again: its end is missing, or it was changed",
         ) from error
+    names = [entry.filename for entry in entries]
     found = (kind for kind, member in _MEMBERS if any(member.match(name) for name in names))
     return next(found, "")
 

@@ -8,8 +8,10 @@ method's arguments and outputs those of `named_outputs`. Equal models give equal
 from __future__ import annotations
 
 import gc
+import io
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +20,13 @@ import onnx
 import torch
 from torch import nn
 
-from ....backends.contract.backend import ONNX, Array, Backend, SourceModel, batches
+from ....backends.contract.backend import ONNX, Array, Backend, Feed, SourceModel, batches
 from ....backends.onnx_graph.session import run_all
 from ....profiles.errors import ParetuneError, StageError, UnsupportedError
 from ....profiles.guard.user_code import UserCodeError
 from ..network.plain import copied, plain_weights
 from ..network.predict import named_outputs
-from ..network.programs import traceable
+from ..network.programs import traceable, traced
 from ..training.equalize import equalize
 from .exporters import captured_stderr, refuse_lost_ways, unsupported
 from .onnx_names import anonymous, held_names, held_outputs, renamed
@@ -97,7 +99,7 @@ def _export_onnx(frozen: nn.Module, sample: Mapping[str, Array], into: Path, wan
         )
     with captured_stderr() as log:
         try:
-            _torch_export(traceable(wrapped, list(_tensors(feed).values())), feed, path, len(outputs))
+            _torch_export(traceable(wrapped, _tensors(feed)), feed, path, len(outputs))
         except Exception as first:
             try:
                 told = _script_export(wrapped, feed, path, len(outputs))
@@ -121,7 +123,7 @@ def _export_by(
     feed = next(batches(sample, batch))
     with captured_stderr() as log:
         try:
-            outputs = backend.export(traceable(wrapped, list(_tensors(feed).values())), feed, path)
+            outputs = backend.export(traceable(wrapped, _tensors(feed)), feed, path)
         except UserCodeError as error:
             raise unsupported(backend.source_title, error) from error
         except ParetuneError:
@@ -190,22 +192,23 @@ def _script_export(
     wrapped: _Positional, feed: Mapping[str, Array], path: Path, outputs: int
 ) -> list[warnings.WarningMessage]:
     axes = {name: {0: "batch"} for name in (*held_names(len(feed)), *held_outputs(outputs))}
-    return _onnx_export(wrapped, feed, path, outputs, dynamo=False, dynamic_axes=axes)
+    return _onnx_export(traced(wrapped, _tensors(feed)), feed, path, outputs, dynamo=False, dynamic_axes=axes)
 
 
 def _onnx_export(
-    wrapped: _Positional, feed: Mapping[str, Array], path: Path, outputs: int, **options: Any
+    model: nn.Module, feed: Feed, path: Path, outputs: int, **options: Any
 ) -> list[warnings.WarningMessage]:
     """Write the file; returns what the exporter warned of."""
     with (
         torch.no_grad(),
         warnings.catch_warnings(record=True) as told,
+        redirect_stdout(io.StringIO()),
         # It orders the factors of a product by their sizes, and so takes the batch for a constant.
         torch.backends.opt_einsum.flags(enabled=False),
     ):
         warnings.simplefilter("always")
         torch.onnx.export(
-            wrapped,
+            model,
             tuple(_tensors(feed).values()),
             str(path),
             opset_version=OPSET,

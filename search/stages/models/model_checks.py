@@ -59,7 +59,9 @@ def check_types(model: nn.Module, name: str) -> None:
             place=name,
             found=f"{str(dtype).removeprefix('torch.')} in {key} and {len(wrong) - 1} more",
             accepted="float32: precisions are what the search tries",
-            remedy="let the function that builds it return `model.float()`, and the splits have float32",
+            remedy="make the program anew from `model.float()`"
+            if isinstance(model, Program)
+            else "let the function that builds it return `model.float()`, and the splits have float32",
         )
 
 

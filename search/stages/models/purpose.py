@@ -96,7 +96,8 @@ class Purpose:
 
     def primary(self, model: nn.Module, split: Split) -> Array:
         """The primary output of a model over a split (axis 0 = samples)."""
-        return self.networks.predicted(model, split)[self.networks.outputs.primary]
+        primary = self.networks.outputs.primary  # which looks at the model first
+        return self.networks.predicted(model, split)[primary]
 
     @cached_property
     def digest(self) -> str:

@@ -14,7 +14,7 @@ import pickletools
 import re
 import warnings
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -22,6 +22,7 @@ from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
 from ....profiles.errors import UnsupportedError, UserError
+from ....profiles.words import listed
 
 M = TypeVar("M", bound=nn.Module)
 SCRIPT, EXPORTED = "TorchScript", "torch.export"
@@ -137,7 +138,11 @@ class Program(nn.Module):
             from torch._export.converter import TS2EPConverter
 
             with torch.no_grad():
-                program: Any = self.program
+                program: Any = (
+                    traced(self, dict(zip(self.names, sample, strict=False)))
+                    if len(sample) < len(self.names)
+                    else self.program
+                )
                 converter: Any = TS2EPConverter(program, tuple(sample))
                 made = converter.convert().module(check_guards=False)
         except Exception:  # whatever the converter, or a PyTorch without it, raises
@@ -160,14 +165,26 @@ def as_network(made: Any) -> Any:
     return made
 
 
-def traceable(wrapper: M, sample: Sequence[Tensor]) -> M:
+def traceable(wrapper: M, sample: Mapping[str, Tensor]) -> M:
     """A wrapper around `model`, the same around what torch.export takes, for inputs like these."""
     model: Any = wrapper.model
     if not isinstance(model, Program):
         return wrapper
     other = copy.copy(wrapper)
-    other._modules = {**wrapper._modules, "model": model.traceable(sample)}
+    other._modules = {**wrapper._modules, "model": model.traceable(list(sample.values()))}
     return other
+
+
+def traced(wrapper: nn.Module, sample: Mapping[str, Tensor]) -> nn.Module:
+    """A wrapper around TorchScript as TorchScript with these inputs; one around anything else as it is."""
+    model: Any = wrapper if isinstance(wrapper, Program) else wrapper.model
+    if not isinstance(model, Program) or model.kind != SCRIPT:
+        return wrapper
+    jit: Any = torch.jit
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found: nn.Module = jit.trace(wrapper, tuple(sample.values()), check_trace=False)
+    return found
 
 
 def refuse_program(model: nn.Module, what: str) -> None:
@@ -182,6 +199,7 @@ def _of_script(made: torch.jit.ScriptModule) -> Program:
         raise UserError(
             "the TorchScript module has no forward method", accepted="one whose forward takes tensors"
         )
+    _refuse_quantized({node.kind() for node in _all_nodes(made.inlined_graph)})
     arguments = cpp._get_method("forward").schema.arguments[1:]
     needed = sum(not argument.has_default_value() for argument in arguments)
     return Program(made, SCRIPT, [_SUFFIX.sub("", argument.name) for argument in arguments], needed)
@@ -192,15 +210,35 @@ def _of_exported(made: Any, upper: Mapping[str, int]) -> Program:
     places, named = (spec.children() for spec in info.in_spec.children())
     inputs = [node.meta.get("val") for node in made.graph.nodes if node.op == "placeholder"]
     names = list(info.orig_args)
-    if len(inputs) != len(places) + len(named) or not all(isinstance(one, Tensor) for one in inputs):
+    plain = all(spec.is_leaf() for spec in (*places, *named)) and len(inputs) == len(names)
+    if not plain or not all(isinstance(one, Tensor) for one in inputs):
         raise UserError(
             "the exported program takes something else than one tensor for each argument",
             found=f"arguments {', '.join(names)}",
             remedy=f"export a module that takes tensors, or {GIVE_MODULE}",
         )
+    _refuse_quantized({str(node.target) for node in made.graph.nodes})
     _refuse_fixed(names, inputs)
     ends = [upper[key] for one in inputs if (key := str(one.shape[0])) in upper]
     return Program(made, EXPORTED, names, len(names), by_name=len(named), most=min(ends, default=0))
+
+
+def _all_nodes(graph: Any) -> Iterator[Any]:
+    for node in graph.nodes():
+        yield node
+        for block in node.blocks():
+            yield from _all_nodes(block)
+
+
+def _refuse_quantized(operators: Iterable[str]) -> None:
+    found = sorted(name for name in operators if name.startswith(("quantized", "torchao")))
+    if found:
+        raise UserError(
+            "the program is quantized already, in a form of PyTorch's own that no runtime reads",
+            found=listed(found),
+            remedy="give the float model that it was made from, or hand in the ONNX or other file that a "
+            "runtime's own tools made of it",
+        )
 
 
 def _refuse_fixed(names: Sequence[str], inputs: Sequence[Any]) -> None:

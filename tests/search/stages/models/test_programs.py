@@ -146,3 +146,31 @@ def test_weights_alone_are_refused_unopened_with_how_to_give_them(old, tmp_path)
     torch.save(net().state_dict(), tmp_path / "w.pt", _use_new_zipfile_serialization=not old)
     with pytest.raises(UserError, match="load_state_dict"):
         program_in(tmp_path / "w.pt")
+
+
+class Optional(Net):
+    def forward(self, x, shift, scale: torch.Tensor | None = None, double: bool = False):
+        y = self.second(torch.relu(self.first(x))) + shift
+        if scale is not None:
+            y = y * scale
+        return y * 2 if double else y
+
+
+def test_arguments_that_are_not_given_keep_their_defaults_in_what_is_exported(tmp_path):
+    model = Optional().eval()
+    sample = {"x": X.numpy(), "shift": SHIFT.numpy()}
+    source = export_onnx(as_network(torch.jit.script(model)), sample, tmp_path)
+    import onnx
+
+    got = run_all(onnx.load(source.path), {name: array[:3] for name, array in sample.items()})
+    np.testing.assert_allclose(got["output"], model(X[:3], SHIFT[:3]).detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_what_pytorch_itself_quantized_is_refused():
+    from torch.ao.quantization import quantize_dynamic
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = quantize_dynamic(net(), {nn.Linear}, dtype=torch.qint8)
+    with pytest.raises(UserError, match="quantized already"):
+        as_network(torch.jit.script(model))
