@@ -27,8 +27,11 @@ class RuntimeHere:
 
 def find_runtimes(names: Sequence[str], seconds: float) -> dict[str, RuntimeHere]:
     """Ask all of them at once; one that gives no answer within so many seconds cannot be used."""
-    with ThreadPoolExecutor(max_workers=max(1, len(names))) as pool:
+    pool = ThreadPoolExecutor(max_workers=max(1, len(names)))
+    try:
         return dict(zip(names, pool.map(lambda name: _find(name, seconds), names), strict=True))
+    finally:
+        pool.shutdown(wait=False)  # an interrupt does not wait for one that hangs
 
 
 def _find(name: str, seconds: float) -> RuntimeHere:

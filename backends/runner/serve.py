@@ -16,6 +16,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from ...profiles.guard.process_end import at_once
 from .frames import PREAMBLE, Message, ProtocolError, StreamEndedError, read_message, write_message
 from .operations import Runner, error_reply
 
@@ -36,7 +37,7 @@ def serve(source: int, sink: int, runner: Runner) -> None:
             return
         reply = runner.answer(message)
         if os.getpid() != served_by:
-            os._exit(1)  # what a backend forked is not to answer in its parent's place
+            at_once(1)  # what a backend forked is not to answer in its parent's place
         try:
             write_message(lambda data: _write_all(sink, data), reply)
         except ProtocolError as error:  # nothing of it was written
@@ -69,7 +70,7 @@ def _end_with_parent(source: int, runner: Runner) -> None:
         )  # a hang-up is reported without being asked for
         poll.poll()
         runner.clear_files()
-        os._exit(1)
+        at_once(1)  # also where code of others runs, to which `os._exit` is another
 
     threading.Thread(target=wait, daemon=True, name="end-with-parent").start()
 

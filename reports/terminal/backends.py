@@ -18,7 +18,7 @@ from ...profiles.guard.time_limit import set_time_limit
 from ...profiles.packages import one_command, versions
 from ...profiles.words import one_line
 
-_PATIENCE_S = 30.0
+_PATIENCE_S = 20.0
 _MOST = 300
 
 

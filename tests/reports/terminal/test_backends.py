@@ -2,9 +2,12 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 
+import psutil
 import pytest
 from paretune.backends.registry import get_backend
 from paretune.backends.runner.available import find_runtimes
@@ -111,3 +114,24 @@ def test_one_that_hangs_is_given_up(tmp_path, monkeypatch):
 )
 def test_commands_that_install_are_made_one(commands, wanted):
     assert one_command(commands) == wanted
+
+
+@pytest.mark.alone
+def test_an_interrupt_waits_for_no_runtime_that_hangs_and_leaves_none_behind(tmp_path):
+    told = tmp_path / "told"
+    hangs = f"import os, time\nopen({str(told)!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)\n"
+    bring(tmp_path, "hangs", hangs)
+    command = [sys.executable, "-c", _MAIN, "backends"]
+    variables = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as asked:
+        wait_until(lambda: told.is_file() and told.read_text())
+        asked.send_signal(signal.SIGINT)
+        assert asked.wait(10) == 130
+    wait_until(lambda: not psutil.pid_exists(int(told.read_text())))
+
+
+def wait_until(true):
+    ends = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < ends
+        time.sleep(0.05)
