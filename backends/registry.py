@@ -184,7 +184,7 @@ def _digest(module: object) -> str:
 def packages() -> tuple[str, ...]:
     """Distributions whose versions change what a measurement means: runtimes, and packages with backends."""
     brought = (_package(entry) for entry in plugins().values())
-    return tuple(dict.fromkeys([*(name for one in _sound() for name in one.packages), *brought]))
+    return tuple(dict.fromkeys([*(name for _, one in _named() for name in one.packages), *brought]))
 
 
 def taker_of(path: Path) -> str | None:
@@ -219,19 +219,14 @@ def given_to(taker: str, path: Path) -> GivenFile:
 
 
 def _named(names: Iterable[str] | None = None) -> Iterator[tuple[str, Backend]]:
+    """Backends that can be loaded; what is wrong with another one is told to whoever asks for it."""
     for name in backend_names() if names is None else names:
         with suppress(UserError):
             yield name, get_backend(name)
 
 
-def _sound() -> Iterator[Backend]:
-    """Backends that can be loaded; what is wrong with another one is told to whoever asks for it."""
-    return (one for _, one in _named())
-
-
 def probes(names: Iterable[str] | None = None) -> tuple[Probe, ...]:
-    """What measures the machine at hand by the runtimes (all, or those named) that are installed: a
-    `probe.py` beside a backend."""
+    """What measures the machine at hand by installed runtimes (those named, or all): their `probe.py`."""
     from ..profiles.devices.host import Probe
 
     found = [(one.packages, one.beside("probe.py")) for _, one in _named(names)]
