@@ -189,11 +189,7 @@ def packages() -> tuple[str, ...]:
 
 def taker_of(path: Path) -> str | None:
     """The backend in whose own format a user's model file is: by what stands in it, else by the end of its
-    name, which is all that is left of a damaged one. None: no such file, ONNX if anything.
-
-    Raises:
-        UserError: it cannot be read.
-    """
+    name, which is all that is left of a damaged one. None: ONNX if anything. UserError: it cannot be read."""
     head = head_of(path)
     own = [(name, one) for name, one in _named() if one.magic[1]]
     by_content = (name for name, one in own if head[one.magic[0] :].startswith(one.magic[1]))
