@@ -82,7 +82,7 @@ class Tuner:
 
         provenance = {**causes, "candidate": candidate.title, "source": source.key}
         entry = self._store.produce("tune", key, provenance, sturdy(make))
-        if not entry.files:
+        if not _holds(entry.path / FOUND):
             told = ", ".join(f"{name}: {value}" for name, value in entry.meta["facts"].items())
             raise StageError("tune", f"no schedule was found in {entry.meta['seconds']:.0f} s ({told})")
         return entry
@@ -128,7 +128,7 @@ class Tuner:
             with RunnerClient(self._launch, guard=self._guard) as runner:
                 facts = runner.tune(backend, model, settings, left, known, found, meanwhile)
         except StageError as error:
-            if error.outside or not any(found.iterdir()):
+            if error.outside or not _holds(found):
                 raise
             note = error.cause  # a hang or a crash takes nothing from what was found before it
         seconds = spent + time.monotonic() - started
@@ -140,7 +140,7 @@ class Tuner:
         alike = (
             entry
             for entry in self._store.latest("tune")
-            if entry.files and _as_thorough(entry, tuning)
+            if _as_thorough(entry, tuning)
             if all(entry.provenance.get(name) == value for name, value in causes.items())
         )
         checked = (self._store.get("tune", entry.key) for entry in islice(alike, MOST_KNOWN))
@@ -150,7 +150,12 @@ class Tuner:
 def _as_thorough(earlier: Entry, tuning: Tuning) -> bool:
     spent = earlier.meta["budget"]
     enough = spent["trials"] >= tuning.trials and spent["seconds"] >= tuning.seconds
-    return enough and not earlier.meta["note"]
+    return enough and not earlier.meta["note"] and _holds(earlier.path / FOUND)
+
+
+def _holds(folder: Path) -> bool:
+    """Whether anything was found: databases are made empty."""
+    return any(path.is_file() and path.stat().st_size for path in folder.rglob("*"))
 
 
 def model_of(source: Entry, tuned: Entry | None = None) -> SourceModel:
