@@ -52,9 +52,7 @@ def builder(architecture: str, folder: Path, counts: Counts) -> Any:
 
     by_value()
     processes = len(os.sched_getaffinity(0))
-    pool = PopenPoolExecutor(
-        max_workers=processes, timeout=_BUILD_S, initializer=worker.load_intrinsics, initargs=(architecture,)
-    )
+    pool = PopenPoolExecutor(max_workers=processes, timeout=_BUILD_S)
     linker = command_for(architecture)
 
     @derived_object

@@ -31,6 +31,8 @@ def applied(module: Any, target: Any, folder: Path) -> tuple[Any, int, int]:
             transform.MetaScheduleApplyDatabase(),
             transform.SplitLayoutRewritePreproc(),
             transform.FoldConstant(),
+            # Weights come out of tuples, which would be made and taken apart in each run.
+            transform.CanonicalizeBindings(),
             transform.DeadCodeElimination(),
         ]
         return tvm.transform.Sequential(passes)(module), found, len(tasks)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...profiles.errors import UnsupportedError, UserError
-from ..contract.backend import Array, Feed, Session, TensorSpec
+from ..contract.backend import Array, Feed, Session
 from .library_file import LibraryManifest, read_manifest
 from .processor import this_one
 
@@ -85,8 +85,9 @@ class TvmSession(Session):
         os.environ["TVM_NUM_THREADS"] = str(threads)
         os.environ["TVM_BIND_THREADS"] = "0"
         ffi = load_runtime()
-        self._buffers = {spec.name: aligned(spec.shape, spec.dtype) for spec in self.inputs}
-        self._arguments = [ffi.from_dlpack(buffer) for buffer in self._buffers.values()]
+        self._names = [spec.name for spec in self.outputs]
+        self._filled = [(spec.name, aligned(spec.shape, spec.dtype)) for spec in self.inputs]
+        self._arguments = [ffi.from_dlpack(buffer) for _, buffer in self._filled]
         machine = ffi.load_module(str(artifact.resolve()))["vm_load_executable"]()
         machine["vm_initialization"](_CPU, _FIRST, _POOLED)
         self._machine, self._main = machine, machine["main"]
@@ -94,20 +95,17 @@ class TvmSession(Session):
     def _run(self, feed: Feed) -> dict[str, Array]:
         if self._main is None:
             raise ValueError("the session is closed")
-        for name, buffer in self._buffers.items():
-            np.copyto(buffer, feed[name])
+        for name, buffer in self._filled:
+            buffer[...] = feed[name]
         given = self._main(*self._arguments)
-        several = given if len(self.outputs) > 1 else [given]
         # Copies: TVM takes the memory of an output for the next run as soon as nobody holds it.
-        return {s.name: _copied(one, s) for s, one in zip(self.outputs, several, strict=True)}
+        if len(self._names) == 1:
+            return {self._names[0]: np.from_dlpack(given).copy()}
+        return {name: np.from_dlpack(one).copy() for name, one in zip(self._names, given, strict=True)}
 
     def close(self) -> None:
         self._main = self._machine = None
         self._arguments = []
-
-
-def _copied(tensor: Any, spec: TensorSpec) -> Array:
-    return np.array(np.from_dlpack(tensor)).reshape(spec.shape)
 
 
 def check_processor(manifest: LibraryManifest, artifact: Path) -> None:

@@ -6,8 +6,10 @@ so that whatever ends the search leaves what was found.
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
+import types
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -17,7 +19,6 @@ from typing import Any
 from ...profiles.errors import StageError
 from .measuring import Counts, builder, lightly, runner
 from .standing import TaskStanding, next_task, round_size
-from .worker import load_intrinsics
 
 WORKLOADS, RECORDS = "database_workload.json", "database_tuning_record.json"
 _KEPT = 4  # of each task that is known from elsewhere
@@ -44,7 +45,7 @@ def search(
         StageError: every schedule failed to build or to run.
     """
     started = time.monotonic()
-    load_intrinsics(architecture)
+    _leave_intrinsics()
     tasks = _tasks(module, target)
     database = open_database(into)
     others = readable(known)
@@ -85,7 +86,8 @@ def _rounds(
         return
     parts = {"builder": builder(architecture, folder, counts), "runner": runner(counts)}
     cost_model = ms.cost_model.CostModel.create("random")
-    contexts = [_context(task, number) for number, task in enumerate(tasks)]
+    rules = _rules(int(tasks[0].target.attrs["num-cores"]))
+    contexts = [_context(task, number, rules) for number, task in enumerate(tasks)]
     longest = 0.0
     while (chosen := next_task(standings)) is not None and budget.left(counts.trials, longest):
         began, tried = time.monotonic(), counts.trials
@@ -111,18 +113,49 @@ def _tasks(module: Any, target: Any) -> list[Any]:
     return sorted(extract_tasks(module, target), key=lambda task: str(task.task_name))
 
 
-def _context(task: Any, number: int) -> Any:
+def _context(task: Any, number: int, rules: Sequence[Any]) -> Any:
     from tvm.s_tir import meta_schedule as ms
 
+    space = ms.space_generator.PostOrderApply(
+        sch_rules=list(rules),
+        postprocs=ms.postproc.Postproc.create("llvm"),
+        mutator_probs=ms.mutator.Mutator.create("llvm"),
+    )
     return ms.TuneContext(
         mod=task.dispatched[0],
         target=task.target,
-        space_generator="post-order-apply",
+        space_generator=space,
         search_strategy="replay-trace",
         task_name=task.task_name,
         rand_state=number + 1,
         num_threads=1,
     )
+
+
+_INTRINSICS = "tvm.s_tir.tensor_intrin"
+
+
+def _leave_intrinsics() -> None:
+    """TVM asks for the intrinsics of all processors and cards, and parses them for a minute; every process
+    that builds does so, and each build then ends by its time limit. Our rules use none."""
+    sys.modules.setdefault(_INTRINSICS, types.ModuleType(_INTRINSICS))
+
+
+def _rules(threads: int) -> list[Any]:
+    """MetaSchedule's rules for loops on a CPU. (Those for single processors add integer intrinsics alone.)
+
+    On one thread no loop is made parallel: handing it to TVM's threads costs half a microsecond each time.
+    """
+    from tvm.s_tir import meta_schedule as ms
+
+    rules = list(ms.schedule_rule.ScheduleRule.create("llvm"))
+    if threads > 1:
+        return rules
+    parallel = ms.schedule_rule.ParallelizeVectorizeUnroll
+    serial = parallel(
+        max_jobs_per_core=-1, max_vectorize_extent=64, unroll_max_steps=[0, 16, 64, 512], unroll_explicit=True
+    )
+    return [serial if isinstance(rule, parallel) else rule for rule in rules]
 
 
 def _standing(task: Any, database: Any, known: Sequence[Any]) -> TaskStanding:

@@ -6,27 +6,6 @@ from __future__ import annotations
 from typing import Any
 
 
-def load_intrinsics(architecture: str) -> None:
-    """Register the vector instructions of one architecture.
-
-    Asked for as the package that has them all, it parses those of GPUs too, which takes a minute; each
-    process that builds asks for it, and every build then ends by its time limit.
-    """
-    import sys
-    import types
-    from importlib import import_module
-    from pathlib import Path
-
-    import tvm
-
-    name = "tvm.s_tir.tensor_intrin"
-    if name not in sys.modules:
-        package = types.ModuleType(name)
-        package.__path__ = [str(Path(tvm.__file__).parent / "s_tir" / "tensor_intrin")]
-        sys.modules[name] = package
-    import_module(f"{name}.{'x86' if architecture == 'x86-64' else 'arm_cpu'}")
-
-
 def build(module: Any, target: Any, linker: tuple[str, ...], folder: str) -> str:
     """Build one scheduled function into a library in a new folder below `folder`; the library's path."""
     import subprocess
