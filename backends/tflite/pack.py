@@ -85,10 +85,11 @@ def with_names(content: bytes, names: Mapping[str, str]) -> bytes:
 
 
 def with_ends_of(content: bytes, source: bytes) -> bytes:
-    """A quantized model whose signature gives the outputs that its graph gives.
+    """A quantized model whose graph and signature give the source's outputs in the source's types.
 
     Of an output that the model itself reads too, the quantizer's signature names the tensor before it is
-    brought back to float, which the runtime does not keep.
+    brought back to float, which the runtime does not keep; and its graph may give what one reader got, in
+    that reader's codes.
     """
     from ai_edge_litert import schema_py_generated as schema
 
@@ -97,18 +98,44 @@ def with_ends_of(content: bytes, source: bytes) -> bytes:
     before = schema.ModelT.InitFromPackedBuf(source, 0)
     after = schema.ModelT.InitFromPackedBuf(content, 0)
     given = after.subgraphs[0].outputs
-    if all(
-        end.tensorIndex in given for signature in (after.signatureDefs or [])[:1] for end in signature.outputs
-    ):
+    named = [end.tensorIndex for signature in (after.signatureDefs or [])[:1] for end in signature.outputs]
+    if all(index in given for index in named) and _types(before) == _types(after):
         return content
     return rewritten(content, lambda model: _place(before, model))
 
 
+def _types(model: Any) -> list[int]:
+    graph = model.subgraphs[0]
+    return [int(graph.tensors[index].type) for index in graph.outputs]
+
+
 def _place(before: Any, after: Any) -> None:
+    graph = after.subgraphs[0]
+    pairs = zip(graph.outputs, _types(before), strict=True)
+    graph.outputs = np.array([_of_type(after, int(index), kind) for index, kind in pairs], np.int32)
     order = [int(index) for index in before.subgraphs[0].outputs]
     places = {end.name: order.index(end.tensorIndex) for end in before.signatureDefs[0].outputs}
     for end in after.signatureDefs[0].outputs:
         end.tensorIndex = int(after.subgraphs[0].outputs[places[end.name]])
+
+
+def _of_type(model: Any, index: int, kind: int) -> int:
+    """The tensor with the numbers of this one in a type: itself, what it was quantized from, or what that is
+    brought back to."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    graph, operator = model.subgraphs[0], schema.BuiltinOperator
+    made = {int(op.outputs[0]): int(op.inputs[0]) for op in _of_kind(model, operator.QUANTIZE)}
+    read = {int(op.inputs[0]): int(op.outputs[0]) for op in _of_kind(model, operator.DEQUANTIZE)}
+    for found in (index, read.get(index), made.get(index), read.get(made.get(index, -1))):
+        if found is not None and graph.tensors[found].type == kind:
+            return found
+    return index
+
+
+def _of_kind(model: Any, kind: int) -> list[Any]:
+    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
+    return [op for op in model.subgraphs[0].operators if codes[op.opcodeIndex] == kind]
 
 
 def _weight_names(content: bytes) -> dict[tuple[int, int], bytes]:

@@ -165,3 +165,27 @@ def test_calibration_methods_agree_where_nothing_is_rare():
     notes = [note for artifact in artifacts for note in artifact.notes if note.startswith("agrees")]
     assert len(notes) == 3
     assert all(float(note.split()[6]) > 35 for note in notes)
+
+
+class Passing(nn.Module):
+    """Gives its input back beside what it makes of it: the quantizer's graph would give the input's codes."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(16, 10)
+
+    def forward(self, x):
+        return {"y": self.layer(x), "x": x}
+
+
+def test_an_output_that_is_read_as_codes_stays_float(tmp_path):
+    data = {"x": np.random.default_rng(0).normal(size=(8, 16)).astype(np.float32)}
+    source = export(Passing(), data, BACKEND, 4, tmp_path)
+    (tmp_path / "int8").mkdir()
+    artifact = BACKEND.compile(
+        source, CompileSettings(precision=Precision.INT8, batch=4), data, tmp_path / "int8"
+    )
+    with BACKEND.open(artifact.path, 4, 1) as session:
+        feed = next(batches(data, 4))
+        assert np.array_equal(session.run(feed)["x"], feed["x"])
+        assert {spec.name: spec.dtype for spec in session.outputs} == {"x": "float32", "y": "float32"}
