@@ -201,7 +201,7 @@ def _outputs(session: Session, feeds: Sequence[Feed]) -> dict[str, Array]:
     """All outputs that hold numbers, by name (a file may also give text or sequences)."""
     runs = [session.run(feed) for feed in feeds]
     numbers = [n for n, a in runs[0].items() if isinstance(a, np.ndarray) and a.dtype.kind in "fiub"]
-    return {name: np.concatenate([run[name] for run in runs]) for name in numbers}
+    return {name: np.concatenate([np.atleast_1d(run[name]) for run in runs]) for name in numbers}
 
 
 def made_up(session: Session) -> dict[str, Array]:

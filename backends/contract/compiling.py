@@ -87,7 +87,9 @@ class Compiler(Backend):
         asked here."""
         return None
 
-    def proof(self, path: Path, made: Converted, settings: CompileSettings) -> tuple[str, ...]:
+    def proof(
+        self, path: Path, made: Converted, settings: CompileSettings, calibration: CalibrationData | None
+    ) -> tuple[str, ...]:
         """What the runtime says of the written file, as notes: which layers it really computes low.
 
         Raises:
@@ -126,7 +128,7 @@ class Compiler(Backend):
         check_zeros(made.zeros)
         path.write_bytes(made.content)
         coverage = coverage_note(made.stored_as, made.sizes)
-        proof = self.proof(path, made, settings)
+        proof = self.proof(path, made, settings, calibration)
         agreement = self._agreement(path, model, settings, calibration) if settings.check else ()
         return Artifact(
             path=path,

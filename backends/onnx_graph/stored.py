@@ -17,7 +17,7 @@ from .layers import Layer
 from .subgraphs import inner_graphs, names_read
 
 # What the quantizers (and `gemm_as_matmul`) append to the name of a weight that they store anew.
-_TURNED = ("", "_transposed")
+_TURNED = ("", "_transposed", "_rows")
 _ENDINGS = ("", "_quantized", "_Q4", "_bf16", "_fp16")
 
 

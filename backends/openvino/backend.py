@@ -6,7 +6,8 @@ needs onnx and onnxruntime, running numpy and openvino alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,22 +15,25 @@ import numpy as np
 
 from ...profiles.errors import UnsupportedError
 from ...profiles.precision import Precision
+from ..contract.agreement import made_up
 from ..contract.backend import (
     CALIBRATION_METHODS,
     Availability,
     CalibrationData,
     CompileSettings,
+    Feed,
     LayerGroup,
     Maker,
     Session,
     SourceModel,
+    batches,
 )
 from ..contract.compiling import Compiler, Converted, of_batch
 from ..onnx_graph.session import OrtSession
 from ..onnx_quantize import MAKER, SHARED
 from .session import OpenVinoSession, load_runtime
 
-_FLOAT = "float"
+_FLOAT, _FEEDS = "float", 4
 _STORED = "weights of matrix products, convolutions, embeddings and recurrent layers are stored in {} bits"
 
 
@@ -80,7 +84,9 @@ class OpenVinoBackend(Compiler):
 
         return converted(model, settings, calibration, OWN)
 
-    def proof(self, path: Path, made: Converted, settings: CompileSettings) -> tuple[str, ...]:
+    def proof(
+        self, path: Path, made: Converted, settings: CompileSettings, calibration: CalibrationData | None
+    ) -> tuple[str, ...]:
         from onnx import load_model_from_string
 
         from .placement import low_layers, proof, running
@@ -90,7 +96,7 @@ class OpenVinoBackend(Compiler):
         session = OpenVinoSession(path, 1)
         with session:
             if settings.precision is Precision.INT8_DYNAMIC:
-                _check_dynamic(path, session)
+                _check_dynamic(path, session, settings.batch, calibration)
             layers = low_layers(load_model_from_string(made.content))
             return proof(settings.precision, running(layers, session.kernels()))
 
@@ -109,17 +115,21 @@ class OpenVinoBackend(Compiler):
         return of_batch(OpenVinoSession(artifact, threads), batch)
 
 
-def _check_dynamic(path: Path, session: OpenVinoSession) -> None:
-    """Refuse a file whose activations stay in float: kernels do not tell, outputs do.
+def _check_dynamic(path: Path, session: OpenVinoSession, batch: int, samples: CalibrationData | None) -> None:
+    """Refuse a file whose activations stay in float: kernels do not tell, outputs do, where they depend on
+    what is fed at all (those of untrained weights need not).
 
     Raises:
         UnsupportedError: it computes what it computes in float, to the last bit.
     """
-    from ..contract.agreement import made_up
-
-    feed = made_up(session)
+    feeds = [made_up(session)] if samples is None else [*islice(batches(samples, batch), _FEEDS)]
     with OpenVinoSession(path, 1, how=_FLOAT) as plain:
-        found, in_float = session.run(feed), plain.run(feed)
-        same = all(np.array_equal(found[name], in_float[name]) for name in found)
-    if same:
+        in_float = [plain.run(feed) for feed in feeds]
+    found = [session.run(feed) for feed in feeds]
+    if _same(found, in_float) and not _same(in_float[1:], in_float[:-1]):
         raise UnsupportedError("OpenVINO quantizes no activations of this model as it runs: use int8-weight")
+
+
+def _same(some: Sequence[Feed], others: Sequence[Feed]) -> bool:
+    pairs = zip(some, others, strict=True)
+    return all(np.array_equal(one[name], other[name]) for one, other in pairs for name in one)

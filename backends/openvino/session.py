@@ -63,10 +63,10 @@ class OpenVinoSession(Session):
             asked = _HOW.get(_computes(model) if how is None else how, _FLOAT)
             compiled = core.compile_model(model, "CPU", {**_placed(threads), **asked})
         _check(compiled, asked)
-        self._compiled: Any = compiled
-        self._request: Any = compiled.create_infer_request()
         self.inputs = tuple(_spec(port, port.node.friendly_name) for port in model.inputs)
         self.outputs = tuple(_spec(port, _output_name(port)) for port in model.outputs)
+        self._compiled: Any = compiled
+        self._request: Any = compiled.create_infer_request()
         # Views of memory that stays where it is, but for outputs whose size depends on what is fed.
         self._feeds = [self._request.get_input_tensor(i).data for i in range(len(self.inputs))]
         self._results = [
@@ -141,6 +141,8 @@ def _output_name(port: Any) -> str:
 
 
 def _spec(port: Any, name: str) -> TensorSpec:
+    if port.element_type.get_type_name() == "string":
+        raise UnsupportedError(f"sessions of OpenVINO take and give numbers, and {name!r} holds text")
     shape = tuple(axis.get_length() if axis.is_static else -1 for axis in port.partial_shape)
     return TensorSpec(name=name, dtype=port.element_type.to_dtype().name, shape=shape)
 

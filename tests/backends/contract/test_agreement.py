@@ -38,6 +38,12 @@ def test_small_noise_passes_and_is_reported():
     assert notes == ("agrees with the float model to 40.0 dB on calibration data",)
 
 
+def test_an_output_that_is_one_number_is_compared():
+    whole = Formula(lambda x: np.asarray(x.sum()))
+    notes = check_agreement(whole, Formula(lambda x: np.asarray(x.sum() * np.float32(1.01))), 4, SAMPLES)
+    assert notes[0].startswith("agrees with the float model to 40.0 dB")
+
+
 def test_equal_outputs_need_no_note():
     assert check_agreement(Formula(np.sin), Formula(np.sin), 4, SAMPLES) == ()
 

@@ -32,11 +32,11 @@ GOLDEN = {
     "raspberry-pi-4": CPU_ONLY,
     "raspberry-pi-5": ARM_WITH_HALF,
     "pixel-8": ARM_WITH_HALF,
-    "jetson-orin-nano": {**ARM_WITH_HALF, "trt": "fp32 fp16 int8 2:4"},
+    "jetson-orin-nano": {**ARM_WITH_HALF, "trt": "fp32 fp16 int8 int4-weight 2:4"},
     "nvidia-t4": {**NO_CPU, "trt": "fp32 fp16 int8"},
-    "nvidia-a10": {**NO_CPU, "trt": "fp32 fp16 bf16 int8 2:4"},
-    "nvidia-h100": {**NO_CPU, "trt": "fp32 fp16 bf16 fp8 int8 2:4"},
-    "nvidia-h200": {**NO_CPU, "trt": "fp32 fp16 bf16 fp8 int8 2:4"},
+    "nvidia-a10": {**NO_CPU, "trt": "fp32 fp16 bf16 int8 int4-weight 2:4"},
+    "nvidia-h100": {**NO_CPU, "trt": "fp32 fp16 bf16 fp8 int8 int4-weight 2:4"},
+    "nvidia-h200": {**NO_CPU, "trt": "fp32 fp16 bf16 fp8 int8 int4-weight 2:4"},
 }
 NAMES = ("ort", "tflite", "trt", "openvino", "tvm")
 EVERYTHING = [str(precision) for precision in Precision if precision is not Precision.GIVEN] + ["2:4"]
@@ -112,11 +112,11 @@ def test_the_caution_about_saturation_is_for_x86_without_vnni_only():
         ("6.2", ""),
         ("7.0", "fp32 fp16 int8"),
         ("7.2", "fp32 fp16 int8"),
-        ("8.0", "fp32 fp16 bf16 int8 2:4"),
-        ("8.7", "fp32 fp16 int8 2:4"),
-        ("8.9", "fp32 fp16 bf16 fp8 int8 2:4"),
-        ("10.0", "fp32 fp16 bf16 fp8 int8 2:4"),
-        ("12.1", "fp32 fp16 bf16 fp8 int8 2:4"),
+        ("8.0", "fp32 fp16 bf16 int8 int4-weight 2:4"),
+        ("8.7", "fp32 fp16 int8 int4-weight 2:4"),
+        ("8.9", "fp32 fp16 bf16 fp8 int8 int4-weight 2:4"),
+        ("10.0", "fp32 fp16 bf16 fp8 int8 int4-weight 2:4"),
+        ("12.1", "fp32 fp16 bf16 fp8 int8 int4-weight 2:4"),
     ],
 )
 def test_tensorrt_follows_the_table_of_compute_capabilities(sm, expected):

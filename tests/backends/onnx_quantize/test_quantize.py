@@ -64,6 +64,32 @@ def test_tied_weights_stay_right(tmp_path, precision, least_db):
     assert float(artifact.notes[0].split()[-5]) > least_db, artifact.notes
 
 
+def test_an_embedding_that_is_also_the_last_layer_is_quantized(tmp_path):
+    """With one weight for both, a scale for each channel of the product would be the embedding's too."""
+    value = helper.make_tensor_value_info
+    nodes = [
+        helper.make_node("Gather", ["words", "tokens"], ["embedded"], name="embed"),
+        helper.make_node("ReduceMean", ["embedded"], ["mean"], axes=[1], keepdims=0),
+        helper.make_node("Gemm", ["mean", "words"], ["y"], transB=1, name="head"),
+    ]
+    words = np.random.default_rng(0).normal(size=(40, 32)).astype(np.float32)
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [value("tokens", TensorProto.INT64, ["batch", 6])],
+        [value("y", TensorProto.FLOAT, ["batch", 40])],
+        [numpy_helper.from_array(words, "words")],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(made, tmp_path / "tied.onnx")
+    tokens = {"tokens": np.random.default_rng(1).integers(0, 40, (64, 6))}
+    source, into = SourceModel(path=tmp_path / "tied.onnx", format="onnx"), tmp_path / "int8"
+    into.mkdir()
+    artifact = BACKEND.compile(source, CompileSettings(precision=Precision.INT8, batch=4), tokens, into)
+    assert artifact.stored_as == {"words": "int8+uint8"}
+    assert float(artifact.notes[0].split()[-5]) > 25, artifact.notes
+
+
 def test_rewritten_gemm_computes_the_same(tmp_path):
     proto = prepared(with_batch(tied(tmp_path / "tied.onnx").path, 4))
     rewritten = gemm_as_matmul(proto)

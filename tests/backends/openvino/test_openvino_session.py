@@ -112,6 +112,15 @@ def model_tail():
     return [helper.make_node("ArgMax", ["y/1"], ["largest"], axis=1, keepdims=0)]
 
 
+def test_text_is_refused_by_the_name_of_its_input(tmp_path):
+    value = helper.make_tensor_value_info
+    words, same = (value(name, TensorProto.STRING, [1, 2]) for name in ("words", "same"))
+    graph = helper.make_graph([helper.make_node("Identity", ["words"], ["same"])], "g", [words], [same])
+    onnx.save(helper.make_model(graph, ir_version=8), tmp_path / "m.onnx")
+    with pytest.raises(UnsupportedError, match="'words' holds text"):
+        OpenVinoSession(tmp_path / "m.onnx", 1)
+
+
 def test_what_is_no_model_fails_in_one_line(tmp_path):
     (tmp_path / "m.onnx").write_bytes(b"no model")
     with pytest.raises(StageError) as raised:
