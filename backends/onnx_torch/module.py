@@ -20,6 +20,7 @@ from ...profiles.errors import UnsupportedError
 from .all_operators import KNOWN
 from .constants import evaluated
 from .control import BODIES, Scope, run_control
+from .fusing import with_gelu
 from .operators import Node, read_node
 from .rewriting import rewritten
 from .steps import Array, GraphStep, StepModule, Traced, Value, step_of, tensor_of
@@ -43,7 +44,8 @@ class OnnxModule(nn.Module):
         scope: Scope = {name: build.fresh(torch.from_numpy(np.array(array))) for name, array in feed.items()}
         build.graph(graph.graph, scope)
         self.inputs, self.outputs = tuple(feed), tuple(value.name for value in graph.graph.output)
-        self.steps, self._ends = build.steps, [scope[name] for name in self.outputs]
+        self._ends = [scope[name] for name in self.outputs]
+        self.steps = with_gelu(build.steps, {end.slot for end in self._ends if isinstance(end, Traced)})
         self._layers: dict[int, str] = {}
         made_by: dict[int, str] = {}
         for number, step in enumerate(self.steps):

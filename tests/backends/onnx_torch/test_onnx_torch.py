@@ -146,3 +146,43 @@ def test_what_has_no_counterpart_is_refused_by_its_name(operator):
 def test_branches_of_different_shapes_are_refused_where_the_input_decides():
     with pytest.raises(UnsupportedError, match="If"):
         module_of(unlike_branches(), x=X)
+
+
+def spelled_gelu(*last, one=1.0, outputs=None):
+    """`x / 2 * (1 + erf(x / sqrt(2)))`, its product in one of the orders that exporters have."""
+    numbers = {"root": np.float32(2**0.5), "one": np.float32(one), "half": np.float32(0.5)}
+    nodes = [node("Div", ["x", "root"], ["d"]), node("Erf", ["d"], ["e"]), node("Add", ["e", "one"], ["a"])]
+    return model([*nodes, *last], numbers, outputs=outputs or [value("y")])
+
+
+ORDERS = {
+    "x first": (node("Mul", ["x", "a"], ["m"]), node("Mul", ["m", "half"], ["y"])),
+    "half first": (node("Mul", ["a", "half"], ["m"]), node("Mul", ["x", "m"], ["y"])),
+    "half of x": (node("Mul", ["x", "half"], ["m"]), node("Mul", ["m", "a"], ["y"])),
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_gelu_that_is_spelled_out_is_one_operator(order):
+    proto = spelled_gelu(*ORDERS[order])
+    assert [step.node.operator for step in module_of(proto, x=X).steps] == ["Gelu"]
+    wanted = torch.nn.functional.gelu(torch.from_numpy(X)).numpy()
+    assert np.allclose(outputs(proto, x=X)[0], wanted, atol=1e-6)
+
+
+def test_what_only_looks_like_gelu_is_left():
+    order = ORDERS["x first"]
+    others = [
+        spelled_gelu(*order, one=1.1),
+        spelled_gelu(*order, outputs=[value("y"), value("a")]),
+        spelled_gelu(order[0], node("Mul", ["m", "x"], ["y"])),
+        spelled_gelu(node("Mul", ["x", "a"], ["m"]), node("Add", ["m", "a"], ["y"])),
+    ]
+    for proto in others:
+        assert "Erf" in [step.node.operator for step in module_of(proto, x=X).steps]
+        for wanted, got in zip(reference(proto), outputs(proto, x=X), strict=True):
+            assert np.allclose(got, wanted, atol=1e-6)
+
+
+def reference(proto):
+    return onnx.reference.ReferenceEvaluator(proto).run(None, {"x": X})
