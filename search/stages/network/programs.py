@@ -7,13 +7,10 @@ the nn.Module that they were made from.
 from __future__ import annotations
 
 import copy
-import hashlib
 import inspect
 import io
-import pickletools
 import re
 import warnings
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -23,11 +20,11 @@ from torch.utils import _pytree as pytree
 
 from ....profiles.errors import UnsupportedError, UserError
 from ....profiles.words import listed
+from .program_digest import digest_of_exported, digest_of_script
 
 M = TypeVar("M", bound=nn.Module)
 SCRIPT, EXPORTED = "TorchScript", "torch.export"
 GIVE_MODULE = "give the nn.Module that it was made from as `teacher`"
-_MANGLED = re.compile(r"___torch_mangle_\d+\.?")  # names of classes that were taken in this process
 _SUFFIX = re.compile(r"\.\d+$")  # that TorchScript appends to tell values apart
 
 
@@ -120,14 +117,7 @@ class Program(nn.Module):
     def digest(self) -> str:
         """What the program does."""
         program: Any = self.program
-        if self.kind == SCRIPT:
-            return _digest_of_archive(program.save_to_buffer())
-        found = hashlib.sha256()
-        found.update(program.code.encode())
-        for name, tensor in sorted(_constants(program).items()):
-            found.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
-            found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-        return found.hexdigest()
+        return digest_of_script(program) if self.kind == SCRIPT else digest_of_exported(program)
 
     def traceable(self, sample: Sequence[Tensor]) -> nn.Module:
         """The program as exporters on torch.export take it, for inputs like these; itself where it cannot be
@@ -159,7 +149,8 @@ def as_network(made: Any) -> Any:
     if isinstance(made, torch.jit.ScriptModule):
         return _of_script(made)
     if isinstance(made, torch.export.ExportedProgram):
-        return _of_exported(made.module(), _upper_ends(made.range_constraints))
+        ends = {str(symbol): (ends.lower, ends.upper) for symbol, ends in made.range_constraints.items()}
+        return _of_exported(made.module(), ends)
     if isinstance(made, fx.GraphModule) and isinstance(made.graph._codegen, fx.graph._PyTreeCodeGen):
         return _of_exported(made, {})
     return made
@@ -205,7 +196,8 @@ def _of_script(made: torch.jit.ScriptModule) -> Program:
     return Program(made, SCRIPT, [_SUFFIX.sub("", argument.name) for argument in arguments], needed)
 
 
-def _of_exported(made: Any, upper: Mapping[str, int]) -> Program:
+def _of_exported(made: Any, ranges: Mapping[str, tuple[Any, Any]]) -> Program:
+    made = _in_evaluation(made)
     info = made.graph._codegen.pytree_info
     places, named = (spec.children() for spec in info.in_spec.children())
     inputs = [node.meta.get("val") for node in made.graph.nodes if node.op == "placeholder"]
@@ -218,9 +210,26 @@ def _of_exported(made: Any, upper: Mapping[str, int]) -> Program:
             remedy=f"export a module that takes tensors, or {GIVE_MODULE}",
         )
     _refuse_quantized({str(node.target) for node in made.graph.nodes})
-    _refuse_fixed(names, inputs)
-    ends = [upper[key] for one in inputs if (key := str(one.shape[0])) in upper]
-    return Program(made, EXPORTED, names, len(names), by_name=len(named), most=min(ends, default=0))
+    batches = [ranges[key] for one in inputs if one.ndim and (key := str(one.shape[0])) in ranges]
+    _refuse_fixed(names, inputs, max([int(least) for least, _ in batches if least.is_Integer], default=0))
+    most = min([int(end) for _, end in batches if getattr(end, "is_Integer", False)], default=0)
+    return Program(made, EXPORTED, names, len(names), by_name=len(named), most=most)
+
+
+def _in_evaluation(made: Any) -> Any:
+    """An exported module without what it does in training alone: programs have no mode that could be set."""
+    trains = {torch.ops.aten.dropout.default: 2, torch.ops.aten.batch_norm.default: 5}
+    found = [(node, trains[node.target]) for node in made.graph.nodes if node.target in trains]
+    if not any(node.args[place] for node, place in found):
+        return made
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        other = copy.deepcopy(made)
+    for node in other.graph.nodes:
+        if node.target in trains:
+            node.update_arg(trains[node.target], False)
+    other.recompile()
+    return other
 
 
 def _all_nodes(graph: Any) -> Iterator[Any]:
@@ -241,51 +250,19 @@ def _refuse_quantized(operators: Iterable[str]) -> None:
         )
 
 
-def _refuse_fixed(names: Sequence[str], inputs: Sequence[Any]) -> None:
+def _refuse_fixed(names: Sequence[str], inputs: Sequence[Any], least: int) -> None:
+    """Raise UserError where not every number of samples can be run at once."""
     fixed = {name: one.shape[0] for name, one in zip(names, inputs, strict=True) if one.ndim}
     fixed = {name: size for name, size in fixed.items() if isinstance(size, int)}
-    if not fixed:
+    if not fixed and least <= 2:  # which stands for any number: exporters take one for a special case
         return
-    name, size = next(iter(fixed.items()))
+    name, size = next(iter(fixed.items()), (names[0], least))
     shapes = ", ".join(f"{one!r}: {{0: torch.export.Dim('batch')}}" for one in names)
     raise UserError(
-        f"the exported program takes {size} samples at once and no other number",
+        f"the exported program takes {size} samples at once and no other number"
+        if fixed
+        else f"the exported program takes {size} samples at once and no fewer",
         found=f"input {name!r} of shape {list(inputs[list(names).index(name)].shape)}",
         accepted="a program whose first axis is free",
         remedy=f"export it again with dynamic_shapes={{{shapes}}}, or {GIVE_MODULE}",
     )
-
-
-def _upper_ends(constraints: Mapping[Any, Any]) -> dict[str, int]:
-    """The largest sizes of axes by their symbols, of those that have one."""
-    ends = {str(symbol): values.upper for symbol, values in constraints.items()}
-    return {name: int(end) for name, end in ends.items() if getattr(end, "is_Integer", False)}
-
-
-def _digest_of_archive(content: bytes) -> str:
-    """Of a TorchScript archive, without what depends on how many were loaded before it."""
-    members = []
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        for name in archive.namelist():
-            member = name.partition("/")[2]
-            if not member.endswith(".debug_pkl") and not member.startswith(".data/"):
-                members.append((_MANGLED.sub("", member), _plain(member, archive.read(name))))
-    found = hashlib.sha256()
-    for member, data in sorted(members):
-        found.update(member.encode() + b"\0" + hashlib.sha256(data).digest())
-    return found.hexdigest()
-
-
-def _plain(member: str, data: bytes) -> bytes:
-    if member.endswith(".pkl"):  # in which texts stand behind their lengths
-        data = "\n".join(f"{code.name} {value!r}" for code, value, _ in pickletools.genops(data)).encode()
-    elif not member.endswith(".py"):
-        return data
-    return _MANGLED.sub("", data.decode("utf-8", "replace")).encode()
-
-
-def _constants(program: nn.Module) -> dict[str, Tensor]:
-    """Tensors that its code reads beside the weights."""
-    weights = set(program.state_dict())
-    own = {name: one for name, one in vars(program).items() if isinstance(one, Tensor)}
-    return {**own, **{name: one for name, one in program.named_buffers() if name not in weights}}

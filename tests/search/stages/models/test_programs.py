@@ -174,3 +174,28 @@ def test_what_pytorch_itself_quantized_is_refused():
         model = quantize_dynamic(net(), {nn.Linear}, dtype=torch.qint8)
     with pytest.raises(UserError, match="quantized already"):
         as_network(torch.jit.script(model))
+
+
+class Regular(Net):
+    def __init__(self):
+        super().__init__()
+        self.norm, self.drop = nn.BatchNorm1d(8), nn.Dropout(0.5)
+
+    def forward(self, x, shift):
+        return self.second(self.drop(self.norm(self.first(x)))) + shift
+
+
+def test_what_was_exported_in_training_mode_is_run_as_in_evaluation():
+    torch.manual_seed(0)
+    model = Regular().train()
+    made = as_network(exported(model)).eval()
+    before = {name: tensor.clone() for name, tensor in made.state_dict().items() if "tracked" not in name}
+    torch.testing.assert_close(made(X, SHIFT), model.eval()(X, SHIFT))
+    for name, tensor in before.items():
+        torch.testing.assert_close(made.state_dict()[name], tensor)
+
+
+def test_a_program_that_needs_several_samples_is_refused():
+    batch = torch.export.Dim("batch", min=3, max=16)
+    with pytest.raises(UserError, match="3 samples at once and no fewer"):
+        as_network(exported(dynamic={"x": {0: batch}, "shift": {0: batch}}))
