@@ -282,13 +282,17 @@ def nm_sparsity_offered(name: str, profile: Profile) -> Offer:
     return replace(offers(name, profile)[-1], what="2:4")
 
 
-def value_dependent(name: str, sparsity: str) -> str:
-    """Why latency may depend on the values of the weights, for a sparsity in the project's notation; or "".
+def value_dependent(name: str, profile: Profile) -> Mapping[str, str]:
+    """Kinds of sparsity whose latency on the device may depend on the values of weights, with the reasons.
 
-    Where there is a reason, what was measured with untrained weights need not hold for trained ones.
+    For them, what was measured with untrained weights need not hold for trained ones.
 
     Raises:
         UserError: there is no such backend, or it cannot be loaded.
     """
-    kind = sparsity if sparsity == "2:4" else sparsity.partition(":")[0]
-    return get_backend(name).value_dependent.get(kind, "")
+    from .contract.rules import read_rules, value_dependent_by
+
+    backend = get_backend(name)
+    rules = backend.beside("rules.yaml")
+    here = value_dependent_by(read_rules(rules), profile) if rules is not None else {}
+    return {**here, **backend.value_dependent}

@@ -70,7 +70,7 @@ MAY_IMPORT = {
         "search.store search.workload"
     ),
     "search.evaluation": (
-        "profiles.guard profiles backends.measure backends.registry search.ladder search.ranking "
+        "profiles.guard profiles backends.measure search.ladder search.ranking "
         "search.record search.stages.chain search.stages.device search.stages.models search.store "
         "search.workload"
     ),

@@ -8,6 +8,8 @@ can be planned for a device from a machine that has none of them.
 * `device`       conditions on the device as a whole
 * `precisions`   a rule for each precision that the backend knows; others are refused
 * `nm_sparsity`  the rule for 2:4 sparsity; refused where it is left out
+* `value_dependent`  kinds of sparsity whose kernels are chosen by the values of weights, where that is so on
+  some devices alone; as a caution (where it is so on all, the backend declares it)
 
 A rule may have
 
@@ -113,6 +115,7 @@ class Rules(_RulePart):
     device: tuple[_Need, ...] = ()
     precisions: Mapping[Precision, _Rule]
     nm_sparsity: _Rule | None = None
+    value_dependent: Mapping[Literal["dense", "channel", "unstructured", "2:4"], _Caution] = {}
 
 
 @cache
@@ -165,3 +168,9 @@ def _offer(backend: str, what: str, rule: _Rule, profile: Profile) -> Offer:
         return Offer(backend=backend, what=what, offered=False, reason=refusal)
     cautions = [item.text for item in rule.cautions if item.condition.holds(profile)]
     return Offer(backend=backend, what=what, offered=True, reason="; ".join(cautions))
+
+
+def value_dependent_by(rules: Rules, profile: Profile) -> dict[str, str]:
+    """Kinds of sparsity whose latency depends on the values of weights on the device, with the reason."""
+    asked = rules.value_dependent.items()
+    return {kind: caution.text for kind, caution in asked if caution.condition.holds(profile)}

@@ -27,6 +27,8 @@ _HOW = MappingProxyType(
         Precision.INT8_DYNAMIC.value: {**_FLOAT, _GROUP: 32},
     }
 )
+_SPARSE = {"CPU_SPARSE_WEIGHTS_DECOMPRESSION_RATE": 0.7}
+"""From this share of zeros on, weights of int8 matrix products stay packed, where the processor has AMX."""
 _PRODUCTS = ("FullyConnected", "MatMul", "Convolution", "Deconvolution")
 _TOOLS = "openvino.tools.ovc"
 _MISSING = re.compile(r"(?:No conversion rule found for operations|Conversion is failed for): (.+)")
@@ -61,7 +63,7 @@ class OpenVinoSession(Session):
         with _explained():
             model = core.read_model(str(artifact))
             asked = _HOW.get(_computes(model) if how is None else how, _FLOAT)
-            compiled = core.compile_model(model, "CPU", {**_placed(threads), **asked})
+            compiled = core.compile_model(model, "CPU", {**_placed(threads), **_SPARSE, **asked})
         _check(compiled, asked)
         self.inputs = tuple(_spec(port, port.node.friendly_name) for port in model.inputs)
         self.outputs = tuple(_spec(port, _output_name(port)) for port in model.outputs)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
 from dataclasses import replace
 
-from ...backends.registry import value_dependent
 from ...profiles.errors import InternalError, StageError, UnsupportedError, UserError
 from ...profiles.guard.user_code import user_code
 from ...profiles.precision import Precision
@@ -31,11 +31,18 @@ class Evaluator:
     """Evaluates candidates one at a time, see `CandidateEvaluator`.
 
     `climbs` wins back what quantization lost. `side_effects` are those that limits name: known before the
-    limits, which may depend on the teacher's numbers.
+    limits, which may depend on the teacher's numbers. `doubt` says why what untrained weights tell of a
+    candidate may not hold.
     """
 
-    def __init__(self, chain: Chain, climbs: Climbs, side_effects: frozenset[str] = frozenset()) -> None:
-        self.chain = chain
+    def __init__(
+        self,
+        chain: Chain,
+        climbs: Climbs,
+        side_effects: frozenset[str] = frozenset(),
+        doubt: Callable[[Candidate], str] = lambda candidate: "",
+    ) -> None:
+        self.chain, self._doubt = chain, doubt
         self._climbs, self._side_effect_names = climbs, side_effects
         self._hardware: dict[str, Hardware] = {}
 
@@ -251,5 +258,4 @@ class Evaluator:
             candidate, compiled, trace, reference_ms=standard.reference_ms, probe=True
         )
         metrics.update(self.chain.models.size(candidate))
-        doubt = value_dependent(candidate.backend, candidate.sparsity)
-        return Hardware(metrics=metrics, stability=stability, doubt=doubt)
+        return Hardware(metrics=metrics, stability=stability, doubt=self._doubt(candidate))

@@ -13,6 +13,7 @@ from ...backends.registry import (
     offered_precisions,
     offers,
     taker_of,
+    value_dependent,
 )
 from ...profiles.devices.schema import Profile
 from ...profiles.errors import UserError, at_place
@@ -239,7 +240,11 @@ def _choices(
     offered = {offer.what: offer.offered for offer in offers(name, profile)}
     sparsities = tuple(s for s in study.space.sparsity if s != "2:4" or offered.get("2:4", False))
     choices = BackendChoices(
-        name=name, precisions=precisions, calibration_methods=methods, sparsities=sparsities
+        name=name,
+        precisions=precisions,
+        calibration_methods=methods,
+        sparsities=sparsities,
+        value_dependent=tuple(value_dependent(name, profile).items()),
     )
     return choices, masked
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from optuna.samplers import BaseSampler
 from optuna.study import Study
 
-from ...backends.registry import value_dependent
 from ..gate.gate import Gate
 from ..record.candidate import Candidate
 from ..record.evaluation import Limit, Proposal, Quantity, TrialRecord
 from ..record.protocols import Decision, Hardware, Milestone, NeededTrainings, Standard, Training
 from ..sampler.hardware_first import HardwareFirstSampler, StopRule
 from ..sampler.problem import SearchProblem
+from ..space.space import Space
 
 
 class Search:
@@ -114,7 +114,9 @@ def hardware_first(
 ) -> Search:
     """The search of this product: its sampler asks its gate for bounds, and the gate the sampler for what
     candidates may cost."""
-    sampler = HardwareFirstSampler(problem, _Answers(gate=gate, needed=needed), seed, stop)
+    sampler = HardwareFirstSampler(
+        problem, _Answers(gate=gate, needed=needed, space=problem.space), seed, stop
+    )
     return Search(sampler, gate, guide=sampler, remarks=remarks)
 
 
@@ -124,6 +126,7 @@ class _Answers:
 
     gate: Gate
     needed: NeededTrainings
+    space: Space
 
     @property
     def limits(self) -> tuple[Limit, ...]:
@@ -142,4 +145,4 @@ class _Answers:
         return self.gate.ceiling(candidate, macs)
 
     def doubtful(self, candidate: Candidate) -> bool:
-        return bool(value_dependent(candidate.backend, candidate.sparsity))
+        return bool(self.space.doubt(candidate))

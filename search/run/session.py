@@ -169,7 +169,8 @@ def _studies(job: Job, sampler: BaseSampler) -> StudyStore:
 def _evaluator(job: Job, chain: Chain, budget: Budget, studies: StudyStore) -> Evaluator:
     known = (record.evaluation for record in studies.records())
     climbs = Climbs(chain, ladder_settings(job.file), lambda: budget.seconds_left, known)
-    return Evaluator(chain, climbs, frozenset(limit.metric for limit in job.limits) & set(SIDE_EFFECTS))
+    side_effects = frozenset(limit.metric for limit in job.limits) & set(SIDE_EFFECTS)
+    return Evaluator(chain, climbs, side_effects, job.space.doubt)
 
 
 def device_stages(job: Job, launch: Launch, store: Store, progress: Progress) -> DeviceStages:

@@ -28,12 +28,14 @@ USUAL = (Precision.GIVEN, Precision.FP32, Precision.FP16, Precision.INT8)
 
 @dataclass(frozen=True, kw_only=True)
 class BackendChoices:
-    """What one backend offers on the device."""
+    """What one backend offers on the device. `value_dependent` are kinds of sparsity whose latency may depend
+    on the values of weights there, with the reasons."""
 
     name: str
     precisions: tuple[Precision, ...]
     calibration_methods: tuple[str, ...]
     sparsities: tuple[str, ...]
+    value_dependent: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +75,13 @@ class Space:
                 accepted=f"up to {MOST_CANDIDATES} candidates",
                 remedy="name fewer values; a coarse space first tells where a fine one is worth it",
             )
+
+    def doubt(self, candidate: Candidate) -> str:
+        """Why latency may depend on the values of the candidate's weights, so that untrained ones do not tell
+        it; or ""."""
+        kind = candidate.sparsity if candidate.sparsity == "2:4" else candidate.sparsity.partition(":")[0]
+        found = (dict(b.value_dependent) for b in self.backends if b.name == candidate.backend)
+        return next(found, {}).get(kind, "")
 
     def suggest(self, trial: Chooser) -> Candidate:
         """Turn a trial's choices into a candidate."""

@@ -165,20 +165,26 @@ def test_what_rules_do_not_list_is_refused_with_a_sentence(tmp_path):
     assert nowhere.reason == "needs a cpu, and this profile describes none"
 
 
-SPARSITIES = ("dense", "channel:0.5", "unstructured:0.8", "2:4")
-
-
 @pytest.mark.parametrize(
-    ("backend", "expected"), [("ort", []), ("tflite", []), ("trt", ["2:4"]), ("toy", [])]
+    ("backend", "expected"),
+    [("ort", []), ("tflite", []), ("trt", ["2:4"]), ("openvino", []), ("toy", [])],
 )
 def test_where_latency_depends_on_the_values_of_weights(backend, expected):
-    assert [sparsity for sparsity in SPARSITIES if value_dependent(backend, sparsity)] == expected
+    assert list(value_dependent(backend, load_profile("x86-avx512-vnni"))) == expected
 
 
 def test_a_dependence_on_values_comes_with_its_reason():
-    assert "picks sparse kernels by what it finds" in value_dependent("trt", "2:4")
+    host = load_profile("x86-avx512-vnni")
+    assert "picks sparse kernels by what it finds" in value_dependent("trt", host)["2:4"]
     with pytest.raises(UserError, match="unknown backend 'tvm9'"):
-        value_dependent("tvm9", "2:4")
+        value_dependent("tvm9", host)
+
+
+def test_a_dependence_on_values_may_be_some_processors_alone():
+    host = load_profile("x86-avx512-vnni")
+    amx = (*host.cpu.instruction_sets, "amx_tile", "amx_int8")
+    with_amx = host.model_copy(update={"cpu": host.cpu.model_copy(update={"instruction_sets": amx})})
+    assert "AMX" in value_dependent("openvino", with_amx)["unstructured"]
 
 
 class ZeroSkipping(ToyBackend):
@@ -191,9 +197,9 @@ def test_a_backend_of_the_users_own_says_it_itself(monkeypatch):
     own = types.ModuleType("own_runtime")
     own.ZeroSkipping, own.ToyBackend = ZeroSkipping, ToyBackend
     monkeypatch.setitem(sys.modules, "own_runtime", own)
-    assert value_dependent("own_runtime:ZeroSkipping", "unstructured:0.8") == "its kernels skip zeros"
-    assert value_dependent("own_runtime:ZeroSkipping", "dense") == ""
-    assert value_dependent("own_runtime:ToyBackend", "unstructured:0.8") == ""
+    host = load_profile("x86-avx2")
+    assert value_dependent("own_runtime:ZeroSkipping", host) == {"unstructured": "its kernels skip zeros"}
+    assert value_dependent("own_runtime:ToyBackend", host) == {}
 
 
 def test_planning_loads_no_runtime():
@@ -204,7 +210,7 @@ def test_planning_loads_no_runtime():
         "for name in shipped_profiles():\n"
         "    for backend in ('ort', 'tflite', 'trt', 'openvino', 'toy'):\n"
         "        offers(backend, load_profile(name))\n"
-        "        value_dependent(backend, '2:4')\n"
+        "        value_dependent(backend, load_profile(name))\n"
         "print(*sorted({name.split('.')[0] for name in sys.modules}))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
