@@ -26,7 +26,7 @@ from ....profiles.errors import ParetuneError, StageError, UnsupportedError
 from ....profiles.guard.user_code import UserCodeError
 from ..network.plain import copied, plain_weights
 from ..network.predict import named_outputs
-from ..network.programs import traceable, traced
+from ..network.programs import refuse_script, traceable, traced
 from ..training.equalize import equalize
 from .exporters import captured_stderr, refuse_lost_ways, unsupported
 from .onnx_names import anonymous, held_names, held_outputs, renamed
@@ -123,7 +123,9 @@ def _export_by(
     feed = next(batches(sample, batch))
     with captured_stderr() as log:
         try:
-            outputs = backend.export(traceable(wrapped, _tensors(feed)), feed, path)
+            module = traceable(wrapped, _tensors(feed))
+            refuse_script(module.model, backend.source_title)
+            outputs = backend.export(module, feed, path)
         except UserCodeError as error:
             raise unsupported(backend.source_title, error) from error
         except ParetuneError:

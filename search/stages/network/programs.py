@@ -178,6 +178,15 @@ def traced(wrapper: nn.Module, sample: Mapping[str, Tensor]) -> nn.Module:
     return found
 
 
+def refuse_script(model: nn.Module, title: str) -> None:
+    """Raise UnsupportedError for TorchScript of which no program of torch.export could be made."""
+    if isinstance(model, Program) and model.kind == SCRIPT:
+        raise UnsupportedError(
+            f"{title} files are made from torch.export, to which this TorchScript program cannot be brought: "
+            f"{GIVE_MODULE}"
+        )
+
+
 def refuse_program(model: nn.Module, what: str) -> None:
     """Raise UnsupportedError where a model is a program, of which this cannot be had."""
     if isinstance(model, Program):
