@@ -200,3 +200,15 @@ def test_a_space_has_a_bound():
     with pytest.raises(UserError, match="too large to be searched") as caught:
         space(student_axes={"width": tuple(range(1, 2000)), "depth": tuple(range(1, 2000))})
     assert "3996001 students" in str(caught.value)
+
+
+def test_a_doubt_belongs_to_a_backend_and_a_kind_of_sparsity():
+    """Kernels that are chosen by the values of weights: untrained ones do not tell their latency."""
+    choosy = replace(ORT, value_dependent=(("unstructured", "packed"), ("2:4", "picked")))
+    found_in = space(choosy)
+    found = {
+        sparsity: found_in.doubt(Candidate(backend="ort", precision=Precision.INT8, sparsity=sparsity))
+        for sparsity in ("dense", "channel:0.5", "unstructured:0.8", "2:4")
+    }
+    assert found == {"dense": "", "channel:0.5": "", "unstructured:0.8": "packed", "2:4": "picked"}
+    assert found_in.doubt(Candidate(backend="another", precision=Precision.FP32, sparsity="2:4")) == ""
