@@ -58,7 +58,8 @@ def read_by(proto: onnx.ModelProto) -> dict[tuple[str, str], int]:
         tensors = [outer.pop(name) for name in names_read(node) if name in outer]
         tensors += [tensor for graph in inner_graphs(node) for tensor in constants(graph)]
         for tensor in tensors:
-            if len(tensor.dims) > 1 and not QUANTIZED.match(node.op_type):
+            matrix = sum(size > 1 for size in tensor.dims) > 1  # no scales and biases in the shape of one
+            if matrix and not QUANTIZED.match(node.op_type):
                 found[node.op_type, type_name(tensor)] += math.prod(tensor.dims)
     return dict(found)
 

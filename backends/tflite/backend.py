@@ -99,8 +99,8 @@ class TfliteBackend(Compiler):
     def convert(
         self, model: SourceModel, settings: CompileSettings, calibration: CalibrationData | None
     ) -> Converted:
-        from .inspect import weight_bytes
-        from .layers import check_names, kept_weights, read_by, sizes, stored_as, zero_share, zeros
+        from .inspect import read_by, weight_bytes
+        from .layers import check_names, kept_weights, sizes, stored_as, zero_share, zeros
         from .pack import compact
         from .quantize import quantized
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -94,6 +95,24 @@ def weight_tensors(content: bytes) -> tuple[tuple[int, int], ...]:
         for index, graph in enumerate(subgraphs(model))
         for _, _, position in _weighted(model, graph)
     )
+
+
+def read_by(content: bytes) -> dict[tuple[str, str], int]:
+    """Number of constants of two axes or more by the operator that reads them and their storage type, whether
+    it is one with weights or not; a shared one counts once."""
+    model = read_model(content)
+    known, seen = _operator_names(model), set[int]()
+    found: Counter[tuple[str, str]] = Counter()
+    for graph in subgraphs(model):
+        for operator in (graph.Operators(index) for index in range(graph.OperatorsLength())):
+            inputs = [operator.Inputs(i) for i in range(operator.InputsLength()) if operator.Inputs(i) >= 0]
+            for tensor in (graph.Tensors(index) for index in inputs):
+                constant = stored_bytes(model.Buffers(tensor.Buffer())) and tensor.Buffer() not in seen
+                shape = [tensor.Shape(axis) for axis in range(tensor.ShapeLength())]
+                if constant and sum(size > 1 for size in shape) > 1:
+                    seen.add(tensor.Buffer())
+                    found[known[operator.OpcodeIndex()], tensor_type(tensor)] += math.prod(shape)
+    return dict(found)
 
 
 def _weighted(model: Any, graph: Any) -> Iterator[tuple[Any, str, int]]:

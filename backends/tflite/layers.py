@@ -9,7 +9,6 @@ tensors.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -102,14 +101,6 @@ def keep_rules(content: bytes, names: Sequence[str]) -> list[dict[str, Any]]:
 def kept_weights(content: bytes, names: Sequence[str]) -> int:
     """Number of weights in the named layers and in those tied to them."""
     return sum({layer.buffer: layer.count for layer in _kept(weights(content), names)}.values())
-
-
-def read_by(content: bytes) -> dict[tuple[str, str], int]:
-    """Number of weights by the operator that reads them and their storage type; a shared one counts once."""
-    found: Counter[tuple[str, str]] = Counter()
-    for weight in {weight.buffer: weight for weight in weights(content)}.values():
-        found[weight.operator, weight.stored_as] += weight.count
-    return dict(found)
 
 
 def sizes(content: bytes) -> dict[str, int]:
