@@ -40,15 +40,29 @@ def imported(proto: ModelProto) -> Any:
 def fused(module: Any, target: Any) -> Any:
     """The module as functions in loops that a schedule can be applied to.
 
+    Convolutions get channels last, so that vectors run over channels: a tuned CNN takes half the time. A model
+    that the conversion of layouts does not take stays as it came.
+
     Raises:
         UnsupportedError: TVM has no way to compute an operator of the model.
     """
+    from tvm.relax.transform import ConvertLayout
+
+    channels_last = ConvertLayout({"relax.nn.conv2d": ["NHWC", "HWIO"]})
+    try:
+        return _in_loops(module, target, [channels_last])
+    except UnsupportedError:
+        return _in_loops(module, target, [])
+
+
+def _in_loops(module: Any, target: Any, layout: list[Any]) -> Any:
     import tvm
     from tvm.relax import transform
 
     passes = [
         transform.DecomposeOpsForInference(),
         transform.CanonicalizeBindings(),
+        *layout,
         transform.LegalizeOps(),
         transform.AnnotateTIROpPattern(),
         transform.FoldConstant(),
