@@ -40,8 +40,8 @@ def imported(proto: ModelProto) -> Any:
 def fused(module: Any, target: Any) -> Any:
     """The module as functions in loops that a schedule can be applied to.
 
-    Convolutions get channels last, so that vectors run over channels: a tuned CNN takes half the time. A model
-    that the conversion of layouts does not take stays as it came.
+    Convolutions get channels last, so that vectors run over channels: a tuned CNN takes half the time.
+    A model that the conversion of layouts does not take stays as it came.
 
     Raises:
         UnsupportedError: TVM has no way to compute an operator of the model.
