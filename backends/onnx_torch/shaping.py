@@ -122,6 +122,17 @@ def _gather_elements(node: Node, x: Tensor, places: Tensor) -> Tensor:
     return torch.gather(x, axis, torch.where(places < 0, places + x.shape[axis], places))
 
 
+@operator("GatherND")
+def _gather_nd(node: Node, x: Tensor, places: Tensor) -> Tensor:
+    form, shared = places.shape[:-1], node.get("batch_dims", 0)
+    rows = [
+        torch.arange(size).reshape([-1 if axis == other else 1 for other in range(len(form))]).expand(form)
+        for axis, size in enumerate(form[:shared])
+    ]
+    given = zip(places.unbind(-1), x.shape[shared:], strict=False)
+    return x[(*rows, *(torch.where(place < 0, place + size, place) for place, size in given))]
+
+
 @operator("Expand", static=(1,))
 def _expand(_: Node, x: Tensor, shape: Ints) -> Tensor:
     sizes = [int(size) for size in shape]
