@@ -17,6 +17,7 @@ from ... import __version__
 from ...backends.registry import get_backend
 from ...profiles.errors import UserError
 from ...profiles.files import folder_aside, open_regular, sha256_of, write_whole
+from ...profiles.precision import Precision
 from ...search.ranking.known import TEST, known_metrics, trial_of
 from ...search.ranking.sentences import quantity_text
 from ...search.record.evaluation import Outcome, Quantity, StudyRecord, TrialRecord
@@ -213,4 +214,12 @@ def _readme(record: StudyRecord, trial: TrialRecord, entry: Entry) -> str:
         "2. `pip install -r requirements.txt`\n"
         "3. `python run.py` runs `sample.npz`; `python run.py INPUTS.npz -o OUT.npz` runs your own arrays.\n"
         + (expected if entry.meta.get("expected") else "")
+        + _handed_in(record, trial)
     )
+
+
+def _handed_in(record: StudyRecord, trial: TrialRecord) -> str:
+    """What was said of a file that is shipped as it came: the scales of its inputs and outputs, say."""
+    if trial.evaluation.candidate.precision is not Precision.GIVEN or not record.remarks:
+        return ""
+    return "\n" + "".join(f"- {remark}\n" for remark in record.remarks)

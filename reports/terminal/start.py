@@ -17,7 +17,8 @@ _TEXT = """\
 # A Paretune study. `paretune plan {file}` shows what it would do, `paretune run {file}` runs or resumes it.
 name: {name}
 
-# A Python file with an object `workload`: teacher, data in four splits, metric, and how to build students.
+# A Python file with an object `workload`: teacher (or `model`, a file), data in four splits, metric, and how
+# to build students.
 workload: {workload}
 
 # The device: `host` is this machine; `paretune devices` lists others; a path names a profile of your own.
