@@ -16,6 +16,7 @@ import pytest
 from contracts.stored_artifacts import ARTIFACT, TABLE, WEIGHTS, onnx_file
 from paretune.backends.registry import get_backend
 from paretune.profiles.errors import UserError
+from paretune.profiles.precision import Precision
 from paretune.reports.bundle.write import export_bundle
 from paretune.search.record.evaluation import Outcome, StudyRecord
 from paretune.search.store.store import Store, content_key
@@ -68,10 +69,22 @@ def test_a_bundle_holds_all_that_is_promised(exportable: StudyRecord, tmp_path: 
 
 def of_backend(record: StudyRecord, name: str) -> StudyRecord:
     """The study as if its first trial had been made by another backend."""
+    return of_candidate(record, backend=name)
+
+
+def of_candidate(record: StudyRecord, **fields: Any) -> StudyRecord:
     first, *others = record.trials
-    candidate = replace(first.evaluation.candidate, backend=name)
+    candidate = replace(first.evaluation.candidate, **fields)
     evaluation = replace(first.evaluation, candidate=candidate)
     return replace(record, trials=(replace(first, evaluation=evaluation), *others))
+
+
+def test_a_file_as_it_came_says_what_was_said_of_it(exportable: StudyRecord, tmp_path: Path) -> None:
+    study = replace(exportable, remarks=("'x' is int8 in the file: 0.05 * (q + 3)",))
+    plain = export_bundle(study, 0, tmp_path / "plain")
+    given = export_bundle(of_candidate(study, precision=Precision.GIVEN), 0, tmp_path / "given")
+    told = [study.remarks[0] in (path / "README.md").read_text() for path in (plain, given)]
+    assert told == [False, True]
 
 
 def test_a_backend_of_ones_own_is_bundled_by_its_own_script(
