@@ -56,7 +56,7 @@ def build_space(study: StudyFile, profile: Profile, workload: Workload, file: Pa
         masked += left_out
         if choices is not None and choices.precisions and choices.sparsities:
             found.append(choices)
-    found.sort(key=lambda choices: get_backend(choices.name).tunable)  # the first one is the reference
+    found.sort(key=lambda choices: choices.tunable)  # the first one is the reference
     return Space(
         backends=tuple(found),
         student_axes=dict(study.space.student),
@@ -245,6 +245,7 @@ def _choices(
         calibration_methods=methods,
         sparsities=sparsities,
         value_dependent=tuple(value_dependent(name, profile).items()),
+        tunable=get_backend(name).tunable,
     )
     return choices, masked
 

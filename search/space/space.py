@@ -29,13 +29,14 @@ USUAL = (Precision.GIVEN, Precision.FP32, Precision.FP16, Precision.INT8)
 @dataclass(frozen=True, kw_only=True)
 class BackendChoices:
     """What one backend offers on the device. `value_dependent` are kinds of sparsity whose latency may depend
-    on the values of weights there, with the reasons."""
+    on the values of weights there, with the reasons. `tunable`: it is slow until it is tuned."""
 
     name: str
     precisions: tuple[Precision, ...]
     calibration_methods: tuple[str, ...]
     sparsities: tuple[str, ...]
     value_dependent: tuple[tuple[str, str], ...] = ()
+    tunable: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,6 +200,7 @@ class Space:
     def baselines(self) -> tuple[Candidate, ...]:
         """The simple choices: the uncompressed teacher on each backend, as it is and in every precision that
         a line of the backend's own tools makes; the usual ones first."""
+        usual = self.usual_choices()
         found = [
             self._simple(backend, precision)
             for precisions in (USUAL, [p for p in Precision if p not in USUAL])
@@ -206,11 +208,18 @@ class Space:
             for precision in precisions
             if precision in backend.precisions
         ]
-        return tuple(found)
+        return (*usual, *(candidate for candidate in found if candidate not in usual))
 
     def usual_choices(self) -> tuple[Candidate, ...]:
-        """The simple choices that everybody tries first: the teacher as it is, at fp16 and at int8."""
-        return tuple(candidate for candidate in self.baselines() if candidate.precision in USUAL)
+        """The simple choices that everybody tries first: the teacher as it is, at fp16 and at int8; of a
+        backend that has to be tuned only where there is no other, since that takes minutes."""
+        ready = [backend for backend in self.backends if not backend.tunable] or self.backends
+        return tuple(
+            self._simple(backend, precision)
+            for backend in ready
+            for precision in USUAL
+            if precision in backend.precisions
+        )
 
     def _simple(self, backend: BackendChoices, precision: Precision) -> Candidate:
         method, samples, per_channel = list(self._calibrations(backend, precision))[-1]

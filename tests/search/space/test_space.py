@@ -121,6 +121,14 @@ def test_simple_choices_are_the_uncompressed_teacher_in_every_precision_the_usua
     assert all(c.is_teacher and c in space() for c in space().baselines())
 
 
+def test_what_has_to_be_tuned_is_a_usual_choice_only_where_there_is_nothing_else():
+    slow = replace(ORT, name="slow", tunable=True)
+    both = space(slow, ORT)
+    assert both.usual_choices() == space(ORT).usual_choices() == both.baselines()[:2]
+    assert set(both.baselines()) == {*space(ORT).baselines(), *space(slow).baselines()}
+    assert {candidate.backend for candidate in space(slow).usual_choices()} == {"slow"}
+
+
 def test_a_candidate_outside_the_space_is_told_apart():
     assert Candidate(backend="tflite", precision=Precision.FP32) not in space()
     assert Candidate(backend="ort", precision=Precision.FP16) not in space()
