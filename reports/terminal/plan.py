@@ -129,6 +129,6 @@ def _tuning(job: Job) -> list[str]:
         return []
     return [
         f"tuning: at most {tuning.trials} schedules and {tuning.time:g} s for each candidate on "
-        f"{joined(names)} that may reach the front; first the teacher as it is, where that takes no more "
+        f"{joined(names)} that may reach the front, and for the teacher as it is, where that takes no more "
         "than half of the time that is left"
     ]
