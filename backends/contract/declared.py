@@ -13,7 +13,7 @@ import numpy as np
 from ...profiles.precision import Precision
 from ...profiles.words import one_line
 from .backend import CALIBRATION_METHODS, Array, Artifact, Availability, LayerGroup, Session, TensorSpec
-from .given import GivenFile
+from .given import GivenFile, GivenTensor
 
 T = TypeVar("T")
 Reader = Callable[[Any], T]
@@ -97,7 +97,9 @@ def _reasons(value: Any) -> Mapping[str, str]:
 
 
 def _magic(value: Any) -> tuple[int, bytes]:
-    where, mark = _of(tuple)(value)
+    if len(_of(tuple)(value)) != 2:
+        raise WrongError
+    where, mark = value
     if type(where) is not int or not 0 <= where <= MOST_HEAD or len(_of(bytes)(mark)) > MOST_HEAD:
         raise WrongError
     return where, mark
@@ -203,6 +205,14 @@ def _session(value: Any) -> Session:
     return found
 
 
+def _given(value: Any) -> GivenFile:
+    found = _of(GivenFile)(value)
+    for ends in (found.inputs, found.outputs):
+        if not ends or not all(isinstance(one, GivenTensor) for one in _several(ends)):
+            raise WrongError("`inputs` and `outputs` are tuples of GivenTensor")
+    return found
+
+
 AVAILABILITY = Check(_availability, "Availability(installed=..., version=..., reason=..., install=...)")
 PRECISIONS = Check(_precisions, f"None, or a tuple of {', '.join(map(str, Precision))}")
 TARGET = Check(text, _TEXT)
@@ -214,6 +224,6 @@ FACTS = Check(_facts, 'texts and numbers by name, such as {"tasks": 15, "trials"
 ARTIFACT = Check(
     _of(Artifact), "Artifact(path=..., backend=..., precision=..., size_bytes=..., weight_bytes=...)"
 )
-GIVEN = Check(_of(GivenFile), "GivenFile(inputs=(...), outputs=(...), ...)")
+GIVEN = Check(_given, "GivenFile(inputs=(...), outputs=(...), ...)")
 CONTENT = Check(_of(bytes), "bytes")
 SESSION = Check(_session, "a Session, whose `inputs` and `outputs` are tuples of TensorSpec")

@@ -15,7 +15,7 @@ from paretune.search.record.candidate import Recipe
 from paretune.search.record.progress import Progress
 from paretune.search.stages.models.torch_models import TorchModels
 from paretune.search.store.store import Store
-from paretune.search.workload.loader import load_workload, onnx_path
+from paretune.search.workload.loader import load_workload
 from paretune.search.workload.split_checks import check_onnx, check_splits
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -66,7 +66,7 @@ def test_the_onnx_example_makes_a_model_that_its_splits_fit(copied):
     result = subprocess.run([sys.executable, copied / "onnx_only.py"], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     loaded = load_workload("onnx_only.py", copied)
-    path = onnx_path(loaded.workload, loaded.directory)
+    path = loaded.given
     check_onnx(path, loaded.splits, loaded.workload)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     test = loaded.splits.test
