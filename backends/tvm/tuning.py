@@ -163,21 +163,27 @@ def _standing(task: Any, database: Any, known: Sequence[Any]) -> TaskStanding:
     earlier session of this tuning; or new."""
     module, weight = task.dispatched[0], float(task.weight)
     own = records_of(database, module)
-    theirs = next(filter(None, (records_of(one, module, _KEPT) for one in known)), [])
-    if theirs and not own:
-        workload = database.commit_workload(module)
+    workload = database.commit_workload(module)
+    theirs = next(filter(None, (_replayed(one, module, workload) for one in known)), [])
+    if not own:
         for record in theirs:
-            database.commit_tuning_record(_of_workload(record, workload))
+            database.commit_tuning_record(record)
     seconds = best_seconds(database, task)
     if theirs:
         return TaskStanding(weight=weight, seconds=seconds, known=True)
     return TaskStanding(weight=weight, seconds=seconds, tried=len(own), rounds=int(bool(own)))
 
 
-def _of_workload(record: Any, workload: Any) -> Any:
+def _replayed(theirs: Any, module: Any, workload: Any) -> list[Any]:
+    """Their best records of a function as records of ours. A schedule names the blocks of its function, which
+    may be called otherwise here; one that does not run through would make the whole file unreadable."""
     from tvm.s_tir.meta_schedule.database import TuningRecord
 
-    return TuningRecord(record.trace, workload, record.run_secs, record.target, record.args_info)
+    found = []
+    for record in records_of(theirs, module, _KEPT):
+        with suppress(Exception):  # ScheduleError, and what else TVM raises
+            found.append(TuningRecord.from_json(record.as_json(), workload))
+    return found
 
 
 def records_of(database: Any, module: Any, most: int = 2**20) -> list[Any]:
