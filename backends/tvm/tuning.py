@@ -6,6 +6,8 @@ so that whatever ends the search leaves what was found.
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 import tempfile
 import time
@@ -21,6 +23,8 @@ from .measuring import Counts, builder, lightly, runner
 from .standing import TaskStanding, next_task, round_size
 
 WORKLOADS, RECORDS = "database_workload.json", "database_tuning_record.json"
+Known = list[tuple[Any, list[Any]]]
+"""The functions of a folder of records, each with its records as JSON: trace, seconds, target, arguments."""
 _KEPT = 4  # of each task that is known from elsewhere
 
 
@@ -158,7 +162,7 @@ def _rules(threads: int) -> list[Any]:
     return [serial if isinstance(rule, parallel) else rule for rule in rules]
 
 
-def _standing(task: Any, database: Any, known: Sequence[Any]) -> TaskStanding:
+def _standing(task: Any, database: Any, known: Sequence[Known]) -> TaskStanding:
     """Where a task stands at the start: known from another model, which is taken over; tried before by an
     earlier session of this tuning; or new."""
     module, weight = task.dispatched[0], float(task.weight)
@@ -174,16 +178,48 @@ def _standing(task: Any, database: Any, known: Sequence[Any]) -> TaskStanding:
     return TaskStanding(weight=weight, seconds=seconds, tried=len(own), rounds=int(bool(own)))
 
 
-def _replayed(theirs: Any, module: Any, workload: Any) -> list[Any]:
-    """Their best records of a function as records of ours. A schedule names the blocks of its function, which
-    may be called otherwise here; one that does not run through would make the whole file unreadable."""
+def _replayed(theirs: Known, module: Any, workload: Any) -> list[Any]:
+    """Their best records of a function as records of ours.
+
+    A schedule names the blocks of its function, which may be called otherwise here. One that does not run
+    through would make the whole file of records unreadable, so it is tried first.
+    """
+    from tvm_ffi import structural_equal
     from tvm.s_tir.meta_schedule.database import TuningRecord
 
     found = []
-    for record in records_of(theirs, module, _KEPT):
-        with suppress(Exception):  # ScheduleError, and what else TVM raises
-            found.append(TuningRecord.from_json(record.as_json(), workload))
+    for other, records in theirs:
+        if not structural_equal(other, module):
+            continue
+        for record in sorted(records, key=lambda record: min(record[1]))[:_KEPT]:
+            text = _renamed(json.dumps(record), _blocks(other), _blocks(module))
+            with suppress(Exception):  # ScheduleError, and what else TVM raises
+                found.append(TuningRecord.from_json(json.loads(text), workload))
     return found
+
+
+def _renamed(text: str, names: Sequence[str], ours: Sequence[str]) -> str:
+    """A schedule as JSON with our names of blocks, also where they begin the name of a block made of them."""
+    pairs = sorted(zip(names, ours, strict=False), key=lambda pair: -len(pair[0]))
+    for number, (name, _) in enumerate(pairs):
+        text = re.sub(rf'"{re.escape(name)}(?=["_])', f'"@{number}@', text)
+    for number, (_, name) in enumerate(pairs):
+        text = text.replace(f'"@{number}@', f'"{name}')
+    return text
+
+
+def _blocks(module: Any) -> list[str]:
+    """The names of the blocks of a function, in its order."""
+    from tvm.tirx.stmt_functor import post_order_visit
+
+    names: list[str] = []
+
+    def visit(node: Any) -> None:
+        if type(node).__name__ == "SBlock" and node.name_hint != "root":
+            names.append(str(node.name_hint))
+
+    post_order_visit(module["main"].body, visit)
+    return names
 
 
 def records_of(database: Any, module: Any, most: int = 2**20) -> list[Any]:
@@ -218,13 +254,24 @@ def read_database(folder: Path) -> Any:
         return open_database(Path(copies))
 
 
-def readable(folders: Sequence[Path]) -> list[Any]:
+def readable(folders: Sequence[Path]) -> list[Known]:
     """The records of those folders that can be read; another one is as good as not there."""
     found = []
     for folder in folders:
         with suppress(Exception):  # TVM raises what it likes
-            found.append(read_database(folder))
+            found.append(_known(folder))
     return found
+
+
+def _known(folder: Path) -> Known:
+    from tvm.s_tir.meta_schedule.database import Workload
+
+    lines = [json.loads(line) for line in _whole_lines(folder / WORKLOADS).splitlines()]
+    functions: Known = [(Workload.from_json(line).mod, []) for line in lines]
+    for line in _whole_lines(folder / RECORDS).splitlines():
+        number, record = json.loads(line)
+        functions[number][1].append(record)
+    return functions
 
 
 def _whole_lines(path: Path) -> bytes:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import helper
 from paretune.backends.contract.backend import CompileSettings
 from paretune.backends.contract.tuning import Tuning
 from paretune.backends.registry import get_backend
@@ -17,7 +18,7 @@ from paretune.backends.tvm.standing import TaskStanding, next_task, round_size
 from paretune.profiles.errors import StageError
 from paretune.profiles.precision import Precision
 
-from .conftest import WIDTH, dense
+from .conftest import WIDTH, dense, written
 
 SETTINGS = CompileSettings(precision=Precision.FP32)
 DATA = {"x": np.random.default_rng(1).normal(size=(8, WIDTH)).astype(np.float32)}
@@ -68,6 +69,20 @@ def test_tuning_finds_schedules_that_the_artifact_uses_and_another_model_shares(
     assert (resumed["tasks_known"], resumed["trials"]) == (0, 0)
     assert before.startswith((found / RECORDS).read_bytes())
     assert len(records(found)) == measured
+
+
+@pytest.mark.slow
+def test_a_schedule_is_shared_by_functions_whose_blocks_have_other_names(folder, tmp_path):
+    """Names count the tensors before: those of a mean alone and of one behind another operator differ."""
+    mean = helper.make_node("ReduceMean", ["h"], ["y"], axes=[1])
+    alone = written(tmp_path / "1.onnx", [helper.make_node("Identity", ["x"], ["h"]), mean], {}, ("y",))
+    behind = written(tmp_path / "2.onnx", [helper.make_node("Exp", ["x"], ["h"]), mean], {}, ("y",))
+    backend, found, shared = get_backend("tvm"), folder("found"), folder("shared")
+    assert backend.tune(alone, SETTINGS, Tuning(trials=8, seconds=120), (), found)["tasks_tuned"] == 1
+    facts = backend.tune(behind, SETTINGS, Tuning(trials=0, seconds=120), [found], shared)
+    assert (facts["tasks"], facts["tasks_known"]) == (2, 1)
+    made = backend.compile(replace(behind, tuned=shared), SETTINGS, DATA, folder("made"))
+    assert "1 of 2 functions have a schedule that tuning found" in made.notes
 
 
 @pytest.mark.slow
