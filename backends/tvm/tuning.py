@@ -184,8 +184,8 @@ def _replayed(theirs: Known, module: Any, workload: Any) -> list[Any]:
     A schedule names the blocks of its function, which may be called otherwise here. One that does not run
     through would make the whole file of records unreadable, so it is tried first.
     """
-    from tvm_ffi import structural_equal
     from tvm.s_tir.meta_schedule.database import TuningRecord
+    from tvm_ffi import structural_equal
 
     found = []
     for other, records in theirs:
