@@ -48,7 +48,8 @@ class Converted:
 
     def save(self, path: Path) -> None:
         """Write all of it into one file, for `load`."""
-        said = {name: value for name, value in asdict(self).items() if name != "content"}
+        said: dict[str, Any] = {name: value for name, value in asdict(self).items() if name != "content"}
+        said["read_by"] = [[*key, count] for key, count in self.read_by.items()]  # JSON has no other keys
         packed = (self.content, json.dumps(said).encode())
         content, described = (np.frombuffer(part, np.uint8) for part in packed)
         with path.open("wb") as file:
@@ -61,6 +62,7 @@ class Converted:
             content, described = arrays["content"].tobytes(), arrays["described"].tobytes()
         said: dict[str, Any] = json.loads(described)
         said["zeros"] = {what: (had, has) for what, (had, has) in said["zeros"].items()}
+        said["read_by"] = {(operator, kind): count for operator, kind, count in said["read_by"]}
         return cls(**{**said, "notes": tuple(said["notes"])}, content=content)
 
 
