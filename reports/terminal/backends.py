@@ -32,6 +32,7 @@ class _Row:
     installed: bool = False
     install: str = ""
     offered: tuple[str, ...] = ()
+    tunable: bool = False
     lacking: str = ""
 
 
@@ -50,7 +51,8 @@ def backends_text(profile: str = "host") -> RenderableType:
         table.add_column(title, overflow="fold", ratio=share)
     for row in rows:
         name = f"{row.name}: {row.title}" if row.title else row.name
-        table.add_row(*map(Text, (f"{name}\n{row.state}", ", ".join(row.offered), row.lacking)))
+        offered = ", ".join(row.offered) + ("\nonly with `tuning:`" if row.offered and row.tunable else "")
+        table.add_row(*map(Text, (f"{name}\n{row.state}", offered, row.lacking)))
     return Group(table, Text(""), *map(Text, _remedies(rows, device)))
 
 
@@ -69,6 +71,7 @@ def _row(name: str, found: RuntimeHere, device: Profile) -> _Row:
         installed=found.installed,
         install=found.install,
         offered=tuple(what for what, offered, _ in listed if offered),
+        tunable=backend.tunable,
         lacking=_lacking([(what, why) for what, offered, why in listed if not offered], backend.title),
     )
 
