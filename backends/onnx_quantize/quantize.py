@@ -81,7 +81,7 @@ def to_int8(
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.calibrate import save_tensors_data
 
-    proto = in_fixed_order(_rows_apart(inner_reads_apart(proto)))
+    proto = in_fixed_order(inner_reads_apart(proto))
     # Ranges of masks are computed with, though not used: infinity minus infinity is no cause for a warning.
     with _quiet(), np.errstate(invalid="ignore"), tempfile.TemporaryDirectory() as folder:
         result, ranges = Path(folder) / "int8.onnx", Path(folder) / "ranges.json"
@@ -104,32 +104,6 @@ def to_int8(
             calibration_cache_path=ranges,
         )
         return in_fixed_order(onnx.load(result))
-
-
-def _rows_apart(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """The model, where an embedding reads a copy of its own of a weight that other operators read too.
-
-    A quantizer gives the weight of a product a scale for each channel, and takes what an embedding reads and
-    what it gives to be quantized alike.
-    """
-    readers: dict[str, list[onnx.NodeProto]] = {}
-    result = onnx.ModelProto()
-    result.CopyFrom(proto)
-    for node in result.graph.node:
-        for name in node.input:
-            readers.setdefault(name, []).append(node)
-    copies = []
-    for tensor in result.graph.initializer:
-        found = readers.get(tensor.name, [])
-        rows = [node for node in found if node.op_type == "Gather" and node.input[0] == tensor.name]
-        if 0 < len(rows) < len(found):
-            copy = TensorProto.FromString(tensor.SerializeToString())
-            copy.name = f"{tensor.name}_rows"
-            copies.append(copy)
-            for node in rows:
-                node.input[0] = copy.name
-    result.graph.initializer.extend(copies)
-    return result if copies else proto
 
 
 def to_int8_dynamic(proto: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.ModelProto:
