@@ -68,7 +68,8 @@ def grid(levels):
         wanted[name] = (codes, values)
         weight.data = torch.from_numpy(values)
     data = {"tokens": generator.integers(0, 30, (32, 16))}
-    return export(net, data, get_backend("tflite"), 1, Path(tempfile.mkdtemp(dir=_FOLDER.name))), data, wanted
+    into = Path(tempfile.mkdtemp(dir=_FOLDER.name))
+    return export(net, data, get_backend("tflite"), 1, into, on_grid=True), data, wanted
 
 
 @cache

@@ -30,8 +30,9 @@ from paretune.search.workload.loader import load_workload
 
 pytestmark = pytest.mark.slow
 
-# Channels of the first layer differ in scale, and the second layer's weights undo that: the function is that
-# of an ordinary net, but a row of the second layer has steps far too coarse for its small weights.
+# What the second layer reads differs in scale by channel, and its weights undo that: the function is that of an
+# ordinary net, but a row of the second layer has steps far too coarse for its small weights. The scales are no
+# weights of a layer, so that nothing can be moved into one.
 SOURCE = """
 import numpy as np
 import torch
@@ -59,9 +60,10 @@ class Net(nn.Module):
     def __init__(self):
         super().__init__()
         self.first, self.second, self.third = nn.Linear(64, 32), nn.Linear(32, 32), nn.Linear(32, 10)
+        self.register_buffer("scales", torch.ones(32))
 
     def forward(self, image):
-        return self.third(torch.relu(self.second(torch.relu(self.first(image)))))
+        return self.third(torch.relu(self.second(torch.relu(self.first(image)) * self.scales)))
 
 
 def train_teacher(model, splits):
@@ -74,8 +76,7 @@ def train_teacher(model, splits):
             optimizer.step()
     scales = UNEVEN ** (torch.arange(32) / 31.0)
     with torch.no_grad():
-        model.first.weight *= scales[:, None]
-        model.first.bias *= scales
+        model.scales *= scales
         model.second.weight /= scales
 
 
