@@ -30,9 +30,9 @@ from paretune.search.workload.loader import load_workload
 
 pytestmark = pytest.mark.slow
 
-# What the second layer reads differs in scale by channel, and its weights undo that: the function is that of an
-# ordinary net, but a row of the second layer has steps far too coarse for its small weights. The scales are no
-# weights of a layer, so that nothing can be moved into one.
+# What the second layer reads differs in scale by channel, and its weights undo that: the function is that of
+# an ordinary net, but a row of the second layer has steps far too coarse for its small weights. The scales
+# are no weights of a layer, so that nothing can be moved into one.
 SOURCE = """
 import numpy as np
 import torch
