@@ -23,6 +23,7 @@ from paretune.search.run.session import open_run
 pytestmark = pytest.mark.slow
 
 PACKED = Path(__file__).parent / "before" / "points.tar.xz"
+SHORT = {"finalists": 1, "measure": {"rounds": 9, "finalist_rounds": 9, "processes": 1}}
 
 
 def paretune(folder: Path, *arguments: object) -> str:
@@ -90,7 +91,7 @@ def report_of(study: Path) -> Path:
 def test_it_goes_on_where_it_stood(study):
     before, _ = open_run(study)
     plain = yaml.safe_load(study.read_text())
-    study.write_text(yaml.safe_dump({**plain, "budget": {"trials": plain["budget"]["trials"] + 2}}))
+    study.write_text(yaml.safe_dump({**plain, **SHORT, "budget": {"trials": plain["budget"]["trials"] + 2}}))
     paretune(study.parent, "run", study)
     after, _ = open_run(study)
     assert after.trials[: len(before.trials)] == before.trials
@@ -104,7 +105,8 @@ def test_a_new_study_on_the_old_store_finds_what_was_made(study):
     before, _ = open_run(study)
     plain = yaml.safe_load(study.read_text())
     again = study.with_name("again.yaml")
-    again.write_text(yaml.safe_dump({**plain, "name": "again", "warm_start": False, "budget": {"trials": 5}}))
+    new = {"name": "again", "warm_start": False, "budget": {"trials": 5}}
+    again.write_text(yaml.safe_dump({**plain, **SHORT, **new}))
     paretune(study.parent, "run", again)
     after, _ = open_run(again)
     known = {t.evaluation.candidate.digest: t.evaluation for t in before.trials}
