@@ -1,7 +1,10 @@
 """The backend contract for a backend that another package brings, with every precision there is to make."""
 
+import pytest
 from contracts.backend_contract import LEAST_SQNR_DB, BackendContract
 from paretune.profiles.precision import Precision
+
+pytestmark = pytest.mark.slow
 
 
 class TestToy(BackendContract):

@@ -1,7 +1,10 @@
 """The backend contract for ONNX Runtime."""
 
+import pytest
 from contracts.backend_contract import BackendContract
 from paretune.profiles.precision import Precision
+
+pytestmark = pytest.mark.slow
 
 _LEFT = r" would reach \d+ % of the weights, not those of {}: ONNX Runtime has [\w -]+ kernels for matrix"
 

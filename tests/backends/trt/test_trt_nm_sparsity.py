@@ -12,6 +12,8 @@ from paretune.backends.trt.nm_sparsity import check_nm_sparsity, sparsity_summar
 from paretune.profiles.precision import Precision
 from trt.trt_models import NETS, halve
 
+pytestmark = pytest.mark.slow
+
 
 def layer(kind, weight, *, through=(), **attributes):
     """A model with one layer; the weight passes `through` the named operators first."""

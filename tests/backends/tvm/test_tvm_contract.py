@@ -1,8 +1,11 @@
 """The backend contract for Apache TVM, untuned."""
 
+import pytest
 from contracts.backend_contract import BackendContract
 from paretune.backends.tvm.processor import HALF, this_one
 from paretune.profiles.precision import Precision
+
+pytestmark = pytest.mark.slow
 
 
 class TestTvm(BackendContract):
