@@ -2,53 +2,28 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperGroup
 
-from .profiles.errors import InternalError, ParetuneError, UserError
-from .profiles.guard.process_end import leave
-from .profiles.guard.user_code import user_code
-from .profiles.system_trouble import (
-    THREADS,
-    check_stack,
-    check_temporary_files,
-    explained,
-    threads_may_start,
-    while_loading,
-)
-from .reports.terminal.output import console, secure_streams, show, tell, tell_of_what_was_lost
+from .profiles.errors import UserError
+from .profiles.system_trouble import check_stack, check_temporary_files
+from .reports.terminal.commands import Commands, ended_well
+from .reports.terminal.output import console, show, tell
 
 if TYPE_CHECKING:
     from .search.ranking.reading import Reading
 
 
-class _InterruptedError(ParetuneError):
-    """Ctrl-C, which typer would turn into an exit code without a word."""
-
-
-class _Commands(TyperGroup):
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt as error:
-            raise _InterruptedError from error
-
-
 app = typer.Typer(
     name="paretune",
-    cls=_Commands,
+    cls=Commands,
     help="Find the best ways to deploy a trained model on a given device.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-# Typer shows only the leaves of its family of errors; the root is what all of them share.
-_COMMAND_LINE_ERRORS: type[typer.BadParameter] = typer.BadParameter.__mro__[2]
 
 StudyPath = Annotated[Path, typer.Argument(metavar="STUDY", help="the study file (YAML)")]
 RunPath = Annotated[
@@ -249,54 +224,9 @@ def _root(
     check_temporary_files()
 
 
-def _fail(message: str, code: int = 1) -> NoReturn:
-    tell(message, to=sys.stderr)
-    raise SystemExit(code)
-
-
 def main() -> None:
     """Entry point: turns errors into one message on stderr and an exit code of the project's own table."""
-    secure_streams()
-    try:
-        _main()
-    except SystemExit as end:
-        leave(end.code if isinstance(end.code, int) else 0)
-        raise
-
-
-def _main() -> NoReturn:
-    try:
-        # Code of the user's own runs at many places, also at such as no guard of its own stands around.
-        with user_code("the workload's code", around=True):
-            code = app(standalone_mode=False)
-    except _COMMAND_LINE_ERRORS as error:
-        _fail(f"error: {error.format_message()}\n  what to do: `paretune --help` lists commands and options")
-    except (_InterruptedError, KeyboardInterrupt, typer.Abort) as error:
-        if not threads_may_start():
-            _fail(f"error: {THREADS.what}\n  what to do: {THREADS.remedy}")
-        _fail("interrupted" + (_LOADING if while_loading(error.__cause__ or error) else ""), 130)
-    except InternalError as error:
-        _fail(f"internal error, please report it: {error}")
-    except ParetuneError as error:
-        _fail(f"error: {error}")
-    except Exception as error:
-        _fail(_said(error))
-    tell_of_what_was_lost()
-    raise SystemExit(code if isinstance(code, int) else 0)
-
-
-_LOADING = """ while a library was loaded
-  what to do: nothing, if it was you; a library that gets no memory or threads does this as well, and says so
-  above: `ulimit -a` shows the limits"""
-
-
-def _said(error: Exception) -> str:
-    trouble = explained(error)
-    if trouble is not None:
-        return f"error: {trouble}"
-    from .reports.terminal.unexpected import unexpected
-
-    return unexpected(error)
+    ended_well(lambda: app(standalone_mode=False))
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ class RunnerClient:
             UserError: a device that is not this machine answers with nonsense.
         """
         try:
-            return replies.hello(self._ask("hello", self._guard.open_s))
+            return replies.hello(self.ask("hello", self._guard.open_s))
         except StageError as error:
             if self._launch.shares_files:
                 raise
@@ -92,7 +92,7 @@ class RunnerClient:
 
     def available(self, backend: str) -> Availability:
         """Whether the runtime of a backend can be used in the runner, which loads it to find out."""
-        return replies.available(self._ask("available", self._guard.open_s, {"backend": backend}))
+        return replies.available(self.ask("available", self._guard.open_s, {"backend": backend}))
 
     def put(self, path: Path, beside: str = "") -> str:
         """Make a file of this machine readable for the runner, in the folder `beside` of its machine or one
@@ -101,7 +101,7 @@ class RunnerClient:
             return str(path.resolve())
         if path not in self._sent:
             data = {"bytes": np.fromfile(path, dtype=np.uint8)}
-            reply = self._ask("put", self._guard.open_s, {"name": path.name, "into": beside}, data)
+            reply = self.ask("put", self._guard.open_s, {"name": path.name, "into": beside}, data)
             self._sent[path] = reply.read("path", verbatim)
         return self._sent[path]
 
@@ -119,7 +119,7 @@ class RunnerClient:
         aside = Path(tempfile.mkdtemp(prefix=".compiling-", dir=into))
         try:
             there = str(aside.resolve()) if self._launch.shares_files else ""
-            reply = self._ask("compile", self._guard.compile_s, {**asked, "into": there}, calibration or {})
+            reply = self.ask("compile", self._guard.compile_s, {**asked, "into": there}, calibration or {})
             made = replies.made_in(reply, aside) if there else self._fetched(reply, aside)
             path = made.rename(into / made.name)
         finally:
@@ -136,7 +136,7 @@ class RunnerClient:
     ) -> Path:
         """`Backend.make` in a runner of this machine: the file in the existing directory `into`."""
         asked = {**self._asked(backend, model, settings, calibration is not None), "into": str(into)}
-        reply = self._ask("make", self._guard.compile_s, asked, calibration or {})
+        reply = self.ask("make", self._guard.compile_s, asked, calibration or {})
         return replies.made_in(reply, into)
 
     def tune(
@@ -160,10 +160,10 @@ class RunnerClient:
             "known": [self._put_folder(folder) for folder in known],
             "into": str(into.resolve()) if self._launch.shares_files else "",
         }
-        reply = self._ask("tune", tuning.seconds + TUNE_MARGIN_S, body, meanwhile=meanwhile)
+        reply = self.ask("tune", tuning.seconds + TUNE_MARGIN_S, body, meanwhile=meanwhile)
         if not self._launch.shares_files:
             for name, there in replies.found_files(reply).items():
-                found = self._ask("fetch", self._guard.open_s, {"path": there}, most=MOST_TUNED_BYTES)
+                found = self.ask("fetch", self._guard.open_s, {"path": there}, most=MOST_TUNED_BYTES)
                 found.array("bytes").tofile(into / name)
         return replies.facts(reply)
 
@@ -192,35 +192,35 @@ class RunnerClient:
     def _fetched(self, compiled: Reply, into: Path) -> Path:
         body = {"path": compiled.read("path", verbatim)}
         path, most = into / replies.file_name(compiled), compiled.read("size_bytes", whole)
-        self._ask("fetch", self._guard.open_s, body, most=most).array("bytes").tofile(path)
+        self.ask("fetch", self._guard.open_s, body, most=most).array("bytes").tofile(path)
         return path
 
     def open(self, backend: str, artifact: Path, batch: int, threads: int) -> Opened:
         """Load an artifact; where pinned, on as many cores as it has threads (`measure.cores`)."""
         body = {"backend": backend, "path": self.put(artifact), "batch": batch, "threads": threads}
-        found = replies.opened(self._ask("open", self._guard.open_s, {**body, "pinned": self._pinned}))
+        found = replies.opened(self.ask("open", self._guard.open_s, {**body, "pinned": self._pinned}))
         self._batch = batch
         return found if self._pinned else replace(found, cores=())
 
     def prepare(self, feed: Feed) -> float:
         """Store the feed that `sample` runs, run it once, and return the milliseconds that took."""
-        return self._ask("prepare", self._guard.run_s, {}, feed).read("first_inference_ms", number)
+        return self.ask("prepare", self._guard.run_s, {}, feed).read("first_inference_ms", number)
 
     def infer(self, data: CalibrationData) -> dict[str, Array]:
         """Outputs for all samples (axis 0), computed in batches of the opened size."""
         seconds, most = self._guard.run_s, MAX_ARRAY_BYTES
         return replies.outputs(
-            [self._ask("infer", seconds, {}, part, most=most) for part in parts(data, self._batch)]
+            [self.ask("infer", seconds, {}, part, most=most) for part in parts(data, self._batch)]
         )
 
     def sample(self, loops: int, count: int) -> list[int]:
         """Nanoseconds of `count` samples; each is the time of `loops` runs together."""
-        reply = self._ask("sample", self._guard.run_s, {"loops": loops, "count": count})
+        reply = self.ask("sample", self._guard.run_s, {"loops": loops, "count": count})
         return replies.nanoseconds(reply, count, loops)
 
     def memory(self) -> int:
         """Bytes that runtime and model cost at their peak, up to and including the first run."""
-        return self._ask("memory", self._guard.open_s).read("growth_bytes", whole)
+        return self.ask("memory", self._guard.open_s).read("growth_bytes", whole)
 
     @property
     def ended(self) -> StageError | UserError | None:
@@ -252,7 +252,7 @@ class RunnerClient:
                 raise
         return self._child
 
-    def _ask(
+    def ask(
         self,
         operation: str,
         seconds: float,
@@ -262,7 +262,7 @@ class RunnerClient:
         most: int = 0,
         meanwhile: Callable[[], None] = lambda: None,
     ) -> Reply:
-        """What was answered, with at most so many bytes of arrays."""
+        """What was answered to an operation within so many seconds, with at most so many bytes of arrays."""
         child = self._started()
         message = Message(body={**(body or {}), "do": operation}, arrays=arrays or {})
         stage = _STAGES.get(operation, "measure")

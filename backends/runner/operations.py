@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,9 @@ from .launch import THREAD_VARIABLES
 
 _MOST_WORDS = 2**14
 
+OTHERS: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {}
+"""Operations that need nothing of the open session: from the body of a request to that of its answer."""
+
 
 class Runner:
     """Answers requests, one method per operation; state is at most one open session and its feed."""
@@ -49,7 +52,10 @@ class Runner:
     def answer(self, message: Message) -> Message:
         """Reply to one request; an error inside it is a reply as well."""
         try:
-            return getattr(self, "do_" + str(message.body["do"]))(message)  # type: ignore[no-any-return]
+            asked = str(message.body["do"])
+            if asked in OTHERS:
+                return Message(body=dict(OTHERS[asked](message.body)))
+            return getattr(self, "do_" + asked)(message)  # type: ignore[no-any-return]
         except UnsupportedError as error:
             return error_reply("unsupported", reason=error.reason)
         except UserCodeError as error:  # their code failed: one evaluation does
