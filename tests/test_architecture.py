@@ -75,7 +75,7 @@ MAY_IMPORT = {
         "search.workload"
     ),
     "search.run": (
-        "profiles.text profiles backends.measure backends.registry backends.runner "
+        "profiles.devices profiles.text profiles backends.measure backends.registry backends.runner "
         "search.evaluation search.gate search.job search.ladder search.ranking search.record "
         "search.sampler search.space search.stages.chain search.stages.device "
         "search.stages.models search.storage search.store"

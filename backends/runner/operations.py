@@ -24,7 +24,9 @@ from ...profiles.precision import Precision
 from ..contract.backend import Array, CompileSettings, Session, SourceModel, TensorSpec, batches
 from ..contract.tuning import Tuning
 from ..measure.cores import hold_on
+from ..measure.fixed_work import timed_work
 from ..measure.memory import peak_bytes, resident_bytes, restart_peak
+from ..measure.space import space
 from ..measure.timing import sample, timed
 from ..registry import availability, get_backend, packages
 from .frames import Message
@@ -33,7 +35,10 @@ from .launch import THREAD_VARIABLES
 
 _MOST_WORDS = 2**14
 
-OTHERS: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {}
+OTHERS: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
+    "space": space,
+    "work": timed_work,
+}
 """Operations that need nothing of the open session: from the body of a request to that of its answer."""
 
 

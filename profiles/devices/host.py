@@ -19,6 +19,7 @@ from ..files import write_whole
 from ..packages import versions
 from ..precision import Precision
 from .bench import ONE_THREAD
+from .cache import cache_folder
 from .gpus import probe_gpus
 from .machine import Machine, read_machine
 from .schema import ByteFigure, Caches, Cpu, Figure, Gpu, LocalReach, Profile
@@ -81,15 +82,13 @@ def probe_host(
 
 
 def default_cache(facts: Machine, probes: Sequence[Probe] = ()) -> Path | None:
-    """The file for figures of such a machine: paretune/host-<digest>.json in $XDG_CACHE_HOME or ~/.cache.
-    None where the user has no home: none by HOME, none by the system's list of users, or a relative one."""
+    """The file for figures of such a machine, host-<digest>.json in the user's cache folder; None without."""
     known = [facts.model, str(facts.cores), *facts.instruction_sets, platform.release()]
     known += [f"{n}={v}" for n, v in versions(["numpy", *(n for p in probes for n in p.packages)]).items()]
     programs = [_BENCH.read_text(), *(probe.program.read_text() for probe in probes)]
     digest = hashlib.sha256("\n".join([*known, *programs]).encode()).hexdigest()[:12]
-    named, home = os.environ.get("XDG_CACHE_HOME") or "", os.path.expanduser("~")  # noqa: PTH111 - never raises
-    base = Path(named) if Path(named).is_absolute() else Path(home) / ".cache"
-    return base / "paretune" / f"host-{digest}.json" if base.is_absolute() else None
+    folder = cache_folder()
+    return folder / f"host-{digest}.json" if folder else None
 
 
 def measured_figures(cache: Path | None, probes: Sequence[Probe] = ()) -> dict[str, Figure]:

@@ -14,6 +14,7 @@ from ...backends.runner.client import Guard, RunnerClient
 from ...backends.runner.launch import Launch, launch_for
 from ...profiles.devices.loader import load_profile
 from ...profiles.devices.schema import Profile
+from ...profiles.devices.shown import device_identity
 from ...profiles.errors import UserError, at_place
 from ...profiles.guard.time_limit import set_time_limit
 from ...profiles.text.named import located
@@ -255,15 +256,3 @@ def _weights(prefer: Mapping[str, float], objectives: list[str], quality: str) -
             accepted=", ".join(objectives),
         )
     return weights
-
-
-def device_identity(profile: Profile) -> str:
-    """What a latency belongs to. Measured figures of the probe are left out: they vary from day to day."""
-    cpu, gpu = profile.cpu, profile.gpu
-    plain = {
-        "name": profile.name,
-        "reach": profile.reach.model_dump(mode="json"),
-        "cpu": [cpu.model, cpu.cores, sorted(cpu.instruction_sets)] if cpu else None,
-        "gpu": [gpu.model, gpu.sm] if gpu else None,
-    }
-    return digest_of(plain)[:16]

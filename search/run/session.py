@@ -15,13 +15,14 @@ from ...backends.measure.samples import LatencyPlan
 from ...backends.registry import get_backend, packages
 from ...backends.runner.client import Guard, RunnerClient
 from ...backends.runner.launch import Launch
+from ...profiles.devices.shown import device_identity
 from ...profiles.errors import UserError
 from ...profiles.files import is_file
 from ...profiles.standard_descriptors import open_standard_descriptors
 from ...profiles.system_trouble import check_limits_of_a_search
 from ..evaluation.evaluator import Evaluator
 from ..evaluation.side_effects import check_possible
-from ..job.job import Job, Places, device_identity, load_job, places_of
+from ..job.job import Job, Places, load_job, places_of
 from ..job.study_file import StudyFile, load_study_file
 from ..ladder.bench import Climbs
 from ..ladder.ladder import LadderSettings
