@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "profiles.devices": "profiles.text profiles",
     "backends.calibration": "profiles",
     "backends.contract": "profiles.devices profiles.text profiles.guard profiles",
-    "backends.measure": "profiles backends.contract",
+    "backends.measure": "profiles.devices profiles backends.contract",
     "backends.onnx_graph": "profiles backends.contract",
     "backends.registry": "profiles.devices profiles.guard profiles backends.contract",
     "backends.onnx_torch": "profiles",
@@ -75,7 +75,7 @@ MAY_IMPORT = {
         "search.workload"
     ),
     "search.run": (
-        "profiles.devices profiles.text profiles backends.measure backends.registry backends.runner "
+        "profiles.devices profiles.text profiles backends.measure backends.registry "
         "search.evaluation search.gate search.job search.ladder search.ranking search.record "
         "search.sampler search.space search.stages.chain search.stages.device "
         "search.stages.models search.storage search.store"

@@ -8,14 +8,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from ...profiles.devices.instructions import canonical
 from ...profiles.packages import versions
-
-# The instruction sets that decide how fast a kernel can be, by the kernel's names in /proc/cpuinfo.
-_FLAGS = (
-    "sse4_2", "avx", "f16c", "fma", "avx2", "avx_vnni", "avx512f", "avx512bw", "avx512vl", "avx512_vnni",
-    "avx512_bf16", "avx512_fp16", "amx_tile", "amx_int8", "amx_bf16",
-    "neon", "asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2", "sme",
-)  # fmt: skip
 
 
 def environment(runtimes: Iterable[str] = ()) -> dict[str, object]:
@@ -27,6 +21,7 @@ def environment(runtimes: Iterable[str] = ()) -> dict[str, object]:
         "system": platform.system(),
         "kernel": platform.release(),
         "machine": platform.machine(),
+        "bits": 64 if sys.maxsize > 2**32 else 32,  # of this Python: a 64-bit kernel runs both
         "processor": processor_name(),
         "instructions": list(instruction_sets()),
         "cores": os.cpu_count() or 1,
@@ -50,9 +45,9 @@ def processor_name() -> str:
 
 
 def instruction_sets() -> tuple[str, ...]:
-    """The instruction sets that matter for inference and are visible to this process."""
-    seen = set((cpuinfo_field("flags") or cpuinfo_field("Features")).split())
-    return tuple(flag for flag in _FLAGS if flag in seen)
+    """The instruction sets that matter for inference and are visible to this process, by their canonical
+    names."""
+    return canonical((cpuinfo_field("flags") or cpuinfo_field("Features")).split())
 
 
 def cpuinfo_field(key: str) -> str:

@@ -88,6 +88,11 @@ _READ_OF_AN_ENVIRONMENT: Mapping[str, Reader[Any]] = {
     "packages": map_of(text),
     "memory_bytes": maybe(whole),
     "instructions": list_of(text),
+    "machine": text,
+    "bits": whole,
+    "processor": text,
+    "cores": whole,
+    "affinity": list_of(whole),
 }
 """What others take out of it; the rest is only shown."""
 

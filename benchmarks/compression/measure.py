@@ -87,7 +87,7 @@ def opened(study: Path) -> Iterator[Bench]:
     store = Store(job.places.store)
     models = load_models(job.loaded, store, progress, job.file.training.threads, fallback=job.space.recipe)
     models.prepare(job.space)
-    with closing(device_stages(job, job.launch(), store, progress)) as device:
+    with closing(device_stages(job, job.reached(), store, progress)) as device:
         chain = Chain(models, device)
         evaluator = Evaluator(chain, Climbs(chain))
         evaluator.prepare_reference(TEACHER)

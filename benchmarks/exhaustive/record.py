@@ -60,7 +60,7 @@ class Recorder:
         self.models = TorchModels(self.job.loaded, self.store, Progress(), self.job.file.training.threads)
         self.models.prepare(self.space)
         self.models.teacher.soft_targets()  # the same for all, so no student's training pays for it
-        self.device = device_stages(self.job, self.job.launch(), self.store, Progress())
+        self.device = device_stages(self.job, self.job.reached(), self.store, Progress())
         chain = Chain(self.models, self.device)
         self.evaluator = Evaluator(chain, Climbs(chain, LadderSettings(rungs=())))
 

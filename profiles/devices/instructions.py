@@ -1,6 +1,7 @@
 """Instruction sets that decide speed or results of numeric kernels, under one canonical name each.
 
-Names are those of Linux' /proc/cpuinfo, except `neon` (there: asimd).
+Names are those of Linux' /proc/cpuinfo, except `neon` (there: asimd). A runner on a device imports this: the
+standard library alone.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ KNOWN: Mapping[str, str] = {
 INT8_DOT_PRODUCT = ("avx512_vnni", "avx_vnni", "avx_vnni_int8", "amx_int8", "asimddp", "i8mm")
 """Any of these multiplies 8-bit integers and adds in 32 bits without saturation."""
 
+_ARCHITECTURES = {"x86_64": "x86-64", "amd64": "x86-64", "aarch64": "aarch64", "arm64": "aarch64"}
+
 _ALIASES = {
     "asimd": "neon",
     # macOS on x86 (sysctl machdep.cpu.features and leaf7_features)
@@ -62,3 +65,13 @@ def canonical(flags: Iterable[str]) -> tuple[str, ...]:
     """The known instruction sets among raw flags of an operating system, in the canonical order."""
     found = {_ALIASES.get(flag.lower(), flag.lower()) for flag in flags}
     return tuple(name for name in KNOWN if name in found)
+
+
+def architecture_of(machine: str) -> str:
+    """The architecture by the name that `uname -m` gives it; another one keeps the system's own name."""
+    return _ARCHITECTURES.get(machine.lower(), machine.lower())
+
+
+def int8_saturates(architecture: str, instruction_sets: Iterable[str]) -> bool:
+    """Whether int8 kernels add pairs of products in 16 bits there."""
+    return architecture == "x86-64" and not set(instruction_sets) & set(INT8_DOT_PRODUCT)

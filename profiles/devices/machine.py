@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .instructions import canonical
+from .instructions import architecture_of, canonical
 
 # Linux' names of Arm cores, from the MIDR part number (Arm Ltd, implementer 0x41), for boards without a name.
 _ARM_PARTS = {
@@ -32,8 +32,6 @@ _ARM_PARTS = {
     "0xd49": "Neoverse-N2",
     "0xd4f": "Neoverse-V2",
 }
-
-_ARCHITECTURES = {"x86_64": "x86-64", "amd64": "x86-64", "aarch64": "aarch64", "arm64": "aarch64"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +59,7 @@ def read_machine(
     reported under the system's own name.
     """
     name = (machine or platform.machine()).lower()
-    architecture = _ARCHITECTURES.get(name, name)
+    architecture = architecture_of(name)
     if not (root / "proc/cpuinfo").is_file():
         return _without_proc(architecture)
     cpuinfo = (root / "proc/cpuinfo").read_text(errors="replace")

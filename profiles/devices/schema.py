@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -22,7 +22,7 @@ from ..text.figures import Figure as Figure
 from ..text.figures import Sm as Sm
 from ..text.figures import sm_version as sm_version
 from ..text.named import DeviceName
-from .instructions import INT8_DOT_PRODUCT, KNOWN
+from .instructions import KNOWN, int8_saturates
 from .reach import LocalReach as LocalReach
 from .reach import NoReach as NoReach
 from .reach import Reach as Reach
@@ -198,7 +198,7 @@ class Profile(Strict):
 
         There, accuracy of an int8 model is lower than elsewhere unless its weights use 7 bits.
         """
-        return bool(self.cpu) and self.architecture == "x86-64" and not self.cpu_has(*INT8_DOT_PRODUCT)
+        return bool(self.cpu) and int8_saturates(self.architecture, self.instruction_sets)
 
     def cpu_has(self, *names: str) -> bool:
         """Whether the processor has at least one of these instruction sets."""
@@ -209,5 +209,9 @@ class Profile(Strict):
         """12 hex digits over all that decides what numbers the kernels compute: architecture, numeric
         instruction sets, compute capability. A score is valid only for the digest it was taken under.
         """
-        facts = [self.architecture, *sorted(self.instruction_sets), f"sm={self.sm or ''}"]
+        return self.digest_with(self.instruction_sets)
+
+    def digest_with(self, instruction_sets: Iterable[str]) -> str:
+        """`instruction_digest` where the processor has these instruction sets."""
+        facts = [self.architecture, *sorted(instruction_sets), f"sm={self.sm or ''}"]
         return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:12]

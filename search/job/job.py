@@ -10,8 +10,7 @@ from typing import Any
 
 from ...backends.contract.tuning import Tuning
 from ...backends.registry import get_backend, probes
-from ...backends.runner.client import Guard, RunnerClient
-from ...backends.runner.launch import Launch, launch_for
+from ...backends.runner.client import Guard
 from ...profiles.devices.loader import load_profile
 from ...profiles.devices.schema import Profile
 from ...profiles.devices.shown import device_identity
@@ -27,6 +26,7 @@ from ..space.space import Space
 from ..storage.url import StorageUrl
 from ..workload.importing import make_importable
 from ..workload.loader import LoadedWorkload, load_workload
+from .reached import Reached, reach
 from .space_of_a_job import build_space
 from .study_file import StudyFile, StudyText, read_study
 
@@ -60,25 +60,9 @@ class Job:
         """Name of the workload's metric."""
         return self.loaded.workload.metric.name
 
-    def launch(self) -> Launch:
-        """How runners are started on the device.
-
-        Raises:
-            UserError: the profile does not say how the device is reached, or it does not answer.
-        """
-        if self.profile.reach.kind == "none":
-            raise UserError(
-                f"the profile {self.profile.name!r} does not say how to reach the device",
-                place="profile",
-                accepted="`paretune plan` works for any profile; `run` needs a device",
-                remedy="copy the profile to a file of your own, add `reach: {kind: ssh, host: ...}`, and "
-                "name that file; or use `profile: host` for this machine",
-            )
-        launch = launch_for(self.profile)
-        if not launch.shares_files:
-            with RunnerClient(launch, guard=self.guard) as runner:
-                runner.hello()
-        return launch
+    def reached(self) -> Reached:
+        """The device, asked who it is. See `reach`."""
+        return reach(self.profile, self.guard)
 
     @property
     def guard(self) -> Guard:

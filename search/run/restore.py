@@ -60,7 +60,7 @@ def _make(job: Job, evaluation: Evaluation, progress: Progress) -> None:
     store = Store(job.places.store)
     models = load_models(job.loaded, store, progress, job.file.training.threads, fallback=job.space.recipe)
     models.prepare(models.possible(job.space, job.file.deploy.batch).space)
-    device = device_stages(job, job.launch(), store, progress)
+    device = device_stages(job, job.reached(), store, progress)
     try:
         made = Chain(models, device).artifact(evaluation)
     finally:

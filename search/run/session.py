@@ -6,15 +6,12 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from optuna.samplers import BaseSampler
 
 from ...backends.measure.environment import environment
 from ...backends.measure.samples import LatencyPlan
 from ...backends.registry import get_backend, packages
-from ...backends.runner.client import Guard, RunnerClient
-from ...backends.runner.launch import Launch
 from ...profiles.devices.shown import device_identity
 from ...profiles.errors import UserError
 from ...profiles.files import is_file
@@ -23,6 +20,7 @@ from ...profiles.system_trouble import check_limits_of_a_search
 from ..evaluation.evaluator import Evaluator
 from ..evaluation.side_effects import check_possible
 from ..job.job import Job, Places, load_job, places_of
+from ..job.reached import Reached
 from ..job.study_file import StudyFile, load_study_file
 from ..ladder.bench import Climbs
 from ..ladder.ladder import LadderSettings
@@ -85,8 +83,8 @@ def run_study(
     check_limits_of_a_search()
     budget = Budget(trials=job.file.budget.trials, seconds=job.file.budget.time, stop=stop)
     budget.start()
-    launch = job.launch()
-    on_data = _checked_data(job, progress)
+    reached = job.reached()
+    remarks = _checked_data(job, reached, progress)
     own = job.file.storage is None
     before = evaluated_before(job.places.storage, job.file.name, job.problem(), own=own)
     known = None if again or audit or not before else finished.finished_record(job)
@@ -108,11 +106,11 @@ def run_study(
     models.prepare(job.space)
     _tell_time(budget, progress)
     with only_one_run(job.places.run_dir), storage_trouble_explained(job.places.storage):
-        device = device_stages(job, launch, store, progress)
+        device = device_stages(job, reached, store, progress)
         # A resumed sampler starts anew; with the same seed it would propose the same points again.
         search = set_up_search(job, models.teacher_facts(), models, job.file.seed + before)
         with closing(_studies(job, search.sampler)) as studies, closing(device):
-            plan = _plan(job, models, launch, (*on_data, *search.remarks, *models.remarks()))
+            plan = _plan(job, models, reached, (*remarks, *search.remarks, *models.remarks()))
             plan = replace(plan, impossible=possible.impossible)
             evaluator = _evaluator(job, Chain(models, device, budget.checkpoint), budget, studies)
             driver = Driver(plan, evaluator, search, studies, budget, progress)
@@ -133,13 +131,15 @@ def _ended(studies: StudyStore, job: Job, budget: Budget, driver: Driver) -> str
     return at
 
 
-def _checked_data(job: Job, progress: Progress) -> tuple[str, ...]:
-    """Remarks on the data, told at once."""
-    progress.note(f"checking the workload {job.loaded.workload.name!r}")
-    remarks = check_data(job.loaded)
-    for remark in remarks:
+def _checked_data(job: Job, reached: Reached, progress: Progress) -> tuple[str, ...]:
+    """Remarks on the device and the data, told at once."""
+    for remark in reached.remarks:
         progress.note(remark)
-    return remarks
+    progress.note(f"checking the workload {job.loaded.workload.name!r}")
+    on_data = check_data(job.loaded)
+    for remark in on_data:
+        progress.note(remark)
+    return (*reached.remarks, *on_data)
 
 
 def _check_limits(job: Job, models: Models) -> None:
@@ -174,12 +174,12 @@ def _evaluator(job: Job, chain: Chain, budget: Budget, studies: StudyStore) -> E
     return Evaluator(chain, climbs, side_effects, job.space.doubt)
 
 
-def device_stages(job: Job, launch: Launch, store: Store, progress: Progress) -> DeviceStages:
+def device_stages(job: Job, reached: Reached, store: Store, progress: Progress) -> DeviceStages:
     """The stages that run on the job's device; the caller closes them."""
     return DeviceStages(
         store=store,
-        deployment=_deployment(job),
-        launch=launch,
+        deployment=_deployment(job, reached),
+        launch=reached.launch,
         guard=job.guard,
         plan=_latency_plan(job),
         announce=progress.stage,
@@ -202,12 +202,12 @@ def ladder_settings(file: StudyFile) -> LadderSettings:
     )
 
 
-def _deployment(job: Job) -> Deployment:
+def _deployment(job: Job, reached: Reached) -> Deployment:
     return Deployment(
         batch=job.file.deploy.batch,
         threads=job.file.deploy.threads,
         device=device_identity(job.profile),
-        instructions=job.profile.instruction_digest,
+        instructions=reached.instructions,
         targets={one.name: get_backend(one.name).target(job.profile) for one in job.space.backends},
     )
 
@@ -222,7 +222,7 @@ def _latency_plan(job: Job) -> LatencyPlan:
     return LatencyPlan(rounds=rounds, enough_share=early, seed=job.file.seed, processes=processes)
 
 
-def _plan(job: Job, models: Models, launch: Launch, remarks: tuple[str, ...]) -> SearchPlan:
+def _plan(job: Job, models: Models, reached: Reached, remarks: tuple[str, ...]) -> SearchPlan:
     frame = StudyRecord(
         name=job.file.name,
         study_text=without_passwords_of(job.places.storage, job.text),
@@ -233,7 +233,7 @@ def _plan(job: Job, models: Models, launch: Launch, remarks: tuple[str, ...]) ->
         limits=(),
         trials=(),
         masked=job.space.masked,
-        environment=_environment_of(launch, job.guard),
+        environment=dict(reached.environment or environment(packages())),
         teacher=models.teacher_facts(),
         store=str(job.places.store),
         sampler=job.file.sampler,
@@ -252,14 +252,6 @@ def _plan(job: Job, models: Models, launch: Launch, remarks: tuple[str, ...]) ->
         frame=frame,
         tuning=job.tuning_seconds,
     )
-
-
-def _environment_of(launch: Launch, guard: Guard) -> dict[str, Any]:
-    """Of the device, since numbers belong to it."""
-    if launch.shares_files:
-        return dict(environment(packages()))
-    with RunnerClient(launch, guard=guard) as runner:
-        return dict(runner.hello().environment)
 
 
 def open_run(path: Path) -> tuple[StudyRecord, Path]:

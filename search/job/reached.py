@@ -1,0 +1,59 @@
+"""The device of a study, reached: how runners are started there, and what it says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...backends.runner.client import Guard, RunnerClient
+from ...backends.runner.launch import Launch, launch_for
+from ...profiles.devices.instructions import int8_saturates
+from ...profiles.devices.reported import Reported, digest_of_device, fit_of
+from ...profiles.devices.schema import Profile
+from ...profiles.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reached:
+    """A device that answers. `environment` is what it says of itself, empty where it is this machine;
+    `instructions` is the digest of what decides the numbers that its kernels compute, `int8_saturates` as in
+    `Profile`; `remarks` say where it is not quite what its profile says."""
+
+    launch: Launch
+    instructions: str
+    int8_saturates: bool = False
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+
+def reach(profile: Profile, guard: Guard) -> Reached:
+    """Ask the profile's device who it is.
+
+    Raises:
+        UserError: the profile does not say how it is reached, it does not answer, or it is another device.
+    """
+    if profile.reach.kind == "none":
+        raise UserError(
+            f"the profile {profile.name!r} does not say how to reach the device",
+            place="profile",
+            accepted="`paretune plan` works for any profile; `run` needs a device",
+            remedy="copy the profile to a file of your own, add `reach: {kind: ssh, host: ...}`, and "
+            "name that file; or use `profile: host` for this machine",
+        )
+    launch = launch_for(profile)
+    if launch.shares_files:
+        digest, saturates = profile.instruction_digest, profile.int8_saturates
+        return Reached(launch=launch, instructions=digest, int8_saturates=saturates)
+    with RunnerClient(launch, guard=guard) as runner:
+        environment = runner.hello().environment
+    remarks, told = fit_of(profile, environment), Reported.of(environment).instruction_sets
+    return Reached(
+        launch=launch,
+        instructions=digest_of_device(profile, environment),
+        int8_saturates=int8_saturates(
+            profile.architecture, profile.instruction_sets if told is None else told
+        ),
+        environment=environment,
+        remarks=remarks,
+    )
