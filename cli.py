@@ -10,6 +10,7 @@ import typer
 from .profiles.errors import UserError
 from .profiles.system_trouble import check_stack, check_temporary_files
 from .reports.terminal.commands import Commands, ended_well
+from .reports.terminal.device_commands import devices
 from .reports.terminal.output import console, show, tell
 
 if TYPE_CHECKING:
@@ -190,14 +191,7 @@ def export(
     tell(str(export_bundle(record, trial, into or run_dir / "bundles" / f"trial-{trial}")))
 
 
-@app.command()
-def devices(
-    profile: Annotated[str | None, typer.Argument(help="a profile to show and to try to reach")] = None,
-) -> None:
-    """List the device profiles; with a name, show that device and check that it can be reached."""
-    from .reports.terminal.devices import device_text, devices_text
-
-    show(devices_text() if profile is None else device_text(profile))
+app.add_typer(devices)
 
 
 @app.command()

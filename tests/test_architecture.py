@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "profiles.guard": "profiles",
     "profiles.text": "profiles",
     "profiles.devices": "profiles.text profiles",
+    "backends.boards": "profiles.devices profiles backends.registry backends.runner",
     "backends.calibration": "profiles",
     "backends.contract": "profiles.devices profiles.text profiles.guard profiles",
     "backends.measure": "profiles.devices profiles backends.contract",
@@ -83,8 +84,8 @@ MAY_IMPORT = {
     "reports.content": "profiles search.gate search.ranking search.record",
     "reports.charts": "profiles backends.registry reports.content search.ranking search.record",
     "reports.terminal": (
-        "profiles.devices profiles.text profiles.guard profiles backends.registry backends.runner "
-        "reports.content search.job search.ranking search.record search.space"
+        "profiles.devices profiles.text profiles.guard profiles backends.boards backends.registry "
+        "backends.runner reports.content search.job search.ranking search.record search.space"
     ),
     "reports.pages": "profiles.text profiles reports.charts reports.content search.ranking search.record",
     "reports.bundle": (

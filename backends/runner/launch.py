@@ -130,9 +130,13 @@ class SshLaunch:
         if self.workdir:
             folder = shlex.quote(self.workdir.removeprefix("~/"))  # it starts in the login directory
             remote = f"mkdir -p {folder} && cd {folder} && {remote}"
+        return self.remote(remote)
+
+    def remote(self, command: str) -> list[str]:
+        """The ssh command line that gives a command to the login shell there."""
         options = [part for option in _SSH_OPTIONS for part in ("-o", option)]
         # Nothing that follows the dashes is taken for an option.
-        return [self.ssh, "-T", *options, *self._port, "--", self.device, remote]
+        return [self.ssh, "-T", *options, *self._port, "--", self.device, command]
 
     def environment(self) -> dict[str, str]:
         """This process's variables: ssh needs its agent's."""

@@ -1,0 +1,1 @@
+"""A board made ready, and found fit or not."""
