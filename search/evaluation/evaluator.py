@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from ...profiles.errors import InternalError, StageError, UnsupportedError, UserError
@@ -20,6 +20,7 @@ from ..record.timing import Timing
 from ..record.treatment import UNTREATED, Treatment
 from ..record.tuned import Tuned
 from ..stages.chain import Chain, Trace
+from ..stages.models.base import WeightsLostError
 from ..store.store import Entry
 from .finalists import measure_finalists
 from .side_effect_scores import side_effect_metrics
@@ -32,7 +33,7 @@ class Evaluator:
 
     `climbs` wins back what quantization lost. `side_effects` are those that limits name: known before the
     limits, which may depend on the teacher's numbers. `doubt` says why what untrained weights tell of a
-    candidate may not hold.
+    candidate may not hold. `treated` has the treatments that candidates start from, by their digests.
     """
 
     def __init__(
@@ -41,8 +42,9 @@ class Evaluator:
         climbs: Climbs,
         side_effects: frozenset[str] = frozenset(),
         doubt: Callable[[Candidate], str] = lambda candidate: "",
+        treated: Mapping[str, Treatment] | None = None,
     ) -> None:
-        self.chain, self._doubt = chain, doubt
+        self.chain, self._doubt, self._treated = chain, doubt, dict(treated or {})
         self._climbs, self._side_effect_names = climbs, side_effects
         self._hardware: dict[str, Hardware] = {}
 
@@ -79,7 +81,8 @@ class Evaluator:
             gated = self._gated(known, Decision(reason=stop.reason, bound=stop.bound), judge, trace)
             return replace(gated, stopped_epoch=stop.milestone.curve[-1][0])
         except UnsupportedError as error:
-            return replace(known, outcome=Outcome.REFUSED, reason=error.reason)
+            again = isinstance(error, WeightsLostError)
+            return replace(known, outcome=Outcome.REFUSED, reason=error.reason, try_again=again)
         except Exception as error:
             # Whatever a library raises concerns this candidate alone.
             cause = f"{type(error).__name__}: {error}".splitlines()[0][:300]
@@ -180,12 +183,14 @@ class Evaluator:
     ) -> tuple[Evaluation, StageError | None]:
         """The candidate before any climb. Where quantization broke it, and the ladder may mend that, also the
         error; the numbers are then those of an artifact that is of no use, as a place to climb from."""
+        # What anyone would try first stays what it is.
+        start = UNTREATED if known.baseline else self._treated.get(known.candidate.digest, UNTREATED)
         try:
-            return self._as_treated(known, UNTREATED, standard, trace, at_milestone), None
+            return self._as_treated(known, start, standard, trace, at_milestone), None
         except StageError as error:
             if not self._climbs.may_mend(known, error):
                 raise
-            return self._as_treated(known, UNTREATED, standard, trace, checked=False), error
+            return self._as_treated(known, start, standard, trace, checked=False), error
 
     def _as_treated(
         self,

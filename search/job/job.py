@@ -43,7 +43,10 @@ class Places:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A study file with all that it names: workload, profile, space, objectives and limits."""
+    """A study file with all that it names: workload, profile, space, objectives and limits.
+
+    `of` is the study whose models this one has, where it trains none; `profile_text` is the profile as named.
+    """
 
     file: StudyFile
     text: str
@@ -54,6 +57,8 @@ class Job:
     objectives: tuple[Objective, ...]
     limits: tuple[LimitSpec, ...]
     reference: Mapping[str, float]
+    of: str = ""
+    profile_text: str = ""
 
     @property
     def quality(self) -> str:
@@ -97,6 +102,7 @@ class Job:
             "deploy": file.deploy.model_dump(mode="json"),
             "seed": file.seed,
             **({"tuning": file.tuning.model_dump(mode="json")} if file.tuning else {}),
+            **({"retargets": self.of} if self.of else {}),
         }
 
 
@@ -152,6 +158,7 @@ def _job(study: StudyText, path: Path, profile_name: str | None) -> Job:
         objectives=objectives,
         limits=limits,
         reference=parse_reference(file.reference, quality),
+        profile_text=file.profile if profile_name is None else profile_name,
     )
 
 

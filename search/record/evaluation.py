@@ -258,7 +258,7 @@ class StudyRecord:
     what the search was given (None: no limit, or not known). `unconfirmed` are the finalists that failed when
     they were scored on test or measured again: their numbers are those of the search.
     `ended` is when search and finalists came to their end (ISO 8601; empty: they have not, or before that
-    was kept).
+    was kept). `retargets` is the study whose models this one has, trained for another device.
     """
 
     name: str
@@ -288,6 +288,7 @@ class StudyRecord:
     budget_seconds: float | None = None
     unconfirmed: tuple[Finalist, ...] = ()
     ended: str = ""
+    retargets: str = ""
 
 
 EVALUATION = TypeAdapter(Evaluation)

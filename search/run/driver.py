@@ -27,11 +27,10 @@ from .reserve import FinalistTime
 from .search import Search
 from .simple_choices import SimpleChoices, affordable
 from .tuning_time import TuningTime
+from .unknown import drawn
 
 DUPLICATES_IN_A_ROW = 8
 """After so many the sampler has nothing new to say, and an unknown candidate is drawn at random."""
-DRAWS = 200
-"""So often a candidate is drawn before the space is searched for one that is left."""
 SURVEY_SHARE = 0.1
 """Of the time budget, that goes into first measurements."""
 
@@ -55,7 +54,8 @@ class Driver:
         (self.known, self._again), self._answered = settled(records, plan.space), len(records)
         self.simple, first = SimpleChoices(plan.space), plan.space.baselines()[0]
         self.tuning_time = TuningTime(plan.tuning, budget, first)
-        self.impossible = Impossible(plan.impossible, self.tuning_time.lacking)
+        self.impossible = Impossible(plan.impossible, self.tuning_time.lacking, plan.beyond)
+        self._beyond = 0  # candidates that a sampler proposed though they are none of the study's
         search.exclude(self.impossible.holds)
         self.finalist_time = FinalistTime(plan.finalists, plan.more_rounds, plan.more_samples)
         for record in self.known.values():
@@ -112,10 +112,12 @@ class Driver:
     # -- the loop -------------------------------------------------------------------------------------
 
     def _queue_baselines(self) -> None:
-        """The usual simple choices come first, then what an earlier session left to be tried again."""
+        """The usual simple choices come first, then what an earlier session left to be tried again, then what
+        the plan has first."""
         queued, usual = self.studies.waiting_params(), self.simple.usual(self.known)
+        wanted = (*filter(self._open, usual), *self._again, *filter(self._open, self.plan.first))
         with self.studies.together():
-            for candidate in dict.fromkeys((*filter(self._open, usual), *self._again)):
+            for candidate in dict.fromkeys(wanted):
                 params = self.plan.space.params(candidate)
                 if params not in queued:
                     self.studies.enqueue(params, baseline=candidate in self.simple)
@@ -180,7 +182,7 @@ class Driver:
         """Why nothing more may be evaluated, or an empty text."""
         if self.budget.stop.requested:
             return INTERRUPTED
-        if len(self.known) >= self.plan.space.size:
+        if len(self.known) - self._beyond >= self.plan.space.size:
             return ALL_EVALUATED
         return self.budget.exhausted(self.evaluated)
 
@@ -191,19 +193,11 @@ class Driver:
 
     def _queue_unknown(self) -> bool:
         """Queue a candidate that was not evaluated yet; False where there is none."""
-        unknown = self._draw_unknown()
+        rng = random.Random(f"{self.plan.seed} {len(self.known)}")
+        unknown = drawn(self.plan.space, rng, self._open)
         if unknown is not None:
             self.studies.enqueue(self.plan.space.params(unknown))
         return unknown is not None
-
-    def _draw_unknown(self) -> Candidate | None:
-        rng = random.Random(f"{self.plan.seed} {len(self.known)}")
-        for _ in range(DRAWS):
-            candidate = self.plan.space.draw(rng)
-            if self._open(candidate):
-                return candidate
-        left = [c for c in self.plan.space.candidates() if self._open(c)]
-        return rng.choice(left) if left else None
 
     def _open(self, candidate: Candidate) -> bool:
         return candidate.digest not in self.known and not self.impossible.holds(candidate)
@@ -252,6 +246,7 @@ class Driver:
 
     def _learn(self, record: TrialRecord) -> None:
         self.search.learn(record)
+        self._beyond += not self.plan.space.looks_at(record.evaluation.candidate)
         self.finalist_time.learn(record)
         self.budget.reserve = self.finalist_time.seconds(self.budget.seconds or 0.0)
         if self.impossible.learn(record) or self.tuning_time.newly_short():

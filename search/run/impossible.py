@@ -38,15 +38,16 @@ class Impossible:
     where it is refused alike in different precisions or on different backends. One success in a class
     keeps it open. Of models with sparsity, nothing is taken for dense ones. `students` cannot be for a reason
     that is known already; `masked` has what was learned. `lacking` says of what there is no time for, though
-    it could be, why that is so.
+    it could be, why that is so, and `beyond` why a candidate is none of the study's.
     """
 
     def __init__(
         self,
         students: Mapping[Student, str] | None = None,
         lacking: Callable[[Candidate], str] = lambda candidate: "",
+        beyond: Callable[[Candidate], str] = lambda candidate: "",
     ) -> None:
-        self._students, self._lacking = dict(students or {}), lacking
+        self._students, self._lacking, self._beyond = dict(students or {}), lacking, beyond
         self._classes: dict[_Class, str] = {}
         self._failed: dict[tuple[_Class, tuple[str, str]], dict[object, int]] = defaultdict(dict)
         self._possible: set[_Class] = set()
@@ -54,7 +55,7 @@ class Impossible:
 
     def reason(self, candidate: Candidate) -> str:
         """Why nothing can come of the candidate; empty where something may."""
-        found = self._students.get(candidate.student, "")
+        found = self._beyond(candidate) or self._students.get(candidate.student, "")
         found = found or next((why for of, why in self._classes.items() if of.has(candidate)), "")
         return found or self._lacking(candidate)
 

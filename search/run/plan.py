@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from ..record.candidate import Candidate
 from ..record.evaluation import StudyRecord
 from ..record.limits import LimitSpec
 from ..space.space import Space, Student
@@ -15,7 +16,8 @@ class SearchPlan:
     """What the driver is to do. `frame` is the record without trials, for reports. `impossible` are students
     of the space that cannot be, with the reason. Finalists are measured in `more_rounds` times as many rounds
     as trials, and scored on `more_samples` times as many samples. `tuning` has the backends that have to be
-    tuned, with the seconds that one tuning may take."""
+    tuned, with the seconds that one tuning may take. `first` are candidates that are evaluated before the
+    sampler proposes any; `beyond` says why a candidate is none of the study's."""
 
     space: Space
     limits: tuple[LimitSpec, ...]
@@ -27,3 +29,5 @@ class SearchPlan:
     more_rounds: float = 1.0
     more_samples: float = 1.0
     tuning: Mapping[str, float] = field(default_factory=dict)
+    first: tuple[Candidate, ...] = ()
+    beyond: Callable[[Candidate], str] = lambda candidate: ""

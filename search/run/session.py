@@ -31,7 +31,7 @@ from ..stages.chain import Chain
 from ..stages.device.runners import Deployment
 from ..stages.device.stages import DeviceStages
 from ..stages.models.base import Models
-from ..stages.models.load import check_data, load_models
+from ..stages.models.load import check_data
 from ..storage.redacted import without_passwords_of
 from ..storage.run_file import RUN_FILE
 from ..storage.same_problem import evaluated_before
@@ -41,6 +41,7 @@ from ..store.store import Store
 from . import finished
 from .budget import Budget, StopFlag
 from .driver import Driver
+from .kind import StudyKind
 from .plan import SearchPlan
 from .setup import set_up_search
 from .stored import record_of, stored_study, write_run_file_of
@@ -77,9 +78,21 @@ def run_study(
     Raises:
         UserError: the file or something it names cannot be accepted; nothing was written then.
     """
-    progress, stop = progress or Progress(), stop or StopFlag()
     open_standard_descriptors()
-    job = load_job(path)
+    return run_job(load_job(path), StudyKind(), progress, stop, audit, again=again)
+
+
+def run_job(
+    job: Job,
+    kind: StudyKind,
+    progress: Progress | None = None,
+    stop: StopFlag | None = None,
+    audit: float = 0.0,
+    *,
+    again: bool = False,
+) -> SessionEnd:
+    """Run or resume the study of a job, see `run_study`."""
+    progress, stop = progress or Progress(), stop or StopFlag()
     check_limits_of_a_search()
     budget = Budget(trials=job.file.budget.trials, seconds=job.file.budget.time, stop=stop)
     budget.start()
@@ -91,18 +104,10 @@ def run_study(
     if known is not None:
         return SessionEnd(record=known, places=job.places, interrupted=False, unchanged=True)
     store = Store(job.places.store)
-    models = load_models(
-        job.loaded,
-        store,
-        progress,
-        job.file.training.threads,
-        should_stop=lambda: stop.urgent,
-        out_of_time=lambda: budget.out_of_time,
-        fallback=job.space.recipe,
-    )
+    models = kind.models(job, store, progress, budget)
     _check_limits(job, models)
     possible = models.possible(job.space, job.file.deploy.batch)
-    job = replace(job, space=possible.space)
+    job = replace(job, space=kind.space(possible.space, models))
     models.prepare(job.space)
     _tell_time(budget, progress)
     with only_one_run(job.places.run_dir), storage_trouble_explained(job.places.storage):
@@ -111,8 +116,8 @@ def run_study(
         search = set_up_search(job, models.teacher_facts(), models, job.file.seed + before)
         with closing(_studies(job, search.sampler)) as studies, closing(device):
             plan = _plan(job, models, reached, (*remarks, *search.remarks, *models.remarks()))
-            plan = replace(plan, impossible=possible.impossible)
-            evaluator = _evaluator(job, Chain(models, device, budget.checkpoint), budget, studies)
+            plan = kind.plan(replace(plan, impossible=possible.impossible))
+            evaluator = _evaluator(job, Chain(models, device, budget.checkpoint), budget, studies, kind)
             driver = Driver(plan, evaluator, search, studies, budget, progress)
             finished.begins(studies)
             record = driver.run()
@@ -167,11 +172,11 @@ def _studies(job: Job, sampler: BaseSampler) -> StudyStore:
     return studies
 
 
-def _evaluator(job: Job, chain: Chain, budget: Budget, studies: StudyStore) -> Evaluator:
+def _evaluator(job: Job, chain: Chain, budget: Budget, studies: StudyStore, kind: StudyKind) -> Evaluator:
     known = (record.evaluation for record in studies.records())
     climbs = Climbs(chain, ladder_settings(job.file), lambda: budget.seconds_left, known)
     side_effects = frozenset(limit.metric for limit in job.limits) & set(SIDE_EFFECTS)
-    return Evaluator(chain, climbs, side_effects, job.space.doubt)
+    return Evaluator(chain, climbs, side_effects, job.space.doubt, kind.treated(chain.models))
 
 
 def device_stages(job: Job, reached: Reached, store: Store, progress: Progress) -> DeviceStages:
@@ -240,6 +245,7 @@ def _plan(job: Job, models: Models, reached: Reached, remarks: tuple[str, ...]) 
         remarks=remarks,
         budget_trials=job.file.budget.trials,
         budget_seconds=job.file.budget.time,
+        retargets=job.of,
     )
     return SearchPlan(
         space=job.space,

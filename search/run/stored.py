@@ -29,6 +29,8 @@ def write_run_file_of(job: Job) -> None:
         study_file=job.places.study_file,
         store=job.places.store,
         own=job.file.storage is None,
+        of=job.of,
+        profile=job.profile_text,
     )
     with writing(job.places.run_dir):
         write_run_file(job.places.run_dir, run)

@@ -64,3 +64,11 @@ def _spacing(values: tuple[Any, ...]) -> float | None:
     ordered = sorted(values)
     steps = [b - a for a, b in itertools.pairwise(ordered)]
     return steps[0] if all(math.isclose(step, steps[0], rel_tol=1e-9) for step in steps) else None
+
+
+def axis_name(axis: str) -> str:
+    """The parameter of a student's axis."""
+    # Users' builders may well take a `model` or a `temperature`, which are names of the space itself.
+    own = ("backend", "model", "per_channel", "temperature", "distill_weight", "hidden_weight")
+    taken = axis in own or axis.startswith(("sparsity", "precision_", "calibration_", "student_", "order"))
+    return f"student_{axis}" if taken else axis

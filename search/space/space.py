@@ -17,7 +17,8 @@ from ...profiles.errors import UserError
 from ...profiles.precision import Precision
 from ..record.candidate import Candidate, Recipe, Scalar
 from ..record.evaluation import Masked
-from .choosing import Chooser, Drawer, pick
+from ..record.training import TrainingKey, training_key
+from .choosing import Chooser, Drawer, axis_name, pick
 
 TEACHER, STUDENT = "teacher", "student"
 Student = tuple[tuple[str, Scalar], ...]
@@ -44,7 +45,8 @@ class Space:
     """All legal candidates. Parameters are conditional: calibration only where a precision needs it,
     student axes only for students, distillation only where something is trained.
 
-    `trains` is False for a model that exists only as ONNX: its structure and weights are given.
+    `trains` is False for a model that exists only as ONNX: its structure and weights are given. `kept` are
+    the trainings whose candidates are looked at, None: all that the axes make. `suggest` may lead beyond.
     """
 
     backends: tuple[BackendChoices, ...]
@@ -56,6 +58,7 @@ class Space:
     recipe: Recipe
     trains: bool = True
     masked: tuple[Masked, ...] = ()
+    kept: frozenset[TrainingKey] | None = None
 
     def __post_init__(self) -> None:
         if not any(choices.precisions for choices in self.backends):
@@ -90,7 +93,7 @@ class Space:
         student: tuple[tuple[str, Scalar], ...] = ()
         if self.student_axes and pick(trial, "model", (STUDENT, TEACHER)) == STUDENT:
             axes = self.student_axes.items()
-            student = tuple((axis, pick(trial, _axis_name(axis), values)) for axis, values in axes)
+            student = tuple((axis, pick(trial, axis_name(axis), values)) for axis, values in axes)
         sparsity = pick(trial, _sparsity_name(backend, self.backends), backend.sparsities)
         precision = Precision(pick(trial, f"precision_{backend.name}", tuple(map(str, backend.precisions))))
         method, samples, per_channel = "", 0, True
@@ -179,7 +182,15 @@ class Space:
         if not self.student_axes:
             return [()]
         rows = itertools.product(*self.student_axes.values())
-        return [(), *(tuple(zip(self.student_axes, row, strict=True)) for row in rows)]
+        students = [tuple(zip(self.student_axes, row, strict=True)) for row in rows]
+        if self.kept is not None:
+            wanted = {student for student, _, _ in self.kept}
+            students = [student for student in students if tuple(sorted(student)) in wanted]
+        return [(), *students]
+
+    def looks_at(self, candidate: Candidate) -> bool:
+        """Whether the candidate's model is one of those that are looked at."""
+        return self.kept is None or candidate.is_teacher or training_key(candidate) in self.kept
 
     def draw(self, rng: random.Random) -> Candidate:
         """A candidate at random."""
@@ -188,14 +199,19 @@ class Space:
     @property
     def size(self) -> int:
         """Number of candidates."""
-        students, total = self.students(), 0
+        total = 0
         for backend in self.backends:
             for sparsity, precision in itertools.product(backend.sparsities, backend.precisions):
-                variants = len(list(self._calibrations(backend, precision)))
-                teacher = len(self._recipes((), sparsity))
-                student = len(self._recipes(students[-1], sparsity))
-                total += variants * (teacher + student * (len(students) - 1))
+                total += len(list(self._calibrations(backend, precision))) * self._models(sparsity)
         return total
+
+    def _models(self, sparsity: str) -> int:
+        """How many models have this sparsity."""
+        if self.kept is not None:
+            return sum(of == sparsity for _, of, _ in self.kept) + (sparsity == "dense")
+        students = self.students()
+        each = len(self._recipes(students[-1], sparsity))
+        return len(self._recipes((), sparsity)) + each * (len(students) - 1)
 
     def baselines(self) -> tuple[Candidate, ...]:
         """The simple choices: the uncompressed teacher on each backend, as it is and in every precision that
@@ -246,9 +262,11 @@ class Space:
         if not self.trains or (not student and sparsity == "dense"):
             return [None]
         searched = itertools.product(self.temperatures, self.weights)
-        return list(
-            dict.fromkeys(self._recipe(temperature, weight, sparsity) for temperature, weight in searched)
-        )
+        found = dict.fromkeys(self._recipe(temperature, weight, sparsity) for temperature, weight in searched)
+        if self.kept is None:
+            return list(found)
+        model = tuple(sorted(student)), sparsity
+        return [recipe for recipe in found if (*model, recipe) in self.kept]
 
     def _calibrations(self, backend: BackendChoices, precision: Precision) -> Iterator[tuple[str, int, bool]]:
         per_channel = self.per_channel if precision.decoded.integer else (True,)
@@ -259,7 +277,7 @@ class Space:
     def _wanted(self, candidate: Candidate) -> dict[str, Any]:
         recipe = candidate.recipe or self.recipe
         return {
-            **{_axis_name(axis): value for axis, value in candidate.student},
+            **{axis_name(axis): value for axis, value in candidate.student},
             "backend": candidate.backend,
             "model": STUDENT if candidate.student else TEACHER,
             "sparsity": candidate.sparsity,
@@ -271,13 +289,6 @@ class Space:
             "temperature": recipe.temperature,
             "distill_weight": recipe.distill_weight,
         }
-
-
-def _axis_name(axis: str) -> str:
-    # Users' builders may well take a `model` or a `temperature`, which are names of the space itself.
-    own = ("backend", "model", "per_channel", "temperature", "distill_weight", "hidden_weight")
-    taken = axis in own or axis.startswith(("sparsity", "precision_", "calibration_", "student_", "order"))
-    return f"student_{axis}" if taken else axis
 
 
 def _sparsity_name(backend: BackendChoices, backends: tuple[BackendChoices, ...]) -> str:

@@ -20,7 +20,8 @@ _LARGEST = 1_000_000
 class RunFile:
     """What the file says: the study's name and storage, the study file it was run from, and the store.
 
-    The passwords of `storage` are not in the file. `own`: the study lies in the run's directory.
+    The passwords of `storage` are not in the file. `own`: the study lies in the run's directory. Of one that
+    is retargeted, `of` is the study whose models it has, and `profile` the one it was given.
     """
 
     name: str
@@ -28,6 +29,8 @@ class RunFile:
     study_file: Path
     store: Path
     own: bool
+    of: str = ""
+    profile: str = ""
 
 
 def write_run_file(run_dir: Path, run: RunFile) -> None:
@@ -43,6 +46,8 @@ def write_run_file(run_dir: Path, run: RunFile) -> None:
         "study_file_from_here": os.path.relpath(run.study_file, run_dir),
         "store": str(run.store),
     }
+    if run.of:
+        plain |= {"of": run.of, "profile": run.profile}
     if not run.own and not run.storage.keeps_all:
         plain |= {"password": "not kept: the study file has it, or the place where the driver looks for one"}
     file = run_dir / RUN_FILE
@@ -74,9 +79,12 @@ def read_run_file(run_dir: Path) -> RunFile:
             else StorageUrl.written(text, study_file.parent, place=str(file))
         )
         store = Path(_text(plain, "store", ""))
+        of, profile = _text(plain, "of", ""), _text(plain, "profile", "")
     except ValueError as error:
         raise _unreadable(file, str(error)) from None
-    return RunFile(name=name, storage=storage, study_file=study_file, store=store, own=own)
+    return RunFile(
+        name=name, storage=storage, study_file=study_file, store=store, own=own, of=of, profile=profile
+    )
 
 
 def _plain(file: Path, run_dir: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ....backends.contract.backend import Backend
-from ....profiles.errors import InternalError
+from ....profiles.errors import InternalError, UnsupportedError
 from ...record.candidate import Candidate
 from ...record.evaluation import Quantity
 from ...record.progress import Progress
@@ -22,6 +22,10 @@ from ...workload.task import Task
 from ...workload.workload import Array, Metric, Split
 
 Note = Callable[[Entry], Any]
+
+
+class WeightsLostError(UnsupportedError):
+    """The store does not have what a study trained: a lack of the store, and none of the candidate."""
 
 
 class Models(ABC):

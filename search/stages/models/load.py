@@ -56,3 +56,19 @@ def load_models(
         should_stop=should_stop, out_of_time=out_of_time, progress=progress.stage, note=progress.note
     )
     return TorchModels(loaded, store, progress, threads, control, fallback)
+
+
+def kept_models(
+    loaded: LoadedWorkload,
+    store: Store,
+    progress: Progress,
+    threads: int | None,
+    fallback: Recipe,
+    study: str,
+) -> Models:
+    """The models of a workload as the study of that name left them in the store; nothing is trained."""
+    if loaded.given is not None:
+        return load_models(loaded, store, progress, threads)
+    from .kept_models import KeptModels  # torch takes seconds to load
+
+    return KeptModels(loaded, store, progress, threads, fallback, study)
