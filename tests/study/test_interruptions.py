@@ -96,23 +96,22 @@ def test_the_runner_dies_with_the_driver(bench):
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "cause"),
+    ("stage", "behaviour", "cause"),
     [
-        ("segfault", "signal 11"),
-        ("abort", "signal 6"),
-        ("hang", "no answer"),
-        ("oom", "memory"),
-        ("exit", "SystemExit: 0"),
+        ("compile", "segfault", "signal 11"),
+        ("run", "abort", "signal 6"),
+        ("compile", "hang", "no answer"),
+        ("run", "oom", "memory"),
+        ("run", "exit", "SystemExit: 0"),
     ],
 )
-@pytest.mark.parametrize("stage", ["compile", "run"])
 def test_a_crash_is_one_failed_evaluation_and_the_study_goes_on(
-    bench, shared_store, monkeypatch, behaviour, cause, stage
+    bench, shared_store, monkeypatch, stage, behaviour, cause
 ):
     monkeypatch.setenv("TOY_SCRIPT", json.dumps({f"int8/{stage}": behaviour}))
     name = f"crash-{behaviour}-{stage}"
     space = {"student": {"width": [4]}, "precision": ["fp32", "int8"], "backend": [BACKEND]}
-    limit = "4 s" if behaviour == "hang" else "60 s"
+    limit = "3 s" if behaviour == "hang" else "60 s"
     guard = {"compile": limit, "run": limit, "memory": "1 GB"}
     record = run_study(bench.study(name, space=space, guard=guard, budget={"trials": 3})).record
     by_precision = {}
