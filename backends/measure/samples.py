@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 REFERENCE = "reference"
@@ -37,6 +37,18 @@ class LatencyPlan:
     process_spread: float = 0.0025
     seed: int = 0
     processes: int = PROCESSES
+
+
+A_A_ROUNDS = 15
+WHERE_SLOW: Mapping[str, Any] = {"min_rounds": 5, "min_samples": 1, "limit_s": 10.0}
+"""What a model that takes long for one run is content with: an A/A takes seconds, not minutes."""
+ENOUGH_SHARE = 0.005
+"""A ratio known so closely needs no more rounds while searching: two processes differ by as much."""
+
+
+def against_itself(plan: LatencyPlan) -> LatencyPlan:
+    """How processes of one model are measured against each other, where artifacts are measured by `plan`."""
+    return replace(plan, rounds=min(plan.rounds, A_A_ROUNDS), enough_share=0.0, seed=0, **WHERE_SLOW)
 
 
 @dataclass(frozen=True, kw_only=True)

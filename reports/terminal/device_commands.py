@@ -52,9 +52,11 @@ def _show(profile: ProfileName) -> None:
 @devices.command()
 def check(profile: ProfileName) -> None:
     """Whether a device is fit to measure on, and why."""
-    from .devices import reach_text
+    from .fitness import checked
 
-    show(reach_text(profile))
+    found, code = checked(profile)
+    show(found)
+    raise typer.Exit(code)
 
 
 @devices.command()

@@ -51,16 +51,6 @@ def device_text(name: str) -> RenderableType:
     return Group(*parts, table, Text(""), Text(_reach(profile)))
 
 
-def reach_text(name: str) -> str:
-    """Whether the device answers.
-
-    Raises:
-        UserError: no such profile, or the device cannot be reached.
-    """
-    set_time_limit(_PATIENCE_S)
-    return _reach(load_profile(name, probes=probes()))
-
-
 def _offers(backend: str, profile: Profile) -> list[tuple[str, bool, str]]:
     """What it offers, whether, and why or what to know; a package that is broken stops nothing else."""
     try:

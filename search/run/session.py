@@ -10,7 +10,7 @@ from pathlib import Path
 from optuna.samplers import BaseSampler
 
 from ...backends.measure.environment import environment
-from ...backends.measure.samples import LatencyPlan
+from ...backends.measure.samples import ENOUGH_SHARE, LatencyPlan
 from ...backends.registry import get_backend, packages
 from ...profiles.devices.shown import device_identity
 from ...profiles.errors import UserError
@@ -45,9 +45,6 @@ from .kind import StudyKind
 from .plan import SearchPlan
 from .setup import set_up_search
 from .stored import record_of, stored_study, write_run_file_of
-
-ENOUGH_SHARE = 0.005
-"""A ratio known so closely needs no more rounds while searching: two processes differ by as much."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ....backends.measure.samples import LatencyPlan, Rounds
+from ....backends.measure.samples import LatencyPlan, Rounds, against_itself
 from ....backends.measure.spread import Spread, spread_among
 from ...record.timing import Timing
 from ...store.store import Entry, Store
@@ -17,9 +17,6 @@ from .keys import spread_key
 from .runners import Runners
 
 ROUNDS_FILE = "rounds.json"
-ROUNDS = 15
-WHERE_SLOW: Mapping[str, Any] = {"min_rounds": 5, "min_samples": 1, "limit_s": 10.0}
-"""What a model that takes long for one run is content with: an A/A takes seconds, not minutes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +42,7 @@ class AgainstItself:
             StageError: it does not run.
         """
         searching = plan
-        plan = replace(plan, rounds=min(plan.rounds, ROUNDS), enough_share=0.0, seed=0, **WHERE_SLOW)
+        plan = against_itself(plan)
         runs = self._runners.deployment
         key = spread_key(self._runners.reference_key, runs.device, runs.batch, runs.threads, plan)
         if self._known is None or self._known.key != key:

@@ -16,7 +16,7 @@ import numpy as np
 from ....backends.contract.backend import batches
 from ....backends.contract.tuning import Tuning
 from ....backends.measure.latency import measure
-from ....backends.measure.samples import REFERENCE, LatencyPlan, Rounds
+from ....backends.measure.samples import REFERENCE, WHERE_SLOW, LatencyPlan, Rounds
 from ....backends.measure.spread import Spread
 from ....backends.registry import backend_version, get_backend
 from ....backends.runner.client import Guard, RunnerClient
@@ -30,7 +30,7 @@ from ...store.manifest import MANIFEST
 from ...store.store import Entry, Store
 from ...workload.outputs import OutputChoice, only
 from ...workload.workload import Array, Metric, Split
-from .a_a import ROUNDS_FILE, WHERE_SLOW, AgainstItself
+from .a_a import ROUNDS_FILE, AgainstItself
 from .again import from_outside, sturdy, tried_again
 from .calibration_samples import drawn
 from .interval import score

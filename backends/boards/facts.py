@@ -1,0 +1,174 @@
+"""What a device tells when it is looked at before anything is measured on it: facts, no judgement."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from ...profiles.devices.schema import Profile
+from ...profiles.errors import StageError
+from ..measure.environment import environment
+from ..measure.latency import measure
+from ..measure.samples import ENOUGH_SHARE, LatencyPlan, Rounds, against_itself
+from ..measure.spread import Spread, spread_among
+from ..registry import packages
+from ..runner.client import Guard, RunnerClient
+from ..runner.launch import Launch, launch_for
+from ..runner.reading import Reader, list_of, mapping, maybe, text, whole
+from ..runner.replies import nanoseconds
+
+PROCESSES = 3
+"""The fewest that tell what processes of one thing differ by."""
+ROUND_TRIPS = 7
+AS_STUDIES_MEASURE = LatencyPlan(enough_share=ENOUGH_SHARE)
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Disk:
+    """A folder of the device, what it is for, and the free bytes there (None: it cannot be asked)."""
+
+    purpose: str
+    path: str
+    free_bytes: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise:
+    """What an A/A of the fixed work told: the spread (None: too little came of it), the share from which two
+    models can be told apart, the median seconds of one run, and the cores that it was held on."""
+
+    spread: Spread | None = None
+    told_apart: float | None = None
+    work_s: float | None = None
+    cores: tuple[int, ...] = ()
+    failed: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """All that was found. `environment` is the device's, `here` this machine's; `by_hand` is the command by
+    which a person gets a shell there ("" for this machine)."""
+
+    device: str
+    by_hand: str
+    start_s: float
+    round_trip_s: float
+    environment: Mapping[str, Any]
+    here: Mapping[str, Any]
+    disks: tuple[Disk, ...] = ()
+    free_memory_bytes: int | None = None
+    noise: Noise = field(default_factory=Noise)
+
+
+def look_at(profile: Profile, tell: Tell, guard: Guard | None = None) -> Facts:
+    """Start runners on the profile's device, ask them, and time the fixed work in several of them.
+
+    Raises:
+        UserError: the device cannot be reached.
+        StageError: it does not answer as it should.
+    """
+    launch, guard = launch_for(profile), guard or Guard()
+    with ExitStack() as stack:
+        tell(f"starting a runner on {launch.device}")
+        runner, start_s = _started(launch, guard, stack)
+        tell("asking what is there")
+        there = runner.hello().environment  # before the work holds the process on one core
+        round_trip_s = median(_round_trip(runner) for _ in range(ROUND_TRIPS))
+        disks, memory = _space(runner, guard)
+        noise = _noise(launch, guard, runner, tell, stack)
+    return Facts(
+        device=launch.device,
+        by_hand=launch.by_hand,
+        start_s=start_s,
+        round_trip_s=round_trip_s,
+        environment=there,
+        here=environment(packages()),
+        disks=disks,
+        free_memory_bytes=memory,
+        noise=noise,
+    )
+
+
+def _started(launch: Launch, guard: Guard, stack: ExitStack) -> tuple[RunnerClient, float]:
+    before = time.monotonic()
+    runner = stack.enter_context(RunnerClient(launch, guard=guard))
+    return runner, time.monotonic() - before
+
+
+def _round_trip(runner: RunnerClient) -> float:
+    """Seconds of a request that asks for nothing."""
+    before = time.monotonic()
+    TimedWork(runner).sample(1, 0)
+    return time.monotonic() - before
+
+
+class TimedWork:
+    """The fixed work in a runner, to be sampled."""
+
+    def __init__(self, runner: RunnerClient, seconds: float = 60.0) -> None:
+        self._runner, self._seconds = runner, seconds
+        self.cores: tuple[int, ...] = ()
+
+    def sample(self, loops: int, count: int) -> list[int]:
+        """Nanoseconds of `count` samples; each is the time of `loops` runs together."""
+        reply = self._runner.ask("work", self._seconds, {"loops": loops, "count": count})
+        self.cores = reply.read("cores", list_of(whole), ())
+        return nanoseconds(reply, count, loops)
+
+
+def _space(runner: RunnerClient, guard: Guard) -> tuple[tuple[Disk, ...], int | None]:
+    reply = runner.ask("space", guard.open_s)
+    free = reply.read("memory", _free_bytes)
+    disks = reply.read("disks", _disks)
+    return disks, free
+
+
+def _free_bytes(value: Any, name: str) -> int | None:
+    read: Reader[int | None] = maybe(whole)
+    return read(mapping(value, name).get("free_bytes"), f"free_bytes of {name}")
+
+
+def _disks(value: Any, name: str) -> tuple[Disk, ...]:
+    return tuple(
+        Disk(
+            purpose=text(purpose, name),
+            path=text(mapping(told, name).get("path"), f"path of {name}"),
+            free_bytes=_free_bytes(told, name),
+        )
+        for purpose, told in mapping(value, name).items()
+    )
+
+
+def _noise(launch: Launch, guard: Guard, first: RunnerClient, tell: Tell, stack: ExitStack) -> Noise:
+    works = [TimedWork(first)]
+    try:
+        for number in range(2, PROCESSES + 1):
+            tell(f"starting process {number} of {PROCESSES} that do the same work")
+            works.append(TimedWork(_started(launch, guard, stack)[0]))
+        tell("timing the same work in all of them")
+        subjects = {f"process {number}": work for number, work in enumerate(works, 1)}
+        rounds = measure(subjects, None, against_itself(AS_STUDIES_MEASURE))
+    except StageError as error:
+        return Noise(failed=error.cause)
+    return noise_in(rounds, works[0].cores)
+
+
+def noise_in(rounds: Rounds, cores: Sequence[int]) -> Noise:
+    """What the rounds of an A/A tell."""
+    if rounds.failed:
+        return Noise(failed=next(iter(rounds.failed.values()))[1], cores=tuple(cores))
+    each = rounds.series.values()
+    runs = [min(block.samples) / one.loops / 1e9 for one in each for block in one.blocks]
+    spread = spread_among(rounds)
+    return Noise(
+        spread=spread,
+        told_apart=spread.told_apart(AS_STUDIES_MEASURE) if spread else None,
+        work_s=median(runs),
+        cores=tuple(cores),
+    )

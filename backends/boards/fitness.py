@@ -1,0 +1,166 @@
+"""Whether a device is fit to measure on: what was found, held against what measuring needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ...profiles.words import joined
+from ..registry import backend_names, get_backend
+from .facts import Disk, Facts
+
+LEAST_DISK_BYTES = 200_000_000
+"""For what is sent there: artifacts, and a runtime's caches."""
+LEAST_MEMORY_BYTES = 256_000_000
+"""Two runners with a runtime loaded, a candidate's and the reference's: 100 MB each without the models."""
+MOST_TOLD_APART = 0.10
+"""As for a measurement, which is noisy where its interval is wider than ± 5 %."""
+LONG_START_S, LONG_ROUND_TRIP_S = 10.0, 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that was looked at: its value as plain data, and whether it is as measuring needs it (None:
+    it cannot be told, or is only worth knowing). `why` and `remedy` are for the reader."""
+
+    name: str
+    value: Any
+    ok: bool | None = True
+    why: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitness:
+    """What was found on a device that answers."""
+
+    device: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def fit(self) -> bool:
+        """Whether nothing speaks against measuring there."""
+        return not self.against
+
+    @property
+    def against(self) -> tuple[Finding, ...]:
+        """What speaks against it."""
+        return tuple(finding for finding in self.findings if finding.ok is False)
+
+    def value(self, name: str) -> Any:
+        """Of the finding of that name; None without."""
+        return next((finding.value for finding in self.findings if finding.name == name), None)
+
+
+def judged(facts: Facts, profile: str) -> Fitness:
+    """What the facts mean. `profile` is what the user calls the device on the command line."""
+    findings = (
+        *_reached(facts, profile),
+        _versions(facts, profile),
+        *(_disk(disk, facts) for disk in facts.disks),
+        _memory(facts),
+        _load(facts),
+        _cores(facts),
+        _noise(facts),
+    )
+    return Fitness(device=facts.device, findings=findings)
+
+
+def _reached(facts: Facts, profile: str) -> Iterator[Finding]:
+    slow_line = facts.round_trip_s > LONG_ROUND_TRIP_S
+    yield Finding(
+        name="round_trip_s",
+        value=facts.round_trip_s,
+        ok=None if slow_line else True,
+        why="every sample is a request of its own: measuring takes long, its numbers are no worse"
+        if slow_line
+        else "",
+    )
+    slow = facts.start_s > LONG_START_S
+    yield Finding(
+        name="start_s",
+        value=facts.start_s,
+        ok=None if slow else True,
+        why="each candidate is scored and measured in runners of its own" if slow else "",
+        remedy=f"`paretune devices setup {profile}` compiles what a runner imports" if slow else "",
+    )
+
+
+def _versions(facts: Facts, profile: str) -> Finding:
+    there, here = (dict(one.get("packages") or {}) for one in (facts.environment, facts.here))
+    found = {"python": str(facts.environment.get("python") or ""), **there}
+    own = {"python": str(facts.here.get("python") or ""), **here}
+    value = {"there": found, "here": {name: own.get(name, "") for name in found}}
+    if facts.by_hand and there.get("paretune") != here.get("paretune"):
+        return Finding(
+            name="versions",
+            value=value,
+            ok=False,
+            why=f"the runner there is paretune {there.get('paretune') or 'of no version'}, here it is "
+            f"{here.get('paretune')}",
+            remedy=f"`paretune devices setup {profile}` puts this one there",
+        )
+    if not _has_runtime(there):
+        remedy = f"`paretune devices setup {profile}`" if facts.by_hand else "`paretune backends`"
+        why = "there is no runtime that could load a model"
+        return Finding(name="versions", value=value, ok=False, why=why, remedy=remedy)
+    other = [name for name in there if name in here and there[name] != here[name]]
+    why = f"{joined(other)}: numbers are those of the device's own version" if other else ""
+    return Finding(name="versions", value=value, ok=None if other else True, why=why)
+
+
+def _has_runtime(packages: Mapping[str, str]) -> bool:
+    return any(not set(get_backend(name).packages).isdisjoint(packages) for name in backend_names())
+
+
+def _disk(disk: Disk, facts: Facts) -> Finding:
+    return _room(f"{disk.purpose}_disk_bytes", disk.free_bytes, LEAST_DISK_BYTES, f"at {disk.path}", facts)
+
+
+def _memory(facts: Facts) -> Finding:
+    return _room("memory_bytes", facts.free_memory_bytes, LEAST_MEMORY_BYTES, "of memory", facts)
+
+
+def _room(name: str, free: int | None, least: int, where: str, facts: Facts) -> Finding:
+    if free is None:
+        return Finding(name=name, value=None, ok=None, why="the device does not say")
+    if free >= least:
+        return Finding(name=name, value=free)
+    return Finding(
+        name=name,
+        value=free,
+        ok=False,
+        why=f"{free / 1e6:.0f} MB are free {where}, {least / 1e6:.0f} MB are needed",
+        remedy=f"free {(least - free) / 1e6:.0f} MB {where} on {facts.device}",
+    )
+
+
+def _load(facts: Facts) -> Finding:
+    told, cores = facts.environment.get("load_average"), facts.environment.get("cores")
+    busy = told[0] if isinstance(told, list) and told and isinstance(told[0], float | int) else None
+    if busy is None or not isinstance(cores, int) or cores < 1:
+        return Finding(name="load", value=None, ok=None, why="the device does not say")
+    if busy <= cores / 2:
+        return Finding(name="load", value=busy)
+    why = f"others keep {busy:.1f} of its {cores} cores busy, which shows in the noise"
+    return Finding(name="load", value=busy, ok=None, why=why, remedy="end what else runs there")
+
+
+def _cores(facts: Facts) -> Finding:
+    held = facts.noise.cores
+    why = "" if held or facts.noise.failed else "this device does not let a process choose its cores"
+    return Finding(name="cores", value=list(held), ok=True if held else None, why=why)
+
+
+def _noise(facts: Facts) -> Finding:
+    noise = facts.noise
+    if noise.told_apart is None:
+        why = noise.failed or "too few processes could be compared"
+        return Finding(name="told_apart", value=None, ok=False, why=why, remedy="check it again")
+    value = noise.told_apart
+    said = f"two models that differ by less than {100 * value:.2g} % cannot be told apart here"
+    if value <= MOST_TOLD_APART:
+        return Finding(name="told_apart", value=value, why=said)
+    remedy = "end what else runs there, fix the clock, let it cool; then check it again"
+    return Finding(name="told_apart", value=value, ok=False, why=said, remedy=remedy)

@@ -1,0 +1,107 @@
+"""Whether a device is fit to measure on, for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ...backends.boards.check import check
+from ...backends.boards.fitness import Finding, Fitness
+from ...backends.registry import probes
+from ...profiles.devices.loader import load_profile
+from ...profiles.errors import StageError, UserError
+from ...profiles.words import duration, listed
+from ...search.record.metrics import metric_info
+from .output import console
+from .steps import ConsoleSteps
+
+NOT_FIT = 2
+"""Exit code of a device that answers and is not fit to measure on."""
+_MARKS: Mapping[bool | None, tuple[str, str]] = {
+    True: ("ok", "green"),
+    None: ("note", "yellow"),
+    False: ("no", "red"),
+}
+
+
+def checked(name: str) -> tuple[RenderableType, int]:
+    """The check of a device, which the user calls so, and the exit code.
+
+    Raises:
+        UserError: no such profile, or the device cannot be reached.
+    """
+    profile = load_profile(name, probes=probes())
+    with ConsoleSteps(console(stderr=True)) as steps:
+        try:
+            fitness = check(profile, name, steps.stage)
+        except StageError as error:
+            raise UserError(
+                f"the device of {name} does not answer as it should",
+                found=error.cause,
+                remedy=f"check it again; `paretune devices setup {name}` puts this paretune there",
+            ) from error
+    return fitness_text(fitness), 0 if fitness.fit else NOT_FIT
+
+
+def fitness_text(fitness: Fitness) -> RenderableType:
+    """All findings, and what follows from them."""
+    table = Table(show_edge=False, pad_edge=False)
+    for title in ("", "what", "found", "why, or what to do"):
+        table.add_column(title, overflow="fold")
+    for finding in fitness.findings:
+        mark, style = _MARKS[finding.ok]
+        remark = "; ".join(filter(None, (finding.why, finding.remedy)))
+        table.add_row(Text(mark, style=style), _title(finding.name), Text(shown(finding)), Text(remark))
+    return Group(table, Text(""), *map(Text, _verdict(fitness)))
+
+
+def _verdict(fitness: Fitness) -> list[str]:
+    if fitness.fit:
+        return [f"FIT: {fitness.device} can be measured on"]
+    lines = [f"NOT FIT: {fitness.device} answers, and numbers taken there now would mislead"]
+    for finding in fitness.against:
+        lines.append(f"  {_title(finding.name)}: {finding.why}")
+        if finding.remedy:
+            lines.append(f"    what to do: {finding.remedy}")
+    return lines
+
+
+def _title(name: str) -> str:
+    return _SHOWN[name][0] if name in _SHOWN else name.replace("_", " ")
+
+
+def shown(finding: Finding) -> str:
+    """Its value with its unit; what is not known says so."""
+    if finding.value is None or finding.value == []:
+        return "unknown"
+    return _SHOWN[finding.name][1](finding.value) if finding.name in _SHOWN else str(finding.value)
+
+
+def _versions(value: Any) -> str:
+    here = value["here"]
+    said = []
+    for name, there in value["there"].items():
+        own = here.get(name, "")
+        said.append(f"{name} {there}" + (f" (here {own})" if own not in ("", there) else ""))
+    return listed(said, 20)
+
+
+def _bytes(value: Any) -> str:
+    return metric_info("memory_bytes").format(value) + " free"
+
+
+_SHOWN: Mapping[str, tuple[str, Callable[[Any], str]]] = {
+    "round_trip_s": ("round trip", lambda seconds: f"{1e3 * seconds:.2g} ms"),
+    "start_s": ("a runner starts in", duration),
+    "versions": ("versions", _versions),
+    "workdir_disk_bytes": ("disk, where files go", _bytes),
+    "temporary_disk_bytes": ("disk, temporary files", _bytes),
+    "memory_bytes": ("memory", _bytes),
+    "load": ("load of others", lambda load: f"{load:.1f}"),
+    "cores": ("measured on", lambda cores: "core " + ", ".join(map(str, cores))),
+    "told_apart": ("noise (A/A)", lambda share: f"{100 * share:.2g} %"),
+}
