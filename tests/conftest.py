@@ -6,6 +6,7 @@ import signal
 from hypothesis import HealthCheck, settings
 
 os.environ["PARETUNE_TOY"] = "1"
+pytest_plugins = ["board.plugin"]  # boards behind a real sshd
 # A shell's `&` and nohup let what they start ignore these, and so would all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the tests need beside Python packages: a browser and its driver, sshd, PostgreSQL's server.
+# What the tests need beside Python packages: a browser and its driver, sshd, PostgreSQL's server, QEMU.
 # Installs what is missing where it may (Debian, Ubuntu, as root), and says what to install where it may not.
 set -eu
 
@@ -10,6 +10,9 @@ have chromedriver || missing="$missing chromium-driver"
 have ssh-keygen || missing="$missing openssh-client"
 { have sshd || [ -x /usr/sbin/sshd ]; } || missing="$missing openssh-server"
 { have initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; } || missing="$missing postgresql"
+
+# The emulated board needs root in any case, and its tests say so where they are skipped.
+{ [ "$(id -u)" != 0 ] || have qemu-aarch64-static || [ "$(uname -m)" = aarch64 ]; } || missing="$missing qemu-user-static"
 
 [ -n "$missing" ] || exit 0
 if have apt-get && [ "$(id -u)" = 0 ]; then
