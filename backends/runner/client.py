@@ -36,7 +36,7 @@ from .child import (
 from .frames import MAX_ARRAY_BYTES, Message, ProtocolError, StreamEndedError, read_message, write_message
 from .guard import Guard as Guard  # a word of the client too
 from .launch import Launch
-from .parts import parts
+from .pace import Pace, paced, sampled
 from .reading import Reply, number, verbatim, whole
 from .replies import Hello, Opened
 from .start import start
@@ -65,6 +65,7 @@ class RunnerClient:
         self._ended: StageError | UserError | None = None
         self._sent: dict[Path, str] = {}
         self._batch = 1
+        self._sampling = Pace(self._guard.run_s)
 
     def __enter__(self) -> RunnerClient:
         self._started()
@@ -204,19 +205,18 @@ class RunnerClient:
 
     def prepare(self, feed: Feed) -> float:
         """Store the feed that `sample` runs, run it once, and return the milliseconds that took."""
-        return self.ask("prepare", self._guard.run_s, {}, feed).read("first_inference_ms", number)
+        first_ms = self.ask("prepare", self._guard.run_s, {}, feed).read("first_inference_ms", number)
+        self._sampling.took(1, first_ms / 1e3)
+        return first_ms
 
     def infer(self, data: CalibrationData) -> dict[str, Array]:
         """Outputs for all samples (axis 0), computed in batches of the opened size."""
-        seconds, most = self._guard.run_s, MAX_ARRAY_BYTES
-        return replies.outputs(
-            [self.ask("infer", seconds, {}, part, most=most) for part in parts(data, self._batch)]
-        )
+        ask = partial(self.ask, "infer", self._guard.run_s, {}, most=MAX_ARRAY_BYTES)
+        return replies.outputs(list(paced(data, self._batch, Pace(self._guard.run_s), ask)))
 
     def sample(self, loops: int, count: int) -> list[int]:
         """Nanoseconds of `count` samples; each is the time of `loops` runs together."""
-        reply = self.ask("sample", self._guard.run_s, {"loops": loops, "count": count})
-        return replies.nanoseconds(reply, count, loops)
+        return sampled(loops, count, self._sampling, partial(self.ask, "sample", self._guard.run_s))
 
     def memory(self) -> int:
         """Bytes that runtime and model cost at their peak, up to and including the first run."""

@@ -10,7 +10,7 @@ class Guard:
     """Hard limits of a runner: seconds that one request may take, and private memory in bytes.
 
     `open_s` also holds for starting the runner and sending files, `run_s` for one sample request, one first
-    inference, or one part (at most 64 MB of inputs) of a split that is scored.
+    inference, or one part of a split that is scored (`pace.py` sizes them).
     """
 
     compile_s: float = 600.0

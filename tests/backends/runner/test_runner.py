@@ -114,7 +114,7 @@ def test_open_infer_sample(tmp_path):
 
 
 def test_large_splits_are_sent_in_parts_of_whole_batches(tmp_path, monkeypatch):
-    monkeypatch.setattr("paretune.backends.runner.parts.SENT_AT_ONCE_BYTES", 60)
+    monkeypatch.setattr("paretune.backends.runner.pace.SENT_AT_ONCE_BYTES", 60)
     data = {"x": np.random.default_rng(0).normal(size=(11, 3)).astype(np.float32)}
     with client() as runner:
         opened(runner, tmp_path)
