@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "backends.calibration": "profiles",
     "backends.contract": "profiles.devices profiles.text profiles.guard profiles",
     "backends.measure": "profiles.devices profiles backends.contract",
+    "backends.watch": "",
     "backends.onnx_graph": "profiles backends.contract",
     "backends.boards": "profiles.devices profiles backends.measure backends.registry backends.runner",
     "backends.registry": "profiles.devices profiles.guard profiles backends.contract",
@@ -30,7 +31,9 @@ MAY_IMPORT = {
     "backends.onnx_quantize": "profiles backends.calibration backends.contract backends.onnx_graph",
     "backends.openvino": "profiles backends.contract backends.onnx_graph backends.onnx_quantize",
     "backends.ort": "profiles.devices profiles backends.contract backends.onnx_graph backends.onnx_quantize",
-    "backends.runner": "profiles.guard profiles backends.contract backends.measure backends.registry",
+    "backends.runner": (
+        "profiles.guard profiles backends.contract backends.measure backends.registry backends.watch"
+    ),
     "backends.trt": (
         "profiles backends.calibration backends.contract backends.onnx_graph backends.onnx_quantize"
     ),

@@ -29,6 +29,7 @@ from ..measure.memory import peak_bytes, resident_bytes, restart_peak
 from ..measure.space import space
 from ..measure.timing import sample, timed
 from ..registry import availability, get_backend, packages
+from ..watch.watcher import told
 from .frames import Message
 from .group import group_ends_with_us
 from .launch import THREAD_VARIABLES
@@ -37,6 +38,7 @@ _MOST_WORDS = 2**14
 
 OTHERS: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
     "space": space,
+    "state": told,
     "work": timed_work,
 }
 """Operations that need nothing of the open session: from the body of a request to that of its answer."""

@@ -1,0 +1,78 @@
+"""The state of a device, asked through its runner: a device may answer anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from paretune.backends.runner import states
+from paretune.backends.runner.client import RunnerClient
+from paretune.backends.runner.launch import LocalLaunch
+from paretune.backends.runner.reading import Reply
+from paretune.backends.watch.state import Card, Quota
+from paretune.profiles.errors import StageError
+
+
+class Answers:
+    def __init__(self, state: Any) -> None:
+        self.state = state
+
+    def ask(self, operation: str, seconds: float, body: Any) -> Reply:
+        return Reply(device="a board", operation=operation, stage="measure", body={"state": self.state})
+
+
+WHOLE = {
+    "seconds": 3.5,
+    "clock_mhz": {"0": 1500.0, "arm": 1400},
+    "temperature_c": {"cpu": -3.5},
+    "slowed": [],
+    "gpus": [{"name": "A10", "slowed": None}],
+    "quota": {"cores": 1.5, "periods": 3},
+    "turbo": None,
+    "of a later version": {"any": 1},
+}
+
+
+def test_a_real_runner_tells_its_state() -> None:
+    with RunnerClient(LocalLaunch()) as runner:
+        first = states.state(runner)
+        again = states.state(runner, [0], thorough=False)
+    assert again.seconds > first.seconds > 0
+
+
+def test_what_a_device_tells_is_read_field_by_field() -> None:
+    found = states.state(Answers(WHOLE))  # type: ignore[arg-type]
+    assert (found.clock_mhz["arm"], found.temperature_c, found.slowed) == (1400, {"cpu": -3.5}, ())
+    assert found.gpus == (Card(name="A10"),)
+    assert found.quota == Quota(cores=1.5, periods=3)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"seconds": None},
+        {"seconds": "3"},
+        {"clock_mhz": {"0": -1}},
+        {"clock_mhz": [1]},
+        {"clock_mhz": {str(core): 1 for core in range(10_000)}},
+        {"temperature_c": {"cpu": -274}},
+        {"temperature_c": {"cpu": 1e9}},
+        {"temperature_c": {"cpu": True}},
+        {"slowed": "throttled"},
+        {"slowed": [1]},
+        {"counts": {"n": 1.5}},
+        {"quota": {}},
+        {"quota": {"cores": float("nan")}},
+        {"gpus": [[]]},
+        {"governor": 7},
+    ],
+)
+def test_nonsense_of_a_device_is_an_error_that_names_it(changed: dict[str, Any]) -> None:
+    with pytest.raises(StageError, match="a board"):
+        states.state(Answers({**WHOLE, **changed}))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("told", [None, [], "x", {}])
+def test_no_state_at_all_is_one_too(told: Any) -> None:
+    with pytest.raises(StageError, match="a board"):
+        states.state(Answers(told))  # type: ignore[arg-type]
