@@ -20,7 +20,7 @@ from ..record.timing import Timing
 from ..record.treatment import UNTREATED, Treatment
 from ..record.tuned import Tuned
 from ..stages.chain import Chain, Trace
-from ..stages.models.base import WeightsLostError
+from ..stages.models.kept import WeightsLostError
 from ..store.store import Entry
 from .finalists import measure_finalists
 from .side_effect_scores import side_effect_metrics

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,15 +115,16 @@ def _space_of(file: StudyFile) -> dict[str, Any]:
     return {**plain, "order": [Recipe.order]}
 
 
-def load_job(path: Path, profile_name: str | None = None) -> Job:
-    """Read a study file and everything that it names; `profile_name` replaces the file's profile.
+def load_job(path: Path, profile_name: str | None = None, where: Sequence[str] = ()) -> Job:
+    """Read a study file and everything that it names; `profile_name` replaces the file's profile, `where` its
+    limits on the same metrics.
 
     Raises:
         UserError: anything in it cannot be accepted.
     """
     study = read_study(path)
     with study.places_told():
-        return _job(study, path, profile_name)
+        return _job(study, path, profile_name, where)
 
 
 def own_code_beside(study_file: Path) -> None:
@@ -131,7 +132,7 @@ def own_code_beside(study_file: Path) -> None:
     make_importable(study_file.resolve().parent)
 
 
-def _job(study: StudyText, path: Path, profile_name: str | None) -> Job:
+def _job(study: StudyText, path: Path, profile_name: str | None, where: Sequence[str]) -> Job:
     file, base = study.file, path.resolve().parent
     places = places_of(file, path)
     _check_directories(places)
@@ -142,7 +143,8 @@ def _job(study: StudyText, path: Path, profile_name: str | None) -> Job:
     with at_place("profile" if profile_name is None else "--profile"):
         profile = load_profile(file.profile if profile_name is None else profile_name, base, probes())
     quality = loaded.workload.metric.name
-    limits = _limits(file, quality)
+    limits = _limited(_limits(file, quality), where, quality)
+    file = file.model_copy(update={"constraints": tuple(limit.text for limit in limits)}) if where else file
     objectives = _objectives(file, loaded)
     if loaded.given is not None:
         _refuse_macs([*(limit.metric for limit in limits), *(o.metric for o in objectives)])
@@ -170,6 +172,16 @@ def _limits(file: StudyFile, quality: str) -> tuple[LimitSpec, ...]:
     with at_place("constraints"):
         check_consistent(tuple(limits))
     return tuple(limits)
+
+
+def _limited(own: tuple[LimitSpec, ...], where: Sequence[str], quality: str) -> tuple[LimitSpec, ...]:
+    """The limits of a file, those of `where` in place of its own on the same metric and side."""
+    with at_place("--where"):
+        others = tuple(parse_limit(text, quality) for text in where)
+        replaced = {(limit.metric, limit.upper) for limit in others}
+        limits = (*(limit for limit in own if (limit.metric, limit.upper) not in replaced), *others)
+        check_consistent(limits)
+    return limits
 
 
 def _check_directories(places: Places) -> None:

@@ -12,9 +12,12 @@ from ..job.job import Job, load_job, own_code_beside
 from ..record.evaluation import Evaluation, Outcome, StudyRecord
 from ..record.progress import Progress
 from ..stages.chain import Chain
-from ..stages.models.load import check_data, load_models
+from ..stages.models.load import check_data
 from ..storage.run_file import read_run_file
 from ..store.store import Store
+from .budget import Budget
+from .kind import StudyKind
+from .retarget import Retarget, retarget_job
 from .session import device_stages
 
 
@@ -31,10 +34,10 @@ def with_artifact(path: Path, record: StudyRecord, number: int, progress: Progre
     found = next((t.evaluation for t in record.trials if t.number == number), None)
     if found is None or found.outcome is not Outcome.COMPLETE or _there(Path(record.store), found):
         return record
-    job = load_job(_study_file(path, number))
+    job, kind = _job_of(path, number)
     if not _there(job.places.store, found):
         progress.note(f"the store lost the artifact of trial {number}: it is made again")
-        _make(job, found, progress)
+        _make(job, kind, found, progress)
     return replace(record, store=str(job.places.store))
 
 
@@ -55,11 +58,19 @@ def _study_file(path: Path, number: int) -> Path:
     return file
 
 
-def _make(job: Job, evaluation: Evaluation, progress: Progress) -> None:
+def _job_of(path: Path, number: int) -> tuple[Job, StudyKind]:
+    file = _study_file(path, number)
+    run = None if path.is_file() else read_run_file(path)
+    if run is None or not run.of:
+        return load_job(file), StudyKind()
+    return retarget_job(file, run.of, run.profile), Retarget(run.of)
+
+
+def _make(job: Job, kind: StudyKind, evaluation: Evaluation, progress: Progress) -> None:
     check_data(job.loaded)
     store = Store(job.places.store)
-    models = load_models(job.loaded, store, progress, job.file.training.threads, fallback=job.space.recipe)
-    models.prepare(models.possible(job.space, job.file.deploy.batch).space)
+    models = kind.models(job, store, progress, Budget(trials=None, seconds=None))
+    models.prepare(kind.space(models.possible(job.space, job.file.deploy.batch).space, models))
     device = device_stages(job, job.reached(), store, progress)
     try:
         made = Chain(models, device).artifact(evaluation)

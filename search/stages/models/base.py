@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ....backends.contract.backend import Backend
-from ....profiles.errors import InternalError, UnsupportedError
+from ....profiles.errors import InternalError
 from ...record.candidate import Candidate
 from ...record.evaluation import Quantity
 from ...record.progress import Progress
 from ...record.protocols import MilestoneJudge, Training
+from ...record.training import TrainingKey
 from ...record.treatment import QatPlan
 from ...space.possible import PossibleSpace
 from ...space.space import Space
@@ -22,10 +23,6 @@ from ...workload.task import Task
 from ...workload.workload import Array, Metric, Split
 
 Note = Callable[[Entry], Any]
-
-
-class WeightsLostError(UnsupportedError):
-    """The store does not have what a study trained: a lack of the store, and none of the candidate."""
 
 
 class Models(ABC):
@@ -95,6 +92,15 @@ class Models(ABC):
         """The trainings that the candidate needs beyond the teacher's own, in order, with those that are
         done. Cheap: trains and builds nothing."""
         return ()
+
+    def kept(self, space: Space) -> frozenset[TrainingKey] | None:
+        """Where nothing is trained any more, the trainings of a space whose results are there; None where
+        that leaves nothing out."""
+        return None
+
+    def has(self, candidate: Candidate, qat: QatPlan | None) -> bool:
+        """Whether the weights of a candidate, trained on by such a plan, can be had at all."""
+        return True
 
     @abstractmethod
     def exported(

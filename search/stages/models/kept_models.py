@@ -21,16 +21,12 @@ from ...space.space import Space
 from ...store.store import Entry, Store
 from ...workload.loader import LoadedWorkload
 from ..training.loop import Control, never_stops
-from .base import Note, WeightsLostError
+from .base import Note
+from .kept import WeightsLostError, lost
 from .network_models import NetworkModels
 from .networks import Networks
 from .starts import Starts
 from .teacher import Teacher
-
-MEND_LOST = (
-    "nothing is trained here: a study under another `name` on the same store trains it again, and the same "
-    "`paretune retarget` then finds it"
-)
 
 
 class KeptTeacher(Teacher):
@@ -81,11 +77,6 @@ class KeptWeights:
         return self._starts.load(entry, candidate)
 
 
-def lost(study: str) -> str:
-    """Why there is no candidate of these weights."""
-    return f"its weights, trained in {study}, are gone from the store or damaged; {MEND_LOST}"
-
-
 class KeptModels(NetworkModels):
     """The models that the study `study` trained."""
 
@@ -109,21 +100,18 @@ class KeptModels(NetworkModels):
         self.say_purpose()
 
     def kept(self, space: Space) -> frozenset[TrainingKey]:
-        """The trainings of a space whose results the store has."""
         return frozenset(
             training_key(candidate) for candidate in space.trainings() if self.has(candidate, None)
         )
 
     def has(self, candidate: Candidate, qat: QatPlan | None) -> bool:
-        """Whether the store has the candidate's weights, as far as its manifests tell."""
         step = self.needed.last(candidate, qat)
         return step is None or self.store.glance(step.kind, step.key) is not None
 
     def qat_plan(self, candidate: Candidate, epochs: int) -> QatPlan | None:
-        """Quantization-aware training that was done."""
         plan = super().qat_plan(candidate, epochs)
         return plan if plan is not None and self.has(candidate, plan) else None
 
     def epoch_seconds(self, candidate: Candidate) -> float | None:
-        """What was done takes nothing."""
+        # What was done takes nothing.
         return 0.0
