@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -14,7 +15,10 @@ from .reports.terminal.device_commands import devices
 from .reports.terminal.output import console, show, tell
 
 if TYPE_CHECKING:
+    from .reports.terminal.console import ConsoleProgress
     from .search.ranking.reading import Reading
+    from .search.run.budget import StopFlag
+    from .search.run.session import SessionEnd
 
 
 app = typer.Typer(
@@ -86,26 +90,54 @@ def run(
     Ctrl-C, a closed terminal and SIGTERM finish the stage at hand and keep everything. A study that has ended
     is not measured again.
     """
+    from .search.run.session import run_study
+
+    _session(
+        lambda progress, stop: run_study(study, progress, stop, audit, again=again),
+        _ENDED.format(study=study),
+    )
+
+
+@app.command()
+def retarget(
+    study: RunPath,
+    profile: Annotated[str, typer.Option(help="the other device: a profile's name or file")],
+    where: Where = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="measure the finalists of one that has ended once more")
+    ] = False,
+) -> None:
+    """Search another device with what a study has trained; nothing is trained, the report has both fronts."""
+    from .search.run.retarget import retarget_study
+
+    command = f"paretune retarget {study} --profile {profile}"
+    _session(
+        lambda progress, stop: retarget_study(study, profile, where or [], progress, stop, again=again),
+        _RETARGETED.format(command=command),
+    )
+
+
+def _session(session: Callable[[ConsoleProgress, StopFlag], SessionEnd], unchanged: str) -> NoReturn:
+    """A session to its end: report, bundle, verdict and exit code."""
     from .reports.pages.write import is_report_of, report_paths, write_report
     from .reports.terminal.choose import verdict_text
     from .reports.terminal.console import ConsoleProgress
     from .search.ranking.reading import read
     from .search.run.budget import StopFlag, catch_interrupts
-    from .search.run.session import run_study
 
     stop = StopFlag()
     with (
         ConsoleProgress(console(stderr=True)) as progress,
         catch_interrupts(stop, lambda n: progress.note(_STOPPING[min(n, 3) - 1])),
     ):
-        outcome = run_study(study, progress, stop, audit, again=again)
+        outcome = session(progress, stop)
         reading, run_dir = read(outcome.record), outcome.places.run_dir
         html = report_paths(run_dir / "report").html
         if not (outcome.unchanged and is_report_of(outcome.record, html.parent)):
             write_report(reading, html.parent)
         bundle = "" if outcome.interrupted else _bundle(reading, run_dir, renew=not outcome.unchanged)
     if outcome.unchanged:
-        tell(_ENDED.format(study=study))
+        tell(unchanged)
     tell(f"report: {html}")
     if bundle:
         tell(bundle)
@@ -127,6 +159,10 @@ def _bundle(reading: Reading, run_dir: Path, *, renew: bool) -> str:
 _ENDED = (
     "this study has ended, nothing was measured or changed; a larger `budget` in {study} lets it go on, "
     "`paretune run --again {study}` measures its finalists once more"
+)
+_RETARGETED = (
+    "this study has ended, nothing was measured or changed; a larger `budget` in the study file lets it go "
+    "on, `{command} --again` measures its finalists once more"
 )
 _STOPPING = (
     "stopping after the stage at hand; press Ctrl-C again to stop a training at the end of its epoch",
