@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from paretune.profiles.devices.machine import read_machine
+
 from .access import Access
 from .board import Board, exports
 
@@ -23,6 +25,8 @@ class NativeBoard(Board):
             base = Path(sys.base_prefix) / "bin" / "python3"
             subprocess.run([base, "-m", "venv", "--without-pip", folder / "python"], check=True)
             programs = folder / "python" / "bin"
+        facts = read_machine()
+        self.architecture, self.instruction_sets = facts.architecture, facts.instruction_sets
         temp = self._disk / "tmp"
         self.variables = {
             "HOME": str(self._disk / "home"),

@@ -27,6 +27,7 @@ def test_a_bare_board_has_the_standard_library_alone(bare_board):
     assert bare_board.ask(f"({tried}) 2>/dev/null").split() == ["none"]
 
 
+@pytest.mark.slow
 def test_what_befalls_a_board(native_board):
     board = native_board
     with _at_work(board) as line:
