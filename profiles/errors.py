@@ -67,14 +67,24 @@ class StageError(ParetuneError):
     `cause` is one short line ("killed by signal 11 (segmentation fault)"), `log` the last output of the
     process that ran the stage. `disagrees`: the artifact runs, but not as its float model does. `outside`:
     the cause lay outside of the candidate (its process was killed, the machine had no memory left), so that
-    another try may well succeed.
+    another try may well succeed. `silent`: nothing came within the time that there was, be it that the stage
+    hangs, or the line to it. `device`: where it ran, where that was another machine (of which its words are).
     """
 
     def __init__(
-        self, stage: str, cause: str, log: str = "", *, disagrees: bool = False, outside: bool = False
+        self,
+        stage: str,
+        cause: str,
+        log: str = "",
+        *,
+        disagrees: bool = False,
+        outside: bool = False,
+        silent: bool = False,
+        device: str = "",
     ) -> None:
         self.stage, self.cause, self.log = stage, cause, log
         self.disagrees, self.outside = disagrees, outside
+        self.silent, self.device = silent, device
         super().__init__(f"{stage}: {cause}")
 
 

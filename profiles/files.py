@@ -222,9 +222,10 @@ _KINDS = {
     stat.S_IFSOCK: "a socket",
 }
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Numbers of errors: a disk, a quota or a file may not grow."""
 _FULL_TEXTS = (
-    *map(os.strerror, _FULL),
+    *map(os.strerror, FULL),
     "database or disk is full",  # SQLite
 )
 
@@ -233,7 +234,7 @@ def says_full(error: BaseException | None) -> bool:
     """Whether an error, or one that it came of, says that a disk or quota is full or a file too large. Native
     libraries say so in texts alone."""
     while error is not None:
-        if isinstance(error, OSError) and error.errno in _FULL:
+        if isinstance(error, OSError) and error.errno in FULL:
             return True
         told = f"{error} {getattr(error, 'log', '')}"  # the last words of another process
         if any(text in told for text in _FULL_TEXTS):

@@ -16,6 +16,8 @@ from ...profiles.system_trouble import MEMORY, refusal
 from ...profiles.words import one_line, printable
 
 _GONE_S = 10.0
+SLOWEST_LINE = 2000.0
+"""Bytes per second, the least that a deadline waits for."""
 _LOOK_S, _LOG_BYTES, _KEPT_BYTES = 1.0, 16 * 2**20, 2**16
 
 
@@ -32,7 +34,11 @@ class _Patience:
     (Ctrl-Z, a debugger) is none in which the child was silent."""
 
     def __init__(self, seconds: float) -> None:
-        self.left = seconds
+        self._whole = self.left = seconds
+
+    def moved(self, count: int) -> None:
+        """So many bytes came or went: a line is not silent while it is no slower than `SLOWEST_LINE`."""
+        self.left = min(self._whole, self.left + count / SLOWEST_LINE)
 
     def waited(self, poll: select.poll) -> bool:
         """Wait a moment for what is polled; whether it came."""
@@ -71,7 +77,9 @@ class Child:
             while True:
                 self._ready(self._output, select.POLLIN, patience, meanwhile)
                 with contextlib.suppress(BlockingIOError):
-                    return os.read(self._output, min(size, 2**20))
+                    data = os.read(self._output, min(size, 2**20))
+                    patience.moved(len(data))
+                    return data
 
         return read
 
@@ -84,7 +92,9 @@ class Child:
             while rest:
                 self._ready(self._input, select.POLLOUT, patience)
                 try:
-                    rest = rest[os.write(self._input, rest) :]
+                    count = os.write(self._input, rest)
+                    patience.moved(count)
+                    rest = rest[count:]
                 except BlockingIOError:
                     continue
                 except BrokenPipeError as error:
@@ -164,11 +174,12 @@ def status_in_words(status: int | None, log: str, *, remote: bool = False) -> st
     """How a child ended, by its exit status and its last words."""
     if status is None:
         return "closed its output and did not end"
+    if remote and status - 128 in _SIGNALS:  # as the process that watches over a runner there tells it
+        status = 128 - status
     if status < 0:
         return f"killed by signal {-status} ({_SIGNALS.get(-status, 'unexpected')})"
-    # Behind ssh the signal does not come back, but the last words do.
     fatal = [line for line in log.splitlines() if line.startswith("Fatal Python error")]
-    if remote and status == _LOST_LINE and not fatal:
+    if remote and status == LOST_LINE and not fatal:
         words = last_words(log).partition("\n")[0]
         return "lost: ssh gave the line up" + (f": {words}" if words else " (exit status 255)")
     return f"ended with exit status {status}" + (f": {fatal[-1]}" if fatal else "")
@@ -188,7 +199,8 @@ def last_words(log: str) -> str:
     return "\n".join([last, *(f"    before that: {line}" for line in before)])
 
 
-_LOST_LINE = 255  # of ssh: the line was lost, or the far side was killed
+LOST_LINE = 255
+"""The exit status of ssh where the line was lost, or the far side was killed."""
 _OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGXFSZ, signal.SIGXCPU)  # the last two by `ulimit`
 _KILLED = (*(-number for number in _OUTSIDE), *(128 + number for number in _OUTSIDE))
 
@@ -204,6 +216,6 @@ def died_from_outside(status: int | None, log: str, *, remote: bool, limited: bo
     crash of its own has last words."""
     if status is None or (limited and lacked_memory(log)):
         return False
-    if remote and status == _LOST_LINE:
+    if remote and status == LOST_LINE:
         return "Fatal Python error" not in log
     return status in _KILLED or refusal(log) is not None

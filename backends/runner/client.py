@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -10,8 +9,6 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ...profiles.errors import StageError, UserError
 from ..contract.backend import (
@@ -24,7 +21,7 @@ from ..contract.backend import (
     SourceModel,
 )
 from ..contract.tuning import Tuning
-from . import replies
+from . import no_runner, replies
 from .child import (
     Child,
     ChildEndedError,
@@ -39,7 +36,10 @@ from .launch import Launch
 from .pace import Pace, paced, sampled
 from .reading import Reply, number, verbatim, whole
 from .replies import Hello, Opened
+from .ssh_words import SEE
 from .start import start
+from .transfer import Transfer
+from .trouble import Trouble, UnreachableError
 
 # The part of a study that an operation belongs to, as failures name it.
 _STAGES = {"compile": "compile", "make": "compile", "tune": "tune", "infer": "score"}
@@ -63,7 +63,7 @@ class RunnerClient:
         self._launch, self._guard, self._pinned = launch, guard or Guard(), pinned
         self._child: Child | None = None
         self._ended: StageError | UserError | None = None
-        self._sent: dict[Path, str] = {}
+        self._files = Transfer(self.ask, self._guard.open_s, shares_files=launch.shares_files)
         self._batch = 1
         self._sampling = Pace(self._guard.run_s)
 
@@ -78,17 +78,20 @@ class RunnerClient:
         """Process id and environment of the runner: the check that the device can be reached.
 
         Raises:
-            UserError: a device that is not this machine answers with nonsense.
+            UnreachableError: a device that is not this machine does not answer, or with nonsense.
         """
         try:
             return replies.hello(self.ask("hello", self._guard.open_s))
         except StageError as error:
             if self._launch.shares_files:
                 raise
-            raise UserError(
-                f"device {self._launch.device} does not answer as a runner does",
+            lost = error.outside or error.silent
+            raise UnreachableError(
+                self._launch,
+                Trouble.SILENT if lost else Trouble.NO_RUNNER,
+                problem="" if lost else "it does not answer as a runner does",
                 found=error.cause,
-                remedy="install the paretune of this machine there; `paretune devices PROFILE` tries it",
+                remedy=SEE.format(by_hand=self._launch.by_hand) if lost else no_runner.READY,
             ) from error
 
     def available(self, backend: str) -> Availability:
@@ -96,15 +99,8 @@ class RunnerClient:
         return replies.available(self.ask("available", self._guard.open_s, {"backend": backend}))
 
     def put(self, path: Path, beside: str = "") -> str:
-        """Make a file of this machine readable for the runner, in the folder `beside` of its machine or one
-        of its own; its path there."""
-        if self._launch.shares_files:
-            return str(path.resolve())
-        if path not in self._sent:
-            data = {"bytes": np.fromfile(path, dtype=np.uint8)}
-            reply = self.ask("put", self._guard.open_s, {"name": path.name, "into": beside}, data)
-            self._sent[path] = reply.read("path", verbatim)
-        return self._sent[path]
+        """`Transfer.put`."""
+        return self._files.put(path, beside)
 
     def compile(
         self,
@@ -158,14 +154,13 @@ class RunnerClient:
         body = {
             **self._asked(backend, model, settings, False),
             "tuning": asdict(tuning),
-            "known": [self._put_folder(folder) for folder in known],
+            "known": [self._files.put_folder(folder) for folder in known],
             "into": str(into.resolve()) if self._launch.shares_files else "",
         }
         reply = self.ask("tune", tuning.seconds + TUNE_MARGIN_S, body, meanwhile=meanwhile)
         if not self._launch.shares_files:
             for name, there in replies.found_files(reply).items():
-                found = self.ask("fetch", self._guard.open_s, {"path": there}, most=MOST_TUNED_BYTES)
-                found.array("bytes").tofile(into / name)
+                self._files.fetch(there, into / name, MOST_TUNED_BYTES)
         return replies.facts(reply)
 
     def _asked(
@@ -176,24 +171,14 @@ class RunnerClient:
             "path": self.put(model.path),
             "format": model.format,
             "made": self.put(model.made) if model.made else "",
-            "tuned": self._put_folder(model.tuned) if model.tuned else "",
+            "tuned": self._files.put_folder(model.tuned) if model.tuned else "",
             "settings": {**asdict(settings), "precision": str(settings.precision)},
             "calibrated": calibrated,
         }
 
-    def _put_folder(self, folder: Path) -> str:
-        """As `put`, for the files that lie in a folder; "" where there are none."""
-        if self._launch.shares_files:
-            return str(folder.resolve())
-        there = ""
-        for path in sorted(path for path in folder.iterdir() if path.is_file()):
-            there = os.path.dirname(self.put(path, there))  # noqa: PTH120 - a path of another machine
-        return there
-
     def _fetched(self, compiled: Reply, into: Path) -> Path:
-        body = {"path": compiled.read("path", verbatim)}
         path, most = into / replies.file_name(compiled), compiled.read("size_bytes", whole)
-        self.ask("fetch", self._guard.open_s, body, most=most).array("bytes").tofile(path)
+        self._files.fetch(compiled.read("path", verbatim), path, most)
         return path
 
     def open(self, backend: str, artifact: Path, batch: int, threads: int) -> Opened:
@@ -272,7 +257,8 @@ class RunnerClient:
             answer = read_message(child.reader(seconds, meanwhile), most)
         except ChildSilentError as error:
             child.ask_where()
-            raise self._end(child, stage, f"no answer to {operation} within {seconds:g} s: killed") from error
+            cause = f"no answer to {operation} within {seconds:g} s: killed"
+            raise self._end(child, stage, cause, silent=True) from error
         except (StreamEndedError, ChildEndedError) as error:
             raise self._died(child, stage) from error
         except ProtocolError as error:
@@ -293,8 +279,11 @@ class RunnerClient:
         outside = died_from_outside(status, log, remote=remote, limited=limit is not None)
         return self._end(child, stage, cause, outside=outside)
 
-    def _end(self, child: Child, stage: str, cause: str, *, outside: bool = False) -> StageError:
+    def _end(
+        self, child: Child, stage: str, cause: str, *, outside: bool = False, silent: bool = False
+    ) -> StageError:
         child.kill()
         self._child = None
-        self._ended = StageError(stage, cause, child.log(replies.LOG_BYTES), outside=outside)
+        log = child.log(replies.LOG_BYTES)
+        self._ended = StageError(stage, cause, log, outside=outside, silent=silent)
         return self._ended

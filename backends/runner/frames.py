@@ -23,7 +23,7 @@ from ..contract.backend import Array
 Read = Callable[[int], "bytes | bytearray"]
 Write = Callable[["bytes | memoryview"], object]
 
-PREAMBLE = b"paretune-runner-frames-1\n"
+PREAMBLE = b"paretune-runner-frames-2\n"
 MAX_HEADER_BYTES = 64 * 2**20
 MAX_ARRAY_BYTES = 16 * 2**30
 _LENGTH = struct.Struct(">I")

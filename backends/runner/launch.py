@@ -7,11 +7,12 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Protocol
 
 from ...profiles.errors import InternalError, UserError
+from . import boot
 
 # Libraries that start threads of their own read these once, when they are loaded.
 THREAD_VARIABLES = (
@@ -23,26 +24,14 @@ THREAD_VARIABLES = (
 )
 _QUIET = {**dict.fromkeys(THREAD_VARIABLES, "1"), "PYTHONUNBUFFERED": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
 
-# Without its warnings and banners, what ssh says is why it ends.
-_SSH_OPTIONS = ("BatchMode=yes", "ConnectTimeout=10", "ServerAliveInterval=15", "LogLevel=ERROR")
-
-# Registers the package from its own directory, whatever that is called, and takes the working directory off
-# the search path: a user's `random.py` beside the study must not replace the standard library's.
-_BOOT = """
-import importlib.util, json, sys
-package, path = json.loads(sys.argv[1])
-sys.argv[:2] = ["paretune-runner"]
-sys.path[:1] = []
-sys.path += [entry for entry in path if entry not in sys.path]
-spec = importlib.util.spec_from_file_location(
-    "paretune", package + "/__init__.py", submodule_search_locations=[package]
+# ssh's own, whatever its settings say. Where nothing comes back for a minute, the line is lost.
+_SSH_OPTIONS = (
+    "BatchMode=yes",
+    "ConnectTimeout=10",
+    "ServerAliveInterval=15",
+    "ServerAliveCountMax=3",
+    "LogLevel=INFO",  # below that some of the reasons why it ends are missing
 )
-module = importlib.util.module_from_spec(spec)
-sys.modules["paretune"] = module
-spec.loader.exec_module(module)
-from paretune.backends.runner.serve import main
-main(sys.argv[1:])
-"""
 
 
 class Launch(Protocol):
@@ -83,7 +72,7 @@ class LocalLaunch:
     def command(self, arguments: Sequence[str]) -> list[str]:
         package = str(Path(__file__).resolve().parent.parent.parent)
         path = [*self.path, *(str(Path(entry).resolve()) for entry in sys.path)]
-        return [sys.executable, "-c", _BOOT, json.dumps([package, path]), *arguments]
+        return [sys.executable, "-c", boot.HERE, json.dumps([package, path]), *arguments]
 
     def environment(self) -> dict[str, str]:
         """This process's variables, one thread for libraries loaded before the model is opened."""
@@ -95,8 +84,9 @@ class SshLaunch:
     """A runner on a device that OpenSSH reaches without a password; `paretune` is installed there.
 
     `python` is the interpreter on the device, `workdir` the directory for files (made if it is missing;
-    empty: the device's temporary directory), `ssh` the client's program. Everything else (keys, jumps)
-    belongs in the user's ssh settings.
+    empty: the device's temporary directory), `path` folders in it that modules are looked for first, `ssh`
+    the client's program, `profile` what messages call the device (empty: its address). Everything else
+    (keys, jumps) belongs in the user's ssh settings.
     """
 
     shares_files: ClassVar[bool] = False
@@ -105,15 +95,28 @@ class SshLaunch:
     port: int | None = None
     python: str = "python3"
     workdir: str = ""
+    path: tuple[str, ...] = ()
     ssh: str = "ssh"
+    profile: str = field(default="", compare=False)
 
     @property
     def device(self) -> str:
+        return self.profile or self.address
+
+    @property
+    def address(self) -> str:
+        """What ssh calls the device."""
         return f"{self.user}@{self.host}" if self.user else self.host
 
     @property
     def by_hand(self) -> str:
-        return shlex.join(["ssh", *self._port, self.device])
+        return shlex.join(["ssh", *self._port, self.address])
+
+    @property
+    def key_forgotten(self) -> str:
+        """The command that forgets the host key of the device."""
+        name = f"[{self.host}]:{self.port}" if self.port and self.port != 22 else self.host
+        return shlex.join(["ssh-keygen", "-R", name])
 
     @property
     def _port(self) -> list[str]:
@@ -124,23 +127,22 @@ class SshLaunch:
         variables = [f"{name}={value}" for name, value in _QUIET.items()]
         if self.workdir:
             arguments = [*arguments, "--directory", "."]
-        remote = shlex.join(
-            ["exec", "env", *variables, self.python, "-m", "paretune.backends.runner", *arguments]
-        )
-        if self.workdir:
-            folder = shlex.quote(self.workdir.removeprefix("~/"))  # it starts in the login directory
-            remote = f"mkdir -p {folder} && cd {folder} && {remote}"
-        return self.remote(remote)
+        # A path is relative to the login directory, also as a shell would write it.
+        started = boot.there(self.workdir.removeprefix("~/"), self.path)
+        return self.remote(shlex.join(["exec", "env", *variables, self.python, *started, *arguments]))
 
     def remote(self, command: str) -> list[str]:
         """The ssh command line that gives a command to the login shell there."""
         options = [part for option in _SSH_OPTIONS for part in ("-o", option)]
         # Nothing that follows the dashes is taken for an option.
-        return [self.ssh, "-T", *options, *self._port, "--", self.device, command]
+        return [self.ssh, "-T", *options, *self._port, "--", self.address, command]
 
     def environment(self) -> dict[str, str]:
-        """This process's variables: ssh needs its agent's."""
-        return dict(os.environ)
+        """This process's variables: ssh needs its agent's. What ssh and the shells there say is English."""
+        found = {name: value for name, value in os.environ.items() if name not in ("LC_ALL", "LANGUAGE")}
+        if os.environ.get("LC_ALL"):
+            found["LC_CTYPE"] = os.environ["LC_ALL"]
+        return {**found, "LC_MESSAGES": "C"}
 
 
 class _Reach(Protocol):
@@ -175,4 +177,4 @@ def launch_for(profile: _Reachable) -> Launch:
     if reach.kind != "ssh":
         raise InternalError(f"no transport for devices reached by {reach.kind!r}")
     given = {name: getattr(reach, name, None) for name in ("host", "user", "port", "python", "workdir")}
-    return SshLaunch(**{name: value for name, value in given.items() if value})
+    return SshLaunch(**{name: value for name, value in given.items() if value}, profile=profile.name)

@@ -92,14 +92,20 @@ class Runner:
         return Message(body=asdict(availability(str(message.body["backend"]))))
 
     def do_put(self, message: Message) -> Message:
-        """Write bytes to a file of this runner's own directory, or in a folder that it has made there."""
-        path = self._folder(message.body) / Path(str(message.body["name"])).name
-        path.write_bytes(message.arrays["bytes"].tobytes())
+        """Write bytes to a file of this runner's own directory, or in a folder that it has made there; those
+        at an offset follow what was written to its path before."""
+        body = message.body
+        offset = int(body.get("offset", 0))
+        path = Path(str(body["path"])) if offset else self._folder(body) / Path(str(body["name"])).name
+        with path.open("r+b" if offset else "wb") as file:
+            file.seek(offset)
+            file.write(message.arrays["bytes"].data)
         return Message(body={"path": str(path)})
 
     def do_fetch(self, message: Message) -> Message:
-        """Bytes of a file."""
-        data = np.fromfile(str(message.body["path"]), dtype=np.uint8)
+        """So many bytes of a file from an offset on; fewer at its end."""
+        path, count = str(message.body["path"]), int(message.body["bytes"])
+        data = np.fromfile(path, dtype=np.uint8, count=count, offset=int(message.body["offset"]))
         return Message(arrays={"bytes": data})
 
     def do_compile(self, message: Message) -> Message:

@@ -1,0 +1,80 @@
+"""The first lines of Python that a runner executes, before it can import anything of ours: here, and there.
+
+What keeps it from starting on a device comes back as facts (a version, a module's name, a number of an error)
+in one line on standard output, and not as words of a shell that somebody would have to recognise.
+"""
+
+from __future__ import annotations
+
+import json
+
+LEAST_PYTHON = (3, 10)
+STARTS, TROUBLE = b"paretune-runner-starts ", b"paretune-runner-trouble "
+"""What such a line begins with: Python runs there; it has to give up. JSON follows."""
+
+# Registers the package from its own directory, whatever that is called, and takes the working directory off
+# the search path: a user's `random.py` beside the study must not replace the standard library's.
+HERE = """
+import importlib.util, json, sys
+package, path = json.loads(sys.argv[1])
+sys.argv[:2] = ["paretune-runner"]
+sys.path[:1] = []
+sys.path += [entry for entry in path if entry not in sys.path]
+spec = importlib.util.spec_from_file_location(
+    "paretune", package + "/__init__.py", submodule_search_locations=[package]
+)
+module = importlib.util.module_from_spec(spec)
+sys.modules["paretune"] = module
+spec.loader.exec_module(module)
+from paretune.backends.runner.serve import main
+main(sys.argv[1:])
+"""
+
+# Any Python reads it, also one that is too old. No single quotes, exclamation marks, backslashes or line ends
+# within texts: it travels through a login shell that may be any, csh and fish among them.
+_THERE = """
+import sys
+sys.path[:1] = []
+import json, os
+asked = json.loads(sys.argv[1])
+def told(mark, **facts):
+    facts.update(python=".".join(map(str, sys.version_info[:3])), executable=sys.executable)
+    os.write(1, (chr(10) + mark + json.dumps(facts) + chr(10)).encode())
+def ended(what, said, **facts):
+    told(asked["trouble"], what=what, said=str(said)[-2000:], **facts)
+    sys.exit(1)
+if sys.version_info < tuple(asked["least"]):
+    ended("python", "")
+told(asked["starts"])
+folder = os.path.expanduser(asked["workdir"])
+try:
+    if folder:
+        os.makedirs(folder, exist_ok=True)
+        os.chdir(folder)
+        os.listdir(".")
+except OSError as error:
+    ended("workdir", error.strerror, number=error.errno, folder=os.path.abspath(folder))
+sys.path[:0] = [os.path.abspath(entry) for entry in asked["path"]]
+sys.argv[:2] = ["paretune-runner"]
+try:
+    from paretune.backends.runner.supervise import supervised
+    supervised()
+    from paretune.backends.runner.serve import main
+except BaseException as error:
+    missing = error.name if isinstance(error, ImportError) else None
+    ended("import", error, kind=type(error).__name__, missing=missing)
+main(sys.argv[1:])
+"""
+
+
+def there(workdir: str, path: tuple[str, ...]) -> list[str]:
+    """What the Python of a device gets after its name: it works in `workdir` (empty: where the login starts),
+    and looks for modules in the folders of `path` first, which are relative to that."""
+    asked = {
+        "workdir": workdir,
+        "path": path,
+        "least": LEAST_PYTHON,
+        "starts": STARTS.decode(),
+        "trouble": TROUBLE.decode(),
+    }
+    return ["-c", f"exec({json.dumps(_THERE)})", json.dumps(asked)]

@@ -1,0 +1,46 @@
+"""Why a device gives no runner: the kind, which decides whether waiting may help."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from ...profiles.errors import UserError
+from .launch import Launch
+
+
+class Trouble(Enum):
+    """What keeps a device from giving a runner; the value is what it does, in words."""
+
+    SILENT = "does not answer"
+    TURNED_AWAY = "turned us away before the login"
+    REFUSED = "does not let us in"
+    NO_RUNNER = "has no runner for us"
+    FULL = "has no space left"
+    HERE = "cannot be asked: this machine's own ssh does not run"
+
+    @property
+    def mends(self) -> bool:
+        """Whether it may be over after a while, without anybody's doing."""
+        return self in (Trouble.SILENT, Trouble.TURNED_AWAY)
+
+
+class UnreachableError(UserError):
+    """A device gives no runner."""
+
+    def __init__(
+        self,
+        launch: Launch,
+        trouble: Trouble,
+        *,
+        found: str,
+        remedy: str,
+        problem: str = "",
+        accepted: str = "",
+    ) -> None:
+        self.device, self.trouble = launch.device, trouble
+        super().__init__(
+            f"device {launch.device} cannot be reached: {problem or f'it {trouble.value}'}",
+            found=found,
+            accepted=accepted,
+            remedy=remedy,
+        )
