@@ -35,6 +35,7 @@ from paretune.backends.measure.samples import PROCESSES, REFERENCE, LatencyPlan
 from paretune.backends.measure.summary import compare, summarize
 from paretune.backends.runner.client import Guard, RunnerClient
 from paretune.backends.runner.launch import LocalLaunch
+from paretune.backends.runner.leased import DeviceLease
 from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Candidate
 from paretune.search.stages.device.a_a import read_rounds
@@ -104,7 +105,7 @@ class Bench:
         made = DeviceStages(
             store=self.store,
             deployment=Deployment(batch=1, threads=threads, device=name, instructions="these"),
-            launch=LocalLaunch(),
+            lease=DeviceLease(LocalLaunch()),
             guard=Guard(),
             plan=plan,
             announce=lambda stage: None,

@@ -1,12 +1,18 @@
 """Tests ask for the toy backend, which nobody else here should meet, and fuzzing has two lengths."""
 
+import atexit
 import os
+import shutil
 import signal
+import tempfile
 
 from hypothesis import HealthCheck, settings
 
 os.environ["PARETUNE_TOY"] = "1"
 pytest_plugins = ["board.plugin"]  # boards behind a real sshd
+# Tests that run side by side share this machine, and must not wait for each other.
+os.environ["PARETUNE_LEASE_DIR"] = tempfile.mkdtemp(prefix="paretune-test-lease-")
+atexit.register(shutil.rmtree, os.environ["PARETUNE_LEASE_DIR"], ignore_errors=True)
 # A shell's `&` and nohup let what they start ignore these, and so would all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -31,8 +31,10 @@ MAY_IMPORT = {
     "backends.onnx_quantize": "profiles backends.calibration backends.contract backends.onnx_graph",
     "backends.openvino": "profiles backends.contract backends.onnx_graph backends.onnx_quantize",
     "backends.ort": "profiles.devices profiles backends.contract backends.onnx_graph backends.onnx_quantize",
+    "backends.lease": "profiles",
     "backends.runner": (
-        "profiles.guard profiles backends.contract backends.measure backends.registry backends.watch"
+        "profiles.guard profiles backends.contract backends.lease backends.measure backends.registry "
+        "backends.watch"
     ),
     "backends.trt": (
         "profiles backends.calibration backends.contract backends.onnx_graph backends.onnx_quantize"
@@ -79,7 +81,7 @@ MAY_IMPORT = {
         "search.workload"
     ),
     "search.run": (
-        "profiles.devices profiles.text profiles backends.measure backends.registry "
+        "profiles.devices profiles.text profiles backends.measure backends.registry backends.runner "
         "search.evaluation search.gate search.job search.ladder search.ranking search.record "
         "search.sampler search.space search.stages.chain search.stages.device "
         "search.stages.models search.storage search.store"

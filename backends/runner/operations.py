@@ -23,6 +23,8 @@ from ...profiles.guard.user_place import place_of_error
 from ...profiles.precision import Precision
 from ..contract.backend import Array, CompileSettings, Session, SourceModel, TensorSpec, batches
 from ..contract.tuning import Tuning
+from ..lease.lease import LeaseLostError, at_work
+from ..lease.warden import OPERATIONS as LEASE_OPERATIONS
 from ..measure.cores import hold_on
 from ..measure.fixed_work import timed_work
 from ..measure.memory import peak_bytes, resident_bytes, restart_peak
@@ -37,6 +39,7 @@ from .launch import THREAD_VARIABLES
 _MOST_WORDS = 2**14
 
 OTHERS: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
+    **LEASE_OPERATIONS,
     "space": space,
     "state": told,
     "work": timed_work,
@@ -59,10 +62,12 @@ class Runner:
     def answer(self, message: Message) -> Message:
         """Reply to one request; an error inside it is a reply as well."""
         try:
-            asked = str(message.body["do"])
-            if asked in OTHERS:
-                return Message(body=dict(OTHERS[asked](message.body)))
-            return getattr(self, "do_" + asked)(message)  # type: ignore[no-any-return]
+            if (lease := message.body.get("lease")) is not None:
+                with at_work(lease):
+                    return self._done(message)
+            return self._done(message)
+        except LeaseLostError:
+            return error_reply("lease")
         except UnsupportedError as error:
             return error_reply("unsupported", reason=error.reason)
         except UserCodeError as error:  # their code failed: one evaluation does
@@ -79,6 +84,12 @@ class Runner:
             return error_reply("memory", cause=f"out of memory {error}".strip(), log=traceback.format_exc())
         except BaseException as error:  # a backend of others' may also want to exit
             return error_reply("error", cause=_cause(error), log=traceback.format_exc())
+
+    def _done(self, message: Message) -> Message:
+        asked = str(message.body["do"])
+        if asked in OTHERS:
+            return Message(body=dict(OTHERS[asked](message.body)))
+        return getattr(self, "do_" + asked)(message)  # type: ignore[no-any-return]
 
     def do_hello(self, _: Message) -> Message:
         """Who answers: process id, environment, and the top-level modules it has loaded."""

@@ -17,6 +17,7 @@ from ...profiles.precision import Precision
 from ...profiles.system_trouble import refusal
 from ...profiles.words import printable
 from ..contract.backend import Array, Artifact, Availability, TensorSpec
+from ..lease.warden import SILENCE_S
 from .child import lacked_memory
 from .reading import (
     Reader,
@@ -58,11 +59,23 @@ class Opened:
     cores: tuple[int, ...] = ()
 
 
+LOST_LEASE = (
+    f"others have the device by now: for {SILENCE_S:g} s it had heard nothing from this side, which was "
+    "stopped or suspended, or its line was cut"
+)
+
+
+class LostLeaseError(StageError):
+    """The device refused a request, as somebody else has its lease by now."""
+
+
 def raise_error(reply: Reply, memory_bytes: int | None) -> None:
     """Raise what the reply says went wrong; nothing where it is no error. `memory_bytes` is the limit."""
     kind = reply.read("error", maybe(text), None)
     if kind is None:
         return
+    if kind == "lease":
+        raise LostLeaseError(reply.stage, LOST_LEASE, outside=True)
     if kind == "unsupported":
         raise UnsupportedError(reply.read("reason", text))
     if kind == "user":

@@ -199,6 +199,7 @@ _COUNTERS = {
     "trainings_asked": "trainings asked for",
     "gated_before_training": "gated before training",
     "measured": "measurements on the device",
+    "waited_seconds": "seconds in which others had the device",
 }
 
 

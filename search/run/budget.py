@@ -46,7 +46,8 @@ class StopFlag:
 class Budget:
     """Trials and seconds that are left, and whether a stop was asked for. Time counts from `start` on.
 
-    `reserve` are seconds kept for what follows the search: to it the time is used up so much earlier.
+    `reserve` are seconds kept for what follows the search: to it the time is used up so much earlier. Those
+    that were `waited`, in which others had the device, pass like all others, but are nobody's cost.
     """
 
     trials: int | None
@@ -54,13 +55,15 @@ class Budget:
     stop: StopFlag = field(default_factory=StopFlag)
     clock: Clock = time.monotonic
     reserve: float = field(default=0.0, init=False)
+    waited: float = field(default=0.0, init=False)
     _started: float | None = field(default=None, init=False)
     _spent: float = field(default=0.0, init=False)
     _counts: bool = field(default=True, init=False)
 
-    def start(self, spent_seconds: float = 0.0) -> None:
-        """Time runs from the first call on; earlier sessions have used so much of it."""
+    def start(self, spent_seconds: float = 0.0, waited_seconds: float = 0.0) -> None:
+        """Time runs from the first call on; earlier sessions have used so much of it, and waited so long."""
         self._spent = spent_seconds
+        self.waited += waited_seconds
         if self._started is None:
             self._started = self.clock()
 
@@ -72,6 +75,10 @@ class Budget:
             yield
         finally:
             self._counts = True
+
+    def worked(self) -> float:
+        """A clock that stands still while others have the device."""
+        return self.clock() - self.waited
 
     @property
     def elapsed_seconds(self) -> float:

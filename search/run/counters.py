@@ -12,6 +12,8 @@ from ..record.treatment import QAT
 MEASURED_PER_TRIAL = 10
 """So many candidates that the gate stopped before training count as one trial of the budget."""
 
+_WORTH_TELLING_S = 1.0
+
 
 def evaluated(known: Collection[TrialRecord]) -> int:
     """Candidates that cost budget. One that was only measured counts a part, so that a search in which
@@ -22,9 +24,12 @@ def evaluated(known: Collection[TrialRecord]) -> int:
     return len(outcomes) - measured - refused + measured // MEASURED_PER_TRIAL
 
 
-def counters(known: Collection[TrialRecord], *, trials: int, space: int, measured: int) -> dict[str, float]:
+def counters(
+    known: Collection[TrialRecord], *, trials: int, space: int, measured: int, waited: float = 0.0
+) -> dict[str, float]:
     """What reports show: `known` are the candidates that were evaluated, `trials` all that was answered,
-    `measured` the candidates measured before anything else."""
+    `measured` the candidates measured before anything else, `waited` the seconds in which others had the
+    device."""
     outcomes = Counter(record.evaluation.outcome.value for record in known)
     found: dict[str, float] = {
         "trials": trials,
@@ -35,6 +40,8 @@ def counters(known: Collection[TrialRecord], *, trials: int, space: int, measure
     }
     found.update({outcome.value: float(outcomes[outcome.value]) for outcome in Outcome})
     found.update(_training_counts(known))
+    if waited >= _WORTH_TELLING_S:
+        found["waited_seconds"] = waited
     return found
 
 

@@ -70,7 +70,7 @@ class Driver:
         Raises:
             UserError: the study cannot go on (the uncompressed teacher does not run, the disk is full).
         """
-        self.budget.start(self.studies.number("spent_seconds"))
+        self.budget.start(self.studies.number("spent_seconds"), self.studies.number("waited_seconds"))
         recovered = self.studies.recover()
         if recovered:
             self.progress.note("an earlier session was ended in the middle of a candidate: it is tried again")
@@ -165,15 +165,16 @@ class Driver:
             wanted = self.search.wants(self.studies.study, survey=share < SURVEY_SHARE)
             if wanted is None:
                 return
-            started = self.budget.clock()
+            started = self.budget.worked()
             self.progress.stage(f"measuring {wanted.title} with untrained weights")
             try:
                 hardware = self.evaluator.hardware(wanted, self.search.standard)
             except StageError as error:  # others of its class would crash as well
                 hardware = Hardware(refused=f"{error.stage}: {error.cause}")
             self._measured += 1
-            self._measuring_seconds += self.budget.clock() - started
-            self.search.learn_hardware(wanted, hardware, self.budget.clock() - started)
+            seconds = self.budget.worked() - started
+            self._measuring_seconds += seconds
+            self.search.learn_hardware(wanted, hardware, seconds)
             if hardware.refused or self.search.before_training(wanted, hardware):
                 # Its evaluation ends at once, and says why.
                 self._one(wanted)
@@ -278,11 +279,14 @@ class Driver:
     def _count(self) -> None:
         # Kept after every trial, so that the report of a killed search counts right.
         known, size = self.known.values(), self.plan.space.size
-        found = counters.counters(known, trials=self._answered, space=size, measured=self._measured)
+        found = counters.counters(
+            known, trials=self._answered, space=size, measured=self._measured, waited=self.budget.waited
+        )
         masked = (*self.plan.frame.masked, *self.impossible.masked)
         self.frame = replace(self.frame, counters=found, masked=masked)
         self.studies.save_frame(self.frame)
         self.studies.set("spent_seconds", self.budget.elapsed_seconds)
+        self.studies.set("waited_seconds", self.budget.waited)
 
     def _save(self, stopped: str) -> None:
         remarks = tuple(dict.fromkeys((*self.plan.frame.remarks, *self.search.remarks)))

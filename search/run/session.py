@@ -12,6 +12,7 @@ from optuna.samplers import BaseSampler
 from ...backends.measure.environment import environment
 from ...backends.measure.samples import ENOUGH_SHARE, LatencyPlan
 from ...backends.registry import get_backend, packages
+from ...backends.runner.leased import DeviceLease
 from ...profiles.devices.shown import device_identity
 from ...profiles.errors import UserError
 from ...profiles.files import is_file
@@ -45,6 +46,7 @@ from .kind import StudyKind
 from .plan import SearchPlan
 from .setup import set_up_search
 from .stored import record_of, stored_study, write_run_file_of
+from .waiting import lease_for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +102,7 @@ def run_job(
     known = None if again or audit or not before else finished.finished_record(job)
     if known is not None:
         return SessionEnd(record=known, places=job.places, interrupted=False, unchanged=True)
-    store = Store(job.places.store)
+    store = Store(job.places.store, budget.worked)
     models = kind.models(job, store, progress, budget)
     _check_limits(job, models)
     possible = models.possible(job.space, job.file.deploy.batch)
@@ -108,11 +110,13 @@ def run_job(
     models.prepare(job.space)
     _tell_time(budget, progress)
     with only_one_run(job.places.run_dir), storage_trouble_explained(job.places.storage):
-        device = device_stages(job, reached, store, progress)
+        lease = lease_for(job, reached.launch, progress, budget)
+        device = device_stages(job, reached, store, progress, lease)
         # A resumed sampler starts anew; with the same seed it would propose the same points again.
         search = set_up_search(job, models.teacher_facts(), models, job.file.seed + before)
         with closing(_studies(job, search.sampler)) as studies, closing(device):
-            plan = _plan(job, models, reached, (*remarks, *search.remarks, *models.remarks()))
+            remarks = (*remarks, *search.remarks, *models.remarks(), *_noted(lease.remarks(), progress))
+            plan = _plan(job, models, reached, remarks)
             plan = kind.plan(replace(plan, impossible=possible.impossible))
             evaluator = _evaluator(job, Chain(models, device, budget.checkpoint), budget, studies, kind)
             driver = Driver(plan, evaluator, search, studies, budget, progress)
@@ -135,13 +139,15 @@ def _ended(studies: StudyStore, job: Job, budget: Budget, driver: Driver) -> str
 
 def _checked_data(job: Job, reached: Reached, progress: Progress) -> tuple[str, ...]:
     """Remarks on the device and the data, told at once."""
-    for remark in reached.remarks:
-        progress.note(remark)
+    _noted(reached.remarks, progress)
     progress.note(f"checking the workload {job.loaded.workload.name!r}")
-    on_data = check_data(job.loaded)
-    for remark in on_data:
+    return (*reached.remarks, *_noted(check_data(job.loaded), progress))
+
+
+def _noted(remarks: tuple[str, ...], progress: Progress) -> tuple[str, ...]:
+    for remark in remarks:
         progress.note(remark)
-    return (*reached.remarks, *on_data)
+    return remarks
 
 
 def _check_limits(job: Job, models: Models) -> None:
@@ -176,12 +182,14 @@ def _evaluator(job: Job, chain: Chain, budget: Budget, studies: StudyStore, kind
     return Evaluator(chain, climbs, side_effects, job.space.doubt, kind.treated(chain.models))
 
 
-def device_stages(job: Job, reached: Reached, store: Store, progress: Progress) -> DeviceStages:
+def device_stages(
+    job: Job, reached: Reached, store: Store, progress: Progress, lease: DeviceLease | None = None
+) -> DeviceStages:
     """The stages that run on the job's device; the caller closes them."""
     return DeviceStages(
         store=store,
         deployment=_deployment(job, reached),
-        launch=reached.launch,
+        lease=lease or DeviceLease(reached.launch, guard=job.guard, study=job.file.name),
         guard=job.guard,
         plan=_latency_plan(job),
         announce=progress.stage,

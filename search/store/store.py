@@ -104,14 +104,14 @@ class Store:
     """A store in the directory `root`, which is created where it is missing.
 
     Leftovers of killed processes are swept when a store is opened. One that cannot be written still answers
-    `get`.
+    `get`. What it takes to make an entry is told by `clock`.
 
     Raises:
         UserError: `root` cannot be created or is a file.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = Path(root).absolute()
+    def __init__(self, root: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self.root, self._clock = Path(root).absolute(), clock
         self._glanced: dict[tuple[str, str], Entry] = {}
         with writing(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
@@ -194,7 +194,7 @@ class Store:
     def _make(
         self, stage: str, key: str, provenance: Mapping[str, Any], make: Callable[[Path], Mapping[str, Any]]
     ) -> Entry:
-        started = time.monotonic()
+        started = self._clock()
         aside, path = self._aside(stage, key), self.root / stage / key
         with writing(self.root):
             path.parent.mkdir(exist_ok=True)
@@ -202,11 +202,11 @@ class Store:
         try:
             with full_disk_explained(self.root, aside):
                 meta = make(aside)
-                manifest = write_manifest(aside, stage, key, meta, provenance, time.monotonic() - started)
+                manifest = write_manifest(aside, stage, key, meta, provenance, self._clock() - started)
                 _sync_tree(aside)
             with writing(self.root):
                 aside.rename(path)
-                seconds = time.monotonic() - started
+                seconds = self._clock() - started
                 if seconds > _DEAR_S:  # else it is made again, should the power fail in the next seconds
                     _sync(path.parent)
         finally:

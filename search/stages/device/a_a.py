@@ -52,7 +52,8 @@ class AgainstItself:
     def _found(self, key: str, plan: LatencyPlan, searching: LatencyPlan) -> Compared:
         def make(into: Path) -> Mapping[str, Any]:
             self._announce("compare processes of the reference")
-            rounds = self._runners.against_itself(plan)
+            with self._runners.lease.held():
+                rounds = self._runners.against_itself(plan)
             (into / ROUNDS_FILE).write_text(json.dumps(rounds.to_json()))
             return {"cores": list(self._runners.cores)}
 

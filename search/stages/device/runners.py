@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from ....backends.measure.latency import measure
 from ....backends.measure.samples import LatencyPlan, Rounds
 from ....backends.registry import get_backend
 from ....backends.runner.client import Guard, RunnerClient
-from ....backends.runner.launch import Launch, LocalLaunch
+from ....backends.runner.launch import LocalLaunch
+from ....backends.runner.leased import DeviceLease, LeasedClient
 from ....backends.runner.replies import Opened
 from ....profiles.errors import InternalError, StageError
 from ...store.store import Entry
@@ -44,9 +46,11 @@ class Runners:
     """Starts runners on the device. Compiling happens on this machine, except for backends whose artifacts
     belong to the device that compiled them."""
 
-    def __init__(self, deployment: Deployment, launch: Launch, guard: Guard, *, pinned: bool = True) -> None:
-        self.deployment, self.launch, self.guard = deployment, launch, guard
-        self.ticks = cpu_ticks if launch.shares_files else None
+    def __init__(
+        self, deployment: Deployment, lease: DeviceLease, guard: Guard, *, pinned: bool = True
+    ) -> None:
+        self.deployment, self.lease, self.launch, self.guard = deployment, lease, lease.launch, guard
+        self.ticks = cpu_ticks if self.launch.shares_files else None
         self._pinned = pinned
         self._compilers: dict[str, RunnerClient] = {}
         self._reference: tuple[Entry, str] | None = None
@@ -57,7 +61,7 @@ class Runners:
 
     def opened(self, compiled: Entry, backend: str) -> tuple[RunnerClient, Opened, float]:
         """A runner of its own with an artifact loaded, its signature, and milliseconds of its first run."""
-        runner = RunnerClient(self.launch, guard=self.guard, pinned=self._pinned)
+        runner = LeasedClient(self.lease, guard=self.guard, pinned=self._pinned)
         try:
             path = compiled.file(compiled.meta["file"])
             opened = runner.open(backend, path, self.deployment.batch, self.deployment.threads)
@@ -80,16 +84,12 @@ class Runners:
         into: Path,
     ) -> tuple[Artifact, Opened, dict[str, Array]]:
         """The artifact, its signature, and what it gives for the sample (nothing for untrained weights)."""
-        runner = self._compiler(backend)
-        try:
+        with self._where_it_compiles(backend) as runner:
             artifact = runner.compile(backend, model, settings, data, into)
             if not get_backend(backend).runs_here(settings.target):
                 return artifact, *self._on_device(backend, artifact, settings, sample)
             opened = runner.open(backend, artifact.path, settings.batch, self.deployment.threads)
             return artifact, opened, runner.infer(sample) if settings.check else {}
-        except BaseException:
-            self._compilers.pop(backend).close()
-            raise
 
     def make(
         self,
@@ -100,25 +100,34 @@ class Runners:
         into: Path,
     ) -> Path:
         """The file that this backend and others compile from."""
-        runner = self._compiler(backend)
-        try:
+        with self._where_it_compiles(backend) as runner:
             return runner.make(backend, model, settings, data, into)
-        except BaseException:
-            self._compilers.pop(backend).close()
-            raise
+
+    @contextmanager
+    def _where_it_compiles(self, backend: str) -> Iterator[RunnerClient]:
+        """The backend's compiler, with the lease of a device on which it compiles; it ends with a failure."""
+        there, runner = get_backend(backend).compiles_on_device, self._compiler(backend)
+        with self.lease.held_elsewhere() if there else nullcontext():
+            try:
+                yield runner
+            except BaseException:
+                self._compilers.pop(backend).close()
+                raise
 
     def _on_device(
         self, backend: str, artifact: Artifact, settings: CompileSettings, sample: dict[str, Array]
     ) -> tuple[Opened, dict[str, Array]]:
         """What was compiled here for another processor has its signature and its outputs from the device."""
-        with RunnerClient(self.launch, guard=self.guard) as runner:
+        with self.lease.held_elsewhere(), LeasedClient(self.lease, guard=self.guard) as runner:
             opened = runner.open(backend, artifact.path, settings.batch, self.deployment.threads)
             return opened, runner.infer(sample) if settings.check else {}
 
     def _compiler(self, backend: str) -> RunnerClient:
         if backend not in self._compilers:
-            launch = self.launch if get_backend(backend).compiles_on_device else LocalLaunch()
-            self._compilers[backend] = RunnerClient(launch, guard=self.guard)
+            there, guard = get_backend(backend).compiles_on_device, self.guard
+            self._compilers[backend] = (
+                LeasedClient(self.lease, guard=guard) if there else RunnerClient(LocalLaunch(), guard=guard)
+            )
         return self._compilers[backend]
 
     # -- the reference ----------------------------------------------------------------------------
@@ -143,7 +152,8 @@ class Runners:
         """Name the artifact that every measurement is interleaved with. It stays loaded in runners."""
         self.close_reference()
         self._reference, self._reference_most = (compiled, backend), None
-        self._open_reference(1)
+        with self.lease.held_elsewhere():
+            self._open_reference(1)
 
     def against_reference(self, subjects: Mapping[str, RunnerClient], plan: LatencyPlan) -> Rounds:
         """Measure; a reference of which a process died in the middle is opened again once."""
@@ -205,6 +215,7 @@ class Runners:
         self.close_reference()
         while self._compilers:
             self._compilers.popitem()[1].close()
+        self.lease.close()
 
 
 def _arrays(path: Path) -> dict[str, Array]:

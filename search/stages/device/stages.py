@@ -20,7 +20,7 @@ from ....backends.measure.samples import REFERENCE, WHERE_SLOW, LatencyPlan, Rou
 from ....backends.measure.spread import Spread
 from ....backends.registry import backend_version, get_backend
 from ....backends.runner.client import Guard, RunnerClient
-from ....backends.runner.launch import Launch
+from ....backends.runner.leased import DeviceLease
 from ....profiles.errors import StageError
 from ...record.candidate import Candidate
 from ...record.digest import digest_of
@@ -50,14 +50,14 @@ _OUR_FILES = (_SAMPLE, _EXPECTED, MANIFEST)
 
 
 class DeviceStages:
-    """Turns models into artifacts, and artifacts into numbers, in runner processes that `launch` starts."""
+    """Turns models into artifacts, and artifacts into numbers, in runner processes on the lease's device."""
 
     def __init__(
         self,
         *,
         store: Store,
         deployment: Deployment,
-        launch: Launch,
+        lease: DeviceLease,
         guard: Guard,
         plan: LatencyPlan,
         announce: Callable[[str], None],
@@ -65,9 +65,9 @@ class DeviceStages:
         tuning: Tuning | None = None,
     ) -> None:
         self.store, self.deployment, self.plan, self.announce = store, deployment, plan, announce
-        self._runners = Runners(deployment, launch, guard, pinned=pinned)
+        self.lease, self._runners = lease, Runners(deployment, lease, guard, pinned=pinned)
         self._a_a = AgainstItself(store, self._runners, announce)
-        self.tuner = Tuner(store, deployment, launch, guard, announce, tuning)
+        self.tuner = Tuner(store, deployment, lease, guard, announce, tuning)
         self._makers = SharedMakers(store, self._runners, announce)
 
     # -- compile ----------------------------------------------------------------------------------
@@ -173,8 +173,9 @@ class DeviceStages:
 
         def make(into: Path) -> Mapping[str, Any]:
             self.announce("measure")
-            runner, opened, first_ms = self._runners.opened(compiled, backend)
-            with runner:
+            with self.lease.held(), ExitStack() as stack:
+                runner, opened, first_ms = self._runners.opened(compiled, backend)
+                stack.enter_context(runner)
                 memory = runner.memory()
                 rounds = self._runners.against_reference({CANDIDATE: runner}, plan)
                 if CANDIDATE in rounds.failed:
@@ -206,7 +207,7 @@ class DeviceStages:
         everyone = {**artifacts, REFERENCE: runners.reference}
         sizes = [entry.meta["artifact"]["size_bytes"] for entry, _ in everyone.values()]
         several = runners.launch.shares_files and several_fit(sizes, plan.processes)
-        with ExitStack() as stack:
+        with self.lease.held(), ExitStack() as stack:
             if several:
                 runners.close_reference()
             else:
@@ -261,8 +262,7 @@ class DeviceStages:
 
         def make(into: Path) -> Mapping[str, Any]:
             self.announce("score")
-            runner, _, _ = self._runners.opened(compiled, backend)
-            with runner:
+            with self.lease.held_elsewhere(), self._runners.opened(compiled, backend)[0] as runner:
                 outputs = runner.infer(dict(split.inputs))
             # One that was not compared with the float model is but a place to climb from.
             compared = bool(compiled.meta.get("expected"))

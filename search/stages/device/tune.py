@@ -18,8 +18,8 @@ from typing import Any
 from ....backends.contract.backend import CompileSettings, SourceModel
 from ....backends.contract.tuning import Tuning
 from ....backends.registry import backend_version, get_backend
-from ....backends.runner.client import Guard, RunnerClient
-from ....backends.runner.launch import Launch
+from ....backends.runner.client import Guard
+from ....backends.runner.leased import DeviceLease, LeasedClient
 from ....profiles.errors import StageError
 from ....profiles.files import sha256_of
 from ...record.candidate import Candidate
@@ -44,14 +44,13 @@ class Tuner:
         self,
         store: Store,
         deployment: Deployment,
-        launch: Launch,
+        lease: DeviceLease,
         guard: Guard,
         announce: Callable[[str], None],
         tuning: Tuning | None,
     ) -> None:
         self._store, self._deployment = store, deployment
-        self._launch, self._guard, self._announce = launch, guard, announce
-        self._tuning = tuning
+        self._lease, self._guard, self._announce, self._tuning = lease, guard, announce, tuning
 
     def budget_of(self, backend: str) -> Tuning | None:
         """What a tuning for this backend may take; None where it is not tuned."""
@@ -76,7 +75,8 @@ class Tuner:
             work = self._store.workdir("tune", key)
             self._announce(f"tune, for at most {tuning.seconds:g} s")
             known = self._known(causes, tuning)
-            told = self._in_runner(candidate.backend, model, settings, tuning, known, work, meanwhile)
+            with self._lease.held():
+                told = self._in_runner(candidate.backend, model, settings, tuning, known, work, meanwhile)
             shutil.copytree(work / FOUND, into / FOUND, symlinks=True)
             return {**told, "budget": {"trials": tuning.trials, "seconds": tuning.seconds}}
 
@@ -125,7 +125,7 @@ class Tuner:
         facts: dict[str, Any] = {}
         note = ""
         try:
-            with RunnerClient(self._launch, guard=self._guard) as runner:
+            with LeasedClient(self._lease, guard=self._guard) as runner:
                 facts = runner.tune(backend, model, settings, left, known, found, meanwhile)
         except StageError as error:
             if error.outside or not _holds(found):

@@ -6,6 +6,7 @@ from onnx import TensorProto, helper, numpy_helper
 from paretune.backends.measure.samples import LatencyPlan
 from paretune.backends.runner.client import Guard
 from paretune.backends.runner.launch import LocalLaunch
+from paretune.backends.runner.leased import DeviceLease
 from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Candidate
 from paretune.search.stages.device.runners import Deployment
@@ -36,7 +37,7 @@ def test_the_second_runtime_compiles_from_what_the_first_had_made(tmp_path):
     stages = DeviceStages(
         store=store,
         deployment=Deployment(batch=1, threads=1, device="here", instructions="these"),
-        launch=LocalLaunch(),
+        lease=DeviceLease(LocalLaunch()),
         guard=Guard(),
         plan=LatencyPlan(),
         announce=announced.append,

@@ -11,6 +11,7 @@ import pytest
 from paretune.backends.measure.samples import LatencyPlan
 from paretune.backends.runner.client import Guard
 from paretune.backends.runner.launch import LocalLaunch
+from paretune.backends.runner.leased import DeviceLease
 from paretune.profiles.precision import Precision
 from paretune.search.evaluation.evaluator import Evaluator
 from paretune.search.ladder.bench import Climbs
@@ -119,7 +120,7 @@ def evaluator(job: Path) -> Iterator[Callable[..., Evaluator]]:
             device = DeviceStages(
                 store=store,
                 deployment=Deployment(batch=1, threads=1, device="here", instructions="these"),
-                launch=LocalLaunch(),
+                lease=DeviceLease(LocalLaunch()),
                 guard=Guard(),
                 plan=LatencyPlan(rounds=5),
                 announce=lambda stage: None,

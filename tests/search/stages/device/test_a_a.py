@@ -17,6 +17,7 @@ from paretune.backends.measure.spread import Spread
 from paretune.backends.measure.summary import summarize
 from paretune.backends.runner.client import Guard
 from paretune.backends.runner.launch import LocalLaunch
+from paretune.backends.runner.leased import DeviceLease
 from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Candidate
 from paretune.search.stages.device import runners
@@ -59,7 +60,7 @@ class Bench:
         self.stages = DeviceStages(
             store=self.store,
             deployment=Deployment(batch=1, threads=threads, device="here", instructions="these"),
-            launch=LocalLaunch(),
+            lease=DeviceLease(LocalLaunch()),
             guard=Guard(),
             plan=PLAN,
             announce=self.announced.append,

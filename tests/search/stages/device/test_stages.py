@@ -16,6 +16,7 @@ from paretune.backends.measure.samples import LatencyPlan
 from paretune.backends.ort.backend import OrtBackend
 from paretune.backends.runner.client import Guard
 from paretune.backends.runner.launch import LocalLaunch
+from paretune.backends.runner.leased import DeviceLease
 from paretune.profiles.errors import StageError
 from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Candidate
@@ -41,7 +42,7 @@ def stages(store: Store) -> Iterator[DeviceStages]:
     made = DeviceStages(
         store=store,
         deployment=Deployment(batch=2, threads=1, device="here", instructions="these"),
-        launch=LocalLaunch(),
+        lease=DeviceLease(LocalLaunch()),
         guard=Guard(),
         plan=LatencyPlan(),
         announce=lambda stage: None,
@@ -95,7 +96,7 @@ def test_what_is_compiled_for_another_processor_is_opened_on_the_device(
         made = DeviceStages(
             store=store,
             deployment=deployment,
-            launch=Device(),
+            lease=DeviceLease(Device()),
             guard=Guard(),
             plan=LatencyPlan(),
             announce=lambda stage: None,

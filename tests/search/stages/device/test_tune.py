@@ -18,6 +18,7 @@ from paretune.backends.measure.samples import LatencyPlan
 from paretune.backends.runner import client
 from paretune.backends.runner.client import Guard
 from paretune.backends.runner.launch import LocalLaunch
+from paretune.backends.runner.leased import DeviceLease
 from paretune.profiles.errors import StageError
 from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Candidate
@@ -66,7 +67,7 @@ def stages(store: Store, **budget: float) -> DeviceStages:
     return DeviceStages(
         store=store,
         deployment=Deployment(batch=2, threads=1, device="here", instructions="these"),
-        launch=LocalLaunch(path=(TESTS,)),
+        lease=DeviceLease(LocalLaunch(path=(TESTS,))),
         guard=Guard(),
         plan=LatencyPlan(),
         announce=lambda stage: None,

@@ -1,0 +1,1 @@
+"""One device, one user: who may measure on it now."""

@@ -1,0 +1,40 @@
+"""The lease of the study's device: waiting for it is shown and counted, and ends where the study has to."""
+
+from __future__ import annotations
+
+from ...backends.runner.launch import Launch
+from ...backends.runner.leased import DeviceLease
+from ...profiles.words import duration
+from ..job.job import Job
+from ..record.progress import Progress
+from .budget import Budget
+
+_NOTED_S = 5.0
+"""A wait that is as long is worth a line that stays."""
+
+
+def lease_for(job: Job, launch: Launch, progress: Progress, budget: Budget) -> DeviceLease:
+    """A lease for a study that is run within a budget. Waiting counts as time, and as nobody's cost."""
+    shown = _Shown(progress, budget)
+    return DeviceLease(
+        launch,
+        guard=job.guard,
+        study=job.file.name,
+        tell=shown.waits,
+        waited=shown.waited,
+        meanwhile=budget.checkpoint,
+    )
+
+
+class _Shown:
+    def __init__(self, progress: Progress, budget: Budget) -> None:
+        self._progress, self._budget, self._noted = progress, budget, ""
+
+    def waits(self, text: str, seconds: float) -> None:
+        self._progress.stage(f"{text}, for {duration(seconds)} now")
+        if seconds >= _NOTED_S and text != self._noted:
+            self._progress.note(text)
+            self._noted = text
+
+    def waited(self, seconds: float) -> None:
+        self._budget.waited += seconds
