@@ -28,8 +28,11 @@ class Warden:
     """Holds one lease; where it is `watched`, it ends its process when nobody has asked anything for too
     long. Whoever measures on the machine on which it runs itself needs nobody to watch."""
 
-    def __init__(self, *, watched: bool = True, silence_s: float = SILENCE_S) -> None:
-        self._lease, self._watched, self._silence_s = Lease(), watched, silence_s
+    def __init__(
+        self, *, watched: bool = True, silence_s: float = SILENCE_S, look_s: float = _LOOK_S
+    ) -> None:
+        self._lease, self._watched = Lease(), watched
+        self._silence_s, self._look_s = silence_s, look_s
         self._left_s = silence_s
         self._watch: threading.Thread | None = None
 
@@ -63,8 +66,8 @@ class Warden:
         """Only time in which this process ran is silence: none in which it, or the device, stood still."""
         while self._left_s > 0 or not self._lease.wanted:
             started = time.monotonic()
-            time.sleep(_LOOK_S)
-            self._left_s -= min(_LOOK_S, time.monotonic() - started)
+            time.sleep(self._look_s)
+            self._left_s -= min(self._look_s, time.monotonic() - started)
         os._exit(1)  # the kernel frees its locks
 
     def holder(self, _: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from .reading import Reply, flag, mapping, maybe, number, text, whole
 from .replies import LostLeaseError
 
 _WAIT_S, _DAY_S = 1.0, 86_400.0
+_WORK = frozenset({"compile", "make", "tune", "open", "prepare", "infer", "sample", "memory"})
+"""Operations that keep a device busy, or look at what did."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +170,7 @@ class LeasedClient(RunnerClient):
         meanwhile: Callable[[], None] = lambda: None,
     ) -> Reply:
         """As `RunnerClient.ask`; the runner ends where the lease has passed to somebody else."""
-        if self._lease.number is not None:
+        if self._lease.number is not None and operation in _WORK:
             body = {**(body or {}), "lease": self._lease.number}
         try:
             return super().ask(operation, seconds, body, arrays, most=most, meanwhile=meanwhile)

@@ -31,6 +31,7 @@ class NativeBoard(Board):
         self.variables = {
             "HOME": str(self._disk / "home"),
             "TMPDIR": str(temp),
+            "PARETUNE_LEASE_DIR": str(self._disk / "run"),  # this machine's own is not for it
             "PATH": f"{programs}{os.pathsep}/usr/local/bin:/usr/bin:/bin",
             "USER": "root",
             "SHELL": "/bin/sh",
