@@ -66,6 +66,24 @@ class Board:
     prepared: str | None
     clock: float
 
+    def environment(self) -> dict[str, object]:
+        """As a runner there would tell it, as far as it is known without one."""
+        told: dict[str, object] = {
+            "machine": self.machine,
+            "bits": self.python.bits,
+            "affinity": list(self.cpus),
+        }
+        if not {"proc/cpuinfo", "proc/meminfo"} <= set(self.files):
+            return told
+        found = self.described()
+        return {
+            **told,
+            "cores": found.threads,
+            "instructions": list(found.instruction_sets),
+            "memory_bytes": found.memory_bytes,
+            "processor": found.model,
+        }
+
     def described(self) -> Machine:
         """Processor, usable cores, memory and caches, as `read_machine` finds them on this one."""
         with tempfile.TemporaryDirectory(prefix="paretune-board-") as folder:

@@ -13,12 +13,18 @@ from typing import Any
 
 from ...profiles.errors import UserError
 from ...profiles.words import duration, one_line
-from ..runner.child import Child, ChildEndedError, ChildSilentError, last_words, status_in_words
+from ..runner.child import (
+    LOST_LINE,
+    Child,
+    ChildEndedError,
+    ChildSilentError,
+    last_words,
+    status_in_words,
+)
 from ..runner.launch import SshLaunch
 from ..runner.reading import Reply, mapping
+from ..runner.ssh_words import by_ssh
 
-LEAST_PYTHON = (3, 10)
-"""What our own side on a board is written for."""
 ANSWER_S = 60.0
 _LOG_BYTES, _MOST_BYTES = 4096, 2**24
 
@@ -102,13 +108,16 @@ class FarProgram:
             raise reply.wrong(one_line(text.decode(errors="replace"), 200)) from None
 
     def _silent(self, why: str) -> UserError:
-        words = last_words(self._child.log(_LOG_BYTES))
-        return self._unreached(f"{why}; its last words: {words}" if words else why)
+        log = self._child.log(_LOG_BYTES)
+        words = last_words(log)
+        return by_ssh(self._launch, log) or self._unreached(
+            f"{why}; its last words: {words}" if words else why
+        )
 
     def _ended(self) -> UserError:
-        status = self._child.wait(5.0)
-        log = self._child.log(_LOG_BYTES)
-        return self._unreached(last_words(log) or f"{status_in_words(status, log, remote=True)}")
+        status, log = self._child.wait(5.0), self._child.log(_LOG_BYTES)
+        told = by_ssh(self._launch, log) if status == LOST_LINE else None
+        return told or self._unreached(last_words(log) or status_in_words(status, log, remote=True))
 
     def _unreached(self, why: str) -> UserError:
         return UserError(

@@ -28,7 +28,7 @@ _MOST = 2**18
 def text_of(path: str) -> str | None:
     """The beginning of a file, None where there is none."""
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - pathlib takes a while to load on a slow board
+        with open(path, "rb") as file:
             return file.read(_MOST).decode(errors="replace")
     except OSError:
         return None
@@ -71,13 +71,13 @@ def python() -> dict[str, Any]:
 def folder(path: str) -> dict[str, Any]:
     """A folder as it is, or as the nearest one above it that is there."""
     there = path
-    while not os.path.lexists(there) and os.path.dirname(there) != there:  # noqa: PTH120
-        there = os.path.dirname(there)  # noqa: PTH120
+    while not os.path.lexists(there) and os.path.dirname(there) != there:
+        there = os.path.dirname(there)
     found = os.statvfs(there)
     return {
         "path": path,
         "nearest": there,
-        "is_folder": os.path.isdir(there),  # noqa: PTH112
+        "is_folder": os.path.isdir(there),
         "writable": os.access(there, os.W_OK | os.X_OK),
         "read_only": bool(found.f_flag & os.ST_RDONLY),
         "executable": not found.f_flag & getattr(os, "ST_NOEXEC", 0),
@@ -98,11 +98,17 @@ def packages(names: list[str]) -> dict[str, str]:
     return found
 
 
+def prepared(place: str) -> str | None:
+    """What the set is made of from which runners start there, as the last setup wrote it."""
+    current = text_of(os.path.join(place, "current"))
+    return text_of(os.path.join(place, "sets", current.strip() + ".json")) if current else None
+
+
 def facts(asked: dict[str, Any]) -> dict[str, Any]:
     """All that is told."""
     known = hasattr(os, "sched_getaffinity")
     cpus = sorted(os.sched_getaffinity(0)) if known else list(range(os.cpu_count() or 1))
-    workdir = os.path.abspath(asked["workdir"])  # noqa: PTH100
+    workdir = os.path.abspath(asked["workdir"])
     return {
         "python": python(),
         "system": platform.system(),
@@ -111,10 +117,10 @@ def facts(asked: dict[str, Any]) -> dict[str, Any]:
         "cpus": cpus,
         "files": system_files(cpus),
         "packages": packages(asked["packages"]),
-        "home": os.path.expanduser("~"),  # noqa: PTH111
+        "home": os.path.expanduser("~"),
         "workdir": folder(workdir),
         "temporary": folder(tempfile.gettempdir()),
-        "prepared": text_of(os.path.join(workdir, "prepared", "current.json")),  # noqa: PTH118
+        "prepared": prepared(os.path.join(workdir, "prepared")),
         "clock": time.time(),
     }
 
@@ -127,4 +133,5 @@ def main() -> None:
     sys.stdout.flush()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -2,30 +2,124 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
 from ...profiles.devices.loader import load_profile
+from ...profiles.devices.reported import fit_of
+from ...profiles.devices.schema import Profile
 from ...profiles.errors import UserError
+from ...profiles.packages import versions
+from ...profiles.words import duration, one_line
 from ..runner.launch import SshLaunch, launch_for
-from .board import ask
-from .fit import check_board
+from .board import Board, ask
+from .delivery import Delivery
+from .parts import Part, PreparedSet, part_of, runner_digest, runner_part, trimmed
+from .requirements import check_board
+from .runtimes import NUMPY, Gathered, Runtime, gather, name_and_version, runtimes_for
 from .steps import Steps
+from .trial import shown, try_runner
+from .wheelhouse import Wheelhouse, check_pip, default_cache, target_of
 
 
-def set_up(name: str, steps: Steps) -> str:
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What a user asks for: backends by name (none: the usual ones), and a folder with wheels."""
+
+    backends: Sequence[str] = ()
+    wheels: Path | None = None
+
+
+def set_up(name: str, wish: Wish, steps: Steps) -> str:
     """Make the board of a profile ready; says in a line what was done.
 
     Raises:
         UserError: no such profile, the board is not reached, or cannot be made ready.
     """
+    started = time.monotonic()
     profile = load_profile(name)
-    launch = launch_for(profile)
-    if not isinstance(launch, SshLaunch):
-        raise UserError(
-            f"{profile.name} needs no setup: it is this machine",
-            accepted="a profile with `reach: {kind: ssh, host: ...}`",
-        )
+    launch = _launch(profile)
+    runtimes = runtimes_for(profile, wish.backends)
     steps.stage(f"asking {launch.device} what it is")
     board = ask(launch)
     check_board(board, launch)
-    return (
-        f"{profile.name}: {board.host} has Python {board.python.title} ({board.machine}, {board.python.libc})"
-    )
+    remarks = fit_of(profile, board.environment())
+    for remark in remarks:
+        steps.note(remark)
+    gathered = _gathered(board, runtimes, wish, steps)
+    prepared = _prepared(board, runtimes, gathered)
+    there = dict(map(name_and_version, gathered.wheels))
+    with Delivery(launch, prepared, steps) as delivery:
+        size = delivery.bytes_to_send
+        if delivery.current and not delivery.missing:
+            told = _versions({name: there[name] for name in shown(runtimes) if name in there})
+            return _line(profile, prepared, [*told, "nothing to do"], gathered.left_out)
+        delivery.send()
+        trial = try_runner(
+            launch, prepared, [one for one in runtimes if one.name not in gathered.left_out], steps
+        )
+        delivery.switch()
+    told = _versions({name: trial.versions[name] for name in shown(runtimes) if name in trial.versions})
+    did = f"{size / 1e6:.1f} MB sent, {duration(time.monotonic() - started)}"
+    return _line(profile, prepared, [*told, did], gathered.left_out, trial.broken)
+
+
+def _launch(profile: Profile) -> SshLaunch:
+    launch = launch_for(profile)
+    if not isinstance(launch, SshLaunch):
+        raise UserError(
+            f"{profile.name} is this machine, which needs no setup",
+            accepted="a profile with `reach: {kind: ssh, host: ...}`",
+        )
+    return launch
+
+
+def _gathered(board: Board, runtimes: Sequence[Runtime], wish: Wish, steps: Steps) -> Gathered:
+    check_pip()
+    target = target_of(board.python, board.machine)
+    steps.stage(f"gathering wheels for {target.title}")
+    house = Wheelhouse(target=target, cache=default_cache(), given=wish.wheels)
+    gathered = gather(house, runtimes, own_numpy=NUMPY in board.packages)
+    refused = {name: why for name, why in gathered.left_out.items() if name in wish.backends}
+    for name, why in refused.items():
+        raise UserError(
+            f"{name} cannot be brought to {target.title}",
+            found=why,
+            remedy="leave out `--backend`, or name others",
+        )
+    return gathered
+
+
+def _prepared(board: Board, runtimes: Sequence[Runtime], gathered: Gathered) -> PreparedSet:
+    cache = default_cache()
+    patterns = {name: files for one in runtimes for name, files in one.files.items()}
+    parts = [runner_part(cache), *(_wheel_part(path, patterns, cache) for path in gathered.wheels)]
+    return PreparedSet(tag=board.python.tag, runner=runner_digest(), parts=parts)
+
+
+def _wheel_part(wheel: Path, patterns: Mapping[str, tuple[str, ...]], cache: Path) -> Part:
+    name, version = name_and_version(wheel)
+    archive = trimmed(wheel, patterns[name], cache) if name in patterns else wheel
+    return part_of(archive, f"{name}-{version}")
+
+
+def _versions(there: Mapping[str, str]) -> list[str]:
+    here = versions(there)
+    other = {name: f" (here {here[name]})" for name in there if here.get(name, there[name]) != there[name]}
+    return [f"{name} {version}{other.get(name, '')}" for name, version in there.items()]
+
+
+def _line(
+    profile: Profile,
+    prepared: PreparedSet,
+    told: Sequence[str],
+    left_out: Mapping[str, str],
+    broken: Mapping[str, str] | None = None,
+) -> str:
+    """What was done, in a line."""
+    parts = [f"{profile.name} is ready: {', '.join([f'runner {prepared.runner}', *told])}"]
+    parts += [f"{name} is left out: {one_line(why, 300)}" for name, why in left_out.items()]
+    parts += [f"{name} does not load there: {one_line(why, 300)}" for name, why in (broken or {}).items()]
+    return "; ".join(parts)

@@ -14,5 +14,5 @@ class Steps(Protocol):
     def note(self, text: str) -> None:
         """A line that stays."""
 
-    def sent(self, done: int, total: int) -> None:
-        """So many bytes of what is being sent have left."""
+    def detail(self, text: str) -> None:
+        """How far the stage at hand is: seen on a terminal alone."""

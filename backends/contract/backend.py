@@ -103,6 +103,10 @@ class Backend(ABC):
     the bytes of artifacts, and so stand in content keys, as do `recipes`: how often our own way of making a
     precision has changed since it was first offered. `install` is the command that installs it.
 
+    `on_device` are the distributions that a board needs beside numpy to run artifacts, fetched with all that
+    they need; what comes with the board's own system is not among them. `device_files` are, of some of them,
+    shell patterns of the files that running needs, where that is a small part.
+
     `source_format` is the format of `SourceModel` that `compile` reads; "onnx" is exported by Paretune, for
     any other one see `export`. `source_title` is what messages call the format, `exporters` are the
     distributions that shape such files, and `fixed_batch` says that they hold one batch alone.
@@ -137,6 +141,8 @@ class Backend(ABC):
     shaped_by: ClassVar[tuple[str, ...]] = ()
     recipes: ClassVar[Mapping[Precision, int]] = {}
     install: ClassVar[str] = ""
+    on_device: ClassVar[tuple[str, ...]] = ()
+    device_files: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     source_format: ClassVar[str] = ONNX
     source_title: ClassVar[str] = "ONNX"
     exporters: ClassVar[tuple[str, ...]] = ("torch", "onnx", "onnxscript")

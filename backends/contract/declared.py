@@ -118,6 +118,7 @@ CHECKS: Mapping[str, Check[Any]] = {
     "name": Check(_name, "text, the word that stands for the backend"),
     "title": Check(text, _TEXT),
     "packages": Check(texts, _TEXTS),
+    "on_device": Check(texts, _TEXTS),
     "shaped_by": Check(texts, _TEXTS),
     "recipes": Check(_recipes, 'a mapping of precisions to whole numbers, such as {"fp16": 1}'),
     "install": Check(text, _TEXT),

@@ -46,6 +46,7 @@ class OpenVinoBackend(Compiler):
     tools: ClassVar[tuple[str, ...]] = (*MAKER.tools, "numpy")
     shaped_by: ClassVar[tuple[str, ...]] = MAKER.tools
     install: ClassVar[str] = "pip install 'paretune[openvino]'"
+    on_device: ClassVar[tuple[str, ...]] = packages
     calibration_methods: ClassVar[tuple[str, ...]] = CALIBRATION_METHODS
     as_given: ClassVar[bool] = True
     artifact_name: ClassVar[str] = "model.onnx"

@@ -36,6 +36,7 @@ class OrtBackend(Compiler):
     tools: ClassVar[tuple[str, ...]] = ("onnx", "numpy")
     recipes: ClassVar[Mapping[Precision, int]] = {Precision.FP16: 1, Precision.INT8_DYNAMIC: 1}
     install: ClassVar[str] = "pip install 'paretune[onnxruntime]'"
+    on_device: ClassVar[tuple[str, ...]] = ("onnxruntime",)
     calibration_methods: ClassVar[tuple[str, ...]] = CALIBRATION_METHODS
     as_given: ClassVar[bool] = True
     artifact_name: ClassVar[str] = "model.onnx"

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 
 LEAST_PYTHON = (3, 10)
+DIGEST = "PARETUNE_RUNNER"
+"""The variable in which a runner finds the digest of itself that a setup left."""
 STARTS, TROUBLE = b"paretune-runner-starts ", b"paretune-runner-trouble "
 """What such a line begins with: Python runs there; it has to give up. JSON follows."""
 
@@ -30,8 +32,10 @@ from paretune.backends.runner.serve import main
 main(sys.argv[1:])
 """
 
-# Any Python reads it, also one that is too old. No single quotes, exclamation marks, backslashes or line ends
-# within texts: it travels through a login shell that may be any, csh and fish among them.
+# The set that a setup left is held by a lock as long as the runner lives, so that no other setup removes what
+# it may still load. Any Python reads this, also one that is too old. No single quotes, exclamation marks,
+# backslashes or line ends within texts: it travels through a login shell that may be any, csh and fish among
+# them.
 _THERE = """
 import sys
 sys.path[:1] = []
@@ -54,7 +58,29 @@ try:
         os.listdir(".")
 except OSError as error:
     ended("workdir", error.strerror, number=error.errno, folder=os.path.abspath(folder))
-sys.path[:0] = [os.path.abspath(entry) for entry in asked["path"]]
+place, held = os.path.join(os.getcwd(), "prepared"), None
+try:
+    name = asked["prepared"] or open(os.path.join(place, "current")).read().strip()
+    held = open(os.path.join(place, "sets", name + ".json"))
+except OSError:
+    pass
+if held:
+    try:
+        import fcntl
+        fcntl.flock(held, fcntl.LOCK_SH)
+    except OSError:
+        pass
+    try:
+        found = json.load(held)
+        path = [os.path.join(place, "parts", part["name"]) for part in found["parts"]]
+        os.environ["PARETUNE_RUNNER"] = found["runner"]
+        tag = found["tag"]
+    except (ValueError, KeyError, TypeError) as error:
+        ended("prepared", error, tag="")
+    if not tag == sys.implementation.cache_tag:
+        ended("prepared", "", tag=str(tag))
+    sys.path[:0] = path
+    sys.dont_write_bytecode = False
 sys.argv[:2] = ["paretune-runner"]
 try:
     from paretune.backends.runner.supervise import supervised
@@ -67,12 +93,12 @@ main(sys.argv[1:])
 """
 
 
-def there(workdir: str, path: tuple[str, ...]) -> list[str]:
+def there(workdir: str, prepared: str) -> list[str]:
     """What the Python of a device gets after its name: it works in `workdir` (empty: where the login starts),
-    and looks for modules in the folders of `path` first, which are relative to that."""
+    and starts from the set of that name that was prepared there, or from the last one."""
     asked = {
         "workdir": workdir,
-        "path": path,
+        "prepared": prepared,
         "least": LEAST_PYTHON,
         "starts": STARTS.decode(),
         "trouble": TROUBLE.decode(),

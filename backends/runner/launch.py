@@ -81,10 +81,11 @@ class LocalLaunch:
 
 @dataclass(frozen=True, kw_only=True)
 class SshLaunch:
-    """A runner on a device that OpenSSH reaches without a password; `paretune` is installed there.
+    """A runner on a device that OpenSSH reaches without a password.
 
     `python` is the interpreter on the device, `workdir` the directory for files (made if it is missing;
-    empty: the device's temporary directory), `path` folders in it that modules are looked for first, `ssh`
+    empty: the device's temporary directory), `prepared` the set of `devices setup` that the runner starts
+    from (empty: the one that it switched to last; where there is none, `paretune` is installed there), `ssh`
     the client's program, `profile` what messages call the device (empty: its address). Everything else
     (keys, jumps) belongs in the user's ssh settings.
     """
@@ -95,7 +96,7 @@ class SshLaunch:
     port: int | None = None
     python: str = "python3"
     workdir: str = ""
-    path: tuple[str, ...] = ()
+    prepared: str = ""
     ssh: str = "ssh"
     profile: str = field(default="", compare=False)
 
@@ -128,7 +129,7 @@ class SshLaunch:
         if self.workdir:
             arguments = [*arguments, "--directory", "."]
         # A path is relative to the login directory, also as a shell would write it.
-        started = boot.there(self.workdir.removeprefix("~/"), self.path)
+        started = boot.there(self.workdir.removeprefix("~/"), self.prepared)
         return self.remote(shlex.join(["exec", "env", *variables, self.python, *started, *arguments]))
 
     def remote(self, command: str) -> list[str]:

@@ -57,7 +57,7 @@ def by_facts(launch: Launch, facts: Mapping[str, Any]) -> UnreachableError:
     """What the first lines of Python on the device tell (`boot.py`); every field may be anything."""
     what, said = str(facts.get("what")), one_line(str(facts.get("said")), 300)
     name = one_line(f"Python {facts.get('python')} ({facts.get('executable')})", 200)
-    make = {"python": _old, "workdir": _workdir, "import": _import}.get(what, _import)
+    make = {"python": _old, "workdir": _workdir, "prepared": _prepared, "import": _import}.get(what, _import)
     return make(launch, facts, said, name)
 
 
@@ -83,6 +83,19 @@ def _workdir(launch: Launch, facts: Mapping[str, Any], said: str, name: str) -> 
         remedy="free some space there"
         if full
         else "name another under `reach` in the profile, `workdir: ...`",
+    )
+
+
+def _prepared(launch: Launch, facts: Mapping[str, Any], said: str, name: str) -> UnreachableError:
+    tag = one_line(str(facts.get("tag")), 60)
+    return UnreachableError(
+        launch,
+        Trouble.NO_RUNNER,
+        problem="what was prepared there is for another Python"
+        if tag
+        else "what was prepared there is damaged",
+        found=f"{tag or said}, and its Python is {name}",
+        remedy=READY,
     )
 
 

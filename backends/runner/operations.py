@@ -32,6 +32,7 @@ from ..measure.space import space
 from ..measure.timing import sample, timed
 from ..registry import availability, get_backend, packages
 from ..watch.watcher import told
+from .boot import DIGEST
 from .frames import Message
 from .group import group_ends_with_us
 from .launch import THREAD_VARIABLES
@@ -92,11 +93,13 @@ class Runner:
         return getattr(self, "do_" + asked)(message)  # type: ignore[no-any-return]
 
     def do_hello(self, _: Message) -> Message:
-        """Who answers: process id, environment, and the top-level modules it has loaded."""
+        """Who answers: process id, environment, the top-level modules it has loaded, and the digest of itself
+        that a setup left."""
         from ..measure.environment import environment
 
         modules = sorted({name.partition(".")[0] for name in sys.modules})
-        return Message(body={"pid": os.getpid(), "environment": environment(packages()), "modules": modules})
+        body = {"pid": os.getpid(), "environment": environment(packages()), "modules": modules}
+        return Message(body={**body, "prepared": os.environ.get(DIGEST, "")})
 
     def do_available(self, message: Message) -> Message:
         """Whether the runtime of a backend can be used here."""

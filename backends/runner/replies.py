@@ -41,11 +41,13 @@ _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}")
 
 @dataclass(frozen=True, kw_only=True)
 class Hello:
-    """Who answers: process id, environment of the device (`environment.py`), loaded top-level modules."""
+    """Who answers: process id, environment of the device (`environment.py`), loaded top-level modules, and
+    the digest of the runner that `devices setup` brought there ("": it was installed by hand)."""
 
     pid: int
     environment: Mapping[str, Any]
     modules: tuple[str, ...]
+    prepared: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +118,7 @@ def hello(reply: Reply) -> Hello:
         pid=reply.read("pid", whole),
         environment=reply.read("environment", _environment),
         modules=reply.read("modules", list_of(text)),
+        prepared=reply.read("prepared", text, ""),
     )
 
 

@@ -41,6 +41,7 @@ class TfliteBackend(Compiler):
     packages: ClassVar[tuple[str, ...]] = tuple(package for package, _ in INTERPRETERS)
     tools: ClassVar[tuple[str, ...]] = ("ai-edge-quantizer", "numpy")
     install: ClassVar[str] = INSTALL
+    on_device: ClassVar[tuple[str, ...]] = packages[:1]
     source_format: ClassVar[str] = "tflite"
     source_title: ClassVar[str] = "TFLite"
     exporters: ClassVar[tuple[str, ...]] = ("torch", "litert-torch", "litert-converter")

@@ -56,6 +56,8 @@ class TrtBackend(Compiler):
     packages: ClassVar[tuple[str, ...]] = ("tensorrt", "tensorrt-rtx")
     tools: ClassVar[tuple[str, ...]] = ("onnx", RUNTIME, "numpy")
     install: ClassVar[str] = trt_api.INSTALL
+    # It compiles where it runs. TensorRT itself comes with the system of such a board.
+    on_device: ClassVar[tuple[str, ...]] = ("onnx", RUNTIME)
     compiles_on_device: ClassVar[bool] = True
     calibration_methods: ClassVar[tuple[str, ...]] = CALIBRATION_METHODS
     artifact_name: ClassVar[str] = "model.plan"

@@ -7,7 +7,7 @@ and processor are part of the artifact. It is machine code: whoever loads it run
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,7 +22,7 @@ from ..contract.compiling import Compiler, Converted, of_batch
 from ..contract.tuning import Tuning
 from ..onnx_graph.session import RUNTIME, OrtSession
 from .processor import HALF, Processor, of_profile, of_target, this_one
-from .session import TvmSession, load_runtime, runtime_library
+from .session import LIBRARY, TvmSession, load_runtime, runtime_library
 
 if TYPE_CHECKING:
     from ...profiles.devices.schema import Profile
@@ -39,6 +39,10 @@ class TvmBackend(Compiler):
     packages: ClassVar[tuple[str, ...]] = ("apache-tvm",)
     tools: ClassVar[tuple[str, ...]] = ("apache-tvm-ffi", "onnx", "numpy")
     install: ClassVar[str] = "pip install 'paretune[tvm]'"
+    on_device: ClassVar[tuple[str, ...]] = ("apache-tvm", "apache-tvm-ffi")
+    device_files: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "apache-tvm": ("tvm/__init__.py", f"tvm/lib/{LIBRARY}")
+    }
     artifact_name: ClassVar[str] = "model.so"
     tunable: ClassVar[bool] = True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -60,11 +61,22 @@ def check(profile: ProfileName) -> None:
 
 
 @devices.command()
-def setup(profile: ProfileName) -> None:
+def setup(
+    profile: ProfileName,
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="bring this runtime alone, instead of those installed here; may be repeated", metavar="NAME"
+        ),
+    ] = None,
+    wheels: Annotated[
+        Path | None, typer.Option(help="take wheels from this folder, where this machine has no internet")
+    ] = None,
+) -> None:
     """Make a board ready that has Python and sshd alone: our runner and its runtimes are copied there."""
-    from ...backends.boards.setup import set_up
+    from ...backends.boards.setup import Wish, set_up
     from .steps import ConsoleSteps
 
     with ConsoleSteps(console(stderr=True)) as steps:
-        said = set_up(profile, steps)
+        said = set_up(profile, Wish(backends=backend or (), wheels=wheels), steps)
     tell(said)

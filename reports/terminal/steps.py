@@ -36,9 +36,9 @@ class ConsoleSteps:
         else:
             self.note(text)
 
-    def sent(self, done: int, total: int) -> None:
-        """So many bytes of what is being sent have left."""
-        self._show(f"  {done / 1e6:.1f} of {total / 1e6:.1f} MB")
+    def detail(self, text: str) -> None:
+        """How far the stage at hand is: seen on a terminal alone."""
+        self._show(f", {text}")
 
     def _show(self, besides: str) -> None:
         self._status.update(Text(printable(self._stage + besides)))

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 from paretune.backends.boards.board import ask
-from paretune.backends.boards.fit import check_board
+from paretune.backends.boards.requirements import check_board
 from paretune.backends.runner.launch import SshLaunch
 from paretune.profiles.devices.machine import read_machine
 from paretune.profiles.errors import UserError

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ...profiles.errors import UserError
+from ..runner.boot import LEAST_PYTHON
 from ..runner.launch import SshLaunch
 from .board import Board
-from .far import LEAST_PYTHON
 
 _ARCHITECTURES = ("x86_64", "aarch64")
 

@@ -1,0 +1,63 @@
+"""The first start of a runner that was just brought to a board: Python compiles there what it loads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from ...profiles.errors import ParetuneError, StageError
+from ..runner.client import Guard, RunnerClient
+from ..runner.launch import SshLaunch
+from .parts import PreparedSet
+from .runtimes import NUMPY, Runtime
+from .steps import Steps
+
+FIRST_START_S = 900.0
+"""The first import of numpy and a runtime takes a minute on an emulated board."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """Versions of the distributions that are there, and the runtimes that do not load, with reasons."""
+
+    versions: Mapping[str, str]
+    broken: Mapping[str, str]
+
+
+def try_runner(launch: SshLaunch, prepared: PreparedSet, runtimes: Sequence[Runtime], steps: Steps) -> Trial:
+    """Start a runner from these parts, whether or not the board has switched to them, and load each runtime.
+
+    Raises:
+        UserError: no runner answers.
+    """
+    steps.stage(f"first start on {launch.device}: Python compiles what it loads, a minute on a slow board")
+    start, broken = replace(launch, prepared=prepared.name), dict[str, str]()
+    with ExitStack() as stack:
+        runner = stack.enter_context(_runner(start))
+        found = runner.hello().environment.get("packages", {})
+        for one in runtimes:
+            steps.stage(f"loading {one.name} on {launch.device}")
+            if runner.ended:  # the last one took it along
+                runner = stack.enter_context(_runner(start))
+            if why := _broken(runner, one.name):
+                broken[one.name] = why
+    return Trial(versions={str(name): str(version) for name, version in dict(found).items()}, broken=broken)
+
+
+def _runner(launch: SshLaunch) -> RunnerClient:
+    return RunnerClient(launch, guard=Guard(open_s=FIRST_START_S))
+
+
+def _broken(runner: RunnerClient, name: str) -> str:
+    """Why a runtime does not load, "" where it does."""
+    try:
+        told = runner.available(name)
+    except ParetuneError as error:
+        return error.cause if isinstance(error, StageError) else str(error).splitlines()[0]
+    return "" if told.installed else told.reason or "it is not installed there"
+
+
+def shown(runtimes: Sequence[Runtime]) -> tuple[str, ...]:
+    """The distributions whose versions are told: numpy and the first of each runtime."""
+    return tuple(dict.fromkeys([NUMPY, *(name for one in runtimes for name in one.distributions[:1])]))
