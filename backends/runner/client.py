@@ -31,7 +31,8 @@ from .child import (
     status_in_words,
 )
 from .frames import MAX_ARRAY_BYTES, Message, ProtocolError, StreamEndedError, read_message, write_message
-from .guard import Guard as Guard  # a word of the client too
+from .guard import Guard as Guard  # words of the client too
+from .guard import Pinned as Pinned
 from .launch import Launch
 from .pace import Pace, paced, sampled
 from .reading import Reply, number, verbatim, whole
@@ -59,7 +60,7 @@ class RunnerClient:
             a hang the client is dead, and says the same again.
     """
 
-    def __init__(self, launch: Launch, *, guard: Guard | None = None, pinned: bool = False) -> None:
+    def __init__(self, launch: Launch, *, guard: Guard | None = None, pinned: Pinned = False) -> None:
         self._launch, self._guard, self._pinned = launch, guard or Guard(), pinned
         self._child: Child | None = None
         self._ended: StageError | UserError | None = None

@@ -17,3 +17,7 @@ class Guard:
     open_s: float = 120.0
     run_s: float = 120.0
     memory_bytes: int | None = None
+
+
+Pinned = bool | tuple[int, ...]
+"""Whether a session is held on cores: of the device's own choice, or on these."""

@@ -13,7 +13,7 @@ from typing import Any
 from ...profiles.errors import StageError
 from ..contract.backend import Feed
 from ..lease.warden import SILENCE_S
-from .client import Guard, RunnerClient
+from .client import Guard, Pinned, RunnerClient
 from .launch import Launch
 from .lease_holding import Here, There
 from .reading import Reply, flag, mapping, maybe, number, text, whole
@@ -155,7 +155,7 @@ class DeviceLease:
 class LeasedClient(RunnerClient):
     """A runner whose requests count only while the lease that they were made under is still ours."""
 
-    def __init__(self, lease: DeviceLease, *, guard: Guard | None = None, pinned: bool = False) -> None:
+    def __init__(self, lease: DeviceLease, *, guard: Guard | None = None, pinned: Pinned = False) -> None:
         super().__init__(lease.launch, guard=guard, pinned=pinned)
         self._lease = lease
 

@@ -25,13 +25,14 @@ from ..contract.backend import Array, CompileSettings, Session, SourceModel, Ten
 from ..contract.tuning import Tuning
 from ..lease.lease import LeaseLostError, at_work
 from ..lease.warden import OPERATIONS as LEASE_OPERATIONS
+from ..measure import core_speeds
 from ..measure.cores import hold_on
 from ..measure.fixed_work import timed_work
 from ..measure.memory import peak_bytes, resident_bytes, restart_peak
 from ..measure.space import space
 from ..measure.timing import sample, timed
 from ..registry import availability, get_backend, packages
-from ..watch.watcher import told
+from ..watch import watcher
 from .boot import DIGEST
 from .frames import Message
 from .group import group_ends_with_us
@@ -41,8 +42,9 @@ _MOST_WORDS = 2**14
 
 OTHERS: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
     **LEASE_OPERATIONS,
+    "cores": core_speeds.told,
     "space": space,
-    "state": told,
+    "state": watcher.told,
     "work": timed_work,
 }
 """Operations that need nothing of the open session: from the body of a request to that of its answer."""
@@ -160,7 +162,7 @@ class Runner:
         """Load an artifact; the time counts from here to a session that is ready to run."""
         body = message.body
         self.close()
-        cores = self._restrict(int(body["threads"]), pinned=bool(body.get("pinned")))
+        cores = self._restrict(int(body["threads"]), body.get("pinned"))
         backend = get_backend(body["backend"])
         restart_peak()
         self._start_bytes, self._peak_bytes = resident_bytes(), 0
@@ -170,10 +172,16 @@ class Runner:
         inputs, outputs = _described(session.inputs), _described(session.outputs)
         return Message(body={"load_ms": load_ms, "inputs": inputs, "outputs": outputs, "cores": cores})
 
-    def _restrict(self, threads: int, *, pinned: bool) -> tuple[int, ...]:
+    def _restrict(self, threads: int, pinned: Any) -> tuple[int, ...]:
+        """Held on cores of its own choice, or on those that are named, or on none in particular."""
         # Runtimes start their threads when they are loaded and opened: both settings must come before that.
         os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
-        return hold_on(threads if pinned else len(self._all_cpus), self._all_cpus) if self._all_cpus else ()
+        wanted = tuple(map(int, pinned)) if isinstance(pinned, list) else ()
+        return (
+            hold_on(threads if pinned else len(self._all_cpus), self._all_cpus, wanted)
+            if self._all_cpus
+            else ()
+        )
 
     def do_prepare(self, message: Message) -> Message:
         """Keep a feed for `sample`, and run it once."""

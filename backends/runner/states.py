@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..measure.core_speeds import FastestCores
 from ..watch.state import LEAST_C, MOST_C, State
 from .client import RunnerClient
-from .reading import Reader, flag, list_of, map_of, mapping, maybe, number, text, whole
+from .reading import Reader, flag, list_of, map_of, mapping, maybe, number, share, text, whole
 
 ASK_S = 30.0
 _MOST = 4096  # of cores, sensors and cards: no device has more
@@ -23,6 +24,20 @@ def state(client: RunnerClient, cores: Sequence[int] | None = None, *, thorough:
     body = {"cores": None if cores is None else list(cores), "thorough": thorough}
     reply = client.ask("state", ASK_S, body)
     return reply.read("state", _state)
+
+
+def ask_fastest(client: RunnerClient, threads: int) -> FastestCores:
+    """Which cores the device holds so many threads on, by the measured speed of each.
+
+    Raises:
+        StageError: it does not answer, or with nonsense.
+    """
+    reply = client.ask("cores", ASK_S, {"threads": threads})
+    cores = reply.read("cores", _few(list_of(whole)))
+    speeds = reply.read("speeds", _few(map_of(share)))
+    if not all(core.isdecimal() for core in speeds) or len(set(cores)) < len(cores):
+        raise reply.wrong("cores and speeds do not name cores")
+    return FastestCores(cores=cores, speeds={int(core): speed for core, speed in speeds.items()})
 
 
 def _temperature(value: Any, name: str) -> float:

@@ -65,9 +65,9 @@ class Job:
         """Name of the workload's metric."""
         return self.loaded.workload.metric.name
 
-    def reached(self) -> Reached:
-        """The device, asked who it is. See `reach`."""
-        return reach(self.profile, self.guard)
+    def reached(self, *, to_measure: bool = False) -> Reached:
+        """The device, asked who it is, and `to_measure` also how it is. See `reach`."""
+        return reach(self.profile, self.guard, self.file.deploy.threads if to_measure else 0)
 
     @property
     def guard(self) -> Guard:

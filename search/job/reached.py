@@ -12,26 +12,31 @@ from ...profiles.devices.instructions import int8_saturates
 from ...profiles.devices.reported import Reported, digest_of_device, fit_of
 from ...profiles.devices.schema import Profile
 from ...profiles.errors import UserError
+from .looked import Looked, look_here, look_there
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reached:
     """A device that answers. `environment` is what it says of itself, empty where it is this machine;
     `instructions` is the digest of what decides the numbers that its kernels compute, `int8_saturates` as in
-    `Profile`; `remarks` say where it is not quite what its profile says."""
+    `Profile`; `remarks` say where it is not quite what its profile says, or not quite fit to be measured on;
+    `looked` is how it was found, where it is to be measured."""
 
     launch: Launch
     instructions: str
     int8_saturates: bool = False
     environment: Mapping[str, Any] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    looked: Looked = field(default_factory=Looked)
 
 
-def reach(profile: Profile, guard: Guard) -> Reached:
-    """Ask the profile's device who it is.
+def reach(profile: Profile, guard: Guard, threads: int = 0) -> Reached:
+    """Ask the profile's device who it is, and where so many threads are to be measured, how it is and which
+    cores are the fastest.
 
     Raises:
-        UserError: the profile does not say how it is reached, it does not answer, or it is another device.
+        UserError: the profile does not say how it is reached, it does not answer, it is another device, or a
+            quota leaves it less than the threads want.
     """
     if profile.reach.kind == "none":
         raise UserError(
@@ -44,9 +49,17 @@ def reach(profile: Profile, guard: Guard) -> Reached:
     launch = launch_for(profile)
     if launch.shares_files:
         digest, saturates = profile.instruction_digest, profile.int8_saturates
-        return Reached(launch=launch, instructions=digest, int8_saturates=saturates)
+        looked = look_here(threads)
+        return Reached(
+            launch=launch,
+            instructions=digest,
+            int8_saturates=saturates,
+            remarks=looked.remarks,
+            looked=looked,
+        )
     with RunnerClient(launch, guard=guard) as runner:
         environment = runner.hello().environment
+        looked = look_there(runner, threads)
     remarks, told = fit_of(profile, environment), Reported.of(environment).instruction_sets
     return Reached(
         launch=launch,
@@ -55,5 +68,6 @@ def reach(profile: Profile, guard: Guard) -> Reached:
             profile.architecture, profile.instruction_sets if told is None else told
         ),
         environment=environment,
-        remarks=remarks,
+        remarks=(*remarks, *looked.remarks),
+        looked=looked,
     )

@@ -95,7 +95,7 @@ def run_job(
     check_limits_of_a_search()
     budget = Budget(trials=job.file.budget.trials, seconds=job.file.budget.time, stop=stop)
     budget.start()
-    reached = job.reached()
+    reached = job.reached(to_measure=True)
     remarks = _checked_data(job, reached, progress)
     own = job.file.storage is None
     before = evaluated_before(job.places.storage, job.file.name, job.problem(), own=own)
@@ -193,6 +193,7 @@ def device_stages(
         guard=job.guard,
         plan=_latency_plan(job),
         announce=progress.stage,
+        pinned=reached.looked.fastest.cores or True,
         tuning=job.tuning,
     )
 
@@ -243,7 +244,7 @@ def _plan(job: Job, models: Models, reached: Reached, remarks: tuple[str, ...]) 
         limits=(),
         trials=(),
         masked=job.space.masked,
-        environment=dict(reached.environment or environment(packages())),
+        environment={**(reached.environment or environment(packages())), **reached.looked.as_found},
         teacher=models.teacher_facts(),
         store=str(job.places.store),
         sampler=job.file.sampler,

@@ -15,7 +15,7 @@ from ....backends.measure.environment import cpu_ticks
 from ....backends.measure.latency import measure
 from ....backends.measure.samples import LatencyPlan, Rounds
 from ....backends.registry import get_backend
-from ....backends.runner.client import Guard, RunnerClient
+from ....backends.runner.client import Guard, Pinned, RunnerClient
 from ....backends.runner.launch import LocalLaunch
 from ....backends.runner.leased import DeviceLease, LeasedClient
 from ....backends.runner.replies import Opened
@@ -47,7 +47,7 @@ class Runners:
     belong to the device that compiled them."""
 
     def __init__(
-        self, deployment: Deployment, lease: DeviceLease, guard: Guard, *, pinned: bool = True
+        self, deployment: Deployment, lease: DeviceLease, guard: Guard, *, pinned: Pinned = True
     ) -> None:
         self.deployment, self.lease, self.launch, self.guard = deployment, lease, lease.launch, guard
         self.ticks = cpu_ticks if self.launch.shares_files else None

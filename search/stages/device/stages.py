@@ -19,7 +19,7 @@ from ....backends.measure.latency import measure
 from ....backends.measure.samples import REFERENCE, WHERE_SLOW, LatencyPlan, Rounds
 from ....backends.measure.spread import Spread
 from ....backends.registry import backend_version, get_backend
-from ....backends.runner.client import Guard, RunnerClient
+from ....backends.runner.client import Guard, Pinned, RunnerClient
 from ....backends.runner.leased import DeviceLease
 from ....profiles.errors import StageError
 from ...record.candidate import Candidate
@@ -61,7 +61,7 @@ class DeviceStages:
         guard: Guard,
         plan: LatencyPlan,
         announce: Callable[[str], None],
-        pinned: bool = True,
+        pinned: Pinned = True,
         tuning: Tuning | None = None,
     ) -> None:
         self.store, self.deployment, self.plan, self.announce = store, deployment, plan, announce

@@ -76,3 +76,30 @@ def test_nonsense_of_a_device_is_an_error_that_names_it(changed: dict[str, Any])
 def test_no_state_at_all_is_one_too(told: Any) -> None:
     with pytest.raises(StageError, match="a board"):
         states.state(Answers(told))  # type: ignore[arg-type]
+
+
+def test_a_real_runner_tells_its_fastest_cores() -> None:
+    with RunnerClient(LocalLaunch()) as runner:
+        found = states.ask_fastest(runner, 1)
+    assert len(found.cores) == 1
+    assert not found.speeds or found.speeds[found.cores[0]] > 0.9
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"cores": [1]},
+        {"cores": [1, 1], "speeds": {}},
+        {"cores": [-1], "speeds": {}},
+        {"cores": [1], "speeds": {"one": 1.0}},
+        {"cores": [1], "speeds": {"1": 2.0}},
+        {"cores": "1", "speeds": {}},
+    ],
+)
+def test_nonsense_of_cores_is_an_error(body: dict[str, Any]) -> None:
+    class Cores(Answers):
+        def ask(self, operation: str, seconds: float, body: Any) -> Reply:
+            return Reply(device="a board", operation=operation, stage="measure", body=self.state)
+
+    with pytest.raises(StageError, match="a board"):
+        states.ask_fastest(Cores(body), 1)  # type: ignore[arg-type]
