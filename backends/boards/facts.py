@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
@@ -18,6 +18,7 @@ from ..measure.spread import Spread, spread_among
 from ..registry import packages
 from ..runner.client import Guard, RunnerClient
 from ..runner.launch import Launch, launch_for
+from ..runner.leased import DeviceLease
 from ..runner.reading import Reader, list_of, mapping, maybe, text, whole
 from ..runner.replies import nanoseconds
 
@@ -81,7 +82,9 @@ def look_at(profile: Profile, tell: Tell, guard: Guard | None = None) -> Facts:
         there = runner.hello().environment  # before the work holds the process on one core
         round_trip_s = median(_round_trip(runner) for _ in range(ROUND_TRIPS))
         disks, memory = _space(runner, guard)
-        noise = _noise(launch, guard, runner, tell, stack)
+        lease = stack.enter_context(closing(_lease(launch, guard, tell)))
+        with lease.held():
+            noise = _noise(launch, guard, runner, tell, stack)
     return Facts(
         device=launch.device,
         by_hand=launch.by_hand,
@@ -99,6 +102,11 @@ def _started(launch: Launch, guard: Guard, stack: ExitStack) -> tuple[RunnerClie
     before = time.monotonic()
     runner = stack.enter_context(RunnerClient(launch, guard=guard))
     return runner, time.monotonic() - before
+
+
+def _lease(launch: Launch, guard: Guard, tell: Tell) -> DeviceLease:
+    """What is timed here disturbs no study, and is not disturbed by one."""
+    return DeviceLease(launch, guard=guard, study="devices check", tell=lambda text, _: tell(text))
 
 
 def _round_trip(runner: RunnerClient) -> float:

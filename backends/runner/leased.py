@@ -22,6 +22,7 @@ from .replies import LostLeaseError
 _WAIT_S, _DAY_S = 1.0, 86_400.0
 _WORK = frozenset({"compile", "make", "tune", "open", "prepare", "infer", "sample", "memory"})
 """Operations that keep a device busy, or look at what did."""
+_EARLIER = "the paretune there is an earlier one, which knows of no lease ({why})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +145,7 @@ class DeviceLease:
         except StageError as error:
             if not self._holding.answers:
                 raise
-            found = {"impossible": f"the paretune there is an earlier one ({error.cause})"}
+            found = {"impossible": _EARLIER.format(why=error.cause)}
             return Reply(device=self.launch.device, operation=operation, stage="measure", body=found)
 
     def _heed(self, reply: Reply) -> bool:
@@ -184,7 +185,12 @@ def holder_of(runner: RunnerClient) -> tuple[Holder | None, str]:
     Raises:
         StageError, UserError: as `RunnerClient.ask`.
     """
-    reply = runner.ask("lease_holder", SILENCE_S)
+    try:
+        reply = runner.ask("lease_holder", SILENCE_S)
+    except StageError as error:
+        if runner.ended is not None:
+            raise
+        return None, _EARLIER.format(why=error.cause)
     told = reply.read("holder", maybe(mapping))
     return None if told is None else _holder(reply, told), reply.read("impossible", text, "")
 

@@ -9,6 +9,7 @@ from rich.text import Text
 from ...backends.registry import backend_names, offers, probes
 from ...backends.runner.client import Guard, RunnerClient
 from ...backends.runner.launch import launch_for
+from ...backends.runner.leased import holder_of
 from ...profiles.devices.loader import load_profile, shipped_profiles
 from ...profiles.devices.schema import Profile
 from ...profiles.errors import UserError
@@ -89,7 +90,9 @@ def _reach(profile: Profile) -> str:
             "reach: none; copy this profile to a file of your own and add a `reach` section to measure on it"
         )
     with RunnerClient(launch_for(profile), guard=Guard(open_s=_PATIENCE_S)) as runner:
-        hello = runner.hello()
+        hello, (holder, no_lease) = runner.hello(), holder_of(runner)
     packages = hello.environment.get("packages", {})
     found = ", ".join(f"{name} {version}" for name, version in dict(packages).items())
-    return f"reach: {profile.reach.kind}, the runner answers (process {hello.pid}; {found})"
+    lease = f"none is possible there: {no_lease}" if no_lease else str(holder or "free")
+    answers = f"reach: {profile.reach.kind}, the runner answers (process {hello.pid}; {found})"
+    return f"{answers}\nlease: {lease}"
