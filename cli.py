@@ -13,10 +13,12 @@ from .profiles.system_trouble import check_stack, check_temporary_files
 from .reports.terminal.commands import Commands, ended_well
 from .reports.terminal.device_commands import devices
 from .reports.terminal.output import console, show, tell
+from .reports.terminal.session_words import STOPPING, has_ended, retarget_command
 
 if TYPE_CHECKING:
     from .reports.terminal.console import ConsoleProgress
     from .search.ranking.reading import Reading
+    from .search.record.evaluation import StudyRecord
     from .search.run.budget import StopFlag
     from .search.run.session import SessionEnd
 
@@ -92,10 +94,8 @@ def run(
     """
     from .search.run.session import run_study
 
-    _session(
-        lambda progress, stop: run_study(study, progress, stop, audit, again=again),
-        _ENDED.format(study=study),
-    )
+    unchanged = has_ended(str(study), f"paretune run --again {study}")
+    _session(lambda progress, stop: run_study(study, progress, stop, audit, again=again), unchanged)
 
 
 @app.command()
@@ -110,17 +110,17 @@ def retarget(
     """Search another device with what a study has trained; nothing is trained, the report has both fronts."""
     from .search.run.retarget import retarget_study
 
-    command = f"paretune retarget {study} --profile {profile}"
+    limits = where or []
+    unchanged = has_ended("the study file", f"{retarget_command(study, profile, limits)} --again")
     _session(
-        lambda progress, stop: retarget_study(study, profile, where or [], progress, stop, again=again),
-        _RETARGETED.format(command=command),
+        lambda progress, stop: retarget_study(study, profile, limits, progress, stop, again=again), unchanged
     )
 
 
 def _session(session: Callable[[ConsoleProgress, StopFlag], SessionEnd], unchanged: str) -> NoReturn:
     """A session to its end: report, bundle, verdict and exit code."""
     from .reports.pages.write import is_report_of, report_paths, write_report
-    from .reports.terminal.choose import verdict_text
+    from .reports.terminal.choose import both_text, verdict_text
     from .reports.terminal.console import ConsoleProgress
     from .search.ranking.reading import read
     from .search.run.budget import StopFlag, catch_interrupts
@@ -128,13 +128,13 @@ def _session(session: Callable[[ConsoleProgress, StopFlag], SessionEnd], unchang
     stop = StopFlag()
     with (
         ConsoleProgress(console(stderr=True)) as progress,
-        catch_interrupts(stop, lambda n: progress.note(_STOPPING[min(n, 3) - 1])),
+        catch_interrupts(stop, lambda n: progress.note(STOPPING[min(n, 3) - 1])),
     ):
         outcome = session(progress, stop)
         reading, run_dir = read(outcome.record), outcome.places.run_dir
-        html = report_paths(run_dir / "report").html
+        html, first = report_paths(run_dir / "report").html, _first(outcome.record, run_dir)
         if not (outcome.unchanged and is_report_of(outcome.record, html.parent)):
-            write_report(reading, html.parent)
+            write_report(reading, html.parent, first)
         bundle = "" if outcome.interrupted else _bundle(reading, run_dir, renew=not outcome.unchanged)
     if outcome.unchanged:
         tell(unchanged)
@@ -142,7 +142,18 @@ def _session(session: Callable[[ConsoleProgress, StopFlag], SessionEnd], unchang
     if bundle:
         tell(bundle)
     tell(verdict_text(reading.verdict))
+    if first is not None:
+        tell(both_text(first, reading))
     raise typer.Exit(130 if outcome.interrupted else reading.verdict.exit_code)
+
+
+def _first(record: StudyRecord, run_dir: Path) -> Reading | None:
+    """The study whose models a retargeted one has."""
+    from .search.ranking.reading import read
+    from .search.run.fleet_runs import first_record
+
+    found = first_record(record, run_dir)
+    return None if found is None else read(found)
 
 
 def _bundle(reading: Reading, run_dir: Path, *, renew: bool) -> str:
@@ -156,21 +167,6 @@ def _bundle(reading: Reading, run_dir: Path, *, renew: bool) -> str:
         return f"no bundle: {error}"
 
 
-_ENDED = (
-    "this study has ended, nothing was measured or changed; a larger `budget` in {study} lets it go on, "
-    "`paretune run --again {study}` measures its finalists once more"
-)
-_RETARGETED = (
-    "this study has ended, nothing was measured or changed; a larger `budget` in the study file lets it go "
-    "on, `{command} --again` measures its finalists once more"
-)
-_STOPPING = (
-    "stopping after the stage at hand; press Ctrl-C again to stop a training at the end of its epoch",
-    "stopping at the end of the epoch; once more stops at once",
-    "stopping at once; what was finished is kept",
-)
-
-
 @app.command()
 def report(run: RunPath) -> None:
     """Write HTML, Markdown, CSV and JSON again from a study."""
@@ -179,14 +175,24 @@ def report(run: RunPath) -> None:
     from .search.run.session import open_run
 
     record, run_dir = open_run(run)
-    paths = write_report(read(record), run_dir / "report")
+    paths = write_report(read(record), run_dir / "report", _first(record, run_dir))
     for path in (paths.html, paths.markdown, paths.csv, paths.json):
         tell(str(path))
 
 
 @app.command()
-def choose(run: RunPath, where: Where = None, prefer: Prefer = None) -> None:
-    """Another answer from a finished study: other limits, other preferences, at no cost."""
+def choose(
+    run: RunPath,
+    where: Where = None,
+    prefer: Prefer = None,
+    devices: Annotated[
+        str | None,
+        typer.Option(help="one answer for a fleet: pi,host or pi=1000,host=50 or all", metavar="NAMES"),
+    ] = None,
+) -> None:
+    """Another answer from a finished study: other limits, preferences or a whole fleet, at no cost."""
+    if devices is not None:
+        raise typer.Exit(_for_a_fleet(run, devices, where or [], prefer or []))
     from .reports.terminal.choose import choice_text
     from .reports.terminal.choose import choose as choose_again
     from .search.ranking.ask_again import read_limits, read_weights
@@ -196,6 +202,25 @@ def choose(run: RunPath, where: Where = None, prefer: Prefer = None) -> None:
     found = choose_again(record, read_limits(record, where or []), read_weights(record, prefer or []))
     show(choice_text(found))
     raise typer.Exit(found.verdict.exit_code)
+
+
+def _for_a_fleet(run: Path, devices: str, where: list[str], prefer: list[str]) -> int:
+    from .reports.terminal.choose import choose as choose_again
+    from .reports.terminal.fleet import fleet_text
+    from .search.ranking.ask_again import read_limits, read_weights
+    from .search.ranking.fleet import fleet_of
+    from .search.run.fleet_runs import devices_asked, fill_command, fleet_runs
+
+    runs = fleet_runs(run)
+    shares = devices_asked(runs, devices)
+    records = {device: runs.runs[device].record for device in shares}
+    readings = {
+        device: choose_again(record, read_limits(record, where), read_weights(record, prefer))
+        for device, record in records.items()
+    }
+    found = fleet_of(readings, shares)
+    show(fleet_text(found, lambda device: fill_command(runs, device), runs.skipped))
+    return found.exit_code
 
 
 @app.command()

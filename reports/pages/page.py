@@ -16,25 +16,29 @@ from ...search.ranking.reading import Reading
 from ...search.ranking.sentences import miss_lines
 from ...search.ranking.verdict import number_lines
 from ...search.record.metrics import metric_info
-from ..charts import curves, hypervolume, plots, stage_times
+from ..charts import curves, hypervolume, plots, slopes, stage_times
 from ..content import search_story, sections, views
 from ..content.columns import columns
+from ..content.side_by_side import side_by_side
 from ..content.side_effects import side_effect_table
 from ..content.timing import timing_facts
 from .markdown import markdown_text
 
 
-def html_page(reading: Reading) -> str:
-    """The report as one HTML page. Everything that comes from users is escaped."""
+def html_page(reading: Reading, first: Reading | None = None) -> str:
+    """The report as one HTML page. Everything that comes from users is escaped. `first` is the study whose
+    models this one has, if it is retargeted."""
+    shown = content(reading, first)
     figures = {
         "front": plots.front_figure(reading),
         "hypervolume": hypervolume.hypervolume_figure(reading.record),
         "curves": curves.curves_figure(reading.record),
         "stages": stage_times.stage_times_figure(reading.record),
+        "slopes": None if shown["both"] is None else slopes.slopes_figure(shown["both"]),
     }
     return _rendered(
         "report.html",
-        content(reading),
+        shown,
         figures={name: figure for name, figure in figures.items() if figure is not None},
         plotly=Markup(_plotly()),  # noqa: S704
     )
@@ -44,13 +48,13 @@ def _plotly() -> str:
     return (files("paretune.reports") / "vendor" / "plotly-basic.min.js").read_text(encoding="utf-8")
 
 
-def markdown_report(reading: Reading) -> str:
+def markdown_report(reading: Reading, first: Reading | None = None) -> str:
     """The same content as Markdown, for terminals, issues and mails."""
-    text = _rendered("report.md", content(reading))
+    text = _rendered("report.md", content(reading, first))
     return re.sub(r"\n{3,}", "\n\n", text).rstrip("\n") + "\n"
 
 
-def content(reading: Reading) -> dict[str, Any]:
+def content(reading: Reading, first: Reading | None = None) -> dict[str, Any]:
     """All that the templates show, but for figures."""
     record, ranking, answer = reading.record, reading.ranking, reading.verdict
     table = views.rows(reading)
@@ -68,7 +72,8 @@ def content(reading: Reading) -> dict[str, Any]:
         "quality_title": metric_info(record.quality).title,
         "rows": table,
         "outcomes": views.outcome_counts(table),
-        "backends": plots.colours(sorted({t.evaluation.candidate.backend for t in record.trials})),
+        "backends": plots.colours(sorted(_backends(reading, *([] if first is None else [first])))),
+        "both": None if first is None else side_by_side(first, reading),
         "trains": hypervolume.trains(record),
         "story": search_story.story(record),
         "remarks": sections.remarks(record),
@@ -84,6 +89,10 @@ def content(reading: Reading) -> dict[str, Any]:
         "weights": [(metric_info(metric).title, weight) for metric, weight in ranking.weights.items()],
         "limits": [views.limit_text(limit) for limit in record.limits],
     }
+
+
+def _backends(*readings: Reading) -> set[str]:
+    return {t.evaluation.candidate.backend for reading in readings for t in reading.record.trials}
 
 
 def _rendered(template: str, shown: Mapping[str, Any], **more: Any) -> str:

@@ -15,6 +15,7 @@ from ...profiles.files import write_all_whole
 from ...search.ranking.ranking import Ranking
 from ...search.ranking.reading import Reading
 from ...search.record.evaluation import StudyRecord
+from ..content.side_by_side import side_by_side
 from .page import html_page, markdown_report
 from .table import csv_text
 
@@ -39,18 +40,21 @@ def report_paths(into: Path) -> ReportPaths:
     )
 
 
-def write_report(reading: Reading, into: Path) -> ReportPaths:
+def write_report(reading: Reading, into: Path, first: Reading | None = None) -> ReportPaths:
     """Write `report.html`, `report.md`, `trials.csv` and `report.json` into `into`, made where missing.
+    `first` is the study whose models this one has, if it is retargeted.
 
     Raises:
         UserError: the directory cannot be made or written.
     """
     paths = report_paths(into)
     texts = {
-        paths.json: report_json(reading),  # the first takes its place last, and stands for all (is_report_of)
+        paths.json: report_json(
+            reading, first
+        ),  # the first takes its place last, and stands for all (is_report_of)
         paths.csv: csv_text(reading),
-        paths.markdown: markdown_report(reading),
-        paths.html: html_page(reading),
+        paths.markdown: markdown_report(reading, first),
+        paths.html: html_page(reading, first),
     }
     try:
         into.mkdir(parents=True, exist_ok=True)
@@ -77,10 +81,16 @@ def is_report_of(record: StudyRecord, into: Path) -> bool:
     return bool(kept == record.ended) and all(path.is_file() for path in others)
 
 
-def report_json(reading: Reading) -> str:
-    """The record with its verdict and ranking as strict JSON; numbers that are not finite become null."""
+def report_json(reading: Reading, first: Reading | None = None) -> str:
+    """The record with its verdict and ranking as strict JSON, of a retargeted study also both fronts; numbers
+    that are not finite become null."""
     answer = reading.verdict
-    whole = {"verdict": answer, "exit_code": answer.exit_code, "ranking": _without_samples(reading.ranking)}
+    whole: dict[str, Any] = {
+        "verdict": answer,
+        "exit_code": answer.exit_code,
+        "ranking": _without_samples(reading.ranking),
+    }
+    whole |= {} if first is None else {"side_by_side": side_by_side(first, reading)}
     return json.dumps(
         plain({**whole, "record": reading.record}), indent=1, allow_nan=False, ensure_ascii=False
     )

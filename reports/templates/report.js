@@ -44,11 +44,11 @@
       xaxis: { ...axis, ...given.xaxis },
       yaxis: { ...axis, ...given.yaxis },
       shapes: (given.shapes || []).map((s) => ({ ...s, line: { ...s.line, color: css("--warn") } })),
-      annotations: (given.annotations || []).map(({ short, ...a }) => ({
+      annotations: (given.annotations || []).map(({ short, label, ...a }) => ({
         ...a,
         arrowcolor: css("--soft"),
         ...(a.showarrow ? { bgcolor: css("--card"), borderpad: 1 } : {}),
-        font: { color: a.showarrow ? css("--ink") : css("--warn"), size: 12 },
+        font: { color: a.showarrow || label ? css("--ink") : css("--warn"), size: 12 },
       })),
       legend: { ...given.legend, orientation: "h", yref: "container", yanchor: "bottom", y: 0, x: 0 },
       dragmode: narrow.matches ? false : "zoom",

@@ -13,6 +13,7 @@ from ...search.ranking.verdict import Verdict
 from ...search.record.evaluation import Limit, StudyRecord
 from ...search.record.metrics import metric_info
 from ..content.columns import columns, number
+from ..content.side_by_side import side_by_side
 
 
 def choose(
@@ -101,3 +102,9 @@ def verdict_text(answer: Verdict) -> str:
 
 def _first(answer: Verdict) -> list[str]:
     return [line for line in (answer.provisional, answer.headline, *answer.warnings) if line]
+
+
+def both_text(first: Reading, other: Reading) -> str:
+    """What two devices say of the same models, each sentence on a line."""
+    both = side_by_side(first, other)
+    return "\n".join([f"On {both.devices[0]} and on {both.devices[1]}:", *(f"  {s}" for s in both.sentences)])

@@ -34,6 +34,7 @@ from ..storage.run_file import RUN_FILE, read_run_file
 from ..storage.same_problem import PROBLEM
 from ..store.store import Store
 from .budget import Budget, StopFlag
+from .fleet_runs import first_run
 from .kind import StudyKind
 from .plan import SearchPlan
 from .session import SessionEnd, run_job
@@ -87,20 +88,9 @@ def first_study(path: Path) -> FirstStudy:
     Raises:
         UserError: it was not run yet, or its file is gone or names another study by now.
     """
-    if is_file(path):
-        file = load_study_file(path)
-        run_dir, study_file = places_of(file, path).run_dir, path
-        if not (run_dir / RUN_FILE).is_file():
-            raise UserError(
-                f"the study {file.name!r} was not run yet, so there is nothing to retarget",
-                place=str(path),
-                remedy=f"paretune run {path}",
-            )
-    else:
-        run = read_run_file(path)
-        if run.of:
-            return first_study(path.resolve().parent / run.of)
-        run_dir, study_file = path, _file_of(path, run.study_file, run.name)
+    run_dir = first_run(path)
+    run = read_run_file(run_dir)
+    study_file = path if is_file(path) else _file_of(run_dir, run.study_file, run.name)
     url, name = stored_study(run_dir)
     with study_for_reading(url, name) as studies:
         record = studies.unweighed() if studies.readable else None

@@ -1,0 +1,212 @@
+"""What two devices say of the same models, in sentences: what carries over, and what does not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+from ...profiles.words import joined
+from ...search.ranking.known import complete_trials, searched_metrics
+from ...search.ranking.pareto import better, overlap
+from ...search.ranking.ranking import Ranked, comparable, latency_metric
+from ...search.ranking.reading import Reading
+from ...search.ranking.sentences import gap_text
+from ...search.ranking.verdict import DO_NOTHING, MET, speedup
+from ...search.record.candidate import Candidate
+from ...search.record.evaluation import Outcome, Quantity, StudyRecord, TrialRecord
+from ...search.record.metrics import metric_info
+from .views import why
+
+
+def own_trials(record: StudyRecord) -> dict[str, TrialRecord]:
+    """The trial of each candidate, by digest."""
+    found: dict[str, TrialRecord] = {}
+    for trial in record.trials:
+        if trial.duplicate_of is None:
+            found[trial.evaluation.candidate.digest] = trial
+    return found
+
+
+def absent(record: StudyRecord, candidate: Candidate) -> tuple[str, str]:
+    """Of a candidate that has no trial: whether it was not offered there, or not evaluated, and why."""
+    whole = {candidate.backend: ("all", str(candidate.precision), candidate.sparsity)}
+    for masked in record.masked:
+        if masked.what in whole.get(masked.backend, ()):
+            return "not offered", masked.reason
+    return "not evaluated", "the search ended before it, or did not expect it to win"
+
+
+def over_text(entry: Ranked) -> str:
+    """The limits that it misses, or ""."""
+    over = [text for text, miss in entry.violations.items() if miss > 0]
+    return f"over: {', '.join(over)}" if over else ""
+
+
+def sentences(first: Reading, other: Reading) -> list[str]:
+    """What carries over from one device to the other, and what does not."""
+    both = _Both(first, other)
+    return [*both.winners(), *both.order(), *both.quality(), *both.endings()]
+
+
+class _Both:
+    """What two readings of the same models say together."""
+
+    def __init__(self, first: Reading, other: Reading) -> None:
+        self.first, self.other = first, other
+        self.trials = own_trials(first.record), own_trials(other.record)
+        done = [{t.evaluation.candidate.digest for t in complete_trials(r.record)} for r in (first, other)]
+        self.common = [digest for digest in self.trials[1] if digest in done[0] & done[1]]
+
+    def winners(self) -> list[str]:
+        """Whether one wins on both, and what each winner is worth on the other device."""
+        mine, theirs = self.first.recommended, self.other.recommended
+        if mine is None or theirs is None:
+            lacking = [r.record.profile for r in (self.first, self.other) if r.recommended is None]
+            return [f"On {joined(lacking)} nothing usable was found, so that no winners can be compared."]
+        one, two = (_candidate(r.record, w.number) for r, w in ((self.first, mine), (self.other, theirs)))
+        if one == two:
+            verb = "wins on both devices" if self._met() else "is the first on both devices"
+            places = " and ".join(
+                f"#{w.number} on {r.record.profile}" for r, w in ((self.first, mine), (self.other, theirs))
+            )
+            return [f"{one.title} {verb} ({places})."]
+        return [
+            _worth(self.first, self.other, mine, self.trials[1].get(one.digest)),
+            _worth(self.other, self.first, theirs, self.trials[0].get(two.digest)),
+        ]
+
+    def _met(self) -> bool:
+        return all(r.verdict.status in (MET, DO_NOTHING) for r in (self.first, self.other))
+
+    def order(self) -> list[str]:
+        """How often two change places in latency, beyond error on both devices."""
+        metric = latency_metric(self.other.record)
+        pairs = [
+            (one, two)
+            for one, two in combinations(self.common, 2)
+            if all(metric in self._metrics(side, digest) for side in (0, 1) for digest in (one, two))
+        ]
+        if not pairs:
+            return []
+        turned = [pair for pair in pairs if self._turned(metric, *pair)]
+        name = metric_info(metric).title.lower()
+        if not turned:
+            return [
+                f"The order by {name} carries over: of {len(pairs)} pairs, none changes places beyond error."
+            ]
+        largest = max(turned, key=lambda pair: self._swing(metric, *pair))
+        faster, slower = largest if self._faster(0, metric, *largest) else largest[::-1]
+        return [
+            f"The order by {name} changes: of {len(pairs)} pairs, {len(turned)} change places beyond error "
+            f"on both, the most {self._title(faster)}, faster than {self._title(slower)} on "
+            f"{self.first.record.profile} and slower on {self.other.record.profile}."
+        ]
+
+    def quality(self) -> list[str]:
+        """Whether the quality of the same weights at the same precision is the same on both."""
+        name = self.other.record.quality
+        alike, differ = 0, list[str]()
+        for digest in self.common:
+            treated = {side[digest].evaluation.treatment for side in self.trials}
+            one, two = (self._metrics(side, digest).get(name) for side in (0, 1))
+            if one is None or two is None or len(treated) > 1:
+                continue
+            if overlap(one, two):
+                alike += 1
+            else:
+                differ.append(
+                    f"{self._title(digest)}, {gap_text(name, two, one)} on {self.other.record.profile}"
+                )
+        title = metric_info(name).title
+        lines = (
+            [f"{title} carries over: it is the same within error for {alike} configurations."]
+            if alike
+            else []
+        )
+        return lines + (
+            [f"{title} does not carry over for {len(differ)}: {'; '.join(differ[:3])}."] if differ else []
+        )
+
+    def endings(self) -> list[str]:
+        """What was complete on the first device and came to another end on this one."""
+        ends: dict[Outcome, list[TrialRecord]] = {}
+        for digest, trial in self.trials[1].items():
+            before = self.trials[0].get(digest)
+            if (
+                before is not None
+                and before.evaluation.outcome is Outcome.COMPLETE != trial.evaluation.outcome
+            ):
+                ends.setdefault(trial.evaluation.outcome, []).append(trial)
+        return [self._ended(outcome, trials) for outcome, trials in ends.items()]
+
+    def _ended(self, outcome: Outcome, trials: Sequence[TrialRecord]) -> str:
+        was, now, say = ("was", "is", "") if len(trials) == 1 else ("were", "are", "say ")
+        devices = self.first.record.profile, self.other.record.profile
+        return (
+            f"{len(trials)} that {was} complete on {devices[0]} {now} {outcome.value} on {devices[1]}, "
+            f"{say}#{trials[0].number} ({_text(trials[0])}): {why(trials[0])}."
+        )
+
+    def _metrics(self, side: int, digest: str) -> Mapping[str, Quantity]:
+        """Of one split on both: what the searches measured."""
+        return searched_metrics(self.trials[side][digest])
+
+    def _faster(self, side: int, metric: str, one: str, two: str) -> bool:
+        return better(self._metrics(side, one)[metric], self._metrics(side, two)[metric], False)
+
+    def _turned(self, metric: str, one: str, two: str) -> bool:
+        return (self._faster(0, metric, one, two) and self._faster(1, metric, two, one)) or (
+            self._faster(0, metric, two, one) and self._faster(1, metric, one, two)
+        )
+
+    def _swing(self, metric: str, one: str, two: str) -> float:
+        ratios = [self._metrics(s, one)[metric].value / self._metrics(s, two)[metric].value for s in (0, 1)]
+        return max(ratios) / min(ratios)
+
+    def _title(self, digest: str) -> str:
+        return self.trials[1][digest].evaluation.candidate.title
+
+
+def _text(trial: TrialRecord) -> str:
+    return trial.evaluation.candidate.title
+
+
+def _candidate(record: StudyRecord, number: int) -> Candidate:
+    return next(t.evaluation.candidate for t in record.trials if t.number == number)
+
+
+def _worth(home: Reading, away: Reading, winner: Ranked, there: TrialRecord | None) -> str:
+    """What the winner of one device is on the other."""
+    title = f"What wins on {home.record.profile}, {_candidate(home.record, winner.number).title},"
+    device = away.record.profile
+    if there is None:
+        outcome, reason = absent(away.record, _candidate(home.record, winner.number))
+        return f"{title} was {outcome} on {device}: {reason}."
+    entry = away.ranking.of(there.number)
+    if entry is None:
+        return f"{title} is {there.evaluation.outcome.value} on {device}: {why(there)}."
+    best = away.recommended
+    assert best is not None
+    parts = [*_slower(away.record, entry, best), *_quality(away.record, entry, best)]
+    missed = over_text(entry)
+    parts += [f"is {missed}"] if missed else []
+    if not parts:
+        return f"{title} is as good as the winner on {device}, within error."
+    return f"{title} {joined(parts)} on {device}, against its own winner #{best.number}."
+
+
+def _slower(record: StudyRecord, entry: Ranked, best: Ranked) -> list[str]:
+    faster = speedup(record, entry.number, best.number)
+    if faster is None:
+        return []
+    if faster.low is not None and faster.high is not None and faster.low <= 1 <= faster.high:
+        return []
+    share = 100 * (1 / faster.value - 1)
+    return [f"takes {abs(share):.2g} % {'longer' if share > 0 else 'less'}"]
+
+
+def _quality(record: StudyRecord, entry: Ranked, best: Ranked) -> list[str]:
+    mine, theirs = (metrics.get(record.quality) for metrics in comparable(record, entry, best))
+    if mine is None or theirs is None or overlap(mine, theirs):
+        return []
+    return [f"has {metric_info(record.quality).title.lower()} {gap_text(record.quality, mine, theirs)}"]

@@ -1,0 +1,145 @@
+"""The runs of one study on its own device and on those that it was retargeted to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...profiles.errors import UserError, at_place
+from ...profiles.files import is_file
+from ...profiles.words import one_line
+from ..job.job import places_of
+from ..job.study_file import load_study_file
+from ..record.evaluation import StudyRecord
+from ..storage.run_file import RUN_FILE, read_run_file
+from .stored import record_of, stored_study
+
+_SHARE = re.compile(r"[0-9]{1,9}(\.[0-9]{0,9})?|\.[0-9]{1,9}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceRun:
+    """A run on one device. `named` is the profile as it was given, "" for the study's own."""
+
+    record: StudyRecord
+    run_dir: Path
+    named: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetRuns:
+    """The runs by their devices, the study's own first, and a sentence for each that could not be read."""
+
+    study: str
+    study_file: Path
+    runs: Mapping[str, DeviceRun]
+    skipped: tuple[str, ...] = ()
+
+
+def first_run(path: Path) -> Path:
+    """The directory of the first study's run; `path` is its file, its run, or that of one retargeted from it.
+
+    Raises:
+        UserError: there is no run.
+    """
+    if is_file(path):
+        file = load_study_file(path)
+        run_dir = places_of(file, path).run_dir
+        if not (run_dir / RUN_FILE).is_file():
+            raise UserError(
+                f"the study {file.name!r} was not run yet", place=str(path), remedy=f"paretune run {path}"
+            )
+        return run_dir
+    run = read_run_file(path)
+    return first_run(path.resolve().parent / run.of) if run.of else path
+
+
+def fleet_runs(path: Path) -> FleetRuns:
+    """The runs of a study on all its devices.
+
+    Raises:
+        UserError: the study itself has no results.
+    """
+    own_dir = first_run(path)
+    own = read_run_file(own_dir)
+    record = record_of(*stored_study(own_dir))
+    runs, skipped = {record.profile: DeviceRun(record=record, run_dir=own_dir)}, []
+    for run_dir in sorted(file.parent for file in own_dir.resolve().parent.glob(f"*/{RUN_FILE}")):
+        try:
+            found = read_run_file(run_dir)
+            if found.of != own.name:
+                continue
+            other = record_of(*stored_study(run_dir))
+            runs.setdefault(other.profile, DeviceRun(record=other, run_dir=run_dir, named=found.profile))
+        except UserError as error:
+            skipped.append(f"{run_dir.name} was not read: {error.problem}")
+    return FleetRuns(study=own.name, study_file=own.study_file, runs=runs, skipped=tuple(skipped))
+
+
+def devices_asked(runs: FleetRuns, text: str) -> dict[str, float]:
+    """The devices of a text like "pi,host=50", each with its share of the fleet; "all" are those known.
+
+    A device is named by its profile's name, or as the profile was named when it was retargeted.
+
+    Raises:
+        UserError: one is not known, named twice or has no usable share, or there are fewer than two.
+    """
+    names = {run.named: device for device, run in runs.runs.items() if run.named}
+    names |= {device: device for device in runs.runs}
+    found: dict[str, float] = {}
+    with at_place("--devices"):
+        for part in [*runs.runs] if text.strip() == "all" else text.split(","):
+            name, equals, share = (side.strip() for side in part.partition("="))
+            device = names.get(name)
+            if device is None:
+                raise _unknown(runs, name)
+            if device in found:
+                raise UserError(f"{device} is named twice", found=one_line(text, 80))
+            found[device] = _share(share) if equals else 1.0
+        if len(found) < 2:
+            raise UserError(
+                "a fleet has two devices or more",
+                found=", ".join(found),
+                accepted=", ".join(runs.runs),
+                remedy=f"`paretune retarget {runs.study_file} --profile OTHER` adds one; without --devices, "
+                "`choose` answers for one device",
+            )
+    return found
+
+
+def _unknown(runs: FleetRuns, name: str) -> UserError:
+    return UserError(
+        f"nothing is known of {one_line(repr(name), 80)}: {runs.study} was not run there",
+        accepted=f"{', '.join(runs.runs)}, or all of them: all",
+        remedy=f"`paretune retarget {runs.study_file} --profile {name or 'OTHER'}`",
+    )
+
+
+def _share(text: str) -> float:
+    if not _SHARE.fullmatch(text) or not float(text):
+        raise UserError(
+            "no share of a fleet",
+            found=one_line(repr(text), 80),
+            accepted="a number above 0, say how many such devices there are: pi=1000,host=50",
+        )
+    return float(text)
+
+
+def fill_command(runs: FleetRuns, device: str) -> str:
+    """What evaluates more candidates on a device."""
+    named = runs.runs[device].named
+    if named:
+        return f"paretune retarget {runs.study_file} --profile {named}"
+    return f"paretune run {runs.study_file}"
+
+
+def first_record(record: StudyRecord, run_dir: Path) -> StudyRecord | None:
+    """The record of the study whose models a retargeted one has; None where there is none to be read."""
+    if not record.retargets:
+        return None
+    try:
+        return record_of(*stored_study(run_dir.resolve().parent / record.retargets))
+    except UserError:
+        return None
