@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
-from ..content.side_by_side import BothRow, SideBySide, There
+from ..content.side_by_side import BothRow, SideBySide, OnDevice
 from .plots import Figure, colours
 
 MOST_LINES = 24
@@ -61,7 +61,7 @@ def _line(both: SideBySide, row: BothRow, palette: Mapping[str, tuple[str, str]]
     }
 
 
-def _numbers(both: SideBySide, device: str, there: There) -> list[str]:
+def _numbers(both: SideBySide, device: str, there: OnDevice) -> list[str]:
     cells = ", ".join(f"{t} {c.text}" for t, c in zip(both.columns, there.cells, strict=True))
     return [f"{escape(device)}: {escape(there.shown)}", escape(cells)]
 

@@ -21,7 +21,7 @@ from .views import DASH, Cell, cell, why
 
 
 @dataclass(frozen=True, kw_only=True)
-class There:
+class OnDevice:
     """A configuration on one device: its trial and rank, or why it has none. `cells` are quality, latency and
     size; `place` is its place among those shown that were ranked there (None: it was not)."""
 
@@ -47,8 +47,8 @@ class BothRow:
 
     title: str
     backend: str
-    first: There
-    other: There
+    first: OnDevice
+    other: OnDevice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +95,7 @@ def _shown(first: Reading, other: Reading) -> list[Candidate]:
     return list(found.values())
 
 
-def _all_of(reading: Reading, shown: Sequence[Candidate]) -> dict[str, There]:
+def _all_of(reading: Reading, shown: Sequence[Candidate]) -> dict[str, OnDevice]:
     trials = own_trials(reading.record)
     entries = {entry.number: entry for entry in reading.ranking.entries}
     order = [entry.number for entry in reading.ranking.entries]
@@ -113,18 +113,18 @@ def _there(
     trial: TrialRecord | None,
     entries: Mapping[int, Ranked],
     places: Mapping[int, int],
-) -> There:
+) -> OnDevice:
     record = reading.record
     if trial is None:
         outcome, reason = absent(record, candidate)
-        return There(
+        return OnDevice(
             number=None, rank="", place=None, outcome=outcome, reason=reason, cells=(Cell(text=DASH),) * 3
         )
     entry = entries.get(trial.number)
     metrics = trial.evaluation.gate if entry is None else entry.metrics
     names = (record.quality, latency_metric(record), "size_bytes")
     split = entry.source if entry is not None else ""
-    return There(
+    return OnDevice(
         number=trial.number,
         rank="" if entry is None else f"{entry.rank}{'=' if entry.tie else ''}",
         place=places.get(trial.number),
