@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
-from ..content.side_by_side import BothRow, SideBySide, OnDevice
+from ..content.side_by_side import BothRow, OnDevice, SideBySide
 from .plots import Figure, colours
 
 MOST_LINES = 24
