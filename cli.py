@@ -135,10 +135,12 @@ def _session(session: Callable[[ConsoleProgress, StopFlag], SessionEnd], unchang
         html, first = report_paths(run_dir / "report").html, _first(outcome.record, run_dir)
         if not (outcome.unchanged and is_report_of(outcome.record, html.parent)):
             write_report(reading, html.parent, first)
-        bundle = "" if outcome.interrupted else _bundle(reading, run_dir, renew=not outcome.unchanged)
+        bundle = _bundle(reading, run_dir, renew=not outcome.unchanged) if outcome.whole else ""
     if outcome.unchanged:
         tell(unchanged)
     tell(f"report: {html}")
+    if outcome.gone:
+        raise outcome.gone
     if bundle:
         tell(bundle)
     tell(verdict_text(reading.verdict))

@@ -55,6 +55,8 @@ from benchmarks.command import (
 )
 from benchmarks.measurement_figures import TITLES, a_a_figures, show, way_figures
 
+from ..search.stages.device.line import Line
+
 CANDIDATES = 10
 """Of a study; the trials of one share its reference and its A/A, and with them their luck."""
 MODES = {
@@ -106,7 +108,7 @@ class Bench:
             store=self.store,
             deployment=Deployment(batch=1, threads=threads, device=name, instructions="these"),
             lease=DeviceLease(LocalLaunch()),
-            guard=Guard(),
+            line=Line(launch=LocalLaunch(), guard=Guard()),
             plan=plan,
             announce=lambda stage: None,
             pinned=pinned,

@@ -227,6 +227,11 @@ class RunnerClient:
             child.kill()
             self._ended = self._ended or StageError("measure", "the runner is closed")
 
+    def abandon(self) -> None:
+        """End this side of a line at whose other end nobody may answer."""
+        if self._child is not None and not self._launch.shares_files:
+            self._end(self._child, "measure", "given up")
+
     def _started(self) -> Child:
         if self._ended is not None:
             raise self._ended
@@ -252,7 +257,8 @@ class RunnerClient:
         child = self._started()
         message = Message(body={**(body or {}), "do": operation}, arrays=arrays or {})
         stage = _STAGES.get(operation, "measure")
-        reply = partial(Reply, device=self._launch.device, operation=operation, stage=stage)
+        away = not self._launch.shares_files
+        reply = partial(Reply, device=self._launch.device, away=away, operation=operation, stage=stage)
         try:
             write_message(child.writer(seconds), message)
             answer = read_message(child.reader(seconds, meanwhile), most)
@@ -286,5 +292,6 @@ class RunnerClient:
         child.kill()
         self._child = None
         log = child.log(replies.LOG_BYTES)
-        self._ended = StageError(stage, cause, log, outside=outside, silent=silent)
+        where = "" if self._launch.shares_files else self._launch.device
+        self._ended = StageError(stage, cause, log, outside=outside, silent=silent, device=where)
         return self._ended

@@ -26,11 +26,12 @@ _SHOWN, _PLAIN_BYTES, _DEEPEST = 120, 2**20, 8
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What `device` answered to `operation`, which belongs to `stage`."""
+    """What `device` answered to `operation`, which belongs to `stage`. `away`: it is not this machine."""
 
     device: str
     operation: str
     stage: str
+    away: bool = False
     body: Mapping[str, Any]
     arrays: Mapping[str, Array] = field(default_factory=dict)
 
@@ -62,9 +63,12 @@ class Reply:
 
     def wrong(self, what: str) -> StageError:
         """The error that this answer is."""
-        return StageError(
-            self.stage, printable(f"{what} (the answer of {self.device} to `{self.operation}`)")
-        )
+        return self.error(printable(f"{what} (the answer of {self.device} to `{self.operation}`)"))
+
+    def error(self, cause: str, log: str = "", *, stage: str = "", **flags: bool) -> StageError:
+        """An error of the stage that the operation belongs to, or another, on this device."""
+        where = self.device if self.away else ""
+        return StageError(stage or self.stage, cause, log, device=where, **flags)
 
 
 def number(value: Any, name: str, *, most: float = MOST) -> float:

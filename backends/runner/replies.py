@@ -91,7 +91,7 @@ def raise_error(reply: Reply, memory_bytes: int | None) -> None:
     where, log = reply.read("stage", text, reply.stage), reply.read("log", text, "")[-LOG_BYTES:]
     disagrees = reply.read("disagrees", flag, False)
     outside = memory_bytes is None if lacked else refusal(cause) is not None
-    raise StageError(where, cause, log, disagrees=disagrees, outside=outside)
+    raise reply.error(cause, log, stage=where, disagrees=disagrees, outside=outside)
 
 
 def over_limit(memory_bytes: int) -> str:

@@ -73,7 +73,13 @@ class Job:
     def guard(self) -> Guard:
         """The hard limits on its runners."""
         guard = self.file.guard
-        return Guard(compile_s=guard.compile, open_s=guard.open, run_s=guard.run, memory_bytes=guard.memory)
+        return Guard(
+            compile_s=guard.compile,
+            open_s=guard.open,
+            run_s=guard.run,
+            memory_bytes=guard.memory,
+            patience_s=guard.patience,
+        )
 
     @property
     def tuning(self) -> Tuning | None:

@@ -29,6 +29,7 @@ from .values import (
     Guarded,
     Many,
     Number,
+    Patience,
     Seconds,
     Several,
     Share,
@@ -155,12 +156,14 @@ class MeasureSection(_Section):
 class GuardSection(_Section):
     """Hard limits on one runner process; beyond them the evaluation ends as `failed`. `open` also bounds the
     start of a runner on the device, and the sending of a file. `user`: how long one call of the workload's
-    own code may take (left out: as long as it likes, since training a teacher takes hours)."""
+    own code may take (left out: as long as it likes, since training a teacher takes hours). `patience`: how
+    long a device that does not answer any more is waited for, before the study ends (0: not at all)."""
 
     open: Guarded = 120.0
     compile: Guarded = 300.0
     run: Guarded = 300.0
     memory: Bytes | None = None
+    patience: Patience = 600.0
     user: Guarded | None = None
 
 

@@ -36,10 +36,11 @@ def _if_text(parse: Callable[[str], Any]) -> BeforeValidator:
     return BeforeValidator(lambda value: said(parse, value) if isinstance(value, str) else value)
 
 
-def _up_to_days(days: int) -> AfterValidator:
+def _up_to_days(days: int, *, or_none: bool = False) -> AfterValidator:
     def check(seconds: float) -> float:
-        if not 0 < seconds <= days * _DAY:
-            raise ValueError(f"no time to wait for; accepted: above 0 and up to {days} d")
+        if not 0 < seconds <= days * _DAY and not (or_none and seconds == 0):
+            least = "0 or more" if or_none else "above 0"
+            raise ValueError(f"no time to wait for; accepted: {least} and up to {days} d")
         return seconds
 
     return AfterValidator(check)
@@ -66,6 +67,8 @@ Threads = Annotated[int, Field(strict=True, ge=1, le=1024)]
 Seconds = Annotated[Number, _if_text(parse_duration_s), _up_to_days(1000)]
 Guarded = Annotated[Number, _if_text(parse_duration_s), _up_to_days(20)]
 """A time that is waited for: operating systems count the milliseconds of one wait in 31 bits."""
+Patience = Annotated[Number, _if_text(parse_duration_s), _up_to_days(20, or_none=True)]
+"""A time that is waited for, or none."""
 Bytes = Annotated[int, _if_text(parse_bytes), Field(strict=True, gt=0, le=2**60)]
 Share = Annotated[Number, _if_text(lambda text: parse_quantity(text, "share"))]
 Axis = Annotated[int, Field(strict=True)] | Number | Flag | Line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...profiles.errors import UserError
 from .evaluation import Bound
 from .protocols import Milestone
 
@@ -17,6 +18,10 @@ class Interrupted(Exception):  # noqa: N818 - a signal to unwind, not an error
     def __init__(self, why: str) -> None:
         self.why = why
         super().__init__(why)
+
+
+class DeviceGoneError(UserError):
+    """The device does not answer any more, and was waited for: the study ends, with all that it knows."""
 
 
 class TrainingStopped(Exception):  # noqa: N818 - a decision, not an error

@@ -15,7 +15,7 @@ from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Outcome, StudyRecord, TrialRecord
 from ..record.progress import Progress
 from ..record.protocols import CandidateEvaluator, Hardware
-from ..record.stops import ALL_EVALUATED, INTERRUPTED, Interrupted
+from ..record.stops import ALL_EVALUATED, INTERRUPTED, DeviceGoneError, Interrupted
 from ..storage.study_store import StudyStore
 from . import counters, reference
 from .again import given_up, settled
@@ -71,8 +71,7 @@ class Driver:
             UserError: the study cannot go on (the uncompressed teacher does not run, the disk is full).
         """
         self.budget.start(self.studies.number("spent_seconds"), self.studies.number("waited_seconds"))
-        recovered = self.studies.recover()
-        if recovered:
+        if self.studies.recover():
             self.progress.note("an earlier session was ended in the middle of a candidate: it is tried again")
         stopped = ""
         try:
@@ -86,6 +85,8 @@ class Driver:
                 self._finalists()
         except Interrupted as interrupt:
             stopped = interrupt.why
+        except DeviceGoneError as gone:
+            stopped, self.ending.gone = gone.problem, gone
         self._save(stopped)
         return self.studies.record()
 

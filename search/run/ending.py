@@ -12,7 +12,7 @@ from ..ranking.ranking import rank
 from ..record.evaluation import StudyRecord
 from ..record.progress import Progress
 from ..record.protocols import CandidateEvaluator, Standard, TrainEverything
-from ..record.stops import Interrupted
+from ..record.stops import DeviceGoneError, Interrupted
 from ..storage.study_store import StudyStore
 from .budget import Budget
 from .plan import SearchPlan
@@ -23,7 +23,8 @@ FINALIST_TURNS = 3
 
 
 class Ending:
-    """The last steps of one study. Each yields the record's frame whenever there is something to keep."""
+    """The last steps of one study. Each yields the record's frame whenever there is something to keep. `gone`
+    is why the study ends in its middle, which it does where its device went away."""
 
     def __init__(
         self,
@@ -35,6 +36,7 @@ class Ending:
     ) -> None:
         self.plan, self.evaluator, self.studies = plan, evaluator, studies
         self.budget, self.progress = budget, progress
+        self.gone: DeviceGoneError | None = None
 
     def finalists(self, frame: StudyRecord) -> Iterator[StudyRecord]:
         """Check the best on test. Where none of them holds its limits there, the next best are checked."""
@@ -73,6 +75,9 @@ class Ending:
             try:
                 evaluation = self.evaluator.evaluate(candidate, TrainEverything(standard))
             except Interrupted:
+                return
+            except DeviceGoneError as gone:
+                self.gone = gone
                 return
             done[number] = judged(record, number, evaluation)
             frame = replace(frame, audit=tuple(done[n] for n in sorted(done)))

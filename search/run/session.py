@@ -29,6 +29,7 @@ from ..record.evaluation import StudyRecord
 from ..record.metrics import SIDE_EFFECTS
 from ..record.progress import Progress
 from ..stages.chain import Chain
+from ..stages.device.line import Line
 from ..stages.device.runners import Deployment
 from ..stages.device.stages import DeviceStages
 from ..stages.models.base import Models
@@ -52,12 +53,19 @@ from .waiting import lease_for
 @dataclass(frozen=True, kw_only=True)
 class SessionEnd:
     """What a session left: the record, where it lies, and whether it was interrupted. `unchanged`: the study
-    had ended before, so that nothing was measured."""
+    had ended before, so that nothing was measured. `gone`: why the study ended in its middle, which it did
+    where its device went away."""
 
     record: StudyRecord
     places: Places
     interrupted: bool
     unchanged: bool = False
+    gone: UserError | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether the study came to its end."""
+        return not self.interrupted and self.gone is None
 
 
 def run_study(
@@ -111,7 +119,7 @@ def run_job(
     _tell_time(budget, progress)
     with only_one_run(job.places.run_dir), storage_trouble_explained(job.places.storage):
         lease = lease_for(job, reached.launch, progress, budget)
-        device = device_stages(job, reached, store, progress, lease)
+        device = device_stages(job, reached, store, progress, lease, budget)
         # A resumed sampler starts anew; with the same seed it would propose the same points again.
         search = set_up_search(job, models.teacher_facts(), models, job.file.seed + before)
         with closing(_studies(job, search.sampler)) as studies, closing(device):
@@ -122,10 +130,11 @@ def run_job(
             driver = Driver(plan, evaluator, search, studies, budget, progress)
             finished.begins(studies)
             record = driver.run()
-            if not stop.requested:
+            if not stop.requested and driver.ending.gone is None:
                 at = _ended(studies, job, budget, driver)
                 record = driver.audit(audit) if audit else replace(record, ended=at)
-        return SessionEnd(record=record, places=job.places, interrupted=stop.requested)
+        interrupted = stop.requested and driver.ending.gone is None
+        return SessionEnd(record=record, places=job.places, interrupted=interrupted, gone=driver.ending.gone)
 
 
 def _ended(studies: StudyStore, job: Job, budget: Budget, driver: Driver) -> str:
@@ -183,14 +192,21 @@ def _evaluator(job: Job, chain: Chain, budget: Budget, studies: StudyStore, kind
 
 
 def device_stages(
-    job: Job, reached: Reached, store: Store, progress: Progress, lease: DeviceLease | None = None
+    job: Job,
+    reached: Reached,
+    store: Store,
+    progress: Progress,
+    lease: DeviceLease | None = None,
+    budget: Budget | None = None,
 ) -> DeviceStages:
-    """The stages that run on the job's device; the caller closes them."""
+    """The stages that run on the job's device; the caller closes them. A stop that `budget` knows of ends a
+    wait for the device."""
+    checkpoint = budget.checkpoint if budget else lambda: None
     return DeviceStages(
         store=store,
         deployment=_deployment(job, reached),
         lease=lease or DeviceLease(reached.launch, guard=job.guard, study=job.file.name),
-        guard=job.guard,
+        line=Line(launch=reached.launch, guard=job.guard, progress=progress, checkpoint=checkpoint),
         plan=_latency_plan(job),
         announce=progress.stage,
         pinned=reached.looked.fastest.cores or True,

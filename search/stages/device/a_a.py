@@ -12,7 +12,7 @@ from ....backends.measure.samples import LatencyPlan, Rounds, against_itself
 from ....backends.measure.spread import Spread, spread_among
 from ...record.timing import Timing
 from ...store.store import Entry, Store
-from .again import sturdy
+from .again import Again
 from .keys import spread_key
 from .runners import Runners
 
@@ -31,8 +31,8 @@ class Compared:
 class AgainstItself:
     """Takes the A/A once for each reference; from then on it is answered from the store."""
 
-    def __init__(self, store: Store, runners: Runners, announce: Callable[[str], None]) -> None:
-        self._store, self._runners, self._announce = store, runners, announce
+    def __init__(self, store: Store, runners: Runners, announce: Callable[[str], None], again: Again) -> None:
+        self._store, self._runners, self._announce, self._again = store, runners, announce, again
         self._known: Compared | None = None
 
     def of_reference(self, plan: LatencyPlan) -> Compared:
@@ -58,7 +58,7 @@ class AgainstItself:
             return {"cores": list(self._runners.cores)}
 
         provenance = {"reference": self._runners.reference_key}
-        entry = self._store.produce("spread", key, provenance, sturdy(make))
+        entry = self._store.produce("spread", key, provenance, self._again.sturdy(make))
         seen = spread_among(read_rounds(entry))
         used = seen or Spread(deviation=plan.process_spread)
         timing = Timing(

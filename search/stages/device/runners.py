@@ -160,7 +160,9 @@ class Runners:
         try:
             runners, warm = self.reference_runners(plan.processes), self._reference_warm
             found = measure(subjects, runners, plan, ticks=self.ticks, warm_reference=warm)
-        except StageError:
+        except StageError as error:
+            if error.device and error.outside:
+                raise  # its line was lost: all others may be, too
             self.close_reference()
             found = measure(subjects, self.reference_runners(plan.processes), plan, ticks=self.ticks)
         self._reference_warm = True
@@ -191,8 +193,8 @@ class Runners:
                 return
             try:
                 clients.append(self.opened(*self.reference)[0])
-            except StageError:
-                if not clients:
+            except StageError as error:
+                if not clients or (error.device and error.outside):
                     raise
                 self._reference_most = len(clients)  # perhaps memory that cannot be seen from here
 
@@ -209,6 +211,12 @@ class Runners:
         while self._reference_clients:
             self._reference_clients.pop().close()
         self._reference_warm = False
+
+    def abandon(self) -> None:
+        """Drop every process on a device whose line was lost, without asking it to end."""
+        for client in (*self._reference_clients, *self._compilers.values()):
+            client.abandon()
+        self.close()
 
     def close(self) -> None:
         """End every process."""

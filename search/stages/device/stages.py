@@ -19,7 +19,7 @@ from ....backends.measure.latency import measure
 from ....backends.measure.samples import REFERENCE, WHERE_SLOW, LatencyPlan, Rounds
 from ....backends.measure.spread import Spread
 from ....backends.registry import backend_version, get_backend
-from ....backends.runner.client import Guard, Pinned, RunnerClient
+from ....backends.runner.client import Pinned, RunnerClient
 from ....backends.runner.leased import DeviceLease
 from ....profiles.errors import StageError
 from ...record.candidate import Candidate
@@ -31,11 +31,12 @@ from ...store.store import Entry, Store
 from ...workload.outputs import OutputChoice, only
 from ...workload.workload import Array, Metric, Split
 from .a_a import ROUNDS_FILE, AgainstItself
-from .again import from_outside, sturdy, tried_again
+from .again import Again, from_outside
 from .calibration_samples import drawn
 from .interval import score
 from .kept_outputs import save_kept
 from .keys import compile_key, measure_key, score_key
+from .line import Line
 from .returned import returned
 from .runners import Deployment, Runners, several_fit
 from .settings import settings_of
@@ -58,16 +59,17 @@ class DeviceStages:
         store: Store,
         deployment: Deployment,
         lease: DeviceLease,
-        guard: Guard,
+        line: Line,
         plan: LatencyPlan,
         announce: Callable[[str], None],
         pinned: Pinned = True,
         tuning: Tuning | None = None,
     ) -> None:
         self.store, self.deployment, self.plan, self.announce = store, deployment, plan, announce
-        self.lease, self._runners = lease, Runners(deployment, lease, guard, pinned=pinned)
-        self._a_a = AgainstItself(store, self._runners, announce)
-        self.tuner = Tuner(store, deployment, lease, guard, announce, tuning)
+        self.lease, self._runners = lease, Runners(deployment, lease, line.guard, pinned=pinned)
+        self._again = Again(line, self._runners.abandon)
+        self._a_a = AgainstItself(store, self._runners, announce, self._again)
+        self.tuner = Tuner(store, deployment, lease, line.guard, announce, tuning, self._again)
         self._makers = SharedMakers(store, self._runners, announce)
 
     # -- compile ----------------------------------------------------------------------------------
@@ -129,7 +131,7 @@ class DeviceStages:
             }
 
         return self.store.produce(
-            "compile", key, {"candidate": candidate.title, "source": source.key}, sturdy(make)
+            "compile", key, {"candidate": candidate.title, "source": source.key}, self._again.sturdy(make)
         )
 
     def _version(self, candidate: Candidate) -> str:
@@ -141,7 +143,7 @@ class DeviceStages:
 
     def set_reference(self, compiled: Entry, candidate: Candidate) -> None:
         """Name the artifact that every measurement is interleaved with."""
-        tried_again(lambda: self._runners.set_reference(compiled, candidate.backend))
+        self._again.tried(lambda: self._runners.set_reference(compiled, candidate.backend))
 
     @property
     def reference(self) -> tuple[Entry, str]:
@@ -187,7 +189,7 @@ class DeviceStages:
                 "memory_bytes": memory,
             }
 
-        return self.store.produce("measure", key, {"artifact": compiled.key}, sturdy(make))
+        return self.store.produce("measure", key, {"artifact": compiled.key}, self._again.sturdy(make))
 
     def interleaved(self, artifacts: Mapping[str, tuple[Entry, str]], plan: LatencyPlan) -> Rounds:
         """Measure several artifacts and the reference against each other in the same rounds.
@@ -196,8 +198,8 @@ class DeviceStages:
         of one artifact differ. On another device that would take long: there only the reference is.
         """
         self.announce("measure finalists")
-        found, killed = tried_again(lambda: self._interleaved(artifacts, plan))
-        return self._interleaved(artifacts, plan)[0] if killed else found
+        found, killed = self._again.tried(lambda: self._interleaved(artifacts, plan))
+        return self._again.tried(lambda: self._interleaved(artifacts, plan))[0] if killed else found
 
     def _interleaved(
         self, artifacts: Mapping[str, tuple[Entry, str]], plan: LatencyPlan
@@ -273,7 +275,7 @@ class DeviceStages:
             found = score(metric, scored, split.labels, place=place, samples=samples[:16])
             return {**asdict(found), "samples": len(split)}
 
-        return self.store.produce("score", key, {"artifact": compiled.key}, sturdy(make))
+        return self.store.produce("score", key, {"artifact": compiled.key}, self._again.sturdy(make))
 
     def close(self) -> None:
         """End every process."""

@@ -26,7 +26,7 @@ from ...record.candidate import Candidate
 from ...record.digest import digest_of
 from ...record.treatment import UNTREATED
 from ...store.store import Entry, Store
-from .again import sturdy
+from .again import Again
 from .keys import tune_key
 from .runners import Deployment
 from .settings import settings_of
@@ -48,9 +48,11 @@ class Tuner:
         guard: Guard,
         announce: Callable[[str], None],
         tuning: Tuning | None,
+        again: Again,
     ) -> None:
         self._store, self._deployment = store, deployment
-        self._lease, self._guard, self._announce, self._tuning = lease, guard, announce, tuning
+        self._lease, self._guard, self._announce = lease, guard, announce
+        self._tuning, self._again = tuning, again
 
     def budget_of(self, backend: str) -> Tuning | None:
         """What a tuning for this backend may take; None where it is not tuned."""
@@ -81,7 +83,7 @@ class Tuner:
             return {**told, "budget": {"trials": tuning.trials, "seconds": tuning.seconds}}
 
         provenance = {**causes, "candidate": candidate.title, "source": source.key}
-        entry = self._store.produce("tune", key, provenance, sturdy(make))
+        entry = self._store.produce("tune", key, provenance, self._again.sturdy(make))
         if not _holds(entry.path / FOUND):
             told = ", ".join(f"{name}: {value}" for name, value in entry.meta["facts"].items())
             raise StageError("tune", f"no schedule was found in {entry.meta['seconds']:.0f} s ({told})")

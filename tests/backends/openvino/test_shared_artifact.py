@@ -9,6 +9,7 @@ from paretune.backends.runner.launch import LocalLaunch
 from paretune.backends.runner.leased import DeviceLease
 from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Candidate
+from paretune.search.stages.device.line import Line
 from paretune.search.stages.device.runners import Deployment
 from paretune.search.stages.device.stages import DeviceStages
 from paretune.search.store.store import Store, content_key
@@ -38,7 +39,7 @@ def test_the_second_runtime_compiles_from_what_the_first_had_made(tmp_path):
         store=store,
         deployment=Deployment(batch=1, threads=1, device="here", instructions="these"),
         lease=DeviceLease(LocalLaunch()),
-        guard=Guard(),
+        line=Line(launch=LocalLaunch(), guard=Guard()),
         plan=LatencyPlan(),
         announce=announced.append,
     )

@@ -23,6 +23,7 @@ from paretune.search.record.protocols import Standard, TrainEverything
 from paretune.search.record.treatment import CALIBRATION, MIXED, QAT, UNTREATED
 from paretune.search.space.space import BackendChoices, Space
 from paretune.search.stages.chain import Chain
+from paretune.search.stages.device.line import Line
 from paretune.search.stages.device.runners import Deployment
 from paretune.search.stages.device.stages import DeviceStages
 from paretune.search.stages.models.load import load_models
@@ -121,7 +122,7 @@ def evaluator(job: Path) -> Iterator[Callable[..., Evaluator]]:
                 store=store,
                 deployment=Deployment(batch=1, threads=1, device="here", instructions="these"),
                 lease=DeviceLease(LocalLaunch()),
-                guard=Guard(),
+                line=Line(launch=LocalLaunch(), guard=Guard()),
                 plan=LatencyPlan(rounds=5),
                 announce=lambda stage: None,
             )

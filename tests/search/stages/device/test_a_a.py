@@ -22,6 +22,7 @@ from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Candidate
 from paretune.search.stages.device import runners
 from paretune.search.stages.device.a_a import read_rounds
+from paretune.search.stages.device.line import Line
 from paretune.search.stages.device.runners import Deployment, several_fit
 from paretune.search.stages.device.stages import CANDIDATE, DeviceStages
 from paretune.search.store.store import Entry, Store, content_key
@@ -61,7 +62,7 @@ class Bench:
             store=self.store,
             deployment=Deployment(batch=1, threads=threads, device="here", instructions="these"),
             lease=DeviceLease(LocalLaunch()),
-            guard=Guard(),
+            line=Line(launch=LocalLaunch(), guard=Guard()),
             plan=PLAN,
             announce=self.announced.append,
             pinned=pinned,

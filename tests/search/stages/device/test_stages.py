@@ -22,6 +22,7 @@ from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.treatment import UNTREATED, Treatment
 from paretune.search.stages.device.calibration_samples import drawn
+from paretune.search.stages.device.line import Line
 from paretune.search.stages.device.runners import Deployment
 from paretune.search.stages.device.stages import DeviceStages
 from paretune.search.store.store import Entry, Store, content_key
@@ -43,7 +44,7 @@ def stages(store: Store) -> Iterator[DeviceStages]:
         store=store,
         deployment=Deployment(batch=2, threads=1, device="here", instructions="these"),
         lease=DeviceLease(LocalLaunch()),
-        guard=Guard(),
+        line=Line(launch=LocalLaunch(), guard=Guard()),
         plan=LatencyPlan(),
         announce=lambda stage: None,
     )
@@ -97,7 +98,7 @@ def test_what_is_compiled_for_another_processor_is_opened_on_the_device(
             store=store,
             deployment=deployment,
             lease=DeviceLease(Device()),
-            guard=Guard(),
+            line=Line(launch=Device(), guard=Guard()),
             plan=LatencyPlan(),
             announce=lambda stage: None,
         )

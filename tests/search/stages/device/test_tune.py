@@ -23,6 +23,7 @@ from paretune.profiles.errors import StageError
 from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.stops import Interrupted
+from paretune.search.stages.device.line import Line
 from paretune.search.stages.device.runners import Deployment
 from paretune.search.stages.device.stages import DeviceStages
 from paretune.search.store.store import Entry, Store, content_key
@@ -68,7 +69,7 @@ def stages(store: Store, **budget: float) -> DeviceStages:
         store=store,
         deployment=Deployment(batch=2, threads=1, device="here", instructions="these"),
         lease=DeviceLease(LocalLaunch(path=(TESTS,))),
-        guard=Guard(),
+        line=Line(launch=LocalLaunch(path=(TESTS,)), guard=Guard()),
         plan=LatencyPlan(),
         announce=lambda stage: None,
         tuning=Tuning(**{"trials": 6, "seconds": 30.0, **budget}),
