@@ -140,11 +140,11 @@ class _Both:
         return [self._ended(outcome, trials) for outcome, trials in ends.items()]
 
     def _ended(self, outcome: Outcome, trials: Sequence[TrialRecord]) -> str:
-        was, now, say = ("was", "is", "") if len(trials) == 1 else ("were", "are", "say ")
-        devices = self.first.record.profile, self.other.record.profile
+        one, other = self.first.record.profile, self.other.record.profile
+        say = "" if len(trials) == 1 else f"{len(trials)}, say "
         return (
-            f"{len(trials)} that {was} complete on {devices[0]} {now} {outcome.value} on {devices[1]}, "
-            f"{say}#{trials[0].number} ({_text(trials[0])}): {why(trials[0])}."
+            f"Complete on {one} and {outcome.value} on {other}: {say}#{trials[0].number} "
+            f"({_text(trials[0])}): {why(trials[0])}."
         )
 
     def _metrics(self, side: int, digest: str) -> Mapping[str, Quantity]:
