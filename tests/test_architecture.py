@@ -50,7 +50,7 @@ MAY_IMPORT = {
     "search.sampler": "search.ranking search.record search.space",
     "search.stages.network": "profiles.guard profiles search.workload",
     "search.job": (
-        "backends.measure backends.watch "
+        "backends.boards backends.measure backends.watch "
         "profiles.devices profiles.text profiles.guard profiles backends.contract "
         "backends.onnx_graph backends.registry backends.runner search.record search.space "
         "search.storage search.workload"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ...profiles.devices.gpus import LISTING
 from ...profiles.devices.machine import Machine, read_machine
 from ..registry import packages
 from ..runner.launch import SshLaunch
@@ -52,7 +53,7 @@ class Python:
 @dataclass(frozen=True, kw_only=True)
 class Board:
     """Who answered. `files` are those of /proc and /sys that tell of processor and memory, `packages` what
-    its Python has installed, `prepared` the text of what the last setup left there."""
+    its Python has installed, `gpus` what nvidia-smi lists, `prepared` what the last setup left there."""
 
     python: Python
     system: str
@@ -61,6 +62,7 @@ class Board:
     cpus: tuple[int, ...]
     files: Mapping[str, str] = field(repr=False)
     packages: Mapping[str, str]
+    gpus: str
     workdir: Folder
     temporary: Folder
     prepared: str | None
@@ -102,7 +104,8 @@ def ask(launch: SshLaunch) -> Board:
         UserError: it is not reached, or has no Python under the profile's name.
         StageError: what it says is no answer.
     """
-    request = {"workdir": launch.workdir, "packages": ["paretune", "numpy", *packages()]}
+    wanted = ["paretune", "numpy", *packages()]
+    request = {"workdir": launch.workdir, "packages": wanted, "gpus": ["nvidia-smi", *LISTING]}
     with FarProgram(launch, "far_facts", request) as program:
         return _board(program.said())
 
@@ -116,6 +119,7 @@ def _board(reply: Reply) -> Board:
         cpus=reply.read("cpus", list_of(whole)),
         files=reply.read("files", map_of(verbatim)),
         packages=reply.read("packages", map_of(text)),
+        gpus=reply.read("gpus", text),
         workdir=reply.read("workdir", _folder),
         temporary=reply.read("temporary", _folder),
         prepared=reply.read("prepared", maybe(verbatim)),

@@ -21,6 +21,7 @@ from ..runner.launch import Launch, launch_for
 from ..runner.leased import DeviceLease
 from ..runner.reading import Reader, list_of, mapping, maybe, text, whole
 from ..runner.replies import nanoseconds
+from .same_runner import runner_remark
 
 PROCESSES = 3
 """The fewest that tell what processes of one thing differ by."""
@@ -54,7 +55,7 @@ class Noise:
 @dataclass(frozen=True, kw_only=True)
 class Facts:
     """All that was found. `environment` is the device's, `here` this machine's; `by_hand` is the command by
-    which a person gets a shell there ("" for this machine)."""
+    which a person gets a shell there ("" for this machine), `other_runner` as in `runner_remark`."""
 
     device: str
     by_hand: str
@@ -62,6 +63,7 @@ class Facts:
     round_trip_s: float
     environment: Mapping[str, Any]
     here: Mapping[str, Any]
+    other_runner: str = ""
     disks: tuple[Disk, ...] = ()
     free_memory_bytes: int | None = None
     noise: Noise = field(default_factory=Noise)
@@ -79,7 +81,7 @@ def look_at(profile: Profile, tell: Tell, guard: Guard | None = None) -> Facts:
         tell(f"starting a runner on {launch.device}")
         runner, start_s = _started(launch, guard, stack)
         tell("asking what is there")
-        there = runner.hello().environment  # before the work holds the process on one core
+        hello = runner.hello()  # before the work holds the process on one core
         round_trip_s = median(_round_trip(runner) for _ in range(ROUND_TRIPS))
         disks, memory = _space(runner, guard)
         lease = stack.enter_context(closing(_lease(launch, guard, tell)))
@@ -90,7 +92,8 @@ def look_at(profile: Profile, tell: Tell, guard: Guard | None = None) -> Facts:
         by_hand=launch.by_hand,
         start_s=start_s,
         round_trip_s=round_trip_s,
-        environment=there,
+        environment=hello.environment,
+        other_runner=runner_remark(hello),
         here=environment(packages()),
         disks=disks,
         free_memory_bytes=memory,

@@ -19,6 +19,7 @@ from typing import Any
 
 # What these files mean is found where the answer is wanted.
 _FILES = ("proc/cpuinfo", "proc/meminfo", "proc/device-tree/model", "proc/self/cgroup")
+_DEVICE_TREE = "sys/firmware/devicetree/base/model"  # where the link in /proc leads to
 _GROUP = ("cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us", "memory.max", "memory.limit_in_bytes")
 _TOPOLOGY = ("physical_package_id", "core_id")
 _CACHE = ("size", "type", "level")
@@ -48,6 +49,7 @@ def system_files(cpus: list[int]) -> dict[str, str]:
     for level in range(8):
         paths += [f"sys/devices/system/cpu/cpu{cpus[0]}/cache/index{level}/{name}" for name in _CACHE]
     found = {path: text_of("/" + path) for path in dict.fromkeys(paths)}
+    found[_FILES[2]] = found[_FILES[2]] or text_of("/" + _DEVICE_TREE)
     return {path: text for path, text in found.items() if text is not None}
 
 
@@ -98,6 +100,19 @@ def packages(names: list[str]) -> dict[str, str]:
     return found
 
 
+def printed(command: list[str]) -> str:
+    """What a program prints, "" where it is not there or fails."""
+    if not shutil.which(command[0]):
+        return ""
+    import subprocess
+
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return "" if done.returncode else done.stdout[:_MOST].decode(errors="replace")
+
+
 def prepared(place: str) -> str | None:
     """What the set is made of from which runners start there, as the last setup wrote it."""
     current = text_of(os.path.join(place, "current"))
@@ -117,6 +132,7 @@ def facts(asked: dict[str, Any]) -> dict[str, Any]:
         "cpus": cpus,
         "files": system_files(cpus),
         "packages": packages(asked["packages"]),
+        "gpus": printed(asked["gpus"]),
         "home": os.path.expanduser("~"),
         "workdir": folder(workdir),
         "temporary": folder(tempfile.gettempdir()),

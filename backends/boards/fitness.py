@@ -107,7 +107,8 @@ def _versions(facts: Facts, profile: str) -> Finding:
         return Finding(name="versions", value=value, ok=False, why=why, remedy=remedy)
     other = [name for name in there if name in here and there[name] != here[name]]
     why = f"{joined(other)}: numbers are those of the device's own version" if other else ""
-    return Finding(name="versions", value=value, ok=None if other else True, why=why)
+    why = "; ".join(filter(None, [why, facts.other_runner]))
+    return Finding(name="versions", value=value, ok=None if why else True, why=why)
 
 
 def _has_runtime(packages: Mapping[str, str]) -> bool:

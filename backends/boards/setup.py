@@ -16,6 +16,7 @@ from ...profiles.words import duration, one_line
 from ..runner.launch import SshLaunch, launch_for
 from .board import Board, ask
 from .delivery import Delivery
+from .drafting import draft, file_for, reach_of
 from .parts import Part, PreparedSet, part_of, runner_digest, runner_part, trimmed
 from .requirements import check_board
 from .runtimes import NUMPY, Gathered, Runtime, gather, name_and_version, runtimes_for
@@ -26,10 +27,13 @@ from .wheelhouse import Wheelhouse, check_pip, default_cache, target_of
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """What a user asks for: backends by name (none: the usual ones), and a folder with wheels."""
+    """What a user asks for: backends by name (none: the usual ones), a folder with wheels, and, for a board
+    without a profile, how it is reached and by which Python."""
 
     backends: Sequence[str] = ()
     wheels: Path | None = None
+    reach: str | None = None
+    python: str = ""
 
 
 def set_up(name: str, wish: Wish, steps: Steps) -> str:
@@ -39,12 +43,9 @@ def set_up(name: str, wish: Wish, steps: Steps) -> str:
         UserError: no such profile, the board is not reached, or cannot be made ready.
     """
     started = time.monotonic()
-    profile = load_profile(name)
+    profile, board = _asked(name, wish, steps)
     launch = _launch(profile)
     runtimes = runtimes_for(profile, wish.backends)
-    steps.stage(f"asking {launch.device} what it is")
-    board = ask(launch)
-    check_board(board, launch)
     remarks = fit_of(profile, board.environment())
     for remark in remarks:
         steps.note(remark)
@@ -64,6 +65,27 @@ def set_up(name: str, wish: Wish, steps: Steps) -> str:
     told = _versions({name: trial.versions[name] for name in shown(runtimes) if name in trial.versions})
     did = f"{size / 1e6:.1f} MB sent, {duration(time.monotonic() - started)}"
     return _line(profile, prepared, [*told, did], gathered.left_out, trial.broken)
+
+
+def _asked(name: str, wish: Wish, steps: Steps) -> tuple[Profile, Board]:
+    """The profile, drafted where it is wanted, and what its board says."""
+    reach = reach_of(wish.reach, wish.python) if wish.reach is not None else None
+    into = file_for(name, reach) if reach else None
+    if reach is None or into is None:
+        profile = load_profile(name)
+        return profile, _board(_launch(profile), steps)
+    given = {key: value for key, value in reach.model_dump().items() if value and key != "kind"}
+    board = _board(SshLaunch(**given), steps)
+    profile = draft(board, reach, into)
+    steps.note(f"drafted {into} from what the board says of itself: {profile.title}")
+    return profile, board
+
+
+def _board(launch: SshLaunch, steps: Steps) -> Board:
+    steps.stage(f"asking {launch.device} what it is")
+    board = ask(launch)
+    check_board(board, launch)
+    return board
 
 
 def _launch(profile: Profile) -> SshLaunch:

@@ -9,7 +9,8 @@ from pathlib import Path
 from ..text.units import parse_bytes
 from .schema import ByteFigure, Gpu
 
-_QUERY = ("--query-gpu=name,compute_cap,memory.total", "--format=csv,noheader")
+LISTING = ("--query-gpu=name,compute_cap,memory.total", "--format=csv,noheader")
+"""Arguments of nvidia-smi for what `parse_gpus` reads."""
 
 # Jetson boards: older JetPacks have no nvidia-smi, newer ones do not report memory (it is shared).
 _JETSON_SM = {"Thor": "11.0", "Orin": "8.7", "Xavier": "7.2", "TX2": "6.2", "Nano": "5.3", "TX1": "5.3"}
@@ -21,11 +22,11 @@ def probe_gpus(command: str = "nvidia-smi", root: Path = Path("/")) -> tuple[Gpu
     Returns () where there is no GPU, no driver, or the tool fails.
     """
     try:
-        done = subprocess.run([command, *_QUERY], capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run([command, *LISTING], capture_output=True, text=True, timeout=20, check=False)
         gpus = parse_gpus(done.stdout) if done.returncode == 0 else ()
     except (OSError, subprocess.TimeoutExpired):
         gpus = ()
-    return gpus or _jetson(root)
+    return gpus or _jetson_at(root)
 
 
 def parse_gpus(listing: str) -> tuple[Gpu, ...]:
@@ -44,11 +45,16 @@ def _gpu(name: str, sm: str, memory: str) -> Gpu:
     return Gpu(model=name, sm=sm, memory_bytes=figure, source="nvidia-smi on this machine")
 
 
-def _jetson(root: Path) -> tuple[Gpu, ...]:
+def _jetson_at(root: Path) -> tuple[Gpu, ...]:
     try:
-        board = (root / "proc/device-tree/model").read_text(errors="replace").strip("\0 \n")
+        return jetson((root / "proc/device-tree/model").read_text(errors="replace"))
     except OSError:
         return ()
+
+
+def jetson(board: str) -> tuple[Gpu, ...]:
+    """The GPU of a board by its name in the device tree; () where it is no Jetson that is known."""
+    board = board.strip("\0 \n")
     if not re.search(r"Jetson|NVIDIA", board):
         return ()
     # The family's name comes before the size: an "Orin Nano" is an Orin.

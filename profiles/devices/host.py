@@ -75,7 +75,7 @@ def probe_host(
         name="host",
         title=f"This machine: {facts.model}" + (f" with {gpus[0].model}" if gpus else ""),
         cpu=_cpu(facts, figures),
-        gpu=_with_shared_memory(gpus[0], facts) if gpus else None,
+        gpu=with_shared_memory(gpus[0], facts) if gpus else None,
         reach=LocalReach(),
         notes=tuple(notes),
     )
@@ -155,7 +155,7 @@ def _cpu(facts: Machine, figures: dict[str, Figure]) -> Cpu:
     )
 
 
-def _with_shared_memory(gpu: Gpu, facts: Machine) -> Gpu:
+def with_shared_memory(gpu: Gpu, facts: Machine) -> Gpu:
     """A GPU that reports no memory of its own (Jetson) uses the machine's."""
     if gpu.memory_bytes is not None:
         return gpu

@@ -39,14 +39,15 @@ def load_profile(name_or_path: str, base: Path | None = None, probes: Sequence[P
         from .host import probe_host
 
         return probe_host(probes=probes)
-    if _is_path(name_or_path):
+    if is_path(name_or_path):
         return read_model(Profile, located(name_or_path, base or Path()), "profile")
     if name_or_path not in shipped_profiles():
         raise _unknown(name_or_path)
     return read_model(Profile, _SHIPPED / f"{name_or_path}.yaml", "profile")
 
 
-def _is_path(text: str) -> bool:
+def is_path(text: str) -> bool:
+    """Whether a text names a file, and not a profile that ships."""
     return "/" in text or "\\" in text or text.lower().endswith((".yaml", ".yml"))
 
 

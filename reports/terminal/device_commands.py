@@ -70,13 +70,20 @@ def setup(
         ),
     ] = None,
     wheels: Annotated[
-        Path | None, typer.Option(help="take wheels from this folder, where this machine has no internet")
+        Path | None,
+        typer.Option(help="take wheels from this folder, where this machine has no internet", metavar="DIR"),
     ] = None,
+    reach: Annotated[
+        str | None,
+        typer.Option(help="draft the profile NAME (a new .yaml file) of this board", metavar="USER@HOST"),
+    ] = None,
+    python: Annotated[str, typer.Option(help="with --reach: the board's Python", metavar="PATH")] = "",
 ) -> None:
     """Make a board ready that has Python and sshd alone: our runner and its runtimes are copied there."""
     from ...backends.boards.setup import Wish, set_up
     from .steps import ConsoleSteps
 
+    wish = Wish(backends=backend or (), wheels=wheels, reach=reach, python=python)
     with ConsoleSteps(console(stderr=True)) as steps:
-        said = set_up(profile, Wish(backends=backend or (), wheels=wheels), steps)
+        said = set_up(profile, wish, steps)
     tell(said)

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ...backends.boards.same_runner import runner_remark
 from ...backends.registry import backend_names, offers, probes
 from ...backends.runner.client import Guard, RunnerClient
 from ...backends.runner.launch import launch_for
@@ -95,4 +96,4 @@ def _reach(profile: Profile) -> str:
     found = ", ".join(f"{name} {version}" for name, version in dict(packages).items())
     lease = f"none is possible there: {no_lease}" if no_lease else str(holder or "free")
     answers = f"reach: {profile.reach.kind}, the runner answers (process {hello.pid}; {found})"
-    return f"{answers}\nlease: {lease}"
+    return "\n".join(filter(None, [answers, runner_remark(hello), f"lease: {lease}"]))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...backends.boards.same_runner import runner_remark
 from ...backends.runner.client import Guard, RunnerClient
 from ...backends.runner.launch import Launch, launch_for
 from ...profiles.devices.instructions import int8_saturates
@@ -58,8 +59,9 @@ def reach(profile: Profile, guard: Guard, threads: int = 0) -> Reached:
             looked=looked,
         )
     with RunnerClient(launch, guard=guard) as runner:
-        environment = runner.hello().environment
+        hello = runner.hello()
         looked = look_there(runner, threads)
+    environment = hello.environment
     remarks, told = fit_of(profile, environment), Reported.of(environment).instruction_sets
     return Reached(
         launch=launch,
@@ -68,6 +70,6 @@ def reach(profile: Profile, guard: Guard, threads: int = 0) -> Reached:
             profile.architecture, profile.instruction_sets if told is None else told
         ),
         environment=environment,
-        remarks=(*remarks, *looked.remarks),
+        remarks=(*remarks, *filter(None, [runner_remark(hello)]), *looked.remarks),
         looked=looked,
     )
