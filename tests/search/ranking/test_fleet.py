@@ -170,10 +170,11 @@ def test_regret_is_nothing_for_the_best_there_and_never_less() -> None:
 
 
 def test_finalists_are_compared_by_what_was_confirmed() -> None:
-    confirmed = reading([(0.95, 1.0, 1e4), (0.951, 2.0, 1e4), (0.9, 4.0, 2e5)], finalists=(0, 1))
-    slow = Quantity(value=4.5, low=4.4, high=4.6)
+    confirmed = reading([(0.95, 1.0, 1e4), (0.97, 2.0, 1e4), (0.99, 4.9, 1e4)], finalists=(0, 1, 2))
+    slow = Quantity(value=4.0, low=3.9, high=4.1)
     worse = Finalist(number=1, metrics={**confirmed.record.finalists[1].metrics, "latency_ms": slow})
-    again = read(replace(confirmed.record, finalists=(confirmed.record.finalists[0], worse)))
+    finalists = (confirmed.record.finalists[0], worse, confirmed.record.finalists[2])
+    again = read(replace(confirmed.record, finalists=finalists))
     assert regrets_of(again)[1] > regrets_of(confirmed)[1]
 
 
