@@ -22,17 +22,25 @@ def arm64_programs(folder: Path) -> Iterator[str]:
     if platform.machine() == "aarch64":
         yield ""
         return
-    with (folder / "binfmt.lock").open("a+") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        mounted = folder / "binfmt.mounted"
-        why = _mount(mounted) or _register()
-        fcntl.flock(lock, fcntl.LOCK_SH)
+    mounted, change = folder / "binfmt.mounted", folder / "binfmt.change"
+    with (folder / "binfmt.users").open("a+") as users:
+        with _alone(change):
+            why = _mount(mounted) or _register()
+            fcntl.flock(users, fcntl.LOCK_SH)  # never waits: it is taken alone under the other lock only
         try:
             yield why
         finally:
-            with contextlib.suppress(BlockingIOError):
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with _alone(change), contextlib.suppress(BlockingIOError):
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 _forget(mounted)
+                fcntl.flock(users, fcntl.LOCK_UN)
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    with path.open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _mount(mark: Path) -> str:

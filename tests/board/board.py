@@ -279,11 +279,16 @@ class Board:
         _signal(self._processes(line=False), signal.SIGKILL)
 
     def hang(self, what: str = "all") -> None:
-        """Nothing moves any more: "work" (ssh still answers), "line" (ssh does not), or "all"."""
+        """Nothing moves any more: "work" (ssh still answers), "line" (ssh does not), or "all", the listening
+        sshd with it: who connects waits for its banner.
+        """
         _signal(self._processes(line=what != "work", work=what != "line"), signal.SIGSTOP)
+        if what == "all":
+            self._tell_sshd(signal.SIGSTOP)
 
     def resume(self) -> None:
         """What hung goes on."""
+        self._tell_sshd(signal.SIGCONT)
         _signal(self._processes(), signal.SIGCONT)
 
     def reboot(self, seconds_down: float = 1.0, *, lose_temp: bool = True, wait: bool = True) -> None:
@@ -343,10 +348,13 @@ class Board:
     def _reload(self) -> None:
         """A new sshd with the configuration as it is now; connections that are open stay."""
         self._write()
-        for pid in self._listening(psutil.Process(self._boot.pid).children(recursive=True)):
-            os.kill(pid, signal.SIGHUP)
+        self._tell_sshd(signal.SIGHUP)
         time.sleep(0.2)  # it closes its port and opens it again
         self._wait_until_it_listens()
+
+    def _tell_sshd(self, number: int) -> None:
+        for pid in self._listening(psutil.Process(self._boot.pid).children(recursive=True)):
+            os.kill(pid, number)
 
 
 def free_port() -> int:
