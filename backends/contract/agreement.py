@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
@@ -101,11 +102,24 @@ def sqnr_db(reference: Array, output: Array) -> float:
     return float(10 * np.log10(signal / noise)) if signal else float("-inf")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """What a comparison with the float model has to say: `notes` with the worst figure and on channels that
+    are lost beside much larger ones, and by output what is between them (see `error_of`)."""
+
+    notes: tuple[str, ...] = ()
+    errors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
 def check_agreement(
     source: Session, artifact: Session, batch: int, samples: CalibrationData | None
 ) -> tuple[str, ...]:
-    """Run both on the samples and compare all outputs by name; a note with the worst figure is returned, and
-    one on channels of an output that are lost beside much larger ones.
+    """The notes of `compared`."""
+    return compared(source, artifact, batch, samples).notes
+
+
+def compared(source: Session, artifact: Session, batch: int, samples: CalibrationData | None) -> Compared:
+    """Run both on the samples and compare all outputs by name.
 
     Without samples both run on made-up inputs, on which only finite outputs can be asked for. Sessions must
     take the same inputs.
@@ -123,7 +137,8 @@ def check_agreement(
         raise _disagrees(f"it has no output {missing[0]!r}, but {', '.join(got)}")
     found = {name: _agreement(wanted[name], got[name], name if len(wanted) > 1 else "") for name in wanted}
     if not samples:
-        return ()
+        return Compared()
+    errors = {name: error_of(wanted[name], got[name]) for name in wanted}
     worst = min(found, key=lambda name: found[name])
     sqnr, which = found[worst], f" in its output {worst}" if len(found) > 1 else ""
     if not sqnr >= FLOOR_DB:
@@ -133,11 +148,20 @@ def check_agreement(
         _check_variation(wanted[name], got[name], f" in its output {name}" if several else "")
     lost = tuple(filter(None, (lost_channels(wanted[name], got[name], name) for name in wanted)))
     if not np.isfinite(sqnr):
-        return ()
-    return (
-        *lost,
-        f"agrees with the float model to {sqnr:.1f} dB on calibration data{which}",
-    )
+        return Compared(errors=errors)
+    note = f"agrees with the float model to {sqnr:.1f} dB on calibration data{which}"
+    return Compared(notes=(*lost, note), errors=errors)
+
+
+def error_of(wanted: Array, got: Array) -> dict[str, float]:
+    """How far outputs for samples (axis 0) are from those that are wanted, in the output's unit: `rms` over
+    all values, and `worst` of the samples' own. Of whole numbers and flags, which are decisions, both are the
+    share of values that differ."""
+    exact = wanted.dtype.kind != "f"
+    off = (wanted != got) if exact else (wanted.astype(np.float64) - got) ** 2
+    by_sample = off.reshape(len(off), -1).mean(axis=1) if off.ndim and off.size else np.zeros(1)
+    found = {"rms": float(by_sample.mean()), "worst": float(by_sample.max())}
+    return found if exact else {name: float(np.sqrt(value)) for name, value in found.items()}
 
 
 def _agreement(wanted: Array, got: Array, name: str) -> float:

@@ -15,7 +15,7 @@ from ...profiles.errors import StageError, UnsupportedError
 from ...profiles.packages import versions
 from ...profiles.precision import Precision
 from ...profiles.words import listed
-from .agreement import check_agreement, check_coverage
+from .agreement import Compared, check_coverage, compared
 from .backend import Artifact, Backend, CalibrationData, CompileSettings, Session, SourceModel
 
 # A model with more zeros than this was made sparse, and may lose no more than the tolerance of them.
@@ -131,17 +131,18 @@ class Compiler(Backend):
         path.write_bytes(made.content)
         coverage = coverage_note(made.stored_as, made.sizes)
         proof = self.proof(path, made, settings, calibration)
-        agreement = self._agreement(path, model, settings, calibration) if settings.check else ()
+        agreement = self._agreement(path, model, settings, calibration) if settings.check else Compared()
         return Artifact(
             path=path,
             backend=self.name,
             precision=settings.precision,
             size_bytes=path.stat().st_size,
             weight_bytes=dict(made.weight_bytes),
-            notes=tuple(filter(None, (*made.notes, *agreement, coverage, *proof))),
+            notes=tuple(filter(None, (*made.notes, *agreement.notes, coverage, *proof))),
             versions=self.versions(),
             stored_as=dict(made.stored_as),
             zero_share=made.zero_share,
+            errors=agreement.errors,
         )
 
     def make(
@@ -172,12 +173,12 @@ class Compiler(Backend):
 
     def _agreement(
         self, path: Path, model: SourceModel, settings: CompileSettings, calibration: CalibrationData | None
-    ) -> tuple[str, ...]:
+    ) -> Compared:
         wanted = self.reference(model, settings)
         if wanted is None:
-            return ()
+            return Compared()
         with wanted, self.open(path, settings.batch, 1) as got:
-            return check_agreement(wanted, got, settings.batch, calibration)
+            return compared(wanted, got, settings.batch, calibration)
 
 
 def of_batch(session: Session, batch: int) -> Session:

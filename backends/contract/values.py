@@ -91,7 +91,9 @@ class Artifact:
     in the file: the proof that a precision was really applied. `notes` are short sentences of the compiler
     worth showing (fallbacks, chosen sparse layers). `versions` holds the packages that shaped the bytes.
     `stored_as` maps each layer that has weights to the storage type they have in the file, read back from it.
-    `zero_share` is the share of zeros among the weights as stored (None: not counted).
+    `zero_share` is the share of zeros among the weights as stored (None: not counted). `errors` is, by the
+    float model's outputs, what the precision costs on calibration data (`agreement.error_of`), where they
+    were compared.
     """
 
     path: Path
@@ -103,3 +105,4 @@ class Artifact:
     versions: Mapping[str, str] = field(default_factory=dict)
     stored_as: Mapping[str, str] = field(default_factory=dict)
     zero_share: float | None = None
+    errors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)

@@ -198,6 +198,7 @@ def artifact(reply: Reply, path: Path, backend: str, precision: Precision) -> Ar
         versions=reply.read("versions", map_of(text), {}),
         stored_as=reply.read("stored_as", map_of(text), {}),
         zero_share=reply.read("zero_share", maybe(share), None),
+        errors=reply.read("errors", map_of(map_of(number)), {}),
     )
 
 

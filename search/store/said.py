@@ -107,6 +107,7 @@ _ARTIFACT = _record(
     {"size_bytes": _count, "weight_bytes": _each(_count), "notes": _many(_text), "versions": _each(_text)},
     stored_as=_each(_text),
     zero_share=_no_or(_number),
+    errors=_each(_each(_number)),
 )
 _FACT = _is(lambda value: isinstance(value, str) or _number(value, "!", ()) == "")
 _KIND = _is(lambda value: value in ("hits", "draws"))
