@@ -103,7 +103,7 @@ def sqnr_db(reference: Array, output: Array) -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compared:
+class AgainstFloat:
     """What a comparison with the float model has to say: `notes` with the worst figure and on channels that
     are lost beside much larger ones, and by output what is between them (see `error_of`)."""
 
@@ -118,7 +118,7 @@ def check_agreement(
     return compared(source, artifact, batch, samples).notes
 
 
-def compared(source: Session, artifact: Session, batch: int, samples: CalibrationData | None) -> Compared:
+def compared(source: Session, artifact: Session, batch: int, samples: CalibrationData | None) -> AgainstFloat:
     """Run both on the samples and compare all outputs by name.
 
     Without samples both run on made-up inputs, on which only finite outputs can be asked for. Sessions must
@@ -137,7 +137,7 @@ def compared(source: Session, artifact: Session, batch: int, samples: Calibratio
         raise _disagrees(f"it has no output {missing[0]!r}, but {', '.join(got)}")
     found = {name: _agreement(wanted[name], got[name], name if len(wanted) > 1 else "") for name in wanted}
     if not samples:
-        return Compared()
+        return AgainstFloat()
     errors = {name: error_of(wanted[name], got[name]) for name in wanted}
     worst = min(found, key=lambda name: found[name])
     sqnr, which = found[worst], f" in its output {worst}" if len(found) > 1 else ""
@@ -148,9 +148,9 @@ def compared(source: Session, artifact: Session, batch: int, samples: Calibratio
         _check_variation(wanted[name], got[name], f" in its output {name}" if several else "")
     lost = tuple(filter(None, (lost_channels(wanted[name], got[name], name) for name in wanted)))
     if not np.isfinite(sqnr):
-        return Compared(errors=errors)
+        return AgainstFloat(errors=errors)
     note = f"agrees with the float model to {sqnr:.1f} dB on calibration data{which}"
-    return Compared(notes=(*lost, note), errors=errors)
+    return AgainstFloat(notes=(*lost, note), errors=errors)
 
 
 def error_of(wanted: Array, got: Array) -> dict[str, float]:

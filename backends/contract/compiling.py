@@ -15,7 +15,7 @@ from ...profiles.errors import StageError, UnsupportedError
 from ...profiles.packages import versions
 from ...profiles.precision import Precision
 from ...profiles.words import listed
-from .agreement import Compared, check_coverage, compared
+from .agreement import AgainstFloat, check_coverage, compared
 from .backend import Artifact, Backend, CalibrationData, CompileSettings, Session, SourceModel
 
 # A model with more zeros than this was made sparse, and may lose no more than the tolerance of them.
@@ -131,7 +131,7 @@ class Compiler(Backend):
         path.write_bytes(made.content)
         coverage = coverage_note(made.stored_as, made.sizes)
         proof = self.proof(path, made, settings, calibration)
-        agreement = self._agreement(path, model, settings, calibration) if settings.check else Compared()
+        agreement = self._agreement(path, model, settings, calibration) if settings.check else AgainstFloat()
         return Artifact(
             path=path,
             backend=self.name,
@@ -173,10 +173,10 @@ class Compiler(Backend):
 
     def _agreement(
         self, path: Path, model: SourceModel, settings: CompileSettings, calibration: CalibrationData | None
-    ) -> Compared:
+    ) -> AgainstFloat:
         wanted = self.reference(model, settings)
         if wanted is None:
-            return Compared()
+            return AgainstFloat()
         with wanted, self.open(path, settings.batch, 1) as got:
             return compared(wanted, got, settings.batch, calibration)
 

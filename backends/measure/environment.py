@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from ...profiles.devices.instructions import canonical
+from ...profiles.devices.instructions import architecture_of, canonical, int8_saturates
 from ...profiles.packages import versions
 
 
@@ -48,6 +48,11 @@ def instruction_sets() -> tuple[str, ...]:
     """The instruction sets that matter for inference and are visible to this process, by their canonical
     names."""
     return canonical((cpuinfo_field("flags") or cpuinfo_field("Features")).split())
+
+
+def saturates_here() -> bool:
+    """Whether int8 kernels add pairs of products in 16 bits on this machine."""
+    return int8_saturates(architecture_of(platform.machine()), instruction_sets())
 
 
 def cpuinfo_field(key: str) -> str:

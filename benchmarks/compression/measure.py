@@ -27,7 +27,7 @@ from paretune.search.record.evaluation import Evaluation, Outcome, StudyRecord
 from paretune.search.record.progress import Progress
 from paretune.search.record.protocols import TrainEverything
 from paretune.search.record.treatment import UNTREATED, QatPlan, Treatment
-from paretune.search.run.session import device_stages
+from paretune.search.run.device import device_stages
 from paretune.search.stages.chain import Chain, Trace
 from paretune.search.stages.device.kept_outputs import primary_outputs
 from paretune.search.stages.device.stages import DeviceStages
@@ -87,7 +87,7 @@ def opened(study: Path) -> Iterator[Bench]:
     store = Store(job.places.store)
     models = load_models(job.loaded, store, progress, job.file.training.threads, fallback=job.space.recipe)
     models.prepare(job.space)
-    with closing(device_stages(job, job.reached(), store, progress)) as device:
+    with closing(device_stages(job, job.reached(), store, progress, models)) as device:
         chain = Chain(models, device)
         evaluator = Evaluator(chain, Climbs(chain))
         evaluator.prepare_reference(TEACHER)

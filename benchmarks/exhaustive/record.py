@@ -35,7 +35,7 @@ from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import Evaluation
 from paretune.search.record.progress import Progress
 from paretune.search.record.protocols import Standard, TrainEverything
-from paretune.search.run.session import device_stages
+from paretune.search.run.device import device_stages
 from paretune.search.stages.chain import Chain
 from paretune.search.stages.models.load import check_data
 from paretune.search.stages.models.torch_models import TorchModels
@@ -60,7 +60,7 @@ class Recorder:
         self.models = TorchModels(self.job.loaded, self.store, Progress(), self.job.file.training.threads)
         self.models.prepare(self.space)
         self.models.teacher.soft_targets()  # the same for all, so no student's training pays for it
-        self.device = device_stages(self.job, self.job.reached(), self.store, Progress())
+        self.device = device_stages(self.job, self.job.reached(), self.store, Progress(), self.models)
         chain = Chain(self.models, self.device)
         self.evaluator = Evaluator(chain, Climbs(chain, LadderSettings(rungs=())))
 

@@ -11,6 +11,7 @@ from ...profiles.guard.user_code import user_code
 from ...profiles.precision import Precision
 from ..ladder.bench import Climbs
 from ..ranking.known import TEST, VALIDATION, limits_on, violations
+from ..record.agreement import ComputesWronglyError
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Finalist, Outcome, Quantity, StudyRecord
 from ..record.finite import sound
@@ -73,7 +74,8 @@ class Evaluator:
         except StageError as error:  # first: what the user's code does wrong is one, too
             log, stage = error.log[-LOG_CHARACTERS:], error.stage or trace.at_hand
             failed = replace(known, stage=stage, cause=error.cause, log=log)
-            return replace(failed, try_again=error.outside, disagrees=error.disagrees)
+            agreement = error.agreement if isinstance(error, ComputesWronglyError) else None
+            return replace(failed, try_again=error.outside, disagrees=error.disagrees, agreement=agreement)
         except (InternalError, UserError, Interrupted):
             raise
         except TrainingStopped as stop:
@@ -227,6 +229,7 @@ class Evaluator:
             stability=stability,
             treatment=treatment,
             tuning=self._tuned(candidate, standard, trace),
+            agreement=chain.device.agreements.settled(compiled, candidate.backend),
         )
 
     def _tuned(self, candidate: Candidate, standard: Standard, trace: Trace) -> Tuned | None:

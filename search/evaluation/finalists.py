@@ -11,6 +11,7 @@ from ...backends.measure.summary import compare, summarize
 from ...profiles.errors import StageError
 from ..ranking.known import TEST, trial_of
 from ..ranking.ranking import rank, strongest_simple_choice
+from ..record.agreement import ComputesWronglyError
 from ..record.evaluation import Evaluation, Finalist, Quantity, StudyRecord
 from ..stages.chain import Chain, Trace
 from ..stages.device.quantities import latency_quantities
@@ -43,7 +44,8 @@ def measure_finalists(
     rounds.
 
     One that fails now, in its runner or in the user's metric, says so and has no numbers: its earlier ones
-    stand. What explains their numbers is made while the study has `seconds_left`.
+    stand, unless the device computes wrongly from it by now. What explains their numbers is made while the
+    study has `seconds_left`.
     """
     scored: dict[int, _Scored] = {}
     failed: dict[int, Finalist] = {}
@@ -51,7 +53,7 @@ def measure_finalists(
         try:
             scored[number] = _scored(trial_of(record, number).evaluation, chain)
         except StageError as error:
-            failed[number] = _failed(number, error.cause)
+            failed[number] = _failed(number, error)
     if not scored:
         return tuple(failed.values())
     try:
@@ -64,7 +66,7 @@ def measure_finalists(
     finalists = []
     for number, one in scored.items():
         if str(number) in measured.failed:
-            failed[number] = _failed(number, measured.failed[str(number)][1])
+            failed[number] = Finalist(number=number, metrics={}, failed=measured.failed[str(number)][1])
             continue
         latency = latency_quantities(summarize(measured, str(number), chain.device.spread))
         ratio = None
@@ -109,8 +111,9 @@ def _finalist(
     )
 
 
-def _failed(number: int, cause: str) -> Finalist:
-    return Finalist(number=number, metrics={}, failed=cause)
+def _failed(number: int, error: StageError) -> Finalist:
+    agreement = error.agreement if isinstance(error, ComputesWronglyError) else None
+    return Finalist(number=number, metrics={}, failed=error.cause, agreement=agreement)
 
 
 def _explained(record: StudyRecord, chain: Chain, seconds_left: SecondsLeft) -> tuple[Finalist, ...]:

@@ -67,8 +67,10 @@ def trial_of(record: StudyRecord, number: int) -> TrialRecord:
 
 
 def complete_trials(record: StudyRecord) -> list[TrialRecord]:
-    """Complete trials, without those that only repeat another one."""
-    return [trial for trial in record.trials if trial.ended(Outcome.COMPLETE)]
+    """Complete trials, without those that only repeat another one, and those of which the device computes
+    something else by now: nothing that was measured of them stands."""
+    wrong = {one.number for one in record.unconfirmed if one.agreement is not None}
+    return [t for t in record.trials if t.ended(Outcome.COMPLETE) and t.number not in wrong]
 
 
 def violation_scale(limit: Limit) -> float:

@@ -9,7 +9,7 @@ from math import floor, log10
 
 from ..record.evaluation import Limit, Outcome, Quantity, StudyRecord
 from ..record.metrics import metric_info
-from .known import VALIDATION, bound_for, known_metrics, limits_on, violations
+from .known import VALIDATION, bound_for, complete_trials, known_metrics, limits_on, violations
 from .ranking import normalised_miss
 
 
@@ -86,8 +86,9 @@ def nearest_misses(
 
 
 def _measured(record: StudyRecord) -> Iterable[_Numbers]:
+    complete = {trial.number for trial in complete_trials(record)}
     for trial in record.trials:
-        if trial.ended(Outcome.COMPLETE):
+        if trial.number in complete:
             yield _Numbers(trial.number, *known_metrics(record, trial.number))
         elif trial.ended(Outcome.GATED) and trial.evaluation.gate:
             yield _Numbers(trial.number, trial.evaluation.gate, VALIDATION)

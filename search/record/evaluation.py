@@ -14,7 +14,11 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from ...profiles.quantity import Quantity as Quantity  # a word of records too
+from .agreement import Agreement
 from .candidate import Candidate
+from .steps import Bound as Bound  # words of records too, as those below
+from .steps import Proposal as Proposal
+from .steps import StageRecord as StageRecord
 from .timing import Timing
 from .treatment import UNTREATED, LadderRung, Treatment
 from .tuned import Tuned
@@ -29,49 +33,6 @@ class Outcome(str, Enum):
     GATED = "gated"  # measured, but over a limit or certain to be dominated: not trained, or not to the end
     REFUSED = "refused"  # cannot exist on this runtime or device
     FAILED = "failed"  # a stage crashed, hung, ran out of memory or raised
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageRecord:
-    """One stage as this evaluation met it: `cached` means answered from the store, `seconds` spent now.
-
-    `curve` is the learning curve of a training: (epochs done, quality on validation in PyTorch) at each
-    milestone.
-    """
-
-    name: str
-    key: str
-    cached: bool
-    seconds: float
-    curve: tuple[tuple[int, float], ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bound:
-    """The best quality that a candidate could have, and what that means for it.
-
-    `value` is the bound, with the margin in it; `basis` says what it was derived from. `beaten_by` is the
-    trial that is better on every objective even so, None where the bound misses a limit on the quality.
-    """
-
-    value: float
-    basis: str
-    beaten_by: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Proposal:
-    """Why the sampler proposed a candidate, and what it expected.
-
-    `by` is "gain" (expected gain per expected second), "random", "start" (the first designs) or the name of
-    an Optuna sampler. `quality` is what the accuracy model predicted, with its 95 % interval; `gain` the
-    expected growth of the hypervolume as a share of what it was; `seconds` the expected cost.
-    """
-
-    by: str
-    quality: Quantity | None = None
-    gain: float | None = None
-    seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +52,8 @@ class Evaluation:
     `float_quality` is the quality of the same weights in PyTorch. `stored_as` maps each layer with weights to
     the storage type it has in the artifact, `zero_share` is the share of zeros among the weights as stored
     there (None: not counted). `tuning` is what tuning took and brought, where the backend has to be tuned.
+    `agreement` is how the device's outputs compare with those of the same file here (None: it is this
+    machine, or that was not asked).
     """
 
     candidate: Candidate
@@ -120,6 +83,7 @@ class Evaluation:
     stored_as: dict[str, str] = field(default_factory=dict)
     zero_share: float | None = None
     tuning: Tuned | None = None
+    agreement: Agreement | None = None
 
     def __post_init__(self) -> None:
         said = tuple(note for note in self.notes if note.startswith(_ABOUT_TEACHER))
@@ -167,7 +131,7 @@ class Finalist:
     metric, each against the teacher, on the test split. `distillation_gain` is the
     quality on validation of the student's training minus that of the same training without the teacher,
     `draw_effect` how far the artifact's quality moves between draws of calibration samples. `failed` says why
-    there are no numbers.
+    there are no numbers, and `agreement` what the device computes from it where that is why.
     """
 
     number: int
@@ -177,6 +141,7 @@ class Finalist:
     distillation_gain: Quantity | None = None
     draw_effect: Quantity | None = None
     failed: str = ""
+    agreement: Agreement | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,6 +224,7 @@ class StudyRecord:
     they were scored on test or measured again: their numbers are those of the search.
     `ended` is when search and finalists came to their end (ISO 8601; empty: they have not, or before that
     was kept). `retargets` is the study whose models this one has, trained for another device.
+    `host` describes the machine that trained and compiled, where that is not the device.
     """
 
     name: str
@@ -289,6 +255,7 @@ class StudyRecord:
     unconfirmed: tuple[Finalist, ...] = ()
     ended: str = ""
     retargets: str = ""
+    host: dict[str, Any] = field(default_factory=dict)
 
 
 EVALUATION = TypeAdapter(Evaluation)

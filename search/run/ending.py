@@ -44,7 +44,7 @@ class Ending:
         for _ in range(FINALIST_TURNS):
             record = self.studies.unweighed()
             if not chosen:  # those of an earlier session stand back: the search may have gone on since
-                record = replace(record, finalists=())
+                record = replace(record, finalists=(), unconfirmed=())
             best = rank(record).best
             wanted = tuple(n for n in choose_finalists(record, self.plan.finalists) if n not in chosen)
             if not wanted or (best is not None and best.number in chosen):
@@ -54,7 +54,8 @@ class Ending:
             rounds, seed = self.plan.finalist_rounds, self.plan.seed
             found = self.evaluator.finalists(record, chosen, rounds=rounds, seed=seed)
             for one in (f for f in found if f.failed):
-                self.progress.note(f"finalist #{one.number} failed, its earlier numbers stand: {one.failed}")
+                stand = "its earlier numbers stand" if one.agreement is None else "its numbers do not count"
+                self.progress.note(f"finalist #{one.number} failed, {stand}: {one.failed}")
             frame = replace(
                 frame,
                 finalists=tuple(f for f in found if not f.failed),

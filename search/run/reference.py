@@ -8,6 +8,7 @@ from dataclasses import replace
 from ...profiles.errors import StageError, UnsupportedError, UserError
 from ...profiles.system_trouble import refusal
 from ..ranking.known import reference_trial
+from ..record.agreement import MEND_DEVICE, ComputesWronglyError
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Quantity, StudyRecord, TrialRecord
 from ..record.limits import LimitSpec, resolve
@@ -25,6 +26,8 @@ def prepare(evaluator: CandidateEvaluator, reference: Candidate, frame: StudyRec
         return replace(frame, timing=evaluator.prepare_reference(reference) or frame.timing)
     except UnsupportedError as error:
         raise _cannot_start(reference, error.reason, "") from error
+    except ComputesWronglyError as error:
+        raise _computes_wrongly(reference, error.cause) from error
     except StageError as error:
         raise _cannot_start(reference, f"{error.stage}: {error.cause}", error.log) from error
 
@@ -64,8 +67,20 @@ def failed(reference: Candidate, done: TrialRecord | None) -> Exception:
     if done is None:
         return Interrupted(INTERRUPTED)
     evaluation = done.evaluation
+    if evaluation.agreement is not None and not evaluation.agreement.agrees:
+        return _computes_wrongly(reference, evaluation.cause)
     cause = f"{evaluation.stage}: {evaluation.cause}" if evaluation.cause else evaluation.reason
     return _cannot_start(reference, cause, evaluation.log)
+
+
+def _computes_wrongly(reference: Candidate, cause: str) -> UserError:
+    return UserError(
+        f"the device computes wrongly from the uncompressed teacher: {reference.title}",
+        found=cause,
+        accepted="outputs as on this machine, within what the precision and another processor can change",
+        remedy=f"every number is taken against it, so nothing else was trained: {MEND_DEVICE}; or leave this "
+        "backend out of `space.backend`",
+    )
 
 
 def _cannot_start(reference: Candidate, cause: str, log: str) -> UserError:

@@ -16,9 +16,9 @@ from ..stages.models.load import check_data
 from ..storage.run_file import read_run_file
 from ..store.store import Store
 from .budget import Budget
+from .device import device_stages
 from .kind import StudyKind
 from .retarget import Retarget, retarget_job
-from .session import device_stages
 
 
 def with_artifact(path: Path, record: StudyRecord, number: int, progress: Progress) -> StudyRecord:
@@ -71,7 +71,7 @@ def _make(job: Job, kind: StudyKind, evaluation: Evaluation, progress: Progress)
     store = Store(job.places.store)
     models = kind.models(job, store, progress, Budget(trials=None, seconds=None))
     models.prepare(kind.space(models.possible(job.space, job.file.deploy.batch).space, models))
-    device = device_stages(job, job.reached(), store, progress)
+    device = device_stages(job, job.reached(), store, progress, models)
     try:
         made = Chain(models, device).artifact(evaluation)
     finally:

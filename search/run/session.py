@@ -10,10 +10,7 @@ from pathlib import Path
 from optuna.samplers import BaseSampler
 
 from ...backends.measure.environment import environment
-from ...backends.measure.samples import ENOUGH_SHARE, LatencyPlan
-from ...backends.registry import get_backend, packages
-from ...backends.runner.leased import DeviceLease
-from ...profiles.devices.shown import device_identity
+from ...backends.registry import packages
 from ...profiles.errors import UserError
 from ...profiles.files import is_file
 from ...profiles.standard_descriptors import open_standard_descriptors
@@ -29,9 +26,6 @@ from ..record.evaluation import StudyRecord
 from ..record.metrics import SIDE_EFFECTS
 from ..record.progress import Progress
 from ..stages.chain import Chain
-from ..stages.device.line import Line
-from ..stages.device.runners import Deployment
-from ..stages.device.stages import DeviceStages
 from ..stages.models.base import Models
 from ..stages.models.load import check_data
 from ..storage.redacted import without_passwords_of
@@ -42,6 +36,7 @@ from ..storage.study_store import StudyStore
 from ..store.store import Store
 from . import finished
 from .budget import Budget, StopFlag
+from .device import device_stages
 from .driver import Driver
 from .kind import StudyKind
 from .plan import SearchPlan
@@ -119,7 +114,7 @@ def run_job(
     _tell_time(budget, progress)
     with only_one_run(job.places.run_dir), storage_trouble_explained(job.places.storage):
         lease = lease_for(job, reached.launch, progress, budget)
-        device = device_stages(job, reached, store, progress, lease, budget)
+        device = device_stages(job, reached, store, progress, models, lease, budget)
         # A resumed sampler starts anew; with the same seed it would propose the same points again.
         search = set_up_search(job, models.teacher_facts(), models, job.file.seed + before)
         with closing(_studies(job, search.sampler)) as studies, closing(device):
@@ -191,29 +186,6 @@ def _evaluator(job: Job, chain: Chain, budget: Budget, studies: StudyStore, kind
     return Evaluator(chain, climbs, side_effects, job.space.doubt, kind.treated(chain.models))
 
 
-def device_stages(
-    job: Job,
-    reached: Reached,
-    store: Store,
-    progress: Progress,
-    lease: DeviceLease | None = None,
-    budget: Budget | None = None,
-) -> DeviceStages:
-    """The stages that run on the job's device; the caller closes them. A stop that `budget` knows of ends a
-    wait for the device."""
-    checkpoint = budget.checkpoint if budget else lambda: None
-    return DeviceStages(
-        store=store,
-        deployment=_deployment(job, reached),
-        lease=lease or DeviceLease(reached.launch, guard=job.guard, study=job.file.name),
-        line=Line(launch=reached.launch, guard=job.guard, progress=progress, checkpoint=checkpoint),
-        plan=_latency_plan(job),
-        announce=progress.stage,
-        pinned=reached.looked.fastest.cores or True,
-        tuning=job.tuning,
-    )
-
-
 def ladder_settings(file: StudyFile) -> LadderSettings:
     """What the study file says about the ladder; no rungs where it says `never`."""
     ladder = file.ladder
@@ -227,26 +199,6 @@ def ladder_settings(file: StudyFile) -> LadderSettings:
         qat_epochs=ladder.qat_epochs,
         draws=ladder.draws,
     )
-
-
-def _deployment(job: Job, reached: Reached) -> Deployment:
-    return Deployment(
-        batch=job.file.deploy.batch,
-        threads=job.file.deploy.threads,
-        device=device_identity(job.profile),
-        instructions=reached.instructions,
-        targets={one.name: get_backend(one.name).target(job.profile) for one in job.space.backends},
-    )
-
-
-def _latency_plan(job: Job) -> LatencyPlan:
-    """Percentiles need rounds: a p90 64 independent runs and a p99 662, and runs of one round are alike."""
-    wanted = {limit.metric for limit in job.limits} | {objective.metric for objective in job.objectives}
-    least = 240 if "latency_p99_ms" in wanted else 40 if "latency_p90_ms" in wanted else 0
-    rounds = max(job.file.measure.rounds, least)
-    early = 0.0 if least else ENOUGH_SHARE
-    processes = job.file.measure.processes
-    return LatencyPlan(rounds=rounds, enough_share=early, seed=job.file.seed, processes=processes)
 
 
 def _plan(job: Job, models: Models, reached: Reached, remarks: tuple[str, ...]) -> SearchPlan:

@@ -29,6 +29,7 @@ _text = _is(lambda value: isinstance(value, str))
 _whole = _is(lambda value: type(value) is int and abs(value) < _MOST)
 _count = _is(lambda value: type(value) is int and 0 <= value < _MOST)
 _number = _is(lambda value: type(value) in (int, float) and abs(value) < _MOST)
+_flag = _is(lambda value: isinstance(value, bool))
 
 
 def _file(value: Any, place: str, files: Collection[str]) -> str:
@@ -146,4 +147,13 @@ _SAID: Mapping[str, Shape] = {
         }
     ),
     "spread": _record({"cores": _many(_count)}),
+    "here": _record({"file": _file}),
+    "agree": _record(
+        {"agrees": _flag, "output": _text, "samples": _count},
+        **dict.fromkeys(("off", "allowed", "worst", "worst_allowed"), _number),
+        own=_no_or(_number),
+        flipped=_no_or(_count),
+        **dict.fromkeys(("here", "there"), _each(_text)),
+        **dict.fromkeys(("device", "why", "known", "against"), _text),
+    ),
 }

@@ -16,7 +16,7 @@ from ....backends.measure.samples import PROCESSES, LatencyPlan
 from ...store.store import content_key
 
 EXPORT_VERSION, COMPILE_VERSION, MEASURE_VERSION, SPREAD_VERSION, SCORE_VERSION = 1, 3, 3, 1, 2
-MAKE_VERSION, TUNE_VERSION = 1, 1
+MAKE_VERSION, TUNE_VERSION, HERE_VERSION, AGREE_VERSION = 1, 1, 1, 1
 
 
 def export_key(
@@ -124,3 +124,16 @@ def score_key(artifact: str, split: str, metric: tuple[str, ...], batch: int, in
         "instructions": instructions,
     }
     return content_key("score", SCORE_VERSION, fields)
+
+
+def here_key(artifact: str, samples: str, batch: int, threads: int, versions: Sequence[str]) -> str:
+    """Key of an artifact's outputs on this machine, whose runtime has these versions."""
+    fields = {"artifact": artifact, "samples": samples, "batch": batch, "threads": threads}
+    return content_key("here", HERE_VERSION, {**fields, "versions": list(versions)})
+
+
+def agree_key(artifact: str, samples: str, batch: int, threads: int, device: Sequence[str]) -> str:
+    """Key of how an artifact's outputs on a device compare with those here; `device` is all that it says of
+    itself, and the versions of the runtime there."""
+    fields = {"artifact": artifact, "samples": samples, "batch": batch, "threads": threads}
+    return content_key("agree", AGREE_VERSION, {**fields, "device": list(device)})

@@ -7,7 +7,6 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import psutil
 
 from ....backends.contract.backend import Artifact, CompileSettings, SourceModel
@@ -22,6 +21,8 @@ from ....backends.runner.replies import Opened
 from ....profiles.errors import InternalError, StageError
 from ...store.store import Entry
 from ...workload.workload import Array
+from .arrays_file import read_arrays
+from .remote import RemoteDevice
 
 PROCESS_BYTES = 100_000_000  # what a runner needs beside the model, seen up to 80 MB
 
@@ -32,7 +33,8 @@ class Deployment:
 
     `device` names where latency was taken and enters only keys of measurements; `instructions` is the digest
     of the instruction set and enters keys of scores, since integer kernels differ by it. `targets` says what
-    each backend compiles for, where that is not just any processor.
+    each backend compiles for, where that is not just any processor. `remote` is the device where it is not
+    this machine.
     """
 
     batch: int
@@ -40,6 +42,7 @@ class Deployment:
     device: str
     instructions: str
     targets: Mapping[str, str] = field(default_factory=dict)
+    remote: RemoteDevice | None = None
 
 
 class Runners:
@@ -66,7 +69,7 @@ class Runners:
             path = compiled.file(compiled.meta["file"])
             opened = runner.open(backend, path, self.deployment.batch, self.deployment.threads)
             self.cores = opened.cores
-            first_ms = runner.prepare(compiled.read(compiled.meta.get("sample", ""), _arrays))
+            first_ms = runner.prepare(compiled.read(compiled.meta.get("sample", ""), read_arrays))
         except BaseException:
             runner.close()
             raise
@@ -113,6 +116,13 @@ class Runners:
             except BaseException:
                 self._compilers.pop(backend).close()
                 raise
+
+    def infer_here(self, compiled: Entry, backend: str, data: Mapping[str, Array]) -> dict[str, Array]:
+        """What an artifact that runs on this machine gives here for all samples."""
+        with self._where_it_compiles(backend) as runner:
+            path = compiled.file(compiled.meta["file"])
+            runner.open(backend, path, self.deployment.batch, self.deployment.threads)
+            return runner.infer(data)
 
     def _on_device(
         self, backend: str, artifact: Artifact, settings: CompileSettings, sample: dict[str, Array]
@@ -224,11 +234,6 @@ class Runners:
         while self._compilers:
             self._compilers.popitem()[1].close()
         self.lease.close()
-
-
-def _arrays(path: Path) -> dict[str, Array]:
-    with np.load(path) as arrays:
-        return dict(arrays)
 
 
 def several_fit(sizes: Sequence[int], processes: int, free_bytes: int | None = None) -> bool:

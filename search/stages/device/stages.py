@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ....backends.contract.backend import batches
 from ....backends.contract.tuning import Tuning
@@ -32,7 +28,10 @@ from ...workload.outputs import OutputChoice, only
 from ...workload.workload import Array, Metric, Split
 from .a_a import ROUNDS_FILE, AgainstItself
 from .again import Again, from_outside
+from .agreement import Agreements
+from .arrays_file import save_arrays
 from .calibration_samples import drawn
+from .file_size import compressed_bytes
 from .interval import score
 from .kept_outputs import save_kept
 from .keys import compile_key, measure_key, score_key
@@ -45,7 +44,6 @@ from .tune import Tuner, model_of, tuned_as
 
 CANDIDATE = "candidate"
 PROBE_ROUNDS, ROUNDS_OF_PERCENTILES = 9, 40
-_PART_BYTES = 2**20
 _SAMPLE, _EXPECTED = "sample.npz", "expected.npz"
 _OUR_FILES = (_SAMPLE, _EXPECTED, MANIFEST)
 
@@ -71,6 +69,7 @@ class DeviceStages:
         self._a_a = AgainstItself(store, self._runners, announce, self._again)
         self.tuner = Tuner(store, deployment, lease, line.guard, announce, tuning, self._again)
         self._makers = SharedMakers(store, self._runners, announce)
+        self.agreements = Agreements(store, self._runners, announce, self._again)
 
     # -- compile ----------------------------------------------------------------------------------
 
@@ -121,7 +120,7 @@ class DeviceStages:
             return {
                 "file": artifact.path.name,
                 "artifact": described,
-                **({"compressed_bytes": _compressed_bytes(artifact.path)} if check else {}),
+                **({"compressed_bytes": compressed_bytes(artifact.path)} if check else {}),
                 "inputs": [asdict(spec) for spec in opened.inputs],
                 "outputs": [asdict(spec) for spec in opened.outputs],
                 "sample": _SAMPLE,
@@ -143,11 +142,16 @@ class DeviceStages:
 
     def set_reference(self, compiled: Entry, candidate: Candidate) -> None:
         """Name the artifact that every measurement is interleaved with."""
-        self._again.tried(lambda: self._runners.set_reference(compiled, candidate.backend))
+
+        def loaded() -> None:
+            self._runners.set_reference(compiled, candidate.backend)
+            self.agreements.settled(compiled, candidate.backend, self._runners.reference_runners(1)[0])
+
+        self._again.tried(loaded)
 
     @property
     def reference(self) -> tuple[Entry, str]:
-        """That artifact and its backend; InternalError where none was named yet."""
+        """That artifact and its backend; InternalError before."""
         return self._runners.reference
 
     @property
@@ -166,6 +170,7 @@ class DeviceStages:
         A `probe` takes fewer rounds where no percentile needs many: what it gates by is far apart. A `brief`
         look is content with the least, also of a model that takes long for one run.
         """
+        self.agreements.settled(compiled, backend)
         plan = self.plan
         if brief or (probe and plan.rounds < ROUNDS_OF_PERCENTILES):
             plan = replace(plan, rounds=min(plan.rounds, PROBE_ROUNDS))
@@ -265,6 +270,7 @@ class DeviceStages:
         def make(into: Path) -> Mapping[str, Any]:
             self.announce("score")
             with self.lease.held_elsewhere(), self._runners.opened(compiled, backend)[0] as runner:
+                self.agreements.settled(compiled, backend, runner)
                 outputs = runner.infer(dict(split.inputs))
             # One that was not compared with the float model is but a place to climb from.
             compared = bool(compiled.meta.get("expected"))
@@ -275,25 +281,10 @@ class DeviceStages:
             found = score(metric, scored, split.labels, place=place, samples=samples[:16])
             return {**asdict(found), "samples": len(split)}
 
-        return self.store.produce("score", key, {"artifact": compiled.key}, self._again.sturdy(make))
+        entry = self.store.produce("score", key, {"artifact": compiled.key}, self._again.sturdy(make))
+        self.agreements.settled(compiled, backend)  # one that was scored before it was compared
+        return entry
 
     def close(self) -> None:
         """End every process."""
         self._runners.close()
-
-
-def save_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
-    """Write a file that `numpy.load` reads. `numpy.savez` itself cannot hold an array called "file"."""
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, array in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
-
-
-def _compressed_bytes(path: Path) -> int:
-    """Size of a file as zlib compresses it at level 9: the only size in which scattered zeros show."""
-    packer, size = zlib.compressobj(9), 0
-    with path.open("rb") as file:
-        while part := file.read(_PART_BYTES):
-            size += len(packer.compress(part))
-    return size + len(packer.flush())

@@ -1,5 +1,5 @@
 import numpy as np
-from paretune.search.stages.device.stages import save_arrays
+from paretune.search.stages.device.arrays_file import save_arrays
 
 
 def test_any_name_and_type_survives(tmp_path):

@@ -1,0 +1,73 @@
+"""The device of a study: the stages that run there, as its job asks for them."""
+
+from __future__ import annotations
+
+from ...backends.measure.environment import saturates_here
+from ...backends.measure.samples import ENOUGH_SHARE, LatencyPlan
+from ...backends.registry import get_backend
+from ...backends.runner.leased import DeviceLease
+from ...profiles.devices.shown import device_identity
+from ..job.job import Job
+from ..job.reached import Reached
+from ..record.progress import Progress
+from ..stages.device.line import Line
+from ..stages.device.remote import Asked, RemoteDevice
+from ..stages.device.runners import Deployment
+from ..stages.device.stages import DeviceStages
+from ..stages.models.base import Models
+from ..store.store import Store
+from .budget import Budget
+
+
+def device_stages(
+    job: Job,
+    reached: Reached,
+    store: Store,
+    progress: Progress,
+    models: Models,
+    lease: DeviceLease | None = None,
+    budget: Budget | None = None,
+) -> DeviceStages:
+    """The stages that run on the job's device; the caller closes them. A stop that `budget` knows of ends a
+    wait for the device."""
+    checkpoint = budget.checkpoint if budget else lambda: None
+    return DeviceStages(
+        store=store,
+        deployment=_deployment(job, reached, models),
+        lease=lease or DeviceLease(reached.launch, guard=job.guard, study=job.file.name),
+        line=Line(launch=reached.launch, guard=job.guard, progress=progress, checkpoint=checkpoint),
+        plan=_latency_plan(job),
+        announce=progress.stage,
+        pinned=reached.looked.fastest.cores or True,
+        tuning=job.tuning,
+    )
+
+
+def _deployment(job: Job, reached: Reached, models: Models) -> Deployment:
+    return Deployment(
+        batch=job.file.deploy.batch,
+        threads=job.file.deploy.threads,
+        device=device_identity(job.profile),
+        instructions=reached.instructions,
+        targets={one.name: get_backend(one.name).target(job.profile) for one in job.space.backends},
+        remote=_remote(reached, models) if reached.environment else None,
+    )
+
+
+def _remote(reached: Reached, models: Models) -> RemoteDevice:
+    def asked() -> Asked:
+        data, digest = models.calibration()
+        return Asked(data=data, digest=digest, outputs=models.outputs)
+
+    otherwise = reached.int8_saturates != saturates_here()
+    return RemoteDevice(environment=reached.environment, asked=asked, saturates_otherwise=otherwise)
+
+
+def _latency_plan(job: Job) -> LatencyPlan:
+    """Percentiles need rounds: a p90 64 independent runs and a p99 662, and runs of one round are alike."""
+    wanted = {limit.metric for limit in job.limits} | {objective.metric for objective in job.objectives}
+    least = 240 if "latency_p99_ms" in wanted else 40 if "latency_p90_ms" in wanted else 0
+    rounds = max(job.file.measure.rounds, least)
+    early = 0.0 if least else ENOUGH_SHARE
+    processes = job.file.measure.processes
+    return LatencyPlan(rounds=rounds, enough_share=early, seed=job.file.seed, processes=processes)
