@@ -25,7 +25,7 @@ def command(capsys, monkeypatch):
 
 
 def test_limits_met_is_exit_code_0_and_the_verdict_comes_last(bench, shared_store, command):
-    study = bench.study(store=shared_store, constraints=["accuracy >= 50 %"])
+    study = bench.study(store=shared_store, constraints=["accuracy >= 50 %"], budget={"trials": 3})
     code, out = command("run", study)
     assert code == 0
     lines = out.splitlines()

@@ -10,6 +10,7 @@ from paretune.search.record.evaluation import Outcome
 from paretune.search.record.progress import Progress
 from paretune.search.run.budget import StopFlag
 from paretune.search.run.session import open_run, run_study
+from study.conftest import STUDY
 
 pytestmark = pytest.mark.slow
 
@@ -62,18 +63,21 @@ def test_optuna_reads_the_study_unmodified(bench, shared_store):
 
 
 def test_no_student_is_trained_twice_in_one_study_or_across_two(bench):
-    first = run_study(bench.study("one", budget={"trials": 12})).record
+    space = {**STUDY["space"], "student": {"width": [4, 8]}, "precision": ["fp32", "int8"]}
+    first = run_study(bench.study("one", space=space, budget={"trials": 6})).record
     trained = trainings(first)
     assert len(trained) == len(set(trained)) == first.counters["trainings"] > 0
     assert first.counters["trainings"] < len(first.trials)
-    again = run_study(bench.study("two", budget={"trials": 12}, sampler="random", seed=0)).record
-    assert again.counters["complete"] == 12
+    again = run_study(bench.study("two", space=space, budget={"trials": 6}, sampler="random", seed=0)).record
+    assert again.counters["complete"] == 6
     assert trainings(again) == []
 
 
 def test_a_candidate_over_a_limit_is_measured_and_not_trained(bench):
+    space = {**STUDY["space"], "precision": ["fp32"]}
+    limits = ["parameters <= 200"]
     record = run_study(
-        bench.study(constraints=["parameters <= 200"], budget={"trials": 12}, sampler="random")
+        bench.study(space=space, constraints=limits, budget={"trials": 12}, sampler="random")
     ).record
     gated = by_outcome(record, Outcome.GATED)
     assert gated
@@ -160,7 +164,7 @@ def test_a_metric_of_the_users_own_that_is_better_when_lower(bench):
         "higher_is_better=False), student=lambda",
     )
     (bench.root / "blobs.py").write_text(text)
-    record = run_study(bench.study(constraints=["error <= 0.5"], budget={"trials": 4})).record
+    record = run_study(bench.study(constraints=["error <= 0.5"], budget={"trials": 2})).record
     assert record.quality == "error"
     assert record.objectives[0].metric == "error"
     assert not record.objectives[0].higher_is_better

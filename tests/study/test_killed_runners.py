@@ -50,23 +50,6 @@ def test_what_was_killed_each_time_is_tried_again_by_the_next_run(study):
     assert {e.outcome for e in ends(first)} == {Outcome.FAILED}
     assert all(e.try_again and "signal 9" in e.cause for e in ends(first))
     second = study("twice")
-    print(
-        [
-            (
-                t.number,
-                t.duplicate_of,
-                t.evaluation.candidate.title,
-                t.evaluation.outcome,
-                t.evaluation.reason,
-                t.evaluation.cause,
-                t.evaluation.try_again,
-            )
-            for r in (first, second)
-            for t in r.trials
-        ],
-        first.stopped,
-        second.stopped,
-    )
     assert second.counters["complete"] == 4
     assert second.counters["failed"] == 0
     assert sum(e.outcome is Outcome.COMPLETE for e in ends(second)) == 2
