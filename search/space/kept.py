@@ -9,6 +9,7 @@ from ..record.candidate import Candidate
 from ..record.evaluation import EVERY_BACKEND, Masked
 from ..record.training import TrainingKey, training_key
 from .space import Space
+from .trained import Trained
 
 _NAMED = 12
 """So many models that are left out are named, the others are counted."""
@@ -30,7 +31,7 @@ def of_kept(space: Space, kept: frozenset[TrainingKey], why: Callable[[Candidate
         for reason, titles in missing.items()
         for what in _named(list(titles))
     ]
-    return replace(space, kept=kept & asked.keys(), masked=(*space.masked, *masked))
+    return replace(space, kept=Trained(kept & asked.keys()), masked=(*space.masked, *masked))
 
 
 def _title(candidate: Candidate) -> str:

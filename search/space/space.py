@@ -17,11 +17,11 @@ from ...profiles.errors import UserError
 from ...profiles.precision import Precision
 from ..record.candidate import Candidate, Recipe, Scalar
 from ..record.evaluation import Masked
-from ..record.training import TrainingKey, training_key
 from .choosing import Chooser, Drawer, axis_name, pick
+from .trained import Student as Student
+from .trained import Trained
 
 TEACHER, STUDENT = "teacher", "student"
-Student = tuple[tuple[str, Scalar], ...]
 MOST_CANDIDATES = 50_000
 """Some 100,000 took two minutes of processor time and 3.6 GB before the first of them was tried."""
 USUAL = (Precision.GIVEN, Precision.FP32, Precision.FP16, Precision.INT8)
@@ -58,7 +58,7 @@ class Space:
     recipe: Recipe
     trains: bool = True
     masked: tuple[Masked, ...] = ()
-    kept: frozenset[TrainingKey] | None = None
+    kept: Trained | None = None
 
     def __post_init__(self) -> None:
         if not any(choices.precisions for choices in self.backends):
@@ -183,14 +183,11 @@ class Space:
             return [()]
         rows = itertools.product(*self.student_axes.values())
         students = [tuple(zip(self.student_axes, row, strict=True)) for row in rows]
-        if self.kept is not None:
-            wanted = {student for student, _, _ in self.kept}
-            students = [student for student in students if tuple(sorted(student)) in wanted]
-        return [(), *students]
+        return [(), *(students if self.kept is None else self.kept.students(students))]
 
     def looks_at(self, candidate: Candidate) -> bool:
         """Whether the candidate's model is one of those that are looked at."""
-        return self.kept is None or candidate.is_teacher or training_key(candidate) in self.kept
+        return self.kept is None or self.kept.has(candidate)
 
     def draw(self, rng: random.Random) -> Candidate:
         """A candidate at random."""
@@ -208,7 +205,7 @@ class Space:
     def _models(self, sparsity: str) -> int:
         """How many models have this sparsity."""
         if self.kept is not None:
-            return sum(of == sparsity for _, of, _ in self.kept) + (sparsity == "dense")
+            return self.kept.models(sparsity)
         students = self.students()
         each = len(self._recipes(students[-1], sparsity))
         return len(self._recipes((), sparsity)) + each * (len(students) - 1)
@@ -265,8 +262,8 @@ class Space:
         found = dict.fromkeys(self._recipe(temperature, weight, sparsity) for temperature, weight in searched)
         if self.kept is None:
             return list(found)
-        model = tuple(sorted(student)), sparsity
-        return [recipe for recipe in found if (*model, recipe) in self.kept]
+        trained = self.kept.recipes(student, sparsity)
+        return [recipe for recipe in found if recipe in trained]
 
     def _calibrations(self, backend: BackendChoices, precision: Precision) -> Iterator[tuple[str, int, bool]]:
         per_channel = self.per_channel if precision.decoded.integer else (True,)
