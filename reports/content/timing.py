@@ -11,10 +11,12 @@ def timing_facts(record: StudyRecord) -> list[tuple[str, str]]:
     if timing is None:
         return []
     seen = f"{timing.processes} were compared" if timing.processes else "assumed: fewer than 3 compared"
+    shortened = [("less than was asked for", timing.shortened)] if timing.shortened else []
     return [
         ("two processes of one model", f"differ here by {percent(timing.process_spread)} ({seen})"),
         ("latencies can be told apart", f"from {percent(timing.told_apart)} on, each measured once"),
         ("measured on", _cores(timing.cores)),
+        *shortened,
     ]
 
 

@@ -14,9 +14,7 @@ from ...profiles.words import joined
 from ...search.job.job import Job
 from ...search.record.evaluation import Masked
 from ...search.space.space import BackendChoices, Space
-
-MEASURE_SECONDS = 3.0
-"""Rough time of compiling, scoring and measuring one small candidate; training comes on top."""
+from .expected import expected_lines
 
 
 def plan_text(job: Job, task: str) -> RenderableType:
@@ -91,7 +89,7 @@ def _masked(masked: Iterable[Masked]) -> Table:
 
 
 def _effort(job: Job) -> list[str]:
-    space, budget = job.space, job.file.budget
+    space = job.space
     trained = len(list(space.trainings()))
     lines = [f"space: {space.size} candidates, {trained} different trainings behind them"]
     axes = [f"{axis} in {', '.join(map(str, values))}" for axis, values in space.student_axes.items()]
@@ -103,21 +101,7 @@ def _effort(job: Job) -> list[str]:
     if further:
         titles = "; ".join(candidate.title for candidate in further)
         lines.append(f"further simple choices, within half of the budget: {titles}")
-    count = min(budget.trials or space.size, space.size)
-    seconds = count * MEASURE_SECONDS
-    if budget.time:
-        lines += [
-            f"expected time: at most {budget.time:.0f} s in all: set-up and the teacher, the search, and the "
-            "finalists, for which time is kept as soon as measurements tell how much",
-            "not cut short where the time is over: the teacher's own training, the first measurement of the "
-            "uncompressed teacher, a step of a training, and a compilation or measurement under way (at most "
-            f"{job.file.guard.compile:g} s and {job.file.guard.run:g} s by `guard`)",
-        ]
-    else:
-        lines.append(
-            f"expected time: about {seconds:.0f} s to compile, score and measure {count} candidates, and "
-            f"at most {min(count, trained)} trainings of {job.file.training.epochs} epochs each"
-        )
+    lines += expected_lines(job)
     lines += _tuning(job)
     lines.append("nothing was trained, compiled or measured")
     return lines

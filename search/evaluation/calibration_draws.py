@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import inf
 
 from ...profiles.errors import StageError, UnsupportedError
 from ..ladder.ladder import LadderSettings
-from ..ranking.known import trial_of
+from ..ranking.known import VALIDATION, trial_of
 from ..record.evaluation import Evaluation, Quantity, StudyRecord
 from ..record.metrics import metric_info
 from ..record.stops import Interrupted
@@ -31,13 +32,20 @@ def draw_effects(
     for number in best_first:
         evaluation = trial_of(record, number).evaluation
         samples = _drawn(evaluation, chain)
-        if samples and len(found) < MOST_CANDIDATES and seconds_left() > 0:
+        if samples and len(found) < MOST_CANDIDATES and seconds_left() > _seconds(evaluation, chain, draws):
             try:
                 qualities = _qualities(evaluation, chain, draws)
             except (Interrupted, StageError, UnsupportedError):
                 continue
             found[number] = _effect(record.quality, qualities, samples)
     return found
+
+
+def _seconds(evaluation: Evaluation, chain: Chain, draws: int) -> float:
+    """About how long it takes to score so many of them on the device; the first is the artifact itself."""
+    latency, device = evaluation.metrics["latency_ms"].value / 1e3, chain.device
+    batches = math.ceil(len(chain.models.split(VALIDATION)[0]) / device.deployment.batch)
+    return (draws - 1) * (device.effort.pace.open_s + batches * latency)
 
 
 def _drawn(evaluation: Evaluation, chain: Chain) -> int:

@@ -23,7 +23,7 @@ from ..record.tuned import Tuned
 from ..stages.chain import Chain, Trace
 from ..stages.models.kept import WeightsLostError
 from ..store.store import Entry
-from .finalists import measure_finalists
+from .finalists import effort_for, measure_finalists
 from .side_effect_scores import side_effect_metrics
 
 LOG_CHARACTERS = 4000
@@ -48,6 +48,7 @@ class Evaluator:
         self.chain, self._doubt, self._treated = chain, doubt, dict(treated or {})
         self._climbs, self._side_effect_names = climbs, side_effects
         self._hardware: dict[str, Hardware] = {}
+        self._first_on_test = 0
 
     def prepare_reference(self, candidate: Candidate) -> Timing:
         self.chain.device.set_reference(self.chain.compiled(candidate, Trace()), candidate)
@@ -139,14 +140,16 @@ class Evaluator:
         )
 
     def test_score(self, evaluation: Evaluation) -> Quantity:
-        compiled = self.chain.artifact(evaluation)
-        return self.chain.quality(evaluation.candidate, compiled, Trace(), split=TEST)
+        compiled, first = self.chain.artifact(evaluation), self._first_on_test
+        return self.chain.quality(evaluation.candidate, compiled, Trace(), split=TEST, first=first)
 
     def finalists(
         self, record: StudyRecord, numbers: tuple[int, ...], *, rounds: int, seed: int
     ) -> tuple[Finalist, ...]:
         left = self._climbs.seconds_left
-        return measure_finalists(record, numbers, self.chain, rounds=rounds, seed=seed, seconds_left=left)
+        effort = effort_for(record, numbers, self.chain, rounds, seed, left())
+        self._first_on_test = effort.first  # the reference is compared with them
+        return measure_finalists(record, numbers, self.chain, effort, left)
 
     def _complete(self, known: Evaluation, candidate: Candidate, judge: Judge, trace: Trace) -> Evaluation:
         def at_milestone(milestone: Milestone) -> Decision | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 
@@ -18,6 +18,7 @@ from ..stages.device.quantities import latency_quantities
 from ..store.store import Entry
 from .calibration_draws import draw_effects
 from .distillation_gain import distillation_gains
+from .finalist_effort import FinalistPace, Thoroughness, effort_within
 from .side_effect_scores import side_effect_metrics
 
 SecondsLeft = Callable[[], float]
@@ -35,9 +36,7 @@ def measure_finalists(
     record: StudyRecord,
     numbers: tuple[int, ...],
     chain: Chain,
-    *,
-    rounds: int,
-    seed: int,
+    effort: Thoroughness,
     seconds_left: SecondsLeft = lambda: inf,
 ) -> tuple[Finalist, ...]:
     """Score each on `test` with its side effects; measure all of them interleaved in random order in the same
@@ -51,14 +50,14 @@ def measure_finalists(
     failed: dict[int, Finalist] = {}
     for number in numbers:
         try:
-            scored[number] = _scored(trial_of(record, number).evaluation, chain)
+            scored[number] = _scored(trial_of(record, number).evaluation, chain, effort.first)
         except StageError as error:
             failed[number] = _failed(number, error)
     if not scored:
         return tuple(failed.values())
     try:
-        plan = LatencyPlan(rounds=rounds, seed=seed, processes=chain.device.plan.processes)
-        measured = chain.device.interleaved({str(n): one.artifact for n, one in scored.items()}, plan)
+        artifacts = {str(number): one.artifact for number, one in scored.items()}
+        measured = chain.device.interleaved(artifacts, effort.plan)
     except StageError:  # the reference broke, or all of them: latencies stay those of the search
         untimed = [_finalist(n, one, record, {}) for n, one in scored.items()]
         return (*untimed, *failed.values())
@@ -71,10 +70,11 @@ def measure_finalists(
         latency = latency_quantities(summarize(measured, str(number), chain.device.spread))
         ratio = None
         if baseline is not None and str(baseline) in measured.series and number != baseline:
-            how = f"per-round latency ratio to trial {baseline}, {rounds} rounds"
+            how = f"per-round latency ratio to trial {baseline}, {len(measured.order)} rounds"
             ratio = replace(compare(measured, str(number), str(baseline), chain.device.spread), how=how)
         finalists.append(_finalist(number, one, record, latency, ratio))
-    timed = replace(record, finalists=tuple(finalists))
+    said = effort.shortened
+    timed = replace(record, finalists=tuple(replace(one, shortened=said) for one in finalists))
     return (*_explained(timed, chain, seconds_left), *failed.values())
 
 
@@ -87,11 +87,28 @@ class _Scored:
     artifact: tuple[Entry, str]
 
 
-def _scored(evaluation: Evaluation, chain: Chain) -> _Scored:
+def effort_for(
+    record: StudyRecord,
+    numbers: Sequence[int],
+    chain: Chain,
+    rounds: int,
+    seed: int,
+    seconds: float,
+) -> Thoroughness:
+    """How thoroughly these trials can be checked in so many seconds, by what the search has found of them;
+    the reference is scored and measured beside them."""
+    here, batch = chain.device.effort.pace, chain.device.deployment.batch
+    found = [trial_of(record, number).evaluation.metrics["latency_ms"].value / 1e3 for number in numbers]
+    pace = FinalistPace(runs_s=(*found, here.run_s), open_s=here.open_s, batch=batch, local=here.local)
+    plan = LatencyPlan(rounds=rounds, seed=seed, processes=chain.device.plan.processes)
+    return effort_within(seconds, pace, plan, len(chain.models.split(TEST)[0]))
+
+
+def _scored(evaluation: Evaluation, chain: Chain, first: int) -> _Scored:
     compiled, backend = chain.artifact(evaluation), evaluation.candidate.backend
     return _Scored(
-        score=chain.quality(evaluation.candidate, compiled, Trace(), split=TEST),
-        side_effects=side_effect_metrics(chain.models, chain.device, compiled, backend, TEST),
+        score=chain.quality(evaluation.candidate, compiled, Trace(), split=TEST, first=first),
+        side_effects=side_effect_metrics(chain.models, chain.device, compiled, backend, TEST, first=first),
         artifact=(compiled, backend),
     )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..record.evaluation import Quantity
 from ..record.metrics import metric_info
+from ..stages.chain import head_of
 from ..stages.device.kept_outputs import primary_outputs
 from ..store.store import Entry
 from ..workload.workload import Array
@@ -24,8 +25,10 @@ def side_effect_metrics(
     backend: str,
     split: str,
     wanted: Collection[str] | None = None,
+    first: int = 0,
 ) -> dict[str, Quantity]:
-    """Side effects of an artifact against the device's reference, the uncompressed teacher, on a split.
+    """Side effects of an artifact against the device's reference, the uncompressed teacher, on a split or
+    its `first` samples (0: all).
 
     Without `wanted` all that have a meaning here. With it exactly those, which are what limits name. Every
     run is answered from the store where it can be.
@@ -35,7 +38,7 @@ def side_effect_metrics(
         StageError: a run crashed.
     """
     reference, reference_backend = device.reference
-    samples, digest = models.split(split)
+    samples, digest = head_of(*models.split(split), first)
 
     def outputs(entry: Entry, name: str) -> Array:
         scored = device.scored(entry, name, samples, digest, models.metric, models.outputs)

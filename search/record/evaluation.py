@@ -131,7 +131,8 @@ class Finalist:
     metric, each against the teacher, on the test split. `distillation_gain` is the
     quality on validation of the student's training minus that of the same training without the teacher,
     `draw_effect` how far the artifact's quality moves between draws of calibration samples. `failed` says why
-    there are no numbers, and `agreement` what the device computes from it where that is why.
+    there are no numbers, and `agreement` what the device computes from it where that is why; `shortened` says
+    what of the check was less than the study file asks for.
     """
 
     number: int
@@ -142,6 +143,7 @@ class Finalist:
     draw_effect: Quantity | None = None
     failed: str = ""
     agreement: Agreement | None = None
+    shortened: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,10 +13,12 @@ class Timing:
     in so many `processes` (0: assumed, as too few fit into the device's memory). Latencies of two candidates,
     each measured in one process, can be told apart from a difference of `told_apart` on, as a share: beyond
     that and beyond the noise of the rounds.
-    Sessions are held on `cores`; there are none where the device does not let a process choose.
+    Sessions are held on `cores`; there are none where the device does not let a process choose. `shortened`
+    says what of measuring is less than the study file asks for, and why (empty: nothing).
     """
 
     process_spread: float
     processes: int
     told_apart: float
     cores: tuple[int, ...] = ()
+    shortened: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,8 @@ from dataclasses import dataclass, field
 from math import inf
 from types import FrameType
 
+from ...profiles.errors import UserError
+from ...profiles.words import duration
 from ..record.stops import INTERRUPTED, Interrupted
 
 Clock = Callable[[], float]
@@ -46,8 +49,10 @@ class StopFlag:
 class Budget:
     """Trials and seconds that are left, and whether a stop was asked for. Time counts from `start` on.
 
-    `reserve` are seconds kept for what follows the search: to it the time is used up so much earlier. Those
-    that were `waited`, in which others had the device, pass like all others, but are nobody's cost.
+    `reserve` are seconds kept for what follows the search: to it the time is used up so much earlier. Nothing
+    is begun that cannot end: `least` are the seconds that a candidate takes on the device at the least,
+    `rest` those that follow its training, as the device has shown them. Those that were `waited`, in which
+    others had the device, pass like all others, but are nobody's cost.
     """
 
     trials: int | None
@@ -56,6 +61,8 @@ class Budget:
     clock: Clock = time.monotonic
     reserve: float = field(default=0.0, init=False)
     waited: float = field(default=0.0, init=False)
+    least: float = field(default=0.0, init=False)
+    rest: float = field(default=0.0, init=False)
     _started: float | None = field(default=None, init=False)
     _spent: float = field(default=0.0, init=False)
     _counts: bool = field(default=True, init=False)
@@ -89,9 +96,7 @@ class Budget:
         """Why the search must end now, or an empty text."""
         if self.trials is not None and evaluated >= self.trials:
             return f"the budget of {self.trials} trials is used up"
-        if self.seconds_left <= 0:
-            return f"the budget of {self.seconds:g} s is used up"
-        return ""
+        return self._lacking(self.least, "a candidate")
 
     @property
     def seconds_left(self) -> float:
@@ -103,8 +108,8 @@ class Budget:
 
     @property
     def out_of_time(self) -> bool:
-        """Whether what is under way has to end, since the time is used up."""
-        return self._counts and self.seconds_left <= 0
+        """Whether a training under way has to end, since the time is used up but for what follows it."""
+        return self._counts and self.seconds_left <= self.rest
 
     def checkpoint(self) -> None:
         """Called between stages.
@@ -114,8 +119,47 @@ class Budget:
         """
         if self.stop.requested:
             raise Interrupted(INTERRUPTED)
-        if self.out_of_time:
-            raise Interrupted(f"the budget of {self.seconds:g} s is used up")
+        if self._counts and self.seconds_left <= 0:
+            raise Interrupted(self._lacking(0.0, ""))
+
+    def afford(self, seconds: float, what: str) -> None:
+        """Called before something on the device begins that takes about so many seconds.
+
+        Raises:
+            Interrupted: there is not so much time left.
+            UserError: it has to be done in any case, and takes longer than the whole budget.
+        """
+        if self._counts:
+            why = self._lacking(seconds, what)
+            if why:
+                raise Interrupted(why)
+        elif self.seconds is not None and seconds > self.seconds:
+            raise too_small(self.seconds, seconds, what)
+
+    def _lacking(self, seconds: float, what: str) -> str:
+        """Why so many seconds are not left; empty where they are."""
+        if self.seconds_left <= 0:
+            return f"the budget of {self.seconds:g} s is used up"
+        if self.seconds_left >= seconds:
+            return ""
+        left = f"{duration(self.seconds_left)} of the budget of {self.seconds:g} s are left for the search"
+        return f"{left}, and {what} takes about {duration(seconds)} on this device"
+
+
+ENOUGH_FOR = 10
+"""Candidates that the budget which is proposed has time for."""
+
+
+def too_small(budget: float, seconds: float, what: str) -> UserError:
+    """The error that a budget is which does not suffice for the reference."""
+    wanted = ENOUGH_FOR * seconds
+    return UserError(
+        "the budget of time is too small for the uncompressed teacher alone, against which all is taken",
+        place="budget.time",
+        found=f"{what} takes about {duration(seconds)} on this device, the budget is {duration(budget)}",
+        remedy=f"`budget: {{time: {math.ceil(wanted / 60)} min}}` has time for some candidates; with fewer "
+        "samples in the validation split each of them takes less",
+    )
 
 
 @contextmanager

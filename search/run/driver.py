@@ -8,18 +8,18 @@ from dataclasses import replace
 
 from optuna.trial import Trial
 
-from ...profiles.errors import StageError
 from ..ranking.known import violations
 from ..ranking.ranking import strongest_simple_choice
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Outcome, StudyRecord, TrialRecord
 from ..record.progress import Progress
-from ..record.protocols import CandidateEvaluator, Hardware
+from ..record.protocols import CandidateEvaluator
 from ..record.stops import ALL_EVALUATED, INTERRUPTED, DeviceGoneError, Interrupted
 from ..storage.study_store import StudyStore
 from . import counters, reference
 from .again import given_up, settled
 from .budget import Budget
+from .device_time import DeviceTime
 from .ending import Ending
 from .impossible import Impossible
 from .plan import SearchPlan
@@ -31,8 +31,6 @@ from .unknown import drawn
 
 DUPLICATES_IN_A_ROW = 8
 """After so many the sampler has nothing new to say, and an unknown candidate is drawn at random."""
-SURVEY_SHARE = 0.1
-"""Of the time budget, that goes into first measurements."""
 
 
 class Driver:
@@ -53,14 +51,14 @@ class Driver:
         records = studies.records()
         (self.known, self._again), self._answered = settled(records, plan.space), len(records)
         self.simple, first = SimpleChoices(plan.space), plan.space.baselines()[0]
-        self.tuning_time = TuningTime(plan.tuning, budget, first)
+        self.tuning_time, self.device_time = TuningTime(plan.tuning, budget, first), DeviceTime(budget, first)
         self.impossible = Impossible(plan.impossible, self.tuning_time.lacking, plan.beyond)
         self._beyond = 0  # candidates that a sampler proposed though they are none of the study's
         search.exclude(self.impossible.holds)
         self.finalist_time = FinalistTime(plan.finalists, plan.more_rounds, plan.more_samples)
         for record in self.known.values():
             self._learn(record)
-        self._measured, self._measuring_seconds = 0, 0.0
+        self._cut = ""  # why a candidate was not brought to its end
         # What an earlier session confirmed stays until this one has confirmed anew.
         self.frame = studies.with_confirmed(plan.frame)
 
@@ -115,7 +113,8 @@ class Driver:
     def _queue_baselines(self) -> None:
         """The usual simple choices come first, then what an earlier session left to be tried again, then what
         the plan has first."""
-        queued, usual = self.studies.waiting_params(), self.simple.usual(self.known)
+        queued = self.studies.waiting_params()
+        usual = self.device_time.in_time(self.simple.usual(self.known))
         wanted = (*filter(self._open, usual), *self._again, *filter(self._open, self.plan.first))
         with self.studies.together():
             for candidate in dict.fromkeys(wanted):
@@ -142,13 +141,13 @@ class Driver:
                     return why
             record = self._one()
             if record is None:
-                return self._over()
+                return self._over() or self._cut
             in_a_row = in_a_row + 1 if record.duplicate_of is not None else 0
 
     def _prepare_next(self, in_a_row: int) -> str:
         """See to it that the next candidate is worth asking for; why the search ends where none is."""
         nothing_to_gain = self.search.finished()
-        simple = [c for c in self.simple.untried(self.known) if self._open(c)]
+        simple = [c for c in self.device_time.in_time(self.simple.untried(self.known)) if self._open(c)]
         if simple and (nothing_to_gain or affordable(self.budget, self.evaluated)):
             self.studies.enqueue(self.plan.space.params(simple[0]), baseline=True)
             return ""
@@ -162,19 +161,11 @@ class Driver:
     def _measure_first(self) -> None:
         """Measure what is to be known before the next proposal; what the gate stops is recorded."""
         while not self._over() and not self.search.finished():
-            share = self._measuring_seconds / (self.budget.seconds or float("inf"))
-            wanted = self.search.wants(self.studies.study, survey=share < SURVEY_SHARE)
+            wanted = self.search.wants(self.studies.study, survey=self.device_time.surveying)
             if wanted is None:
                 return
-            started = self.budget.worked()
             self.progress.stage(f"measuring {wanted.title} with untrained weights")
-            try:
-                hardware = self.evaluator.hardware(wanted, self.search.standard)
-            except StageError as error:  # others of its class would crash as well
-                hardware = Hardware(refused=f"{error.stage}: {error.cause}")
-            self._measured += 1
-            seconds = self.budget.worked() - started
-            self._measuring_seconds += seconds
+            hardware, seconds = self.device_time.probe(self.evaluator, wanted, self.search.standard)
             self.search.learn_hardware(wanted, hardware, seconds)
             if hardware.refused or self.search.before_training(wanted, hardware):
                 # Its evaluation ends at once, and says why.
@@ -195,8 +186,7 @@ class Driver:
 
     def _queue_unknown(self) -> bool:
         """Queue a candidate that was not evaluated yet; False where there is none."""
-        rng = random.Random(f"{self.plan.seed} {len(self.known)}")
-        unknown = drawn(self.plan.space, rng, self._open)
+        unknown = drawn(self.plan.space, random.Random(f"{self.plan.seed} {len(self.known)}"), self._open)
         if unknown is not None:
             self.studies.enqueue(self.plan.space.params(unknown))
         return unknown is not None
@@ -222,7 +212,8 @@ class Driver:
             evaluation = replace(evaluation, proposal=self.search.proposal(trial.number))
             if self.search.standard.reference_ms is None and evaluation.outcome is Outcome.COMPLETE:
                 evaluation = self._settle(evaluation)
-        except Interrupted:
+        except Interrupted as interrupt:
+            self._cut = interrupt.why
             self.studies.give_up(trial)
             return None
         except BaseException:
@@ -249,6 +240,7 @@ class Driver:
     def _learn(self, record: TrialRecord) -> None:
         self.search.learn(record)
         self._beyond += not self.plan.space.looks_at(record.evaluation.candidate)
+        self.device_time.learn(record)
         self.finalist_time.learn(record)
         self.budget.reserve = self.finalist_time.seconds(self.budget.seconds or 0.0)
         if self.impossible.learn(record) or self.tuning_time.newly_short():
@@ -281,7 +273,11 @@ class Driver:
         # Kept after every trial, so that the report of a killed search counts right.
         known, size = self.known.values(), self.plan.space.size
         found = counters.counters(
-            known, trials=self._answered, space=size, measured=self._measured, waited=self.budget.waited
+            known,
+            trials=self._answered,
+            space=size,
+            measured=self.device_time.probes,
+            waited=self.budget.waited,
         )
         masked = (*self.plan.frame.masked, *self.impossible.masked)
         self.frame = replace(self.frame, counters=found, masked=masked)
@@ -290,7 +286,7 @@ class Driver:
         self.studies.set("waited_seconds", self.budget.waited)
 
     def _save(self, stopped: str) -> None:
-        remarks = tuple(dict.fromkeys((*self.plan.frame.remarks, *self.search.remarks)))
+        remarks = self.ending.remarks(*self.plan.frame.remarks, *self.search.remarks)
         self.frame = replace(self.frame, stopped=stopped or self.frame.stopped, remarks=remarks)
         with self.studies.together():
             self._count()

@@ -22,6 +22,9 @@ FINALIST_TURNS = 3
 """How often the next best are checked on test where none of those before holds its limits."""
 
 
+_NO_MORE = "none of the finalists holds its limits on test, and no time was left to check the next best"
+
+
 class Ending:
     """The last steps of one study. Each yields the record's frame whenever there is something to keep. `gone`
     is why the study ends in its middle, which it does where its device went away."""
@@ -37,10 +40,17 @@ class Ending:
         self.plan, self.evaluator, self.studies = plan, evaluator, studies
         self.budget, self.progress = budget, progress
         self.gone: DeviceGoneError | None = None
+        self.shortened: tuple[str, ...] = ()
+        self.finalist_s: list[float] = []  # seconds that one of them took
+
+    def remarks(self, *others: str) -> tuple[str, ...]:
+        """What is to be said of the study, with what of its end was less than was asked for."""
+        return tuple(dict.fromkeys((*others, *self.shortened)))
 
     def finalists(self, frame: StudyRecord) -> Iterator[StudyRecord]:
         """Check the best on test. Where none of them holds its limits there, the next best are checked."""
         chosen: tuple[int, ...] = ()
+        took = 0.0
         for _ in range(FINALIST_TURNS):
             record = self.studies.unweighed()
             if not chosen:  # those of an earlier session stand back: the search may have gone on since
@@ -49,10 +59,17 @@ class Ending:
             wanted = tuple(n for n in choose_finalists(record, self.plan.finalists) if n not in chosen)
             if not wanted or (best is not None and best.number in chosen):
                 return
+            if took > self.budget.seconds_left:
+                self.shortened = (*self.shortened, _NO_MORE)
+                return
             chosen += wanted
+            began = self.budget.clock()
             self.progress.note(f"measuring {len(chosen)} finalists against each other, scoring them on test")
             rounds, seed = self.plan.finalist_rounds, self.plan.seed
             found = self.evaluator.finalists(record, chosen, rounds=rounds, seed=seed)
+            took = self.budget.clock() - began
+            self.finalist_s.append(took / len(chosen))
+            self.shortened = tuple(dict.fromkeys(one.shortened for one in found if one.shortened))
             for one in (f for f in found if f.failed):
                 stand = "its earlier numbers stand" if one.agreement is None else "its numbers do not count"
                 self.progress.note(f"finalist #{one.number} failed, {stand}: {one.failed}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -26,6 +27,7 @@ from ..record.evaluation import StudyRecord
 from ..record.metrics import SIDE_EFFECTS
 from ..record.progress import Progress
 from ..stages.chain import Chain
+from ..stages.device.effort import Effort
 from ..stages.models.base import Models
 from ..stages.models.load import check_data
 from ..storage.redacted import without_passwords_of
@@ -37,6 +39,7 @@ from ..store.store import Store
 from . import finished
 from .budget import Budget, StopFlag
 from .device import device_stages
+from .device_time import remember_pace
 from .driver import Driver
 from .kind import StudyKind
 from .plan import SearchPlan
@@ -115,6 +118,7 @@ def run_job(
     with only_one_run(job.places.run_dir), storage_trouble_explained(job.places.storage):
         lease = lease_for(job, reached.launch, progress, budget)
         device = device_stages(job, reached, store, progress, models, lease, budget)
+        device.effort = Effort(budget.seconds, budget.afford, progress.note)
         # A resumed sampler starts anew; with the same seed it would propose the same points again.
         search = set_up_search(job, models.teacher_facts(), models, job.file.seed + before)
         with closing(_studies(job, search.sampler)) as studies, closing(device):
@@ -124,7 +128,9 @@ def run_job(
             evaluator = _evaluator(job, Chain(models, device, budget.checkpoint), budget, studies, kind)
             driver = Driver(plan, evaluator, search, studies, budget, progress)
             finished.begins(studies)
+            began = time.time()
             record = driver.run()
+            remember_pace(job, record, began, driver.ending.finalist_s, device.effort.pace)
             if not stop.requested and driver.ending.gone is None:
                 at = _ended(studies, job, budget, driver)
                 record = driver.audit(audit) if audit else replace(record, ended=at)

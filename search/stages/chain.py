@@ -17,7 +17,7 @@ from ..record.stops import TrainingStopped
 from ..record.treatment import UNTREATED, QatPlan, Treatment
 from ..record.tuned import Tuned
 from ..store.store import Entry
-from ..workload.workload import Array
+from ..workload.workload import Array, Split
 from .device.a_a import read_rounds
 from .device.kept_outputs import primary_outputs
 from .device.quantities import latency_quantities
@@ -161,15 +161,15 @@ class Chain:
         self, candidate: Candidate, compiled: Entry, trace: Trace, *, split: str, first: int = 0
     ) -> Entry:
         """Score an artifact on a split, or on its `first` samples (0: all)."""
-        samples, digest = self.models.split(split)
-        if 0 < first < len(samples):
-            samples, digest = samples.head(first), f"{digest} first {first}"
+        samples, digest = head_of(*self.models.split(split), first)
         metric, choice = self.models.metric, self.models.outputs
         return trace.add(self.device.scored(compiled, candidate.backend, samples, digest, metric, choice))
 
-    def quality(self, candidate: Candidate, compiled: Entry, trace: Trace, *, split: str) -> Quantity:
-        """Quality of an artifact over a whole split, with its interval."""
-        meta = self.scored(candidate, compiled, trace, split=split).meta
+    def quality(
+        self, candidate: Candidate, compiled: Entry, trace: Trace, *, split: str, first: int = 0
+    ) -> Quantity:
+        """Quality of an artifact over a split, or its `first` samples (0: all), with its interval."""
+        meta = self.scored(candidate, compiled, trace, split=split, first=first).meta
         by_sample = meta["by_sample"]
         return Quantity(
             value=meta["value"],
@@ -205,6 +205,13 @@ class Chain:
         )
         found.update(sizes(compiled.meta))
         return found, summary.verdict
+
+
+def head_of(samples: Split, digest: str, first: int) -> tuple[Split, str]:
+    """The first samples of a split (0: all) with their digest."""
+    if 0 < first < len(samples):
+        return samples.head(first), f"{digest} first {first}"
+    return samples, digest
 
 
 def sizes(compiled: Mapping[str, Any]) -> dict[str, Quantity]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
@@ -22,6 +23,7 @@ from ....profiles.errors import InternalError, StageError
 from ...store.store import Entry
 from ...workload.workload import Array
 from .arrays_file import read_arrays
+from .effort import ReferencePace, run_seconds
 from .remote import RemoteDevice
 
 PROCESS_BYTES = 100_000_000  # what a runner needs beside the model, seen up to 80 MB
@@ -61,6 +63,7 @@ class Runners:
         self._reference_most: int | None = None
         self._reference_warm = False
         self.cores: tuple[int, ...] = ()
+        self.pace = ReferencePace(local=self.launch.shares_files)
 
     def opened(self, compiled: Entry, backend: str) -> tuple[RunnerClient, Opened, float]:
         """A runner of its own with an artifact loaded, its signature, and milliseconds of its first run."""
@@ -159,7 +162,8 @@ class Runners:
         return self._reference[0].key if self._reference else ""
 
     def set_reference(self, compiled: Entry, backend: str) -> None:
-        """Name the artifact that every measurement is interleaved with. It stays loaded in runners."""
+        """Name the artifact that every measurement is interleaved with. It stays loaded in runners, and
+        `pace` tells what it takes here."""
         self.close_reference()
         self._reference, self._reference_most = (compiled, backend), None
         with self.lease.held_elsewhere():
@@ -201,8 +205,13 @@ class Runners:
             if len(clients) == 1 and not self._several_fit(clients[0], wanted):
                 self._reference_most = 1
                 return
+            began = time.monotonic()
             try:
-                clients.append(self.opened(*self.reference)[0])
+                client, _, first_ms = self.opened(*self.reference)
+                if not clients:
+                    open_s, run_s = time.monotonic() - began, run_seconds(client, first_ms)
+                    self.pace = replace(self.pace, run_s=run_s, open_s=open_s)
+                clients.append(client)
             except StageError as error:
                 if not clients or (error.device and error.outside):
                     raise

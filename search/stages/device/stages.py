@@ -31,6 +31,7 @@ from .again import Again, from_outside
 from .agreement import Agreements
 from .arrays_file import save_arrays
 from .calibration_samples import drawn
+from .effort import Effort
 from .file_size import compressed_bytes
 from .interval import score
 from .kept_outputs import save_kept
@@ -68,6 +69,7 @@ class DeviceStages:
         self._again = Again(line, self._runners.abandon)
         self._a_a = AgainstItself(store, self._runners, announce, self._again)
         self.tuner = Tuner(store, deployment, lease, line.guard, announce, tuning, self._again)
+        self._wanted, self.effort = plan, Effort()
         self._makers = SharedMakers(store, self._runners, announce)
         self.agreements = Agreements(store, self._runners, announce, self._again)
 
@@ -148,6 +150,7 @@ class DeviceStages:
             self.agreements.settled(compiled, candidate.backend, self._runners.reference_runners(1)[0])
 
         self._again.tried(loaded)
+        self.plan = self.effort.of_reference(self._wanted, self._runners.pace)
 
     @property
     def reference(self) -> tuple[Entry, str]:
@@ -162,7 +165,8 @@ class DeviceStages:
     @property
     def timing(self) -> Timing:
         """How sharply latencies can be told apart on the device."""
-        return self._a_a.of_reference(self.plan).timing
+        timing = self._a_a.of_reference(self.plan).timing
+        return replace(timing, shortened=self.effort.shortened)
 
     def measured(self, compiled: Entry, backend: str, *, probe: bool = False, brief: bool = False) -> Entry:
         """Latency, load time, first inference and peak memory of an artifact on the device.
@@ -184,6 +188,7 @@ class DeviceStages:
                 runner, opened, first_ms = self._runners.opened(compiled, backend)
                 stack.enter_context(runner)
                 memory = runner.memory()
+                self.effort.before_measuring(runner, first_ms, plan)
                 rounds = self._runners.against_reference({CANDIDATE: runner}, plan)
                 if CANDIDATE in rounds.failed:
                     raise runner.ended or StageError(*rounds.failed[CANDIDATE])
@@ -269,8 +274,11 @@ class DeviceStages:
 
         def make(into: Path) -> Mapping[str, Any]:
             self.announce("score")
-            with self.lease.held_elsewhere(), self._runners.opened(compiled, backend)[0] as runner:
+            with self.lease.held_elsewhere(), ExitStack() as stack:
+                runner, _, first_ms = self._runners.opened(compiled, backend)
+                stack.enter_context(runner)
                 self.agreements.settled(compiled, backend, runner)
+                self.effort.before_scoring(runner, first_ms, len(split), deployed.batch)
                 outputs = runner.infer(dict(split.inputs))
             # One that was not compared with the float model is but a place to climb from.
             compared = bool(compiled.meta.get("expected"))

@@ -1,0 +1,107 @@
+"""What candidates take on the device, as this study and earlier ones have seen it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from math import inf
+from statistics import median
+
+from ...profiles.devices.shown import COMPILE, FINALIST, INFERENCE, MEASURE, SCORE, TRAINING, remember
+from ...profiles.errors import StageError
+from ..job.job import Job
+from ..record.candidate import Candidate
+from ..record.evaluation import Outcome, StudyRecord, TrialRecord
+from ..record.protocols import CandidateEvaluator, Hardware, Standard
+from ..record.training import TRAINING_STAGES
+from ..stages.device.effort import ReferencePace
+from .budget import Budget
+
+LATEST = 20
+"""So many candidates tell what the next one takes."""
+SURVEY_SHARE = 0.1
+"""Of the time budget, that goes into first measurements."""
+_DEVICE = (COMPILE, SCORE, MEASURE)
+
+
+class DeviceTime:
+    """Sets what a budget keeps free for a candidate that is begun. What was answered from the store took
+    nothing and tells nothing."""
+
+    def __init__(self, budget: Budget, reference: Candidate) -> None:
+        self._budget, self._reference = budget, reference
+        self._whole: deque[float] = deque(maxlen=LATEST)
+        self._teacher_s = 0.0
+        self.probes, self._probing_s = 0, 0.0
+
+    def learn(self, record: TrialRecord) -> None:
+        """Take in a trial that has ended."""
+        spent = _spent(record)
+        if not record.ended(Outcome.COMPLETE) or not {SCORE, MEASURE} <= set(spent):
+            return
+        taken = sum(spent.get(name, 0.0) for name in _DEVICE)
+        if record.evaluation.candidate.is_teacher:
+            self._teacher_s = taken
+        else:
+            self._whole.append(taken)
+            self._budget.rest = median(self._whole)
+            self._note_least(taken)
+
+    @property
+    def surveying(self) -> bool:
+        """Whether there is time for first measurements, which tell the axes apart."""
+        return self._probing_s < SURVEY_SHARE * (self._budget.seconds or inf)
+
+    def probe(
+        self, evaluator: CandidateEvaluator, candidate: Candidate, standard: Standard
+    ) -> tuple[Hardware, float]:
+        """Measure a candidate with untrained weights; what was found, and the seconds that took."""
+        started = self._budget.worked()
+        try:
+            hardware = evaluator.hardware(candidate, standard)
+        except StageError as error:  # others of its class would crash as well
+            hardware = Hardware(refused=f"{error.stage}: {error.cause}")
+        seconds = self._budget.worked() - started
+        self.probes += 1
+        self._probing_s += seconds
+        if not hardware.refused:
+            self._note_least(seconds)
+        return hardware, seconds
+
+    def _note_least(self, seconds: float) -> None:
+        self._budget.least = min(seconds, self._budget.least or seconds)
+
+    def in_time(self, simple: Iterable[Candidate]) -> tuple[Candidate, ...]:
+        """Those of the simple choices that would end in the time that is left: each of them is the whole
+        teacher, and takes what the last one took."""
+        late = self._teacher_s > self._budget.seconds_left
+        return tuple(one for one in simple if not late or one == self._reference)
+
+
+def _spent(record: TrialRecord) -> dict[str, float]:
+    """Seconds by stage, of those that were done now."""
+    return {stage.name: stage.seconds for stage in record.evaluation.stages if not stage.cached}
+
+
+def remember_pace(
+    job: Job, record: StudyRecord, since: float, finalist_s: Iterable[float], pace: ReferencePace
+) -> None:
+    """Keep for later studies what the device has shown in the trials that were started since then, in the
+    check of finalists, and of the reference."""
+    ours = [trial for trial in record.trials if trial.started >= since]
+    others = {FINALIST: finalist_s, INFERENCE: (pace.run_s,)}
+    remember(job.profile, {**seen_in(ours), **others}, job.loaded.workload.name)
+
+
+def seen_in(records: Iterable[TrialRecord]) -> Mapping[str, list[float]]:
+    """Seconds of each candidate's stages by what took them, as `profiles.devices.shown` keeps them."""
+    found: dict[str, list[float]] = {name: [] for name in (*_DEVICE, TRAINING)}
+    for record in records:
+        if record.duplicate_of is not None:
+            continue
+        spent = _spent(record)
+        for name in _DEVICE:
+            found[name] += [spent[name]] if name in spent else []
+        trained = [seconds for name, seconds in spent.items() if name in TRAINING_STAGES]
+        found[TRAINING] += [sum(trained)] if trained else []
+    return found
