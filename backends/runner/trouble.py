@@ -37,9 +37,9 @@ class UnreachableError(UserError):
         problem: str = "",
         accepted: str = "",
     ) -> None:
-        self.device, self.trouble = launch.device, trouble
+        self.device, self.trouble, self.why = launch.device, trouble, problem or f"it {trouble.value}"
         super().__init__(
-            f"device {launch.device} cannot be reached: {problem or f'it {trouble.value}'}",
+            f"device {launch.device} cannot be reached: {self.why}",
             found=found,
             accepted=accepted,
             remedy=remedy,

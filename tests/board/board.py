@@ -41,6 +41,13 @@ $1 -D -e -f $2/sshd_config 2>> $2/sshd.log &
 {_UNTIL_EOF}"""
 
 
+# The login shell is this machine's: what its user's profile does (pyenv holds a lock, which a kill leaves) is
+# not the board's.
+_NO_PROFILE = (
+    'for rc in "$HOME/.bashrc" /etc/bash.bashrc; do [ ! -e "$rc" ] || mount --bind /dev/null "$rc"; done'
+)
+
+
 class Board:
     """A device behind ssh on a port of loopback. Start it with `with`; the subclasses say what runs there.
 
@@ -90,7 +97,7 @@ class Board:
             Path("/run/sshd").mkdir(exist_ok=True)  # where sshd of root wants to live
             hold = ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", _HOLD]
             self._holder = subprocess.Popen(
-                [*hold, f"{self.disk_mb}m", self._disk, f"{self._folders()}\n{self.mounts()}"],
+                [*hold, f"{self.disk_mb}m", self._disk, f"{self._folders()}\n{_NO_PROFILE}\n{self.mounts()}"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,

@@ -95,11 +95,11 @@ class Line:
 
     def _gone(self, error: UnreachableError, waited: float) -> DeviceGoneError:
         since = f"for {duration(waited)}, since {_time_of_day(waited)}" if waited else ""
+        longer = ", `guard: {patience: 1 h}` in the study file waits longer" if error.trouble.mends else ""
         return DeviceGoneError(
-            f"the device went away in the middle of the study: {error.problem}",
+            f"the study ends early: device {error.device} cannot be reached any more, {error.why}",
             found="; ".join(filter(None, (error.found, since and f"no answer {since}"))),
-            remedy=f"{error.remedy}. All that was finished is kept, the same command goes on from there"
-            + ("; `guard: {patience: 1 h}` in the study file waits longer" if error.trouble.mends else ""),
+            remedy=f"{error.remedy}. What was finished is kept: the same command goes on from there" + longer,
         )
 
 
