@@ -21,8 +21,8 @@ MAY_IMPORT = {
     "profiles.devices": "profiles.text profiles",
     "backends.calibration": "profiles",
     "backends.contract": "profiles.devices profiles.text profiles.guard profiles",
-    "backends.measure": "profiles.devices profiles backends.contract",
-    "backends.watch": "",
+    "backends.measure": "profiles.devices profiles backends.contract backends.watch",
+    "backends.watch": "profiles",
     "backends.onnx_graph": "profiles backends.contract",
     "backends.boards": "profiles.devices profiles backends.measure backends.registry backends.runner",
     "backends.registry": "profiles.devices profiles.guard profiles backends.contract",
@@ -57,7 +57,7 @@ MAY_IMPORT = {
     ),
     "search.stages.cutting": "profiles search.stages.network",
     "search.stages.device": (
-        "profiles backends.contract backends.measure backends.registry backends.runner "
+        "profiles backends.contract backends.measure backends.registry backends.runner backends.watch "
         "search.record search.store search.workload"
     ),
     "search.stages.training": (

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ...profiles.errors import StageError
+from ..watch.state import State
 from .environment import steal_share
 from .samples import REFERENCE, Block, LatencyPlan, Rounds, Series, WarmUp
 from .summary import sure_within
@@ -31,8 +32,24 @@ class Sampler(Protocol):
         """Nanoseconds of `count` samples; each is the time of `loops` runs together."""
 
 
+Watch = Callable[[bool], State | None]
+"""The state of the device that is measured, thoroughly or at a glance; None where it cannot be asked."""
+
 Subject = Sampler | Sequence[Sampler]
 """One process, or several processes of one artifact that take turns from round to round."""
+
+
+class _Looks:
+    """The device as it was seen, between blocks alone."""
+
+    def __init__(self, watch: Watch | None) -> None:
+        self._watch = watch
+        self.seen: list[tuple[int, State]] = []
+
+    def after(self, rounds: int, *, thorough: bool = False) -> None:
+        """Look, so many rounds being done."""
+        if self._watch is not None and (state := self._watch(thorough)) is not None:
+            self.seen.append((rounds, state))
 
 
 def calibrate_loops(sampler: Sampler, min_sample_ms: float) -> int:
@@ -124,6 +141,7 @@ def measure(
     reference: Subject | None,
     plan: LatencyPlan | None = None,
     ticks: Callable[[], tuple[int, ...]] | None = None,
+    watch: Watch | None = None,
     *,
     warm_reference: bool = False,
 ) -> Rounds:
@@ -132,7 +150,8 @@ def measure(
     `warm_reference` says that the reference's processes have been measured before.
 
     `ticks` counts processor time on the machine that is measured (`environment.cpu_ticks` where that is this
-    one). A subject whose `sample` raises StageError takes no further part and is found in `failed`.
+    one), `watch` tells its state before, between and after the rounds. A subject whose `sample`
+    raises StageError takes no further part and is found in `failed`.
 
     Raises:
         StageError: the reference failed.
@@ -153,8 +172,12 @@ def measure(
             _note(failed, name, error)
     most = max((len(one.processes) for one in ready.values()), default=1)
     total = _rounds_that_fit(plan, round_s, most)
+    looks = _Looks(watch)
+    looks.after(0, thorough=True)
     before = ticks() if ticks else ()
-    blocks, order = _run(ready, failed, total, plan)
+    blocks, order = _run(ready, failed, total, plan, looks)
+    stolen = steal_share(before, ticks()) if ticks else None
+    looks.after(len(order), thorough=True)
     return Rounds(
         plan=plan,
         series={
@@ -165,8 +188,9 @@ def measure(
             if name not in failed
         },
         order=tuple(order),
-        steal_share=steal_share(before, ticks()) if ticks else None,
+        steal_share=stolen,
         failed=failed,
+        watched=tuple(looks.seen),
     )
 
 
@@ -175,6 +199,7 @@ def _run(
     failed: dict[str, tuple[str, str, str]],
     total: int,
     plan: LatencyPlan,
+    looks: _Looks,
 ) -> tuple[dict[str, list[Block]], list[tuple[str, ...]]]:
     rng, turn = random.Random(plan.seed), max((len(one.processes) for one in ready.values()), default=1)
     first_look, every = _round_up(plan.min_rounds, turn), _round_up(_LOOK_EVERY, turn)
@@ -189,6 +214,7 @@ def _run(
             except StageError as error:
                 _note(failed, name, error)
         order.append(tuple(names))
+        looks.after(number + 1)
         done = number + 1 - first_look
         if done >= 0 and done % every == 0 and _enough({n: blocks[n] for n in names}, failed, plan):
             break

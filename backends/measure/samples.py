@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from ..watch.state import State
+
 REFERENCE = "reference"
 PROCESSES = 5  # of the reference, and of each finalist; docs/measurement.md has the figures
 
@@ -87,6 +89,7 @@ class Rounds:
 
     `order` is the order of the subjects in each round. `steal_share` is the share of processor time that the
     hypervisor took away meanwhile (None: unknown). `failed` maps subjects that broke to stage, cause and log.
+    `watched` has the states of the device with the number of rounds that were done when each was read.
     """
 
     plan: LatencyPlan
@@ -94,10 +97,12 @@ class Rounds:
     order: tuple[tuple[str, ...], ...]
     steal_share: float | None = None
     failed: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
+    watched: tuple[tuple[int, State], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return asdict(self)
+        plain = asdict(replace(self, watched=()))
+        return {**plain, "watched": [[done, state.to_json()] for done, state in self.watched]}
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Rounds:
@@ -108,6 +113,7 @@ class Rounds:
             order=tuple(tuple(names) for names in found["order"]),
             steal_share=found["steal_share"],
             failed={name: (parts[0], parts[1], parts[2]) for name, parts in found["failed"].items()},
+            watched=tuple((done, State.from_json(told)) for done, told in found.get("watched", ())),
         )
 
 

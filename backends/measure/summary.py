@@ -32,7 +32,7 @@ Values = NDArray[np.float64]
 
 P90_SAMPLES, P99_SAMPLES = 64, 662  # MLPerf LoadGen's least numbers for 99 % confidence
 _ENOUGH_ROUNDS = 9
-_WIDEST_SHARE, _MOST_DRIFT, _MOST_STEAL = 0.05, 0.10, 0.05
+_WIDEST_SHARE, _MOST_DRIFT, MOST_STEAL = 0.05, 0.10, 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,10 +221,17 @@ def _widened(value: float, low: float, high: float, spread: Spread, processes: i
     return Quantity(value=value, low=value * math.exp(-down), high=value * math.exp(up))
 
 
-def _drift(series: Series) -> float:
+def by_round(series: Series) -> Values:
+    """How long a subject took in each round, as shares of what is usual for the process that ran: that one
+    process is slower than another is no drift."""
     values = _per_round(series, np.median)
-    for start in range(series.processes):  # that one process is slower than another is no drift
+    for start in range(series.processes):
         values[start :: series.processes] /= np.median(values[start :: series.processes])
+    return values
+
+
+def _drift(series: Series) -> float:
+    values = by_round(series)
     third = max(1, len(values) // 3)
     return abs(float(np.median(values[-third:]) / np.median(values[:third])) - 1)
 
@@ -240,7 +247,7 @@ def _verdict(rounds: Rounds, series: Series, estimate: Quantity) -> str:
         (half > _WIDEST_SHARE, f"the interval is ± {100 * half:.1f} %"),
         (drift > _MOST_DRIFT, f"the machine's speed drifted by {100 * drift:.1f} %"),
         (
-            (rounds.steal_share or 0) > _MOST_STEAL,
+            (rounds.steal_share or 0) > MOST_STEAL,
             f"{100 * (rounds.steal_share or 0):.1f} % of processor time was taken by other machines",
         ),
     )

@@ -31,10 +31,11 @@ def state_rows(state: State) -> list[tuple[str, str]]:
     return [(name, text) for name, text in rows if text]
 
 
-def quota_text(quota: Quota) -> str:
+def quota_text(quota: Quota, *, counted: bool = True) -> str:
     """ "the time of 1.5 cores; 12 of 300 periods were cut short"."""
     said = f"the time of {quota.cores:.4g} {'core' if quota.cores == 1 else 'cores'}"
-    return f"{said}; {quota.throttled} of {quota.periods} periods were cut short" if quota.periods else said
+    cut = f"; {quota.throttled} of {quota.periods} periods were cut short"
+    return said + (cut if quota.periods and counted else "")
 
 
 def _clocks(state: State) -> str:

@@ -13,6 +13,7 @@ from ...search.ranking.pareto import dominates
 from ...search.ranking.ranking import Ranked, comparable
 from ...search.ranking.reading import Reading
 from ...search.ranking.sentences import difference_text, gain_text, name_of, quantity_text, speed_words
+from ...search.ranking.slowed import slowed_line, watched_of
 from ...search.ranking.verdict import speedup
 from ...search.record.candidate import Candidate
 from ...search.record.evaluation import Limit, Outcome, Quantity, StudyRecord, TrialRecord
@@ -22,6 +23,7 @@ from ..content.ladder import coverage_text, ladder_lines, sparsity_text
 from ..content.trial_story import curve_text, gate_lines, proposal_lines
 from ..content.tuned import tuned_text
 from ..content.views import why
+from ..content.watched import watched_text
 from .markdown import fence
 
 
@@ -80,9 +82,17 @@ def _outcome(reading: Reading, trial: TrialRecord) -> list[str]:
         lines.append("A simple choice: the teacher, not compressed beyond its precision.")
     if evaluation.stability:
         lines.append(f"The measurement was {evaluation.stability}.")
+    lines += _watched(reading.record, trial.number)
     if evaluation.tuning is not None:
         lines.append(f"It was {tuned_text(evaluation)}.")
     return [f"- {line}" for line in [*lines, *evaluation.all_notes]]
+
+
+def _watched(record: StudyRecord, number: int) -> list[str]:
+    """How the device was while its numbers were taken."""
+    seen = watched_of(record, number)
+    text = watched_text(seen) if seen else ""
+    return list(filter(None, (f"The device meanwhile: {text}." if text else "", slowed_line(record, number))))
 
 
 def _place(entry: Ranked) -> str:

@@ -22,6 +22,7 @@ from ..content.columns import columns
 from ..content.side_by_side import side_by_side
 from ..content.side_effects import side_effect_table
 from ..content.timing import timing_facts
+from ..content.watched import watched_facts
 from .markdown import markdown_text
 
 
@@ -82,7 +83,7 @@ def content(reading: Reading, first: Reading | None = None) -> dict[str, Any]:
         "masked": sections.masked(record),
         "importances": sections.importances(record),
         "origins": sections.origins(record),
-        "environment": [*sections.facts(record.environment), *timing_facts(record)],
+        "environment": [*sections.facts(record.environment), *timing_facts(record), *watched_facts(record)],
         "counters": sections.counters(record),
         "teacher": sections.teacher(record),
         "rules": RULES,

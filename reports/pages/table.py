@@ -9,6 +9,7 @@ import pandas as pd
 
 from ...search.ranking.ranking import Ranking
 from ...search.ranking.reading import Reading
+from ...search.ranking.slowed import slowdown_text
 from ...search.record.evaluation import Finalist, Quantity, StudyRecord, TrialRecord
 from ..content.columns import tested_metrics
 from ..content.ladder import coverage_text
@@ -139,11 +140,13 @@ def _search(record: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
 
 def _ending(trial: TrialRecord) -> dict[str, Any]:
     evaluation = trial.evaluation
+    slowdown = evaluation.watched.slowdown if evaluation.watched else None
     return {
         "reason": evaluation.reason,
         "stage": evaluation.stage,
         "cause": evaluation.cause,
         "stability": evaluation.stability,
+        **({"slowed_down": slowdown_text(slowdown)} if slowdown else {}),
         "seconds": trial.seconds,
         "artifact_key": evaluation.artifact_key,
     }

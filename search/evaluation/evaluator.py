@@ -137,6 +137,7 @@ class Evaluator:
             bound=decision.bound,
             violations=missed,
             stability=hardware.stability if hardware else "",
+            watched=hardware.watched if hardware else None,
         )
 
     def test_score(self, evaluation: Evaluation) -> Quantity:
@@ -215,8 +216,8 @@ class Evaluator:
         self.chain.checkpoint()
         quality = chain.quality(candidate, compiled, trace, split=VALIDATION)
         self.chain.checkpoint()
-        hardware, stability = chain.measured(candidate, compiled, trace, reference_ms=standard.reference_ms)
-        metrics = {chain.models.metric.name: quality, **hardware, **chain.models.size(candidate)}
+        hardware = chain.measured(candidate, compiled, trace, reference_ms=standard.reference_ms)
+        metrics = {chain.models.metric.name: quality, **hardware.metrics, **chain.models.size(candidate)}
         metrics.update(self._side_effects(candidate, compiled))
         artifact = compiled.meta["artifact"]
         return replace(
@@ -229,7 +230,8 @@ class Evaluator:
             stored_as=dict(artifact.get("stored_as", {})),
             zero_share=artifact.get("zero_share"),
             notes=(*known.notes, *artifact["notes"]),
-            stability=stability,
+            stability=hardware.stability,
+            watched=hardware.watched,
             treatment=treatment,
             tuning=self._tuned(candidate, standard, trace),
             agreement=chain.device.agreements.settled(compiled, candidate.backend),
@@ -265,8 +267,8 @@ class Evaluator:
         """What untrained weights tell: measured on the device, with the verdict on its stability."""
         compiled = self.chain.compiled(candidate, trace, trained=False)
         self.chain.checkpoint()
-        metrics, stability = self.chain.measured(
+        found = self.chain.measured(
             candidate, compiled, trace, reference_ms=standard.reference_ms, probe=True
         )
-        metrics.update(self.chain.models.size(candidate))
-        return Hardware(metrics=metrics, stability=stability, doubt=self._doubt(candidate))
+        metrics = {**found.metrics, **self.chain.models.size(candidate)}
+        return replace(found, metrics=metrics, doubt=self._doubt(candidate))

@@ -8,6 +8,7 @@ from math import inf
 
 from ...backends.measure.samples import LatencyPlan
 from ...backends.measure.summary import compare, summarize
+from ...backends.measure.watched import watched
 from ...profiles.errors import StageError
 from ..ranking.known import TEST, trial_of
 from ..ranking.ranking import rank, strongest_simple_choice
@@ -73,8 +74,8 @@ def measure_finalists(
             how = f"per-round latency ratio to trial {baseline}, {len(measured.order)} rounds"
             ratio = replace(compare(measured, str(number), str(baseline), chain.device.spread), how=how)
         finalists.append(_finalist(number, one, record, latency, ratio))
-    said = effort.shortened
-    timed = replace(record, finalists=tuple(replace(one, shortened=said) for one in finalists))
+    said, seen = effort.shortened, watched(measured)
+    timed = replace(record, finalists=tuple(replace(one, shortened=said, watched=seen) for one in finalists))
     return (*_explained(timed, chain, seconds_left), *failed.values())
 
 

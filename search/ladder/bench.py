@@ -238,7 +238,7 @@ class CandidateBench:
         return self.chain.compiled(self.candidate, self._trace, treatment=treatment, checked=checked)
 
     def _cost(self, candidate: Candidate, compiled: Entry, trace: Trace) -> Cost:
-        measured, _ = self.chain.measured(candidate, compiled, trace, probe=True)
+        measured = self.chain.measured(candidate, compiled, trace, probe=True).metrics
         size = sizes(compiled.meta)["size_bytes"].value
         return Cost(latency_ms=measured["latency_ms"].value, size_bytes=size)
 

@@ -15,6 +15,7 @@ from .known import TEST, bound_for, point_of, reference_quality, trial_of
 from .pareto import tied
 from .ranking import Ranked, Ranking
 from .sentences import difference_text
+from .slowed import slowed_line
 
 COARSE = 0.1
 """Of the latency: where differences below it cannot be told apart, a verdict says so."""
@@ -34,6 +35,8 @@ def how_sure(record: StudyRecord, ranking: Ranking, entry: Ranked) -> tuple[str,
     stability = trial_of(record, entry.number).evaluation.stability
     if was_noisy(stability):
         said.append(f"The machine was not quiet while this was measured: {stability}.")
+    if slowed := slowed_line(record, entry.number):
+        said.append(slowed)
     if coarse := coarse_line(record):
         said.append(coarse)
     return tuple(said)

@@ -23,6 +23,7 @@ from .ranking import (
     worth_it,
 )
 from .sentences import gap_text, miss_lines, name_of, quantity_text, size_words, speed_words
+from .slowed import slowed_warnings
 
 MET, NOT_MET, NOTHING_USABLE, DO_NOTHING = "met", "not_met", "nothing_usable", "do_nothing"
 EXIT_CODES = {MET: 0, DO_NOTHING: 0, NOT_MET: 2, NOTHING_USABLE: 3}
@@ -60,7 +61,8 @@ def verdict(record: StudyRecord, ranking: Ranking) -> Verdict:
     """The answer to the question whose limits and weights the ranking has applied."""
     answer = _answer(record, ranking)
     sure = (*filter(None, (ended_line(record),)), *answer.sure)
-    return replace(answer, provisional=unfinished_line(record), warnings=warnings(record), sure=sure)
+    warned = (*warnings(record), *slowed_warnings(record, answer.recommended))
+    return replace(answer, provisional=unfinished_line(record), warnings=warned, sure=sure)
 
 
 def _answer(record: StudyRecord, ranking: Ranking) -> Verdict:

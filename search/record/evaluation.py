@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from ...profiles.quantity import Quantity as Quantity  # a word of records too
+from ...profiles.watched import Watched as Watched  # as well
 from .agreement import Agreement
 from .candidate import Candidate
 from .steps import Bound as Bound  # words of records too, as those below
@@ -53,7 +54,7 @@ class Evaluation:
     the storage type it has in the artifact, `zero_share` is the share of zeros among the weights as stored
     there (None: not counted). `tuning` is what tuning took and brought, where the backend has to be tuned.
     `agreement` is how the device's outputs compare with those of the same file here (None: it is this
-    machine, or that was not asked).
+    machine, or that was not asked), `watched` how it was meanwhile.
     """
 
     candidate: Candidate
@@ -84,6 +85,7 @@ class Evaluation:
     zero_share: float | None = None
     tuning: Tuned | None = None
     agreement: Agreement | None = None
+    watched: Watched | None = None
 
     def __post_init__(self) -> None:
         said = tuple(note for note in self.notes if note.startswith(_ABOUT_TEACHER))
@@ -132,7 +134,7 @@ class Finalist:
     quality on validation of the student's training minus that of the same training without the teacher,
     `draw_effect` how far the artifact's quality moves between draws of calibration samples. `failed` says why
     there are no numbers, and `agreement` what the device computes from it where that is why; `shortened` says
-    what of the check was less than the study file asks for.
+    what of the check was less than the study file asks for, `watched` how the device was meanwhile.
     """
 
     number: int
@@ -144,6 +146,7 @@ class Finalist:
     failed: str = ""
     agreement: Agreement | None = None
     shortened: str = ""
+    watched: Watched | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

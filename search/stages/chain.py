@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...backends.measure.summary import summarize
+from ...backends.measure.watched import watched
 from ...backends.registry import get_backend
 from ...profiles.guard.user_code import user_code
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Quantity, StageRecord
-from ..record.protocols import MilestoneJudge
+from ..record.protocols import Hardware, MilestoneJudge
 from ..record.samples import SampleResults
 from ..record.stops import TrainingStopped
 from ..record.treatment import UNTREATED, QatPlan, Treatment
@@ -188,13 +189,15 @@ class Chain:
         *,
         reference_ms: float | None = None,
         probe: bool = False,
-    ) -> tuple[dict[str, Quantity], str]:
-        """What an artifact costs on the device, and the verdict on how well that could be measured.
+    ) -> Hardware:
+        """What an artifact costs on the device, the verdict on how well that could be measured, and how the
+        device was meanwhile.
 
         `reference_ms` is the latency of the reference where that is known.
         """
         entry = trace.add(self.device.measured(compiled, candidate.backend, probe=probe))
-        summary = summarize(read_rounds(entry), "candidate", self.device.spread)
+        rounds = read_rounds(entry)
+        summary = summarize(rounds, "candidate", self.device.spread)
         found = latency_quantities(summary, reference_ms)
         once = "once, in a fresh process"
         found["load_ms"] = Quantity(value=entry.meta["load_ms"], how=once)
@@ -204,7 +207,7 @@ class Chain:
             how="peak resident memory of the process above what it held before runtime and model were loaded",
         )
         found.update(sizes(compiled.meta))
-        return found, summary.verdict
+        return Hardware(metrics=found, stability=summary.verdict, watched=watched(rounds))
 
 
 def head_of(samples: Split, digest: str, first: int) -> tuple[Split, str]:

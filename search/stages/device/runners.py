@@ -12,8 +12,9 @@ import psutil
 
 from ....backends.contract.backend import Artifact, CompileSettings, SourceModel
 from ....backends.measure.environment import cpu_ticks
-from ....backends.measure.latency import measure
+from ....backends.measure.latency import Subject, measure
 from ....backends.measure.samples import LatencyPlan, Rounds
+from ....backends.measure.watched import refuse_cut_short
 from ....backends.registry import get_backend
 from ....backends.runner.client import Guard, Pinned, RunnerClient
 from ....backends.runner.launch import LocalLaunch
@@ -25,6 +26,7 @@ from ...workload.workload import Array
 from .arrays_file import read_arrays
 from .effort import ReferencePace, run_seconds
 from .remote import RemoteDevice
+from .watching import Watching
 
 PROCESS_BYTES = 100_000_000  # what a runner needs beside the model, seen up to 80 MB
 
@@ -55,7 +57,7 @@ class Runners:
         self, deployment: Deployment, lease: DeviceLease, guard: Guard, *, pinned: Pinned = True
     ) -> None:
         self.deployment, self.lease, self.launch, self.guard = deployment, lease, lease.launch, guard
-        self.ticks = cpu_ticks if self.launch.shares_files else None
+        self._ticks = cpu_ticks if self.launch.shares_files else None
         self._pinned = pinned
         self._compilers: dict[str, RunnerClient] = {}
         self._reference: tuple[Entry, str] | None = None
@@ -64,6 +66,7 @@ class Runners:
         self._reference_warm = False
         self.cores: tuple[int, ...] = ()
         self.pace = ReferencePace(local=self.launch.shares_files)
+        self._watch = Watching(None if self.launch.shares_files else self._there, lambda: self.cores)
 
     def opened(self, compiled: Entry, backend: str) -> tuple[RunnerClient, Opened, float]:
         """A runner of its own with an artifact loaded, its signature, and milliseconds of its first run."""
@@ -173,31 +176,56 @@ class Runners:
         """Measure; a reference of which a process died in the middle is opened again once."""
         try:
             runners, warm = self.reference_runners(plan.processes), self._reference_warm
-            found = measure(subjects, runners, plan, ticks=self.ticks, warm_reference=warm)
+            found = self._rounds(subjects, runners, plan, warm=warm)
         except StageError as error:
             if error.device and error.outside:
                 raise  # its line was lost: all others may be, too
             self.close_reference()
-            found = measure(subjects, self.reference_runners(plan.processes), plan, ticks=self.ticks)
+            found = self._rounds(subjects, self.reference_runners(plan.processes), plan)
         self._reference_warm = True
+        refuse_cut_short(found)
         return found
 
     def against_itself(self, plan: LatencyPlan) -> Rounds:
         """Measure the reference's processes against each other."""
         runners = self.reference_runners(plan.processes)
-        found = measure({f"process {i}": one for i, one in enumerate(runners)}, None, plan, ticks=self.ticks)
+        found = self._rounds({f"process {i}": one for i, one in enumerate(runners)}, None, plan)
         if found.failed:
             broken = next((one.ended for one in runners if one.ended), None)
             self.close_reference()
             raise broken or StageError(*next(iter(found.failed.values())))
         self._reference_warm = True
+        refuse_cut_short(found)
         return found
+
+    def timed(self, subjects: Mapping[str, Subject], reference: Subject | None, plan: LatencyPlan) -> Rounds:
+        """The rounds, with how the device was meanwhile.
+
+        Raises:
+            StageError: the reference failed, or a quota cut the rounds short.
+        """
+        found = self._rounds(subjects, reference, plan)
+        refuse_cut_short(found)
+        return found
+
+    def _rounds(
+        self,
+        subjects: Mapping[str, Subject],
+        reference: Subject | None,
+        plan: LatencyPlan,
+        *,
+        warm: bool = False,
+    ) -> Rounds:
+        return measure(subjects, reference, plan, self._ticks, self._watch, warm_reference=warm)
 
     def reference_runners(self, wanted: int) -> list[RunnerClient]:
         """Processes of the reference, which take turns: as many as are wanted, or as the device has memory
         for."""
         self._open_reference(wanted)
         return self._reference_clients[:wanted]
+
+    def _there(self) -> Sequence[RunnerClient]:
+        return self._reference_clients
 
     def _open_reference(self, wanted: int) -> None:
         clients = self._reference_clients

@@ -11,7 +11,6 @@ from typing import Any
 
 from ....backends.contract.backend import batches
 from ....backends.contract.tuning import Tuning
-from ....backends.measure.latency import measure
 from ....backends.measure.samples import REFERENCE, WHERE_SLOW, LatencyPlan, Rounds
 from ....backends.measure.spread import Spread
 from ....backends.registry import backend_version, get_backend
@@ -226,7 +225,7 @@ class DeviceStages:
                 everyone.pop(REFERENCE)
             subjects, failed = self._opened(everyone, plan.processes if several else 1, stack)
             reference = subjects.pop(REFERENCE, None) or runners.reference_runners(plan.processes)
-            found = measure(subjects, reference, plan, ticks=runners.ticks)
+            found = runners.timed(subjects, reference, plan)
             killed = any(from_outside(one.ended) for those in subjects.values() for one in those)
             return replace(found, failed={**found.failed, **failed}), killed
 
