@@ -24,7 +24,9 @@ MAY_IMPORT = {
     "backends.measure": "profiles.devices profiles backends.contract backends.watch",
     "backends.watch": "profiles",
     "backends.onnx_graph": "profiles backends.contract",
-    "backends.boards": "profiles.devices profiles backends.measure backends.registry backends.runner",
+    "backends.boards": (
+        "profiles.devices profiles backends.measure backends.registry backends.runner backends.watch"
+    ),
     "backends.registry": "profiles.devices profiles.guard profiles backends.contract",
     "backends.onnx_torch": "profiles",
     "backends.tflite": "profiles backends.calibration backends.contract backends.onnx_torch",

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 from ...profiles.devices.schema import Profile
 from ...profiles.errors import StageError
+from ..measure.core_speeds import FastestCores
 from ..measure.environment import environment
 from ..measure.latency import measure
 from ..measure.samples import ENOUGH_SHARE, LatencyPlan, Rounds, against_itself
@@ -18,17 +19,20 @@ from ..measure.spread import Spread, spread_among
 from ..registry import packages
 from ..runner.client import Guard, RunnerClient
 from ..runner.launch import Launch, launch_for
-from ..runner.leased import DeviceLease
+from ..runner.leased import DeviceLease, holder_of
 from ..runner.reading import Reader, list_of, mapping, maybe, text, whole
 from ..runner.replies import nanoseconds
+from ..runner.states import ask_fastest, state
+from ..watch.state import State
 from .same_runner import runner_remark
 
 PROCESSES = 3
 """The fewest that tell what processes of one thing differ by."""
-ROUND_TRIPS = 7
+ROUND_TRIPS, WORK_S = 7, 60.0
 AS_STUDIES_MEASURE = LatencyPlan(enough_share=ENOUGH_SHARE)
 
 Tell = Callable[[str], None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +59,9 @@ class Noise:
 @dataclass(frozen=True, kw_only=True)
 class Facts:
     """All that was found. `environment` is the device's, `here` this machine's; `by_hand` is the command by
-    which a person gets a shell there ("" for this machine), `other_runner` as in `runner_remark`."""
+    which a person gets a shell there ("" for this machine), `other_runner` as in `runner_remark`. `before`
+    and `after` are the device's state at first and after the A/A (None: it does not tell), `fastest` its
+    cores by measured speed."""
 
     device: str
     by_hand: str
@@ -64,6 +70,9 @@ class Facts:
     environment: Mapping[str, Any]
     here: Mapping[str, Any]
     other_runner: str = ""
+    before: State | None = None
+    after: State | None = None
+    fastest: FastestCores = field(default_factory=FastestCores)
     disks: tuple[Disk, ...] = ()
     free_memory_bytes: int | None = None
     noise: Noise = field(default_factory=Noise)
@@ -82,11 +91,14 @@ def look_at(profile: Profile, tell: Tell, guard: Guard | None = None) -> Facts:
         runner, start_s = _started(launch, guard, stack)
         tell("asking what is there")
         hello = runner.hello()  # before the work holds the process on one core
+        before = _told(lambda: state(runner))
         round_trip_s = median(_round_trip(runner) for _ in range(ROUND_TRIPS))
         disks, memory = _space(runner, guard)
         lease = stack.enter_context(closing(_lease(launch, guard, tell)))
         with lease.held():
-            noise = _noise(launch, guard, runner, tell, stack)
+            fastest = _told(lambda: ask_fastest(runner, 1)) or FastestCores()
+            noise = _noise(launch, guard, (runner, fastest.cores), tell, stack)
+            after = _told(lambda: state(runner, thorough=False))
     return Facts(
         device=launch.device,
         by_hand=launch.by_hand,
@@ -95,6 +107,9 @@ def look_at(profile: Profile, tell: Tell, guard: Guard | None = None) -> Facts:
         environment=hello.environment,
         other_runner=runner_remark(hello),
         here=environment(packages()),
+        before=before,
+        after=after,
+        fastest=fastest,
         disks=disks,
         free_memory_bytes=memory,
         noise=noise,
@@ -113,24 +128,35 @@ def _lease(launch: Launch, guard: Guard, tell: Tell) -> DeviceLease:
 
 
 def _round_trip(runner: RunnerClient) -> float:
-    """Seconds of a request that asks for nothing."""
+    """Seconds of a request that asks for next to nothing."""
     before = time.monotonic()
-    TimedWork(runner).sample(1, 0)
+    holder_of(runner)
     return time.monotonic() - before
 
 
 class TimedWork:
     """The fixed work in a runner, to be sampled."""
 
-    def __init__(self, runner: RunnerClient, seconds: float = 60.0) -> None:
-        self._runner, self._seconds = runner, seconds
+    def __init__(self, runner: RunnerClient, cores: Sequence[int] = ()) -> None:
+        self._runner, self._wanted = runner, list(cores)
         self.cores: tuple[int, ...] = ()
 
     def sample(self, loops: int, count: int) -> list[int]:
         """Nanoseconds of `count` samples; each is the time of `loops` runs together."""
-        reply = self._runner.ask("work", self._seconds, {"loops": loops, "count": count})
+        body = {"loops": loops, "count": count, "cores": self._wanted}
+        reply = self._runner.ask("work", WORK_S, body)
         self.cores = reply.read("cores", list_of(whole), ())
         return nanoseconds(reply, count, loops)
+
+
+def _told(ask: Callable[[], T]) -> T | None:
+    """None where the device does not tell: an earlier paretune there, or nonsense."""
+    try:
+        return ask()
+    except StageError as error:
+        if error.outside:
+            raise
+        return None
 
 
 def _space(runner: RunnerClient, guard: Guard) -> tuple[tuple[Disk, ...], int | None]:
@@ -156,12 +182,15 @@ def _disks(value: Any, name: str) -> tuple[Disk, ...]:
     )
 
 
-def _noise(launch: Launch, guard: Guard, first: RunnerClient, tell: Tell, stack: ExitStack) -> Noise:
-    works = [TimedWork(first)]
+def _noise(
+    launch: Launch, guard: Guard, first: tuple[RunnerClient, Sequence[int]], tell: Tell, stack: ExitStack
+) -> Noise:
+    """Of the first runner and others, all held on the same cores."""
+    works = [TimedWork(*first)]
     try:
         for number in range(2, PROCESSES + 1):
             tell(f"starting process {number} of {PROCESSES} that do the same work")
-            works.append(TimedWork(_started(launch, guard, stack)[0]))
+            works.append(TimedWork(_started(launch, guard, stack)[0], first[1]))
         tell("timing the same work in all of them")
         subjects = {f"process {number}": work for number, work in enumerate(works, 1)}
         rounds = measure(subjects, None, against_itself(AS_STUDIES_MEASURE))

@@ -8,6 +8,7 @@ from typing import Any
 
 from ...profiles.words import joined
 from ..registry import backend_names, get_backend
+from .conditions import Finding, conditions
 from .facts import Disk, Facts
 
 LEAST_DISK_BYTES = 200_000_000
@@ -17,18 +18,6 @@ LEAST_MEMORY_BYTES = 256_000_000
 MOST_TOLD_APART = 0.10
 """As for a measurement, which is noisy where its interval is wider than ± 5 %."""
 LONG_START_S, LONG_ROUND_TRIP_S = 10.0, 0.25
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One thing that was looked at: its value as plain data, and whether it is as measuring needs it (None:
-    it cannot be told, or is only worth knowing). `why` and `remedy` are for the reader."""
-
-    name: str
-    value: Any
-    ok: bool | None = True
-    why: str = ""
-    remedy: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +50,7 @@ def judged(facts: Facts, profile: str) -> Fitness:
         *(_disk(disk, facts) for disk in facts.disks),
         _memory(facts),
         _load(facts),
+        *conditions(facts),
         _cores(facts),
         _noise(facts),
     )
@@ -150,8 +140,12 @@ def _load(facts: Facts) -> Finding:
 
 def _cores(facts: Facts) -> Finding:
     held = facts.noise.cores
+    speeds = {str(core): speed for core, speed in facts.fastest.speeds.items()}
     why = "" if held or facts.noise.failed else "this device does not let a process choose its cores"
-    return Finding(name="cores", value=list(held), ok=True if held else None, why=why)
+    if facts.fastest.differ:
+        why = "its cores differ in speed: everything is measured on the fastest"
+    value = {"held": list(held), "speeds": speeds}
+    return Finding(name="cores", value=value, ok=True if held else None, why=why)
 
 
 def _noise(facts: Facts) -> Finding:

@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ...backends.boards.check import check
-from ...backends.boards.fitness import Finding, Fitness
+from ...backends.boards.conditions import Finding
+from ...backends.boards.fitness import Fitness
 from ...backends.registry import probes
 from ...profiles.devices.loader import load_profile
 from ...profiles.errors import StageError, UserError
@@ -76,8 +77,8 @@ def _title(name: str) -> str:
 
 def shown(finding: Finding) -> str:
     """Its value with its unit; what is not known says so."""
-    if finding.value is None or finding.value == []:
-        return "unknown"
+    if finding.value is None:
+        return "unknown" if finding.ok is None else "none"
     return _SHOWN[finding.name][1](finding.value) if finding.name in _SHOWN else str(finding.value)
 
 
@@ -88,6 +89,13 @@ def _versions(value: Any) -> str:
         own = here.get(name, "")
         said.append(f"{name} {there}" + (f" (here {own})" if own not in ("", there) else ""))
     return listed(said, 20)
+
+
+def _cores(value: Any) -> str:
+    held, speeds = value["held"], value["speeds"]
+    named = "core " + ", ".join(map(str, held)) if held else "any core"
+    said = ", ".join(f"{core}: {100 * speed:.0f} %" for core, speed in speeds.items())
+    return f"{named} (speeds {said})" if said else named
 
 
 def _bytes(value: Any) -> str:
@@ -102,6 +110,10 @@ _SHOWN: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "temporary_disk_bytes": ("disk, temporary files", _bytes),
     "memory_bytes": ("memory", _bytes),
     "load": ("load of others", lambda load: f"{load:.1f}"),
-    "cores": ("measured on", lambda cores: "core " + ", ".join(map(str, cores))),
+    "governor": ("clock governor", str),
+    "temperature_c": ("temperature", lambda hottest: f"{hottest:.0f} °C"),
+    "throttling": ("slowed down", lambda names: ", ".join(names) or "no"),
+    "quota": ("cpu quota", lambda quota: f"{quota['cores']:.4g} cores"),
+    "cores": ("measured on", _cores),
     "told_apart": ("noise (A/A)", lambda share: f"{100 * share:.2g} %"),
 }

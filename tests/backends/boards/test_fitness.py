@@ -18,6 +18,7 @@ from paretune.backends.measure.samples import LatencyPlan, against_itself
 from paretune.backends.measure.space import free_memory_bytes
 from paretune.backends.measure.spread import Spread
 from paretune.backends.registry import backend_names, get_backend
+from paretune.backends.watch.state import Quota, State
 from paretune.profiles.errors import StageError
 
 RUNTIME = get_backend(backend_names()[0]).packages[0]
@@ -27,12 +28,19 @@ GOOD = Facts(
     by_hand="ssh pi@board",
     start_s=1.0,
     round_trip_s=0.001,
+    before=State(
+        seconds=1.0, governor="performance", temperature_c={"cpu": 50.0}, slowed=(), counts={"package": 3}
+    ),
     environment={"python": "3.13.1", "packages": PACKAGES, "cores": 4, "load_average": [0.1, 0.1, 0.1]},
     here={"python": "3.11.7", "packages": PACKAGES},
     disks=(Disk(purpose="workdir", path="/home/pi", free_bytes=10**10),),
     free_memory_bytes=10**9,
     noise=Noise(spread=Spread(deviation=0.002, processes=3), told_apart=0.02, work_s=1e-3, cores=(3,)),
 )
+
+
+def state(**said):
+    return replace(GOOD.before, **said)
 
 
 def there(**said):
@@ -64,6 +72,21 @@ def test_a_good_board_is_fit():
         ({"environment": there(packages={"paretune": "0.1.0", "numpy": "2.0"})}, "versions"),
         ({"noise": replace(GOOD.noise, told_apart=MOST_TOLD_APART * 1.01)}, "told_apart"),
         ({"noise": Noise(failed="it was killed")}, "told_apart"),
+        ({"before": state(governor="ondemand")}, "governor"),
+        ({"before": state(governor="performance, schedutil")}, "governor"),
+        ({"before": state(temperature_c={"cpu": 50.0, "soc": 81.0})}, "temperature_c"),
+        ({"after": state(temperature_c={"cpu": 85.0})}, "temperature_c"),
+        ({"before": state(slowed=("under-voltage",))}, "throttling"),
+        ({"after": state(slowed=("throttled",))}, "throttling"),
+        ({"after": state(counts={"package": 4})}, "throttling"),
+        ({"before": state(quota=Quota(cores=0.5))}, "quota"),
+        (
+            {
+                "before": state(quota=Quota(cores=2.0, periods=10, throttled=1)),
+                "after": state(quota=Quota(cores=2.0, periods=90, throttled=2)),
+            },
+            "quota",
+        ),
         ({"noise": Noise()}, "told_apart"),
     ],
 )
@@ -87,6 +110,11 @@ def test_what_is_wrong_is_named_with_what_to_do(changed, wrong):
         {"environment": there(load_average=["much"], cores="four")},
         {"environment": there(packages={**PACKAGES, RUNTIME: "1.1"})},
         {"noise": replace(GOOD.noise, cores=())},
+        {"before": state(governor="")},
+        {"before": state(temperature_c={})},
+        {"before": state(slowed=None)},
+        {"before": state(was_slowed=("under-voltage",))},
+        {"before": state(quota=Quota(cores=2.0))},
     ],
 )
 def test_what_is_only_worth_knowing_does_not_make_it_unfit(changed):
@@ -95,6 +123,20 @@ def test_what_is_only_worth_knowing_does_not_make_it_unfit(changed):
     notes = [finding for finding in found.findings if finding.ok is None]
     assert len(notes) == 1
     assert notes[0].why
+
+
+def test_a_device_that_tells_nothing_of_its_state_is_fit_all_the_same():
+    found = judged(replace(GOOD, before=None), "pi.yaml")
+    assert found.fit
+    assert [found.value(name) for name in ("governor", "temperature_c", "throttling", "quota")] == [None] * 4
+
+
+def test_the_governor_is_set_by_one_command_there_or_here():
+    slow = state(governor="powersave")
+    there_, here = replace(GOOD, before=slow), replace(GOOD, before=slow, by_hand="")
+    remote, local = (judged(facts, "pi.yaml").against[0].remedy for facts in (there_, here))
+    assert remote.startswith("`ssh pi@board 'echo performance | sudo tee ")
+    assert local.startswith("`echo performance | sudo tee ")
 
 
 def test_an_older_paretune_of_this_machine_itself_is_not_looked_for():
@@ -132,7 +174,7 @@ def test_a_process_that_dies_in_it_is_told():
 
 
 def test_the_fixed_work_takes_time(monkeypatch):
-    monkeypatch.setattr(fixed_work, "hold_on", lambda threads, allowed: ())  # this process stays free
+    monkeypatch.setattr(fixed_work, "hold_on", lambda *_: ())  # this process stays free
     told = timed_work({"loops": 2, "count": 3})
     assert len(told["nanoseconds"]) == 3
     assert min(told["nanoseconds"]) > 1000
