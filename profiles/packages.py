@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 
 _WITH_EXTRAS = re.compile(r"([A-Za-z0-9._-]+)\[([A-Za-z0-9._,\s-]+)\]")
@@ -14,6 +14,12 @@ def versions(names: Iterable[str]) -> dict[str, str]:
     """Versions by name of those distributions that are installed, and say theirs."""
     found = {name: _version(name) for name in names}
     return {name: version for name, version in found.items() if version}
+
+
+def differing(here: Mapping[str, str], there: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """By name, the versions here and there of what is installed on both in another version."""
+    both = [name for name in there if name in here and here[name] != there[name]]
+    return {name: (here[name], there[name]) for name in both}
 
 
 def _version(name: str) -> str | None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from ...profiles.errors import UserError
-from ...profiles.text.strict_yaml import to_yaml
 from ...profiles.words import duration
 from ...search.ranking.known import bound_for, known_metrics, limits_on, point_of, trial_of, violations
 from ...search.ranking.pareto import dominates
@@ -15,16 +13,19 @@ from ...search.ranking.reading import Reading
 from ...search.ranking.sentences import difference_text, gain_text, name_of, quantity_text, speed_words
 from ...search.ranking.slowed import slowed_line, watched_of
 from ...search.ranking.verdict import speedup
+from ...search.ranking.wrong_devices import checked_artifacts
+from ...search.record.agreement import Agreement
 from ...search.record.candidate import Candidate
 from ...search.record.evaluation import Limit, Outcome, Quantity, StudyRecord, TrialRecord
 from ...search.record.metrics import metric_info
 from ...search.record.training import trainings_met
+from ..content.elsewhere import agreement_lines
 from ..content.ladder import coverage_text, ladder_lines, sparsity_text
 from ..content.trial_story import curve_text, gate_lines, proposal_lines
 from ..content.tuned import tuned_text
 from ..content.views import why
 from ..content.watched import watched_text
-from .markdown import fence
+from .run_again import run_again_lines
 
 
 def explain(reading: Reading, number: int) -> str:
@@ -46,14 +47,21 @@ def explain(reading: Reading, number: int) -> str:
         _items("Why it was tried", proposal_lines(record, trial)),
         _items("Configuration", _configuration(trial.evaluation.candidate)),
         _items("Numbers", _numbers(reading, trial)),
+        _items("The same file on the device and here", agreement_lines(_agreement(record, trial))),
         _items("Compression", _compression(record, trial)),
         _items("What quantization lost, and what won it back", ladder_lines(record, trial)),
         _items("Stages", _stages(record, trial)),
         _items("Why it is not the answer", _against(reading, trial)),
         _section("Log", _log(trial)),
-        _section("Run it again", _again(record, trial)),
+        _section("Run it again", run_again_lines(record, trial)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _agreement(record: StudyRecord, trial: TrialRecord) -> Agreement | None:
+    """The latest comparison of its artifact."""
+    found = (one.agreement for one in checked_artifacts(record) if one.number == trial.number)
+    return next(found, None)
 
 
 def _section(title: str, lines: Sequence[str]) -> str:
@@ -190,6 +198,8 @@ def _against(reading: Reading, trial: TrialRecord) -> list[str]:
 
 def _needed(record: StudyRecord, trial: TrialRecord) -> list[str]:
     evaluation = trial.evaluation
+    if evaluation.agreement is not None and not evaluation.agreement.agrees:
+        return ["The device computes wrongly from it, which says nothing about the model."]
     if evaluation.outcome is Outcome.FAILED:
         return [f"It failed in the stage {evaluation.stage}: without that it would have been scored."]
     if evaluation.outcome is Outcome.REFUSED:
@@ -258,40 +268,3 @@ def _gap(record: StudyRecord, entry: Ranked, best: Ranked) -> list[str]:
         f"({best.distance:.3g}): more weight on what it is good at, or better {' and '.join(behind)}, would "
         "put it first."
     ]
-
-
-def _again(record: StudyRecord, trial: TrialRecord) -> list[str]:
-    """The command, and the part of a study file that leaves only this candidate in the space."""
-    text = to_yaml(fragment(trial.evaluation.candidate))
-    intro = (
-        f"Put this in place of `space` and `training` of the study file, under another `name` than "
-        f"{_one_line(record.name)}, and run `paretune run STUDY`. What the store still has is not made again."
-    )
-    marks = fence(text)
-    return [intro, "", f"{marks}yaml", *text.splitlines(), marks]
-
-
-def fragment(candidate: Candidate) -> dict[str, Any]:
-    """The sections of a study file whose space holds this candidate and the simple choices alone."""
-    space: dict[str, Any] = {"backend": [candidate.backend], "precision": [str(candidate.precision)]}
-    if candidate.student:
-        space["student"] = {axis: [value] for axis, value in candidate.student}
-    space["sparsity"] = [candidate.sparsity]
-    if candidate.precision.decoded.integer:
-        calibration: dict[str, Any] = {"per_channel": [candidate.per_channel]}
-        if candidate.calibration_method:
-            calibration["method"] = [candidate.calibration_method]
-            calibration["samples"] = [candidate.calibration_samples]
-        space["calibration"] = calibration
-    recipe = candidate.recipe
-    if recipe is None:
-        return {"space": space}
-    space["distill"] = {"temperature": [recipe.temperature], "weight": [recipe.distill_weight]}
-    training = {
-        "epochs": recipe.epochs,
-        "finetune_epochs": recipe.finetune_epochs,
-        "learning_rate": recipe.learning_rate,
-        "batch": recipe.batch,
-        **({"patience": recipe.patience} if recipe.patience else {}),
-    }
-    return {"space": space, "training": training}

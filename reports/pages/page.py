@@ -17,7 +17,7 @@ from ...search.ranking.sentences import miss_lines
 from ...search.ranking.verdict import number_lines
 from ...search.record.metrics import metric_info
 from ..charts import curves, hypervolume, plots, slopes, stage_times
-from ..content import search_story, sections, views
+from ..content import elsewhere, search_story, sections, views
 from ..content.columns import columns
 from ..content.side_by_side import side_by_side
 from ..content.side_effects import side_effect_table
@@ -84,6 +84,8 @@ def content(reading: Reading, first: Reading | None = None) -> dict[str, Any]:
         "importances": sections.importances(record),
         "origins": sections.origins(record),
         "environment": [*sections.facts(record.environment), *timing_facts(record), *watched_facts(record)],
+        "agreement": elsewhere.agreement_rows(record),
+        "differences": elsewhere.differences(record),
         "counters": sections.counters(record),
         "teacher": sections.teacher(record),
         "rules": RULES,

@@ -64,7 +64,9 @@ class ConsoleProgress(Progress):
             line.append("  (simple choice)", style="dim")
         self.console.print(line, soft_wrap=True, crop=False, overflow="ignore")
         if reason:
-            self.console.print(Text(f"      {reason}", style="dim"), soft_wrap=True)
+            wrong = evaluation.agreement is not None and not evaluation.agreement.agrees
+            style = "bold red" if wrong else "dim"
+            self.console.print(Text(f"      {reason}", style=style), soft_wrap=True)
         if evaluation.feasible and _is_better(record, self._best):
             self._best = record
             self.console.print(f"      fastest so far within the limits: #{record.number}", style="cyan")

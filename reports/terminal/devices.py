@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -12,9 +15,11 @@ from ...backends.runner.client import Guard, RunnerClient
 from ...backends.runner.launch import launch_for
 from ...backends.runner.leased import holder_of
 from ...profiles.devices.loader import load_profile, shipped_profiles
+from ...profiles.devices.reported import fit_of
 from ...profiles.devices.schema import Profile
 from ...profiles.errors import UserError
 from ...profiles.guard.time_limit import set_time_limit
+from ...search.job.reached import other_versions
 from ...search.record.metrics import metric_info
 
 _PATIENCE_S = 60.0  # a slow board imports numpy in ten; backends of others are loaded meanwhile
@@ -96,4 +101,15 @@ def _reach(profile: Profile) -> str:
     found = ", ".join(f"{name} {version}" for name, version in dict(packages).items())
     lease = f"none is possible there: {no_lease}" if no_lease else str(holder or "free")
     answers = f"reach: {profile.reach.kind}, the runner answers (process {hello.pid}; {found})"
-    return "\n".join(filter(None, [answers, runner_remark(hello), f"lease: {lease}"]))
+    lines = [answers, runner_remark(hello), f"lease: {lease}"]
+    if profile.reach.kind != "local":
+        lines += [*_unlike(profile, hello.environment), *other_versions(hello.environment)]
+    return "\n".join(filter(None, lines))
+
+
+def _unlike(profile: Profile, environment: Mapping[str, Any]) -> tuple[str, ...]:
+    """Where the device is not what its profile says; a study would end with what cannot be."""
+    try:
+        return fit_of(profile, environment)
+    except UserError as error:
+        return (f"{error.problem}: {error.found}",)

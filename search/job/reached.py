@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...backends.boards.same_runner import runner_remark
+from ...backends.registry import packages
 from ...backends.runner.client import Guard, RunnerClient
 from ...backends.runner.launch import Launch, launch_for
 from ...profiles.devices.instructions import int8_saturates
 from ...profiles.devices.reported import Reported, digest_of_device, fit_of
 from ...profiles.devices.schema import Profile
 from ...profiles.errors import UserError
+from ...profiles.packages import differing, versions
 from .looked import Looked, look_here, look_there
 
 
@@ -73,3 +75,13 @@ def reach(profile: Profile, guard: Guard, threads: int = 0) -> Reached:
         remarks=(*remarks, *filter(None, [runner_remark(hello)]), *looked.remarks),
         looked=looked,
     )
+
+
+def other_versions(environment: Mapping[str, Any]) -> tuple[str, ...]:
+    """A remark on versions that differ between the device and here."""
+    here = versions(("paretune", "numpy", *packages()))
+    found = differing(here, environment.get("packages") or {})
+    if not found:
+        return ()
+    named = "; ".join(f"{name} {there} there, {here} here" for name, (here, there) in found.items())
+    return (f"the device has other versions: {named}. Whether they compute alike is tried on each artifact",)

@@ -9,6 +9,7 @@ from ...profiles.words import duration, joined
 from ..record.evaluation import Quantity, StudyRecord
 from ..record.stops import ALL_EVALUATED, INTERRUPTED
 from .sentences import gain_text
+from .wrong_devices import wrong_device_lines
 
 
 def unfinished_line(record: StudyRecord) -> str:
@@ -46,8 +47,11 @@ def ended_line(record: StudyRecord) -> str:
 
 
 def warnings(record: StudyRecord) -> tuple[str, ...]:
-    """What makes candidates worse than they need be, with the remedy."""
-    return harm_lines(record, {f.number: f.distillation_gain for f in record.finalists})
+    """A device that computes wrongly, and what makes candidates worse than they need be, with the remedy."""
+    return (
+        *wrong_device_lines(record),
+        *harm_lines(record, {f.number: f.distillation_gain for f in record.finalists}),
+    )
 
 
 def harm_lines(record: StudyRecord, gains: Mapping[int, Quantity | None]) -> tuple[str, ...]:

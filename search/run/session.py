@@ -218,6 +218,7 @@ def _plan(job: Job, models: Models, reached: Reached, remarks: tuple[str, ...]) 
         limits=(),
         trials=(),
         masked=job.space.masked,
+        host=dict(environment(packages())) if reached.environment else {},
         environment={**(reached.environment or environment(packages())), **reached.looked.as_found},
         teacher=models.teacher_facts(),
         store=str(job.places.store),

@@ -230,12 +230,12 @@ def _words(found: Difference, output: str, samples: int) -> str:
     over_all = found.off > found.allowed
     off, allowed = (found.off, found.allowed) if over_all else (found.worst, found.worst_allowed)
     where = f"over {samples} samples" if over_all else f"in one of {samples} samples"
-    said = f"{_percent(off)} off {where}, and {_percent(allowed)} can be"
+    said = f"{_percent(off)} off {where} where {_percent(allowed)} is possible"
     if found.flipped:
         low, high = (end(found.flipped, samples, 0.025) for end in (share_at_least, share_at_most))
-        said += f"; another class for {found.flipped} of them ({_percent(low)} to {_percent(high)} of all)"
+        said += f"; another largest score for {found.flipped} of them ({_percent(low)} to {_percent(high)})"
     return f"{said} (output {output!r})"
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %"
+    return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.0f} %"

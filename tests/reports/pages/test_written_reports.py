@@ -17,8 +17,9 @@ import pytest
 from markdown_it import MarkdownIt
 from paretune.profiles.errors import UserError
 from paretune.reports.content.views import rows
-from paretune.reports.pages.explain import explain, fragment
+from paretune.reports.pages.explain import explain
 from paretune.reports.pages.page import content, html_page, markdown_report
+from paretune.reports.pages.run_again import fragment
 from paretune.reports.pages.table import csv_text, trial_table
 from paretune.reports.pages.write import is_report_of, report_json, write_report
 from paretune.reports.terminal.choose import choose
