@@ -1,6 +1,6 @@
 """The toy backend with a runtime that computes wrongly where `PARETUNE_WRONG` says how: "int8 noise" spoils
-the outputs of int8 artifacts by noise, "fp32 swap" turns the order of values round, "int8 nan" makes one of
-them no number."""
+int8 artifacts by noise, "int8 slightly" by less, "fp32 swap" turns the order of values round, "int8 nan"
+makes one of them no number."""
 
 import os
 
@@ -34,6 +34,8 @@ class WrongSession(ToySession):
 def spoiled(array, how):
     if how == "noise":
         return array + 0.3 * np.abs(array).max() * np.sin(1e4 * array)
+    if how == "slightly":
+        return array + 0.15 * np.sin(1e4 * array)
     if how == "swap":
         return array[..., ::-1].copy()
     wrong = array.copy()

@@ -73,7 +73,9 @@ def share_text(share: float) -> str:
     """ "0.12 %"; "0" where it is none, "below 0.0001 %" where it hardly is."""
     if share == 0:
         return "0"
-    return f"{100 * share:.2g} %" if share >= 1e-6 else "below 0.0001 %"
+    if share < 1e-6:
+        return "below 0.0001 %"
+    return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
 
 
 @dataclass(frozen=True, kw_only=True)
