@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..record.agreement import Agreement
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Outcome, TrialRecord
 from ..space.space import Space
@@ -15,15 +16,17 @@ ATTEMPTS = 3
 
 
 def settled(
-    records: Sequence[TrialRecord], space: Space
+    records: Sequence[TrialRecord], space: Space, environment: Mapping[str, Any] | None = None
 ) -> tuple[dict[str, TrialRecord], tuple[Candidate, ...]]:
     """The evaluations that stand, by their candidates' digests, and the candidates to be tried again.
 
     A failure that tells nothing about its candidate does not stand. Nor does any end of the reference but a
-    complete one: without it there is no study, and whatever broke it may be mended by now.
+    complete one: without it there is no study, and whatever broke it may be mended by now. The same holds for
+    what a device computed wrongly; and where its runtime has another version by now (`environment` is what
+    the device tells), what was scored and measured there was another runtime.
     """
     reference, known = space.baselines()[0].digest, known_candidates(records)
-    open_ones = [d for d, record in known.items() if _tried_again(record, d == reference)]
+    open_ones = [d for d, record in known.items() if _tried_again(record, d == reference, environment or {})]
     again = [known.pop(digest).evaluation.candidate for digest in open_ones]
     return known, tuple(candidate for candidate in again if candidate in space)
 
@@ -33,9 +36,19 @@ def is_open(records: Sequence[TrialRecord]) -> bool:
     return any(record.evaluation.try_again for record in known_candidates(records).values())
 
 
-def _tried_again(record: TrialRecord, is_reference: bool) -> bool:
+def _tried_again(record: TrialRecord, is_reference: bool, environment: Mapping[str, Any]) -> bool:
     evaluation = record.evaluation
+    if evaluation.agreement is not None and not _stands(evaluation.agreement, environment):
+        return True
     return evaluation.try_again or (is_reference and evaluation.outcome is not Outcome.COMPLETE)
+
+
+def _stands(agreement: Agreement, environment: Mapping[str, Any]) -> bool:
+    """Whether the device computed rightly, with versions that it still has, as far as it tells them."""
+    now = environment.get("packages") or {}
+    return agreement.agrees and all(
+        now.get(name, version) == version for name, version in agreement.there.items()
+    )
 
 
 def given_up(attributes: Mapping[str, Any], candidate: Candidate) -> Evaluation | None:

@@ -49,7 +49,8 @@ class Driver:
         self.budget, self.progress = budget, progress
         self.ending = Ending(plan, evaluator, studies, budget, progress)
         records = studies.records()
-        (self.known, self._again), self._answered = settled(records, plan.space), len(records)
+        self.known, self._again = settled(records, plan.space, plan.frame.environment)
+        self._answered = len(records)
         self.simple, first = SimpleChoices(plan.space), plan.space.baselines()[0]
         self.tuning_time, self.device_time = TuningTime(plan.tuning, budget, first), DeviceTime(budget, first)
         self.impossible = Impossible(plan.impossible, self.tuning_time.lacking, plan.beyond)

@@ -48,6 +48,16 @@ class Deployment:
     targets: Mapping[str, str] = field(default_factory=dict)
     remote: RemoteDevice | None = None
 
+    def computed_by(self, *backends: str) -> str:
+        """What enters keys of what these runtimes do on the device: their versions there. Nothing on this
+        machine, whose versions are in the keys of artifacts."""
+        if self.remote is None:
+            return ""
+        found = {
+            k: v for name in backends for k, v in self.remote.versions(get_backend(name).packages).items()
+        }
+        return "".join(f" {name} {version}" for name, version in sorted(found.items()))
+
 
 class Runners:
     """Starts runners on the device. Compiling happens on this machine, except for backends whose artifacts
@@ -163,6 +173,11 @@ class Runners:
     def reference_key(self) -> str:
         """The key of the reference, "" where none was named yet."""
         return self._reference[0].key if self._reference else ""
+
+    @property
+    def reference_backend(self) -> tuple[str, ...]:
+        """Its backend alone, nothing where none was named yet."""
+        return self._reference[1:] if self._reference else ()
 
     def set_reference(self, compiled: Entry, backend: str) -> None:
         """Name the artifact that every measurement is interleaved with. It stays loaded in runners, and

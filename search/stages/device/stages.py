@@ -179,7 +179,8 @@ class DeviceStages:
             plan = replace(plan, rounds=min(plan.rounds, PROBE_ROUNDS))
         plan = replace(plan, **WHERE_SLOW) if brief else plan
         deployed, reference = self.deployment, self._runners.reference_key
-        key = measure_key(compiled.key, reference, deployed.device, deployed.batch, deployed.threads, plan)
+        device = deployed.device + deployed.computed_by(backend, *self._runners.reference_backend)
+        key = measure_key(compiled.key, reference, device, deployed.batch, deployed.threads, plan)
 
         def make(into: Path) -> Mapping[str, Any]:
             self.announce("measure")
@@ -269,7 +270,8 @@ class DeviceStages:
         (None: there is only one). `kept_outputs` reads them."""
         choice = choice or only(compiled.meta["outputs"][0]["name"])
         deployed, named = self.deployment, (metric.name, metric.digest, *choice.digest)
-        key = score_key(compiled.key, split_digest, named, deployed.batch, deployed.instructions)
+        instructions = deployed.instructions + deployed.computed_by(backend)
+        key = score_key(compiled.key, split_digest, named, deployed.batch, instructions)
 
         def make(into: Path) -> Mapping[str, Any]:
             self.announce("score")

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from paretune.profiles.precision import Precision
+from paretune.search.record.agreement import Agreement
 from paretune.search.record.candidate import Recipe
 from paretune.search.record.evaluation import Evaluation, Outcome, TrialRecord
 from paretune.search.run.again import settled
@@ -61,3 +62,19 @@ def test_the_later_end_of_a_candidate_stands():
 def test_what_is_in_the_space_no_longer_is_left_alone():
     gone = replace(OTHER, student=(("width", 0.123),))
     assert settled((trial(0, gone, try_again=True),), SPACE) == ({}, ())
+
+
+@pytest.mark.parametrize(
+    ("agrees", "version", "outcome", "again"),
+    [
+        (True, "2.3.0", Outcome.COMPLETE, False),
+        (True, "2.4.0", Outcome.COMPLETE, True),  # another runtime by now
+        (True, None, Outcome.COMPLETE, False),  # the device does not tell
+        (False, "2.3.0", Outcome.FAILED, True),  # the device may be mended by now
+    ],
+)
+def test_what_was_computed_by_another_runtime_or_wrongly_is_tried_again(agrees, version, outcome, again):
+    agreement = Agreement(agrees=agrees, output="y", samples=9, there={"ai-edge-litert": "2.3.0"})
+    told = {"packages": {"ai-edge-litert": version} if version else {}}
+    _, open_ones = settled((trial(0, OTHER, outcome, agreement=agreement),), SPACE, told)
+    assert open_ones == ((OTHER,) if again else ())

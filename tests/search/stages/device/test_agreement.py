@@ -107,9 +107,13 @@ def test_a_device_that_computes_rightly_is_asked_once_for_each_artifact_and_vers
     again = board()
     assert again.stages.agreements.settled(compiled, NAME) == found
     assert again.comparisons == 0, "the store knows"
-    updated = board(version="3", wrong="int8 noise")
+    first.score(compiled)
+    assert first.announced.count("score") == 1
+    board(version="3").score(compiled)
+    assert len(list((first.store.root / "score").glob("*/manifest.json"))) == 2, "of another runtime"
+    updated = board(version="4", wrong="int8 noise")
     with pytest.raises(ComputesWronglyError):
-        updated.score(compiled)  # though the store has a score
+        updated.score(compiled)
     assert updated.comparisons == 1
 
 
