@@ -114,18 +114,12 @@ class _Both:
             if overlap(one, two):
                 alike += 1
             else:
-                differ.append(
-                    f"{self._title(digest)}, {gap_text(name, two, one)} on {self.other.record.profile}"
-                )
-        title = metric_info(name).title
-        lines = (
-            [f"{title} carries over: it is the same within error for {alike} configurations."]
-            if alike
-            else []
-        )
-        return lines + (
-            [f"{title} does not carry over for {len(differ)}: {'; '.join(differ[:3])}."] if differ else []
-        )
+                differ.append(f"{self._title(digest)}, {gap_text(name, two, one)}")
+        title, device = metric_info(name).title, self.other.record.profile
+        carried = f"{title} carries over: it is the same within error for {configurations(alike)}."
+        which = f"{configurations(len(differ))}: {'; '.join(differ[:3])}"
+        lost = f"{title} does not carry over to {device} for {which}."
+        return [*([carried] if alike else []), *([lost] if differ else [])]
 
     def endings(self) -> list[str]:
         """What was complete on the first device and came to another end on this one."""
@@ -165,6 +159,11 @@ class _Both:
 
     def _title(self, digest: str) -> str:
         return self.trials[1][digest].evaluation.candidate.title
+
+
+def configurations(count: int) -> str:
+    """ "1 configuration", "3 configurations"."""
+    return f"{count} configuration{'' if count == 1 else 's'}"
 
 
 def _text(trial: TrialRecord) -> str:

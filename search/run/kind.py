@@ -38,6 +38,6 @@ class StudyKind:
         """The plan of the search, with what this kind adds."""
         return plan
 
-    def treated(self, models: Models) -> Mapping[str, Treatment]:
+    def treated(self) -> Mapping[str, Treatment]:
         """The treatments that candidates start from, by their digests."""
         return {}

@@ -182,6 +182,8 @@ class Retarget(StudyKind):
         self.name, self.record = name, record
         self._trained = frozenset() if record is None else trained_in(record)
         self._space: Space | None = None
+        self._treated: dict[str, Treatment] = {}
+        self._untrained = 0
 
     def models(self, job: Job, store: Store, progress: Progress, budget: Budget) -> Models:
         """Models without a trainer."""
@@ -192,23 +194,27 @@ class Retarget(StudyKind):
     def space(self, space: Space, models: Models) -> Space:
         """What of the space was trained."""
         kept = models.kept(space)
+        self._carry_treatments(models)
         self._space = space if kept is None else of_kept(space, kept, self._why_not)
         return self._space
 
     def plan(self, plan: SearchPlan) -> SearchPlan:
         """What was on the first study's front comes first."""
-        frame = replace(plan.frame, remarks=(self._remark(plan.space), *plan.frame.remarks))
+        remarks = filter(None, (self._remark(plan.space), self._lost_training()))
+        frame = replace(plan.frame, remarks=(*remarks, *plan.frame.remarks))
         return replace(plan, frame=frame, first=self._first(plan.space), beyond=self._beyond)
 
-    def treated(self, models: Models) -> Mapping[str, Treatment]:
+    def treated(self) -> Mapping[str, Treatment]:
         """What repaired a candidate there repairs it here, as far as the weights for it are there."""
+        return self._treated
+
+    def _carry_treatments(self, models: Models) -> None:
         trials = [] if self.record is None else complete_trials(self.record)
-        found = ((trial.evaluation.candidate, trial.evaluation.treatment) for trial in trials)
-        return {
-            candidate.digest: treatment
-            for candidate, treatment in found
-            if treatment != UNTREATED and models.has(candidate, treatment.qat)
-        }
+        for evaluation in (trial.evaluation for trial in trials):
+            candidate, treatment = evaluation.candidate, evaluation.treatment
+            if treatment != UNTREATED and models.has(candidate, treatment.qat):
+                self._treated[candidate.digest] = treatment
+            self._untrained += treatment.qat is not None and candidate.digest not in self._treated
 
     def _first(self, space: Space) -> tuple[Candidate, ...]:
         """What was on the front there, the best first."""
@@ -234,6 +240,15 @@ class Retarget(StudyKind):
         return (
             f"retargeted from {self.name}: nothing is trained; its teacher and {count} trained "
             f"{'model' if count == 1 else 'models'} are reused"
+        )
+
+    def _lost_training(self) -> str:
+        count = self._untrained
+        if not count:
+            return ""
+        return (
+            f"the quantization-aware training that {self.name} gave {count} of its candidates is gone from "
+            "the store: they are tried without it"
         )
 
 

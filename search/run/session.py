@@ -189,7 +189,7 @@ def _evaluator(job: Job, chain: Chain, budget: Budget, studies: StudyStore, kind
     known = (record.evaluation for record in studies.records())
     climbs = Climbs(chain, ladder_settings(job.file), lambda: budget.seconds_left, known)
     side_effects = frozenset(limit.metric for limit in job.limits) & set(SIDE_EFFECTS)
-    return Evaluator(chain, climbs, side_effects, job.space.doubt, kind.treated(chain.models))
+    return Evaluator(chain, climbs, side_effects, job.space.doubt, kind.treated())
 
 
 def ladder_settings(file: StudyFile) -> LadderSettings:

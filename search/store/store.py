@@ -125,7 +125,7 @@ class Store:
         try:
             return self._read(stage, key, started)
         except CorruptEntryError as damage:
-            _log.warning("store: %s %s is damaged (%s), it will be made again", stage, key[:12], damage)
+            _log.warning("store: %s %s is damaged (%s): it is taken out", stage, key[:12], damage)
         if os.access(self.root, os.W_OK):
             with suppress(UserError), self._lock(stage, key):  # who only reads can do without
                 self._discard_if_corrupt(stage, key)

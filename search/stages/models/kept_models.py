@@ -40,7 +40,8 @@ class KeptTeacher(Teacher):
             place=str(self.store.root),
             found=f"no sound entry teacher/{self.key[:12]}: none was made, or it is gone or damaged, or the "
             "workload, its data or torch's version have changed since",
-            remedy="`paretune run STUDY` trains it; undo what has changed, if anything",
+            remedy="`paretune run STUDY` trains it (`--again` where the study has ended); undo what has "
+            "changed, if anything",
         )
 
 
