@@ -59,9 +59,9 @@ class Noise:
 @dataclass(frozen=True, kw_only=True)
 class Facts:
     """All that was found. `environment` is the device's, `here` this machine's; `by_hand` is the command by
-    which a person gets a shell there ("" for this machine), `other_runner` as in `runner_remark`. `before`
-    and `after` are the device's state at first and after the A/A (None: it does not tell), `fastest` its
-    cores by measured speed."""
+    which a person gets a shell there ("" for this machine), `other_runner` as in `runner_remark`, `prepared`
+    whether a setup left the runner there. `before` and `after` are the device's state at first and after the
+    A/A (None: it does not tell), `fastest` its cores by measured speed."""
 
     device: str
     by_hand: str
@@ -70,6 +70,7 @@ class Facts:
     environment: Mapping[str, Any]
     here: Mapping[str, Any]
     other_runner: str = ""
+    prepared: bool = False
     before: State | None = None
     after: State | None = None
     fastest: FastestCores = field(default_factory=FastestCores)
@@ -106,6 +107,7 @@ def look_at(profile: Profile, tell: Tell, guard: Guard | None = None) -> Facts:
         round_trip_s=round_trip_s,
         environment=hello.environment,
         other_runner=runner_remark(hello),
+        prepared=bool(hello.prepared),
         here=environment(packages()),
         before=before,
         after=after,

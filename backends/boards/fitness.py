@@ -73,7 +73,9 @@ def _reached(facts: Facts, profile: str) -> Iterator[Finding]:
         value=facts.start_s,
         ok=None if slow else True,
         why="each candidate is scored and measured in runners of its own" if slow else "",
-        remedy=f"`paretune devices setup {profile}` compiles what a runner imports" if slow else "",
+        remedy=f"`paretune devices setup {profile}` compiles what a runner imports"
+        if slow and not facts.prepared
+        else "",
     )
 
 
@@ -154,7 +156,8 @@ def _noise(facts: Facts) -> Finding:
         why = noise.failed or "too few processes could be compared"
         return Finding(name="told_apart", value=None, ok=False, why=why, remedy="check it again")
     value = noise.told_apart
-    said = f"two models that differ by less than {100 * value:.2g} % cannot be told apart here"
+    share = f"{100 * value:.2g} %" if value < 0.995 else f"{100 * value:.0f} %"
+    said = f"two models that differ by less than {share} cannot be told apart here"
     if value <= MOST_TOLD_APART:
         return Finding(name="told_apart", value=value, why=said)
     remedy = "end what else runs there, fix the clock, let it cool; then check it again"

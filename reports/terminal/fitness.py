@@ -17,6 +17,7 @@ from ...profiles.devices.loader import load_profile
 from ...profiles.errors import StageError, UserError
 from ...profiles.words import duration, listed
 from ...search.record.metrics import metric_info
+from ..content.timing import percent
 from .output import console
 from .steps import ConsoleSteps
 
@@ -115,5 +116,5 @@ _SHOWN: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "throttling": ("slowed down", lambda names: ", ".join(names) or "no"),
     "quota": ("cpu quota", lambda quota: f"{quota['cores']:.4g} cores"),
     "cores": ("measured on", _cores),
-    "told_apart": ("noise (A/A)", lambda share: f"{100 * share:.2g} %"),
+    "told_apart": ("noise (A/A)", percent),
 }
