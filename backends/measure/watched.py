@@ -9,7 +9,7 @@ from ..watch.slowdown import quota_cut, slowdown
 from .samples import REFERENCE, Rounds
 from .summary import MOST_STEAL, by_round
 
-MOST_CUT, _FEWEST_CUT = 0.05, 3
+MOST_CUT, _FEWEST_CUT = 0.05, 2
 """Of a quota's periods: beyond that share, and that many, what was measured is the quota."""
 
 

@@ -59,9 +59,10 @@ def measure_finalists(
     try:
         artifacts = {str(number): one.artifact for number, one in scored.items()}
         measured = chain.device.interleaved(artifacts, effort.plan)
-    except StageError:  # the reference broke, or all of them: latencies stay those of the search
+    except StageError as error:  # the reference broke, or all of them: latencies stay those of the search
+        said = f"finalists were not measured again, their latencies are those of the search: {error.cause}"
         untimed = [_finalist(n, one, record, {}) for n, one in scored.items()]
-        return (*untimed, *failed.values())
+        return (*(replace(one, shortened=said) for one in untimed), *failed.values())
     baseline = strongest_simple_choice(record)
     finalists = []
     for number, one in scored.items():

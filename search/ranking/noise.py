@@ -24,11 +24,7 @@ WORTH_SAYING = 0.2  # a smaller chance that a limit turns is no news: every inte
 
 def how_sure(record: StudyRecord, ranking: Ranking, entry: Ranked) -> tuple[str, ...]:
     """What makes the answer more or less certain, in sentences."""
-    said = [
-        "Scored on the test split and measured again side by side with the other finalists."
-        if entry.source == TEST
-        else "Not confirmed: these are the numbers of the search itself, on the validation split."
-    ]
+    said = [_confirmed(record, entry)]
     said += [line for limit in ranking.limits if (line := chance_line(record, limit, entry))]
     if ties := ties_of(record, ranking, entry):
         said.append(_tie_line(entry, ties, first=ranking.entries[0].number == entry.number))
@@ -40,6 +36,14 @@ def how_sure(record: StudyRecord, ranking: Ranking, entry: Ranked) -> tuple[str,
     if coarse := coarse_line(record):
         said.append(coarse)
     return tuple(said)
+
+
+def _confirmed(record: StudyRecord, entry: Ranked) -> str:
+    if entry.source != TEST:
+        return "Not confirmed: these are the numbers of the search itself, on the validation split."
+    if any(one.number == entry.number and "latency_ms" in one.metrics for one in record.finalists):
+        return "Scored on the test split and measured again side by side with the other finalists."
+    return "Scored on the test split, not measured again: its latency is that of the search."
 
 
 def coarse_line(record: StudyRecord) -> str:

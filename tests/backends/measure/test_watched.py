@@ -98,7 +98,7 @@ def test_the_reference_tells_where_nothing_else_does() -> None:
         (0, 2, False),
         (0.1, 3, False),
         (0.1, 1, False),
-        (0.25, 8, False),
+        (0.1, 4, False),
         (0.5, 1, True),
         (1, 1, True),
     ],
