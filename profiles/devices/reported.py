@@ -97,7 +97,7 @@ def _check_instruction_sets(profile: Profile, found: Reported) -> None:
 
 
 def _other(profile: Profile, is_so: str, wanted: str, found: Reported) -> UserError:
-    named = f" ({found.processor})" if found.processor else ""
+    named = f" ({found.processor})" if found.processor not in ("", found.architecture) else ""
     return UserError(
         f"the device is not what its profile {profile.name!r} says",
         place="profile",

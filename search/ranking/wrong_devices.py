@@ -63,5 +63,5 @@ def _line(backend: str, precision: str, ones: list[CheckedArtifact]) -> str:
         f"{device} computes wrongly: {backend} {precision} gives other outputs there than it should for "
         f"{len(wrong)} of {len(ones)} artifacts that were compared ({which}: {worst.agreement.why}). "
         f"{f'Versions: {versions}. ' if versions else ''}None of them is recommended, and none says anything "
-        f"about its model. What to do: {MEND_DEVICE}."
+        f"about its model. What to do: {MEND_DEVICE}. `--again` then tries them once more."
     )

@@ -31,9 +31,12 @@ def settled(
     return known, tuple(candidate for candidate in again if candidate in space)
 
 
-def is_open(records: Sequence[TrialRecord]) -> bool:
-    """Whether a candidate is left to be tried again."""
-    return any(record.evaluation.try_again for record in known_candidates(records).values())
+def is_open(records: Sequence[TrialRecord], environment: Mapping[str, Any]) -> bool:
+    """Whether a candidate is left to be tried again for its own sake: also of an ended study. A device that
+    computed wrongly with the versions that it still has is not asked again by itself."""
+    ends = [record.evaluation for record in known_candidates(records).values()]
+    others = [one.agreement for one in ends if one.agreement is not None]
+    return any(one.try_again for one in ends) or any(not _same_versions(one, environment) for one in others)
 
 
 def _tried_again(record: TrialRecord, is_reference: bool, environment: Mapping[str, Any]) -> bool:
@@ -44,11 +47,14 @@ def _tried_again(record: TrialRecord, is_reference: bool, environment: Mapping[s
 
 
 def _stands(agreement: Agreement, environment: Mapping[str, Any]) -> bool:
-    """Whether the device computed rightly, with versions that it still has, as far as it tells them."""
+    """Whether the device computed rightly, and its runtime has still those versions."""
+    return agreement.agrees and _same_versions(agreement, environment)
+
+
+def _same_versions(agreement: Agreement, environment: Mapping[str, Any]) -> bool:
+    """Whether the device has the versions that it had, as far as it tells them."""
     now = environment.get("packages") or {}
-    return agreement.agrees and all(
-        now.get(name, version) == version for name, version in agreement.there.items()
-    )
+    return all(now.get(name, version) == version for name, version in agreement.there.items())
 
 
 def given_up(attributes: Mapping[str, Any], candidate: Candidate) -> Evaluation | None:

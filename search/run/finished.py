@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from math import inf
 from typing import Any
 
@@ -38,15 +39,20 @@ def ended(studies: StudyStore, job: Job, budget: Budget, evaluated: int, at: str
     studies.set(ENDED, json.dumps(plain))
 
 
-def finished_record(job: Job) -> StudyRecord | None:
-    """The record of a study that a new session would not bring any further; None where it would."""
+def finished_record(job: Job, environment: Mapping[str, Any]) -> StudyRecord | None:
+    """The record of a study that a new session would not bring any further; None where it would.
+    `environment` is what the device tells of itself, where it is not this machine."""
     with study_for_reading(job.places.storage, job.file.name) as studies:
         plain = studies.mapping(ENDED)
         if not set(plain) >= _ENDED_AS or plain["settings"] != _settings(job):
             return None
         goes_on = plain["by_budget"] and _room(job, plain)
         # A record that is damaged is made anew by a session.
-        return None if goes_on or is_open(studies.records()) or not studies.readable else studies.record()
+        return (
+            None
+            if goes_on or is_open(studies.records(), environment) or not studies.readable
+            else studies.record()
+        )
 
 
 def _room(job: Job, plain: dict[str, Any]) -> bool:

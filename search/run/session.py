@@ -105,7 +105,7 @@ def run_job(
     remarks = _checked_data(job, reached, progress)
     own = job.file.storage is None
     before = evaluated_before(job.places.storage, job.file.name, job.problem(), own=own)
-    known = None if again or audit or not before else finished.finished_record(job)
+    known = None if again or audit or not before else finished.finished_record(job, reached.environment)
     if known is not None:
         return SessionEnd(record=known, places=job.places, interrupted=False, unchanged=True)
     store = Store(job.places.store, budget.worked)

@@ -8,7 +8,7 @@ from paretune.profiles.precision import Precision
 from paretune.search.record.agreement import Agreement
 from paretune.search.record.candidate import Recipe
 from paretune.search.record.evaluation import Evaluation, Outcome, TrialRecord
-from paretune.search.run.again import settled
+from paretune.search.run.again import is_open, settled
 from paretune.search.space.space import BackendChoices, Space
 
 SPACE = Space(
@@ -78,3 +78,5 @@ def test_what_was_computed_by_another_runtime_or_wrongly_is_tried_again(agrees, 
     told = {"packages": {"ai-edge-litert": version} if version else {}}
     _, open_ones = settled((trial(0, OTHER, outcome, agreement=agreement),), SPACE, told)
     assert open_ones == ((OTHER,) if again else ())
+    ended = is_open((trial(0, OTHER, outcome, agreement=agreement),), told)
+    assert ended is (version == "2.4.0"), "an ended study goes on for another runtime, or by --again"
