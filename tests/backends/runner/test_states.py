@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from paretune.backends.runner import states
 from paretune.backends.runner.client import RunnerClient
-from paretune.backends.runner.launch import LocalLaunch
+from paretune.backends.runner.launch import LocalLaunch, SshLaunch
 from paretune.backends.runner.reading import Reply
-from paretune.backends.watch.state import Card, Quota
+from paretune.backends.watch.state import THROTTLED, UNDER_VOLTAGE, Card, Quota
 from paretune.profiles.errors import StageError
 
 
@@ -38,6 +38,19 @@ def test_a_real_runner_tells_its_state() -> None:
         first = states.state(runner)
         again = states.state(runner, [0], thorough=False)
     assert again.seconds > first.seconds > 0
+
+
+def test_the_tools_of_a_board_are_asked_on_the_board(native_board: Any) -> None:
+    tools = native_board.folder / "tools"
+    tools.mkdir()
+    script = tools / "vcgencmd"
+    script.write_text("#!/bin/sh\n[ $1 = get_throttled ] && echo throttled=0x50001\n")
+    script.chmod(0o755)
+    native_board.set(PATH=f"{tools}:{native_board.variables['PATH']}")
+    with RunnerClient(SshLaunch(host="127.0.0.1", port=native_board.port)) as runner:
+        found = states.state(runner)
+        assert (found.slowed, found.was_slowed) == ((UNDER_VOLTAGE,), (UNDER_VOLTAGE, THROTTLED))
+        assert states.state(runner, [0], thorough=False).slowed is None, "a glance starts no process"
 
 
 def test_what_a_device_tells_is_read_field_by_field() -> None:
