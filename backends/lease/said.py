@@ -8,6 +8,7 @@ import random
 import re
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ...profiles.words import one_line
@@ -41,8 +42,8 @@ def number_after(content: bytes) -> int:
 
 
 def said_by(content: bytes) -> dict[str, Any]:
-    """Who holds the lease ("who", "study", "pid") and for how long ("seconds"), as far as that is told. Any
-    user may have written it."""
+    """Who holds the lease ("who", "study", "pid", and whether that is "stopped") and for how many
+    "seconds", as far as that is told. Any user may have written it."""
     try:
         said = json.loads(content.partition(b"\n")[2])
     except (ValueError, RecursionError):
@@ -54,10 +55,20 @@ def said_by(content: bytes) -> dict[str, Any]:
     }
     if type(said.get("pid")) is int and 0 < said["pid"] < 2**31:
         found["pid"] = said["pid"]
+        found["stopped"] = _is_stopped(said["pid"])
     taken = said.get("taken_s")
     if isinstance(taken, int | float) and 0 <= _now() - taken < 1e9:
         found["seconds"] = _now() - taken
     return found
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether a process was stopped, by Ctrl-Z say, as far as this system tells."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
+    except (OSError, IndexError):
+        return False
+    return state in (b"T", b"t")
 
 
 def _now() -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from ...profiles.errors import StageError, UserError
@@ -12,6 +13,8 @@ from ..lease.warden import BEAT_S, SILENCE_S, Warden
 from .client import Guard, RunnerClient
 from .launch import Launch
 from .reading import Reply
+
+_GIVE_BACK_S = 10.0
 
 
 class Here:
@@ -34,7 +37,7 @@ class Here:
         """Let others have it."""
         self.ask("give_lease_back", {})
 
-    close = give_back
+    close = abandon = give_back
 
 
 class There:
@@ -42,49 +45,93 @@ class There:
 
     def __init__(self, launch: Launch, guard: Guard) -> None:
         self._launch, self._guard = launch, Guard(open_s=guard.open_s)
-        self._warden: RunnerClient | None = None
-        self._turn = threading.Lock()
-        self._beating: threading.Event | None = None
+        self._warden: _Warden | None = None
 
     def start(self) -> None:
         """Start the runner where there is none that can be asked."""
         if not self.answers:
-            self._warden = RunnerClient(self._launch, guard=self._guard)
-            self._warden.__enter__()
+            client = RunnerClient(self._launch, guard=self._guard)
+            client.__enter__()
+            self._warden = _Warden(client)
 
     @property
     def answers(self) -> bool:
         """Whether the runner can be asked."""
-        return self._warden is not None and self._warden.ended is None
+        return self._warden is not None and self._warden.client.ended is None
 
     def ask(self, operation: str, body: Mapping[str, Any]) -> Reply:
         """What it answers; words of life are sent from the first one on."""
-        if self._beating is None:
-            self._beating = threading.Event()
-            threading.Thread(target=self._beat, args=(self._beating,), name="lease", daemon=True).start()
-        return self._asked(operation, body)
-
-    def _asked(self, operation: str, body: Mapping[str, Any]) -> Reply:
         assert self._warden is not None
-        with self._turn:
-            return self._warden.ask(operation, SILENCE_S, body)
-
-    def _beat(self, ended: threading.Event) -> None:
-        with suppress(StageError, UserError):  # whoever works under the lease hears of its end
-            while not ended.wait(BEAT_S):
-                self._asked("beat", {})
+        self._warden.begin_to_beat()
+        return self._warden.ask(operation, body)
 
     def give_back(self) -> None:
         """Let others have it: where the line is gone, they have it soon."""
-        if self._beating is not None:
-            self._beating.set()
-            self._beating = None
-        if self.answers:
-            with suppress(StageError, UserError):
-                self._asked("give_lease_back", {})
+        if self._warden is not None and not self._warden.give_back():
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Drop a line at whose other end nobody may answer, without waiting for it."""
+        warden, self._warden = self._warden, None
+        if warden is not None:
+            warden.stop_beating()
+            # Whoever still reads from it must be through before its pipes are closed.
+            threading.Thread(target=warden.drop, name="lease", daemon=True).start()
 
     def close(self) -> None:
         """End the runner."""
         self.give_back()
         if self._warden is not None:
             self._warden.close()
+
+
+@dataclass
+class _Warden:
+    """A runner there, and who asks it: the study and the thread that gives signs of life take turns."""
+
+    client: RunnerClient
+    _turn: threading.Lock = field(default_factory=threading.Lock)
+    _stop: threading.Event | None = None
+
+    def ask(self, operation: str, body: Mapping[str, Any]) -> Reply:
+        with self._turn:
+            return self.client.ask(operation, SILENCE_S, body)
+
+    def begin_to_beat(self) -> None:
+        if self._stop is None:
+            self._stop = threading.Event()
+            threading.Thread(target=self._beat, args=(self._stop,), name="lease", daemon=True).start()
+
+    def stop_beating(self) -> None:
+        if self._stop is not None:
+            self._stop.set()
+            self._stop = None
+
+    def _beat(self, stop: threading.Event) -> None:
+        with suppress(StageError, UserError):  # whoever works under the lease hears of its end
+            while not stop.wait(BEAT_S):
+                with self._turn:
+                    if not stop.is_set():
+                        self.client.ask("beat", SILENCE_S, {})
+
+    def give_back(self) -> bool:
+        """Whether that was heard, or the runner has ended."""
+        self.stop_beating()
+        if not self._turn.acquire(timeout=_GIVE_BACK_S):
+            return False
+        try:
+            if self.client.ended is None:
+                self.client.ask("give_lease_back", _GIVE_BACK_S, {})
+        except (StageError, UserError):
+            return self.client.ended is None  # an earlier paretune, which has none
+        finally:
+            self._turn.release()
+        return True
+
+    def close(self) -> None:
+        with self._turn:
+            self.client.close()
+
+    def drop(self) -> None:
+        with self._turn:
+            self.client.abandon()

@@ -28,11 +28,12 @@ _EARLIER = "the paretune there is an earlier one, which knows of no lease ({why}
 @dataclass(frozen=True, kw_only=True)
 class Holder:
     """Who measures on a device, as far as it is told: "anna@laptop", the study, since when (by the clock of
-    this machine), and the process on the device that holds the lease."""
+    this machine), and the process on the device that holds the lease, which may be stopped."""
 
     who: str = ""
     study: str = ""
     pid: int | None = None
+    stopped: bool = False
     since: float | None = None
 
     def __str__(self) -> str:
@@ -43,6 +44,7 @@ class Holder:
         details = [
             f"study {self.study}" if self.study else "",
             f"process {self.pid} there" if self.pid else "",
+            "which is stopped" if self.stopped else "",
         ]
         told = ", ".join(filter(None, details))
         return f"{self.who or 'somebody'} measures there{since}" + (f" ({told})" if told else "")
@@ -90,6 +92,10 @@ class DeviceLease:
         self._depth += 1
         try:
             yield
+        except StageError as error:
+            if error.device and (error.outside or error.silent):
+                self._holding.abandon()  # its line may be gone, too
+            raise
         finally:
             self._depth -= 1
             if not self._depth:
@@ -113,6 +119,10 @@ class DeviceLease:
         device = self.launch.device
         lacking = f"{device} can have no lease, so that others may measure there meanwhile: {self.impossible}"
         return (lacking,) if self.impossible else ()
+
+    def abandon(self) -> None:
+        """Give up a line at whose other end nobody may answer."""
+        self._holding.abandon()
 
     def close(self) -> None:
         """Give back what is held, for good."""
@@ -202,6 +212,7 @@ def _holder(reply: Reply, told: Mapping[str, Any]) -> Holder:
         who=said.read("who", text, ""),
         study=said.read("study", text, ""),
         pid=said.read("pid", maybe(whole), None),
+        stopped=said.read("stopped", flag, False),
         since=None if seconds is None else time.time() - seconds,
     )
 

@@ -236,6 +236,8 @@ class Runners:
     def reference_runners(self, wanted: int) -> list[RunnerClient]:
         """Processes of the reference, which take turns: as many as are wanted, or as the device has memory
         for."""
+        if any(client.ended for client in self._reference_clients):
+            self.close_reference()
         self._open_reference(wanted)
         return self._reference_clients[:wanted]
 
@@ -278,6 +280,7 @@ class Runners:
         """Drop every process on a device whose line was lost, without asking it to end."""
         for client in (*self._reference_clients, *self._compilers.values()):
             client.abandon()
+        self.lease.abandon()
         self.close()
 
     def close(self) -> None:

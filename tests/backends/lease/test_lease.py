@@ -66,7 +66,12 @@ def test_who_holds_it_is_told_until_it_is_given_back():
         pipe.recv()
         told = holder()
         assert told.pop("seconds") < 10
-        assert told == {"who": "anna@laptop", "study": "digits", "pid": process.pid}
+        assert told == {"who": "anna@laptop", "study": "digits", "pid": process.pid, "stopped": False}
+        os.kill(process.pid, signal.SIGSTOP)
+        until = time.monotonic() + 5
+        while not holder()["stopped"]:
+            assert time.monotonic() < until
+        os.kill(process.pid, signal.SIGCONT)
         pipe.send("enough")
         pipe.recv()
         assert holder() is None  # although the file still has a name
