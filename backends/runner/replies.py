@@ -62,8 +62,8 @@ class Opened:
 
 
 LOST_LEASE = (
-    f"others have the device by now: for {SILENCE_S:g} s it had heard nothing from this side, which was "
-    "stopped or suspended, or its line was cut"
+    "others have the device by now: what held its lease for this study was ended there, or had heard nothing "
+    f"from here for {SILENCE_S:g} s"
 )
 
 
