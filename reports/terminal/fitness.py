@@ -41,12 +41,22 @@ def checked(name: str) -> tuple[RenderableType, int]:
         try:
             fitness = check(profile, name, steps.stage)
         except StageError as error:
-            raise UserError(
-                f"the device of {name} does not answer as it should",
-                found=error.cause,
-                remedy=f"check it again; `paretune devices setup {name}` puts this paretune there",
-            ) from error
+            raise _broken(name, error) from error
     return fitness_text(fitness), 0 if fitness.fit else NOT_FIT
+
+
+def _broken(name: str, error: StageError) -> UserError:
+    if error.outside:
+        return UserError(
+            f"the device of {name} went away while it was checked",
+            found=error.cause,
+            remedy="see that it is switched on and in the network, and check it again",
+        )
+    return UserError(
+        f"the device of {name} does not answer as it should",
+        found=error.cause,
+        remedy=f"check it again; `paretune devices setup {name}` puts this paretune there",
+    )
 
 
 def fitness_text(fitness: Fitness) -> RenderableType:
