@@ -214,6 +214,15 @@ def _take(descriptor: int, wait: bool) -> bool:
     return True
 
 
+def takes_more(folder: Path) -> bool:
+    """Whether something can still be written there; quotas show in no other way."""
+    try:
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+            return file.write(bytes(_PROBE_BYTES)) == _PROBE_BYTES
+    except OSError as error:
+        return not says_full(error)
+
+
 _KINDS = {
     stat.S_IFDIR: "a directory",
     stat.S_IFIFO: "a pipe",
@@ -221,6 +230,7 @@ _KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFSOCK: "a socket",
 }
+_PROBE_BYTES = 65_536
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Numbers of errors: a disk, a quota or a file may not grow."""

@@ -6,9 +6,7 @@ A backend of others' may raise, return and print anything: the answer is an erro
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-import tempfile
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -37,6 +35,7 @@ from .boot import DIGEST
 from .frames import Message
 from .group import group_ends_with_us
 from .launch import THREAD_VARIABLES
+from .own_files import NoRoomError, OwnFiles
 
 _MOST_WORDS = 2**14
 
@@ -54,8 +53,7 @@ class Runner:
     """Answers requests, one method per operation; state is at most one open session and its feed."""
 
     def __init__(self, parent: str | None = None) -> None:
-        self._parent = parent
-        self._directory: Path | None = None
+        self.files = OwnFiles(parent)
         self._all_cpus = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
         self._session: Session | None = None
         self._feed: dict[str, Array] = {}
@@ -71,6 +69,10 @@ class Runner:
             return self._done(message)
         except LeaseLostError:
             return error_reply("lease")
+        except NoRoomError as error:
+            cause, folder, free = _cause(error.__cause__ or error), str(error.folder), error.free_bytes
+            log = traceback.format_exc()
+            return error_reply("room", cause=cause, log=log, folder=folder, free_bytes=free)
         except UnsupportedError as error:
             return error_reply("unsupported", reason=error.reason)
         except UserCodeError as error:  # their code failed: one evaluation does
@@ -92,7 +94,13 @@ class Runner:
         asked = str(message.body["do"])
         if asked in OTHERS:
             return Message(body=dict(OTHERS[asked](message.body)))
-        return getattr(self, "do_" + asked)(message)  # type: ignore[no-any-return]
+        try:
+            return getattr(self, "do_" + asked)(message)  # type: ignore[no-any-return]
+        except (UnsupportedError, UserError):
+            raise
+        except Exception as error:
+            self.files.check_room(error)
+            raise
 
     def do_hello(self, _: Message) -> Message:
         """Who answers: process id, environment, the top-level modules it has loaded, and the digest of itself
@@ -228,17 +236,7 @@ class Runner:
 
     def _folder(self, body: Mapping[str, Any]) -> Path:
         """The folder that a request names, else one of this runner's own."""
-        return Path(body["into"]) if body.get("into") else self._new_folder()
-
-    def _new_folder(self) -> Path:
-        if self._directory is None:
-            self._directory = Path(tempfile.mkdtemp(prefix="paretune-runner-", dir=self._parent))
-        return Path(tempfile.mkdtemp(dir=self._directory))
-
-    def clear_files(self) -> None:
-        """Remove what was sent to this runner and what it compiled for sending back."""
-        if self._directory is not None:
-            shutil.rmtree(self._directory, ignore_errors=True)
+        return Path(body["into"]) if body.get("into") else self.files.folder()
 
     def close(self) -> None:
         """Close the open session, if there is one."""
@@ -264,9 +262,7 @@ def _cause(error: BaseException) -> str:
     return said_by(error) + (f" ({place})" if place else "")
 
 
-def error_reply(kind: str, **parts: str | bool) -> Message:
+def error_reply(kind: str, **parts: str | int) -> Message:
     """The answer that something went wrong; `replies.raise_error` reads it."""
-    said = {
-        name: part if isinstance(part, bool) else str(part)[-_MOST_WORDS:] for name, part in parts.items()
-    }
+    said = {name: part if isinstance(part, int) else str(part)[-_MOST_WORDS:] for name, part in parts.items()}
     return Message(body={"error": kind, **said})

@@ -84,6 +84,8 @@ def raise_error(reply: Reply, memory_bytes: int | None) -> None:
         parts = {name: reply.read(name, text, "") for name in ("place", "found", "accepted", "remedy")}
         raise UserError(reply.read("problem", text), **parts)
     cause = reply.read("cause", text)
+    if kind == "room":
+        raise _no_room(reply, cause)
     lacked = kind == "memory" or lacked_memory(cause)
     if memory_bytes is not None and lacked:
         cause += f"; {over_limit(memory_bytes)}"
@@ -92,6 +94,14 @@ def raise_error(reply: Reply, memory_bytes: int | None) -> None:
     disagrees = reply.read("disagrees", flag, False)
     outside = memory_bytes is None if lacked else refusal(cause) is not None
     raise reply.error(cause, log, stage=where, disagrees=disagrees, outside=outside)
+
+
+def _no_room(reply: Reply, cause: str) -> StageError:
+    """A disk that is full says nothing about a candidate."""
+    folder, free = reply.read("folder", text), reply.read("free_bytes", whole)
+    said = f"no space is left on {reply.device}: {folder} has {free / 1e6:.1f} MB free ({cause})"
+    log = reply.read("log", text, "")[-LOG_BYTES:]
+    return reply.error(said, log, outside=True)
 
 
 def over_limit(memory_bytes: int) -> str:

@@ -32,7 +32,7 @@ def serve(source: int, sink: int, runner: Runner) -> None:
             return
         if message.body.get("do") == "close":
             runner.close()
-            runner.clear_files()
+            runner.files.clear()
             write_message(lambda data: _write_all(sink, data), Message())
             return
         reply = runner.answer(message)
@@ -69,7 +69,7 @@ def _end_with_parent(source: int, runner: Runner) -> None:
             source, getattr(select, "POLLRDHUP", 0)
         )  # a hang-up is reported without being asked for
         poll.poll()
-        runner.clear_files()
+        runner.files.clear()
         at_once(1)  # also where code of others runs, to which `os._exit` is another
 
     threading.Thread(target=wait, daemon=True, name="end-with-parent").start()
@@ -111,7 +111,7 @@ def main(arguments: Sequence[str]) -> None:
     try:
         serve(source, sink, runner)
     finally:
-        runner.clear_files()
+        runner.files.clear()
 
 
 if __name__ == "__main__":

@@ -35,20 +35,20 @@ _SAID = (
     ),
     _Said(
         r"(?:REMOTE HOST IDENTIFICATION HAS CHANGED[\s\S]*?(Offending .*)|(Host key for .* has changed.*))",
-        Trouble.REFUSED,
+        Trouble.STRANGER,
         "it shows another host key than the one that is known here",
         "if it was installed anew, forget the old key, `{forget}`, and log in once by hand, `{by_hand}`; if "
         "not, another machine answers in its place",
     ),
     _Said(
         r"(.*(?:REVOKED HOST KEY|is marked as revoked).*)",
-        Trouble.REFUSED,
+        Trouble.STRANGER,
         "its host key is revoked here",
         "ask whoever revoked it, or give the device another host key",
     ),
     _Said(
         r"(Host key verification failed.*)",
-        Trouble.REFUSED,
+        Trouble.STRANGER,
         "its host key is not known here",
         "log in once by hand, `{by_hand}`, and compare the fingerprint that is shown with the device's",
     ),
@@ -87,7 +87,7 @@ _SAID = (
     _Said(
         r"(.*(?:invalid format|invalid characters|No SSH version received|Bad packet length|"
         r"Protocol major versions differ|Bad remote protocol).*)",
-        Trouble.REFUSED,
+        Trouble.STRANGER,
         "what answers there is no ssh server",
         "check `host` and `port` under `reach` in the profile",
     ),

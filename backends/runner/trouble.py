@@ -14,6 +14,7 @@ class Trouble(Enum):
     SILENT = "does not answer"
     TURNED_AWAY = "turned us away before the login"
     REFUSED = "does not let us in"
+    STRANGER = "is another machine than the one that is known here"
     NO_RUNNER = "has no runner for us"
     FULL = "has no space left"
     HERE = "cannot be asked: this machine's own ssh does not run"
@@ -22,6 +23,11 @@ class Trouble(Enum):
     def mends(self) -> bool:
         """Whether it may be over after a while, without anybody's doing."""
         return self in (Trouble.SILENT, Trouble.TURNED_AWAY)
+
+    @property
+    def may_be_a_start(self) -> bool:
+        """Whether a device that is starting, whose homes and disks are not all there yet, may do that."""
+        return self in (Trouble.REFUSED, Trouble.NO_RUNNER)
 
 
 class UnreachableError(UserError):

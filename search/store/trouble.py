@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ...profiles.errors import UserError
-from ...profiles.files import says_full
+from ...profiles.errors import StageError, UserError
+from ...profiles.files import says_full, takes_more
 from ..record.stops import Interrupted, TrainingStopped
 
-_PROBE_BYTES = 65_536
 _REMEDIES = {
     **dict.fromkeys(
         (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO),
@@ -65,22 +64,15 @@ def full_disk_explained(root: Path, aside: Path) -> Iterator[None]:
     except (UserError, Interrupted, TrainingStopped):
         raise  # these say what they have to say, perhaps by an entry that was made for this one
     except Exception as error:
-        if says_full(error) and _takes_more(root) and not _takes_more(Path(tempfile.gettempdir())):
+        if isinstance(error, StageError) and error.device:
+            raise  # what it says of disks is said of that device's
+        if says_full(error) and takes_more(root) and not takes_more(Path(tempfile.gettempdir())):
             raise _full(Path(tempfile.gettempdir()), 0, error) from error
-        if not says_full(error) and _takes_more(root) and not _at_limit(aside):
+        if not says_full(error) and takes_more(root) and not _at_limit(aside):
             if isinstance(error, OSError) and str(error.filename).startswith(str(root)):
                 raise _unwritable(root, error) from error
             raise
         raise _full(root, _bytes_below(aside), error) from error
-
-
-def _takes_more(folder: Path) -> bool:
-    """Whether something can still be written there; quotas show in no other way."""
-    try:
-        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
-            return file.write(bytes(_PROBE_BYTES)) == _PROBE_BYTES
-    except OSError as error:
-        return not says_full(error)
 
 
 def _at_limit(aside: Path) -> bool:

@@ -59,7 +59,6 @@ class Line:
         began, pause, device = self.clock(), FIRST_PAUSE_S, self.launch.device
         patience = self.guard.patience_s
         said = _words(error)
-        self.progress.note(f"{device}: {said}; waiting for its answer, up to {duration(patience)}")
 
         def waited() -> float:
             return self.clock() - began
@@ -71,11 +70,17 @@ class Line:
                 f"patience {duration(patience)}"
             )
 
-        while trouble := self._asked(max(LEAST_LOOK_S, patience - waited()), shown):
-            if waited() >= patience or (not trouble.trouble.mends and waited() >= BOOT_S):
+        trouble = self._asked(max(LEAST_LOOK_S, patience), shown)
+        if trouble is None:
+            self.progress.note(f"{said}; {device} answers, it is tried once more")
+            return
+        self.progress.note(f"{device}: {said}; waiting for its answer, up to {duration(patience)}")
+        while trouble:
+            if waited() >= patience or not (trouble.trouble.mends or self._starts(trouble, waited())):
                 raise self._gone(trouble, waited())
             self._rest(min(pause * random.uniform(1 - JITTER, 1 + JITTER), patience - waited()), shown)
             pause = min(GROWTH * pause, LONGEST_PAUSE_S)
+            trouble = self._asked(max(LEAST_LOOK_S, patience - waited()), shown)
         self.progress.note(f"{device} answers, after {duration(waited())}")
 
     def _asked(self, seconds: float, meanwhile: Callable[[], None]) -> UnreachableError | None:
@@ -86,6 +91,10 @@ class Line:
         except UnreachableError as error:
             return error
         return None
+
+    @staticmethod
+    def _starts(error: UnreachableError, waited: float) -> bool:
+        return error.trouble.may_be_a_start and waited < BOOT_S
 
     def _rest(self, seconds: float, meanwhile: Callable[[], None]) -> None:
         end = self.clock() + seconds
@@ -108,4 +117,4 @@ def _time_of_day(seconds_ago: float) -> str:
 
 
 def _words(error: StageError | UnreachableError) -> str:
-    return error.cause if isinstance(error, StageError) else error.found
+    return error.cause if isinstance(error, StageError) else f"{error.why} ({error.found})"
