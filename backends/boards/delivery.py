@@ -32,19 +32,23 @@ class Arrived:
 
 
 class Delivery:
-    """A setup at work on the board, from `with` to the end of its block; it holds the board's lock.
+    """A setup at work on the board, from `with` to the end of its block; it holds the board's lock. `again`:
+    what is there already counts for nothing.
 
     Raises:
         UserError: the board is lost, or refuses what is sent.
     """
 
-    def __init__(self, launch: SshLaunch, prepared: PreparedSet, steps: Steps) -> None:
+    def __init__(
+        self, launch: SshLaunch, prepared: PreparedSet, steps: Steps, *, again: bool = False
+    ) -> None:
         self._device, self._prepared, self._steps = launch.device, prepared, steps
         request = {
             "workdir": launch.workdir,
             "parts": [part.told() for part in prepared.parts],
             "set": prepared.told(),
             "patience": LOCK_S,
+            "again": again,
         }
         self._far = FarProgram(launch, "far_receive", request)
         self._start: Mapping[str, int] = {}

@@ -24,8 +24,9 @@ from ..runner.child import (
 from ..runner.launch import SshLaunch
 from ..runner.reading import Reply, mapping
 from ..runner.ssh_words import by_ssh
+from .pythons import no_python
 
-ANSWER_S = 60.0
+ANSWER_S = 120.0
 _LOG_BYTES, _MOST_BYTES = 4096, 2**24
 
 # Any Python runs it, and any shell passes it on: no quotes but double ones, no backslash, one line.
@@ -52,7 +53,7 @@ class FarProgram:
         )
         command = shlex.join(["exec", launch.python, "-c", _BOOT.format(size=len(text))])
         self._child = Child(launch.remote(command), launch.environment())
-        self._left = bytearray()
+        self._left, self._answered = bytearray(), False
         self._first = text + json.dumps({**request, "word": self._word}).encode() + b"\n"
 
     def __enter__(self) -> FarProgram:
@@ -101,6 +102,7 @@ class FarProgram:
         return line
 
     def _reply(self, text: bytes) -> Reply:
+        self._answered = True
         reply = Reply(device=self._launch.device, operation=self._name, stage=self._name, body={})
         try:
             return replace(reply, body=mapping(json.loads(text), "it"))
@@ -110,20 +112,27 @@ class FarProgram:
     def _silent(self, why: str) -> UserError:
         log = self._child.log(_LOG_BYTES)
         words = last_words(log)
-        return by_ssh(self._launch, log) or self._unreached(
-            f"{why}; its last words: {words}" if words else why
-        )
+        return self._lost(f"{why}; its last words: {words}" if words else why, log)
 
     def _ended(self) -> UserError:
         status, log = self._child.wait(5.0), self._child.log(_LOG_BYTES)
-        told = by_ssh(self._launch, log) if status == LOST_LINE else None
-        return told or self._unreached(last_words(log) or status_in_words(status, log, remote=True))
+        fatal = [line for line in log.splitlines() if line.startswith("Fatal Python error")]
+        why = (fatal and fatal[-1]) or last_words(log) or status_in_words(status, log, remote=True)
+        if self._answered or status == LOST_LINE:
+            return self._lost(why, log)
+        return no_python(self._launch, why)
 
-    def _unreached(self, why: str) -> UserError:
-        return UserError(
-            f"device {self._launch.device} cannot be reached",
+    def _lost(self, why: str, log: str) -> UserError:
+        device = self._launch.device
+        if self._answered:
+            return UserError(
+                f"{device} was lost in the middle of it",
+                found=why,
+                remedy="run it again: it goes on from what has arrived, and until it has ended the board "
+                "stays as it was",
+            )
+        return by_ssh(self._launch, log) or UserError(
+            f"device {device} cannot be reached",
             found=why,
-            remedy=f"see that `{self._launch.by_hand}` works without a password, and that "
-            f"{self._launch.python} is a Python there (`reach: {{python: ...}}` in the profile names "
-            "another)",
+            remedy=f"see that `{self._launch.by_hand}` works without a password",
         )

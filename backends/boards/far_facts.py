@@ -145,7 +145,7 @@ def main() -> None:
     """Answer one request."""
     asked = json.loads(sys.stdin.buffer.readline())
     # What the login shell and this interpreter have printed ends in a line of its own.
-    sys.stdout.write("\n" + asked["word"] + json.dumps(facts(asked)) + "\n")
+    sys.stdout.buffer.write(("\n" + asked["word"] + json.dumps(facts(asked)) + "\n").encode())
     sys.stdout.flush()
 
 

@@ -29,7 +29,7 @@ longer one is for the time in which the other side tries the runner."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-class Place:
+class PreparedFolder:
     """The prepared folder of this board, held by a lock while this runs."""
 
     def __init__(self, workdir: str, word: str) -> None:
@@ -41,7 +41,7 @@ class Place:
 
     def say(self, **what: Any) -> None:
         """One line to the other side."""
-        sys.stdout.write("\n" + self.word + json.dumps(what) + "\n")
+        sys.stdout.buffer.write(("\n" + self.word + json.dumps(what) + "\n").encode())
         sys.stdout.flush()
         self.spoke = time.monotonic()
 
@@ -78,11 +78,11 @@ class Place:
             else:
                 return file
 
-    def there(self, part: dict[str, Any]) -> dict[str, Any]:
+    def there(self, part: dict[str, Any], *, again: bool) -> dict[str, Any]:
         """How much of a part is there: unpacked, or so many bytes of its archive with their digest."""
-        if contents_of(self.path("parts", part["name"])) == (part["files"], part["bytes"]):
+        whole = contents_of(self.path("parts", part["name"])) == (part["files"], part["bytes"])
+        if whole and not again:
             return {"unpacked": True, "size": 0, "sha256": ""}
-        shutil.rmtree(self.path("parts", part["name"]), ignore_errors=True)
         arriving, digest, size = self.path("arriving", part["name"]), hashlib.sha256(), 0
         if os.path.isfile(arriving):
             with open(arriving, "rb") as file:
@@ -122,7 +122,9 @@ class Place:
     def unpack(self, part: dict[str, Any]) -> None:
         """An archive that is whole becomes a folder, under its name when it is whole as well."""
         arriving, aside = self.path("arriving", part["name"]), self.path("arriving", part["name"] + ".aside")
-        shutil.rmtree(aside, ignore_errors=True)
+        unpacked, old = self.path("parts", part["name"]), self.path("arriving", part["name"] + ".old")
+        for left in (aside, old):
+            shutil.rmtree(left, ignore_errors=True)
         os.mkdir(aside)
         try:
             with zipfile.ZipFile(arriving) as archive:
@@ -135,9 +137,12 @@ class Place:
                     with archive.open(entry) as packed, open(path, "wb") as file:
                         shutil.copyfileobj(packed, file, BLOCK)
                     self.pulse(unpacking=part["name"])
-            os.rename(aside, self.path("parts", part["name"]))
+            if os.path.exists(unpacked):
+                os.rename(unpacked, old)
+            os.rename(aside, unpacked)
         finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            for left in (aside, old):
+                shutil.rmtree(left, ignore_errors=True)
         os.unlink(arriving)
 
     def write(self, text: str, *names: str) -> None:
@@ -223,9 +228,9 @@ def free_bytes(path: str) -> int:
     return shutil.disk_usage(path).free
 
 
-def take(board: Place, asked: dict[str, Any]) -> None:
+def take(board: PreparedFolder, asked: dict[str, Any]) -> None:
     """Say what is there, receive what is sent, and unpack it."""
-    found = {part["name"]: board.there(part) for part in asked["parts"]}
+    found = {part["name"]: board.there(part, again=asked["again"]) for part in asked["parts"]}
     board.say(there=found, current=text_of(board.path("current")), free_bytes=free_bytes(board.place))
     sent = board.asked()["send"]
     for part in asked["parts"]:
@@ -241,7 +246,7 @@ def take(board: Place, asked: dict[str, Any]) -> None:
     board.say(taken=True)
 
 
-def serve(board: Place, asked: dict[str, Any]) -> None:
+def serve(board: PreparedFolder, asked: dict[str, Any]) -> None:
     """One setup: the parts, then, when the other side has tried them, the switch."""
     with board.lock(asked["patience"]):
         board.say(locked=True)
@@ -255,7 +260,7 @@ def serve(board: Place, asked: dict[str, Any]) -> None:
 def main() -> None:
     """Serve one setup; what goes wrong is said in the same way."""
     asked = dict(json.loads(sys.stdin.buffer.readline()))
-    board = Place(asked["workdir"], asked["word"])
+    board = PreparedFolder(asked["workdir"], asked["word"])
     try:
         serve(board, asked)
     except EOFError:

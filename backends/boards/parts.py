@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -91,7 +92,7 @@ def runner_digest() -> str:
 def runner_part(into: Path) -> Part:
     """Our own side of a board, as an archive in an existing folder."""
     archive = into / f"paretune-{runner_digest()}.zip"
-    if not zipfile.is_zipfile(archive):
+    if not _is_whole(archive):
         _write(archive, {name: content.encode() for name, content in _sources()})
     return part_of(archive, "paretune", runner_digest())
 
@@ -103,9 +104,17 @@ def trimmed(wheel: Path, patterns: Sequence[str], into: Path) -> Path:
         wanted = (*patterns, "*.dist-info/METADATA")
         kept = [name for name in names if any(fnmatchcase(name, pattern) for pattern in wanted)]
         archive = into / f"{wheel.stem}-{_digest([wheel.name, *kept])}.zip"
-        if not zipfile.is_zipfile(archive):
+        if not _is_whole(archive):
             _write(archive, {name: opened.read(name) for name in kept})
     return archive
+
+
+def _is_whole(archive: Path) -> bool:
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            return opened.testzip() is None
+    except (OSError, zipfile.BadZipFile, zlib.error):
+        return False
 
 
 def _sources() -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ from ...profiles.errors import UserError
 from ..runner.boot import LEAST_PYTHON
 from ..runner.launch import SshLaunch
 from .board import Board
+from .pythons import no_python
 
 _ARCHITECTURES = ("x86_64", "aarch64")
 
@@ -22,22 +23,12 @@ def check_board(board: Board, launch: SshLaunch) -> None:
 
 
 def _check_python(board: Board, launch: SshLaunch) -> None:
-    python, least = board.python, ".".join(map(str, LEAST_PYTHON))
+    python = board.python
     if python.version[:2] < LEAST_PYTHON:
-        raise UserError(
-            f"the Python of {launch.device} is too old for our runner",
-            found=f"{launch.python} is Python {python.title}",
-            accepted=f"Python {least} or later",
-            remedy="install one there beside it, and name it in the profile: "
-            f"`reach: {{python: python{least}}}`",
-        )
+        raise no_python(launch, f"Python {python.title}", "is too old for our runner")
     if python.implementation != "cpython":
-        raise UserError(
-            f"the Python of {launch.device} is not one that runtimes are made for",
-            found=f"{launch.python} is {python.implementation} {python.title}",
-            accepted=f"CPython {least} or later",
-            remedy="name another one in the profile: `reach: {python: ...}`",
-        )
+        named = f"{python.implementation} {python.title}"
+        raise no_python(launch, named, "is not one that runtimes are made for")
 
 
 def _check_system(board: Board, launch: SshLaunch) -> None:

@@ -27,13 +27,14 @@ from .wheelhouse import Wheelhouse, check_pip, default_cache, target_of
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """What a user asks for: backends by name (none: the usual ones), a folder with wheels, and, for a board
-    without a profile, how it is reached and by which Python."""
+    """What a user asks for: backends by name (none: the usual ones), a folder with wheels, for a board
+    without a profile how it is reached and by which Python, and whether what is there is sent again."""
 
     backends: Sequence[str] = ()
     wheels: Path | None = None
     reach: str | None = None
     python: str = ""
+    again: bool = False
 
 
 def set_up(name: str, wish: Wish, steps: Steps) -> str:
@@ -52,23 +53,28 @@ def set_up(name: str, wish: Wish, steps: Steps) -> str:
     gathered = _gathered(board, runtimes, wish, steps)
     prepared = _prepared(board, runtimes, gathered)
     there = dict(map(name_and_version, gathered.wheels))
-    with Delivery(launch, prepared, steps) as delivery:
+    with Delivery(launch, prepared, steps, again=wish.again) as delivery:
         size = delivery.bytes_to_send
         if delivery.current and not delivery.missing:
-            told = _versions({name: there[name] for name in shown(runtimes) if name in there})
+            told = _versions(there, runtimes)
             return _line(profile, prepared, [*told, "nothing to do"], gathered.left_out)
         delivery.send()
         trial = try_runner(
             launch, prepared, [one for one in runtimes if one.name not in gathered.left_out], steps
         )
         delivery.switch()
-    told = _versions({name: trial.versions[name] for name in shown(runtimes) if name in trial.versions})
+    told = _versions({**there, **trial.versions}, runtimes)
     did = f"{size / 1e6:.1f} MB sent, {duration(time.monotonic() - started)}"
     return _line(profile, prepared, [*told, did], gathered.left_out, trial.broken)
 
 
 def _asked(name: str, wish: Wish, steps: Steps) -> tuple[Profile, Board]:
     """The profile, drafted where it is wanted, and what its board says."""
+    if wish.python and wish.reach is None:
+        raise UserError(
+            "`--python` says how a board without a profile is reached, and `--reach` is missing",
+            remedy="name the Python in the profile: `reach: {python: ...}`",
+        )
     reach = reach_of(wish.reach, wish.python) if wish.reach is not None else None
     into = file_for(name, reach) if reach else None
     if reach is None or into is None:
@@ -127,10 +133,13 @@ def _wheel_part(wheel: Path, patterns: Mapping[str, tuple[str, ...]], cache: Pat
     return part_of(archive, f"{name}-{version}")
 
 
-def _versions(there: Mapping[str, str]) -> list[str]:
-    here = versions(there)
-    other = {name: f" (here {here[name]})" for name in there if here.get(name, there[name]) != there[name]}
-    return [f"{name} {version}{other.get(name, '')}" for name, version in there.items()]
+def _versions(there: Mapping[str, str], runtimes: Sequence[Runtime]) -> list[str]:
+    """Of numpy and the runtimes, with those of this machine where they are others."""
+    names = [name for name in shown(runtimes) if name in there]
+    here = versions(names)
+    other = {name: f" (here {here[name]})" for name in names if here.get(name, there[name]) != there[name]}
+    told = [f"{name} {there[name]}{other.get(name, '')}" for name in names]
+    return told if runtimes else [*told, "no runtime (none that is installed here is offered there)"]
 
 
 def _line(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from ...profiles.errors import ParetuneError, StageError
+from ...profiles.errors import ParetuneError, StageError, UserError
 from ..runner.client import Guard, RunnerClient
 from ..runner.launch import SshLaunch
 from .parts import PreparedSet
@@ -34,7 +34,7 @@ def try_runner(launch: SshLaunch, prepared: PreparedSet, runtimes: Sequence[Runt
     steps.stage(f"first start on {launch.device}: Python compiles what it loads, a minute on a slow board")
     start, broken = replace(launch, prepared=prepared.name), dict[str, str]()
     with ExitStack() as stack:
-        runner = stack.enter_context(_runner(start))
+        runner = _first(start, stack)
         found = runner.hello().environment.get("packages", {})
         for one in runtimes:
             steps.stage(f"loading {one.name} on {launch.device}")
@@ -43,6 +43,17 @@ def try_runner(launch: SshLaunch, prepared: PreparedSet, runtimes: Sequence[Runt
             if why := _broken(runner, one.name):
                 broken[one.name] = why
     return Trial(versions={str(name): str(version) for name, version in dict(found).items()}, broken=broken)
+
+
+def _first(launch: SshLaunch, stack: ExitStack) -> RunnerClient:
+    try:
+        return stack.enter_context(_runner(launch))
+    except UserError as error:
+        raise UserError(
+            f"no runner starts from what was sent to {launch.device}",
+            found=f"{error.problem}: {error.found}",
+            remedy="run it again with `--again`; until a runner has answered, the board stays as it was",
+        ) from error
 
 
 def _runner(launch: SshLaunch) -> RunnerClient:

@@ -71,19 +71,25 @@ def setup(
     ] = None,
     wheels: Annotated[
         Path | None,
-        typer.Option(help="take wheels from this folder, where this machine has no internet", metavar="DIR"),
+        typer.Option(
+            help="take wheels from this folder, where this machine has no internet",
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+        ),
     ] = None,
     reach: Annotated[
         str | None,
         typer.Option(help="draft the profile NAME (a new .yaml file) of this board", metavar="USER@HOST"),
     ] = None,
     python: Annotated[str, typer.Option(help="with --reach: the board's Python", metavar="PATH")] = "",
+    again: Annotated[bool, typer.Option("--again", help="send also what is there already")] = False,
 ) -> None:
     """Make a board ready that has Python and sshd alone: our runner and its runtimes are copied there."""
     from ...backends.boards.setup import Wish, set_up
     from .steps import ConsoleSteps
 
-    wish = Wish(backends=backend or (), wheels=wheels, reach=reach, python=python)
+    wish = Wish(backends=backend or (), wheels=wheels, reach=reach, python=python, again=again)
     with ConsoleSteps(console(stderr=True)) as steps:
         said = set_up(profile, wish, steps)
     tell(said)

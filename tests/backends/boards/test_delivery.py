@@ -52,8 +52,8 @@ def current(home):
 def bring(quiet):
     """Makes a whole delivery; gives the bytes that had to be sent."""
 
-    def brought(launch, made, steps=None, *, switch=True):
-        with Delivery(launch, made, steps or quiet()) as delivery:
+    def brought(launch, made, steps=None, *, switch=True, again=False):
+        with Delivery(launch, made, steps or quiet(), again=again) as delivery:
             size = delivery.bytes_to_send
             delivery.send()
             if switch:
@@ -141,6 +141,16 @@ def test_a_part_that_was_damaged_there_is_brought_again(launch, home, made, dama
     assert bring(launch, made) == made.parts[0].size
     assert module.read_text() == "x = 1\n"
     assert not module.with_name("more.py").exists()
+
+
+def test_what_is_there_is_brought_again_where_that_is_asked_for(launch, home, made, bring):
+    bring(launch, made)
+    module = prepared(home) / "parts" / made.parts[0].name / "small" / "module.py"
+    module.write_text("y = 2\n")  # of the same size
+    assert bring(launch, made) == 0
+    assert bring(launch, made, again=True) == sum(part.size for part in made.parts)
+    assert module.read_text() == "x = 1\n"
+    assert not list((prepared(home) / "arriving").iterdir())
 
 
 def test_what_nobody_needs_is_removed_and_what_a_runner_holds_is_not(launch, home, made, tmp_path, bring):

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 from paretune.backends.boards.board import ask
+from paretune.backends.boards.pythons import pythons
 from paretune.backends.boards.requirements import check_board
 from paretune.profiles.devices.machine import read_machine
-from paretune.profiles.errors import UserError
+from paretune.profiles.errors import StageError, UserError
 
 
 def test_a_board_says_what_it_is(launch, tmp_path):
@@ -23,10 +24,32 @@ def test_a_board_says_what_it_is(launch, tmp_path):
     check_board(board, launch)
 
 
-def test_a_board_without_such_a_python_says_what_the_shell_said(launch):
-    with pytest.raises(UserError, match="cannot be reached") as caught:
+def test_a_board_without_such_a_python_says_what_the_shell_said_and_what_there_is(launch):
+    with pytest.raises(UserError) as caught:
         ask(replace(launch, python="no-such-python"))
-    assert "no-such-python" in caught.value.found
+    assert "no-such-python" in caught.value.problem
+    assert all(path in caught.value.found for path in pythons(launch)[:3])
+
+
+@pytest.mark.parametrize("program", ["cat", "false", "sh", "env"])
+def test_a_program_that_is_no_python_is_told(launch, program):
+    with pytest.raises(UserError) as caught:
+        ask(replace(launch, python=program))
+    assert program in caught.value.problem
+
+
+@pytest.mark.parametrize("answer", ["", "{", "[]", "{}", '{"python": 1}', '{"python": {"version": "x"}}'])
+def test_an_answer_that_is_none_is_told(launch, tmp_path, answer):
+    """A program in the place of Python, which reads ours and its request, and answers something else."""
+    program = tmp_path / "python"
+    program.write_text(
+        f"#!{sys.executable}\nimport json, re, sys\n"
+        "size = int(re.search(r'read.(\\d+)', sys.argv[2])[1])\nsys.stdin.buffer.read(size)\n"
+        f"print(chr(10) + json.loads(sys.stdin.buffer.readline())['word'] + {answer!r})\n"
+    )
+    program.chmod(0o755)
+    with pytest.raises(StageError):
+        ask(replace(launch, python=str(program)))
 
 
 @pytest.mark.parametrize(
