@@ -136,7 +136,7 @@ def _load(facts: Facts) -> Finding:
         return Finding(name="load", value=None, ok=None, why="the device does not say")
     if busy <= cores / 2:
         return Finding(name="load", value=busy)
-    why = f"others keep {busy:.1f} of its {cores} cores busy, which shows in the noise"
+    why = f"others keep its {cores} cores busy, which shows in the noise"
     return Finding(name="load", value=busy, ok=None, why=why, remedy="end what else runs there")
 
 

@@ -11,7 +11,8 @@ from ...search.job.job import Job
 def expected_lines(job: Job) -> list[str]:
     """The expected time of a job's study, with where the expectation comes from."""
     found = expected(job, shown_by(job.profile))
-    lines = [_candidates(found, job.profile_text), _trainings(found, job.file.training.epochs)]
+    reached = "" if job.profile.reach.kind == "none" else job.profile_text
+    lines = [_candidates(found, reached), _trainings(found, job.file.training.epochs)]
     seconds = job.file.budget.time
     if seconds is None:
         total = "not known" if found.total_s is None else f"about {duration(found.total_s)}"
@@ -36,7 +37,8 @@ def _in_time(found: Expected, seconds: float) -> str:
 
 def _candidates(found: Expected, device: str) -> str:
     if found.candidate_s is None:
-        return f"  nothing was measured on this device yet; `paretune devices check {device}` tells"
+        hint = f"; `paretune devices check {device}` tells" if device else ""
+        return f"  nothing was measured on this device yet{hint}"
     about = f"  about {duration(found.candidate_s)} a candidate"
     told = {
         Basis.WORKLOAD: f"{about} on this device, seen in {found.seen} measurements of this workload",

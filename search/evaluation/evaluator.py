@@ -16,7 +16,7 @@ from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Finalist, Outcome, Quantity, StudyRecord
 from ..record.finite import sound
 from ..record.protocols import Decision, Hardware, Judge, Milestone, MilestoneJudge, Standard
-from ..record.stops import Interrupted, TrainingStopped
+from ..record.stops import Interrupted, NoTimeLeft, TrainingStopped
 from ..record.timing import Timing
 from ..record.treatment import UNTREATED, Treatment
 from ..record.tuned import Tuned
@@ -162,8 +162,9 @@ class Evaluator:
         try:
             return self._climbed(known, found, judge, trace, broken)
         except Interrupted as stop:
-            if self._climbs.seconds_left() > 0 or broken is not None:
-                raise  # asked for: the next session climbs
+            asked_for = self._climbs.seconds_left() > 0 and not isinstance(stop, NoTimeLeft)
+            if asked_for or broken is not None:
+                raise  # the next session climbs
             return replace(found, notes=(*found.notes, f"the ladder was cut short: {stop.why}"))
 
     def _climbed(

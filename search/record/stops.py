@@ -24,6 +24,10 @@ class DeviceGoneError(UserError):
     """The device does not answer any more, and was waited for: the study ends, with all that it knows."""
 
 
+class NoTimeLeft(Interrupted):
+    """What was about to begin would not end in the time that is left."""
+
+
 class TrainingStopped(Exception):  # noqa: N818 - a decision, not an error
     """A training was given up at a milestone: what it had come to, and why. Its checkpoint is kept."""
 

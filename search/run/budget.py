@@ -13,7 +13,7 @@ from types import FrameType
 
 from ...profiles.errors import UserError
 from ...profiles.words import duration
-from ..record.stops import INTERRUPTED, Interrupted
+from ..record.stops import INTERRUPTED, Interrupted, NoTimeLeft
 
 Clock = Callable[[], float]
 """Seconds from any fixed origin, never going back."""
@@ -126,13 +126,13 @@ class Budget:
         """Called before something on the device begins that takes about so many seconds.
 
         Raises:
-            Interrupted: there is not so much time left.
+            NoTimeLeft: there is not so much time left.
             UserError: it has to be done in any case, and takes longer than the whole budget.
         """
         if self._counts:
             why = self._lacking(seconds, what)
             if why:
-                raise Interrupted(why)
+                raise NoTimeLeft(why)
         elif self.seconds is not None and seconds > self.seconds:
             raise too_small(self.seconds, seconds, what)
 
