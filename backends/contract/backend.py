@@ -231,6 +231,10 @@ class Backend(ABC):
             ValueError: calibration data is missing where the precision needs it.
         """
 
+    def float_session(self, model: SourceModel, settings: CompileSettings) -> Session | None:
+        """The float model on this machine, for artifacts that run elsewhere; None where that cannot be."""
+        return None
+
     def tune(
         self, model: SourceModel, settings: CompileSettings, tuning: Tuning, known: Sequence[Path], into: Path
     ) -> dict[str, Any]:

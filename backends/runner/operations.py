@@ -19,7 +19,7 @@ from ...profiles.errors import StageError, UnsupportedError, UserError
 from ...profiles.guard.user_code import UserCodeError, said_by
 from ...profiles.guard.user_place import place_of_error
 from ...profiles.precision import Precision
-from ..contract.backend import Array, CompileSettings, Session, SourceModel, TensorSpec, batches
+from ..contract.backend import Array, CompileSettings, Session, SourceModel, TensorSpec, all_outputs, batches
 from ..contract.tuning import Tuning
 from ..lease.lease import LeaseLostError, at_work
 from ..lease.warden import OPERATIONS as LEASE_OPERATIONS
@@ -154,6 +154,15 @@ class Runner:
         )
         data = dict(message.arrays) if body["calibrated"] else None
         return model, _settings(body), data, self._folder(body)
+
+    def do_float(self, message: Message) -> Message:
+        """Outputs of the float model that the backend compares its artifacts with, where that runs here."""
+        model, settings, data, _ = self._asked(message)
+        session = get_backend(message.body["backend"]).float_session(model, settings)
+        if session is None or data is None:
+            return Message(body={"runs": False})
+        with session:
+            return Message(body={"runs": True}, arrays=all_outputs(session, data, settings.batch))
 
     def do_tune(self, message: Message) -> Message:
         """Search schedules for a model that lies on this machine; what is found stays here."""

@@ -132,7 +132,10 @@ class TrtBackend(Compiler):
 
     def reference(self, model: SourceModel, settings: CompileSettings) -> Session | None:
         """The source under ONNX Runtime, where that is installed and the engine can run."""
-        if not _runs_here(settings.target) or find_spec(RUNTIME) is None:
+        return self.float_session(model, settings) if _runs_here(settings.target) else None
+
+    def float_session(self, model: SourceModel, settings: CompileSettings) -> Session | None:
+        if find_spec(RUNTIME) is None:
             return None
         from ..onnx_graph.inspect import with_batch
 

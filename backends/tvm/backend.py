@@ -119,9 +119,10 @@ class TvmBackend(Compiler):
 
     def reference(self, model: SourceModel, settings: CompileSettings) -> Session | None:
         """The source under ONNX Runtime, where that is installed and this machine runs the library."""
-        if not self.runs_here(settings.target) or find_spec(RUNTIME) is None:
-            return None
-        return self._float(model, settings)
+        return self.float_session(model, settings) if self.runs_here(settings.target) else None
+
+    def float_session(self, model: SourceModel, settings: CompileSettings) -> Session | None:
+        return self._float(model, settings) if find_spec(RUNTIME) is not None else None
 
     def _float(self, model: SourceModel, settings: CompileSettings) -> Session:
         from ..onnx_graph.inspect import with_batch

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ...profiles.errors import StageError
 
 STAGE = "agree"
+HERE, FLOAT_MODEL = "here", "the float model"
 MEND_DEVICE = (
     "install another version of the runtime on the device, or run it there without its delegate, and tell "
     "the runtime's makers, who need the artifact and the versions"
@@ -41,7 +42,7 @@ class Agreement:
     there: Mapping[str, str] = field(default_factory=dict)
     why: str = ""
     known: str = ""
-    against: str = "here"
+    against: str = HERE
 
 
 class ComputesWronglyError(StageError):
@@ -55,7 +56,7 @@ class ComputesWronglyError(StageError):
 
 def cause_of(agreement: Agreement) -> str:
     """In a line: who computes wrongly, by how much, and with which versions."""
-    if agreement.against != "here":
+    if agreement.against != HERE:
         return (
             f"the artifact computes something else on the device: {agreement.why}. It does not run on this "
             "machine, so whether its compiler or the device is wrong cannot be told apart"

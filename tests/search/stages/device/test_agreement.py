@@ -10,20 +10,22 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from paretune.backends.measure.samples import LatencyPlan
+from paretune.backends.ort.backend import OrtBackend
 from paretune.backends.runner.client import Guard
 from paretune.backends.runner.launch import LocalLaunch
 from paretune.backends.runner.leased import DeviceLease
 from paretune.profiles.errors import StageError
 from paretune.profiles.precision import Precision
-from paretune.search.record.agreement import ComputesWronglyError
+from paretune.search.record.agreement import FLOAT_MODEL, ComputesWronglyError
 from paretune.search.record.candidate import Candidate
+from paretune.search.stages.device.judged import judged
 from paretune.search.stages.device.line import Line
 from paretune.search.stages.device.remote import Asked, RemoteDevice
 from paretune.search.stages.device.runners import Deployment
 from paretune.search.stages.device.stages import DeviceStages
 from paretune.search.store.store import Store, content_key
 from paretune.search.workload.metrics import ACCURACY
-from paretune.search.workload.outputs import only
+from paretune.search.workload.outputs import OutputChoice, only
 from paretune.search.workload.workload import Split
 from wrong_there import NAME
 
@@ -53,8 +55,8 @@ class Board:
             announce=self.announced.append,
         )
 
-    def compiled(self, precision, check=True):
-        candidate = Candidate(backend=NAME, precision=precision, calibration_samples=16)
+    def compiled(self, precision, check=True, backend=NAME):
+        candidate = Candidate(backend=backend, precision=precision, calibration_samples=16)
         return self.stages.compiled(candidate, exported(self.store), DATA, "data", check)
 
     def score(self, compiled):
@@ -178,3 +180,60 @@ def test_arithmetic_that_saturates_on_one_of_both_is_told_and_no_fault(board):
         board(wrong="int8 slightly", version="3").score(compiled)
     with pytest.raises(ComputesWronglyError):
         board(wrong="int8 swap", version="4", saturates=True).score(compiled)
+
+
+@SLOW
+def test_what_runs_on_the_device_alone_is_held_against_the_float_model(board, monkeypatch):
+    monkeypatch.setattr(OrtBackend, "runs_here", lambda self, target: False)
+    device = board()
+    compiled = device.compiled(Precision.FP32, backend="ort")
+    found = device.stages.agreements.settled(compiled, "ort")
+    assert (found.agrees, found.against, found.samples) == (True, FLOAT_MODEL, 40)
+    assert board().stages.agreements.settled(compiled, "ort") == found
+
+
+def outputs(count=40, seed=0):
+    return np.random.default_rng(seed).normal(size=(count, 3)).astype(np.float32)
+
+
+def test_a_wrong_file_that_runs_on_the_device_alone_accuses_nobody():
+    wanted = {"y": outputs()}
+    found = judged({"precision": "fp32"}, wanted, [{"y": outputs(seed=1)}], only("y"), by_float=True)
+    assert (found.agrees, found.against) == (False, FLOAT_MODEL)
+    assert "cannot be told apart" in ComputesWronglyError(found).cause
+    coarse = [{"y": wanted["y"] + 0.2 * outputs(seed=1)}]
+    assert judged({"precision": "int8"}, wanted, coarse, only("y"), by_float=True).agrees
+
+
+TWO = OutputChoice(names=("boxes", "scores"), primary="scores", scored=("scores", "boxes"), as_array=False)
+
+
+@pytest.mark.parametrize(
+    ("there", "word"),
+    [
+        ({"boxes": outputs(seed=1), "scores": outputs()}, ""),
+        ({"boxes": outputs(), "scores": outputs(seed=1)}, "boxes"),  # in the other's place
+        ({"boxes": outputs(seed=1)[:, :2], "scores": outputs()}, "boxes"),
+        ({"boxes": outputs(seed=1)[:20], "scores": outputs()}, "boxes"),
+        ({"boxes": outputs(seed=1).astype(int), "scores": outputs()}, "boxes"),
+        ({"box": outputs(seed=1), "scores": outputs()}, "boxes"),
+        ({}, "boxes"),
+    ],
+)
+def test_any_output_that_counts_may_accuse(there, word):
+    here = {"boxes": outputs(seed=1), "scores": outputs()}
+    found = judged({"precision": "fp32"}, here, [there], TWO)
+    assert found.agrees is not bool(word)
+    assert word in found.why
+    assert word in found.output or word in found.why
+
+
+def test_outputs_that_do_not_count_and_have_other_rows_disturb_nothing():
+    choice = OutputChoice(names=("scores", "anchors"), primary="scores", scored=("scores",))
+    here = {"scores": outputs(), "anchors": outputs(8400)}
+    parts = [
+        {"scores": outputs()[:4], "anchors": outputs(90)},
+        {"scores": outputs()[4:9], "anchors": outputs(9)},
+    ]
+    found = judged({"precision": "int8"}, here, parts, choice)
+    assert (found.agrees, found.samples) == (True, 9)
