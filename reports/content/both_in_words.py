@@ -18,6 +18,13 @@ from ...search.record.metrics import metric_info
 from .views import why
 
 
+def device_names(first: StudyRecord, other: StudyRecord) -> tuple[str, str]:
+    """What the two devices are called: as their studies, where their profiles have one name."""
+    if first.profile == other.profile:
+        return first.name, other.name
+    return first.profile, other.profile
+
+
 def own_trials(record: StudyRecord) -> dict[str, TrialRecord]:
     """The trial of each candidate, by digest."""
     found: dict[str, TrialRecord] = {}
@@ -53,6 +60,7 @@ class _Both:
 
     def __init__(self, first: Reading, other: Reading) -> None:
         self.first, self.other = first, other
+        self.devices = device_names(first.record, other.record)
         self.trials = own_trials(first.record), own_trials(other.record)
         done = [{t.evaluation.candidate.digest for t in complete_trials(r.record)} for r in (first, other)]
         self.common = [digest for digest in self.trials[1] if digest in done[0] & done[1]]
@@ -61,18 +69,19 @@ class _Both:
         """Whether one wins on both, and what each winner is worth on the other device."""
         mine, theirs = self.first.recommended, self.other.recommended
         if mine is None or theirs is None:
-            lacking = [r.record.profile for r in (self.first, self.other) if r.recommended is None]
+            sides = zip(self.devices, (self.first, self.other), strict=True)
+            lacking = [device for device, reading in sides if reading.recommended is None]
             return [f"On {joined(lacking)} nothing usable was found, so that no winners can be compared."]
         one, two = (_candidate(r.record, w.number) for r, w in ((self.first, mine), (self.other, theirs)))
         if one == two:
             verb = "wins on both devices" if self._met() else "is the first on both devices"
             places = " and ".join(
-                f"#{w.number} on {r.record.profile}" for r, w in ((self.first, mine), (self.other, theirs))
+                f"#{w.number} on {device}" for device, w in zip(self.devices, (mine, theirs), strict=True)
             )
             return [f"{one.title} {verb} ({places})."]
         return [
-            _worth(self.first, self.other, mine, self.trials[1].get(one.digest)),
-            _worth(self.other, self.first, theirs, self.trials[0].get(two.digest)),
+            _worth(self.first, self.other, mine, self.trials[1].get(one.digest), self.devices),
+            _worth(self.other, self.first, theirs, self.trials[0].get(two.digest), self.devices[::-1]),
         ]
 
     def _met(self) -> bool:
@@ -99,7 +108,7 @@ class _Both:
         return [
             f"The order by {name} changes: of {len(pairs)} pairs, {len(turned)} change places beyond error "
             f"on both, the most {self._title(faster)}, faster than {self._title(slower)} on "
-            f"{self.first.record.profile} and slower on {self.other.record.profile}."
+            f"{self.devices[0]} and slower on {self.devices[1]}."
         ]
 
     def quality(self) -> list[str]:
@@ -115,7 +124,7 @@ class _Both:
                 alike += 1
             else:
                 differ.append(f"{self._title(digest)}, {gap_text(name, two, one)}")
-        title, device = metric_info(name).title, self.other.record.profile
+        title, device = metric_info(name).title, self.devices[1]
         carried = f"{title} carries over: it is the same within error for {configurations(alike)}."
         which = f"{configurations(len(differ))}: {'; '.join(differ[:3])}"
         lost = f"{title} does not carry over to {device} for {which}."
@@ -134,7 +143,7 @@ class _Both:
         return [self._ended(outcome, trials) for outcome, trials in ends.items()]
 
     def _ended(self, outcome: Outcome, trials: Sequence[TrialRecord]) -> str:
-        one, other = self.first.record.profile, self.other.record.profile
+        one, other = self.devices
         say = "" if len(trials) == 1 else f"{len(trials)}, say "
         return (
             f"Complete on {one} and {outcome.value} on {other}: {say}#{trials[0].number} "
@@ -174,10 +183,11 @@ def _candidate(record: StudyRecord, number: int) -> Candidate:
     return next(t.evaluation.candidate for t in record.trials if t.number == number)
 
 
-def _worth(home: Reading, away: Reading, winner: Ranked, there: TrialRecord | None) -> str:
+def _worth(
+    home: Reading, away: Reading, winner: Ranked, there: TrialRecord | None, devices: Sequence[str]
+) -> str:
     """What the winner of one device is on the other."""
-    title = f"What wins on {home.record.profile}, {_candidate(home.record, winner.number).title},"
-    device = away.record.profile
+    title, device = f"What wins on {devices[0]}, {_candidate(home.record, winner.number).title},", devices[1]
     if there is None:
         outcome, reason = absent(away.record, _candidate(home.record, winner.number))
         return f"{title} was {outcome} on {device}: {reason}."

@@ -15,7 +15,7 @@ from ...search.ranking.verdict import DO_NOTHING, MET
 from ...search.record.candidate import Candidate
 from ...search.record.evaluation import TrialRecord
 from ...search.record.metrics import metric_info
-from .both_in_words import absent, over_text, own_trials, sentences
+from .both_in_words import absent, device_names, over_text, own_trials, sentences
 from .treatments import treatment_tags
 from .views import DASH, Cell, cell, why
 
@@ -73,7 +73,7 @@ def side_by_side(first: Reading, other: Reading) -> SideBySide:
     ]
     metrics = (other.record.quality, latency_metric(other.record), "size_bytes")
     return SideBySide(
-        devices=(first.record.profile, other.record.profile),
+        devices=device_names(first.record, other.record),
         studies=(first.record.name, other.record.name),
         columns=tuple(metric_info(metric).title for metric in metrics),
         rows=tuple(rows),

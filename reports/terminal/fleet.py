@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ...profiles.words import joined
-from ...search.ranking.fleet import AGGREGATE, Contender, Fleet, Place
+from ...search.ranking.fleet import AGGREGATE, Contender, Fleet, Placement
 from ...search.ranking.ranking import Ranked, comparable, latency_metric
 from ...search.ranking.reading import Reading
 from ...search.ranking.sentences import quantity_text
@@ -116,7 +116,7 @@ def _table(fleet: Fleet, best: Contender) -> list[str]:
     ]
 
 
-def _row(reading: Reading, device: str, place: Place) -> list[str]:
+def _row(reading: Reading, device: str, place: Placement) -> list[str]:
     record, entry = reading.record, place.entry
     own = reading.ranking.best or reading.ranking.entries[0]
     latency = latency_metric(record)

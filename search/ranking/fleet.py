@@ -24,7 +24,7 @@ AGGREGATE = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class Placement:
     """A configuration on one device. `miss` is by how much it misses the limits there (0: it meets them)."""
 
     trial: TrialRecord
@@ -39,7 +39,7 @@ class Contender:
 
     candidate: Candidate
     treatment: Treatment
-    places: Mapping[str, Place]
+    places: Mapping[str, Placement]
     worst: float
     mean: float
 
@@ -103,7 +103,7 @@ def fleet_of(readings: Mapping[str, Reading], shares: Mapping[str, float] | None
     shares = dict(shares or {})
     shares = {device: shares.get(device, 1.0) for device in readings}
     placed = {device: _places(reading) for device, reading in readings.items()}
-    found: dict[tuple[Candidate, Treatment], dict[str, Place]] = {}
+    found: dict[tuple[Candidate, Treatment], dict[str, Placement]] = {}
     for device, places in placed.items():
         for place in places:
             evaluation = place.trial.evaluation
@@ -126,7 +126,7 @@ def _order(one: Contender) -> tuple[bool, float, float, float, str]:
 
 
 def _contender(
-    candidate: Candidate, treatment: Treatment, places: Mapping[str, Place], shares: Mapping[str, float]
+    candidate: Candidate, treatment: Treatment, places: Mapping[str, Placement], shares: Mapping[str, float]
 ) -> Contender:
     total = sum(shares[device] for device in places)
     return Contender(
@@ -138,12 +138,12 @@ def _contender(
     )
 
 
-def _places(reading: Reading) -> list[Place]:
+def _places(reading: Reading) -> list[Placement]:
     entries = {entry.number: entry for entry in reading.ranking.entries}
     regrets = regrets_of(reading)
     limits = reading.ranking.limits
     return [
-        Place(
+        Placement(
             trial=trial,
             entry=entries[trial.number],
             regret=regrets[trial.number],
@@ -185,9 +185,9 @@ def _search_distances(reading: Reading) -> dict[int, float]:
     return {number: scale.distance(metrics, ranking.weights) for number, metrics in searched.items()}
 
 
-def _by_model(placed: Mapping[str, Sequence[Place]], shares: Mapping[str, float]) -> Contender | None:
+def _by_model(placed: Mapping[str, Sequence[Placement]], shares: Mapping[str, float]) -> Contender | None:
     """The model at one precision that loses least where each device runs it on the backend that suits it."""
-    best: dict[Candidate, dict[str, Place]] = {}
+    best: dict[Candidate, dict[str, Placement]] = {}
     for device, places in placed.items():
         for place in places:
             model = replace(place.trial.evaluation.candidate, backend="")

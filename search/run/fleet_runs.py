@@ -72,7 +72,9 @@ def fleet_runs(path: Path) -> FleetRuns:
             if found.of != own.name:
                 continue
             other = record_of(*stored_study(run_dir))
-            runs.setdefault(other.profile, DeviceRun(record=other, run_dir=run_dir, named=found.profile))
+            # Of two devices with one name (two machines' `host`), the second goes by the name of its run.
+            device = run_dir.name if other.profile in runs else other.profile
+            runs[device] = DeviceRun(record=other, run_dir=run_dir, named=found.profile)
         except UserError as error:
             skipped.append(f"{run_dir.name} was not read: {error.problem}")
     return FleetRuns(study=own.name, study_file=own.study_file, runs=runs, skipped=tuple(skipped))
@@ -87,7 +89,7 @@ def devices_asked(runs: FleetRuns, text: str) -> dict[str, float]:
         UserError: one is not known, named twice or has no usable share, or there are fewer than two.
     """
     names = {run.named: device for device, run in runs.runs.items() if run.named}
-    names |= {device: device for device in runs.runs}
+    names |= {device: device for device in runs.runs}  # a name of a device goes before a profile's
     found: dict[str, float] = {}
     with at_place("--devices"):
         for part in [*runs.runs] if text.strip() == "all" else text.split(","):
