@@ -58,6 +58,7 @@ class OwnFiles:
         full = [folder for folder in (self._parent, Path(tempfile.gettempdir())) if not takes_more(folder)]
         if not full and says_full(error):
             named = getattr(error, "filename", None)
-            full = [Path(os.fsdecode(named)).parent if named else self._parent]
+            where = Path(os.fsdecode(named)).parent if named else self._parent
+            full = [where if where.is_dir() else self._parent]
         if full:
             raise NoRoomError(full[0], shutil.disk_usage(full[0]).free) from error
