@@ -10,7 +10,7 @@ from ..watch.state import LEAST_C, MOST_C, State
 from .client import RunnerClient
 from .reading import Reader, flag, list_of, map_of, mapping, maybe, number, share, text, whole
 
-ASK_S = 30.0
+ASK_S = 120.0
 _MOST = 4096  # of cores, sensors and cards: no device has more
 
 

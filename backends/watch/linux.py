@@ -13,7 +13,7 @@ from .state import clock, temperature
 
 _CPU = "sys/devices/system/cpu"
 _ABOUT_PROCESSORS = re.compile(r"cpu|core|package|soc|tctl|tdie|^tj|x86_pkg|gpu", re.IGNORECASE)
-_MOST_SENSORS = 64
+_MOST_SENSORS, _MOST_CORES = 64, 4096
 _SLOWING_DEVICES = re.compile(
     r"(?:thermal-)?cpufreq|processor|(?:cpu|gpu).*(?:throttle|alert)", re.IGNORECASE
 )
@@ -22,11 +22,12 @@ _SLOWING_DEVICES = re.compile(
 
 def cores(root: Path) -> tuple[int, ...]:
     """The cores that are switched on."""
-    online = text(root / _CPU / "online")
     found: list[int] = []
-    for first_one, last in re.findall(r"(\d{1,5})(?:-(\d{1,5}))?", online):
+    for first_one, last in re.findall(r"(\d{1,5})(?:-(\d{1,5}))?", text(root / _CPU / "online")):
         found += range(int(first_one), int(last or first_one) + 1)
-    return tuple(found)
+    if not found:  # some kernels of phones do not tell
+        found = [int(path.name[3:]) for path in inside(root / _CPU, "cpu[0-9]*") if path.name[3:].isdecimal()]
+    return tuple(found[:_MOST_CORES])
 
 
 def clocks(root: Path, of: Iterable[int], name: str = "scaling_cur_freq") -> dict[str, float]:

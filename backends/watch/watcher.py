@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 EVERY_S = 3.0
 """Seconds between two starts of a process at a glance."""
-LOOK_LIMIT_S = 5.0
+LOOK_LIMIT_S = 10.0
 _QUICK_S, _MOST_QUICK = 0.0003, 8
 """A glance reads so many sensors, each of which took no longer than that at first."""
 
@@ -44,16 +44,16 @@ class Watcher:
         self._slowing: tuple[Path, ...] = ()
         self._query: tuple[str, ...] | None = boards.SMI_QUERIES[0]
         self._told_by_files = False
-        self._looked_at, self._asked_at = False, 0.0
+        self._looked_at, self._asked_at, self._hangs = False, 0.0, False
         self._gpus: tuple[Card, ...] = ()
 
     def look(self, of: Iterable[int] | None = None) -> State:
-        """All that can be read; clocks of those cores (None: all). A sensor that hangs ends it early."""
+        """All that can be read, clocks of those cores (None: all); what is quick alone if a sensor hangs."""
         there = linux.cores(self._root)
         wanted = there if of is None else tuple(of)
         plain = self._glance(wanted)
-        whole = within(LOOK_LIMIT_S, lambda: self._whole(plain, wanted))
-        self._looked_at, self._asked_at = True, self._now()
+        whole = None if self._hangs else within(LOOK_LIMIT_S, lambda: self._whole(plain, wanted))
+        self._looked_at, self._asked_at, self._hangs = True, self._now(), whole is None
         return whole or plain
 
     def glance(self, of: Iterable[int] | None = None) -> State:
@@ -157,7 +157,10 @@ def within(seconds: float, work: Callable[[], T]) -> T | None:
     """What `work` gives, None where it does not end in time: a file of a broken sensor may hang."""
     found: list[T] = []
     thread = threading.Thread(target=lambda: found.append(work()), daemon=True, name="look-at-the-device")
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:  # no thread is left: what hangs then is cut by whoever waits
+        return work()
     thread.join(seconds)
     return found[0] if found else None
 
