@@ -17,6 +17,11 @@ def joined(parts: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
 
 
+def counted(number: int, thing: str) -> str:
+    """ "1 candidate", "2 candidates"."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def duration(seconds: float) -> str:
     """ "3 min 20 s"."""
     if seconds < 60:

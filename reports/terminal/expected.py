@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...profiles.devices.shown import shown_by
-from ...profiles.words import duration
+from ...profiles.words import counted, duration
 from ...search.job.expected import Basis, Expected, expected
 from ...search.job.job import Job
 
@@ -32,7 +32,7 @@ def _in_time(found: Expected, seconds: float) -> str:
         return ""
     left = seconds - found.finalists * (found.finalist_s or 0.0)
     count = int(max(left, seconds / 2) / found.candidate_s)
-    return f"; that is time for about {min(count, found.candidates)} candidates without their trainings"
+    return f"; that is time for about {counted(min(count, found.candidates), 'candidate')}, trainings aside"
 
 
 def _candidates(found: Expected, device: str) -> str:
@@ -41,21 +41,21 @@ def _candidates(found: Expected, device: str) -> str:
         return f"  nothing was measured on this device yet{hint}"
     about = f"  about {duration(found.candidate_s)} a candidate"
     told = {
-        Basis.WORKLOAD: f"{about} on this device, seen in {found.seen} measurements of this workload",
-        Basis.OTHERS: f"{about} on this device, as other models took in {found.seen} measurements",
+        Basis.WORKLOAD: f"{about} on this device, seen in {counted(found.seen, 'measurement')} of this workload",
+        Basis.OTHERS: f"{about} on this device, as other models took in {counted(found.seen, 'measurement')}",
         Basis.START: f"  more than {duration(found.candidate_s)} a candidate: a runner takes half of it to "
         "start on this device; what scoring and measuring takes is seen in the first study",
         Basis.USUAL: f"{about}: nothing was measured on this machine yet",
     }[found.basis]
     finalist = found.finalist_s if found.basis is not Basis.START else None
-    each = f", {duration(finalist)} for each of {found.finalists} finalists" if finalist else ""
-    return f"{told}, {found.candidates} candidates{each}"
+    each = f", {duration(finalist)} for each of {counted(found.finalists, 'finalist')}" if finalist else ""
+    return f"{told}, {counted(found.candidates, 'candidate')}{each}"
 
 
 def _trainings(found: Expected, epochs: int) -> str:
     if not found.trainings:
         return "  no trainings"
-    many = f"  at most {found.trainings} trainings of {epochs} epochs each"
+    many = f"  at most {counted(found.trainings, 'training')} of {counted(epochs, 'epoch')} each"
     if found.training_s is None:
         return f"{many}; what one takes was not seen yet"
     return f"{many}, about {duration(found.training_s)} each, seen in {found.trainings_seen}"

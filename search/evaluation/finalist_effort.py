@@ -59,7 +59,8 @@ def effort_within(seconds: float, pace: FinalistPace, plan: LatencyPlan, samples
         parts.append(f"measured for about {seconds_of(found, pace.runs_s, processes):.0f} s")
     if processes < plan.processes:
         many = f"{processes} processes" if processes > 1 else "one process"
-        parts.append(f"measured in {many} each instead of {plan.processes}")
+        whose = "each" if pace.local else "of the reference"
+        parts.append(f"measured with {many} {whose} instead of {plan.processes}")
     said = f"finalists were {joined(parts)}: {seconds:.0f} s of the budget were left for them"
     return Thoroughness(first=first, plan=found, shortened=said if parts else "")
 

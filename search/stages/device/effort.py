@@ -72,7 +72,7 @@ class Effort:
         if found.processes < plan.processes:
             parts.append(f"{found.processes} instead of {plan.processes} processes of the reference")
         if found.limit_s < plan.limit_s:
-            parts.append(f"rounds of {found.limit_s:g} s in all, at least {plan.min_rounds}")
+            parts.append(f"rounds for {found.limit_s:g} s ({plan.min_rounds} at least)")
         if found.min_samples < plan.min_samples:
             parts.append(f"{found.min_samples} instead of {plan.min_samples} samples in a block")
         run, opening = duration(self.pace.run_s), duration(self.pace.open_s)
