@@ -39,10 +39,10 @@ def _candidates(found: Expected, device: str) -> str:
     if found.candidate_s is None:
         hint = f"; `paretune devices check {device}` tells" if device else ""
         return f"  nothing was measured on this device yet{hint}"
-    about = f"  about {duration(found.candidate_s)} a candidate"
+    about, seen = f"  about {duration(found.candidate_s)} a candidate", counted(found.seen, "measurement")
     told = {
-        Basis.WORKLOAD: f"{about} on this device, seen in {counted(found.seen, 'measurement')} of this workload",
-        Basis.OTHERS: f"{about} on this device, as other models took in {counted(found.seen, 'measurement')}",
+        Basis.WORKLOAD: f"{about} on this device, seen in {seen} of this workload",
+        Basis.OTHERS: f"{about} on this device, as other models took in {seen}",
         Basis.START: f"  more than {duration(found.candidate_s)} a candidate: a runner takes half of it to "
         "start on this device; what scoring and measuring takes is seen in the first study",
         Basis.USUAL: f"{about}: nothing was measured on this machine yet",
