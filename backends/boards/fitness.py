@@ -52,6 +52,7 @@ def judged(facts: Facts, profile: str) -> Fitness:
         _load(facts),
         *conditions(facts),
         _cores(facts),
+        Finding(name="work_s", value=facts.noise.work_s, ok=None if facts.noise.work_s is None else True),
         _noise(facts),
     )
     return Fitness(device=facts.device, findings=findings)

@@ -126,5 +126,6 @@ _SHOWN: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "throttling": ("slowed down", lambda names: ", ".join(names) or "no"),
     "quota": ("cpu quota", lambda quota: f"{quota['cores']:.4g} cores"),
     "cores": ("measured on", _cores),
+    "work_s": ("the same work takes", lambda seconds: f"{1e3 * seconds:.3g} ms"),
     "told_apart": ("noise (A/A)", percent),
 }

@@ -14,8 +14,9 @@ from ....profiles.words import duration, joined
 
 MEASURING, OPENING = 0.05, 0.1
 """Of the budget of time, that one measurement may take, and that opening the reference's processes may."""
-LONG_MS = 20.0
-"""A first run longer than that is followed by another one: runtimes prepare themselves in the first."""
+SOON_S, SLOW_MS = 1.0, 200.0
+"""What takes less than the first by its first run is begun in any case; a model whose run takes less than the
+second runs three times more to tell."""
 
 Afford = Callable[[float, str], None]
 """Told what is about to begin and its seconds; raises where there is no time for it."""
@@ -81,15 +82,24 @@ class Effort:
 
     def before_measuring(self, runner: RunnerClient, first_ms: float, plan: LatencyPlan) -> None:
         """Interrupted where there is no time for it."""
-        runs = (run_seconds(runner, first_ms), self.pace.run_s)
-        self._afford(seconds_of(replace(plan, rounds=min(plan.rounds, A_A_ROUNDS)), runs), "measuring it")
+        brief = replace(plan, rounds=min(plan.rounds, A_A_ROUNDS))
+        self._look(
+            "measuring it", runner, first_ms, lambda run_s: seconds_of(brief, (run_s, self.pace.run_s))
+        )
 
     def before_scoring(self, runner: RunnerClient, first_ms: float, rows: int, batch: int) -> None:
         """Interrupted where there is no time for it."""
-        seconds = math.ceil(rows / batch) * run_seconds(runner, first_ms)
-        self._afford(seconds, f"scoring it on {rows} samples")
+        batches = math.ceil(rows / batch)
+        self._look(f"scoring it on {rows} samples", runner, first_ms, lambda run_s: batches * run_s)
+
+    def _look(
+        self, what: str, runner: RunnerClient, first_ms: float, seconds: Callable[[float], float]
+    ) -> None:
+        if self._seconds is not None and seconds(first_ms / 1e3) > SOON_S:
+            self._afford(seconds(run_seconds(runner, first_ms)), what)
 
 
 def run_seconds(runner: RunnerClient, first_ms: float) -> float:
-    """Seconds of a run, once the runtime is ready."""
-    return (first_ms if first_ms < LONG_MS else min(first_ms, runner.sample(1, 1)[0] / 1e6)) / 1e3
+    """Seconds of a run, once the runtime is ready: it prepares itself in the first."""
+    more = runner.sample(1, 1 if first_ms > SLOW_MS else 3)
+    return min(first_ms, *(nanoseconds / 1e6 for nanoseconds in more)) / 1e3

@@ -154,6 +154,29 @@ def test_measuring_is_fitted_to_the_budget_and_says_so(run_s, open_s):
     assert Effort(None).of_reference(plan, ReferencePace(run_s=run_s, open_s=open_s)) == plan
 
 
+class Model:
+    """Its first run is slow, as runtimes prepare themselves in it."""
+
+    def __init__(self, run_ms):
+        self.run_ms = run_ms
+
+    def sample(self, loops, count):
+        return [round(loops * self.run_ms * 1e6)] * count
+
+
+@pytest.mark.parametrize(("run_ms", "ends"), [(0.1, True), (9.9, True), (10.1, False), (400.0, False)])
+def test_a_slow_first_run_alone_keeps_nothing_from_being_scored(budget, run_ms, ends):
+    effort = Effort(100.0, budget.afford)
+    asked = []
+    for _ in range(2):
+        try:
+            effort.before_scoring(Model(run_ms), 500.0, 10_000, 1)
+            asked.append(True)
+        except Interrupted:
+            asked.append(False)
+    assert asked == [ends, ends]
+
+
 def test_a_quick_device_is_measured_as_the_study_file_says():
     effort = Effort(60.0)
     assert effort.of_reference(LatencyPlan(), ReferencePace(run_s=0.001, open_s=0.3)) == LatencyPlan()
