@@ -22,6 +22,7 @@ from .requirements import check_board
 from .runtimes import NUMPY, Gathered, Runtime, gather, name_and_version, runtimes_for
 from .steps import Steps
 from .trial import shown, try_runner
+from .undisturbed import undisturbed
 from .wheelhouse import Wheelhouse, check_pip, default_cache, target_of
 
 
@@ -58,10 +59,10 @@ def set_up(name: str, wish: Wish, steps: Steps) -> str:
         if delivery.current and not delivery.missing:
             told = _versions(there, runtimes)
             return _line(profile, prepared, [*told, "nothing to do"], gathered.left_out)
-        delivery.send()
-        trial = try_runner(
-            launch, prepared, [one for one in runtimes if one.name not in gathered.left_out], steps
-        )
+        with undisturbed(launch, steps):
+            delivery.send()
+            brought = [one for one in runtimes if one.name not in gathered.left_out]
+            trial = try_runner(launch, prepared, brought, steps)
         delivery.switch()
     told = _versions({**there, **trial.versions}, runtimes)
     did = f"{size / 1e6:.1f} MB sent, {duration(time.monotonic() - started)}"
