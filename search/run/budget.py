@@ -19,6 +19,8 @@ Clock = Callable[[], float]
 """Seconds from any fixed origin, never going back."""
 
 
+DONE_ANYHOW_S = 30.0
+"""What a study cannot do without and takes no longer is done whatever its budget."""
 AT_ONCE = 3
 """So many signals end the process where it is: the user's own training, say, heeds no flag."""
 
@@ -133,7 +135,7 @@ class Budget:
             why = self._lacking(seconds, what)
             if why:
                 raise NoTimeLeft(why)
-        elif self.seconds is not None and seconds > self.seconds:
+        elif self.seconds is not None and seconds > max(self.seconds, DONE_ANYHOW_S):
             raise too_small(self.seconds, seconds, what)
 
     def _lacking(self, seconds: float, what: str) -> str:

@@ -71,6 +71,9 @@ def test_what_has_to_be_done_may_exceed_it_but_not_the_whole_budget(clock, budge
     assert "360" in caught.value.found
     assert "budget" in caught.value.remedy
     Budget(trials=1, seconds=None).afford(1e9, "anything")
+    hurried = Budget(trials=None, seconds=0.001)
+    with hurried.untimed():
+        hurried.afford(20.0, "scoring it on 32 samples")
 
 
 def test_no_candidate_is_begun_that_would_not_end(clock, budget):
