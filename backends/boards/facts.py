@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, TypeVar
 
+from ...profiles.devices.reported import fit_of
 from ...profiles.devices.schema import Profile
-from ...profiles.errors import StageError
+from ...profiles.errors import StageError, UserError
 from ..measure.core_speeds import FastestCores
 from ..measure.environment import environment
 from ..measure.latency import measure
@@ -60,7 +61,8 @@ class Noise:
 class Facts:
     """All that was found. `environment` is the device's, `here` this machine's; `by_hand` is the command by
     which a person gets a shell there ("" for this machine), `other_runner` as in `runner_remark`, `prepared`
-    whether a setup left the runner there. `before` and `after` are the device's state at first and after the
+    whether a setup left the runner there. `differs` says where it is not quite what its profile says,
+    `other_device` why it is another one. `before` and `after` are the device's state at first and after the
     A/A (None: it does not tell), `fastest` its cores by measured speed."""
 
     device: str
@@ -71,6 +73,8 @@ class Facts:
     here: Mapping[str, Any]
     other_runner: str = ""
     prepared: bool = False
+    differs: tuple[str, ...] = ()
+    other_device: UserError | None = None
     before: State | None = None
     after: State | None = None
     fastest: FastestCores = field(default_factory=FastestCores)
@@ -108,6 +112,7 @@ def look_at(profile: Profile, tell: Tell, guard: Guard | None = None) -> Facts:
         environment=hello.environment,
         other_runner=runner_remark(hello),
         prepared=bool(hello.prepared),
+        **_against_profile(profile, launch, hello.environment),
         here=environment(packages()),
         before=before,
         after=after,
@@ -116,6 +121,16 @@ def look_at(profile: Profile, tell: Tell, guard: Guard | None = None) -> Facts:
         free_memory_bytes=memory,
         noise=noise,
     )
+
+
+def _against_profile(profile: Profile, launch: Launch, environment: Mapping[str, Any]) -> dict[str, Any]:
+    """Nothing for this machine, which is what its profile says."""
+    if launch.shares_files:
+        return {}
+    try:
+        return {"differs": fit_of(profile, environment)}
+    except UserError as error:
+        return {"other_device": error}
 
 
 def _started(launch: Launch, guard: Guard, stack: ExitStack) -> tuple[RunnerClient, float]:

@@ -46,6 +46,7 @@ def judged(facts: Facts, profile: str) -> Fitness:
     """What the facts mean. `profile` is what the user calls the device on the command line."""
     findings = (
         *_reached(facts, profile),
+        _as_profiled(facts),
         _versions(facts, profile),
         *(_disk(disk, facts) for disk in facts.disks),
         _memory(facts),
@@ -78,6 +79,15 @@ def _reached(facts: Facts, profile: str) -> Iterator[Finding]:
         if slow and not facts.prepared
         else "",
     )
+
+
+def _as_profiled(facts: Facts) -> Finding:
+    other = facts.other_device
+    if other is not None:
+        why = f"{other.problem}: {other.found}" if other.found else other.problem
+        return Finding(name="profile", value="another device", ok=False, why=why, remedy=other.remedy)
+    why = "; ".join(facts.differs)
+    return Finding(name="profile", value=list(facts.differs), ok=None if why else True, why=why)
 
 
 def _versions(facts: Facts, profile: str) -> Finding:

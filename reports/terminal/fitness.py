@@ -116,6 +116,7 @@ def _bytes(value: Any) -> str:
 _SHOWN: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "round_trip_s": ("round trip", lambda seconds: f"{1e3 * seconds:.2g} ms"),
     "start_s": ("a runner starts in", duration),
+    "profile": ("the device of the profile", lambda told: told if isinstance(told, str) else "yes"),
     "versions": ("versions", _versions),
     "workdir_disk_bytes": ("disk, where files go", _bytes),
     "temporary_disk_bytes": ("disk, temporary files", _bytes),

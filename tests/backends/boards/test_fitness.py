@@ -19,7 +19,7 @@ from paretune.backends.measure.space import free_memory_bytes
 from paretune.backends.measure.spread import Spread
 from paretune.backends.registry import backend_names, get_backend
 from paretune.backends.watch.state import Quota, State
-from paretune.profiles.errors import StageError
+from paretune.profiles.errors import StageError, UserError
 
 RUNTIME = get_backend(backend_names()[0]).packages[0]
 PACKAGES = {"paretune": "0.1.0", "numpy": "2.0", RUNTIME: "1.0"}
@@ -88,6 +88,7 @@ def test_a_good_board_is_fit():
             "quota",
         ),
         ({"noise": Noise()}, "told_apart"),
+        ({"other_device": UserError("it is another", found="aarch64", remedy="name its own")}, "profile"),
     ],
 )
 def test_what_is_wrong_is_named_with_what_to_do(changed, wrong):
@@ -103,6 +104,7 @@ def test_what_is_wrong_is_named_with_what_to_do(changed, wrong):
     [
         {"start_s": LONG_START_S + 1},
         {"round_trip_s": 0.5},
+        {"differs": ("it has avx2, which its profile does not say",)},
         {"disks": (Disk(purpose="workdir", path="/w", free_bytes=None),)},
         {"free_memory_bytes": None},
         {"environment": there(load_average=[3.5, 0.0, 0.0])},
