@@ -16,6 +16,8 @@ from .parts import Part, PreparedSet
 from .steps import Steps
 
 CHUNK = 2**18
+ENDING_S = 3.0
+"""For a runner that is just ending, which holds the set that it started from."""
 CHUNK_S, WAIT_S, DISK_S, LOCK_S = 120.0, 120.0, 900.0, 900.0
 """Seconds for one chunk to leave, for the next word from there, for its disk to have written all, and for
 another setup there to end."""
@@ -49,6 +51,7 @@ class Delivery:
             "set": prepared.told(),
             "patience": LOCK_S,
             "again": again,
+            "ending": ENDING_S,
         }
         self._far = FarProgram(launch, "far_receive", request)
         self._start: Mapping[str, int] = {}

@@ -154,12 +154,12 @@ class PreparedFolder:
             os.fsync(file.fileno())
         os.replace(path + ".aside", path)
 
-    def prune(self) -> None:
+    def prune(self, ending_s: float) -> None:
         """Remove sets that are not the current one, but for those that a runner holds; then parts of none."""
         current, kept = text_of(self.path("current")).strip(), set()
         for name in os.listdir(self.path("sets")):
             path = self.path("sets", name)
-            if name != current + ".json" and is_free(path):
+            if name != current + ".json" and is_free(path, ending_s):
                 os.unlink(path)
                 continue
             try:
@@ -205,14 +205,22 @@ def text_of(path: str) -> str:
         return ""
 
 
-def is_free(path: str) -> bool:
-    """Whether no runner holds this set. Where the disk knows no locks, one may."""
-    try:
-        with open(path, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+def is_free(path: str, seconds: float) -> bool:
+    """Whether no runner holds this set, or the one that does ends within so many seconds. Where the disk
+    knows no locks, one may."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            with open(path, "rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.1)
+        except OSError:
+            return False
+        else:
+            return True
 
 
 def remove(path: str) -> None:
@@ -253,7 +261,7 @@ def serve(board: PreparedFolder, asked: dict[str, Any]) -> None:
         take(board, asked)
         board.asked(TRIAL_S)
         board.write(asked["set"]["set"], "current")
-        board.prune()
+        board.prune(asked["ending"])
         board.say(switched=True)
 
 

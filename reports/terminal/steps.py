@@ -30,6 +30,8 @@ class ConsoleSteps:
 
     def stage(self, text: str) -> None:
         """What is at hand, until the next one."""
+        if text == self._stage:
+            return
         self._stage = text
         if self.console.is_terminal:
             self._show("")

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import psutil
 import pytest
+from paretune.backends.boards import delivery
 from paretune.backends.boards.delivery import CHUNK, Delivery
 from paretune.backends.boards.parts import PreparedSet, part_of
 from paretune.profiles.errors import UserError
@@ -153,7 +154,10 @@ def test_what_is_there_is_brought_again_where_that_is_asked_for(launch, home, ma
     assert not list((prepared(home) / "arriving").iterdir())
 
 
-def test_what_nobody_needs_is_removed_and_what_a_runner_holds_is_not(launch, home, made, tmp_path, bring):
+def test_what_nobody_needs_is_removed_and_what_a_runner_holds_is_not(
+    launch, home, made, tmp_path, bring, monkeypatch
+):
+    monkeypatch.setattr(delivery, "ENDING_S", 0.0)
     bring(launch, made)
     old = prepared(home) / "sets" / f"{made.name}.json"
     newer = replace(made, parts=[make_part(tmp_path, "newer", b"y = 1\n")])
