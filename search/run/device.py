@@ -50,6 +50,7 @@ def _deployment(job: Job, reached: Reached, models: Models) -> Deployment:
         device=device_identity(job.profile),
         instructions=reached.instructions,
         targets={one.name: get_backend(one.name).target(job.profile) for one in job.space.backends},
+        watched=reached.looked.state is not None,
         remote=_remote(reached, models) if reached.environment else None,
     )
 

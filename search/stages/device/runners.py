@@ -37,8 +37,8 @@ class Deployment:
 
     `device` names where latency was taken and enters only keys of measurements; `instructions` is the digest
     of the instruction set and enters keys of scores, since integer kernels differ by it. `targets` says what
-    each backend compiles for, where that is not just any processor. `remote` is the device where it is not
-    this machine.
+    each backend compiles for, where that is not just any processor, `watched` whether the device tells how
+    it is. `remote` is the device where it is not this machine.
     """
 
     batch: int
@@ -46,6 +46,7 @@ class Deployment:
     device: str
     instructions: str
     targets: Mapping[str, str] = field(default_factory=dict)
+    watched: bool = True
     remote: RemoteDevice | None = None
 
     def computed_by(self, *backends: str) -> str:
@@ -76,7 +77,8 @@ class Runners:
         self._reference_warm = False
         self.cores: tuple[int, ...] = ()
         self.pace = ReferencePace(local=self.launch.shares_files)
-        self._watch = Watching(None if self.launch.shares_files else self._there, lambda: self.cores)
+        there = None if self.launch.shares_files else lambda: self._reference_clients
+        self._watch = Watching(there, lambda: self.cores, deployment.watched)
 
     def opened(self, compiled: Entry, backend: str) -> tuple[RunnerClient, Opened, float]:
         """A runner of its own with an artifact loaded, its signature, and milliseconds of its first run."""
@@ -240,9 +242,6 @@ class Runners:
             self.close_reference()
         self._open_reference(wanted)
         return self._reference_clients[:wanted]
-
-    def _there(self) -> Sequence[RunnerClient]:
-        return self._reference_clients
 
     def _open_reference(self, wanted: int) -> None:
         clients = self._reference_clients

@@ -17,15 +17,18 @@ class Watching:
     """Tells the state of the device, see `measure.latency.Watch`.
 
     `runners` gives processes that are there anyway, of which the first is asked; none where this machine is
-    the device. `cores` gives those that are used. A device that does not tell is not asked for long: it is
-    measured all the same.
+    the device. `cores` gives those that are used. A device that does not tell (it was asked before: not
+    `tells`) is not asked for long: it is measured all the same.
     """
 
     def __init__(
-        self, runners: Callable[[], Sequence[RunnerClient]] | None, cores: Callable[[], tuple[int, ...]]
+        self,
+        runners: Callable[[], Sequence[RunnerClient]] | None,
+        cores: Callable[[], tuple[int, ...]],
+        tells: bool = True,
     ) -> None:
         self._runners, self._cores = runners, cores
-        self._failures = 0
+        self._failures = 0 if tells else _MOST_FAILURES
 
     def __call__(self, thorough: bool) -> State | None:
         """What it tells now, thoroughly or at a glance; None where it tells nothing."""

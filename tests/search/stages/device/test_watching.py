@@ -49,3 +49,9 @@ def test_one_that_does_not_tell_is_not_asked_for_long(told):
     watch = Watching(lambda: [runner], lambda: ())
     assert [watch(False) for _ in range(5)] == [None] * 5
     assert len(runner.asked) == 2
+
+
+def test_one_that_did_not_tell_before_the_study_is_not_asked_at_all():
+    runner = Runner({"seconds": 1.0})
+    assert Watching(lambda: [runner], lambda: (), tells=False)(True) is None
+    assert runner.asked == []
