@@ -155,6 +155,8 @@ def _first(record: StudyRecord, run_dir: Path) -> Reading | None:
     from .search.run.fleet_runs import first_record
 
     found = first_record(record, run_dir)
+    if found is None and record.retargets:
+        tell(f"the study {record.retargets} cannot be read, so that the report has this device alone")
     return None if found is None else read(found)
 
 
