@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ...profiles.devices.gpus import LISTING
 from ...profiles.devices.machine import Machine, read_machine
+from ...profiles.errors import UserError
 from ..registry import packages
 from ..runner.launch import SshLaunch
 from ..runner.reading import Reply, flag, list_of, map_of, mapping, maybe, number, text, verbatim, whole
@@ -87,14 +88,23 @@ class Board:
         }
 
     def described(self) -> Machine:
-        """Processor, usable cores, memory and caches, as `read_machine` finds them on this one."""
+        """Processor, usable cores, memory and caches, as `read_machine` finds them on this one.
+
+        Raises:
+            UserError: what the board shows of its kernel means nothing.
+        """
         with tempfile.TemporaryDirectory(prefix="paretune-board-") as folder:
             root = Path(folder)
             for name, content in self.files.items():
                 if _PATH.fullmatch(name) and ".." not in name.split("/"):
                     (root / name).parent.mkdir(parents=True, exist_ok=True)
-                    (root / name).write_text(content)
-            return read_machine(root, self.machine, frozenset(self.cpus))
+                    (root / name).write_text(content, encoding="utf-8", errors="replace")
+            try:
+                return read_machine(root, self.machine, frozenset(self.cpus))
+            except (ValueError, IndexError, OSError) as error:
+                raise UserError(
+                    "what the board shows of its kernel (/proc and /sys) means nothing", found=str(error)
+                ) from error
 
 
 def ask(launch: SshLaunch) -> Board:

@@ -22,6 +22,7 @@ from ..runner.child import (
     status_in_words,
 )
 from ..runner.launch import SshLaunch
+from ..runner.no_runner import here
 from ..runner.reading import Reply, mapping
 from ..runner.ssh_words import by_ssh
 from .pythons import no_python
@@ -34,6 +35,14 @@ _BOOT = (
     'import sys;text=getattr(sys.stdin,"buffer",sys.stdin).read({size});'
     'sys.version_info<(3,8) and sys.exit("Python "+sys.version.split()[0]+" is too old");exec(text)'
 )
+
+
+def _started(launch: SshLaunch, command: str) -> Child:
+    asked = launch.remote(command)
+    try:
+        return Child(asked, launch.environment())
+    except OSError as error:
+        raise here(launch, error.strerror or str(error), asked[0]) from error
 
 
 class FarProgram:
@@ -52,7 +61,7 @@ class FarProgram:
             f"paretune-{secrets.token_hex(8)} ",
         )
         command = shlex.join(["exec", launch.python, "-c", _BOOT.format(size=len(text))])
-        self._child = Child(launch.remote(command), launch.environment())
+        self._child = _started(launch, command)
         self._left, self._answered = bytearray(), False
         self._first = text + json.dumps({**request, "word": self._word}).encode() + b"\n"
 

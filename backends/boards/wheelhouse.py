@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,7 +15,7 @@ from pathlib import Path
 
 from ...profiles.devices.cache import cache_folder
 from ...profiles.errors import ParetuneError, UserError
-from ...profiles.files import folder_aside, sha256_of, write_whole
+from ...profiles.files import folder_aside, says_full, sha256_of, write_whole
 from ...profiles.words import one_line
 from .board import Python
 
@@ -119,6 +121,8 @@ class Wheelhouse:
         except subprocess.TimeoutExpired as error:
             raise NoWheelsError(f"pip did not end within {_PIP_S / 60:.0f} min") from error
         if done.returncode:
+            if says_full(NoWheelsError(done.stderr)):
+                raise _not_kept(into.parent, os.strerror(errno.ENOSPC))
             lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
             raise NoWheelsError(one_line("; ".join(lines[-_LAST_LINES:]) or "pip failed", 400))
 
@@ -150,13 +154,17 @@ def default_cache() -> Path:
             raise OSError("no home directory is known")
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(
-            "what a board is sent cannot be kept here",
-            place=str(folder),
-            found=error.strerror or str(error),
-            remedy="make that folder writable, or name another one by XDG_CACHE_HOME",
-        ) from error
+        raise _not_kept(folder, error.strerror or str(error)) from error
     return folder
+
+
+def _not_kept(folder: Path, why: str) -> UserError:
+    return UserError(
+        "what a board is sent cannot be kept here",
+        place=str(folder),
+        found=why,
+        remedy="make that folder writable and see that there is room, or name another one by XDG_CACHE_HOME",
+    )
 
 
 def _digest(path: Path) -> str:

@@ -1,5 +1,6 @@
 """A board behind a program that takes ssh's arguments, asked what it is."""
 
+import contextlib
 import os
 import platform
 import sys
@@ -82,3 +83,32 @@ def test_a_work_folder_that_cannot_be_used_is_refused(launch, folder, word):
     with pytest.raises(UserError) as caught:
         check_board(replace(board, workdir=replace(board.workdir, **folder)), launch)
     assert word in caught.value.found
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("proc/self/cgroup", "x"),
+        ("sys/devices/system/cpu/cpu0/cache/index0/level", "?"),
+        ("proc/cpuinfo", "\ud800"),
+        ("../../out", "x"),
+        ("proc/meminfo", "MemTotal: none"),
+    ],
+)
+def test_what_a_board_shows_of_its_kernel_is_foreign_data(launch, tmp_path, name, content):
+    board = ask(launch)
+    sizes = {f"sys/devices/system/cpu/cpu0/cache/index0/{key}": value for key, value in _CACHE.items()}
+    odd = replace(board, cpus=(0,), files={**board.files, **sizes, name: content})
+    with contextlib.suppress(UserError):
+        assert odd.described().threads == 1
+    with pytest.raises(UserError):
+        replace(board, cpus=()).described()
+
+
+_CACHE = {"size": "32K", "type": "Data", "level": "1"}
+
+
+def test_a_machine_without_ssh_says_so(launch):
+    with pytest.raises(UserError) as caught:
+        ask(replace(launch, ssh="/no/such/ssh"))
+    assert "/no/such/ssh" in caught.value.problem

@@ -98,6 +98,15 @@ def test_what_pip_says_is_the_reason(house, monkeypatch):
         house.get(["tiny"])
 
 
+def test_a_full_disk_here_is_no_missing_wheel(house, monkeypatch):
+    said = "OSError: [Errno 28] No space left on device: 'a' -> 'b'\n"
+    failed = subprocess.CompletedProcess([], 2, "", said)
+    monkeypatch.setattr(wheelhouse.subprocess, "run", lambda command, **rest: failed)
+    with pytest.raises(UserError) as caught:
+        house.get(["tiny"])
+    assert caught.value.place == str(house.cache)
+
+
 @dataclass
 class Known:
     """In a wheelhouse's place: these versions of these distributions are all that there is."""
