@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...profiles.files import FULL
+from ...profiles.system_trouble import refusal
 from ...profiles.words import one_line
 from .boot import LEAST_PYTHON
-from .child import LOST_LINE, last_words, status_in_words
+from .child import LOST_LINE, died_from_outside, last_words, status_in_words
 from .launch import Launch, SshLaunch
 from .ssh_words import SEE, by_ssh
 from .trouble import Trouble, UnreachableError
@@ -39,6 +40,14 @@ def by_status(launch: Launch, status: int | None, log: str, said: str) -> Unreac
             problem=f"there is no {python} that runs",
             found=words or f"exit status {status}",
             remedy=f"name its Python under `reach` in the profile (`python: ...`), or {READY}",
+        )
+    if died_from_outside(status, log, remote=True, limited=False):  # it may well start in a moment
+        return UnreachableError(
+            launch,
+            Trouble.SILENT,
+            problem=f"its runner did not start, {status_in_words(status, log, remote=True)}",
+            found=words or "it had said nothing",
+            remedy="see what the device's system log says, and that it has memory left",
         )
     return UnreachableError(
         launch,
@@ -101,6 +110,8 @@ def _prepared(launch: Launch, facts: Mapping[str, Any], said: str, name: str) ->
 
 def _import(launch: Launch, facts: Mapping[str, Any], said: str, name: str) -> UnreachableError:
     missing = str(facts.get("missing") or "")
+    # Memory, threads or files may be had in a moment; a library on a disk that is mounted `noexec` may not.
+    lacked = facts.get("kind") == "MemoryError" or (refusal(said) and "map segment" not in said)
     package = missing.partition(".")[0]
     if package == "paretune":
         other = missing != "paretune"
@@ -113,8 +124,9 @@ def _import(launch: Launch, facts: Mapping[str, Any], said: str, name: str) -> U
             "the runner's libraries cannot be loaded there",
             f"{READY}; by hand, mend that install",
         )
+    trouble = Trouble.SILENT if lacked else Trouble.NO_RUNNER
     return UnreachableError(
-        launch, Trouble.NO_RUNNER, problem=problem, found=f"{said or missing}, in its {name}", remedy=remedy
+        launch, trouble, problem=problem, found=f"{said or missing}, in its {name}", remedy=remedy
     )
 
 

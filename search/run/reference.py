@@ -29,7 +29,8 @@ def prepare(evaluator: CandidateEvaluator, reference: Candidate, frame: StudyRec
     except ComputesWronglyError as error:
         raise _computes_wrongly(reference, error.cause) from error
     except StageError as error:
-        raise _cannot_start(reference, f"{error.stage}: {error.cause}", error.log) from error
+        cause = f"{error.stage}: {error.cause}"
+        raise _cannot_start(reference, cause, error.log, outside=error.outside) from error
 
 
 def settled(
@@ -70,7 +71,7 @@ def failed(reference: Candidate, done: TrialRecord | None) -> Exception:
     if evaluation.agreement is not None and not evaluation.agreement.agrees:
         return _computes_wrongly(reference, evaluation.cause)
     cause = f"{evaluation.stage}: {evaluation.cause}" if evaluation.cause else evaluation.reason
-    return _cannot_start(reference, cause, evaluation.log)
+    return _cannot_start(reference, cause, evaluation.log, outside=evaluation.try_again)
 
 
 def _computes_wrongly(reference: Candidate, cause: str) -> UserError:
@@ -83,10 +84,10 @@ def _computes_wrongly(reference: Candidate, cause: str) -> UserError:
     )
 
 
-def _cannot_start(reference: Candidate, cause: str, log: str) -> UserError:
+def _cannot_start(reference: Candidate, cause: str, log: str, *, outside: bool = False) -> UserError:
     last = log.strip().splitlines()[-1:] or [""]
     refused = refusal(f"{cause}\n{log}")
-    mend = refused.remedy if refused else _MEND
+    mend = refused.remedy if refused else _AGAIN if outside else _MEND
     return UserError(
         f"the uncompressed teacher cannot run: {reference.title}",
         found=cause if last[0] in cause else f"{cause}. {last[0]}",
@@ -94,4 +95,5 @@ def _cannot_start(reference: Candidate, cause: str, log: str) -> UserError:
     )
 
 
+_AGAIN = "it was ended from outside, so look at the device, and run again: what was finished is kept"
 _MEND = "mend the model or the runtime, or leave this backend out of `space.backend`"

@@ -88,5 +88,5 @@ def _twice(error: StageError) -> StageError:
     """Both ends came while the candidate was at work, the device answered in between."""
     if not error.device:
         return error
-    cause = f"{error.cause} (so it ended twice, and {error.device} answered in between)"
+    cause = f"{error.cause.rstrip('.')} (so it ended twice, and {error.device} answered in between)"
     return StageError(error.stage, cause, error.log, outside=True, device=error.device)

@@ -78,7 +78,7 @@ def test_what_ssh_says_has_a_kind_and_advice(said, trouble, shown, advised):
         (1, "This account is currently not available.", NO_RUNNER),
         (255, "", SILENT),
         (255, "ssh: connect to host x port 22: Connection refused", SILENT),
-        (137, "", NO_RUNNER),
+        (137, "", SILENT),
     ],
 )
 def test_how_a_login_ended_has_a_kind(status, log, trouble):
@@ -94,6 +94,7 @@ def test_how_a_login_ended_has_a_kind(status, log, trouble):
         ({"what": "import", "missing": "numpy", "said": "No module named 'numpy'"}, NO_RUNNER, "numpy"),
         ({"what": "import", "missing": "paretune"}, NO_RUNNER, "no paretune"),
         ({"what": "import", "missing": "paretune.backends.later"}, NO_RUNNER, "another version"),
+        ({"what": "import", "kind": "MemoryError", "said": ""}, SILENT, "libraries"),
         ({"what": [1], "missing": 7, "python": None}, NO_RUNNER, "my-board"),
     ],
 )  # fmt: skip
