@@ -79,6 +79,7 @@ def test_a_set_is_brought_and_is_the_current_one_after_the_switch(launch, home, 
         assert not delivery.missing
 
 
+@pytest.mark.slow
 def test_an_interruption_at_any_moment_leaves_the_board_as_it_was_and_the_next_goes_on(
     launch, home, made, bring, quiet
 ):
@@ -172,6 +173,7 @@ def test_what_nobody_needs_is_removed_and_what_a_runner_holds_is_not(
     assert [path.stem for path in (prepared(home) / "sets").iterdir()] == [newest.name]
 
 
+@pytest.mark.slow
 def test_two_at_once_come_one_after_the_other(launch, home, made, bring, quiet):
     waiting, sizes = quiet(), []
     with Delivery(launch, made, quiet()) as first:
@@ -205,6 +207,7 @@ def test_too_small_a_disk_is_told_before_anything_is_sent(launch, home, made, br
     assert not list((prepared(home) / "arriving").iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workdir", ["it's", 'a"b', "$HOME", "ä/ö", "a;b", "-", "x" * 200])
 def test_work_folders_of_any_name(launch, home, made, workdir, bring):
     bring(replace(launch, workdir=workdir), made)

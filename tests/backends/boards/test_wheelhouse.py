@@ -62,6 +62,7 @@ def test_the_target_of_a_python():
     assert "manylinux2010_x86_64" in old
 
 
+@pytest.mark.slow
 def test_wheels_of_the_board_are_taken_and_kept(house, tmp_path):
     make_wheel(tmp_path / "given", "tiny", "1", "cp313-cp313-manylinux_2_28_aarch64", needs=["other"])
     make_wheel(tmp_path / "given", "tiny", "2", "cp311-cp311-manylinux_2_28_x86_64")
