@@ -65,7 +65,7 @@ class AgainstItself:
             process_spread=used.deviation,
             processes=used.processes,
             told_apart=used.told_apart(searching),
-            cores=tuple(entry.meta["cores"]),
+            cores=self._runners.cores,  # of this session: an earlier one may have had others
         )
         return Compared(key=key, spread=seen, timing=timing)
 
