@@ -20,6 +20,7 @@ from ...profiles.files import folder_aside, open_regular, sha256_of, write_whole
 from ...profiles.precision import Precision
 from ...search.ranking.known import TEST, known_metrics, trial_of
 from ...search.ranking.sentences import quantity_text
+from ...search.record.agreement import MEND_DEVICE
 from ...search.record.evaluation import Outcome, Quantity, StudyRecord, TrialRecord
 from ...search.store.store import Entry, Store
 from ..content.views import why
@@ -82,6 +83,13 @@ def _complete_trial(record: StudyRecord, number: int) -> TrialRecord:
             found=f"{trial.evaluation.outcome.value}: {why(trial)}",
             accepted="a complete trial; the report lists them",
         )
+    for one in record.unconfirmed:
+        if one.number == trial.number and one.agreement is not None:
+            raise UserError(
+                f"the device computes wrongly from trial {trial.number} by now",
+                found=one.failed,
+                remedy=MEND_DEVICE,
+            )
     return trial
 
 

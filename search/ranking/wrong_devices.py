@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ...profiles.words import joined, listed
 from ..record.agreement import MEND_DEVICE, Agreement, versions_text
 from ..record.candidate import Candidate
-from ..record.evaluation import StudyRecord
+from ..record.evaluation import Outcome, StudyRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,8 @@ def checked_artifacts(record: StudyRecord) -> tuple[CheckedArtifact, ...]:
 def _checked(record: StudyRecord) -> Iterator[CheckedArtifact]:
     trials = {trial.number: trial for trial in record.trials if trial.duplicate_of is None}
     for number, trial in trials.items():
-        if trial.evaluation.agreement is not None:
+        refused = trial.evaluation.outcome is Outcome.REFUSED  # for others of its runtime and precision
+        if trial.evaluation.agreement is not None and not refused:
             candidate, agreement = trial.evaluation.candidate, trial.evaluation.agreement
             yield CheckedArtifact(number=number, candidate=candidate, agreement=agreement)
     for one in record.unconfirmed:

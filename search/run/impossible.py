@@ -7,12 +7,14 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from ..record.agreement import STAGE, Agreement
 from ..record.candidate import Candidate
 from ..record.evaluation import EVERY_BACKEND, Evaluation, Masked, Outcome, TrialRecord
 from ..space.space import Student
 
 ENOUGH = 2
 """So many different models (or, of the teacher, candidates) that fail alike tell that all of them would."""
+_WRONG = (STAGE, "")
 _NAMES_AND_NUMBERS = re.compile(r"'[^']*'|\"[^\"]*\"|\S*[/_.:]\S*|\d+")
 
 
@@ -36,9 +38,10 @@ class Impossible:
 
     A failure counts for the backend and precision where different models fail alike, and for the model
     where it is refused alike in different precisions or on different backends. One success in a class
-    keeps it open. Of models with sparsity, nothing is taken for dense ones. `students` cannot be for a reason
-    that is known already; `masked` has what was learned. `lacking` says of what there is no time for, though
-    it could be, why that is so, and `beyond` why a candidate is none of the study's.
+    keeps it open; where a device computes wrongly, one that it computes rightly does. Of models with
+    sparsity, nothing is taken for dense ones. `students` cannot be for a reason that is known already;
+    `masked` has what was learned. `lacking` says of what there is no time for, though it could be, why that
+    is so, and `beyond` why a candidate is none of the study's.
     """
 
     def __init__(
@@ -51,6 +54,8 @@ class Impossible:
         self._classes: dict[_Class, str] = {}
         self._failed: dict[tuple[_Class, tuple[str, str]], dict[object, int]] = defaultdict(dict)
         self._possible: set[_Class] = set()
+        self._right: set[_Class] = set()
+        self._wrong: dict[_Class, Agreement] = {}
         self.masked: tuple[Masked, ...] = ()
 
     def reason(self, candidate: Candidate) -> str:
@@ -67,7 +72,8 @@ class Impossible:
         """The end of a candidate of which nothing can come, without any work; None where something may."""
         why = self.reason(candidate)
         outcome = Outcome.GATED if why and why == self._lacking(candidate) else Outcome.REFUSED
-        return Evaluation(candidate=candidate, outcome=outcome, reason=why) if why else None
+        wrong = next((one for of, one in self._wrong.items() if of.has(candidate)), None)
+        return Evaluation(candidate=candidate, outcome=outcome, reason=why, agreement=wrong) if why else None
 
     def learn(self, record: TrialRecord) -> bool:
         """Take in a trial that has ended; whether a class is masked from here on, because of it."""
@@ -77,6 +83,8 @@ class Impossible:
         model = _Class(student=candidate.student, sparsity=candidate.sparsity)
         if evaluation.outcome in (Outcome.COMPLETE, Outcome.GATED):
             self._possible |= {runtime, model}
+        if evaluation.outcome is Outcome.COMPLETE:
+            self._right.add(runtime)
         kind = None if self.holds(candidate) else _kind(evaluation)
         if kind is not None and candidate.sparsity == "dense":
             whose = (candidate.student, candidate.digest if candidate.is_teacher else "")
@@ -88,9 +96,11 @@ class Impossible:
     def _count(self, of: _Class, kind: tuple[str, str], whose: object, record: TrialRecord) -> None:
         failed = self._failed[of, kind]
         failed.setdefault(whose, record.number)
-        if len(failed) < ENOUGH or of in self._possible:
-            return
         evaluation = record.evaluation
+        if len(failed) < ENOUGH or of in (self._right if kind == _WRONG else self._possible):
+            return
+        if evaluation.agreement is not None:
+            self._wrong[of] = evaluation.agreement
         cause = evaluation.reason or f"{evaluation.stage}: {evaluation.cause}"
         trials = ", ".join(f"#{number}" for number in failed.values())
         why = self._classes[of] = f"{cause} (so it was for {trials})"
@@ -109,5 +119,7 @@ def _kind(evaluation: Evaluation) -> tuple[str, str] | None:
     ended = evaluation.outcome in (Outcome.REFUSED, Outcome.FAILED)
     if not ended or evaluation.disagrees or evaluation.try_again:
         return None
+    if evaluation.agreement is not None and not evaluation.agreement.agrees:
+        return _WRONG
     cause = evaluation.reason or evaluation.cause
     return evaluation.stage, _NAMES_AND_NUMBERS.sub("", cause)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from paretune.profiles.precision import Precision
+from paretune.search.record.agreement import Agreement
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import EVERY_BACKEND, Evaluation, Outcome, TrialRecord
 from paretune.search.run.impossible import Impossible
@@ -101,3 +102,37 @@ def test_the_same_trials_read_again_lead_to_the_same():
     for trial in trials:
         again.learn(trial)
     assert again.masked == first.masked
+
+
+def wrong(number, candidate, why):
+    agreement = Agreement(agrees=False, output="y", samples=9, why=why)
+    return failed(number, candidate, stage="agree", cause=f"computes wrongly: {why}", agreement=agreement)
+
+
+def gated(number, candidate):
+    return TrialRecord(
+        number=number,
+        evaluation=Evaluation(candidate=candidate, outcome=Outcome.GATED),
+        started=0.0,
+        seconds=1.0,
+    )
+
+
+def test_a_device_that_computes_wrongly_twice_is_not_trained_for():
+    known = Impossible()
+    known.learn(gated(1, SMALLER))  # measured with untrained weights, which tells nothing of outputs
+    known.learn(wrong(3, TEACHER, "another largest score for 3 of them"))
+    assert not known.holds(OTHER), "each artifact answers for itself until two have failed"
+    assert known.learn(wrong(5, SMALL, "NaN"))
+    ended = known.refusal(OTHER)
+    assert ended.outcome is Outcome.REFUSED
+    assert not ended.agreement.agrees, "a mended device is asked about it again"
+    assert not known.holds(replace(OTHER, precision=Precision.INT8))
+
+
+def test_one_that_it_computes_rightly_keeps_the_others_open():
+    known = Impossible()
+    known.learn(complete(1, SMALLER))
+    known.learn(wrong(3, TEACHER, "NaN"))
+    known.learn(wrong(5, SMALL, "NaN"))
+    assert not known.holds(OTHER)
