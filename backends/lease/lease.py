@@ -121,7 +121,7 @@ def holder() -> dict[str, Any] | None:
     Raises:
         NoLeaseError: this device has no place for a lease.
     """
-    with opened(LEASE) as descriptor:
+    with opened(NEXT), opened(WORK), opened(LEASE) as descriptor:
         if lock(descriptor, shared=True, wait=False):
             return None
         return said_by(os.pread(descriptor, SAID_BYTES, 0))

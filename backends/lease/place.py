@@ -109,7 +109,13 @@ def free_lock(descriptor: int) -> None:
 
 
 def path_of(name: str) -> Path:
-    """The path of the lease's file of that name."""
+    """The path of the lease's file of that name.
+
+    Raises:
+        NoLeaseError: the folder that is named would be another one for each process.
+    """
+    if not folder().is_absolute():
+        raise NoLeaseError(f"{FOLDER_VARIABLE} is {str(folder())!r}, and has to be an absolute path")
     return folder() / (f"{_PREFIX}.{name}" if name else _PREFIX)
 
 

@@ -59,7 +59,8 @@ class DeviceLease:
     many there were in the end. Requests of a `LeasedClient` are refused by the device once somebody else has
     the lease, which this side may not have noticed: it was suspended, or its line cut.
 
-    Where a device can have no lease, work goes on without one; `impossible` says why then.
+    Where a device can have no lease, work goes on without one; `impossible` says why then, and `note` is told
+    where that was not known before.
     """
 
     def __init__(
@@ -69,10 +70,12 @@ class DeviceLease:
         guard: Guard | None = None,
         study: str = "",
         tell: Callable[[str, float], None] = lambda text, seconds: None,
+        note: Callable[[str], None] = lambda text: None,
         waited: Callable[[float], None] = lambda seconds: None,
         meanwhile: Callable[[], None] = lambda: None,
     ) -> None:
-        self.launch, self._tell, self._waited, self._meanwhile = launch, tell, waited, meanwhile
+        self.launch, self._tell, self._note = launch, tell, note
+        self._waited, self._meanwhile = waited, meanwhile
         self._owner = {"who": _who(), "study": study}
         self._holding = Here() if launch.shares_files else There(launch, guard or Guard())
         self._depth = 0
@@ -116,9 +119,12 @@ class DeviceLease:
         """Why the device can have no lease, where that is so."""
         self._holding.start()
         self._heed(self._ask("lease_holder", {}))
-        device = self.launch.device
-        lacking = f"{device} can have no lease, so that others may measure there meanwhile: {self.impossible}"
-        return (lacking,) if self.impossible else ()
+        return (self._lacking,) if self.impossible else ()
+
+    @property
+    def _lacking(self) -> str:
+        why = f"so that others may measure there meanwhile: {self.impossible}"
+        return f"{self.launch.device} can have no lease, {why}"
 
     def abandon(self) -> None:
         """Give up a line at whose other end nobody may answer."""
@@ -130,10 +136,12 @@ class DeviceLease:
 
     def _take(self) -> None:
         self._holding.start()
-        started = time.monotonic()
+        started, known, self.impossible = time.monotonic(), self.impossible, ""
         try:
             while self.number is None and not self.impossible:
                 self._take_if_free(started)
+            if self.impossible not in ("", known):
+                self._note(self._lacking)
         except BaseException:
             self._holding.give_back()
             raise

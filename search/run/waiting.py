@@ -21,6 +21,7 @@ def lease_for(job: Job, launch: Launch, progress: Progress, budget: Budget) -> D
         guard=job.guard,
         study=job.file.name,
         tell=shown.waits,
+        note=progress.note,
         waited=shown.waited,
         meanwhile=budget.checkpoint,
     )

@@ -186,8 +186,9 @@ TRAPS = {
 @pytest.mark.parametrize("trap", TRAPS)
 def test_what_is_no_file_is_named_and_left_as_it_is(trap, name, place):
     TRAPS[trap](path_of(name), place)
-    with pytest.raises(NoLeaseError, match=str(path_of(name))):
-        Lease().take({}, 5)
+    for asked in (holder, lambda: Lease().take({}, 5)):
+        with pytest.raises(NoLeaseError, match=str(path_of(name))):
+            asked()
     other = place / "other"
     assert not other.exists() or other.read_text() in ("", "mine")
     assert not (place / "nothing").exists()
@@ -198,6 +199,12 @@ def test_a_folder_that_is_not_there_is_named(place, monkeypatch):
     with pytest.raises(NoLeaseError, match="none"):
         Lease().take({}, 5)
     with pytest.raises(NoLeaseError, match="none"):
+        holder()
+
+
+def test_a_folder_that_each_process_takes_for_another_is_refused(monkeypatch):
+    monkeypatch.setenv(FOLDER_VARIABLE, "leases")
+    with pytest.raises(NoLeaseError, match="absolute"):
         holder()
 
 

@@ -72,11 +72,21 @@ def test_on_this_machine_only_what_is_measured_needs_the_lease():
 
 def test_a_device_without_a_place_for_it_is_measured_all_the_same(tmp_path, monkeypatch):
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "none"))
-    lease = DeviceLease(LocalLaunch())
+    noted = []
+    lease = DeviceLease(LocalLaunch(), note=noted.append)
     (remark,) = lease.remarks()
     assert "none" in remark
     with lease.held(), LeasedClient(lease) as runner:
         assert runner.hello().pid
+    assert noted == []  # it was known
+    (tmp_path / "none").mkdir()
+    with lease.held():
+        assert lease.number is not None
+    (tmp_path / "none" / "paretune-lease").unlink()
+    (tmp_path / "none" / "paretune-lease").mkdir()
+    with lease.held():
+        assert lease.number is None
+    assert "paretune-lease is no file" in noted[0]
 
 
 def test_requests_of_a_lease_that_has_passed_on_are_refused_and_tried_again():
