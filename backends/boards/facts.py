@@ -22,6 +22,7 @@ from ..runner.client import Guard, RunnerClient
 from ..runner.launch import Launch, launch_for
 from ..runner.leased import DeviceLease, holder_of
 from ..runner.reading import Reader, list_of, mapping, maybe, text, whole
+from ..runner.replies import hello as read_hello
 from ..runner.replies import nanoseconds
 from ..runner.states import ask_fastest, state
 from ..watch.state import State
@@ -30,6 +31,8 @@ from .same_runner import runner_remark
 PROCESSES = 3
 """The fewest that tell what processes of one thing differ by."""
 ROUND_TRIPS, WORK_S = 7, 60.0
+LEAST_LIMIT_S, OF_A_START = 20.0, 10.0
+"""Seconds that a request may take, and as many times what starting took: one that hangs is told soon."""
 AS_STUDIES_MEASURE = LatencyPlan(enough_share=ENOUGH_SHARE)
 
 Tell = Callable[[str], None]
@@ -95,10 +98,11 @@ def look_at(profile: Profile, tell: Tell, guard: Guard | None = None) -> Facts:
         tell(f"starting a runner on {launch.device}")
         runner, start_s = _started(launch, guard, stack)
         tell("asking what is there")
-        hello = runner.hello()  # before the work holds the process on one core
+        limit_s = max(LEAST_LIMIT_S, OF_A_START * start_s)
+        hello = read_hello(runner.ask("hello", limit_s))  # before the work holds the process on one core
         before = _told(lambda: state(runner))
         round_trip_s = median(_round_trip(runner) for _ in range(ROUND_TRIPS))
-        disks, memory = _space(runner, guard)
+        disks, memory = _space(runner, limit_s)
         lease = stack.enter_context(closing(_lease(launch, guard, tell)))
         with lease.held():
             fastest = _told(lambda: ask_fastest(runner, 1)) or FastestCores()
@@ -176,8 +180,8 @@ def _told(ask: Callable[[], T]) -> T | None:
         return None
 
 
-def _space(runner: RunnerClient, guard: Guard) -> tuple[tuple[Disk, ...], int | None]:
-    reply = runner.ask("space", guard.open_s)
+def _space(runner: RunnerClient, limit_s: float) -> tuple[tuple[Disk, ...], int | None]:
+    reply = runner.ask("space", limit_s)
     free = reply.read("memory", _free_bytes)
     disks = reply.read("disks", _disks)
     return disks, free
