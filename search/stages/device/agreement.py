@@ -90,7 +90,7 @@ class Agreements:
             self._announce("compare with this machine")
             with self._runners.lease.held_elsewhere(), ExitStack() as ended:
                 on = runner or ended.enter_context(self._runners.opened(compiled, backend)[0])
-                got = self._there(on, asked)
+                got = computed(on, asked.data, deployed.batch)
             agreement = judged(
                 compiled.meta["artifact"],
                 wanted,
@@ -147,20 +147,20 @@ class Agreements:
         entry = self._store.produce("here", key, {"source": source.key}, self._again.sturdy(make))
         return entry.read(entry.meta["file"], read_arrays) or None
 
-    def _there(self, runner: RunnerClient, asked: Asked) -> list[dict[str, Array]]:
-        """The outputs on the device for as many samples as are computed in time."""
-        data, batch = _first(asked.data, MOST_SAMPLES), self._runners.deployment.batch
-        total, done, rows = len(next(iter(data.values()))), 0, batch
-        parts: list[dict[str, Array]] = []
-        started = time.monotonic()
-        while done < total and (done < LEAST_SAMPLES or time.monotonic() - started < ENOUGH_S):
-            part = {name: array[done : done + rows] for name, array in data.items()}
-            before = time.monotonic()
-            parts.append(runner.infer(part))
-            done += len(next(iter(part.values())))
-            if time.monotonic() - before < _PART_S / 2:
-                rows *= 2
-        return parts
+
+def computed(runner: RunnerClient, data: Mapping[str, Array], batch: int) -> list[dict[str, Array]]:
+    """The outputs of what a runner has open, for as many of the samples as are computed in time."""
+    total, done, rows = min(MOST_SAMPLES, len(next(iter(data.values())))), 0, batch
+    parts: list[dict[str, Array]] = []
+    started = time.monotonic()
+    while done < total and (done < LEAST_SAMPLES or time.monotonic() - started < ENOUGH_S):
+        part = {name: array[done : min(done + rows, total)] for name, array in data.items()}
+        before = time.monotonic()
+        parts.append(runner.infer(part))
+        done += len(next(iter(part.values())))
+        if time.monotonic() - before < _PART_S / 2:
+            rows *= 2
+    return parts
 
 
 def _first(data: Mapping[str, Array], count: int) -> dict[str, Array]:

@@ -18,6 +18,7 @@ from paretune.profiles.errors import StageError
 from paretune.profiles.precision import Precision
 from paretune.search.record.agreement import FLOAT_MODEL, ComputesWronglyError
 from paretune.search.record.candidate import Candidate
+from paretune.search.stages.device import agreement
 from paretune.search.stages.device.judged import judged
 from paretune.search.stages.device.line import Line
 from paretune.search.stages.device.remote import Asked, RemoteDevice
@@ -237,3 +238,33 @@ def test_outputs_that_do_not_count_and_have_other_rows_disturb_nothing():
     ]
     found = judged({"precision": "int8"}, here, parts, choice)
     assert (found.agrees, found.samples) == (True, 9)
+
+
+class Slow:
+    """A runner whose inference takes so many seconds by a clock of its own."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.now, self.requests = seconds, 0.0, []
+
+    def monotonic(self):
+        return self.now
+
+    def infer(self, part):
+        count = len(part["x"])
+        self.requests.append(count)
+        self.now += 0.05 + count * self.seconds
+        return {"y": part["x"]}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "least", "most_s"), [(1e-4, 256, 2), (0.05, 256, 20), (0.367, 40, 25), (3.0, 16, 55)]
+)
+def test_a_slow_board_computes_fewer_samples(monkeypatch, seconds, least, most_s):
+    board = Slow(seconds)
+    monkeypatch.setattr(agreement.time, "monotonic", board.monotonic)
+    data = {"x": np.arange(300, dtype=np.float32)}
+    parts = agreement.computed(board, data, batch=1)
+    assert sum(board.requests) >= least
+    assert board.now <= most_s
+    together = np.concatenate([part["y"] for part in parts])
+    np.testing.assert_array_equal(together, data["x"][: len(together)])
