@@ -148,7 +148,9 @@ class _Heard:
     @property
     def talk(self) -> str:
         """What a login shell printed."""
-        return printable(bytes(self._seen[:_TALK_BYTES]).decode(errors="replace"))
+        lines = bytes(self._seen[:_TALK_BYTES]).splitlines(keepends=True)
+        ours = (STARTS, TROUBLE)
+        return printable(b"".join(one for one in lines if not one.startswith(ours)).decode(errors="replace"))
 
     @property
     def how_far(self) -> str:
