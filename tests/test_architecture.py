@@ -25,7 +25,8 @@ MAY_IMPORT = {
     "backends.watch": "profiles",
     "backends.onnx_graph": "profiles backends.contract",
     "backends.boards": (
-        "profiles.devices profiles backends.measure backends.registry backends.runner backends.watch"
+        "profiles.devices profiles.text profiles backends.measure backends.registry backends.runner "
+        "backends.watch"
     ),
     "backends.registry": "profiles.devices profiles.guard profiles backends.contract",
     "backends.onnx_torch": "profiles",

@@ -11,9 +11,10 @@ from pydantic import ValidationError
 from ...profiles.devices.draft import as_file, drafted, name_of
 from ...profiles.devices.gpus import jetson, parse_gpus
 from ...profiles.devices.instructions import architecture_of
-from ...profiles.devices.loader import is_path, load_profile
+from ...profiles.devices.loader import load_profile
 from ...profiles.devices.schema import Profile, Reach, SshReach
 from ...profiles.errors import UserError
+from ...profiles.text.named import file_text, located, refused_at
 from .board import Board
 
 _DEVICE_TREE = "proc/device-tree/model"
@@ -47,13 +48,15 @@ def file_for(name: str, reach: SshReach) -> Path | None:
     Raises:
         UserError: the name is no file's, or the file is another board's.
     """
-    if not is_path(name):
+    with refused_at("profile"):
+        file_text(name)
+    path = located(name, Path())
+    if path.suffix.lower() not in (".yaml", ".yml"):
         raise UserError(
             "a drafted profile goes into a file of your own",
             found=name,
             accepted=f"a new path that ends in .yaml, such as {name_of(name)}.yaml",
         )
-    path = Path(name)
     if not path.exists():
         return path
     there = load_profile(name).reach
@@ -102,4 +105,4 @@ def draft(board: Board, reach: SshReach, path: Path) -> Profile:
         raise UserError(
             "the drafted profile cannot be written", place=str(path), found=error.strerror or str(error)
         ) from error
-    return load_profile(str(path) if is_path(str(path)) else f"./{path}")
+    return load_profile(str(path))
