@@ -51,8 +51,8 @@ class Agreements:
 
     def settled(self, compiled: Entry, backend: str, runner: RunnerClient | None = None) -> Agreement | None:
         """How the device's outputs of an artifact compare with those here; None where nothing is compared: on
-        this machine, and of untrained weights. `runner` has the artifact open; without, one is started where
-        the answer is not known.
+        this machine, and of untrained weights. A `runner` that has the artifact open, and is about to be
+        believed, is asked itself; without, one is started where the answer is not known.
 
         Raises:
             ComputesWronglyError: they differ by more than processors that compute rightly do. Not kept: it is
@@ -61,59 +61,57 @@ class Agreements:
         device = self._device
         if device is None or not compiled.meta.get("expected"):
             return None
-        if compiled.key not in self._known:
+        if runner is not None or compiled.key not in self._known:
             self._known[compiled.key] = self._compared(compiled, backend, device, runner)
         return self._known[compiled.key]
+
+    def _compared(
+        self, compiled: Entry, backend: str, device: RemoteDevice, runner: RunnerClient | None
+    ) -> Agreement | None:
+        asked, deployed = device.asked(), self._runners.deployment
+        there = device.versions(get_backend(backend).packages)
+        where = (deployed.device, *device.identity, *map(str, sorted(there.items())))
+        key = agree_key(compiled.key, asked.digest, deployed.batch, deployed.threads, where)
+        wanted = (self._here if self._runs_here(backend) else self._float)(compiled, backend, asked)
+        if wanted is None:
+            return None
+        now = self._asked(compiled, backend, wanted, device, runner) if runner else None
+
+        def make(_: Path) -> Mapping[str, Any]:
+            return asdict(now or self._asked(compiled, backend, wanted, device, None))
+
+        about = {"artifact": compiled.key, "device": deployed.device}
+        meta = self._store.produce("agree", key, about, self._again.sturdy(make)).meta
+        return now or _right(Agreement(**{name: meta[name] for name in _FIELDS & meta.keys()}))
+
+    def _asked(
+        self,
+        compiled: Entry,
+        backend: str,
+        wanted: Mapping[str, Array],
+        device: RemoteDevice,
+        runner: RunnerClient | None,
+    ) -> Agreement:
+        """What the device computes now."""
+        self._announce("compare with this machine")
+        asked, packages = device.asked(), get_backend(backend).packages
+        with self._runners.lease.held_elsewhere(), ExitStack() as ended:
+            on = runner or ended.enter_context(self._runners.opened(compiled, backend)[0])
+            got = computed(on, asked.data, self._runners.deployment.batch)
+        found = judged(
+            compiled.meta["artifact"],
+            wanted,
+            got,
+            asked.outputs,
+            saturates=device.saturates_otherwise,
+            by_float=not self._runs_here(backend),
+        )
+        here, there, name = versions(packages), device.versions(packages), self._runners.launch.device
+        return _right(replace(found, device=name, here=here, there=there))
 
     def _runs_here(self, backend: str) -> bool:
         known, target = get_backend(backend), self._runners.deployment.targets.get(backend, "")
         return known.runs_here(target) and not known.compiles_on_device
-
-    def _compared(
-        self,
-        compiled: Entry,
-        backend: str,
-        device: RemoteDevice,
-        runner: RunnerClient | None,
-    ) -> Agreement | None:
-        asked, runs_here = device.asked(), self._runs_here(backend)
-        deployed, packages = self._runners.deployment, get_backend(backend).packages
-        there = device.versions(packages)
-        where = (deployed.device, *device.identity, *map(str, sorted(there.items())))
-        key = agree_key(compiled.key, asked.digest, deployed.batch, deployed.threads, where)
-
-        wanted = (self._here if runs_here else self._float)(compiled, backend, asked)
-        if wanted is None:
-            return None
-
-        def make(_: Path) -> Mapping[str, Any]:
-            self._announce("compare with this machine")
-            with self._runners.lease.held_elsewhere(), ExitStack() as ended:
-                on = runner or ended.enter_context(self._runners.opened(compiled, backend)[0])
-                got = computed(on, asked.data, deployed.batch)
-            agreement = judged(
-                compiled.meta["artifact"],
-                wanted,
-                got,
-                asked.outputs,
-                saturates=device.saturates_otherwise,
-                by_float=not runs_here,
-            )
-            named = replace(
-                agreement, device=self._runners.launch.device, here=versions(packages), there=there
-            )
-            if not named.agrees:
-                raise ComputesWronglyError(named)
-            return asdict(named)
-
-        # Whoever gives a runner has another one made where that one ends.
-        made = make if runner else self._again.sturdy(make)
-        about = {"artifact": compiled.key, "device": deployed.device}
-        found = self._store.produce("agree", key, about, made)
-        agreement = Agreement(**{name: found.meta[name] for name in _FIELDS & found.meta.keys()})
-        if not agreement.agrees:
-            raise ComputesWronglyError(agreement)
-        return agreement
 
     def _here(self, compiled: Entry, backend: str, asked: Asked) -> dict[str, Array]:
         """The outputs on this machine, by the artifact's own names."""
@@ -146,6 +144,12 @@ class Agreements:
 
         entry = self._store.produce("here", key, {"source": source.key}, self._again.sturdy(make))
         return entry.read(entry.meta["file"], read_arrays) or None
+
+
+def _right(agreement: Agreement) -> Agreement:
+    if not agreement.agrees:
+        raise ComputesWronglyError(agreement)
+    return agreement
 
 
 def computed(runner: RunnerClient, data: Mapping[str, Array], batch: int) -> list[dict[str, Array]]:

@@ -110,6 +110,10 @@ def test_a_device_that_computes_rightly_is_asked_once_for_each_artifact_and_vers
     again = board()
     assert again.stages.agreements.settled(compiled, NAME) == found
     assert again.comparisons == 0, "the store knows"
+    spoiled = board(wrong="int8 noise")
+    with pytest.raises(ComputesWronglyError):
+        spoiled.stages.scored(compiled, NAME, SPLIT, "another split", ACCURACY)
+    assert spoiled.comparisons == 1, "whatever the store knows, the process that scores is asked"
     first.score(compiled)
     assert first.announced.count("score") == 1
     board(version="3").score(compiled)
