@@ -163,6 +163,13 @@ def _check_resumed(job: Job) -> None:
     before: Mapping[str, Any] = {}
     with suppress(UserError), study_for_reading(*stored_study(run_dir)) as studies:
         before = studies.mapping(PROBLEM) if studies.records() else {}
+    if before and before.get("device") != device_identity(job.profile):
+        raise UserError(
+            f"the study {job.file.name!r} was run on another device of the name {job.profile.name!r}",
+            place=str(run_dir),
+            found="the profile names another address, processor or GPU than it did then",
+            remedy="give the profile another `name`; or move that run away",
+        )
     limits = before.get("constraints", [])
     if before and limits != sorted(job.file.constraints):
         raise UserError(

@@ -133,6 +133,14 @@ def test_other_limits_than_it_was_begun_with_are_refused(bench: Bench) -> None:
     assert (error.found, error.accepted) == ("latency <= 9 ms", "latency <= 5 ms")
 
 
+def test_another_device_of_the_same_name_is_refused(bench: Bench) -> None:
+    run_of(bench)
+    retargeted(bench, "board")
+    cpu = {**DEVICE["cpu"], "model": "another"}  # type: ignore[dict-item]
+    (bench.root / "board.yaml").write_text(yaml.safe_dump({**DEVICE, "cpu": cpu}))
+    assert "on another device of the name" in refused(bench.root / "first.yaml", "board.yaml").problem
+
+
 def test_a_retargeted_run_leads_to_its_first_study(bench: Bench) -> None:
     run_dir = run_of(bench)
     board = retargeted(bench, "board")
