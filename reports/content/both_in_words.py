@@ -7,11 +7,12 @@ from itertools import combinations
 
 from ...profiles.words import joined
 from ...search.ranking.known import complete_trials, searched_metrics
+from ...search.ranking.losses import faster
 from ...search.ranking.pareto import better, overlap
 from ...search.ranking.ranking import Ranked, comparable, latency_metric
 from ...search.ranking.reading import Reading
 from ...search.ranking.sentences import gap_text
-from ...search.ranking.verdict import DO_NOTHING, MET, speedup
+from ...search.ranking.verdict import DO_NOTHING, MET
 from ...search.record.candidate import Candidate
 from ...search.record.evaluation import Outcome, Quantity, StudyRecord, TrialRecord
 from ...search.record.metrics import metric_info
@@ -205,12 +206,10 @@ def _worth(
 
 
 def _slower(record: StudyRecord, entry: Ranked, best: Ranked) -> list[str]:
-    faster = speedup(record, entry.number, best.number)
-    if faster is None:
+    ratio = faster(record, entry, best)
+    if ratio is None or (ratio.low is not None and ratio.high is not None and ratio.low <= 1 <= ratio.high):
         return []
-    if faster.low is not None and faster.high is not None and faster.low <= 1 <= faster.high:
-        return []
-    share = 100 * (1 / faster.value - 1)
+    share = 100 * (1 / ratio.value - 1)
     return [f"takes {abs(share):.2g} % {'longer' if share > 0 else 'less'}"]
 
 

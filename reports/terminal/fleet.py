@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 
 from ...profiles.words import joined
 from ...search.ranking.fleet import AGGREGATE, Contender, Fleet, Placement
+from ...search.ranking.losses import faster
 from ...search.ranking.ranking import Ranked, comparable, latency_metric
 from ...search.ranking.reading import Reading
 from ...search.ranking.sentences import quantity_text
-from ...search.ranking.verdict import size_ratio, speedup
+from ...search.ranking.verdict import size_ratio
 from ...search.record.evaluation import Quantity, StudyRecord
 from ...search.record.metrics import metric_info
 from ...search.record.samples import difference
@@ -147,20 +148,20 @@ def _losses(record: StudyRecord, entry: Ranked, own: Ranked) -> list[str]:
     mine, theirs = (metrics.get(record.quality) for metrics in comparable(record, entry, own))
     ratio = size_ratio(record, entry.number, own.number)
     return [
-        slower_text(speedup(record, entry.number, own.number)),
+        slower_text(faster(record, entry, own)),
         "not known" if mine is None or theirs is None else quality_text(record.quality, mine, theirs),
         "not known" if ratio is None else _percent(1 / ratio - 1),
     ]
 
 
-def slower_text(faster: Quantity | None) -> str:
+def slower_text(ratio: Quantity | None) -> str:
     """How much longer it takes, as a share: "+12 % (10 to 14)"."""
-    if faster is None:
+    if ratio is None:
         return "not known"
-    text = _percent(1 / faster.value - 1)
-    if faster.low is None or faster.high is None:
+    text = _percent(1 / ratio.value - 1)
+    if ratio.low is None or ratio.high is None:
         return text
-    return f"{text} ({100 / faster.high - 100:.2g} to {100 / faster.low - 100:.2g})"
+    return f"{text} ({100 / ratio.high - 100:.2g} to {100 / ratio.low - 100:.2g})"
 
 
 def _percent(share: float) -> str:

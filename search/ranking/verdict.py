@@ -173,7 +173,7 @@ def speedup(record: StudyRecord, number: int, simple: int | None) -> Quantity | 
     mine, theirs = (known_metrics(record, n)[0].get(metric) for n in (number, simple))
     if mine is None or theirs is None or min(mine.value, theirs.value) <= 0:
         return None
-    return _quotient(theirs, mine)
+    return quotient(theirs, mine)
 
 
 def _inverse(ratio: Quantity) -> Quantity:
@@ -187,7 +187,7 @@ def _inverse(ratio: Quantity) -> Quantity:
 _NOTHING_KNOWN = 100.0  # a relative error beyond which its exponential is no number any more
 
 
-def _quotient(above: Quantity, below: Quantity) -> Quantity:
+def quotient(above: Quantity, below: Quantity) -> Quantity:
     """Ratio of two separate measurements; relative errors are added in squares."""
     value = above.value / below.value
     error = min(sqrt(sum(_relative_error(q) ** 2 for q in (above, below))), _NOTHING_KNOWN)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from paretune.profiles.precision import Precision
 from paretune.search.ranking.fleet import Fleet, fleet_of, regrets_of
+from paretune.search.ranking.losses import faster
 from paretune.search.ranking.reading import Reading, read
 from paretune.search.record.candidate import Candidate, Recipe
 from paretune.search.record.evaluation import (
@@ -201,3 +202,16 @@ def test_shares_decide_between_those_whose_largest_regret_is_the_same() -> None:
     readings = {"a": reading(far, "a"), "b": reading(far[::-1], "b")}
     for many, number in (("a", 0), ("b", 1)):
         assert numbers_on(fleet_of(readings, {many: 100.0}))["a"] == number
+
+
+def test_what_was_searched_of_one_is_not_held_against_what_was_confirmed_of_another() -> None:
+    found = reading([(0.95, 1.0, 1e4), (0.95, 2.0, 1e4)], finalists=(0,))
+    quick = Quantity(value=0.1, low=0.09, high=0.11)
+    confirmed = Finalist(number=0, metrics={**found.record.finalists[0].metrics, "latency_ms": quick})
+    record = replace(found.record, finalists=(confirmed,))
+    one, other = (read(record).ranking.of(number) for number in (0, 1))
+    assert one is not None
+    assert other is not None
+    ratio = faster(record, one, other)
+    assert ratio is not None
+    assert ratio.value == pytest.approx(2.0)
