@@ -9,6 +9,10 @@ from study.sleeping import BACKEND
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
+WRITING_S = 10.0
+"""Of report and bundle, which follow the study, and the end of the process, on a busy machine."""
+
+
 def study(bench, seconds, **changes):
     space = {
         "student": {"width": [4, 8, 16]},
@@ -34,7 +38,7 @@ def test_the_budget_holds_and_what_was_shortened_is_said(bench):
     path = study(bench, 40)
     status, said, seconds = run(bench, path, 2500)
     assert status == 0, said
-    assert seconds < 40 * 7 / 6, said
+    assert seconds < 40 * 7 / 6 + WRITING_S, said
     record, _ = open_run(path)
     assert "budget" in record.stopped
     assert record.finalists
