@@ -34,6 +34,9 @@ def test_what_is_guarded_reaches_the_runners(tmp_path):
     nothing = {field.name: None for field in fields(Job)}
     guard = Job(**{**nothing, "file": file}).guard
     assert (guard.open_s, guard.compile_s, guard.run_s, guard.memory_bytes) == (5, 60, 300, 10**9)
+    assert guard.patience_s == 600
+    file = load_study_file(write(tmp_path, GOOD + "guard: {patience: 0}"))
+    assert Job(**{**nothing, "file": file}).guard.patience_s == 0
 
 
 def test_values_and_lists_of_one_value_mean_the_same(tmp_path):
@@ -110,6 +113,7 @@ def test_what_is_left_of_a_choice_may_still_be_named(tmp_path, text):
         ("gate: {margin: yes}", "gate.margin: should be a valid number"),
         ("reference: {accuracy: yes}", "found: yes"),
         ("guard: {run: 30 d}", "up to 20 d"),
+        ("guard: {patience: -1}", "0 or more"),
         ("guard: {memory: 1e30 GB}", "more than any device has"),
         ("deploy: {threads: 100000}", "1024"),
         ("training: {epochs: 1e9}", "epochs"),
