@@ -18,6 +18,8 @@ from .launch import Launch
 from .lease_holding import Here, There
 from .reading import Reply, flag, mapping, maybe, number, text, whole
 from .replies import LostLeaseError
+from .ssh_words import SEE
+from .trouble import Trouble, UnreachableError
 
 _WAIT_S, _DAY_S = 1.0, 86_400.0
 _WORK = frozenset({"compile", "make", "tune", "open", "prepare", "infer", "sample", "memory"})
@@ -87,8 +89,8 @@ class DeviceLease:
         """Have the device to oneself for the length of a block; blocks within it are part of it.
 
         Raises:
-            StageError: the line was lost while it was waited for (then `outside` is set).
-            UserError: the device cannot be reached.
+            UnreachableError: the device cannot be reached, or its line was lost in a wait.
+            StageError: it does not answer as it should.
         """
         if not self._depth:
             self._take()
@@ -142,6 +144,13 @@ class DeviceLease:
                 self._take_if_free(started)
             if self.impossible not in ("", known):
                 self._note(self._lacking)
+        except StageError as error:
+            self._holding.abandon()
+            if not error.device or not (error.outside or error.silent):
+                raise
+            # Nothing was at work yet: no fault of what was to be measured.
+            see = SEE.format(by_hand=self.launch.by_hand)
+            raise UnreachableError(self.launch, Trouble.SILENT, found=error.cause, remedy=see) from error
         except BaseException:
             self._holding.give_back()
             raise

@@ -9,6 +9,7 @@ from paretune.backends.lease.place import FOLDER_VARIABLE
 from paretune.backends.runner.client import RunnerClient
 from paretune.backends.runner.launch import LocalLaunch, SshLaunch
 from paretune.backends.runner.leased import DeviceLease, Holder, LeasedClient, holder_of
+from paretune.backends.runner.trouble import UnreachableError
 from paretune.profiles.errors import StageError
 
 
@@ -139,6 +140,20 @@ def test_the_lease_of_an_owner_that_is_gone_is_taken_over(native_board, board_la
                 assert second.number == number + 1
         with first.held():  # by another process there
             assert first.number == number + 2
+
+
+@pytest.mark.slow
+@pytest.mark.alone
+def test_a_line_that_is_lost_in_a_wait_says_nothing_about_what_waits(native_board, board_launch):
+    def tell(*_):
+        native_board.cut()
+
+    with ExitStack() as stack:
+        first = stack.enter_context(closing(DeviceLease(board_launch)))
+        second = stack.enter_context(closing(DeviceLease(board_launch, tell=tell)))
+        with first.held(), pytest.raises(UnreachableError) as caught, second.held():
+            pytest.fail("the first has it")
+        assert caught.value.trouble.mends
 
 
 @pytest.mark.slow
