@@ -11,7 +11,8 @@ _KNOWN = {
     CLOCK: "its clock fell and stayed low",
     REFERENCE: "seen in the reference, which is in every round; what slows the device cannot be read there",
 }
-_AGAIN = "let it cool, or give it power or a fixed lower clock, and measure again: `paretune run --again`"
+_COOL = "let it cool, or give it power or a fixed lower clock"
+_ALONE = "end what else runs there, or let it cool"
 
 
 def watched_of(record: StudyRecord, number: int) -> Watched | None:
@@ -52,12 +53,13 @@ def slowed_warnings(record: StudyRecord, recommended: int | None) -> tuple[str, 
     """Where the numbers of finalists, or of the recommended candidate, were taken on a device that was slowed
     down: what to do."""
     asked = [one.number for one in record.finalists] + ([] if recommended is None else [recommended])
-    slowed: dict[str, list[str]] = {}  # finalists are measured together
+    slowed: dict[Slowdown, list[str]] = {}  # finalists are measured together
     for number in dict.fromkeys(asked):
         seen = watched_of(record, number)
         if seen is not None and seen.slowdown is not None:
-            slowed.setdefault(slowdown_text(seen.slowdown), []).append(f"#{number}")
+            slowed.setdefault(seen.slowdown, []).append(f"#{number}")
     return tuple(
-        f"The device was {text} while {', '.join(numbers)} ran. To mend it, {_AGAIN}."
-        for text, numbers in slowed.items()
+        f"The device was {slowdown_text(found)} while {', '.join(numbers)} ran. To mend it, "
+        f"{_ALONE if found.known_by == REFERENCE else _COOL}, and measure again: `paretune run --again`."
+        for found, numbers in slowed.items()
     )
