@@ -41,7 +41,7 @@ def counters(
     found.update({outcome.value: float(outcomes[outcome.value]) for outcome in Outcome})
     found.update(_training_counts(known))
     if waited >= _WORTH_TELLING_S:
-        found["waited_seconds"] = waited
+        found["waited_seconds"] = round(waited, 1)
     return found
 
 
