@@ -1,5 +1,7 @@
 """Files over a slow line: in chunks, each once, with little in memory."""
 
+import tempfile
+
 import numpy as np
 from paretune.backends.runner import transfer
 from paretune.backends.runner.frames import Message
@@ -14,6 +16,9 @@ class There:
     def __init__(self, folder, monkeypatch, seconds_per_byte=0.0):
         self.runner, self.now, self.pace, self.sizes = Runner(str(folder)), 0.0, seconds_per_byte, []
         monkeypatch.setattr(transfer.time, "monotonic", lambda: self.now)
+        # A runner on a device has its own folder for temporary files, and so has its whole process.
+        monkeypatch.setenv("TMPDIR", tempfile.gettempdir())
+        monkeypatch.setattr("tempfile.tempdir", None)
 
     def ask(self, operation, seconds, body=None, arrays=None, *, most=0):
         answer = self.runner.answer(Message(body={**body, "do": operation}, arrays=arrays or {}))
