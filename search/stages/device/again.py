@@ -50,7 +50,7 @@ class Again:
             except StageError as error:
                 ended += 1
                 lost = self._line.silent(error) if error.silent else from_outside(error)
-                if not lost:
+                if not lost or (ended == 2 and not error.device):
                     raise
                 if ended == 2:
                     raise _twice(error) from error
@@ -86,7 +86,5 @@ def _not_started(error: UnreachableError) -> StageError:
 
 def _twice(error: StageError) -> StageError:
     """Both ends came while the candidate was at work, the device answered in between."""
-    if not error.device:
-        return error
     cause = f"{error.cause.rstrip('.')} (so it ended twice, and {error.device} answered in between)"
     return StageError(error.stage, cause, error.log, outside=True, device=error.device)

@@ -154,4 +154,9 @@ def test_on_this_machine_nothing_is_waited_for(monkeypatch):
     assert board.tried(StageError("score", "killed", outside=True), "numbers") == "numbers"
     with pytest.raises(StageError):
         board.tried(StageError("score", "no answer", silent=True), "never")
+    killed = StageError("score", "killed", outside=True)
+    with pytest.raises(StageError) as caught:
+        board.tried(killed, killed, "never")
+    assert caught.value is killed
+    assert killed.__cause__ is None, "an error that is its own cause has no end"
     assert board.now == 0
