@@ -16,6 +16,8 @@ from ...profiles.words import one_line
 SAID_BYTES = 2048
 OWNER = ("who", "study")
 """What is told of an owner, as text."""
+FOR_OTHERS = "for_others"
+"""Told where the process that holds it does so for somebody elsewhere, and for nothing else."""
 _DIGITS, _MOST, _FIRST_BELOW, _MOST_CHARACTERS = 16, 2**53, 2**52, 100
 _NUMBER = re.compile(rb"(\d{%d})\n" % _DIGITS)
 
@@ -23,7 +25,8 @@ _NUMBER = re.compile(rb"(\d{%d})\n" % _DIGITS)
 def text_of(number: int, owner: Mapping[str, str]) -> bytes:
     """The whole content: always as long, so that it is written over the earlier one at once."""
     told = {name: str(owner.get(name, ""))[:_MOST_CHARACTERS] for name in OWNER}
-    said = json.dumps({**told, "pid": os.getpid(), "taken_s": _now()})
+    kind = {FOR_OTHERS: True} if owner.get(FOR_OTHERS) else {}
+    said = json.dumps({**told, **kind, "pid": os.getpid(), "taken_s": _now()})
     return f"{number:0{_DIGITS}d}\n{said}".encode()[: SAID_BYTES - 1].ljust(SAID_BYTES - 1) + b"\n"
 
 
@@ -55,20 +58,22 @@ def said_by(content: bytes) -> dict[str, Any]:
     }
     if type(said.get("pid")) is int and 0 < said["pid"] < 2**31:
         found["pid"] = said["pid"]
-        found["stopped"] = _is_stopped(said["pid"])
+        found["stopped"] = is_stopped(said["pid"])
+    if said.get(FOR_OTHERS) is True:
+        found[FOR_OTHERS] = True
     taken = said.get("taken_s")
     if isinstance(taken, int | float) and 0 <= _now() - taken < 1e9:
         found["seconds"] = _now() - taken
     return found
 
 
-def _is_stopped(pid: int) -> bool:
-    """Whether a process was stopped, by Ctrl-Z say, as far as this system tells."""
+def is_stopped(pid: int) -> bool:
+    """Whether a process was stopped, by Ctrl-Z say (not by a debugger), as far as this system tells."""
     try:
         state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
     except (OSError, IndexError):
         return False
-    return state in (b"T", b"t")
+    return state == b"T"
 
 
 def _now() -> float:

@@ -13,7 +13,8 @@ from typing import Any
 
 from .lease import Lease, holder
 from .place import NoLeaseError
-from .said import OWNER
+from .said import FOR_OTHERS, OWNER
+from .stuck import Stuck
 
 SILENCE_S = 30.0
 """So long without a word, and the line is dead, or whoever has the lease was stopped: others have it then."""
@@ -35,16 +36,20 @@ class Warden:
         self._silence_s, self._look_s = silence_s, look_s
         self._left_s = silence_s
         self._watch: threading.Thread | None = None
+        self._stuck = Stuck(silence_s)
 
     def take(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Wait for the lease for "wait_s": its "number", or None and who has it ("holder"), or why there is
         none here ("impossible")."""
         self.beat(body)
         owner = {name: str(body.get(name, "")) for name in OWNER}
+        if self._watched:
+            owner[FOR_OTHERS] = "yes"
         try:
             number = self._lease.take(owner, min(float(body["wait_s"]), _MOST_WAIT_S))
             if number is not None:
                 return {"number": number}
+            self._stuck.look()
             return {"number": None, "holder": holder(), "work": self._lease.waits_for_work}
         except NoLeaseError as error:
             return {"number": None, "impossible": str(error)}

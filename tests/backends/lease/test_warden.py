@@ -5,8 +5,8 @@ import signal
 import time
 
 import pytest
-from lease_holders import forked, taken
-from paretune.backends.lease.lease import Lease
+from lease_holders import forked, hold, taken
+from paretune.backends.lease.lease import Lease, at_work
 from paretune.backends.lease.place import FOLDER_VARIABLE
 from paretune.backends.lease.warden import BEAT_S, SILENCE_S, Warden
 
@@ -92,3 +92,44 @@ def test_why_there_is_no_lease_is_an_answer(tmp_path, monkeypatch):
 
 def test_several_words_are_expected_before_it_gives_up():
     assert 3 * BEAT_S < SILENCE_S
+
+
+def waited_for(silence_s, seconds):
+    """The number that a warden of its own gets within so many seconds, where it is that patient."""
+    warden, end, number = Warden(watched=False, silence_s=silence_s), time.monotonic() + seconds, None
+    while number is None and time.monotonic() < end:
+        number = warden.take(ASKED)["number"]
+    warden.give_back({})
+    return number
+
+
+def test_one_that_was_stopped_and_cannot_see_that_its_line_is_gone_is_ended_by_who_waits():
+    with forked(serve) as (pipe, process):
+        number = ask(pipe, "take_lease", **ASKED)["number"]
+        os.kill(process.pid, signal.SIGSTOP)
+        assert waited_for(SHORT_S, 10) == number + 1
+        process.join(5)
+        assert process.exitcode == -signal.SIGKILL
+
+
+def work(pipe, number):
+    with at_work(number):
+        pipe.send("at work")
+        pipe.recv()
+
+
+def test_work_that_was_stopped_is_ended_and_a_study_that_its_user_stopped_is_not():
+    lease = Lease()
+    number = taken(lease)
+    with forked(work, number) as (pipe, process):
+        pipe.recv()
+        os.kill(process.pid, signal.SIGSTOP)
+        lease.give_back()
+        assert waited_for(SHORT_S, 10) == number + 1
+        process.join(5)
+        assert process.exitcode == -signal.SIGKILL
+    with forked(hold) as (pipe, process):
+        pipe.recv()
+        os.kill(process.pid, signal.SIGSTOP)
+        assert waited_for(SHORT_S / 4, SHORT_S) is None
+        assert process.is_alive()
