@@ -54,17 +54,20 @@ class DeviceTime:
 
     def probe(
         self, evaluator: CandidateEvaluator, candidate: Candidate, standard: Standard
-    ) -> tuple[Hardware, float]:
-        """Measure a candidate with untrained weights; what was found, and the seconds that took."""
+    ) -> tuple[Hardware | None, float]:
+        """Measure a candidate with untrained weights; what was found, and the seconds that took. Nothing was
+        found where something from outside ended it: that says nothing of others of its class."""
         started = self._budget.worked()
+        hardware: Hardware | None = None
         try:
             hardware = evaluator.hardware(candidate, standard)
         except StageError as error:  # others of its class would crash as well
-            hardware = Hardware(refused=f"{error.stage}: {error.cause}")
+            if not error.outside:
+                hardware = Hardware(refused=f"{error.stage}: {error.cause}")
         seconds = self._budget.worked() - started
         self.probes += 1
         self._probing_s += seconds
-        if not hardware.refused:
+        if hardware is not None and not hardware.refused:
             self._note_least(seconds)
         return hardware, seconds
 

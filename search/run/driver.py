@@ -167,8 +167,9 @@ class Driver:
                 return
             self.progress.stage(f"measuring {wanted.title} with untrained weights")
             hardware, seconds = self.device_time.probe(self.evaluator, wanted, self.search.standard)
-            self.search.learn_hardware(wanted, hardware, seconds)
-            if hardware.refused or self.search.before_training(wanted, hardware):
+            if hardware is not None:
+                self.search.learn_hardware(wanted, hardware, seconds)
+            if hardware is None or hardware.refused or self.search.before_training(wanted, hardware):
                 # Its evaluation ends at once, and says why.
                 self._one(wanted)
 

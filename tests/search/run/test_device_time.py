@@ -112,13 +112,13 @@ def test_simple_choices_are_left_out_where_the_teacher_takes_longer_than_is_left
 
 
 class Evaluator:
-    def __init__(self, clock, seconds, fails=False):
+    def __init__(self, clock, seconds, fails=None):
         self.clock, self.seconds, self.fails = clock, seconds, fails
 
     def hardware(self, candidate, standard):
         self.clock.now += self.seconds
         if self.fails:
-            raise StageError("measure", "crashed")
+            raise self.fails
         return Hardware()
 
 
@@ -126,10 +126,16 @@ def test_first_measurements_have_a_share_of_the_time_and_tell_the_least_of_a_can
     time = DeviceTime(budget, TEACHER)
     assert time.probe(Evaluator(clock, 6.0), STUDENT, Standard())[1] == 6.0
     assert time.surveying
-    hardware, _ = time.probe(Evaluator(clock, 5.0, fails=True), STUDENT, Standard())
+    hardware, _ = time.probe(Evaluator(clock, 5.0, fails=StageError("measure", "crashed")), STUDENT, Standard())
     assert hardware.refused
     assert not time.surveying
     assert (time.probes, budget.least) == (2, 6.0)
+
+
+def test_a_measurement_that_something_from_outside_ended_says_nothing_of_its_class(clock, budget):
+    time = DeviceTime(budget, TEACHER)
+    lost = StageError("measure", "the line was lost", outside=True, device="board")
+    assert time.probe(Evaluator(clock, 5.0, fails=lost), STUDENT, Standard()) == (None, 5.0)
 
 
 def test_what_is_kept_for_later_studies_is_what_was_done_now():
