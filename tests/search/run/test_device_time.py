@@ -126,7 +126,8 @@ def test_first_measurements_have_a_share_of_the_time_and_tell_the_least_of_a_can
     time = DeviceTime(budget, TEACHER)
     assert time.probe(Evaluator(clock, 6.0), STUDENT, Standard())[1] == 6.0
     assert time.surveying
-    hardware, _ = time.probe(Evaluator(clock, 5.0, fails=StageError("measure", "crashed")), STUDENT, Standard())
+    crashed = StageError("measure", "crashed")
+    hardware, _ = time.probe(Evaluator(clock, 5.0, fails=crashed), STUDENT, Standard())
     assert hardware.refused
     assert not time.surveying
     assert (time.probes, budget.least) == (2, 6.0)
