@@ -15,8 +15,7 @@ def expected_lines(job: Job) -> list[str]:
     lines = [_candidates(found, reached), _trainings(found, job.file.training.epochs)]
     seconds = job.file.budget.time
     if seconds is None:
-        total = "not known" if found.total_s is None else f"about {duration(found.total_s)}"
-        return [f"expected time: {total}, and the teacher's own training", *lines]
+        return [f"expected time: {_in_all(found)}", *lines]
     return [
         f"expected time: at most {seconds:.0f} s in all: set-up and the teacher, the search, and the "
         f"finalists, for which time is kept as measurements tell how much{_in_time(found, seconds)}",
@@ -25,6 +24,15 @@ def expected_lines(job: Job) -> list[str]:
         "uncompressed teacher, a step of a training, and a compilation or measurement under way (at most "
         f"{job.file.guard.compile:g} s and {job.file.guard.run:g} s by `guard`)",
     ]
+
+
+def _in_all(found: Expected) -> str:
+    if found.total_s is not None:
+        return f"about {duration(found.total_s)}, and the teacher's own training"
+    if found.candidate_s is None or found.basis is Basis.START:
+        return "not known"
+    measuring = found.candidates * found.candidate_s + found.finalists * (found.finalist_s or 0.0)
+    return f"about {duration(measuring)} without the trainings, the teacher's own among them"
 
 
 def _in_time(found: Expected, seconds: float) -> str:
