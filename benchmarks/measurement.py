@@ -39,6 +39,7 @@ from paretune.backends.runner.leased import DeviceLease
 from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Candidate
 from paretune.search.stages.device.a_a import read_rounds
+from paretune.search.stages.device.line import Line
 from paretune.search.stages.device.runners import Deployment
 from paretune.search.stages.device.stages import CANDIDATE, DeviceStages
 from paretune.search.store.store import Store, content_key
@@ -54,8 +55,6 @@ from benchmarks.command import (
     write_figures,
 )
 from benchmarks.measurement_figures import TITLES, a_a_figures, show, way_figures
-
-from ..search.stages.device.line import Line
 
 CANDIDATES = 10
 """Of a study; the trials of one share its reference and its A/A, and with them their luck."""

@@ -105,8 +105,8 @@ def test_a_new_study_on_the_old_store_finds_what_was_made(study):
     before, _ = open_run(study)
     plain = yaml.safe_load(study.read_text())
     again = study.with_name("again.yaml")
-    # Its other runtime's converter would be half of the time.
-    new = {"name": "again", "warm_start": False, "budget": {"trials": 4}}
+    # Its other runtime's converter and the ladder would be most of the time.
+    new = {"name": "again", "warm_start": False, "budget": {"trials": 4}, "ladder": "never"}
     plain["space"]["backend"] = ["ort"]
     again.write_text(yaml.safe_dump({**plain, **SHORT, **new}))
     paretune(study.parent, "run", again)

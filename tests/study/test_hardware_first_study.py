@@ -43,7 +43,8 @@ def test_a_study_is_searched_hardware_first_unless_it_says_otherwise(bench, shar
             assert 0 <= proposal.quality.low <= proposal.quality.value <= proposal.quality.high <= 1
     digests = [t.evaluation.candidate.digest for t in record.trials]
     assert len(set(digests)) == len(digests), "nothing is proposed twice"
-    assert record.remarks == ()
+    # Others that use this machine may make one of its cores the slower one, which is told.
+    assert all("by measured speed" in remark for remark in record.remarks)
     assert record.audit == ()
 
     # A sibling study of the same workload starts from what this one learned, and says so.
