@@ -31,8 +31,9 @@ types: setup
 	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml \
 	    -p paretune.profiles -p paretune.backends -p paretune.search -p paretune.reports -m paretune -m paretune.cli
 
-# Two workers; what measures or ends by the clock runs alone after them.
-TOGETHER := $(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# Three workers for two cores, since tests of boards and of hangs wait a lot; what measures or ends by the clock
+# runs alone after them.
+TOGETHER := $(BIN)/python -m pytest -q --numprocesses 3 --dist loadfile --no-loadscope-reorder
 ALONE := $(BIN)/python -m pytest -q
 
 # In two minutes: all but what is slow, measures, or ends by the clock.

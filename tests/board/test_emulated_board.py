@@ -7,7 +7,7 @@ from paretune.search.record.evaluation import Outcome
 from paretune.search.run.session import open_run
 from study.conftest import Bench
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = pytest.mark.slow
 
 SPACE = {
     "student": {"width": [8]},

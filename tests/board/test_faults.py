@@ -3,7 +3,7 @@
 import pytest
 from paretune.search.run.session import open_run
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = pytest.mark.slow
 
 
 def counters(bench, name):

@@ -8,7 +8,7 @@ from paretune.search.record.evaluation import Outcome
 from paretune.search.record.progress import Progress
 from paretune.search.run.session import run_study
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = pytest.mark.slow
 
 SPACE = {"student": {"width": [4]}, "precision": ["fp32"], "backend": ["toy"]}
 

@@ -1,6 +1,5 @@
-"""Studies on other storages, in Optuna's own dashboard, and on a device behind a real sshd."""
+"""Studies on other storages, and in Optuna's own dashboard."""
 
-import getpass
 import json
 import os
 import shutil
@@ -144,73 +143,3 @@ def _get(url):
         except OSError:
             time.sleep(0.1)
     raise AssertionError(f"{url} does not answer")
-
-
-@pytest.fixture
-def device(tmp_path):
-    """A real sshd on this machine, with keys of its own; gives what a profile says under `reach`."""
-    sshd = "/usr/sbin/sshd"
-    assert Path(sshd).exists(), "OpenSSH's server is needed: apt-get install openssh-server"
-    root = tmp_path / "sshd"
-    root.mkdir(mode=0o700)
-    for name in ("host", "user"):
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", root / name], check=True)
-    shutil.copy(root / "user.pub", root / "authorized")
-    (root / "authorized").chmod(0o600)
-    port = free_port()
-    (root / "config").write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {root}/host\nAuthorizedKeysFile {root}/authorized\n"
-        "StrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\nPidFile none\n"
-    )
-    if os.geteuid() == 0:
-        Path("/run/sshd").mkdir(exist_ok=True)  # where sshd of root wants to live
-    with subprocess.Popen([sshd, "-D", "-e", "-f", root / "config"], stderr=subprocess.DEVNULL) as server:
-        wrapper = root / "ssh"
-        wrapper.write_text(
-            f"#!/bin/sh\nexec {shutil.which('ssh')} -F none -i {root}/user -o StrictHostKeyChecking=no "
-            f'-o UserKnownHostsFile={root}/known "$@"\n'
-        )
-        wrapper.chmod(0o755)
-        _wait_for_port(port)
-        yield {"port": port, "programs": root}
-        server.terminate()
-
-
-def _wait_for_port(port):
-    for _ in range(100):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError("sshd does not listen")
-
-
-def test_a_device_behind_ssh(bench, device, monkeypatch):
-    monkeypatch.setenv("PATH", f"{device['programs']}:{os.environ['PATH']}")
-    (bench.root / "board.yaml").write_text(
-        f"""
-name: board
-title: A board behind ssh
-cpu:
-  model: some
-  architecture: x86-64
-  cores: 1
-  threads: 1
-  instruction_sets: [avx2]
-  source: test
-  memory_bytes: {{value: 1 GB, source: test}}
-reach:
-  kind: ssh
-  host: 127.0.0.1
-  user: {getpass.getuser()}
-  port: {device["port"]}
-  python: {sys.executable}
-"""
-    )
-    usual = {"rounds": 9, "finalist_rounds": 9}
-    record = run_study(bench.study(profile="./board.yaml", budget={"trials": 3}, measure=usual)).record
-    assert record.counters["complete"] == 3
-    assert record.profile == "board"
-    assert record.finalists
-    assert record.timing is not None
-    assert (record.timing.processes, len(record.timing.cores)) == (5, 1), "five processes, on one core there"

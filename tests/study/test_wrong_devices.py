@@ -7,7 +7,7 @@ from paretune.search.run.session import open_run
 from study.conftest import TESTS
 from wrong_there import NAME
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = pytest.mark.slow
 
 SPACE = {"student": {"width": [8]}, "precision": ["fp32", "int8"], "backend": [NAME]}
 
@@ -19,7 +19,14 @@ def trials(study):
 def test_a_runtime_that_computes_wrongly_until_it_is_mended(bench, native_board, shared_store):
     native_board.set(PYTHONPATH=TESTS, PARETUNE_TOY="1", PARETUNE_WRONG="int8 noise")
     native_board.write_profile(bench.root)
-    usual = {"profile": "./board.yaml", "space": SPACE, "finalists": 1, "store": shared_store}
+    measure = {"rounds": 9, "finalist_rounds": 9}
+    usual = {
+        "profile": "./board.yaml",
+        "space": SPACE,
+        "finalists": 1,
+        "store": shared_store,
+        "measure": measure,
+    }
     study = bench.study(budget={"trials": 2}, **usual)
     done = bench.run("run", study)
     assert done.returncode == 0, done.stderr
@@ -37,3 +44,5 @@ def test_a_runtime_that_computes_wrongly_until_it_is_mended(bench, native_board,
     found = trials(study)
     assert {e.outcome for e in found.values()} == {Outcome.COMPLETE}
     assert {e.agreement.agrees for e in found.values()} == {True}
+    timing = open_run(study)[0].timing
+    assert (timing.processes, len(timing.cores)) == (5, 1), "five processes, on one core there"

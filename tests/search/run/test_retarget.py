@@ -27,6 +27,8 @@ from paretune.search.run.retarget import Retarget, first_study, retarget_job, re
 
 from .test_warm_start import Bench, complete, tell
 
+pytestmark = pytest.mark.slow
+
 DEVICE = {
     "name": "board",
     "title": "a board",

@@ -19,6 +19,8 @@ from paretune.search.stages.models.kept_models import KeptModels
 from paretune.search.store.store import Store
 from paretune.search.workload.loader import load_workload
 
+pytestmark = pytest.mark.slow
+
 RECIPE = Recipe(epochs=1, batch=64)
 STUDENT = Candidate(backend="ort", precision=Precision.FP32, student=(("width", 8),), recipe=RECIPE)
 PLAN = QatPlan(weight_bits=8, activation_bits=8, epochs=1)
