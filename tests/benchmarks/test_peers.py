@@ -209,7 +209,7 @@ def test_the_plain_script_searches_until_its_time_is_up(tmp_path, teacher_weight
     into = tmp_path / "run"
     into.mkdir()
     command = [sys.executable, tools.HERE / "naive_optuna.py", "--workload", tools.EXAMPLES / "digits.py"]
-    options = ["--teacher", teacher_weights, "--into", into, "--seconds", "8", "--seed", "0"]
+    options = ["--teacher", teacher_weights, "--into", into, "--seconds", "4", "--seed", "0"]
     assert tools.run_tool([*command, *options], into, 200.0) == []
     found = tools.read_lines(into / tools.LINES, 1000.0)
     assert found.failures == []

@@ -37,10 +37,10 @@ def run(bench, path, factor):
 
 
 def test_the_budget_holds_and_what_was_shortened_is_said(bench):
-    path = study(bench, 30)
+    path = study(bench, 20)
     status, said, seconds = run(bench, path, 2000)
     assert status == 0, said
-    assert seconds < 30 * 7 / 6 + WRITING_S, said
+    assert seconds < 20 * 7 / 6 + WRITING_S, said
     record, _ = open_run(path)
     assert "budget" in record.stopped
     assert record.finalists

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.slow
 def ran(bench_in, tmp_path_factory):
     """A finished study on the toy backend and one of ours."""
     bench = bench_in(tmp_path_factory.mktemp("toy"))
-    space = {"student": {"width": [4, 8]}, "precision": ["fp32", "int8"], "backend": ["toy", "ort"]}
-    study = bench.study(space=space, budget={"trials": 6}, finalists=2)
+    space = {"student": {"width": [4]}, "precision": ["fp32", "int8"], "backend": ["toy", "ort"]}
+    study = bench.study(space=space, budget={"trials": 4}, finalists=1)
     planned = bench.run("plan", study)
     assert "toy" in planned.stdout, planned.stderr
     done = bench.run("run", study)
