@@ -32,8 +32,8 @@ types: setup
 	    -p paretune.profiles -p paretune.backends -p paretune.search -p paretune.reports -m paretune -m paretune.cli
 
 # Three workers for two cores, since tests of boards and of hangs wait a lot; what measures or ends by the clock
-# runs alone after them. Each worker computes in one thread: more of them wait for each other.
-TOGETHER := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses 3 --dist loadfile --no-loadscope-reorder
+# runs alone after them.
+TOGETHER := $(BIN)/python -m pytest -q --numprocesses 3 --dist loadfile --no-loadscope-reorder
 ALONE := $(BIN)/python -m pytest -q
 
 # In two minutes: all but what is slow, measures, or ends by the clock.

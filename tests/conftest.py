@@ -6,6 +6,7 @@ import shutil
 import signal
 import tempfile
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 os.environ["PARETUNE_TOY"] = "1"
@@ -28,3 +29,11 @@ settings.load_profile("ci")
 def pytest_collection_modifyitems(items):
     """The longest files first, so that two workers end together."""
     items.sort(key=lambda item: "study" not in item.path.parts)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def this_process_stays():
+    """Tests call the command line in this process, which a thread that another test left must not end."""
+    from paretune.reports.terminal import commands
+
+    commands.leave = lambda status: None
