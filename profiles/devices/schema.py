@@ -200,10 +200,6 @@ class Profile(Strict):
         """
         return bool(self.cpu) and int8_saturates(self.architecture, self.instruction_sets)
 
-    def cpu_has(self, *names: str) -> bool:
-        """Whether the processor has at least one of these instruction sets."""
-        return self.cpu is not None and self.cpu.has(*names)
-
     @property
     def instruction_digest(self) -> str:
         """12 hex digits over all that decides what numbers the kernels compute: architecture, numeric

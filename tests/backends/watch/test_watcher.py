@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from device_trees import GROUPS_2, processor, tree, zones
 from paretune.backends.watch import watcher
-from paretune.backends.watch.lines import state_rows
 from paretune.backends.watch.state import COOLING, SOFT_LIMIT, UNDER_VOLTAGE, Quota, State
 from paretune.backends.watch.tools import Tools
 from paretune.backends.watch.watcher import EVERY_S, Watcher, within
@@ -129,7 +128,6 @@ def test_nothing_is_made_up_where_nothing_can_be_read(tmp_path: Path) -> None:
     found = Watcher(tmp_path, Printed()).look()
     assert found == State(seconds=found.seconds)
     assert found.to_json() == {"seconds": found.seconds}
-    assert state_rows(found) == []
 
 
 @pytest.mark.parametrize("told", ["", "-274000", "1000000000", "NaN", "\x00", "9" * 5000, "12 34"])
@@ -157,9 +155,7 @@ def test_many_cores_and_sensors_and_one_that_is_switched_off_meanwhile(tmp_path:
     assert len(found.clock_mhz) == 63
     assert len(found.temperature_c) <= 64
     (here / "sys/devices/system/cpu/cpu5/cpufreq/scaling_cur_freq").unlink()
-    start = time.perf_counter()
     glance = looks.glance([5, 6])
-    assert time.perf_counter() - start < 0.05
     assert set(glance.clock_mhz) == {"6"}
     assert len(glance.temperature_c) <= 8
 
@@ -170,7 +166,6 @@ def test_a_quota_is_part_of_it_and_all_of_it_survives_as_json(tmp_path: Path) ->
     assert found.quota == Quota(cores=0.5)
     assert State.from_json(json.loads(json.dumps(found.to_json()))) == found
     assert State.from_json({**found.to_json(), "of a later version": 1}) == found
-    assert {"governor", "clock", "temperature", "quota", "A10"} <= {name for name, _ in state_rows(found)}
 
 
 def script(folder: Path, name: str, text: str) -> None:
