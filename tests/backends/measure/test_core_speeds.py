@@ -89,13 +89,15 @@ def test_a_core_that_is_switched_off_meanwhile_is_left_out(tmp_path: Path) -> No
 
 
 def test_it_takes_little_longer_than_its_limit(tmp_path: Path) -> None:
+    asked = []
+
     def slow(core: int, loops: int) -> OnCore:
+        asked.append(core)
         time.sleep(0.02)
         return OnCore(seconds=0.001)
 
-    start = time.perf_counter()
     assert speeds_of(range(4), slow, tmp_path, limit_s=0.0) == dict.fromkeys(range(4), 1.0)
-    assert time.perf_counter() - start < 0.5
+    assert max(map(asked.count, range(4))) <= 3
 
 
 def test_nothing_is_timed_where_there_is_nothing_to_choose(

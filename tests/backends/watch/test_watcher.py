@@ -174,6 +174,7 @@ def script(folder: Path, name: str, text: str) -> None:
     path.chmod(0o755)
 
 
+@pytest.mark.alone
 def test_commands_that_hang_flood_fail_or_are_not_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,6 +196,7 @@ def test_commands_that_hang_flood_fail_or_are_not_there(
     assert [tools.printed(name) for name in ("fails", "garbage", "missing")] == [""] * 3
 
 
+@pytest.mark.alone
 def test_a_file_that_hangs_is_waited_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert within(5.0, lambda: 1) == 1
     monkeypatch.setattr(watcher, "LOOK_LIMIT_S", 0.1)
