@@ -71,8 +71,10 @@ MAY_IMPORT = {
         "search.record search.space search.stages.cutting search.stages.device "
         "search.stages.network search.stages.training search.store search.workload"
     ),
+    "search.stages.deployment": "backends.measure search.record search.stages.device search.store",
     "search.stages.chain": (
-        "profiles.guard backends.measure backends.registry search.record search.stages.device "
+        "profiles.guard backends.measure backends.registry search.record search.stages.deployment "
+        "search.stages.device "
         "search.stages.models search.store search.workload"
     ),
     "search.ladder": (
@@ -81,13 +83,13 @@ MAY_IMPORT = {
     ),
     "search.evaluation": (
         "profiles.guard profiles backends.measure search.ladder search.ranking "
-        "search.record search.stages.chain search.stages.device search.stages.models search.store "
-        "search.workload"
+        "search.record search.stages.chain search.stages.deployment search.stages.device "
+        "search.stages.models search.store search.workload"
     ),
     "search.run": (
         "profiles.devices profiles.text profiles backends.measure backends.registry backends.runner "
         "search.evaluation search.gate search.job search.ladder search.ranking search.record "
-        "search.sampler search.space search.stages.chain search.stages.device "
+        "search.sampler search.space search.stages.chain search.stages.deployment search.stages.device "
         "search.stages.models search.storage search.store"
     ),
     "reports.content": "profiles search.gate search.ranking search.record",

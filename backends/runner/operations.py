@@ -19,7 +19,15 @@ from ...profiles.errors import StageError, UnsupportedError, UserError
 from ...profiles.guard.user_code import UserCodeError, said_by
 from ...profiles.guard.user_place import place_of_error
 from ...profiles.precision import Precision
-from ..contract.backend import Array, CompileSettings, Session, SourceModel, TensorSpec, all_outputs, batches
+from ..contract.backend import (
+    Array,
+    CompileSettings,
+    Session,
+    SourceModel,
+    TensorSpec,
+    all_outputs,
+    batches,
+)
 from ..contract.tuning import Tuning
 from ..lease.lease import LeaseLostError, at_work
 from ..lease.warden import OPERATIONS as LEASE_OPERATIONS
@@ -35,6 +43,7 @@ from .boot import DIGEST
 from .frames import Message
 from .group import group_ends_with_us
 from .launch import THREAD_VARIABLES
+from .of_session import OF_SESSION, Loaded
 from .own_files import NoRoomError, OwnFiles
 
 _MOST_WORDS = 2**14
@@ -95,6 +104,9 @@ class Runner:
         if asked in OTHERS:
             return Message(body=dict(OTHERS[asked](message.body)))
         try:
+            if asked in OF_SESSION:
+                loaded = Loaded(session=self._opened(), feed=self._feed, batch=self._batch)
+                return Message(body=dict(OF_SESSION[asked](loaded, message.body)))
             return getattr(self, "do_" + asked)(message)  # type: ignore[no-any-return]
         except (UnsupportedError, UserError):
             raise

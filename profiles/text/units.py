@@ -59,6 +59,24 @@ DIMENSIONS: Mapping[str, Dimension] = {
         shown=("no unit", "k", "M", "G"),
         example="1.2 M",
     ),
+    "rate": Dimension(
+        title="a rate",
+        factors={"/s": 1.0, "/min": 1 / 60, "/h": 1 / 3600, "qps": 1.0, "k/s": 1e3},
+        shown=("/s", "/min", "/h", "qps"),
+        example="50 /s",
+    ),
+    "energy_mj": Dimension(
+        title="an energy",
+        factors={"nJ": 1e-6, "uJ": 1e-3, "\u00b5J": 1e-3, "\u03bcJ": 1e-3, "mJ": 1.0, "J": 1e3, "Wh": 3.6e6},
+        shown=("uJ", "mJ", "J", "Wh"),
+        example="3 mJ",
+    ),
+    "usd": Dimension(
+        title="an amount of money",
+        factors={"USD": 1.0, "$": 1.0, "usd": 1.0, "cent": 0.01, "cents": 0.01},
+        shown=("USD", "cents"),
+        example="0.20 USD",
+    ),
     "decibels": Dimension(
         title="a number of decibels", factors={"": 1.0, "dB": 1.0}, shown=("no unit", "dB"), example="30 dB"
     ),
@@ -74,7 +92,9 @@ DIMENSIONS: Mapping[str, Dimension] = {
 }
 
 _MOST_BYTES = 2**62
-_QUANTITY = re.compile(r"\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*(%|[^\W\d_]*)\s*")
+_NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+_UNIT = r"%|\$|[^\W\d_]*(?:/[^\W\d_]+)?"
+_QUANTITY = re.compile(rf"\s*({_NUMBER})\s*({_UNIT})\s*")
 
 
 def parse_quantity(text: str, dimension: str) -> float:

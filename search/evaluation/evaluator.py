@@ -13,6 +13,7 @@ from ..ladder.bench import Climbs
 from ..ranking.known import TEST, VALIDATION, limits_on, violations
 from ..record.agreement import ComputesWronglyError
 from ..record.candidate import Candidate
+from ..record.deployed import NOTHING_ASKED
 from ..record.evaluation import Evaluation, Finalist, Outcome, Quantity, StudyRecord
 from ..record.finite import sound
 from ..record.protocols import Decision, Hardware, Judge, Milestone, MilestoneJudge, Standard
@@ -138,6 +139,7 @@ class Evaluator:
             violations=missed,
             stability=hardware.stability if hardware else "",
             watched=hardware.watched if hardware else None,
+            deployed=hardware.deployed if hardware else NOTHING_ASKED,
         )
 
     def test_score(self, evaluation: Evaluation) -> Quantity:
@@ -233,6 +235,7 @@ class Evaluator:
             notes=(*known.notes, *artifact["notes"]),
             stability=hardware.stability,
             watched=hardware.watched,
+            deployed=hardware.deployed,
             treatment=treatment,
             tuning=self._tuned(candidate, standard, trace),
             agreement=chain.device.agreements.settled(compiled, candidate.backend),

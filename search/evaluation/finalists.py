@@ -18,6 +18,7 @@ from ..stages.chain import Chain, Trace
 from ..stages.device.quantities import latency_quantities
 from ..store.store import Entry
 from .calibration_draws import draw_effects
+from .deployed import deployed
 from .distillation_gain import distillation_gains
 from .finalist_effort import FinalistPace, Thoroughness, effort_within
 from .side_effect_scores import side_effect_metrics
@@ -75,6 +76,7 @@ def measure_finalists(
             how = f"per-round latency ratio to trial {baseline}, {len(measured.order)} rounds"
             ratio = replace(compare(measured, str(number), str(baseline), chain.device.spread), how=how)
         finalists.append(_finalist(number, one, record, latency, ratio))
+    finalists = list(deployed(tuple(finalists), artifacts, measured, chain))
     said, seen = effort.shortened, watched(measured)
     timed = replace(record, finalists=tuple(replace(one, shortened=said, watched=seen) for one in finalists))
     return (*_explained(timed, chain, seconds_left), *failed.values())

@@ -17,6 +17,7 @@ from ...profiles.quantity import Quantity as Quantity  # a word of records too
 from ...profiles.watched import Watched as Watched  # as well
 from .agreement import Agreement
 from .candidate import Candidate
+from .deployed import NOTHING_ASKED, Deployed
 from .steps import Bound as Bound  # words of records too, as those below
 from .steps import Proposal as Proposal
 from .steps import StageRecord as StageRecord
@@ -54,7 +55,7 @@ class Evaluation:
     the storage type it has in the artifact, `zero_share` is the share of zeros among the weights as stored
     there (None: not counted). `tuning` is what tuning took and brought, where the backend has to be tuned.
     `agreement` is how the device's outputs compare with those of the same file here (None: it is this
-    machine, or that was not asked), `watched` how it was meanwhile.
+    machine, or that was not asked), `watched` how it was meanwhile, `deployed` what else deployment asks.
     """
 
     candidate: Candidate
@@ -86,6 +87,7 @@ class Evaluation:
     tuning: Tuned | None = None
     agreement: Agreement | None = None
     watched: Watched | None = None
+    deployed: Deployed = NOTHING_ASKED
 
     def __post_init__(self) -> None:
         said = tuple(note for note in self.notes if note.startswith(_ABOUT_TEACHER))
@@ -134,7 +136,8 @@ class Finalist:
     quality on validation of the student's training minus that of the same training without the teacher,
     `draw_effect` how far the artifact's quality moves between draws of calibration samples. `failed` says why
     there are no numbers, and `agreement` what the device computes from it where that is why; `shortened` says
-    what of the check was less than the study file asks for, `watched` how the device was meanwhile.
+    what of the check was less than the study file asks for, `watched` how the device was meanwhile,
+    `deployed` what else deployment asks.
     """
 
     number: int
@@ -147,6 +150,7 @@ class Finalist:
     agreement: Agreement | None = None
     shortened: str = ""
     watched: Watched | None = None
+    deployed: Deployed = NOTHING_ASKED
 
 
 @dataclass(frozen=True, kw_only=True)

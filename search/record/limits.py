@@ -12,7 +12,7 @@ from ...profiles.text.named import refused_at, short_line
 from ...profiles.text.units import parse_quantity
 from ...profiles.words import one_line
 from .evaluation import Limit
-from .metrics import HARDWARE_METRICS, METRICS, QUALITIES, SIDE_EFFECTS
+from .metrics import AMOUNTS, HARDWARE_METRICS, METRICS, QUALITIES, SIDE_EFFECTS
 
 # What users write -> how the record stores it.
 SHORT_NAMES = {
@@ -25,6 +25,12 @@ SHORT_NAMES = {
     "load": "load_ms",
     "first_inference": "first_inference_ms",
     "compressed_size": "compressed_bytes",
+    "memory_load": "memory_load_bytes",
+    "memory_first": "memory_first_bytes",
+    "memory_steady": "memory_steady_bytes",
+    "throughput": "throughput_per_s",
+    "energy": "energy_mj",
+    "cost": "cost_per_million_usd",
 }
 TAKEN_NAMES = frozenset({*SHORT_NAMES, *SHORT_NAMES.values(), *HARDWARE_METRICS})
 """Names that no workload's own metric can have: they are those of something measured."""
@@ -36,6 +42,9 @@ _DIMENSIONS = {
     "share": "share",
     "count": "count",
     "dB": "decibels",
+    "/s": "rate",
+    "mJ": "energy_mj",
+    "USD": "usd",
     "": "number",
 }
 _NUMBER = r"[0-9]+\.?[0-9]*|\.[0-9]+"
@@ -77,7 +86,7 @@ def metric_name(text: str, quality: str) -> str:
         if name in QUALITIES and name != quality:
             raise UserError(f"the workload's metric is not {name}", found=text, accepted=quality)
         return name
-    known = [quality, *SHORT_NAMES, "parameters", "macs", *SIDE_EFFECTS]
+    known = [quality, *SHORT_NAMES, "delegated", "parameters", "macs", *SIDE_EFFECTS]
     near = difflib.get_close_matches(text, known, n=1)
     raise UserError(
         f"unknown metric {one_line(repr(text), 60)}",
@@ -164,7 +173,7 @@ def parse_reference(values: Mapping[str, str | float], quality: str) -> dict[str
 
 def _check_reference(metric: str, value: float) -> None:
     unit = METRICS[metric].unit if metric in METRICS else ""
-    if unit in ("ms", "bytes", "count") and value <= 0:
+    if unit in AMOUNTS and value <= 0:
         raise UserError("no model has such a value", found=f"{value:g}", accepted="a value above zero")
     if unit == "share" and not -1 <= value <= 1:
         raise UserError("no model has such a value", found=f"{value:g}", accepted="between 0 % and 100 %")
@@ -195,7 +204,7 @@ def _relative(text: str, metric: str, upper: bool, right: str) -> LimitSpec:
 def _not_hopeless(spec: LimitSpec) -> LimitSpec:
     """A limit relative to the teacher, refused where no value of the teacher's leaves anything to meet."""
     unit = METRICS[spec.metric].unit if spec.metric in METRICS else ""
-    nothing_left = unit in ("ms", "bytes", "count") and spec.upper and spec.teacher_factor <= 0
+    nothing_left = unit in AMOUNTS and spec.upper and spec.teacher_factor <= 0
     beyond = unit == "share" and abs(spec.teacher_offset) > 1
     if nothing_left or beyond:
         raise UserError(
@@ -233,7 +242,7 @@ def _check_possible(spec: LimitSpec, bound: float) -> None:
             problem = "this limit says nothing" if bound > 1 else "no model can meet this limit"
             raise UserError(problem, found=repr(spec.text), accepted="between -100 pt and 100 pt")
         return
-    if unit in ("ms", "bytes", "count") and (bound <= 0 if spec.upper else bound < 0):
+    if unit in AMOUNTS and (bound <= 0 if spec.upper else bound < 0):
         raise UserError("no model can meet this limit", found=repr(spec.text), accepted="a bound above zero")
     if unit == "share" and not 0 <= bound <= 1:
         raise UserError(

@@ -22,6 +22,10 @@ class MetricInfo:
             return _scaled(value, (("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("B", 1.0)))
         if self.unit == "ms":
             return _scaled(value, (("s", 1e3), ("ms", 1.0), ("µs", 1e-3)))
+        if self.unit == "mJ":
+            return _scaled(value, (("J", 1e3), ("mJ", 1.0), ("µJ", 1e-3)))
+        if self.unit == "/s":
+            return f"{value:.3g} /s" if value < 1e3 else f"{value:,.0f} /s"
         if self.points:
             return f"{round(100 * value, 2) + 0.0:g} pt"  # adding 0.0 makes a zero of -0.0
         if self.unit == "share":
@@ -62,6 +66,13 @@ METRICS = {
         MetricInfo(name="load_ms", title="Load time", unit="ms"),
         MetricInfo(name="first_inference_ms", title="First inference", unit="ms"),
         MetricInfo(name="memory_bytes", title="Peak memory", unit="bytes"),
+        MetricInfo(name="memory_load_bytes", title="Memory to load", unit="bytes"),
+        MetricInfo(name="memory_first_bytes", title="Memory of the first inference", unit="bytes"),
+        MetricInfo(name="memory_steady_bytes", title="Memory in steady state", unit="bytes"),
+        MetricInfo(name="throughput_per_s", title="Throughput", unit="/s", higher_is_better=True),
+        MetricInfo(name="energy_mj", title="Energy", unit="mJ"),
+        MetricInfo(name="delegated", title="Delegated nodes", unit="share", higher_is_better=True),
+        MetricInfo(name="cost_per_million_usd", title="Cost of a million", unit="USD"),
         MetricInfo(name="size_bytes", title="Size", unit="bytes"),
         MetricInfo(name="compressed_bytes", title="Compressed size", unit="bytes"),
         MetricInfo(name="parameters", title="Parameters", unit="count"),
@@ -76,6 +87,10 @@ METRICS = {
         MetricInfo(name="ece_rise", title="Rise of calibration error", unit="share", points=True),
     )
 }
+
+
+AMOUNTS = frozenset({"ms", "bytes", "count", "/s", "mJ", "USD"})
+"""Units of what is never below zero."""
 
 
 def metric_info(name: str) -> MetricInfo:
@@ -103,6 +118,13 @@ HARDWARE_METRICS = frozenset(
         "size_bytes",
         "load_ms",
         "first_inference_ms",
+        "memory_load_bytes",
+        "memory_first_bytes",
+        "memory_steady_bytes",
+        "throughput_per_s",
+        "energy_mj",
+        "delegated",
+        "cost_per_million_usd",
         "parameters",
         "macs",
     }

@@ -10,7 +10,7 @@ from typing import Any
 
 from .evaluation import Quantity
 from .finite import finite
-from .metrics import METRICS
+from .metrics import AMOUNTS, METRICS
 from .samples import DRAWS, HITS, SampleResults
 
 LARGEST = 1e30
@@ -65,7 +65,7 @@ def _of_quantity(quantity: Quantity, place: str, name: str) -> Iterator[str]:
 def _range(name: str) -> tuple[float, float]:
     """Between which values a metric of that name lies."""
     info = METRICS.get(name)
-    if info is None or info.unit not in ("share", "ms", "bytes", "count"):
+    if info is None or info.unit not in ("share", *AMOUNTS):
         return -LARGEST, LARGEST
     least = -1.0 if info.points else _LEAST if name in _NEVER_NOTHING else 0.0
     return least - _ROUNDED * (info.unit == "share"), 1.0 + _ROUNDED if info.unit == "share" else LARGEST

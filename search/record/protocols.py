@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from .candidate import Candidate
+from .deployed import NOTHING_ASKED, Deployed
 from .evaluation import Bound, Evaluation, Finalist, Limit, Quantity, StudyRecord, Watched
 from .timing import Timing
 
@@ -19,8 +20,8 @@ class Hardware:
     """What a candidate costs on the device, measured with untrained weights.
 
     `refused` says why it cannot exist there (then `metrics` is empty). `doubt` says why the weights may
-    matter to these numbers all the same; the gate does not decide where it is not empty. `stability` and
-    `watched` are those of `Evaluation`.
+    matter to these numbers all the same; the gate does not decide where it is not empty. `stability`,
+    `watched` and `deployed` are those of `Evaluation`.
     """
 
     metrics: Mapping[str, Quantity] = field(default_factory=dict)
@@ -28,6 +29,7 @@ class Hardware:
     refused: str = ""
     doubt: str = ""
     watched: Watched | None = None
+    deployed: Deployed = NOTHING_ASKED
 
 
 @dataclass(frozen=True, kw_only=True)

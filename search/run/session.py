@@ -41,6 +41,7 @@ from .budget import Budget, StopFlag
 from .device import device_stages
 from .device_time import remember_pace
 from .driver import Driver
+from .further import questions_of
 from .kind import StudyKind
 from .plan import SearchPlan
 from .setup import set_up_search
@@ -125,7 +126,9 @@ def run_job(
             remarks = (*remarks, *search.remarks, *models.remarks(), *_noted(lease.remarks(), progress))
             plan = _plan(job, models, reached, remarks)
             plan = kind.plan(replace(plan, impossible=possible.impossible))
-            evaluator = _evaluator(job, Chain(models, device, budget.checkpoint), budget, studies, kind)
+            asked = questions_of(job)
+            chain = Chain(models, device, budget.checkpoint, asked.always, asked.of_finalists)
+            evaluator = _evaluator(job, chain, budget, studies, kind)
             driver = Driver(plan, evaluator, search, studies, budget, progress)
             finished.begins(studies)
             began = time.time()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,10 +19,11 @@ from ..record.treatment import UNTREATED, QatPlan, Treatment
 from ..record.tuned import Tuned
 from ..store.store import Entry
 from ..workload.workload import Array, Split
+from .deployment.further import Further, Subject, all_told
 from .device.a_a import read_rounds
 from .device.kept_outputs import primary_outputs
 from .device.quantities import latency_quantities
-from .device.stages import DeviceStages
+from .device.stages import CANDIDATE, DeviceStages
 from .models.base import Models
 
 
@@ -72,12 +73,19 @@ class Trace:
 
 
 class Chain:
-    """Models and device together. `checkpoint` is called between stages and may raise Interrupted."""
+    """Models and device together. `checkpoint` is called between stages and may raise Interrupted. `further`
+    is asked of every artifact that is measured, `of_finalists` of finalists."""
 
     def __init__(
-        self, models: Models, device: DeviceStages, checkpoint: Callable[[], None] = lambda: None
+        self,
+        models: Models,
+        device: DeviceStages,
+        checkpoint: Callable[[], None] = lambda: None,
+        further: Sequence[Further] = (),
+        of_finalists: Sequence[Further] = (),
     ) -> None:
         self.models, self.device, self.checkpoint = models, device, checkpoint
+        self.further, self.of_finalists = further, of_finalists
 
     def source(
         self,
@@ -197,7 +205,7 @@ class Chain:
         """
         entry = trace.add(self.device.measured(compiled, candidate.backend, probe=probe))
         rounds = read_rounds(entry)
-        summary = summarize(rounds, "candidate", self.device.spread)
+        summary = summarize(rounds, CANDIDATE, self.device.spread)
         found = latency_quantities(summary, reference_ms)
         once = "once, in a fresh process"
         found["load_ms"] = Quantity(value=entry.meta["load_ms"], how=once)
@@ -207,7 +215,17 @@ class Chain:
             how="peak resident memory of the process above what it held before runtime and model were loaded",
         )
         found.update(sizes(compiled.meta))
-        return Hardware(metrics=found, stability=summary.verdict, watched=watched(rounds))
+        backend = candidate.backend
+        subject = Subject(compiled=compiled, backend=backend, rounds=rounds, name=CANDIDATE, known=found)
+        told = all_told(self.further, subject, self.device)
+        for asked in told.entries:
+            trace.add(asked)
+        return Hardware(
+            metrics={**found, **told.metrics},
+            stability=summary.verdict,
+            watched=watched(rounds),
+            deployed=told.deployed,
+        )
 
 
 def head_of(samples: Split, digest: str, first: int) -> tuple[Split, str]:

@@ -11,10 +11,10 @@ from typing import Any
 
 from ....backends.contract.backend import batches
 from ....backends.contract.tuning import Tuning
-from ....backends.measure.samples import REFERENCE, WHERE_SLOW, LatencyPlan, Rounds
+from ....backends.measure.samples import WHERE_SLOW, LatencyPlan, Rounds
 from ....backends.measure.spread import Spread
 from ....backends.registry import backend_version, get_backend
-from ....backends.runner.client import Pinned, RunnerClient
+from ....backends.runner.client import Pinned
 from ....backends.runner.leased import DeviceLease
 from ....profiles.errors import StageError
 from ...record.candidate import Candidate
@@ -26,18 +26,20 @@ from ...store.store import Entry, Store
 from ...workload.outputs import OutputChoice, only
 from ...workload.workload import Array, Metric, Split
 from .a_a import ROUNDS_FILE, AgainstItself
-from .again import Again, from_outside
+from .again import Again
 from .agreement import Agreements
+from .apart import Apart
 from .arrays_file import save_arrays
 from .calibration_samples import drawn
 from .effort import Effort
 from .file_size import compressed_bytes
+from .interleaved import interleaved
 from .interval import score
 from .kept_outputs import save_kept
 from .keys import compile_key, measure_key, score_key
 from .line import Line
 from .returned import returned
-from .runners import Deployment, Runners, several_fit
+from .runners import Deployment, Runners
 from .settings import settings_of
 from .shared import SharedMakers
 from .tune import Tuner, model_of, tuned_as
@@ -71,6 +73,13 @@ class DeviceStages:
         self._wanted, self.effort = plan, Effort()
         self._makers = SharedMakers(store, self._runners, announce)
         self.agreements = Agreements(store, self._runners, announce, self._again)
+        self.apart = Apart(
+            store=store,
+            runners=self._runners,
+            agreements=self.agreements,
+            again=self._again,
+            announce=announce,
+        )
 
     # -- compile ----------------------------------------------------------------------------------
 
@@ -202,58 +211,10 @@ class DeviceStages:
         return self.store.produce("measure", key, {"artifact": compiled.key}, self._again.sturdy(make))
 
     def interleaved(self, artifacts: Mapping[str, tuple[Entry, str]], plan: LatencyPlan) -> Rounds:
-        """Measure several artifacts and the reference against each other in the same rounds.
-
-        On this machine each is loaded in several processes, so that the interval covers how much processes
-        of one artifact differ. On another device that would take long: there only the reference is.
-        """
+        """Measure several artifacts and the reference against each other in the same rounds, see
+        `interleaved`."""
         self.announce("measure finalists")
-        found, killed = self._again.tried(lambda: self._interleaved(artifacts, plan))
-        return self._again.tried(lambda: self._interleaved(artifacts, plan))[0] if killed else found
-
-    def _interleaved(
-        self, artifacts: Mapping[str, tuple[Entry, str]], plan: LatencyPlan
-    ) -> tuple[Rounds, bool]:
-        """The rounds, and whether something from outside ended one of the processes meanwhile."""
-        runners = self._runners
-        everyone = {**artifacts, REFERENCE: runners.reference}
-        sizes = [entry.meta["artifact"]["size_bytes"] for entry, _ in everyone.values()]
-        several = runners.launch.shares_files and several_fit(sizes, plan.processes)
-        with self.lease.held(), ExitStack() as stack:
-            if several:
-                runners.close_reference()
-            else:
-                everyone.pop(REFERENCE)
-            subjects, failed = self._opened(everyone, plan.processes if several else 1, stack)
-            reference = subjects.pop(REFERENCE, None) or runners.reference_runners(plan.processes)
-            found = runners.timed(subjects, reference, plan)
-            killed = any(from_outside(one.ended) for those in subjects.values() for one in those)
-            return replace(found, failed={**found.failed, **failed}), killed
-
-    def _opened(
-        self, everyone: Mapping[str, tuple[Entry, str]], processes: int, stack: ExitStack
-    ) -> tuple[dict[str, list[RunnerClient]], dict[str, tuple[str, str, str]]]:
-        """So many processes of each artifact, and why those that do not open do not.
-
-        Raises:
-            StageError: none opens, the reference does not, or something from outside ended one.
-        """
-        subjects: dict[str, list[RunnerClient]] = {}
-        failed: dict[str, tuple[str, str, str]] = {}
-        for name, (compiled, backend) in everyone.items():
-            try:
-                opened = [
-                    stack.enter_context(self._runners.opened(compiled, backend)[0]) for _ in range(processes)
-                ]
-            except StageError as error:
-                if error.outside or name == REFERENCE:
-                    raise
-                failed[name] = (error.stage, error.cause, error.log)
-            else:
-                subjects[name] = opened
-        if not subjects.keys() - {REFERENCE}:
-            raise StageError(*next(iter(failed.values())))
-        return subjects, failed
+        return interleaved(self._runners, self._again, artifacts, plan)
 
     # -- score ------------------------------------------------------------------------------------
 

@@ -1,0 +1,22 @@
+"""Questions to what is open in a runner, each answered by a function of the room whose subject it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..contract.backend import Feed, Session
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """What is open: the session, the feed that was prepared (empty before), and the batch of the session."""
+
+    session: Session
+    feed: Feed
+    batch: int
+
+
+OF_SESSION: Mapping[str, Callable[[Loaded, Mapping[str, Any]], Mapping[str, Any]]] = {}
+"""By the name of the operation: from what is open and the body of a request to the body of its answer."""

@@ -1,0 +1,18 @@
+"""What deployment asks of an artifact beside a latency: one value of a record, a field for each question."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployed:
+    """Each field is None where it was not asked, or the device could not tell."""
+
+    def with_all_of(self, other: Deployed) -> Deployed:
+        """This with what the other one knows in its place."""
+        known = {f.name: getattr(other, f.name) for f in fields(other)}
+        return replace(self, **{name: value for name, value in known.items() if value is not None})
+
+
+NOTHING_ASKED = Deployed()

@@ -1,0 +1,1 @@
+"""What deployment asks of an artifact beside its latency: load, memory, energy, placement, cost."""
