@@ -67,7 +67,7 @@ class Job:
 
     def reached(self, *, to_measure: bool = False) -> Reached:
         """The device, asked who it is, and `to_measure` also how it is. See `reach`."""
-        return reach(self.profile, self.guard, self.file.deploy.threads if to_measure else 0)
+        return reach(self.profile, self.guard, self.file.deploy.setting.threads if to_measure else 0)
 
     @property
     def guard(self) -> Guard:
@@ -84,7 +84,7 @@ class Job:
     @property
     def tuning(self) -> Tuning | None:
         """What a tuning may take; None where nothing is tuned."""
-        said, threads = self.file.tuning, self.file.deploy.threads
+        said, threads = self.file.tuning, self.file.deploy.setting.threads
         return Tuning(trials=said.trials, seconds=said.time, threads=threads) if said else None
 
     @property
@@ -105,7 +105,7 @@ class Job:
             "training": file.training.model_dump(mode="json", exclude={"threads"}),
             "objectives": [objective.metric for objective in self.objectives],
             "constraints": sorted(file.constraints),
-            "deploy": file.deploy.model_dump(mode="json"),
+            "deploy": {"batch": file.deploy.setting.batch, "threads": file.deploy.setting.threads},
             "seed": file.seed,
             **({"tuning": file.tuning.model_dump(mode="json")} if file.tuning else {}),
             **({"retargets": self.of} if self.of else {}),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from ...backends.contract.backend import CalibrationMethod
 from ...profiles.errors import UserError
@@ -20,6 +20,8 @@ from ...profiles.words import listed
 from ..record.candidate import Recipe, Sparsity
 from ..record.limits import MOST_WEIGHT
 from ..record.treatment import RungName
+from .deploy_section import DeploySection
+from .section import Section
 from .values import (
     Axis,
     Bytes,
@@ -51,24 +53,14 @@ def _without(section: object, name: str, usual: object) -> object:
     return {key: value for key, value in section.items() if key != name}
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _nothing_after_the_colon(cls, values: object) -> object:
-        # What is left of a list whose lines were all commented out means: left out.
-        return {k: v for k, v in values.items() if v is not None} if isinstance(values, dict) else values
-
-
-class WorkloadSection(_Section):
+class WorkloadSection(Section):
     """Where the workload is: a Python file beside the study, and options handed to it."""
 
     file: WorkloadText
     options: dict[Identifier, Any] = {}
 
 
-class CalibrationSection(_Section):
+class CalibrationSection(Section):
     """Settings of calibrated precisions that are searched."""
 
     method: Several[CalibrationMethod] = ("minmax",)
@@ -76,7 +68,7 @@ class CalibrationSection(_Section):
     per_channel: Several[Flag] = (True,)
 
 
-class DistillSection(_Section):
+class DistillSection(Section):
     """Training recipes that are searched: temperature and weight of the teacher's soft targets. Unless the
     file says otherwise, every student may also be trained on the labels alone."""
 
@@ -96,7 +88,7 @@ def _notation(texts: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
-class SpaceSection(_Section):
+class SpaceSection(Section):
     """What is searched. Left out means: all that the device and the installed runtimes can do."""
 
     student: dict[Identifier, Several[Axis]] = {}
@@ -112,7 +104,7 @@ class SpaceSection(_Section):
         return _without(values, "order", Recipe.order)
 
 
-class TrainingSection(_Section):
+class TrainingSection(Section):
     """How students are trained and pruned ones fine-tuned. `patience`: a training ends after so many epochs
     without a better quality on validation, and keeps its best weights (left out: it runs to its end)."""
 
@@ -124,7 +116,7 @@ class TrainingSection(_Section):
     threads: Threads | None = None
 
 
-class BudgetSection(_Section):
+class BudgetSection(Section):
     """When to stop: evaluated candidates, wall time, or both (whichever comes first)."""
 
     trials: Count | None = None
@@ -137,14 +129,7 @@ class BudgetSection(_Section):
         return self
 
 
-class DeploySection(_Section):
-    """How the model runs on the device: batch size and threads. Both enter every measurement."""
-
-    batch: Count = 1
-    threads: Threads = 1
-
-
-class MeasureSection(_Section):
+class MeasureSection(Section):
     """The latency protocol's effort: rounds of randomly interleaved blocks, and processes of the reference
     and of each finalist, which tell what processes of one model differ by (from three on)."""
 
@@ -153,7 +138,7 @@ class MeasureSection(_Section):
     processes: Annotated[Count, Field(le=64)] = 5
 
 
-class GuardSection(_Section):
+class GuardSection(Section):
     """Hard limits on one runner process; beyond them the evaluation ends as `failed`. `open` also bounds the
     start of a runner on the device, and the sending of a file. `user`: how long one call of the workload's
     own code may take (left out: as long as it likes, since training a teacher takes hours). `patience`: how
@@ -167,14 +152,14 @@ class GuardSection(_Section):
     user: Guarded | None = None
 
 
-class TuningSection(_Section):
+class TuningSection(Section):
     """What a backend that has to be tuned may try for one candidate: so many schedules, for so long."""
 
     trials: Count = 256
     time: Guarded = 600.0
 
 
-class StopSection(_Section):
+class StopSection(Section):
     """When a search has nothing more to gain: a training's time is expected to raise the hypervolume by less
     than `gain`, `proposals` times in a row."""
 
@@ -182,7 +167,7 @@ class StopSection(_Section):
     proposals: Count = 6
 
 
-class GateSection(_Section):
+class GateSection(Section):
     """What the gate grants a compressed model: `margin` is how much better than its less compressed relatives
     it may be (1 pt for an accuracy; 1 % of the teacher's value for another metric).
 
@@ -193,7 +178,7 @@ class GateSection(_Section):
     during_training: Flag = True
 
 
-class LadderSection(_Section):
+class LadderSection(Section):
     """What is tried where quantization loses too much. `allowed_loss` counts where no limit on the quality
     says what is too much (half a point of a share; 0.5 % of another metric). A candidate's climb ends after
     `time`, or when no rung left promises `worth` a minute."""
@@ -206,7 +191,7 @@ class LadderSection(_Section):
     draws: Annotated[Count, Field(le=20)] = 3
 
 
-class StudyFile(_Section):
+class StudyFile(Section):
     """A validated study file. Paths in it are relative to the file."""
 
     name: PlainName

@@ -1,4 +1,4 @@
-"""How an artifact is run where it is deployed: what needs no training, and changes the hardware's numbers alone."""
+"""How an artifact is run where it is deployed: what changes the numbers of the hardware alone."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ class Setting:
 
     def with_change(self, axis: str, value: str) -> Setting:
         """This with another value on one axis: `threads`, `batch`, or an option."""
-        if axis in (THREADS, BATCH):
-            return replace(self, **{axis: int(value)})
+        if axis == THREADS:
+            return replace(self, threads=int(value))
+        if axis == BATCH:
+            return replace(self, batch=int(value))
         return replace(self, options={**self.options, axis: value})
 
     def changes_from(self, other: Setting) -> dict[str, str]:

@@ -45,8 +45,8 @@ def device_stages(
 
 def _deployment(job: Job, reached: Reached, models: Models) -> Deployment:
     return Deployment(
-        batch=job.file.deploy.batch,
-        threads=job.file.deploy.threads,
+        batch=job.file.deploy.setting.batch,
+        threads=job.file.deploy.setting.threads,
         device=device_identity(job.profile),
         instructions=reached.instructions,
         targets={one.name: get_backend(one.name).target(job.profile) for one in job.space.backends},

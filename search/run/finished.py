@@ -64,4 +64,5 @@ def _room(job: Job, plain: dict[str, Any]) -> bool:
 
 
 def _settings(job: Job) -> str:
-    return canonical_json(job.file.model_dump(mode="json", include=_SETTINGS))
+    tries = {"deploy"} if job.file.deploy.tries else set()
+    return canonical_json(job.file.model_dump(mode="json", include=_SETTINGS | tries))

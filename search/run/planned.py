@@ -37,5 +37,5 @@ def planned(path: Path, profile_name: str | None = None) -> Planned:
         models = load_models(job.loaded, Store(Path(nowhere)), Progress(), job.file.training.threads)
         task = models.expected_task()
         check_possible({limit.metric for limit in job.limits} & set(SIDE_EFFECTS), task)
-        job = replace(job, space=models.possible(job.space, job.file.deploy.batch).space)
+        job = replace(job, space=models.possible(job.space, job.file.deploy.setting.batch).space)
     return Planned(job=job, task=task.name, because=task.because)

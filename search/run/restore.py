@@ -70,7 +70,7 @@ def _make(job: Job, kind: StudyKind, evaluation: Evaluation, progress: Progress)
     check_data(job.loaded)
     store = Store(job.places.store)
     models = kind.models(job, store, progress, Budget(trials=None, seconds=None))
-    models.prepare(kind.space(models.possible(job.space, job.file.deploy.batch).space, models))
+    models.prepare(kind.space(models.possible(job.space, job.file.deploy.setting.batch).space, models))
     device = device_stages(job, job.reached(), store, progress, models)
     try:
         made = Chain(models, device).artifact(evaluation)

@@ -112,7 +112,7 @@ def run_job(
     store = Store(job.places.store, budget.worked)
     models = kind.models(job, store, progress, budget)
     _check_limits(job, models)
-    possible = models.possible(job.space, job.file.deploy.batch)
+    possible = models.possible(job.space, job.file.deploy.setting.batch)
     job = replace(job, space=kind.space(possible.space, models))
     models.prepare(job.space)
     _tell_time(budget, progress)
