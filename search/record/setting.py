@@ -1,45 +1,32 @@
-"""How an artifact is run where it is deployed: what changes the numbers of the hardware alone."""
+"""How an artifact is run: all of deployment that costs no training to change."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
-from ...profiles.words import counted
-
-THREADS, BATCH = "threads", "batch"
+Told = tuple[tuple[str, str], ...]
+"""Options with their values, sorted by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """Threads, batch size, and what the runtime is told: `options` holds those values of
-    `Backend.options` that differ from their defaults."""
+    """Threads, batch, and what the runtime is told beside its defaults: `options` when it opens the artifact,
+    `compiled_with` when it compiles it. Two that say the same are equal, in whatever order they say it."""
 
-    batch: int = 1
-    threads: int = 1
-    options: Mapping[str, str] = field(default_factory=dict)
+    threads: int
+    batch: int
+    options: Told = ()
+    compiled_with: Told = ()
 
-    def with_change(self, axis: str, value: str) -> Setting:
-        """This with another value on one axis: `threads`, `batch`, or an option."""
-        if axis == THREADS:
-            return replace(self, threads=int(value))
-        if axis == BATCH:
-            return replace(self, batch=int(value))
-        return replace(self, options={**self.options, axis: value})
-
-    def changes_from(self, other: Setting) -> dict[str, str]:
-        """What differs from another setting, by axis; an option that is back at its default is ""."""
-        plain = {
-            axis: str(getattr(self, axis))
-            for axis in (THREADS, BATCH)
-            if getattr(self, axis) != getattr(other, axis)
-        }
-        names = dict.fromkeys((*other.options, *self.options))
-        there = {name: self.options.get(name, "") for name in names}
-        return plain | {name: v for name, v in there.items() if v != other.options.get(name, "")}
+    def __post_init__(self) -> None:
+        for name in ("options", "compiled_with"):
+            given: Mapping[str, str] | Told = getattr(self, name)
+            object.__setattr__(self, name, tuple(sorted(dict(given).items())))
 
     @property
-    def text(self) -> str:
-        """ "2 threads, batch 8, spinning off"."""
-        told = [f"{name} {value}" for name, value in sorted(self.options.items())]
-        return ", ".join([counted(self.threads, "thread"), f"batch {self.batch}", *told])
+    def title(self) -> str:
+        """In words: "2 threads, batch 8, spinning = on"."""
+        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+        told = (f"{name} = {value}" for name, value in (*self.compiled_with, *self.options))
+        return ", ".join([threads, f"batch {self.batch}", *told])
