@@ -117,7 +117,7 @@ class Bench:
         return made
 
     def compiled(self, stages, candidate):
-        return stages.compiled(candidate, self.source, CALIBRATION, "calibration")
+        return stages.compiled(candidate, self.source, (CALIBRATION, "calibration"))
 
 
 def searched(bench, mode, number, count):

@@ -18,6 +18,7 @@ from .backend import (
 )
 from .compiling import Compiler, Converted, of_batch
 from .given import GivenFile, GivenTensor
+from .options import RuntimeOption
 from .tuning import Tuning
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "GivenTensor",
     "LayerGroup",
     "Maker",
+    "RuntimeOption",
     "Session",
     "SourceModel",
     "TensorSpec",

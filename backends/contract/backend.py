@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...profiles.errors import UnsupportedError
 from ...profiles.precision import Precision
+from .options import USUAL, Options, RuntimeOption
+from .session import Array as Array  # words of the contract too, as those below are
+from .session import Feed as Feed
+from .session import Session as Session
 from .tuning import Tuning
-from .values import Artifact as Artifact  # words of the contract too, as those below are
+from .values import Artifact as Artifact
 from .values import Availability as Availability
 from .values import CompileSettings as CompileSettings
 from .values import LayerGroup as LayerGroup
@@ -30,9 +33,6 @@ if TYPE_CHECKING:
     from ...profiles.devices.schema import Profile
     from .given import GivenFile
 
-Array = NDArray[Any]
-Feed = Mapping[str, Array]
-
 ONNX = "onnx"
 """The source format that Paretune exports itself."""
 CalibrationMethod = Literal["minmax", "percentile", "entropy"]
@@ -40,54 +40,6 @@ CALIBRATION_METHODS: tuple[str, ...] = get_args(CalibrationMethod)
 WEIGHT_LEVELS: Mapping[int, int] = {4: 7, 8: 64}
 """The coarsest 8-bit grid in use keeps to 64, so that sums of two products fit into 16 bits; a finer one then
 rounds by at most 1/254 of the largest weight, and one training serves both."""
-
-
-class Session(ABC):
-    """A loaded artifact. `run` returns when the device is done. A context manager; close is idempotent.
-
-    `simulated_ns` is the duration of one run where there is no device but a simulated one; the harness uses
-    it in place of the clock. None everywhere else.
-    """
-
-    inputs: tuple[TensorSpec, ...]
-    outputs: tuple[TensorSpec, ...]
-    simulated_ns: int | None = None
-
-    def run(self, feed: Feed) -> dict[str, Array]:
-        """Run once on arrays that match `inputs` exactly (names, dtypes, shapes).
-
-        Raises:
-            ValueError: the feed does not match `inputs`.
-        """
-        self.check(feed)
-        return self._run(feed)
-
-    def check(self, feed: Feed) -> None:
-        """Raise ValueError where the feed does not match `inputs`."""
-        wanted = {spec.name: spec for spec in self.inputs}
-        if set(feed) != set(wanted):
-            raise ValueError(f"feed has inputs {sorted(feed)}, the model wants {sorted(wanted)}")
-        for name, spec in wanted.items():
-            array = feed[name]
-            if array.shape != spec.shape or array.dtype != np.dtype(spec.dtype):
-                raise ValueError(
-                    f"input {name!r} is {array.dtype}{list(array.shape)}, "
-                    f"the model wants {spec.dtype}{list(spec.shape)}"
-                )
-
-    @abstractmethod
-    def _run(self, feed: Feed) -> dict[str, Array]:
-        """Run on a feed that was checked. The harness calls this directly inside the timed loop."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Free everything that the session holds; a second call does nothing."""
-
-    def __enter__(self) -> Session:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 CalibrationData = Mapping[str, Array]
@@ -270,15 +222,23 @@ class Backend(ABC):
         """
         return ()
 
+    def options(self, profile: Profile, precision: Precision, threads: int) -> tuple[RuntimeOption, ...]:
+        """What this runtime can be told about a model at the precision that runs on the device with so many
+        threads, beside what every other one is: only what the installed version takes and has an effect."""
+        return ()
+
     @abstractmethod
-    def open(self, artifact: Path, batch: int, threads: int) -> Session:
-        """Load an artifact for inputs of the given batch size, with the given number of threads.
+    def open(self, artifact: Path, batch: int, threads: int, options: Options = USUAL) -> Session:
+        """Load an artifact for inputs of the given batch size, with the given number of threads. `options`
+        are values of `options` that are told at opening, those alone that differ from their defaults; a
+        backend that has none is never given any, and need not take them.
 
         Inputs and outputs keep the dtypes of the source model (a float model quantized to int8 still takes
         and gives float32), so that artifacts can be swapped for one another.
 
         Raises:
             ValueError: the artifact was compiled for another batch.
+            UnsupportedError: the runtime does not know an option, or takes another value of it.
         """
 
 

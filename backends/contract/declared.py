@@ -14,6 +14,7 @@ from ...profiles.precision import Precision
 from ...profiles.words import one_line
 from .backend import CALIBRATION_METHODS, Array, Artifact, Availability, LayerGroup, Session, TensorSpec
 from .given import GivenFile, GivenTensor
+from .options import WHEN, RuntimeOption
 
 T = TypeVar("T")
 Reader = Callable[[Any], T]
@@ -28,8 +29,9 @@ class Check(Generic[T]):
 
 
 _FORMAT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,30}")
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
 _KINDS_OF_SPARSITY = ("dense", "channel", "unstructured", "2:4")
-_MOST_TEXT, _MOST_BYTES = 500, 2**20
+_MOST_TEXT, _MOST_BYTES, _MOST_VALUES = 500, 2**20, 20
 MOST_HEAD = 256
 """Bytes at the beginning of a file by which its format is known."""
 
@@ -186,6 +188,35 @@ def _group(value: LayerGroup) -> LayerGroup:
     return LayerGroup(name=text(value.name), layers=layers, weights=int(value.weights))
 
 
+def _options(value: Any) -> tuple[RuntimeOption, ...]:
+    found = tuple(_option(_of(RuntimeOption)(one)) for one in _several(value))
+    if len({one.name for one in found}) < len(found):
+        raise WrongError("two options of one name")
+    return found
+
+
+def _option(value: RuntimeOption) -> RuntimeOption:
+    values = tuple(_word(one) for one in _several(value.values))
+    if value.default not in values or not 1 < len(values) == len(set(values)) <= _MOST_VALUES:
+        raise WrongError(f"an option has 2 to {_MOST_VALUES} values, none twice, and its default is one")
+    if value.when not in WHEN:
+        raise WrongError(f"an option is told when the runtime has to {' or '.join(WHEN)} something")
+    return RuntimeOption(
+        name=_word(value.name),
+        values=values,
+        default=value.default,
+        does=text(value.does),
+        when=value.when,
+        exact=_of(bool)(value.exact),
+    )
+
+
+def _word(value: Any) -> str:
+    if not _WORD.fullmatch(_of(str)(value)):
+        raise WrongError(f"names of options and their values match {_WORD.pattern}")
+    return str(value)
+
+
 def _facts(value: Any) -> dict[str, Any]:
     return {text(name): _fact(one) for name, one in dict(_of(Mapping)(value)).items()}  # type: ignore[type-abstract]
 
@@ -203,6 +234,8 @@ def _session(value: Any) -> Session:
     for specs in (getattr(found, name, None) for name in ("inputs", "outputs")):
         if not specs or not all(isinstance(spec, TensorSpec) for spec in _several(specs)):
             raise WrongError("`inputs` and `outputs` of a session are tuples of TensorSpec")
+    if not all(isinstance(one, str) for pair in _of(Mapping)(found.taken).items() for one in pair):  # type: ignore[type-abstract]
+        raise WrongError("`taken` of a session maps options to values, both texts")
     return found
 
 
@@ -221,6 +254,10 @@ YES_OR_NO = Check(_of(bool), "True or False")
 FILE = Check(_file, "None, or the Path of a text file")
 OUTPUTS = Check(_outputs, "arrays of numbers by the output's name")
 GROUPS = Check(_groups, "a tuple of LayerGroup(name=..., layers=(...), weights=...)")
+OPTIONS = Check(
+    _options,
+    'a tuple of RuntimeOption(name=..., values=(...), default=..., does="...", when=..., exact=...)',
+)
 FACTS = Check(_facts, 'texts and numbers by name, such as {"tasks": 15, "trials": 240, "failed": 0}')
 ARTIFACT = Check(
     _of(Artifact), "Artifact(path=..., backend=..., precision=..., size_bytes=..., weight_bytes=...)"

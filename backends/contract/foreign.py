@@ -29,6 +29,7 @@ from .backend import (
     SourceModel,
 )
 from .given import GivenFile
+from .options import USUAL, Options, RuntimeOption
 from .tuning import Tuning
 
 if TYPE_CHECKING:
@@ -119,13 +120,19 @@ class Foreign(Backend):
         asked = {"precision": settings.precision, "batch": settings.batch}
         return self._had("`compile`", ask, declared.ARTIFACT, settings=asked, calibration=calibration)
 
-    def open(self, artifact: Path, batch: int, threads: int) -> Session:
+    def options(self, profile: Profile, precision: Precision, threads: int) -> tuple[RuntimeOption, ...]:
         def ask() -> object:
-            return self._theirs.open(artifact, batch, threads)
+            return self._theirs.options(profile, precision, threads)
 
-        return self._had(
-            "`open`", ask, declared.SESSION, artifact=artifact.name, batch=batch, threads=threads
-        )
+        return self._had("`options`", ask, declared.OPTIONS, precision=precision, threads=threads)
+
+    def open(self, artifact: Path, batch: int, threads: int, options: Options = USUAL) -> Session:
+        def ask() -> object:
+            told = (options,) if options else ()  # one that has none need not take any
+            return self._theirs.open(artifact, batch, threads, *told)
+
+        given = {"artifact": artifact.name, "batch": batch, "threads": threads, "options": dict(options)}
+        return self._had("`open`", ask, declared.SESSION, **given)
 
     def _place(self, asked: str) -> str:
         """Where they define what was asked for, else their class."""

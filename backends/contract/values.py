@@ -58,6 +58,7 @@ class CompileSettings:
     build for it ("sm86"); empty means the machine that compiles. `check` compares the artifact with the float
     model on the calibration data; it is left out for untrained weights, where agreement means nothing.
     `keep_float` names layers (see `Backend.layers`) that keep float weights and arithmetic: mixed precision.
+    `options` are values of `Backend.options` that are told at compiling, those that differ from the default.
     """
 
     precision: Precision
@@ -68,6 +69,7 @@ class CompileSettings:
     target: str = ""
     check: bool = True
     keep_float: tuple[str, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

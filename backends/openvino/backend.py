@@ -29,6 +29,7 @@ from ..contract.backend import (
     batches,
 )
 from ..contract.compiling import Compiler, Converted, of_batch
+from ..contract.options import USUAL, Options, chosen
 from ..onnx_graph.session import OrtSession
 from ..onnx_quantize import MAKER, SHARED
 from .session import OpenVinoSession, load_runtime
@@ -112,7 +113,8 @@ class OpenVinoBackend(Compiler):
 
         return groups(model, precision, PRODUCTS if precision is Precision.INT8_DYNAMIC else ())
 
-    def open(self, artifact: Path, batch: int, threads: int) -> Session:
+    def open(self, artifact: Path, batch: int, threads: int, options: Options = USUAL) -> Session:
+        chosen(options)
         return of_batch(OpenVinoSession(artifact, threads), batch)
 
 

@@ -23,6 +23,7 @@ from ..contract.backend import (
     SourceModel,
 )
 from ..contract.compiling import Compiler, Converted, of_batch
+from ..contract.options import USUAL, Options, chosen
 from ..onnx_graph.session import OrtSession
 from ..onnx_quantize import MAKER, SHARED
 
@@ -81,5 +82,6 @@ class OrtBackend(Compiler):
 
         return groups(model, precision)
 
-    def open(self, artifact: Path, batch: int, threads: int) -> Session:
+    def open(self, artifact: Path, batch: int, threads: int, options: Options = USUAL) -> Session:
+        chosen(options)
         return of_batch(OrtSession(str(artifact), threads), batch)

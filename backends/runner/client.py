@@ -20,6 +20,7 @@ from ..contract.backend import (
     Feed,
     SourceModel,
 )
+from ..contract.options import USUAL, Options
 from ..contract.tuning import Tuning
 from . import no_runner, replies
 from .child import (
@@ -44,9 +45,8 @@ from .trouble import Trouble, UnreachableError
 
 # The part of a study that an operation belongs to, as failures name it.
 _STAGES = {"compile": "compile", "make": "compile", "tune": "tune", "infer": "score"}
-CLOSE_S, TUNE_MARGIN_S = 5.0, 60.0
-"""A round of tuning that has begun may end; one that takes longer hangs."""
-MOST_TUNED_BYTES = 2**28
+CLOSE_S, TUNE_MARGIN_S, MOST_TUNED_BYTES = 5.0, 60.0, 2**28
+"""A round of tuning that has begun may end in its margin; one that takes longer hangs."""
 
 
 class RunnerClient:
@@ -182,10 +182,13 @@ class RunnerClient:
         self._files.fetch(compiled.read("path", verbatim), path, most)
         return path
 
-    def open(self, backend: str, artifact: Path, batch: int, threads: int) -> Opened:
+    def open(
+        self, backend: str, artifact: Path, batch: int, threads: int, options: Options = USUAL
+    ) -> Opened:
         """Load an artifact; where pinned, on as many cores as it has threads (`measure.cores`)."""
         body = {"backend": backend, "path": self.put(artifact), "batch": batch, "threads": threads}
-        found = replies.opened(self.ask("open", self._guard.open_s, {**body, "pinned": self._pinned}))
+        body |= {"pinned": self._pinned, "options": dict(options)}
+        found = replies.opened(self.ask("open", self._guard.open_s, body))
         self._batch = batch
         return found if self._pinned else replace(found, cores=())
 

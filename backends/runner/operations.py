@@ -28,6 +28,7 @@ from ..contract.backend import (
     all_outputs,
     batches,
 )
+from ..contract.options import check_taken
 from ..contract.tuning import Tuning
 from ..lease.lease import LeaseLostError, at_work
 from ..lease.warden import OPERATIONS as LEASE_OPERATIONS
@@ -196,8 +197,11 @@ class Runner:
         restart_peak()
         self._start_bytes, self._peak_bytes = resident_bytes(), 0
         self._batch = int(body["batch"])
-        session, load_ms = timed(lambda: backend.open(Path(body["path"]), self._batch, int(body["threads"])))
+        options = {str(name): str(value) for name, value in dict(body.get("options") or {}).items()}
+        how = (Path(body["path"]), self._batch, int(body["threads"]), *((options,) if options else ()))
+        session, load_ms = timed(lambda: backend.open(*how))
         self._session = session
+        check_taken(options, session.taken)
         inputs, outputs = _described(session.inputs), _described(session.outputs)
         return Message(body={"load_ms": load_ms, "inputs": inputs, "outputs": outputs, "cores": cores})
 

@@ -27,6 +27,7 @@ from ..contract.backend import (
 )
 from ..contract.compiling import Compiler, Converted, of_batch
 from ..contract.given import GivenFile
+from ..contract.options import USUAL, Options, chosen
 from .session import INSTALL, INTERPRETERS, TfliteSession, load_interpreter
 
 _REACH = "LiteRT applies it to fully connected layers, convolutions and embeddings with constant weights only"
@@ -138,5 +139,6 @@ class TfliteBackend(Compiler):
 
         return layer_groups(model.path.read_bytes(), precision)
 
-    def open(self, artifact: Path, batch: int, threads: int) -> Session:
+    def open(self, artifact: Path, batch: int, threads: int, options: Options = USUAL) -> Session:
+        chosen(options)
         return of_batch(TfliteSession(artifact, threads), batch)

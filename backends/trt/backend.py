@@ -27,6 +27,7 @@ from ..contract.backend import (
     SourceModel,
 )
 from ..contract.compiling import Compiler, Converted
+from ..contract.options import USUAL, Options, chosen
 from ..onnx_graph.session import RUNTIME, OrtSession
 from . import api as trt_api
 from .build import BuildOptions, BuildPlan, build
@@ -141,13 +142,14 @@ class TrtBackend(Compiler):
 
         return OrtSession(with_batch(model.path, settings.batch).SerializeToString(), 1)
 
-    def open(self, artifact: Path, batch: int, threads: int) -> Session:
+    def open(self, artifact: Path, batch: int, threads: int, options: Options = USUAL) -> Session:
         """Load a plan on the first GPU. `threads` has no meaning there.
 
         Raises:
             UnsupportedError: there is no GPU.
             UserError: the file is no plan, or another TensorRT built it.
         """
+        chosen(options)
         trt_api.load()
         return TrtSession(artifact, batch)
 

@@ -19,6 +19,7 @@ from ...profiles.precision import Precision
 from ..contract.agreement import check_agreement
 from ..contract.backend import Availability, CalibrationData, CompileSettings, Session, SourceModel
 from ..contract.compiling import Compiler, Converted, of_batch
+from ..contract.options import USUAL, Options, chosen
 from ..contract.tuning import Tuning
 from ..onnx_graph.session import RUNTIME, OrtSession
 from .processor import HALF, Processor, of_profile, of_target, this_one
@@ -149,7 +150,8 @@ class TvmBackend(Compiler):
         self._check_processor(settings, processor)
         return tuned(compiler(), model, settings, tuning, known, into)
 
-    def open(self, artifact: Path, batch: int, threads: int) -> Session:
+    def open(self, artifact: Path, batch: int, threads: int, options: Options = USUAL) -> Session:
+        chosen(options)
         return of_batch(TvmSession(artifact, threads), batch)
 
 

@@ -14,6 +14,7 @@ from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Quantity, StageRecord
 from ..record.protocols import Hardware, MilestoneJudge
 from ..record.samples import SampleResults
+from ..record.setting import Setting
 from ..record.stops import TrainingStopped
 from ..record.treatment import UNTREATED, QatPlan, Treatment
 from ..record.tuned import Tuned
@@ -95,14 +96,16 @@ class Chain:
         trained: bool = True,
         at_milestone: MilestoneJudge | None = None,
         qat: QatPlan | None = None,
+        batch: int | None = None,
     ) -> Entry:
-        """The candidate's float model in its backend's format, trained on the way where it was not yet."""
+        """The candidate's float model in its backend's format, trained on the way where it was not yet; for a
+        `batch` other than the study's, where the format fixes it."""
         # Code of the user's own runs in many places here: exporters trace it, cutting looks into it.
         with user_code("the workload's code", around=True):
             return self.models.exported(
                 candidate,
                 get_backend(candidate.backend),
-                self.device.deployment.batch,
+                batch or self.device.deployment.batch,
                 trained=trained,
                 note=trace.add,
                 judge=at_milestone,
@@ -118,18 +121,26 @@ class Chain:
         at_milestone: MilestoneJudge | None = None,
         treatment: Treatment = UNTREATED,
         checked: bool = True,
+        setting: Setting | None = None,
     ) -> Entry:
         """The candidate's artifact, as the treatment changes it. Trained ones are compared with the float
-        model, unless `checked` is false."""
-        source = self.source(candidate, trace, trained=trained, at_milestone=at_milestone, qat=treatment.qat)
-        self.checkpoint()
-        tuned = self.tuned(candidate, trace)
-        self.checkpoint()
-        data, digest = self.models.calibration()
-        check, outputs = trained and checked, self.models.outputs
-        return trace.add(
-            self.device.compiled(candidate, source, data, digest, check, treatment, outputs, tuned)
+        model, unless `checked` is false. By another `setting` than the study's it may be another artifact;
+        what was found by tuning holds for the study's batch alone."""
+        how = setting or self.device.deployment.usual
+        source = self.source(
+            candidate,
+            trace,
+            trained=trained,
+            at_milestone=at_milestone,
+            qat=treatment.qat,
+            batch=how.batch,
         )
+        self.checkpoint()
+        tuned = self.tuned(candidate, trace) if how.batch == self.device.deployment.batch else None
+        self.checkpoint()
+        data = self.models.calibration()
+        check, outputs = trained and checked, self.models.outputs
+        return trace.add(self.device.compiled(candidate, source, data, check, treatment, outputs, tuned, how))
 
     def tuned(self, candidate: Candidate, trace: Trace) -> Entry | None:
         """What was found for the candidate's structure; None where its backend is not tuned. Weights do not
@@ -150,9 +161,9 @@ class Chain:
             StageError: that does not run.
         """
         plain = candidate.hardware_class()
-        data, digest = self.models.calibration()
+        data = self.models.calibration()
         source = self.source(plain, Trace(), trained=False)
-        entry = self.device.compiled(plain, source, data, digest, check=False, outputs=self.models.outputs)
+        entry = self.device.compiled(plain, source, data, check=False, outputs=self.models.outputs)
         measured = self.device.measured(entry, candidate.backend, brief=True)
         summary = summarize(read_rounds(measured), "candidate", self.device.spread)
         return latency_quantities(summary, reference_ms)["latency_ms"]
@@ -162,23 +173,40 @@ class Chain:
         plain = candidate.hardware_class()
         return self.device.tuner.is_tuned(plain, self.source(plain, Trace(), trained=False))
 
-    def artifact(self, evaluation: Evaluation) -> Entry:
-        """The artifact of a complete evaluation, made again if the store lost it."""
-        return self.compiled(evaluation.candidate, Trace(), treatment=evaluation.treatment)
+    def artifact(self, evaluation: Evaluation, setting: Setting | None = None) -> Entry:
+        """The artifact of a complete evaluation, made again if the store lost it; by another `setting`, the
+        one of the same model that is run so."""
+        return self.compiled(evaluation.candidate, Trace(), treatment=evaluation.treatment, setting=setting)
 
     def scored(
-        self, candidate: Candidate, compiled: Entry, trace: Trace, *, split: str, first: int = 0
+        self,
+        candidate: Candidate,
+        compiled: Entry,
+        trace: Trace,
+        *,
+        split: str,
+        first: int = 0,
+        setting: Setting | None = None,
     ) -> Entry:
         """Score an artifact on a split, or on its `first` samples (0: all)."""
         samples, digest = head_of(*self.models.split(split), first)
         metric, choice = self.models.metric, self.models.outputs
-        return trace.add(self.device.scored(compiled, candidate.backend, samples, digest, metric, choice))
+        return trace.add(
+            self.device.scored(compiled, candidate.backend, samples, digest, metric, choice, setting)
+        )
 
     def quality(
-        self, candidate: Candidate, compiled: Entry, trace: Trace, *, split: str, first: int = 0
+        self,
+        candidate: Candidate,
+        compiled: Entry,
+        trace: Trace,
+        *,
+        split: str,
+        first: int = 0,
+        setting: Setting | None = None,
     ) -> Quantity:
         """Quality of an artifact over a split, or its `first` samples (0: all), with its interval."""
-        meta = self.scored(candidate, compiled, trace, split=split, first=first).meta
+        meta = self.scored(candidate, compiled, trace, split=split, first=first, setting=setting).meta
         by_sample = meta["by_sample"]
         return Quantity(
             value=meta["value"],
@@ -186,7 +214,7 @@ class Chain:
             high=meta["high"],
             by_sample=None if by_sample is None else SampleResults(**by_sample),
             how=f"{meta['samples']} {split} samples through the artifact in its own runtime, "
-            f"batch {self.device.deployment.batch}",
+            f"batch {(setting or self.device.deployment.usual).batch}",
         )
 
     def measured(

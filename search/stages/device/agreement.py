@@ -16,6 +16,7 @@ from ....backends.runner.float_model import float_outputs
 from ....backends.runner.launch import LocalLaunch
 from ....profiles.packages import versions
 from ...record.agreement import Agreement, ComputesWronglyError
+from ...record.setting import Setting
 from ...store.store import Entry, Store
 from ...workload.workload import Array
 from .again import Again
@@ -47,12 +48,19 @@ class Agreements:
     ) -> None:
         self._store, self._runners, self._announce, self._again = store, runners, announce, again
         self._device = runners.deployment.remote
-        self._known: dict[str, Agreement | None] = {}
+        self._known: dict[tuple[str, Setting], Agreement | None] = {}
 
-    def settled(self, compiled: Entry, backend: str, runner: RunnerClient | None = None) -> Agreement | None:
+    def settled(
+        self,
+        compiled: Entry,
+        backend: str,
+        runner: RunnerClient | None = None,
+        setting: Setting | None = None,
+    ) -> Agreement | None:
         """How the device's outputs of an artifact compare with those here; None where nothing is compared: on
         this machine, and of untrained weights. A `runner` that has the artifact open, and is about to be
-        believed, is asked itself; without, one is started where the answer is not known.
+        believed, is asked itself; without, one is started where the answer is not known. Here it is run with
+        the runtime's defaults, whatever the `setting` that it has there.
 
         Raises:
             ComputesWronglyError: they differ by more than processors that compute rightly do. Not kept: it is
@@ -61,24 +69,27 @@ class Agreements:
         device = self._device
         if device is None or not compiled.meta.get("expected"):
             return None
-        if runner is not None or compiled.key not in self._known:
-            self._known[compiled.key] = self._compared(compiled, backend, device, runner)
-        return self._known[compiled.key]
+        how = setting or self._runners.deployment.usual
+        if runner is not None or (compiled.key, how) not in self._known:
+            self._known[compiled.key, how] = self._compared(compiled, backend, device, runner, how)
+        return self._known[compiled.key, how]
 
     def _compared(
-        self, compiled: Entry, backend: str, device: RemoteDevice, runner: RunnerClient | None
+        self, compiled: Entry, backend: str, device: RemoteDevice, runner: RunnerClient | None, how: Setting
     ) -> Agreement | None:
         asked, deployed = device.asked(), self._runners.deployment
         there = device.versions(get_backend(backend).packages)
         where = (deployed.device, *device.identity, *map(str, sorted(there.items())))
-        key = agree_key(compiled.key, asked.digest, deployed.batch, deployed.threads, where)
-        wanted = (self._here if self._runs_here(backend) else self._float)(compiled, backend, asked)
+        key = agree_key(compiled.key, asked.digest, how, where)
+        wanted = (self._here if self._runs_here(backend) else self._float)(
+            compiled, backend, asked, how.batch
+        )
         if wanted is None:
             return None
-        now = self._asked(compiled, backend, wanted, device, runner) if runner else None
+        now = self._asked(compiled, backend, wanted, device, runner, how) if runner else None
 
         def make(_: Path) -> Mapping[str, Any]:
-            return asdict(now or self._asked(compiled, backend, wanted, device, None))
+            return asdict(now or self._asked(compiled, backend, wanted, device, None, how))
 
         about = {"artifact": compiled.key, "device": deployed.device}
         meta = self._store.produce("agree", key, about, self._again.sturdy(make)).meta
@@ -91,13 +102,14 @@ class Agreements:
         wanted: Mapping[str, Array],
         device: RemoteDevice,
         runner: RunnerClient | None,
+        how: Setting,
     ) -> Agreement:
         """What the device computes now."""
         self._announce("compare with this machine")
         asked, packages = device.asked(), get_backend(backend).packages
         with self._runners.lease.held_elsewhere(), ExitStack() as ended:
-            on = runner or ended.enter_context(self._runners.opened(compiled, backend)[0])
-            got = computed(on, asked.data, self._runners.deployment.batch)
+            on = runner or ended.enter_context(self._runners.opened(compiled, backend, how)[0])
+            got = computed(on, asked.data, how.batch)
         found = judged(
             compiled.meta["artifact"],
             wanted,
@@ -113,25 +125,25 @@ class Agreements:
         known, target = get_backend(backend), self._runners.deployment.targets.get(backend, "")
         return known.runs_here(target) and not known.compiles_on_device
 
-    def _here(self, compiled: Entry, backend: str, asked: Asked) -> dict[str, Array]:
+    def _here(self, compiled: Entry, backend: str, asked: Asked, batch: int) -> dict[str, Array]:
         """The outputs on this machine, by the artifact's own names."""
         deployed, data = self._runners.deployment, _first(asked.data, MOST_SAMPLES)
         made_by = tuple(map(str, sorted(versions(get_backend(backend).packages).items())))
-        key = here_key(compiled.key, asked.digest, deployed.batch, deployed.threads, made_by)
+        key = here_key(compiled.key, asked.digest, batch, deployed.threads, made_by)
 
         def make(into: Path) -> Mapping[str, Any]:
-            save_arrays(into / _OUTPUTS, self._runners.infer_here(compiled, backend, data))
+            save_arrays(into / _OUTPUTS, self._runners.infer_here(compiled, backend, data, batch))
             return {"file": _OUTPUTS}
 
         entry = self._store.produce("here", key, {"artifact": compiled.key}, self._again.sturdy(make))
         return entry.read(entry.meta["file"], read_arrays)
 
-    def _float(self, compiled: Entry, backend: str, asked: Asked) -> dict[str, Array] | None:
+    def _float(self, compiled: Entry, backend: str, asked: Asked, batch: int) -> dict[str, Array] | None:
         """The outputs of the float model on this machine; None where that does not run here."""
         source = self._store.get("export", str(compiled.provenance.get("source")))
         if source is None:
             return None
-        batch, data = self._runners.deployment.batch, _first(asked.data, MOST_SAMPLES)
+        data = _first(asked.data, MOST_SAMPLES)
         key = here_key(source.key, asked.digest, batch, 1, ("float",))
 
         def make(into: Path) -> Mapping[str, Any]:

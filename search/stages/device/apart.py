@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ....backends.runner.client import RunnerClient
+from ...record.setting import Setting
 from ...store.store import Entry, Store, content_key
 from .again import Again
 from .agreement import Agreements
+from .keys import told
 from .runners import Runners
 
 Ask = Callable[[RunnerClient], Mapping[str, Any]]
@@ -27,29 +29,38 @@ class Apart:
     announce: Callable[[str], None]
 
     def asked(
-        self, stage: str, version: int, compiled: Entry, backend: str, parts: Mapping[str, Any], ask: Ask
+        self,
+        stage: str,
+        version: int,
+        compiled: Entry,
+        backend: str,
+        parts: Mapping[str, Any],
+        ask: Ask,
+        setting: Setting | None = None,
     ) -> Entry:
         """What `ask` is told by a runner that has the artifact loaded and its feed prepared, as the `meta` of
-        an entry of the store. `parts` are what the answer depends on beside artifact, device, batch and
-        threads; `version` is raised when the meaning of the answer changes.
+        an entry of the store. `parts` are what the answer depends on beside artifact, device and setting;
+        `version` is raised when the meaning of the answer changes.
 
         Raises:
             StageError: the runner failed.
         """
-        self.agreements.settled(compiled, backend)
         deployed = self.runners.deployment
+        how = setting or deployed.usual
+        self.agreements.settled(compiled, backend, setting=how)
         fields = {
             "artifact": compiled.key,
             "device": deployed.device + deployed.computed_by(backend),
-            "batch": deployed.batch,
-            "threads": deployed.threads,
+            "batch": how.batch,
+            "threads": how.threads,
             "parts": dict(parts),
+            **told(how.options),
         }
 
         def make(_: object) -> Mapping[str, Any]:
             self.announce(stage)
             with self.runners.lease.held(), ExitStack() as stack:
-                runner, _opened, _first_ms = self.runners.opened(compiled, backend)
+                runner, _opened, _first_ms = self.runners.opened(compiled, backend, how)
                 stack.enter_context(runner)
                 return dict(ask(runner))
 

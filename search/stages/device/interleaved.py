@@ -5,27 +5,43 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from types import MappingProxyType
 
 from ....backends.measure.samples import REFERENCE, LatencyPlan, Rounds
 from ....backends.runner.client import RunnerClient
 from ....profiles.errors import StageError
+from ...record.setting import Setting
 from ...store.store import Entry
 from .again import Again, from_outside
 from .runners import Runners, several_fit
 
 
 def interleaved(
-    runners: Runners, again: Again, artifacts: Mapping[str, tuple[Entry, str]], plan: LatencyPlan
+    runners: Runners,
+    again: Again,
+    artifacts: Mapping[str, tuple[Entry, str]],
+    plan: LatencyPlan,
+    settings: Mapping[str, Setting] = MappingProxyType({}),
 ) -> Rounds:
-    """On this machine each is loaded in several processes, so that the interval covers how much processes
+    """`artifacts` are with their backends, by the names that they have in the rounds; one may stand there
+    several times. `settings` are those of all that are not run as usual, by the same names.
+
+    On this machine each is loaded in several processes, so that the interval covers how much processes
     of one artifact differ. On another device that would take long: there only the reference is.
     """
-    found, killed = again.tried(lambda: _interleaved(runners, artifacts, plan))
-    return again.tried(lambda: _interleaved(runners, artifacts, plan))[0] if killed else found
+
+    def once() -> tuple[Rounds, bool]:
+        return _interleaved(runners, artifacts, plan, settings)
+
+    found, killed = again.tried(once)
+    return again.tried(once)[0] if killed else found
 
 
 def _interleaved(
-    runners: Runners, artifacts: Mapping[str, tuple[Entry, str]], plan: LatencyPlan
+    runners: Runners,
+    artifacts: Mapping[str, tuple[Entry, str]],
+    plan: LatencyPlan,
+    settings: Mapping[str, Setting],
 ) -> tuple[Rounds, bool]:
     """The rounds, and whether something from outside ended one of the processes meanwhile."""
     everyone = {**artifacts, REFERENCE: runners.reference}
@@ -36,7 +52,7 @@ def _interleaved(
             runners.close_reference()
         else:
             everyone.pop(REFERENCE)
-        subjects, failed = _opened(runners, everyone, plan.processes if several else 1, stack)
+        subjects, failed = _opened(runners, everyone, settings, plan.processes if several else 1, stack)
         reference = subjects.pop(REFERENCE, None) or runners.reference_runners(plan.processes)
         found = runners.timed(subjects, reference, plan)
         killed = any(from_outside(one.ended) for those in subjects.values() for one in those)
@@ -44,7 +60,11 @@ def _interleaved(
 
 
 def _opened(
-    runners: Runners, everyone: Mapping[str, tuple[Entry, str]], processes: int, stack: ExitStack
+    runners: Runners,
+    everyone: Mapping[str, tuple[Entry, str]],
+    settings: Mapping[str, Setting],
+    processes: int,
+    stack: ExitStack,
 ) -> tuple[dict[str, list[RunnerClient]], dict[str, tuple[str, str, str]]]:
     """So many processes of each artifact, and why those that do not open do not.
 
@@ -55,7 +75,10 @@ def _opened(
     failed: dict[str, tuple[str, str, str]] = {}
     for name, (compiled, backend) in everyone.items():
         try:
-            opened = [stack.enter_context(runners.opened(compiled, backend)[0]) for _ in range(processes)]
+            how = settings.get(name)
+            opened = [
+                stack.enter_context(runners.opened(compiled, backend, how)[0]) for _ in range(processes)
+            ]
         except StageError as error:
             if error.outside or name == REFERENCE:
                 raise

@@ -13,6 +13,7 @@ from typing import Any
 from ....backends.contract.backend import CompileSettings
 from ....backends.contract.tuning import Tuning
 from ....backends.measure.samples import PROCESSES, LatencyPlan
+from ...record.setting import Setting, Told
 from ...store.store import content_key
 
 EXPORT_VERSION, COMPILE_VERSION, MEASURE_VERSION, SPREAD_VERSION, SCORE_VERSION = 1, 3, 3, 1, 2
@@ -44,7 +45,7 @@ def compile_key(
     fields: dict[str, Any] = {
         "backend": backend,
         "version": version,
-        "settings": asdict(settings),
+        "settings": _settings(settings),
         "source": source,
         "calibration": calibration,
     }
@@ -61,7 +62,7 @@ def tune_key(causes: Mapping[str, Any], settings: CompileSettings, source: str, 
     """
     fields = {
         "causes": dict(causes),
-        "settings": asdict(settings),
+        "settings": _settings(settings),
         "source": source,
         "tuning": asdict(tuning),
     }
@@ -80,17 +81,29 @@ def make_key(
     fields = {
         "maker": maker,
         "tools": dict(tools),
-        "settings": {name: value for name, value in asdict(settings).items() if name != "check"},
+        "settings": {name: value for name, value in _settings(settings).items() if name != "check"},
         "source": source,
         "calibration": calibration,
     }
     return content_key("make", MAKE_VERSION, fields)
 
 
+def _settings(settings: CompileSettings) -> dict[str, Any]:
+    """All that decides the bytes; options only where there are any, as before they could be told."""
+    found = asdict(settings)
+    return found if settings.options else {name: one for name, one in found.items() if name != "options"}
+
+
 def measure_key(
-    artifact: str, reference: str, device: str, batch: int, threads: int, plan: LatencyPlan
+    artifact: str,
+    reference: str,
+    device: str,
+    batch: int,
+    threads: int,
+    plan: LatencyPlan,
+    options: Told = (),
 ) -> str:
-    """Key of raw latency samples of an artifact against a reference on a device."""
+    """Key of raw latency samples of an artifact, opened with options, against a reference on a device."""
     fields = {
         "artifact": artifact,
         "reference": reference,
@@ -98,8 +111,15 @@ def measure_key(
         "batch": batch,
         "threads": threads,
         "plan": _fields(plan),
+        **told(options),
     }
     return content_key("measure", MEASURE_VERSION, fields)
+
+
+def told(options: Told) -> dict[str, Any]:
+    """What enters the key of whatever was asked of an artifact that was opened with options: nothing where
+    there were none."""
+    return {"options": dict(options)} if options else {}
 
 
 def spread_key(reference: str, device: str, batch: int, threads: int, plan: LatencyPlan) -> str:
@@ -113,15 +133,18 @@ def _fields(plan: LatencyPlan) -> dict[str, Any]:
     return {name: value for name, value in asdict(plan).items() if (name, value) != ("processes", PROCESSES)}
 
 
-def score_key(artifact: str, split: str, metric: tuple[str, ...], batch: int, instructions: str) -> str:
+def score_key(
+    artifact: str, split: str, metric: tuple[str, ...], batch: int, instructions: str, options: Told = ()
+) -> str:
     """Key of an artifact's quality. `metric` is the metric's name, the digest of its code, and where there is
-    a choice what it is given of the model's outputs."""
+    a choice what it is given of the model's outputs; `options` are those that it was opened with."""
     fields = {
         "artifact": artifact,
         "split": split,
         "metric": metric,
         "batch": batch,
         "instructions": instructions,
+        **told(options),
     }
     return content_key("score", SCORE_VERSION, fields)
 
@@ -132,8 +155,9 @@ def here_key(artifact: str, samples: str, batch: int, threads: int, versions: Se
     return content_key("here", HERE_VERSION, {**fields, "versions": list(versions)})
 
 
-def agree_key(artifact: str, samples: str, batch: int, threads: int, device: Sequence[str]) -> str:
+def agree_key(artifact: str, samples: str, how: Setting, device: Sequence[str]) -> str:
     """Key of how an artifact's outputs on a device compare with those here; `device` is all that it says of
     itself, and the versions of the runtime there."""
-    fields = {"artifact": artifact, "samples": samples, "batch": batch, "threads": threads}
+    fields = {"artifact": artifact, "samples": samples, "batch": how.batch, "threads": how.threads}
+    fields.update(told(how.options))
     return content_key("agree", AGREE_VERSION, {**fields, "device": list(device)})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -21,43 +21,15 @@ from ....backends.runner.launch import LocalLaunch
 from ....backends.runner.leased import DeviceLease, LeasedClient
 from ....backends.runner.replies import Opened
 from ....profiles.errors import InternalError, StageError
+from ...record.setting import Setting
 from ...store.store import Entry
 from ...workload.workload import Array
 from .arrays_file import read_arrays
+from .deployment import Deployment as Deployment
 from .effort import ReferencePace, run_seconds
-from .remote import RemoteDevice
 from .watching import Watching
 
 PROCESS_BYTES = 100_000_000  # what a runner needs beside the model, seen up to 80 MB
-
-
-@dataclass(frozen=True, kw_only=True)
-class Deployment:
-    """How artifacts run: batch and threads, the device's identity, and what decides integer arithmetic.
-
-    `device` names where latency was taken and enters only keys of measurements; `instructions` is the digest
-    of the instruction set and enters keys of scores, since integer kernels differ by it. `targets` says what
-    each backend compiles for, where that is not just any processor, `watched` whether the device tells how
-    it is. `remote` is the device where it is not this machine.
-    """
-
-    batch: int
-    threads: int
-    device: str
-    instructions: str
-    targets: Mapping[str, str] = field(default_factory=dict)
-    watched: bool = True
-    remote: RemoteDevice | None = None
-
-    def computed_by(self, *backends: str) -> str:
-        """What enters keys of what these runtimes do on the device: their versions there. Nothing on this
-        machine, whose versions are in the keys of artifacts."""
-        if self.remote is None:
-            return ""
-        found = {
-            k: v for name in backends for k, v in self.remote.versions(get_backend(name).packages).items()
-        }
-        return "".join(f" {name} {version}" for name, version in sorted(found.items()))
 
 
 class Runners:
@@ -80,12 +52,18 @@ class Runners:
         there = None if self.launch.shares_files else lambda: self._reference_clients
         self._watch = Watching(there, lambda: self.cores, deployment.watched)
 
-    def opened(self, compiled: Entry, backend: str) -> tuple[RunnerClient, Opened, float]:
-        """A runner of its own with an artifact loaded, its signature, and milliseconds of its first run."""
-        runner = LeasedClient(self.lease, guard=self.guard, pinned=self._pinned)
+    def opened(
+        self, compiled: Entry, backend: str, setting: Setting | None = None
+    ) -> tuple[RunnerClient, Opened, float]:
+        """A runner of its own with an artifact loaded, its signature, and milliseconds of its first run.
+        Without a setting it is run as the study runs all (`Deployment.usual`)."""
+        how, runner = (
+            setting or self.deployment.usual,
+            LeasedClient(self.lease, guard=self.guard, pinned=self._pinned),
+        )
         try:
             path = compiled.file(compiled.meta["file"])
-            opened = runner.open(backend, path, self.deployment.batch, self.deployment.threads)
+            opened = runner.open(backend, path, how.batch, how.threads, dict(how.options))
             self.cores = opened.cores
             first_ms = runner.prepare(compiled.read(compiled.meta.get("sample", ""), read_arrays))
         except BaseException:
@@ -135,11 +113,13 @@ class Runners:
                 self._compilers.pop(backend).close()
                 raise
 
-    def infer_here(self, compiled: Entry, backend: str, data: Mapping[str, Array]) -> dict[str, Array]:
-        """What an artifact that runs on this machine gives here for all samples."""
+    def infer_here(
+        self, compiled: Entry, backend: str, data: Mapping[str, Array], batch: int
+    ) -> dict[str, Array]:
+        """What an artifact for that batch, which runs on this machine, gives here for all samples."""
         with self._where_it_compiles(backend) as runner:
             path = compiled.file(compiled.meta["file"])
-            runner.open(backend, path, self.deployment.batch, self.deployment.threads)
+            runner.open(backend, path, batch, self.deployment.threads)
             return runner.infer(data)
 
     def _on_device(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ....backends.contract.backend import batches
@@ -19,6 +20,7 @@ from ....backends.runner.leased import DeviceLease
 from ....profiles.errors import StageError
 from ...record.candidate import Candidate
 from ...record.digest import digest_of
+from ...record.setting import Setting
 from ...record.timing import Timing
 from ...record.treatment import UNTREATED, Treatment
 from ...store.manifest import MANIFEST
@@ -31,6 +33,7 @@ from .agreement import Agreements
 from .apart import Apart
 from .arrays_file import save_arrays
 from .calibration_samples import drawn
+from .deployment import Deployment
 from .effort import Effort
 from .file_size import compressed_bytes
 from .interleaved import interleaved
@@ -39,7 +42,7 @@ from .kept_outputs import save_kept
 from .keys import compile_key, measure_key, score_key
 from .line import Line
 from .returned import returned
-from .runners import Deployment, Runners
+from .runners import Runners
 from .settings import settings_of
 from .shared import SharedMakers
 from .tune import Tuner, model_of, tuned_as
@@ -87,14 +90,14 @@ class DeviceStages:
         self,
         candidate: Candidate,
         source: Entry,
-        calibration: Mapping[str, Array],
-        calibration_digest: str,
+        calibration: tuple[Mapping[str, Array], str],
         check: bool = True,
         treatment: Treatment = UNTREATED,
         outputs: OutputChoice | None = None,
         tuned: Entry | None = None,
+        setting: Setting | None = None,
     ) -> Entry:
-        """Compile an exported model for a candidate, as the treatment changes it.
+        """Compile an exported model for a candidate, as the treatment changes it, to be run by the setting.
 
         `check` compares the artifact with the float model on the calibration data; it is left out for
         untrained weights, where agreement means nothing. `outputs` are the float model's, `tuned` what a
@@ -102,14 +105,14 @@ class DeviceStages:
         "artifact" (see `contract.Artifact`) and, with `check`, "compressed_bytes": what zlib makes of the
         file at its highest level.
         """
-        settings = settings_of(candidate, self.deployment, check, treatment)
-        taken = drawn(calibration, candidate, treatment)
+        settings = settings_of(candidate, self.deployment, check, treatment, setting)
+        taken = drawn(calibration[0], candidate, treatment)
         data = taken.data
         version = self._version(candidate)
-        samples = (calibration_digest, taken.count, taken.draw)
+        samples = (calibration[1], taken.count, taken.draw)
         key = compile_key(candidate.backend, version, settings, source.key, samples, tuned_as(tuned))
         model = model_of(source, tuned)
-        sample = next(batches(data, self.deployment.batch))
+        sample = next(batches(data, settings.batch))
 
         def make(into: Path) -> Mapping[str, Any]:
             known = self._makers.with_made(candidate.backend, model, settings, data, (source.key, samples))
@@ -123,8 +126,7 @@ class DeviceStages:
                 )
             save_arrays(into / _SAMPLE, sample)
             if expected:
-                rows = self.deployment.batch
-                returned(expected, outputs or only(opened.outputs[0].name), rows, "compile")
+                returned(expected, outputs or only(opened.outputs[0].name), settings.batch, "compile")
                 save_arrays(into / _EXPECTED, expected)
             described = {**asdict(artifact), "path": artifact.path.name, "precision": str(artifact.precision)}
             return {
@@ -176,25 +178,35 @@ class DeviceStages:
         timing = self._a_a.of_reference(self.plan).timing
         return replace(timing, shortened=self.effort.shortened)
 
-    def measured(self, compiled: Entry, backend: str, *, probe: bool = False, brief: bool = False) -> Entry:
+    def measured(
+        self,
+        compiled: Entry,
+        backend: str,
+        *,
+        probe: bool = False,
+        brief: bool = False,
+        setting: Setting | None = None,
+    ) -> Entry:
         """Latency, load time, first inference and peak memory of an artifact on the device.
 
         A `probe` takes fewer rounds where no percentile needs many: what it gates by is far apart. A `brief`
         look is content with the least, also of a model that takes long for one run.
         """
-        self.agreements.settled(compiled, backend)
+        how = setting or self.deployment.usual
+        self.agreements.settled(compiled, backend, setting=how)
         plan = self.plan
         if brief or (probe and plan.rounds < ROUNDS_OF_PERCENTILES):
             plan = replace(plan, rounds=min(plan.rounds, PROBE_ROUNDS))
         plan = replace(plan, **WHERE_SLOW) if brief else plan
-        deployed, reference = self.deployment, self._runners.reference_key
-        device = deployed.device + deployed.computed_by(backend, *self._runners.reference_backend)
-        key = measure_key(compiled.key, reference, device, deployed.batch, deployed.threads, plan)
+        reference = self._runners.reference_key
+        device = self.deployment.device
+        device += self.deployment.computed_by(backend, *self._runners.reference_backend)
+        key = measure_key(compiled.key, reference, device, how.batch, how.threads, plan, how.options)
 
         def make(into: Path) -> Mapping[str, Any]:
             self.announce("measure")
             with self.lease.held(), ExitStack() as stack:
-                runner, opened, first_ms = self._runners.opened(compiled, backend)
+                runner, opened, first_ms = self._runners.opened(compiled, backend, how)
                 stack.enter_context(runner)
                 memory = runner.memory()
                 self.effort.before_measuring(runner, first_ms, plan)
@@ -210,11 +222,16 @@ class DeviceStages:
 
         return self.store.produce("measure", key, {"artifact": compiled.key}, self._again.sturdy(make))
 
-    def interleaved(self, artifacts: Mapping[str, tuple[Entry, str]], plan: LatencyPlan) -> Rounds:
+    def interleaved(
+        self,
+        artifacts: Mapping[str, tuple[Entry, str]],
+        plan: LatencyPlan,
+        settings: Mapping[str, Setting] = MappingProxyType({}),
+    ) -> Rounds:
         """Measure several artifacts and the reference against each other in the same rounds, see
         `interleaved`."""
         self.announce("measure finalists")
-        return interleaved(self._runners, self._again, artifacts, plan)
+        return interleaved(self._runners, self._again, artifacts, plan, settings)
 
     # -- score ------------------------------------------------------------------------------------
 
@@ -226,21 +243,23 @@ class DeviceStages:
         split_digest: str,
         metric: Metric,
         choice: OutputChoice | None = None,
+        setting: Setting | None = None,
     ) -> Entry:
-        """Quality of an artifact in its own runtime, at the deployed batch size, by the outputs of `choice`
-        (None: there is only one). `kept_outputs` reads them."""
+        """Quality of an artifact in its own runtime, as it is deployed, by the outputs of `choice` (None:
+        there is only one). `kept_outputs` reads them."""
+        how = setting or self.deployment.usual
         choice = choice or only(compiled.meta["outputs"][0]["name"])
         deployed, named = self.deployment, (metric.name, metric.digest, *choice.digest)
         instructions = deployed.instructions + deployed.computed_by(backend)
-        key = score_key(compiled.key, split_digest, named, deployed.batch, instructions)
+        key = score_key(compiled.key, split_digest, named, how.batch, instructions, how.options)
 
         def make(into: Path) -> Mapping[str, Any]:
             self.announce("score")
             with self.lease.held_elsewhere(), ExitStack() as stack:
-                runner, _, first_ms = self._runners.opened(compiled, backend)
+                runner, _, first_ms = self._runners.opened(compiled, backend, how)
                 stack.enter_context(runner)
-                self.agreements.settled(compiled, backend, runner)
-                self.effort.before_scoring(runner, first_ms, len(split), deployed.batch)
+                self.agreements.settled(compiled, backend, runner, how)
+                self.effort.before_scoring(runner, first_ms, len(split), how.batch)
                 outputs = runner.infer(dict(split.inputs))
             # One that was not compared with the float model is but a place to climb from.
             compared = bool(compiled.meta.get("expected"))
@@ -252,7 +271,7 @@ class DeviceStages:
             return {**asdict(found), "samples": len(split)}
 
         entry = self.store.produce("score", key, {"artifact": compiled.key}, self._again.sturdy(make))
-        self.agreements.settled(compiled, backend)  # one that was scored before it was compared
+        self.agreements.settled(compiled, backend, setting=how)  # one that was scored before it was compared
         return entry
 
     def close(self) -> None:

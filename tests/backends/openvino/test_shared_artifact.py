@@ -46,7 +46,7 @@ def test_the_second_runtime_compiles_from_what_the_first_had_made(tmp_path):
     int8 = {"precision": Precision.INT8, "calibration_method": "minmax", "calibration_samples": 0}
     try:
         made = [
-            stages.compiled(Candidate(backend=name, **int8), source, DATA, "data")
+            stages.compiled(Candidate(backend=name, **int8), source, (DATA, "data"))
             for name in ("ort", "openvino")
         ]
     finally:

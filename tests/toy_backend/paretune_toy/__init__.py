@@ -10,6 +10,8 @@ import numpy as np
 from paretune.backends import contract
 from paretune.profiles.precision import Precision
 
+PACE = contract.RuntimeOption(name="pace", values=("walk", "run"), default="walk", does="how fast it goes")
+
 
 class ToyBackend(contract.Compiler):
     name, title, packages, install = "toy", "Toy", ("paretune-toy",), "pip install paretune-toy"
@@ -51,8 +53,11 @@ class ToyBackend(contract.Compiler):
         sizes = {tensor.name: int(np.prod(tensor.dims)) for tensor in weights if len(tensor.dims) > 1}
         return tuple(contract.LayerGroup(name=n, layers=(n,), weights=size) for n, size in sizes.items())
 
-    def open(self, artifact, batch, threads):
-        return contract.of_batch(ToySession(artifact), batch)
+    def options(self, profile, precision, threads):
+        return (PACE,)
+
+    def open(self, artifact, batch, threads, options=None):
+        return contract.of_batch(ToySession(artifact, (options or {}).get("pace", PACE.default)), batch)
 
 
 def store(proto, tensor, bits):
@@ -73,7 +78,7 @@ def store(proto, tensor, bits):
 
 
 class ToySession(contract.Session):
-    def __init__(self, artifact):
+    def __init__(self, artifact, pace=PACE.default):
         import onnx
         from onnx.reference import ReferenceEvaluator
 
@@ -83,6 +88,8 @@ class ToySession(contract.Session):
         self.evaluator = ReferenceEvaluator(model)
         self.inputs, self.outputs = specs(model.graph.input), specs(model.graph.output)
         self.simulated_ns = 20_000 + int(told["bytes"]) // 2 * self.inputs[0].shape[0]
+        self.simulated_ns //= 2 if pace == "run" else 1
+        self.taken = {"pace": pace}
 
     def _run(self, feed):
         values = zip(self.outputs, self.evaluator.run(None, dict(feed)), strict=True)

@@ -67,7 +67,7 @@ class Bench:
             announce=self.announced.append,
             pinned=pinned,
         )
-        self.artifact = self.stages.compiled(FP32, exported(self.store), DATA, "data", check=False)
+        self.artifact = self.stages.compiled(FP32, exported(self.store), (DATA, "data"), check=False)
         self.stages.set_reference(self.artifact, FP32)
 
 

@@ -58,7 +58,7 @@ class Board:
 
     def compiled(self, precision, check=True, backend=NAME):
         candidate = Candidate(backend=backend, precision=precision, calibration_samples=16)
-        return self.stages.compiled(candidate, exported(self.store), DATA, "data", check)
+        return self.stages.compiled(candidate, exported(self.store), (DATA, "data"), check)
 
     def score(self, compiled):
         return self.stages.scored(compiled, NAME, SPLIT, "split", ACCURACY)

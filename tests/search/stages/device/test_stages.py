@@ -74,7 +74,7 @@ def exported(store: Store) -> Entry:
 def test_a_compiled_entry_has_what_the_artifact_gives_for_its_sample(
     store: Store, stages: DeviceStages
 ) -> None:
-    entry = stages.compiled(CANDIDATE, exported(store), DATA, "data")
+    entry = stages.compiled(CANDIDATE, exported(store), (DATA, "data"))
     assert (entry.meta["sample"], entry.meta["expected"]) == ("sample.npz", "expected.npz")
     with np.load(entry.path / "sample.npz") as sample, np.load(entry.path / "expected.npz") as expected:
         np.testing.assert_array_equal(sample["x"], DATA["x"][:2])
@@ -103,13 +103,13 @@ def test_what_is_compiled_for_another_processor_is_opened_on_the_device(
             announce=lambda stage: None,
         )
         with closing(made):
-            entry = made.compiled(CANDIDATE, exported(store), DATA, "data")
+            entry = made.compiled(CANDIDATE, exported(store), (DATA, "data"))
         assert entry.meta["expected"] == "expected.npz"
         assert bool(started) is wanted
 
 
 def test_an_untrained_one_goes_nowhere_and_has_none(store: Store, stages: DeviceStages) -> None:
-    entry = stages.compiled(CANDIDATE, exported(store), DATA, "data", check=False)
+    entry = stages.compiled(CANDIDATE, exported(store), (DATA, "data"), check=False)
     assert entry.meta["expected"] == ""
     assert not (entry.path / "expected.npz").exists()
 
@@ -117,8 +117,8 @@ def test_an_untrained_one_goes_nowhere_and_has_none(store: Store, stages: Device
 def test_what_several_backends_compile_from_is_made_once(store: Store, stages: DeviceStages) -> None:
     int8 = replace(CANDIDATE, precision=Precision.INT8, calibration_method="minmax", calibration_samples=0)
     source = exported(store)
-    first = stages.compiled(int8, source, DATA, "data")
-    second = stages.compiled(int8, source, DATA, "data", check=False)
+    first = stages.compiled(int8, source, (DATA, "data"))
+    second = stages.compiled(int8, source, (DATA, "data"), check=False)
     (made,) = (store.root / "make").iterdir()
     assert store.get("make", made.name).meta == {"file": "made.npz"}
     assert first.key != second.key
@@ -128,7 +128,7 @@ def test_what_several_backends_compile_from_is_made_once(store: Store, stages: D
 
 def test_a_metric_that_gives_no_number_fails_the_candidate(store: Store, stages: DeviceStages) -> None:
     """A NaN in the record would make the whole study unreadable: JSON has none."""
-    compiled = stages.compiled(CANDIDATE, exported(store), DATA, "data")
+    compiled = stages.compiled(CANDIDATE, exported(store), (DATA, "data"))
     split = Split(inputs=DATA, labels=np.zeros(6, np.int64))
     empty = Metric(name="correlation", function=lambda outputs, labels: float("nan"))
     with pytest.raises(StageError, match="the metric 'correlation' gave nan"):
@@ -138,8 +138,8 @@ def test_a_metric_that_gives_no_number_fails_the_candidate(store: Store, stages:
 def test_a_finalist_that_no_longer_opens_is_left_out_and_the_others_are_measured(
     store: Store, stages: DeviceStages
 ) -> None:
-    good = stages.compiled(CANDIDATE, exported(store), DATA, "data")
-    bad = stages.compiled(CANDIDATE, exported(store), DATA, "data", check=False)
+    good = stages.compiled(CANDIDATE, exported(store), (DATA, "data"))
+    bad = stages.compiled(CANDIDATE, exported(store), (DATA, "data"), check=False)
     (bad.path / bad.meta["file"]).write_bytes(b"no model any more")
     stages.set_reference(good, CANDIDATE)
     plan = LatencyPlan(rounds=1, min_rounds=1, block_ms=1, warm_up_s=0, warm_up_limit_s=0)
@@ -180,7 +180,7 @@ def test_treatments_lead_to_artifacts_of_their_own(store: Store, stages: DeviceS
     source = exported(store)
 
     def key(treatment: Treatment) -> str:
-        return stages.compiled(INT8, source, DATA, "data", treatment=treatment).key
+        return stages.compiled(INT8, source, (DATA, "data"), treatment=treatment).key
 
     untreated = key(UNTREATED)
     treatments = (
@@ -195,7 +195,7 @@ def test_treatments_lead_to_artifacts_of_their_own(store: Store, stages: DeviceS
 
 
 def test_the_compressed_size_is_that_of_the_file(store: Store, stages: DeviceStages) -> None:
-    entry = stages.compiled(CANDIDATE, exported(store), DATA, "data")
+    entry = stages.compiled(CANDIDATE, exported(store), (DATA, "data"))
     content = (entry.path / entry.meta["file"]).read_bytes()
     assert entry.meta["compressed_bytes"] == len(zlib.compress(content, 9))
-    assert "compressed_bytes" not in stages.compiled(CANDIDATE, exported(store), DATA, "data", False).meta
+    assert "compressed_bytes" not in stages.compiled(CANDIDATE, exported(store), (DATA, "data"), False).meta

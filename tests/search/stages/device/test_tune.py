@@ -93,7 +93,8 @@ def test_a_structure_is_tuned_once_and_compiled_with_what_was_found(store: Store
     with closing(stages(store)) as device:
         source = exported(store, *THREE)
         tuned, plain = (
-            device.compiled(CANDIDATE, source, DATA, "data", tuned=one, check=False) for one in (first, None)
+            device.compiled(CANDIDATE, source, (DATA, "data"), tuned=one, check=False)
+            for one in (first, None)
         )
     props = {p.key: p.value for p in onnx.load(tuned.path / "model.tuned").metadata_props}
     assert float(props["factor"]) == 0.5
