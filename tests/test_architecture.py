@@ -35,8 +35,10 @@ MAY_IMPORT = {
     "backends.openvino": "profiles backends.contract backends.onnx_graph backends.onnx_quantize",
     "backends.ort": "profiles.devices profiles backends.contract backends.onnx_graph backends.onnx_quantize",
     "backends.lease": "profiles",
+    "backends.load": "backends.contract",
     "backends.runner": (
-        "profiles.guard profiles backends.contract backends.lease backends.measure backends.registry "
+        "profiles.guard profiles backends.contract backends.lease backends.load backends.measure "
+        "backends.registry "
         "backends.watch"
     ),
     "backends.trt": (

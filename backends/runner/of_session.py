@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..contract.backend import Feed, Session
+from ..load.operation import load
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,5 +19,7 @@ class Loaded:
     batch: int
 
 
-OF_SESSION: Mapping[str, Callable[[Loaded, Mapping[str, Any]], Mapping[str, Any]]] = {}
+OF_SESSION: Mapping[str, Callable[[Loaded, Mapping[str, Any]], Mapping[str, Any]]] = {
+    "load": lambda loaded, body: load(loaded.session, loaded.feed, loaded.batch, body),
+}
 """By the name of the operation: from what is open and the body of a request to the body of its answer."""

@@ -1,0 +1,1 @@
+"""A device under load: requests that come when they like, and wait where it is busy."""
