@@ -9,6 +9,7 @@ from typing import Protocol
 from ....backends.measure.samples import Rounds
 from ...record.deployed import NOTHING_ASKED, Deployed
 from ...record.evaluation import Quantity
+from ...record.setting import Setting
 from ...store.store import Entry
 from ..device.stages import DeviceStages
 
@@ -17,7 +18,8 @@ from ..device.stages import DeviceStages
 class Subject:
     """An artifact that is asked. `rounds` are those of its latency, in which it is called `name`; `known` is
     what was measured of it so far. `thorough`: it is a finalist, and the answer is shown; else the search
-    wants it of every candidate, trained or not, within about a second.
+    wants it of every candidate, trained or not, within about a second. `setting` is how it is run (None: as
+    the study runs all).
     """
 
     compiled: Entry
@@ -26,6 +28,7 @@ class Subject:
     name: str
     known: Mapping[str, Quantity]
     thorough: bool = False
+    setting: Setting | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
