@@ -136,6 +136,8 @@ class HardwareModel:
 
     def _predict(self, column: int, among: _Measured, values: Floats) -> None:
         known = self.known[:, column]
+        some = values[values > TINY]  # nothing (no load is held) has no logarithm: taken for little
+        values = np.maximum(values, some.min() / BEYOND) if len(some) else values
         filled = np.full(len(known), np.exp(np.log(values).mean()))
         if len(values) >= LEAST_MEASURED and np.ptp(np.log(values)) > SAME:
             form = self._form(column, among, values)

@@ -43,6 +43,13 @@ def undominated(costs: Floats, corner: Floats) -> Boxes:
     return Boxes(lower=lower, upper=upper)
 
 
+def with_point(front: Floats, point: Floats) -> Floats:
+    """The front with one point more; the same array where another is as good on all axes."""
+    if (front <= point).all(axis=1).any():
+        return front
+    return np.concatenate([front[~(point <= front).all(axis=1)], point[None, :]])
+
+
 def _cut(lower: Floats, upper: Floats, point: Floats) -> list[tuple[Floats, Floats]]:
     """The boxes without what the point dominates: one piece per axis on which it lies before the point."""
     pieces, beyond = [], lower.copy()

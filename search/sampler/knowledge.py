@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +15,7 @@ from ..record.protocols import Hardware
 from ..record.training import trainings_ended, trainings_met
 from .costs import Costs, PendingTrainings
 from .hardware_model import HardwareModel
+from .hypervolume_gain import with_point
 from .kernel import Inputs
 from .pool import Pool, choice_counts, deploy_axes, grouped, model_axes, one_hot, positions
 from .problem import CandidateFacts, SearchProblem
@@ -35,6 +36,7 @@ class Knowledge:
         self.scale, self.quality = problem.scale, problem.scale.metric
         self.quality_is_objective = self.quality in named
         self.hardware_objectives = tuple(name for name in named if name != self.quality)
+        self._turned = {one.metric for one in problem.objectives if one.higher_is_better}
         self.pool = Pool(problem.space, seed, extra=[found.candidate for found in problem.earlier])
         # Candidates that only an earlier study had inform the models and are never proposed.
         self.known = ~self.pool.own
@@ -134,7 +136,7 @@ class Knowledge:
         if evaluation.baseline:
             self.baseline_points.append(values)
         if evaluation.feasible and all(name in values for name in self.hardware_objectives):
-            costs = tuple(values[name] for name in self.hardware_objectives)
+            costs = tuple(float(self.as_cost(name, values[name])) for name in self.hardware_objectives)
             self._add_point(row, (-goodness, *costs) if self.quality_is_objective else costs)
 
     def _add_point(self, row: int, point: tuple[float, ...]) -> None:
@@ -143,7 +145,7 @@ class Knowledge:
         if anew:  # what it stood for before may have kept others from the front
             self.front = self.front[:0]
         for other in self.points.values() if anew else (point,):
-            self.front = _with_point(self.front, np.array(other))
+            self.front = with_point(self.front, np.array(other))
 
     def _learn_trainings(self, evaluation: Evaluation) -> None:
         ended = trainings_ended(evaluation)
@@ -188,10 +190,11 @@ class Knowledge:
             column = self.hardware.metrics.index(name)
             values = self.hardware_of(name)[can]
             sure = ~np.isnan(self.hardware.known[self.pool.classes[can], column])
-            values = np.where(sure, values, values * np.exp(-2 * self.hardware.errors[column]))
+            good = self.as_cost(name, 2 * self.hardware.errors[column])  # an exponent: down, or up
+            values = np.where(sure, values, values * np.exp(-good))
             if np.isnan(values).any():
                 return None
-            found[name] = float(values.min())
+            found[name] = float(self.as_cost(name, self.as_cost(name, values).min()))
         return found
 
     @property
@@ -222,6 +225,11 @@ class Knowledge:
         column = self.hardware.metrics.index(metric)
         found: Floats = self.hardware.values[self.pool.classes, column]
         return found
+
+    def as_cost(self, metric: str, values: Floats | Sequence[float] | float) -> Floats:
+        """Values of a hardware objective turned so that less is better, or turned back."""
+        found = np.asarray(values, dtype=float)
+        return -found if metric in self._turned else found
 
     def seconds(self) -> Floats:
         """[rows] expected cost of evaluating a candidate next: what is not done yet."""
@@ -289,10 +297,3 @@ class Knowledge:
             self.pool.models, weights=counted
         )
         return found
-
-
-def _with_point(front: Floats, point: Floats) -> Floats:
-    """The front with one point more; the same array where another is as good on all axes."""
-    if (front <= point).all(axis=1).any():
-        return front
-    return np.concatenate([front[~(point <= front).all(axis=1)], point[None, :]])

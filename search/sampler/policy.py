@@ -203,7 +203,7 @@ class Policy:
         burden = np.zeros(len(rows))
         for name in known.hardware_objectives:
             logs = np.log(known.hardware_of(name)[rows])
-            burden += np.nan_to_num(logs)
+            burden += np.nan_to_num(known.as_cost(name, logs))
         scored = {int(known.pool.models[row]) for row in known.observed}
         unique, place_of = np.unique(models, return_inverse=True)
         means = np.bincount(place_of, weights=burden) / np.bincount(place_of)

@@ -45,14 +45,18 @@ class Goal:
         return np.array([*ends, *map(self._worst, known.hardware_objectives)])
 
     def _worst(self, name: str) -> float:
+        """As a cost."""
         known = self.knowledge
         if name in self._reference:
-            return self._reference[name]
-        limits = [limit.bound for limit in known.facts.limits if limit.metric == name and limit.upper]
+            return float(known.as_cost(name, self._reference[name]))
+        worse_above = bool(known.as_cost(name, 1.0) > 0)
+        own = (limit for limit in known.facts.limits if limit.metric == name)
+        limits = [limit.bound for limit in own if limit.upper == worse_above]
         worst = [point[name] for point in known.baseline_points if name in point]
         if limits or worst:
-            return min(limits, default=max(worst, default=np.inf))
-        return float(np.fmax.reduce(known.hardware_of(name)))  # NaN where nothing was measured
+            return float(known.as_cost(name, limits).min() if limits else known.as_cost(name, worst).max())
+        measured = known.as_cost(name, known.hardware_of(name))
+        return float(np.fmax.reduce(measured))  # NaN where nothing was measured
 
     def boxes(self) -> tuple[Boxes, float]:
         """The space not dominated yet, and the volume of what is."""
@@ -71,9 +75,9 @@ class Goal:
         return boxes, float((corner - ideal).prod() - free)
 
     def costs(self, rows: Integers) -> Floats:
-        """[rows, objectives but the quality]."""
+        """[rows, objectives but the quality]; less is better."""
         known = self.knowledge
-        columns = [known.hardware_of(name)[rows] for name in known.hardware_objectives]
+        columns = [known.as_cost(n, known.hardware_of(n)[rows]) for n in known.hardware_objectives]
         return np.stack(columns, axis=1) if columns else np.zeros((len(rows), 0))
 
     def possible(self) -> Flags:
