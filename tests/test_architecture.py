@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "backends.measure": "profiles.devices profiles backends.contract backends.watch",
     "backends.watch": "profiles",
     "backends.onnx_graph": "profiles backends.contract",
+    "backends.estimate": "profiles.devices profiles",
     "backends.boards": (
         "profiles.devices profiles.text profiles backends.measure backends.registry backends.runner "
         "backends.watch"
