@@ -74,7 +74,10 @@ MAY_IMPORT = {
         "search.record search.space search.stages.cutting search.stages.device "
         "search.stages.network search.stages.training search.store search.workload"
     ),
-    "search.stages.deployment": "backends.measure search.record search.stages.device search.store",
+    "search.stages.deployment": (
+        "profiles backends.contract backends.measure backends.onnx_graph backends.registry backends.runner "
+        "search.record search.stages.device search.store"
+    ),
     "search.stages.chain": (
         "profiles.guard backends.measure backends.registry search.record search.stages.deployment "
         "search.stages.device "

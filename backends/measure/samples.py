@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ..watch.state import State
+from .memory import ArtifactMemory
 
 REFERENCE = "reference"
 PROCESSES = 5  # of the reference, and of each finalist; docs/measurement.md has the figures
@@ -90,6 +91,7 @@ class Rounds:
     `order` is the order of the subjects in each round. `steal_share` is the share of processor time that the
     hypervisor took away meanwhile (None: unknown). `failed` maps subjects that broke to stage, cause and log.
     `watched` has the states of the device with the number of rounds that were done when each was read.
+    `memory` has the subjects' memory after the rounds, where that was asked; it is not kept.
     """
 
     plan: LatencyPlan
@@ -98,10 +100,12 @@ class Rounds:
     steal_share: float | None = None
     failed: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
     watched: tuple[tuple[int, State], ...] = ()
+    memory: Mapping[str, ArtifactMemory] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
-        plain = asdict(replace(self, watched=()))
+        plain = asdict(replace(self, watched=(), memory={}))
+        del plain["memory"]
         return {**plain, "watched": [[done, state.to_json()] for done, state in self.watched]}
 
     @classmethod

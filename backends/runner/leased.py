@@ -16,13 +16,14 @@ from ..lease.warden import SILENCE_S
 from .client import Guard, Pinned, RunnerClient
 from .launch import Launch
 from .lease_holding import Here, There
+from .of_session import OF_SESSION
 from .reading import Reply, flag, mapping, maybe, number, text, whole
 from .replies import LostLeaseError
 from .ssh_words import SEE
 from .trouble import Trouble, UnreachableError
 
 _WAIT_S, _DAY_S = 1.0, 86_400.0
-_WORK = frozenset({"compile", "make", "tune", "open", "prepare", "infer", "sample", "memory"})
+_WORK = OF_SESSION.keys() | {"compile", "make", "tune", "open", "prepare", "infer", "sample", "memory"}
 """Operations that keep a device busy, or look at what did."""
 _EARLIER = "the paretune there is an earlier one, which knows of no lease ({why})"
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..contract.backend import Feed, Session
 from ..load.operation import load
+from ..measure.steady import settled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +20,12 @@ class Loaded:
     batch: int
 
 
+def _steady(loaded: Loaded, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    return settled(lambda: loaded.session._run(loaded.feed), float(body["seconds"]))
+
+
 OF_SESSION: Mapping[str, Callable[[Loaded, Mapping[str, Any]], Mapping[str, Any]]] = {
     "load": lambda loaded, body: load(loaded.session, loaded.feed, loaded.batch, body),
+    "steady": _steady,
 }
 """By the name of the operation: from what is open and the body of a request to the body of its answer."""

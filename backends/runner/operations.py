@@ -35,7 +35,7 @@ from ..lease.warden import OPERATIONS as LEASE_OPERATIONS
 from ..measure import core_speeds
 from ..measure.cores import hold_on
 from ..measure.fixed_work import timed_work
-from ..measure.memory import peak_bytes, resident_bytes, restart_peak
+from ..measure.memory import Phases
 from ..measure.space import space
 from ..measure.timing import sample, timed
 from ..registry import availability, get_backend, packages
@@ -46,12 +46,14 @@ from .group import group_ends_with_us
 from .launch import THREAD_VARIABLES
 from .of_session import OF_SESSION, Loaded
 from .own_files import NoRoomError, OwnFiles
+from .runtime_alone import told_of_runtime
 
 _MOST_WORDS = 2**14
 
 OTHERS: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
     **LEASE_OPERATIONS,
     "cores": core_speeds.told,
+    "runtime": told_of_runtime,
     "space": space,
     "state": watcher.told,
     "work": timed_work,
@@ -68,7 +70,7 @@ class Runner:
         self._session: Session | None = None
         self._feed: dict[str, Array] = {}
         self._batch = 1
-        self._start_bytes, self._peak_bytes = resident_bytes(), 0
+        self._memory = Phases()
 
     def answer(self, message: Message) -> Message:
         """Reply to one request; an error inside it is a reply as well."""
@@ -194,13 +196,13 @@ class Runner:
         self.close()
         cores = self._restrict(int(body["threads"]), body.get("pinned"))
         backend = get_backend(body["backend"])
-        restart_peak()
-        self._start_bytes, self._peak_bytes = resident_bytes(), 0
+        self._memory.begin()
         self._batch = int(body["batch"])
         options = {str(name): str(value) for name, value in dict(body.get("options") or {}).items()}
         how = (Path(body["path"]), self._batch, int(body["threads"]), *((options,) if options else ()))
         session, load_ms = timed(lambda: backend.open(*how))
         self._session = session
+        self._memory.loaded()
         check_taken(options, session.taken)
         inputs, outputs = _described(session.inputs), _described(session.outputs)
         return Message(body={"load_ms": load_ms, "inputs": inputs, "outputs": outputs, "cores": cores})
@@ -222,7 +224,7 @@ class Runner:
         self._feed = dict(message.arrays)
         session.check(self._feed)
         _, first_ms = timed(lambda: session._run(self._feed))
-        self._peak_bytes = self._peak_bytes or peak_bytes()
+        self._memory.first_run()
         return Message(body={"first_inference_ms": first_ms})
 
     def do_infer(self, message: Message) -> Message:
@@ -249,10 +251,8 @@ class Runner:
         return Message(body={"nanoseconds": sample(session, self._feed, loops, count)})
 
     def do_memory(self, _: Message) -> Message:
-        """What runtime and model cost in memory: the peak up to and including the first run, less what the
-        process (Python, numpy and ours) took before they were loaded."""
-        peak = self._peak_bytes or peak_bytes()
-        return Message(body={"growth_bytes": max(0, peak - self._start_bytes)})
+        """What runtime and model cost in memory, see `Phases.told`."""
+        return Message(body=dict(self._memory.told()))
 
     def _opened(self) -> Session:
         if self._session is None:

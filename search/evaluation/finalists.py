@@ -59,7 +59,7 @@ def measure_finalists(
         return tuple(failed.values())
     try:
         artifacts = {str(number): one.artifact for number, one in scored.items()}
-        measured = chain.device.interleaved(artifacts, effort.plan)
+        measured = chain.device.interleaved(artifacts, effort.plan, memory=True)
     except StageError as error:  # the reference broke, or all of them: latencies stay those of the search
         said = f"finalists were not measured again, their latencies are those of the search: {error.cause}"
         untimed = [_finalist(n, one, record, {}) for n, one in scored.items()]

@@ -9,7 +9,7 @@ from ...profiles.quantity import was_noisy
 from ...profiles.words import listed
 from ..record.evaluation import Limit, Quantity, StudyRecord
 from ..record.limits import parse_limit
-from ..record.metrics import HARDWARE_METRICS
+from ..record.metrics import HARDWARE_METRICS, MEMORY_METRICS
 from ..record.samples import difference
 from .known import TEST, bound_for, point_of, reference_quality, trial_of
 from .pareto import tied
@@ -66,6 +66,8 @@ def _tie_line(entry: Ranked, ties: Sequence[int], *, first: bool) -> str:
 def chance_line(record: StudyRecord, limit: Limit, entry: Ranked) -> str:
     """How likely another measurement would turn the answer to a limit; empty where that is unlikely."""
     above = above_bound(record, limit, entry)
+    if above is not None and limit.upper and limit.metric in MEMORY_METRICS:
+        return _crossing_line(limit, above)
     chance = 0.0 if above is None else _chance_of_turning(above)
     if above is None or chance < WORTH_SAYING:
         return ""
@@ -80,6 +82,20 @@ def chance_line(record: StudyRecord, limit: Limit, entry: Ranked) -> str:
     return (
         f"The limit {limit.text!r} is {'missed' if missed else 'met'} by {by} only: {again}, it would be "
         f"{turned} with a chance of about {100 * chance:.0f} %. Surer with {remedy}."
+    )
+
+
+def _crossing_line(limit: Limit, above: Quantity) -> str:
+    """Of a limit on memory that lies within the interval of what processes take: it counts as missed."""
+    low, high = above.ends
+    if not low <= 0 < high:
+        return ""
+    most = difference_text(limit.metric, high)
+    middle = difference_text(limit.metric, abs(above.value))
+    side = f"{middle} below it" if above.value < 0 else f"{middle} above it" if above.value else "right at it"
+    return (
+        f"The limit {limit.text!r} counts as missed: processes of this take {side} in the middle, and one in "
+        f"twenty up to {most} above it. Memory is held against the upper end."
     )
 
 

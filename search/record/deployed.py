@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 
+from .memory import Memory
+
 
 @dataclass(frozen=True, kw_only=True)
 class Deployed:
     """Each field is None where it was not asked, or the device could not tell."""
+
+    memory: Memory | None = None
 
     def with_all_of(self, other: Deployed) -> Deployed:
         """This with what the other one knows in its place."""

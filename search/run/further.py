@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..job.job import Job
 from ..stages.deployment.further import Further
+from ..stages.deployment.memory import MemoryQuestion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,4 +31,4 @@ def questions_of(job: Job) -> Questions:
 
 def _questions(job: Job) -> tuple[Further, ...]:
     """All questions in the order in which they are asked."""
-    return ()
+    return (MemoryQuestion(),)

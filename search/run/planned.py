@@ -12,6 +12,7 @@ from ..record.metrics import SIDE_EFFECTS
 from ..record.progress import Progress
 from ..stages.models.load import check_data, load_models
 from ..store.store import Store
+from .memory_limits import as_known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +32,7 @@ def planned(path: Path, profile_name: str | None = None) -> Planned:
     Raises:
         UserError: anything in the file, the workload or its data cannot be accepted.
     """
-    job = load_job(path, profile_name)
+    job = as_known(load_job(path, profile_name))
     check_data(job.loaded)
     with tempfile.TemporaryDirectory() as nowhere:
         models = load_models(job.loaded, Store(Path(nowhere)), Progress(), job.file.training.threads)

@@ -43,6 +43,7 @@ from .device_time import remember_pace
 from .driver import Driver
 from .further import questions_of
 from .kind import StudyKind
+from .memory_limits import within_memory
 from .plan import SearchPlan
 from .setup import set_up_search
 from .stored import record_of, stored_study, write_run_file_of
@@ -110,6 +111,7 @@ def run_job(
     if known is not None:
         return SessionEnd(record=known, places=job.places, interrupted=False, unchanged=True)
     store = Store(job.places.store, budget.worked)
+    job = within_memory(job, reached, store, lease_for(job, reached.launch, progress, budget), progress)
     models = kind.models(job, store, progress, budget)
     _check_limits(job, models)
     possible = models.possible(job.space, job.file.deploy.setting.batch)

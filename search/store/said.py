@@ -111,6 +111,7 @@ _ARTIFACT = _record(
     errors=_each(_each(_number)),
 )
 _FACT = _is(lambda value: isinstance(value, str) or _number(value, "!", ()) == "")
+_PROCESS = ("base", *(f"{phase}_{of}" for phase in ("load", "first", "steady") for of in ("peak", "held")))
 _KIND = _is(lambda value: value in ("hits", "draws"))
 _SAMPLES = _record({"samples": _text, "kind": _KIND, "count": _count, "data": _text})
 _SAID: Mapping[str, Shape] = {
@@ -137,6 +138,14 @@ _SAID: Mapping[str, Shape] = {
         }
     ),
     "measure": _record({"load_ms": _number, "first_inference_ms": _number, "memory_bytes": _number}),
+    "memory": _record(
+        {},
+        processes=_many(_record(dict.fromkeys(_PROCESS, _count), apart=_flag)),
+        runs=_count,
+        settled=_flag,
+        growth_bytes=_number,
+    ),
+    "runtime": _record({"imported": _count, "empty": _each(_count)}),
     "score": _record(
         {
             "value": _number,

@@ -13,6 +13,7 @@ from ....profiles.errors import StageError
 from ...record.setting import Setting
 from ...store.store import Entry
 from .again import Again, from_outside
+from .memory_seen import memory_seen
 from .runners import Runners, several_fit
 
 
@@ -22,16 +23,19 @@ def interleaved(
     artifacts: Mapping[str, tuple[Entry, str]],
     plan: LatencyPlan,
     settings: Mapping[str, Setting] = MappingProxyType({}),
+    *,
+    memory: bool = False,
 ) -> Rounds:
     """`artifacts` are with their backends, by the names that they have in the rounds; one may stand there
-    several times. `settings` are those of all that are not run as usual, by the same names.
+    several times. `settings` are those of all that are not run as usual, by the same names. With `memory`,
+    they are asked what they take, too.
 
     On this machine each is loaded in several processes, so that the interval covers how much processes
     of one artifact differ. On another device that would take long: there only the reference is.
     """
 
     def once() -> tuple[Rounds, bool]:
-        return _interleaved(runners, artifacts, plan, settings)
+        return _interleaved(runners, artifacts, plan, settings, memory=memory)
 
     found, killed = again.tried(once)
     return again.tried(once)[0] if killed else found
@@ -42,6 +46,8 @@ def _interleaved(
     artifacts: Mapping[str, tuple[Entry, str]],
     plan: LatencyPlan,
     settings: Mapping[str, Setting],
+    *,
+    memory: bool,
 ) -> tuple[Rounds, bool]:
     """The rounds, and whether something from outside ended one of the processes meanwhile."""
     everyone = {**artifacts, REFERENCE: runners.reference}
@@ -55,6 +61,8 @@ def _interleaved(
         subjects, failed = _opened(runners, everyone, settings, plan.processes if several else 1, stack)
         reference = subjects.pop(REFERENCE, None) or runners.reference_runners(plan.processes)
         found = runners.timed(subjects, reference, plan)
+        if memory:
+            found = replace(found, memory=memory_seen({**subjects, REFERENCE: reference}, found.failed))
         killed = any(from_outside(one.ended) for those in subjects.values() for one in those)
         return replace(found, failed={**found.failed, **failed}), killed
 

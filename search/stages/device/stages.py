@@ -227,11 +227,13 @@ class DeviceStages:
         artifacts: Mapping[str, tuple[Entry, str]],
         plan: LatencyPlan,
         settings: Mapping[str, Setting] = MappingProxyType({}),
+        *,
+        memory: bool = False,
     ) -> Rounds:
         """Measure several artifacts and the reference against each other in the same rounds, see
         `interleaved`."""
         self.announce("measure finalists")
-        return interleaved(self._runners, self._again, artifacts, plan, settings)
+        return interleaved(self._runners, self._again, artifacts, plan, settings, memory=memory)
 
     # -- score ------------------------------------------------------------------------------------
 

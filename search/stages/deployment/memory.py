@@ -1,0 +1,114 @@
+"""The question what an artifact takes in memory: loading, in its first run, and in steady state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from math import sqrt
+from statistics import fmean, stdev
+from typing import Any
+
+from ....backends.measure.memory import ArtifactMemory, ProcessMemory
+from ....backends.measure.samples import REFERENCE
+from ....backends.measure.spread import FEWEST_PROCESSES, student
+from ....backends.runner.client import RunnerClient
+from ....backends.runner.memory_told import process_memory, settled_memory
+from ...record.deployed import Deployed
+from ...record.evaluation import Quantity
+from ...record.memory import Memory
+from ...store.store import Entry
+from ..device.memory_seen import SETTLING_S
+from ..device.stages import DeviceStages
+from .further import Subject, Told
+from .runtime_need import known_need
+
+_STAGE, _VERSION = "memory", 1
+_PHASES = {
+    "memory_load_bytes": ("load", "loading"),
+    "memory_first_bytes": ("first", "the first run"),
+    "memory_steady_bytes": ("steady", "further runs"),
+}
+
+
+class MemoryQuestion:
+    """Of finalists, the processes in which they were timed have told; any other artifact is opened for it."""
+
+    metrics = frozenset(_PHASES)
+
+    def told(self, subject: Subject, device: DeviceStages) -> Told:
+        """Peaks above what the process held before runtime and model were loaded."""
+        found = None if subject.setting else subject.rounds.memory.get(subject.name)
+        entries: list[Entry] = []
+        if found is None:
+            compiled, backend = subject.compiled, subject.backend
+            entry = device.apart.asked(_STAGE, _VERSION, compiled, backend, {}, _ask, subject.setting)
+            found, entries = _kept(entry.meta), [entry]
+        if found is None:
+            return Told(entries=entries)
+        alike = subject.rounds.memory.get(REFERENCE)
+        metrics = {
+            metric: _quantity([one.above_base(phase) for one in found.processes], phase, alike, where)
+            for metric, (phase, where) in _PHASES.items()
+        }
+        if subject.thorough:
+            most = [one.most for one in found.processes]
+            metrics["memory_bytes"] = _quantity(most, "", alike, "loading and running")
+        deployed = device.deployment
+        need = known_need(device.store, subject.backend, deployed.device, deployed.threads)
+        runtime = None if need is None else need.of("memory_bytes")
+        return Told(metrics=metrics, deployed=Deployed(memory=_memory(found, runtime)), entries=entries)
+
+
+def _ask(runner: RunnerClient) -> Mapping[str, Any]:
+    found = settled_memory([runner], SETTLING_S)
+    return {} if found is None else asdict(found)
+
+
+def _kept(meta: Mapping[str, Any]) -> ArtifactMemory | None:
+    if not meta:
+        return None
+    processes = tuple(process_memory(one, "processes") for one in meta["processes"])
+    return ArtifactMemory(**{**meta, "processes": processes})
+
+
+def _quantity(values: Sequence[int], phase: str, alike: ArtifactMemory | None, where: str) -> Quantity:
+    """What a process takes, with the interval in which 95 % of further processes lie: by the processes of the
+    artifact itself, where they are too few by those of the reference."""
+    middle, half = fmean(values), _half(values, phase, alike)
+    how = f"peak of {where} above what the process held before runtime and model were loaded; "
+    seen = "one process" if len(values) == 1 else f"{len(values)} processes"
+    if half is None:
+        return Quantity(value=middle, how=how + seen)
+    low, high = min(middle - half, *values), max(middle + half, *values)
+    return Quantity(value=middle, low=max(0.0, low), high=high, how=f"{how}{seen}, the interval is of others")
+
+
+def _half(values: Sequence[int], phase: str, alike: ArtifactMemory | None) -> float | None:
+    count = len(values)
+    if count >= FEWEST_PROCESSES:
+        return student(count) * stdev(values) * sqrt(1 + 1 / count)
+    others = [one.above_base(phase) if phase else one.most for one in alike.processes] if alike else []
+    if len(others) < FEWEST_PROCESSES or not fmean(others):
+        return None
+    share = stdev(others) / fmean(others)
+    return student(len(others)) * share * fmean(values) * sqrt(1 + 1 / count)
+
+
+def _memory(found: ArtifactMemory, runtime: int | None) -> Memory:
+    def middle(name: str, *, above: bool = True) -> int:
+        return round(fmean(getattr(one, name) - one.base * above for one in found.processes))
+
+    ran_on: ProcessMemory = found.processes[0]
+    return Memory(
+        processes=len(found.processes),
+        process=middle("base", above=False),
+        loaded=middle("load_held"),
+        first=middle("first_held"),
+        steady=max(0, ran_on.steady_held - ran_on.base),
+        mapped=ran_on.mapped,
+        runs=found.runs,
+        settled=found.settled,
+        growth=found.growth_bytes,
+        apart=all(one.apart for one in found.processes),
+        runtime=runtime,
+    )
