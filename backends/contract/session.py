@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .options import USUAL, Options
+from .placement import Placement
 from .values import TensorSpec
 
 Array = NDArray[Any]
@@ -54,6 +55,12 @@ class Session(ABC):
     @abstractmethod
     def _run(self, feed: Feed) -> dict[str, Array]:
         """Run on a feed that was checked. The harness calls this directly inside the timed loop."""
+
+    def placement(self, feed: Feed) -> Placement | None:
+        """Which kernel or delegate runs each node. Where asking slows a session down, the same file is opened
+        once more alike, and run a few times on `feed`. None: the runtime cannot tell.
+        """
+        return None
 
     @abstractmethod
     def close(self) -> None:

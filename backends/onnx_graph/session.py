@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,9 +30,12 @@ class OrtSession(Session):
     """One InferenceSession with a fixed number of threads that sleep while there is nothing to do.
 
     `as_written`: every node runs by itself, without fusions (some of which make nodes that have no kernel).
+    `profile`: a folder for `end_profiling`; such a session times its nodes, and is not one to measure.
     """
 
-    def __init__(self, model: str | bytes, threads: int, *, as_written: bool = False) -> None:
+    def __init__(
+        self, model: str | bytes, threads: int, *, as_written: bool = False, profile: Path | None = None
+    ) -> None:
         runtime = import_module(RUNTIME)
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -41,6 +45,11 @@ class OrtSession(Session):
         levels = runtime.GraphOptimizationLevel
         options.graph_optimization_level = levels.ORT_DISABLE_ALL if as_written else levels.ORT_ENABLE_ALL
         options.log_severity_level = 3
+        self._optimized = profile / "optimized.onnx" if profile else None
+        if self._optimized:
+            options.enable_profiling = True
+            options.profile_file_prefix = str(self._optimized.with_name("profile"))
+            options.optimized_model_filepath = str(self._optimized)
         self._session: Any = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self.inputs = tuple(_spec(value) for value in self._session.get_inputs())
         self.outputs = tuple(_spec(value) for value in self._session.get_outputs())
@@ -52,6 +61,16 @@ class OrtSession(Session):
     def run_free(self, feed: Feed) -> dict[str, Array]:
         """Run on arrays of whatever sizes the model's free axes take."""
         return self._run(feed)
+
+    def end_profiling(self) -> tuple[Path, Path]:
+        """Of a session that was given a folder: the times of all nodes, and the model as it really runs."""
+        assert self._optimized is not None
+        return Path(self._session.end_profiling()), self._optimized
+
+    @property
+    def provider(self) -> str:
+        """Who was asked to run the nodes: the first of the session's execution providers."""
+        return str(self._session.get_providers()[0])
 
     def close(self) -> None:
         self._session = None

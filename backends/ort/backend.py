@@ -26,6 +26,7 @@ from ..contract.compiling import Compiler, Converted, of_batch
 from ..contract.options import USUAL, Options, chosen
 from ..onnx_graph.session import OrtSession
 from ..onnx_quantize import MAKER, SHARED
+from .session import PlacedOrtSession
 
 
 class OrtBackend(Compiler):
@@ -84,4 +85,4 @@ class OrtBackend(Compiler):
 
     def open(self, artifact: Path, batch: int, threads: int, options: Options = USUAL) -> Session:
         chosen(options)
-        return of_batch(OrtSession(str(artifact), threads), batch)
+        return of_batch(PlacedOrtSession(artifact, threads), batch)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ..contract.backend import Feed, Session
 from ..load.operation import load
 from ..measure.steady import settled
+from . import placing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,5 +27,6 @@ def _steady(loaded: Loaded, body: Mapping[str, Any]) -> Mapping[str, Any]:
 OF_SESSION: Mapping[str, Callable[[Loaded, Mapping[str, Any]], Mapping[str, Any]]] = {
     "load": lambda loaded, body: load(loaded.session, loaded.feed, loaded.batch, body),
     "steady": _steady,
+    placing.OPERATION: lambda loaded, _: placing.told(loaded.session, loaded.feed),
 }
 """By the name of the operation: from what is open and the body of a request to the body of its answer."""

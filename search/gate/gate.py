@@ -92,7 +92,7 @@ class Gate:
             self._doubtful.add(candidate)
         if hardware.doubt or hardware.refused:
             return None
-        missed = over_limit(self.limits, hardware.metrics)
+        missed = over_limit(self.limits, hardware.metrics) or unknown(self.limits, hardware)
         if missed:
             return Decision(reason=missed)
         macs = hardware.metrics.get("macs")
@@ -203,6 +203,16 @@ def over_limit(limits: Sequence[Limit], measured: Mapping[str, Quantity]) -> str
             value = info.format(quantity.value)
             missed.append(f"{info.title} is {value}, the limit is {limit.text!r}{_resolved(limit)}")
     return "; ".join(missed)
+
+
+def unknown(limits: Sequence[Limit], hardware: Hardware) -> str:
+    """Which limits are on what the device does not tell, in words: what is not known is not met."""
+    why = hardware.deployed.untold
+    asked = (one for one in limits if one.metric in why and one.metric not in hardware.metrics)
+    return "; ".join(
+        f"{metric_info(one.metric).title} is not known ({why[one.metric]}), the limit is {one.text!r}"
+        for one in asked
+    )
 
 
 def _resolved(limit: Limit) -> str:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
+
+from .placed import Placed
 
 from .memory import Memory
 
 
 @dataclass(frozen=True, kw_only=True)
 class Deployed:
-    """Each field is None where it was not asked, or the device could not tell."""
+    """Each field is None where it was not asked, or the device could not tell: `untold` has then the reason,
+    by the metric that it would have had."""
+
+    placed: Placed | None = None
+    untold: dict[str, str] = field(default_factory=dict)
 
     memory: Memory | None = None
 
     def with_all_of(self, other: Deployed) -> Deployed:
         """This with what the other one knows in its place."""
-        known = {f.name: getattr(other, f.name) for f in fields(other)}
-        return replace(self, **{name: value for name, value in known.items() if value is not None})
+        known = {f.name: getattr(other, f.name) for f in fields(other) if f.name != "untold"}
+        told = {name: value for name, value in known.items() if value is not None}
+        return replace(self, **told, untold={**self.untold, **other.untold})
 
 
 NOTHING_ASKED = Deployed()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..job.job import Job
 from ..stages.deployment.further import Further
 from ..stages.deployment.memory import MemoryQuestion
+from ..stages.deployment.placement import PlacementQuestion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,4 +32,4 @@ def questions_of(job: Job) -> Questions:
 
 def _questions(job: Job) -> tuple[Further, ...]:
     """All questions in the order in which they are asked."""
-    return (MemoryQuestion(),)
+    return (MemoryQuestion(), PlacementQuestion())

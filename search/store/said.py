@@ -114,6 +114,18 @@ _FACT = _is(lambda value: isinstance(value, str) or _number(value, "!", ()) == "
 _PROCESS = ("base", *(f"{phase}_{of}" for phase in ("load", "first", "steady") for of in ("peak", "held")))
 _KIND = _is(lambda value: value in ("hits", "draws"))
 _SAMPLES = _record({"samples": _text, "kind": _KIND, "count": _count, "data": _text})
+_SHARE = _is(lambda value: type(value) in (int, float) and 0 <= value <= 1)
+_PLACE = {"kernel": _text, "place": _text, "intended": _flag, "share_of_time": _no_or(_SHARE)}
+_NODES = _many(_record({"name": _text, "op": _text, "reason": _text, **_PLACE}))
+_PLACED = _record(
+    {
+        "intended": _text,
+        **dict.fromkeys(("nodes", "as_meant"), _count),
+        "share_of_time": _no_or(_SHARE),
+        **dict.fromkeys(("others", "slowest"), _NODES),
+        "groups": _many(_record({"nodes": _count, **_PLACE})),
+    }
+)
 _SAID: Mapping[str, Shape] = {
     **dict.fromkeys(("teacher", "distill", "prune", "qat"), _TRAINED),
     "soft-targets": _record({}, **_NOTES),
@@ -157,6 +169,7 @@ _SAID: Mapping[str, Shape] = {
     ),
     "spread": _record({"cores": _many(_count)}),
     "here": _record({"file": _file}),
+    "placement": _record({"placed": _no_or(_PLACED)}),
     "agree": _record(
         {"agrees": _flag, "output": _text, "samples": _count},
         **dict.fromkeys(("off", "allowed", "worst", "worst_allowed"), _number),

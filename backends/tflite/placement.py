@@ -1,0 +1,117 @@
+"""Which operators of a model XNNPACK runs, and which are left to LiteRT's builtin kernels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..contract.placement import UNSAID, NodePlacement, Placement
+
+XNNPACK, BUILTIN = "XNNPACK", "builtin"
+_DELEGATE = "DELEGATE"
+# What LiteRT 2.3's XNNPACK delegate takes at all, under conditions on types and shapes
+# (`VisitNode` of tflite/delegates/xnnpack/xnnpack_delegate.cc).
+_TAKEN = re.compile(
+    "ABS|ADD|ASSIGN_VARIABLE|AVERAGE_POOL_2D|BATCH_MATMUL|CEIL|CONCATENATION|CONV_2D|COS|CUSTOM|"
+    "DEPTHWISE_CONV_2D|DEPTH_TO_SPACE|DEQUANTIZE|DIV|ELU|EXP|EXPAND_DIMS|FLOOR|FULLY_CONNECTED|GELU|HARD_SWISH|"
+    "LEAKY_RELU|LOGISTIC|MAXIMUM|MAX_POOL_2D|MEAN|MINIMUM|MUL|NEG|PAD|PRELU|QUANTIZE|READ_VARIABLE|REDUCE_MAX|"
+    "REDUCE_MIN|RELU|RELU6|RELU_N1_TO_1|RESHAPE|RESIZE_BILINEAR|ROUND|RSQRT|SIN|SLICE|SOFTMAX|SPACE_TO_DEPTH|"
+    "SPLIT|SQRT|SQUARE|SQUARED_DIFFERENCE|STABLEHLO_COMPOSITE|STRIDED_SLICE|SUB|SUM|TANH|TRANSPOSE|"
+    "TRANSPOSE_CONV|VAR_HANDLE"
+)
+_NO_KERNELS = ("int16", "float64", "bool", "complex64", "complex128")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operator:
+    """One operator as an interpreter lists it, by the numbers of its tensors."""
+
+    name: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+def operators_of(interpreter: Any) -> list[Operator]:
+    """All operators of the main graph, and behind them what delegates put in their place."""
+    return [
+        Operator(
+            name=str(one["op_name"]),
+            inputs=tuple(int(number) for number in one["inputs"] if number >= 0),
+            outputs=tuple(int(number) for number in one["outputs"] if number >= 0),
+        )
+        for one in interpreter._get_ops_details()
+    ]
+
+
+def place(operators: Sequence[Operator], tensors: Mapping[int, Mapping[str, Any]]) -> Placement:
+    """The operators of the file, each with who runs it. `tensors` are the details of all tensors."""
+    own = [one for one in operators if one.name != _DELEGATE]
+    delegated = _within(own, [one for one in operators if one.name == _DELEGATE])
+    nodes = []
+    for number, one in enumerate(own):
+        taken = number in delegated
+        nodes.append(
+            NodePlacement(
+                name=_name(number, one, tensors),
+                op=one.name,
+                kernel=f"{one.name} ({_types(one.inputs[:1], tensors)})",
+                place=XNNPACK if taken else BUILTIN,
+                intended=taken,
+                reason="" if taken else _reason(one, tensors),
+            )
+        )
+    return Placement(intended=XNNPACK, nodes=tuple(nodes))
+
+
+def _within(own: Sequence[Operator], delegates: Iterable[Operator]) -> set[int]:
+    """The numbers of the operators that delegates run: what leads to their outputs, back to their inputs."""
+    maker = {tensor: number for number, one in enumerate(own) for tensor in one.outputs}
+    found = set[int]()
+    for delegate in delegates:
+        inputs, wanted = set(delegate.inputs), list(delegate.outputs)
+        while wanted:
+            number = maker.get(wanted.pop())
+            if number is not None and number not in found:
+                found.add(number)
+                wanted += (tensor for tensor in own[number].inputs if tensor not in inputs)
+    return found
+
+
+def _reason(operator: Operator, tensors: Mapping[int, Mapping[str, Any]]) -> str:
+    if not _TAKEN.fullmatch(operator.name):
+        return f"{operator.name} is not among the operators that XNNPACK takes"
+    if any(_is_free(number, tensors) for number in _all(operator)):
+        return "its shapes depend on what is fed, and XNNPACK takes fixed ones alone"
+    kinds = _types(_all(operator), tensors)
+    if none := [kind for kind in _NO_KERNELS if kind in kinds.split(", ")]:
+        return f"XNNPACK has no kernels in {none[0]}"
+    read, made = _types(operator.inputs, tensors), _types(operator.outputs, tensors)
+    return f"XNNPACK takes {operator.name}, but not here, from {read} to {made}; {UNSAID}"
+
+
+def _all(operator: Operator) -> tuple[int, ...]:
+    return (*operator.inputs, *operator.outputs)
+
+
+def _is_free(number: int, tensors: Mapping[int, Mapping[str, Any]]) -> bool:
+    return -1 in (int(size) for size in tensors.get(number, {}).get("shape_signature", ()))
+
+
+def _name(number: int, operator: Operator, tensors: Mapping[int, Mapping[str, Any]]) -> str:
+    """That of its output, where the file has kept it."""
+    told = [_name_of(output, tensors) for output in operator.outputs[:1]]
+    return next(filter(None, told), f"operator {number}")
+
+
+def _name_of(number: int, tensors: Mapping[int, Mapping[str, Any]]) -> str:
+    return str(tensors[number]["name"]) if number in tensors else f"tensor {number}"
+
+
+def _types(numbers: Iterable[int], tensors: Mapping[int, Mapping[str, Any]]) -> str:
+    """The types of tensors, each kind once: "int8, int32"."""
+    kinds = (np.dtype(tensors[number]["dtype"]).name for number in numbers if number in tensors)
+    return ", ".join(dict.fromkeys(kinds)) or "nothing"
