@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..contract.integers import Step, between
+from ..contract.integers import GraphStep, between
 from ..contract.placement import UNSAID, NodePlacement, Placement, shares_of_time
 from ..onnx_graph.written import WrittenGraph, WrittenNode, read_graph
 
@@ -119,9 +119,9 @@ def _reason(
     return ""
 
 
-def _step(node: WrittenNode, graph: WrittenGraph) -> Step:
+def _step(node: WrittenNode, graph: WrittenGraph) -> GraphStep:
     weight = node.inputs[1] if node.operator in _PRODUCTS and len(node.inputs) > 1 else ""
-    return Step(
+    return GraphStep(
         name=node.name,
         inputs=tuple(name for name in node.inputs if name and name not in graph.constants),
         outputs=node.outputs,
