@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class GraphStep:
+class QdqStep:
     """An operator of a graph and the tensors that it reads and makes; constants are not among them.
 
     `opens`: it makes floats of whole numbers. `closes`: it makes whole numbers of floats. `kept`: it is a
@@ -22,14 +22,14 @@ class GraphStep:
     kept: bool = False
 
 
-def between(steps: Sequence[GraphStep]) -> set[str]:
+def between(steps: Sequence[QdqStep]) -> set[str]:
     """The names of the steps that lie between dequantizing and quantizing: all that they read comes, through
     such steps alone, from what dequantizes, and what they make goes, through such steps alone, to what
     quantizes. A runtime that has no integer kernel for one runs it in float, with two conversions around.
 
     The steps are in the order in which they run.
     """
-    fed, candidates = set[str](), list[GraphStep]()
+    fed, candidates = set[str](), list[QdqStep]()
     for step in steps:
         if step.opens:
             fed.update(step.outputs)
@@ -45,5 +45,5 @@ def between(steps: Sequence[GraphStep]) -> set[str]:
     return found
 
 
-def _read_by(steps: Iterable[GraphStep]) -> set[str]:
+def _read_by(steps: Iterable[QdqStep]) -> set[str]:
     return {name for step in steps for name in step.inputs}

@@ -28,7 +28,7 @@ class NodePlacement:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Placement:
+class ModelPlacement:
     """All nodes that the runtime executes, each once, in their order. `intended` says in words what was meant
     for them."""
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .options import USUAL, Options
-from .placement import Placement
+from .placement import ModelPlacement
 from .values import TensorSpec
 
 Array = NDArray[Any]
@@ -56,7 +56,7 @@ class Session(ABC):
     def _run(self, feed: Feed) -> dict[str, Array]:
         """Run on a feed that was checked. The harness calls this directly inside the timed loop."""
 
-    def placement(self, feed: Feed) -> Placement | None:
+    def placement(self, feed: Feed) -> ModelPlacement | None:
         """Which kernel or delegate runs each node. Where asking slows a session down, the same file is opened
         once more alike, and run a few times on `feed`. None: the runtime cannot tell.
         """

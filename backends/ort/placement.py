@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..contract.integers import GraphStep, between
-from ..contract.placement import UNSAID, NodePlacement, Placement, shares_of_time
+from ..contract.integers import QdqStep, between
+from ..contract.placement import UNSAID, ModelPlacement, NodePlacement, shares_of_time
 from ..onnx_graph.written import WrittenGraph, WrittenNode, read_graph
 
 RUNS = 4
@@ -35,7 +35,7 @@ class Ran:
     times: list[float] = field(default_factory=list)
 
 
-def read_placement(profile: Path, optimized: Path, provider: str) -> Placement:
+def read_placement(profile: Path, optimized: Path, provider: str) -> ModelPlacement:
     """All nodes that ran, in their order. `provider` is the one that was asked to run them."""
     ran = ran_nodes(json.loads(profile.read_text(encoding="utf-8")))
     why = reasons(read_graph(optimized), {node.name for node in ran if _in_float(node)})
@@ -56,7 +56,9 @@ def read_placement(profile: Path, optimized: Path, provider: str) -> Placement:
                 share_of_time=share,
             )
         )
-    return Placement(intended=f"{provider}; integer kernels where the file has integers", nodes=tuple(nodes))
+    return ModelPlacement(
+        intended=f"{provider}; integer kernels where the file has integers", nodes=tuple(nodes)
+    )
 
 
 def ran_nodes(events: Iterable[Mapping[str, Any]]) -> list[Ran]:
@@ -119,9 +121,9 @@ def _reason(
     return ""
 
 
-def _step(node: WrittenNode, graph: WrittenGraph) -> GraphStep:
+def _step(node: WrittenNode, graph: WrittenGraph) -> QdqStep:
     weight = node.inputs[1] if node.operator in _PRODUCTS and len(node.inputs) > 1 else ""
-    return GraphStep(
+    return QdqStep(
         name=node.name,
         inputs=tuple(name for name in node.inputs if name and name not in graph.constants),
         outputs=node.outputs,

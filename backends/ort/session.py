@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ..contract.backend import Feed
-from ..contract.placement import Placement
+from ..contract.placement import ModelPlacement
 from ..onnx_graph.session import OrtSession
 from .placement import RUNS, read_placement
 
@@ -18,7 +18,7 @@ class PlacedOrtSession(OrtSession):
         super().__init__(str(artifact), threads)
         self._opened = (str(artifact), threads)
 
-    def placement(self, feed: Feed) -> Placement | None:
+    def placement(self, feed: Feed) -> ModelPlacement | None:
         with TemporaryDirectory(prefix="paretune-profile-") as folder:
             profiled = OrtSession(*self._opened, profile=Path(folder))
             with profiled:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ..contract.backend import Feed, Session
-from ..contract.placement import NodePlacement, Placement
+from ..contract.placement import ModelPlacement, NodePlacement
 from .reading import Reply, flag, list_of, mapping, maybe, share, text
 
 OPERATION = "placement"
@@ -30,7 +30,7 @@ def _short(words: str) -> str:
     return words if len(words) <= _MOST_TEXT else words[: _MOST_TEXT - 3] + "..."
 
 
-def placement(reply: Reply) -> Placement | None:
+def placement(reply: Reply) -> ModelPlacement | None:
     """The answer to `told`; None where the runtime cannot tell.
 
     Raises:
@@ -47,7 +47,7 @@ def placement(reply: Reply) -> Placement | None:
         raise reply.wrong(
             f"shares of time add up to {sum(known):.6g} over {len(known)} of {len(shares)} nodes"
         )
-    return Placement(intended=reply.read("intended", text), nodes=nodes)
+    return ModelPlacement(intended=reply.read("intended", text), nodes=nodes)
 
 
 def _node(value: Any, name: str) -> NodePlacement:

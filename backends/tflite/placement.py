@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..contract.placement import UNSAID, NodePlacement, Placement
+from ..contract.placement import UNSAID, ModelPlacement, NodePlacement
 
 XNNPACK, BUILTIN = "XNNPACK", "builtin"
 _DELEGATE = "DELEGATE"
@@ -27,7 +27,7 @@ _NO_KERNELS = ("int16", "float64", "bool", "complex64", "complex128")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Operator:
+class ListedOperator:
     """One operator as an interpreter lists it, by the numbers of its tensors."""
 
     name: str
@@ -35,10 +35,10 @@ class Operator:
     outputs: tuple[int, ...]
 
 
-def operators_of(interpreter: Any) -> list[Operator]:
+def operators_of(interpreter: Any) -> list[ListedOperator]:
     """All operators of the main graph, and behind them what delegates put in their place."""
     return [
-        Operator(
+        ListedOperator(
             name=str(one["op_name"]),
             inputs=tuple(int(number) for number in one["inputs"] if number >= 0),
             outputs=tuple(int(number) for number in one["outputs"] if number >= 0),
@@ -47,7 +47,7 @@ def operators_of(interpreter: Any) -> list[Operator]:
     ]
 
 
-def place(operators: Sequence[Operator], tensors: Mapping[int, Mapping[str, Any]]) -> Placement:
+def place(operators: Sequence[ListedOperator], tensors: Mapping[int, Mapping[str, Any]]) -> ModelPlacement:
     """The operators of the file, each with who runs it. `tensors` are the details of all tensors."""
     own = [one for one in operators if one.name != _DELEGATE]
     delegated = _within(own, [one for one in operators if one.name == _DELEGATE])
@@ -64,10 +64,10 @@ def place(operators: Sequence[Operator], tensors: Mapping[int, Mapping[str, Any]
                 reason="" if taken else _reason(one, tensors),
             )
         )
-    return Placement(intended=XNNPACK, nodes=tuple(nodes))
+    return ModelPlacement(intended=XNNPACK, nodes=tuple(nodes))
 
 
-def _within(own: Sequence[Operator], delegates: Iterable[Operator]) -> set[int]:
+def _within(own: Sequence[ListedOperator], delegates: Iterable[ListedOperator]) -> set[int]:
     """The numbers of the operators that delegates run: what leads to their outputs, back to their inputs."""
     maker = {tensor: number for number, one in enumerate(own) for tensor in one.outputs}
     found = set[int]()
@@ -81,7 +81,7 @@ def _within(own: Sequence[Operator], delegates: Iterable[Operator]) -> set[int]:
     return found
 
 
-def _reason(operator: Operator, tensors: Mapping[int, Mapping[str, Any]]) -> str:
+def _reason(operator: ListedOperator, tensors: Mapping[int, Mapping[str, Any]]) -> str:
     if not _TAKEN.fullmatch(operator.name):
         return f"{operator.name} is not among the operators that XNNPACK takes"
     if any(_is_free(number, tensors) for number in _all(operator)):
@@ -93,7 +93,7 @@ def _reason(operator: Operator, tensors: Mapping[int, Mapping[str, Any]]) -> str
     return f"XNNPACK takes {operator.name}, but not here, from {read} to {made}; {UNSAID}"
 
 
-def _all(operator: Operator) -> tuple[int, ...]:
+def _all(operator: ListedOperator) -> tuple[int, ...]:
     return (*operator.inputs, *operator.outputs)
 
 
@@ -101,7 +101,7 @@ def _is_free(number: int, tensors: Mapping[int, Mapping[str, Any]]) -> bool:
     return -1 in (int(size) for size in tensors.get(number, {}).get("shape_signature", ()))
 
 
-def _name(number: int, operator: Operator, tensors: Mapping[int, Mapping[str, Any]]) -> str:
+def _name(number: int, operator: ListedOperator, tensors: Mapping[int, Mapping[str, Any]]) -> str:
     """That of its output, where the file has kept it."""
     told = [_name_of(output, tensors) for output in operator.outputs[:1]]
     return next(filter(None, told), f"operator {number}")

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...profiles.errors import UnsupportedError
 from ..contract.backend import Array, Feed, Session, TensorSpec
-from ..contract.placement import Placement
+from ..contract.placement import ModelPlacement
 from .placement import operators_of, place
 
 # Distribution and module of the interpreter, the preferred one first. Both have the same interface.
@@ -89,7 +89,7 @@ class TfliteSession(Session):
         interpreter.invoke()
         return {name: interpreter.get_tensor(index) for name, index in self._output_index.items()}
 
-    def placement(self, feed: Feed) -> Placement | None:
+    def placement(self, feed: Feed) -> ModelPlacement | None:
         tensors = {int(one["index"]): one for one in self._interpreter.get_tensor_details()}
         return place(operators_of(self._interpreter), tensors)
 
