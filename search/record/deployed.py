@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 
-from .placed import Placed
-
 from .memory import Memory
+from .placed import Placed
 
 
 @dataclass(frozen=True, kw_only=True)

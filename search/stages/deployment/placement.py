@@ -28,7 +28,9 @@ class PlacementQuestion:
 
     def told(self, subject: Subject, device: DeviceStages) -> Told:
         """The share of nodes that run as meant, and the nodes."""
-        entry = device.apart.asked(STAGE, _VERSION, subject.compiled, subject.backend, {}, _asked, subject.setting)
+        entry = device.apart.asked(
+            STAGE, _VERSION, subject.compiled, subject.backend, {}, _asked, subject.setting
+        )
         if entry.meta["placed"] is None:
             title = get_backend(subject.backend).title or subject.backend
             untold = {DELEGATED: f"{title} does not tell which kernels run"}
