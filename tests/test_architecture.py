@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "backends.contract": "profiles.devices profiles.text profiles.guard profiles",
     "backends.measure": "profiles.devices profiles backends.contract backends.watch",
     "backends.watch": "profiles",
+    "backends.energy": "profiles backends.contract backends.measure backends.watch",
     "backends.onnx_graph": "profiles backends.contract",
     "backends.estimate": "profiles.devices profiles",
     "backends.boards": (
@@ -38,9 +39,8 @@ MAY_IMPORT = {
     "backends.lease": "profiles",
     "backends.load": "backends.contract",
     "backends.runner": (
-        "profiles.guard profiles backends.contract backends.lease backends.load backends.measure "
-        "backends.registry "
-        "backends.watch"
+        "profiles.guard profiles backends.contract backends.energy backends.lease backends.load "
+        "backends.measure backends.registry backends.watch"
     ),
     "backends.trt": (
         "profiles backends.calibration backends.contract backends.onnx_graph backends.onnx_quantize"

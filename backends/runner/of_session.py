@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..contract.backend import Feed, Session
+from ..energy.told import energy
 from ..load.operation import load
 from ..measure.steady import settled
 from . import placing
@@ -29,5 +30,6 @@ OF_SESSION: Mapping[str, Callable[[Loaded, Mapping[str, Any]], Mapping[str, Any]
     "load": lambda loaded, body: load(loaded.session, loaded.feed, loaded.batch, body),
     "steady": _steady,
     placing.OPERATION: lambda loaded, _: placing.told(loaded.session, loaded.feed),
+    "energy": lambda loaded, body: energy(loaded.session, loaded.feed, body),
 }
 """By the name of the operation: from what is open and the body of a request to the body of its answer."""

@@ -30,6 +30,7 @@ from ..contract.backend import (
 )
 from ..contract.options import check_taken
 from ..contract.tuning import Tuning
+from ..energy.told import meters
 from ..lease.lease import LeaseLostError, at_work
 from ..lease.warden import OPERATIONS as LEASE_OPERATIONS
 from ..measure import core_speeds
@@ -54,6 +55,7 @@ OTHERS: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
     **LEASE_OPERATIONS,
     "cores": core_speeds.told,
     "runtime": told_of_runtime,
+    "meters": meters,
     "space": space,
     "state": watcher.told,
     "work": timed_work,

@@ -18,6 +18,11 @@ _PLAIN = {"LC_ALL": "C", "LANG": "C"}
 _MORE_PLACES = ("/usr/bin", "/usr/sbin", "/opt/vc/bin", "/usr/local/bin")
 
 
+def plain_environment() -> dict[str, str]:
+    """This process's environment, in which tools speak English."""
+    return {**os.environ, **_PLAIN}
+
+
 class Tools:
     """Runs commands by name; each is looked for once, cut after a second, and left alone once it has hung
     twice."""
@@ -32,27 +37,31 @@ class Tools:
         place = self._place(name)
         if place is None or self._hung.get(name, 0) >= _MOST_HANGS:
             return ""
-        said, in_time = _run([place, *arguments], first_line=first_line)
+        said, in_time = run([place, *arguments], first_line=first_line)
         if not (in_time or said):
             self._hung[name] = self._hung.get(name, 0) + 1
         return said
 
     def _place(self, name: str) -> str | None:
         if name not in self._places:
-            where = os.pathsep.join((os.environ.get("PATH", ""), *_MORE_PLACES))
-            self._places[name] = shutil.which(name, path=where)
+            self._places[name] = place_of(name)
         return self._places[name]
 
 
-def _run(command: Sequence[str], *, first_line: bool) -> tuple[str, bool]:
-    """What it wrote, and whether it came to an end in time."""
+def place_of(name: str) -> str | None:
+    """Where a command lies, by its name or path; None where it is not here."""
+    return shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), *_MORE_PLACES)))
+
+
+def run(command: Sequence[str], *, first_line: bool = False, errors: bool = False) -> tuple[str, bool]:
+    """What it wrote, with `errors` also to standard error, and whether it came to an end in time."""
     try:
         child = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, **_PLAIN},
+            stderr=subprocess.STDOUT if errors else subprocess.DEVNULL,
+            env=plain_environment(),
             start_new_session=True,
         )
     except (OSError, ValueError):

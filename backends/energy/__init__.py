@@ -1,0 +1,1 @@
+"""Meters of energy: which a device has, and what inference takes by one of them."""
