@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "backends.watch": "profiles",
     "backends.energy": "profiles backends.contract backends.measure backends.watch",
     "backends.onnx_graph": "profiles backends.contract",
-    "backends.estimate": "profiles.devices profiles",
+    "backends.estimate": "profiles.devices profiles backends.onnx_graph",
     "backends.boards": (
         "profiles.devices profiles.text profiles backends.measure backends.registry backends.runner "
         "backends.watch"

@@ -67,7 +67,8 @@ def _add(found: Floats, layer: LayerCost, speeds: Speeds, bandwidth: float, laun
     if layer.kernel is Kernel.POOL:
         kind = "pool"
     found[_PLACE["memory", kind]] += (layer.read_bytes + layer.written_bytes) / bandwidth
-    found[_PLACE["memory", "weights"]] += layer.weight_bytes / bandwidth
+    if layer.kernel is not Kernel.MOVE:  # a lookup reads a few rows of its table
+        found[_PLACE["memory", "weights"]] += layer.weight_bytes / bandwidth
     found[_PLACE["launch", layer.kernel.value]] += layer.launches * launch
     if layer.kernel.multiplies:
         name = arithmetic(layer.precision)
