@@ -19,6 +19,7 @@ from ...search.record.candidate import Candidate
 from ...search.record.evaluation import Limit, Outcome, Quantity, StudyRecord, TrialRecord
 from ...search.record.metrics import metric_info
 from ...search.record.training import trainings_met
+from ..content.deployed import deployed_lines
 from ..content.elsewhere import agreement_lines
 from ..content.ladder import coverage_text, ladder_lines, sparsity_text
 from ..content.trial_story import curve_text, gate_lines, proposal_lines
@@ -93,6 +94,7 @@ def _outcome(reading: Reading, trial: TrialRecord) -> list[str]:
     lines += _watched(reading.record, trial.number)
     if evaluation.tuning is not None:
         lines.append(f"It was {tuned_text(evaluation)}.")
+    lines += deployed_lines(reading.record, trial.number)
     return [f"- {line}" for line in [*lines, *evaluation.all_notes]]
 
 

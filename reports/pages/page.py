@@ -19,6 +19,7 @@ from ...search.record.metrics import metric_info
 from ..charts import curves, hypervolume, plots, slopes, stage_times
 from ..content import elsewhere, search_story, sections, views
 from ..content.columns import columns
+from ..content.deployed import deployed_sections
 from ..content.side_by_side import side_by_side
 from ..content.side_effects import side_effect_table
 from ..content.timing import timing_facts
@@ -79,6 +80,7 @@ def content(reading: Reading, first: Reading | None = None) -> dict[str, Any]:
         "story": search_story.story(record),
         "remarks": sections.remarks(record),
         "side_effects": side_effect_table(reading),
+        "deployed": deployed_sections(reading),
         "problems": sections.problems(record),
         "masked": sections.masked(record),
         "importances": sections.importances(record),

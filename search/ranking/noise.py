@@ -66,8 +66,8 @@ def _tie_line(entry: Ranked, ties: Sequence[int], *, first: bool) -> str:
 def chance_line(record: StudyRecord, limit: Limit, entry: Ranked) -> str:
     """How likely another measurement would turn the answer to a limit; empty where that is unlikely."""
     above = above_bound(record, limit, entry)
-    if above is not None and limit.upper and limit.metric in MEMORY_METRICS:
-        return _crossing_line(limit, above)
+    if limit.metric in MEMORY_METRICS:
+        return memory_line(record, limit, entry)
     chance = 0.0 if above is None else _chance_of_turning(above)
     if above is None or chance < WORTH_SAYING:
         return ""
@@ -85,16 +85,15 @@ def chance_line(record: StudyRecord, limit: Limit, entry: Ranked) -> str:
     )
 
 
-def _crossing_line(limit: Limit, above: Quantity) -> str:
-    """Of a limit on memory that lies within the interval of what processes take: it counts as missed."""
-    low, high = above.ends
-    if not low <= 0 < high:
+def memory_line(record: StudyRecord, limit: Limit, entry: Ranked) -> str:
+    """Of a limit on memory that lies within what processes of one candidate take: it counts as missed."""
+    above = above_bound(record, limit, entry)
+    if above is None or not limit.upper or not above.ends[0] <= 0 < above.ends[1]:
         return ""
-    most = difference_text(limit.metric, high)
-    middle = difference_text(limit.metric, abs(above.value))
-    side = f"{middle} below it" if above.value < 0 else f"{middle} above it" if above.value else "right at it"
+    most, middle = (difference_text(limit.metric, abs(one)) for one in (above.ends[1], above.value))
+    side = f"{middle} {'below' if above.value < 0 else 'above'} it" if above.value else "right at it"
     return (
-        f"The limit {limit.text!r} counts as missed: processes of this take {side} in the middle, and one in "
+        f"The limit {limit.text!r} counts as missed by #{entry.number}: its processes take {side}, and one in "
         f"twenty up to {most} above it. Memory is held against the upper end."
     )
 

@@ -1,0 +1,19 @@
+"""The sections about what deployment asks beside a latency, in order, each where it has something to show."""
+
+from __future__ import annotations
+
+from ...search.ranking.reading import Reading
+from ...search.record.evaluation import StudyRecord
+from .memory import memory_lines, memory_section
+from .section import Section
+
+
+def deployed_sections(reading: Reading) -> tuple[Section, ...]:
+    """Those of a report."""
+    found = (memory_section(reading),)
+    return tuple(one for one in found if one is not None)
+
+
+def deployed_lines(record: StudyRecord, number: int) -> list[str]:
+    """Of one trial, in sentences."""
+    return memory_lines(record, number)
