@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ...search.ranking.reading import Reading
 from ...search.record.evaluation import StudyRecord
+from .deployed_section import DeployedSection
 from .memory import memory_lines, memory_section
-from .section import Section
 
 
-def deployed_sections(reading: Reading) -> tuple[Section, ...]:
+def deployed_sections(reading: Reading) -> tuple[DeployedSection, ...]:
     """Those of a report."""
     found = (memory_section(reading),)
     return tuple(one for one in found if one is not None)

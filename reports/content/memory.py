@@ -8,7 +8,7 @@ from ...search.ranking.reading import Reading
 from ...search.record.evaluation import Finalist, Limit, StudyRecord
 from ...search.record.memory import Memory
 from ...search.record.metrics import MEMORY_METRICS, metric_info
-from .section import Section, SectionRow
+from .deployed_section import DeployedSection, SectionRow
 from .views import DASH, Cell, cell
 
 _PEAKS = ("memory_load_bytes", "memory_first_bytes", "memory_steady_bytes")
@@ -23,7 +23,7 @@ _COLUMNS = (
 )
 
 
-def memory_section(reading: Reading) -> Section | None:
+def memory_section(reading: Reading) -> DeployedSection | None:
     """The finalists in the order of the ranking; None where none has told."""
     record, there = reading.record, {one.number: one for one in reading.record.finalists if _of(one)}
     order = [entry.number for entry in reading.ranking.entries if entry.number in there]
@@ -45,7 +45,7 @@ def memory_section(reading: Reading) -> Section | None:
         )
     entries = [entry for entry in reading.ranking.entries if entry.number in there]
     crossing = (memory_line(record, limit, entry) for entry in entries for limit in _limits(reading))
-    return Section(
+    return DeployedSection(
         name="memory",
         title="Memory",
         intro="Resident memory of a process that runs one finalist, in phases. Peaks are above what the "

@@ -93,7 +93,7 @@ def memory_line(record: StudyRecord, limit: Limit, entry: Ranked) -> str:
     most, middle = (difference_text(limit.metric, abs(one)) for one in (above.ends[1], above.value))
     side = f"{middle} {'below' if above.value < 0 else 'above'} it" if above.value else "right at it"
     return (
-        f"The limit {limit.text!r} counts as missed by #{entry.number}: its processes take {side}, and one in "
+        f"The limit {limit.text!r} counts as missed by #{entry.number}: processes take {side}, and one in "
         f"twenty up to {most} above it. Memory is held against the upper end."
     )
 

@@ -18,7 +18,7 @@ class SectionRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Section:
+class DeployedSection:
     """`name` is part of its address on a page, and the name of its figure where it has one. `columns` are
     pairs of title and meaning; `intro` says what the table shows, `lines` are sentences on it."""
 
