@@ -6,16 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ...profiles.meters import BOARD, GPU, HWMON, MODULE, NVML, PACKAGE, PMIC, RAPL, TEGRASTATS
 from ..watch.watcher import within
 from . import hwmon, nvml, pmic, rapl, tegrastats
-from .meter import BOARD, GPU, MODULE, PACKAGE, Meter, MeterError, MeterFacts, Unreadable
+from .meter import Meter, MeterError, MeterFacts, Unreadable
 from .rails import summed
 
 LIMIT_S = 10.0
-KINDS = (rapl.KIND, hwmon.KIND, nvml.KIND, pmic.KIND, tegrastats.KIND)
-"""Words of a profile's `meter: {kind: ...}`."""
 _BEST = (BOARD, MODULE, GPU, PACKAGE)
-_QUICKEST = (hwmon.KIND, rapl.KIND, nvml.KIND, tegrastats.KIND, pmic.KIND)
+_QUICKEST = (HWMON, RAPL, NVML, TEGRASTATS, PMIC)
 
 Finder = Callable[[], tuple[list[Meter], list[Unreadable]]]
 
@@ -63,11 +62,11 @@ def meters_of(wish: MeterWish) -> tuple[list[Meter], list[Unreadable]]:
 def _finders(wish: MeterWish) -> Mapping[str, Finder]:
     root = Path(wish.root)
     return {
-        rapl.KIND: lambda: rapl.found(root),
-        hwmon.KIND: lambda: hwmon.found(root),
-        nvml.KIND: nvml.found,
-        pmic.KIND: lambda: pmic.found(wish.program or pmic.PROGRAM),
-        tegrastats.KIND: lambda: tegrastats.found(wish.program or tegrastats.PROGRAM),
+        RAPL: lambda: rapl.found(root),
+        HWMON: lambda: hwmon.found(root),
+        NVML: nvml.found,
+        PMIC: lambda: pmic.found(wish.program or pmic.PROGRAM),
+        TEGRASTATS: lambda: tegrastats.found(wish.program or tegrastats.PROGRAM),
     }
 
 

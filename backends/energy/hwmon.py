@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from .meter import BOARD, GPU, PACKAGE, RAIL, Meter, MeterError, MeterFacts, Unreadable, sound_watts
+from ...profiles.meters import BOARD, GPU, HWMON, PACKAGE, RAIL
+from .meter import Meter, MeterError, MeterFacts, Unreadable, sound_watts
 from .rails import scope_of
 from .sysfs import folders, name_in, number_of
 
-KIND = "hwmon"
+KIND = HWMON
 _CHIPS = ("sys/class/hwmon/hwmon*", "sys/bus/i2c/drivers/ina*/*/hwmon/hwmon*")
 _THREE_CHANNELS = "ina3221"
 # Its further inputs are voltages over shunts, and a current that is a sum: none of them is a rail.

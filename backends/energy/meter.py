@@ -9,13 +9,6 @@ from typing import Any, Protocol
 
 from ...profiles.words import one_line
 
-BOARD, MODULE, GPU, PACKAGE = "board", "module", "gpu", "package"
-"""What a meter that is taken by itself covers: all that the board draws; the computing module with its
-memory; a card; the processors. Figures of different scopes are never compared."""
-MEMORY, CORES, PLATFORM, RAIL = "memory", "cores", "platform", "rail"
-"""What is a part, or nobody says of what: taken only where a profile names it."""
-SCOPES = (BOARD, MODULE, GPU, PACKAGE, MEMORY, CORES, PLATFORM, RAIL)
-
 MOST_WATTS = 20_000.0
 """No device that is measured draws more: a reading above it is none."""
 

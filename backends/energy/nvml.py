@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .meter import GPU, Meter, MeterError, MeterFacts, Unreadable, sound_watts
+from ...profiles.meters import GPU, NVML
+from .meter import Meter, MeterError, MeterFacts, Unreadable, sound_watts
 
-KIND = "nvml"
+KIND = NVML
 _PACKAGE, _MODULE = "nvidia-ml-py", "pynvml"
 _SIGNS = (Path("/proc/driver/nvidia"), Path("/dev/nvidiactl"))
 _COUNTER = MeterFacts(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
+from ...profiles.meters import MODULE, PMIC
 from ..watch.tools import place_of
-from .meter import MODULE, Meter, MeterError, MeterFacts, Unreadable, sound_watts
+from .meter import Meter, MeterError, MeterFacts, Unreadable, sound_watts
 from .programs import printed
 
-KIND, PROGRAM = "pmic", "vcgencmd"
+KIND, PROGRAM = PMIC, "vcgencmd"
 RAIL = "sum of rails"
 _LINE = re.compile(
     r"\s*(\w{1,40})_([AV])\s+(?:current|volt)\(\d{1,3}\)=([0-9]{1,9}(?:\.[0-9]{1,12})?)[AV]\s*"

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .meter import MODULE, RAIL, Meter, MeterError
+from ...profiles.meters import MODULE, RAIL
+from .meter import Meter, MeterError
 
 WHOLES = ("VDD_IN", "POM_5V_IN", "VIN")
 """The inputs of Jetson modules: each contains all other rails of its board."""

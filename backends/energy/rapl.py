@@ -7,21 +7,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from .meter import (
-    CORES,
-    MEMORY,
-    MOST_WATTS,
-    PACKAGE,
-    PLATFORM,
-    RAIL,
-    Meter,
-    MeterError,
-    MeterFacts,
-    Unreadable,
-)
+from ...profiles.meters import CORES, MEMORY, PACKAGE, PLATFORM, RAIL, RAPL
+from .meter import MOST_WATTS, Meter, MeterError, MeterFacts, Unreadable
 from .sysfs import folders, name_in, number_of
 
-KIND = "rapl"
+KIND = RAPL
 _ZONES = "sys/class/powercap/intel-rapl:*"
 READABLE = (
     "since Linux 5.10 only root may read it: run as root, or `sudo chmod o+r "

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
+from ...profiles.meters import TEGRASTATS
 from ..watch.tools import place_of
 from .meter import Meter, MeterError, MeterFacts, Unreadable, sound_watts
 from .programs import Lines
 from .rails import scope_of
 
-KIND, PROGRAM = "tegrastats", "tegrastats"
+KIND, PROGRAM = TEGRASTATS, TEGRASTATS
 EVERY_S, FIRST_S, LATE_S = 0.1, 5.0, 3.0
 # `VDD_IN 4521mW/4498mW`, and on older boards `POM_5V_IN 4072/4072`: now, and the mean since the start.
 _RAIL = re.compile(r"(?<!\S)([A-Z][A-Z0-9_]{1,40}) ([0-9]{1,9})(?:mW)?/([0-9]{1,9})(?:mW)?(?!\S)")

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from ..energy.discover import KINDS, LIMIT_S, MetersFound, MeterWish
-from ..energy.meter import MOST_WATTS, SCOPES, MeterFacts, Unreadable
+from ...profiles.meters import METER_KINDS, SCOPES
+from ..energy.discover import LIMIT_S, MetersFound, MeterWish
+from ..energy.meter import MOST_WATTS, MeterFacts, Unreadable
 from ..energy.windows import FEWEST_WINDOWS, MeterWindow, MeterWindows
 from .client import RunnerClient
 from .reading import Reader, Reply, flag, list_of, mapping, number, text, whole
 
-ASK_S = 2 * LIMIT_S * len(KINDS)
+ASK_S = 2 * LIMIT_S * len(METER_KINDS)
 _MOST_METERS, _MOST_TURNS = 256, 1000
 
 
@@ -89,7 +90,7 @@ _READERS: Mapping[str, Reader[Any]] = {
 def _facts(value: Any, name: str) -> MeterFacts:
     told = mapping(value, name)
     found = MeterFacts(**{key: read(told.get(key), f"{key} of {name}") for key, read in _READERS.items()})
-    if found.kind not in KINDS or found.scope not in SCOPES or not found.rail:
+    if found.kind not in METER_KINDS or found.scope not in SCOPES or not found.rail:
         raise ValueError(f"{name} is {found.title!r}, which is no meter that is known here")
     if not 0 < found.every_s <= 60 or not 0 < found.window_s <= 60 or found.settle_s > 60:
         raise ValueError(f"{name} takes longer than any meter")

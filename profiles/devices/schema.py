@@ -23,6 +23,7 @@ from ..text.figures import Sm as Sm
 from ..text.figures import sm_version as sm_version
 from ..text.named import DeviceName
 from .instructions import KNOWN, int8_saturates
+from .metering import MeterSection, check_prices, hourly
 from .reach import LocalReach as LocalReach
 from .reach import NoReach as NoReach
 from .reach import Reach as Reach
@@ -137,7 +138,8 @@ class Profile(Strict):
     """A device. At least one of `cpu` and `gpu` is there.
 
     `power_w` is what the device may draw (source and note say which figure that is), `price_usd` what it
-    costs. `notes` are sentences for the reader.
+    costs and `lifetime_h` the hours in which it is used, `price_usd_per_hour` what renting it does. `meter`
+    is the one that tells energy. `notes` are sentences for the reader.
     """
 
     name: DeviceName
@@ -146,6 +148,9 @@ class Profile(Strict):
     gpu: Gpu | None = None
     power_w: Figure | None = None
     price_usd: Figure | None = None
+    price_usd_per_hour: Figure | None = None
+    lifetime_h: Figure | None = None
+    meter: MeterSection | None = None
     reach: Annotated[Reach, Field(discriminator="kind")] = NoReach()
     notes: tuple[str, ...] = ()
 
@@ -153,7 +158,13 @@ class Profile(Strict):
     def _something(self) -> Profile:
         if self.cpu is None and self.gpu is None:
             raise ValueError("a profile needs a `cpu` section, a `gpu` section, or both")
+        check_prices(self.price_usd, self.price_usd_per_hour, self.lifetime_h)
         return self
+
+    @property
+    def usd_per_hour(self) -> tuple[float, str] | None:
+        """What an hour of the device costs, and how that follows; None where the profile does not say."""
+        return hourly(self.price_usd, self.price_usd_per_hour, self.lifetime_h)
 
     @property
     def kind(self) -> Literal["cpu", "gpu"]:

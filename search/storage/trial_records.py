@@ -30,10 +30,12 @@ def _with_every_objective(evaluation: Evaluation, objectives: tuple[str, ...]) -
     missing = [name for name in objectives if name not in evaluation.metrics]
     if evaluation.outcome is not Outcome.COMPLETE or not missing:
         return evaluation
-    cause = (
-        f"{' and '.join(missing)} could not be told, and it is an objective: a percentile needs many runs "
-        "that do not depend on each other; more rounds (`measure` in the study file) give them"
+    known = evaluation.deployed.untold
+    why = "; ".join(known[name] for name in missing if name in known) or (
+        "a percentile needs many runs that do not depend on each other; more rounds (`measure` in the study "
+        "file) give them"
     )
+    cause = f"{' and '.join(missing)} could not be told, and it is an objective: {why}"
     return replace(evaluation, outcome=Outcome.FAILED, stage="measure", cause=cause)
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 from paretune.backends.energy.discover import MeterWish, chosen, look, meters_of, opened
-from paretune.backends.energy.meter import SCOPES, MeterError
+from paretune.backends.energy.meter import MeterError
+from paretune.profiles.meters import SCOPES
 
 GARBAGE = ("", "garbage", "-7", "1e9", "nan", "inf", "0x10", "9" * 30, "\0\xff", "1 2", "1_000")
 """In the place of any figure."""
