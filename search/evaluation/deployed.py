@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ...backends.measure.samples import Rounds
@@ -10,28 +10,28 @@ from ...profiles.errors import StageError
 from ..record.evaluation import Finalist
 from ..stages.chain import Chain
 from ..stages.deployment.further import Subject, all_told
-from ..store.store import Entry
+from .confirmed import Settled
 
 
 def deployed(
     finalists: tuple[Finalist, ...],
-    artifacts: Mapping[str, tuple[Entry, str]],
+    settled: Sequence[Settled],
     measured: Rounds,
     chain: Chain,
     note: Callable[[str], None] = lambda text: None,
 ) -> tuple[Finalist, ...]:
-    """The finalists with the answers to what the chain asks of each, one after the other. `artifacts` are by
-    the names that they have in the rounds of their latencies.
+    """The finalists with the answers to what the chain asks of each, one after the other, as each is
+    `settled` to be run.
 
     One that fails at a question keeps its other numbers; `note` says so.
     """
-    return tuple(_asked(one, *artifacts[str(one.number)], measured, chain, note) for one in finalists)
+    how = {one.number: one for one in settled}
+    return tuple(_asked(one, how[one.number], measured, chain, note) for one in finalists)
 
 
 def _asked(
     one: Finalist,
-    compiled: Entry,
-    backend: str,
+    settled: Settled,
     measured: Rounds,
     chain: Chain,
     note: Callable[[str], None],
@@ -40,12 +40,13 @@ def _asked(
     for question in chain.of_finalists:
         chain.checkpoint()
         subject = Subject(
-            compiled=compiled,
-            backend=backend,
+            compiled=settled.side.contender.compiled,
+            backend=settled.side.contender.backend,
             rounds=measured,
-            name=str(one.number),
+            name=settled.name,
             known=metrics,
             thorough=True,
+            setting=settled.side.contender.setting,
         )
         try:
             told = all_told((question,), subject, chain.device)

@@ -25,6 +25,7 @@ from ..stages.chain import Chain, Trace
 from ..stages.models.kept import WeightsLostError
 from ..store.store import Entry
 from .finalists import effort_for, measure_finalists
+from .options_effort import Asked, tries_for
 from .side_effect_scores import side_effect_metrics
 
 LOG_CHARACTERS = 4000
@@ -45,11 +46,12 @@ class Evaluator:
         side_effects: frozenset[str] = frozenset(),
         doubt: Callable[[Candidate], str] = lambda candidate: "",
         treated: Mapping[str, Treatment] | None = None,
+        asked: Asked | None = None,
     ) -> None:
         self.chain, self._doubt, self._treated = chain, doubt, dict(treated or {})
         self._climbs, self._side_effect_names = climbs, side_effects
         self._hardware: dict[str, Hardware] = {}
-        self._first_on_test = 0
+        self._first_on_test, self._options = 0, asked
 
     def prepare_reference(self, candidate: Candidate) -> Timing:
         self.chain.device.set_reference(self.chain.compiled(candidate, Trace()), candidate)
@@ -150,9 +152,13 @@ class Evaluator:
         self, record: StudyRecord, numbers: tuple[int, ...], *, rounds: int, seed: int
     ) -> tuple[Finalist, ...]:
         left = self._climbs.seconds_left
-        effort = effort_for(record, numbers, self.chain, rounds, seed, left())
+        asked, tries, kept = self._options, None, 0.0
+        if asked is not None:
+            tries = tries_for(record, numbers, self.chain, asked, left())
+            kept = tries.seconds
+        effort = effort_for(record, numbers, self.chain, rounds, seed, left() - kept)
         self._first_on_test = effort.first  # the reference is compared with them
-        return measure_finalists(record, numbers, self.chain, effort, left)
+        return measure_finalists(record, numbers, self.chain, effort, left, tries)
 
     def _complete(self, known: Evaluation, candidate: Candidate, judge: Judge, trace: Trace) -> Evaluation:
         def at_milestone(milestone: Milestone) -> Decision | None:

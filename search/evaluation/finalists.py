@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from math import inf
 
-from ...backends.measure.samples import LatencyPlan
+from ...backends.measure.samples import LatencyPlan, Rounds
 from ...backends.measure.summary import compare, summarize
 from ...backends.measure.watched import watched
 from ...profiles.errors import StageError
 from ..ranking.known import TEST, trial_of
 from ..ranking.ranking import rank, strongest_simple_choice
 from ..record.agreement import ComputesWronglyError
-from ..record.evaluation import Evaluation, Finalist, Quantity, StudyRecord
-from ..stages.chain import Chain, Trace
+from ..record.deployed import Deployed
+from ..record.evaluation import Finalist, Quantity, StudyRecord
+from ..stages.chain import Chain
+from ..stages.deployment.tries import raced
 from ..stages.device.quantities import latency_quantities
-from ..store.store import Entry
+from .as_deployed import AsDeployed, as_searched, scored
 from .calibration_draws import draw_effects
+from .confirmed import Confirmation, Settled, contenders, proposed_sides, run_by
 from .deployed import deployed
 from .distillation_gain import distillation_gains
 from .finalist_effort import FinalistPace, Thoroughness, effort_within
-from .side_effect_scores import side_effect_metrics
+from .options_effort import Tries
 
 SecondsLeft = Callable[[], float]
 
@@ -40,55 +43,61 @@ def measure_finalists(
     chain: Chain,
     effort: Thoroughness,
     seconds_left: SecondsLeft = lambda: inf,
+    tries: Tries | None = None,
 ) -> tuple[Finalist, ...]:
     """Score each on `test` with its side effects; measure all of them interleaved in random order in the same
     rounds.
 
     One that fails now, in its runner or in the user's metric, says so and has no numbers: its earlier ones
     stand, unless the device computes wrongly from it by now. What explains their numbers is made while the
-    study has `seconds_left`.
+    study has `seconds_left`. With `tries` each is measured as it is best run, where that
+    holds.
     """
-    scored: dict[int, _Scored] = {}
+    known: dict[int, AsDeployed] = {}
     failed: dict[int, Finalist] = {}
     for number in numbers:
         try:
-            scored[number] = _scored(trial_of(record, number).evaluation, chain, effort.first)
+            evaluation = trial_of(record, number).evaluation
+            known[number] = scored(evaluation, as_searched(evaluation, chain), chain, effort.first)
         except StageError as error:
             failed[number] = _failed(number, error)
-    if not scored:
+    if not known:
         return tuple(failed.values())
+    sides = proposed_sides(record, known, chain, tries, effort.first)
     try:
-        artifacts = {str(number): one.artifact for number, one in scored.items()}
-        measured = chain.device.interleaved(artifacts, effort.plan, memory=True)
+        measured = raced(chain.device, contenders(sides), effort.plan, "measure finalists", memory=True)
     except StageError as error:  # the reference broke, or all of them: latencies stay those of the search
         said = f"finalists were not measured again, their latencies are those of the search: {error.cause}"
-        untimed = [_finalist(n, one, record, {}) for n, one in scored.items()]
+        untimed = [
+            _finalist(Settled(number=n, name=str(n), side=one), record, {}) for n, one in known.items()
+        ]
         return (*(replace(one, shortened=said) for one in untimed), *failed.values())
-    baseline = strongest_simple_choice(record)
-    finalists = []
-    for number, one in scored.items():
-        if str(number) in measured.failed:
-            failed[number] = Finalist(number=number, metrics={}, failed=measured.failed[str(number)][1])
-            continue
-        latency = latency_quantities(summarize(measured, str(number), chain.device.spread))
-        ratio = None
-        if baseline is not None and str(baseline) in measured.series and number != baseline:
-            how = f"per-round latency ratio to trial {baseline}, {len(measured.order)} rounds"
-            ratio = replace(compare(measured, str(number), str(baseline), chain.device.spread), how=how)
-        finalists.append(_finalist(number, one, record, latency, ratio))
-    finalists = list(deployed(tuple(finalists), artifacts, measured, chain))
+    settled = Confirmation(record=record, rounds=measured, spread=chain.device.spread).settled(sides)
+    failed |= {
+        one.number: Finalist(number=one.number, metrics={}, failed=measured.failed[one.name][1])
+        for one in settled
+        if one.name in measured.failed
+    }
+    alive = tuple(one for one in settled if one.name not in measured.failed)
+    finalists = [_timed(one, alive, record, measured, chain) for one in alive]
+    finalists = list(deployed(tuple(finalists), alive, measured, chain))
     said, seen = effort.shortened, watched(measured)
     timed = replace(record, finalists=tuple(replace(one, shortened=said, watched=seen) for one in finalists))
     return (*_explained(timed, chain, seconds_left), *failed.values())
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Scored:
-    """What one of them is on `test`, and what is measured of it: its artifact and the backend."""
-
-    score: Quantity
-    side_effects: dict[str, Quantity]
-    artifact: tuple[Entry, str]
+def _timed(
+    one: Settled, everyone: Sequence[Settled], record: StudyRecord, measured: Rounds, chain: Chain
+) -> Finalist:
+    """A finalist with what the rounds tell of it, also against the strongest simple choice."""
+    spread, baseline = chain.device.spread, strongest_simple_choice(record)
+    found = latency_quantities(summarize(measured, one.name, spread))
+    latency = run_by(found, one.side.contender, chain.device.deployment.usual)
+    other = next((o for o in everyone if o.number == baseline), None)
+    if other is None or other is one:
+        return _finalist(one, record, latency)
+    how = f"per-round latency ratio to trial {baseline}, {len(measured.order)} rounds"
+    return _finalist(one, record, latency, replace(compare(measured, one.name, other.name, spread), how=how))
 
 
 def effort_for(
@@ -108,27 +117,15 @@ def effort_for(
     return effort_within(seconds, pace, plan, len(chain.models.split(TEST)[0]))
 
 
-def _scored(evaluation: Evaluation, chain: Chain, first: int) -> _Scored:
-    compiled, backend = chain.artifact(evaluation), evaluation.candidate.backend
-    return _Scored(
-        score=chain.quality(evaluation.candidate, compiled, Trace(), split=TEST, first=first),
-        side_effects=side_effect_metrics(chain.models, chain.device, compiled, backend, TEST, first=first),
-        artifact=(compiled, backend),
-    )
-
-
 def _finalist(
-    number: int,
-    one: _Scored,
-    record: StudyRecord,
-    latency: dict[str, Quantity],
-    ratio: Quantity | None = None,
+    one: Settled, record: StudyRecord, latency: Mapping[str, Quantity], ratio: Quantity | None = None
 ) -> Finalist:
     return Finalist(
-        number=number,
-        metrics={record.quality: one.score, **latency},
+        number=one.number,
+        metrics={**one.side.hardware, record.quality: one.side.score, **latency},
         ratio_to_baseline=ratio,
-        side_effects=one.side_effects,
+        side_effects=dict(one.side.side_effects),
+        deployed=Deployed(options=one.options),
     )
 
 

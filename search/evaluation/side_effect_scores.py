@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..record.evaluation import Quantity
 from ..record.metrics import metric_info
+from ..record.setting import Setting
 from ..stages.chain import head_of
 from ..stages.device.kept_outputs import primary_outputs
 from ..store.store import Entry
@@ -26,9 +27,10 @@ def side_effect_metrics(
     split: str,
     wanted: Collection[str] | None = None,
     first: int = 0,
+    setting: Setting | None = None,
 ) -> dict[str, Quantity]:
     """Side effects of an artifact against the device's reference, the uncompressed teacher, on a split or
-    its `first` samples (0: all).
+    its `first` samples (0: all); the reference is run as the study runs all.
 
     Without `wanted` all that have a meaning here. With it exactly those, which are what limits name. Every
     run is answered from the store where it can be.
@@ -40,8 +42,8 @@ def side_effect_metrics(
     reference, reference_backend = device.reference
     samples, digest = head_of(*models.split(split), first)
 
-    def outputs(entry: Entry, name: str) -> Array:
-        scored = device.scored(entry, name, samples, digest, models.metric, models.outputs)
+    def outputs(entry: Entry, name: str, how: Setting | None = None) -> Array:
+        scored = device.scored(entry, name, samples, digest, models.metric, models.outputs, how)
         return primary_outputs(scored)
 
     teacher = outputs(reference, reference_backend)
@@ -51,7 +53,7 @@ def side_effect_metrics(
         names = tuple(name for name in names if name in wanted)
     if compiled.key == reference.key:
         return {name: _of_itself(name) for name in names}
-    found = side_effects(outputs(compiled, backend), teacher, samples.labels, models.task)
+    found = side_effects(outputs(compiled, backend, setting), teacher, samples.labels, models.task)
     return {name: quantity for name, quantity in found.items() if name in names}
 
 

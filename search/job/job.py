@@ -26,6 +26,7 @@ from ..space.space import Space
 from ..storage.url import StorageUrl
 from ..workload.importing import make_importable
 from ..workload.loader import LoadedWorkload, load_workload
+from .deploy_axes import DeployAxes, check_options
 from .reached import Reached, reach
 from .space_of_a_job import build_space
 from .study_file import StudyFile, StudyText, read_study
@@ -68,6 +69,13 @@ class Job:
     def reached(self, *, to_measure: bool = False) -> Reached:
         """The device, asked who it is, and `to_measure` also how it is. See `reach`."""
         return reach(self.profile, self.guard, self.file.deploy.setting.threads if to_measure else 0)
+
+    def axes(self, allowed: float = 0.0) -> DeployAxes:
+        """What is tried of how finalists are deployed, on a device that allows so many cores (0: all that its
+        profile says)."""
+        has = self.profile.cpu.threads if self.profile.cpu else 0
+        most = min(filter(None, (has, int(allowed))), default=0)
+        return DeployAxes(deploy=self.file.deploy, profile=self.profile, most_threads=most)
 
     @property
     def guard(self) -> Guard:
@@ -156,6 +164,7 @@ def _job(study: StudyText, path: Path, profile_name: str | None, where: Sequence
         _refuse_macs([*(limit.metric for limit in limits), *(o.metric for o in objectives)])
     with at_place("space"):
         space = build_space(file, profile, loaded.workload, loaded.given)
+    check_options(file.deploy, profile, space)
     return Job(
         file=file,
         text=study.document.text,

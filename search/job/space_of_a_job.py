@@ -140,11 +140,11 @@ def _check_workload(study: StudyFile, workload: Workload, model: Given | None) -
             place="space",
             remedy="remove `student` and `sparsity`; precision, calibration and backend are searched",
         )
-    if model is not None and model.batch not in (0, study.deploy.setting.batch):
+    if model is not None and model.batch and set(study.deploy.batch) != {model.batch}:
         raise UserError(
             f"the {model.title} file takes {model.batch} samples at once and no other number",
             place="deploy.batch",
-            found=str(study.deploy.setting.batch),
+            found=", ".join(map(str, study.deploy.batch)),
             accepted=str(model.batch),
             remedy=f"write `deploy: {{batch: {model.batch}}}`, or convert the model with a free batch",
         )

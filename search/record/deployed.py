@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 
 from .memory import Memory
+from .options import Options
 from .placed import Placed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Deployed:
     """Each field is None where it was not asked, or the device could not tell: `untold` has then the reason,
-    by the metric that it would have had."""
+    by the metric that it would have had. `options` is how a finalist is run, with what was tried."""
 
+    options: Options | None = None
     placed: Placed | None = None
     untold: dict[str, str] = field(default_factory=dict)
 

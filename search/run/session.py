@@ -17,6 +17,7 @@ from ...profiles.files import is_file
 from ...profiles.standard_descriptors import open_standard_descriptors
 from ...profiles.system_trouble import check_limits_of_a_search
 from ..evaluation.evaluator import Evaluator
+from ..evaluation.options_effort import Asked
 from ..evaluation.side_effects import check_possible
 from ..job.job import Job, Places, load_job, places_of
 from ..job.reached import Reached
@@ -44,6 +45,7 @@ from .driver import Driver
 from .further import questions_of
 from .kind import StudyKind
 from .memory_limits import within_memory
+from .options import options_of
 from .plan import SearchPlan
 from .setup import set_up_search
 from .stored import record_of, stored_study, write_run_file_of
@@ -130,7 +132,7 @@ def run_job(
             plan = kind.plan(replace(plan, impossible=possible.impossible))
             asked = questions_of(job)
             chain = Chain(models, device, budget.checkpoint, asked.always, asked.of_finalists)
-            evaluator = _evaluator(job, chain, budget, studies, kind)
+            evaluator = _evaluator(job, chain, budget, studies, kind, options_of(job, reached))
             driver = Driver(plan, evaluator, search, studies, budget, progress)
             finished.begins(studies)
             began = time.time()
@@ -190,11 +192,13 @@ def _studies(job: Job, sampler: BaseSampler) -> StudyStore:
     return studies
 
 
-def _evaluator(job: Job, chain: Chain, budget: Budget, studies: StudyStore, kind: StudyKind) -> Evaluator:
+def _evaluator(
+    job: Job, chain: Chain, budget: Budget, studies: StudyStore, kind: StudyKind, asked: Asked | None
+) -> Evaluator:
     known = (record.evaluation for record in studies.records())
     climbs = Climbs(chain, ladder_settings(job.file), lambda: budget.seconds_left, known)
     side_effects = frozenset(limit.metric for limit in job.limits) & set(SIDE_EFFECTS)
-    return Evaluator(chain, climbs, side_effects, job.space.doubt, kind.treated())
+    return Evaluator(chain, climbs, side_effects, job.space.doubt, kind.treated(), asked)
 
 
 def ladder_settings(file: StudyFile) -> LadderSettings:
@@ -238,7 +242,7 @@ def _plan(job: Job, models: Models, reached: Reached, remarks: tuple[str, ...]) 
         limits=job.limits,
         finalists=job.file.finalists,
         finalist_rounds=job.file.measure.finalist_rounds,
-        more_rounds=job.file.measure.finalist_rounds / job.file.measure.rounds,
+        more_rounds=job.file.measure.finalist_rounds / job.file.measure.rounds + job.axes().most(job.space),
         more_samples=len(job.loaded.splits.test) / max(1, len(job.loaded.splits.validation)),
         seed=job.file.seed,
         frame=frame,

@@ -225,13 +225,14 @@ class Chain:
         *,
         reference_ms: float | None = None,
         probe: bool = False,
+        setting: Setting | None = None,
     ) -> Hardware:
         """What an artifact costs on the device, the verdict on how well that could be measured, and how the
         device was meanwhile.
 
         `reference_ms` is the latency of the reference where that is known.
         """
-        entry = trace.add(self.device.measured(compiled, candidate.backend, probe=probe))
+        entry = trace.add(self.device.measured(compiled, candidate.backend, probe=probe, setting=setting))
         rounds = read_rounds(entry)
         summary = summarize(rounds, CANDIDATE, self.device.spread)
         found = latency_quantities(summary, reference_ms)
@@ -243,8 +244,14 @@ class Chain:
             how="peak resident memory of the process above what it held before runtime and model were loaded",
         )
         found.update(sizes(compiled.meta))
-        backend = candidate.backend
-        subject = Subject(compiled=compiled, backend=backend, rounds=rounds, name=CANDIDATE, known=found)
+        subject = Subject(
+            compiled=compiled,
+            backend=candidate.backend,
+            rounds=rounds,
+            name=CANDIDATE,
+            known=found,
+            setting=setting,
+        )
         told = all_told(self.further, subject, self.device)
         for asked in told.entries:
             trace.add(asked)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from ....backends.measure.samples import REFERENCE, LatencyPlan, Rounds
 from ....backends.runner.client import RunnerClient
-from ....profiles.errors import StageError
+from ....profiles.errors import StageError, UnsupportedError
 from ...record.setting import Setting
 from ...store.store import Entry
 from .again import Again, from_outside
@@ -91,6 +91,8 @@ def _opened(
             if error.outside or name == REFERENCE:
                 raise
             failed[name] = (error.stage, error.cause, error.log)
+        except UnsupportedError as error:  # the runtime does not take what it was told
+            failed[name] = ("open", error.reason, "")
         else:
             subjects[name] = opened
     if not subjects.keys() - {REFERENCE}:

@@ -227,12 +227,13 @@ class DeviceStages:
         artifacts: Mapping[str, tuple[Entry, str]],
         plan: LatencyPlan,
         settings: Mapping[str, Setting] = MappingProxyType({}),
+        said: str = "measure finalists",
         *,
         memory: bool = False,
     ) -> Rounds:
         """Measure several artifacts and the reference against each other in the same rounds, see
-        `interleaved`."""
-        self.announce("measure finalists")
+        `interleaved`; progress shows what is `said`."""
+        self.announce(said)
         return interleaved(self._runners, self._again, artifacts, plan, settings, memory=memory)
 
     # -- score ------------------------------------------------------------------------------------

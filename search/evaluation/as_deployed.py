@@ -1,0 +1,77 @@
+"""A finalist's artifact as it would be run, with all that is known of it so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..ranking.known import TEST, limits_on, violations
+from ..record.evaluation import Evaluation, Quantity, StudyRecord
+from ..record.metrics import metric_info
+from ..stages.chain import Chain, Trace
+from ..stages.deployment.tries import Contender
+from .side_effect_scores import side_effect_metrics
+
+
+@dataclass(frozen=True, kw_only=True)
+class AsDeployed:
+    """`score` and `side_effects` are on test. `hardware` is what the device shows by this setting, empty
+    where it is the study's own: then it is what the trial has."""
+
+    contender: Contender
+    score: Quantity
+    side_effects: Mapping[str, Quantity]
+    hardware: Mapping[str, Quantity] = field(default_factory=dict)
+
+
+def as_searched(evaluation: Evaluation, chain: Chain) -> Contender:
+    """A complete trial's artifact, run as the study runs all."""
+    backend = evaluation.candidate.backend
+    return Contender(
+        compiled=chain.artifact(evaluation), backend=backend, setting=chain.device.deployment.usual
+    )
+
+
+def scored(evaluation: Evaluation, contender: Contender, chain: Chain, first: int) -> AsDeployed:
+    """Scored on the `first` samples of test (0: all), run as it is meant to be."""
+    one, how = contender, contender.setting
+    effects = side_effect_metrics(
+        chain.models, chain.device, one.compiled, one.backend, TEST, first=first, setting=how
+    )
+    candidate = evaluation.candidate
+    return AsDeployed(
+        contender=one,
+        score=chain.quality(candidate, one.compiled, Trace(), split=TEST, first=first, setting=how),
+        side_effects=effects,
+    )
+
+
+def measured(
+    evaluation: Evaluation, contender: Contender, chain: Chain, like: AsDeployed | None, first: int
+) -> AsDeployed:
+    """With what the device shows of it; not scored again where it computes what another one does (`like`)."""
+    found = scored(evaluation, contender, chain, first) if like is None else like
+    hardware = chain.measured(evaluation.candidate, contender.compiled, Trace(), setting=contender.setting)
+    return AsDeployed(
+        contender=contender,
+        score=found.score,
+        side_effects=found.side_effects,
+        hardware=hardware.metrics,
+    )
+
+
+def known_of(record: StudyRecord, evaluation: Evaluation, one: AsDeployed) -> dict[str, Quantity]:
+    """All that is known of it: what the trial has, with what is its own by this setting."""
+    return {**evaluation.metrics, **one.hardware, record.quality: one.score, **one.side_effects}
+
+
+def newly_missed(record: StudyRecord, metrics: Mapping[str, Quantity], before: Mapping[str, Quantity]) -> str:
+    """A limit that is missed by these metrics and held by those before, with what it comes to; empty where
+    there is none."""
+    limits = limits_on(metrics, record.limits)
+    missed, earlier = violations(limits, metrics, TEST), violations(limits, before, TEST)
+    for limit in limits:
+        if missed[limit.text] > 0 >= earlier[limit.text]:
+            value = metric_info(limit.metric).format(metrics[limit.metric].value)
+            return f"over the limit {limit.text}: {value}"
+    return ""
