@@ -32,6 +32,7 @@ from ..contract.compiling import Compiler, Converted, of_batch
 from ..contract.options import USUAL, Options, chosen
 from ..onnx_graph.session import OrtSession
 from ..onnx_quantize import MAKER, SHARED
+from .placement import proof
 from .session import OpenVinoSession, load_runtime
 
 _FLOAT, _FEEDS = "float", 4
@@ -89,18 +90,13 @@ class OpenVinoBackend(Compiler):
     def proof(
         self, path: Path, made: Converted, settings: CompileSettings, calibration: CalibrationData | None
     ) -> tuple[str, ...]:
-        from onnx import load_model_from_string
-
-        from .placement import low_layers, proof, running
-
         if settings.precision in (Precision.FP32, Precision.FP16):
             return ()
-        session = OpenVinoSession(path, 1)
+        session = OpenVinoSession(path, 1, told=True)
         with session:
             if settings.precision is Precision.INT8_DYNAMIC:
                 _check_dynamic(path, session, settings.batch, calibration)
-            layers = low_layers(load_model_from_string(made.content))
-            return proof(settings.precision, running(layers, session.kernels()))
+            return proof(settings.precision, session.ran(), session.meant())
 
     def reference(self, model: SourceModel, settings: CompileSettings) -> Session:
         from ..onnx_graph.inspect import with_batch

@@ -1,100 +1,221 @@
-"""What really runs low: the layers of a file beside the kernels that the runtime took for them."""
+"""Where OpenVINO runs the nodes of a model: its runtime model beside what the file means to run low."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-
-import onnx
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from ...profiles.errors import UnsupportedError
 from ...profiles.precision import Precision
 from ...profiles.words import listed
-from ..onnx_graph.inspect import type_name
+from ..contract.integers import QdqStep, between
+from ..contract.placement import UNSAID, ModelPlacement, NodePlacement, shares_of_time
 
 LEAST_SHARE = 0.5
-_PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-_EXPANDING = ("DequantizeLinear", "Cast")
-_INT8 = ("int8", "I8")
-_LOW = {Precision.INT8: _INT8, Precision.GIVEN: _INT8, Precision.BF16: ("bf16", "bf16")}
-"""What a precision computes in, and how the name of such a kernel ends, say `brgconv_avx512_I8`."""
+PRODUCTS = ("FullyConnected", "MatMul", "Convolution", "Deconvolution")
+"""Matrix products and convolutions as the runtime calls them."""
+_WEIGHTED = (
+    "MatMul", "Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData",
+)  # fmt: skip
+_INTEGERS = ("u8", "i8", "u4", "i4", "u16", "i16")
+_INT8, _BF16 = "int8", "bf16"
+_LOW = {Precision.INT8: _INT8, Precision.GIVEN: _INT8, Precision.BF16: _BF16}
+"""What a precision computes in."""
+_ENDS = {_INT8: "I8", _BF16: "bf16"}
+"""How the names of such kernels end, say `brgconv_avx512_I8`."""
+_LAYOUT = ("Transpose", "Reorder", "ShapeOf")
+_MADE_UP = re.compile(r"[A-Z][A-Za-z]+_\d+")
+"""Names of operators that no file has: their numbers change with what was read before."""
+_REFERENCE = "ref"
+_NOT_RUN = "not_executed"
+_NO_NODES = ("Input", "Output", "Reshape")
 
 
-@dataclass(frozen=True)
-class LowLayer:
-    """A matrix product or convolution whose weight is stored low: the operator, its names, the weight's name
-    and number of elements."""
+@dataclass(frozen=True, kw_only=True)
+class MeantLow:
+    """An operator that a file means to run in `kind`, and the number of its weights (0: it has none)."""
 
     operator: str
-    names: frozenset[str]
-    weight: str
-    weights: int
+    kind: str
+    weights: int = 0
 
 
-def low_layers(proto: onnx.ModelProto) -> Iterator[LowLayer]:
-    """The layers of a file whose weights are stored low."""
-    constant = {tensor.name: tensor for tensor in proto.graph.initializer}
-    maker = {name: node for node in proto.graph.node for name in node.output if name}
-    for node in proto.graph.node:
-        if node.op_type not in _PRODUCTS:
-            continue
-        expanded = node.input[1]
-        made = maker.get(expanded)
-        stored = constant.get(made.input[0]) if made is not None and made.op_type in _EXPANDING else None
-        if stored is not None and type_name(stored) != "float32":
-            yield LowLayer(
-                operator=node.op_type,
-                names=frozenset({node.name, *node.output}),
-                weight=stored.name,
-                weights=math.prod(stored.dims),
-            )
+@dataclass(frozen=True, kw_only=True)
+class RanNode:
+    """A node of the runtime model: what it is, the names of the file's operators that went into it, the
+    kernel that computes it, and the microseconds that it takes (0 as well where it was not timed)."""
+
+    name: str
+    kind: str
+    originals: tuple[str, ...]
+    kernel: str
+    time: float = 0.0
+
+    def runs_in(self, kind: str) -> bool:
+        """Whether the kernel is one of that type."""
+        return self.kernel.endswith(_ENDS[kind])
 
 
-def running(layers: Iterable[LowLayer], kernels: Mapping[str, str]) -> dict[LowLayer, str]:
-    """The kernel that computes each layer; a layer that the runtime does not name is left out."""
+def meant_low(model: Any, hint: str = "") -> dict[str, MeantLow]:
+    """What a model that was read means to run low, by the names of its operators: all between dequantizing
+    and quantizing, but products whose weights are in float; with a hint of bf16, products whose weights are
+    stored so."""
+    operators = list(model.get_ordered_ops())
+    constant = _constant(operators)
+    stored = {_name(op): _stored(op) for op in operators if op.get_type_name() in _WEIGHTED}
+    inside = between([_step(op, constant, stored) for op in operators if _name(op) not in constant])
     found = {}
-    for layer in layers:
-        told = [kernel for name, kernel in kernels.items() if _is_of(name, layer.names)]
-        if told:
-            found[layer] = told[0]
+    for op in operators:
+        name, kind = _name(op), op.get_type_name()
+        weight, count = stored.get(name, ("", 0))
+        if name in inside or (weight in _INTEGERS and _dequantizes(_maker(op, 0), constant)):
+            found[name] = MeantLow(operator=kind, kind=_INT8, weights=count)
+        elif hint == weight == _BF16:
+            found[name] = MeantLow(operator=kind, kind=_BF16, weights=count)
     return found
 
 
-def _is_of(told: str, names: frozenset[str]) -> bool:
-    """Whether a name that the runtime tells is one of these, perhaps with what it fused appended."""
-    while told:
-        if told in names:
-            return True
-        told = told.rpartition("/")[0]
-    return False
+def _constant(operators: Sequence[Any]) -> set[str]:
+    """Names of operators whose values do not depend on what is fed."""
+    found = set[str]()
+    for op in operators:
+        makers = [_name(value.get_source_output().get_node()) for value in op.inputs()]
+        if op.get_type_name() == "Constant" or (makers and found.issuperset(makers)):
+            found.add(_name(op))
+    return found
 
 
-def proof(precision: Precision, computed: Mapping[LowLayer, str]) -> tuple[str, ...]:
-    """In words, how many of the layers that are stored low run low; nothing where a precision is float's.
+def _step(op: Any, constant: set[str], stored: Mapping[str, tuple[str, int]]) -> QdqStep:
+    makers = [_name(value.get_source_output().get_node()) for value in op.inputs()]
+    weight, _ = stored.get(_name(op), ("", 0))
+    return QdqStep(
+        name=_name(op),
+        inputs=tuple(name for name in makers if name not in constant),
+        outputs=(_name(op),),
+        opens=_dequantizes(op, constant),
+        closes=op.get_type_name() == "FakeQuantize",
+        kept=bool(weight) and weight not in _INTEGERS,
+    )
+
+
+def _dequantizes(op: Any, constant: set[str]) -> bool:
+    """Whether it ends what a DequantizeLinear of a file becomes: Convert, maybe Subtract, Multiply."""
+    if op.get_type_name() != "Multiply" or _name(op) in constant:
+        return False
+    inner = _maker(op, 0)
+    inner = _maker(inner, 0) if inner.get_type_name() == "Subtract" else inner
+    kind = inner.input(0).get_element_type().get_type_name() if inner.get_type_name() == "Convert" else ""
+    return kind in _INTEGERS
+
+
+def _stored(op: Any) -> tuple[str, int]:
+    """The type in which the weight of a product is stored, and the number of its elements; nothing where it
+    is no constant."""
+    found = _maker(op, 1)
+    while found.get_type_name() in ("Convert", "Subtract", "Multiply", "Reshape", "Transpose"):
+        found = _maker(found, 0)
+    if found.get_type_name() != "Constant":
+        return "", 0
+    return found.get_element_type().get_type_name(), math.prod(found.get_output_shape(0))
+
+
+def _maker(op: Any, index: int) -> Any:
+    return op.input(index).get_source_output().get_node()
+
+
+def _name(op: Any) -> str:
+    return str(op.get_friendly_name())
+
+
+def ran_nodes(runtime_model: Any) -> list[RanNode]:
+    """The nodes of a runtime model in their order, but those that compute nothing of what is fed: inputs,
+    outputs, constants and what is made of constants alone, and reshapes, which move nothing."""
+    found: list[RanNode] = []
+    constant = set[str]()
+    for op in runtime_model.get_ordered_ops():
+        said = op.get_rt_info()
+        kind, names, kernel, time = (
+            said[key].astype(str)
+            for key in ("layerType", "originalLayersNames", "primitiveType", "execTimeMcs")
+        )
+        makers = {_name(value.get_source_output().get_node()) for value in op.inputs()}
+        if kind == "Const" or (makers and constant.issuperset(makers)):
+            constant.add(_name(op))
+        elif kind not in _NO_NODES:
+            found.append(
+                RanNode(
+                    name=f"{kind} {len(found)}" if _MADE_UP.fullmatch(_name(op)) else _name(op),
+                    kind=kind,
+                    originals=tuple(filter(None, names.split(","))),
+                    kernel=kernel,
+                    time=0.0 if time == _NOT_RUN else float(time),
+                )
+            )
+    return found
+
+
+def without_first(ran: Sequence[RanNode], first: Sequence[RanNode], runs: int) -> list[RanNode]:
+    """The nodes with the times of all runs but the first, which also prepares: the runtime tells the mean of
+    those up to now."""
+    pairs = zip(ran, first, strict=True)
+    return [replace(node, time=max(0.0, runs * node.time - before.time)) for node, before in pairs]
+
+
+def placed(ran: Sequence[RanNode], meant: Mapping[str, MeantLow]) -> ModelPlacement:
+    """The nodes, each with its kernel."""
+    shares = shares_of_time([node.time for node in ran])
+    nodes = []
+    for node, share in zip(ran, shares, strict=True):
+        reason = _reason(node, meant)
+        nodes.append(
+            NodePlacement(
+                name=node.name,
+                op=node.kind,
+                kernel=node.kernel,
+                place="CPU",
+                intended=not reason,
+                reason=reason,
+                share_of_time=share,
+            )
+        )
+    return ModelPlacement(intended="kernels in the type that the file means", nodes=tuple(nodes))
+
+
+def _reason(node: RanNode, meant: Mapping[str, MeantLow]) -> str:
+    if node.kind in PRODUCTS and node.kernel.startswith(_REFERENCE):
+        return "OpenVINO has only its reference kernel for it here"
+    wanted = [meant[name] for name in node.originals if name in meant]
+    missed = [one for one in wanted if not node.runs_in(one.kind)]
+    if not missed or node.kind in _LAYOUT:
+        return ""
+    return f"it is meant in {missed[0].kind}, and {node.kernel} computes in another type; {UNSAID}"
+
+
+def proof(precision: Precision, ran: Iterable[RanNode], meant: Mapping[str, MeantLow]) -> tuple[str, ...]:
+    """In words, how many of the products that are meant low run low; nothing where a precision is float's.
 
     Raises:
         UnsupportedError: most of their weights are computed in float.
     """
-    if precision not in _LOW or not computed:
+    kind = _LOW.get(precision, "")
+    kernels = {name: node for node in ran if node.kind in PRODUCTS for name in node.originals}
+    asked = {name: one for name, one in meant.items() if one.kind == kind and one.weights and name in kernels}
+    if not asked:
         return ()
-    kind, ending = _LOW[precision]
-    rest = {layer: kernel for layer, kernel in computed.items() if not kernel.endswith(ending)}
-    whole = sum(layer.weights for layer in computed)
-    share = 1 - sum(layer.weights for layer in rest) / whole
+    rest = {name: one for name, one in asked.items() if not kernels[name].runs_in(kind)}
+    others = sorted({f"{one.operator} ({kernels[name].kernel})" for name, one in rest.items()})
+    share = 1 - sum(one.weights for one in rest.values()) / sum(one.weights for one in asked.values())
     if share < LEAST_SHARE and precision is not Precision.GIVEN:
         raise UnsupportedError(
             f"{precision}: OpenVINO computes {100 * share:.0f} % of the weights in {kind}, not those of "
-            f"{_operators(rest)}"
+            f"{listed(others, 3)}"
         )
-    low, all_ = len(computed) - len(rest), len(computed)
+    low, all_ = len(asked) - len(rest), len(asked)
     text = (
         f"computed in {kind}: {low} of {all_} matrix products and convolutions, {100 * share:.1f} % of their "
         "weights"
     )
-    return (f"{text}; not those of {_operators(rest)}" if rest else text,)
-
-
-def _operators(layers: Mapping[LowLayer, str]) -> str:
-    """The operators of layers, with the kernels that compute them."""
-    return listed(sorted({f"{layer.operator} ({kernel})" for layer, kernel in layers.items()}), 3)
+    return (f"{text}; not those of {listed(others, 3)}" if rest else text,)

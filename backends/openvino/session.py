@@ -15,6 +15,8 @@ from ...profiles.errors import StageError, UnsupportedError
 from ...profiles.precision import Precision
 from ...profiles.words import one_line
 from ..contract.backend import Array, Feed, Session, TensorSpec
+from ..contract.placement import ModelPlacement
+from .placement import MeantLow, RanNode, meant_low, placed, ran_nodes, without_first
 
 COMPUTES = "paretune.computes"
 """Under this name a file's own metadata say how it is to be computed, where that is not in float32."""
@@ -29,7 +31,8 @@ _HOW = MappingProxyType(
 )
 _SPARSE = {"CPU_SPARSE_WEIGHTS_DECOMPRESSION_RATE": 0.7}
 """From this share of zeros on, weights of int8 matrix products stay packed, where the processor has AMX."""
-_PRODUCTS = ("FullyConnected", "MatMul", "Convolution", "Deconvolution")
+RUNS = 4
+"""Of a session that times its nodes."""
 _TOOLS = "openvino.tools.ovc"
 _MISSING = re.compile(r"(?:No conversion rule found for operations|Conversion is failed for): (.+)")
 _SAYS_WHERE = re.compile(r"^(Exception from|Check '.*' failed at) \S+:?$")
@@ -55,16 +58,21 @@ def load_runtime() -> Any:
 class OpenVinoSession(Session):
     """One inference request, computed as the file says, or `how` in its place.
 
-    One thread is the caller's own. The file of a model is an ONNX file whose batch is fixed.
+    One thread is the caller's own. The file of a model is an ONNX file whose batch is fixed. `told`: it
+    can say what ran and was meant, times its nodes, and is not one to measure.
     """
 
-    def __init__(self, artifact: Path, threads: int, how: str | None = None) -> None:
+    def __init__(self, artifact: Path, threads: int, how: str | None = None, *, told: bool = False) -> None:
+        self._opened = (artifact, threads, how)
         core = load_runtime().Core()
+        timed = {"PERF_COUNT": True} if told else {}
         with _explained():
             model = core.read_model(str(artifact))
             asked = _HOW.get(_computes(model) if how is None else how, _FLOAT)
-            compiled = core.compile_model(model, "CPU", {**_placed(threads), **_SPARSE, **asked})
+            compiled = core.compile_model(model, "CPU", {**_placed(threads), **_SPARSE, **asked, **timed})
         _check(compiled, asked)
+        self._model: Any = model if told else None
+        self._hint = str(asked[_TYPE])
         self.inputs = tuple(_spec(port, port.node.friendly_name) for port in model.inputs)
         self.outputs = tuple(_spec(port, _output_name(port)) for port in model.outputs)
         self._compiled: Any = compiled
@@ -87,21 +95,27 @@ class OpenVinoSession(Session):
             results[spec.name] = found.copy()  # the next run writes to the same memory
         return results
 
-    def kernels(self) -> dict[str, str]:
-        """What computes matrix products and convolutions, by the names of the operators that went into them:
-        kernels such as `brgconv_avx512_I8`."""
-        found = {}
-        for operator in self._compiled.get_runtime_model().get_ordered_ops():
-            said = operator.get_rt_info()
-            kind, names, kernel = (
-                said[key].astype(str) for key in ("layerType", "originalLayersNames", "primitiveType")
-            )
-            if kind in _PRODUCTS:
-                found.update(dict.fromkeys(names.split(","), kernel))
-        return found
+    def ran(self) -> list[RanNode]:
+        """The nodes of the runtime model, with their kernels."""
+        return ran_nodes(self._compiled.get_runtime_model())
+
+    def meant(self) -> dict[str, MeantLow]:
+        """What the file means to run in less than float32. Of a session that is `told`: operators have other
+        names each time that a file is read."""
+        assert self._model is not None
+        return meant_low(self._model, self._hint)
+
+    def placement(self, feed: Feed) -> ModelPlacement | None:
+        told = OpenVinoSession(*self._opened, told=True)
+        with told:
+            told.run(feed)
+            first = told.ran()
+            for _ in range(RUNS - 1):
+                told.run(feed)
+            return placed(without_first(told.ran(), first, RUNS), told.meant())
 
     def close(self) -> None:
-        self._request = self._compiled = None
+        self._request = self._compiled = self._model = None
         self._feeds, self._results = [], []
 
 

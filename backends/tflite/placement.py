@@ -23,6 +23,8 @@ _TAKEN = re.compile(
     "SPLIT|SQRT|SQUARE|SQUARED_DIFFERENCE|STABLEHLO_COMPOSITE|STRIDED_SLICE|SUB|SUM|TANH|TRANSPOSE|"
     "TRANSPOSE_CONV|VAR_HANDLE"
 )
+# It reads whole numbers of 32 bits as shapes, axes and biases, and makes none.
+_INDICES = ("int32", "int64")
 _NO_KERNELS = ("int16", "float64", "bool", "complex64", "complex128")
 
 
@@ -58,7 +60,7 @@ def place(operators: Sequence[ListedOperator], tensors: Mapping[int, Mapping[str
             NodePlacement(
                 name=_name(number, one, tensors),
                 op=one.name,
-                kernel=f"{one.name} ({_types(one.inputs[:1], tensors)})",
+                kernel=f"{one.name} ({_types(one.outputs[:1], tensors)})",
                 place=XNNPACK if taken else BUILTIN,
                 intended=taken,
                 reason="" if taken else _reason(one, tensors),
@@ -86,10 +88,11 @@ def _reason(operator: ListedOperator, tensors: Mapping[int, Mapping[str, Any]]) 
         return f"{operator.name} is not among the operators that XNNPACK takes"
     if any(_is_free(number, tensors) for number in _all(operator)):
         return "its shapes depend on what is fed, and XNNPACK takes fixed ones alone"
-    kinds = _types(_all(operator), tensors)
-    if none := [kind for kind in _NO_KERNELS if kind in kinds.split(", ")]:
-        return f"XNNPACK has no kernels in {none[0]}"
     read, made = _types(operator.inputs, tensors), _types(operator.outputs, tensors)
+    none = [kind for kind in made.split(", ") if kind in _INDICES]
+    none += [kind for kind in (*read.split(", "), *made.split(", ")) if kind in _NO_KERNELS]
+    if none:
+        return f"XNNPACK has no kernels in {none[0]}"
     return f"XNNPACK takes {operator.name}, but not here, from {read} to {made}; {UNSAID}"
 
 

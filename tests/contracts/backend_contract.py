@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from functools import cache
 from inspect import signature
 from pathlib import Path
@@ -60,6 +61,10 @@ LEAST_SQNR_DB = {
     Precision.INT8_WEIGHT: 25.0,
     Precision.INT4_WEIGHT: 10.0,
 }
+
+
+# Models with what compilers fuse, unroll and branch over.
+PLACED = ("mlp", "residual", "transformer", "recurrent", "branch")
 
 
 def needs_int8(function):
@@ -139,6 +144,7 @@ class BackendContract:
     precisions: ClassVar[tuple[Precision, ...]]
     refused: ClassVar[dict[tuple[str, Precision], str]] = {}
     runs_here: ClassVar[bool] = True
+    tells_placement: ClassVar[bool] = True
     least_sqnr_db: ClassVar[dict[Precision, float]] = LEAST_SQNR_DB
 
     def __init_subclass__(cls, **options):
@@ -313,6 +319,28 @@ class BackendContract:
         with self.backend.open(compiled(self.name, "cnn", Precision.FP32).path, BATCH, 2) as session:
             got = all_outputs(session, made.samples)
         assert worst_sqnr_db(made.wanted, got) >= self.least_sqnr_db[Precision.FP32]
+
+    @needs_run
+    def test_each_node_is_placed_once_or_none_is(self):
+        for name, precision in self.cases():
+            if name not in PLACED or precision not in (Precision.FP32, Precision.INT8):
+                continue
+            feed = next(batches(subject(name).samples, BATCH))
+            with self.backend.open(compiled(self.name, name, precision).path, BATCH, 1) as session:
+                found, again = session.placement(feed), session.placement(feed)
+                session.run(feed)
+            if not self.tells_placement:
+                assert found is None
+                continue
+            assert [replace(node, share_of_time=None) for node in found.nodes] == [
+                replace(node, share_of_time=None) for node in again.nodes
+            ]
+            assert len(found.nodes) >= 3
+            assert all(node.op and node.kernel and node.place for node in found.nodes)
+            assert all(node.intended != bool(node.reason) for node in found.nodes)
+            assert 0 <= found.share_of_nodes <= 1
+            shares = [node.share_of_time for node in found.nodes]
+            assert all(share is None for share in shares) or sum(shares) == pytest.approx(1)
 
     @needs_run
     def test_close_twice(self):
