@@ -10,6 +10,15 @@ import typer
 
 from .profiles.errors import UserError
 from .profiles.system_trouble import check_stack, check_temporary_files
+from .reports.terminal.arguments import (
+    Estimate,
+    Measurements,
+    Prefer,
+    RunPath,
+    StudyPath,
+    TrialNumber,
+    Where,
+)
 from .reports.terminal.commands import Commands, ended_well
 from .reports.terminal.device_commands import devices
 from .reports.terminal.output import console, show, tell
@@ -31,24 +40,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-StudyPath = Annotated[Path, typer.Argument(metavar="STUDY", help="the study file (YAML)")]
-RunPath = Annotated[
-    Path, typer.Argument(metavar="RUN", help="the study file, or the directory of its run (runs/NAME)")
-]
-TrialNumber = Annotated[int, typer.Argument(metavar="TRIAL", help="number of the trial, as reports show it")]
-Where = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--where", help="a limit, as in the study file; may be given several times", metavar="LIMIT"
-    ),
-]
-Prefer = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--prefer", help="weight of an objective, say latency=2; may be repeated", metavar="NAME=WEIGHT"
-    ),
-]
 
 
 @app.command()
@@ -86,16 +77,22 @@ def run(
     again: Annotated[
         bool, typer.Option("--again", help="measure the finalists of a study that has ended once more")
     ] = False,
+    estimate: Estimate = False,
+    measurements: Measurements = None,
 ) -> None:
     """Run or resume a study; it ends with a report, and with the bundle of what it recommends.
 
     Ctrl-C, a closed terminal and SIGTERM finish the stage at hand and keep everything. A study that has ended
     is not measured again.
     """
+    from .search.run.absent import absent_device
     from .search.run.session import run_study
 
-    unchanged = has_ended(str(study), f"paretune run --again {study}")
-    _session(lambda progress, stop: run_study(study, progress, stop, audit, again=again), unchanged)
+    absent = absent_device(estimate, measurements)
+    unchanged = has_ended(str(study), f"paretune run --again {study}", estimated=absent is not None)
+    _session(
+        lambda progress, stop: run_study(study, progress, stop, audit, again=again, absent=absent), unchanged
+    )
 
 
 @app.command()
@@ -106,14 +103,21 @@ def retarget(
     again: Annotated[
         bool, typer.Option("--again", help="measure the finalists of one that has ended once more")
     ] = False,
+    estimate: Estimate = False,
+    measurements: Measurements = None,
 ) -> None:
     """Search another device with what a study has trained; nothing is trained, the report has both fronts."""
+    from .search.run.absent import absent_device
     from .search.run.retarget import retarget_study
 
-    limits = where or []
-    unchanged = has_ended("the study file", f"{retarget_command(study, profile, limits)} --again")
+    limits, absent = where or [], absent_device(estimate, measurements)
+    command = f"{retarget_command(study, profile, limits)} --again"
+    unchanged = has_ended("the study file", command, estimated=absent is not None)
     _session(
-        lambda progress, stop: retarget_study(study, profile, limits, progress, stop, again=again), unchanged
+        lambda progress, stop: retarget_study(
+            study, profile, limits, progress, stop, again=again, absent=absent
+        ),
+        unchanged,
     )
 
 

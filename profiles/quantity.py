@@ -24,10 +24,11 @@ class SampleResults:
 
 @dataclass(frozen=True, kw_only=True)
 class Quantity:
-    """A number with its 95 % interval (None where there is none) and where it comes from.
+    """A number with its interval (None where there is none) and where it comes from.
 
-    `provenance` is "measured" or "estimated"; `how` says in a few words how it was obtained. `by_sample` is
-    there for scores over samples.
+    `provenance` is "measured" or "estimated": the interval is that of 95 % confidence of the one, and
+    holds the true value of the other in 90 % of cases; `how` says in a few words how it was obtained.
+    `by_sample` is there for scores over samples.
     """
 
     value: float
@@ -36,6 +37,11 @@ class Quantity:
     provenance: str = "measured"
     how: str = ""
     by_sample: SampleResults | None = None
+
+    @property
+    def is_estimate(self) -> bool:
+        """Whether nobody has measured it."""
+        return self.provenance == "estimated"
 
     @property
     def ends(self) -> tuple[float, float]:

@@ -18,7 +18,7 @@ from ...search.ranking.known import TEST, searched_metrics, trial_of
 from ...search.ranking.ranking import Ranked, Ranking, latency_metric
 from ...search.ranking.reading import Reading
 from ...search.ranking.sentences import quantity_text
-from ...search.ranking.verdict import NOT_MET, Verdict
+from ...search.ranking.verdict import NOT_MET, UNDECIDED, Verdict
 from ...search.record.evaluation import Limit, StudyRecord
 from ...search.record.metrics import metric_info
 from ...search.record.quality import higher_is_better
@@ -112,7 +112,7 @@ def _marks(spots: Sequence[_Spot], axes: Axes, verdict: Verdict) -> list[Figure]
     if simple is not None and simple is not best:
         marks.append(_marked(simple, axes, "strongest simple choice", below=not under))
     if best is not None:
-        label = "nearest" if verdict.status == NOT_MET else "recommended"
+        label = "nearest" if verdict.status in (NOT_MET, UNDECIDED) else "recommended"
         label += ", the strongest simple choice" if simple is best else ""
         marks.append(_marked(best, axes, label, below=under))
     return marks
@@ -235,9 +235,10 @@ def _front_layout(
     labels += [_beyond_label(beyond)] if beyond else []
     share = metric_info(y).unit == "share"
     quality = f"{metric_info(y).title} on validation ({_direction(record, y)})"
+    estimated = "Estimated: " if record.estimated else ""
     ticks = latency_ticks([axes[0].place(spot.x) for spot in spots], log)
     return {
-        "xaxis": {"title": {"text": f"{metric_info(x).title} (lower is better)"}, **ticks},
+        "xaxis": {"title": {"text": f"{estimated}{metric_info(x).title} (lower is better)"}, **ticks},
         "yaxis": {
             "title": {"text": quality, "standoff": 14},
             **({"tickformat": ".3~%"} if share else {}),

@@ -20,10 +20,14 @@ from .views import why
 
 
 def device_names(first: StudyRecord, other: StudyRecord) -> tuple[str, str]:
-    """What the two devices are called: as their studies, where their profiles have one name."""
-    if first.profile == other.profile:
-        return first.name, other.name
-    return first.profile, other.profile
+    """What the two devices are called: as their studies, where their profiles have one name; and which of
+    them were not there."""
+    alike = first.profile == other.profile
+    one, two = (
+        f"{record.name if alike else record.profile}{' (estimated)' if record.estimated else ''}"
+        for record in (first, other)
+    )
+    return one, two
 
 
 def own_trials(record: StudyRecord) -> dict[str, TrialRecord]:
@@ -113,7 +117,10 @@ class _Both:
         ]
 
     def quality(self) -> list[str]:
-        """Whether the quality of the same weights at the same precision is the same on both."""
+        """Whether the quality of the same weights at the same precision is the same on both. Where one of
+        them was not there, this machine has scored for it."""
+        if self.first.record.estimated or self.other.record.estimated:
+            return []
         name = self.other.record.quality
         alike, differ = 0, list[str]()
         for digest in self.common:

@@ -205,7 +205,8 @@ _COUNTERS = {
 
 def counters(record: StudyRecord) -> list[tuple[str, str]]:
     """What the study did, in words and numbers."""
-    return facts({_COUNTERS.get(name, name): value for name, value in record.counters.items()})
+    names = {**_COUNTERS, "measured": "estimated before any training"} if record.estimated else _COUNTERS
+    return facts({names.get(name, name): value for name, value in record.counters.items()})
 
 
 def teacher(record: StudyRecord) -> list[tuple[str, str]]:

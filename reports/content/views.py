@@ -9,8 +9,16 @@ from math import inf, isfinite
 from ...search.ranking.known import TEST, VALIDATION, reference_trial
 from ...search.ranking.ranking import Ranked
 from ...search.ranking.reading import Reading
-from ...search.ranking.sentences import difference_text, quantity_text
-from ...search.ranking.verdict import DO_NOTHING, MET, NOT_MET, NOTHING_USABLE, Verdict, speedup
+from ...search.ranking.sentences import difference_text, quantity_text, speed_range
+from ...search.ranking.verdict import (
+    DO_NOTHING,
+    MET,
+    NOT_MET,
+    NOTHING_USABLE,
+    UNDECIDED,
+    Verdict,
+    speedup,
+)
 from ...search.record.evaluation import Limit, Outcome, Quantity, StudyRecord, TrialRecord
 from ...search.record.metrics import metric_info
 from .columns import Column, columns, number
@@ -22,8 +30,13 @@ BADGES = {
     MET: "Limits met",
     DO_NOTHING: "Do nothing",
     NOT_MET: "Limits not met",
+    UNDECIDED: "Limits open",
     NOTHING_USABLE: "Nothing usable",
 }
+
+
+OPEN = (NOT_MET, UNDECIDED)
+"""Where no candidate is known to meet every limit."""
 
 
 def badge(verdict: Verdict) -> tuple[str, str]:
@@ -110,8 +123,8 @@ def _ranked_row(record: StudyRecord, trial: TrialRecord, entry: Ranked, verdict:
     tags = [
         tag
         for tag, there in (
-            ("recommended", trial.number == verdict.recommended and verdict.status != NOT_MET),
-            ("nearest", trial.number == verdict.recommended and verdict.status == NOT_MET),
+            ("recommended", trial.number == verdict.recommended and verdict.status not in OPEN),
+            ("nearest", trial.number == verdict.recommended and verdict.status in OPEN),
             ("strongest simple choice", trial.number == verdict.baseline),
             ("simple choice", trial.evaluation.baseline and trial.number != verdict.baseline),
             ("the teacher", trial == reference_trial(record)),
@@ -160,7 +173,8 @@ def ratio_cell(ratio: Quantity | None) -> Cell:
     if ratio is None:
         return Cell(text=DASH)
     known = ratio.low is not None and ratio.high is not None
-    interval = f"{ratio.low:.3g} to {ratio.high:.3g}" if known else ""
+    estimated = ", estimated" if ratio.is_estimate else ""
+    interval = f"{ratio.low:.3g} to {ratio.high:.3g}{estimated}" if known else ""
     return Cell(text=f"{ratio.value:.3g}{TIMES}", interval=interval, value=ratio.value, note=ratio.how)
 
 
@@ -204,7 +218,7 @@ def tiles(reading: Reading) -> tuple[Tile, ...]:
     entry, verdict = reading.recommended, reading.verdict
     if entry is None:
         return ()
-    if verdict.status == NOT_MET:
+    if verdict.status in OPEN:
         limits = (limit for limit in reading.ranking.limits if limit.metric in entry.metrics)
         return tuple(_limit_tile(limit, entry) for limit in limits)
     shown = [_speed_tile(verdict), _size_tile(verdict), _quality_tile(reading, entry)]
@@ -228,6 +242,8 @@ def _speed_tile(verdict: Verdict) -> Tile | None:
     ratio = verdict.speedup
     if ratio is None:
         return None
+    if ratio.is_estimate:
+        return Tile(figure=f"{ratio.value:.3g}{TIMES}", label="as fast, expected", detail=speed_range(ratio))
     if ratio.low is not None and ratio.high is not None and ratio.low <= 1 <= ratio.high:
         interval = f"95 % interval {ratio.low:.3g} to {ratio.high:.3g}"
         return Tile(figure=f"{ratio.value:.3g}{TIMES}", label="as fast", detail=interval)
@@ -268,5 +284,6 @@ def _metric_tile(metric: str, entry: Ranked) -> Tile | None:
     if metric not in entry.metrics:
         return None
     shown = cell(metric, entry.metrics[metric])
-    detail = f"95 % interval {shown.interval}" if shown.interval else ""
+    whose = "" if entry.metrics[metric].is_estimate else "95 % interval "
+    detail = f"{whose}{shown.interval}" if shown.interval else ""
     return Tile(figure=shown.text, label=metric_info(metric).title.lower(), detail=detail)

@@ -11,13 +11,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from ...profiles.words import printable
-from ...search.ranking.ranking import RULES
 from ...search.ranking.reading import Reading
 from ...search.ranking.sentences import miss_lines
 from ...search.ranking.verdict import number_lines
 from ...search.record.metrics import metric_info
 from ..charts import curves, hypervolume, plots, slopes, stage_times
-from ..content import elsewhere, search_story, sections, views
+from ..content import elsewhere, estimated, search_story, sections, views
 from ..content.columns import columns
 from ..content.deployed import deployed_sections
 from ..content.side_by_side import side_by_side
@@ -90,7 +89,9 @@ def content(reading: Reading, first: Reading | None = None) -> dict[str, Any]:
         "differences": elsewhere.differences(record),
         "counters": sections.counters(record),
         "teacher": sections.teacher(record),
-        "rules": RULES,
+        "rules": estimated.rules(record),
+        "estimates": estimated.estimates(record),
+        "intervals": estimated.intervals(record),
         "weights": [(metric_info(metric).title, weight) for metric, weight in ranking.weights.items()],
         "limits": [views.limit_text(limit) for limit in record.limits],
     }

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from ...profiles.words import printable
 from ...search.record.candidate import Candidate
-from ...search.record.evaluation import Evaluation, Outcome, TrialRecord
+from ...search.record.evaluation import Evaluation, Outcome, Quantity, TrialRecord
 from ...search.record.metrics import HARDWARE_METRICS, metric_info
 from ...search.record.progress import Progress
 from ..content.views import why
@@ -94,4 +94,9 @@ def _numbers(evaluation: Evaluation) -> str:
     shown = evaluation.metrics or evaluation.gate
     quality = [name for name in shown if name not in evaluation.gate and name not in HARDWARE_METRICS]
     names = [*quality[:1], "latency_ms", "size_bytes"]
-    return "  ".join(metric_info(name).format(shown[name].value) for name in names if name in shown)
+    return "  ".join(_number(name, shown[name]) for name in names if name in shown)
+
+
+def _number(name: str, quantity: Quantity) -> str:
+    """ "1.2 ms", "~1.2 ms" where it is an estimate."""
+    return ("~" if quantity.is_estimate else "") + metric_info(name).format(quantity.value)

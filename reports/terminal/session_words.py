@@ -13,8 +13,13 @@ STOPPING = (
 )
 
 
-def has_ended(file: str, again: str) -> str:
+def has_ended(file: str, again: str, *, estimated: bool = False) -> str:
     """Of a study in which nothing is left to do; `file` has its budget, `again` is a command."""
+    if estimated:
+        return (
+            f"this study has ended, nothing was estimated anew; a larger `budget` in {file} lets it go on, "
+            "`--measurements FILE` corrects its estimates"
+        )
     return (
         f"this study has ended, nothing was measured or changed; a larger `budget` in {file} lets it go on, "
         f"`{again}` measures its finalists once more"

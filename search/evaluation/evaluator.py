@@ -53,7 +53,7 @@ class Evaluator:
         self._hardware: dict[str, Hardware] = {}
         self._first_on_test, self._options = 0, asked
 
-    def prepare_reference(self, candidate: Candidate) -> Timing:
+    def prepare_reference(self, candidate: Candidate) -> Timing | None:
         self.chain.device.set_reference(self.chain.compiled(candidate, Trace()), candidate)
         return self.chain.device.timing
 

@@ -63,15 +63,15 @@ def measure_finalists(
             failed[number] = _failed(number, error)
     if not known:
         return tuple(failed.values())
+    if not chain.measures:
+        estimated = replace(record, finalists=tuple(_untimed(known, record)))
+        return (*_explained(estimated, chain, seconds_left), *failed.values())
     sides = proposed_sides(record, known, chain, tries, effort.first)
     try:
         measured = raced(chain.device, contenders(sides), effort.plan, "measure finalists", memory=True)
     except StageError as error:  # the reference broke, or all of them: latencies stay those of the search
         said = f"finalists were not measured again, their latencies are those of the search: {error.cause}"
-        untimed = [
-            _finalist(Settled(number=n, name=str(n), side=one), record, {}) for n, one in known.items()
-        ]
-        return (*(replace(one, shortened=said) for one in untimed), *failed.values())
+        return (*(replace(one, shortened=said) for one in _untimed(known, record)), *failed.values())
     settled = Confirmation(record=record, rounds=measured, spread=chain.device.spread).settled(sides)
     failed |= {
         one.number: Finalist(number=one.number, metrics={}, failed=measured.failed[one.name][1])
@@ -84,6 +84,11 @@ def measure_finalists(
     said, seen = effort.shortened, watched(measured)
     timed = replace(record, finalists=tuple(replace(one, shortened=said, watched=seen) for one in finalists))
     return (*_explained(timed, chain, seconds_left), *failed.values())
+
+
+def _untimed(known: Mapping[int, AsDeployed], record: StudyRecord) -> list[Finalist]:
+    """Finalists whose latencies are those of the search."""
+    return [_finalist(Settled(number=n, name=str(n), side=one), record, {}) for n, one in known.items()]
 
 
 def _timed(
@@ -109,7 +114,8 @@ def effort_for(
     seconds: float,
 ) -> Thoroughness:
     """How thoroughly these trials can be checked in so many seconds, by what the search has found of them;
-    the reference is scored and measured beside them."""
+    the reference is scored and measured beside them. What an absent device would take is not waited for."""
+    seconds = seconds if chain.measures else inf
     here, batch = chain.device.effort.pace, chain.device.deployment.batch
     found = [trial_of(record, number).evaluation.metrics["latency_ms"].value / 1e3 for number in numbers]
     pace = FinalistPace(runs_s=(*found, here.run_s), open_s=here.open_s, batch=batch, local=here.local)

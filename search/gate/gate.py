@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from ..ranking.sentences import quantity_text
 from ..record.candidate import Candidate
 from ..record.evaluation import Bound, Limit, Objective, Quantity, TrialRecord
 from ..record.metrics import HARDWARE_METRICS, metric_info
@@ -88,8 +89,8 @@ class Gate:
 
         Where the weights may matter to what was measured (`hardware.doubt`), nothing is decided.
         """
-        if hardware.doubt:
-            self._doubtful.add(candidate)
+        if hardware.doubt or any(quantity.is_estimate for quantity in hardware.metrics.values()):
+            self._doubtful.add(candidate)  # at a milestone it is compared without intervals
         if hardware.doubt or hardware.refused:
             return None
         missed = over_limit(self.limits, hardware.metrics) or unknown(self.limits, hardware)
@@ -200,7 +201,9 @@ def over_limit(limits: Sequence[Limit], measured: Mapping[str, Quantity]) -> str
         best = quantity.low if limit.upper else quantity.high
         if limit.violation(quantity.value if best is None else best) > 0:
             info = metric_info(limit.metric)
-            value = info.format(quantity.value)
+            value = (
+                quantity_text(limit.metric, quantity) if quantity.is_estimate else info.format(quantity.value)
+            )
             missed.append(f"{info.title} is {value}, the limit is {limit.text!r}{_resolved(limit)}")
     return "; ".join(missed)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from ...profiles.guard.time_limit import set_time_limit
 from ...profiles.text.named import located
 from ..record.candidate import Recipe
 from ..record.digest import digest_of
+from ..record.estimated import RESTS_ON
 from ..record.evaluation import Objective
 from ..record.limits import LimitSpec, check_consistent, metric_name, parse_limit, parse_reference
 from ..record.metrics import SIDE_EFFECTS, metric_info
@@ -26,6 +27,7 @@ from ..space.space import Space
 from ..storage.url import StorageUrl
 from ..workload.importing import make_importable
 from ..workload.loader import LoadedWorkload, load_workload
+from .absent import Estimating, check_absent, possible_here, stand_in
 from .deploy_axes import DeployAxes, check_options
 from .reached import Reached, reach
 from .space_of_a_job import build_space
@@ -47,6 +49,7 @@ class Job:
     """A study file with all that it names: workload, profile, space, objectives and limits.
 
     `of` is the study whose models this one has, where it trains none; `profile_text` is the profile as named.
+    `estimate`: its device cannot be reached, and what it would show is estimated.
     """
 
     file: StudyFile
@@ -60,6 +63,7 @@ class Job:
     reference: Mapping[str, float]
     of: str = ""
     profile_text: str = ""
+    estimate: Estimating | None = None
 
     @property
     def quality(self) -> str:
@@ -67,7 +71,10 @@ class Job:
         return self.loaded.workload.metric.name
 
     def reached(self, *, to_measure: bool = False) -> Reached:
-        """The device, asked who it is, and `to_measure` also how it is. See `reach`."""
+        """The device, asked who it is, and `to_measure` also how it is (see `reach`); this machine in the
+        place of one that is estimated."""
+        if self.estimate is not None:
+            return stand_in(self.profile)
         return reach(self.profile, self.guard, self.file.deploy.setting.threads if to_measure else 0)
 
     def axes(self, allowed: float = 0.0) -> DeployAxes:
@@ -117,6 +124,7 @@ class Job:
             "seed": file.seed,
             **({"tuning": file.tuning.model_dump(mode="json")} if file.tuning else {}),
             **({"retargets": self.of} if self.of else {}),
+            **({RESTS_ON: self.estimate.digest} if self.estimate else {}),
         }
 
 
@@ -129,16 +137,22 @@ def _space_of(file: StudyFile) -> dict[str, Any]:
     return {**plain, "order": [Recipe.order]}
 
 
-def load_job(path: Path, profile_name: str | None = None, where: Sequence[str] = ()) -> Job:
+def load_job(
+    path: Path, profile_name: str | None = None, where: Sequence[str] = (), *, estimate: bool = False
+) -> Job:
     """Read a study file and everything that it names; `profile_name` replaces the file's profile, `where` its
-    limits on the same metrics.
+    limits on the same metrics. `estimate`: the device is one that cannot be reached.
 
     Raises:
         UserError: anything in it cannot be accepted.
     """
     study = read_study(path)
     with study.places_told():
-        return _job(study, path, profile_name, where)
+        job = _job(study, path, profile_name, where)
+    if not estimate:
+        return job
+    check_absent(job.profile)
+    return replace(job, estimate=Estimating(), space=possible_here(job.space, job.profile))
 
 
 def own_code_beside(study_file: Path) -> None:

@@ -45,9 +45,10 @@ def reach(profile: Profile, guard: Guard, threads: int = 0) -> Reached:
         raise UserError(
             f"the profile {profile.name!r} does not say how to reach the device",
             place="profile",
-            accepted="`paretune plan` works for any profile; `run` needs a device",
+            accepted="`paretune plan` works for any profile; to measure, `run` needs a device",
             remedy="copy the profile to a file of your own, add `reach: {kind: ssh, host: ...}`, and "
-            "name that file; or use `profile: host` for this machine",
+            "name that file; or use `profile: host` for this machine; or, while the device is away, have "
+            "its latency, memory and energy estimated: add --estimate",
         )
     launch = launch_for(profile)
     if launch.shares_files:

@@ -98,7 +98,9 @@ def violations(
 
 def decisive(limit: Limit, quantity: Quantity) -> float:
     """The value that a limit is held against: of memory the upper end of its interval, since what takes more
-    in one process of twenty does not fit."""
+    in one process of twenty does not fit; of an estimate the worse end, whatever it is of."""
+    if quantity.is_estimate:
+        return quantity.ends[1 if limit.upper else 0]
     return quantity.ends[1] if limit.upper and limit.metric in MEMORY_METRICS else quantity.value
 
 

@@ -11,6 +11,7 @@ from ..record.evaluation import Limit, Quantity, StudyRecord
 from ..record.limits import parse_limit
 from ..record.metrics import HARDWARE_METRICS, MEMORY_METRICS
 from ..record.samples import difference
+from .estimated import sure_lines
 from .known import TEST, bound_for, point_of, reference_quality, trial_of
 from .pareto import tied
 from .ranking import Ranked, Ranking
@@ -24,6 +25,8 @@ WORTH_SAYING = 0.2  # a smaller chance that a limit turns is no news: every inte
 
 def how_sure(record: StudyRecord, ranking: Ranking, entry: Ranked) -> tuple[str, ...]:
     """What makes the answer more or less certain, in sentences."""
+    if record.estimated is not None:
+        return sure_lines(record, entry, ties_of(record, ranking, entry))
     said = [_confirmed(record, entry)]
     said += [line for limit in ranking.limits if (line := chance_line(record, limit, entry))]
     if ties := ties_of(record, ranking, entry):

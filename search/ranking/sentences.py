@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from ..record.estimated import COVERED
 from ..record.evaluation import Quantity, StudyRecord
 from ..record.metrics import metric_info
 from ..record.samples import difference
 from .known import trial_of
 from .misses import Change, NearestMisses, Relaxation
+
+IN_CASES = f"in {100 * COVERED:.0f} % of cases"
+"""How often the truth lies within the range of an estimate."""
 
 
 def name_of(record: StudyRecord, number: int) -> str:
@@ -15,13 +21,32 @@ def name_of(record: StudyRecord, number: int) -> str:
 
 
 def speed_words(ratio: Quantity) -> str:
-    """ "3.2 times as fast as (95 % interval 3.1 to 3.3)"; slower candidates are said to be slower."""
+    """ "3.2 times as fast as (95 % interval 3.1 to 3.3)"; slower candidates are said to be slower. Of
+    estimates: "expected to be 3.2 times as fast as (2.1 to 4.9 in 90 % of cases)"."""
+    if ratio.is_estimate:
+        return _expected_speed(ratio)
     if ratio.low is not None and ratio.high is not None and ratio.low <= 1 <= ratio.high:
         return f"as fast as (95 % interval {ratio.low:.3g} to {ratio.high:.3g} times)"
     if ratio.value < 1:
         low, high = (None if end is None else 1 / end for end in (ratio.high, ratio.low))
         return f"{1 / ratio.value:.3g} times slower than{_interval(low, high)}"
     return f"{ratio.value:.3g} times as fast as{_interval(ratio.low, ratio.high)}"
+
+
+def speed_range(ratio: Quantity) -> str:
+    """ "2.1 to 4.9 in 90 % of cases"."""
+    low, high = ratio.ends
+    return f"{low:.3g} to {high:.3g} {IN_CASES}"
+
+
+def _expected_speed(ratio: Quantity) -> str:
+    low, high = ratio.ends
+    if low <= 1 <= high:
+        return f"not known to be faster or slower than ({low:.3g} to {high:.3g} times as fast {IN_CASES})"
+    if ratio.value < 1:
+        inverse = replace(ratio, value=1 / ratio.value, low=1 / high, high=1 / low)
+        return f"expected to be {inverse.value:.3g} times slower than ({speed_range(inverse)})"
+    return f"expected to be {ratio.value:.3g} times as fast as ({speed_range(ratio)})"
 
 
 def _interval(low: float | None, high: float | None) -> str:
@@ -36,16 +61,17 @@ def size_words(ratio: float) -> str:
 
 
 def quantity_text(metric: str, quantity: Quantity) -> str:
-    """ "1.23 ms (1.2 to 1.26)", the unit once where it is the same."""
+    """ "1.23 ms (1.2 to 1.26)", the unit once where it is the same; "1.23 ms (0.9 to 1.7, estimated)"."""
     info = metric_info(metric)
     value = info.format(quantity.value)
+    estimated = ", estimated" if quantity.is_estimate else ""
     if quantity.low is None or quantity.high is None or quantity.low == quantity.high:
-        return value
+        return f"{value} (estimated)" if estimated else value
     low, high = info.format(quantity.low), info.format(quantity.high)
     unit = value.rpartition(" ")[2]
     if " " in value and all(text.endswith(" " + unit) for text in (low, high)):
         low, high = (text.removesuffix(" " + unit) for text in (low, high))
-    return f"{value} ({low} to {high})"
+    return f"{value} ({low} to {high}{estimated})"
 
 
 def miss_lines(record: StudyRecord, misses: NearestMisses) -> list[str]:

@@ -9,6 +9,7 @@ from math import exp, sqrt
 from ..record.evaluation import Quantity, StudyRecord
 from ..record.metrics import metric_info
 from .caveats import ended_line, unfinished_line, warnings
+from .estimated import headline_of, open_lines, others_open, ratio_of_estimates, undecided
 from .known import known_metrics
 from .misses import NearestMisses, nearest_misses
 from .noise import how_sure, ties_of
@@ -26,7 +27,9 @@ from .sentences import gap_text, miss_lines, name_of, quantity_text, size_words,
 from .slowed import slowed_warnings
 
 MET, NOT_MET, NOTHING_USABLE, DO_NOTHING = "met", "not_met", "nothing_usable", "do_nothing"
-EXIT_CODES = {MET: 0, DO_NOTHING: 0, NOT_MET: 2, NOTHING_USABLE: 3}
+UNDECIDED = "undecided"
+"""Estimates meet a limit where the whole of their range does; here a limit lies in the range."""
+EXIT_CODES = {MET: 0, DO_NOTHING: 0, NOT_MET: 2, UNDECIDED: 2, NOTHING_USABLE: 3}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +56,7 @@ class Verdict:
 
     @property
     def exit_code(self) -> int:
-        """0 the limits are met, 2 not met but the nearest is known, 3 nothing usable."""
+        """0 the limits are met, 2 not met (or not decided) but the nearest is known, 3 nothing usable."""
         return EXIT_CODES[self.status]
 
 
@@ -74,14 +77,17 @@ def _answer(record: StudyRecord, ranking: Ranking) -> Verdict:
     chosen = recommended(record, ranking, simple)
     answer = _met(record, ranking, chosen, simple)
     if simple == chosen.number and not beaten_by(record, ranking, simple):
-        return replace(
-            answer,
-            status=DO_NOTHING,
-            headline=f"{'Nothing better so far' if unfinished_line(record) else 'Do nothing'}: "
-            f"{name_of(record, simple)} is as good as anything found, within error or "
-            f"{100 * (TRIFLE - 1):.0f} %.",
-        )
+        return replace(answer, status=DO_NOTHING, headline=_nothing_better(record, simple))
     return answer
+
+
+def _nothing_better(record: StudyRecord, simple: int) -> str:
+    if record.estimated:
+        return f"Nothing is known to be better than {name_of(record, simple)}, by these estimates."
+    return (
+        f"{'Nothing better so far' if unfinished_line(record) else 'Do nothing'}: "
+        f"{name_of(record, simple)} is as good as anything found, within error or {100 * (TRIFLE - 1):.0f} %."
+    )
 
 
 def recommended(record: StudyRecord, ranking: Ranking, simple: int | None) -> Ranked:
@@ -124,11 +130,16 @@ def _nothing_usable(record: StudyRecord, ranking: Ranking) -> Verdict:
 
 def _not_met(record: StudyRecord, ranking: Ranking, simple: int | None) -> Verdict:
     misses = nearest_misses(record, ranking.limits)
-    nearest = ranking.entries[0]
+    open_one = undecided(ranking)
+    nearest = open_one or ranking.entries[0]
     return Verdict(
-        status=NOT_MET,
-        headline=f"No candidate meets every limit. The nearest is {name_of(record, nearest.number)}.",
-        lines=(*number_lines(record, nearest), *miss_lines(record, misses)),
+        status=NOT_MET if open_one is None else UNDECIDED,
+        headline=_headline(record, ranking, nearest.number),
+        lines=(
+            *open_lines(ranking, nearest),
+            *number_lines(record, nearest),
+            *miss_lines(record, misses),
+        ),
         recommended=nearest.number,
         baseline=simple,
         speedup=speedup(record, nearest.number, simple),
@@ -138,16 +149,25 @@ def _not_met(record: StudyRecord, ranking: Ranking, simple: int | None) -> Verdi
     )
 
 
+def _headline(record: StudyRecord, ranking: Ranking, number: int) -> str:
+    if record.estimated:
+        return headline_of(record, ranking, number)
+    if ranking.best is not None:
+        return f"Ship {name_of(record, number)}."
+    return f"No candidate meets every limit. The nearest is {name_of(record, number)}."
+
+
 def _met(record: StudyRecord, ranking: Ranking, chosen: Ranked, simple: int | None) -> Verdict:
     faster = speedup(record, chosen.number, simple)
     smaller = size_ratio(record, chosen.number, simple)
     return Verdict(
         status=MET,
-        headline=f"Ship {name_of(record, chosen.number)}.",
+        headline=_headline(record, ranking, chosen.number),
         lines=(
             *comparison_lines(record, chosen, simple, faster, smaller),
             *quality_lines(record, ranking, chosen, simple),
             *number_lines(record, chosen),
+            *filter(None, (others_open(ranking),)),
         ),
         recommended=chosen.number,
         baseline=simple,
@@ -190,12 +210,13 @@ _NOTHING_KNOWN = 100.0  # a relative error beyond which its exponential is no nu
 def quotient(above: Quantity, below: Quantity) -> Quantity:
     """Ratio of two separate measurements; relative errors are added in squares."""
     value = above.value / below.value
+    if above.is_estimate or below.is_estimate:
+        return ratio_of_estimates(above, below)
     error = min(sqrt(sum(_relative_error(q) ** 2 for q in (above, below))), _NOTHING_KNOWN)
     return Quantity(
         value=value,
         low=value * exp(-error) if error else None,
         high=value * exp(error) if error else None,
-        provenance="estimated" if "estimated" in (above.provenance, below.provenance) else "measured",
         how="ratio of two separate measurements",
     )
 

@@ -18,6 +18,7 @@ from ...profiles.watched import Watched as Watched  # as well
 from .agreement import Agreement
 from .candidate import Candidate
 from .deployed import NOTHING_ASKED, Deployed
+from .estimated import Estimated
 from .steps import Bound as Bound  # words of records too, as those below
 from .steps import Proposal as Proposal
 from .steps import StageRecord as StageRecord
@@ -233,7 +234,8 @@ class StudyRecord:
     they were scored on test or measured again: their numbers are those of the search.
     `ended` is when search and finalists came to their end (ISO 8601; empty: they have not, or before that
     was kept). `retargets` is the study whose models this one has, trained for another device.
-    `host` describes the machine that trained and compiled, where that is not the device.
+    `host` describes the machine that trained and compiled, where that is not the device. `estimated`: there
+    was no device, and what its numbers rest on (None: they were measured).
     """
 
     name: str
@@ -265,6 +267,7 @@ class StudyRecord:
     ended: str = ""
     retargets: str = ""
     host: dict[str, Any] = field(default_factory=dict)
+    estimated: Estimated | None = None
 
 
 EVALUATION = TypeAdapter(Evaluation)

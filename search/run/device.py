@@ -10,6 +10,7 @@ from ...profiles.devices.shown import device_identity
 from ..job.job import Job
 from ..job.reached import Reached
 from ..record.progress import Progress
+from ..stages.absent.stages import AbsentStages
 from ..stages.device.line import Line
 from ..stages.device.remote import Asked, RemoteDevice
 from ..stages.device.runners import Deployment
@@ -28,10 +29,10 @@ def device_stages(
     lease: DeviceLease | None = None,
     budget: Budget | None = None,
 ) -> DeviceStages:
-    """The stages that run on the job's device; the caller closes them. A stop that `budget` knows of ends a
-    wait for the device."""
+    """The stages that run on the job's device, or on this machine in its place; the caller closes them. A
+    stop that `budget` knows of ends a wait for the device."""
     checkpoint = budget.checkpoint if budget else lambda: None
-    return DeviceStages(
+    return (AbsentStages if job.estimate else DeviceStages)(
         store=store,
         deployment=_deployment(job, reached, models),
         lease=lease or DeviceLease(reached.launch, guard=job.guard, study=job.file.name),

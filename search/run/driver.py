@@ -165,7 +165,8 @@ class Driver:
             wanted = self.search.wants(self.studies.study, survey=self.device_time.surveying)
             if wanted is None:
                 return
-            self.progress.stage(f"measuring {wanted.title} with untrained weights")
+            doing = "estimating" if self.plan.frame.estimated else "measuring"
+            self.progress.stage(f"{doing} {wanted.title} with untrained weights")
             hardware, seconds = self.device_time.probe(self.evaluator, wanted, self.search.standard)
             if hardware is not None:
                 self.search.learn_hardware(wanted, hardware, seconds)

@@ -64,7 +64,8 @@ class Ending:
                 return
             chosen += wanted
             began = self.budget.clock()
-            self.progress.note(f"measuring {len(chosen)} finalists against each other, scoring them on test")
+            doing = "" if frame.estimated else "measuring them against each other, "
+            self.progress.note(f"{len(chosen)} finalists: {doing}scoring them on test")
             rounds, seed = self.plan.finalist_rounds, self.plan.seed
             found = self.evaluator.finalists(record, chosen, rounds=rounds, seed=seed)
             took = self.budget.clock() - began

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,7 +92,7 @@ def devices_asked(runs: FleetRuns, text: str) -> dict[str, float]:
     names |= {device: device for device in runs.runs}  # a name of a device goes before a profile's
     found: dict[str, float] = {}
     with at_place("--devices"):
-        for part in [*runs.runs] if text.strip() == "all" else text.split(","):
+        for part in _all_of_a_kind(runs) if text.strip() == "all" else text.split(","):
             name, equals, share = (side.strip() for side in part.partition("="))
             device = names.get(name)
             if device is None:
@@ -100,6 +100,7 @@ def devices_asked(runs: FleetRuns, text: str) -> dict[str, float]:
             if device in found:
                 raise UserError(f"{device} is named twice", found=one_line(text, 80))
             found[device] = _share(share) if equals else 1.0
+        _check_one_kind(runs, found)
         if len(found) < 2:
             raise UserError(
                 "a fleet has two devices or more",
@@ -109,6 +110,29 @@ def devices_asked(runs: FleetRuns, text: str) -> dict[str, float]:
                 "`choose` answers for one device",
             )
     return found
+
+
+def _all_of_a_kind(runs: FleetRuns) -> list[str]:
+    """The devices that were measured; those that were estimated, where fewer than two were measured."""
+    estimated = [name for name, run in runs.runs.items() if run.record.estimated]
+    measured = [name for name in runs.runs if name not in estimated]
+    return measured if len(measured) > 1 or len(estimated) < 2 else estimated
+
+
+def _check_one_kind(runs: FleetRuns, devices: Iterable[str]) -> None:
+    """Raises:
+    UserError: some were measured, others estimated: what is lost on the ones says nothing beside the others.
+    """
+    kinds: dict[bool, list[str]] = {True: [], False: []}
+    for device in devices:
+        kinds[runs.runs[device].record.estimated is not None].append(device)
+    if all(kinds.values()):
+        raise UserError(
+            "devices that were measured and devices that were estimated have no answer in common",
+            found=f"estimated: {', '.join(kinds[True])}; measured: {', '.join(kinds[False])}",
+            accepted="devices of one kind",
+            remedy="ask for each kind apart; each run's own report has its numbers",
+        )
 
 
 def _unknown(runs: FleetRuns, name: str) -> UserError:
@@ -131,10 +155,11 @@ def _share(text: str) -> float:
 
 def fill_command(runs: FleetRuns, device: str) -> str:
     """What evaluates more candidates on a device."""
-    named = runs.runs[device].named
-    if named:
-        return f"paretune retarget {runs.study_file} --profile {named}"
-    return f"paretune run {runs.study_file}"
+    run = runs.runs[device]
+    estimate = " --estimate" if run.record.estimated else ""
+    if run.named:
+        return f"paretune retarget {runs.study_file} --profile {run.named}{estimate}"
+    return f"paretune run {runs.study_file}{estimate}"
 
 
 def first_record(record: StudyRecord, run_dir: Path) -> StudyRecord | None:

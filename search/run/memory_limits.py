@@ -50,7 +50,10 @@ def as_known(job: Job) -> Job:
 
 
 def memory_limits(job: Job) -> tuple[LimitSpec, ...]:
-    """The limits on memory that are known before the teacher is, the tightest of each metric first."""
+    """The limits on memory that are known before the teacher is, the tightest of each metric first. None where
+    the device is not there: what runtimes take is measured."""
+    if job.estimate is not None:
+        return ()
     found = [
         one for one in job.limits if one.metric in MEMORY_METRICS and one.upper and one.bound is not None
     ]

@@ -34,7 +34,7 @@ def with_artifact(path: Path, record: StudyRecord, number: int, progress: Progre
     found = next((t.evaluation for t in record.trials if t.number == number), None)
     if found is None or found.outcome is not Outcome.COMPLETE or _there(Path(record.store), found):
         return record
-    job, kind = _job_of(path, number)
+    job, kind = _job_of(path, number, estimate=record.estimated is not None)
     if not _there(job.places.store, found):
         progress.note(f"the store lost the artifact of trial {number}: it is made again")
         _make(job, kind, found, progress)
@@ -58,12 +58,12 @@ def _study_file(path: Path, number: int) -> Path:
     return file
 
 
-def _job_of(path: Path, number: int) -> tuple[Job, StudyKind]:
+def _job_of(path: Path, number: int, *, estimate: bool) -> tuple[Job, StudyKind]:
     file = _study_file(path, number)
     run = None if path.is_file() else read_run_file(path)
     if run is None or not run.of:
-        return load_job(file), StudyKind()
-    return retarget_job(file, run.of, run.profile), Retarget(run.of)
+        return load_job(file, estimate=estimate), StudyKind()
+    return retarget_job(file, run.of, run.profile, estimate=estimate), Retarget(run.of)
 
 
 def _make(job: Job, kind: StudyKind, evaluation: Evaluation, progress: Progress) -> None:

@@ -20,6 +20,7 @@ from ..ranking.known import complete_trials, trial_of
 from ..ranking.ranking import rank
 from ..record.candidate import Candidate
 from ..record.digest import canonical_json
+from ..record.estimated import RESTS_ON
 from ..record.evaluation import StudyRecord
 from ..record.progress import Progress
 from ..record.training import TrainingKey, needed, training_key, trainings_ended
@@ -33,6 +34,7 @@ from ..storage.read_only import study_for_reading
 from ..storage.run_file import RUN_FILE, read_run_file
 from ..storage.same_problem import PROBLEM
 from ..store.store import Store
+from .absent import Absent, with_measurements
 from .budget import Budget, StopFlag
 from .fleet_runs import first_run
 from .kind import StudyKind
@@ -64,11 +66,13 @@ def retarget_study(
     stop: StopFlag | None = None,
     *,
     again: bool = False,
+    absent: Absent | None = None,
 ) -> SessionEnd:
     """Run or resume the study of `path` (its file, or the directory of its run) for another profile.
 
     It is a study of its own, in a run directory of its own beside that of the first, which stays as it is.
-    `where` are limits in place of the study file's on the same metrics.
+    `where` are limits in place of the study file's on the same metrics. `absent`: the other device cannot be
+    reached, and is estimated.
 
     Raises:
         UserError: the first study was not run, its file describes something else by now, the profile is that
@@ -76,9 +80,10 @@ def retarget_study(
     """
     open_standard_descriptors()
     first = first_study(path)
-    job = retarget_job(first.study_file, first.name, profile, where)
+    job = retarget_job(first.study_file, first.name, profile, where, estimate=absent is not None)
     _check_problem(job, first)
     _check_resumed(job)
+    job = with_measurements(job, absent)
     return run_job(job, Retarget(first.name, first.record), progress, stop, again=again)
 
 
@@ -118,9 +123,11 @@ def _file_of(run_dir: Path, study_file: Path, name: str) -> Path:
     return study_file
 
 
-def retarget_job(study_file: Path, of: str, profile: str, where: Sequence[str] = ()) -> Job:
+def retarget_job(
+    study_file: Path, of: str, profile: str, where: Sequence[str] = (), *, estimate: bool = False
+) -> Job:
     """The job of the study `of`, for another profile, under a name and in places of its own."""
-    job = load_job(study_file, profile, where)
+    job = load_job(study_file, profile, where, estimate=estimate)
     file = job.file.model_copy(update={"name": f"{of}-on-{job.profile.name}"})
     return replace(job, file=file, places=places_of(file, study_file), of=of)
 
@@ -135,7 +142,7 @@ def _check_problem(job: Job, first: FirstStudy) -> None:
             accepted="the profile of another device",
             remedy="`paretune run STUDY` goes on with the study on its own device",
         )
-    keys = (set(problem) | set(first.problem)) - _MAY_DIFFER - {"retargets"}
+    keys = (set(problem) | set(first.problem)) - _MAY_DIFFER - {"retargets", RESTS_ON}
     differs = sorted(key for key in keys if problem.get(key) != first.problem.get(key))
     if differs:
         raise UserError(

@@ -19,6 +19,7 @@ from ...profiles.system_trouble import check_limits_of_a_search
 from ..evaluation.evaluator import Evaluator
 from ..evaluation.options_effort import Asked
 from ..evaluation.side_effects import check_possible
+from ..job.absent import described
 from ..job.job import Job, Places, load_job, places_of
 from ..job.reached import Reached
 from ..job.study_file import StudyFile, load_study_file
@@ -38,11 +39,11 @@ from ..storage.storage import only_one_run, storage_trouble_explained
 from ..storage.study_store import StudyStore
 from ..store.store import Store
 from . import finished
+from .absent import Absent, chain_of, record_of_estimates, with_measurements
 from .budget import Budget, StopFlag
 from .device import device_stages
 from .device_time import remember_pace
 from .driver import Driver
-from .further import questions_of
 from .kind import StudyKind
 from .memory_limits import within_memory
 from .options import options_of
@@ -77,18 +78,20 @@ def run_study(
     audit: float = 0.0,
     *,
     again: bool = False,
+    absent: Absent | None = None,
 ) -> SessionEnd:
     """Run or resume the study of a file until its budget ends or `stop` is set.
 
     `audit` is the share (0 to 1) of the gated candidates that are trained after all at the end. A study that
     has ended is left as it is, unless it has more budget by now, is audited, or `again` has its finalists
-    measured anew.
+    measured anew. `absent`: its device cannot be reached, and is estimated.
 
     Raises:
         UserError: the file or something it names cannot be accepted; nothing was written then.
     """
     open_standard_descriptors()
-    return run_job(load_job(path), StudyKind(), progress, stop, audit, again=again)
+    job = with_measurements(load_job(path, estimate=absent is not None), absent)
+    return run_job(job, StudyKind(), progress, stop, audit, again=again)
 
 
 def run_job(
@@ -130,14 +133,14 @@ def run_job(
             remarks = (*remarks, *search.remarks, *models.remarks(), *_noted(lease.remarks(), progress))
             plan = _plan(job, models, reached, remarks)
             plan = kind.plan(replace(plan, impossible=possible.impossible))
-            asked = questions_of(job)
-            chain = Chain(models, device, budget.checkpoint, asked.always, asked.of_finalists)
+            chain = chain_of(job, models, device, budget)
             evaluator = _evaluator(job, chain, budget, studies, kind, options_of(job, reached))
             driver = Driver(plan, evaluator, search, studies, budget, progress)
             finished.begins(studies)
             began = time.time()
             record = driver.run()
-            remember_pace(job, record, began, driver.ending.finalist_s, device.effort.pace)
+            if job.estimate is None:  # what this machine showed in its place is nothing that the device did
+                remember_pace(job, record, began, driver.ending.finalist_s, device.effort.pace)
             if not stop.requested and driver.ending.gone is None:
                 at = _ended(studies, job, budget, driver)
                 record = driver.audit(audit) if audit else replace(record, ended=at)
@@ -227,8 +230,10 @@ def _plan(job: Job, models: Models, reached: Reached, remarks: tuple[str, ...]) 
         limits=(),
         trials=(),
         masked=job.space.masked,
-        host=dict(environment(packages())) if reached.environment else {},
-        environment={**(reached.environment or environment(packages())), **reached.looked.as_found},
+        host=dict(environment(packages())) if reached.environment or job.estimate else {},
+        environment=described(job.profile)
+        if job.estimate
+        else {**(reached.environment or environment(packages())), **reached.looked.as_found},
         teacher=models.teacher_facts(),
         store=str(job.places.store),
         sampler=job.file.sampler,
@@ -236,6 +241,7 @@ def _plan(job: Job, models: Models, reached: Reached, remarks: tuple[str, ...]) 
         budget_trials=job.file.budget.trials,
         budget_seconds=job.file.budget.time,
         retargets=job.of,
+        estimated=record_of_estimates(job),
     )
     return SearchPlan(
         space=job.space,

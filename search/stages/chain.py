@@ -75,7 +75,10 @@ class Trace:
 
 class Chain:
     """Models and device together. `checkpoint` is called between stages and may raise Interrupted. `further`
-    is asked of every artifact that is measured, `of_finalists` of finalists."""
+    is asked of every artifact that is measured, `of_finalists` of finalists. `measures`: there is a device.
+    """
+
+    measures = True
 
     def __init__(
         self,

@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 from ...profiles.errors import UserError
 from ...profiles.words import escaped
 from ..record.digest import canonical_json
+from ..record.estimated import RESTS_ON
 from .connect import NoStudiesError, check_place
 from .storage import close_storage, open_storage, storage_trouble_explained
 from .transactions import together
@@ -124,13 +125,22 @@ def _directions(objectives: Mapping[str, bool]) -> list[StudyDirection]:
 
 
 def holds_nothing(study: optuna.Study, problem: Mapping[str, Any]) -> bool:
-    """Whether nothing is lost when the study is made anew: a kill left it empty while it was being made, or
-    the uncompressed teacher never ran and the problem was changed since."""
+    """Whether nothing is lost when the study is made anew: a kill left it empty while it was being made, the
+    uncompressed teacher never ran and the problem was changed since, or its estimates rest on other
+    measurements by now."""
     trials = study.get_trials(deepcopy=False)
     if PROBLEM not in study.user_attrs:
         return not trials
     changed = study.user_attrs[PROBLEM] != canonical_json(problem)
-    return changed and not any(trial.state is TrialState.COMPLETE for trial in trials)
+    complete = any(trial.state is TrialState.COMPLETE for trial in trials)
+    return changed and (not complete or _rests_on_others(_described(study), problem))
+
+
+def _rests_on_others(before: Mapping[str, Any] | None, problem: Mapping[str, Any]) -> bool:
+    """Whether both are estimated, and differ in nothing but what that rests on."""
+    if not before or not {RESTS_ON} <= before.keys() & problem.keys():
+        return False
+    return {**before, RESTS_ON: ""} == {**json.loads(canonical_json(problem)), RESTS_ON: ""}
 
 
 def _refuse_other_problem(study: optuna.Study, problem: Mapping[str, Any]) -> None:

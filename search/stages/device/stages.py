@@ -173,8 +173,8 @@ class DeviceStages:
         return self._a_a.of_reference(self.plan).spread
 
     @property
-    def timing(self) -> Timing:
-        """How sharply latencies can be told apart on the device."""
+    def timing(self) -> Timing | None:
+        """How sharply latencies can be told apart on the device; None where nothing is timed."""
         timing = self._a_a.of_reference(self.plan).timing
         return replace(timing, shortened=self.effort.shortened)
 

@@ -1,0 +1,186 @@
+"""A study for a device that cannot be reached: measurements that were brought, and who estimates."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+
+from ...profiles.errors import UserError
+from ...profiles.words import listed
+from ..job.absent import Estimating
+from ..job.job import Job
+from ..job.measurements import Row, read_measurements
+from ..ranking.known import complete_trials
+from ..record.estimated import Brought, Estimated
+from ..record.evaluation import Evaluation, Quantity, StudyRecord
+from ..record.metrics import HARDWARE_METRICS
+from ..stages.absent.chain import AbsentChain
+from ..stages.absent.estimates import TOLD, DeviceEstimates
+from ..stages.absent.stages import AbsentStages
+from ..stages.chain import Chain
+from ..stages.device.stages import DeviceStages
+from ..stages.models.base import Models
+from ..storage.read_only import study_for_reading
+from .budget import Budget
+from .further import questions_of
+from .recorded import recorded_beside
+
+
+@dataclass(frozen=True, kw_only=True)
+class Absent:
+    """The device of a study cannot be reached. `measurements`: a file of what somebody has measured there."""
+
+    measurements: Path | None = None
+
+
+def absent_device(estimate: bool, measurements: Path | None) -> Absent | None:
+    """What a command line asks for: measurements of a device say that it is estimated."""
+    return Absent(measurements=measurements) if estimate or measurements else None
+
+
+def with_measurements(job: Job, absent: Absent | None) -> Job:
+    """The job, with the measurements of its device that are known: those of the file, which stand in place of
+    all that were brought before; without one, those.
+
+    Raises:
+        UserError: the file cannot be read, or names what this study has not compiled.
+    """
+    if job.estimate is None or absent is None:
+        return job
+    check_can_be_told(job)
+    earlier = _earlier(job)
+    kept = earlier.estimated if earlier and earlier.estimated else Estimated(device=job.profile.title)
+    known = Estimating(brought=kept.brought, recorded=recorded_beside(job), before=kept.before)
+    if absent.measurements is not None:
+        brought = _brought(read_measurements(absent.measurements), absent.measurements, job, earlier)
+        known = replace(known, brought=brought)
+        if _rows(brought) != _rows(kept.brought):
+            known = replace(known, before=_latencies(earlier))
+    return replace(job, estimate=known)
+
+
+def _rows(brought: Sequence[Brought]) -> list[tuple[str, dict[str, float]]]:
+    return [(one.artifact, one.metrics) for one in brought]
+
+
+def check_can_be_told(job: Job) -> None:
+    """Raises:
+    UserError: a limit or an objective is on something that no estimate tells.
+    """
+    asked = [*(limit.metric for limit in job.limits), *(objective.metric for objective in job.objectives)]
+    unknown = sorted((set(asked) & set(HARDWARE_METRICS)) - TOLD)
+    if unknown:
+        raise UserError(
+            f"{listed(unknown)} cannot be estimated for a device that is not there",
+            place="objectives or constraints",
+            accepted=f"{listed(sorted(TOLD))} are estimated or known; quality is scored here",
+            remedy="leave it out until the device can be reached",
+        )
+
+
+def _earlier(job: Job) -> StudyRecord | None:
+    """What an earlier session of this study has found, where it was estimated too."""
+    file = job.places.storage.file
+    if file is not None and not file.is_file():
+        return None
+    with suppress(UserError), study_for_reading(job.places.storage, job.file.name) as studies:
+        record = studies.unweighed() if studies.readable else None
+        return record if record is not None and record.estimated is not None else None
+    return None
+
+
+def _latencies(record: StudyRecord | None) -> dict[str, Quantity]:
+    trials = complete_trials(record) if record else []
+    found = {one.evaluation.candidate.digest: one.evaluation.metrics.get("latency_ms") for one in trials}
+    return {digest: quantity for digest, quantity in found.items() if quantity is not None}
+
+
+def _brought(rows: Sequence[Row], file: Path, job: Job, earlier: StudyRecord | None) -> tuple[Brought, ...]:
+    """What was measured of each artifact: the median where it was measured several times."""
+    if earlier is None:
+        raise UserError(
+            f"the study {job.file.name!r} was not estimated yet: nothing of it can have been measured",
+            place=str(file),
+            remedy="run it with --estimate first; its report names the artifacts to measure",
+        )
+    complete = {one.number: one.evaluation for one in complete_trials(earlier)}
+    found: dict[str, list[Mapping[str, float]]] = defaultdict(list)
+    of: dict[str, Evaluation] = {}
+    for row in rows:
+        evaluation = _named(row, complete)
+        of[evaluation.artifact_key] = evaluation
+        found[evaluation.artifact_key].append(row.metrics)
+    return tuple(
+        Brought(
+            candidate=of[key].candidate,
+            artifact=key,
+            metrics=_medians(several),
+            source=file.name,
+            estimate=of[key].metrics.get("latency_ms"),
+        )
+        for key, several in sorted(found.items())
+    )
+
+
+def _medians(several: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    names = dict.fromkeys(name for one in several for name in one)
+    return {name: median([one[name] for one in several if name in one]) for name in names}
+
+
+def _named(row: Row, complete: Mapping[int, Evaluation]) -> Evaluation:
+    """The evaluation that a row is about.
+
+    Raises:
+        UserError: there is none, several, or two different ones.
+    """
+    keys = {one.artifact_key: one for one in complete.values() if one.artifact_key.startswith(row.artifact)}
+    if row.artifact and len(keys) != 1:
+        raise UserError(
+            "no artifact of this study has this key" if not keys else "several artifacts begin like this",
+            place=row.place,
+            found=row.artifact[:64],
+            accepted=listed(sorted(one.artifact_key[:12] for one in complete.values())),
+        )
+    by_key = next(iter(keys.values())) if row.artifact else None
+    by_trial = None if row.trial is None else complete.get(row.trial)
+    if row.trial is not None and by_trial is None and by_key is None:
+        raise UserError(
+            f"trial {row.trial} of this study has no artifact",
+            place=row.place,
+            accepted=listed(map(str, complete)) or "none is complete",
+        )
+    # Numbers of trials change when a study is begun anew; keys do not.
+    found = by_key or by_trial
+    assert found is not None
+    return found
+
+
+def record_of_estimates(job: Job) -> Estimated | None:
+    """What the record says of the estimates."""
+    if job.estimate is None:
+        return None
+    known = job.estimate
+    return Estimated(device=job.profile.title, basis=known.basis, brought=known.brought, before=known.before)
+
+
+def chain_of(job: Job, models: Models, device: DeviceStages, budget: Budget) -> Chain:
+    """All stages of the job's candidates, with what is asked of their artifacts."""
+    if isinstance(device, AbsentStages):
+        assert job.estimate is not None
+        chain = AbsentChain(models, device, budget.checkpoint)
+        deployed = job.file.deploy.setting
+        chain.estimates = DeviceEstimates(
+            profile=job.profile,
+            threads=deployed.threads,
+            batch=deployed.batch,
+            structure=chain.structure,
+            brought=job.estimate.brought,
+            recorded=[(one.profile, one.threads, one.latencies) for one in job.estimate.recorded],
+        )
+        return chain
+    asked = questions_of(job)
+    return Chain(models, device, budget.checkpoint, asked.always, asked.of_finalists)
