@@ -74,6 +74,10 @@ MAY_IMPORT = {
         "search.record search.space search.stages.cutting search.stages.device "
         "search.stages.network search.stages.training search.store search.workload"
     ),
+    "search.stages.absent": (
+        "profiles.devices profiles backends.contract backends.estimate backends.measure backends.registry "
+        "search.record search.stages.chain search.stages.device search.stages.models search.store"
+    ),
     "search.stages.deployment": (
         "profiles backends.contract backends.measure backends.onnx_graph backends.registry backends.runner "
         "search.record search.stages.device search.store"
@@ -95,8 +99,8 @@ MAY_IMPORT = {
     "search.run": (
         "profiles.devices profiles.text profiles backends.measure backends.registry backends.runner "
         "search.evaluation search.gate search.job search.ladder search.ranking search.record "
-        "search.sampler search.space search.stages.chain search.stages.deployment search.stages.device "
-        "search.stages.models search.storage search.store"
+        "search.sampler search.space search.stages.absent search.stages.chain search.stages.deployment "
+        "search.stages.device search.stages.models search.storage search.store"
     ),
     "reports.content": "profiles search.gate search.ranking search.record",
     "reports.charts": "profiles backends.registry reports.content search.ranking search.record",

@@ -46,7 +46,7 @@ class ToTime:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Estimates:
+class EstimatesShown:
     """All that is shown of it. `sentences` say what was brought and how far off estimates were, `basis` what
     they rest on."""
 
@@ -57,13 +57,13 @@ class Estimates:
     to_time: tuple[ToTime, ...]
 
 
-def estimates(record: StudyRecord) -> Estimates | None:
+def estimates(record: StudyRecord) -> EstimatesShown | None:
     """None where the device was there."""
     known = record.estimated
     if known is None:
         return None
     timed = tuple(_timed(record, one) for one in known.brought if LATENCY in one.metrics)
-    return Estimates(
+    return EstimatesShown(
         banner=banner(record),
         basis=known.basis,
         sentences=tuple(_sentences(record, timed)),
@@ -157,7 +157,7 @@ def _narrower(record: StudyRecord) -> str:
     was, now, moved = (sorted(column)[len(pairs) // 2] for column in zip(*pairs, strict=True))
     return (
         f"Over {len(pairs)} candidates, upper ends of ranges were {was:.3g} times the lower ones before and "
-        f"are {now:.3g} times them now (median); the estimates themselves are {moved:.3g} times what they were."
+        f"are {now:.3g} times them now (median); the estimates are {moved:.3g} times what they were."
     )
 
 

@@ -32,7 +32,7 @@ _EXAMPLE = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class HandTimed:
     """One measured artifact, named by its trial, by its key or the beginning of that, or by both. `place` is
     the line in its file."""
 
@@ -42,7 +42,7 @@ class Row:
     metrics: Mapping[str, float]
 
 
-def read_measurements(path: Path) -> tuple[Row, ...]:
+def read_measurements(path: Path) -> tuple[HandTimed, ...]:
     """The rows of a file, in order.
 
     Raises:
@@ -138,14 +138,14 @@ def _check_columns(names: Iterable[str], place: str) -> None:
         )
 
 
-def _row(place: str, values: Mapping[str, Any]) -> Row:
+def _row(place: str, values: Mapping[str, Any]) -> HandTimed:
     trial, artifact = _trial(values.get(TRIAL), place), _artifact(values.get(ARTIFACT), place)
     if trial is None and not artifact:
         raise UserError("a row names no artifact", place=place, accepted=f"a {TRIAL}, an {ARTIFACT}, or both")
     metrics = {name: _number(name, values[name], place) for name in DIMENSIONS if _told(values.get(name))}
     if not metrics:
         raise UserError("a row has no number", place=place, accepted=", ".join(DIMENSIONS))
-    return Row(place=place, trial=trial, artifact=artifact, metrics=metrics)
+    return HandTimed(place=place, trial=trial, artifact=artifact, metrics=metrics)
 
 
 def _told(value: Any) -> bool:

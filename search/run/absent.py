@@ -13,7 +13,7 @@ from ...profiles.errors import UserError
 from ...profiles.words import listed
 from ..job.absent import Estimating
 from ..job.job import Job
-from ..job.measurements import Row, read_measurements
+from ..job.measurements import HandTimed, read_measurements
 from ..ranking.known import complete_trials
 from ..record.estimated import Brought, Estimated
 from ..record.evaluation import Evaluation, Quantity, StudyRecord
@@ -99,7 +99,9 @@ def _latencies(record: StudyRecord | None) -> dict[str, Quantity]:
     return {digest: quantity for digest, quantity in found.items() if quantity is not None}
 
 
-def _brought(rows: Sequence[Row], file: Path, job: Job, earlier: StudyRecord | None) -> tuple[Brought, ...]:
+def _brought(
+    rows: Sequence[HandTimed], file: Path, job: Job, earlier: StudyRecord | None
+) -> tuple[Brought, ...]:
     """What was measured of each artifact: the median where it was measured several times."""
     if earlier is None:
         raise UserError(
@@ -131,7 +133,7 @@ def _medians(several: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: median([one[name] for one in several if name in one]) for name in names}
 
 
-def _named(row: Row, complete: Mapping[int, Evaluation]) -> Evaluation:
+def _named(row: HandTimed, complete: Mapping[int, Evaluation]) -> Evaluation:
     """The evaluation that a row is about.
 
     Raises:
