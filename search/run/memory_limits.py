@@ -50,8 +50,8 @@ def as_known(job: Job) -> Job:
 
 
 def memory_limits(job: Job) -> tuple[LimitSpec, ...]:
-    """The limits on memory that are known before the teacher is, the tightest of each metric first. None where
-    the device is not there: what runtimes take is measured."""
+    """The limits on memory that are known before the teacher is, the tightest of each metric first. None
+    where the device is not there: what runtimes take is measured."""
     if job.estimate is not None:
         return ()
     found = [

@@ -12,6 +12,7 @@ from ....profiles.errors import InternalError
 from ...record.candidate import Candidate
 from ...record.evaluation import Quantity
 from ...record.protocols import Hardware
+from ...record.setting import Setting
 from ...store.store import Entry
 from ..chain import Chain, Trace, sizes
 from ..models.base import Models
@@ -63,6 +64,7 @@ class AbsentChain(Chain):
         *,
         reference_ms: float | None = None,
         probe: bool = False,
+        setting: Setting | None = None,
     ) -> Hardware:
         """What an artifact would cost on the device, by estimate; its size is that of the artifact."""
         assert self.estimates is not None
