@@ -9,7 +9,7 @@ from ..ranking.known import TEST, limits_on, violations
 from ..record.evaluation import Evaluation, Quantity, StudyRecord
 from ..record.metrics import metric_info
 from ..stages.chain import Chain, Trace
-from ..stages.deployment.tries import Contender
+from ..stages.deployment.tries import Deployable
 from .side_effect_scores import side_effect_metrics
 
 
@@ -18,21 +18,21 @@ class AsDeployed:
     """`score` and `side_effects` are on test. `hardware` is what the device shows by this setting, empty
     where it is the study's own: then it is what the trial has."""
 
-    contender: Contender
+    contender: Deployable
     score: Quantity
     side_effects: Mapping[str, Quantity]
     hardware: Mapping[str, Quantity] = field(default_factory=dict)
 
 
-def as_searched(evaluation: Evaluation, chain: Chain) -> Contender:
+def as_searched(evaluation: Evaluation, chain: Chain) -> Deployable:
     """A complete trial's artifact, run as the study runs all."""
     backend = evaluation.candidate.backend
-    return Contender(
+    return Deployable(
         compiled=chain.artifact(evaluation), backend=backend, setting=chain.device.deployment.usual
     )
 
 
-def scored(evaluation: Evaluation, contender: Contender, chain: Chain, first: int) -> AsDeployed:
+def scored(evaluation: Evaluation, contender: Deployable, chain: Chain, first: int) -> AsDeployed:
     """Scored on the `first` samples of test (0: all), run as it is meant to be."""
     one, how = contender, contender.setting
     effects = side_effect_metrics(
@@ -47,7 +47,7 @@ def scored(evaluation: Evaluation, contender: Contender, chain: Chain, first: in
 
 
 def measured(
-    evaluation: Evaluation, contender: Contender, chain: Chain, like: AsDeployed | None, first: int
+    evaluation: Evaluation, contender: Deployable, chain: Chain, like: AsDeployed | None, first: int
 ) -> AsDeployed:
     """With what the device shows of it; not scored again where it computes what another one does (`like`)."""
     found = scored(evaluation, contender, chain, first) if like is None else like

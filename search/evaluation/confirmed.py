@@ -16,7 +16,7 @@ from ..record.evaluation import Quantity, StudyRecord
 from ..record.options import Options, Try
 from ..record.setting import Setting
 from ..stages.chain import Chain
-from ..stages.deployment.tries import Contender
+from ..stages.deployment.tries import Deployable
 from ..stages.device.quantities import latency_quantities
 from .as_deployed import AsDeployed, newly_missed
 from .options import OptionsSearch, Proposed, per_sample
@@ -58,7 +58,7 @@ def proposed_sides(
     return tuple(_sides(number, one, found.get(number), search) for number, one in defaults.items())
 
 
-def contenders(sides: Iterable[Sides]) -> dict[str, Contender]:
+def contenders(sides: Iterable[Sides]) -> dict[str, Deployable]:
     """All that are measured afresh, by their names in the rounds."""
     return {name: side.contender for one in sides for name, side in one.named.items()}
 
@@ -162,7 +162,7 @@ class Confirmation:
         return latency_quantities(summarize(self.rounds, name, self.spread))
 
 
-def run_by(found: Mapping[str, Quantity], contender: Contender, usual: Setting) -> dict[str, Quantity]:
+def run_by(found: Mapping[str, Quantity], contender: Deployable, usual: Setting) -> dict[str, Quantity]:
     """Latencies of a run by another setting than the study's, which says so; against the reference, which
     runs by that, they are of a sample."""
     setting = contender.setting

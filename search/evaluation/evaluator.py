@@ -25,7 +25,7 @@ from ..stages.chain import Chain, Trace
 from ..stages.models.kept import WeightsLostError
 from ..store.store import Entry
 from .finalists import effort_for, measure_finalists
-from .options_effort import Asked, tries_for
+from .options_effort import OptionsAsked, tries_for
 from .side_effect_scores import side_effect_metrics
 
 LOG_CHARACTERS = 4000
@@ -46,7 +46,7 @@ class Evaluator:
         side_effects: frozenset[str] = frozenset(),
         doubt: Callable[[Candidate], str] = lambda candidate: "",
         treated: Mapping[str, Treatment] | None = None,
-        asked: Asked | None = None,
+        asked: OptionsAsked | None = None,
     ) -> None:
         self.chain, self._doubt, self._treated = chain, doubt, dict(treated or {})
         self._climbs, self._side_effect_names = climbs, side_effects

@@ -17,8 +17,8 @@ from ..record.evaluation import Evaluation, Quantity, StudyRecord
 from ..record.options import Axis
 from ..record.setting import Setting
 from ..stages.chain import Chain
-from ..stages.deployment.tries import Contender, raced
-from ..stages.deployment.walk import Walk, common_batch
+from ..stages.deployment.tries import Deployable, raced
+from ..stages.deployment.walk import OptionsWalk, common_batch
 from .as_deployed import AsDeployed, known_of, measured, newly_missed
 from .options_effort import Tries
 
@@ -30,7 +30,7 @@ class Proposed:
     """What was found for one finalist: its walk (None: there was no time for one), and why less was tried
     than was asked for."""
 
-    walk: Walk | None = None
+    walk: OptionsWalk | None = None
     untried: list[str] = field(default_factory=list)
 
 
@@ -77,7 +77,7 @@ class OptionsSearch:
                 f"nothing was tried: {self._seconds:.0f} s of the budget were left for options"
             )
             return
-        walk = Walk(default.setting, axes)
+        walk = OptionsWalk(default.setting, axes)
         try:
             self._step(number, walk)
         except StageError as error:
@@ -92,7 +92,7 @@ class OptionsSearch:
     def _evaluation(self, number: int) -> Evaluation:
         return trial_of(self._record, number).evaluation
 
-    def _finish(self, number: int, walk: Walk, one: Proposed) -> None:
+    def _finish(self, number: int, walk: OptionsWalk, one: Proposed) -> None:
         """Put together what gained something alone, and take the best that holds the limits."""
         try:
             while wanted := walk.proposals():
@@ -107,7 +107,7 @@ class OptionsSearch:
         except StageError as error:
             one.untried.append(f"not all could be measured: {error.cause}")
 
-    def _step(self, number: int, walk: Walk) -> None:
+    def _step(self, number: int, walk: OptionsWalk) -> None:
         """One measurement of a walk: what it proposes, beside the default.
 
         Raises:
@@ -139,7 +139,7 @@ class OptionsSearch:
                     ratios[one.setting] = per_sample(ratio, one.setting, default.setting)
         walk.learn(ratios, failed)
 
-    def contender(self, number: int, setting: Setting) -> Contender:
+    def contender(self, number: int, setting: Setting) -> Deployable:
         """The finalist's artifact as it would be run by a setting; compiled where that takes another."""
         default = self._defaults[number].contender
         same = (setting.batch, setting.compiled_with) == (
@@ -147,7 +147,7 @@ class OptionsSearch:
             default.setting.compiled_with,
         )
         compiled = default.compiled if same else self._chain.artifact(self._evaluation(number), setting)
-        return Contender(compiled=compiled, backend=default.backend, setting=setting)
+        return Deployable(compiled=compiled, backend=default.backend, setting=setting)
 
     def _refusal(self, number: int, setting: Setting) -> str:
         """The limit that a setting misses and the default does not, with what it comes to; empty where there
@@ -176,7 +176,7 @@ class OptionsSearch:
         told = dict(setting.options)
         return all(axis.exact for axis in self._axes(number)(setting) if axis.name in told)
 
-    def _batch(self, walks: Mapping[int, Walk]) -> int:
+    def _batch(self, walks: Mapping[int, OptionsWalk]) -> int:
         best = next(iter(walks))
 
         def allowed(batch: int) -> bool:
@@ -185,7 +185,7 @@ class OptionsSearch:
 
         return common_batch(self._asked.batches, tuple(walks.values()), allowed)
 
-    def _too_slow(self, number: int, walk: Walk, setting: Setting) -> str:
+    def _too_slow(self, number: int, walk: OptionsWalk, setting: Setting) -> str:
         """The limit on latency that a batch would miss: its run takes all samples' time together."""
         known = known_of(self._record, self._evaluation(number), self._defaults[number])
         times = (walk.ratio(setting) or 1.0) * setting.batch / walk.default.batch

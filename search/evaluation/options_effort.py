@@ -24,7 +24,7 @@ _MORE = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class OptionsAsked:
     """What is tried: `axes` of a runtime's model at a precision beside a setting, `batches` beside the usual
     one. `left_out` says what of the study file is not tried at all, and why."""
 
@@ -62,13 +62,13 @@ class TryPace:
 class Tries:
     """What is tried, and the seconds that it may take."""
 
-    asked: Asked
+    asked: OptionsAsked
     pace: TryPace
     seconds: float
 
 
 def tries_for(
-    record: StudyRecord, numbers: tuple[int, ...], chain: Chain, asked: Asked, seconds: float
+    record: StudyRecord, numbers: tuple[int, ...], chain: Chain, asked: OptionsAsked, seconds: float
 ) -> Tries:
     """What is tried of these finalists, of so many seconds that are left for them."""
     usual, found = chain.device.deployment.usual, {n: trial_of(record, n).evaluation for n in numbers}

@@ -17,7 +17,7 @@ from ...profiles.files import is_file
 from ...profiles.standard_descriptors import open_standard_descriptors
 from ...profiles.system_trouble import check_limits_of_a_search
 from ..evaluation.evaluator import Evaluator
-from ..evaluation.options_effort import Asked
+from ..evaluation.options_effort import OptionsAsked
 from ..evaluation.side_effects import check_possible
 from ..job.absent import described
 from ..job.job import Job, Places, load_job, places_of
@@ -196,7 +196,7 @@ def _studies(job: Job, sampler: BaseSampler) -> StudyStore:
 
 
 def _evaluator(
-    job: Job, chain: Chain, budget: Budget, studies: StudyStore, kind: StudyKind, asked: Asked | None
+    job: Job, chain: Chain, budget: Budget, studies: StudyStore, kind: StudyKind, asked: OptionsAsked | None
 ) -> Evaluator:
     known = (record.evaluation for record in studies.records())
     climbs = Climbs(chain, ladder_settings(job.file), lambda: budget.seconds_left, known)

@@ -18,7 +18,7 @@ _STAGE, _VERSION = "options", 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contender:
+class Deployable:
     """An artifact as it would be run."""
 
     compiled: Entry
@@ -28,7 +28,7 @@ class Contender:
 
 def raced(
     device: DeviceStages,
-    contenders: Mapping[str, Contender],
+    contenders: Mapping[str, Deployable],
     plan: LatencyPlan,
     said: str,
     *,

@@ -22,7 +22,7 @@ Axes = Callable[[Setting], tuple[Axis, ...]]
 """What can be set otherwise beside a setting: some options mean nothing for one thread."""
 
 
-class Walk:
+class OptionsWalk:
     """The way from the default to the best setting of one artifact, which `best` names at any time. `batch`
     is the one that counts."""
 
@@ -93,7 +93,9 @@ class Walk:
         return None if value is None else (known[value], axis, value)
 
 
-def common_batch(batches: tuple[int, ...], walks: tuple[Walk, ...], allowed: Callable[[int], bool]) -> int:
+def common_batch(
+    batches: tuple[int, ...], walks: tuple[OptionsWalk, ...], allowed: Callable[[int], bool]
+) -> int:
     """The batch at which all are compared: that which takes the first of them, the best ranked, the least
     time per sample, among those that are `allowed` (within the limits) and that all can be run at."""
     first, usual = walks[0], walks[0].default.batch
