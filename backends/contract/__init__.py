@@ -18,7 +18,7 @@ from .backend import (
 )
 from .compiling import Compiler, Converted, of_batch
 from .given import GivenFile, GivenTensor
-from .options import RuntimeOption
+from .options import RuntimeOption, chosen
 from .tuning import Tuning
 
 __all__ = [
@@ -39,5 +39,6 @@ __all__ = [
     "SourceModel",
     "TensorSpec",
     "Tuning",
+    "chosen",
     "of_batch",
 ]

@@ -17,6 +17,7 @@ from ...profiles.precision import Precision
 from ...profiles.words import listed
 from .agreement import AgainstFloat, check_coverage, compared
 from .backend import Artifact, Backend, CalibrationData, CompileSettings, Session, SourceModel
+from .options import RuntimeOption, chosen
 
 # A model with more zeros than this was made sparse, and may lose no more than the tolerance of them.
 SPARSE_SHARE = 0.05
@@ -71,12 +72,13 @@ class Compiler(Backend):
 
     `artifact_name` is the file that is written. `tools` are the distributions beside `packages` that shape
     its bytes. `reach` says of a precision which operators the runtime has at it, for models of which it
-    reaches little.
+    reaches little. `compile_options` are all that `convert` can be told: others are refused.
     """
 
     artifact_name: ClassVar[str]
     tools: ClassVar[tuple[str, ...]] = ("numpy",)
     reach: ClassVar[Mapping[Precision, str]] = {}
+    compile_options: ClassVar[tuple[RuntimeOption, ...]] = ()
 
     @abstractmethod
     def convert(
@@ -161,6 +163,7 @@ class Compiler(Backend):
     def _check(self, settings: CompileSettings, calibration: CalibrationData | None) -> None:
         if refusal := self.refusal(settings.precision):
             raise UnsupportedError(refusal)
+        chosen(settings.options, *self.compile_options)
         if settings.precision is Precision.GIVEN and not self.as_given:
             raise UnsupportedError(
                 f"{self.title or self.name} does not run files that were handed in quantized"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
@@ -22,29 +22,41 @@ _DTYPES = {
     "tensor(bool)": "bool",
 }
 
+SPINS = "session.intra_op.allow_spinning"
 RUNTIME = "onnxruntime"
 """The package that runs ONNX files here: for its own backend, and as the float model's reference."""
 
 
+def as_usual(runtime: Any, options: Any) -> None:
+    """Threads sleep while there is nothing to do: those that spin after a run take the cores from whatever is
+    measured next."""
+    options.add_session_config_entry(SPINS, "0")
+
+
 class OrtSession(Session):
-    """One InferenceSession with a fixed number of threads that sleep while there is nothing to do.
+    """One InferenceSession with a fixed number of threads. `told` sets what else the session is told.
 
     `as_written`: every node runs by itself, without fusions (some of which make nodes that have no kernel).
     `profile`: a folder for `end_profiling`; such a session times its nodes, and is not one to measure.
     """
 
     def __init__(
-        self, model: str | bytes, threads: int, *, as_written: bool = False, profile: Path | None = None
+        self,
+        model: str | bytes,
+        threads: int,
+        *,
+        as_written: bool = False,
+        profile: Path | None = None,
+        told: Callable[[Any, Any], None] = as_usual,
     ) -> None:
         runtime = import_module(RUNTIME)
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        # Threads that spin after a run take the cores from whatever is measured next.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         levels = runtime.GraphOptimizationLevel
         options.graph_optimization_level = levels.ORT_DISABLE_ALL if as_written else levels.ORT_ENABLE_ALL
         options.log_severity_level = 3
+        told(runtime, options)
         self._optimized = profile / "optimized.onnx" if profile else None
         if self._optimized:
             options.enable_profiling = True
@@ -57,6 +69,11 @@ class OrtSession(Session):
 
     def _run(self, feed: Feed) -> dict[str, Array]:
         return dict(zip(self._names, self._session.run(self._names, feed), strict=True))
+
+    @property
+    def said(self) -> Any:
+        """The options that the session has taken."""
+        return self._session.get_session_options()
 
     def run_free(self, feed: Feed) -> dict[str, Array]:
         """Run on arrays of whatever sizes the model's free axes take."""

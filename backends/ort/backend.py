@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ...profiles.precision import Precision
 from ..contract.backend import (
@@ -23,10 +23,14 @@ from ..contract.backend import (
     SourceModel,
 )
 from ..contract.compiling import Compiler, Converted, of_batch
-from ..contract.options import USUAL, Options, chosen
+from ..contract.options import USUAL, Options, RuntimeOption, chosen
 from ..onnx_graph.session import OrtSession
 from ..onnx_quantize import MAKER, SHARED
+from .options import OPSET, offered
 from .session import PlacedOrtSession
+
+if TYPE_CHECKING:
+    from ...profiles.devices.schema import Profile
 
 
 class OrtBackend(Compiler):
@@ -42,6 +46,7 @@ class OrtBackend(Compiler):
     calibration_methods: ClassVar[tuple[str, ...]] = CALIBRATION_METHODS
     as_given: ClassVar[bool] = True
     artifact_name: ClassVar[str] = "model.onnx"
+    compile_options: ClassVar[tuple[RuntimeOption, ...]] = (OPSET,)
     reach: ClassVar[Mapping[Precision, str]] = {
         Precision.FP16: "weights beyond the largest number of 16 bits (65504) stay in 32",
         Precision.INT8: "ONNX Runtime has int8 kernels for matrix products, convolutions and embeddings with "
@@ -68,7 +73,15 @@ class OrtBackend(Compiler):
     ) -> Converted:
         from ..onnx_quantize.convert import converted
 
-        return converted(model, settings, calibration)
+        wanted = chosen(settings.options, OPSET)[OPSET.name]
+        if wanted == OPSET.default:
+            return converted(model, settings, calibration)
+        from .opset import at_opset, check_opset
+
+        with at_opset(model, int(wanted)) as source:
+            made = converted(source, settings, calibration)
+        check_opset(made.content, int(wanted))
+        return made
 
     def maker(self, precision: Precision) -> Maker | None:
         return MAKER if precision in SHARED else None
@@ -83,6 +96,8 @@ class OrtBackend(Compiler):
 
         return groups(model, precision)
 
+    def options(self, profile: Profile, precision: Precision, threads: int) -> tuple[RuntimeOption, ...]:
+        return offered(precision, threads)
+
     def open(self, artifact: Path, batch: int, threads: int, options: Options = USUAL) -> Session:
-        chosen(options)
-        return of_batch(PlacedOrtSession(artifact, threads), batch)
+        return of_batch(PlacedOrtSession(artifact, threads, options), batch)

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ..contract.backend import Feed
+from ..contract.options import USUAL, Options
 from ..contract.placement import ModelPlacement
 from ..onnx_graph.session import OrtSession
+from .options import taken, telling
 from .placement import RUNS, read_placement
 
 
 class PlacedOrtSession(OrtSession):
     """A session on the file of an artifact."""
 
-    def __init__(self, artifact: Path, threads: int) -> None:
-        super().__init__(str(artifact), threads)
-        self._opened = (str(artifact), threads)
+    def __init__(self, artifact: Path, threads: int, options: Options = USUAL) -> None:
+        told = telling(options, threads)
+        super().__init__(str(artifact), threads, told=told)
+        self.taken = taken(self.said)
+        self._profiled = partial(OrtSession, str(artifact), threads, told=told)
 
     def placement(self, feed: Feed) -> ModelPlacement | None:
         with TemporaryDirectory(prefix="paretune-profile-") as folder:
-            profiled = OrtSession(*self._opened, profile=Path(folder))
+            profiled = self._profiled(profile=Path(folder))
             with profiled:
                 for _ in range(RUNS):
                     profiled.run(feed)

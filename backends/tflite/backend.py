@@ -7,9 +7,10 @@ the interpreter alone. Inputs and outputs keep the source model's dtypes at ever
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...profiles.precision import Precision
 from ..contract.backend import (
@@ -27,8 +28,11 @@ from ..contract.backend import (
 )
 from ..contract.compiling import Compiler, Converted, of_batch
 from ..contract.given import GivenFile
-from ..contract.options import USUAL, Options, chosen
-from .session import INSTALL, INTERPRETERS, TfliteSession, load_interpreter
+from ..contract.options import USUAL, Options, RuntimeOption
+from .session import INSTALL, INTERPRETERS, XNNPACK, TfliteSession, load_interpreter
+
+if TYPE_CHECKING:
+    from ...profiles.devices.schema import Profile
 
 _REACH = "LiteRT applies it to fully connected layers, convolutions and embeddings with constant weights only"
 _NONE = (Precision.BF16, Precision.FP8)
@@ -139,6 +143,10 @@ class TfliteBackend(Compiler):
 
         return layer_groups(model.path.read_bytes(), precision)
 
+    def options(self, profile: Profile, precision: Precision, threads: int) -> tuple[RuntimeOption, ...]:
+        if precision is Precision.INT16X8:  # XNNPACK has no kernels for it: nothing would change
+            return ()
+        return (replace(XNNPACK, exact=precision in (Precision.FP32, Precision.FP16)),)
+
     def open(self, artifact: Path, batch: int, threads: int, options: Options = USUAL) -> Session:
-        chosen(options)
-        return of_batch(TfliteSession(artifact, threads), batch)
+        return of_batch(TfliteSession(artifact, threads, options), batch)

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...profiles.errors import UnsupportedError
 from ..contract.backend import Array, Feed, Session, TensorSpec
+from ..contract.options import USUAL, Options, RuntimeOption, chosen
 from ..contract.placement import ModelPlacement
 from .placement import operators_of, place
 
@@ -21,8 +22,15 @@ INTERPRETERS = (
 )
 
 INSTALL = "pip install 'paretune[tflite]'"
+XNNPACK = RuntimeOption(
+    name="xnnpack",
+    values=("on", "off"),
+    default="on",
+    does="whether XNNPACK computes what it can, or LiteRT's own kernels do",
+)
 SIGNATURE = "serving_default"
 """The signature that is run where a file has several."""
+_DELEGATED = "DELEGATE"  # what a delegate has taken over shows as one more operator
 _WEIGHTED = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "EMBEDDING_LOOKUP")
 _CANNOT_RUN = ("unsupported", "not supported", "Didn't find op", "failed to prepare")
 
@@ -60,9 +68,12 @@ class TfliteSession(Session):
     """One interpreter. Tensors are addressed by the names of the model's signature, where there is
     none by their own."""
 
-    def __init__(self, artifact: Path, threads: int) -> None:
+    def __init__(self, artifact: Path, threads: int, options: Options = USUAL) -> None:
+        xnnpack = chosen(options, XNNPACK)[XNNPACK.name] == "on"
         module = interpreter_module()
-        self._interpreter = _prepared(module, artifact, threads)
+        self._interpreter = _prepared(module, artifact, threads, xnnpack)
+        if any(one["op_name"] == _DELEGATED for one in self._interpreter._get_ops_details()):
+            self.taken = {XNNPACK.name: "on"}
         if module.__name__.startswith("tflite_runtime"):
             _refuse_wrong_kernels(self._interpreter)
         inputs, outputs = self._ends()
@@ -97,14 +108,18 @@ class TfliteSession(Session):
         self._interpreter = None
 
 
-def _prepared(module: Any, artifact: Path, threads: int) -> Any:
+def _prepared(module: Any, artifact: Path, threads: int, xnnpack: bool) -> Any:
     """An interpreter with its tensors allocated.
 
     Raises:
         UnsupportedError: it has no kernel for an operator of the model.
     """
+    kinds = module.OpResolverType
+    kind = kinds.AUTO if xnnpack else kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     try:
-        interpreter = module.Interpreter(model_path=str(artifact), num_threads=threads)
+        interpreter = module.Interpreter(
+            model_path=str(artifact), num_threads=threads, experimental_op_resolver_type=kind
+        )
         interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
         text = " ".join(str(error).split())

@@ -29,7 +29,9 @@ from paretune.backends.contract.backend import (
     batches,
 )
 from paretune.backends.contract.foreign import Foreign
+from paretune.backends.contract.options import RuntimeOption, check_taken
 from paretune.backends.registry import get_backend
+from paretune.profiles.devices.host import probe_host
 from paretune.profiles.errors import UnsupportedError
 from paretune.profiles.precision import Precision
 from paretune.search.stages.models.export import export
@@ -65,6 +67,23 @@ LEAST_SQNR_DB = {
 
 # Models with what compilers fuse, unroll and branch over.
 PLACED = ("mlp", "residual", "transformer", "recurrent", "branch")
+
+
+@cache
+def here():
+    return probe_host(measure=False)
+
+
+def told(backend, precisions):
+    """Every value of every option that is offered here on one thread or two: precision, threads, option,
+    value."""
+    found = {}
+    for precision in (p for p in (Precision.FP32, Precision.INT8) if p in precisions):
+        for threads in (1, 2):
+            for option in backend.options(here(), precision, threads):
+                for value in option.others:
+                    found.setdefault((precision, option.name, value), (precision, threads, option, value))
+    return list(found.values())
 
 
 def needs_int8(function):
@@ -177,6 +196,7 @@ class BackendContract:
             "refusal": list(self.refused),
             "foreign": [p for p in Precision if p not in self.precisions and p is not Precision.GIVEN],
             "method": methods,
+            "told": told(self.backend, self.precisions),
             "unknown_method": [m for m in (*CALIBRATION_METHODS, "best") if m not in methods],
         }
 
@@ -343,6 +363,30 @@ class BackendContract:
             assert all(share is None for share in shares) or sum(shares) == pytest.approx(1)
 
     @needs_run
+    def test_options_are_taken_and_keep_the_answers(self, told):
+        precision, threads, option, value = told
+        made, options = subject("mlp"), {option.name: value}
+        artifact = compiled(self.name, "mlp", precision)
+        with self.backend.open(artifact.path, BATCH, 1) as session:
+            wanted = all_outputs(session, made.samples)
+        at_opening = options if option.when == "open" else {}
+        if option.when == "compile":
+            artifact = compile_model(self.backend, "mlp", precision, options=options)
+        with self.backend.open(artifact.path, BATCH, threads, at_opening) as session:
+            check_taken(at_opening, session.taken)
+            got = all_outputs(session, made.samples)
+        exact = option.exact or precision is Precision.FP32
+        assert worst_sqnr_db(wanted, got) >= (100 if exact else self.least_sqnr_db[precision])
+
+    @needs_run
+    def test_unknown_options_are_refused(self):
+        path, unknown = compiled(self.name, "mlp", Precision.FP32).path, {"no-such-option": "on"}
+        with pytest.raises(UnsupportedError, match="no-such-option"):
+            self.backend.open(path, BATCH, 2, unknown)
+        with pytest.raises(UnsupportedError, match="no-such-option"):
+            compile_model(self.backend, "mlp", Precision.FP32, options=unknown)
+
+    @needs_run
     def test_close_twice(self):
         session = self.backend.open(compiled(self.name, "mlp", Precision.FP32).path, BATCH, 1)
         session.run(next(batches(subject("mlp").samples, BATCH)))
@@ -383,7 +427,9 @@ class BackendContract:
 
 
 def _title(value):
-    return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if isinstance(value, RuntimeOption):
+        return value.name
+    return "-".join(map(_title, value)) if isinstance(value, tuple) else str(value)
 
 
 def _digest(artifact: Artifact):

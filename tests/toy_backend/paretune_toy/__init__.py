@@ -57,7 +57,8 @@ class ToyBackend(contract.Compiler):
         return (PACE,)
 
     def open(self, artifact, batch, threads, options=None):
-        return contract.of_batch(ToySession(artifact, (options or {}).get("pace", PACE.default)), batch)
+        pace = contract.chosen(options or {}, PACE)["pace"]
+        return contract.of_batch(ToySession(artifact, pace), batch)
 
 
 def store(proto, tensor, bits):
