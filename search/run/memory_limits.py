@@ -83,7 +83,7 @@ def _fitting(job: Job, limits: Sequence[LimitSpec], found: Mapping[str, RuntimeN
         return job
     needs = {name: need for name, need in found.items() if need is not None}
     if len(over) == len(found):
-        raise _nothing_fits(over, needs)
+        raise _nothing_fits(job.places.study_file, over, needs)
     masked = tuple(
         Masked(backend=name, what="all", reason=_why(name, needs[name], spec)) for name, spec in over.items()
     )
@@ -105,14 +105,16 @@ def _said(need: RuntimeNeed, spec: LimitSpec) -> str:
     return metric_info(spec.metric).format(need.of(spec.metric))
 
 
-def _nothing_fits(over: Mapping[str, LimitSpec], needs: Mapping[str, RuntimeNeed]) -> UserError:
+def _nothing_fits(
+    study_file: Path, over: Mapping[str, LimitSpec], needs: Mapping[str, RuntimeNeed]
+) -> UserError:
     found = [f"{get_backend(name).title or name} {_said(needs[name], spec)}" for name, spec in over.items()]
     texts = joined([*dict.fromkeys(repr(spec.text) for spec in over.values())])
     least_of = min(over, key=lambda name: needs[name].of(over[name].metric))
     spec = over[least_of]
     return UserError(
         f"no model can meet {texts}: the runtimes themselves take more, before any model is loaded",
-        place="constraints",
+        place=f"{study_file}: constraints",
         found="; ".join(found),
         accepted=f"more than {_said(needs[least_of], spec)}, and what the model takes beside it",
         remedy="raise the limit, or let `space.backend` have a smaller runtime; nothing was trained",

@@ -21,6 +21,7 @@ from ..record.tuned import Tuned
 from ..store.store import Entry
 from ..workload.workload import Array, Split
 from .deployment.further import Further, Subject, all_told
+from .deployment.memory import memory_of_measured
 from .device.a_a import read_rounds
 from .device.kept_outputs import primary_outputs
 from .device.quantities import latency_quantities
@@ -242,10 +243,7 @@ class Chain:
         once = "once, in a fresh process"
         found["load_ms"] = Quantity(value=entry.meta["load_ms"], how=once)
         found["first_inference_ms"] = Quantity(value=entry.meta["first_inference_ms"], how=once)
-        found["memory_bytes"] = Quantity(
-            value=entry.meta["memory_bytes"],
-            how="peak resident memory of the process above what it held before runtime and model were loaded",
-        )
+        found.update(memory_of_measured(entry.meta))
         found.update(sizes(compiled.meta))
         subject = Subject(
             compiled=compiled,

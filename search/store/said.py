@@ -112,6 +112,7 @@ _ARTIFACT = _record(
 )
 _FACT = _is(lambda value: isinstance(value, str) or _number(value, "!", ()) == "")
 _PROCESS = ("base", *(f"{phase}_{of}" for phase in ("load", "first", "steady") for of in ("peak", "held")))
+_MEMORY = _record(dict.fromkeys(_PROCESS, _count), apart=_flag, mapped=_count)
 _KIND = _is(lambda value: value in ("hits", "draws"))
 _SAMPLES = _record({"samples": _text, "kind": _KIND, "count": _count, "data": _text})
 _SHARE = _is(lambda value: type(value) in (int, float) and 0 <= value <= 1)
@@ -149,10 +150,12 @@ _SAID: Mapping[str, Shape] = {
             "budget": _record({"trials": _count, "seconds": _number}),
         }
     ),
-    "measure": _record({"load_ms": _number, "first_inference_ms": _number, "memory_bytes": _number}),
+    "measure": _record(
+        {"load_ms": _number, "first_inference_ms": _number, "memory_bytes": _number}, phases=_MEMORY
+    ),
     "memory": _record(
         {},
-        processes=_many(_record(dict.fromkeys(_PROCESS, _count), apart=_flag)),
+        processes=_many(_MEMORY),
         runs=_count,
         settled=_flag,
         growth_bytes=_number,

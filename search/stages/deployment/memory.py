@@ -31,12 +31,15 @@ _PHASES = {
 
 
 class MemoryQuestion:
-    """Of finalists, the processes in which they were timed have told; any other artifact is opened for it."""
+    """The processes in which an artifact was timed have told; it is opened for it where they have not, as
+    before that was asked, or where it is run by another setting."""
 
     metrics = frozenset(_PHASES)
 
     def told(self, subject: Subject, device: DeviceStages) -> Told:
         """Peaks above what the process held before runtime and model were loaded."""
+        if not subject.thorough and self.metrics <= subject.known.keys():
+            return Told()
         found = None if subject.setting else subject.rounds.memory.get(subject.name)
         entries: list[Entry] = []
         if found is None:
@@ -57,6 +60,20 @@ class MemoryQuestion:
         need = known_need(device.store, subject.backend, deployed.device, deployed.threads)
         runtime = None if need is None else need.of("memory_bytes")
         return Told(metrics=metrics, deployed=Deployed(memory=_memory(found, runtime)), entries=entries)
+
+
+def memory_of_measured(meta: Mapping[str, Any]) -> dict[str, Quantity]:
+    """What the measurement of a latency has told of memory beside: the highest peak, and the phases' where it
+    knows of them."""
+    how = "peak resident memory of the process above what it held before runtime and model were loaded"
+    if "phases" not in meta:
+        return {"memory_bytes": Quantity(value=meta["memory_bytes"], how=how)}
+    found = process_memory(meta["phases"], "phases")
+    phases = {
+        metric: _quantity([found.above_base(phase)], phase, None, where)
+        for metric, (phase, where) in _PHASES.items()
+    }
+    return {"memory_bytes": Quantity(value=max(meta["memory_bytes"], found.most), how=how), **phases}
 
 
 def _ask(runner: RunnerClient) -> Mapping[str, Any]:

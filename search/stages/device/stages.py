@@ -17,6 +17,7 @@ from ....backends.measure.spread import Spread
 from ....backends.registry import backend_version, get_backend
 from ....backends.runner.client import Pinned
 from ....backends.runner.leased import DeviceLease
+from ....backends.runner.memory_told import memory_of
 from ....profiles.errors import StageError
 from ...record.candidate import Candidate
 from ...record.digest import digest_of
@@ -213,11 +214,13 @@ class DeviceStages:
                 rounds = self._runners.against_reference({CANDIDATE: runner}, plan)
                 if CANDIDATE in rounds.failed:
                     raise runner.ended or StageError(*rounds.failed[CANDIDATE])
+                phases = memory_of(runner)
             (into / ROUNDS_FILE).write_text(json.dumps(rounds.to_json()))
             return {
                 "load_ms": opened.load_ms,
                 "first_inference_ms": first_ms,
                 "memory_bytes": memory,
+                **({"phases": asdict(phases)} if phases else {}),
             }
 
         return self.store.produce("measure", key, {"artifact": compiled.key}, self._again.sturdy(make))

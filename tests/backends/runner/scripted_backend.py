@@ -70,6 +70,8 @@ class ScriptedSession(Session):
         self.runs += 1
         if self.script.get("run_bytes"):
             np.ones(int(self.script["run_bytes"]), dtype=np.uint8).sum()
+        if self.script.get("leak"):
+            self.leaked = [*getattr(self, "leaked", ()), np.ones(int(self.script["leak"]), dtype=np.uint8)]
         act(self.script.get("run"))
         if "affinity" in self.script:
             return {"y": np.full((self.rows, 3), float(len(os.sched_getaffinity(0))), np.float32)}

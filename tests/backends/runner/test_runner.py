@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from paretune.backends.contract.backend import CompileSettings, SourceModel
 from paretune.backends.runner.client import Guard, RunnerClient
 from paretune.backends.runner.launch import LocalLaunch
+from paretune.backends.runner.memory_told import memory_of, settled_memory
 from paretune.profiles.errors import StageError, UnsupportedError, UserError
 from paretune.profiles.precision import Precision
 
@@ -242,6 +243,19 @@ def test_memory_is_that_of_the_model_and_of_its_first_run(tmp_path):
         runner.infer({"x": np.zeros((2, 3), np.float32)})
         assert runner.memory() == memory  # what comes after the first run does not count
     assert memory == pytest.approx(150e6, rel=0.1)
+
+
+def test_memory_is_told_by_phases_and_a_leak_with_it(tmp_path):
+    with client() as runner:
+        opened(runner, tmp_path, keep=50_000_000, run_bytes=20_000_000, leak=200_000)
+        assert memory_of(runner) is None  # nothing has run
+        runner.prepare(FEED)
+        found = settled_memory([runner], 0.5)
+    (memory,) = found.processes
+    assert memory.above_base("load") == pytest.approx(50e6, rel=0.1)
+    assert memory.above_base("first") == pytest.approx(70e6, rel=0.1)
+    assert memory.most == memory.above_base("steady") > memory.above_base("first")
+    assert (found.settled, found.growth_bytes) == (False, pytest.approx(200_000, rel=0.2))
 
 
 def test_a_pinned_runner_holds_sessions_on_as_many_cores_as_threads(tmp_path):

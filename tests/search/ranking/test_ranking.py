@@ -8,6 +8,7 @@ import pytest
 from paretune.profiles.precision import Precision
 from paretune.search.ranking.known import violation_scale
 from paretune.search.ranking.misses import nearest_misses
+from paretune.search.ranking.noise import chance_line
 from paretune.search.ranking.ranking import rank, strongest_simple_choice, worth_it
 from paretune.search.ranking.reading import read
 from paretune.search.ranking.sentences import quantity_text, relaxation_text, size_words, speed_words
@@ -169,6 +170,28 @@ def test_a_limit_on_what_was_not_measured_is_not_met() -> None:
     (entry,) = rank(study(complete(0, 0.99, 1.0, 100e3)), where=[memory]).entries
     assert not entry.feasible
     assert entry.violations == {"memory <= 1 MB": float("inf")}
+
+
+@pytest.mark.parametrize(
+    ("value", "high", "fits", "said"),
+    [
+        (60e6, 63e6, True, False),
+        (63e6, 64.5e6, False, True),
+        (65e6, 65.5e6, False, False),
+        (64e6, 64e6, True, False),
+    ],
+)
+def test_memory_is_held_against_the_upper_end_of_what_processes_take(value, high, fits, said) -> None:
+    limit = Limit(text="memory <= 64 MB", metric="memory_bytes", upper=True, bound=64e6)
+    memory = Quantity(value=value, low=2 * value - high, high=high)
+    record = study(
+        complete(0, 0.98, 1.0, 100e3),
+        finalists=(Finalist(number=0, metrics={"accuracy": q(0.98), "memory_bytes": memory}),),
+        limits=(limit,),
+    )
+    ranking = rank(record)
+    assert ranking.entries[0].feasible is fits
+    assert bool(chance_line(record, limit, ranking.entries[0])) is said
 
 
 def test_finalists_are_ranked_by_test_and_fresh_numbers() -> None:
