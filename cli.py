@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from .profiles.errors import UserError
 from .profiles.system_trouble import check_stack, check_temporary_files
 from .reports.terminal.arguments import (
     Estimate,
@@ -139,14 +138,14 @@ def _session(session: Callable[[ConsoleProgress, StopFlag], SessionEnd], unchang
         html, first = report_paths(run_dir / "report").html, _first(outcome.record, run_dir)
         if not (outcome.unchanged and is_report_of(outcome.record, html.parent)):
             write_report(reading, html.parent, first)
-        bundle = _bundle(reading, run_dir, renew=not outcome.unchanged) if outcome.whole else ""
+        bundles = _bundles(outcome, reading, run_dir) if outcome.whole else []
     if outcome.unchanged:
         tell(unchanged)
     tell(f"report: {html}")
     if outcome.gone:
         raise outcome.gone
-    if bundle:
-        tell(bundle)
+    for line in bundles:
+        tell(line)
     tell(verdict_text(reading.verdict))
     if first is not None:
         tell(both_text(first, reading))
@@ -164,15 +163,18 @@ def _first(record: StudyRecord, run_dir: Path) -> Reading | None:
     return None if found is None else read(found)
 
 
-def _bundle(reading: Reading, run_dir: Path, *, renew: bool) -> str:
-    """What became of the bundle; the study has its answer without one, too."""
-    from .reports.bundle.recommended import recommended_bundle
+def _bundles(outcome: SessionEnd, reading: Reading, run_dir: Path) -> list[str]:
+    """What became of the bundles; the study has its answer without any, too."""
+    from .reports.bundle.recommended import bundle_line
+    from .reports.bundle.to_measure import to_measure_line
+    from .reports.terminal.session_words import correct_command
 
-    try:
-        bundle = recommended_bundle(reading, run_dir, renew=renew)
-        return f"bundle: {bundle or 'none, since no candidate is recommended'}"
-    except UserError as error:
-        return f"no bundle: {error}"
+    command = correct_command(outcome.places.study_file, outcome.retargeted_to, run_dir)
+    lines = (
+        bundle_line(reading, run_dir, renew=not outcome.unchanged),
+        to_measure_line(outcome.record, run_dir, command),
+    )
+    return [line for line in lines if line]
 
 
 @app.command()

@@ -50,3 +50,12 @@ def recommended_bundle(reading: Reading, run_dir: Path, *, renew: bool = True) -
                 (aside / "earlier").replace(into)
             raise
     return into if wanted is not None else None
+
+
+def bundle_line(reading: Reading, run_dir: Path, *, renew: bool = True) -> str:
+    """What became of the bundle, in a line."""
+    try:
+        bundle = recommended_bundle(reading, run_dir, renew=renew)
+        return f"bundle: {bundle or 'none, since no candidate is recommended'}"
+    except UserError as error:
+        return f"no bundle: {error}"

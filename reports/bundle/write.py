@@ -167,6 +167,7 @@ def _manifest(record: StudyRecord, trial: TrialRecord, entry: Entry, artifact: s
         "notes": evaluation.all_notes,
         "versions": made.get("versions", {}),
         "profile": record.profile,
+        "estimated": record.estimated is not None,
         "environment": record.environment,
     }
 
@@ -218,12 +219,20 @@ def _readme(record: StudyRecord, trial: TrialRecord, entry: Entry) -> str:
         f"# {trial.evaluation.candidate.title}\n\n"
         f"Trial {trial.number} of the study {record.name} on {record.profile}: {', '.join(shown)} "
         f"({source} split). All of it is in `manifest.json`.\n\n"
-        "1. `python -m venv .venv && . .venv/bin/activate`\n"
+        + _estimated(record)
+        + "1. `python -m venv .venv && . .venv/bin/activate`\n"
         "2. `pip install -r requirements.txt`\n"
         "3. `python run.py` runs `sample.npz`; `python run.py INPUTS.npz -o OUT.npz` runs your own arrays.\n"
         + (expected if entry.meta.get("expected") else "")
         + _handed_in(record, trial)
     )
+
+
+def _estimated(record: StudyRecord) -> str:
+    """That the numbers were not taken on the device."""
+    if record.estimated is None:
+        return ""
+    return f"**Estimated:** nothing was taken on {record.estimated.device}, which was not there.\n\n"
 
 
 def _handed_in(record: StudyRecord, trial: TrialRecord) -> str:

@@ -15,10 +15,12 @@ from ..job.absent import Estimating
 from ..job.job import Job
 from ..job.measurements import HandTimed, read_measurements
 from ..ranking.known import complete_trials
+from ..ranking.ranking import rank
 from ..record.estimated import Brought, Estimated
 from ..record.evaluation import Evaluation, Quantity, StudyRecord
 from ..record.metrics import HARDWARE_METRICS
-from ..stages.absent.chain import AbsentChain
+from ..stages.absent.chain import AbsentChain, structure_of
+from ..stages.absent.design import spread_out
 from ..stages.absent.estimates import TOLD, DeviceEstimates
 from ..stages.absent.stages import AbsentStages
 from ..stages.chain import Chain
@@ -116,13 +118,14 @@ def _brought(
         evaluation = _named(row, complete)
         of[evaluation.artifact_key] = evaluation
         found[evaluation.artifact_key].append(row.metrics)
+    asked = {one.artifact: one.estimate for one in earlier.estimated.brought} if earlier.estimated else {}
     return tuple(
         Brought(
             candidate=of[key].candidate,
             artifact=key,
             metrics=_medians(several),
             source=file.name,
-            estimate=of[key].metrics.get("latency_ms"),
+            estimate=asked.get(key) or of[key].metrics.get("latency_ms"),
         )
         for key, several in sorted(found.items())
     )
@@ -169,20 +172,32 @@ def record_of_estimates(job: Job) -> Estimated | None:
     return Estimated(device=job.profile.title, basis=known.basis, brought=known.brought, before=known.before)
 
 
+def worth_timing(frame: StudyRecord, record: StudyRecord, chain: Chain) -> StudyRecord:
+    """The frame with the trials whose timings on the device would tell most: the best first, those that were
+    timed left out."""
+    if not isinstance(chain, AbsentChain) or frame.estimated is None:
+        return frame
+    timed = {one.candidate.hardware_class() for one in frame.estimated.brought}
+    complete = {one.number: one.evaluation.candidate for one in complete_trials(record)}
+    numbers = [entry.number for entry in rank(record).entries if entry.number in complete]
+    numbers = [number for number in numbers if complete[number].hardware_class() not in timed]
+    places = spread_out([chain.estimates.configuration(complete[number]) for number in numbers])
+    chosen = tuple(numbers[place] for place in places)
+    return replace(frame, estimated=replace(frame.estimated, to_measure=chosen))
+
+
 def chain_of(job: Job, models: Models, device: DeviceStages, budget: Budget) -> Chain:
     """All stages of the job's candidates, with what is asked of their artifacts."""
     if isinstance(device, AbsentStages):
         assert job.estimate is not None
-        chain = AbsentChain(models, device, budget.checkpoint)
-        deployed = job.file.deploy.setting
-        chain.estimates = DeviceEstimates(
+        estimates = DeviceEstimates(
             profile=job.profile,
-            threads=deployed.threads,
-            batch=deployed.batch,
-            structure=chain.structure,
+            threads=job.file.deploy.setting.threads,
+            batch=job.file.deploy.setting.batch,
+            structure=lambda candidate: structure_of(models, candidate, job.file.deploy.setting.batch),
             brought=job.estimate.brought,
             recorded=[(one.profile, one.threads, one.latencies) for one in job.estimate.recorded],
         )
-        return chain
+        return AbsentChain(models, device, estimates, budget.checkpoint)
     asked = questions_of(job)
     return Chain(models, device, budget.checkpoint, asked.always, asked.of_finalists)

@@ -84,7 +84,8 @@ def retarget_study(
     _check_problem(job, first)
     _check_resumed(job)
     job = with_measurements(job, absent)
-    return run_job(job, Retarget(first.name, first.record), progress, stop, again=again)
+    ended = run_job(job, Retarget(first.name, first.record), progress, stop, again=again)
+    return replace(ended, retargeted_to=profile)
 
 
 def first_study(path: Path) -> FirstStudy:

@@ -39,7 +39,7 @@ from ..storage.storage import only_one_run, storage_trouble_explained
 from ..storage.study_store import StudyStore
 from ..store.store import Store
 from . import finished
-from .absent import Absent, chain_of, record_of_estimates, with_measurements
+from .absent import Absent, chain_of, record_of_estimates, with_measurements, worth_timing
 from .budget import Budget, StopFlag
 from .device import device_stages
 from .device_time import remember_pace
@@ -57,13 +57,14 @@ from .waiting import lease_for
 class SessionEnd:
     """What a session left: the record, where it lies, and whether it was interrupted. `unchanged`: the study
     had ended before, so that nothing was measured. `gone`: why the study ended in its middle, which it did
-    where its device went away."""
+    where its device went away. `retargeted_to` is the profile of a retargeted study, as it was named."""
 
     record: StudyRecord
     places: Places
     interrupted: bool
     unchanged: bool = False
     gone: UserError | None = None
+    retargeted_to: str = ""
 
     @property
     def whole(self) -> bool:
@@ -142,8 +143,10 @@ def run_job(
             if job.estimate is None:  # what this machine showed in its place is nothing that the device did
                 remember_pace(job, record, began, driver.ending.finalist_s, device.effort.pace)
             if not stop.requested and driver.ending.gone is None:
+                driver.frame = worth_timing(driver.frame, record, chain)
                 at = _ended(studies, job, budget, driver)
-                record = driver.audit(audit) if audit else replace(record, ended=at)
+                ended = replace(record, ended=at, estimated=driver.frame.estimated)
+                record = driver.audit(audit) if audit else ended
         interrupted = stop.requested and driver.ending.gone is None
         return SessionEnd(record=record, places=job.places, interrupted=interrupted, gone=driver.ending.gone)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 from ....backends.contract.backend import ONNX, Backend
 from ....backends.registry import backend_names, get_backend
@@ -16,18 +15,8 @@ from ...record.setting import Setting
 from ...store.store import Entry
 from ..chain import Chain, Trace, sizes
 from ..models.base import Models
+from .estimates import DeviceEstimates
 from .stages import AbsentStages
-
-
-class Estimates(Protocol):
-    """What a model would cost on the device."""
-
-    def of(self, candidate: Candidate, compiled: Entry) -> Mapping[str, Quantity]:
-        """Estimates by metric of an artifact that was compiled for a candidate.
-
-        Raises:
-            UnsupportedError: the structure has something that no estimate is known for.
-        """
 
 
 class AbsentChain(Chain):
@@ -39,22 +28,11 @@ class AbsentChain(Chain):
         self,
         models: Models,
         device: AbsentStages,
+        estimates: DeviceEstimates,
         checkpoint: Callable[[], None] = lambda: None,
-        estimates: Estimates | None = None,
     ) -> None:
         super().__init__(models, device, checkpoint)
         self.estimates = estimates
-
-    def structure(self, candidate: Candidate) -> Path:
-        """The candidate's float model as ONNX, with untrained weights: what it costs depends on no weight."""
-        entry = self.models.exported(
-            candidate.hardware_class(),
-            _reads_onnx(),
-            self.device.deployment.batch,
-            trained=False,
-            note=_ignored,
-        )
-        return entry.file(entry.meta["file"])
 
     def measured(
         self,
@@ -67,13 +45,19 @@ class AbsentChain(Chain):
         setting: Setting | None = None,
     ) -> Hardware:
         """What an artifact would cost on the device, by estimate; its size is that of the artifact."""
-        assert self.estimates is not None
-        found = self.estimates.of(candidate, compiled)
+        found = self.estimates.of(candidate)
         return Hardware(metrics={**found, **sizes(compiled.meta)})
 
     def untuned_latency(self, candidate: Candidate, reference_ms: float | None) -> Quantity:
         """InternalError."""
         raise InternalError("what has to be tuned is not offered for a device that is only estimated")
+
+
+def structure_of(models: Models, candidate: Candidate, batch: int) -> Path:
+    """A candidate's float model as ONNX, with untrained weights: what it costs depends on no weight."""
+    plain = candidate.hardware_class()
+    entry = models.exported(plain, _reads_onnx(), batch, trained=False, note=_ignored)
+    return entry.file(entry.meta["file"])
 
 
 def _reads_onnx() -> Backend:

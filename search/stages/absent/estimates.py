@@ -14,7 +14,6 @@ from ....profiles.devices.schema import Profile
 from ...record.candidate import Candidate
 from ...record.estimated import Brought
 from ...record.evaluation import Quantity
-from ...store.store import Entry
 
 LATENCY = "latency_ms"
 TOLD = frozenset({LATENCY, "size_bytes", "compressed_bytes", "parameters", "macs"})
@@ -40,14 +39,13 @@ class DeviceEstimates:
     _costs: dict[str, ModelCost] = field(default_factory=dict)
     _estimator: LatencyEstimator | None = None
 
-    def of(self, candidate: Candidate, compiled: Entry | None = None) -> dict[str, Quantity]:
+    def of(self, candidate: Candidate) -> dict[str, Quantity]:
         """Estimates by metric of an artifact of a candidate.
 
         Raises:
             UnsupportedError: the structure has something that no estimate is known for.
         """
-        wanted = Configuration(cost=self.cost(candidate), situation=self._situation(candidate))
-        estimate = self.estimator.latencies([wanted])[0]
+        estimate = self.estimator.latencies([self.configuration(candidate)])[0]
         return {LATENCY: self._timed(candidate, estimate)}
 
     @property
@@ -65,14 +63,17 @@ class DeviceEstimates:
             self._costs[plain.digest] = cost_of(path, plain.precision, self.batch)
         return self._costs[plain.digest]
 
+    def configuration(self, candidate: Candidate) -> Configuration:
+        """A candidate on the device."""
+        return Configuration(cost=self.cost(candidate), situation=self._situation(candidate))
+
     def _situation(self, candidate: Candidate) -> Situation:
         return Situation(self.profile, candidate.backend, self.threads, "cpu" if self.profile.cpu else "any")
 
     def _of_brought(self) -> Iterable[Observed]:
         for one in self.brought:
             if LATENCY in one.metrics:
-                of = Configuration(cost=self.cost(one.candidate), situation=self._situation(one.candidate))
-                yield Observed(of=of, latency_ms=one.metrics[LATENCY])
+                yield Observed(of=self.configuration(one.candidate), latency_ms=one.metrics[LATENCY])
 
     def _of_recorded(self) -> Iterable[Observed]:
         for profile, threads, latencies in self.recorded:
