@@ -18,6 +18,7 @@ from ...backends.registry import get_backend
 from ...profiles.errors import UserError
 from ...profiles.files import folder_aside, open_regular, sha256_of, write_whole
 from ...profiles.precision import Precision
+from ...search.ranking.as_run import artifact_of, as_run_lines
 from ...search.ranking.known import TEST, known_metrics, trial_of
 from ...search.ranking.sentences import quantity_text
 from ...search.record.agreement import MEND_DEVICE
@@ -96,12 +97,13 @@ def _complete_trial(record: StudyRecord, number: int) -> TrialRecord:
 def _artifact_entry(record: StudyRecord, trial: TrialRecord) -> Entry:
     root = Path(record.store)
     there = os.path.isdir(root)  # noqa: PTH112 - where it cannot be told, it is not there
-    entry = Store(root).get("compile", trial.evaluation.artifact_key) if there else None
+    key, _ = artifact_of(record, trial.number)
+    entry = Store(root).get("compile", key) if there else None
     if entry is None:
         raise UserError(
             f"the store no longer has the artifact of trial {trial.number}",
             place=record.store,
-            found=f"no entry compile/{trial.evaluation.artifact_key[:12]}",
+            found=f"no entry compile/{key[:12]}",
             remedy="`paretune export STUDY TRIAL` makes it again",
         )
     return entry
@@ -141,6 +143,7 @@ def _described(path: Path) -> dict[str, Any]:
 def _manifest(record: StudyRecord, trial: TrialRecord, entry: Entry, artifact: str) -> dict[str, Any]:
     evaluation = trial.evaluation
     metrics, source = known_metrics(record, trial.number)
+    _, setting = artifact_of(record, trial.number)
     made = entry.meta.get("artifact", {})
     return {
         "format": FORMAT,
@@ -154,11 +157,13 @@ def _manifest(record: StudyRecord, trial: TrialRecord, entry: Entry, artifact: s
         "backend": evaluation.candidate.backend,
         "precision": str(evaluation.candidate.precision),
         "artifact": artifact,
-        "artifact_key": evaluation.artifact_key,
+        "artifact_key": entry.key,
         "sample": SAMPLE if entry.meta.get("sample") else None,
         "expected": EXPECTED if entry.meta.get("expected") else None,  # the artifact's outputs for the sample
-        "batch": int(entry.meta.get("batch", 1)),
-        "threads": int(entry.meta.get("threads", 1)),
+        "batch": setting.batch if setting else int(entry.meta.get("batch", 1)),
+        "threads": setting.threads if setting else int(entry.meta.get("threads", 1)),
+        "options": dict(setting.options) if setting else {},
+        "compiled_with": dict(setting.compiled_with) if setting else {},
         "inputs": entry.meta["inputs"],
         "outputs": entry.meta["outputs"],
         "quality": {"metric": record.quality, "split": "test" if source == TEST else "validation"},
@@ -214,12 +219,14 @@ def _readme(record: StudyRecord, trial: TrialRecord, entry: Entry) -> str:
         for name in (record.quality, "latency_ms", "size_bytes")
         if name in metrics
     ]
+    how = as_run_lines(record, trial.number)
     expected = "\n`expected.npz` has what the artifact gave for `sample.npz` where it was compiled.\n"
     return (
         f"# {trial.evaluation.candidate.title}\n\n"
         f"Trial {trial.number} of the study {record.name} on {record.profile}: {', '.join(shown)} "
         f"({source} split). All of it is in `manifest.json`.\n\n"
         + _estimated(record)
+        + "".join(f"{line}\n\n" for line in how)
         + "1. `python -m venv .venv && . .venv/bin/activate`\n"
         "2. `pip install -r requirements.txt`\n"
         "3. `python run.py` runs `sample.npz`; `python run.py INPUTS.npz -o OUT.npz` runs your own arrays.\n"

@@ -6,14 +6,15 @@ from ...search.ranking.reading import Reading
 from ...search.record.evaluation import StudyRecord
 from .deployed_section import DeployedSection
 from .memory import memory_lines, memory_section
+from .options import option_lines, options_section
 
 
 def deployed_sections(reading: Reading) -> tuple[DeployedSection, ...]:
     """Those of a report."""
-    found = (memory_section(reading),)
+    found = (options_section(reading), memory_section(reading))
     return tuple(one for one in found if one is not None)
 
 
 def deployed_lines(record: StudyRecord, number: int) -> list[str]:
     """Of one trial, in sentences."""
-    return memory_lines(record, number)
+    return [*option_lines(record, number), *memory_lines(record, number)]

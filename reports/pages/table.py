@@ -7,10 +7,12 @@ from typing import Any
 
 import pandas as pd
 
+from ...search.ranking.as_run import gain
 from ...search.ranking.ranking import Ranking
 from ...search.ranking.reading import Reading
 from ...search.ranking.slowed import slowdown_text
 from ...search.record.evaluation import Finalist, Quantity, StudyRecord, TrialRecord
+from ...search.record.options import Options
 from ..content.columns import tested_metrics
 from ..content.ladder import coverage_text
 from ..content.treatments import treatment_texts
@@ -23,8 +25,9 @@ def trial_table(reading: Reading) -> pd.DataFrame:
     `test_…` those on the test split, of finalists (measured again) and of the uncompressed teacher. Where any
     trial has them: `proposed_by`, `predicted_QUALITY`, `expected_gain` (share of the hypervolume),
     `expected_seconds`; the gate's `bound_QUALITY`, `bound_basis`, `beaten_by`; `stopped_epoch`;
-    `audit_on_front`; `distillation_gain` of finalists; and of compression `float_QUALITY`, `rungs` (those of
-    the ladder that were kept), `rungs_tried`, `ladder_seconds`, `treatment`, `stored_as`, `zero_share`.
+    `audit_on_front`; `distillation_gain` of finalists; `threads`, `batch`, `options` that they are run with
+    and the `options_gain` of that; and of compression `float_QUALITY`, `rungs` (those of the ladder that were
+    kept), `rungs_tried`, `ladder_seconds`, `treatment`, `stored_as`, `zero_share`.
     """
     record = reading.record
     finalists = {finalist.number: finalist for finalist in record.finalists}
@@ -100,8 +103,21 @@ def _numbers(prefix: str, metrics: Mapping[str, Quantity]) -> dict[str, Any]:
 def _finalist(finalist: Finalist | None) -> dict[str, Any]:
     if finalist is None:
         return {}
-    gain = finalist.distillation_gain
-    return _numbers("", {"distillation_gain": gain}) if gain is not None else {}
+    distilled, options = finalist.distillation_gain, finalist.deployed.options
+    line = _numbers("", {"distillation_gain": distilled}) if distilled is not None else {}
+    return line if options is None else line | _options(options)
+
+
+def _options(options: Options) -> dict[str, Any]:
+    """How it is run, and what that gains."""
+    told = (*options.chosen.compiled_with, *options.chosen.options)
+    line = {
+        "threads": options.chosen.threads,
+        "batch": options.chosen.batch,
+        "options": ", ".join(f"{name}={value}" for name, value in told),
+    }
+    ratio = options.ratio_to_default
+    return line if ratio is None else line | _numbers("", {"options_gain": gain(ratio)})
 
 
 def _compression(record: StudyRecord, trial: TrialRecord) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from math import exp, sqrt
 
 from ..record.evaluation import Quantity, StudyRecord
 from ..record.metrics import metric_info
+from .as_run import as_run_lines
 from .caveats import ended_line, unfinished_line, warnings
 from .estimated import headline_of, open_lines, others_open, ratio_of_estimates, undecided
 from .known import known_metrics
@@ -137,6 +138,7 @@ def _not_met(record: StudyRecord, ranking: Ranking, simple: int | None) -> Verdi
         headline=_headline(record, ranking, nearest.number),
         lines=(
             *open_lines(ranking, nearest),
+            *as_run_lines(record, nearest.number),
             *number_lines(record, nearest),
             *miss_lines(record, misses),
         ),
@@ -165,6 +167,7 @@ def _met(record: StudyRecord, ranking: Ranking, chosen: Ranked, simple: int | No
         headline=_headline(record, ranking, chosen.number),
         lines=(
             *comparison_lines(record, chosen, simple, faster, smaller),
+            *as_run_lines(record, chosen.number),
             *quality_lines(record, ranking, chosen, simple),
             *number_lines(record, chosen),
             *filter(None, (others_open(ranking),)),

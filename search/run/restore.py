@@ -9,8 +9,10 @@ from pathlib import Path
 
 from ...profiles.errors import UserError
 from ..job.job import Job, load_job, own_code_beside
+from ..ranking.as_run import artifact_of
 from ..record.evaluation import Evaluation, Outcome, StudyRecord
 from ..record.progress import Progress
+from ..record.setting import Setting
 from ..stages.chain import Chain
 from ..stages.models.load import check_data
 from ..storage.run_file import read_run_file
@@ -31,19 +33,23 @@ def with_artifact(path: Path, record: StudyRecord, number: int, progress: Progre
     """
     with suppress(UserError):  # a study file that is gone is missed only where it is needed
         own_code_beside(_study_file(path, number))
-    found = next((t.evaluation for t in record.trials if t.number == number), None)
-    if found is None or found.outcome is not Outcome.COMPLETE or _there(Path(record.store), found):
+    trial = next((t for t in record.trials if t.number == number), None)
+    if trial is None or trial.evaluation.outcome is not Outcome.COMPLETE:
+        return record
+    own = number if trial.duplicate_of is None else trial.duplicate_of
+    key, setting = artifact_of(record, own)
+    if _there(Path(record.store), key):
         return record
     job, kind = _job_of(path, number, estimate=record.estimated is not None)
-    if not _there(job.places.store, found):
+    if not _there(job.places.store, key):
         progress.note(f"the store lost the artifact of trial {number}: it is made again")
-        _make(job, kind, found, progress)
+        _make(job, kind, trial.evaluation, key, setting, progress)
     return replace(record, store=str(job.places.store))
 
 
-def _there(store: Path, evaluation: Evaluation) -> bool:
+def _there(store: Path, key: str) -> bool:
     there = os.path.isdir(store)  # noqa: PTH112 - where it cannot be told, it is not there
-    return there and Store(store).get("compile", evaluation.artifact_key) is not None
+    return there and Store(store).get("compile", key) is not None
 
 
 def _study_file(path: Path, number: int) -> Path:
@@ -66,21 +72,23 @@ def _job_of(path: Path, number: int, *, estimate: bool) -> tuple[Job, StudyKind]
     return retarget_job(file, run.of, run.profile, estimate=estimate), Retarget(run.of)
 
 
-def _make(job: Job, kind: StudyKind, evaluation: Evaluation, progress: Progress) -> None:
+def _make(
+    job: Job, kind: StudyKind, evaluation: Evaluation, key: str, setting: Setting | None, progress: Progress
+) -> None:
     check_data(job.loaded)
     store = Store(job.places.store)
     models = kind.models(job, store, progress, Budget(trials=None, seconds=None))
     models.prepare(kind.space(models.possible(job.space, job.file.deploy.setting.batch).space, models))
     device = device_stages(job, job.reached(), store, progress, models)
     try:
-        made = Chain(models, device).artifact(evaluation)
+        made = Chain(models, device).artifact(evaluation, setting)
     finally:
         device.close()
-    if made.key != evaluation.artifact_key:
+    if made.key != key:
         raise UserError(
             "the artifact cannot be made again: something that it depends on has changed since",
             place=str(job.places.study_file),
             found=f"the workload, its data, the study file or a runtime's version; made {made.key[:12]}, "
-            f"the study has {evaluation.artifact_key[:12]}",
+            f"the study has {key[:12]}",
             remedy="undo the change, or run a study with another `name` as things are now",
         )
