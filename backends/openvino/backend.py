@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -29,11 +29,15 @@ from ..contract.backend import (
     batches,
 )
 from ..contract.compiling import Compiler, Converted, of_batch
-from ..contract.options import USUAL, Options, chosen
+from ..contract.options import USUAL, Options, RuntimeOption
 from ..onnx_graph.session import OrtSession
 from ..onnx_quantize import MAKER, SHARED
+from .options import offered
 from .placement import proof
 from .session import OpenVinoSession, load_runtime
+
+if TYPE_CHECKING:
+    from ...profiles.devices.schema import Profile
 
 _FLOAT, _FEEDS = "float", 4
 _STORED = "weights of matrix products, convolutions, embeddings and recurrent layers are stored in {} bits"
@@ -109,9 +113,11 @@ class OpenVinoBackend(Compiler):
 
         return groups(model, precision, PRODUCTS if precision is Precision.INT8_DYNAMIC else ())
 
+    def options(self, profile: Profile, precision: Precision, threads: int) -> tuple[RuntimeOption, ...]:
+        return offered(threads)
+
     def open(self, artifact: Path, batch: int, threads: int, options: Options = USUAL) -> Session:
-        chosen(options)
-        return of_batch(OpenVinoSession(artifact, threads), batch)
+        return of_batch(OpenVinoSession(artifact, threads, options=options), batch)
 
 
 def _check_dynamic(path: Path, session: OpenVinoSession, batch: int, samples: CalibrationData | None) -> None:

@@ -15,7 +15,9 @@ from ...profiles.errors import StageError, UnsupportedError
 from ...profiles.precision import Precision
 from ...profiles.words import one_line
 from ..contract.backend import Array, Feed, Session, TensorSpec
+from ..contract.options import USUAL, Options
 from ..contract.placement import ModelPlacement
+from .options import taken, told_where
 from .placement import MeantLow, RanNode, meant_low, placed, ran_nodes, without_first
 
 COMPUTES = "paretune.computes"
@@ -58,19 +60,29 @@ def load_runtime() -> Any:
 class OpenVinoSession(Session):
     """One inference request, computed as the file says, or `how` in its place.
 
-    One thread is the caller's own. The file of a model is an ONNX file whose batch is fixed. `told`: it
+    The file of a model is an ONNX file whose batch is fixed. `told`: it
     can say what ran and was meant, times its nodes, and is not one to measure.
     """
 
-    def __init__(self, artifact: Path, threads: int, how: str | None = None, *, told: bool = False) -> None:
-        self._opened = (artifact, threads, how)
+    def __init__(
+        self,
+        artifact: Path,
+        threads: int,
+        how: str | None = None,
+        options: Options = USUAL,
+        *,
+        told: bool = False,
+    ) -> None:
+        self._opened = (artifact, threads, how, options)
+        where = told_where(threads, options)
         core = load_runtime().Core()
         timed = {"PERF_COUNT": True} if told else {}
         with _explained():
             model = core.read_model(str(artifact))
             asked = _HOW.get(_computes(model) if how is None else how, _FLOAT)
-            compiled = core.compile_model(model, "CPU", {**_placed(threads), **_SPARSE, **asked, **timed})
+            compiled = core.compile_model(model, "CPU", {**where, **_SPARSE, **asked, **timed})
         _check(compiled, asked)
+        self.taken = taken(compiled)
         self._model: Any = model if told else None
         self._hint = str(asked[_TYPE])
         self.inputs = tuple(_spec(port, port.node.friendly_name) for port in model.inputs)
@@ -117,17 +129,6 @@ class OpenVinoSession(Session):
     def close(self) -> None:
         self._request = self._compiled = self._model = None
         self._feeds, self._results = [], []
-
-
-def _placed(threads: int) -> dict[str, Any]:
-    """Where it computes: on the cores that the harness holds the process on, and without a stream of its own
-    for a single thread, which would hand each run to another thread and back."""
-    return {
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_NUM_THREADS": threads,
-        "NUM_STREAMS": 0 if threads == 1 else 1,
-        "ENABLE_CPU_PINNING": False,
-    }
 
 
 def _check(compiled: Any, asked: dict[str, Any] | MappingProxyType[str, Any]) -> None:
