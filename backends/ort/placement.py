@@ -56,9 +56,7 @@ def read_placement(profile: Path, optimized: Path, provider: str) -> ModelPlacem
                 share_of_time=share,
             )
         )
-    return ModelPlacement(
-        intended=f"{provider}; integer kernels where the file has integers", nodes=tuple(nodes)
-    )
+    return ModelPlacement(intended=f"{provider}, in integers where the file has them", nodes=tuple(nodes))
 
 
 def ran_nodes(events: Iterable[Mapping[str, Any]]) -> list[Ran]:

@@ -7,14 +7,26 @@ from ...search.record.evaluation import StudyRecord
 from .deployed_section import DeployedSection
 from .memory import memory_lines, memory_section
 from .options import option_lines, options_section
+from .placement import placement_lines, placement_section
+
+_SECTIONS = (
+    options_section,
+    memory_section,
+    placement_section,
+)
+_LINES = (
+    option_lines,
+    memory_lines,
+    placement_lines,
+)
 
 
 def deployed_sections(reading: Reading) -> tuple[DeployedSection, ...]:
     """Those of a report."""
-    found = (options_section(reading), memory_section(reading))
+    found = (section(reading) for section in _SECTIONS)
     return tuple(one for one in found if one is not None)
 
 
 def deployed_lines(record: StudyRecord, number: int) -> list[str]:
     """Of one trial, in sentences."""
-    return [*option_lines(record, number), *memory_lines(record, number)]
+    return [line for lines in _LINES for line in lines(record, number)]

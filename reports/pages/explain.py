@@ -22,6 +22,7 @@ from ...search.record.training import trainings_met
 from ..content.deployed import deployed_lines
 from ..content.elsewhere import agreement_lines
 from ..content.ladder import coverage_text, ladder_lines, sparsity_text
+from ..content.placement import placement_table
 from ..content.trial_story import curve_text, gate_lines, proposal_lines
 from ..content.tuned import tuned_text
 from ..content.views import why
@@ -50,6 +51,7 @@ def explain(reading: Reading, number: int) -> str:
         _items("Numbers", _numbers(reading, trial)),
         _items("The same file on the device and here", agreement_lines(_agreement(record, trial))),
         _items("Compression", _compression(record, trial)),
+        _section("Where it runs", placement_table(record, number)),
         _items("What quantization lost, and what won it back", ladder_lines(record, trial)),
         _items("Stages", _stages(record, trial)),
         _items("Why it is not the answer", _against(reading, trial)),

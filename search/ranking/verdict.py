@@ -11,6 +11,7 @@ from ..record.metrics import metric_info
 from .as_run import as_run_lines
 from .caveats import ended_line, unfinished_line, warnings
 from .estimated import headline_of, open_lines, others_open, ratio_of_estimates, undecided
+from .fallbacks import fallback_warnings
 from .known import known_metrics
 from .misses import NearestMisses, nearest_misses
 from .noise import how_sure, ties_of
@@ -65,7 +66,8 @@ def verdict(record: StudyRecord, ranking: Ranking) -> Verdict:
     """The answer to the question whose limits and weights the ranking has applied."""
     answer = _answer(record, ranking)
     sure = (*filter(None, (ended_line(record),)), *answer.sure)
-    warned = (*warnings(record), *slowed_warnings(record, answer.recommended))
+    chosen = answer.recommended
+    warned = (*warnings(record), *slowed_warnings(record, chosen), *fallback_warnings(record, chosen))
     return replace(answer, provisional=unfinished_line(record), warnings=warned, sure=sure)
 
 
