@@ -56,15 +56,15 @@ MAY_IMPORT = {
     "search.sampler": "search.ranking search.record search.space",
     "search.stages.network": "profiles.guard profiles search.workload",
     "search.job": (
-        "backends.boards backends.measure backends.watch "
+        "backends.boards backends.energy backends.measure backends.watch "
         "profiles.devices profiles.text profiles.guard profiles backends.contract "
         "backends.onnx_graph backends.registry backends.runner search.record search.space "
         "search.storage search.workload"
     ),
     "search.stages.cutting": "profiles search.stages.network",
     "search.stages.device": (
-        "profiles backends.contract backends.measure backends.registry backends.runner backends.watch "
-        "search.record search.store search.workload"
+        "profiles backends.contract backends.energy backends.measure backends.registry backends.runner "
+        "backends.watch search.record search.store search.workload"
     ),
     "search.stages.training": (
         "profiles.guard profiles backends.contract search.record search.stages.network search.workload"
@@ -79,8 +79,8 @@ MAY_IMPORT = {
         "search.record search.stages.chain search.stages.device search.stages.models search.store"
     ),
     "search.stages.deployment": (
-        "profiles backends.contract backends.measure backends.onnx_graph backends.registry backends.runner "
-        "search.record search.stages.device search.store"
+        "profiles backends.contract backends.energy backends.measure backends.onnx_graph backends.registry "
+        "backends.runner search.record search.stages.device search.store"
     ),
     "search.stages.chain": (
         "profiles.guard backends.measure backends.registry search.record search.stages.deployment "

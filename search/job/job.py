@@ -29,6 +29,7 @@ from ..workload.importing import make_importable
 from ..workload.loader import LoadedWorkload, load_workload
 from .absent import Estimating, check_absent, possible_here, stand_in
 from .deploy_axes import DeployAxes, check_options
+from .metered import check_price, meter_of
 from .reached import Reached, reach
 from .space_of_a_job import build_space
 from .study_file import StudyFile, StudyText, read_study
@@ -71,11 +72,15 @@ class Job:
         return self.loaded.workload.metric.name
 
     def reached(self, *, to_measure: bool = False) -> Reached:
-        """The device, asked who it is, and `to_measure` also how it is (see `reach`); this machine in the
-        place of one that is estimated."""
+        """The device, asked who it is, and `to_measure` also how it is (see `reach`) and what tells energy
+        there; this machine in the place of one that is estimated."""
         if self.estimate is not None:
             return stand_in(self.profile)
-        return reach(self.profile, self.guard, self.file.deploy.setting.threads if to_measure else 0)
+        found = reach(self.profile, self.guard, self.file.deploy.setting.threads if to_measure else 0)
+        if not to_measure:
+            return found
+        meter = meter_of(self.profile, found.looked.meters, self.limits, self.objectives)
+        return replace(found, meter=meter)
 
     def axes(self, allowed: float = 0.0) -> DeployAxes:
         """What is tried of how finalists are deployed, on a device that allows so many cores (0: all that its
@@ -176,6 +181,7 @@ def _job(study: StudyText, path: Path, profile_name: str | None, where: Sequence
     objectives = _objectives(file, loaded)
     if loaded.given is not None:
         _refuse_macs([*(limit.metric for limit in limits), *(o.metric for o in objectives)])
+    check_price(profile, limits, objectives)
     with at_place("space"):
         space = build_space(file, profile, loaded.workload, loaded.given)
     check_options(file.deploy, profile, space)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from ...backends.energy.discover import MetersFound, MeterWish, look
 from ...backends.measure.core_speeds import FastestCores, fastest_cores
 from ...backends.runner.client import RunnerClient
+from ...backends.runner.meters import ask_meters
 from ...backends.runner.states import ask_fastest, state
 from ...backends.watch.lines import quota_text
 from ...backends.watch.state import Quota, State
@@ -21,10 +23,11 @@ _ROUNDED = 0.005  # of a core: a quota is told in millionths of a second
 
 @dataclass(frozen=True, kw_only=True)
 class Looked:
-    """What was seen; `remarks` are for the user."""
+    """What was seen; `meters` is None where the device does not tell. `remarks` are for the user."""
 
     state: State | None = None
     fastest: FastestCores = field(default_factory=FastestCores)
+    meters: MetersFound | None = None
     remarks: tuple[str, ...] = ()
 
     @property
@@ -35,16 +38,19 @@ class Looked:
         return {**speeds, **({"cpu_quota": quota_text(quota)} if quota else {})}
 
 
-def look_here(threads: int) -> Looked:
+def look_here(threads: int, wish: MeterWish | None = None) -> Looked:
     """This machine, where so many threads are to be measured; nothing where none are.
 
     Raises:
         UserError: a quota leaves less than they want.
     """
-    return _looked(of_this_machine().look(), fastest_cores(threads), threads) if threads else Looked()
+    if not threads:
+        return Looked()
+    found = _looked(of_this_machine().look(), fastest_cores(threads), threads)
+    return replace(found, meters=look(wish or MeterWish()))
 
 
-def look_there(runner: RunnerClient, threads: int) -> Looked:
+def look_there(runner: RunnerClient, threads: int, wish: MeterWish | None = None) -> Looked:
     """As `look_here`, the device of a runner. What it does not tell is not known: it may be measured all the
     same.
 
@@ -54,7 +60,9 @@ def look_there(runner: RunnerClient, threads: int) -> Looked:
     if not threads:
         return Looked()
     found = _if_told(lambda: state(runner))
-    return _looked(found, _if_told(lambda: ask_fastest(runner, threads)) or FastestCores(), threads)
+    meters = _if_told(lambda: ask_meters(runner, wish or MeterWish()))
+    looked = _looked(found, _if_told(lambda: ask_fastest(runner, threads)) or FastestCores(), threads)
+    return replace(looked, meters=meters)
 
 
 def _if_told(ask: Callable[[], T]) -> T | None:

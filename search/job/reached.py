@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...backends.boards.same_runner import runner_remark
+from ...backends.energy.chosen import ChosenMeter
 from ...backends.registry import packages
 from ...backends.runner.client import Guard, RunnerClient
 from ...backends.runner.launch import Launch, launch_for
@@ -16,6 +17,7 @@ from ...profiles.devices.schema import Profile
 from ...profiles.errors import UserError
 from ...profiles.packages import differing, versions
 from .looked import Looked, look_here, look_there
+from .metered import wish_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +25,7 @@ class Reached:
     """A device that answers. `environment` is what it says of itself, empty where it is this machine;
     `instructions` is the digest of what decides the numbers that its kernels compute, `int8_saturates` as in
     `Profile`; `remarks` say where it is not quite what its profile says, or not quite fit to be measured on;
-    `looked` is how it was found, where it is to be measured."""
+    `looked` is how it was found, where it is to be measured, and `meter` what tells energy there."""
 
     launch: Launch
     instructions: str
@@ -31,6 +33,7 @@ class Reached:
     environment: Mapping[str, Any] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     looked: Looked = field(default_factory=Looked)
+    meter: ChosenMeter | None = None
 
 
 def reach(profile: Profile, guard: Guard, threads: int = 0) -> Reached:
@@ -53,7 +56,7 @@ def reach(profile: Profile, guard: Guard, threads: int = 0) -> Reached:
     launch = launch_for(profile)
     if launch.shares_files:
         digest, saturates = profile.instruction_digest, profile.int8_saturates
-        looked = look_here(threads)
+        looked = look_here(threads, wish_of(profile))
         return Reached(
             launch=launch,
             instructions=digest,
@@ -63,7 +66,7 @@ def reach(profile: Profile, guard: Guard, threads: int = 0) -> Reached:
         )
     with RunnerClient(launch, guard=guard) as runner:
         hello = runner.hello()
-        looked = look_there(runner, threads)
+        looked = look_there(runner, threads, wish_of(profile))
     environment = hello.environment
     remarks, told = fit_of(profile, environment), Reported.of(environment).instruction_sets
     return Reached(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 
+from .energy import MeteredEnergy
 from .memory import Memory
 from .options import Options
 from .placed import Placed
@@ -19,6 +20,7 @@ class Deployed:
     untold: dict[str, str] = field(default_factory=dict)
 
     memory: Memory | None = None
+    energy: MeteredEnergy | None = None
 
     def with_all_of(self, other: Deployed) -> Deployed:
         """This with what the other one knows in its place."""

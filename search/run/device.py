@@ -52,6 +52,7 @@ def _deployment(job: Job, reached: Reached, models: Models) -> Deployment:
         instructions=reached.instructions,
         targets={one.name: get_backend(one.name).target(job.profile) for one in job.space.backends},
         watched=reached.looked.state is not None,
+        meter=reached.meter,
         remote=_remote(reached, models) if reached.environment else None,
     )
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..job.job import Job
+from ..stages.deployment.cost import CostQuestion
+from ..stages.deployment.energy import ENERGY, EnergyQuestion
 from ..stages.deployment.further import Further
 from ..stages.deployment.memory import MemoryQuestion
 from ..stages.deployment.placement import PlacementQuestion
@@ -32,4 +34,10 @@ def questions_of(job: Job) -> Questions:
 
 def _questions(job: Job) -> tuple[Further, ...]:
     """All questions in the order in which they are asked."""
-    return (MemoryQuestion(), PlacementQuestion())
+    named = {limit.metric for limit in job.limits} | {objective.metric for objective in job.objectives}
+    return (
+        MemoryQuestion(),
+        PlacementQuestion(),
+        EnergyQuestion(wanted=ENERGY in named),
+        CostQuestion(job.profile.usd_per_hour),
+    )

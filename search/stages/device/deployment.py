@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ....backends.energy.chosen import ChosenMeter
 from ....backends.registry import get_backend
 from ...record.setting import Setting
 from .remote import RemoteDevice
@@ -17,7 +18,7 @@ class Deployment:
     `device` names where latency was taken and enters only keys of measurements; `instructions` is the digest
     of the instruction set and enters keys of scores, since integer kernels differ by it. `targets` says what
     each backend compiles for, where that is not just any processor, `watched` whether the device tells how
-    it is. `remote` is the device where it is not this machine.
+    it is, and `meter` what tells energy there. `remote` is the device where it is not this machine.
     """
 
     batch: int
@@ -26,6 +27,7 @@ class Deployment:
     instructions: str
     targets: Mapping[str, str] = field(default_factory=dict)
     watched: bool = True
+    meter: ChosenMeter | None = None
     remote: RemoteDevice | None = None
 
     @property
