@@ -24,13 +24,14 @@ from ..store.store import Store
 
 def within_memory(job: Job, reached: Reached, store: Store, lease: DeviceLease, progress: Progress) -> Job:
     """The job without the backends that no limit on memory leaves room for. What each takes is measured on
-    the device, where that was not done before; a study without such a limit asks nothing.
+    the device, where that was not done before; a study without such a limit, or of a device that is not
+    there, asks nothing.
 
     Raises:
         UserError: none is left, or the device cannot be reached.
     """
     limits = memory_limits(job)
-    if not limits:
+    if not limits or job.estimate is not None:
         return job
     there = reached.environment.get("packages") or {}
     with closing(lease):
@@ -43,7 +44,7 @@ def within_memory(job: Job, reached: Reached, store: Store, lease: DeviceLease, 
 def as_known(job: Job) -> Job:
     """As `within_memory`, by what the store of the job remembers; nothing is measured or written."""
     limits, root = memory_limits(job), job.places.store
-    if not limits or not Path(root).is_dir():
+    if not limits or job.estimate is not None or not Path(root).is_dir():
         return job
     needs = _needs(job, Store(root), lambda names: {})
     return _fitting(job, limits, {one.name: needs.known(one.name) for one in job.space.backends})

@@ -32,7 +32,7 @@ _PHASES = {
 
 class MemoryQuestion:
     """The processes in which an artifact was timed have told; it is opened for it where they have not, as
-    before that was asked, or where it is run by another setting."""
+    before that was asked."""
 
     metrics = frozenset(_PHASES)
 
@@ -40,7 +40,7 @@ class MemoryQuestion:
         """Peaks above what the process held before runtime and model were loaded."""
         if not subject.thorough and self.metrics <= subject.known.keys():
             return Told()
-        found = None if subject.setting else subject.rounds.memory.get(subject.name)
+        found = subject.rounds.memory.get(subject.name)
         entries: list[Entry] = []
         if found is None:
             compiled, backend = subject.compiled, subject.backend
