@@ -27,7 +27,7 @@ from ..contract.backend import (
     SourceModel,
 )
 from ..contract.compiling import Compiler, Converted
-from ..contract.options import USUAL, Options, chosen
+from ..contract.options import USUAL, Options, RuntimeOption, chosen
 from ..onnx_graph.session import RUNTIME, OrtSession
 from . import api as trt_api
 from .build import BuildOptions, BuildPlan, build
@@ -40,7 +40,17 @@ from .session import TrtSession, inspect_plan
 if TYPE_CHECKING:
     import onnx
 
+    from ...profiles.devices.schema import Profile
+
 TIMING_CACHE_VARIABLE = "PARETUNE_TRT_TIMING_CACHE"
+LEVEL = RuntimeOption(
+    name="optimization_level",
+    values=("1", "3", "5"),
+    default="3",
+    does="how hard TensorRT's builder looks for quick kernels",
+    when="compile",
+    exact=False,
+)
 FIRST_SPARSE = 80  # compute capability 8.0 (Ampere) brought 2:4 kernels
 
 
@@ -62,6 +72,7 @@ class TrtBackend(Compiler):
     compiles_on_device: ClassVar[bool] = True
     calibration_methods: ClassVar[tuple[str, ...]] = CALIBRATION_METHODS
     artifact_name: ClassVar[str] = "model.plan"
+    compile_options: ClassVar[tuple[RuntimeOption, ...]] = (LEVEL,)
     reach: ClassVar[Mapping[Precision, str]] = {
         Precision.FP16: "TensorRT keeps layers in fp32 for which it has no fp16 kernels",
         Precision.BF16: "TensorRT keeps layers in fp32 for which it has no bf16 kernels",
@@ -142,6 +153,10 @@ class TrtBackend(Compiler):
 
         return OrtSession(with_batch(model.path, settings.batch).SerializeToString(), 1)
 
+    def options(self, profile: Profile, precision: Precision, threads: int) -> tuple[RuntimeOption, ...]:
+        """The builder's level, wherever it is built: where TensorRT is older than that, it refuses it."""
+        return self.compile_options
+
     def open(self, artifact: Path, batch: int, threads: int, options: Options = USUAL) -> Session:
         """Load a plan on the first GPU. `threads` has no meaning there.
 
@@ -160,6 +175,7 @@ class TrtBackend(Compiler):
             batches=(1, settings.batch, settings.batch),
             nm_sparsity=settings.nm_sparsity,
             target=settings.target,
+            level=int(settings.options[LEVEL.name]) if LEVEL.name in settings.options else None,
             timing_cache=self.timing_cache or (Path(named) if named else None),
         )
 

@@ -19,11 +19,11 @@ from ...profiles.precision import Precision
 from ..contract.agreement import check_agreement
 from ..contract.backend import Availability, CalibrationData, CompileSettings, Session, SourceModel
 from ..contract.compiling import Compiler, Converted, of_batch
-from ..contract.options import USUAL, Options, chosen
+from ..contract.options import USUAL, Options, RuntimeOption
 from ..contract.tuning import Tuning
 from ..onnx_graph.session import RUNTIME, OrtSession
 from .processor import HALF, Processor, of_profile, of_target, this_one
-from .session import LIBRARY, TvmSession, load_runtime, runtime_library
+from .session import LIBRARY, SPINNING, TvmSession, load_runtime, runtime_library
 
 if TYPE_CHECKING:
     from ...profiles.devices.schema import Profile
@@ -150,9 +150,11 @@ class TvmBackend(Compiler):
         self._check_processor(settings, processor)
         return tuned(compiler(), model, settings, tuning, known, into)
 
+    def options(self, profile: Profile, precision: Precision, threads: int) -> tuple[RuntimeOption, ...]:
+        return (SPINNING,) if threads > 1 else ()
+
     def open(self, artifact: Path, batch: int, threads: int, options: Options = USUAL) -> Session:
-        chosen(options)
-        return of_batch(TvmSession(artifact, threads), batch)
+        return of_batch(TvmSession(artifact, threads, options), batch)
 
 
 def compiler() -> Any:

@@ -17,6 +17,7 @@ import numpy as np
 
 from ...profiles.errors import UnsupportedError, UserError
 from ..contract.backend import Array, Feed, Session
+from ..contract.options import USUAL, Options, RuntimeOption, chosen
 from .library_file import LibraryManifest, read_manifest
 from .processor import this_one
 
@@ -24,6 +25,12 @@ from .processor import this_one
 _ALIGNMENT = 128
 _CPU, _FIRST, _POOLED = 1, 0, 2
 LIBRARY = "libtvm_runtime.so"
+SPINNING = RuntimeOption(
+    name="spinning",
+    values=("on", "off"),
+    default="on",
+    does="whether threads wait for work on the processor in place of sleeping",
+)
 
 
 def runtime_library() -> Path | None:
@@ -77,13 +84,16 @@ def aligned(shape: tuple[int, ...], dtype: str) -> Array:
 class TvmSession(Session):
     """One library with the memory of its inputs."""
 
-    def __init__(self, artifact: Path, threads: int) -> None:
+    def __init__(self, artifact: Path, threads: int, options: Options = USUAL) -> None:
+        how = chosen(options, SPINNING)
         manifest = read_manifest(artifact)
         check_processor(manifest, artifact)
         self.inputs, self.outputs = manifest.inputs, manifest.outputs
         # Read once in a process, when a library first has work to share out; the cores are chosen by us.
         os.environ["TVM_NUM_THREADS"] = str(threads)
         os.environ["TVM_BIND_THREADS"] = "0"
+        if how[SPINNING.name] == "off":
+            os.environ["TVM_THREAD_POOL_SPIN_COUNT"] = "0"
         ffi = load_runtime()
         self._names = [spec.name for spec in self.outputs]
         self._filled = [(spec.name, aligned(spec.shape, spec.dtype)) for spec in self.inputs]

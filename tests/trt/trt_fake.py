@@ -186,6 +186,7 @@ class _Behaviour:
             config.cache.__dict__["entries"].add(str(len(network.model)))
         profile = config.profiles[0].shapes if config.profiles else {}
         head = {"version": world.version, "profile": profile, "flags": sorted(f.name for f in config.flags)}
+        head["level"] = config.__dict__.get("builder_optimization_level", 3)
         return world.memory(json.dumps(head).encode() + b"\n" + network.model)
 
     @staticmethod

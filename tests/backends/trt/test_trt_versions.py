@@ -30,7 +30,11 @@ EVERYWHERE = (Precision.FP32, Precision.FP16, Precision.INT8)
 
 
 def flags_of(path):
-    return json.loads(read_plan(path)[1].partition(b"\n")[0])["flags"]
+    return said_of(path)["flags"]
+
+
+def said_of(path):
+    return json.loads(read_plan(path)[1].partition(b"\n")[0])
 
 
 @pytest.mark.parametrize("net", NETS)
@@ -113,6 +117,18 @@ def test_typing_and_flags_follow_the_version(version, installed, driver, samples
     assert flags_of(plain.path) == [], "fp32 must not run in TF32"
     half = compiled(samples["cnn"], tmp_path, precision=Precision.FP16)
     assert ("FP16" in flags_of(half.path)) is weak
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_builder_is_told_its_level_where_it_has_one(version, installed, driver, samples, tmp_path):
+    installed(version)
+    told = {"precision": Precision.FP32, "options": {"optimization_level": "5"}}
+    assert said_of(compiled(samples["mlp"], tmp_path, precision=Precision.FP32).path)["level"] == 3
+    if version.startswith("8.5"):
+        with pytest.raises(UnsupportedError, match="no optimization levels"):
+            compiled(samples["mlp"], tmp_path, **told)
+    else:
+        assert said_of(compiled(samples["mlp"], tmp_path, **told).path)["level"] == 5
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -47,6 +47,35 @@ def test_a_core_is_named_where_the_model_names_one(model, core):
     assert named_core(model, CORES) == core
 
 
+_IDLE = """
+import ctypes, sys, time
+from pathlib import Path
+from paretune.backends.registry import get_backend
+from paretune.backends.tvm.session import runtime_library
+with get_backend("tvm").open(Path(sys.argv[1]), 2, 2, {"spinning": sys.argv[2]}):
+    work = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)(lambda *_: 0)
+    launch = ctypes.CDLL(str(runtime_library())).TVMBackendParallelLaunch
+    launch(work, None, 2)
+    begun = time.process_time()
+    for _ in range(20):
+        launch(work, None, 2)
+        time.sleep(0.005)
+    print(time.process_time() - begun)
+"""
+
+
+@pytest.mark.slow
+def test_threads_that_do_not_spin_spend_nothing_between_runs(model, folder):
+    settings = replace(SETTINGS, batch=2, check=False)
+    path = get_backend("tvm").compile(model, settings, None, folder("out")).path
+    command = [sys.executable, "-c", _IDLE, str(path)]
+    spent = [
+        float(subprocess.run([*command, how], capture_output=True, check=True, text=True).stdout)
+        for how in ("on", "off")
+    ]
+    assert spent[0] > 3 * spent[1]
+
+
 def test_instruction_sets_are_all_said_those_that_are_off_first():
     found = features("x86-64", ("avx2", "avx512_vnni"))
     assert found[-2:] == ["+avx2", "+avx512vnni"]
