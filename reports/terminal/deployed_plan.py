@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
-from ...profiles.words import joined
+from ...profiles.devices.shown import shown_by
+from ...profiles.words import counted, duration, joined
+from ...search.job.expected import expected
 from ...search.job.job import Job
 from ...search.record.metrics import MEMORY_METRICS
 
 
 def deployed_plan_lines(job: Job) -> list[str]:
     """One line for each question that takes time."""
-    return _memory(job)
+    return [*_options(job), *_memory(job)]
+
+
+def _options(job: Job) -> list[str]:
+    """What is tried of how finalists are run."""
+    axes, found = job.axes(), expected(job, shown_by(job.profile))
+    if not job.file.deploy.tries:
+        return []
+    lines = [f"deployment options not tried: {why}" for why in axes.left_out]
+    if not found.settings:
+        return [*lines, "deployment options: no runtime of this study offers any on this device"]
+    return [
+        f"deployment options: up to {counted(found.settings, 'setting')} of each of "
+        f"{counted(found.finalists, 'finalist')}, which trains nothing and takes about "
+        f"{duration(found.options_s)} in all; what is faster is measured afresh beside the default",
+        *lines,
+    ]
 
 
 def _memory(job: Job) -> list[str]:

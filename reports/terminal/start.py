@@ -73,8 +73,11 @@ warm_start: true
 # long for each candidate that is tuned, and only those that may reach the front are.
 # tuning: {{trials: 256, time: 10 min}}
 
-# How the model runs on the device.
+# How the model runs on the device. Of lists the study searches with the first; the others are tried on the
+# finalists, by measuring alone. `options: search` tries what runtimes can be told when they open or compile a
+# model; a list names some of it (`options: [spinning]`), a mapping values too (`options: {{spinning: on}}`).
 deploy: {{batch: 1, threads: 1}}
+# deploy: {{batch: [1, 8], threads: [1, 2, 4], options: search}}
 """
 
 

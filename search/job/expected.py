@@ -22,6 +22,11 @@ from .job import Job
 USUAL_SECONDS = 3.0
 """Of compiling, scoring and measuring a small candidate on a machine such as this one."""
 
+USUAL_SETTING_SECONDS = 1.0
+"""Of opening a small model by another setting and measuring it."""
+_AGAIN = 3
+"""Measurements of each finalist beside those of each setting alone."""
+
 
 class Basis(Enum):
     """Where the seconds of a candidate come from."""
@@ -37,7 +42,7 @@ class Basis(Enum):
 class Expected:
     """Seconds of one candidate on the device, of one finalist, and of one training (None: not known), each
     with the number of times that it was seen. `candidates`, `finalists` and `trainings` are how many there
-    may be."""
+    may be; `settings` of each finalist are tried at the most, each for `setting_s`."""
 
     basis: Basis
     candidate_s: float | None
@@ -48,6 +53,14 @@ class Expected:
     training_s: float | None
     trainings_seen: int
     trainings: int
+    settings: int = 0
+    setting_s: float = 0.0
+
+    @property
+    def options_s(self) -> float:
+        """Of trying how finalists are best run: each setting alone, then the best of them together, and again
+        beside the default."""
+        return self.finalists * (self.settings + _AGAIN) * self.setting_s if self.settings else 0.0
 
     @property
     def total_s(self) -> float | None:
@@ -57,7 +70,8 @@ class Expected:
         if None in known or training_s is None or self.basis in (Basis.START, Basis.NONE):
             return None
         candidate, finalist = (one or 0.0 for one in known)
-        return self.candidates * candidate + self.finalists * finalist + self.trainings * training_s
+        alone = self.candidates * candidate + self.finalists * finalist + self.trainings * training_s
+        return alone + self.options_s
 
 
 def expected(job: Job, shown: Shown) -> Expected:
@@ -76,6 +90,8 @@ def expected(job: Job, shown: Shown) -> Expected:
         training_s=median(trained) if trained else None,
         trainings_seen=len(trained),
         trainings=min(candidates, len(list(space.trainings()))),
+        settings=job.axes().most(space),
+        setting_s=shown.typical(MEASURE, workload) or shown.typical(START) or USUAL_SETTING_SECONDS,
     )
 
 

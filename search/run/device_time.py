@@ -92,7 +92,8 @@ def remember_pace(
     """Keep for later studies what the device has shown in the trials that were started since then, in the
     check of finalists, and of the reference."""
     ours = [trial for trial in record.trials if trial.started >= since]
-    others = {FINALIST: finalist_s, INFERENCE: (pace.run_s,)}
+    # Where options were tried, what finalists took is no measure of other studies.
+    others = {FINALIST: () if job.file.deploy.tries else finalist_s, INFERENCE: (pace.run_s,)}
     remember(job.profile, {**seen_in(ours), **others}, job.loaded.workload.name)
 
 
