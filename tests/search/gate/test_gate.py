@@ -442,3 +442,42 @@ def test_only_what_could_still_matter_is_worth_climbing() -> None:
     assert not gate(limits=(FAST,)).worth_climbing(candidate, numbers(latency=2.5), 0.99)
     assert not gate(limits=(ACCURATE,)).worth_climbing(candidate, middling, 0.94)
     assert gate(limits=(FAST, ACCURATE)).worth_climbing(candidate, middling, 0.95)
+
+
+# -- estimates ----------------------------------------------------------------------------------------------
+
+
+def expected(latency: float, factor: float, size: float = 100e3) -> dict[str, Quantity]:
+    ends = {"low": latency / factor, "high": latency * factor}
+    return {
+        "latency_ms": Quantity(value=latency, provenance="estimated", **ends),
+        "size_bytes": Quantity(value=size, low=size, high=size),
+    }
+
+
+@pytest.mark.parametrize(("latency", "stops"), [(2.9, False), (3.1, True)])
+def test_an_estimate_stops_a_training_where_its_whole_range_misses_a_limit(latency, stops):
+    decision = gate(limits=(FAST,)).before_training(student(0.5), Hardware(metrics=expected(latency, 1.5)))
+    assert (decision is not None) == stops
+    assert decision is None or "estimated" in decision.reason
+
+
+@pytest.mark.parametrize(("latency", "stops"), [(4.0, False), (5.0, True)])
+def test_an_estimate_is_beaten_where_the_ranges_lie_apart(latency, stops):
+    known = {"accuracy": Quantity(value=1.0, low=1.0, high=1.0), **expected(2.0, 1.5, size=50e3)}
+    judge = gate(trial(1, student(0.4), known))
+    decision = judge.before_training(student(0.5), Hardware(metrics=expected(latency, 1.5)))
+    assert (decision is not None) == stops
+
+
+def test_a_rival_that_may_miss_a_limit_beats_nobody():
+    known = {"accuracy": Quantity(value=1.0, low=1.0, high=1.0), **expected(1.9, 1.5, size=50e3)}
+    judge = gate(trial(1, student(0.4), known), limits=(FAST,))
+    assert judge.before_training(student(0.5), Hardware(metrics=expected(2.9, 1.5))) is None
+
+
+def test_no_training_is_given_up_by_what_the_device_is_expected_to_take():
+    """What is known at a milestone of the candidates of a training has no ranges."""
+    judge = gate(*CURVES, KNOWN[1], best=BEHIND)
+    judge.before_training(student(0.5), Hardware(metrics=expected(2.0, 1.1, size=130e3)))
+    assert judge.at_milestone(student(0.5), half_way(0.85)) is None

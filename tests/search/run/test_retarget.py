@@ -11,6 +11,7 @@ import yaml
 from paretune.profiles.errors import UserError
 from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Candidate, Recipe
+from paretune.search.record.estimated import Estimated
 from paretune.search.record.evaluation import (
     Evaluation,
     Objective,
@@ -258,6 +259,13 @@ def test_the_text_of_a_fleet_names_devices_with_shares(bench: Bench, monkeypatch
         with pytest.raises(UserError) as caught:
             devices_asked(runs, text)
         assert caught.value.place == "--devices"
+    there = runs.runs["pi"]
+    away = replace(there, record=replace(there.record, estimated=Estimated(device="Pi")))
+    mixed = replace(runs, runs={**runs.runs, "pi": away})
+    assert set(devices_asked(mixed, "all")) == {"host", "board"}
+    with pytest.raises(UserError, match="no answer in common"):
+        devices_asked(mixed, "host,pi")
+    assert fill_command(mixed, "pi").endswith("--estimate")
     assert "--profile pi.yaml" in fill_command(runs, "pi")
     assert fill_command(runs, "host").startswith("paretune run ")
     board = runs.runs["board"]

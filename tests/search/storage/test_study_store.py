@@ -6,10 +6,13 @@ import time
 from pathlib import Path
 
 import optuna
+import pytest
 from optuna.trial import TrialState
+from paretune.profiles.errors import UserError
 from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import Evaluation, Outcome, Quantity
+from paretune.search.storage.same_problem import evaluated_before
 from paretune.search.storage.study_store import StudyStore
 from paretune.search.storage.url import StorageUrl
 
@@ -39,3 +42,47 @@ def test_a_missing_objective_fails_the_trial_and_not_the_study(tmp_path: Path) -
     )
     assert store.tell(store.study.ask(), whole, time.time()).evaluation == whole
     assert store.study.trials[1].values == [0.9, 1.1]
+
+
+def reopened(folder: Path, problem: dict[str, object]) -> StudyStore:
+    return StudyStore.create_or_resume(
+        url=StorageUrl.of_file(folder / "study.db"),
+        name="s",
+        problem=problem,
+        objectives={"accuracy": True, "latency_ms": False},
+        sampler=optuna.samplers.RandomSampler(seed=0),
+    )
+
+
+ESTIMATED = {"device": "pi", "estimate": "the profile"}
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "trials"),
+    [
+        (ESTIMATED, ESTIMATED, 1),
+        (ESTIMATED, {**ESTIMATED, "estimate": "ten timings"}, 0),
+        (ESTIMATED, {"device": "other", "estimate": "ten timings"}, None),
+        (ESTIMATED, {"device": "pi"}, None),  # measured by now
+        ({"device": "pi"}, ESTIMATED, None),
+    ],
+)
+def test_a_study_of_estimates_is_begun_anew_where_they_rest_on_more(tmp_path, before, now, trials):
+    store = reopened(tmp_path, before)
+    known = {"accuracy": Quantity(value=0.9), "latency_ms": Quantity(value=1.0, provenance="estimated")}
+    candidate = Candidate(backend="ort", precision=Precision.FP32)
+    store.tell(
+        store.study.ask(), Evaluation(candidate=candidate, outcome=Outcome.COMPLETE, metrics=known), 0.0
+    )
+    store.close()
+    url = StorageUrl.of_file(tmp_path / "study.db")
+    if trials is None:
+        with pytest.raises(UserError, match="another problem"):
+            evaluated_before(url, "s", now, own=True)
+        with pytest.raises(UserError, match="another problem"):
+            reopened(tmp_path, now)
+        return
+    assert evaluated_before(url, "s", now, own=True) == trials
+    again = reopened(tmp_path, now)
+    assert len(again.records()) == trials
+    again.close()

@@ -1,0 +1,147 @@
+"""Estimates on a made profile: what was timed by hand corrects them, and what to time is spread out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from paretune.backends.estimate.latency import Configuration
+from paretune.backends.estimate.situation import Situation
+from paretune.profiles.devices.schema import Profile
+from paretune.profiles.errors import InternalError
+from paretune.profiles.precision import Precision
+from paretune.search.record.candidate import Candidate, Recipe
+from paretune.search.record.estimated import Brought
+from paretune.search.stages.absent.design import spread_out
+from paretune.search.stages.absent.estimates import DeviceEstimates
+from paretune.search.stages.absent.stages import AbsentStages
+
+BOARD = Profile.model_validate(
+    {
+        "name": "board",
+        "title": "A board",
+        "cpu": {
+            "model": "Some core",
+            "architecture": "aarch64",
+            "cores": 4,
+            "threads": 4,
+            "instruction_sets": ("neon",),
+            "source": "made up",
+            "memory_bytes": {"value": "1 GiB", "source": "made up"},
+            "bandwidth_gb_per_s": {"value": 8, "source": "made up"},
+            "peaks_gop_per_s": {Precision.FP32: {"value": 40, "source": "made up"}},
+        },
+    }
+)
+
+
+def candidate(
+    width: int, backend: str = "ort", precision: Precision = Precision.FP32, seed: int = 0
+) -> Candidate:
+    recipe = Recipe(epochs=1, seed=seed)
+    return Candidate(backend=backend, precision=precision, student=(("width", width),), recipe=recipe)
+
+
+@pytest.fixture
+def structure(tmp_path: Path):
+    """A product of matrices as wide as the candidate is."""
+
+    def made(of: Candidate) -> Path:
+        width = int(dict(of.student)["width"])
+        weights = helper.make_tensor("w", TensorProto.FLOAT, [64, width], bytes(4 * 64 * width), raw=True)
+        graph = helper.make_graph(
+            [helper.make_node("MatMul", ["x", "w"], ["y"])],
+            "g",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 64])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", width])],
+            [weights],
+        )
+        path = tmp_path / f"{width}.onnx"
+        onnx.save(helper.make_model(graph), path)
+        return path
+
+    return made
+
+
+def estimates(structure, *brought: Brought) -> DeviceEstimates:
+    return DeviceEstimates(profile=BOARD, threads=1, batch=1, structure=structure, brought=brought)
+
+
+def timed(of: Candidate, latency: float) -> Brought:
+    return Brought(candidate=of, artifact="0" * 64, metrics={"latency_ms": latency}, source="board.csv")
+
+
+def latency_of(known: DeviceEstimates, of: Candidate):
+    return known.of(of)["latency_ms"]
+
+
+def width(quantity) -> float:
+    return quantity.high / quantity.low
+
+
+def test_an_estimate_has_a_range_and_says_what_it_is(structure):
+    small, large = (latency_of(estimates(structure), candidate(width)) for width in (64, 65536))
+    assert small.is_estimate
+    assert small.low < small.value < small.high
+    assert large.value > small.value
+
+
+def test_timings_of_some_correct_all_others(structure):
+    wanted = candidate(30_000)
+    before = latency_of(estimates(structure), wanted)
+    slow = [
+        timed(candidate(width), 40 * before.value * width / 30_000)
+        for width in (20_000, 28_000, 36_000, 50_000)
+    ]
+    after = latency_of(estimates(structure, *slow), wanted)
+    assert after.value > 3 * before.value
+    assert width(after) < width(before) / 2
+    assert after.is_estimate
+
+
+def test_what_was_timed_itself_is_what_was_timed_whatever_its_weights(structure):
+    known = estimates(structure, timed(candidate(512), 7.0), timed(candidate(512, seed=1), 8.0))
+    found = latency_of(known, candidate(512, seed=2))
+    assert found.value == 7.5
+    assert found.low < 7 < 8 < found.high < 9
+    assert found.is_estimate
+    assert "board.csv" in found.how
+
+
+def test_a_study_elsewhere_makes_estimates_surer(structure):
+    other = BOARD.model_copy(update={"name": "other"})
+    seen = [(candidate(width), 0.01 + width / 20_000) for width in (5000, 10_000, 20_000, 40_000)]
+    alone = latency_of(estimates(structure), candidate(15_000))
+    known = DeviceEstimates(
+        profile=BOARD, threads=1, batch=1, structure=structure, recorded=[(other, 1, seen)]
+    )
+    assert width(latency_of(known, candidate(15_000))) < width(alone)
+
+
+def test_what_to_time_is_spread_over_runtimes_and_sizes(structure):
+    known = estimates(structure)
+    asked = [candidate(64), candidate(65), candidate(64, "tflite"), candidate(60_000), candidate(64, seed=1)]
+    places = spread_out([known.configuration(one) for one in asked])
+    assert places[0] == 0
+    assert set(places[:3]) == {0, 2, 3}
+    assert sorted(places) == [0, 1, 2, 3]  # the last one costs what the first does
+    assert spread_out([]) == []
+    assert (
+        len(spread_out([Configuration(cost=known.cost(asked[0]), situation=Situation(BOARD, "ort"))] * 3))
+        == 1
+    )
+
+
+def test_nothing_is_ever_measured_in_its_place():
+    stages = AbsentStages.__new__(AbsentStages)
+    for ask in (
+        lambda: stages.measured(None, "ort"),
+        lambda: stages.interleaved({}, None),
+        lambda: stages.reference,
+    ):
+        with pytest.raises(InternalError):
+            ask()
+    assert stages.timing is None
+    assert stages.spread is None
