@@ -23,7 +23,7 @@ class Space:
         return range(self.trained)
 
 
-def job(profile="board", trials=10, **space):
+def job(profile="board", trials=10, settings=0, **space):
     measure = SimpleNamespace(rounds=25, finalist_rounds=50)
     budget = SimpleNamespace(trials=trials, time=None)
     return SimpleNamespace(
@@ -31,6 +31,7 @@ def job(profile="board", trials=10, **space):
         space=Space(**space),
         loaded=SimpleNamespace(workload=SimpleNamespace(name="blobs"), splits=Splits()),
         profile=SimpleNamespace(name=profile),
+        axes=lambda: SimpleNamespace(most=lambda space: settings),
     )
 
 
@@ -48,6 +49,14 @@ def test_earlier_studies_of_the_workload_tell():
     assert (found.finalist_s, found.finalists) == (70.0, 4)
     assert (found.training_s, found.trainings) == (10.0, 4)
     assert found.total_s == 10 * 26.0 + 4 * 70.0 + 4 * 10.0
+
+
+def test_settings_of_finalists_are_in_the_whole_where_they_are_tried():
+    seen = shown(**SEEN, **{TRAINING: [8.0], FINALIST: [70.0]})
+    without, found = expected(job(), seen), expected(job(settings=9), seen)
+    assert without.options_s == 0
+    assert found.options_s >= 4 * 9 * 5.0
+    assert found.total_s == without.total_s + found.options_s
 
 
 def test_finalists_take_as_many_times_as_long_as_they_are_checked_more():
