@@ -21,19 +21,19 @@ def reproducible(seed: int, threads: int | None = None) -> Iterator[None]:
     """
     states = random.getstate(), np.random.get_state()
     threads_before = torch.get_num_threads()
-    strict = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    # `use_deterministic_algorithms` sets the same, and loads torch's compiler besides: a second.
+    strictness = torch.get_deterministic_debug_mode()
     try:
         with torch.random.fork_rng():
             random.seed(seed)
             np.random.seed(seed)
             torch.manual_seed(seed)
             torch.set_num_threads(threads or threads_before)
-            torch.use_deterministic_algorithms(True, warn_only=True)
+            torch.set_deterministic_debug_mode("warn")
             yield
     finally:
         torch.set_num_threads(threads_before)
-        torch.use_deterministic_algorithms(strict, warn_only=warn_only)  # blocks may be nested
+        torch.set_deterministic_debug_mode(strictness)  # blocks may be nested
         random.setstate(states[0])
         np.random.set_state(states[1])
 

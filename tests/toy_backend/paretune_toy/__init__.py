@@ -17,6 +17,8 @@ class ToyBackend(contract.Compiler):
     name, title, packages, install = "toy", "Toy", ("paretune-toy",), "pip install paretune-toy"
     calibration_methods = ("minmax", "percentile", "entropy")
     artifact_name = "model.toy"
+    # A format of its own, by the quicker of PyTorch's exporters: studies of it would mostly export.
+    source_format, source_title, exporters = "toy", "Toy", ("torch", "onnx")
 
     def availability(self):
         if "PARETUNE_TOY" in os.environ:  # else every study of a developer would search it
@@ -25,6 +27,33 @@ class ToyBackend(contract.Compiler):
 
     def precisions(self, profile):
         return tuple(precision for precision in Precision if precision is not Precision.GIVEN)
+
+    def export(self, module, feed, path):
+        import torch
+
+        class InOrder(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.module = module
+
+            def forward(self, *tensors):
+                return tuple(self.module(**dict(zip(feed, tensors, strict=True))).values())
+
+        tensors = {name: torch.from_numpy(np.array(array)) for name, array in feed.items()}
+        with torch.no_grad():
+            outputs = list(module(**tensors))
+            axes = {name: {0: "batch"} for name in (*tensors, *outputs)}
+            names = {"input_names": list(tensors), "output_names": outputs, "dynamic_axes": axes}
+            ordered = tuple(tensors.values())
+            torch.onnx.export(InOrder(), ordered, str(path), dynamo=False, opset_version=18, **names)
+        return evaluated(path, feed)
+
+    def onnx_converter(self):
+        return contract.Availability(installed=True, version="1")
+
+    def from_onnx(self, onnx, data, batch, path):
+        path.write_bytes(onnx.read_bytes())
+        return evaluated(path, data)
 
     def convert(self, model, settings, calibration):
         import onnx
@@ -59,6 +88,18 @@ class ToyBackend(contract.Compiler):
     def open(self, artifact, batch, threads, options=None):
         pace = contract.chosen(options or {}, PACE)["pace"]
         return contract.of_batch(ToySession(artifact, pace), batch)
+
+
+def evaluated(path, feed):
+    import onnx
+    from onnx.reference import ReferenceEvaluator
+
+    model = onnx.load(path)
+    return dict(
+        zip(
+            [o.name for o in model.graph.output], ReferenceEvaluator(model).run(None, dict(feed)), strict=True
+        )
+    )
 
 
 def store(proto, tensor, bits):
