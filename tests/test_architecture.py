@@ -79,7 +79,8 @@ MAY_IMPORT = {
         "search.record search.stages.chain search.stages.device search.stages.models search.store"
     ),
     "search.stages.deployment": (
-        "profiles backends.contract backends.energy backends.measure backends.onnx_graph backends.registry "
+        "profiles backends.contract backends.energy backends.load backends.measure backends.onnx_graph "
+        "backends.registry "
         "backends.runner search.record search.stages.device search.store"
     ),
     "search.stages.chain": (

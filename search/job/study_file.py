@@ -29,6 +29,7 @@ from .values import (
     CountOrNone,
     Flag,
     Guarded,
+    Load,
     Many,
     Number,
     Patience,
@@ -131,11 +132,13 @@ class BudgetSection(Section):
 
 class MeasureSection(Section):
     """The latency protocol's effort: rounds of randomly interleaved blocks, and processes of the reference
-    and of each finalist, which tell what processes of one model differ by (from three on)."""
+    and of each finalist, which tell what processes of one model differ by (from three on). `load`: how long
+    each finalist is put under load (left out: 30 s where throughput is a limit or an objective)."""
 
     rounds: Annotated[Count, Field(ge=9)] = 25
     finalist_rounds: Annotated[Count, Field(ge=9)] = 40
     processes: Annotated[Count, Field(le=64)] = 5
+    load: Load | None = None
 
 
 class GuardSection(Section):

@@ -17,6 +17,7 @@ from ...profiles.text.units import parse_bytes, parse_duration_s, parse_quantity
 T = TypeVar("T")
 
 _DAY = 86400.0
+_LEAST_LOAD_S, _MOST_LOAD_S = 1.0, 3600.0
 
 
 def said(parse: Callable[[str], T], text: str) -> T:
@@ -34,6 +35,12 @@ def said(parse: Callable[[str], T], text: str) -> T:
 
 def _if_text(parse: Callable[[str], Any]) -> BeforeValidator:
     return BeforeValidator(lambda value: said(parse, value) if isinstance(value, str) else value)
+
+
+def _a_load(seconds: float) -> float:
+    if seconds and not _LEAST_LOAD_S <= seconds <= _MOST_LOAD_S:
+        raise ValueError(f"accepted: 0, or {_LEAST_LOAD_S:g} s to {_MOST_LOAD_S:g} s")
+    return seconds
 
 
 def _up_to_days(days: int, *, or_none: bool = False) -> AfterValidator:
@@ -69,6 +76,8 @@ Guarded = Annotated[Number, _if_text(parse_duration_s), _up_to_days(20)]
 """A time that is waited for: operating systems count the milliseconds of one wait in 31 bits."""
 Patience = Annotated[Number, _if_text(parse_duration_s), _up_to_days(20, or_none=True)]
 """A time that is waited for, or none."""
+Load = Annotated[Number, _if_text(parse_duration_s), AfterValidator(_a_load)]
+"""A time under load, or none."""
 Bytes = Annotated[int, _if_text(parse_bytes), Field(strict=True, gt=0, le=2**60)]
 Share = Annotated[Number, _if_text(lambda text: parse_quantity(text, "share"))]
 Axis = Annotated[int, Field(strict=True)] | Number | Flag | Line

@@ -10,17 +10,18 @@ from ..record.evaluation import Objective, Quantity
 from ..record.metrics import metric_info
 
 # Units in which a factor means the same everywhere, and the least value that is told from nothing.
-_BY_FACTORS = {"ms": 1e-6, "bytes": 1e3, "count": 1.0}
+_BY_FACTORS = {"ms": 1e-6, "bytes": 1e3, "count": 1.0, "/s": 1e-3, "mJ": 1e-6, "USD": 1e-9}
 
 
 @dataclass(frozen=True, kw_only=True)
 class DistanceScale:
     """The best value of each objective among some candidates, and how much counts as one whole step from it.
 
-    Times, sizes and counts are logarithms here, so that steps are factors; all else is as it is. A step is
-    what the candidates span, but at least the widest interval: less would rank noise. Where factors count,
-    all objectives have the widest step of them, at least a factor of two: to be twice as slow weighs as much
-    as to be twice as large, however much the candidates differ in either, and trifles stay trifles.
+    Times, rates, sizes and counts are logarithms here, so that steps are factors; all else is as it is. A
+    step is what the candidates span (nothing at all spans no factor), but at least the widest interval: less
+    would rank noise. Where factors count, all objectives have the widest step of them, at least a factor of
+    two: to be twice as slow weighs as much as to be twice as large, however much the candidates differ in
+    either, and trifles stay trifles.
     """
 
     ideal: Mapping[str, float]
@@ -40,7 +41,8 @@ class DistanceScale:
             values = [scaled(metric, quantity.value) for quantity in found]
             ideal[metric] = max(values) if objective.higher_is_better else min(values)
             widest = max(_width(metric, quantity) for quantity in found)
-            step[metric] = max(max(values) - min(values), widest)
+            some = [value for value in values if value > scaled(metric, 0.0)] if _floor(metric) else values
+            step[metric] = max(max(some, default=0.0) - min(some, default=0.0), widest)
         factor = max([log(2), *(size for metric, size in step.items() if _floor(metric))])
         step = {metric: factor if _floor(metric) else size for metric, size in step.items()}
         return cls(ideal=ideal, step=step)
@@ -66,8 +68,8 @@ class DistanceScale:
 
 
 def _width(metric: str, quantity: Quantity) -> float:
-    if quantity.low is None or quantity.high is None:
-        return 0.0
+    if quantity.low is None or quantity.high is None or (_floor(metric) and quantity.low <= 0):
+        return 0.0  # nothing is no factor of something
     return scaled(metric, quantity.high) - scaled(metric, quantity.low)
 
 

@@ -199,5 +199,5 @@ def chain_of(job: Job, models: Models, device: DeviceStages, budget: Budget) -> 
             recorded=[(one.profile, one.threads, one.latencies) for one in job.estimate.recorded],
         )
         return AbsentChain(models, device, estimates, budget.checkpoint)
-    asked = questions_of(job)
+    asked = questions_of(job, budget)
     return Chain(models, device, budget.checkpoint, asked.always, asked.of_finalists)

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..job.job import Job
+from ..job.load_time import load_seconds, named_metrics
 from ..stages.deployment.cost import CostQuestion
 from ..stages.deployment.energy import ENERGY, EnergyQuestion
 from ..stages.deployment.further import Further
 from ..stages.deployment.memory import MemoryQuestion
 from ..stages.deployment.placement import PlacementQuestion
+from ..stages.deployment.throughput import Conditions, ThroughputQuestion
+from .budget import Budget
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,23 +24,30 @@ class Questions:
     of_finalists: Sequence[Further] = ()
 
 
-def questions_of(job: Job) -> Questions:
+def questions_of(job: Job, budget: Budget) -> Questions:
     """The questions of a study: while it searches, those that tell a metric which a limit or an objective
     names; of finalists, all."""
-    asked = {limit.metric for limit in job.limits} | {objective.metric for objective in job.objectives}
-    known = _questions(job)
+    asked = named_metrics(job)
+    known = _questions(job, budget)
     return Questions(
         always=tuple(one for one in known if one.metrics & asked),
         of_finalists=known,
     )
 
 
-def _questions(job: Job) -> tuple[Further, ...]:
+def _questions(job: Job, budget: Budget) -> tuple[Further, ...]:
     """All questions in the order in which they are asked."""
-    named = {limit.metric for limit in job.limits} | {objective.metric for objective in job.objectives}
     return (
         MemoryQuestion(),
+        _throughput(job, budget),
         PlacementQuestion(),
-        EnergyQuestion(wanted=ENERGY in named),
+        EnergyQuestion(wanted=ENERGY in named_metrics(job)),
         CostQuestion(job.profile.usd_per_hour),
+    )
+
+
+def _throughput(job: Job, budget: Budget) -> ThroughputQuestion:
+    """Finalists are put under load where the study is about their throughput, or asks for it."""
+    return ThroughputQuestion(
+        Conditions.of(job.limits), load_seconds(job), lambda: budget.seconds_left, budget.checkpoint
     )
