@@ -77,8 +77,9 @@ class Backend(ABC):
 
     Two files stand beside the module of the class: `rules.yaml` says what is offered on which device (see
     `rules.py`), and `run.py.in` is the part of a bundle's script that loads and runs an artifact: a class
-    `Model(artifact, batch, threads)` with `inputs` (name to dtype and shape) and `run(feed)`. Without
-    `rules.yaml`, `precisions` must say it; without `run.py.in` there are no bundles.
+    `Model(artifact, batch, threads)` with `inputs` (name to dtype and shape) and `run(feed)`; of a backend
+    with options it also takes those that were chosen, a dictionary. Without `rules.yaml`, `precisions` must
+    say it; without `run.py.in` there are no bundles.
 
     **A backend of your own** is a subclass in any installed package, named in the entry point group
     `paretune.backends` (`mine = "my_package.backend:MyBackend"`), or written `module:Class` in a study file.

@@ -375,6 +375,11 @@ class BackendContract:
         with self.backend.open(artifact.path, BATCH, threads, at_opening) as session:
             check_taken(at_opening, session.taken)
             got = all_outputs(session, made.samples)
+        script: dict = {"np": np, "sys": sys, "json": json}
+        exec(self.backend.beside("run.py.in").read_text(), script)
+        bundled = script["Model"](artifact.path, BATCH, threads, at_opening)
+        for name, array in bundled.run(next(batches(made.samples, BATCH))).items():
+            assert np.allclose(array, got[name][:BATCH], rtol=1e-4, atol=1e-5)
         exact = option.exact or precision is Precision.FP32
         assert worst_sqnr_db(wanted, got) >= (100 if exact else self.least_sqnr_db[precision])
 
