@@ -205,7 +205,11 @@ class Runner:
         session, load_ms = timed(lambda: backend.open(*how))
         self._session = session
         self._memory.loaded()
-        check_taken(options, session.taken)
+        try:
+            check_taken(options, session.taken)
+        except UnsupportedError:
+            self.close()
+            raise
         inputs, outputs = _described(session.inputs), _described(session.outputs)
         return Message(body={"load_ms": load_ms, "inputs": inputs, "outputs": outputs, "cores": cores})
 

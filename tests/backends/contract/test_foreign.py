@@ -17,6 +17,7 @@ from paretune.profiles.guard.user_code import UserCodeError
 from paretune.profiles.guard.user_place import add_home
 from paretune.profiles.precision import Precision
 
+SPEED, VALUES = "'speed'", "('a', 'b')"
 BUDGET = Tuning(trials=4, seconds=1.0)
 HEAD = """
 import os, sys
@@ -32,6 +33,10 @@ class Plain(contract.Backend):
     def open(self, artifact, batch, threads): raise ValueError("no")
     def layers(self, model, precision): return [contract.LayerGroup(name="a", layers=["a"], weights=3)]
 """
+
+
+def option(name, values, more="when='open'"):
+    return f"(contract.RuntimeOption(name={name}, values={values}, default='a', does='x', {more}),)"
 
 
 @pytest.fixture
@@ -127,6 +132,11 @@ def test_what_it_declares_is_checked_where_it_is_read(load, name, value):
         ("def target(self, profile): return None", "target"),
         ("def runs_here(self, target): return 'yes'", "runs_here"),
         ("def open(self, artifact, batch, threads): return object()", "open"),
+        *[(f"def options(self, *asked): return {options}", "options") for options in (
+            "None", "['speed']", option("'speed'", "('a',)"), option("'speed'", "('a', 'a')"),
+            option("'speed'", "('b', 'c')"), option("'sp eed'", "('a', 'b')"), option("5", "('a', 'b')"),
+            option("'speed'", "('a', 5)"), option("'speed'", "('a', 'b')", "when='later'"),
+            option("'speed'", "('a', 'b')", "exact=1"), f"2 * {option(SPEED, VALUES)}")],
         *[(f"def tune(self, *asked): return {facts}", "tune") for facts in (
             "None", "[]", "{'trials': float('nan')}", "{'trials': [3]}", "{'trials': 1e300}", "{3: 3}")],
         *[(f"def availability(self): {deed}", "availability") for deed in (
@@ -148,11 +158,26 @@ def test_what_it_answers_is_one_error_with_the_line_or_is_right(load, tmp_path, 
         "target": lambda: backend.target(load_profile("x86-avx2")),
         "runs_here": lambda: backend.runs_here("x86-64"),
         "open": lambda: backend.open(tmp_path, 1, 1),
+        "options": lambda: backend.options(load_profile("x86-avx2"), Precision.FP32, 1),
         "tune": lambda: backend.tune(model, CompileSettings(precision=Precision.FP32), BUDGET, (), tmp_path),
     }
     with pytest.raises(UserError, match=r"own_.*\.py, line 1[56]: ") as caught:
         asked[ask]()
     assert isinstance(caught.value, StageError)
+
+
+def test_options_are_taken_in_and_told_only_where_there_are_any(load, tmp_path):
+    body = f"""
+def options(self, profile, precision, threads): return {option(SPEED, VALUES)}
+def open(self, artifact, batch, threads, *options): raise UnsupportedError(str([dict(o) for o in options]))
+"""
+    backend = load(body)
+    (speed,) = backend.options(load_profile("x86-avx2"), Precision.FP32, 1)
+    assert (speed.name, speed.others, speed.exact) == ("speed", ("b",), True)
+    with pytest.raises(UnsupportedError, match=r"\[\]"):
+        backend.open(tmp_path, 1, 1)
+    with pytest.raises(UnsupportedError, match=r"\[{'speed': 'b'}\]"):
+        backend.open(tmp_path, 1, 1, {"speed": "b"})
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,8 @@ class ScriptedSession(Session):
         self.outputs = (TensorSpec(name="y", dtype="float32", shape=(batch, 3)),)
         if "simulated_ns" in script:
             self.simulated_ns = int(script["simulated_ns"])
+        if "options" in script:  # takes all that it is told, but for one
+            self.taken = {**script["options"], "lanes": "8"}
         if script.get("keep"):
             self.kept = np.ones(int(script["keep"]), dtype=np.uint8)
 
@@ -119,7 +121,9 @@ class ScriptedBackend(Backend):
         act(script.get("tune"))
         return {"trials": tuning.trials, "known": sum(len(list(folder.iterdir())) for folder in known)}
 
-    def open(self, artifact, batch, threads):
+    def open(self, artifact, batch, threads, options=None):
         script = script_of(artifact)
+        if options is not None:
+            script["options"] = dict(options)
         act(script.get("open"))
         return ScriptedSession(script, batch)

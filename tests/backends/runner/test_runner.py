@@ -54,6 +54,17 @@ def gone(pid, seconds=10.0):
     return False
 
 
+def test_what_the_runtime_is_told_reaches_it_or_is_refused(tmp_path):
+    with client() as runner:
+        runner.open(BACKEND, model(tmp_path), 2, 1, {"speed": "high"})
+        with pytest.raises(UnsupportedError, match="lanes = 4, and has 8"):
+            runner.open(BACKEND, model(tmp_path), 2, 1, {"speed": "high", "lanes": "4"})
+        with pytest.raises(StageError, match="nothing is open"):
+            runner.prepare(FEED)
+        opened(runner, tmp_path)
+        runner.prepare(FEED)
+
+
 def test_runner_needs_numpy_and_nothing_heavy(tmp_path):
     with client() as runner:
         opened(runner, tmp_path)

@@ -65,6 +65,15 @@ def test_every_setting_of_the_compiler_counts():
     assert len(others | {first}) == len(changes) + 6
 
 
+def test_options_count_where_there_are_any():
+    told = (("spinning", "on"),)
+    assert measure_key("a", "r", "one", 1, 1, PLAN, ()) == measure_key("a", "r", "one", 1, 1, PLAN)
+    assert measure_key("a", "r", "one", 1, 1, PLAN, told) != measure_key("a", "r", "one", 1, 1, PLAN)
+    assert score_key("a", "s", ("m",), 1, "these", told) != score_key("a", "s", ("m",), 1, "these")
+    newer = replace(SETTINGS, options={"opset": "21"})
+    assert compile_key("ort", "1", newer, "e", None) != compile_key("ort", "1", SETTINGS, "e", None)
+
+
 def test_what_is_made_for_several_backends_belongs_to_its_maker():
     def key(maker="maker", tools="1", **change):
         return make_key(maker, {"tool": tools}, replace(SETTINGS, **change), "e", None)

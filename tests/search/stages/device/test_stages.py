@@ -20,6 +20,7 @@ from paretune.backends.runner.leased import DeviceLease
 from paretune.profiles.errors import StageError
 from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Candidate
+from paretune.search.record.setting import Setting
 from paretune.search.record.treatment import UNTREATED, Treatment
 from paretune.search.stages.device.calibration_samples import drawn
 from paretune.search.stages.device.line import Line
@@ -148,6 +149,29 @@ def test_a_finalist_that_no_longer_opens_is_left_out_and_the_others_are_measured
     assert rounds.series["2"].blocks
     with pytest.raises(StageError):
         stages.interleaved({"1": (bad, "ort")}, plan)
+
+
+def test_one_artifact_is_timed_by_several_settings_in_the_same_rounds(
+    store: Store, stages: DeviceStages
+) -> None:
+    usual, eight = stages.deployment.usual, Setting(threads=1, batch=8)
+    source = exported(store)
+    one = stages.compiled(CANDIDATE, source, (DATA, "data"), setting=usual)
+    assert one.key == stages.compiled(CANDIDATE, source, (DATA, "data")).key
+    other = stages.compiled(CANDIDATE, source, (DATA, "data"), setting=eight)
+    stages.set_reference(one, CANDIDATE)
+    plan = LatencyPlan(rounds=1, min_rounds=1, block_ms=1, warm_up_s=0, warm_up_limit_s=0, processes=1)
+    plain = replace(usual, options=(("graph_optimization", "disable"),))
+    wrong = replace(usual, options=(("graph_optimization", "no such level"),))
+    rounds = stages.interleaved(
+        {"usual": (one, "ort"), "plain": (one, "ort"), "eight": (other, "ort"), "wrong": (one, "ort")},
+        plan,
+        {"plain": plain, "eight": eight, "wrong": wrong},
+    )
+    assert {name for name, series in rounds.series.items() if series.blocks} >= {"usual", "plain", "eight"}
+    assert "no such level" in rounds.failed["wrong"][1]
+    with pytest.raises(StageError, match="batch 8, asked for 2"):
+        stages.measured(other, "ort")
 
 
 INT8 = Candidate(backend="toy", precision=Precision.INT8, calibration_method="minmax", calibration_samples=3)
