@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 RAPL, HWMON, NVML, PMIC, TEGRASTATS = "rapl", "hwmon", "nvml", "pmic", "tegrastats"
-METER_KINDS = (RAPL, HWMON, NVML, PMIC, TEGRASTATS)
+WINDOW_S = {RAPL: 0.5, HWMON: 2.0, NVML: 5.0, PMIC: 10.0, TEGRASTATS: 10.0}
+"""Least seconds of a window in which one of that kind tells enough."""
+METER_KINDS = tuple(WINDOW_S)
 
 BOARD, MODULE, GPU, PACKAGE = "board", "module", "gpu", "package"
 """What a meter that is taken by itself covers: all that the board draws; the computing module with its

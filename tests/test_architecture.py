@@ -98,8 +98,8 @@ MAY_IMPORT = {
         "search.stages.models search.store search.workload"
     ),
     "search.run": (
-        "profiles.devices profiles.text profiles backends.measure backends.registry backends.runner "
-        "search.evaluation search.gate search.job search.ladder search.ranking search.record "
+        "profiles.devices profiles.text profiles backends.energy backends.measure backends.registry "
+        "backends.runner search.evaluation search.gate search.job search.ladder search.ranking search.record "
         "search.sampler search.space search.stages.absent search.stages.chain search.stages.deployment "
         "search.stages.device search.stages.models search.storage search.store"
     ),

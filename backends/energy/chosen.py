@@ -8,9 +8,11 @@ from typing import Any
 
 from .discover import MetersFound, MeterWish, chosen
 from .meter import MeterFacts
-from .windows import MOST_WINDOW_S, longest_s, usual_s
+from .windows import FEWEST_WINDOWS, FINALIST_WINDOWS, MOST_WINDOW_S, longest_s, usual_s
 
 SOON_WINDOW_S = 10.0
+QUICK_S = 6.0
+"""Seconds that it may take of a finalist where nobody asks for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +42,19 @@ class ChosenMeter:
             least_s=least_s,
         )
 
+    def asked(self, *, wanted: bool, run_s: float = 0.0) -> bool:
+        """Whether finalists are measured: where that is `wanted`, the profile names it, or it is quick."""
+        return wanted or self.named or self.usual_s(FEWEST_WINDOWS, run_s) <= QUICK_S
+
+    def windows_for(self, *, wanted: bool, thorough: bool) -> int:
+        """How many windows at work a candidate has, `thorough` a finalist."""
+        return FINALIST_WINDOWS if thorough and (wanted or self.named) else FEWEST_WINDOWS
+
     def body(self, windows: int) -> Mapping[str, Any]:
         """What a runner is asked for so many windows at work. What the search waits for has no long ones."""
-        most_s = max(self.facts.window_s, self.least_s, MOST_WINDOW_S if windows > 3 else SOON_WINDOW_S)
+        most_s = max(
+            self.facts.window_s, self.least_s, MOST_WINDOW_S if windows > FEWEST_WINDOWS else SOON_WINDOW_S
+        )
         told = {"wish": asdict(self.wish), "rails": list(self.wish.rails), "windows": windows}
         return {**told, "least_s": self.least_s, "most_s": most_s}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...profiles.meters import BOARD, GPU, HWMON, PACKAGE, RAIL
+from ...profiles.meters import BOARD, GPU, HWMON, PACKAGE, RAIL, WINDOW_S
 from .meter import Meter, MeterError, MeterFacts, Unreadable, sound_watts
 from .rails import scope_of
 from .sysfs import folders, name_in, number_of
@@ -127,7 +127,7 @@ def _facts(rail: str, scope: str, every_s: float, *, counter: bool = False) -> M
         scope=scope,
         counter=counter,
         every_s=every_s,
-        window_s=2.0,
+        window_s=WINDOW_S[KIND],
         settle_s=max(0.2, 2 * every_s),
         step=_MICRO if counter else 0.0,
     )

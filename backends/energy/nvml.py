@@ -7,18 +7,32 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ...profiles.meters import GPU, NVML
+from ...profiles.meters import GPU, NVML, WINDOW_S
 from .meter import Meter, MeterError, MeterFacts, Unreadable, sound_watts
 
 KIND = NVML
 _PACKAGE, _MODULE = "nvidia-ml-py", "pynvml"
 _SIGNS = (Path("/proc/driver/nvidia"), Path("/dev/nvidiactl"))
 _COUNTER = MeterFacts(
-    kind=KIND, rail="", scope=GPU, counter=True, every_s=0.02, window_s=5.0, settle_s=0.5, step=1e-3
+    kind=KIND,
+    rail="",
+    scope=GPU,
+    counter=True,
+    every_s=0.02,
+    window_s=WINDOW_S[KIND],
+    settle_s=0.5,
+    step=1e-3,
 )
 # Some cards tell the mean of the last second.
 _POWER = MeterFacts(
-    kind=KIND, rail="", scope=GPU, counter=False, every_s=0.05, window_s=5.0, settle_s=1.5, step=1e-3
+    kind=KIND,
+    rail="",
+    scope=GPU,
+    counter=False,
+    every_s=0.05,
+    window_s=WINDOW_S[KIND],
+    settle_s=1.5,
+    step=1e-3,
 )
 
 

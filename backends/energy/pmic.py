@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ...profiles.meters import MODULE, PMIC
+from ...profiles.meters import MODULE, PMIC, WINDOW_S
 from ..watch.tools import place_of
 from .meter import Meter, MeterError, MeterFacts, Unreadable, sound_watts
 from .programs import printed
@@ -16,7 +16,7 @@ _LINE = re.compile(
 )
 _FEWEST = 3
 _FACTS = MeterFacts(
-    kind=KIND, rail=RAIL, scope=MODULE, counter=False, every_s=0.1, window_s=10.0, settle_s=0.3
+    kind=KIND, rail=RAIL, scope=MODULE, counter=False, every_s=0.1, window_s=WINDOW_S[KIND], settle_s=0.3
 )
 
 

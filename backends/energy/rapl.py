@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from ...profiles.meters import CORES, MEMORY, PACKAGE, PLATFORM, RAIL, RAPL
+from ...profiles.meters import CORES, MEMORY, PACKAGE, PLATFORM, RAIL, RAPL, WINDOW_S
 from .meter import MOST_WATTS, Meter, MeterError, MeterFacts, Unreadable
 from .sysfs import folders, name_in, number_of
 
@@ -98,6 +98,6 @@ def _facts(name: str, count: int) -> MeterFacts:
         scope=_SCOPES.get(name, RAIL),
         counter=True,
         every_s=0.005,
-        window_s=0.5,
+        window_s=WINDOW_S[KIND],
         step=61e-6,
     )

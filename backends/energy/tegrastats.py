@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ...profiles.meters import TEGRASTATS
+from ...profiles.meters import TEGRASTATS, WINDOW_S
 from ..watch.tools import place_of
 from .meter import Meter, MeterError, MeterFacts, Unreadable, sound_watts
 from .programs import Lines
@@ -55,7 +55,7 @@ class TegrastatsRail(Meter):
             scope=scope_of(rail),
             counter=False,
             every_s=EVERY_S,
-            window_s=10.0,
+            window_s=WINDOW_S[KIND],
             settle_s=0.3,
             step=1e-3,
         )

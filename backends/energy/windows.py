@@ -12,7 +12,8 @@ from .sampling import MeterReader
 
 MOST_WINDOW_S = 30.0
 """A window is made longer up to this, where a meter is slow or coarse."""
-FEWEST_WINDOWS = 3
+FEWEST_WINDOWS, FINALIST_WINDOWS = 3, 6
+"""At work, while a study searches, and of a finalist."""
 _READINGS, _STEPS = 100, 100
 """Of a power in a window, and of a counter in what is above idle."""
 _OF_A_COUNTER = 20

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...search.ranking.reading import Reading
 from ...search.record.evaluation import StudyRecord
 from .deployed_section import DeployedSection
+from .energy import energy_lines, energy_section
 from .memory import memory_lines, memory_section
 from .options import option_lines, options_section
 from .placement import placement_lines, placement_section
@@ -13,11 +14,13 @@ _SECTIONS = (
     options_section,
     memory_section,
     placement_section,
+    energy_section,
 )
 _LINES = (
     option_lines,
     memory_lines,
     placement_lines,
+    energy_lines,
 )
 
 

@@ -6,12 +6,13 @@ from ...profiles.devices.shown import shown_by
 from ...profiles.words import counted, duration, joined
 from ...search.job.expected import expected
 from ...search.job.job import Job
+from ...search.job.metered_plan import energy_plan
 from ...search.record.metrics import MEMORY_METRICS
 
 
 def deployed_plan_lines(job: Job) -> list[str]:
     """One line for each question that takes time."""
-    return [*_options(job), *_memory(job)]
+    return [*_options(job), *_memory(job), *_energy(job)]
 
 
 def _options(job: Job) -> list[str]:
@@ -39,3 +40,21 @@ def _memory(job: Job) -> list[str]:
         "memory: before any training, what each runtime itself takes is measured on the device, about 3 s "
         f"for a runtime, once; those that {texts} leaves no room for are left out"
     ]
+
+
+def _energy(job: Job) -> list[str]:
+    found = energy_plan(job)
+    if found is None:
+        return []
+    if found.cannot:
+        return [f"energy: {found.cannot}; `run` refuses this study"]
+    by = f"by {found.meter}" if found.meter else "by the meter that the device has"
+    each = (
+        f"{_about(found.candidate_s)} for each candidate that is measured, " if any(found.candidate_s) else ""
+    )
+    return [f"energy: {by}, {each}{_about(found.finalist_s)} for each finalist"]
+
+
+def _about(seconds: tuple[float, float]) -> str:
+    least, most = seconds
+    return f"about {duration(most)}" if most - least < 1 else f"{duration(least)} to {duration(most)}"

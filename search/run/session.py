@@ -46,6 +46,7 @@ from .device_time import remember_pace
 from .driver import Driver
 from .kind import StudyKind
 from .memory_limits import within_memory
+from .one_meter import check_one_meter
 from .options import options_of
 from .plan import SearchPlan
 from .setup import set_up_search
@@ -137,6 +138,7 @@ def run_job(
             chain = chain_of(job, models, device, budget)
             evaluator = _evaluator(job, chain, budget, studies, kind, options_of(job, reached))
             driver = Driver(plan, evaluator, search, studies, budget, progress)
+            check_one_meter(reached.meter, studies.records())
             finished.begins(studies)
             began = time.time()
             record = driver.run()

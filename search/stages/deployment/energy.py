@@ -7,7 +7,7 @@ from typing import Any
 
 from ....backends.energy.chosen import ChosenMeter
 from ....backends.energy.summary import EnergySummary, summarized
-from ....backends.energy.windows import FEWEST_WINDOWS, MeterWindows
+from ....backends.energy.windows import MeterWindows
 from ....backends.runner.client import RunnerClient
 from ....backends.runner.meters import ask_windows, window
 from ....profiles.errors import StageError
@@ -18,9 +18,6 @@ from .further import Subject, Told
 
 STAGE, ENERGY = "energy", "energy_mj"
 _VERSION, _MARGIN_S = 1, 60.0
-FINALIST_WINDOWS = 6
-QUICK_S = 6.0
-"""Seconds that it may take of a finalist where nobody asks for it."""
 
 
 class MeterFailedError(StageError):
@@ -40,10 +37,9 @@ class EnergyQuestion:
         """Energy above idle, and what the meter told beside it; nothing where there is no meter."""
         meter = device.deployment.meter
         run_s = subject.known["latency_ms"].value / 1e3
-        if meter is None or not self._asked(meter, run_s):
+        if meter is None or not meter.asked(wanted=self._wanted, run_s=run_s):
             return Told()
-        thorough = subject.thorough and (self._wanted or meter.named)
-        count = FINALIST_WINDOWS if thorough else FEWEST_WINDOWS
+        count = meter.windows_for(wanted=self._wanted, thorough=subject.thorough)
 
         def ask(runner: RunnerClient) -> Mapping[str, Any]:
             seconds = meter.longest_s(count, run_s) + _MARGIN_S
@@ -70,9 +66,6 @@ class EnergyQuestion:
         untold = {ENERGY: found.untold} if found.untold else {}
         deployed = Deployed(energy=_record(found, meter, windows), untold=untold)
         return Told(metrics=metrics, deployed=deployed, entries=(entry,))
-
-    def _asked(self, meter: ChosenMeter, run_s: float) -> bool:
-        return self._wanted or meter.named or meter.usual_s(FEWEST_WINDOWS, run_s) <= QUICK_S
 
 
 def _record(found: EnergySummary, meter: ChosenMeter, windows: MeterWindows) -> MeteredEnergy:
