@@ -23,6 +23,10 @@ from .options import OptionsSearch, Proposed, per_sample
 from .options_effort import Tries
 
 
+_UNKNOWN = Spread(deviation=0.01)
+"""Where it could not be seen what processes differ by: as much as on a busy machine."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sides:
     """One finalist as it may be run: by the study's setting, at the batch that is proposed for all (where
@@ -153,7 +157,7 @@ class Confirmation:
         a, b = one.name_of(side), one.name_of(base)
         if {a, b} & set(self.rounds.failed):
             return None
-        ratio = compare(self.rounds, a, b, self.spread)
+        ratio = compare(self.rounds, a, b, self.spread or _UNKNOWN)
         how = f"time per sample over that of the default, measured afresh, {len(self.rounds.order)} rounds"
         return replace(per_sample(ratio, side.contender.setting, base.contender.setting), how=how)
 

@@ -79,8 +79,8 @@ def settled(one, times_ms, seed=0, limits=(), spread=None, **how):
 
 @pytest.mark.parametrize(
     ("processes", "spread"),
-    [(5, None), (1, Spread(deviation=BETWEEN_PROCESSES, processes=5))],
-    ids=["several processes", "one process"],
+    [(5, None), (1, Spread(deviation=BETWEEN_PROCESSES, processes=5)), (1, None)],
+    ids=["several processes", "one process", "one process of unknown spread"],
 )
 def test_options_that_do_nothing_win_in_at_most_one_of_twenty_tries(processes, spread):
     one = sides(best=side(TOLD))
