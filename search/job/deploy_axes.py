@@ -110,7 +110,8 @@ def check_options(deploy: DeploySection, profile: Profile, space: Space) -> None
                     f"no runtime of this study has an option {name!r} on this device"
                     + (f"; did you mean {near!r}?" if near else ""),
                     accepted="; ".join(_lines(offered)) or "none: no runtime of this study offers any",
-                    remedy=f"`options: {SEARCH}` tries all that there are",
+                    remedy=f"`options: {SEARCH}` tries all that there are"
+                    + ("" if max(deploy.threads) > 1 else "; some there are with several threads alone"),
                 )
             _check_values(name, values, offered)
 
