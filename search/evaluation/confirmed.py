@@ -22,7 +22,6 @@ from .as_deployed import AsDeployed, newly_missed
 from .options import OptionsSearch, Proposed, per_sample
 from .options_effort import Tries
 
-
 _UNKNOWN = Spread(deviation=0.01)
 """Where it could not be seen what processes differ by: as much as on a busy machine."""
 
