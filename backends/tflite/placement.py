@@ -14,11 +14,11 @@ from ..contract.placement import UNSAID, ModelPlacement, NodePlacement
 XNNPACK, BUILTIN = "XNNPACK", "builtin"
 _DELEGATE = "DELEGATE"
 # What LiteRT 2.3's XNNPACK delegate takes at all, under conditions on types and shapes
-# (`VisitNode` of tflite/delegates/xnnpack/xnnpack_delegate.cc).
+# (`VisitNode` of tflite/delegates/xnnpack/xnnpack_delegate.cc, and single operators tried).
 _TAKEN = re.compile(
     "ABS|ADD|ASSIGN_VARIABLE|AVERAGE_POOL_2D|BATCH_MATMUL|CEIL|CONCATENATION|CONV_2D|COS|CUSTOM|"
     "DEPTHWISE_CONV_2D|DEPTH_TO_SPACE|DEQUANTIZE|DIV|ELU|EXP|EXPAND_DIMS|FLOOR|FULLY_CONNECTED|GELU|HARD_SWISH|"
-    "LEAKY_RELU|LOGISTIC|MAXIMUM|MAX_POOL_2D|MEAN|MINIMUM|MUL|NEG|PAD|PRELU|QUANTIZE|READ_VARIABLE|REDUCE_MAX|"
+    "LEAKY_RELU|LOG|LOGISTIC|MAXIMUM|MAX_POOL_2D|MEAN|MINIMUM|MUL|NEG|PAD|PRELU|QUANTIZE|READ_VARIABLE|REDUCE_MAX|"
     "REDUCE_MIN|RELU|RELU6|RELU_N1_TO_1|RESHAPE|RESIZE_BILINEAR|ROUND|RSQRT|SIN|SLICE|SOFTMAX|SPACE_TO_DEPTH|"
     "SPLIT|SQRT|SQUARE|SQUARED_DIFFERENCE|STABLEHLO_COMPOSITE|STRIDED_SLICE|SUB|SUM|TANH|TRANSPOSE|"
     "TRANSPOSE_CONV|VAR_HANDLE"
@@ -85,7 +85,7 @@ def _within(own: Sequence[ListedOperator], delegates: Iterable[ListedOperator]) 
 
 def _reason(operator: ListedOperator, tensors: Mapping[int, Mapping[str, Any]]) -> str:
     if not _TAKEN.fullmatch(operator.name):
-        return f"{operator.name} is not among the operators that XNNPACK takes"
+        return f"{operator.name} is not among the operators that XNNPACK takes in LiteRT 2.3"
     if any(_is_free(number, tensors) for number in _all(operator)):
         return "its shapes depend on what is fed, and XNNPACK takes fixed ones alone"
     read, made = _types(operator.inputs, tensors), _types(operator.outputs, tensors)

@@ -20,6 +20,7 @@ _TYPES = {
     "UInt8": ("uint8", 1.0), "FP8": ("float8", 1.0), "Int4": ("int4", 0.5), "FP4": ("float4", 0.5),
     "Int32": ("int32", 4.0), "Int64": ("int64", 8.0), "Bool": ("bool", 1.0),
 }  # fmt: skip
+_SHORT = {"FP32": "float32", "FP16": "float16", "BF16": "bfloat16", "INT8": "int8", "INT32": "int32"}
 LIST_START = "Layers:"
 _NODE = re.compile(r"\[ONNX Layer: ([^\]]*)\]")
 
@@ -98,6 +99,12 @@ def _elements(sizes: str) -> int:
 
 def _ours(kind: str) -> str:
     return _TYPES.get(kind, (kind.lower(), 1.0))[0]
+
+
+def our_type(words: str) -> str:
+    """Our name of the type that a description of a tensor names: "Channel major FP16 format"."""
+    named = (_TYPES.get(word, ("", 0.0))[0] or _SHORT.get(word, "") for word in words.split())
+    return next(filter(None, named), words.lower() or "unknown")
 
 
 def _stored(elements: int, kind: str) -> tuple[str, int]:

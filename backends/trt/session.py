@@ -14,10 +14,12 @@ import numpy as np
 
 from ...profiles.errors import UnsupportedError, UserError
 from ..contract.backend import Array, Feed, Session, TensorSpec
+from ..contract.placement import ModelPlacement
 from .api import trt
 from .build import BuildLog, logger_for
 from .device_memory import DeviceMemory, open_memory
 from .engine_layers import LayerList, read_inspector
+from .placement import read_placement
 from .plan_file import PlanHeader, read_plan
 
 T = TypeVar("T")
@@ -105,6 +107,9 @@ class TrtSession(Session):
         # Copies: the pinned memory is overwritten by the next run.
         return {slot.spec.name: slot.pinned.astype(slot.spec.dtype, copy=True) for slot in self._outputs}
 
+    def placement(self, feed: Feed) -> ModelPlacement | None:
+        return read_placement(engine_information(self._engine))
+
     def close(self) -> None:
         self._inputs, self._outputs = [], []
         # TensorRT objects go before the memory and the context that they use.
@@ -152,5 +157,9 @@ def inspect_plan(plan: bytes) -> LayerList:
     engine = runtime.deserialize_cuda_engine(plan)
     if engine is None:
         raise RuntimeError(f"TensorRT could not load its own plan: {'; '.join(log.errors)}")
-    text = engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)
-    return read_inspector(text)
+    return read_inspector(engine_information(engine))
+
+
+def engine_information(engine: trt.ICudaEngine) -> str:
+    """What the inspector says of an engine, as JSON."""
+    return str(engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON))
