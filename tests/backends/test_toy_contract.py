@@ -9,6 +9,7 @@ pytestmark = pytest.mark.slow
 
 class TestToy(BackendContract):
     name = "toy"
+    tells_placement = False
     precisions = tuple(precision for precision in Precision if precision is not Precision.GIVEN)
     least_sqnr_db = {**LEAST_SQNR_DB, Precision.INT4_WEIGHT: 5.0}
 

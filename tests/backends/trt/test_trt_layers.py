@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from paretune.backends.trt.engine_layers import read_inspector, read_layer_log
+from paretune.backends.trt.placement import read_placement
 
 HALF = "Strides: [1], StrideOrder: [0], Datatype: Half, Format: (Linear) Row major linear format }"
 BYTE = "Strides: [1], StrideOrder: [0], Datatype: Int8, Format: (Linear) Row major linear format }"
@@ -46,3 +47,45 @@ def test_the_inspectors_forms():
     assert read_inspector(json.dumps(new)).summary == "the engine has 2 layer(s); outputs: 1 Half"
     plain = {"Layers": ["a", "b"], "Bindings": []}  # names alone: built without detailed verbosity
     assert read_inspector(json.dumps(plain)).summary == "the engine has 2 layer(s)"
+
+
+def inspected(*layers):
+    """What the inspector says of layers: the kind of each, the tensor that it reads and that it makes."""
+    told = [
+        {
+            "Name": f"{kind} {made[0]}",
+            "LayerType": kind,
+            "Inputs": [{"Name": read[0], "Format/Datatype": read[1]}],
+            "Outputs": [{"Name": made[0], "Format/Datatype": made[1]}],
+            "TacticName": "sm80_kernel",
+        }
+        for kind, read, made in layers
+    ]
+    return json.dumps({"Layers": told, "Bindings": []})
+
+
+INT8, FP16 = "Thirty-two wide channel vectorized row major Int8 format", "Channel major FP16 format"
+
+
+def test_what_computes_in_float_between_layers_in_8_bits_is_named():
+    found = read_placement(
+        inspected(
+            ("Reformat", ("x", "Row major linear FP32"), ("a", INT8)),
+            ("CaskConvolution", ("a", INT8), ("b", FP16)),
+            ("SoftMax", ("b", FP16), ("c", FP16)),
+            ("Shuffle", ("c", FP16), ("d", FP16)),
+            ("Reformat", ("d", FP16), ("e", INT8)),
+            ("CaskConvolution", ("e", INT8), ("f", INT8)),
+            ("CaskConvolution", ("f", INT8), ("y", "Float")),
+            ("DLA", ("y", "Half"), ("z", "Half")),
+        )
+    )
+    assert [(one.op, one.place) for one in found.nodes if not one.intended] == [("SoftMax", "GPU")]
+    assert found.nodes[2].kernel == "sm80_kernel (float16)"
+    assert found.nodes[-1].place == "DLA"
+    assert found.share_of_nodes == 7 / 8
+
+
+def test_an_engine_that_tells_names_alone_tells_no_placement():
+    assert read_placement(json.dumps({"Layers": ["a", "b"], "Bindings": []})) is None
+    assert read_placement(json.dumps({"Layers": []})) is None

@@ -10,6 +10,7 @@ pytestmark = pytest.mark.slow
 
 class TestTvm(BackendContract):
     name = "tvm"
+    tells_placement = False
     precisions = (
         Precision.FP32,
         *([Precision.FP16] if {*this_one().instruction_sets} & {*HALF} else []),

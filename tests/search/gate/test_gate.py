@@ -13,6 +13,7 @@ from paretune.search.gate.gate import Gate, over_limit
 from paretune.search.ranking.known import point_of, violations
 from paretune.search.ranking.pareto import dominates
 from paretune.search.record.candidate import Candidate, Recipe
+from paretune.search.record.deployed import Deployed
 from paretune.search.record.evaluation import (
     Evaluation,
     Limit,
@@ -481,3 +482,33 @@ def test_no_training_is_given_up_by_what_the_device_is_expected_to_take():
     judge = gate(*CURVES, KNOWN[1], best=BEHIND)
     judge.before_training(student(0.5), Hardware(metrics=expected(2.0, 1.1, size=130e3)))
     assert judge.at_milestone(student(0.5), half_way(0.85)) is None
+
+
+# -- placement ----------------------------------------------------------------------------------------------
+
+
+WHOLE = Limit(text="delegated >= 100 %", metric="delegated", upper=False, bound=1.0)
+
+
+def share(value: float) -> dict[str, Quantity]:
+    """Of nodes, which is counted and has no error."""
+    return {**numbers(), "delegated": Quantity(value=value, low=value, high=value)}
+
+
+def asked(metrics: dict[str, Quantity], **untold: str) -> str:
+    hardware = Hardware(metrics=metrics, deployed=Deployed(untold=untold))
+    decision = gate(limits=(WHOLE,)).before_training(student(1.0), hardware)
+    return "" if decision is None else decision.reason
+
+
+def test_a_fallback_of_one_node_misses_a_limit_on_all_before_training():
+    assert asked(share(1.0)) == ""
+    assert "99.95 %" in asked(share(1999 / 2000))
+
+
+def test_what_no_runtime_tells_does_not_meet_a_limit():
+    said = asked(numbers(), delegated="TVM does not tell")
+    assert "TVM does not tell" in said
+    assert WHOLE.text in said
+    assert asked(numbers(), energy_mj="no meter") == ""
+    assert asked(share(1.0), delegated="unlike before") == ""
