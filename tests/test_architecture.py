@@ -23,12 +23,12 @@ MAY_IMPORT = {
     "backends.contract": "profiles.devices profiles.text profiles.guard profiles",
     "backends.measure": "profiles.devices profiles backends.contract backends.watch",
     "backends.watch": "profiles",
-    "backends.energy": "profiles backends.contract backends.measure backends.watch",
+    "backends.energy": "profiles.devices profiles backends.contract backends.measure backends.watch",
     "backends.onnx_graph": "profiles backends.contract",
     "backends.estimate": "profiles.devices profiles backends.onnx_graph",
     "backends.boards": (
-        "profiles.devices profiles.text profiles backends.measure backends.registry backends.runner "
-        "backends.watch"
+        "profiles.devices profiles.text profiles backends.energy backends.measure backends.registry "
+        "backends.runner backends.watch"
     ),
     "backends.registry": "profiles.devices profiles.guard profiles backends.contract",
     "backends.onnx_torch": "profiles",

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from ...profiles.devices.reported import fit_of
 from ...profiles.devices.schema import Profile
 from ...profiles.errors import StageError, UserError
+from ..energy.named import wish_of
 from ..measure.core_speeds import FastestCores
 from ..measure.environment import environment
 from ..measure.latency import measure
@@ -21,11 +22,13 @@ from ..registry import packages
 from ..runner.client import Guard, RunnerClient
 from ..runner.launch import Launch, launch_for
 from ..runner.leased import DeviceLease, holder_of
+from ..runner.meters import ask_meters
 from ..runner.reading import Reader, list_of, mapping, maybe, text, whole
 from ..runner.replies import hello as read_hello
 from ..runner.replies import nanoseconds
 from ..runner.states import ask_fastest, state
 from ..watch.state import State
+from .meters import SeenMeters, seen
 from .same_runner import runner_remark
 
 PROCESSES = 3
@@ -84,6 +87,7 @@ class Facts:
     disks: tuple[Disk, ...] = ()
     free_memory_bytes: int | None = None
     noise: Noise = field(default_factory=Noise)
+    meters: SeenMeters = field(default_factory=SeenMeters)
 
 
 def look_at(profile: Profile, tell: Tell, guard: Guard | None = None) -> Facts:
@@ -103,6 +107,7 @@ def look_at(profile: Profile, tell: Tell, guard: Guard | None = None) -> Facts:
         before = _told(lambda: state(runner))
         round_trip_s = median(_round_trip(runner) for _ in range(ROUND_TRIPS))
         disks, memory = _space(runner, limit_s)
+        meters = seen(profile, _told(lambda: ask_meters(runner, wish_of(profile))))
         lease = stack.enter_context(closing(_lease(launch, guard, tell)))
         with lease.held():
             fastest = _told(lambda: ask_fastest(runner, 1)) or FastestCores()
@@ -124,6 +129,7 @@ def look_at(profile: Profile, tell: Tell, guard: Guard | None = None) -> Facts:
         disks=disks,
         free_memory_bytes=memory,
         noise=noise,
+        meters=meters,
     )
 
 

@@ -10,6 +10,7 @@ from ...profiles.words import joined
 from ..registry import backend_names, get_backend
 from .conditions import Finding, conditions
 from .facts import Disk, Facts
+from .meters import SeenMeters
 
 LEAST_DISK_BYTES = 200_000_000
 """For what is sent there: artifacts, and a runtime's caches."""
@@ -55,6 +56,7 @@ def judged(facts: Facts, profile: str) -> Fitness:
         _cores(facts),
         Finding(name="work_s", value=facts.noise.work_s, ok=None if facts.noise.work_s is None else True),
         _noise(facts),
+        _meter(facts.meters),
     )
     return Fitness(device=facts.device, findings=findings)
 
@@ -173,3 +175,16 @@ def _noise(facts: Facts) -> Finding:
         return Finding(name="told_apart", value=value, why=said)
     remedy = "end what else runs there, fix the clock, let it cool; then check it again"
     return Finding(name="told_apart", value=value, ok=False, why=said, remedy=remedy)
+
+
+def _meter(meters: SeenMeters) -> Finding:
+    """No meter speaks against no measurement but that of energy."""
+    value = {"there": list(meters.there), "taken": meters.taken, "shown": meters.text}
+    why = f"energy cannot be measured: {meters.why}" if meters.why else ""
+    return Finding(
+        name="meter",
+        value=value if meters.told else None,
+        ok=None if meters.remedy or not meters.told else True,
+        why=why,
+        remedy=meters.remedy,
+    )

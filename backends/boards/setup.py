@@ -62,7 +62,7 @@ def set_up(name: str, wish: Wish, steps: Steps) -> str:
         with undisturbed(launch, steps):
             delivery.send()
             brought = [one for one in runtimes if one.name not in gathered.left_out]
-            trial = try_runner(launch, prepared, brought, steps)
+            trial = try_runner(launch, prepared, brought, steps, profile)
         delivery.switch()
     told = _versions({**there, **trial.versions}, runtimes)
     did = f"{size / 1e6:.1f} MB sent, {duration(time.monotonic() - started)}"

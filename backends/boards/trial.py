@@ -6,9 +6,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
+from ...profiles.devices.schema import Profile
 from ...profiles.errors import ParetuneError, StageError, UserError
+from ..energy.named import wish_of
 from ..runner.client import Guard, RunnerClient
 from ..runner.launch import SshLaunch
+from ..runner.meters import ask_meters
+from .meters import seen
 from .parts import PreparedSet
 from .runtimes import NUMPY, Runtime
 from .steps import Steps
@@ -25,7 +29,9 @@ class Trial:
     broken: Mapping[str, str]
 
 
-def try_runner(launch: SshLaunch, prepared: PreparedSet, runtimes: Sequence[Runtime], steps: Steps) -> Trial:
+def try_runner(
+    launch: SshLaunch, prepared: PreparedSet, runtimes: Sequence[Runtime], steps: Steps, profile: Profile
+) -> Trial:
     """Start a runner from these parts, whether or not the board has switched to them, and load each runtime.
 
     Raises:
@@ -42,6 +48,7 @@ def try_runner(launch: SshLaunch, prepared: PreparedSet, runtimes: Sequence[Runt
                 runner = stack.enter_context(_runner(start))
             if why := _broken(runner, one.name):
                 broken[one.name] = why
+        steps.note(f"meter of energy: {_meters(runner, profile)}")
     return Trial(versions={str(name): str(version) for name, version in dict(found).items()}, broken=broken)
 
 
@@ -67,6 +74,15 @@ def _broken(runner: RunnerClient, name: str) -> str:
     except ParetuneError as error:
         return error.cause if isinstance(error, StageError) else str(error).splitlines()[0]
     return "" if told.installed else told.reason or "it is not installed there"
+
+
+def _meters(runner: RunnerClient, profile: Profile) -> str:
+    """The one that is taken, or why there is none."""
+    try:
+        found = seen(profile, ask_meters(runner, wish_of(profile)))
+    except ParetuneError as error:
+        return error.cause if isinstance(error, StageError) else str(error).splitlines()[0]
+    return found.text if found.taken else f"none: {found.why}"
 
 
 def shown(runtimes: Sequence[Runtime]) -> tuple[str, ...]:

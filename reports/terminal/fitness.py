@@ -129,4 +129,5 @@ _SHOWN: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "cores": ("measured on", _cores),
     "work_s": ("the same work takes", lambda seconds: f"{1e3 * seconds:.3g} ms"),
     "told_apart": ("noise (A/A)", percent),
+    "meter": ("meter of energy", lambda meter: str(meter["shown"])),
 }

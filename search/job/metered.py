@@ -5,28 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...backends.energy.chosen import ChosenMeter
-from ...backends.energy.discover import MetersFound, MeterWish
+from ...backends.energy.discover import MetersFound
 from ...backends.energy.meter import MeterError
+from ...backends.energy.named import taken_by
 from ...profiles.devices.schema import Profile
 from ...profiles.errors import UserError
 from ..record.evaluation import Objective
 from ..record.limits import LimitSpec
 
 ENERGY, COST = "energy_mj", "cost_per_million_usd"
-
-
-def wish_of(profile: Profile) -> MeterWish:
-    """What a profile says of its device's meter."""
-    said = profile.meter
-    if said is None:
-        return MeterWish()
-    return MeterWish(
-        kind=said.kind,
-        rails=said.rail,
-        scope=said.scope or "",
-        root=said.root or "/",
-        program=said.program or "",
-    )
 
 
 def meter_of(
@@ -38,19 +25,12 @@ def meter_of(
     Raises:
         UserError: a limit or an objective names energy, which cannot be measured.
     """
-    said = profile.meter
     try:
         if found is None:
             raise MeterError(
                 "the runner on the device does not know of meters", "`paretune devices setup` brings this one"
             )
-        return ChosenMeter.of(
-            found,
-            wish_of(profile),
-            gpu=profile.gpu is not None,
-            named=said is not None,
-            least_s=(said.window or 0.0) if said else 0.0,
-        )
+        return taken_by(profile, found)
     except MeterError as error:
         asked = _named(ENERGY, limits, objectives)
         if not asked:

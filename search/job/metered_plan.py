@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from ...backends.energy.chosen import ChosenMeter
 from ...backends.energy.discover import look
 from ...backends.energy.meter import MeterFacts
+from ...backends.energy.named import wish_of
 from ...profiles.errors import UserError
 from ...profiles.meters import METER_KINDS, RAIL, WINDOW_S
 from .job import Job
-from .metered import ENERGY, meter_of, wish_of
+from .metered import ENERGY, meter_of
 
 
 @dataclass(frozen=True, kw_only=True)

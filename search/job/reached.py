@@ -8,6 +8,7 @@ from typing import Any
 
 from ...backends.boards.same_runner import runner_remark
 from ...backends.energy.chosen import ChosenMeter
+from ...backends.energy.named import wish_of
 from ...backends.registry import packages
 from ...backends.runner.client import Guard, RunnerClient
 from ...backends.runner.launch import Launch, launch_for
@@ -17,7 +18,6 @@ from ...profiles.devices.schema import Profile
 from ...profiles.errors import UserError
 from ...profiles.packages import differing, versions
 from .looked import Looked, look_here, look_there
-from .metered import wish_of
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,9 @@ from paretune.backends.boards.fitness import (
     MOST_TOLD_APART,
     judged,
 )
+from paretune.backends.boards.meters import seen
+from paretune.backends.energy.discover import MetersFound
+from paretune.backends.energy.meter import MeterFacts, Unreadable
 from paretune.backends.measure import fixed_work
 from paretune.backends.measure.fixed_work import timed_work
 from paretune.backends.measure.latency import measure
@@ -19,6 +22,7 @@ from paretune.backends.measure.space import free_memory_bytes
 from paretune.backends.measure.spread import Spread
 from paretune.backends.registry import backend_names, get_backend
 from paretune.backends.watch.state import Quota, State
+from paretune.profiles.devices.loader import load_profile
 from paretune.profiles.errors import StageError, UserError
 
 RUNTIME = get_backend(backend_names()[0]).packages[0]
@@ -221,3 +225,22 @@ def test_free_memory_is_what_system_and_container_leave(tmp_path, files, free):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
     assert free_memory_bytes(tmp_path) == free
+
+
+def test_a_meter_is_named_and_one_that_cannot_be_read_is_a_note():
+    profile = load_profile("raspberry-pi-5")
+    facts = MeterFacts(
+        kind="pmic", rail="sum of rails", scope="module", counter=False, every_s=0.1, window_s=10.0
+    )
+    broken = Unreadable(kind="rapl", rail="package", reason="permission denied", remedy="be root")
+    cases = {
+        (facts.title, True): MetersFound(meters=(facts,)),
+        ("", None): MetersFound(unreadable=(broken,)),
+        ("", True): MetersFound(),
+    }
+    for (taken, ok), found in cases.items():
+        fitness = judged(replace(GOOD, meters=seen(profile, found)), "pi.yaml")
+        finding = next(one for one in fitness.findings if one.name == "meter")
+        assert (finding.value["taken"], finding.ok) == (taken, ok)
+        assert fitness.fit
+    assert judged(replace(GOOD, meters=seen(profile, None)), "pi.yaml").value("meter") is None
