@@ -40,6 +40,19 @@ def under_load(
     return _read(reply, rate, arrivals, skip)
 
 
+def back_to_back(
+    client: RunnerClient, seconds: float, *, run_s: float = 0.0, meanwhile: Callable[[], None] = lambda: None
+) -> UnderLoad:
+    """How long each run takes of the artifact that is open and prepared in a runner, for so many seconds
+    without a pause; `run_s` and `meanwhile` as `under_load`.
+
+    Raises:
+        StageError: the runner failed, or answered nonsense.
+    """
+    reply = client.ask("back to back", seconds + run_s + _MARGIN_S, {"seconds": seconds}, meanwhile=meanwhile)
+    return _read(reply, 0.0, reply.read("served", whole), 0)
+
+
 def _read(reply: Reply, rate: float, arrivals: int, skip: int) -> UnderLoad:
     late = reply.read("late_ns", list_of(number))
     segments, counted = reply.read("segments", list_of(_pairs)), reply.read("served", whole) - skip

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..contract.backend import Feed, Session
 from ..energy.told import energy
+from ..load.back_to_back import back_to_back
 from ..load.operation import load
 from ..measure.steady import settled
 from . import placing
@@ -27,6 +28,7 @@ def _steady(loaded: Loaded, body: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 OF_SESSION: Mapping[str, Callable[[Loaded, Mapping[str, Any]], Mapping[str, Any]]] = {
+    "back to back": lambda loaded, body: back_to_back(loaded.session, loaded.feed, body),
     "load": lambda loaded, body: load(loaded.session, loaded.feed, loaded.batch, body),
     "steady": _steady,
     placing.OPERATION: lambda loaded, _: placing.told(loaded.session, loaded.feed),

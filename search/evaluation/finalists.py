@@ -25,6 +25,7 @@ from .deployed import deployed
 from .distillation_gain import distillation_gains
 from .finalist_effort import FinalistPace, Thoroughness, effort_within
 from .options_effort import Tries
+from .sustained import kept_hot
 
 SecondsLeft = Callable[[], float]
 
@@ -81,7 +82,8 @@ def measure_finalists(
     alive = tuple(one for one in settled if one.name not in measured.failed)
     finalists = [_timed(one, alive, record, measured, chain) for one in alive]
     finalists = list(deployed(tuple(finalists), alive, measured, chain))
-    said, seen = effort.shortened, watched(measured)
+    finalists, lacking = kept_hot(finalists, alive, chain, seconds_left)
+    said, seen = "; ".join(filter(None, (effort.shortened, lacking))), watched(measured)
     timed = replace(record, finalists=tuple(replace(one, shortened=said, watched=seen) for one in finalists))
     return (*_explained(timed, chain, seconds_left), *failed.values())
 

@@ -22,6 +22,7 @@ from ..record.limits import MOST_WEIGHT
 from ..record.treatment import RungName
 from .deploy_section import DeploySection
 from .section import Section
+from .sustained_section import SustainedSection, sustained_section
 from .values import (
     Axis,
     Bytes,
@@ -213,6 +214,7 @@ class StudyFile(Section):
     reference: dict[Line, Line | Number] = {}
     warm_start: Flag | Many[FileText] = True
     deploy: DeploySection = DeploySection()
+    sustained: Annotated[SustainedSection | None, BeforeValidator(sustained_section)] = None
     measure: MeasureSection = MeasureSection()
     guard: GuardSection = GuardSection()
     tuning: TuningSection | None = None

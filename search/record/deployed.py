@@ -9,6 +9,7 @@ from .load import Load
 from .memory import Memory
 from .options import Options
 from .placed import Placed
+from .sustained import Sustained
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,7 @@ class Deployed:
     untold: dict[str, str] = field(default_factory=dict)
 
     memory: Memory | None = None
+    sustained: Sustained | None = None
     energy: MeteredEnergy | None = None
     load: Load | None = None
 

@@ -56,7 +56,7 @@ class Driver:
         self.impossible = Impossible(plan.impossible, self.tuning_time.lacking, plan.beyond)
         self._beyond = 0  # candidates that a sampler proposed though they are none of the study's
         search.exclude(self.impossible.holds)
-        self.finalist_time = FinalistTime(plan.finalists, plan.more_rounds, plan.more_samples)
+        self.finalist_time = FinalistTime(plan.finalists, plan.more_rounds, plan.more_samples, plan.each_s)
         for record in self.known.values():
             self._learn(record)
         self._cut = ""  # why a candidate was not brought to its end

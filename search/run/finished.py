@@ -64,5 +64,6 @@ def _room(job: Job, plain: dict[str, Any]) -> bool:
 
 
 def _settings(job: Job) -> str:
-    tries = {"deploy"} if job.file.deploy.tries else set()
-    return canonical_json(job.file.model_dump(mode="json", include=_SETTINGS | tries))
+    asked = {"deploy"} if job.file.deploy.tries else set()
+    asked |= {"sustained"} if job.file.sustained else set()
+    return canonical_json(job.file.model_dump(mode="json", include=_SETTINGS | asked))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 
 from ..job.job import Job
 from ..job.load_time import load_seconds, named_metrics
@@ -12,6 +13,7 @@ from ..stages.deployment.energy import ENERGY, EnergyQuestion
 from ..stages.deployment.further import Further
 from ..stages.deployment.memory import MemoryQuestion
 from ..stages.deployment.placement import PlacementQuestion
+from ..stages.deployment.sustained import SustainedAsked
 from ..stages.deployment.throughput import Conditions, ThroughputQuestion
 from .budget import Budget
 
@@ -33,6 +35,15 @@ def questions_of(job: Job, budget: Budget) -> Questions:
         always=tuple(one for one in known if one.metrics & asked),
         of_finalists=known,
     )
+
+
+def sustained_of(job: Job, *, again: bool) -> SustainedAsked | None:
+    """For how long finalists are kept at work; None where the study file does not ask."""
+    said = job.file.sustained
+    if said is None:
+        return None
+    anew = datetime.now(timezone.utc).isoformat() if again else ""
+    return SustainedAsked(seconds=said.time, load=said.load, again=anew)
 
 
 def _questions(job: Job, budget: Budget) -> tuple[Further, ...]:

@@ -16,7 +16,8 @@ class SearchPlan:
     """What the driver is to do. `frame` is the record without trials, for reports. `impossible` are students
     of the space that cannot be, with the reason. Finalists are measured in `more_rounds` times as many rounds
     as trials, and scored on `more_samples` times as many samples. `tuning` has the backends that have to be
-    tuned, with the seconds that one tuning may take. `first` are candidates that are evaluated before the
+    tuned, with the seconds that one tuning may take; `each_s` are those that a finalist takes beside, which
+    is kept at work. `first` are candidates that are evaluated before the
     sampler proposes any; `beyond` says why a candidate is none of the study's."""
 
     space: Space
@@ -29,5 +30,6 @@ class SearchPlan:
     more_rounds: float = 1.0
     more_samples: float = 1.0
     tuning: Mapping[str, float] = field(default_factory=dict)
+    each_s: float = 0.0
     first: tuple[Candidate, ...] = ()
     beyond: Callable[[Candidate], str] = lambda candidate: ""

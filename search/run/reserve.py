@@ -17,11 +17,12 @@ class FinalistTime:
     """Estimates what checking the finalists will take, from what scoring and measuring took in trials.
 
     `finalists` of them and the strongest simple choice; `rounds` is how many times as many rounds as in a
-    trial they are measured in, `samples` how many times as many samples they are scored on.
+    trial they are measured in, `samples` how many times as many samples they are scored on; `each_s`
+    are seconds that each of them takes beside.
     """
 
-    def __init__(self, finalists: int, rounds: float, samples: float) -> None:
-        self.finalists, self.rounds, self.samples = finalists, rounds, samples
+    def __init__(self, finalists: int, rounds: float, samples: float, each_s: float = 0.0) -> None:
+        self.finalists, self.rounds, self.samples, self.each_s = finalists, rounds, samples, each_s
         self._seconds: deque[float] = deque(maxlen=LATEST)
         self._complete = 0
 
@@ -37,4 +38,4 @@ class FinalistTime:
     def seconds(self, budget: float) -> float:
         """What to keep of a budget of so many seconds."""
         count = min(self._complete, self.finalists + 1)
-        return min(count * median(self._seconds), MOST * budget) if self._seconds else 0.0
+        return min(count * (median(self._seconds) + self.each_s), MOST * budget) if self._seconds else 0.0

@@ -19,6 +19,7 @@ from ...profiles.system_trouble import check_limits_of_a_search
 from ..evaluation.evaluator import Evaluator
 from ..evaluation.options_effort import OptionsAsked
 from ..evaluation.side_effects import check_possible
+from ..evaluation.sustained import seconds_of
 from ..job.absent import described
 from ..job.job import Job, Places, load_job, places_of
 from ..job.reached import Reached
@@ -44,6 +45,7 @@ from .budget import Budget, StopFlag
 from .device import device_stages
 from .device_time import remember_pace
 from .driver import Driver
+from .further import sustained_of
 from .kind import StudyKind
 from .memory_limits import within_memory
 from .one_meter import check_one_meter
@@ -136,6 +138,7 @@ def run_job(
             plan = _plan(job, models, reached, remarks)
             plan = kind.plan(replace(plan, impossible=possible.impossible))
             chain = chain_of(job, models, device, budget)
+            chain.sustained = sustained_of(job, again=again)
             evaluator = _evaluator(job, chain, budget, studies, kind, options_of(job, reached))
             driver = Driver(plan, evaluator, search, studies, budget, progress)
             check_one_meter(reached.meter, studies.records())
@@ -258,6 +261,7 @@ def _plan(job: Job, models: Models, reached: Reached, remarks: tuple[str, ...]) 
         seed=job.file.seed,
         frame=frame,
         tuning=job.tuning_seconds,
+        each_s=seconds_of(job.file.sustained.time, 1) if job.file.sustained else 0.0,
     )
 
 

@@ -22,6 +22,7 @@ from ..store.store import Entry
 from ..workload.workload import Array, Split
 from .deployment.further import Further, Subject, all_told
 from .deployment.memory import memory_of_measured
+from .deployment.sustained import SustainedAsked
 from .device.a_a import read_rounds
 from .device.kept_outputs import primary_outputs
 from .device.quantities import latency_quantities
@@ -77,9 +78,11 @@ class Trace:
 class Chain:
     """Models and device together. `checkpoint` is called between stages and may raise Interrupted. `further`
     is asked of every artifact that is measured, `of_finalists` of finalists. `measures`: there is a device.
+    `sustained` is for how long finalists are kept at work.
     """
 
     measures = True
+    sustained: SustainedAsked | None = None
 
     def __init__(
         self,

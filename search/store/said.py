@@ -160,6 +160,7 @@ _SAID: Mapping[str, Shape] = {
         settled=_flag,
         growth_bytes=_number,
     ),
+    "sustained": _record({"asked": _ANYTHING, "setting": _ANYTHING, "found": _ANYTHING}),
     "runtime": _record({"imported": _count, "empty": _each(_count)}),
     "score": _record(
         {

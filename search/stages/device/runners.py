@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
 import psutil
 
 from ....backends.contract.backend import Artifact, CompileSettings, SourceModel
 from ....backends.measure.environment import cpu_ticks
-from ....backends.measure.latency import Subject, measure
+from ....backends.measure.latency import Subject, calibrate_loops, measure
 from ....backends.measure.samples import LatencyPlan, Rounds
 from ....backends.measure.watched import refuse_cut_short
 from ....backends.registry import get_backend
@@ -29,6 +30,7 @@ from .deployment import Deployment as Deployment
 from .effort import ReferencePace, run_seconds
 from .watching import Watching
 
+_GLANCE, _GLANCE_S = 15, 0.5
 PROCESS_BYTES = 100_000_000  # what a runner needs beside the model, seen up to 80 MB
 
 
@@ -214,6 +216,13 @@ class Runners:
         warm: bool = False,
     ) -> Rounds:
         return measure(subjects, reference, plan, self._ticks, self._watch, warm_reference=warm)
+
+    def reference_ms(self) -> float:
+        """What a run of it takes at this moment, from a few samples."""
+        runner = self.reference_runners(1)[0]
+        loops, run_s = calibrate_loops(runner, 1.0), max(self.pace.run_s, 1e-6)
+        taken = runner.sample(loops, max(3, min(_GLANCE, int(_GLANCE_S / (loops * run_s)))))
+        return median(taken) / loops / 1e6
 
     def reference_runners(self, wanted: int) -> list[RunnerClient]:
         """Processes of the reference, which take turns: as many as are wanted, or as the device has memory

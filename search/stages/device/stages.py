@@ -168,6 +168,10 @@ class DeviceStages:
         """That artifact and its backend; InternalError before."""
         return self._runners.reference
 
+    def reference_ms(self) -> float:
+        """What a run of it takes at this moment, at a glance."""
+        return self._runners.reference_ms()
+
     @property
     def spread(self) -> Spread | None:
         """What processes of the reference differ by here; None where that could not be seen."""
