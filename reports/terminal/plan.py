@@ -14,6 +14,7 @@ from ...profiles.words import joined
 from ...search.job.job import Job
 from ...search.record.evaluation import Masked
 from ...search.space.space import BackendChoices, Space
+from .absent_plan import absent_plan_lines
 from .deployed_plan import deployed_plan_lines
 from .expected import expected_lines
 
@@ -105,6 +106,7 @@ def _effort(job: Job) -> list[str]:
     lines += expected_lines(job)
     lines += _tuning(job)
     lines += deployed_plan_lines(job)
+    lines += absent_plan_lines(job)
     lines.append("nothing was trained, compiled or measured")
     return lines
 

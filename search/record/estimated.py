@@ -19,14 +19,15 @@ class Brought:
     """What somebody has measured of one artifact on the device itself, outside of any study.
 
     `artifact` is its key in the store; `metrics` are plain numbers by the names of `record.metrics`. `source`
-    is the file that it was read from, `estimate` what its latency was estimated at before that was known
-    (None: not known).
+    is the file that it was read from, `trial` the number by which it stands there (None: by its key alone),
+    `estimate` what its latency was estimated at before that was known (None: not known).
     """
 
     candidate: Candidate
     artifact: str
     metrics: dict[str, float]
     source: str = ""
+    trial: int | None = None
     estimate: Quantity | None = None
 
 

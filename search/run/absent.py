@@ -17,7 +17,7 @@ from ..job.measurements import HandTimed, read_measurements
 from ..ranking.known import complete_trials
 from ..ranking.ranking import rank
 from ..record.estimated import Brought, Estimated
-from ..record.evaluation import Evaluation, Quantity, StudyRecord
+from ..record.evaluation import Quantity, StudyRecord
 from ..record.metrics import HARDWARE_METRICS
 from ..stages.absent.chain import AbsentChain, structure_of
 from ..stages.absent.design import spread_out
@@ -29,6 +29,7 @@ from ..stages.models.base import Models
 from ..storage.read_only import study_for_reading
 from .budget import Budget
 from .further import questions_of
+from .hand_timed import Named
 from .recorded import recorded_beside
 
 
@@ -105,27 +106,22 @@ def _brought(
     rows: Sequence[HandTimed], file: Path, job: Job, earlier: StudyRecord | None
 ) -> tuple[Brought, ...]:
     """What was measured of each artifact: the median where it was measured several times."""
-    if earlier is None:
+    if earlier is None or earlier.estimated is None:
         raise UserError(
             f"the study {job.file.name!r} was not estimated yet: nothing of it can have been measured",
             place=str(file),
             remedy="run it with --estimate first; its report names the artifacts to measure",
         )
-    complete = {one.number: one.evaluation for one in complete_trials(earlier)}
-    found: dict[str, list[Mapping[str, float]]] = defaultdict(list)
-    of: dict[str, Evaluation] = {}
+    named = Named(complete_trials(earlier), earlier.estimated.brought)
+    found: dict[str, list[HandTimed]] = defaultdict(list)
     for row in rows:
-        evaluation = _named(row, complete)
-        of[evaluation.artifact_key] = evaluation
-        found[evaluation.artifact_key].append(row.metrics)
-    asked = {one.artifact: one.estimate for one in earlier.estimated.brought} if earlier.estimated else {}
+        found[named.artifact(row)].append(row)
     return tuple(
-        Brought(
-            candidate=of[key].candidate,
-            artifact=key,
-            metrics=_medians(several),
+        replace(
+            named.brought(key),
+            metrics=_medians([row.metrics for row in several]),
             source=file.name,
-            estimate=asked.get(key) or of[key].metrics.get("latency_ms"),
+            trial=next((row.trial for row in several if row.trial is not None), None),
         )
         for key, several in sorted(found.items())
     )
@@ -134,34 +130,6 @@ def _brought(
 def _medians(several: Sequence[Mapping[str, float]]) -> dict[str, float]:
     names = dict.fromkeys(name for one in several for name in one)
     return {name: median([one[name] for one in several if name in one]) for name in names}
-
-
-def _named(row: HandTimed, complete: Mapping[int, Evaluation]) -> Evaluation:
-    """The evaluation that a row is about.
-
-    Raises:
-        UserError: there is none, several, or two different ones.
-    """
-    keys = {one.artifact_key: one for one in complete.values() if one.artifact_key.startswith(row.artifact)}
-    if row.artifact and len(keys) != 1:
-        raise UserError(
-            "no artifact of this study has this key" if not keys else "several artifacts begin like this",
-            place=row.place,
-            found=row.artifact[:64],
-            accepted=listed(sorted(one.artifact_key[:12] for one in complete.values())),
-        )
-    by_key = next(iter(keys.values())) if row.artifact else None
-    by_trial = None if row.trial is None else complete.get(row.trial)
-    if row.trial is not None and by_trial is None and by_key is None:
-        raise UserError(
-            f"trial {row.trial} of this study has no artifact",
-            place=row.place,
-            accepted=listed(map(str, complete)) or "none is complete",
-        )
-    # Numbers of trials change when a study is begun anew; keys do not.
-    found = by_key or by_trial
-    assert found is not None
-    return found
 
 
 def record_of_estimates(job: Job) -> Estimated | None:

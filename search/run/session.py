@@ -137,6 +137,8 @@ def run_job(
             remarks = (*remarks, *search.remarks, *models.remarks(), *_noted(lease.remarks(), progress))
             plan = _plan(job, models, reached, remarks)
             plan = kind.plan(replace(plan, impossible=possible.impossible))
+            if job.estimate is not None and not before:
+                studies.save_frame(plan.frame)  # what was timed by hand is in it, and nowhere else
             chain = chain_of(job, models, device, budget)
             chain.sustained = sustained_of(job, again=again)
             evaluator = _evaluator(job, chain, budget, studies, kind, options_of(job, reached))
