@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...search.ranking.fallbacks import fallbacks, placed_of
 from ...search.ranking.known import trial_of
 from ...search.ranking.reading import Reading
+from ...search.record.deployed import Deployed
 from ...search.record.evaluation import StudyRecord
 from ...search.record.placed import Placed, PlacedGroup
 from .deployed_section import DeployedSection, SectionRow
@@ -38,7 +39,7 @@ def placement_section(reading: Reading) -> DeployedSection | None:
         for number, placed in found.items()
     )
     lines = [f"#{number}: {line}" for number, placed in found.items() for line in _others(placed)]
-    lines += [f"#{n}: {why}." for n in order for why in finalists[n].untold.values() if n not in found]
+    lines += [f"#{n}: {why}." for n in order for why in _why(finalists[n]) if n not in found]
     return DeployedSection(
         name="placement",
         title="Where it runs",
@@ -69,6 +70,10 @@ def placement_table(record: StudyRecord, number: int) -> list[str]:
     rows = [_row(group) for group in placed.groups[:_MOST_GROUPS]]
     rest = placed.nodes - sum(group.nodes for group in placed.groups[:_MOST_GROUPS])
     return [*head, *rows, *([f"| others | | {rest} | | |"] if rest else [])]
+
+
+def _why(deployed: Deployed) -> list[str]:
+    return [why for name, why in deployed.untold.items() if name == "delegated"]
 
 
 def _row(group: PlacedGroup) -> str:

@@ -10,7 +10,7 @@ from ..device.stages import DeviceStages
 from .further import Subject, Told
 
 COST, THROUGHPUT, LATENCY = "cost_per_million_usd", "throughput_per_s", "latency_ms"
-DERIVED = "derived"
+DERIVED, MEASURED = "derived", "measured"
 
 
 class CostQuestion:
@@ -27,7 +27,8 @@ class CostQuestion:
         if self._per_hour is None:
             return Told()
         batch = (subject.setting or device.deployment.usual).batch
-        return Told(metrics={COST: cost(*self._per_hour, rate(subject.known, batch))})
+        per_second = rate(subject.known, batch)
+        return Told(metrics={COST: cost(*self._per_hour, per_second)} if per_second.value > 0 else {})
 
 
 def rate(known: Mapping[str, Quantity], batch: int) -> Quantity:
@@ -38,7 +39,13 @@ def rate(known: Mapping[str, Quantity], batch: int) -> Quantity:
     ends = [None if end is None or end <= 0 else batch * 1e3 / end for end in (latency.high, latency.low)]
     value = batch * 1e3 / latency.value
     without_pause = "a batch over its latency" if batch > 1 else "1 / latency"
-    return Quantity(value=value, low=ends[0], high=ends[1], how=f"{value:.4g} /s, {without_pause}")
+    return Quantity(
+        value=value,
+        low=ends[0],
+        high=ends[1],
+        provenance=latency.provenance,
+        how=f"{value:.4g} /s, {without_pause}",
+    )
 
 
 def cost(per_hour: float, price: str, per_second: Quantity) -> Quantity:
@@ -53,6 +60,6 @@ def cost(per_hour: float, price: str, per_second: Quantity) -> Quantity:
         value=of_a_million / per_second.value,
         low=at(per_second.high),
         high=at(per_second.low),
-        provenance=DERIVED,
+        provenance=DERIVED if per_second.provenance == MEASURED else per_second.provenance,
         how=f"({price}) / 3600 s x 1,000,000 / ({per_second.how})",
     )
