@@ -47,7 +47,7 @@ def test_the_meter_that_the_profile_names_is_taken(tmp_path):
     root = str(ina3221(tmp_path))
     found = look(MeterWish(root=root))
     assert meter_of(device(), found, ENERGY, ()).facts.rail == "VDD_IN"
-    section = MeterSection(kind="hwmon", rail=("VDD_SOC",), root=root, window=5.0)
+    section = MeterSection(kind="hwmon", rail=("VDD_SOC",), root=root, window="5 s")
     named = meter_of(device(meter=section), found, (), ())
     assert (named.facts.rail, named.facts.scope, named.named, named.least_s) == ("VDD_SOC", "rail", True, 5.0)
     assert named.body(3)["most_s"] >= 5.0
