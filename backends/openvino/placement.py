@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,8 +27,8 @@ _LOW = {Precision.INT8: _INT8, Precision.GIVEN: _INT8, Precision.BF16: _BF16}
 _ENDS = {_INT8: "I8", _BF16: "bf16"}
 """How the names of such kernels end, say `brgconv_avx512_I8`."""
 _LAYOUT = ("Transpose", "Reorder", "ShapeOf")
-_MADE_UP = re.compile(r"[A-Z][A-Za-z]+_\d+")
-"""Names of operators that no file has: their numbers change with what was read before."""
+_NUMBERED = re.compile(r"(?:^|_)[A-Z][A-Za-z]+_\d+(?:[._]|$)")
+"""In names that OpenVINO makes up: the numbers change with what was read before."""
 _REFERENCE = "ref"
 _NOT_RUN = "not_executed"
 _NO_NODES = ("Input", "Output", "Reshape")
@@ -147,7 +147,7 @@ def ran_nodes(runtime_model: Any) -> list[RanNode]:
         elif kind not in _NO_NODES:
             found.append(
                 RanNode(
-                    name=f"{kind} {len(found)}" if _MADE_UP.fullmatch(_name(op)) else _name(op),
+                    name=_name(op),
                     kind=kind,
                     originals=tuple(filter(None, names.split(","))),
                     kernel=kernel,
@@ -164,15 +164,17 @@ def without_first(ran: Sequence[RanNode], first: Sequence[RanNode], runs: int) -
     return [replace(node, time=max(0.0, runs * node.time - before.time)) for node, before in pairs]
 
 
-def placed(ran: Sequence[RanNode], meant: Mapping[str, MeantLow]) -> ModelPlacement:
-    """The nodes, each with its kernel."""
+def placed(
+    ran: Sequence[RanNode], meant: Mapping[str, MeantLow], own: Collection[str] = ()
+) -> ModelPlacement:
+    """The nodes, each with its kernel. `own` are the names that the file itself has."""
     shares = shares_of_time([node.time for node in ran])
     nodes = []
-    for node, share in zip(ran, shares, strict=True):
+    for number, (node, share) in enumerate(zip(ran, shares, strict=True)):
         reason = _reason(node, meant)
         nodes.append(
             NodePlacement(
-                name=node.name,
+                name=_called(node, number, own),
                 op=node.kind,
                 kernel=node.kernel,
                 place="CPU",
@@ -182,6 +184,14 @@ def placed(ran: Sequence[RanNode], meant: Mapping[str, MeantLow]) -> ModelPlacem
             )
         )
     return ModelPlacement(intended="kernels in the type that the file means", nodes=tuple(nodes))
+
+
+def _called(node: RanNode, number: int, own: Collection[str]) -> str:
+    """Its name, where it is the same whenever the file is read; else that of an operator of the file which
+    went into it."""
+    if node.name in own or not _NUMBERED.search(node.name):
+        return node.name
+    return next((name for name in node.originals if name in own), f"{node.kind} {number}")
 
 
 def _reason(node: RanNode, meant: Mapping[str, MeantLow]) -> str:

@@ -65,7 +65,7 @@ def ran_nodes(events: Iterable[Mapping[str, Any]]) -> list[Ran]:
     starts = [event["ts"] for event in told if event["name"] == "model_run"]
     begin = min(starts[1:], default=0)
     found: dict[tuple[str, str], Ran] = {}
-    open_until: list[tuple[float, Ran]] = []
+    open_until: dict[int, list[tuple[float, Ran]]] = {}
     for event in sorted(filter(_of_node, told), key=lambda event: (event["ts"], -event["dur"])):
         if event["ts"] < begin:
             continue
@@ -74,10 +74,11 @@ def ran_nodes(events: Iterable[Mapping[str, Any]]) -> list[Ran]:
             (name, args.get("node_index", "")), Ran(name, args["op_name"], args["provider"], _types(args))
         )
         node.times.append(event["dur"])
-        open_until = [(end, outer) for end, outer in open_until if event["ts"] + event["dur"] <= end]
-        if open_until:  # it ran within another node, say a branch of an If
-            open_until[-1][1].times.append(-event["dur"])
-        open_until.append((event["ts"] + event["dur"], node))
+        ends = event["ts"] + event["dur"]
+        around = [(end, outer) for end, outer in open_until.get(event.get("tid", 0), ()) if ends <= end]
+        if around:  # it ran within another node of this thread, say a branch of an If
+            around[-1][1].times.append(-event["dur"])
+        open_until[event.get("tid", 0)] = [*around, (ends, node)]
     return list(found.values())
 
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from ..contract.placement import UNSAID, ModelPlacement, NodePlacement
 
-XNNPACK, BUILTIN = "XNNPACK", "builtin"
+XNNPACK_HAS, BUILTIN = "XNNPACK", "builtin kernels"
+"""Who runs an operator."""
 _DELEGATE = "DELEGATE"
 # What LiteRT 2.3's XNNPACK delegate takes at all, under conditions on types and shapes
 # (`VisitNode` of tflite/delegates/xnnpack/xnnpack_delegate.cc, and single operators tried).
@@ -49,24 +50,29 @@ def operators_of(interpreter: Any) -> list[ListedOperator]:
     ]
 
 
-def place(operators: Sequence[ListedOperator], tensors: Mapping[int, Mapping[str, Any]]) -> ModelPlacement:
-    """The operators of the file, each with who runs it. `tensors` are the details of all tensors."""
+def place(
+    operators: Sequence[ListedOperator],
+    tensors: Mapping[int, Mapping[str, Any]],
+    wanted: str = XNNPACK_HAS,
+) -> ModelPlacement:
+    """The operators of the file, each with who runs it. `tensors` are the details of all tensors, `wanted` is
+    who was asked to run them."""
     own = [one for one in operators if one.name != _DELEGATE]
     delegated = _within(own, [one for one in operators if one.name == _DELEGATE])
     nodes = []
     for number, one in enumerate(own):
-        taken = number in delegated
+        runs = XNNPACK_HAS if number in delegated else BUILTIN
         nodes.append(
             NodePlacement(
                 name=_name(number, one, tensors),
                 op=one.name,
                 kernel=f"{one.name} ({_types(one.outputs[:1], tensors)})",
-                place=XNNPACK if taken else BUILTIN,
-                intended=taken,
-                reason="" if taken else _reason(one, tensors),
+                place=runs,
+                intended=runs == wanted,
+                reason="" if runs == wanted else _reason(one, tensors),
             )
         )
-    return ModelPlacement(intended=XNNPACK, nodes=tuple(nodes))
+    return ModelPlacement(intended=wanted, nodes=tuple(nodes))
 
 
 def _within(own: Sequence[ListedOperator], delegates: Iterable[ListedOperator]) -> set[int]:

@@ -13,7 +13,7 @@ from ...profiles.errors import UnsupportedError
 from ..contract.backend import Array, Feed, Session, TensorSpec
 from ..contract.options import USUAL, Options, RuntimeOption, chosen
 from ..contract.placement import ModelPlacement
-from .placement import operators_of, place
+from .placement import BUILTIN, XNNPACK_HAS, operators_of, place
 
 # Distribution and module of the interpreter, the preferred one first. Both have the same interface.
 INTERPRETERS = (
@@ -71,6 +71,7 @@ class TfliteSession(Session):
     def __init__(self, artifact: Path, threads: int, options: Options = USUAL) -> None:
         xnnpack = chosen(options, XNNPACK)[XNNPACK.name] == "on"
         module = interpreter_module()
+        self._wanted = XNNPACK_HAS if xnnpack else BUILTIN
         self._interpreter = _prepared(module, artifact, threads, xnnpack)
         if any(one["op_name"] == _DELEGATED for one in self._interpreter._get_ops_details()):
             self.taken = {XNNPACK.name: "on"}
@@ -102,7 +103,7 @@ class TfliteSession(Session):
 
     def placement(self, feed: Feed) -> ModelPlacement | None:
         tensors = {int(one["index"]): one for one in self._interpreter.get_tensor_details()}
-        return place(operators_of(self._interpreter), tensors)
+        return place(operators_of(self._interpreter), tensors, self._wanted)
 
     def close(self) -> None:
         self._interpreter = None

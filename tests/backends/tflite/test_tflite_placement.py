@@ -53,9 +53,9 @@ def test_operators_that_xnnpack_does_not_take_split_the_graph(tmp_path):
     assert [(one.op, one.place, one.intended) for one in found.nodes] == [
         ("FULLY_CONNECTED", "XNNPACK", True),
         ("TANH", "XNNPACK", True),
-        ("SIGN", "builtin", False),
+        ("SIGN", "builtin kernels", False),
         ("TANH", "XNNPACK", True),
-        ("L2_NORMALIZATION", "builtin", False),
+        ("L2_NORMALIZATION", "builtin kernels", False),
         ("ABS", "XNNPACK", True),
     ]
     assert (found.nodes[2].name, found.nodes[2].kernel) == ("after SIGN", "SIGN (float32)")
@@ -76,6 +76,14 @@ def test_an_int8_form_that_it_does_not_have_is_named_with_its_types(tmp_path):
     assert (softmax.op, softmax.intended) == ("SOFTMAX", False)
     assert "int8" in softmax.reason
     assert "does not say why" in softmax.reason
+
+
+def test_without_xnnpack_builtin_kernels_are_what_was_asked_for(tmp_path):
+    path = tmp_path / "m.tflite"
+    path.write_bytes(packed(dense()))
+    with TfliteBackend().open(path, 1, 1, {"xnnpack": "off"}) as session:
+        (node,) = session.placement({}).nodes
+    assert (node.place, node.intended, node.reason) == ("builtin kernels", True, "")
 
 
 def tensors(**kinds):
