@@ -80,8 +80,7 @@ MAY_IMPORT = {
     ),
     "search.stages.deployment": (
         "profiles backends.contract backends.energy backends.load backends.measure backends.onnx_graph "
-        "backends.registry "
-        "backends.runner search.record search.stages.device search.store"
+        "backends.registry backends.runner backends.watch search.record search.stages.device search.store"
     ),
     "search.stages.chain": (
         "profiles.guard backends.measure backends.registry search.record search.stages.deployment "

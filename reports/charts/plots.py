@@ -28,6 +28,7 @@ Figure = dict[str, Any]
 
 _LIGHT = ("#0072b2", "#d55e00", "#009e73", "#a8568a", "#000000", "#8800ff", "#771100", "#550055")
 _DARK = ("#56b4e9", "#f0883e", "#2fc79a", "#d98bbb", "#8844ff", "#ffff00", "#cc1144", "#bbffaa")
+PALETTE = tuple(zip(_LIGHT, _DARK, strict=True))
 GOOD, STOPPED = (_LIGHT[0], _DARK[0]), (_LIGHT[1], _DARK[1])
 LEGEND_MARGIN = 88  # pixels below a plot that has a legend of one line
 _SYMBOLS = {
@@ -47,8 +48,7 @@ def colours(backends: Sequence[str]) -> dict[str, tuple[str, str]]:
     """Backend -> its colour on light and on dark pages; registered ones have the same on every page."""
     registered = backend_names()
     order = [*registered, *sorted(set(backends) - set(registered))]
-    pairs = list(zip(_LIGHT, _DARK, strict=True))
-    return {backend: pairs[i % len(pairs)] for i, backend in enumerate(order) if backend in backends}
+    return {backend: PALETTE[i % len(PALETTE)] for i, backend in enumerate(order) if backend in backends}
 
 
 def front_figure(reading: Reading) -> Figure | None:

@@ -9,18 +9,21 @@ from .energy import energy_lines, energy_section
 from .memory import memory_lines, memory_section
 from .options import option_lines, options_section
 from .placement import placement_lines, placement_section
+from .sustained import sustained_lines, sustained_section
 
 _SECTIONS = (
     options_section,
     memory_section,
     placement_section,
     energy_section,
+    sustained_section,
 )
 _LINES = (
     option_lines,
     memory_lines,
     placement_lines,
     energy_lines,
+    sustained_lines,
 )
 
 

@@ -15,7 +15,7 @@ from ...search.ranking.reading import Reading
 from ...search.ranking.sentences import miss_lines
 from ...search.ranking.verdict import number_lines
 from ...search.record.metrics import metric_info
-from ..charts import curves, hypervolume, plots, slopes, stage_times
+from ..charts import curves, hypervolume, plots, slopes, stage_times, sustained
 from ..content import elsewhere, estimated, search_story, sections, views
 from ..content.columns import columns
 from ..content.deployed import deployed_sections
@@ -34,6 +34,7 @@ def html_page(reading: Reading, first: Reading | None = None) -> str:
         "front": plots.front_figure(reading),
         "hypervolume": hypervolume.hypervolume_figure(reading.record),
         "curves": curves.curves_figure(reading.record),
+        "sustained": sustained.sustained_figure(reading),
         "stages": stage_times.stage_times_figure(reading.record),
         "slopes": None if shown["both"] is None else slopes.slopes_figure(shown["both"]),
     }

@@ -8,11 +8,12 @@ from ...search.job.expected import expected
 from ...search.job.job import Job
 from ...search.job.metered_plan import energy_plan
 from ...search.record.metrics import MEMORY_METRICS
+from ...search.record.sustained import MOST, seconds_of
 
 
 def deployed_plan_lines(job: Job) -> list[str]:
     """One line for each question that takes time."""
-    return [*_options(job), *_memory(job), *_energy(job)]
+    return [*_options(job), *_memory(job), *_energy(job), *_sustained(job)]
 
 
 def _options(job: Job) -> list[str]:
@@ -53,6 +54,20 @@ def _energy(job: Job) -> list[str]:
         f"{_about(found.candidate_s)} for each candidate that is measured, " if any(found.candidate_s) else ""
     )
     return [f"energy: {by}, {each}{_about(found.finalist_s)} for each finalist"]
+
+
+def _sustained(job: Job) -> list[str]:
+    said = job.file.sustained
+    if said is None:
+        return []
+    count = min(job.file.finalists + 1, job.space.size)
+    whole, budget = seconds_of(said.time, count), job.file.budget.time
+    each = f"{duration(said.time)} at work ({said.load} load) for each of {counted(count, 'finalist')}"
+    rest = f"about {duration(whole)} with rests between them, in which nobody else has the device"
+    line = f"sustained: {each}, {rest}"
+    if budget is None or whole <= MOST * budget:
+        return [line]
+    return [f"{line}; the budget of {duration(budget)} leaves them half of it, so each is at work for less"]
 
 
 def _about(seconds: tuple[float, float]) -> str:

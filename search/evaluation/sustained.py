@@ -12,14 +12,13 @@ from ...profiles.words import duration
 from ..record.deployed import Deployed
 from ..record.evaluation import Finalist, Quantity
 from ..record.metrics import metric_info
-from ..record.sustained import Load, Minute, Sustained
+from ..record.sustained import AROUND_S, REST_SHARE, Load, Minute, Sustained, seconds_of
 from ..stages.chain import Chain
-from ..stages.deployment.cooling import MOST_REST_S, REST_SHARE, Cooling
+from ..stages.deployment.cooling import Cooling
+from ..stages.deployment.minutes import PERCENTILES
 from ..stages.deployment.sustained import MINUTE_S, SustainedAsked, Work, kept_at_work, was_kept
 from .confirmed import Settled
 
-AROUND_S = 8.0
-"""Of each beside the time at work: a process that is opened, and what is timed before and after."""
 LATENCY = "latency_ms"
 
 
@@ -81,11 +80,6 @@ def _time(asked: SustainedAsked, count: int, left: float) -> _Time:
     )
 
 
-def seconds_of(seconds: float, count: int) -> float:
-    """What so many finalists take in all, each at work for so many seconds, with rests between them."""
-    return count * (seconds + AROUND_S + min(MOST_REST_S, REST_SHARE * seconds))
-
-
 def _work(one: Finalist, asked: SustainedAsked, seconds: float, cooling: Cooling, chain: Chain) -> Work:
     run_s = one.metrics[LATENCY].value / 1e3
     total = math.ceil(seconds / MINUTE_S)
@@ -119,16 +113,29 @@ def _rate(one: Finalist, load: Load, chain: Chain) -> float:
 
 
 def _hot(one: Finalist, shown: Sustained) -> Finalist:
-    """With its hot latencies in the place of those that were measured cold, which it keeps beside."""
-    cold = {name: q for name, q in one.metrics.items() if name in (LATENCY, *shown.hot)}
-    hot = {name: q for name, q in shown.hot.items() if name in cold}
-    if shown.slowdown is not None and LATENCY in cold:
-        how = f"measured cold, times what a run takes longer after {duration(shown.seconds)} at work"
-        hot[LATENCY] = product(cold[LATENCY], shown.slowdown, f"{how} ({shown.load} load)")
+    """With its hot latencies in the place of those that were measured cold, which it keeps beside. At a rate,
+    percentiles are those of the response times; back to back they grow as they did from the first minute to
+    the last ones, and no less than a run in the middle."""
+    cold = {name: q for name, q in one.metrics.items() if name in (LATENCY, *PERCENTILES)}
+    how = f"measured cold, times what a run takes longer after {duration(shown.seconds)} at work"
+    hot = {}
+    for name, before in cold.items():
+        if name in shown.hot:
+            hot[name] = shown.hot[name]
+        elif shown.slowdown is not None:
+            grown = _at_least(shown.slowdown, shown.tails.get(name, 0.0))
+            hot[name] = product(before, grown, f"{how} ({shown.load} load)")
     kept = replace(shown, cold=cold, hot=hot)
     return replace(
         one, metrics={**one.metrics, **hot}, deployed=one.deployed.with_all_of(Deployed(sustained=kept))
     )
+
+
+def _at_least(slowdown: Quantity, factor: float) -> Quantity:
+    """Moved up to a factor that is larger."""
+    more = max(1.0, factor / slowdown.value)
+    low, high = slowdown.ends
+    return replace(slowdown, value=slowdown.value * more, low=low * more, high=high * more)
 
 
 def _against_baseline(found: Sequence[Finalist]) -> list[Finalist]:

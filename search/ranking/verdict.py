@@ -12,6 +12,7 @@ from .as_run import as_run_lines
 from .caveats import ended_line, unfinished_line, warnings
 from .estimated import headline_of, open_lines, others_open, ratio_of_estimates, undecided
 from .fallbacks import fallback_warnings
+from .hot import hot_lines
 from .known import known_metrics
 from .misses import NearestMisses, nearest_misses
 from .noise import how_sure, ties_of
@@ -65,7 +66,7 @@ class Verdict:
 def verdict(record: StudyRecord, ranking: Ranking) -> Verdict:
     """The answer to the question whose limits and weights the ranking has applied."""
     answer = _answer(record, ranking)
-    sure = (*filter(None, (ended_line(record),)), *answer.sure)
+    sure = (*filter(None, (ended_line(record),)), *answer.sure, *hot_lines(record, ranking.limits))
     chosen = answer.recommended
     warned = (*warnings(record), *slowed_warnings(record, chosen), *fallback_warnings(record, chosen))
     return replace(answer, provisional=unfinished_line(record), warnings=warned, sure=sure)

@@ -7,6 +7,20 @@ from dataclasses import dataclass, field
 from ...profiles.quantity import Quantity
 
 FULL = "full"
+AROUND_S = 8.0
+"""Of each beside the time at work: a process that is opened, and what is timed before and after."""
+REST_SHARE, MOST_REST_S = 0.1, 60.0
+"""Where no temperature is told the device rests before the next one for this share of the time at work, and
+no longer than that."""
+
+
+MOST = 0.5
+"""Of the budget of time, that is kept for finalists however long they take."""
+
+
+def seconds_of(seconds: float, count: int) -> float:
+    """What so many take in all, each at work for so many seconds, with rests between them."""
+    return count * (seconds + AROUND_S + min(MOST_REST_S, REST_SHARE * seconds))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +55,9 @@ class Sustained:
 
     `cold` are the latencies measured beside the other finalists, `hot` the same after the work, in the place
     of which they stand in the metrics: of `hot_minutes` at its end. `slowdown` is by how much a run took
-    longer at the end than before the work, in the same process; `reference` the same of the uncompressed
-    teacher, which has rested meanwhile. `cooled` says how the device was let cool before, `kept_up` whether
+    longer at the end than before the work, in the same process, `tails` by how much percentiles of the hot
+    minutes are longer than those of the first; `reference` is the slowdown of the uncompressed teacher, which
+    has rested meanwhile. `cooled` says how the device was let cool before, `kept_up` whether
     all that came was served in time.
     """
 
@@ -55,6 +70,7 @@ class Sustained:
     hot: dict[str, Quantity] = field(default_factory=dict)
     hot_minutes: int = 1
     slowdown: Quantity | None = None
+    tails: dict[str, float] = field(default_factory=dict)
     reference: float | None = None
     cooled: str = ""
     kept_up: bool = True

@@ -6,11 +6,10 @@ from collections import deque
 from statistics import median
 
 from ..record.evaluation import Outcome, TrialRecord
+from ..record.sustained import MOST
 
 LATEST = 20
 """So many trials tell what scoring and measuring take."""
-MOST = 0.5
-"""Of the budget of time, however long the finalists take."""
 
 
 class FinalistTime:

@@ -19,7 +19,6 @@ from ...profiles.system_trouble import check_limits_of_a_search
 from ..evaluation.evaluator import Evaluator
 from ..evaluation.options_effort import OptionsAsked
 from ..evaluation.side_effects import check_possible
-from ..evaluation.sustained import seconds_of
 from ..job.absent import described
 from ..job.job import Job, Places, load_job, places_of
 from ..job.reached import Reached
@@ -29,6 +28,7 @@ from ..ladder.ladder import LadderSettings
 from ..record.evaluation import StudyRecord
 from ..record.metrics import SIDE_EFFECTS
 from ..record.progress import Progress
+from ..record.sustained import seconds_of
 from ..stages.chain import Chain
 from ..stages.device.effort import Effort
 from ..stages.models.base import Models

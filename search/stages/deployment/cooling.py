@@ -7,12 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ....profiles.words import duration
+from ...record.sustained import MOST_REST_S, REST_SHARE
 
 WARMER_C, COOL_SHARE, MOST_COOL_S = 2.0, 0.5, 300.0
 """It has cooled where it is at most so much warmer than at first; it is waited for no longer than this share
 of the time at work, and these seconds."""
-REST_SHARE, MOST_REST_S = 0.1, 60.0
-"""Where no temperature is told it rests for this share of the time at work, and no longer than that."""
 
 
 @dataclass(kw_only=True)

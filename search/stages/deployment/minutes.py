@@ -77,6 +77,15 @@ def percentiles(whole: UnderLoad, how: str) -> dict[str, Quantity]:
     return found
 
 
+def tails(first: UnderLoad, last: UnderLoad) -> dict[str, float]:
+    """By how much percentiles are longer in the last minutes than in the first, where both tell."""
+    return {
+        metric: last.percentile_ms(share) / first.percentile_ms(share)
+        for metric, share in PERCENTILES.items()
+        if enough(first, share) and enough(last, share)
+    }
+
+
 def slowdown(before: Sequence[float], after: Sequence[float]) -> Quantity:
     """By how much a run takes longer, from runs in the middle of pieces before and after, in one process."""
     cold, hot = [log(one) for one in before], [log(one) for one in after]

@@ -21,7 +21,7 @@ from ...record.sustained import Load, Minute, Sustained
 from ...store.store import Entry
 from ..device.stages import DeviceStages
 from .cooling import Cooling
-from .minutes import hot_minutes, kept_up, minute_of, percentiles, slowdown, together
+from .minutes import hot_minutes, kept_up, minute_of, percentiles, slowdown, tails, together
 from .tries import Deployable
 
 STAGE, _VERSION = "sustained", 1
@@ -105,6 +105,7 @@ class _Worker:
         minutes, wholes = self._minutes()
         after, warm = self._probes(), self._reference_ms()
         count = hot_minutes(len(wholes))
+        last = together(wholes[-count:])
         how = f"of the last {count} of {len(wholes)} minutes at work ({work.asked.load})"
         return Sustained(
             asked_s=work.asked.seconds,
@@ -112,7 +113,8 @@ class _Worker:
             load=str(work.asked.load),
             rate=work.rate,
             minutes=minutes,
-            hot=percentiles(together(wholes[-count:]), how),
+            hot=percentiles(last, how) if work.rate else {},
+            tails=tails(wholes[0], last),
             hot_minutes=count,
             slowdown=slowdown(before, after),
             reference=warm / rested if rested > 0 else None,
