@@ -80,6 +80,8 @@ class _Both:
         one, two = (_candidate(r.record, w.number) for r, w in ((self.first, mine), (self.other, theirs)))
         if one == two:
             verb = "wins on both devices" if self._met() else "is the first on both devices"
+            if self.first.record.estimated or self.other.record.estimated:
+                verb = "is expected to be the first on both devices"
             places = " and ".join(
                 f"#{w.number} on {device}" for device, w in zip(self.devices, (mine, theirs), strict=True)
             )
@@ -104,6 +106,8 @@ class _Both:
             return []
         turned = [pair for pair in pairs if self._turned(metric, *pair)]
         name = metric_info(metric).title.lower()
+        if not turned and (self.first.record.estimated or self.other.record.estimated):
+            return [f"Of {len(pairs)} pairs, none is known to change places by {name}."]
         if not turned:
             return [
                 f"The order by {name} carries over: of {len(pairs)} pairs, none changes places beyond error."

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite
 
+from ...search.ranking.estimated import open_limits
 from ...search.ranking.known import TEST, VALIDATION, reference_trial
 from ...search.ranking.ranking import Ranked
 from ...search.ranking.reading import Reading
@@ -110,7 +111,7 @@ def rows(reading: Reading) -> tuple[Row, ...]:
     """Every trial: the ranked ones in order, then gated, refused, failed and repeated ones."""
     record = reading.record
     by_number = {trial.number: trial for trial in record.trials}
-    ranked = [_ranked_row(record, by_number[e.number], e, reading.verdict) for e in reading.ranking.entries]
+    ranked = [_ranked_row(reading, by_number[e.number], e) for e in reading.ranking.entries]
     placed = {row.number for row in ranked}
     order = [Outcome.GATED, Outcome.COMPLETE, Outcome.REFUSED, Outcome.FAILED]
     rest = [trial for trial in record.trials if trial.number not in placed]
@@ -119,7 +120,8 @@ def rows(reading: Reading) -> tuple[Row, ...]:
     return tuple(replace(row, place=place) for place, row in enumerate([*ranked, *unranked], start=1))
 
 
-def _ranked_row(record: StudyRecord, trial: TrialRecord, entry: Ranked, verdict: Verdict) -> Row:
+def _ranked_row(reading: Reading, trial: TrialRecord, entry: Ranked) -> Row:
+    record, ranking, verdict = reading.record, reading.ranking, reading.verdict
     tags = [
         tag
         for tag, there in (
@@ -146,7 +148,7 @@ def _ranked_row(record: StudyRecord, trial: TrialRecord, entry: Ranked, verdict:
             ratio_cell(speedup(record, trial.number, verdict.baseline)),
         ),
         tags=tuple(tags),
-        reason=_missed(entry),
+        reason=_missed(entry, open_limits(ranking, entry)),
         recommended=trial.number == verdict.recommended,
     )
 
@@ -161,10 +163,11 @@ def _note(record: StudyRecord, trial: TrialRecord, column: Column) -> str:
     return f"predicted for validation: {quantity_text(column.metric, proposal.quality)}"
 
 
-def _missed(entry: Ranked) -> str:
-    over = [text for text, v in entry.violations.items() if 0 < v < inf]
+def _missed(entry: Ranked, undecided: Sequence[Limit]) -> str:
+    known = {limit.text for limit in undecided}
+    over = [text for text, v in entry.violations.items() if 0 < v < inf and text not in known]
     unknown = [text for text, v in entry.violations.items() if v == inf]
-    parts = [(over, "over: "), (unknown, "not measured, so not met: ")]
+    parts = [(over, "over: "), (sorted(known), "open: "), (unknown, "not measured, so not met: ")]
     return "; ".join(label + ", ".join(texts) for texts, label in parts if texts)
 
 

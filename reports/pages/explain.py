@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from ...profiles.errors import UserError
 from ...profiles.words import duration
+from ...search.ranking.estimated import limits_text, open_lines
 from ...search.ranking.known import bound_for, known_metrics, limits_on, point_of, trial_of, violations
 from ...search.ranking.pareto import dominates
-from ...search.ranking.ranking import Ranked, comparable
+from ...search.ranking.ranking import Ranked, Ranking, comparable
 from ...search.ranking.reading import Reading
 from ...search.ranking.sentences import difference_text, gain_text, name_of, quantity_text, speed_words
 from ...search.ranking.slowed import slowed_line, watched_of
@@ -88,7 +89,8 @@ def _outcome(reading: Reading, trial: TrialRecord) -> list[str]:
         lines.append(f"The same candidate as trial {trial.duplicate_of}, answered from its record.")
     entry = reading.ranking.of(trial.duplicate_of if trial.duplicate_of is not None else trial.number)
     if entry is not None:
-        lines.append(_place(entry))
+        lines.append(_place(entry, reading.ranking))
+        lines += open_lines(reading.ranking, entry)
     if evaluation.baseline:
         lines.append("A simple choice: the teacher, not compressed beyond its precision.")
     if evaluation.stability:
@@ -107,10 +109,10 @@ def _watched(record: StudyRecord, number: int) -> list[str]:
     return list(filter(None, (f"The device meanwhile: {text}." if text else "", slowed_line(record, number))))
 
 
-def _place(entry: Ranked) -> str:
+def _place(entry: Ranked, ranking: Ranking) -> str:
     tie = ", shared with candidates that cannot be told apart" if entry.tie else ""
     where = "on the front" if entry.on_front else "not on the front"
-    limits = "within every limit" if entry.feasible else "over a limit"
+    limits = limits_text(ranking, entry)
     return f"Rank {entry.rank}{tie}; {where}; {limits}; ranked by its {entry.source} numbers."
 
 
@@ -212,15 +214,16 @@ def _needed(record: StudyRecord, trial: TrialRecord) -> list[str]:
     metrics = metrics or evaluation.gate
     missed = violations(limits_on(metrics, record.limits), metrics, source)
     return [
-        _miss(bound_for(limit, source), missed[limit.text])
+        _miss(bound_for(limit, source), missed[limit.text], sure=not metrics[limit.metric].is_estimate)
         for limit in record.limits
         if missed.get(limit.text, 0.0) > 0
     ]
 
 
-def _miss(limit: Limit, miss: float) -> str:
+def _miss(limit: Limit, miss: float, *, sure: bool) -> str:
     info = metric_info(limit.metric)
-    missed = f"It misses {limit.text!r} by {difference_text(limit.metric, miss)}"
+    by = difference_text(limit.metric, miss)
+    missed = f"It misses {limit.text!r} by {by}" if sure else f"It may miss {limit.text!r} by up to {by}"
     side = "at most" if limit.upper else "at least"
     return f"{missed}: it would need {info.title.lower()} {side} {info.format(limit.bound)}."
 

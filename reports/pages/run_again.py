@@ -14,9 +14,10 @@ def run_again_lines(record: StudyRecord, trial: TrialRecord) -> list[str]:
     """The command, and the part of a study file that leaves only this candidate in the space."""
     name, text = " ".join(record.name.split()), to_yaml(fragment(trial.evaluation.candidate))
     device = f"with the profile of {record.profile}, " if record.retargets else ""
+    estimate = " --estimate" if record.estimated else ""
     intro = (
         f"Put this in place of `space` and `training` of the study file, under another `name` than "
-        f"{name}, {device}and run `paretune run STUDY`. What the store still has is not made again."
+        f"{name}, {device}and run `paretune run STUDY{estimate}`. What the store still has is not made again."
     )
     marks = fence(text)
     return [intro, "", f"{marks}yaml", *text.splitlines(), marks]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 
 from ...profiles.errors import UserError
+from ...search.ranking.estimated import limits_text
 from ...search.ranking.known import trial_of
 from ...search.ranking.reading import Reading, read
 from ...search.ranking.sentences import name_of, quantity_text
@@ -80,7 +81,7 @@ def choice_text(reading: Reading, count: int = 5) -> str:
     for entry in ranking.entries[:count]:
         numbers = ", ".join(_numbers(record, entry.number))
         mark = "=" if entry.tie else " "
-        over = "" if entry.feasible else "  over a limit"
+        over = "" if entry.feasible else f"  {limits_text(ranking, entry)}"
         lines.append(f"{entry.rank:>3}{mark} {name_of(record, entry.number)}: {numbers}{over}")
     return "\n".join(lines)
 

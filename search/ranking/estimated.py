@@ -52,6 +52,13 @@ def open_limits(ranking: Ranking, entry: Ranked) -> tuple[Limit, ...]:
     return tuple(found)
 
 
+def limits_text(ranking: Ranking, entry: Ranked) -> str:
+    """ "within every limit", "over a limit"; of estimates also that one is open."""
+    if entry.feasible:
+        return "within every limit"
+    return "a limit is open" if open_limits(ranking, entry) else "over a limit"
+
+
 def undecided(ranking: Ranking) -> Ranked | None:
     """The first candidate that may meet every limit, where none does for certain."""
     if ranking.best is not None:

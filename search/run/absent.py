@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
 from ...profiles.errors import UserError
-from ...profiles.words import listed
+from ...profiles.words import joined
 from ..job.absent import Estimating
 from ..job.job import Job
 from ..job.measurements import HandTimed, read_measurements
@@ -18,7 +18,7 @@ from ..ranking.known import complete_trials
 from ..ranking.ranking import rank
 from ..record.estimated import Brought, Estimated
 from ..record.evaluation import Quantity, StudyRecord
-from ..record.metrics import HARDWARE_METRICS
+from ..record.metrics import HARDWARE_METRICS, metric_info
 from ..stages.absent.chain import AbsentChain, structure_of
 from ..stages.absent.design import spread_out
 from ..stages.absent.estimates import TOLD, DeviceEstimates
@@ -78,11 +78,15 @@ def check_can_be_told(job: Job) -> None:
     unknown = sorted((set(asked) & set(HARDWARE_METRICS)) - TOLD)
     if unknown:
         raise UserError(
-            f"{listed(unknown)} cannot be estimated for a device that is not there",
+            f"{_titles(unknown)} cannot be estimated for a device that is not there",
             place="objectives or constraints",
-            accepted=f"{listed(sorted(TOLD))} are estimated or known; quality is scored here",
+            accepted=f"{_titles(sorted(TOLD))} are estimated or known; quality is scored here",
             remedy="leave it out until the device can be reached",
         )
+
+
+def _titles(metrics: Iterable[str]) -> str:
+    return joined([metric_info(metric).title.lower() for metric in metrics])
 
 
 def _earlier(job: Job) -> StudyRecord | None:

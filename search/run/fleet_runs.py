@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,12 +104,17 @@ def devices_asked(runs: FleetRuns, text: str) -> dict[str, float]:
         if len(found) < 2:
             raise UserError(
                 "a fleet has two devices or more",
-                found=", ".join(found),
+                found=", ".join(found) + _left_out(runs, found),
                 accepted=", ".join(runs.runs),
                 remedy=f"`paretune retarget {runs.study_file} --profile OTHER` adds one; without --devices, "
                 "`choose` answers for one device",
             )
     return found
+
+
+def _left_out(runs: FleetRuns, found: Container[str]) -> str:
+    others = [name for name, run in runs.runs.items() if run.record.estimated and name not in found]
+    return f"; {', '.join(others)} was estimated, not measured" if others else ""
 
 
 def _all_of_a_kind(runs: FleetRuns) -> list[str]:
