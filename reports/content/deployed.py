@@ -6,6 +6,7 @@ from ...search.ranking.reading import Reading
 from ...search.record.evaluation import StudyRecord
 from .deployed_section import DeployedSection
 from .energy import energy_lines, energy_section
+from .loads import loads_section, throughput_lines, throughput_section
 from .memory import memory_lines, memory_section
 from .options import option_lines, options_section
 from .placement import placement_lines, placement_section
@@ -13,6 +14,8 @@ from .sustained import sustained_lines, sustained_section
 
 _SECTIONS = (
     options_section,
+    throughput_section,
+    loads_section,
     memory_section,
     placement_section,
     energy_section,
@@ -20,6 +23,7 @@ _SECTIONS = (
 )
 _LINES = (
     option_lines,
+    throughput_lines,
     memory_lines,
     placement_lines,
     energy_lines,

@@ -15,7 +15,7 @@ from ...search.ranking.reading import Reading
 from ...search.ranking.sentences import miss_lines
 from ...search.ranking.verdict import number_lines
 from ...search.record.metrics import metric_info
-from ..charts import curves, hypervolume, plots, slopes, stage_times, sustained
+from ..charts import curves, hypervolume, loads, plots, slopes, stage_times, sustained
 from ..content import elsewhere, estimated, search_story, sections, views
 from ..content.columns import columns
 from ..content.deployed import deployed_sections
@@ -36,6 +36,7 @@ def html_page(reading: Reading, first: Reading | None = None) -> str:
         "curves": curves.curves_figure(reading.record),
         "sustained": sustained.sustained_figure(reading),
         "stages": stage_times.stage_times_figure(reading.record),
+        "loads": loads.loads_figure(reading),
         "slopes": None if shown["both"] is None else slopes.slopes_figure(shown["both"]),
     }
     return _rendered(

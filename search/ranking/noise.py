@@ -13,6 +13,7 @@ from ..record.metrics import HARDWARE_METRICS, MEMORY_METRICS
 from ..record.samples import difference
 from .estimated import sure_lines
 from .known import TEST, bound_for, point_of, reference_quality, trial_of
+from .loads import load_line
 from .pareto import tied
 from .ranking import Ranked, Ranking
 from .sentences import difference_text
@@ -31,6 +32,8 @@ def how_sure(record: StudyRecord, ranking: Ranking, entry: Ranked) -> tuple[str,
     said += [line for limit in ranking.limits if (line := chance_line(record, limit, entry))]
     if ties := ties_of(record, ranking, entry):
         said.append(_tie_line(entry, ties, first=ranking.entries[0].number == entry.number))
+    if load := load_line(record, entry.number, ranking.limits):
+        said.append(load)
     stability = trial_of(record, entry.number).evaluation.stability
     if was_noisy(stability):
         said.append(f"The machine was not quiet while this was measured: {stability}.")

@@ -46,7 +46,7 @@ _IDLE = 0.1
 """Of the capacity: where no load at all is believed to hold the limits, this one is tried."""
 _AT_CAPACITY, _CAPACITY_S, _CAPACITY_RUNS = 0.05, 1.0, 5
 """Of the seconds, and at most so many, that are spent back to back; so often where that is the answer."""
-_FOR_CURVE = 0.25
+_FOR_CURVE, _P99 = 0.25, 0.99
 CURVE = (0.25, 0.5, 0.75, 0.9)
 _LATE = 0.2
 """Of a bound: where the generator's own lateness is beyond it, a load that fails is none of the model's."""
@@ -108,7 +108,12 @@ class LoadSearch:
 
     def nothing_run(self) -> Load:
         """What there is to tell without a run."""
-        return Load(predicted=self.sought.predicted, no_claim=NoClaim.TOO_FEW, needed_s=self._needed())
+        return Load(
+            predicted=self.sought.predicted,
+            no_claim=NoClaim.TOO_FEW,
+            needed_s=self._needed(),
+            allowed_s=self.sought.seconds,
+        )
 
     def _why(self, high: float) -> NoClaim:
         """Why nothing is claimed."""
@@ -227,6 +232,7 @@ class LoadSearch:
             no_claim=no_claim,
             needed_s=self._needed() if no_claim is NoClaim.TOO_FEW else None,
             capacity_per_s=capacity.value,
+            allowed_s=self.sought.seconds,
             seconds=self.spent,
         )
 
@@ -244,14 +250,18 @@ class LoadSearch:
         p90, p99 = (
             found.percentile_ms(q) if found.independent(q) >= needed_samples(q) else None for q in (0.9, 0.99)
         )
+        share = bounds[0].share if bounds else _P99
+        low, high = found.interval_ms(share)
+        end = high if math.isfinite(high) else None
         return LoadPoint(
             offered_per_s=rate,
             achieved_per_s=found.achieved,
             p50_ms=found.percentile_ms(0.5),
             p90_ms=p90,
             p99_ms=p99,
+            limited_ms=Quantity(value=found.percentile_ms(share), low=low, high=end),
             requests=found.served,
-            independent=min((found.independent(b.share) for b in bounds), default=found.independent(0.99)),
+            independent=found.independent(share),
             held=self.held[rate] if bounds else Held.YES if found.kept_up else Held.NO,
             late_ms=found.late_s[1] * 1e3,
         )

@@ -37,9 +37,6 @@ PERCENTILES: Mapping[str, float] = {"latency_ms": 0.5, "latency_p90_ms": 0.9, "l
 _VERSION, _SEED = 1, 7
 _SHARE_OF_TIME = 0.25
 """Of the time that is left, that one finalist may be under load."""
-_CLAIMED = 0.75
-"""Of what was predicted: what is claimed is the throughput where it is so much, as no more can then be known;
-less shows how far the time went, not the artifact."""
 _LOAD = TypeAdapter(Load)
 
 
@@ -127,6 +124,8 @@ class ThroughputQuestion:
 
     def _told(self, found: Load, entries: tuple[Any, ...]) -> Told:
         found = replace(found, limits=self.conditions.texts)
+        for bound in self.conditions.bounds[:1]:
+            found = replace(found, share=bound.share, most_ms=bound.most_ms)
         quantity = throughput_of(found)
         return Told(metrics={THROUGHPUT: quantity}, deployed=Deployed(load=found), entries=entries)
 
@@ -156,8 +155,7 @@ def throughput_of(found: Load) -> Quantity:
     to show; else what was predicted, as far as no run has shown less."""
     predicted = found.predicted or Quantity(value=0.0)
     claimed, refuted = found.claimed, found.refuted_per_s
-    most = min(predicted.value, refuted)
-    if claimed is not None and claimed.value >= _CLAIMED * most:
+    if claimed is not None and found.tells:
         said = f"requests at random times, the largest load at which {' and '.join(found.limits)} surely held"
         return replace(claimed, how=said if found.limits else "requests served back to back")
     if refuted <= predicted.value:
