@@ -6,11 +6,13 @@ from dataclasses import replace
 
 from ..record.estimated import COVERED
 from ..record.evaluation import Quantity, StudyRecord
-from ..record.metrics import metric_info
+from ..record.metrics import HARDWARE_METRICS, metric_info
 from ..record.samples import difference
 from .known import trial_of
 from .misses import Change, NearestMisses, Relaxation
 
+TAKEN_ON_DEVICE = HARDWARE_METRICS - {"size_bytes", "compressed_bytes", "parameters", "macs"}
+"""What only a device shows, so that it is said where nobody has asked one."""
 IN_CASES = f"in {100 * COVERED:.0f} % of cases"
 """How often the truth lies within the range of an estimate."""
 
@@ -64,7 +66,7 @@ def quantity_text(metric: str, quantity: Quantity) -> str:
     """ "1.23 ms (1.2 to 1.26)", the unit once where it is the same; "1.23 ms (0.9 to 1.7, estimated)"."""
     info = metric_info(metric)
     value = info.format(quantity.value)
-    estimated = ", estimated" if quantity.is_estimate else ""
+    estimated = ", estimated" if quantity.is_estimate and metric in TAKEN_ON_DEVICE else ""
     if quantity.low is None or quantity.high is None or quantity.low == quantity.high:
         return f"{value} (estimated)" if estimated else value
     low, high = info.format(quantity.low), info.format(quantity.high)
