@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from math import isfinite
 
 from ...profiles.errors import InternalError, StageError, UnsupportedError, UserError
 from ...profiles.guard.user_code import user_code
@@ -155,7 +156,7 @@ class Evaluator:
         asked, tries, kept = self._options, None, 0.0
         if asked is not None:
             tries = tries_for(record, numbers, self.chain, asked, left())
-            kept = tries.seconds
+            kept = tries.seconds if isfinite(left()) else 0.0
         effort = effort_for(record, numbers, self.chain, rounds, seed, left() - kept)
         self._first_on_test = effort.first  # the reference is compared with them
         return measure_finalists(record, numbers, self.chain, effort, left, tries)

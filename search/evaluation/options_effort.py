@@ -53,9 +53,10 @@ class TryPace:
         return (settings + 2) * self.open_s + seconds_of(self.plan, [run_s] * (settings + 2))
 
     def in_all(self, settings: int, seconds: float) -> float:
-        """Seconds that all finalists may have for so many settings each, of those that are left."""
+        """Seconds that all finalists may have for so many settings each, of those that are left: without an
+        end, where there is none."""
         wanted = _MORE * sum(self.seconds(number, settings) for number in self.runs_s)
-        return wanted if not math.isfinite(seconds) else min(wanted, SHARE * seconds)
+        return min(wanted, SHARE * seconds) if math.isfinite(seconds) else math.inf
 
 
 @dataclass(frozen=True, kw_only=True)
