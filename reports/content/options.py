@@ -13,7 +13,6 @@ from ...search.record.options import Options, Try, changes
 from .deployed_section import DeployedSection, SectionRow
 from .views import DASH, TIMES, Cell, ratio_cell
 
-WORTH = 1.01
 _COLUMNS = (
     ("Run with", "what is set otherwise than the study searched"),
     (
@@ -21,7 +20,7 @@ _COLUMNS = (
         "samples in the same time, measured afresh in new processes beside the default",
     ),
     ("Each alone", "what each of it gained alone while options were searched"),
-    ("Tried for nothing", "what gained less than 1 % alone or lost, with what it came to"),
+    ("Others tried", "what else was tried alone, and what it came to"),
     ("Not possible", "what does not run, misses a limit, or did not hold what it promised"),
 )
 
@@ -72,7 +71,7 @@ def option_lines(record: StudyRecord, number: int) -> list[str]:
 def _cells(options: Options) -> tuple[Cell, ...]:
     ratio, changed = options.ratio_to_default, options.changes
     alone = {name: one for one in options.tried if (name := _single(one, options)) and not one.note}
-    nothing = [one for name, one in alone.items() if _gain(one) < WORTH and name[0] not in changed]
+    others = [one for name, one in alone.items() if changed.get(name[0]) != name[1]]
     broken = [f"{changes_text(t.setting, options.default)}: {t.note}" for t in options.tried if t.note]
     broken += [_rejected(options)] if options.rejected is not None else []
     mattered = [_came_alone(one, options) for name, one in alone.items() if changed.get(name[0]) == name[1]]
@@ -80,7 +79,7 @@ def _cells(options: Options) -> tuple[Cell, ...]:
         Cell(text=words_of(changed) or "as searched"),
         Cell(text=DASH) if ratio is None else ratio_cell(gain(ratio)),
         Cell(text="; ".join(mattered) or DASH),
-        Cell(text="; ".join(_came_alone(one, options) for one in nothing) or DASH),
+        Cell(text="; ".join(_came_alone(one, options) for one in others) or DASH),
         Cell(text="; ".join(broken) or DASH),
     )
 
