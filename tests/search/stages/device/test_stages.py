@@ -151,6 +151,7 @@ def test_a_finalist_that_no_longer_opens_is_left_out_and_the_others_are_measured
         stages.interleaved({"1": (bad, "ort")}, plan)
 
 
+@pytest.mark.slow
 def test_one_artifact_is_timed_by_several_settings_in_the_same_rounds(
     store: Store, stages: DeviceStages
 ) -> None:
