@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ...backends.measure.samples import Rounds
 from ...profiles.errors import StageError
+from ..record.deployed import Deployed
 from ..record.evaluation import Finalist
 from ..stages.chain import Chain
-from ..stages.deployment.further import Subject, all_told
+from ..stages.deployment.further import Subject, Told, all_told
 from .confirmed import Settled
 
 
@@ -18,15 +19,14 @@ def deployed(
     settled: Sequence[Settled],
     measured: Rounds,
     chain: Chain,
-    note: Callable[[str], None] = lambda text: None,
 ) -> tuple[Finalist, ...]:
     """The finalists with the answers to what the chain asks of each, one after the other, as each is
     `settled` to be run.
 
-    One that fails at a question keeps its other numbers; `note` says so.
+    One that fails at a question keeps its other numbers, and says why it has none of this one's.
     """
     how = {one.number: one for one in settled}
-    return tuple(_asked(one, how[one.number], measured, chain, note) for one in finalists)
+    return tuple(_asked(one, how[one.number], measured, chain) for one in finalists)
 
 
 def _asked(
@@ -34,7 +34,6 @@ def _asked(
     settled: Settled,
     measured: Rounds,
     chain: Chain,
-    note: Callable[[str], None],
 ) -> Finalist:
     metrics, found = dict(one.metrics), one.deployed
     for question in chain.of_finalists:
@@ -51,8 +50,7 @@ def _asked(
         try:
             told = all_told((question,), subject, chain.device)
         except StageError as error:
-            note(f"finalist #{one.number} could not be asked further: {error.cause}")
-            continue
+            told = Told(deployed=Deployed(untold=dict.fromkeys(question.metrics, error.cause)))
         metrics.update(told.metrics)
         found = found.with_all_of(told.deployed)
     return replace(one, metrics=metrics, deployed=found)
