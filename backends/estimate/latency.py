@@ -6,18 +6,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t
 
 from ...profiles.errors import UserError
 from ...profiles.quantity import Quantity
 from ...profiles.words import listed
+from .choice import evenly, most_telling
 from .costs import ModelCost
 from .fit import Fit, Points
+from .rests import COVERS
 from .situation import Situation
 from .terms import TERMS, Floats, bound_ms, terms_ms
 
-COVERS = 0.90
-"""How often the truth lies in the interval of an estimate."""
+TO_MEASURE = 10
+"""Measurements of a device that correct its estimates well."""
+MOST_COMPARED = 400
 MOST_OF_A_SITUATION = 60
 """Of one situation, so many measurements count at most: those with the most different costs."""
 
@@ -68,21 +70,31 @@ class LatencyEstimator:
         """Natural logarithms of milliseconds, and half the width of each one's interval."""
         if not wanted:
             return np.zeros(0), np.zeros(0)
+        fit, points = self._fitted(wanted)
+        return fit.predicted(points)
+
+    def to_measure(self, wanted: Sequence[Configuration], count: int = TO_MEASURE) -> tuple[int, ...]:
+        """Which of the configurations tell most of all of them when they are measured: their places, the one
+        that tells most first.
+        """
+        if not wanted:
+            return ()
+        fit, points = self._fitted(wanted)
+        logs, _ = fit.predicted(points)
+        among = evenly(logs, MOST_COMPARED)
+        chosen = most_telling(*fit.together(points.of(among)), count)
+        return tuple(int(among[place]) for place in chosen)
+
+    def _fitted(self, wanted: Sequence[Configuration]) -> tuple[Fit, Points]:
         situations = tuple(dict.fromkeys(one.situation for one in (*self._of_observed, *wanted)))
-        fit = self._fit(situations)
-        points = _points(wanted, situations)
-        logs, spreads = fit.predicted(points)
-        return logs, spreads * t.ppf((1 + COVERS) / 2, fit.freedom[points.places])
+        if situations not in self._fits:
+            logs = np.log(np.array([one.latency_ms for one in self._observed]))
+            self._fits[situations] = Fit(situations, _points(self._of_observed, situations), logs)
+        return self._fits[situations], _points(wanted, situations)
 
     @property
     def _of_observed(self) -> list[Configuration]:
         return [one.of for one in self._observed]
-
-    def _fit(self, situations: tuple[Situation, ...]) -> Fit:
-        if situations not in self._fits:
-            logs = np.log(np.array([one.latency_ms for one in self._observed]))
-            self._fits[situations] = Fit(situations, _points(self._of_observed, situations), logs)
-        return self._fits[situations]
 
     def _how(self, situation: Situation) -> str:
         own = sum(one.of.situation == situation for one in self._observed)
