@@ -29,7 +29,6 @@ def most_telling(covariance: Floats, noise: Floats, count: int) -> list[int]:
 
 def evenly(values: Floats, count: int) -> NDArray[np.int64]:
     """Places of so many of the values, from the least to the largest in even steps of rank; all if fewer."""
-    order = np.argsort(values, kind="stable")
-    if len(order) <= count:
-        return order.astype(np.int64)
-    return order[np.linspace(0, len(order) - 1, count).round().astype(int)].astype(np.int64)
+    order: NDArray[np.int64] = np.argsort(values, kind="stable").astype(np.int64)
+    steps = np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(np.int64)
+    return order.take(steps)

@@ -50,14 +50,14 @@ class Rests:
         """
         far = np.abs(left_out)
         order = np.argsort(far)
-        others = max(1, np.count_nonzero(self.counts) - 1)
+        others = max(1, int(np.count_nonzero(self.counts)) - 1)
         for place, count in enumerate(self.counts):
             share = OTHERS_COUNT_FOR / others / np.maximum(self.counts[self._places], OTHERS_COUNT_FOR)
             weights = np.where(self._places == place, 1.0, share)[order]
             wanted = COVERS * (weights.sum() + 1)
             at = min(int(np.searchsorted(np.cumsum(weights), wanted)), len(order) - 1)
-            unsure = 1 + 0.5 / max(count, 1.0)  # the spread itself is told by so few
-            known = min(1.0, count / ENOUGH)
+            unsure = 1 + 0.5 / max(float(count), 1.0)  # the spread itself is told by so few
+            known = min(1.0, float(count) / ENOUGH)
             reach = NORMAL_REACH + known * (far[order[at]] * unsure - NORMAL_REACH)
             self.reach[place] = min(reach, LONGEST_REACH)
 
