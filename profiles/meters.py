@@ -5,6 +5,8 @@ from __future__ import annotations
 RAPL, HWMON, NVML, PMIC, TEGRASTATS = "rapl", "hwmon", "nvml", "pmic", "tegrastats"
 WINDOW_S = {RAPL: 0.5, HWMON: 2.0, NVML: 5.0, PMIC: 10.0, TEGRASTATS: 10.0}
 """Least seconds of a window in which one of that kind tells enough."""
+READINGS = 100
+"""Of a power, in a window."""
 METER_KINDS = tuple(WINDOW_S)
 
 BOARD, MODULE, GPU, PACKAGE = "board", "module", "gpu", "package"

@@ -12,7 +12,7 @@ from . import hwmon, nvml, pmic, rapl, tegrastats
 from .meter import Meter, MeterError, MeterFacts, Unreadable
 from .rails import summed
 
-LIMIT_S = 10.0
+LIMIT_S, SLOWEST_S = 10.0, 1.5
 _BEST = (BOARD, MODULE, GPU, PACKAGE)
 _QUICKEST = (HWMON, RAPL, NVML, TEGRASTATS, PMIC)
 
@@ -46,7 +46,8 @@ class MetersFound:
 
 
 def meters_of(wish: MeterWish) -> tuple[list[Meter], list[Unreadable]]:
-    """All meters of the wished kind, or of all kinds; the caller closes them. One kind that hangs is left."""
+    """All meters of the wished kind, or of all kinds; the caller closes them. A kind that hangs is left out,
+    and so is a meter whose readings come too seldom for any window."""
     meters, unreadable = [], []
     for kind, find in _finders(wish).items():
         if wish.kind in ("", kind):
@@ -54,9 +55,16 @@ def meters_of(wish: MeterWish) -> tuple[list[Meter], list[Unreadable]]:
             if told is None:
                 unreadable.append(Unreadable(kind=kind, rail="", reason=f"no answer within {LIMIT_S:g} s"))
                 continue
-            meters += told[0]
-            unreadable += told[1]
+            meters += [one for one in told[0] if one.facts.every_s <= SLOWEST_S]
+            unreadable += [*told[1], *(_too_slow(one) for one in told[0] if one.facts.every_s > SLOWEST_S)]
     return meters, unreadable
+
+
+def _too_slow(meter: Meter) -> Unreadable:
+    facts = meter.facts
+    return Unreadable(
+        kind=facts.kind, rail=facts.rail, reason=f"it has a new reading every {facts.every_s:g} s, too seldom"
+    )
 
 
 def _finders(wish: MeterWish) -> Mapping[str, Finder]:
@@ -64,7 +72,7 @@ def _finders(wish: MeterWish) -> Mapping[str, Finder]:
     return {
         RAPL: lambda: rapl.found(root),
         HWMON: lambda: hwmon.found(root),
-        NVML: nvml.found,
+        NVML: lambda: nvml.found(named=wish.kind == NVML),
         PMIC: lambda: pmic.found(wish.program or pmic.PROGRAM),
         TEGRASTATS: lambda: tegrastats.found(wish.program or tegrastats.PROGRAM),
     }
@@ -137,9 +145,9 @@ def _none(found: MetersFound, wish: MeterWish) -> MeterError:
     remedies = dict.fromkeys(one.remedy for one in found.unreadable if one.remedy)
     if wish.title:
         reason = f"there is no meter {wish.title!r} (the profile names it)"
-        others = found.meters or found.unreadable
+        others = "; ".join(filter(None, (there, broken)))
         return MeterError(
-            reason + (f", but {'; '.join(filter(None, (there, broken)))}" if others else ""),
+            f"{reason}, but {others}" if others else f"{reason}: {_missing(wish)}",
             "; ".join(remedies) or "name one of those that `paretune devices check` lists",
         )
     if broken and not there:
@@ -154,6 +162,16 @@ def _none(found: MetersFound, wish: MeterWish) -> MeterError:
         "the device has no meter: no RAPL, no sensor of power under hwmon, no NVIDIA card, neither "
         f"{pmic.PROGRAM} nor {tegrastats.PROGRAM}",
     )
+
+
+def _missing(wish: MeterWish) -> str:
+    """What a kind is looked for by, and was not there."""
+    root = wish.root.rstrip("/")
+    files = {RAPL: f"{root}/sys/class/powercap/intel-rapl:*", HWMON: f"{root}/sys/class/hwmon/hwmon*"}
+    programs = {PMIC: pmic.PROGRAM, TEGRASTATS: tegrastats.PROGRAM}
+    if wish.kind in files:
+        return f"nothing in {files[wish.kind]} tells energy or power"
+    return f"no program {wish.program or programs[wish.kind]}" if wish.kind in programs else "no card"
 
 
 def opened(wish: MeterWish, rails: Sequence[str]) -> Meter:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from ...profiles.meters import BOARD, GPU, HWMON, PACKAGE, RAIL, WINDOW_S
+from ...profiles.meters import BOARD, GPU, HWMON, PACKAGE, RAIL, READINGS, WINDOW_S
 from .meter import Meter, MeterError, MeterFacts, Unreadable, sound_watts
 from .rails import scope_of
 from .sysfs import folders, name_in, number_of
@@ -70,45 +71,63 @@ def found(root: Path) -> tuple[list[Meter], list[Unreadable]]:
     """A meter for each rail of each sensor. One whose name another has too is told apart by its sensor."""
     meters: list[Meter] = []
     unreadable = []
-    seen: set[str] = set()
-    for chip in (chip for pattern in _CHIPS for chip in folders(root, pattern)):
-        if str(chip.resolve()) in seen:
-            continue
-        seen.add(str(chip.resolve()))
-        names = {meter.facts.rail for meter in meters}
-        for facts, files in _rails(chip, names):
+    taken: set[str] = set()
+    chips = {chip.resolve(): chip for pattern in _CHIPS for chip in folders(root, pattern)}
+    for real, chip in chips.items():
+        for input_ in _inputs(chip):
+            rail = _free_name(input_, real.name, taken)
+            facts = _facts(rail, input_.scope, _update_s(chip), counter=input_.counter)
             try:
-                meter: Meter = CountedRail(facts, files[0]) if facts.counter else PowerRail(facts, *files)
+                meter = _meter(facts, input_)
                 meter.read()
             except MeterError as error:
                 said = {"reason": error.reason, "remedy": error.remedy}
-                unreadable.append(Unreadable(kind=KIND, rail=facts.rail, **said))
+                unreadable.append(Unreadable(kind=KIND, rail=rail, **said))
             else:
                 meters.append(meter)
     return meters, unreadable
 
 
-def _rails(chip: Path, taken: set[str]) -> Iterator[tuple[MeterFacts, tuple[Path, ...]]]:
-    """Its rails with the files of each; a counter in place of a power that the driver tells as well."""
+@dataclass(frozen=True)
+class _Input:
+    """What a sensor measures: the driver's word for the input, its label, what it covers, and the files."""
+
+    own: str
+    label: str
+    scope: str
+    files: tuple[Path, ...]
+    counter: bool = False
+
+
+def _meter(facts: MeterFacts, input_: _Input) -> Meter:
+    return CountedRail(facts, input_.files[0]) if input_.counter else PowerRail(facts, *input_.files)
+
+
+def _free_name(input_: _Input, chip: str, taken: set[str]) -> str:
+    names = (input_.label, f"{input_.label} of {chip}", f"{input_.label} of {chip} {input_.own}")
+    name = next((name for name in names if name not in taken), names[-1])
+    taken.add(name)
+    return name
+
+
+def _inputs(chip: Path) -> Iterator[_Input]:
+    """Its rails."""
     driver = name_in(chip / "name", "sensor")
-    every_s = _update_s(chip)
     if driver == _THREE_CHANNELS:
         for number in _CHANNELS:
-            volts, amperes = chip / f"in{number}_input", chip / f"curr{number}_input"
+            files = chip / f"in{number}_input", chip / f"curr{number}_input"
             label = name_in(chip / f"in{number}_label", f"in{number}")
-            if volts.exists() and amperes.exists() and label != "NC":
-                rail = f"{label} of {chip.name}" if label in taken else label
-                yield _facts(rail, scope_of(label), every_s), (volts, amperes)
+            if all(file.exists() for file in files) and label != "NC":
+                yield _Input(f"in{number}", label, scope_of(label), files)
         return
-    for stem, counter in (("energy", True), ("power", False)):
+    for stem in ("energy", "power"):
         for file in folders(chip, f"{stem}*_input") or folders(chip, f"{stem}*_average"):
             own = file.name.rpartition("_")[0]
             label = name_in(chip / f"{own}_label", f"{driver} {own}")
-            rail = f"{label} of {chip.name}" if label in taken else label
             scope = _SCOPES.get(driver, scope_of(label))
             # A processor's driver counts each core beside the sockets.
             scope = RAIL if scope == PACKAGE and "socket" not in label.lower() else scope
-            yield _facts(rail, scope, every_s, counter=counter), (file,)
+            yield _Input(own, label, scope, (file,), counter=stem == "energy")
 
 
 def _update_s(chip: Path) -> float:
@@ -127,7 +146,7 @@ def _facts(rail: str, scope: str, every_s: float, *, counter: bool = False) -> M
         scope=scope,
         counter=counter,
         every_s=every_s,
-        window_s=WINDOW_S[KIND],
+        window_s=max(WINDOW_S[KIND], READINGS * every_s),
         settle_s=max(0.2, 2 * every_s),
         step=_MICRO if counter else 0.0,
     )

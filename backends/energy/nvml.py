@@ -87,14 +87,15 @@ class CardMeter(Meter):
         return told / 1000
 
 
-def found(load: Callable[[], Any] = library) -> tuple[list[Meter], list[Unreadable]]:
-    """A meter for each card that programs see here. Nothing is said where there is no sign of a card."""
+def found(load: Callable[[], Any] = library, *, named: bool = False) -> tuple[list[Meter], list[Unreadable]]:
+    """A meter for each card that programs see here. Nothing is said where there is no sign of a card, and
+    nobody has `named` one."""
     try:
         nvml = load()
         count = int(nvml.nvmlDeviceGetCount())
     except Exception as error:
         reason, remedy = (error.reason, error.remedy) if isinstance(error, MeterError) else (str(error), "")
-        there = any(path.exists() for path in _SIGNS)
+        there = named or any(path.exists() for path in _SIGNS)
         return [], [Unreadable(kind=KIND, rail="", reason=reason, remedy=remedy)] if there else []
     meters: list[Meter] = []
     unreadable = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import subprocess
 import time
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ LIMIT_S, _MOST_BYTES = 2.0, 2**16
 
 
 class Lines:
-    """A program and what it writes. It stays in the group of this process, and ends with it."""
+    """A program and what it writes. Where this process is killed, it ends at its next line."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self._name, self._rest = Path(command[0]).name, b""
@@ -30,6 +31,7 @@ class Lines:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 env=plain_environment(),
+                start_new_session=True,
             )
         except (OSError, ValueError) as error:
             raise MeterError(f"{self._name} does not start: {error}") from error
@@ -66,8 +68,8 @@ class Lines:
 
     def close(self) -> None:
         """End it; a second call does nothing."""
-        with suppress(OSError):
-            self._process.kill()
+        with suppress(OSError):  # what it has started as well
+            os.killpg(self._process.pid, signal.SIGKILL)
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=LIMIT_S)
         if self._process.stdout is not None:

@@ -13,13 +13,17 @@ WHOLES = ("VDD_IN", "POM_5V_IN", "VIN")
 """The inputs of Jetson modules: each contains all other rails of its board."""
 
 
+_APART = "name rails of one kind in the profile that do not contain each other"
+
+
 def scope_of(rail: str) -> str:
     """What a rail of a board covers, by its name."""
     return MODULE if rail in WHOLES else RAIL
 
 
 def _contains(whole: str, part: str) -> bool:
-    return whole in (*WHOLES, "psys") or (whole.startswith("package") and part in ("core", "uncore"))
+    inside = whole.startswith("package") and part.partition(" x ")[0] in ("core", "uncore")
+    return inside or whole.partition(" of ")[0] in (*WHOLES, "psys")
 
 
 class SumOf(Meter):
@@ -55,11 +59,11 @@ def summed(meters: Sequence[Meter]) -> Meter:
         return meters[0]
     rails = [meter.facts.rail for meter in meters]
     if len(set(rails)) < len(rails):
-        raise MeterError("a rail is named twice")
+        raise MeterError("a rail is named twice", "name each rail once")
     if len({(meter.facts.kind, meter.facts.counter) for meter in meters}) > 1:
-        raise MeterError(f"{' and '.join(rails)} do not tell the same kind of figure")
+        raise MeterError(f"{' and '.join(rails)} do not tell the same kind of figure", _APART)
     for whole in rails:
         for part in rails:
             if whole != part and _contains(whole, part):
-                raise MeterError(f"{whole} contains {part}: added up, that would count twice")
+                raise MeterError(f"{whole} contains {part}: added up, that would count twice", _APART)
     return SumOf(meters)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from ...profiles.meters import READINGS
 from .meter import MeterError, MeterFacts
 from .sampling import MeterReader
 
@@ -14,8 +15,8 @@ MOST_WINDOW_S = 30.0
 """A window is made longer up to this, where a meter is slow or coarse."""
 FEWEST_WINDOWS, FINALIST_WINDOWS = 3, 6
 """At work, while a study searches, and of a finalist."""
-_READINGS, _STEPS = 100, 100
-"""Of a power in a window, and of a counter in what is above idle."""
+_STEPS = 100
+"""Of a counter, in what is above idle."""
 _OF_A_COUNTER = 20
 
 Inference = Callable[[], object]
@@ -147,7 +148,7 @@ def _passed(inference: Inference | None, seconds: float) -> int:
 
 def _needed(facts: MeterFacts, idle: MeterWindow, work: MeterWindow) -> float:
     """How long a window has to be, by what two have told."""
-    wanted = _OF_A_COUNTER if facts.counter else _READINGS
+    wanted = _OF_A_COUNTER if facts.counter else READINGS
     needed = wanted * work.seconds / max(1, work.readings) * 0.8  # a reading may come a little late
     above = work.watts - idle.watts
     if facts.counter and facts.step and above > 0:
@@ -156,10 +157,11 @@ def _needed(facts: MeterFacts, idle: MeterWindow, work: MeterWindow) -> float:
 
 
 def _too_little(facts: MeterFacts, idle: MeterWindow, work: MeterWindow) -> str:
-    wanted = _OF_A_COUNTER if facts.counter else _READINGS
+    wanted = _OF_A_COUNTER if facts.counter else READINGS
     if work.readings < 0.8 * wanted:
         return (
-            f"{facts.title} gives {work.readings} readings within {work.seconds:.3g} s, too few for a figure"
+            f"{facts.title} gives {work.readings} readings within {work.seconds:.3g} s, too few for a "
+            "figure: `window` in the profile's `meter` makes windows longer"
         )
     return (
         f"{facts.title} tells steps of {facts.step:.3g} J, and inference takes "

@@ -92,6 +92,6 @@ def _facts(value: Any, name: str) -> MeterFacts:
     found = MeterFacts(**{key: read(told.get(key), f"{key} of {name}") for key, read in _READERS.items()})
     if found.kind not in METER_KINDS or found.scope not in SCOPES or not found.rail:
         raise ValueError(f"{name} is {found.title!r}, which is no meter that is known here")
-    if not 0 < found.every_s <= 60 or not 0 < found.window_s <= 60 or found.settle_s > 60:
+    if not 0 < found.every_s <= 60 or not 0 < found.window_s <= 300 or found.settle_s > 60:
         raise ValueError(f"{name} takes longer than any meter")
     return found

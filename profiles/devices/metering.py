@@ -11,7 +11,7 @@ from ..text.figures import Figure, Strict
 from ..text.named import Line, RemotePath
 from ..text.units import parse_duration_s
 
-MOST_WINDOW_S = 60.0
+MOST_WINDOW_S = 120.0
 
 
 class MeterSection(Strict):

@@ -269,3 +269,16 @@ def test_of_several_cards_the_profile_has_to_name_one(monkeypatch):
 def test_a_card_is_no_meter_of_a_device_that_is_a_processor(tmp_path):
     rails = look(MeterWish(root=str(rapl(tmp_path))))
     assert chosen(rails, MeterWish(), gpu=True).kind == "rapl"
+
+
+def test_rails_of_one_name_are_told_apart_and_a_slow_sensor_gets_long_windows(tmp_path):
+    chip = ina3221(tmp_path) / "sys/class/hwmon/hwmon1"
+    for number in (1, 2, 3):
+        (chip / f"in{number}_label").write_text("VDD_IN")
+    (chip / "update_interval").write_text("1000")
+    meters = look(MeterWish(root=str(tmp_path))).meters
+    assert [one.rail for one in meters] == ["VDD_IN", "VDD_IN of hwmon1", "VDD_IN of hwmon1 in3"]
+    assert {one.window_s for one in meters} == {100.0}
+    (chip / "update_interval").write_text("50000")
+    found = look(MeterWish(root=str(tmp_path)))
+    assert (len(found.meters), len(found.unreadable)) == (0, 3)
