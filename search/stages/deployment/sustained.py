@@ -66,7 +66,7 @@ def kept_at_work(one: Deployable, device: DeviceStages, work: Work) -> Sustained
     parts = _parts(work.asked, work.seconds)
 
     def ask(runner: RunnerClient) -> Mapping[str, Any]:
-        found = _Worker(runner, work, device.reference_ms).worked()
+        found = Worker(runner, work, device.reference_ms).worked()
         return {"asked": parts, "setting": _plain(one.setting), "found": asdict(found)}
 
     entry = device.apart.asked(STAGE, _VERSION, one.compiled, one.backend, parts, ask, one.setting)
@@ -91,8 +91,8 @@ def _parts(asked: SustainedAsked, seconds: float) -> dict[str, Any]:
     return {"seconds": seconds, "load": str(asked.load), **({"again": asked.again} if asked.again else {})}
 
 
-class _Worker:
-    """Keeps what is open in a runner at work."""
+class Worker:
+    """Keeps what is open in a runner at work; `reference_ms` is what the reference takes at a moment."""
 
     def __init__(self, runner: RunnerClient, work: Work, reference_ms: Callable[[], float]) -> None:
         self._runner, self._work, self._reference_ms = runner, work, reference_ms

@@ -61,12 +61,15 @@ class ScriptedSession(Session):
         self.script, self.rows, self.runs = script, batch, 0
         self.inputs = (TensorSpec(name="x", dtype="float32", shape=(batch, 3)),)
         self.outputs = (TensorSpec(name="y", dtype="float32", shape=(batch, 3)),)
-        if "simulated_ns" in script:
-            self.simulated_ns = int(script["simulated_ns"])
+        self.takes, self.slower_after = int(script.get("simulated_ns", 0)), int(script.get("slower_after", 0))
         if "options" in script:  # takes all that it is told, but for one
             self.taken = {**script["options"], "lanes": "8"}
         if script.get("keep"):
             self.kept = np.ones(int(script["keep"]), dtype=np.uint8)
+
+    @property
+    def simulated_ns(self):  # twice as long after so many runs
+        return self.takes * (1 + (0 < self.slower_after < self.runs)) or None
 
     def _run(self, feed):
         self.runs += 1
