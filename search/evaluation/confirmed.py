@@ -81,13 +81,23 @@ def _sides(number: int, default: AsDeployed, proposed: Proposed | None, search: 
 
 @dataclass(frozen=True, kw_only=True)
 class Settled:
-    """How a finalist is run: its name in the rounds, and what the record has of the search (None: there was
-    none)."""
+    """How a finalist is run: its name in the rounds, what the record has of the search (None: there was
+    none), and how it is run instead where its options turn out to miss a limit."""
 
     number: int
     name: str
     side: AsDeployed
     options: Options | None = None
+    instead: Settled | None = None
+
+    def without_options(self, why: str) -> Settled:
+        """At the same batch without what was found for it alone, for that reason; itself where there is
+        nothing of that."""
+        other = self.instead
+        if other is None or other.options is None or self.options is None:
+            return self
+        rejected = Try(setting=self.options.chosen, ratio_to_default=self.options.ratio_to_default, note=why)
+        return replace(other, options=replace(other.options, rejected=rejected))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +133,12 @@ class Confirmation:
             setting = promised.contender.setting
             rejected = Try(setting=setting, ratio_to_default=ratio, note=fault or "not worth having")
         options = self._options(one, chosen, rejected)
-        return Settled(number=one.number, name=name, side=chosen, options=options)
+        found = Settled(number=one.number, name=name, side=chosen, options=options)
+        if chosen is base:
+            return found
+        plain = self._options(one, base, None)
+        instead = Settled(number=one.number, name=one.name_of(base), side=base, options=plain)
+        return replace(found, instead=instead)
 
     def _options(self, one: Sides, chosen: AsDeployed, rejected: Try | None) -> Options:
         default, run, proposed = one.default.contender, chosen.contender, one.proposed or Proposed()

@@ -18,7 +18,7 @@ from ..record.evaluation import Finalist, Quantity, StudyRecord
 from ..stages.chain import Chain
 from ..stages.deployment.tries import raced
 from ..stages.device.quantities import latency_quantities
-from .as_deployed import AsDeployed, as_searched, scored
+from .as_deployed import AsDeployed, as_searched, newly_missed, scored
 from .calibration_draws import draw_effects
 from .confirmed import Confirmation, Settled, contenders, proposed_sides, run_by
 from .deployed import deployed
@@ -80,12 +80,28 @@ def measure_finalists(
         if one.name in measured.failed
     }
     alive = tuple(one for one in settled if one.name not in measured.failed)
-    finalists = [_timed(one, alive, record, measured, chain) for one in alive]
-    finalists = list(deployed(tuple(finalists), alive, measured, chain))
-    finalists, lacking = kept_hot(finalists, alive, chain, seconds_left)
+    alive, asked = _within_limits(alive, record, measured, chain)
+    finalists, lacking = kept_hot(asked, alive, chain, seconds_left)
     said, seen = "; ".join(filter(None, (effort.shortened, lacking))), watched(measured)
     timed = replace(record, finalists=tuple(replace(one, shortened=said, watched=seen) for one in finalists))
     return (*_explained(timed, chain, seconds_left), *failed.values())
+
+
+def _within_limits(
+    alive: tuple[Settled, ...], record: StudyRecord, measured: Rounds, chain: Chain
+) -> tuple[tuple[Settled, ...], tuple[Finalist, ...]]:
+    """The finalists with all that is asked of each. One that misses a limit by its options is run without
+    them after all."""
+    timed = tuple(_timed(one, alive, record, measured, chain) for one in alive)
+    found = deployed(timed, alive, measured, chain)
+    kept = tuple(_without_fault(one, finalist, record) for one, finalist in zip(alive, found, strict=True))
+    return (kept, found) if kept == alive else _within_limits(kept, record, measured, chain)
+
+
+def _without_fault(one: Settled, finalist: Finalist, record: StudyRecord) -> Settled:
+    metrics = {name: q for name, q in finalist.metrics.items() if name != record.quality}
+    why = newly_missed(record, metrics, trial_of(record, one.number).evaluation.metrics)
+    return one.without_options(why) if why else one
 
 
 def _untimed(known: Mapping[int, AsDeployed], record: StudyRecord) -> list[Finalist]:

@@ -124,3 +124,11 @@ def test_the_best_ranked_decides_on_the_batch_for_all():
         rounds = rounds_of({**times, "0 at the batch": whole}, np.random.default_rng(0))
         found = Confirmation(record=record(), rounds=rounds, spread=None).settled([first, other])
         assert [one.options.chosen.batch for one in found] == [batch, batch]
+
+
+def test_options_that_turn_out_to_miss_a_limit_are_left_for_that_reason():
+    found = settled(sides(best=side(TOLD)), {"0": 2.0, "0 by options": 1.8})
+    plain = found.without_options("over the limit memory <= 64 MB: 70 MB")
+    assert (plain.name, plain.options.chosen, plain.options.ratio_to_default) == ("0", USUAL, None)
+    assert (plain.options.rejected.setting, plain.options.rejected.note[:4]) == (TOLD, "over")
+    assert plain.without_options("again") == plain
