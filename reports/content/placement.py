@@ -7,6 +7,7 @@ from ...search.ranking.known import trial_of
 from ...search.ranking.reading import Reading
 from ...search.record.deployed import Deployed
 from ...search.record.evaluation import StudyRecord
+from ...search.record.metrics import DELEGATED
 from ...search.record.placed import Placed, PlacedGroup
 from .deployed_section import DeployedSection, SectionRow
 from .views import DASH, Cell
@@ -55,7 +56,7 @@ def placement_lines(record: StudyRecord, number: int) -> list[str]:
     """Of one trial: how many nodes run as meant, and those that do not with the reason."""
     placed, untold = placed_of(record, number), trial_of(record, number).evaluation.deployed.untold
     if placed is None:
-        return [f"Where it runs is not known: {why}." for name, why in untold.items() if name == "delegated"]
+        return [f"Where it runs is not known: {why}." for name, why in untold.items() if name == DELEGATED]
     time = "" if placed.share_of_time is None else f", {_share(placed.share_of_time).text} of the time"
     head = f"{placed.as_meant} of {placed.nodes} nodes{time} run as meant: {placed.intended}."
     return [head, *_others(placed)]
@@ -73,7 +74,7 @@ def placement_table(record: StudyRecord, number: int) -> list[str]:
 
 
 def _why(deployed: Deployed) -> list[str]:
-    return [why for name, why in deployed.untold.items() if name == "delegated"]
+    return [why for name, why in deployed.untold.items() if name == DELEGATED]
 
 
 def _row(group: PlacedGroup) -> str:

@@ -6,14 +6,15 @@ from ...profiles.devices.shown import shown_by
 from ...profiles.words import counted, duration, joined
 from ...search.job.expected import expected
 from ...search.job.job import Job
+from ...search.job.load_time import named_metrics
 from ...search.job.metered_plan import energy_plan
-from ...search.record.metrics import MEMORY_METRICS
+from ...search.record.metrics import DELEGATED, MEMORY_METRICS
 from ...search.record.sustained import MOST, seconds_of
 
 
 def deployed_plan_lines(job: Job) -> list[str]:
     """One line for each question that takes time."""
-    return [*_options(job), *_memory(job), *_energy(job), *_sustained(job)]
+    return [*_options(job), *_memory(job), *_placement(job), *_energy(job), *_sustained(job)]
 
 
 def _options(job: Job) -> list[str]:
@@ -40,6 +41,13 @@ def _memory(job: Job) -> list[str]:
     return [
         "memory: before any training, what each runtime itself takes is measured on the device, about 3 s "
         f"for a runtime, once; those that {texts} leaves no room for are left out"
+    ]
+
+
+def _placement(job: Job) -> list[str]:
+    whom = "each candidate that is measured, before it is trained" if DELEGATED in named_metrics(job) else ""
+    return [
+        f"where nodes run: asked of {whom or 'each finalist'}; about a second each, in a process of its own"
     ]
 
 

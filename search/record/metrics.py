@@ -93,6 +93,10 @@ AMOUNTS = frozenset({"ms", "bytes", "count", "/s", "mJ", "USD"})
 """Units of what is never below zero."""
 
 
+DELEGATED = "delegated"
+"""The share of nodes that run where and as the file asks for on its runtime."""
+
+
 MEMORY_METRICS = frozenset({"memory_bytes", "memory_load_bytes", "memory_first_bytes", "memory_steady_bytes"})
 """What a process takes at most, as a whole or in a phase: whether it fits is decided by the upper end."""
 

@@ -12,11 +12,12 @@ from ....backends.runner.client import RunnerClient
 from ....backends.runner.placing import OPERATION, placement
 from ...record.deployed import Deployed
 from ...record.evaluation import Quantity
+from ...record.metrics import DELEGATED
 from ...record.placed import PLACED, PlacedNode, placed
 from ..device.stages import DeviceStages
 from .further import Subject, Told
 
-STAGE, DELEGATED = "placement", "delegated"
+STAGE = "placement"
 _VERSION, _SECONDS = 1, 120.0
 _HOW = "share of the {nodes} nodes that the runtime runs, each meant for {intended}"
 
