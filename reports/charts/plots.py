@@ -23,6 +23,7 @@ from ...search.record.evaluation import Limit, StudyRecord
 from ...search.record.metrics import metric_info
 from ...search.record.quality import higher_is_better
 from .axes import Window, is_log, latency_ticks, window
+from .ranges import ranges_across
 
 Figure = dict[str, Any]
 
@@ -142,6 +143,7 @@ def _points(
         "hovertext": [hover_text(record, e) for e in entries],
         "hovertemplate": "%{hovertext}<extra></extra>",
         "meta": {"light": palette[0], "dark": palette[1]},
+        **ranges_across([entry.metrics[latency_metric(record)] for entry in entries], across),
         "marker": {
             "symbol": symbols if set(symbols) != {usual} else usual,
             "size": [_diameter(e, largest) for e in entries],

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...profiles.words import joined
 from ...search.ranking.known import known_metrics, trial_of
 from ...search.ranking.ranking import RULES
-from ...search.ranking.sentences import IN_CASES
+from ...search.ranking.sentences import IN_CASES, TAKEN_ON_DEVICE
 from ...search.record.estimated import Brought
 from ...search.record.evaluation import StudyRecord
 from ...search.record.metrics import metric_info
@@ -78,10 +79,22 @@ def banner(record: StudyRecord) -> str:
         return ""
     return (
         f"Estimates for a device that was not there: nothing here was taken on {record.estimated.device}. "
-        f"Latency, memory and energy are estimated from the profile {record.profile!r}; the range behind "
+        f"{_estimated(record)} estimated from the profile {record.profile!r}; the range behind "
         f"each holds the true value {IN_CASES}. Quality and size are those of the artifacts, scored on this "
         "machine."
     )
+
+
+def _estimated(record: StudyRecord) -> str:
+    """ "Latency and memory are"."""
+    found = {
+        metric_info(name).title.lower()
+        for trial in record.trials
+        for name, quantity in {**trial.evaluation.gate, **trial.evaluation.metrics}.items()
+        if quantity.is_estimate and name in TAKEN_ON_DEVICE
+    }
+    titles = sorted(found) or ["latency"]
+    return f"{joined(titles).capitalize()} {'is' if len(titles) == 1 else 'are'}"
 
 
 def intervals(record: StudyRecord) -> str:

@@ -30,6 +30,7 @@
       }
       if (trace.line) copy.line = { ...trace.line, color: colour };
       if (trace.error_y) copy.error_y = { ...trace.error_y, color: colour };
+      if (trace.error_x) copy.error_x = { ...trace.error_x, color: colour };
       return copy;
     });
     const axis = { gridcolor: css("--line"), linecolor: css("--line"), zeroline: false, automargin: true, tickfont: { size: narrow.matches ? 11 : 13 }, fixedrange: narrow.matches };

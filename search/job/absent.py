@@ -55,7 +55,7 @@ class Estimating:
     def basis(self) -> tuple[str, ...]:
         """What estimates rest on beside the profile, in sentences."""
         said = [f"Kernels are known from {one.source}." for one in self.recorded]
-        return tuple(said or ["No study beside this one has measured these models on any device."])
+        return tuple(said or ["No study beside this one has had these models on any device."])
 
 
 def check_absent(profile: Profile) -> None:

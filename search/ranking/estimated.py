@@ -101,7 +101,7 @@ def sure_lines(record: StudyRecord, entry: Ranked, ties: Sequence[int]) -> tuple
     assert record.estimated is not None
     known = record.estimated
     said = [
-        f"Nothing of this was taken on {known.device}: latency, memory and energy are estimates, each with a "
+        f"Nothing of this was taken on {known.device}: what it would show is estimated, each number with a "
         f"range that holds the true value {IN_CASES}. Quality was scored on this machine, "
         + ("on the test split." if entry.source == "test" else "on the validation split."),
         *known.basis,
