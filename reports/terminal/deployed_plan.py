@@ -24,7 +24,7 @@ def _options(job: Job) -> list[str]:
         return []
     lines = [f"deployment options not tried: {why}" for why in axes.left_out]
     if not found.settings:
-        return [*lines, "deployment options: no runtime of this study offers any on this device"]
+        return [*lines, "deployment options: nothing is left to try beside how the study searches"]
     return [
         f"deployment options: up to {counted(found.settings, 'setting')} of each of "
         f"{counted(found.finalists, 'finalist')}, which trains nothing and takes about "

@@ -19,16 +19,22 @@ SEARCH = "search"
 def _wanted(said: object) -> object:
     """Options with the values that are wanted of each (none: all of them), however that was written."""
     if isinstance(said, Mapping):
+        if said.get(SEARCH) is not None:
+            raise ValueError(f"`{SEARCH}` takes no values: it stands for all that there is")
         return {name: _values(value) for name, value in said.items()}
     names = one_or_many(said)
-    if isinstance(names, tuple) and len(set(map(str, names))) < len(names):
-        raise ValueError("names an option twice")
-    if names == ():
+    if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"is `{SEARCH}`, a list of options' names, or names with their values")
+    if not names:
         raise ValueError("is an empty list: leave it out, or name at least one option")
-    return dict.fromkeys(names, ()) if isinstance(names, tuple) else said
+    if len(set(names)) < len(names):
+        raise ValueError("names an option twice")
+    return dict.fromkeys(names, ())
 
 
 def _values(said: object) -> Any:
+    if said == []:
+        raise ValueError("an option has an empty list of values: leave that out for all that it has")
     values = one_or_many(said) or ()
     return tuple(map(_word, values)) if isinstance(values, tuple) else values
 
