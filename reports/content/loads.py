@@ -157,6 +157,8 @@ def _doubts(load: Load) -> list[str]:
     """What keeps a load from being shown, and what was odd meanwhile."""
     lines = [line] if (line := _no_claim(load)) else []
     slowed = load.watched.slowed if load.watched is not None else None
+    if load.late and load.no_claim is not NoClaim.GENERATOR:
+        lines.append(f"in some runs {_late(load)}: more may be possible than they show.")
     if slowed:
         lines.append(f"the device was slowed down under load: {joined(slowed)}.")
     return lines
@@ -167,11 +169,7 @@ def _no_claim(load: Load) -> str:
     if load.no_claim is NoClaim.NEVER:
         return f"no load holds {limits}, not even the least that was tried."
     if load.no_claim is NoClaim.GENERATOR:
-        late = max((point.late_ms for point in load.points), default=0.0)
-        return (
-            f"no load is shown: requests came up to {_ms(late)} late (p99), as others used the device or its "
-            "clock is coarse. That is not the model's fault, and the throughput is predicted."
-        )
+        return f"no load is shown: {_late(load)}. That is not the model's fault; its throughput is predicted."
     if load.no_claim is NoClaim.TOO_FEW:
         needs = "" if load.needed_s is None else f" It would take about {duration(load.needed_s)} under load"
         more = f"{needs}, and {had} are given (`measure: {{load: ...}}`)." if needs else ""
@@ -180,6 +178,11 @@ def _no_claim(load: Load) -> str:
         shown = _rate(load.claimed.value).text
         return f"{had} under load suffice to show {shown} and not more; the throughput is predicted."
     return ""
+
+
+def _late(load: Load) -> str:
+    late = max((point.late_ms for point in load.points), default=0.0)
+    return f"requests came up to {_ms(late)} late (p99), as others used the device, or its clock is coarse"
 
 
 def throughput_lines(record: StudyRecord, number: int) -> list[str]:

@@ -54,9 +54,10 @@ class Load:
     counts), of which the first says that a `share` of them is at most `most_ms`. `points` are the loads that
     were tried, ascending. `claimed` is the largest load at which the limits surely held (its upper end: the
     most that may be, by other runs and what was predicted), `no_claim` says why there is none, and `needed_s`
-    how many seconds one would take. `predicted` is what the rounds of the latency had told before;
-    `capacity_per_s` what was served back to back. `allowed_s` could be spent and `seconds` were; `watched` is
-    how the device was."""
+    how many seconds one would take. `predicted` is what the rounds of the latency had told before,
+    `expected_per_s` what it came to by the runs (None: they did not tell), `capacity_per_s` what was served
+    back to back. `late`: in some runs the generator itself was late, so that they tell nothing. `allowed_s`
+    could be spent and `seconds` were; `watched` is how the device was."""
 
     limits: tuple[str, ...] = ()
     share: float = 0.99
@@ -66,7 +67,9 @@ class Load:
     claimed: Quantity | None = None
     no_claim: NoClaim | None = None
     needed_s: float | None = None
+    expected_per_s: float | None = None
     capacity_per_s: float | None = None
+    late: bool = False
     allowed_s: float = 0.0
     seconds: float = 0.0
     watched: Watched | None = None
@@ -76,7 +79,8 @@ class Load:
         """Whether what is claimed is the throughput: less than that shows how far the time went, and not how
         much the artifact serves."""
         predicted = self.predicted.value if self.predicted is not None else inf
-        return self.claimed is not None and self.claimed.value >= TELLING * min(predicted, self.refuted_per_s)
+        most = min(predicted, self.refuted_per_s, inf if self.expected_per_s is None else self.expected_per_s)
+        return self.claimed is not None and self.claimed.value >= TELLING * most
 
     @property
     def refuted_per_s(self) -> float:

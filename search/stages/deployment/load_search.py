@@ -10,6 +10,7 @@ import numpy as np
 
 from ....backends.load.queueing import MOST_UTILIZATION, QueuePath, ResponseBound
 from ....backends.load.under_load import UnderLoad, needed_samples
+from ....backends.measure.spread import student
 from ...record.evaluation import Quantity
 from ...record.load import Held, Load, LoadPoint, NoClaim
 from .load_belief import SKIPPED, Belief
@@ -133,7 +134,8 @@ class LoadSearch:
             self._try(rate, self._left() - keep)
             if rate not in self.seen:
                 return
-            self.belief = self.belief.corrected(self.seen[rate])
+            if not self._generator_late(self.seen[rate]):
+                self.belief = self.belief.corrected(self.seen[rate])
 
     def _next(self, capacity: float, seconds: float) -> float | None:
         """The largest load that can be shown to hold in the seconds that are left, the first in a part of
@@ -185,7 +187,9 @@ class LoadSearch:
             found = self.run(0.0, min(whole * path.batch, _MOST_REQUESTS), 0)
             self.spent += found.seconds
             rates.append(found.served / found.busy_s if found.busy_s > 0 else found.achieved)
-        return _mean(rates)
+        middle, half = float(np.mean(rates)), _half(rates)
+        low, high = (max(0.0, middle - half), middle + half) if half else (None, None)
+        return Quantity(value=middle, low=low, high=high)
 
     def _try(self, rate: float, seconds: float, *, once: bool = False) -> None:
         """Runs at a load until it is known whether it holds, or the seconds are over."""
@@ -207,14 +211,17 @@ class LoadSearch:
     def _judged(self, found: UnderLoad) -> Held:
         bounds = self.sought.bounds
         ends = [(found.interval_ms(b.share), b) for b in bounds]
-        if not found.kept_up or any(low > b.most_ms for (low, _), b in ends):
-            late = found.late_s[1] * 1e3
-            if any(late > _LATE * b.most_ms for b in bounds):
-                self.late = True
-                return Held.UNSURE
-            return Held.NO
         enough = all(found.independent(b.share) >= needed_samples(b.share) for b in bounds)
-        return Held.YES if enough and all(high <= b.most_ms for (_, high), b in ends) else Held.UNSURE
+        if found.kept_up and enough and all(high <= b.most_ms for (_, high), b in ends):
+            return Held.YES
+        if self._generator_late(found):
+            self.late = True
+            return Held.UNSURE
+        fails = not found.kept_up or any(low > b.most_ms for (low, _), b in ends)
+        return Held.NO if fails else Held.UNSURE
+
+    def _generator_late(self, found: UnderLoad) -> bool:
+        return any(found.late_s[1] * 1e3 > _LATE * bound.most_ms for bound in self.sought.bounds)
 
     # -- what it comes to -------------------------------------------------------------------------------
 
@@ -225,13 +232,16 @@ class LoadSearch:
         claimed: Quantity | None = None,
         no_claim: NoClaim | None = None,
     ) -> Load:
+        bounds = self.sought.bounds
         return Load(
             points=tuple(self._point(rate) for rate in sorted(self.seen)),
             predicted=self.sought.predicted,
             claimed=claimed,
             no_claim=no_claim,
             needed_s=self._needed() if no_claim is NoClaim.TOO_FEW else None,
+            expected_per_s=min(self.belief.largest, MOST_UTILIZATION * capacity.value) if bounds else None,
             capacity_per_s=capacity.value,
+            late=self.late,
             allowed_s=self.sought.seconds,
             seconds=self.spent,
         )
@@ -283,12 +293,8 @@ def _together(a: UnderLoad, b: UnderLoad) -> UnderLoad:
     )
 
 
-def _mean(values: Sequence[float]) -> Quantity:
-    """With the 95 % interval of so few (Student's t)."""
-    middle = float(np.mean(values))
+def _half(values: Sequence[float]) -> float:
+    """Of the 95 % interval of their mean (Student's t); 0 where there is one."""
     if len(values) < 2:
-        return Quantity(value=middle)
-    from scipy.special import stdtrit
-
-    half = float(stdtrit(len(values) - 1, 0.975)) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
-    return Quantity(value=middle, low=max(0.0, middle - half), high=middle + half)
+        return 0.0
+    return student(len(values)) * float(np.std(values, ddof=1)) / math.sqrt(len(values))

@@ -37,6 +37,7 @@ PERCENTILES: Mapping[str, float] = {"latency_ms": 0.5, "latency_p90_ms": 0.9, "l
 _VERSION, _SEED = 1, 7
 _SHARE_OF_TIME = 0.25
 """Of the time that is left, that one finalist may be under load."""
+CORRECTED = ", corrected by what runs under load took"
 _LOAD = TypeAdapter(Load)
 
 
@@ -160,11 +161,15 @@ def throughput_of(found: Load) -> Quantity:
         return replace(claimed, how=said if found.limits else "requests served back to back")
     if refuted <= predicted.value:
         low = claimed.value if claimed is not None else 0.0
-        how = (
-            f"in runs, {refuted:.3g} requests a second were too many to keep to {' and '.join(found.limits)}"
-        )
+        how = f"in runs, {refuted:.3g} requests a second were too many for {' and '.join(found.limits)}"
         return Quantity(value=low, low=low, high=refuted, how=how)
-    return predicted
+    expected = found.expected_per_s
+    if expected is None or expected >= predicted.value:
+        return predicted
+    low, high = sorted((claimed.value if claimed is not None else 0.0, predicted.high or predicted.value))
+    return replace(
+        predicted, value=min(max(expected, low), high), low=low, high=high, how=predicted.how + CORRECTED
+    )
 
 
 def _no_run(rate: float, requests: int, skip: int) -> Any:
