@@ -40,7 +40,7 @@ def _memory(job: Job) -> list[str]:
     texts = joined([repr(one.text) for one in limits])
     return [
         "memory: before any training, what each runtime itself takes is measured on the device, about 3 s "
-        f"for a runtime, once; those that take more than {texts} are left out"
+        f"for a runtime, once; those that miss {texts} by themselves are left out"
     ]
 
 
