@@ -65,13 +65,20 @@ def known_of(record: StudyRecord, evaluation: Evaluation, one: AsDeployed) -> di
     return {**evaluation.metrics, **one.hardware, record.quality: one.score, **one.side_effects}
 
 
-def newly_missed(record: StudyRecord, metrics: Mapping[str, Quantity], before: Mapping[str, Quantity]) -> str:
-    """A limit that is missed by these metrics and held by those before, with what it comes to; empty where
-    there is none."""
+def newly_missed(
+    record: StudyRecord,
+    metrics: Mapping[str, Quantity],
+    before: Mapping[str, Quantity],
+    *,
+    or_further: bool = False,
+) -> str:
+    """A limit that these metrics miss and those before hold (`or_further`: or miss by less), with what it
+    comes to; empty where there is none."""
     limits = limits_on(metrics, record.limits)
     missed, earlier = violations(limits, metrics, TEST), violations(limits, before, TEST)
     for limit in limits:
-        if missed[limit.text] > 0 >= earlier[limit.text]:
+        now, then = missed[limit.text], earlier[limit.text]
+        if now > 0 and (then <= 0 or (or_further and now > then)):
             value = metric_info(limit.metric).format(metrics[limit.metric].value)
             return f"over the limit {limit.text}: {value}"
     return ""

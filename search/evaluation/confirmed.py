@@ -164,7 +164,7 @@ class Confirmation:
         samples = (side.contender.setting.batch, base.contender.setting.batch)
         if now["latency_ms"].value / samples[0] > before["latency_ms"].value / samples[1]:
             return "its typical run is not faster"
-        return newly_missed(self.record, now, before)
+        return newly_missed(self.record, now, before, or_further=True)
 
     def _ratio(self, one: Sides, side: AsDeployed, base: AsDeployed) -> Quantity | None:
         """Time per sample over that of another side; None where one of them broke."""

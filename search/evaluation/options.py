@@ -180,8 +180,11 @@ class OptionsSearch:
         best = next(iter(walks))
 
         def allowed(batch: int) -> bool:
-            setting = replace(walks[best].default, batch=batch)
-            return not self._too_slow(best, walks[best], setting) and not self._refusal(best, setting)
+            walk, setting = walks[best], replace(walks[best].default, batch=batch)
+            why = self._too_slow(best, walk, setting) or self._refusal(best, setting)
+            if why:
+                walk.leave_out(setting, why)
+            return not why
 
         return common_batch(self._asked.batches, tuple(walks.values()), allowed)
 
@@ -190,7 +193,7 @@ class OptionsSearch:
         known = known_of(self._record, self._evaluation(number), self._defaults[number])
         times = (walk.ratio(setting) or 1.0) * setting.batch / walk.default.batch
         slower = {n: replace(q, value=times * q.value) for n, q in known.items() if n.startswith("latency_")}
-        return newly_missed(self._record, slower, known)
+        return newly_missed(self._record, slower, known, or_further=True)
 
 
 def per_sample(ratio: Quantity, setting: Setting, default: Setting) -> Quantity:

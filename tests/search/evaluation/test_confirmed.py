@@ -114,6 +114,8 @@ def test_batches_are_compared_by_the_sample_and_a_limit_holds_for_the_run():
     assert found.options.ratio_to_default.value == pytest.approx(0.5, abs=0.02)
     limit = Limit(text="latency <= 5 ms", metric="latency_ms", upper=True, bound=5.0)
     assert settled(one, times, limits=(limit,)).options.chosen == USUAL
+    missed = Limit(text="latency <= 1 ms", metric="latency_ms", upper=True, bound=1.0)
+    assert settled(one, times, limits=(missed,)).options.chosen == USUAL
 
 
 def test_the_best_ranked_decides_on_the_batch_for_all():
