@@ -37,7 +37,8 @@ class OrtSession(Session):
     """One InferenceSession with a fixed number of threads. `told` sets what else the session is told.
 
     `as_written`: every node runs by itself, without fusions (some of which make nodes that have no kernel).
-    `profile`: a folder for `end_profiling`; such a session times its nodes, and is not one to measure.
+    `profile`: a folder for `end_profiling`; such a session times its nodes, and is not one to measure. With
+    `keep_graph`, it also writes the model there as it really runs, which may be large.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class OrtSession(Session):
         *,
         as_written: bool = False,
         profile: Path | None = None,
+        keep_graph: bool = False,
         told: Callable[[Any, Any], None] = as_usual,
     ) -> None:
         runtime = import_module(RUNTIME)
@@ -57,10 +59,11 @@ class OrtSession(Session):
         options.graph_optimization_level = levels.ORT_DISABLE_ALL if as_written else levels.ORT_ENABLE_ALL
         options.log_severity_level = 3
         told(runtime, options)
-        self._optimized = profile / "optimized.onnx" if profile else None
-        if self._optimized:
+        self._optimized = profile / "optimized.onnx" if profile and keep_graph else None
+        if profile:
             options.enable_profiling = True
-            options.profile_file_prefix = str(self._optimized.with_name("profile"))
+            options.profile_file_prefix = str(profile / "profile")
+        if self._optimized:
             options.optimized_model_filepath = str(self._optimized)
         self._session: Any = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self.inputs = tuple(_spec(value) for value in self._session.get_inputs())
@@ -79,9 +82,8 @@ class OrtSession(Session):
         """Run on arrays of whatever sizes the model's free axes take."""
         return self._run(feed)
 
-    def end_profiling(self) -> tuple[Path, Path]:
+    def end_profiling(self) -> tuple[Path, Path | None]:
         """Of a session that was given a folder: the times of all nodes, and the model as it really runs."""
-        assert self._optimized is not None
         return Path(self._session.end_profiling()), self._optimized
 
     @property

@@ -9,7 +9,7 @@ from pathlib import Path
 
 _MODEL_GRAPH = 7
 _GRAPH_NODE, _GRAPH_CONSTANT = 1, 5
-_CONSTANT_NAME = 8
+_CONSTANT_TYPE, _CONSTANT_NAME = 2, 8
 _INPUT, _OUTPUT, _NAME, _OPERATOR, _DOMAIN = 1, 2, 3, 4, 7
 
 
@@ -26,10 +26,12 @@ class WrittenNode:
 
 @dataclass
 class WrittenGraph:
-    """The nodes of the main graph in their order, and the names of its constants."""
+    """The nodes of the main graph in their order, and the names of its constants and the types that they
+    have, by their numbers in ONNX."""
 
     nodes: list[WrittenNode] = field(default_factory=list)
     constants: set[str] = field(default_factory=set)
+    types: set[int] = field(default_factory=set)
 
 
 def read_graph(path: Path) -> WrittenGraph:
@@ -48,6 +50,8 @@ def read_graph(path: Path) -> WrittenGraph:
                     found.nodes.append(_node(content, first, last))
                 elif kind == _GRAPH_CONSTANT:
                     found.constants.update(_texts(content, first, last, _CONSTANT_NAME))
+                    kinds = (at for part, at, _ in _fields(content, first, last) if part == _CONSTANT_TYPE)
+                    found.types.update(_varint(content, at)[0] for at in kinds)
     return found
 
 

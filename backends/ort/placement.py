@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ _LAYOUT = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Identity"
 _FLOATS = ("float", "float16", "double", "bfloat16")
 _CAST = "InsertedPrecisionFreeCast"
 """What casts are called that ONNX Runtime puts around nodes that it has no kernel for in 16 bits."""
+_HALVES = {10, 16}
+"""float16 and bfloat16, as ONNX numbers types."""
 _SUFFIX = "_kernel_time"
 
 
@@ -35,10 +37,19 @@ class Ran:
     times: list[float] = field(default_factory=list)
 
 
-def read_placement(profile: Path, optimized: Path, provider: str) -> ModelPlacement:
-    """All nodes that ran, in their order. `provider` is the one that was asked to run them."""
+def means_low(graph: WrittenGraph, inputs: Collection[str]) -> bool:
+    """Whether a file means anything in less than float32: else nothing can run otherwise than meant on the
+    provider that was asked for. `inputs` are the types of its inputs."""
+    halves = "float16" in inputs or not _HALVES.isdisjoint(graph.types)
+    return halves or any(node.operator == _OPENS for node in graph.nodes)
+
+
+def read_placement(profile: Path, optimized: Path | None, provider: str) -> ModelPlacement:
+    """All nodes that ran, in their order. `provider` is the one that was asked to run them, `optimized` the
+    graph that it really runs, where the file means less than float32."""
     ran = ran_nodes(json.loads(profile.read_text(encoding="utf-8")))
-    why = reasons(read_graph(optimized), {node.name for node in ran if _in_float(node)})
+    in_float = {node.name for node in ran if _in_float(node)}
+    why = reasons(read_graph(optimized), in_float) if optimized else {}
     shares = shares_of_time([sum(node.times) for node in ran])
     nodes = []
     for node, share in zip(ran, shares, strict=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from ..contract.backend import Feed, Session
@@ -23,7 +22,14 @@ def told(session: Session, feed: Feed) -> Mapping[str, Any]:
 
 
 def _sent(node: NodePlacement) -> dict[str, Any]:
-    return {name: _short(value) if isinstance(value, str) else value for name, value in asdict(node).items()}
+    """As plain values, whatever a backend of others' took for them."""
+    words = {name: _short(str(getattr(node, name))) for name in ("name", "op", "kernel", "place", "reason")}
+    share = node.share_of_time
+    return {
+        **words,
+        "intended": bool(node.intended),
+        "share_of_time": None if share is None else float(share),
+    }
 
 
 def _short(words: str) -> str:

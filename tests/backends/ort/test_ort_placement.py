@@ -6,9 +6,9 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from paretune.backends.onnx_graph.written import read_graph
+from paretune.backends.onnx_graph.written import WrittenGraph, read_graph
 from paretune.backends.ort.backend import OrtBackend
-from paretune.backends.ort.placement import ran_nodes, reasons
+from paretune.backends.ort.placement import means_low, ran_nodes, reasons
 
 node = helper.make_node
 CODES = np.arange(-32, 32, dtype=np.int8).reshape(8, 8)
@@ -155,7 +155,10 @@ def test_a_graph_is_read_as_onnx_reads_it(tmp_path):
     assert [(n.name, n.operator, n.domain, list(n.inputs), list(n.outputs)) for n in found.nodes] == [
         (n.name, n.op_type, n.domain, list(n.input), list(n.output)) for n in nodes
     ]
-    assert found.constants == {"large"}
+    assert (found.constants, found.types) == ({"large"}, {TensorProto.FLOAT})
+    assert means_low(found, {"float32"})
+    assert not means_low(WrittenGraph(types={TensorProto.FLOAT}), {"float32"})
+    assert means_low(WrittenGraph(types={TensorProto.FLOAT16}), {"float32"})
     assert reasons(found, {"g"}) == {}
     path.write_bytes(path.read_bytes()[:-7])
     with pytest.raises(ValueError, match="ONNX"):

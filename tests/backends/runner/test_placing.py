@@ -1,5 +1,8 @@
 """Where nodes run, as a device tells it: an answer is input."""
 
+import json
+
+import numpy as np
 import pytest
 from paretune.backends.contract.placement import ModelPlacement, NodePlacement
 from paretune.backends.runner.placing import placement, told
@@ -32,6 +35,12 @@ def test_an_answer_comes_back_as_it_was_given():
 def test_a_runtime_that_cannot_tell_and_one_with_too_many_nodes_are_unknown():
     assert read(told(Says(None), {})) is None
     assert read(told(Says(ModelPlacement(intended="k", nodes=(node(),) * 20_001)), {})) is None
+
+
+def test_values_of_numpy_are_sent_as_plain_ones():
+    theirs = node(name=7, intended=np.bool_(True), share_of_time=np.float32(1))
+    body = told(Says(ModelPlacement(intended="k", nodes=(theirs,))), {})
+    assert read(json.loads(json.dumps(body))).nodes == (node(name="7", share_of_time=1.0),)
 
 
 def test_long_names_are_cut():
