@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.stats import norm, t
 
 from .terms import Floats
 
@@ -21,7 +21,7 @@ USUAL_REST, COUNTS_FOR = 0.08, 2.0
 """Standard deviation of a rest before anything was measured, and for how many measurements that counts."""
 OTHERS_COUNT_FOR = 10.0
 """For how many measurements of a situation itself the tails of all others count."""
-ENOUGH, LONGEST_REACH = 5.0, 8.0
+ENOUGH, LONGEST_REACH = 2.0, 8.0
 
 
 class Rests:
@@ -56,7 +56,8 @@ class Rests:
             weights = np.where(self._places == place, 1.0, share)[order]
             wanted = COVERS * (weights.sum() + 1)
             at = min(int(np.searchsorted(np.cumsum(weights), wanted)), len(order) - 1)
-            unsure = 1 + 0.5 / max(float(count), 1.0)  # the spread itself is told by so few
+            # The spread itself is told by so few.
+            unsure = float(t.ppf((1 + COVERS) / 2, count + COUNTS_FOR)) / NORMAL_REACH
             known = min(1.0, float(count) / ENOUGH)
             reach = NORMAL_REACH + known * (far[order[at]] * unsure - NORMAL_REACH)
             self.reach[place] = min(reach, LONGEST_REACH)

@@ -62,13 +62,14 @@ class Situation:
 class Speeds:
     """Multiply-adds for each millisecond, by what is multiplied with; bytes for each; the last cache's size.
 
-    `missing` are the profile's fields without which a guess stands in for a figure, so that what rests on it
-    is less sure; `family` is what kernels are written for.
+    So many cores compute `together`. `missing` are the profile's fields without which a guess stands in for a
+    figure, so that what rests on it is less sure; `family` is what kernels are written for.
     """
 
     macs_per_ms: dict[Arithmetic, float]
     bytes_per_ms: float
     cache_bytes: float
+    together: int
     family: str
     missing: tuple[str, ...]
 
@@ -96,6 +97,7 @@ def _of_cpu(cpu: Cpu, threads: int) -> Speeds:
         bytes_per_ms=1e6
         * (cpu.bandwidth_gb_per_s.value if cpu.bandwidth_gb_per_s else _GUESSED_BANDWIDTH["cpu"]),
         cache_bytes=_last_cache(cpu),
+        together=cores,
         family=cpu.architecture,
         missing=tuple(missing),
     )
@@ -140,6 +142,7 @@ def _of_gpu(gpu: Gpu, device: str) -> Speeds:
         bytes_per_ms=1e6
         * (gpu.bandwidth_gb_per_s.value if gpu.bandwidth_gb_per_s else _GUESSED_BANDWIDTH["gpu"]),
         cache_bytes=0.0,
+        together=1,
         family="cuda",
         missing=() if gpu.bandwidth_gb_per_s else ("gpu.bandwidth_gb_per_s",),
     )

@@ -19,6 +19,8 @@ Floats = NDArray[np.float64]
 LAUNCH_MS = {"cpu": 0.003, "cuda": 0.008}
 """To start one kernel, before anything is known of the runtime."""
 CALL_MS = 0.02
+LOST_TOGETHER = 0.5
+"""What n cores reach together is n to the power of one less this: on small layers they mostly wait."""
 _USUAL_CORE = 2e7  # multiply-adds in a millisecond of one core for which LAUNCH_MS holds
 
 
@@ -72,7 +74,9 @@ def _add(found: Floats, layer: LayerCost, speeds: Speeds, bandwidth: float, laun
     found[_PLACE["launch", layer.kernel.value]] += layer.launches * launch
     if layer.kernel.multiplies:
         name = arithmetic(layer.precision)
-        found[_PLACE["compute", f"{layer.kernel.value} {name}"]] += layer.macs / speeds.macs_per_ms[name]
+        found[_PLACE["compute", f"{layer.kernel.value} {name}"]] += (
+            layer.macs / speeds.macs_per_ms[name] * speeds.together**LOST_TOGETHER
+        )
 
 
 def _launch_ms(speeds: Speeds, threads: int) -> float:
