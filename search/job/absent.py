@@ -76,8 +76,9 @@ def check_absent(profile: Profile) -> None:
     )
 
 
-def stand_in(profile: Profile) -> Reached:
-    """This machine in the place of an absent device: artifacts are compiled and scored here."""
+def stand_in(profile: Profile, *, tries: bool = False) -> Reached:
+    """This machine in the place of an absent device: artifacts are compiled and scored here. `tries`: further
+    threads, batches or options are asked for."""
     here = probe_host(measure=False)
     remarks = [f"quality was scored on this machine, not on {profile.name}"]
     if profile.int8_saturates != saturates_here():
@@ -90,6 +91,10 @@ def stand_in(profile: Profile) -> Reached:
         remarks.append(
             f"integer kernels of {profile.architecture} and of {here.architecture} may round otherwise: a "
             "sample here and there may be classed otherwise on the device"
+        )
+    if tries:
+        remarks.append(
+            "further threads, batch sizes and options are tried by measuring: none is without the device"
         )
     return Reached(
         launch=LocalLaunch(),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
+from ...backends.registry import get_backend, taker_of
 from ...profiles.errors import UserError
 from ...profiles.words import joined
 from ..job.absent import Estimating
@@ -72,8 +73,18 @@ def _rows(brought: Sequence[Brought]) -> list[tuple[str, dict[str, float]]]:
 
 def check_can_be_told(job: Job) -> None:
     """Raises:
-    UserError: a limit or an objective is on something that no estimate tells.
+    UserError: the model is one whose layers cannot be counted, or a limit or an objective is on something
+        that no estimate tells.
     """
+    taker = None if job.loaded.given is None else taker_of(job.loaded.given)
+    if taker is not None:
+        raise UserError(
+            f"a model that exists only as {get_backend(taker).source_title} cannot be estimated: its layers are "
+            "counted from ONNX",
+            place="workload",
+            found=str(job.loaded.given),
+            accepted="a PyTorch model, or an ONNX file",
+        )
     asked = [*(limit.metric for limit in job.limits), *(objective.metric for objective in job.objectives)]
     unknown = sorted((set(asked) & set(HARDWARE_METRICS)) - TOLD)
     if unknown:
