@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -32,14 +32,18 @@ def ask_meters(client: RunnerClient, wish: MeterWish) -> MetersFound:
 
 
 def ask_windows(
-    client: RunnerClient, seconds: float, body: Mapping[str, Any]
+    client: RunnerClient,
+    seconds: float,
+    body: Mapping[str, Any],
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> tuple[MeterWindows | None, str]:
-    """What a meter told of the artifact that is open, or why it tells nothing; see `energy.told.energy`.
+    """What a meter told of the artifact that is open, or why it tells nothing; see `energy.told.energy`. What
+    `meanwhile` raises, which is called every second, ends it.
 
     Raises:
         StageError: it does not answer, or with nonsense.
     """
-    reply = client.ask("energy", seconds, body)
+    reply = client.ask("energy", seconds, body, meanwhile=meanwhile)
     refused = reply.read("refused", text)
     return (None, refused) if refused else (_turns(reply), "")
 

@@ -52,7 +52,7 @@ def _questions(job: Job, budget: Budget) -> tuple[Further, ...]:
         MemoryQuestion(),
         _throughput(job, budget),
         PlacementQuestion(),
-        EnergyQuestion(wanted=ENERGY in named_metrics(job)),
+        EnergyQuestion(wanted=ENERGY in named_metrics(job), checkpoint=budget.checkpoint),
         CostQuestion(job.profile.usd_per_hour),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ....backends.energy.chosen import ChosenMeter
@@ -26,12 +26,12 @@ class MeterFailedError(StageError):
 
 class EnergyQuestion:
     """`wanted`: a limit or an objective names energy. Else it is asked where the profile names the meter, or
-    it is quick."""
+    it is quick. `checkpoint` is called meanwhile, and may end it."""
 
     metrics = frozenset({ENERGY})
 
-    def __init__(self, *, wanted: bool) -> None:
-        self._wanted = wanted
+    def __init__(self, *, wanted: bool, checkpoint: Callable[[], None] = lambda: None) -> None:
+        self._wanted, self._checkpoint = wanted, checkpoint
 
     def told(self, subject: Subject, device: DeviceStages) -> Told:
         """Energy above idle, and what the meter told beside it; nothing where there is no meter."""
@@ -43,7 +43,7 @@ class EnergyQuestion:
 
         def ask(runner: RunnerClient) -> Mapping[str, Any]:
             seconds = meter.longest_s(count, run_s) + _MARGIN_S
-            windows, refused = ask_windows(runner, seconds, meter.body(count))
+            windows, refused = ask_windows(runner, seconds, meter.body(count), self._checkpoint)
             if windows is None:
                 raise MeterFailedError(STAGE, refused, outside=True)
             return {"turns": windows.to_json()}

@@ -36,7 +36,7 @@ class Device:
         self.asked_for.append(parts)
         return SimpleNamespace(meta=ask(self), stage=stage)
 
-    def ask(self, operation, seconds, body):
+    def ask(self, operation, seconds, body, *, meanwhile):
         assert seconds > 2 * body["windows"] * 0.5
         turns = [MeterWindow(seconds=0.5, joules=0.5, runs=0, readings=99)]
         for number in range(body["windows"]):
