@@ -16,12 +16,14 @@ from .situation import Arithmetic, Situation, Speeds, arithmetic
 
 Floats = NDArray[np.float64]
 
-LAUNCH_MS = {"cpu": 0.003, "cuda": 0.008}
-"""To start one kernel, before anything is known of the runtime."""
+LAUNCH_MS = {"cpu": 0.003, "cuda": 0.005}
+"""To start one kernel, before anything is known of the runtime; on a CPU, of a core of USUAL_CORE."""
+USUAL_CORE, SCALAR = 2e7, 0.25
+"""Multiply-adds in a millisecond of a core. Wide vectors start no kernel faster: of two cores, the power of
+what they multiply that tells how fast they start one."""
 CALL_MS = 0.02
 LOST_TOGETHER = 0.5
 """What n cores reach together is n to the power of one less this: on small layers they mostly wait."""
-_USUAL_CORE = 2e7  # multiply-adds in a millisecond of one core for which LAUNCH_MS holds
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def terms_ms(cost: ModelCost, situation: Situation) -> Floats:
     speeds = situation.speeds
     found = np.zeros(len(TERMS))
     bandwidth = speeds.bandwidth(cost.weight_bytes + cost.peak_activation_bytes)
-    launch = _launch_ms(speeds, situation.threads)
+    launch = _launch_ms(speeds)
     for layer in cost.layers:
         _add(found, layer, speeds, bandwidth, launch)
     found[_PLACE["call", ""]] += CALL_MS
@@ -79,11 +81,11 @@ def _add(found: Floats, layer: LayerCost, speeds: Speeds, bandwidth: float, laun
         )
 
 
-def _launch_ms(speeds: Speeds, threads: int) -> float:
+def _launch_ms(speeds: Speeds) -> float:
     if speeds.family == "cuda":
         return LAUNCH_MS["cuda"]
-    core = speeds.macs_per_ms["float"] / threads
-    return LAUNCH_MS["cpu"] * float(np.sqrt(_USUAL_CORE / core))
+    core = speeds.macs_per_ms["float"] / speeds.together
+    return LAUNCH_MS["cpu"] * float((USUAL_CORE / core) ** SCALAR)
 
 
 def bound_ms(cost: ModelCost, situation: Situation) -> float:
