@@ -90,11 +90,7 @@ def telling(options: Options, threads: int) -> Callable[[Any, Any], None]:
         if how[EXECUTION.name] == "parallel":
             said.execution_mode = runtime.ExecutionMode.ORT_PARALLEL
             said.inter_op_num_threads = threads
-<<<<<<< HEAD
             # These threads spin by themselves, for cores that the others compute on: 5 to 20 times slower.
-=======
-            # Else these threads spin for the cores that the others compute on: 5 to 20 times slower.
->>>>>>> 818303d (A line too long)
             said.add_session_config_entry(_ALSO_SPINS, spins)
 
     return told
