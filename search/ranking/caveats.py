@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from ...profiles.words import duration, joined
 from ..record.evaluation import Quantity, StudyRecord
 from ..record.stops import ALL_EVALUATED, INTERRUPTED
+from .fallbacks import fallback_warnings
 from .sentences import gain_text
+from .slowed import slowed_warnings
 from .wrong_devices import wrong_device_lines
 
 
@@ -46,11 +48,14 @@ def ended_line(record: StudyRecord) -> str:
     )
 
 
-def warnings(record: StudyRecord) -> tuple[str, ...]:
-    """A device that computes wrongly, and what makes candidates worse than they need be, with the remedy."""
+def warnings(record: StudyRecord, recommended: int | None = None) -> tuple[str, ...]:
+    """A device that computes wrongly or was slowed down, what makes candidates worse than they need be, and
+    what of the recommended one falls back, with the remedy."""
     return (
         *wrong_device_lines(record),
         *harm_lines(record, {f.number: f.distillation_gain for f in record.finalists}),
+        *slowed_warnings(record, recommended),
+        *fallback_warnings(record, recommended),
     )
 
 

@@ -11,7 +11,6 @@ from ..record.metrics import metric_info
 from .as_run import as_run_lines
 from .caveats import ended_line, unfinished_line, warnings
 from .estimated import headline_of, open_lines, others_open, ratio_of_estimates, undecided
-from .fallbacks import fallback_warnings
 from .hot import hot_lines
 from .known import known_metrics
 from .misses import NearestMisses, nearest_misses
@@ -27,7 +26,6 @@ from .ranking import (
     worth_it,
 )
 from .sentences import gap_text, miss_lines, name_of, quantity_text, size_words, speed_words
-from .slowed import slowed_warnings
 
 MET, NOT_MET, NOTHING_USABLE, DO_NOTHING = "met", "not_met", "nothing_usable", "do_nothing"
 UNDECIDED = "undecided"
@@ -67,8 +65,7 @@ def verdict(record: StudyRecord, ranking: Ranking) -> Verdict:
     """The answer to the question whose limits and weights the ranking has applied."""
     answer = _answer(record, ranking)
     sure = (*filter(None, (ended_line(record),)), *answer.sure, *hot_lines(record, ranking.limits))
-    chosen = answer.recommended
-    warned = (*warnings(record), *slowed_warnings(record, chosen), *fallback_warnings(record, chosen))
+    warned = warnings(record, answer.recommended)
     return replace(answer, provisional=unfinished_line(record), warnings=warned, sure=sure)
 
 
