@@ -25,13 +25,13 @@ _RUNS_THERE = "what it compiles for {} does not run on this machine, so that it 
 
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
-    """Latencies of models, by candidates that stand for their structures, that a study has measured on some
-    device; `source` says which."""
+    """What a study has measured of models on some device: plain numbers by metric, by candidates that stand
+    for their structures; `source` says which."""
 
     source: str
     profile: Profile
     threads: int
-    latencies: tuple[tuple[Candidate, float], ...]
+    measured: tuple[tuple[Candidate, dict[str, float]], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class Estimating:
     def digest(self) -> str:
         """Of what makes estimates others than those of an earlier session."""
         rows = [[one.artifact, one.metrics] for one in self.brought]
-        others = [[one.profile.name, one.threads, len(one.latencies)] for one in self.recorded]
+        others = [[one.profile.name, one.threads, len(one.measured)] for one in self.recorded]
         return digest_of([rows, others])[:16] if rows or others else "the profile"
 
     @property

@@ -21,8 +21,7 @@ from ..record.estimated import Brought, Estimated
 from ..record.evaluation import Quantity, StudyRecord
 from ..record.metrics import HARDWARE_METRICS, metric_info
 from ..stages.absent.chain import AbsentChain, structure_of
-from ..stages.absent.design import spread_out
-from ..stages.absent.estimates import TOLD, DeviceEstimates
+from ..stages.absent.estimates import ENERGY, KNOWN, LATENCY, MEMORY, DeviceEstimates
 from ..stages.absent.stages import AbsentStages
 from ..stages.chain import Chain
 from ..stages.device.stages import DeviceStages
@@ -55,7 +54,7 @@ def with_measurements(job: Job, absent: Absent | None) -> Job:
     """
     if job.estimate is None or absent is None:
         return job
-    check_can_be_told(job)
+    _check_countable(job)
     earlier = _earlier(job)
     kept = earlier.estimated if earlier and earlier.estimated else Estimated(device=job.profile.title)
     known = Estimating(brought=kept.brought, recorded=recorded_beside(job), before=kept.before)
@@ -64,36 +63,61 @@ def with_measurements(job: Job, absent: Absent | None) -> Job:
         known = replace(known, brought=brought)
         if _rows(brought) != _rows(kept.brought):
             known = replace(known, before=_latencies(earlier))
-    return replace(job, estimate=known)
+    job = replace(job, estimate=known)
+    _check_can_be_told(job, known)
+    return job
 
 
 def _rows(brought: Sequence[Brought]) -> list[tuple[str, dict[str, float]]]:
     return [(one.artifact, one.metrics) for one in brought]
 
 
-def check_can_be_told(job: Job) -> None:
+def _check_countable(job: Job) -> None:
     """Raises:
-    UserError: the model is one whose layers cannot be counted, or a limit or an objective is on something
-        that no estimate tells.
+    UserError: the model is one whose layers cannot be counted.
     """
     taker = None if job.loaded.given is None else taker_of(job.loaded.given)
     if taker is not None:
         raise UserError(
-            f"a model that exists only as {get_backend(taker).source_title} cannot be estimated: its layers are "
-            "counted from ONNX",
+            f"a model that exists only as {get_backend(taker).source_title} cannot be estimated: its layers "
+            "are counted from ONNX",
             place="workload",
             found=str(job.loaded.given),
             accepted="a PyTorch model, or an ONNX file",
         )
+
+
+def _check_can_be_told(job: Job, known: Estimating) -> None:
+    """Raises:
+    UserError: a limit or an objective is on something that no estimate tells.
+    """
     asked = [*(limit.metric for limit in job.limits), *(objective.metric for objective in job.objectives)]
-    unknown = sorted((set(asked) & set(HARDWARE_METRICS)) - TOLD)
-    if unknown:
-        raise UserError(
-            f"{_titles(unknown)} cannot be estimated for a device that is not there",
-            place="objectives or constraints",
-            accepted=f"{_titles(sorted(TOLD))} are estimated or known; quality is scored here",
-            remedy="leave it out until the device can be reached",
-        )
+    told = {LATENCY, *KNOWN, *_told_beside(job, known)}
+    unknown = sorted((set(asked) & set(HARDWARE_METRICS)) - told)
+    if not unknown:
+        return
+    hints = {
+        MEMORY: "memory is estimated where a study beside this one has measured it for each runtime: run "
+        "this study here first, and retarget it",
+        ENERGY: "energy is estimated where the profile states `power_w`",
+    }
+    hint = next((hints[metric] for metric in unknown if metric in hints), "")
+    raise UserError(
+        f"{_titles(unknown)} cannot be estimated for a device that is not there",
+        place="objectives or constraints",
+        accepted=f"{_titles(sorted(told))} are estimated or known; quality is scored here",
+        remedy=hint or "leave it out until the device can be reached",
+    )
+
+
+def _told_beside(job: Job, known: Estimating) -> set[str]:
+    """Memory, where it is known of each runtime; energy, where anything is known of the device's power."""
+    seen = [(c.backend, metrics) for one in known.recorded for c, metrics in one.measured]
+    seen += [(one.candidate.backend, one.metrics) for one in known.brought]
+    with_memory = {backend for backend, metrics in seen if MEMORY in metrics}
+    powered = job.profile.power_w is not None or any(ENERGY in one.metrics for one in known.brought)
+    every = all(one.name in with_memory for one in job.space.backends)
+    return ({MEMORY} if every else set()) | ({ENERGY} if powered else set())
 
 
 def _titles(metrics: Iterable[str]) -> str:
@@ -164,8 +188,7 @@ def worth_timing(frame: StudyRecord, record: StudyRecord, chain: Chain) -> Study
     complete = {one.number: one.evaluation.candidate for one in complete_trials(record)}
     numbers = [entry.number for entry in rank(record).entries if entry.number in complete]
     numbers = [number for number in numbers if complete[number].hardware_class() not in timed]
-    places = spread_out([chain.estimates.configuration(complete[number]) for number in numbers])
-    chosen = tuple(numbers[place] for place in places)
+    chosen = tuple(numbers[place] for place in chain.estimates.to_measure([complete[n] for n in numbers]))
     return replace(frame, estimated=replace(frame.estimated, to_measure=chosen))
 
 
@@ -179,7 +202,11 @@ def chain_of(job: Job, models: Models, device: DeviceStages, budget: Budget) -> 
             batch=job.file.deploy.setting.batch,
             structure=lambda candidate: structure_of(models, candidate, job.file.deploy.setting.batch),
             brought=job.estimate.brought,
-            recorded=[(one.profile, one.threads, one.latencies) for one in job.estimate.recorded],
+            recorded=[
+                (candidate, one.profile, one.threads, metrics)
+                for one in job.estimate.recorded
+                for candidate, metrics in one.measured
+            ],
         )
         return AbsentChain(models, device, estimates, budget.checkpoint)
     asked = questions_of(job, budget)

@@ -16,13 +16,14 @@ from ..job.job import Job
 from ..job.study_file import load_study_file
 from ..ranking.known import complete_trials, known_metrics
 from ..record.candidate import Candidate
-from ..record.evaluation import StudyRecord
+from ..record.evaluation import Quantity, StudyRecord
 from ..storage.read_only import study_for_reading
 from ..storage.run_file import RUN_FILE, RunFile, read_run_file
 from ..storage.same_problem import PROBLEM
 from .stored import stored_study
 
 LATENCY = "latency_ms"
+WANTED = (LATENCY, "memory_bytes", "energy_mj")
 
 
 def recorded_beside(job: Job) -> tuple[Recorded, ...]:
@@ -50,27 +51,29 @@ def _recorded(job: Job, run_dir: Path) -> list[Recorded]:
     if record.estimated is not None or batch != job.file.deploy.setting.batch or not isinstance(threads, int):
         return []
     profile = _profile(run, record)
-    latencies = _latencies(record) if profile else {}
-    if profile is None or not latencies:
+    measured = _measured(record) if profile else {}
+    if profile is None or not measured:
         return []
     if _alike(profile, job.profile):
         profile = job.profile
-    source = f"{counted(len(latencies), 'latency').replace('latencys', 'latencies')} of {record.name} on "
-    return [
-        Recorded(
-            source=source + profile.name, profile=profile, threads=threads, latencies=tuple(latencies.items())
-        )
-    ]
+    source = f"{counted(len(measured), 'model')} that {record.name} has measured on {profile.name}"
+    known = tuple(measured.items())
+    return [Recorded(source=source, profile=profile, threads=threads, measured=known)]
 
 
-def _latencies(record: StudyRecord) -> dict[Candidate, float]:
+def _measured(record: StudyRecord) -> dict[Candidate, dict[str, float]]:
     """Of each structure at its precision, once; what was tuned says nothing of others."""
-    found: dict[Candidate, float] = {}
+    found: dict[Candidate, dict[str, float]] = {}
     for trial in complete_trials(record):
-        latency = known_metrics(record, trial.number)[0].get(LATENCY)
-        if latency is not None and not latency.is_estimate and trial.evaluation.tuning is None:
-            found.setdefault(trial.evaluation.candidate.hardware_class(), latency.value)
+        metrics = known_metrics(record, trial.number)[0]
+        told = {name: metrics[name].value for name in WANTED if name in metrics and _usable(metrics[name])}
+        if LATENCY in told and trial.evaluation.tuning is None:
+            found.setdefault(trial.evaluation.candidate.hardware_class(), told)
     return found
+
+
+def _usable(quantity: Quantity) -> bool:
+    return not quantity.is_estimate and quantity.value > 0
 
 
 def _profile(run: RunFile, record: StudyRecord) -> Profile | None:

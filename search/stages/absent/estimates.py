@@ -2,95 +2,128 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ....backends.estimate.costs import ModelCost
 from ....backends.estimate.count import cost_of
+from ....backends.estimate.energy import energy
 from ....backends.estimate.latency import Configuration, LatencyEstimator, Observed
+from ....backends.estimate.memory import ObservedMemory, memories
 from ....backends.estimate.situation import Situation
 from ....profiles.devices.schema import Profile
 from ...record.candidate import Candidate
 from ...record.estimated import Brought
 from ...record.evaluation import Quantity
 
-LATENCY = "latency_ms"
-TOLD = frozenset({LATENCY, "size_bytes", "compressed_bytes", "parameters", "macs"})
-"""Metrics of the device that are estimated, or known without it."""
+LATENCY, MEMORY, ENERGY = "latency_ms", "memory_bytes", "energy_mj"
+KNOWN = frozenset({"size_bytes", "compressed_bytes", "parameters", "macs"})
+"""Metrics of the device that need none."""
 TIMED_WITHIN = 0.1
 """What another timing by hand may differ by, as a share: one process, on a board that nobody watched."""
 
-
-Latencies = Iterable[tuple[Candidate, float]]
+Seen = tuple[Candidate, Profile, int, Mapping[str, float]]
+"""What was measured of a candidate somewhere: with so many threads, by metric."""
 
 
 @dataclass
 class DeviceEstimates:
-    """Of one device, as it would be deployed. `structure` makes a candidate's model as ONNX. `recorded` are
-    latencies of candidates that studies have measured, with the profile of the device and the threads."""
+    """Of one device, as it would be deployed. `structure` makes a candidate's model as ONNX. `brought` was
+    timed on the device by hand, `recorded` has been measured by studies on any device.
+    """
 
     profile: Profile
     threads: int
     batch: int
     structure: Callable[[Candidate], Path]
     brought: Sequence[Brought] = ()
-    recorded: Sequence[tuple[Profile, int, Latencies]] = ()
+    recorded: Sequence[Seen] = ()
     _costs: dict[str, ModelCost] = field(default_factory=dict)
     _estimator: LatencyEstimator | None = None
 
     def of(self, candidate: Candidate) -> dict[str, Quantity]:
-        """Estimates by metric of an artifact of a candidate.
+        """Estimates by metric of an artifact of a candidate; what there is no ground for is left out.
 
         Raises:
             UnsupportedError: the structure has something that no estimate is known for.
         """
-        estimate = self.estimator.latencies([self.configuration(candidate)])[0]
-        return {LATENCY: self._timed(candidate, estimate)}
+        wanted = self.configuration(candidate)
+        latency = self.estimator.latencies([wanted])[0]
+        found = {
+            LATENCY: self._timed(candidate, LATENCY, latency),
+            MEMORY: memories([wanted], self._memories(wanted.situation.runtime))[0],
+        }
+        timed = found[LATENCY]
+        assert timed is not None
+        found[ENERGY] = energy(timed, self.profile, self._watts())
+        for name in (MEMORY, ENERGY):
+            found[name] = self._timed(candidate, name, found[name])
+        return {name: quantity for name, quantity in found.items() if quantity is not None}
+
+    def to_measure(self, candidates: Sequence[Candidate]) -> list[int]:
+        """Places of the few candidates whose timings would tell most of all, each structure once."""
+        classes = {one.hardware_class(): place for place, one in reversed(list(enumerate(candidates)))}
+        places = sorted(classes.values())
+        chosen = self.estimator.to_measure([self.configuration(candidates[place]) for place in places])
+        return [places[number] for number in chosen]
 
     @property
     def estimator(self) -> LatencyEstimator:
         """Made once, from all that is known."""
         if self._estimator is None:
-            self._estimator = LatencyEstimator([*self._of_brought(), *self._of_recorded()])
+            seen = [self._observed(one, LATENCY) for one in self._all()]
+            self._estimator = LatencyEstimator(Observed(of=of, latency_ms=v) for of, v in filter(None, seen))
         return self._estimator
 
     def cost(self, candidate: Candidate) -> ModelCost:
         """What a candidate's structure costs at its precision."""
         plain = candidate.hardware_class()
         if plain.digest not in self._costs:
-            path = self.structure(plain)
-            self._costs[plain.digest] = cost_of(path, plain.precision, self.batch)
+            self._costs[plain.digest] = cost_of(self.structure(plain), plain.precision, self.batch)
         return self._costs[plain.digest]
 
     def configuration(self, candidate: Candidate) -> Configuration:
         """A candidate on the device."""
-        return Configuration(cost=self.cost(candidate), situation=self._situation(candidate))
+        return self._configuration(candidate, self.profile, self.threads)
 
-    def _situation(self, candidate: Candidate) -> Situation:
-        return Situation(self.profile, candidate.backend, self.threads, "cpu" if self.profile.cpu else "any")
+    def _configuration(self, candidate: Candidate, profile: Profile, threads: int) -> Configuration:
+        on = "cpu" if profile.cpu else "any"
+        there = Situation(profile, candidate.backend, threads, on)  # type: ignore[arg-type]
+        return Configuration(cost=self.cost(candidate), situation=there)
 
-    def _of_brought(self) -> Iterable[Observed]:
+    def _all(self) -> Iterable[Seen]:
         for one in self.brought:
-            if LATENCY in one.metrics:
-                yield Observed(of=self.configuration(one.candidate), latency_ms=one.metrics[LATENCY])
+            yield one.candidate, self.profile, self.threads, one.metrics
+        yield from self.recorded
 
-    def _of_recorded(self) -> Iterable[Observed]:
-        for profile, threads, latencies in self.recorded:
-            for candidate, latency in latencies:
-                there = Situation(profile, candidate.backend, threads, "cpu" if profile.cpu else "any")
-                of = Configuration(cost=self.cost(candidate), situation=there)
-                yield Observed(of=of, latency_ms=latency)
+    def _observed(self, seen: Seen, metric: str) -> tuple[Configuration, float] | None:
+        candidate, profile, threads, metrics = seen
+        if metric not in metrics:
+            return None
+        return self._configuration(candidate, profile, threads), metrics[metric]
 
-    def _timed(self, candidate: Candidate, estimate: Quantity) -> Quantity:
-        """The estimate; where artifacts of this structure were timed on the device, what that has told."""
+    def _memories(self, runtime: str) -> list[ObservedMemory]:
+        seen = [self._observed(one, MEMORY) for one in self._all() if one[0].backend == runtime]
+        return [ObservedMemory(of=of, memory_bytes=value) for of, value in filter(None, seen)]
+
+    def _watts(self) -> list[float]:
+        """Millijoules by milliseconds, as they were seen on this very device."""
+        own = [one[3] for one in self._all() if one[1].name == self.profile.name]
+        return [one[ENERGY] / one[LATENCY] for one in own if {ENERGY, LATENCY} <= one.keys()]
+
+    def _timed(self, candidate: Candidate, metric: str, estimate: Quantity | None) -> Quantity | None:
+        """The estimate; where artifacts of this structure were measured on the device, what that has told."""
         plain = candidate.hardware_class()
         found = [one for one in self.brought if one.candidate.hardware_class() == plain]
-        times = [one.metrics[LATENCY] for one in found if LATENCY in one.metrics]
-        if not times:
+        told = [one.metrics[metric] for one in found if metric in one.metrics]
+        if not told:
             return estimate
-        value = sum(times) / len(times)
-        low, high = min(times) * (1 - TIMED_WITHIN), max(times) * (1 + TIMED_WITHIN)
         within = f"taken as right within {100 * TIMED_WITHIN:.0f} %"
-        how = f"timed by hand on the device ({found[0].source}), {within}"
-        return replace(estimate, value=value, low=low, high=high, how=how)
+        return replace(
+            estimate or Quantity(value=0.0, provenance="estimated"),
+            value=sum(told) / len(told),
+            low=min(told) * (1 - TIMED_WITHIN),
+            high=max(told) * (1 + TIMED_WITHIN),
+            how=f"taken by hand on the device ({found[0].source}), {within}",
+        )

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from paretune.backends.estimate.latency import Configuration
-from paretune.backends.estimate.situation import Situation
-from paretune.profiles.devices.schema import Profile
+from paretune.profiles.devices.schema import Figure, Profile
 from paretune.profiles.errors import InternalError
 from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Candidate, Recipe
 from paretune.search.record.estimated import Brought
-from paretune.search.stages.absent.design import spread_out
 from paretune.search.stages.absent.estimates import DeviceEstimates
 from paretune.search.stages.absent.stages import AbsentStages
 
@@ -112,26 +110,46 @@ def test_what_was_timed_itself_is_what_was_timed_whatever_its_weights(structure)
 
 def test_a_study_elsewhere_makes_estimates_surer(structure):
     other = BOARD.model_copy(update={"name": "other"})
-    seen = [(candidate(width), 0.01 + width / 20_000) for width in (5000, 10_000, 20_000, 40_000)]
+    seen = [
+        (candidate(width), other, 1, {"latency_ms": 0.01 + width / 20_000})
+        for width in (5000, 10_000, 20_000, 40_000)
+    ]
     alone = latency_of(estimates(structure), candidate(15_000))
-    known = DeviceEstimates(
-        profile=BOARD, threads=1, batch=1, structure=structure, recorded=[(other, 1, seen)]
-    )
+    known = DeviceEstimates(profile=BOARD, threads=1, batch=1, structure=structure, recorded=seen)
     assert width(latency_of(known, candidate(15_000))) < width(alone)
 
 
-def test_what_to_time_is_spread_over_runtimes_and_sizes(structure):
+def test_what_to_time_tells_of_each_runtime_and_of_each_structure_once(structure):
     known = estimates(structure)
-    asked = [candidate(64), candidate(65), candidate(64, "tflite"), candidate(60_000), candidate(64, seed=1)]
-    places = spread_out([known.configuration(one) for one in asked])
-    assert places[0] == 0
-    assert set(places[:3]) == {0, 2, 3}
-    assert sorted(places) == [0, 1, 2, 3]  # the last one costs what the first does
-    assert spread_out([]) == []
-    assert (
-        len(spread_out([Configuration(cost=known.cost(asked[0]), situation=Situation(BOARD, "ort"))] * 3))
-        == 1
-    )
+    asked = [candidate(64), candidate(64, "tflite"), candidate(60_000), candidate(64, seed=1)]
+    places = known.to_measure(asked)
+    assert sorted(places) == [0, 1, 2]  # the last one costs what the first does
+    assert known.to_measure([]) == []
+
+
+def test_memory_is_told_where_the_runtime_is_known_and_energy_where_the_power_is(structure):
+    other = BOARD.model_copy(update={"name": "other"})
+    power = BOARD.model_copy(update={"power_w": Figure(value=10.0, source="made up")})
+    seen = [
+        (candidate(w), other, 1, {"latency_ms": w / 1e4, "memory_bytes": 3e7 + 600 * w}) for w in (500, 5000)
+    ]
+    assert set(estimates(structure).of(candidate(900))) == {"latency_ms"}
+    known = DeviceEstimates(profile=power, threads=1, batch=1, structure=structure, recorded=seen)
+    told = known.of(candidate(900))
+    assert set(told) == {"latency_ms", "memory_bytes", "energy_mj"}
+    assert all(quantity.is_estimate for quantity in told.values())
+    assert told["memory_bytes"].low < 3.1e7 < told["memory_bytes"].high
+    assert told["energy_mj"].high > 9 * told["latency_ms"].value
+    assert "memory_bytes" not in known.of(candidate(900, "tflite"))
+
+
+def test_what_was_read_off_a_meter_by_hand_counts(structure):
+    one = timed(candidate(512), 7.0)
+    brought = replace(one, metrics={**one.metrics, "energy_mj": 14.0, "memory_bytes": 5e7})
+    told = estimates(structure, brought).of(candidate(512))
+    assert (told["energy_mj"].value, told["memory_bytes"].value) == (14.0, 5e7)
+    assert all(quantity.is_estimate for quantity in told.values())
+    assert "energy_mj" in estimates(structure, brought).of(candidate(4000))
 
 
 def test_nothing_is_ever_measured_in_its_place():
