@@ -88,9 +88,10 @@ def run(
     from .search.run.session import run_study
 
     absent = absent_device(estimate, measurements)
-    unchanged = has_ended(str(study), f"paretune run --again {study}", estimated=absent is not None)
     _session(
-        lambda progress, stop: run_study(study, progress, stop, audit, again=again, absent=absent), unchanged
+        lambda progress, stop: run_study(study, progress, stop, audit, again=again, absent=absent),
+        has_ended(str(study), f"paretune run --again {study}", estimated=absent is not None),
+        f"paretune run {study}",
     )
 
 
@@ -110,18 +111,20 @@ def retarget(
     from .search.run.retarget import retarget_study
 
     limits, absent = where or [], absent_device(estimate, measurements)
-    command = f"{retarget_command(study, profile, limits)} --again"
-    unchanged = has_ended("the study file", command, estimated=absent is not None)
+    command = retarget_command(study, profile, limits)
     _session(
         lambda progress, stop: retarget_study(
             study, profile, limits, progress, stop, again=again, absent=absent
         ),
-        unchanged,
+        has_ended("the study file", f"{command} --again", estimated=absent is not None),
+        command,
     )
 
 
-def _session(session: Callable[[ConsoleProgress, StopFlag], SessionEnd], unchanged: str) -> NoReturn:
-    """A session to its end: report, bundle, verdict and exit code."""
+def _session(
+    session: Callable[[ConsoleProgress, StopFlag], SessionEnd], unchanged: str, command: str
+) -> NoReturn:
+    """A session to its end: report, bundle, verdict and exit code. `command` has begun it."""
     from .reports.pages.write import is_report_of, report_paths, write_report
     from .reports.terminal.choose import both_text, verdict_text
     from .reports.terminal.console import ConsoleProgress
@@ -138,7 +141,7 @@ def _session(session: Callable[[ConsoleProgress, StopFlag], SessionEnd], unchang
         html, first = report_paths(run_dir / "report").html, _first(outcome.record, run_dir)
         if not (outcome.unchanged and is_report_of(outcome.record, html.parent)):
             write_report(reading, html.parent, first)
-        bundles = _bundles(outcome, reading, run_dir) if outcome.whole else []
+        bundles = _bundles(outcome, reading, run_dir, command) if outcome.whole else []
     if outcome.unchanged:
         tell(unchanged)
     tell(f"report: {html}")
@@ -163,13 +166,11 @@ def _first(record: StudyRecord, run_dir: Path) -> Reading | None:
     return None if found is None else read(found)
 
 
-def _bundles(outcome: SessionEnd, reading: Reading, run_dir: Path) -> list[str]:
+def _bundles(outcome: SessionEnd, reading: Reading, run_dir: Path, command: str) -> list[str]:
     """What became of the bundles; the study has its answer without any, too."""
     from .reports.bundle.recommended import bundle_line
     from .reports.bundle.to_measure import to_measure_line
-    from .reports.terminal.session_words import correct_command
 
-    command = correct_command(outcome.places.study_file, outcome.retargeted_to, run_dir)
     lines = (
         bundle_line(reading, run_dir, renew=not outcome.unchanged),
         to_measure_line(outcome.record, run_dir, command),

@@ -21,8 +21,8 @@ _LIST = "artifacts.json"
 
 def folder_to_measure(record: StudyRecord, run_dir: Path, command: str) -> Path | None:
     """Write `run_dir/to-measure` for the artifacts that the study names, in the place of an earlier one;
-    where it has these already it stays, and what was measured there stays in any case. `command` corrects
-    the estimates. None where nothing is to be measured.
+    where it has these already it stays, and what was measured there stays in any case. `command` runs
+    the study, with the timings it corrects the estimates. None where nothing is to be measured.
 
     Raises:
         UserError: it cannot be written, or something else stands there.
@@ -71,7 +71,8 @@ def _script(record: StudyRecord, command: str) -> str:
     text = files("paretune.reports").joinpath("templates", "measure.py.in").read_text(encoding="utf-8")
     assert record.estimated is not None
     # These stand inside a docstring: nothing in them may end that.
-    told = {"STUDY": record.name, "DEVICE": record.estimated.device, "COMMAND": command}
+    correct = f"{command} --measurements measurements.csv"
+    told = {"STUDY": record.name, "DEVICE": record.estimated.device, "COMMAND": correct}
     for name, value in told.items():
         text = text.replace(f"@{name}@", value.replace("\\", "/").replace('"', "'"))
     return text
@@ -87,5 +88,5 @@ def to_measure_line(record: StudyRecord, run_dir: Path, command: str) -> str:
         return ""
     return (
         f"to measure: {into}: copy it to the device, run `python {SCRIPT}` there, bring measurements.csv "
-        f"back, and correct the estimates: {command}"
+        f"back, and correct the estimates: {command} --measurements {into / 'measurements.csv'}"
     )

@@ -30,10 +30,3 @@ def retarget_command(study: Path, profile: str, where: Sequence[str]) -> str:
     """The command that goes on with a retargeted study."""
     limits = "".join(f" --where {shlex.quote(limit)}" for limit in where)
     return f"paretune retarget {study} --profile {profile}{limits}"
-
-
-def correct_command(study: Path, profile: str, run_dir: Path) -> str:
-    """The command that corrects estimates by what was measured; `profile` is that of a retargeted study, as
-    it was named."""
-    verb = f"retarget {study} --profile {profile}" if profile else f"run {study}"
-    return f"paretune {verb} --measurements {run_dir / 'to-measure' / 'measurements.csv'}"

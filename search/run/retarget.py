@@ -84,8 +84,7 @@ def retarget_study(
     _check_problem(job, first)
     _check_resumed(job)
     job = with_measurements(job, absent)
-    ended = run_job(job, Retarget(first.name, first.record), progress, stop, again=again)
-    return replace(ended, retargeted_to=profile)
+    return run_job(job, Retarget(first.name, first.record), progress, stop, again=again)
 
 
 def first_study(path: Path) -> FirstStudy:

@@ -60,14 +60,13 @@ from .waiting import lease_for
 class SessionEnd:
     """What a session left: the record, where it lies, and whether it was interrupted. `unchanged`: the study
     had ended before, so that nothing was measured. `gone`: why the study ended in its middle, which it did
-    where its device went away. `retargeted_to` is the profile of a retargeted study, as it was named."""
+    where its device went away."""
 
     record: StudyRecord
     places: Places
     interrupted: bool
     unchanged: bool = False
     gone: UserError | None = None
-    retargeted_to: str = ""
 
     @property
     def whole(self) -> bool:
