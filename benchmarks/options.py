@@ -27,7 +27,14 @@ from paretune.backends.contract.backend import Artifact, CompileSettings, Source
 from paretune.backends.measure.latency import measure
 from paretune.backends.measure.samples import LatencyPlan
 from paretune.backends.measure.summary import compare
-from paretune.backends.registry import availability, backend_names, get_backend, plugins, probes
+from paretune.backends.registry import (
+    availability,
+    backend_names,
+    get_backend,
+    offered_precisions,
+    plugins,
+    probes,
+)
 from paretune.backends.runner.client import RunnerClient
 from paretune.backends.runner.launch import LocalLaunch
 from paretune.profiles.devices.loader import load_profile
@@ -131,12 +138,15 @@ class Bench:
             if len(runners) < 2:
                 return {}, failed
             found = measure(runners, None, replace(self.plan, rounds=rounds))
+        if DEFAULT.title in found.failed:
+            raise StageError(*found.failed[DEFAULT.title])
         ratios = {
             one: per_sample(compare(found, one.title, DEFAULT.title), one, DEFAULT)
             for one in settings
             if one.title in found.series
         }
-        return ratios, failed
+        broken = {one: found.failed[one.title][1] for one in settings if one.title in found.failed}
+        return ratios, failed | broken
 
     def afresh(self, setting: Setting) -> Quantity | None:
         """Its ratio in new processes of both."""
@@ -187,7 +197,8 @@ def run(options: Options) -> dict[str, Any]:
     for name in models:
         subject: Subject | None = None
         for backend in backends:
-            if backend in found["models"].get(name, {}) or not availability(backend).installed:
+            offered = offered_precisions(backend, profile) if availability(backend).installed else ()
+            if backend in found["models"].get(name, {}) or Precision.FP32 not in offered:
                 continue
             subject = subject or trained(name)
             tell(f"{name} on {backend}")

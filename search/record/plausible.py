@@ -21,7 +21,7 @@ _NEVER_NOTHING = {
     "latency_ms", "latency_p90_ms", "latency_p99_ms", "latency_min_ms", "latency_ratio", "size_bytes",
     "compressed_bytes",
 }  # fmt: skip
-_RATIOS = {"latency_ratio", "ratio_to_baseline"}
+_RATIOS = {"latency_ratio", "ratio_to_baseline", "ratio_to_default"}
 
 
 def doubt(value: Any) -> str:
