@@ -114,7 +114,7 @@ class OpenVinoBackend(Compiler):
         return groups(model, precision, PRODUCTS if precision is Precision.INT8_DYNAMIC else ())
 
     def options(self, profile: Profile, precision: Precision, threads: int) -> tuple[RuntimeOption, ...]:
-        return offered(threads)
+        return offered(precision, threads)
 
     def open(self, artifact: Path, batch: int, threads: int, options: Options = USUAL) -> Session:
         return of_batch(OpenVinoSession(artifact, threads, options=options), batch)

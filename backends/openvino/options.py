@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from ...profiles.precision import Precision
 from ..contract.options import Options, RuntimeOption, chosen
 
 STREAM = RuntimeOption(
@@ -21,9 +23,11 @@ PINNING = RuntimeOption(
 _STREAMS, _PINNED = "NUM_STREAMS", "ENABLE_CPU_PINNING"
 
 
-def offered(threads: int) -> tuple[RuntimeOption, ...]:
-    """What can be told of a model on so many threads; several always have a stream."""
-    return (STREAM,) if threads == 1 else (PINNING,)
+def offered(precision: Precision, threads: int) -> tuple[RuntimeOption, ...]:
+    """What can be told of a model on so many threads; several always have a stream. In bf16 other kernels are
+    taken for it."""
+    option = STREAM if threads == 1 else PINNING
+    return (replace(option, exact=precision is not Precision.BF16),)
 
 
 def told_where(threads: int, options: Options) -> dict[str, Any]:

@@ -43,7 +43,7 @@ EXECUTION = RuntimeOption(
 )
 OPSET = RuntimeOption(
     name="opset",
-    values=("exported", "17", "21", "23"),
+    values=("exported", "21", "23"),
     default="exported",
     does="the version of ONNX's operators that the model is converted to before it is compiled",
     when="compile",
