@@ -49,7 +49,7 @@ from .further import sustained_of
 from .kind import StudyKind
 from .memory_limits import within_memory
 from .one_meter import check_one_meter
-from .options import options_of
+from .options import options_of, remarks_on_options
 from .plan import SearchPlan
 from .setup import set_up_search
 from .stored import record_of, stored_study, write_run_file_of
@@ -170,7 +170,8 @@ def _checked_data(job: Job, reached: Reached, progress: Progress) -> tuple[str, 
     """Remarks on the device and the data, told at once."""
     _noted(reached.remarks, progress)
     progress.note(f"checking the workload {job.loaded.workload.name!r}")
-    return (*reached.remarks, *_noted(check_data(job.loaded), progress))
+    others = (*check_data(job.loaded), *remarks_on_options(job))
+    return (*reached.remarks, *_noted(others, progress))
 
 
 def _noted(remarks: tuple[str, ...], progress: Progress) -> tuple[str, ...]:
