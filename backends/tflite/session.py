@@ -115,12 +115,11 @@ def _prepared(module: Any, artifact: Path, threads: int, xnnpack: bool) -> Any:
     Raises:
         UnsupportedError: it has no kernel for an operator of the model.
     """
-    kinds = module.OpResolverType
-    kind = kinds.AUTO if xnnpack else kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    told: dict[str, Any] = {}
+    if not xnnpack:
+        told["experimental_op_resolver_type"] = module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     try:
-        interpreter = module.Interpreter(
-            model_path=str(artifact), num_threads=threads, experimental_op_resolver_type=kind
-        )
+        interpreter = module.Interpreter(model_path=str(artifact), num_threads=threads, **told)
         interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
         text = " ".join(str(error).split())

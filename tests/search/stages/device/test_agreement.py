@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,18 @@ def board(tmp_path):
     yield board
     for one in opened:
         one.stages.close()
+
+
+@SLOW
+def test_an_artifact_is_compared_once_for_each_setting_that_it_is_run_by(board):
+    device = board()
+    compiled = device.compiled(Precision.FP32, backend="ort")
+    usual = device.stages.deployment.usual
+    plain = replace(usual, options=(("graph_optimization", "disable"),))
+    for setting, count in ((None, 1), (usual, 1), (plain, 2), (plain, 2)):
+        assert device.stages.agreements.settled(compiled, "ort", setting=setting).agrees
+        assert device.comparisons == count
+    assert board().stages.agreements.settled(compiled, "ort", setting=plain).agrees
 
 
 @SLOW
