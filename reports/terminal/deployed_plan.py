@@ -9,7 +9,7 @@ from ...search.job.job import Job
 from ...search.job.load_time import named_metrics
 from ...search.job.metered_plan import energy_plan
 from ...search.record.metrics import DELEGATED, MEMORY_METRICS
-from ...search.record.sustained import MOST, seconds_of
+from ...search.record.sustained import MOST, NOT_THERE, seconds_of
 
 
 def deployed_plan_lines(job: Job) -> list[str]:
@@ -68,6 +68,8 @@ def _sustained(job: Job) -> list[str]:
     said = job.file.sustained
     if said is None:
         return []
+    if job.estimate is not None:
+        return [f"sustained: {NOT_THERE}"]
     count = min(job.file.finalists + 1, job.space.size)
     whole, budget = seconds_of(said.time, count), job.file.budget.time
     each = f"{duration(said.time)} at work ({said.load} load) for each of {counted(count, 'finalist')}"

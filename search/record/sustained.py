@@ -14,6 +14,9 @@ REST_SHARE, MOST_REST_S = 0.1, 60.0
 no longer than that."""
 
 
+NOT_THERE = (
+    "finalists are not kept at work: the device is not there, and what heat does to it is not estimated"
+)
 MOST = 0.5
 """Of the budget of time, that is kept for finalists however long they take."""
 

@@ -28,7 +28,7 @@ from ..ladder.ladder import LadderSettings
 from ..record.evaluation import StudyRecord
 from ..record.metrics import SIDE_EFFECTS
 from ..record.progress import Progress
-from ..record.sustained import seconds_of
+from ..record.sustained import NOT_THERE, seconds_of
 from ..stages.chain import Chain
 from ..stages.device.effort import Effort
 from ..stages.models.base import Models
@@ -133,7 +133,13 @@ def run_job(
         # A resumed sampler starts anew; with the same seed it would propose the same points again.
         search = set_up_search(job, models.teacher_facts(), models, job.file.seed + before)
         with closing(_studies(job, search.sampler)) as studies, closing(device):
-            remarks = (*remarks, *search.remarks, *models.remarks(), *_noted(lease.remarks(), progress))
+            remarks = (
+                *remarks,
+                *_not_there(job),
+                *search.remarks,
+                *models.remarks(),
+                *_noted(lease.remarks(), progress),
+            )
             plan = _plan(job, models, reached, remarks)
             plan = kind.plan(replace(plan, impossible=possible.impossible))
             if job.estimate is not None and not before:
@@ -172,6 +178,11 @@ def _checked_data(job: Job, reached: Reached, progress: Progress) -> tuple[str, 
     progress.note(f"checking the workload {job.loaded.workload.name!r}")
     others = (*check_data(job.loaded), *remarks_on_options(job))
     return (*reached.remarks, *_noted(others, progress))
+
+
+def _not_there(job: Job) -> tuple[str, ...]:
+    """What the study file asks of a device that is estimated."""
+    return (NOT_THERE,) if job.estimate is not None and job.file.sustained is not None else ()
 
 
 def _noted(remarks: tuple[str, ...], progress: Progress) -> tuple[str, ...]:
