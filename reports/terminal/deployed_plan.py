@@ -6,7 +6,7 @@ from ...profiles.devices.shown import shown_by
 from ...profiles.words import counted, duration, joined
 from ...search.job.expected import expected
 from ...search.job.job import Job
-from ...search.job.load_time import named_metrics
+from ...search.job.load_time import THROUGHPUT, load_seconds, named_metrics
 from ...search.job.metered_plan import energy_plan
 from ...search.record.metrics import DELEGATED, MEMORY_METRICS
 from ...search.record.sustained import MOST, NOT_THERE, seconds_of
@@ -14,7 +14,14 @@ from ...search.record.sustained import MOST, NOT_THERE, seconds_of
 
 def deployed_plan_lines(job: Job) -> list[str]:
     """One line for each question that takes time."""
-    return [*_options(job), *_memory(job), *_placement(job), *_energy(job), *_sustained(job)]
+    return [
+        *_options(job),
+        *_memory(job),
+        *_throughput(job),
+        *_placement(job),
+        *_energy(job),
+        *_sustained(job),
+    ]
 
 
 def _options(job: Job) -> list[str]:
@@ -41,6 +48,19 @@ def _memory(job: Job) -> list[str]:
     return [
         "memory: before any training, what each runtime itself takes is measured on the device, about 3 s "
         f"for a runtime, once; those that miss {texts} by themselves are left out"
+    ]
+
+
+def _throughput(job: Job) -> list[str]:
+    if THROUGHPUT not in named_metrics(job) and not load_seconds(job):
+        return []
+    seconds, count = load_seconds(job), min(job.file.finalists + 1, job.space.size)
+    while_searching = "throughput: predicted of each candidate from its latency measurement"
+    if not seconds:
+        return [f"{while_searching}, no finalist is put under load (`measure: {{load: 0}}`)"]
+    return [
+        f"{while_searching}; {counted(count, 'finalist')} under load for up to {duration(seconds)} each, "
+        f"{duration(count * seconds)} in all"
     ]
 
 
