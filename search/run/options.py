@@ -15,10 +15,3 @@ def options_of(job: Job, reached: Reached) -> OptionsAsked | None:
     state = reached.looked.state
     axes = job.axes(state.quota.cores if state is not None and state.quota is not None else 0.0)
     return OptionsAsked(axes=axes.of, batches=axes.batches, left_out=axes.left_out)
-
-
-def remarks_on_options(job: Job) -> tuple[str, ...]:
-    """That nothing is tried where the device is one that is estimated."""
-    if not job.file.deploy.tries or job.estimate is None:
-        return ()
-    return ("what `deploy` asks to be tried is tried by measuring alone: not on a device that is estimated",)

@@ -49,7 +49,7 @@ from .further import sustained_of
 from .kind import StudyKind
 from .memory_limits import within_memory
 from .one_meter import check_one_meter
-from .options import options_of, remarks_on_options
+from .options import options_of
 from .plan import SearchPlan
 from .setup import set_up_search
 from .stored import record_of, stored_study, write_run_file_of
@@ -176,8 +176,7 @@ def _checked_data(job: Job, reached: Reached, progress: Progress) -> tuple[str, 
     """Remarks on the device and the data, told at once."""
     _noted(reached.remarks, progress)
     progress.note(f"checking the workload {job.loaded.workload.name!r}")
-    others = (*check_data(job.loaded), *remarks_on_options(job))
-    return (*reached.remarks, *_noted(others, progress))
+    return (*reached.remarks, *_noted(check_data(job.loaded), progress))
 
 
 def _not_there(job: Job) -> tuple[str, ...]:
