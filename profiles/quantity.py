@@ -13,7 +13,8 @@ class SampleResults:
 
     `samples` names the samples and the metric: scores of one name belong together. `kind` is "hits" (one bit
     for each of the `count` samples, the score is their mean) or "draws" (float32 scores over resampled
-    samples, the same resamples for every model). `data` holds them in base64.
+    samples, the same resamples for every model); or "cases": what an estimate may come to in `count` cases
+    that are the same for all estimates of one name. `data` holds them in base64.
     """
 
     samples: str

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
 from .prior import prior
-from .rests import Rests
+from .rests import NORMAL_REACH, Rests
 from .situation import Situation
 from .terms import USUAL, Floats
 
@@ -127,6 +127,28 @@ class Fit:
         told = cho_solve(self._known, shared.T)
         variance = np.maximum(variance - np.einsum("ij,ji->i", shared, told), TINY)
         return self._at_usual(at) + shared @ self._pull, reach * np.sqrt(variance)
+
+    def cases(self, points: Points, own: Floats) -> Floats:
+        """[points, cases] logarithms of latencies as they may be, all of them in the same cases: what is not
+        known of the device is alike for all. `own` are [points, cases] standard normal numbers."""
+        count = own.shape[1]
+        random = np.random.default_rng(0)  # the same cases whenever they are asked for
+        factors = random.standard_normal((count, len(self._prior)))
+        seen = random.standard_normal((count, len(self._logs)))
+        of_factors = factors @ np.linalg.cholesky(self._prior + TINY * np.eye(len(self._prior))).T
+        at, spread = self._linear(points), self._rests.spread
+        told, shared = np.zeros((0, count)), np.zeros((len(own), 0))
+        if len(self._logs):
+            there = of_factors @ self._at.slopes.T + spread[self._points.places] * seen
+            shared = self._shared(at, points.places)
+            told = self._pull[:, None] - cho_solve(self._known, there.T)
+        found = at.slopes @ of_factors.T + spread[points.places][:, None] * own + shared @ told
+        middle, reach = self.predicted(points)
+        logs = self._at_usual(at)[:, None] + found
+        wide = logs - logs.mean(axis=1, keepdims=True)
+        wide *= (reach / NORMAL_REACH / np.maximum(wide.std(axis=1), TINY))[:, None]
+        whole: Floats = middle[:, None] + wide
+        return whole
 
     def together(self, points: Points) -> tuple[Floats, Floats]:
         """[points, points] covariance of what is not known of points, and the variance of one measurement."""

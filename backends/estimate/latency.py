@@ -73,6 +73,14 @@ class LatencyEstimator:
         fit, points = self._fitted(wanted)
         return fit.predicted(points)
 
+    def cases(self, wanted: Sequence[Configuration], own: Floats) -> Floats:
+        """[wanted, cases] milliseconds as they may be, see `Fit.cases`: so two of them can be compared, which
+        have most of what is not known in common. Cases of two calls are the same where both ask for the same
+        situations in the same order."""
+        fit, points = self._fitted(wanted)
+        found: Floats = np.exp(fit.cases(points, own))
+        return found
+
     def to_measure(self, wanted: Sequence[Configuration], count: int = TO_MEASURE) -> tuple[int, ...]:
         """Which of the configurations tell most of all of them when they are measured: their places, the one
         that tells most first.

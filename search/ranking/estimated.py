@@ -9,6 +9,7 @@ from ...profiles.quantity import Quantity
 from ...profiles.words import joined, listed
 from ..record.evaluation import Limit, StudyRecord
 from ..record.metrics import metric_info
+from ..record.samples import ratio_in_cases
 from .known import bound_for
 from .ranking import Ranked, Ranking
 from .sentences import IN_CASES, name_of, quantity_text
@@ -17,9 +18,13 @@ _WIDEST = log(1e9)
 
 
 def ratio_of_estimates(above: Quantity, below: Quantity) -> Quantity:
-    """Of two estimates, whose errors are taken as independent, by factors. Those of one device have much in
-    common, so that the range is rather too wide."""
+    """Of two estimates: in the cases that they share, else as if their errors were independent factors."""
     value = above.value / below.value
+    together = ratio_in_cases(above, below)
+    if together is not None:
+        low, high = min(together[0], value), max(together[1], value)
+        how = "ratio of two estimates, in the cases that both share"
+        return Quantity(value=value, low=low, high=high, provenance="estimated", how=how)
     spread = min(sqrt(_spread(above) ** 2 + _spread(below) ** 2), _WIDEST)
     return Quantity(
         value=value,

@@ -11,7 +11,7 @@ from typing import Any
 from .evaluation import Quantity
 from .finite import finite
 from .metrics import AMOUNTS, METRICS
-from .samples import DRAWS, HITS, SampleResults
+from .samples import CASES, DRAWS, HITS, SampleResults
 
 LARGEST = 1e30
 """Beyond it, the square of a number is none any more."""
@@ -76,6 +76,8 @@ def _of_samples(results: SampleResults, place: str) -> Iterator[str]:
         size = len(b64decode(results.data, validate=True))
     except (Base64Error, ValueError):
         size = -1
-    whole = {HITS: (results.count + 7) // 8, DRAWS: size - size % 4}.get(results.kind, -1)
+    whole = {HITS: (results.count + 7) // 8, DRAWS: size - size % 4, CASES: 4 * results.count}.get(
+        results.kind, -1
+    )
     if results.count < 1 or size < 0 or size != whole:
         yield f"{place} has {size} bytes of {results.count} {results.kind}"

@@ -17,11 +17,13 @@ from ...profiles.quantity import Quantity
 from ...profiles.quantity import SampleResults as SampleResults  # a word of records too
 from .arrays import Flags, Floats, Integers
 
-HITS, DRAWS = "hits", "draws"
+HITS, DRAWS, CASES = "hits", "draws", "cases"
 MOST_HITS = 2**15
 """So many bits are 4 kB; the record of a trial holds no more."""
 FEWEST_DRAWS = 100
 ERROR, NORMAL = 0.05, 1.96
+OUTSIDE = (0.05, 0.95)
+"""Shares of cases: between them lie those in which an estimate is to hold."""
 
 
 def of_hits(samples: str, right: Flags) -> SampleResults:
@@ -34,6 +36,24 @@ def of_draws(samples: str, count: int, scores: Floats) -> SampleResults:
     """Scores over resamples of `count` samples; one that is no number is kept as it is."""
     data = b64encode(scores.astype("<f4").tobytes()).decode()
     return SampleResults(samples=samples, kind=DRAWS, count=count, data=data)
+
+
+def of_cases(source: str, values: Floats) -> SampleResults:
+    """What an estimate may come to, in the same cases as all others of one source."""
+    data = b64encode(values.astype("<f4").tobytes()).decode()
+    return SampleResults(samples=source, kind=CASES, count=len(values), data=data)
+
+
+def ratio_in_cases(a: Quantity, b: Quantity) -> tuple[float, float] | None:
+    """Between which values the ratio of two estimates lies in most cases; None where they share none."""
+    one, two = a.by_sample, b.by_sample
+    if one is None or two is None or (one.samples, one.kind, one.count) != (two.samples, CASES, two.count):
+        return None
+    rows = [_numbers(results).astype(np.float64) for results in (one, two)]
+    if any(len(row) != one.count or not (row > 0).all() for row in rows):
+        return None
+    low, high = np.quantile(rows[0] / rows[1], OUTSIDE)
+    return float(low), float(high)
 
 
 def difference(a: Quantity, b: Quantity, factor: float = 1.0) -> Quantity | None:
@@ -69,7 +89,7 @@ def paired(quantities: Sequence[Quantity], factor: float = 1.0) -> Iterator[Pair
             continue
         values = np.array([quantities[i].value for i in index])
         gaps = values[:, None] - factor * values[None, :]
-        low, high = (_of_hits if kind == HITS else _of_draws)(rows, gaps, count, factor)
+        low, high = _KINDS.get(kind, _of_draws)(rows, gaps, count, factor)
         yield Paired(index, count, np.minimum(low, gaps), np.maximum(high, gaps))
 
 
@@ -119,3 +139,14 @@ def _of_draws(draws: Floats, gaps: Floats, count: int, factor: float) -> tuple[F
     reach = stdtrit(count - 1, 1 - ERROR / 2) * np.sqrt(count / (count - 1))
     half = reach * np.sqrt(variance)
     return gaps - half, gaps + half
+
+
+def _of_cases(cases: Floats, gaps: Floats, count: int, factor: float) -> tuple[Floats, Floats]:
+    """Between which differences most cases lie."""
+    low, high = np.empty_like(gaps), np.empty_like(gaps)
+    for place, row in enumerate(cases):
+        low[place], high[place] = np.quantile(row[None, :] - factor * cases, OUTSIDE, axis=1)
+    return low, high
+
+
+_KINDS = {HITS: _of_hits, CASES: _of_cases}

@@ -202,6 +202,7 @@ def chain_of(job: Job, models: Models, device: DeviceStages, budget: Budget) -> 
             batch=job.file.deploy.setting.batch,
             structure=lambda candidate: structure_of(models, candidate, job.file.deploy.setting.batch),
             brought=job.estimate.brought,
+            backends=[one.name for one in job.space.backends],
             recorded=[
                 (candidate, one.profile, one.threads, metrics)
                 for one in job.estimate.recorded

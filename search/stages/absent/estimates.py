@@ -6,18 +6,24 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
 from ....backends.estimate.costs import ModelCost
 from ....backends.estimate.count import cost_of
 from ....backends.estimate.energy import energy
 from ....backends.estimate.latency import Configuration, LatencyEstimator, Observed
 from ....backends.estimate.memory import ObservedMemory, memories
+from ....backends.estimate.rests import NORMAL_REACH
 from ....backends.estimate.situation import Situation
 from ....profiles.devices.schema import Profile
 from ...record.candidate import Candidate
 from ...record.estimated import Brought
 from ...record.evaluation import Quantity
+from ...record.samples import SampleResults, of_cases
 
 LATENCY, MEMORY, ENERGY = "latency_ms", "memory_bytes", "energy_mj"
+CASES = 200
+"""So many are enough to tell in which nine of ten one is faster than another."""
 KNOWN = frozenset({"size_bytes", "compressed_bytes", "parameters", "macs"})
 """Metrics of the device that need none."""
 TIMED_WITHIN = 0.1
@@ -30,7 +36,8 @@ Seen = tuple[Candidate, Profile, int, Mapping[str, float]]
 @dataclass
 class DeviceEstimates:
     """Of one device, as it would be deployed. `structure` makes a candidate's model as ONNX. `brought` was
-    timed on the device by hand, `recorded` has been measured by studies on any device.
+    timed on the device by hand, `recorded` has been measured by studies on any device. `backends` are those
+    of the study.
     """
 
     profile: Profile
@@ -39,6 +46,7 @@ class DeviceEstimates:
     structure: Callable[[Candidate], Path]
     brought: Sequence[Brought] = ()
     recorded: Sequence[Seen] = ()
+    backends: Sequence[str] = ()
     _costs: dict[str, ModelCost] = field(default_factory=dict)
     _estimator: LatencyEstimator | None = None
 
@@ -59,7 +67,22 @@ class DeviceEstimates:
         found[ENERGY] = energy(timed, self.profile, self._watts())
         for name in (MEMORY, ENERGY):
             found[name] = self._timed(candidate, name, found[name])
-        return {name: quantity for name, quantity in found.items() if quantity is not None}
+        told = {name: quantity for name, quantity in found.items() if quantity is not None}
+        return {**told, LATENCY: replace(timed, by_sample=self._cases(candidate, wanted, timed))}
+
+    def _cases(self, candidate: Candidate, wanted: Configuration, estimate: Quantity) -> SampleResults:
+        """What the latency may come to, in cases that all estimates of the device share: what is not known of
+        it is alike for all of them."""
+        plain = candidate.hardware_class()
+        random = np.random.default_rng(int(plain.digest, 16))
+        # Asked with all runtimes of the study, so that each estimate is of the same cases.
+        anchors = [replace(wanted, situation=self._situation(b)) for b in self.backends]
+        own = random.standard_normal((len(anchors) + 1, CASES))
+        source = f"{self.profile.name} {self.threads} {len(self.brought)} {len(self.recorded)}"
+        if self._told(candidate, LATENCY):
+            spread = np.log1p(TIMED_WITHIN) / NORMAL_REACH
+            return of_cases(source, estimate.value * np.exp(spread * own[-1]))
+        return of_cases(source, self.estimator.cases([*anchors, wanted], own)[-1])
 
     def to_measure(self, candidates: Sequence[Candidate]) -> list[int]:
         """Places of the few candidates whose timings would tell most of all, each structure once."""
@@ -88,9 +111,11 @@ class DeviceEstimates:
         return self._configuration(candidate, self.profile, self.threads)
 
     def _configuration(self, candidate: Candidate, profile: Profile, threads: int) -> Configuration:
-        on = "cpu" if profile.cpu else "any"
-        there = Situation(profile, candidate.backend, threads, on)  # type: ignore[arg-type]
+        there = situation_of(profile, candidate.backend, threads)
         return Configuration(cost=self.cost(candidate), situation=there)
+
+    def _situation(self, backend: str) -> Situation:
+        return situation_of(self.profile, backend, self.threads)
 
     def _all(self) -> Iterable[Seen]:
         for one in self.brought:
@@ -114,9 +139,8 @@ class DeviceEstimates:
 
     def _timed(self, candidate: Candidate, metric: str, estimate: Quantity | None) -> Quantity | None:
         """The estimate; where artifacts of this structure were measured on the device, what that has told."""
-        plain = candidate.hardware_class()
-        found = [one for one in self.brought if one.candidate.hardware_class() == plain]
-        told = [one.metrics[metric] for one in found if metric in one.metrics]
+        found = self._told(candidate, metric)
+        told = [one.metrics[metric] for one in found]
         if not told:
             return estimate
         within = f"taken as right within {100 * TIMED_WITHIN:.0f} %"
@@ -127,3 +151,14 @@ class DeviceEstimates:
             high=max(told) * (1 + TIMED_WITHIN),
             how=f"taken by hand on the device ({found[0].source}), {within}",
         )
+
+    def _told(self, candidate: Candidate, metric: str) -> list[Brought]:
+        """What was taken by hand of artifacts of a candidate's structure."""
+        plain = candidate.hardware_class()
+        alike = (one for one in self.brought if one.candidate.hardware_class() == plain)
+        return [one for one in alike if metric in one.metrics]
+
+
+def situation_of(profile: Profile, backend: str, threads: int) -> Situation:
+    """A runtime on a device's processor, or on its GPU where the profile has no processor."""
+    return Situation(profile, backend, threads, "cpu" if profile.cpu else "any")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
 from paretune.profiles.devices.schema import Figure, Profile
 from paretune.profiles.errors import InternalError
 from paretune.profiles.precision import Precision
+from paretune.search.ranking.estimated import ratio_of_estimates
+from paretune.search.ranking.pareto import better
 from paretune.search.record.candidate import Candidate, Recipe
 from paretune.search.record.estimated import Brought
 from paretune.search.stages.absent.estimates import DeviceEstimates
@@ -125,6 +129,28 @@ def test_what_to_time_tells_of_each_runtime_and_of_each_structure_once(structure
     places = known.to_measure(asked)
     assert sorted(places) == [0, 1, 2]  # the last one costs what the first does
     assert known.to_measure([]) == []
+
+
+def test_what_is_not_known_of_the_device_is_alike_for_all_of_its_models(structure):
+    """Their ranges overlap; which of them is faster is known all the same."""
+    known = DeviceEstimates(
+        profile=BOARD, threads=1, batch=1, structure=structure, backends=("ort", "tflite")
+    )
+    large, small = (latency_of(known, candidate(width)) for width in (60_000, 6_000))
+    again = latency_of(known, candidate(60_000))
+    assert small.high > large.low
+    assert better(small, large, False)
+    assert not better(large, small, False)
+    assert not better(again, large, False)
+    low, high = np.quantile(cases_of(large), [0.05, 0.95])
+    assert (low, high) == pytest.approx(large.ends, rel=0.3)
+    ratio = ratio_of_estimates(large, small)
+    assert 1 < ratio.low < ratio.value < ratio.high
+    assert ratio.high / ratio.low < (large.high / large.low)
+
+
+def cases_of(quantity):
+    return np.frombuffer(b64decode(quantity.by_sample.data), "<f4")
 
 
 def test_memory_is_told_where_the_runtime_is_known_and_energy_where_the_power_is(structure):
