@@ -26,7 +26,8 @@ def trial_table(reading: Reading) -> pd.DataFrame:
     trial has them: `proposed_by`, `predicted_QUALITY`, `expected_gain` (share of the hypervolume),
     `expected_seconds`; the gate's `bound_QUALITY`, `bound_basis`, `beaten_by`; `stopped_epoch`;
     `audit_on_front`; `distillation_gain` of finalists; `threads`, `batch`, `options` that they are run with
-    and the `options_gain` of that; and of compression `float_QUALITY`, `rungs` (those of the ladder that were
+    and the `options_gain` of that; `energy_in_all_mj`, `idle_w`, `meter` and `meter_verdict`; and of
+    compression `float_QUALITY`, `rungs` (those of the ladder that were
     kept), `rungs_tried`, `ladder_seconds`, `treatment`, `stored_as`, `zero_share`.
     """
     record = reading.record
@@ -38,6 +39,7 @@ def trial_table(reading: Reading) -> pd.DataFrame:
         line.update(_numbers("gate_", trial.evaluation.gate))
         line.update(_numbers("test_", tested_metrics(record, trial)))
         line.update(_finalist(finalists.get(trial.number)))
+        line.update(_energy(trial, finalists.get(trial.number)))
         line.update(_search(record, trial))
         line.update(_compression(record, trial))
         lines.append({**line, **_ending(trial)})
@@ -106,6 +108,20 @@ def _finalist(finalist: Finalist | None) -> dict[str, Any]:
     distilled, options = finalist.distillation_gain, finalist.deployed.options
     line = _numbers("", {"distillation_gain": distilled}) if distilled is not None else {}
     return line if options is None else line | _options(options)
+
+
+def _energy(trial: TrialRecord, finalist: Finalist | None) -> dict[str, Any]:
+    """What the meter told beside the energy above idle, of the latest windows."""
+    told = finalist.deployed.energy if finalist is not None else None
+    energy = told or trial.evaluation.deployed.energy
+    if energy is None:
+        return {}
+    return {
+        **_numbers("", {"energy_in_all_mj": energy.in_all_mj}),
+        "idle_w": energy.idle_w,
+        "meter": energy.by,
+        "meter_verdict": energy.verdict,
+    }
 
 
 def _options(options: Options) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ..stages.deployment.further import Further
 from ..stages.deployment.memory import MemoryQuestion
 from ..stages.deployment.placement import PlacementQuestion
 from ..stages.deployment.sustained import SustainedAsked
-from ..stages.deployment.throughput import Conditions, ThroughputQuestion
+from ..stages.deployment.throughput import THROUGHPUT, Conditions, ThroughputQuestion
 from .budget import Budget
 
 
@@ -53,7 +53,7 @@ def _questions(job: Job, budget: Budget) -> tuple[Further, ...]:
         _throughput(job, budget),
         PlacementQuestion(),
         EnergyQuestion(wanted=ENERGY in named_metrics(job), checkpoint=budget.checkpoint),
-        CostQuestion(job.profile.usd_per_hour),
+        CostQuestion(job.profile.usd_per_hour, by_load=THROUGHPUT in named_metrics(job)),
     )
 
 

@@ -45,7 +45,8 @@ def test_a_study_finds_reports_and_explains_what_a_meter_tells(bench):
     assert "rapl package (package)" in (report / "report.html").read_text()
     assert "## Energy and cost" in (report / "report.md").read_text()
     rows = list(csv.DictReader((report / "trials.csv").open()))
-    assert float(rows[0]["energy_mj"]) > 0
+    assert float(rows[0]["energy_in_all_mj"]) > float(rows[0]["energy_mj"]) > 0
+    assert rows[0]["meter"] == "rapl package (package)"
     told = json.loads((report / "report.json").read_text())["record"]["finalists"][0]
     assert told["deployed"]["energy"]["scope"] == "package"
     explained = bench.run("explain", study, finalist.number)

@@ -15,26 +15,29 @@ DERIVED, MEASURED = "derived", "measured"
 
 class CostQuestion:
     """`per_hour` is USD for an hour of the device, and how that follows from its profile (None: it does not
-    say)."""
+    say). `by_load`: the study names the throughput, so that what is predicted of it counts as well."""
 
     metrics = frozenset({COST})
 
-    def __init__(self, per_hour: tuple[float, str] | None) -> None:
-        self._per_hour = per_hour
+    def __init__(self, per_hour: tuple[float, str] | None, *, by_load: bool = False) -> None:
+        self._per_hour, self._by_load = per_hour, by_load
 
     def told(self, subject: Subject, device: DeviceStages) -> Told:
-        """By the throughput under load where that was measured, else by batch and latency."""
+        """By the throughput where that was measured under load or the study names it, else by batch and
+        latency: back to back."""
         if self._per_hour is None:
             return Told()
         batch = (subject.setting or device.deployment.usual).batch
-        per_second = rate(subject.known, batch)
+        per_second = rate(subject.known, batch, by_load=self._by_load)
         return Told(metrics={COST: cost(*self._per_hour, per_second)} if per_second.value > 0 else {})
 
 
-def rate(known: Mapping[str, Quantity], batch: int) -> Quantity:
+def rate(known: Mapping[str, Quantity], batch: int, *, by_load: bool = False) -> Quantity:
     """Inferences per second; `how` says which."""
-    if THROUGHPUT in known:
-        return replace(known[THROUGHPUT], how=f"{known[THROUGHPUT].value:.4g} /s, the throughput under load")
+    load = known.get(THROUGHPUT)
+    if load is not None and (load.provenance == MEASURED or by_load):
+        which = "under load" if load.provenance == MEASURED else f"throughput that is {load.provenance}"
+        return replace(load, how=f"{load.value:.4g} /s, {which}")
     latency = known[LATENCY]
     ends = [None if end is None or end <= 0 else batch * 1e3 / end for end in (latency.high, latency.low)]
     value = batch * 1e3 / latency.value
@@ -60,6 +63,6 @@ def cost(per_hour: float, price: str, per_second: Quantity) -> Quantity:
         value=of_a_million / per_second.value,
         low=at(per_second.high),
         high=at(per_second.low),
-        provenance=DERIVED if per_second.provenance == MEASURED else per_second.provenance,
+        provenance=DERIVED if per_second.provenance in (MEASURED, DERIVED) else per_second.provenance,
         how=f"({price}) / 3600 s x 1,000,000 / ({per_second.how})",
     )

@@ -142,8 +142,8 @@ def test_nonsense_of_a_device_is_refused(answer):
 # -- cost ---------------------------------------------------------------------------------------------
 
 
-def cost(known, batch=1, price=(0.36, "0.36 USD per hour")):
-    found = CostQuestion(price).told(subject(known=known), Device(None, batch=batch))
+def cost(known, batch=1, price=(0.36, "0.36 USD per hour"), **said):
+    found = CostQuestion(price, **said).told(subject(known=known), Device(None, batch=batch))
     return found.metrics.get("cost_per_million_usd")
 
 
@@ -162,10 +162,17 @@ def test_cost_is_derived_from_the_throughput_under_load_where_that_was_measured(
     assert found.value == pytest.approx(1.0)
     assert found.low < found.value < found.high
     assert "under load" in found.how
+    predicted = {
+        "latency_ms": Quantity(value=5.0),
+        "throughput_per_s": replace(throughput, provenance="derived"),
+    }
+    assert cost(predicted).value == pytest.approx(0.5)
+    assert cost(predicted, by_load=True).value == pytest.approx(1.0)
 
 
 def test_an_estimate_stays_one_and_without_a_price_there_is_none():
     estimated = {"latency_ms": Quantity(value=5.0, provenance="estimated")}
     assert cost(estimated).provenance == "estimated"
     assert cost(estimated, price=None) is None
-    assert cost({"throughput_per_s": Quantity(value=0.0), "latency_ms": Quantity(value=5.0)}) is None
+    none = {"throughput_per_s": Quantity(value=0.0), "latency_ms": Quantity(value=5.0)}
+    assert cost(none) is None
