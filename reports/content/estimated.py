@@ -120,7 +120,11 @@ def rules(record: StudyRecord) -> tuple[str, ...]:
         "An estimate meets a limit where the whole of its range does; where a limit lies in the range, "
         "whether it is met is open."
     )
-    return (found[0], sure, *found[1:])
+    together = (
+        "What is not known of the device is alike for all candidates, so that estimates are compared case by "
+        f"case: they differ where one is better {IN_CASES}, though their ranges may overlap."
+    )
+    return (found[0], sure, *found[1:], together)
 
 
 def _timed(record: StudyRecord, one: Brought) -> TimedRow:

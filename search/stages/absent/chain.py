@@ -45,12 +45,20 @@ class AbsentChain(Chain):
         setting: Setting | None = None,
     ) -> Hardware:
         """What an artifact would cost on the device, by estimate; its size is that of the artifact."""
-        found = self.estimates.of(candidate)
+        found = self.estimates.of(candidate, in_float=_in_float(candidate, compiled))
         return Hardware(metrics={**found, **sizes(compiled.meta)})
 
     def untuned_latency(self, candidate: Candidate, reference_ms: float | None) -> Quantity:
         """InternalError."""
         raise InternalError("what has to be tuned is not offered for a device that is only estimated")
+
+
+def _in_float(candidate: Candidate, compiled: Entry) -> float:
+    """The share of the layers that an integer artifact has in float all the same."""
+    stored = compiled.meta["artifact"].get("stored_as") or {}
+    if not candidate.precision.decoded.integer or not stored:
+        return 0.0
+    return sum(str(kind).startswith("float") for kind in stored.values()) / len(stored)
 
 
 def structure_of(models: Models, candidate: Candidate, batch: int) -> Path:

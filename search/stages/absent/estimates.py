@@ -16,6 +16,7 @@ from ....backends.estimate.memory import ObservedMemory, memories
 from ....backends.estimate.rests import NORMAL_REACH
 from ....backends.estimate.situation import Situation
 from ....profiles.devices.schema import Profile
+from ....profiles.precision import Precision
 from ...record.candidate import Candidate
 from ...record.estimated import Brought
 from ...record.evaluation import Quantity
@@ -50,8 +51,9 @@ class DeviceEstimates:
     _costs: dict[str, ModelCost] = field(default_factory=dict)
     _estimator: LatencyEstimator | None = None
 
-    def of(self, candidate: Candidate) -> dict[str, Quantity]:
-        """Estimates by metric of an artifact of a candidate; what there is no ground for is left out.
+    def of(self, candidate: Candidate, in_float: float = 0.0) -> dict[str, Quantity]:
+        """Estimates by metric of an artifact of a candidate, that has a share of its layers `in_float`; what
+        there is no ground for is left out.
 
         Raises:
             UnsupportedError: the structure has something that no estimate is known for.
@@ -68,7 +70,21 @@ class DeviceEstimates:
         for name in (MEMORY, ENERGY):
             found[name] = self._timed(candidate, name, found[name])
         told = {name: quantity for name, quantity in found.items() if quantity is not None}
+        if in_float and not self._told(candidate, LATENCY):
+            return self._mixed(candidate, told, in_float)
         return {**told, LATENCY: replace(timed, by_sample=self._cases(candidate, wanted, timed))}
+
+    def _mixed(self, candidate: Candidate, told: dict[str, Quantity], share: float) -> dict[str, Quantity]:
+        """Between the whole at the candidate's precision and the whole in float."""
+        whole = self.of(replace(candidate, precision=Precision.FP32))
+        found = {}
+        for name, one in told.items():
+            other = whole.get(name, one)
+            ends = (*one.ends, *other.ends)
+            value = one.value ** (1 - share) * other.value**share
+            how = f"{one.how}; {100 * share:.0f} % of the layers are in float"
+            found[name] = replace(one, value=value, low=min(ends), high=max(ends), how=how)
+        return found
 
     def _cases(self, candidate: Candidate, wanted: Configuration, estimate: Quantity) -> SampleResults:
         """What the latency may come to, in cases that all estimates of the device share: what is not known of

@@ -153,6 +153,15 @@ def cases_of(quantity):
     return np.frombuffer(b64decode(quantity.by_sample.data), "<f4")
 
 
+def test_layers_that_stay_in_float_leave_a_latency_between_both(structure):
+    known, wanted = estimates(structure), candidate(60_000, precision=Precision.INT8)
+    whole, mixed = (known.of(wanted, in_float=share)["latency_ms"] for share in (0.0, 0.5))
+    in_float = latency_of(known, candidate(60_000))
+    assert whole.value < mixed.value < in_float.value
+    assert mixed.low <= whole.low
+    assert mixed.high >= in_float.high
+
+
 def test_memory_is_told_where_the_runtime_is_known_and_energy_where_the_power_is(structure):
     other = BOARD.model_copy(update={"name": "other"})
     power = BOARD.model_copy(update={"power_w": Figure(value=10.0, source="made up")})
