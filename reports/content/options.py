@@ -10,6 +10,7 @@ from ...search.ranking.known import trial_of
 from ...search.ranking.reading import Reading
 from ...search.record.evaluation import Quantity, StudyRecord
 from ...search.record.options import Options, Try, changes
+from ...search.record.setting import Setting
 from .deployed_section import DeployedSection, SectionRow
 from .views import DASH, TIMES, Cell, ratio_cell
 
@@ -49,7 +50,7 @@ def options_section(reading: Reading) -> DeployedSection | None:
         "that the default holds. All are run at one batch, so that their latencies can be compared.",
         columns=_COLUMNS,
         rows=rows,
-        lines=(*_mattered(there.values()), *_left_out(there)),
+        lines=(*_mattered(there.values()), *_batch(default, there.values()), *_left_out(there)),
     )
 
 
@@ -130,6 +131,14 @@ def _mattered(all_options: Iterable[Options]) -> list[str]:
         f"{name} (up to {max(found):.3g}{TIMES} alone, {len(found)} of {count})" for name, found in ordered
     ]
     return [f"What mattered: {joined(said)}."]
+
+
+def _batch(default: Setting, all_options: Iterable[Options]) -> list[str]:
+    """Of how many samples latencies are, where another batch was chosen."""
+    batch = next(iter(all_options)).chosen.batch
+    if batch == default.batch:
+        return []
+    return [f"Latencies of finalists are of runs of {batch} samples, those of all others of {default.batch}."]
 
 
 def _left_out(there: dict[int, Options]) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite
 
+from ...search.ranking.as_run import options_of, words_of
 from ...search.ranking.estimated import open_limits
 from ...search.ranking.known import TEST, VALIDATION, reference_trial
 from ...search.ranking.ranking import Ranked
@@ -136,6 +137,8 @@ def _ranked_row(reading: Reading, trial: TrialRecord, entry: Ranked) -> Row:
         if there
     ]
     tags += treatment_tags(trial.evaluation.treatment)
+    options = options_of(record, trial.number)
+    tags += [f"run with {words_of(options.changes)}"] if options and options.changes else []
     return Row(
         number=trial.number,
         place=0,
