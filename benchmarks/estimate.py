@@ -8,7 +8,7 @@
 3. This machine: small networks on ONNX Runtime with one thread, estimated for another number of threads.
 
     python -m benchmarks.estimate --table nas201_hardware.csv.gz --out FILE.json [--seeds 10] [--nets 60]
-        [--parts devices,fewer,made-up,threads] [--threads 2]
+        [--parts devices,fewer,made-up,threads] [--counts 0,3,10,30] [--threads 2]
 
 The table is `nas201_hardware.csv.gz`: columns `arch`, `cifar10_valid`, and `latency_ms_` with each device.
 """
@@ -35,7 +35,7 @@ from paretune.backends.estimate.terms import TERMS, USUAL, terms_ms
 from paretune.profiles.devices.loader import load_profile
 from scipy.stats import spearmanr
 
-from benchmarks.command import Options, check_names, finish, names, parser_of, tell, whole
+from benchmarks.command import Options, check_names, finish, names, parser_of, sizes, tell, whole
 from benchmarks.estimate_cells import CellTable, RecordedDevice, cell_cost, read_table, recorded_devices
 from benchmarks.estimate_nets import latencies, random_net
 
@@ -43,7 +43,6 @@ PARTS = ("devices", "fewer", "made-up", "threads")
 SAMPLE = 40
 """Cells that were measured on each of the other devices."""
 POOL, TEST = 300, 1000
-COUNTS = (0, 3, 10, 30)
 Figures = dict[str, Any]
 
 
@@ -86,7 +85,7 @@ def made_up_device(table: CellTable, seed: int) -> Device:
     rng = np.random.default_rng(1000 + seed)
     name = str(rng.choice(["raspberry-pi-5", "x86-avx2", "x86-avx512-vnni", "nvidia-t4"]))
     like = recorded_devices()[seed % 2 * 3]
-    device = replace(like, situation=Situation(load_profile(name), like.situation.runtime))
+    device = replace(like, situation=Situation(load_profile(name), "made up"))
     factors = np.exp(USUAL + rng.normal(0, 0.7) + rng.normal(0, 0.6, len(TERMS)))
     found = np.zeros(len(table.cells))
     for place in range(len(table.cells)):
@@ -140,7 +139,7 @@ def devices_part(table: CellTable, options: Options) -> Figures:
     devices, found = real_devices(table), {}
     for target in devices:
         others = [one for one in devices if one is not target]
-        for count in COUNTS:
+        for count in options.counts:
             for way in ("asked", "random") if count == 10 else ("asked",):
                 runs = [one_run(others, target, count, seed, way == "asked") for seed in range(options.seeds)]
                 found[f"{target.name}, {count} {way}"] = summary(runs)
@@ -227,6 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = parser_of(__doc__)
     parser.add_argument("--table", type=Path, help="nas201_hardware.csv.gz; not needed for `threads`")
     parser.add_argument("--seeds", type=whole(), default=10)
+    parser.add_argument("--counts", type=sizes, default=[0, 3, 10, 30], help="measurements of the device")
     parser.add_argument("--nets", type=whole(30), default=60)
     parser.add_argument("--rounds", type=whole(), default=12)
     parser.add_argument("--threads", type=whole(2), default=2)

@@ -63,11 +63,11 @@ class Fit:
             step = self._wanted() - self._factors
             largest = float(np.abs(step).max())
             self._factors = self._factors + step * min(1.0, LARGEST_STEP / max(largest, TINY))
-            self._rests.look(self._left_out())
+            self._rests.look(*self._left_out())
             if largest < SMALLEST_STEP:
                 break
         self._wanted()
-        self._rests.look_at_tails(self._left_out())
+        self._rests.look_at_tails(self._left_out()[0])
 
     def _wanted(self) -> Floats:
         """Where the Gaussian process of the linear model has its mean."""
@@ -83,13 +83,14 @@ class Fit:
         found[np.diag_indices_from(found)] += (1 - COMMON_SHARE) * spread**2 / self._rests.weights
         return found
 
-    def _left_out(self) -> Floats:
-        """How far off each measurement is when all others tell of it, in standard deviations."""
+    def _left_out(self) -> tuple[Floats, Floats]:
+        """How far off each measurement is when all others tell of it, in standard deviations; and which share
+        of that variance is the rest's."""
         inverse = np.diag(cho_solve(self._known, np.eye(len(self._logs))))
         noise = (1 - COMMON_SHARE) * self._rests.spread[self._points.places] ** 2
-        variance = 1 / inverse - noise / self._rests.weights + noise
-        found: Floats = self._pull / inverse / np.sqrt(np.maximum(variance, TINY))
-        return found
+        variance = np.maximum(1 / inverse - noise / self._rests.weights + noise, TINY)
+        whole = self._rests.spread[self._points.places] ** 2
+        return self._pull / inverse / np.sqrt(variance), np.minimum(1.0, whole / variance)
 
     def _linear(self, points: Points) -> _Linear:
         parts = points.terms * np.exp(self._factors)[points.places]

@@ -20,8 +20,8 @@ from .terms import TERMS, Floats, bound_ms, terms_ms
 TO_MEASURE = 10
 """Measurements of a device that correct its estimates well."""
 MOST_COMPARED = 400
-MOST_OF_A_SITUATION = 60
-"""Of one situation, so many measurements count at most: those with the most different costs."""
+MOST_OF_ALL, MOST_OF_A_SITUATION, LEAST_OF_A_SITUATION = 400, 60, 12
+"""So many measurements count at most, of all and of one situation: from short to long latencies."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,8 +133,11 @@ def _fewer(observed: Iterable[Observed]) -> tuple[Observed, ...]:
             raise UserError("a latency is no positive number", found=f"{one.latency_ms}")
         by_situation.setdefault(one.of.situation, []).append(one)
     kept: list[Observed] = []
+    most = min(MOST_OF_A_SITUATION, max(LEAST_OF_A_SITUATION, MOST_OF_ALL // max(1, len(by_situation))))
     for of_one in by_situation.values():
-        kept += of_one[:MOST_OF_A_SITUATION]
+        of_one.sort(key=lambda one: one.latency_ms)
+        places = evenly(np.array([one.latency_ms for one in of_one]), most)
+        kept += [of_one[place] for place in places]
     return tuple(kept)
 
 
