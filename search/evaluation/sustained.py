@@ -12,7 +12,7 @@ from ...profiles.words import duration
 from ..record.deployed import Deployed
 from ..record.evaluation import Finalist, Quantity
 from ..record.metrics import metric_info
-from ..record.sustained import AROUND_S, REST_SHARE, Load, Minute, Sustained, seconds_of
+from ..record.sustained import AROUND_S, REST_SHARE, Minute, Sustained, SustainedLoad, seconds_of
 from ..stages.chain import Chain
 from ..stages.deployment.cooling import Cooling
 from ..stages.deployment.minutes import PERCENTILES
@@ -102,7 +102,7 @@ def _work(one: Finalist, asked: SustainedAsked, seconds: float, cooling: Cooling
     )
 
 
-def _rate(one: Finalist, load: Load, chain: Chain) -> float:
+def _rate(one: Finalist, load: SustainedLoad, chain: Chain) -> float:
     """Requests a second; 0 for back to back."""
     if load.share is None:
         return load.rate or 0.0

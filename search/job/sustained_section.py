@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 from ...profiles.errors import UserError
 from ...profiles.text.units import parse_quantity
-from ..record.sustained import FULL, Load
+from ..record.sustained import FULL, SustainedLoad
 from .section import Section
 from .values import Seconds
 
@@ -24,13 +24,13 @@ def _minutes(seconds: float) -> float:
 
 def _load(said: object) -> object:
     """A load however it was written."""
-    if isinstance(said, Load):
+    if isinstance(said, SustainedLoad):
         return said
     if not isinstance(said, str):
         raise ValueError(f"is {said!r}; accepted: {_ACCEPTED}")
     text = said.strip()
     if text == FULL:
-        return Load()
+        return SustainedLoad()
     dimension = "share" if text.endswith(("%", "percent")) else "rate"
     try:
         found = parse_quantity(text, dimension)
@@ -39,17 +39,17 @@ def _load(said: object) -> object:
     if dimension == "share":
         if not 0 < found < 1:
             raise ValueError("is no load that lasts; accepted: above 0 % and below 100 %, or `full`")
-        return Load(share=found)
+        return SustainedLoad(share=found)
     if not 1 / 60 <= found <= 1e6:
         raise ValueError("is no rate; accepted: 1 /min or more, and up to a million a second")
-    return Load(rate=found)
+    return SustainedLoad(rate=found)
 
 
 class SustainedSection(Section):
     """Minutes for which each finalist is kept at work at a load, which is `full` where none is said."""
 
     time: Annotated[Seconds, AfterValidator(_minutes)]
-    load: Annotated[Load, BeforeValidator(_load)] = Load()
+    load: Annotated[SustainedLoad, BeforeValidator(_load)] = SustainedLoad()
 
 
 def sustained_section(said: Any) -> Any:

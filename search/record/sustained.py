@@ -27,7 +27,7 @@ def seconds_of(seconds: float, count: int) -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Load:
+class SustainedLoad:
     """`rate` requests a second, or a `share` of what the artifact can do; neither: back to back."""
 
     rate: float | None = None

@@ -133,13 +133,7 @@ def run_job(
         # A resumed sampler starts anew; with the same seed it would propose the same points again.
         search = set_up_search(job, models.teacher_facts(), models, job.file.seed + before)
         with closing(_studies(job, search.sampler)) as studies, closing(device):
-            remarks = (
-                *remarks,
-                *_not_there(job),
-                *search.remarks,
-                *models.remarks(),
-                *_noted(lease.remarks(), progress),
-            )
+            remarks = (*remarks, *search.remarks, *models.remarks(), *_noted(lease.remarks(), progress))
             plan = _plan(job, models, reached, remarks)
             plan = kind.plan(replace(plan, impossible=possible.impossible))
             if job.estimate is not None and not before:
@@ -176,7 +170,7 @@ def _checked_data(job: Job, reached: Reached, progress: Progress) -> tuple[str, 
     """Remarks on the device and the data, told at once."""
     _noted(reached.remarks, progress)
     progress.note(f"checking the workload {job.loaded.workload.name!r}")
-    return (*reached.remarks, *_noted(check_data(job.loaded), progress))
+    return (*reached.remarks, *_not_there(job), *_noted(check_data(job.loaded), progress))
 
 
 def _not_there(job: Job) -> tuple[str, ...]:

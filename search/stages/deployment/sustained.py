@@ -17,7 +17,7 @@ from ....backends.runner.states import state
 from ....backends.watch.state import State
 from ....profiles.errors import StageError
 from ...record.setting import Setting
-from ...record.sustained import Load, Minute, Sustained
+from ...record.sustained import Minute, Sustained, SustainedLoad
 from ...store.store import Entry
 from ..device.stages import DeviceStages
 from .cooling import Cooling
@@ -38,7 +38,7 @@ class SustainedAsked:
     """What the study file asks of each finalist. `again` sets apart what is asked anew."""
 
     seconds: float
-    load: Load
+    load: SustainedLoad
     again: str = ""
 
 

@@ -7,7 +7,7 @@ from paretune.profiles.errors import StageError
 from paretune.search.evaluation import sustained as module
 from paretune.search.evaluation.sustained import kept_hot
 from paretune.search.record.evaluation import Finalist, Quantity
-from paretune.search.record.sustained import Load, Minute, Sustained, seconds_of
+from paretune.search.record.sustained import Minute, Sustained, SustainedLoad, seconds_of
 from paretune.search.stages.deployment.sustained import SustainedAsked
 
 
@@ -55,7 +55,7 @@ class Bench:
             announce=lambda text: None, deployment=SimpleNamespace(usual=SimpleNamespace(batch=2))
         )
         chain = SimpleNamespace(
-            sustained=asked or SustainedAsked(seconds=600.0, load=Load()),
+            sustained=asked or SustainedAsked(seconds=600.0, load=SustainedLoad()),
             device=device,
             checkpoint=lambda: None,
         )
@@ -109,7 +109,8 @@ def test_one_that_breaks_keeps_its_cold_numbers_and_says_why(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("load", "rate"), [(Load(), 0.0), (Load(rate=20.0), 20.0), (Load(share=0.5), 1000.0)]
+    ("load", "rate"),
+    [(SustainedLoad(), 0.0), (SustainedLoad(rate=20.0), 20.0), (SustainedLoad(share=0.5), 1000.0)],
 )
 def test_a_load_is_a_rate(monkeypatch, load, rate):
     bench = Bench(monkeypatch, {0: 1.0})

@@ -2,7 +2,7 @@
 
 import pytest
 from paretune.search.job.sustained_section import SustainedSection, sustained_section
-from paretune.search.record.sustained import Load
+from paretune.search.record.sustained import SustainedLoad
 from pydantic import TypeAdapter, ValidationError
 
 
@@ -13,13 +13,13 @@ def read(said):
 @pytest.mark.parametrize(
     ("said", "seconds", "load"),
     [
-        ("10 min", 600.0, Load()),
-        ("1 h", 3600.0, Load()),
-        ({"time": "90 s", "load": "full"}, 90.0, Load()),
-        ({"time": "2 min", "load": "20 /s"}, 120.0, Load(rate=20.0)),
-        ({"time": "2 min", "load": "30 /min"}, 120.0, Load(rate=0.5)),
-        ({"time": "2 min", "load": "80 %"}, 120.0, Load(share=0.8)),
-        ({"time": "2 min", "load": None}, 120.0, Load()),
+        ("10 min", 600.0, SustainedLoad()),
+        ("1 h", 3600.0, SustainedLoad()),
+        ({"time": "90 s", "load": "full"}, 90.0, SustainedLoad()),
+        ({"time": "2 min", "load": "20 /s"}, 120.0, SustainedLoad(rate=20.0)),
+        ({"time": "2 min", "load": "30 /min"}, 120.0, SustainedLoad(rate=0.5)),
+        ({"time": "2 min", "load": "80 %"}, 120.0, SustainedLoad(share=0.8)),
+        ({"time": "2 min", "load": None}, 120.0, SustainedLoad()),
     ],
 )
 def test_time_and_load_are_read(said, seconds, load):

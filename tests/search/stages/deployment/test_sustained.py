@@ -7,7 +7,7 @@ import pytest
 from paretune.backends.runner.client import RunnerClient
 from paretune.backends.runner.launch import LocalLaunch
 from paretune.search.record.stops import Interrupted
-from paretune.search.record.sustained import Load
+from paretune.search.record.sustained import SustainedLoad
 from paretune.search.stages.deployment.cooling import Cooling
 from paretune.search.stages.deployment.sustained import SustainedAsked, Work, Worker
 
@@ -24,7 +24,7 @@ def at_work(tmp_path):
         path, shown = tmp_path / "model.scripted", []
         path.write_text(f"simulated_ns=1000000 slower_after={slower_after}")
         work = Work(
-            asked=SustainedAsked(seconds=seconds, load=Load(rate=rate or None)),
+            asked=SustainedAsked(seconds=seconds, load=SustainedLoad(rate=rate or None)),
             seconds=seconds,
             rate=rate,
             run_s=0.001,
