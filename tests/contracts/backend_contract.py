@@ -66,7 +66,7 @@ LEAST_SQNR_DB = {
 
 
 # Models with what compilers fuse, unroll and branch over.
-PLACED = ("mlp", "residual", "transformer", "recurrent", "branch")
+PLACED = ("mlp", "residual", "recurrent", "branch")
 
 
 @cache
