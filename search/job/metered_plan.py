@@ -36,7 +36,7 @@ def energy_plan(job: Job) -> EnergyPlan | None:
         except UserError as error:
             return EnergyPlan(cannot=error.problem)
         return _of([meter], wanted=wanted) if meter and meter.asked(wanted=wanted) else None
-    if not wanted and said is None:
+    if job.profile.reach.kind == "none" or (not wanted and said is None):
         return None
     return _of([_usual(kind, job) for kind in ([said.kind] if said else METER_KINDS)], wanted=wanted)
 
