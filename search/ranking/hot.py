@@ -13,6 +13,7 @@ from .known import bound_for
 from .pareto import better
 from .ranking import latency_metric
 
+_RATE = metric_info("throughput_per_s")
 SLOWER = 1.05
 """By so much a run has to take longer at the end to be worth a word."""
 
@@ -33,7 +34,7 @@ def hot_lines(record: StudyRecord, limits: Sequence[Limit]) -> tuple[str, ...]:
     changed = [line for a, b in combinations(there, 2) if (line := _turned(record, a, b))]
     missed = [line for one in there for limit in limits if (line := _lost(limit, one))]
     behind = [
-        f"#{one.number} does not keep up with {one.deployed.sustained.rate:.3g} requests a second."
+        f"#{one.number} does not keep up with {_RATE.format(one.deployed.sustained.rate)} for so long."
         for one in there
         if one.deployed.sustained is not None and not one.deployed.sustained.kept_up
     ]

@@ -109,7 +109,7 @@ class Worker:
         how = f"of the last {count} of {len(wholes)} minutes at work ({work.asked.load})"
         return Sustained(
             asked_s=work.asked.seconds,
-            seconds=sum(one.seconds for one in wholes),
+            seconds=work.seconds,
             load=str(work.asked.load),
             rate=work.rate,
             minutes=minutes,

@@ -108,10 +108,10 @@ def test_one_that_breaks_keeps_its_cold_numbers_and_says_why(monkeypatch):
     assert other.ratio_to_baseline.value == 0.8
 
 
-@pytest.mark.parametrize(
-    ("load", "rate"),
-    [(SustainedLoad(), 0.0), (SustainedLoad(rate=20.0), 20.0), (SustainedLoad(share=0.5), 1000.0)],
-)
+LOADS = (SustainedLoad(), SustainedLoad(rate=20.0), SustainedLoad(share=0.5))
+
+
+@pytest.mark.parametrize(("load", "rate"), zip(LOADS, (0.0, 20.0, 1000.0), strict=True))
 def test_a_load_is_a_rate(monkeypatch, load, rate):
     bench = Bench(monkeypatch, {0: 1.0})
     bench.run(finalist(0, 1.0), asked=SustainedAsked(seconds=60.0, load=load))
