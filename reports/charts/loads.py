@@ -9,7 +9,7 @@ from math import log10
 from ...search.ranking.reading import Reading
 from ...search.record.load import Held
 from ...search.record.metrics import metric_info
-from ..content.loads import THROUGHPUT, Loaded, loaded
+from ..content.loads import THROUGHPUT, LoadedFinalist, loaded
 from .axes import is_log, latency_ticks
 from .plots import LEGEND_MARGIN, Figure, colours
 
@@ -56,7 +56,7 @@ def loads_figure(reading: Reading) -> Figure | None:
     }
 
 
-def _line(one: Loaded, palette: tuple[str, str], dash: str) -> Figure:
+def _line(one: LoadedFinalist, palette: tuple[str, str], dash: str) -> Figure:
     points = [(p, p.limited_ms) for p in one.load.points if p.limited_ms is not None]
     rate, ms = metric_info(THROUGHPUT), metric_info("latency_ms")
     name = f"#{one.number} {escape(one.title)}"

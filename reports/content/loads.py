@@ -10,7 +10,7 @@ from ...search.ranking.known import known_metrics, trial_of
 from ...search.ranking.reading import Reading
 from ...search.ranking.sentences import quantity_text
 from ...search.record.evaluation import StudyRecord
-from ...search.record.load import Held, Load, LoadPoint, NoClaim
+from ...search.record.load import Held, LoadCurve, LoadPoint, NoClaim
 from ...search.record.metrics import metric_info
 from .deployed_section import DeployedSection, SectionRow
 from .views import DASH, Cell, cell
@@ -37,23 +37,23 @@ _HELD = {Held.YES: "yes", Held.NO: "no", Held.UNSURE: "not sure"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Loaded:
+class LoadedFinalist:
     """A finalist that was put under load."""
 
     number: int
     title: str
     backend: str
-    load: Load
+    load: LoadCurve
 
 
-def loaded(reading: Reading) -> tuple[Loaded, ...]:
+def loaded(reading: Reading) -> tuple[LoadedFinalist, ...]:
     """Those of a study, in the order of the ranking."""
-    found: Mapping[int, Load] = {
+    found: Mapping[int, LoadCurve] = {
         one.number: one.deployed.load for one in reading.record.finalists if one.deployed.load is not None
     }
     candidates = {n: trial_of(reading.record, n).evaluation.candidate for n in found}
     return tuple(
-        Loaded(number=n, title=candidates[n].title, backend=candidates[n].backend, load=found[n])
+        LoadedFinalist(number=n, title=candidates[n].title, backend=candidates[n].backend, load=found[n])
         for n in (entry.number for entry in reading.ranking.entries)
         if n in found
     )
@@ -98,7 +98,7 @@ def _intro(limits: tuple[str, ...]) -> str:
     )
 
 
-def _cells(record: StudyRecord, one: Loaded) -> tuple[Cell, ...]:
+def _cells(record: StudyRecord, one: LoadedFinalist) -> tuple[Cell, ...]:
     load, metrics = one.load, known_metrics(record, one.number)[0]
     refuted, claimed = load.refuted_per_s, load.claimed
     return (
@@ -153,7 +153,7 @@ def _ms(value: float) -> str:
     return metric_info("latency_ms").format(value)
 
 
-def _doubts(load: Load) -> list[str]:
+def _doubts(load: LoadCurve) -> list[str]:
     """What keeps a load from being shown, and what was odd meanwhile."""
     lines = [line] if (line := _no_claim(load)) else []
     slowed = load.watched.slowed if load.watched is not None else None
@@ -164,7 +164,7 @@ def _doubts(load: Load) -> list[str]:
     return lines
 
 
-def _no_claim(load: Load) -> str:
+def _no_claim(load: LoadCurve) -> str:
     limits, had = joined(load.limits), duration(load.allowed_s)
     if load.no_claim is NoClaim.NEVER:
         return f"no load holds {limits}, not even the least that was tried."
@@ -180,7 +180,7 @@ def _no_claim(load: Load) -> str:
     return ""
 
 
-def _late(load: Load) -> str:
+def _late(load: LoadCurve) -> str:
     late = max((point.late_ms for point in load.points), default=0.0)
     return f"requests came up to {_ms(late)} late (p99), as others used the device, or its clock is coarse"
 
@@ -201,7 +201,7 @@ def throughput_lines(record: StudyRecord, number: int) -> list[str]:
     return lines + [line[0].upper() + line[1:] for line in _doubts(load)]
 
 
-def _curve(load: Load) -> str:
+def _curve(load: LoadCurve) -> str:
     """The deciding percentile at each load."""
     name = f"p{100 * load.share:.0f}"
     told = [(p.offered_per_s, p.limited_ms.value) for p in load.points if p.limited_ms is not None]

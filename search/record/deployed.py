@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 
 from .energy import MeteredEnergy
-from .load import Load
+from .load import LoadCurve
 from .memory import Memory
 from .options import Options
 from .placed import Placed
@@ -24,7 +24,7 @@ class Deployed:
     memory: Memory | None = None
     sustained: Sustained | None = None
     energy: MeteredEnergy | None = None
-    load: Load | None = None
+    load: LoadCurve | None = None
 
     def with_all_of(self, other: Deployed) -> Deployed:
         """This with what the other one knows in its place."""

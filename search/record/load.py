@@ -49,7 +49,7 @@ class LoadPoint:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Load:
+class LoadCurve:
     """`limits` are the texts of the limits that response times had to keep to (none: the rate back to back
     counts), of which the first says that a `share` of them is at most `most_ms`. `points` are the loads that
     were tried, ascending. `claimed` is the largest load at which the limits surely held (its upper end: the

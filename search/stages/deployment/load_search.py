@@ -12,7 +12,7 @@ from ....backends.load.queueing import MOST_UTILIZATION, QueuePath, ResponseBoun
 from ....backends.load.under_load import UnderLoad, needed_samples
 from ....backends.measure.spread import student
 from ...record.evaluation import Quantity
-from ...record.load import Held, Load, LoadPoint, NoClaim
+from ...record.load import Held, LoadCurve, LoadPoint, NoClaim
 from .load_belief import SKIPPED, Belief
 
 Run = Callable[[float, int, int], UnderLoad]
@@ -84,7 +84,7 @@ class LoadSearch:
     def __post_init__(self) -> None:
         self.belief = Belief(path=self.sought.path, bounds=self.sought.bounds)
 
-    def found(self) -> Load:
+    def found(self) -> LoadCurve:
         """The loads that were tried, and what they tell."""
         bounds = self.sought.bounds
         capacity = self._back_to_back(1 if bounds else _CAPACITY_RUNS)
@@ -107,9 +107,9 @@ class LoadSearch:
         needed = self._needed()
         return bool(self.sought.bounds) and needed is not None and needed > self.sought.seconds
 
-    def nothing_run(self) -> Load:
+    def nothing_run(self) -> LoadCurve:
         """What there is to tell without a run."""
-        return Load(
+        return LoadCurve(
             predicted=self.sought.predicted,
             no_claim=NoClaim.TOO_FEW,
             needed_s=self._needed(),
@@ -231,9 +231,9 @@ class LoadSearch:
         *,
         claimed: Quantity | None = None,
         no_claim: NoClaim | None = None,
-    ) -> Load:
+    ) -> LoadCurve:
         bounds = self.sought.bounds
-        return Load(
+        return LoadCurve(
             points=tuple(self._point(rate) for rate in sorted(self.seen)),
             predicted=self.sought.predicted,
             claimed=claimed,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from ....profiles.errors import StageError
 from ...record.deployed import Deployed
 from ...record.evaluation import Quantity
 from ...record.limits import LimitSpec
-from ...record.load import Load
+from ...record.load import LoadCurve, NoClaim
 from ..device.stages import DeviceStages
 from ..device.watching import Watching
 from .further import Subject, Told
@@ -38,7 +39,7 @@ _VERSION, _SEED = 1, 7
 _SHARE_OF_TIME = 0.25
 """Of the time that is left, that one finalist may be under load."""
 CORRECTED = ", corrected by what runs under load took"
-_LOAD = TypeAdapter(Load)
+_LOAD = TypeAdapter(LoadCurve)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +124,7 @@ class ThroughputQuestion:
             raise StageError("measure", f"what was kept of a load cannot be read: {error.title}") from error
         return self._told(replace(found, predicted=sought.predicted), (entry,))
 
-    def _told(self, found: Load, entries: tuple[Any, ...]) -> Told:
+    def _told(self, found: LoadCurve, entries: tuple[Any, ...]) -> Told:
         found = replace(found, limits=self.conditions.texts)
         for bound in self.conditions.bounds[:1]:
             found = replace(found, share=bound.share, most_ms=bound.most_ms)
@@ -151,7 +152,7 @@ class ThroughputQuestion:
         return {"load": _LOAD.dump_python(found, mode="json")}
 
 
-def throughput_of(found: Load) -> Quantity:
+def throughput_of(found: LoadCurve) -> Quantity:
     """What counts as the throughput: what was claimed, unless far more was predicted than the time sufficed
     to show; else what was predicted, as far as no run has shown less."""
     predicted = found.predicted or Quantity(value=0.0)
@@ -159,17 +160,16 @@ def throughput_of(found: Load) -> Quantity:
     if claimed is not None and found.tells:
         said = f"requests at random times, the largest load at which {' and '.join(found.limits)} surely held"
         return replace(claimed, how=said if found.limits else "requests served back to back")
-    if refuted <= predicted.value:
-        low = claimed.value if claimed is not None else 0.0
+    if found.no_claim is NoClaim.NEVER:
         how = f"in runs, {refuted:.3g} requests a second were too many for {' and '.join(found.limits)}"
-        return Quantity(value=low, low=low, high=refuted, how=how)
-    expected = found.expected_per_s
-    if expected is None or expected >= predicted.value:
+        return Quantity(value=0.0, low=0.0, high=max(0.0, min(refuted, predicted.high or inf)), how=how)
+    expected = min(predicted.value, found.expected_per_s or inf, refuted)
+    if expected >= predicted.value:
         return predicted
-    low, high = sorted((claimed.value if claimed is not None else 0.0, predicted.high or predicted.value))
-    return replace(
-        predicted, value=min(max(expected, low), high), low=low, high=high, how=predicted.how + CORRECTED
-    )
+    low = claimed.value if claimed is not None else 0.0
+    high = min(predicted.high or predicted.value, refuted)
+    value = min(max(expected, low), max(low, high))
+    return replace(predicted, value=value, low=low, high=max(value, high), how=predicted.how + CORRECTED)
 
 
 def _no_run(rate: float, requests: int, skip: int) -> Any:

@@ -14,7 +14,7 @@ from paretune.search.ranking.ranking import rank
 from paretune.search.ranking.reading import read
 from paretune.search.record.deployed import Deployed
 from paretune.search.record.evaluation import Limit, Objective, Quantity
-from paretune.search.record.load import Held, Load, LoadPoint, NoClaim
+from paretune.search.record.load import Held, LoadCurve, LoadPoint, NoClaim
 
 P99 = Limit(text="latency_p99 <= 40 ms", metric="latency_p99_ms", upper=True, bound=40.0)
 RATE = Limit(text="throughput >= 50 /s", metric="throughput_per_s", upper=False, bound=50.0)
@@ -35,7 +35,7 @@ def point(rate, ms, held):
     )
 
 
-SHOWN = Load(
+SHOWN = LoadCurve(
     limits=(P99.text,),
     most_ms=40.0,
     points=(point(50.0, 12.0, Held.YES), point(100.0, 33.0, Held.YES), point(130.0, 90.0, Held.NO)),

@@ -16,7 +16,7 @@ from paretune.backends.load.under_load import UnderLoad
 from paretune.backends.measure.samples import Block, LatencyPlan, Rounds, Series, WarmUp
 from paretune.search.record.evaluation import Quantity
 from paretune.search.record.limits import parse_limit
-from paretune.search.record.load import Held, Load, LoadPoint, NoClaim
+from paretune.search.record.load import Held, LoadCurve, LoadPoint, NoClaim
 from paretune.search.stages.deployment.load_search import LoadSearch, Sought
 from paretune.search.stages.deployment.predicted_load import Services, predicted_load, services_of
 from paretune.search.stages.deployment.throughput import Conditions, throughput_of
@@ -188,7 +188,8 @@ def point(rate: float, held: Held) -> LoadPoint:
         (90.0, None, 90.0, "measured"),
         (50.0, None, 100.0, "derived"),  # the time sufficed for no more
         (50.0, 60.0, 50.0, "measured"),
-        (None, 60.0, 0.0, "measured"),
+        (20.0, 60.0, 60.0, "derived"),
+        (None, 60.0, 60.0, "derived"),
         (None, None, 100.0, "derived"),
         (None, 150.0, 100.0, "derived"),
     ],
@@ -196,7 +197,7 @@ def point(rate: float, held: Held) -> LoadPoint:
 def test_what_counts_as_the_throughput(
     claimed: float | None, refuted: float | None, value: float, provenance: str
 ) -> None:
-    load = Load(
+    load = LoadCurve(
         limits=("latency_p99 <= 3 ms",),
         predicted=Quantity(value=100.0, provenance="derived"),
         claimed=None if claimed is None else Quantity(value=claimed),
@@ -204,6 +205,7 @@ def test_what_counts_as_the_throughput(
     )
     found = throughput_of(load)
     assert (found.value, found.provenance) == (value, provenance)
+    assert found.ends[0] <= found.value <= found.ends[1]
 
 
 def test_conditions_are_the_absolute_upper_limits_on_latency() -> None:
