@@ -77,8 +77,8 @@ def check_absent(profile: Profile) -> None:
 
 
 def stand_in(profile: Profile, *, tries: bool = False) -> Reached:
-    """This machine in the place of an absent device: artifacts are compiled and scored here. `tries`: further
-    threads, batches or options are asked for."""
+    """This machine in the place of an absent device: artifacts are compiled and scored here. `tries`: the
+    study file asks for what can only be measured."""
     here = probe_host(measure=False)
     remarks = [f"quality was scored on this machine, not on {profile.name}"]
     if profile.int8_saturates != saturates_here():
@@ -94,7 +94,7 @@ def stand_in(profile: Profile, *, tries: bool = False) -> Reached:
         )
     if tries:
         remarks.append(
-            "further threads, batch sizes and options are tried by measuring: none is without the device"
+            "further threads, batch sizes and options, and sustained load, are left to when the device is there"
         )
     return Reached(
         launch=LocalLaunch(),

@@ -75,7 +75,7 @@ class Job:
         """The device, asked who it is, and `to_measure` also how it is (see `reach`) and what tells energy
         there; this machine in the place of one that is estimated."""
         if self.estimate is not None:
-            return stand_in(self.profile, tries=self.file.deploy.tries)
+            return stand_in(self.profile, tries=self.file.deploy.tries or self.file.sustained is not None)
         found = reach(self.profile, self.guard, self.file.deploy.setting.threads if to_measure else 0)
         if not to_measure:
             return found

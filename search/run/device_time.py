@@ -90,7 +90,9 @@ def remember_pace(
     job: Job, record: StudyRecord, since: float, finalist_s: Iterable[float], pace: ReferencePace
 ) -> None:
     """Keep for later studies what the device has shown in the trials that were started since then, in the
-    check of finalists, and of the reference."""
+    check of finalists, and of the reference. What this machine shows in the place of another is not its."""
+    if job.estimate is not None:
+        return
     ours = [trial for trial in record.trials if trial.started >= since]
     # Where options were tried, what finalists took is no measure of other studies.
     others = {FINALIST: () if job.file.deploy.tries else finalist_s, INFERENCE: (pace.run_s,)}

@@ -136,8 +136,7 @@ def run_job(
             remarks = (*remarks, *search.remarks, *models.remarks(), *_noted(lease.remarks(), progress))
             plan = _plan(job, models, reached, remarks)
             plan = kind.plan(replace(plan, impossible=possible.impossible))
-            if job.estimate is not None and not before:
-                studies.save_frame(plan.frame)  # what was timed by hand is in it, and nowhere else
+            _keep_timings(job, studies, plan, before)
             chain = chain_of(job, models, device, budget)
             chain.sustained = sustained_of(job, again=again)
             evaluator = _evaluator(job, chain, budget, studies, kind, options_of(job, reached))
@@ -146,15 +145,20 @@ def run_job(
             finished.begins(studies)
             began = time.time()
             record = driver.run()
-            if job.estimate is None:  # what this machine showed in its place is nothing that the device did
-                remember_pace(job, record, began, driver.ending.finalist_s, device.effort.pace)
+            remember_pace(job, record, began, driver.ending.finalist_s, device.effort.pace)
             if not stop.requested and driver.ending.gone is None:
                 driver.frame = worth_timing(driver.frame, record, chain)
-                at = _ended(studies, job, budget, driver)
-                ended = replace(record, ended=at, estimated=driver.frame.estimated)
+                at, estimated = _ended(studies, job, budget, driver), driver.frame.estimated
+                ended = replace(record, ended=at, estimated=estimated)
                 record = driver.audit(audit) if audit else ended
         interrupted = stop.requested and driver.ending.gone is None
         return SessionEnd(record=record, places=job.places, interrupted=interrupted, gone=driver.ending.gone)
+
+
+def _keep_timings(job: Job, studies: StudyStore, plan: SearchPlan, before: int) -> None:
+    """What was timed by hand is in the record, and nowhere else: also of a study that is about to begin."""
+    if job.estimate is not None and not before:
+        studies.save_frame(plan.frame)
 
 
 def _ended(studies: StudyStore, job: Job, budget: Budget, driver: Driver) -> str:
