@@ -7,6 +7,7 @@ from dataclasses import replace
 from math import inf
 
 from ...backends.measure.samples import LatencyPlan, Rounds
+from ...backends.measure.spread import FEWEST_PROCESSES
 from ...backends.measure.summary import compare, summarize
 from ...backends.measure.watched import watched
 from ...profiles.errors import StageError
@@ -16,8 +17,9 @@ from ..record.agreement import ComputesWronglyError
 from ..record.deployed import Deployed
 from ..record.evaluation import Finalist, Quantity, StudyRecord
 from ..stages.chain import Chain
-from ..stages.deployment.tries import raced
+from ..stages.deployment.tries import Deployable, raced
 from ..stages.device.quantities import latency_quantities
+from ..stages.device.runners import several_fit
 from .as_deployed import AsDeployed, as_searched, newly_missed, scored
 from .calibration_draws import draw_effects
 from .confirmed import Confirmation, Settled, contenders, proposed_sides, run_by
@@ -69,7 +71,8 @@ def measure_finalists(
         return (*_explained(estimated, chain, seconds_left), *failed.values())
     sides = proposed_sides(record, known, chain, tries, effort.first)
     try:
-        measured = raced(chain.device, contenders(sides), effort.plan, "measure finalists", memory=True)
+        plan = effort.plan if tries is None else _that_fits(effort.plan, contenders(sides))
+        measured = raced(chain.device, contenders(sides), plan, "measure finalists", memory=True)
     except StageError as error:  # the reference broke, or all of them: latencies stay those of the search
         said = f"finalists were not measured again, their latencies are those of the search: {error.cause}"
         return (*(replace(one, shortened=said) for one in _untimed(known, record)), *failed.values())
@@ -85,6 +88,14 @@ def measure_finalists(
     said, seen = "; ".join(filter(None, (effort.shortened, lacking))), watched(measured)
     timed = replace(record, finalists=tuple(replace(one, shortened=said, watched=seen) for one in finalists))
     return (*_explained(timed, chain, seconds_left), *failed.values())
+
+
+def _that_fits(plan: LatencyPlan, sides: Mapping[str, Deployable]) -> LatencyPlan:
+    """With as few processes of each as still tell what they differ by, where memory has no room for more."""
+    sizes = [one.compiled.meta["artifact"]["size_bytes"] for one in sides.values()]
+    fewer = min(plan.processes, FEWEST_PROCESSES)
+    fits = several_fit(sizes, plan.processes) or not several_fit(sizes, fewer)
+    return plan if fits else replace(plan, processes=fewer)
 
 
 def _within_limits(

@@ -61,7 +61,11 @@ class OptionsSearch:
             self._begin(number, found[number])
         walks = {number: one.walk for number, one in found.items() if one.walk is not None}
         if walks:
-            batch = self._batch(walks) if len(walks) == len(found) else None
+            whole = len(walks) == len(found)
+            batch = self._batch(walks) if whole else None
+            if self._asked.batches and not whole:
+                for number in walks:
+                    found[number].untried.append("another batch for all: not each finalist was tried at it")
             for number in filter(walks.__contains__, order):
                 walks[number].batch = batch or walks[number].default.batch
                 self._finish(number, walks[number], found[number])
