@@ -117,13 +117,15 @@ def _rejected(options: Options) -> str:
 def _mattered(all_options: Iterable[Options]) -> list[str]:
     """Which option mattered most, by what it gained alone, and for how many of the finalists."""
     gains: dict[str, list[float]] = {}
-    count = 0
+    count, tried = 0, 0
     for options in all_options:
-        count += 1
+        count, tried = count + 1, tried + len(options.tried)
         for one in options.tried:
             name = _single(one, options)
             if name and options.changes.get(name[0]) == name[1] and one.ratio_to_default is not None:
                 gains.setdefault(" ".join(name), []).append(_gain(one))
+    if not tried:
+        return []
     if not gains:
         return ["No option gained anything beyond error: the finalists are run as they were searched."]
     ordered = sorted(gains.items(), key=lambda item: -max(item[1]))
