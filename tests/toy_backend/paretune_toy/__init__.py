@@ -45,7 +45,7 @@ class ToyBackend(contract.Compiler):
             axes = {name: {0: "batch"} for name in (*tensors, *outputs)}
             names = {"input_names": list(tensors), "output_names": outputs, "dynamic_axes": axes}
             ordered = tuple(tensors.values())
-            torch.onnx.export(InOrder(), ordered, str(path), dynamo=False, opset_version=18, **names)
+            torch.onnx.export(InOrder().eval(), ordered, str(path), dynamo=False, opset_version=18, **names)
         return evaluated(path, feed)
 
     def onnx_converter(self):
