@@ -94,7 +94,7 @@ def stand_in(profile: Profile, *, tries: bool = False) -> Reached:
         )
     if tries:
         remarks.append(
-            "further threads, batch sizes and options, and sustained load, are left to when the device is there"
+            "further threads, batch sizes and options, and sustained load, wait until the device is there"
         )
     return Reached(
         launch=LocalLaunch(),
