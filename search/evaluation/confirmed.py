@@ -157,7 +157,8 @@ class Confirmation:
         """Why a side is not worth having in place of another; empty where it is."""
         ratio = self._ratio(one, side, base)
         if ratio is None:
-            return f"it does not run: {self.rounds.failed[one.name_of(side)][1]}"
+            broke = (self.rounds.failed.get(one.name_of(each)) for each in (side, base))
+            return f"it could not be compared: {next(filter(None, broke))[1]}"
         if ratio.high is None or ratio.high >= 1:
             return "measured afresh it is not faster beyond error"
         now, before = self.latencies(one.name_of(side)), self.latencies(one.name_of(base))

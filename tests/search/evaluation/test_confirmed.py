@@ -1,6 +1,8 @@
 """A setting is chosen only where it holds afresh what the search promised: rounds of known times, with the
 noise that rounds and processes have on this machine."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from paretune.backends.measure.samples import Block, LatencyPlan, Rounds, Series, WarmUp
@@ -134,3 +136,12 @@ def test_options_that_turn_out_to_miss_a_limit_are_left_for_that_reason():
     assert (plain.name, plain.options.chosen, plain.options.ratio_to_default) == ("0", USUAL, None)
     assert (plain.options.rejected.setting, plain.options.rejected.note[:4]) == (TOLD, "over")
     assert plain.without_options("again") == plain
+
+
+@pytest.mark.parametrize("broken", ["0", "0 by options"])
+def test_what_breaks_while_it_is_measured_afresh_is_not_chosen(broken):
+    rounds = rounds_of({"0": 2.0, "0 by options": 1.0}, np.random.default_rng(0))
+    rounds = replace(rounds, failed={broken: ("run", "killed by signal 11", "")})
+    one = Confirmation(record=record(), rounds=rounds, spread=None).settled([sides(best=side(TOLD))])[0]
+    assert one.options.chosen == USUAL
+    assert "signal 11" in one.options.rejected.note
