@@ -16,7 +16,7 @@ def absent_plan_lines(job: Job) -> list[str]:
         return []
     lines = [
         f"{profile.name} cannot be reached, so nothing can be measured on it. With --estimate, `run` and "
-        "`retarget` compile and score on this machine, and estimate latency by the profile: that takes no "
+        "`retarget` compile and score on this machine, and estimate what it would show: that takes no "
         "time beside compiling and scoring, and has a report of its own",
     ]
     guessed = _guessed(profile)
