@@ -192,7 +192,7 @@ def throughput_lines(record: StudyRecord, number: int) -> list[str]:
     if quantity is None:
         return []
     load = next((one.deployed.load for one in record.finalists if one.number == number), None)
-    lines = [f"Throughput: {quantity_text(THROUGHPUT, quantity)}; {quantity.how}."]
+    lines = [f"Throughput: {quantity_text(THROUGHPUT, quantity)} [{quantity.provenance}: {quantity.how}]."]
     if load is None:
         return lines
     if load.points:

@@ -104,8 +104,8 @@ class LoadSearch:
     @property
     def hopeless(self) -> bool:
         """Whether no load can be claimed in the time, so that nothing need be run."""
-        needed = self._needed()
-        return bool(self.sought.bounds) and needed is not None and needed > self.sought.seconds
+        needed = self._needed() if self.sought.bounds else None
+        return needed is not None and needed > self.sought.seconds
 
     def nothing_run(self) -> LoadCurve:
         """What there is to tell without a run."""

@@ -105,8 +105,8 @@ class ThroughputQuestion:
                 f"derived from {rounds} rounds: requests served back to back, as no limit on latency is set"
             )
         return (
-            f"derived from the service times of {rounds} rounds by following a queue of requests at random "
-            f"times: the largest load that keeps to {' and '.join(self.conditions.texts)}"
+            f"the service times of {rounds} rounds followed through a queue of requests at random times: the "
+            f"largest load that keeps to {' and '.join(self.conditions.texts)}"
         )
 
     def _under_load(self, sought: Sought, subject: Subject, device: DeviceStages) -> Told:

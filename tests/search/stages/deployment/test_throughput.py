@@ -170,7 +170,9 @@ def test_a_generator_that_is_late_itself_is_not_the_models_fault() -> None:
 
 
 def test_without_a_limit_the_rate_back_to_back_counts() -> None:
-    found = LoadSearch(sought(1.0, (), batch=4, seconds=8.0), server(1.0, batch=4)).found()
+    search = LoadSearch(sought(1.0, (), batch=4, seconds=8.0), server(1.0, batch=4))
+    assert not search.hopeless
+    found = search.found()
     assert found.claimed is not None
     assert found.claimed.value == pytest.approx(4_000, rel=0.02)
     assert [p.offered_per_s for p in found.points] == sorted(p.offered_per_s for p in found.points)
