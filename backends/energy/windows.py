@@ -83,7 +83,7 @@ def measured(
     if needed > length:
         length = max(length, min(most_s, 1.25 * needed))
         first = _pair(sampler, inference, length)
-        if _needed(facts, *first) > first[1].seconds:
+        if _needed(facts, *first) > 1.25 * first[1].seconds:
             raise MeterError(_too_little(facts, *first))
     turns = [*first, _window(sampler, None, length)]
     while len(turns) < 2 * count + 1:
@@ -158,7 +158,7 @@ def _needed(facts: MeterFacts, idle: MeterWindow, work: MeterWindow) -> float:
 
 def _too_little(facts: MeterFacts, idle: MeterWindow, work: MeterWindow) -> str:
     wanted = _OF_A_COUNTER if facts.counter else READINGS
-    if work.readings < 0.8 * wanted:
+    if work.readings < 0.64 * wanted:
         return (
             f"{facts.title} gives {work.readings} readings within {work.seconds:.3g} s, too few for a "
             "figure: `window` in the profile's `meter` makes windows longer"
