@@ -165,7 +165,7 @@ def _narrower(record: StudyRecord) -> str:
     known = record.estimated
     before = known.before if known else {}
     pairs = []
-    for trial in record.trials:
+    for trial in (one for one in record.trials if one.duplicate_of is None):
         was, now = before.get(trial.evaluation.candidate.digest), trial.evaluation.metrics.get(LATENCY)
         if was is not None and now is not None and was.ends[0] > 0 and now.ends[0] > 0:
             pairs.append((was.ends[1] / was.ends[0], now.ends[1] / now.ends[0], now.value / was.value))
