@@ -96,7 +96,7 @@ def test_a_counter_that_stands_still_is_refused():
 @pytest.mark.alone
 def test_a_coarse_counter_gets_longer_windows_and_too_coarse_a_one_no_figure():
     coarse = replace(COUNTER, step=0.002)  # a hundred of its steps are 0.2 J, and above idle are 3 W
-    assert 0.06 < told(Device(coarse)).work[0].seconds < 0.2
+    assert 0.06 < told(Device(coarse), 1).work[0].seconds < 0.2
     with pytest.raises(MeterError, match=r"steps of 0\.02 J"):
         told(Device(replace(coarse, step=0.02)), most_s=0.1)
 
@@ -104,7 +104,7 @@ def test_a_coarse_counter_gets_longer_windows_and_too_coarse_a_one_no_figure():
 @pytest.mark.alone
 def test_a_slow_meter_gets_longer_windows_and_too_slow_a_one_no_figure():
     slow = replace(POWER, every_s=0.003)
-    assert told(Device(slow)).work[0].readings >= 64
+    assert told(Device(slow), 1).work[0].readings >= 64
     with pytest.raises(MeterError, match="readings within"):
         told(Device(replace(POWER, every_s=0.02)), most_s=0.1)
 
