@@ -172,7 +172,7 @@ def _no_claim(load: LoadCurve) -> str:
         return f"no load is shown: {_late(load)}. That is not the model's fault; its throughput is predicted."
     if load.no_claim is NoClaim.TOO_FEW:
         needs = "" if load.needed_s is None else f" It would take about {duration(load.needed_s)} under load"
-        more = f"{needs}, and {had} are given (`measure: {{load: ...}}`)." if needs else ""
+        more = f"{needs}, and there are {had} (`measure: {{load: ...}}`, `budget`)." if needs else ""
         return f"no load is shown, as too few independent requests come in that time.{more}"
     if load.claimed is not None and load.limits and not load.tells:
         shown = _rate(load.claimed.value).text

@@ -17,7 +17,7 @@ class SearchPlan:
     of the space that cannot be, with the reason. Finalists are measured in `more_rounds` times as many rounds
     as trials, and scored on `more_samples` times as many samples. `tuning` has the backends that have to be
     tuned, with the seconds that one tuning may take; `each_s` are those that a finalist takes beside, which
-    is kept at work. `first` are candidates that are evaluated before the
+    is put under load or kept at work. `first` are candidates that are evaluated before the
     sampler proposes any; `beyond` says why a candidate is none of the study's."""
 
     space: Space

@@ -21,6 +21,7 @@ from ..evaluation.options_effort import OptionsAsked
 from ..evaluation.side_effects import check_possible
 from ..job.absent import described
 from ..job.job import Job, Places, load_job, places_of
+from ..job.load_time import load_seconds
 from ..job.reached import Reached
 from ..job.study_file import StudyFile, load_study_file
 from ..ladder.bench import Climbs
@@ -271,7 +272,7 @@ def _plan(job: Job, models: Models, reached: Reached, remarks: tuple[str, ...]) 
         seed=job.file.seed,
         frame=frame,
         tuning=job.tuning_seconds,
-        each_s=seconds_of(job.file.sustained.time, 1) if job.file.sustained else 0.0,
+        each_s=load_seconds(job) + (seconds_of(job.file.sustained.time, 1) if job.file.sustained else 0.0),
     )
 
 
