@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from paretune.backends.contract.backend import CompileSettings, SourceModel
 from paretune.backends.runner.client import Guard, RunnerClient
 from paretune.backends.runner.launch import LocalLaunch
+from paretune.backends.runner.loads import under_load
 from paretune.backends.runner.memory_told import memory_of, settled_memory
 from paretune.profiles.errors import StageError, UnsupportedError, UserError
 from paretune.profiles.precision import Precision
@@ -138,6 +139,18 @@ def test_simulated_time_takes_the_place_of_the_clock(tmp_path):
         opened(runner, tmp_path, simulated_ns=1500)
         runner.prepare(FEED)
         assert runner.sample(4, 3) == [6000, 6000, 6000]
+
+
+def test_under_load_simulated_time_passes_at_once_and_the_queue_counts(tmp_path):
+    with client() as runner:
+        opened(runner, tmp_path, simulated_ns=1_000_000)
+        runner.prepare(FEED)
+        found = under_load(runner, 1_400.0, 40_000, 600.0)  # its batch is two
+        assert found.kept_up
+        assert 40_000 / 2 < found.runs < 40_000
+        assert found.mean_ms > 1.0
+        cut = under_load(runner, 4_000.0, 40_000, 1.0)
+        assert not cut.kept_up
 
 
 def test_sample_before_prepare_is_an_error(tmp_path):

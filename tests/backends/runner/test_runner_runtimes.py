@@ -10,6 +10,8 @@ from paretune.backends.measure.samples import LatencyPlan
 from paretune.backends.measure.summary import summarize
 from paretune.backends.runner.client import Guard, RunnerClient
 from paretune.backends.runner.launch import LocalLaunch
+from paretune.backends.runner.loads import under_load
+from paretune.profiles.errors import StageError
 from paretune.profiles.precision import Precision
 
 pytestmark = pytest.mark.alone
@@ -58,3 +60,19 @@ def test_a_model_against_itself_in_other_processes(artifact):
     assert rounds.series["a"].loops > 10
     assert found.ratio.low < found.ratio.value < found.ratio.high
     assert found.minimum_ms.value <= found.latency_ms.value
+
+
+def test_a_real_session_is_put_under_load(artifact):
+    with RunnerClient(LocalLaunch()) as runner:
+        runner.open("ort", artifact, 2, 1)
+        with pytest.raises(StageError, match="load comes after prepare"):
+            under_load(runner, 500.0, 10, 5.0)
+        runner.prepare({"x": DATA["x"][:2]})
+        found = under_load(runner, 1_000.0, 300, 5.0, skip=30)
+        whole = under_load(runner, 0.0, 2_000, 5.0)
+        modules = set(runner.hello().modules)
+    assert found.kept_up
+    assert (found.served, len(found.responses_ms)) == (300, 270)
+    assert found.seconds >= 0.29  # they come at their times, not faster
+    assert (whole.runs, whole.served) == (1_000, 2_000)  # whole batches
+    assert not HEAVY & modules
