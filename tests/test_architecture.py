@@ -32,9 +32,9 @@ MAY_IMPORT = {
     ),
     "backends.registry": "profiles.devices profiles.guard profiles backends.contract",
     "backends.onnx_torch": "profiles",
-    "backends.tflite": "profiles backends.calibration backends.contract backends.onnx_torch",
+    "backends.tflite": "profiles.devices profiles backends.calibration backends.contract backends.onnx_torch",
     "backends.onnx_quantize": "profiles backends.calibration backends.contract backends.onnx_graph",
-    "backends.openvino": "profiles backends.contract backends.onnx_graph backends.onnx_quantize",
+    "backends.openvino": "profiles.devices profiles backends.contract backends.onnx_graph backends.onnx_quantize",
     "backends.ort": "profiles.devices profiles backends.contract backends.onnx_graph backends.onnx_quantize",
     "backends.lease": "profiles",
     "backends.load": "backends.contract",
@@ -43,7 +43,8 @@ MAY_IMPORT = {
         "backends.measure backends.registry backends.watch"
     ),
     "backends.trt": (
-        "profiles backends.calibration backends.contract backends.onnx_graph backends.onnx_quantize"
+        "profiles.devices profiles backends.calibration backends.contract backends.onnx_graph "
+        "backends.onnx_quantize"
     ),
     "backends.tvm": "profiles.devices profiles backends.contract backends.onnx_graph",
     "search.record": "profiles.text profiles",
