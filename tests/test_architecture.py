@@ -34,7 +34,9 @@ MAY_IMPORT = {
     "backends.onnx_torch": "profiles",
     "backends.tflite": "profiles.devices profiles backends.calibration backends.contract backends.onnx_torch",
     "backends.onnx_quantize": "profiles backends.calibration backends.contract backends.onnx_graph",
-    "backends.openvino": "profiles.devices profiles backends.contract backends.onnx_graph backends.onnx_quantize",
+    "backends.openvino": (
+        "profiles.devices profiles backends.contract backends.onnx_graph backends.onnx_quantize"
+    ),
     "backends.ort": "profiles.devices profiles backends.contract backends.onnx_graph backends.onnx_quantize",
     "backends.lease": "profiles",
     "backends.load": "backends.contract",
