@@ -33,7 +33,7 @@ def memories(
     """Bytes with an interval that covers the truth in COVERS of cases; None for a runtime of which no memory
     was ever measured: what it needs by itself is most of it for small models, and stands in no profile.
     """
-    needs: dict[str, _Need | None] = {}
+    needs: dict[str, _RuntimeNeed | None] = {}
     for one in wanted:
         runtime = one.situation.runtime
         if runtime not in needs:
@@ -42,7 +42,7 @@ def memories(
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Need:
+class _RuntimeNeed:
     """What a runtime needs: `base` bytes, `copies` of the model's own; how unsure that is, and the rest."""
 
     base: float
@@ -57,7 +57,7 @@ def _held(one: Configuration) -> float:
     return one.cost.weight_bytes + one.cost.peak_activation_bytes
 
 
-def _need(observed: Sequence[ObservedMemory]) -> _Need | None:
+def _need(observed: Sequence[ObservedMemory]) -> _RuntimeNeed | None:
     if not observed:
         return None
     held: Floats = np.array([_held(one.of) for one in observed])
@@ -69,7 +69,7 @@ def _need(observed: Sequence[ObservedMemory]) -> _Need | None:
     copies = max(0.5, (float(apart @ whole) / scatter**2 + COPIES * usual) / (known + usual))
     rests = whole - copies * held
     base = max(float(np.median(rests)), 0.0)
-    return _Need(
+    return _RuntimeNeed(
         base=base,
         copies=copies,
         copies_spread=float((known + usual) ** -0.5),
@@ -79,7 +79,7 @@ def _need(observed: Sequence[ObservedMemory]) -> _Need | None:
     )
 
 
-def _estimate(one: Configuration, need: _Need | None) -> Quantity | None:
+def _estimate(one: Configuration, need: _RuntimeNeed | None) -> Quantity | None:
     if need is None:
         return None
     held = _held(one)
