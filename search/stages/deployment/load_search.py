@@ -52,9 +52,9 @@ CURVE = (0.25, 0.5, 0.75, 0.9)
 _LATE = 0.2
 """Of a bound: where the generator's own lateness is beyond it, a load that fails is none of the model's."""
 _LEAST, _MOST_REQUESTS = 64, 400_000
-_SHORTEST, _BOUNDS_LONG = 1 / 30, 20
-"""A run takes this part of the seconds, and so many times as long as a response may: one pause of the machine
-is not all that it shows."""
+_SHORTEST, _LONGEST, _BOUNDS_LONG = 1 / 30, 1 / 8, 20
+"""A run takes this part of the seconds, and so many times as long as a response may (but no more than that
+part): one pause of the machine is not all that it shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,8 +168,8 @@ class LoadSearch:
 
     def _wanted(self, rate: float, *, to_decide: bool = True) -> float:
         """Seconds of runs at a load."""
-        longest = max(bound.most_ms for bound in self.sought.bounds) / 1e3
-        least = max(_SHORTEST * self.sought.seconds, _BOUNDS_LONG * longest)
+        longest, whole = max(bound.most_ms for bound in self.sought.bounds) / 1e3, self.sought.seconds
+        least = max(_SHORTEST * whole, min(_BOUNDS_LONG * longest, _LONGEST * whole))
         return max(least, self.belief.needed_s(rate, to_decide=to_decide))
 
     def _left(self) -> float:

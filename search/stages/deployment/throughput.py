@@ -164,7 +164,7 @@ def throughput_of(found: LoadCurve) -> Quantity:
         how = f"in runs, {refuted:.3g} requests a second were too many for {' and '.join(found.limits)}"
         return Quantity(value=0.0, low=0.0, high=max(0.0, min(refuted, predicted.high or inf)), how=how)
     expected = min(predicted.value, found.expected_per_s or inf, refuted)
-    if expected >= predicted.value:
+    if expected >= predicted.ends[0]:
         return predicted
     low = claimed.value if claimed is not None else 0.0
     high = min(predicted.high or predicted.value, refuted)

@@ -169,6 +169,15 @@ def test_a_generator_that_is_late_itself_is_not_the_models_fault() -> None:
     assert late.found().no_claim is NoClaim.GENERATOR
 
 
+def test_a_bound_that_is_hours_long_needs_no_hours() -> None:
+    found = LoadSearch(
+        sought(1.0, (ResponseBound(share=0.9, most_ms=3.6e6),), seconds=8.0), server(1.0)
+    ).found()
+    assert found.claimed is not None
+    assert found.claimed.value > 700
+    assert found.seconds < 9
+
+
 def test_without_a_limit_the_rate_back_to_back_counts() -> None:
     search = LoadSearch(sought(1.0, (), batch=4, seconds=8.0), server(1.0, batch=4))
     assert not search.hopeless
