@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..contract.backend import Feed, Session
-from .discover import MeterWish, look, opened
-from .meter import MeterError
-from .sampling import MeterReader
-from .windows import measured
+
+if TYPE_CHECKING:
+    from .discover import MeterWish
 
 
 def meters(body: Mapping[str, Any]) -> Mapping[str, Any]:
     """The answer to "meters": what there is, and what could be but cannot be read."""
+    from .discover import look  # as below: a tenth of a runner's start, which hardly any of them needs
+
     found = look(_wish(body))
     return {
         "meters": [facts.to_json() for facts in found.meters],
@@ -24,6 +25,11 @@ def meters(body: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def energy(session: Session, feed: Feed, body: Mapping[str, Any]) -> Mapping[str, Any]:
     """The answer to "energy": the windows of the wished meter, or why there are none."""
+    from .discover import opened
+    from .meter import MeterError
+    from .sampling import MeterReader
+    from .windows import measured
+
     if not feed:
         raise ValueError("energy comes after prepare")
     run = session._run
@@ -43,5 +49,7 @@ def energy(session: Session, feed: Feed, body: Mapping[str, Any]) -> Mapping[str
 
 
 def _wish(body: Mapping[str, Any]) -> MeterWish:
+    from .discover import MeterWish
+
     told = dict(body["wish"])
     return MeterWish(**{**told, "rails": tuple(map(str, told.get("rails", ())))})

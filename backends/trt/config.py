@@ -57,7 +57,7 @@ def _set_level(config: trt.IBuilderConfig, level: int | None) -> None:
     """
     if level is None:
         return
-    if not hasattr(trt.IBuilderConfig, "builder_optimization_level"):
+    if not hasattr(config, "builder_optimization_level"):
         raise UnsupportedError(f"trt: TensorRT {trt.__version__} has no optimization levels")
     config.builder_optimization_level = level
     if config.builder_optimization_level != level:

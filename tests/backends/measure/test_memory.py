@@ -1,6 +1,9 @@
 """Memory by phases, and whether it comes to rest while a model runs."""
 
-import numpy as np
+import json
+import subprocess
+import sys
+
 import pytest
 from paretune.backends.measure.memory import Phases
 from paretune.backends.measure.steady import settled
@@ -8,22 +11,32 @@ from paretune.backends.measure.steady import settled
 MB = 2**20
 
 
+IN_PHASES = """
+import json
+import numpy as np
+from paretune.backends.measure.memory import Phases
+
+phases, MB = Phases(), 2**20
+np.ones(60 * MB, np.uint8)  # freed again: loading takes more than it keeps
+kept = np.ones(20 * MB, np.uint8)
+phases.loaded()
+np.ones(10 * MB, np.uint8)
+phases.first_run()
+np.ones(30 * MB, np.uint8)
+print(json.dumps(phases.told()))
+"""
+
+
 def test_each_phase_has_the_peak_of_its_own():
-    phases = Phases()
-    np.ones(60 * MB, np.uint8)  # freed again: loading takes more than it keeps
-    kept = np.ones(20 * MB, np.uint8)
-    phases.loaded()
-    np.ones(10 * MB, np.uint8)
-    phases.first_run()
-    np.ones(30 * MB, np.uint8)
-    told = phases.told()
+    # A process of its own: what others have freed there would serve this, too.
+    done = subprocess.run([sys.executable, "-c", IN_PHASES], capture_output=True, text=True, check=True)
+    told = json.loads(done.stdout)
     found = {name: told["phases"][name] - told["phases"]["base"] for name in
              ("load_peak", "load_held", "first_peak", "steady_peak", "steady_held")}  # fmt: skip
     expected = {"load_peak": 60, "load_held": 20, "first_peak": 30, "steady_peak": 50, "steady_held": 20}
     assert found == pytest.approx({name: mb * MB for name, mb in expected.items()}, abs=4 * MB)
     assert told["growth_bytes"] == max(found["load_peak"], found["first_peak"])
     assert told["phases"]["apart"]
-    assert kept.size
 
 
 def test_before_a_run_only_the_growth_is_told():

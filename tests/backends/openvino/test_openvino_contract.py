@@ -14,7 +14,7 @@ _REFUSED = {
         for name in ("cnn", "residual", "two-outputs")
         for precision in (Precision.INT8_DYNAMIC, Precision.INT4_WEIGHT)
     },
-    ("transposed", Precision.BF16): r"bf16: OpenVINO computes \d+ % .* not those of ConvTranspose",
+    ("transposed", Precision.BF16): r"bf16: OpenVINO computes \d+ % .* not those of ConvolutionBackpropData",
     ("transposed", Precision.INT8_DYNAMIC): "int8-dynamic" + _LEFT.format("ConvTranspose"),
     **{("recurrent", precision): str(precision) + _LEFT.format("LSTM, GRU") for precision in _QUANTIZED},
     **{
