@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
-from importlib import import_module, metadata
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,8 @@ from .contract.backend import Availability, Backend
 from .contract.foreign import Foreign
 
 if TYPE_CHECKING:
+    from importlib import metadata
+
     from ..profiles.devices.host import Probe
     from ..profiles.devices.schema import Profile
     from .contract.given import GivenFile
@@ -81,6 +83,8 @@ def plugins() -> Mapping[str, metadata.EntryPoint]:
 
 def _entry_points() -> Iterable[metadata.EntryPoint]:
     """Those of our group; a package whose files are damaged has none, and hides no other's."""
+    from importlib import metadata  # runners of our own backends start without it
+
     try:
         return metadata.entry_points(group=GROUP)
     except Exception:  # whatever reading one of them raises
@@ -96,8 +100,7 @@ def _entry_points_of(dist: metadata.Distribution) -> Iterable[metadata.EntryPoin
 
 def _package(entry: metadata.EntryPoint) -> str:
     """Its distribution's name, which one whose files are damaged has not."""
-    name: str | None = entry.dist.name if entry.dist is not None else None
-    return name or entry.value
+    return str((entry.dist and entry.dist.name) or entry.value)
 
 
 def get_backend(name: str) -> Backend:
@@ -292,7 +295,6 @@ def value_dependent(name: str, profile: Profile) -> Mapping[str, str]:
     """
     from .contract.rules import read_rules, value_dependent_by
 
-    backend = get_backend(name)
-    rules = backend.beside("rules.yaml")
+    rules = (backend := get_backend(name)).beside("rules.yaml")
     here = value_dependent_by(read_rules(rules), profile) if rules is not None else {}
     return {**here, **backend.value_dependent}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Mapping
-from importlib import metadata
 
 _WITH_EXTRAS = re.compile(r"([A-Za-z0-9._-]+)\[([A-Za-z0-9._,\s-]+)\]")
 
@@ -23,6 +22,8 @@ def differing(here: Mapping[str, str], there: Mapping[str, str]) -> dict[str, tu
 
 
 def _version(name: str) -> str | None:
+    from importlib import metadata  # a tenth of a runner's start, which asks for no versions
+
     try:
         return metadata.version(name)
     except (metadata.PackageNotFoundError, ValueError, KeyError):

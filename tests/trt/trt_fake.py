@@ -79,7 +79,7 @@ class _World:
     def _property(self, owner: str, name: str, content: dict[str, Any]) -> property:
         def get(this: Any) -> Any:
             behaviour = getattr(_Behaviour, f"{owner}_{name}", None)
-            return behaviour(self, this) if behaviour else this.__dict__[name]
+            return behaviour(self, this) if behaviour else this.__dict__.get(name)
 
         def put(this: Any, value: Any) -> None:
             if not self.accepts(content["property"], value):
