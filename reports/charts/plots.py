@@ -238,7 +238,8 @@ def _front_layout(
     share = metric_info(y).unit == "share"
     quality = f"{metric_info(y).title} on validation ({_direction(record, y)})"
     estimated = "Estimated: " if record.estimated else ""
-    ticks = latency_ticks([axes[0].place(spot.x) for spot in spots], log)
+    bounds = [limit.bound for limit in ranking.limits if limit.metric == x and limit.bound > 0]
+    ticks = latency_ticks([*(axes[0].place(spot.x) for spot in spots), *bounds], log)
     return {
         "xaxis": {"title": {"text": f"{estimated}{metric_info(x).title} (lower is better)"}, **ticks},
         "yaxis": {

@@ -144,7 +144,7 @@ def loads_section(reading: Reading) -> DeployedSection | None:
 def _point_cells(point: LoadPoint, *, limited: bool) -> tuple[Cell, ...]:
     times = (point.p50_ms, point.p90_ms, point.p99_ms)
     shown = [Cell(text=DASH) if t is None else Cell(text=_ms(t), value=t) for t in times]
-    requests = Cell(text=f"{point.requests} ({point.independent})", value=float(point.requests))
+    requests = Cell(text=f"{point.requests:,} ({point.independent:,})", value=float(point.requests))
     held = Cell(text=_HELD[point.held] if limited else DASH)
     return (_rate(point.offered_per_s), _rate(point.achieved_per_s), *shown, requests, held)
 
