@@ -109,6 +109,8 @@ def parse_limit(text: str, quality: str) -> LimitSpec:
     metric, upper, right = metric_name(match[1], quality), match[2].startswith("<"), match[3]
     if metric in SIDE_EFFECTS:
         return _against_teacher(text, metric, upper, right)
+    if metric in HARDWARE_METRICS and METRICS[metric].higher_is_better:
+        _refuse_the_wrong_way(text, metric, upper)
     if "teacher" in right:
         return _relative(text, metric, upper, right)
     bound = _amount(text, metric, right)
@@ -126,10 +128,7 @@ def _against_teacher(text: str, metric: str, upper: bool, right: str) -> LimitSp
         raise UserError(
             f"{metric} is a comparison with the teacher already", found=repr(text), accepted=repr(example)
         )
-    if upper == info.higher_is_better:
-        better = "higher" if info.higher_is_better else "lower"
-        sign = ">=" if info.higher_is_better else "<="
-        raise UserError(f"{metric} is better {better}", found=repr(text), accepted=f"{metric} {sign} ...")
+    _refuse_the_wrong_way(text, metric, upper)
     if info.points:
         if re.search(r"%|percent|relative", right):
             raise UserError("a drop in per cent can be meant in two ways", found=repr(text), accepted=_POINTS)
@@ -138,6 +137,15 @@ def _against_teacher(text: str, metric: str, upper: bool, right: str) -> LimitSp
     spec = LimitSpec(text=text, metric=metric, upper=upper, bound=bound)
     _check_possible(spec, bound)
     return spec
+
+
+def _refuse_the_wrong_way(text: str, metric: str, upper: bool) -> None:
+    """A limit that only keeps the better ones out."""
+    higher = METRICS[metric].higher_is_better
+    if upper == higher:
+        better, sign = ("higher", ">=") if higher else ("lower", "<=")
+        short = next((name for name, whole in SHORT_NAMES.items() if whole == metric), metric)
+        raise UserError(f"{short} is better {better}", found=repr(text), accepted=f"{short} {sign} ...")
 
 
 def _amount(text: str, metric: str, right: str) -> float:

@@ -129,6 +129,8 @@ def test_limits_on_side_effects(text, metric, upper, bound):
         ("ece_rise <= -300 pt", "no model can meet"),
         ("worst_class_drop >= 3 pt", "is better lower"),
         ("agreement <= 90 %", "is better higher"),
+        ("throughput <= 50 /s", "throughput is better higher"),
+        ("delegated <= 50 %", "delegated is better higher"),
         ("agreement >= 110 %", "no model can meet"),
         ("agreement >= teacher - 1 pt absolute", "a comparison with the teacher already"),
         ("ece_rise <= 2 ms", "unknown unit 'ms'"),
