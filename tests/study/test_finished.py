@@ -7,7 +7,7 @@ from paretune.search.run.session import run_study
 
 pytestmark = pytest.mark.slow
 
-SPACE = {"student": {"width": [4, 8]}, "precision": ["fp32", "int8"], "backend": ["ort"]}
+SPACE = {"student": {"width": [4]}, "precision": ["fp32", "int8"], "backend": ["ort"]}
 
 
 def files(root):
