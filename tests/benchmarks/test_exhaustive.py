@@ -16,6 +16,8 @@ from benchmarks.exhaustive.table import ABOUT, POINTS, TRAININGS, load_recorded
 from benchmarks.simulation.recorded import LATENCY
 from benchmarks.simulation.search import DRIVEN, DrivenSearch, Holdings
 
+pytestmark = pytest.mark.slow
+
 SPACE = {
     "student_axes": {"width": [1, 2, 4], "depth": [1, 2]},
     "backends": [

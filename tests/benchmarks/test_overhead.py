@@ -12,6 +12,8 @@ from benchmarks.overhead.made_up import TABLES, told
 from benchmarks.overhead.proposals import SAMPLERS, growth, time_one, time_proposals
 from benchmarks.simulation.search import OURS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def tables():

@@ -98,6 +98,7 @@ def write_classifier(path, wrong=0):
     return path
 
 
+@pytest.mark.slow
 def test_artifacts_are_scored_by_what_they_answer_and_not_by_what_was_said_of_them(tmp_path):
     right = write_classifier(tmp_path / "right.onnx")
     wrong = write_classifier(tmp_path / "wrong.onnx", wrong=1)
@@ -155,6 +156,7 @@ def test_a_tool_that_fails_leaves_its_last_words(tmp_path):
     assert "no such pass" in failure
 
 
+@pytest.mark.slow
 def test_a_tool_that_hangs_is_killed_and_said_so(tmp_path):
     code = "import time; print('searching', flush=True); time.sleep(600)"
     (failure,) = tools.run_tool([sys.executable, "-c", code], tmp_path, 3.0)
@@ -192,6 +194,7 @@ def teacher_weights(tmp_path):
     return tmp_path / "teacher.safetensors"
 
 
+@pytest.mark.slow
 def test_a_pruned_model_of_the_peers_has_half_the_channels_and_can_be_exported(tmp_path, teacher_weights):
     job = load_job(ROOT / "examples" / "digits.py", teacher_weights)
     few = slice(0, 64)

@@ -19,6 +19,8 @@ from trt.qdq_rules import check_qdq
 from trt.trt_models import NETS
 from trt.trt_qdq_cases import CASES, qdq_conv
 
+pytestmark = pytest.mark.slow
+
 
 def run(model, feed):
     """Run the graph as it stands: fusions would hide what TensorRT is given."""
