@@ -20,13 +20,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from paretune.backends.contract.backend import ONNX, CompileSettings, SourceModel
-from paretune.backends.registry import get_backend, probes
 from paretune.backends.runner.client import RunnerClient
 from paretune.backends.runner.launch import LocalLaunch
 from paretune.backends.runner.memory_told import settled_memory
-from paretune.profiles.devices.loader import load_profile
-from paretune.profiles.precision import Precision
+
+from benchmarks.one_artifact import compiled
 
 BACKENDS = ("ort", "tflite", "openvino", "tvm")
 FEED = {"x": np.ones((1, 3, 224, 224), np.float32)}
@@ -85,27 +83,10 @@ def model() -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
 
 
-def compiled(name: str, folder: Path) -> Path:
-    """The model's artifact."""
-    backend, source = get_backend(name), folder / "model.onnx"
-    source.write_bytes(model().SerializeToString())
-    if backend.source_format != ONNX:
-        own = folder / f"model.{backend.source_format}"
-        backend.from_onnx(source, FEED, 1, own)
-        source = own
-    target = backend.target(load_profile("host", folder, probes()))
-    settings = CompileSettings(precision=Precision.FP32, batch=1, check=False, target=target)
-    into = folder / "made"
-    into.mkdir()
-    with RunnerClient(LocalLaunch()) as runner:
-        asked = SourceModel(path=source, format=backend.source_format)
-        return runner.compile(name, asked, settings, FEED, into).path
-
-
 def compared(name: str) -> dict[str, dict[str, int]]:
     """Bytes of each phase, as told and as seen."""
     with tempfile.TemporaryDirectory() as folder:
-        artifact = compiled(name, Path(folder))
+        artifact = compiled(name, model(), FEED, Path(folder))
         with RunnerClient(LocalLaunch(), pinned=True) as runner:
             outside = Outside(runner.hello().pid)
             base = outside.now()

@@ -17,20 +17,18 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from paretune.backends.contract.backend import ONNX, CompileSettings, SourceModel
 from paretune.backends.load.queueing import ResponseBound
 from paretune.backends.load.under_load import UnderLoad
 from paretune.backends.measure.latency import measure
 from paretune.backends.measure.samples import LatencyPlan
 from paretune.backends.measure.summary import summarize
-from paretune.backends.registry import get_backend, probes
 from paretune.backends.runner.client import RunnerClient
 from paretune.backends.runner.launch import LocalLaunch
 from paretune.backends.runner.loads import under_load
-from paretune.profiles.devices.loader import load_profile
-from paretune.profiles.precision import Precision
 from paretune.search.stages.deployment.load_search import LoadSearch, Sought
 from paretune.search.stages.deployment.predicted_load import REQUESTS, predicted_load, services_of
+
+from benchmarks.one_artifact import compiled
 
 BACKENDS = ("ort", "tflite")
 MODELS = {"small": (16, 2), "middle": (48, 3)}
@@ -56,23 +54,6 @@ def model(channels: int, depth: int) -> onnx.ModelProto:
     ]
     graph = helper.make_graph(nodes, "load", ends[:1], ends[1:], weights)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-
-
-def compiled(name: str, made: onnx.ModelProto, feed: dict[str, Any], folder: Path) -> Path:
-    """The model's artifact."""
-    backend, source = get_backend(name), folder / "model.onnx"
-    source.write_bytes(made.SerializeToString())
-    if backend.source_format != ONNX:
-        own = folder / f"model.{backend.source_format}"
-        backend.from_onnx(source, feed, 1, own)
-        source = own
-    target = backend.target(load_profile("host", folder, probes()))
-    settings = CompileSettings(precision=Precision.FP32, batch=1, check=False, target=target)
-    into = folder / "made"
-    into.mkdir()
-    with RunnerClient(LocalLaunch()) as runner:
-        asked = SourceModel(path=source, format=backend.source_format)
-        return runner.compile(name, asked, settings, feed, into).path
 
 
 def once(

@@ -90,11 +90,6 @@ class ModelCost:
         widest = max((layer.precision.decoded.activation_bits for layer in self.layers), default=32)
         return self.peak_elements * widest / 8
 
-    @property
-    def traffic_bytes(self) -> float:
-        """Bytes of weights and activations that its layers read and write."""
-        return sum(one.weight_bytes + one.read_bytes + one.written_bytes for one in self.layers)
-
     def at(self, precision: Precision) -> ModelCost:
         """The same model with all layers at another precision."""
         return self._with(replace(layer, precision=precision) for layer in self.layers)
