@@ -54,6 +54,7 @@ MAY_IMPORT = {
     "search.space": "profiles search.record",
     "search.storage": "profiles search.record",
     "search.store": "profiles search.record",
+    "search.bundles": "profiles",
     "search.workload": "profiles.text profiles.guard profiles search.record",
     "search.gate": "profiles search.ranking search.record",
     "search.sampler": "search.ranking search.record search.space",
@@ -113,7 +114,11 @@ MAY_IMPORT = {
     ),
     "reports.pages": "profiles.text profiles reports.charts reports.content search.ranking search.record",
     "reports.bundle": (
-        "profiles backends.registry reports.content reports.pages search.ranking search.record search.store"
+        "profiles backends.registry reports.content reports.pages search.bundles search.ranking "
+        "search.record search.store"
+    ),
+    "reports.commands": (
+        "reports.bundle reports.pages reports.terminal search.ranking search.record search.run"
     ),
 }
 """Room -> the rooms that it may import. `docs/architecture.md` shows the same table to a newcomer."""

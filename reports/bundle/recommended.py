@@ -7,9 +7,9 @@ from pathlib import Path
 
 from ...profiles.errors import UserError
 from ...profiles.files import folder_aside, remove_left
+from ...search.bundles.files import ended_of, is_bundle, is_whole
 from ...search.ranking.reading import Reading
 from ...search.ranking.verdict import DO_NOTHING, MET
-from .read import ended_of, is_bundle, is_whole
 from .write import bundle_written, export_bundle
 
 BUNDLE = "bundle"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from ...profiles.errors import UserError
 from ...profiles.files import folder_aside, remove_left, write_whole
+from ...search.bundles.files import is_whole
 from ...search.ranking.known import trial_of
 from ...search.record.evaluation import StudyRecord
-from .read import is_whole
 from .write import bundle_written, export_bundle
 
 TO_MEASURE, SCRIPT = "to-measure", "measure.py"

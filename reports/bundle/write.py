@@ -18,6 +18,7 @@ from ...backends.registry import get_backend
 from ...profiles.errors import UserError
 from ...profiles.files import folder_aside, open_regular, sha256_of, write_whole
 from ...profiles.precision import Precision
+from ...search.bundles.files import MANIFEST
 from ...search.ranking.as_run import artifact_of, as_run_lines
 from ...search.ranking.known import TEST, known_metrics, trial_of
 from ...search.ranking.sentences import quantity_text
@@ -26,7 +27,6 @@ from ...search.record.evaluation import Outcome, Quantity, StudyRecord, TrialRec
 from ...search.store.store import Entry, Store
 from ..content.views import why
 from ..pages.write import plain
-from .read import MANIFEST
 
 FORMAT = 1
 SAMPLE, EXPECTED = "sample.npz", "expected.npz"

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from paretune.profiles.errors import UserError
 from paretune.profiles.precision import Precision
-from paretune.reports.bundle.read import is_bundle, is_whole
 from paretune.reports.bundle.write import export_bundle
+from paretune.search.bundles.files import is_bundle, is_whole
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.digest import digest_of
 from paretune.search.record.evaluation import Evaluation, Outcome, StudyRecord, TrialRecord

@@ -10,9 +10,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from paretune.profiles.errors import UserError
-from paretune.reports.bundle.read import is_bundle, is_whole
 from paretune.reports.bundle.recommended import recommended_bundle
 from paretune.reports.bundle.write import export_bundle
+from paretune.search.bundles.files import is_bundle, is_whole
 from paretune.search.ranking.reading import read
 
 

@@ -1,0 +1,93 @@
+"""What is asked of a study that was run: `report`, `choose`, `explain`, `export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..terminal.arguments import Prefer, RunPath, TrialNumber, Where
+from ..terminal.output import console, show, tell
+from .session import first_reading
+
+
+def report(run: RunPath) -> None:
+    """Write HTML, Markdown, CSV and JSON again from a study."""
+    from ...search.ranking.reading import read
+    from ...search.run.session import open_run
+    from ..pages.write import write_report
+
+    record, run_dir = open_run(run)
+    paths = write_report(read(record), run_dir / "report", first_reading(record, run_dir))
+    for path in (paths.html, paths.markdown, paths.csv, paths.json):
+        tell(str(path))
+
+
+def choose(
+    run: RunPath,
+    where: Where = None,
+    prefer: Prefer = None,
+    devices: Annotated[
+        str | None,
+        typer.Option(help="one answer for a fleet: pi,host or pi=1000,host=50 or all", metavar="NAMES"),
+    ] = None,
+) -> None:
+    """Another answer from a finished study: other limits, preferences or a whole fleet, at no cost."""
+    if devices is not None:
+        raise typer.Exit(_for_a_fleet(run, devices, where or [], prefer or []))
+    from ...search.ranking.ask_again import read_limits, read_weights
+    from ...search.run.session import open_run
+    from ..terminal.choose import choice_text
+    from ..terminal.choose import choose as choose_again
+
+    record, _ = open_run(run)
+    found = choose_again(record, read_limits(record, where or []), read_weights(record, prefer or []))
+    show(choice_text(found))
+    raise typer.Exit(found.verdict.exit_code)
+
+
+def _for_a_fleet(run: Path, devices: str, where: list[str], prefer: list[str]) -> int:
+    from ...search.ranking.ask_again import read_limits, read_weights
+    from ...search.ranking.fleet import fleet_of
+    from ...search.run.fleet_runs import devices_asked, fill_command, fleet_runs
+    from ..terminal.choose import choose as choose_again
+    from ..terminal.fleet import fleet_text
+
+    runs = fleet_runs(run)
+    shares = devices_asked(runs, devices)
+    records = {device: runs.runs[device].record for device in shares}
+    readings = {
+        device: choose_again(record, read_limits(record, where), read_weights(record, prefer))
+        for device, record in records.items()
+    }
+    found = fleet_of(readings, shares)
+    show(fleet_text(found, lambda device: fill_command(runs, device), runs.skipped))
+    return found.exit_code
+
+
+def explain(run: RunPath, trial: TrialNumber) -> None:
+    """All that is known of one candidate: why it won or lost, and how to reproduce it."""
+    from ...search.ranking.reading import read
+    from ...search.run.session import open_run
+    from ..pages.explain import explain as explain_trial
+
+    record, _ = open_run(run)
+    show(explain_trial(read(record), trial))
+
+
+def export(
+    run: RunPath,
+    trial: TrialNumber,
+    into: Annotated[Path | None, typer.Option("--output", "-o", help="directory to make")] = None,
+) -> None:
+    """Write a bundle: the artifact, a manifest, and a script that needs numpy and the runtime alone."""
+    from ...search.run.restore import with_artifact
+    from ...search.run.session import open_run
+    from ..bundle.write import export_bundle
+    from ..terminal.console import ConsoleProgress
+
+    record, run_dir = open_run(run)
+    with ConsoleProgress(console(stderr=True)) as progress:
+        record = with_artifact(run, record, trial, progress)
+    tell(str(export_bundle(record, trial, into or run_dir / "bundles" / f"trial-{trial}")))

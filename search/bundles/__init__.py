@@ -1,0 +1,1 @@
+"""A bundle that was written earlier, read as foreign data."""
