@@ -17,6 +17,7 @@ class CheckOutcome(str, Enum):
 
     PASSED = "passed"
     FAILED = "failed"  # out of the band, beyond what noise explains
+    WARNING = "warning"  # moved beyond what noise explains, by less than what counts: worth a look
     INCONCLUSIVE = "inconclusive"  # not failed, but an effect that counts could have stayed unseen
     SKIPPED = "skipped"  # not possible here; `reason` says why
 
