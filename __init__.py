@@ -26,7 +26,7 @@ _PUBLIC = {
     "Workload": "search.workload.workload",
     "ParetuneError": "profiles.errors",
     "UserError": "profiles.errors",
-    "open_run": "search.run.session",
+    "open_run": "search.run.stored",
     "run_study": "search.run.session",
 }
 
@@ -52,7 +52,8 @@ __all__ = [
 
 if TYPE_CHECKING:
     from .profiles.errors import ParetuneError, UserError
-    from .search.run.session import open_run, run_study
+    from .search.run.session import run_study
+    from .search.run.stored import open_run
     from .search.workload.metrics import ACCURACY, AUC, F1_MACRO, MAE, MAP50, MIOU, PERPLEXITY, PSNR, RMSE
     from .search.workload.workload import Metric, Split, Splits, Workload
 

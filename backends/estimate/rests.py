@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, t
+from scipy.special import ndtri, stdtrit
 
 from .terms import Floats
 
 COVERS = 0.90
 """How often the truth lies in the interval of an estimate."""
-NORMAL_REACH = float(norm.ppf((1 + COVERS) / 2))
+NORMAL_REACH = float(ndtri((1 + COVERS) / 2))
 FREEDOM = 4.0  # of Student's t
 USUAL_REST, COUNTS_FOR = 0.08, 2.0
 """Standard deviation of a rest before anything was measured, and for how many measurements that counts."""
@@ -63,7 +63,7 @@ class Rests:
             wanted = COVERS * (weights.sum() + 1)
             at = min(int(np.searchsorted(np.cumsum(weights), wanted)), len(order) - 1)
             # The spread itself is told by so few.
-            unsure = float(t.ppf((1 + COVERS) / 2, self.told[place] + COUNTS_FOR)) / NORMAL_REACH
+            unsure = float(stdtrit(self.told[place] + COUNTS_FOR, (1 + COVERS) / 2)) / NORMAL_REACH
             known = min(1.0, float(count) / ENOUGH)
             reach = NORMAL_REACH + known * (far[order[at]] * unsure - NORMAL_REACH)
             self.reach[place] = min(reach, LONGEST_REACH)

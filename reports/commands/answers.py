@@ -15,7 +15,7 @@ from .session import first_reading
 def report(run: RunPath) -> None:
     """Write HTML, Markdown, CSV and JSON again from a study."""
     from ...search.ranking.reading import read
-    from ...search.run.session import open_run
+    from ...search.run.stored import open_run
     from ..pages.write import write_report
 
     record, run_dir = open_run(run)
@@ -37,7 +37,7 @@ def choose(
     if devices is not None:
         raise typer.Exit(_for_a_fleet(run, devices, where or [], prefer or []))
     from ...search.ranking.ask_again import read_limits, read_weights
-    from ...search.run.session import open_run
+    from ...search.run.stored import open_run
     from ..terminal.choose import choice_text
     from ..terminal.choose import choose as choose_again
 
@@ -69,7 +69,7 @@ def _for_a_fleet(run: Path, devices: str, where: list[str], prefer: list[str]) -
 def explain(run: RunPath, trial: TrialNumber) -> None:
     """All that is known of one candidate: why it won or lost, and how to reproduce it."""
     from ...search.ranking.reading import read
-    from ...search.run.session import open_run
+    from ...search.run.stored import open_run
     from ..pages.explain import explain as explain_trial
 
     record, _ = open_run(run)
@@ -83,7 +83,7 @@ def export(
 ) -> None:
     """Write a bundle: the artifact, a manifest, and a script that needs numpy and the runtime alone."""
     from ...search.run.restore import with_artifact
-    from ...search.run.session import open_run
+    from ...search.run.stored import open_run
     from ..bundle.write import export_bundle
     from ..terminal.console import ConsoleProgress
 

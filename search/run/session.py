@@ -13,17 +13,16 @@ from optuna.samplers import BaseSampler
 from ...backends.measure.environment import environment
 from ...backends.registry import packages
 from ...profiles.errors import UserError
-from ...profiles.files import is_file
 from ...profiles.standard_descriptors import open_standard_descriptors
 from ...profiles.system_trouble import check_limits_of_a_search
 from ..evaluation.evaluator import Evaluator
 from ..evaluation.options_effort import OptionsAsked
 from ..evaluation.side_effects import check_possible
 from ..job.absent import described
-from ..job.job import Job, Places, load_job, places_of
+from ..job.job import Job, Places, load_job
 from ..job.load_time import load_seconds
 from ..job.reached import Reached
-from ..job.study_file import StudyFile, load_study_file
+from ..job.study_file import StudyFile
 from ..ladder.bench import Climbs
 from ..ladder.ladder import LadderSettings
 from ..record.evaluation import StudyRecord
@@ -35,7 +34,6 @@ from ..stages.device.effort import Effort
 from ..stages.models.base import Models
 from ..stages.models.load import check_data
 from ..storage.redacted import without_passwords_of
-from ..storage.run_file import RUN_FILE
 from ..storage.same_problem import evaluated_before
 from ..storage.storage import only_one_run, storage_trouble_explained
 from ..storage.study_store import StudyStore
@@ -53,7 +51,7 @@ from .one_meter import check_one_meter
 from .options import options_of
 from .plan import SearchPlan
 from .setup import set_up_search
-from .stored import record_of, stored_study, write_run_file_of
+from .stored import write_run_file_of
 from .waiting import lease_for
 
 
@@ -274,21 +272,3 @@ def _plan(job: Job, models: Models, reached: Reached, remarks: tuple[str, ...]) 
         tuning=job.tuning_seconds,
         each_s=load_seconds(job) + (seconds_of(job.file.sustained.time, 1) if job.file.sustained else 0.0),
     )
-
-
-def open_run(path: Path) -> tuple[StudyRecord, Path]:
-    """The record of a finished or interrupted run, and its directory; `path` is that or the study file.
-
-    Raises:
-        UserError: there is no run there, or it has no results yet.
-    """
-    if is_file(path):
-        file = load_study_file(path)
-        places = places_of(file, path)
-        if not (places.run_dir / RUN_FILE).is_file():
-            raise UserError(
-                f"the study {file.name!r} was not run yet", place=str(path), remedy=f"paretune run {path}"
-            )
-        return record_of(places.storage, file.name), places.run_dir
-    url, name = stored_study(path)
-    return record_of(url, name), path

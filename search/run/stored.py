@@ -6,12 +6,13 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from ...profiles.errors import UserError
+from ...profiles.files import is_file
 from ..job.job import Job, places_of
 from ..job.study_file import load_study_file
 from ..record.evaluation import StudyRecord
 from ..storage import write_ahead
 from ..storage.read_only import study_for_reading
-from ..storage.run_file import RunFile, read_run_file, write_run_file
+from ..storage.run_file import RUN_FILE, RunFile, read_run_file, write_run_file
 from ..storage.storage import storage_trouble_explained, writing
 from ..storage.study_store import StudyStore
 from ..storage.url import StorageUrl
@@ -66,3 +67,21 @@ def record_of(url: StorageUrl, name: str) -> StudyRecord:
         if file is not None and write_ahead.in_use(file) and not write_ahead.writable(file):
             return stack.enter_context(study_for_reading(url, name)).record()
         return stack.enter_context(closing(StudyStore.load(url, name))).record()
+
+
+def open_run(path: Path) -> tuple[StudyRecord, Path]:
+    """The record of a finished or interrupted run, and its directory; `path` is that or the study file.
+
+    Raises:
+        UserError: there is no run there, or it has no results yet.
+    """
+    if is_file(path):
+        file = load_study_file(path)
+        places = places_of(file, path)
+        if not (places.run_dir / RUN_FILE).is_file():
+            raise UserError(
+                f"the study {file.name!r} was not run yet", place=str(path), remedy=f"paretune run {path}"
+            )
+        return record_of(places.storage, file.name), places.run_dir
+    url, name = stored_study(path)
+    return record_of(url, name), path

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from paretune.search.record.evaluation import Outcome
-from paretune.search.run.session import open_run
+from paretune.search.run.stored import open_run
 from study.conftest import Bench
 
 pytestmark = pytest.mark.slow

@@ -1,7 +1,7 @@
 """What befalls a board in the middle of a measurement, through the command line: what is kept and told."""
 
 import pytest
-from paretune.search.run.session import open_run
+from paretune.search.run.stored import open_run
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ import yaml
 from cases import onnx_workloads, torch_workloads
 from paretune.cli import main
 from paretune.search.record.samples import difference
-from paretune.search.run.session import open_run
+from paretune.search.run.stored import open_run
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from paretune.search.record.metrics import HARDWARE_METRICS
-from paretune.search.run.session import open_run
+from paretune.search.run.stored import open_run
 
 pytestmark = pytest.mark.slow
 COUNTED = {"size_bytes", "compressed_bytes", "parameters", "macs"}

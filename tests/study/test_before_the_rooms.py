@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 import yaml
 from paretune.search.record.evaluation import Outcome
-from paretune.search.run.session import open_run
+from paretune.search.run.stored import open_run
 
 pytestmark = pytest.mark.slow
 

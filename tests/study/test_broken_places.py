@@ -5,7 +5,8 @@ import shutil
 
 import pytest
 from paretune.profiles.errors import UserError
-from paretune.search.run.session import open_run, run_study
+from paretune.search.run.session import run_study
+from paretune.search.run.stored import open_run
 from paretune.search.storage.storage import storage_trouble_explained
 from paretune.search.storage.study_store import StudyStore
 from paretune.search.storage.url import StorageUrl

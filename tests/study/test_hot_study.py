@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from paretune.search.run.session import open_run
+from paretune.search.run.stored import open_run
 from paretune.search.store.store import Store
 
 pytestmark = pytest.mark.slow

@@ -14,7 +14,8 @@ import psutil
 import pytest
 from paretune.reports.pages.write import is_report_of
 from paretune.search.record.evaluation import Outcome
-from paretune.search.run.session import open_run, run_study
+from paretune.search.run.session import run_study
+from paretune.search.run.stored import open_run
 from study.conftest import TESTS
 from study.misbehaving import BACKEND, MISBEHAVING
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from paretune.profiles.devices.loader import load_profile
 from paretune.search.record.evaluation import Outcome
-from paretune.search.run.session import open_run
+from paretune.search.run.stored import open_run
 from simulated_meter import SimulatedMeter
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]

@@ -6,7 +6,8 @@ from contextlib import closing
 
 import pytest
 from paretune.search.record.evaluation import Outcome
-from paretune.search.run.session import open_run, run_study
+from paretune.search.run.session import run_study
+from paretune.search.run.stored import open_run
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from paretune.profiles.errors import UserError
 from paretune.search.record.evaluation import Outcome
-from paretune.search.run.session import open_run, run_study
+from paretune.search.run.session import run_study
+from paretune.search.run.stored import open_run
 
 BACKEND = """
 from paretune_toy import ToyBackend

@@ -9,7 +9,8 @@ from paretune.profiles.errors import UserError
 from paretune.search.record.evaluation import Outcome
 from paretune.search.record.progress import Progress
 from paretune.search.run.restore import with_artifact
-from paretune.search.run.session import open_run, run_study
+from paretune.search.run.session import run_study
+from paretune.search.run.stored import open_run
 from paretune.search.store.store import Store
 
 pytestmark = pytest.mark.slow

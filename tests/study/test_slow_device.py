@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from paretune.search.run.session import open_run
+from paretune.search.run.stored import open_run
 from study.sleeping import BACKEND
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]

@@ -16,7 +16,8 @@ import pytest
 from paretune.profiles.errors import UserError
 from paretune.reports.pages.write import write_report
 from paretune.search.ranking.reading import read
-from paretune.search.run.session import open_run, run_study
+from paretune.search.run.session import run_study
+from paretune.search.run.stored import open_run
 
 pytestmark = pytest.mark.slow
 

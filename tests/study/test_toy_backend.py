@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 from paretune.search.record.evaluation import Outcome
-from paretune.search.run.session import open_run
+from paretune.search.run.stored import open_run
 
 pytestmark = pytest.mark.slow
 

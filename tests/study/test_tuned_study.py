@@ -4,7 +4,7 @@ import time
 
 import pytest
 from paretune.search.record.evaluation import Outcome
-from paretune.search.run.session import open_run
+from paretune.search.run.stored import open_run
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from paretune.cli import main
 from paretune.search.record.evaluation import Outcome
-from paretune.search.run.session import open_run
+from paretune.search.run.stored import open_run
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ report says so first, and once the board is mended the study goes on from there.
 
 import pytest
 from paretune.search.record.evaluation import Outcome
-from paretune.search.run.session import open_run
+from paretune.search.run.stored import open_run
 from study.conftest import TESTS
 from wrong_there import NAME
 
