@@ -39,7 +39,7 @@ def html_page(reading: Reading, first: Reading | None = None) -> str:
         "loads": loads.loads_figure(reading),
         "slopes": None if shown["both"] is None else slopes.slopes_figure(shown["both"]),
     }
-    return _rendered(
+    return rendered(
         "report.html",
         shown,
         figures={name: figure for name, figure in figures.items() if figure is not None},
@@ -53,7 +53,7 @@ def _plotly() -> str:
 
 def markdown_report(reading: Reading, first: Reading | None = None) -> str:
     """The same content as Markdown, for terminals, issues and mails."""
-    text = _rendered("report.md", content(reading, first))
+    text = rendered("report.md", content(reading, first))
     return re.sub(r"\n{3,}", "\n\n", text).rstrip("\n") + "\n"
 
 
@@ -103,8 +103,9 @@ def _backends(*readings: Reading) -> set[str]:
     return {t.evaluation.candidate.backend for reading in readings for t in reading.record.trials}
 
 
-def _rendered(template: str, shown: Mapping[str, Any], **more: Any) -> str:
-    """What a template shows is escaped for its language: by Jinja in HTML, by `markdown_text` in Markdown."""
+def rendered(template: str, shown: Mapping[str, Any], **more: Any) -> str:
+    """A template with its values, which are escaped for its language: by Jinja in HTML, by `markdown_text` in
+    Markdown."""
     environment = Environment(
         loader=PackageLoader("paretune.reports"),
         autoescape=select_autoescape(["html"]),

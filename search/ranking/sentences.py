@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ..record.estimated import COVERED
 from ..record.evaluation import Quantity, StudyRecord
-from ..record.metrics import HARDWARE_METRICS, metric_info
+from ..record.metrics import HARDWARE_METRICS, MetricInfo, metric_info
 from ..record.samples import difference
 from .known import trial_of
 from .misses import Change, NearestMisses, Relaxation
@@ -64,9 +64,13 @@ def size_words(ratio: float) -> str:
 
 def quantity_text(metric: str, quantity: Quantity) -> str:
     """ "1.23 ms (1.2 to 1.26)", the unit once where it is the same; "1.23 ms (0.9 to 1.7, estimated)"."""
-    info = metric_info(metric)
-    value = info.format(quantity.value)
     estimated = ", estimated" if quantity.is_estimate and metric in TAKEN_ON_DEVICE else ""
+    return with_interval(metric_info(metric), quantity, estimated)
+
+
+def with_interval(info: MetricInfo, quantity: Quantity, estimated: str = "") -> str:
+    """The same of what is no metric of a candidate, but has a unit."""
+    value = info.format(quantity.value)
     if quantity.low is None or quantity.high is None or quantity.low == quantity.high:
         return f"{value} (estimated)" if estimated else value
     low, high = info.format(quantity.low), info.format(quantity.high)
