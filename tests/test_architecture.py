@@ -54,7 +54,7 @@ MAY_IMPORT = {
     "search.space": "profiles search.record",
     "search.storage": "profiles search.record",
     "search.store": "profiles search.record",
-    "search.bundles": "profiles",
+    "search.bundles": "profiles backends.contract search.record",
     "search.workload": "profiles.text profiles.guard profiles search.record",
     "search.gate": "profiles search.ranking search.record",
     "search.sampler": "search.ranking search.record search.space",

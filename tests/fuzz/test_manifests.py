@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from paretune.profiles.errors import UserError
 from paretune.profiles.precision import Precision
 from paretune.reports.bundle.write import export_bundle
+from paretune.search.bundles.bundle import damages, read_bundle
 from paretune.search.bundles.files import is_bundle, is_whole
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.digest import digest_of
@@ -195,6 +196,10 @@ def test_a_changed_manifest_of_a_bundle(place, script, data):
     file.write_bytes(changed)
     try:
         assert is_bundle(place.bundle) or not is_whole(place.bundle)
+        with contextlib.suppress(UserError):
+            found = read_bundle(place.bundle)
+            assert not damages(found) or not is_whole(place.bundle)
+            assert found.artifact.resolve().is_relative_to(place.bundle.resolve())
         told = script.ended()
     finally:
         file.write_bytes(whole)
