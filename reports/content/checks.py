@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...profiles.quantity import Quantity
@@ -141,6 +141,10 @@ def _failed(check: MetricCheck) -> str:
     return _with_reason(f"out of its band{odds}", check.reason)
 
 
+def _warned(check: MetricCheck) -> str:
+    return _with_reason("moved beyond noise, by less than what counts", check.reason)
+
+
 def _inconclusive(check: MetricCheck) -> str:
     return _with_reason(f"cannot tell{_seen(check, ' (would have seen only')}", check.reason)
 
@@ -152,6 +156,7 @@ def _skipped(check: MetricCheck) -> str:
 _SENTENCES: Mapping[CheckOutcome, Callable[[MetricCheck], str]] = {
     CheckOutcome.PASSED: _passed,
     CheckOutcome.FAILED: _failed,
+    CheckOutcome.WARNING: _warned,
     CheckOutcome.INCONCLUSIVE: _inconclusive,
     CheckOutcome.SKIPPED: _skipped,
 }
@@ -173,12 +178,18 @@ def conclusion(checked: Checked) -> str:
     failed = checked.having(CheckOutcome.FAILED)
     said = f"{checked.of} against {checked.against}: "
     if failed:
-        named = dict.fromkeys(f"{checked_info(one.metric).title.lower()} of {one.subject}" for one in failed)
-        return f"FAILED: {said}{joined(tuple(named))} out of band{_rest(checked)}"
-    passed = len(checked.having(CheckOutcome.PASSED))
-    if not passed:
+        return f"FAILED: {said}{_named(failed)} out of band{_rest(checked)}"
+    warned, passed = checked.having(CheckOutcome.WARNING), len(checked.having(CheckOutcome.PASSED))
+    if not passed and not warned:
         return f"NOTHING CHECKED: {said}no check could tell{_rest(checked)}"
+    if warned:
+        return f"WARNING: {said}{_named(warned)} moved; {counted(passed, 'check')} passed{_rest(checked)}"
     return f"PASSED: {said}{counted(passed, 'check')} passed{_rest(checked)}"
+
+
+def _named(checks: Sequence[MetricCheck]) -> str:
+    titles = (f"{checked_info(one.metric).title.lower()} of {one.subject}" for one in checks)
+    return joined(tuple(dict.fromkeys(titles)))
 
 
 def _rest(checked: Checked) -> str:

@@ -22,6 +22,7 @@ JsonFile = Annotated[
 _MARKS: Mapping[CheckOutcome, tuple[str, str]] = {
     CheckOutcome.PASSED: ("ok", "green"),
     CheckOutcome.FAILED: ("FAILED", "red"),
+    CheckOutcome.WARNING: ("warning", "yellow"),
     CheckOutcome.INCONCLUSIVE: ("unclear", "yellow"),
     CheckOutcome.SKIPPED: ("skipped", "dim"),
 }

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,7 @@ WORSE = MetricCheck(
     tolerated=-0.002,
     detectable=-0.03,
 )
+MOVED = replace(WORSE, outcome=CheckOutcome.WARNING)
 WHOLE = MetricCheck(
     subject="trial <3>",
     metric=FILES,
@@ -71,7 +73,13 @@ def test_numbers_have_units_signs_and_intervals() -> None:
 
 
 @pytest.mark.parametrize(
-    ("checks", "word"), [((SLOWER, WHOLE), "FAILED"), ((WHOLE, WORSE), "PASSED"), ((ABSENT,), "NOTHING")]
+    ("checks", "word"),
+    [
+        ((SLOWER, WHOLE), "FAILED"),
+        ((WHOLE, WORSE), "PASSED"),
+        ((WHOLE, MOVED), "WARNING"),
+        ((ABSENT,), "NOTHING"),
+    ],
 )
 def test_the_conclusion_says_what_failed(checks: tuple[MetricCheck, ...], word: str) -> None:
     said = conclusion(_checked(*checks))
