@@ -117,8 +117,9 @@ MAY_IMPORT = {
         "profiles backends.registry reports.content reports.pages search.bundles search.ranking "
         "search.record search.store"
     ),
+    "reports.results": "reports.bundle reports.pages search.ranking search.record search.run",
     "reports.commands": (
-        "reports.bundle reports.pages reports.terminal search.ranking search.record search.run"
+        "reports.bundle reports.pages reports.results reports.terminal search.ranking search.run"
     ),
 }
 """Room -> the rooms that it may import. `docs/architecture.md` shows the same table to a newcomer."""

@@ -9,7 +9,6 @@ import typer
 
 from ..terminal.arguments import Prefer, RunPath, TrialNumber, Where
 from ..terminal.output import console, show, tell
-from .session import first_reading
 
 
 def report(run: RunPath) -> None:
@@ -17,9 +16,13 @@ def report(run: RunPath) -> None:
     from ...search.ranking.reading import read
     from ...search.run.stored import open_run
     from ..pages.write import write_report
+    from ..results.written import first_reading, lacking
 
     record, run_dir = open_run(run)
-    paths = write_report(read(record), run_dir / "report", first_reading(record, run_dir))
+    first = first_reading(record, run_dir)
+    if remark := lacking(record, first):
+        tell(remark)
+    paths = write_report(read(record), run_dir / "report", first)
     for path in (paths.html, paths.markdown, paths.csv, paths.json):
         tell(str(path))
 

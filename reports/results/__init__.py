@@ -1,0 +1,1 @@
+"""What a session leaves: its report and its bundles."""
