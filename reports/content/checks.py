@@ -158,6 +158,7 @@ _SENTENCES: Mapping[CheckOutcome, Callable[[MetricCheck], str]] = {
     CheckOutcome.FAILED: _failed,
     CheckOutcome.WARNING: _warned,
     CheckOutcome.INCONCLUSIVE: _inconclusive,
+    CheckOutcome.NOTED: lambda check: _with_reason("for information", check.reason),
     CheckOutcome.SKIPPED: _skipped,
 }
 

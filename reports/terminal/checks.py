@@ -24,6 +24,7 @@ _MARKS: Mapping[CheckOutcome, tuple[str, str]] = {
     CheckOutcome.FAILED: ("FAILED", "red"),
     CheckOutcome.WARNING: ("warning", "yellow"),
     CheckOutcome.INCONCLUSIVE: ("unclear", "yellow"),
+    CheckOutcome.NOTED: ("note", "dim"),
     CheckOutcome.SKIPPED: ("skipped", "dim"),
 }
 

@@ -19,6 +19,7 @@ class CheckOutcome(str, Enum):
     FAILED = "failed"  # out of the band, beyond what noise explains
     WARNING = "warning"  # moved beyond what noise explains, by less than what counts: worth a look
     INCONCLUSIVE = "inconclusive"  # not failed, but an effect that counts could have stayed unseen
+    NOTED = "noted"  # told and not judged: it says nothing about what was checked, or nothing is promised
     SKIPPED = "skipped"  # not possible here; `reason` says why
 
 
@@ -56,8 +57,9 @@ class MetricCheck:
     reason: str = ""
 
 
-FILES, OUTPUTS, DECISIONS, INPUTS, PREDICTIONS, WORST_CLASS = (
+FILES, VERSIONS, OUTPUTS, DECISIONS, INPUTS, PREDICTIONS, WORST_CLASS = (
     "files",  # each is that which was written, by its hash
+    "versions",  # of the runtime, those that it was checked with
     "outputs",  # largest difference of the artifact's outputs, in standard deviations of the recorded ones
     "decisions",  # share of samples whose decision flipped
     "inputs",  # shift of what is asked in the field
@@ -66,6 +68,7 @@ FILES, OUTPUTS, DECISIONS, INPUTS, PREDICTIONS, WORST_CLASS = (
 )
 CHECKS: Mapping[str, str] = {
     FILES: "Files",
+    VERSIONS: "Versions",
     OUTPUTS: "Outputs",
     DECISIONS: "Decisions",
     INPUTS: "Inputs",

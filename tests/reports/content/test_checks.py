@@ -72,6 +72,13 @@ def test_numbers_have_units_signs_and_intervals() -> None:
     assert "1e-05" in slower.verdict
 
 
+def test_every_outcome_is_said_and_marked() -> None:
+    for outcome in CheckOutcome:
+        checked = _checked(replace(WORSE, outcome=outcome, reason="why"))
+        assert "why" in check_rows(checked)[0].verdict
+        assert show_checked(checked) == (2 if outcome is CheckOutcome.FAILED else 0)
+
+
 @pytest.mark.parametrize(
     ("checks", "word"),
     [
