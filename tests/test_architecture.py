@@ -55,6 +55,7 @@ MAY_IMPORT = {
     "search.storage": "profiles search.record",
     "search.store": "profiles search.record",
     "search.bundles": "profiles backends.contract search.record",
+    "search.checks": "profiles.text profiles search.record",
     "search.workload": "profiles.text profiles.guard profiles search.record",
     "search.gate": "profiles search.ranking search.record",
     "search.sampler": "search.ranking search.record search.space",

@@ -151,7 +151,7 @@ def _refuse_the_wrong_way(text: str, metric: str, upper: bool) -> None:
 def _amount(text: str, metric: str, right: str) -> float:
     """A quantity in the metric's own unit."""
     try:
-        return parse_quantity(right, _dimension(metric))
+        return parse_quantity(right, dimension_of(metric))
     except UserError as error:
         raise UserError(
             f"in the limit {one_line(repr(text), 100)}: {error.problem}",
@@ -174,7 +174,7 @@ def parse_reference(values: Mapping[str, str | float], quality: str) -> dict[str
             if metric in found:
                 raise UserError("this metric is named twice", found=metric)
             written = value if isinstance(value, str) else repr(value).removesuffix(".0")
-            found[metric] = parse_quantity(written, _dimension(metric))
+            found[metric] = parse_quantity(written, dimension_of(metric))
             _check_reference(metric, found[metric])
     return found
 
@@ -187,7 +187,7 @@ def _check_reference(metric: str, value: float) -> None:
         raise UserError("no model has such a value", found=f"{value:g}", accepted="between 0 % and 100 %")
 
 
-def _dimension(metric: str) -> str:
+def dimension_of(metric: str) -> str:
     """A metric of the user's own is a number of any size."""
     return _DIMENSIONS[METRICS[metric].unit if metric in METRICS else ""]
 
