@@ -34,9 +34,9 @@ types: setup
 	    -p paretune.profiles -p paretune.backends -p paretune.search -p paretune.reports -m paretune -m paretune.cli
 
 # Three workers for two cores, since tests of boards and of hangs wait a lot; what measures or ends by the clock
-# runs alone after them.
+# has a core of its own after them.
 TOGETHER := $(BIN)/python -m pytest -q --numprocesses 3 --dist loadfile --no-loadscope-reorder
-ALONE := $(BIN)/python -m pytest -q
+ALONE := $(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # In two minutes: all but what is slow, measures, or ends by the clock.
 unit: setup
