@@ -1,6 +1,7 @@
 """Paretune finds the best ways to deploy a trained model on a given device.
 
-The public names are loaded on first use, so that the runner on a device needs numpy and a runtime alone.
+Each command has a call of its name (docs/python.md). The public names are loaded on first use, so that the
+runner on a device needs numpy and a runtime alone.
 """
 
 from __future__ import annotations
@@ -10,25 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-_PUBLIC = {
-    "ACCURACY": "search.workload.metrics",
-    "AUC": "search.workload.metrics",
-    "F1_MACRO": "search.workload.metrics",
-    "MAE": "search.workload.metrics",
-    "MAP50": "search.workload.metrics",
-    "MIOU": "search.workload.metrics",
-    "PERPLEXITY": "search.workload.metrics",
-    "PSNR": "search.workload.metrics",
-    "RMSE": "search.workload.metrics",
-    "Metric": "search.workload.workload",
-    "Split": "search.workload.workload",
-    "Splits": "search.workload.workload",
-    "Workload": "search.workload.workload",
-    "ParetuneError": "profiles.errors",
-    "UserError": "profiles.errors",
-    "open_run": "search.run.stored",
-    "run_study": "search.run.session",
+_ROOMS = {
+    "search.workload.metrics": "ACCURACY AUC F1_MACRO MAE MAP50 MIOU PERPLEXITY PSNR RMSE",
+    "search.workload.workload": "Metric Split Splits Workload",
+    "profiles.errors": "ParetuneError UserError",
+    "reports.api.beginning": "devices init plan runtimes",
+    "reports.api.sessions": "retarget run",
+    "reports.api.runs": "Run open_run",
+    "reports.api.answers": "choose explain export report",
 }
+"""Where each public name is."""
+_PUBLIC = {name: room for room, names in _ROOMS.items() for name in names.split()}
 
 __all__ = [
     "ACCURACY",
@@ -42,18 +35,30 @@ __all__ = [
     "RMSE",
     "Metric",
     "ParetuneError",
+    "Run",
     "Split",
     "Splits",
     "UserError",
     "Workload",
+    "choose",
+    "devices",
+    "explain",
+    "export",
+    "init",
     "open_run",
-    "run_study",
+    "plan",
+    "report",
+    "retarget",
+    "run",
+    "runtimes",
 ]
 
 if TYPE_CHECKING:
     from .profiles.errors import ParetuneError, UserError
-    from .search.run.session import run_study
-    from .search.run.stored import open_run
+    from .reports.api.answers import choose, explain, export, report
+    from .reports.api.beginning import devices, init, plan, runtimes
+    from .reports.api.runs import Run, open_run
+    from .reports.api.sessions import retarget, run
     from .search.workload.metrics import ACCURACY, AUC, F1_MACRO, MAE, MAP50, MIOU, PERPLEXITY, PSNR, RMSE
     from .search.workload.workload import Metric, Split, Splits, Workload
 
@@ -62,3 +67,7 @@ def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f".{_PUBLIC[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

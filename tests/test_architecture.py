@@ -119,9 +119,15 @@ MAY_IMPORT = {
         "search.record search.store"
     ),
     "reports.results": "reports.bundle reports.pages search.ranking search.record search.run",
-    "reports.commands": (
-        "reports.bundle reports.pages reports.results reports.terminal search.ranking search.run"
+    "reports.notebook": (
+        "profiles reports.charts reports.content reports.pages search.ranking search.record"
     ),
+    "reports.api": (
+        "profiles.devices profiles.guard profiles backends.boards backends.registry reports.bundle "
+        "reports.notebook reports.pages reports.results reports.terminal search.bundles search.ranking "
+        "search.record search.run"
+    ),
+    "reports.commands": "reports.api reports.results reports.terminal search.ranking search.run",
 }
 """Room -> the rooms that it may import. `docs/architecture.md` shows the same table to a newcomer."""
 

@@ -8,21 +8,18 @@ from typing import Annotated
 import typer
 
 from ..terminal.arguments import Prefer, RunPath, TrialNumber, Where
-from ..terminal.output import console, show, tell
+from ..terminal.output import show, tell
 
 
 def report(run: RunPath) -> None:
     """Write HTML, Markdown, CSV and JSON again from a study."""
-    from ...search.ranking.reading import read
-    from ...search.run.stored import open_run
-    from ..pages.write import write_report
-    from ..results.written import first_reading, lacking
+    from ..api.runs import open_run
+    from ..results.written import lacking
 
-    record, run_dir = open_run(run)
-    first = first_reading(record, run_dir)
-    if remark := lacking(record, first):
+    opened = open_run(run)
+    if remark := lacking(opened.record, opened.first):
         tell(remark)
-    paths = write_report(read(record), run_dir / "report", first)
+    paths = opened.report()
     for path in (paths.html, paths.markdown, paths.csv, paths.json):
         tell(str(path))
 
@@ -71,12 +68,9 @@ def _for_a_fleet(run: Path, devices: str, where: list[str], prefer: list[str]) -
 
 def explain(run: RunPath, trial: TrialNumber) -> None:
     """All that is known of one candidate: why it won or lost, and how to reproduce it."""
-    from ...search.ranking.reading import read
-    from ...search.run.stored import open_run
-    from ..pages.explain import explain as explain_trial
+    from ..api.runs import open_run
 
-    record, _ = open_run(run)
-    show(explain_trial(read(record), trial))
+    show(open_run(run).explain(trial))
 
 
 def export(
@@ -85,12 +79,6 @@ def export(
     into: Annotated[Path | None, typer.Option("--output", "-o", help="directory to make")] = None,
 ) -> None:
     """Write a bundle: the artifact, a manifest, and a script that needs numpy and the runtime alone."""
-    from ...search.run.restore import with_artifact
-    from ...search.run.stored import open_run
-    from ..bundle.write import export_bundle
-    from ..terminal.console import ConsoleProgress
+    from ..api.runs import open_run
 
-    record, run_dir = open_run(run)
-    with ConsoleProgress(console(stderr=True)) as progress:
-        record = with_artifact(run, record, trial, progress)
-    tell(str(export_bundle(record, trial, into or run_dir / "bundles" / f"trial-{trial}")))
+    tell(str(open_run(run).export(trial, into, progress=True)))

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...search.ranking.reading import Reading, read
 from ...search.record.evaluation import StudyRecord
 from ...search.run.fleet_runs import first_record
-from ...search.run.session import SessionEnd
 from ..bundle.recommended import bundle_line
 from ..bundle.to_measure import to_measure_line
 from ..pages.write import is_report_of, report_paths, write_report
+
+if TYPE_CHECKING:
+    from ...search.run.session import SessionEnd
 
 
 @dataclass(frozen=True, kw_only=True)

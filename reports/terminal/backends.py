@@ -23,8 +23,9 @@ _MOST = 300
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Row:
-    """One backend: its state here, what it offers on the device, and the reasons for what it does not."""
+class RuntimeRow:
+    """One backend: its state here, what it offers on the device, the reasons for what it does not, and the
+    command that installs it."""
 
     name: str
     title: str
@@ -42,10 +43,7 @@ def backends_text(profile: str = "host") -> RenderableType:
     Raises:
         UserError: no such profile.
     """
-    set_time_limit(_PATIENCE_S)
-    here = find_runtimes(backend_names(), _PATIENCE_S)
-    device = load_profile(profile, probes=probes([name for name, found in here.items() if found.loads]))
-    rows = [_row(name, found, device) for name, found in here.items()]
+    device, rows = runtime_rows(profile)
     table = Table(show_edge=False, pad_edge=False, show_lines=True, expand=True)
     for title, share in (("backend", 4), (f"offers on {device.name}", 4), ("does not offer, and why", 7)):
         table.add_column(title, overflow="fold", ratio=share)
@@ -56,15 +54,27 @@ def backends_text(profile: str = "host") -> RenderableType:
     return Group(table, Text(""), *map(Text, _remedies(rows, device)))
 
 
-def _row(name: str, found: RuntimeHere, device: Profile) -> _Row:
+def runtime_rows(profile: str = "host") -> tuple[Profile, tuple[RuntimeRow, ...]]:
+    """A device, and every backend as it is here and there.
+
+    Raises:
+        UserError: no such profile.
+    """
+    set_time_limit(_PATIENCE_S)
+    here = find_runtimes(backend_names(), _PATIENCE_S)
+    device = load_profile(profile, probes=probes([name for name, found in here.items() if found.loads]))
+    return device, tuple(_row(name, found, device) for name, found in here.items())
+
+
+def _row(name: str, found: RuntimeHere, device: Profile) -> RuntimeRow:
     if not found.loads:
-        return _Row(name=name, title="", state=f"cannot be used: {one_line(found.reason, _MOST)}")
+        return RuntimeRow(name=name, title="", state=f"cannot be used: {one_line(found.reason, _MOST)}")
     try:
         backend = get_backend(name)
         listed = [(offer.what, offer.offered, offer.reason) for offer in offers(name, device)]
     except UserError as error:
-        return _Row(name=name, title="", state=f"cannot be used: {one_line(error.problem, _MOST)}")
-    return _Row(
+        return RuntimeRow(name=name, title="", state=f"cannot be used: {one_line(error.problem, _MOST)}")
+    return RuntimeRow(
         name=name,
         title=backend.title,
         state=_state(found, absent=not versions(backend.packages) and name not in plugins()),
@@ -94,7 +104,7 @@ def _lacking(refused: Sequence[tuple[str, str]], title: str) -> str:
     return "\n".join(f"{whats}: {why}" if whats else why for whats, why in parts)
 
 
-def _remedies(rows: Sequence[_Row], device: Profile) -> Iterator[str]:
+def _remedies(rows: Sequence[RuntimeRow], device: Profile) -> Iterator[str]:
     """How to install what is missing and would be of use on the device."""
     commands = [row.install for row in rows if row.offered and not row.installed and row.install]
     if commands:

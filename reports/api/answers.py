@@ -1,0 +1,33 @@
+"""`choose`, `explain`, `export`, `report`: what is asked of a run by its study file or its directory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ..notebook.values import MarkdownText
+from ..pages.write import ReportPaths
+from .progress import Watching
+from .runs import AnyRun, Run, open_run
+
+
+def choose(run: AnyRun, where: str | Sequence[str] = (), prefer: Mapping[str, float] | None = None) -> Run:
+    """Another answer from a finished study at no cost, see `Run.choose`."""
+    return open_run(run).choose(where, prefer)
+
+
+def explain(run: AnyRun, trial: int | None = None) -> MarkdownText:
+    """All that is known of one candidate, see `Run.explain`."""
+    return open_run(run).explain(trial)
+
+
+def export(
+    run: AnyRun, trial: int | None = None, into: str | Path | None = None, *, progress: Watching = None
+) -> Path:
+    """Write the bundle of one candidate, see `Run.export`."""
+    return open_run(run).export(trial, into, progress=progress)
+
+
+def report(run: AnyRun) -> ReportPaths:
+    """Write the report of a run again, see `Run.report`."""
+    return open_run(run).report()

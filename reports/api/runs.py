@@ -1,0 +1,180 @@
+"""A run as a value: what it found, and what can be asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...profiles.errors import UserError
+from ...search.bundles.files import is_bundle
+from ...search.ranking.reading import Reading, read
+from ...search.record.evaluation import StudyRecord
+from ...search.run.stored import open_run as stored_run
+from ..notebook.values import Answer, Front, MarkdownText
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..pages.write import ReportPaths
+    from .progress import Watching
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Run:
+    """A study that was run, read once. A notebook shows its answer, its front and the first of its table.
+
+    `path` is what it was opened by (its study file or its directory), `folder` the directory, `reading` its
+    record with ranking and verdict. `first` is the study whose models a retargeted one has. `interrupted` and
+    `unchanged` tell of the session that was just run: it was stopped; the study had ended before.
+    """
+
+    path: Path
+    folder: Path
+    reading: Reading
+    first: Reading | None = None
+    interrupted: bool = False
+    unchanged: bool = False
+
+    @property
+    def name(self) -> str:
+        """The study's."""
+        return self.reading.record.name
+
+    @property
+    def record(self) -> StudyRecord:
+        """All that is known: every trial with its numbers, their intervals and where they are from."""
+        return self.reading.record
+
+    @cached_property
+    def verdict(self) -> Answer:
+        """What to ship, how much faster and smaller it is, and how sure that is."""
+        return Answer.made_of(self.reading.verdict)
+
+    @property
+    def recommended(self) -> int | None:
+        """Number of the trial that the verdict names."""
+        return self.reading.verdict.recommended
+
+    @property
+    def front(self) -> Front:
+        """The candidates that no other beats."""
+        return Front(self.reading)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row per trial, every metric with its interval; the columns are those of `trials.csv`."""
+        from ..pages.table import trial_table
+
+        return trial_table(self.reading)
+
+    @property
+    def bundle(self) -> Path | None:
+        """The bundle of what was recommended at the end, where there is one."""
+        from ..bundle.recommended import BUNDLE
+
+        folder = self.folder / BUNDLE
+        return folder if is_bundle(folder) else None
+
+    def choose(self, where: str | Sequence[str] = (), prefer: Mapping[str, float] | None = None) -> Run:
+        """The same run with another answer: other limits (`"latency <= 2 ms"`), other weights
+        (`{"latency": 2}`). Nothing is run; its report and bundle stay as they are.
+
+        Raises:
+            UserError: a limit or a weight cannot be read, or is on what this study has not measured.
+        """
+        from ...search.ranking.ask_again import read_limits, read_weights
+        from ..terminal.choose import choose
+
+        limits = read_limits(self.record, [where] if isinstance(where, str) else where)
+        weights = read_weights(self.record, [f"{name}={weight}" for name, weight in (prefer or {}).items()])
+        return replace(self, reading=choose(self.record, limits, weights))
+
+    def explain(self, trial: int | None = None) -> MarkdownText:
+        """All that is known of one candidate (left out: the recommended one), as Markdown.
+
+        Raises:
+            UserError: the study has no such trial.
+        """
+        from ..pages.explain import explain
+
+        return MarkdownText(explain(self.reading, self.number_of(trial)))
+
+    def export(
+        self, trial: int | None = None, into: str | Path | None = None, *, progress: Watching = None
+    ) -> Path:
+        """Write the bundle of one candidate (left out: the recommended one) to a new directory, which is
+        returned. An artifact that the store has lost is made again.
+
+        Raises:
+            UserError: the trial has no artifact, or the directory cannot be written.
+        """
+        from ...search.run.restore import with_artifact
+        from ..bundle.write import export_bundle
+        from .progress import watched_by
+
+        number = self.number_of(trial)
+        with watched_by(progress) as told:
+            record = with_artifact(self.path, self.record, number, told)
+        return export_bundle(record, number, Path(into or self.folder / "bundles" / f"trial-{number}"))
+
+    def report(self) -> ReportPaths:
+        """Write the report again, in all of its forms.
+
+        Raises:
+            UserError: it cannot be written.
+        """
+        from ..pages.write import write_report
+
+        return write_report(self.reading, self.folder / "report", self.first)
+
+    def number_of(self, trial: int | None) -> int:
+        """A trial's number; without one, that of the recommended candidate.
+
+        Raises:
+            UserError: nothing is recommended.
+        """
+        number = self.recommended if trial is None else trial
+        if number is None:
+            raise UserError(
+                "no candidate is recommended",
+                place=self.name,
+                found=self.reading.verdict.headline,
+                remedy="name a trial by its number",
+            )
+        return number
+
+    def __repr__(self) -> str:
+        return f"<Run {self.name}: {len(self.record.trials)} trials; {self.reading.verdict.headline}>"
+
+    def _repr_html_(self) -> str:
+        from ..notebook.shown import run_html
+
+        return run_html(self.reading)
+
+
+AnyRun = str | Path | Run
+"""A run, its study file, or its directory."""
+
+
+def open_run(run: AnyRun) -> Run:
+    """A run that was made before, by its study file or its directory.
+
+    Raises:
+        UserError: there is no run there, or it has no results yet.
+    """
+    if isinstance(run, Run):
+        return run
+    path = Path(run)
+    record, folder = stored_run(path)
+    return Run(path=path, folder=folder, reading=read(record), first=_first(record, folder))
+
+
+def _first(record: StudyRecord, folder: Path) -> Reading | None:
+    if not record.retargets:
+        return None
+    from ..results.written import first_reading
+
+    return first_reading(record, folder)
