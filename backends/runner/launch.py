@@ -24,6 +24,9 @@ THREAD_VARIABLES = (
 )
 _QUIET = {**dict.fromkeys(THREAD_VARIABLES, "1"), "PYTHONUNBUFFERED": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
 
+_OF_AN_INTERPRETER = ("PYTHONHOME", "PYTHONPATH", "__PYVENV_LAUNCHER__")
+"""Variables that would lead another interpreter to the packages of this one."""
+
 # ssh's own, whatever its settings say. Where nothing comes back for a minute, the line is lost.
 _SSH_OPTIONS = (
     "BatchMode=yes",
@@ -60,7 +63,8 @@ class Launch(Protocol):
 class LocalLaunch:
     """A child of this process under the same interpreter, with the same package and search path.
 
-    `variables` are set in the child's environment, on top of this process's.
+    `variables` are set in the child's environment, on top of this process's. `python` is another interpreter
+    of this machine: it has this package and what is installed there, and of what is here only `path`.
     """
 
     device: ClassVar[str] = "this machine"
@@ -68,15 +72,19 @@ class LocalLaunch:
     shares_files: ClassVar[bool] = True
     variables: Mapping[str, str] | None = None
     path: tuple[str, ...] = ()
+    python: str = ""
 
     def command(self, arguments: Sequence[str]) -> list[str]:
         package = str(Path(__file__).resolve().parent.parent.parent)
-        path = [*self.path, *(str(Path(entry).resolve()) for entry in sys.path)]
-        return [sys.executable, "-c", boot.HERE, json.dumps([package, path]), *arguments]
+        ours = () if self.python else sys.path
+        path = [*self.path, *(str(Path(entry).resolve()) for entry in ours)]
+        return [self.python or sys.executable, "-c", boot.HERE, json.dumps([package, path]), *arguments]
 
     def environment(self) -> dict[str, str]:
         """This process's variables, one thread for libraries loaded before the model is opened."""
-        return {**os.environ, **_QUIET, **(self.variables or {})}
+        theirs = _OF_AN_INTERPRETER if self.python else ()
+        kept = {name: value for name, value in os.environ.items() if name not in theirs}
+        return {**kept, **_QUIET, **(self.variables or {})}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -182,10 +182,18 @@ class DeviceLease:
 
 
 class LeasedClient(RunnerClient):
-    """A runner whose requests count only while the lease that they were made under is still ours."""
+    """A runner whose requests count only while the lease that they were made under is still ours. `launch` is
+    another way to start one on the lease's device."""
 
-    def __init__(self, lease: DeviceLease, *, guard: Guard | None = None, pinned: Pinned = False) -> None:
-        super().__init__(lease.launch, guard=guard, pinned=pinned)
+    def __init__(
+        self,
+        lease: DeviceLease,
+        *,
+        guard: Guard | None = None,
+        pinned: Pinned = False,
+        launch: Launch | None = None,
+    ) -> None:
+        super().__init__(launch or lease.launch, guard=guard, pinned=pinned)
         self._lease = lease
 
     def ask(

@@ -31,8 +31,9 @@ def with_artifact(path: Path, record: StudyRecord, number: int, progress: Progre
     Raises:
         UserError: the study file is gone, or describes something else by now.
     """
+    missed = f"the store no longer has the artifact of trial {number}"
     with suppress(UserError):  # a study file that is gone is missed only where it is needed
-        own_code_beside(_study_file(path, number))
+        own_code_beside(study_file_of(path, missed))
     trial = next((t for t in record.trials if t.number == number), None)
     if trial is None or trial.evaluation.outcome is not Outcome.COMPLETE:
         return record
@@ -40,7 +41,7 @@ def with_artifact(path: Path, record: StudyRecord, number: int, progress: Progre
     key, setting = artifact_of(record, own)
     if _there(Path(record.store), key):
         return record
-    job, kind = _job_of(path, number, estimate=record.estimated is not None)
+    job, kind = job_of(path, missed, estimate=record.estimated is not None)
     if not _there(job.places.store, key):
         progress.note(f"the store lost the artifact of trial {number}: it is made again")
         _make(job, kind, trial.evaluation, key, setting, progress)
@@ -52,20 +53,30 @@ def _there(store: Path, key: str) -> bool:
     return there and Store(store).get("compile", key) is not None
 
 
-def _study_file(path: Path, number: int) -> Path:
+def study_file_of(path: Path, missed: str) -> Path:
+    """The study file of a run; `path` is that, or the run's directory.
+
+    Raises:
+        UserError: it is gone; `missed` says what cannot be had without it.
+    """
     file = path if path.is_file() else read_run_file(path).study_file
     if not file.is_file():
         raise UserError(
-            f"the store no longer has the artifact of trial {number}, and the study file is gone",
+            f"{missed}, and the study file is gone",
             place=str(path),
             found=f"nothing at {file}",
-            remedy="name the study file in place of the run's directory: the artifact is made again from it",
+            remedy="name the study file in place of the run's directory: what is missing is made from it",
         )
     return file
 
 
-def _job_of(path: Path, number: int, *, estimate: bool) -> tuple[Job, StudyKind]:
-    file = _study_file(path, number)
+def job_of(path: Path, missed: str, *, estimate: bool = False) -> tuple[Job, StudyKind]:
+    """The job of a run as things are now, and the kind of its study.
+
+    Raises:
+        UserError: the study file is gone, or something that it names cannot be accepted.
+    """
+    file = study_file_of(path, missed)
     run = None if path.is_file() else read_run_file(path)
     if run is None or not run.of:
         return load_job(file, estimate=estimate), StudyKind()

@@ -1,0 +1,43 @@
+"""`recheck`: a run's artifacts on another version of the runtime."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ..terminal.arguments import RunPath
+from ..terminal.checks import JsonFile, show_checked
+from ..terminal.output import console
+
+
+def recheck(
+    run: RunPath,
+    python: Annotated[
+        str | None,
+        typer.Option(
+            "--python", metavar="ENVIRONMENT", help="another environment: its folder, or its Python"
+        ),
+    ] = None,
+    trials: Annotated[
+        str | None, typer.Option(metavar="N,..", help="these trials in place of the finalists on the front")
+    ] = None,
+    tolerate: Annotated[
+        list[str] | None,
+        typer.Option("--tolerate", metavar="CHANGE", help="what passes: 'latency 3 %', 'accuracy 0.2 pt'"),
+    ] = None,
+    json_file: JsonFile = None,
+) -> None:
+    """The artifacts of a run as they are, on another version of the runtime: numbers, speed, what to do."""
+    from ...search.recheck.kept import read_numbers
+    from ...search.recheck.recheck import recheck as recheck_run
+    from ..pages.checks import write_checked
+    from ..terminal.console import ConsoleProgress
+
+    with ConsoleProgress(console(stderr=True)) as progress:
+        found = recheck_run(
+            run, python=python, trials=read_numbers(trials), tolerate=tolerate or (), progress=progress
+        )
+    if json_file is not None:
+        write_checked(found, json_file)
+    raise typer.Exit(show_checked(found))

@@ -1,0 +1,1 @@
+"""Artifacts that exist, opened again elsewhere: do they still do what was recorded?"""

@@ -1,0 +1,126 @@
+"""All that is asked of one artifact in two places: outputs, decisions, quality, costs, optimizations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ...backends.contract.backend import Array
+from ...backends.measure.samples import LatencyPlan
+from ...profiles.devices.schema import Profile
+from ...profiles.errors import StageError, UnsupportedError
+from ..checks.evidence import Evidence, Question, skipped
+from ..checks.tolerances import Tolerances
+from ..record.checks import OUTPUTS
+from ..record.progress import Progress
+from .kept import KeptArtifact
+from .levels import Blame, Level, blamed, dependent, levels
+from .numerics import numerics, wrong_outputs
+from .questions import Questions
+from .runtimes import Openings, RuntimePlace
+from .side_by_side import Way, costs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What was found of one artifact. `broken` says why it does not run after, `unknown` why nothing could be
+    compared; `levels` are those on which its results depend."""
+
+    artifact: KeptArtifact
+    subject: str
+    evidence: tuple[Evidence, ...] = ()
+    broken: str = ""
+    unknown: str = ""
+    levels: tuple[Level, ...] = ()
+    blame: Blame = field(default_factory=Blame)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rechecking:
+    """Asks artifacts in one place and in another on the same device."""
+
+    openings: Openings
+    before: RuntimePlace
+    after: RuntimePlace
+    plan: LatencyPlan
+    tolerances: Tolerances
+    profile: Profile
+    progress: Progress
+
+    def findings(self, artifact: KeptArtifact, questions: Questions) -> Findings:
+        """The artifact as it is, in both places."""
+        subject = artifact.title
+        for place in (self.before, self.after):
+            if why := place.lacks(artifact.backend):
+                return Findings(
+                    artifact=artifact, subject=subject, unknown=f"{artifact.backend} in {place.title}: {why}"
+                )
+        was = self._asked(self.before, artifact, questions)
+        if isinstance(was, str):
+            return Findings(
+                artifact=artifact, subject=subject, unknown=f"it does not run in {self.before.title}: {was}"
+            )
+        got = self._asked(self.after, artifact, questions)
+        if isinstance(got, str):
+            return self._broken(artifact, subject, got)
+        one, other = Way(place=self.before, artifact=artifact), Way(place=self.after, artifact=artifact)
+        told = numerics(subject, artifact, questions, was, got, self.tolerances)
+        found = self._levels(artifact, questions, (was, got))
+        told += self._costs(subject, one, other)
+        return Findings(
+            artifact=artifact,
+            subject=subject,
+            evidence=tuple(told),
+            levels=dependent(found),
+            blame=blamed(found, self.after, artifact.backend),
+        )
+
+    def of_recompiled(self, artifact: KeptArtifact, other: KeptArtifact, questions: Questions) -> Findings:
+        """The artifact before, against that of the same weights after."""
+        subject = f"{artifact.title} recompiled"
+        was, got = self._asked(self.before, artifact, questions), self._asked(self.after, other, questions)
+        if isinstance(was, str) or isinstance(got, str):
+            return self._broken(other, subject, got if isinstance(got, str) else str(was))
+        told = numerics(subject, other, questions, was, got, self.tolerances)
+        one = Way(place=self.before, artifact=artifact)
+        told += self._costs(subject, one, Way(place=self.after, artifact=other))
+        return Findings(artifact=other, subject=subject, evidence=tuple(told))
+
+    def _broken(self, artifact: KeptArtifact, subject: str, why: str) -> Findings:
+        said = f"it does not run in {self.after.title}: {why}"
+        told = wrong_outputs(subject, said)
+        return Findings(artifact=artifact, subject=subject, evidence=(told,), broken=said)
+
+    def _asked(
+        self, place: RuntimePlace, artifact: KeptArtifact, questions: Questions
+    ) -> Mapping[str, Array] | str:
+        """Its outputs there, or why there are none."""
+        self.progress.stage(f"{artifact.title} in {place.title}: outputs")
+        try:
+            return self.openings.outputs(place, artifact, questions.inputs)
+        except UnsupportedError as error:
+            return error.reason
+        except StageError as error:
+            return error.cause
+
+    def _levels(
+        self,
+        artifact: KeptArtifact,
+        questions: Questions,
+        outputs: tuple[Mapping[str, Array], Mapping[str, Array]],
+    ) -> tuple[Level, ...]:
+        self.progress.stage(f"{artifact.title}: levels of optimization")
+        count = len(next(iter(questions.first().values())))
+        first = tuple({name: array[:count] for name, array in one.items()} for one in outputs)
+        places = (self.before, self.after)
+        return levels(self.openings, places, artifact, questions, (first[0], first[1]), self.profile)
+
+    def _costs(self, subject: str, before: Way, after: Way) -> list[Evidence]:
+        self.progress.stage(f"{subject}: speed, side by side")
+        return costs(subject, self.openings, before, after, self.plan, self.tolerances)
+
+
+def unknown(findings: Findings, tolerances: Tolerances) -> Evidence:
+    """The check of an artifact that could not be compared."""
+    question = Question(subject=findings.subject, metric=OUTPUTS, tolerance=tolerances.of(OUTPUTS))
+    return skipped(question, findings.unknown)

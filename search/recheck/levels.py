@@ -1,0 +1,136 @@
+"""An artifact opened at each value of what its runtime is told: does a result come from an optimization?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ...backends.contract.backend import Array
+from ...backends.contract.options import RuntimeOption
+from ...backends.registry import get_backend
+from ...profiles.devices.schema import Profile
+from ...profiles.errors import StageError, UnsupportedError
+from ...profiles.words import joined
+from ..checks.evidence import Evidence
+from .kept import KeptArtifact
+from .numerics import outputs_evidence
+from .questions import Questions
+from .runtimes import Openings, RuntimePlace
+
+Answers = Mapping[str, Array]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Level:
+    """A value of an option, and what it gives: `before` and `after` hold the outputs there against those at
+    the default in the same place, `as_before` those after against those before at the default (None: it does
+    not open there)."""
+
+    option: str
+    value: str
+    before: Evidence | None
+    after: Evidence | None
+    as_before: Evidence | None
+    refused: str = ""
+
+    @property
+    def title(self) -> str:
+        """ "graph_optimization basic"."""
+        return f"{self.option} {self.value}"
+
+    @property
+    def changes(self) -> bool:
+        """Whether results depend on it, in either place."""
+        return any(one is not None and off(one) for one in (self.before, self.after))
+
+
+def off(evidence: Evidence) -> bool:
+    """Whether outputs differ by more than two runtimes that compute rightly do."""
+    return evidence.p == 0.0
+
+
+def levels(
+    openings: Openings,
+    places: tuple[RuntimePlace, RuntimePlace],
+    artifact: KeptArtifact,
+    questions: Questions,
+    at_default: tuple[Answers, Answers],
+    profile: Profile,
+) -> tuple[Level, ...]:
+    """Each value beside the one that it is deployed with. `at_default` has the outputs in both places with
+    that, for the same first samples."""
+    backend = get_backend(artifact.backend)
+    offered = backend.options(profile, artifact.precision, artifact.setting.threads)
+    return tuple(
+        _level(openings, places, artifact, questions, at_default, option, value)
+        for option in offered
+        if option.when == "open"
+        for value in _others(option, artifact)
+    )
+
+
+def _others(option: RuntimeOption, artifact: KeptArtifact) -> tuple[str, ...]:
+    deployed = dict(artifact.setting.options).get(option.name, option.default)
+    return tuple(value for value in option.values if value != deployed)
+
+
+def _level(
+    openings: Openings,
+    places: tuple[RuntimePlace, RuntimePlace],
+    artifact: KeptArtifact,
+    questions: Questions,
+    at_default: tuple[Answers, Answers],
+    option: RuntimeOption,
+    value: str,
+) -> Level:
+    told = {option.name: value}
+    subject = f"{artifact.title}, {option.name} {value}"
+    got: list[Answers | None] = []
+    refused = ""
+    for place in places:
+        try:
+            got.append(openings.outputs(place, artifact, questions.first(), told))
+        except (StageError, UnsupportedError) as error:
+            refused = f"{place.title}: {error.cause if isinstance(error, StageError) else error.reason}"
+            got.append(None)
+
+    def held(now: Answers | None, was: Answers | None) -> Evidence | None:
+        if now is None or was is None:
+            return None
+        return outputs_evidence(subject, artifact, questions, was, now)
+
+    before, after = got
+    return Level(
+        option=option.name,
+        value=value,
+        before=held(before, at_default[0]),
+        after=held(after, at_default[1]),
+        as_before=held(after, at_default[0]),
+        refused=refused,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blame:
+    """What the levels tell of results that changed. `at` are values at which they are those of before,
+    `words` say so; both empty where no optimization is to blame."""
+
+    words: str = ""
+    at: tuple[str, ...] = ()
+
+
+def blamed(found: tuple[Level, ...], place: RuntimePlace, backend: str) -> Blame:
+    """Which optimization a change comes from: at some value of an option, the outputs are as before."""
+    right = tuple(level.title for level in found if level.as_before is not None and not off(level.as_before))
+    if not right:
+        return Blame()
+    return Blame(
+        words=f"an optimization of {place.runtime(backend)} changes the results: with {joined(right)} they "
+        "are those of before",
+        at=right,
+    )
+
+
+def dependent(found: tuple[Level, ...]) -> tuple[Level, ...]:
+    """The levels on which results depend."""
+    return tuple(level for level in found if level.changes)

@@ -1,0 +1,146 @@
+"""Outputs of one artifact before and after: the largest difference, flipped decisions, quality in pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ...backends.contract.backend import Array
+from ...profiles.errors import StageError
+from ...profiles.quantity import Quantity
+from ..checks.evidence import Evidence, Question, fact, skipped
+from ..checks.paired import compared
+from ..checks.shares import share_beyond
+from ..checks.tolerances import Tolerance, Tolerances
+from ..record.checks import DECISIONS, OUTPUTS, Scale
+from ..stages.device.tolerance import Difference, difference
+from .kept import KeptArtifact
+from .questions import Questions
+
+
+def numerics(
+    subject: str,
+    artifact: KeptArtifact,
+    questions: Questions,
+    before: Mapping[str, Array],
+    after: Mapping[str, Array],
+    tolerances: Tolerances,
+) -> list[Evidence]:
+    """What speaks for other numbers than before: outputs, decisions, quality."""
+    found = [outputs_evidence(subject, artifact, questions, before, after)]
+    flips = flipped(questions, before, after)
+    if flips is not None:
+        count, of = flips
+        said = f"{count} of {of} samples are decided otherwise"
+        question = Question(
+            subject=subject, metric=DECISIONS, tolerance=tolerances.of(DECISIONS), higher=False
+        )
+        found.append(share_beyond(question, count, of, said))
+    return [*found, *_quality(subject, questions, before, after, tolerances)]
+
+
+def outputs_evidence(
+    subject: str,
+    artifact: KeptArtifact,
+    questions: Questions,
+    before: Mapping[str, Array],
+    after: Mapping[str, Array],
+) -> Evidence:
+    """The largest difference, in standard deviations of what there was, of the output with the least room."""
+    try:
+        one, other = questions.named(before), questions.named(after)
+    except StageError as error:
+        return wrong_outputs(subject, error.cause)
+    if wrong := _wrong_form(one, other):
+        return wrong_outputs(subject, wrong)
+    found = {name: _difference(artifact, name, one, other) for name in one}
+    name = min(found, key=lambda key: found[key].room)
+    worst, rows = found[name], len(one[name])
+    equal = all(np.array_equal(one[key], other[key], equal_nan=True) for key in one)
+    which = f" in output {name!r}" if len(one) > 1 else ""
+    value = Quantity(value=worst.worst, how=f"the sample of {rows} that differs most")
+    over_all = f"{worst.off:.2g} over all {rows} samples{which}"
+    allowed = Tolerance(amount=worst.worst_allowed, relative=False)
+    return Evidence(
+        question=Question(subject=subject, metric=OUTPUTS, tolerance=allowed, higher=False),
+        scale=Scale.DIFFERENCE,
+        loss=worst.worst,
+        margin=worst.worst_allowed,
+        p=0.0 if worst.beyond else 1.0,
+        expected=Quantity(value=0.0),
+        found=value,
+        change=value,
+        unchanged=equal,
+        reason=f"identical over {rows} samples" if equal else over_all,
+    )
+
+
+def wrong_outputs(subject: str, reason: str) -> Evidence:
+    """Outputs that cannot even be compared, or are not there."""
+    question = Question(subject=subject, metric=OUTPUTS, tolerance=Tolerance(amount=0.0, relative=False))
+    return fact(question, 1, reason)
+
+
+def _difference(
+    artifact: KeptArtifact, name: str, one: Mapping[str, Array], other: Mapping[str, Array]
+) -> Difference:
+    errors = artifact.described.get("errors") or {}
+    own = next(iter(errors.values())) if len(errors) == len(one) == 1 else errors.get(name, {})
+    return difference(one[name], other[name], artifact.precision, own)
+
+
+def _wrong_form(before: Mapping[str, Array], after: Mapping[str, Array]) -> str:
+    for name, was in before.items():
+        now = after.get(name)
+        if now is None:
+            return f"there is no output {name!r} any more, but {', '.join(after)}"
+        if now.shape != was.shape or now.dtype.kind != was.dtype.kind:
+            return f"output {name!r} is {now.dtype}{list(now.shape)}, it was {was.dtype}{list(was.shape)}"
+        if now.dtype.kind == "f" and (lost := np.isfinite(was) & ~np.isfinite(now)).any():
+            rows = int(lost.reshape(len(lost), -1).any(axis=1).sum())
+            return f"NaN or infinity in output {name!r} for {rows} of {len(now)} samples"
+    return ""
+
+
+def flipped(
+    questions: Questions, before: Mapping[str, Array], after: Mapping[str, Array]
+) -> tuple[int, int] | None:
+    """Of the primary output: samples decided otherwise, of how many; None where it decides nothing."""
+    name = questions.choice.primary if questions.choice else next(iter(before))
+    try:
+        was, now = (questions.named(outputs).get(name) for outputs in (before, after))
+    except StageError:
+        return None
+    if was is None or now is None or was.shape != now.shape or not len(was):
+        return None
+    if was.dtype.kind != "f":
+        return int((was != now).reshape(len(was), -1).any(axis=1).sum()), len(was)
+    if was.ndim != 2 or was.shape[1] < 2 or not np.isfinite(now).all():
+        return None
+    if questions.labels is not None and questions.labels.dtype.kind == "f":
+        return None  # several numbers are predicted, and the largest of them decides nothing
+    return int((was.argmax(axis=1) != now.argmax(axis=1)).sum()), len(was)
+
+
+def _quality(
+    subject: str,
+    questions: Questions,
+    before: Mapping[str, Array],
+    after: Mapping[str, Array],
+    tolerances: Tolerances,
+) -> list[Evidence]:
+    if questions.metric is None:
+        return []
+    metric = questions.metric
+    question = Question(
+        subject=subject,
+        metric=metric.name,
+        tolerance=tolerances.of(metric.name),
+        higher=metric.higher_is_better,
+    )
+    try:
+        was, now = (questions.score(outputs, f"{subject} on test") for outputs in (before, after))
+    except StageError as error:
+        return [skipped(question, error.cause)]
+    return [] if was is None or now is None else [compared(question, was, now)]

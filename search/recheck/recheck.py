@@ -1,0 +1,235 @@
+"""A run's artifacts as they are, on another version of the runtime: the same numbers, as fast, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...backends.measure.samples import LatencyPlan
+from ...backends.registry import probes
+from ...backends.runner.launch import LocalLaunch
+from ...backends.runner.leased import DeviceLease
+from ...profiles.devices.loader import HOST, load_profile
+from ...profiles.devices.schema import Profile
+from ...profiles.errors import UserError
+from ...profiles.words import joined
+from ..bundles.files import is_bundle
+from ..checks.decide import decided
+from ..checks.tolerances import read_tolerances
+from ..record.checks import OUTPUTS, VERSIONS, Advice, Checked, CheckOutcome, MetricCheck
+from ..record.evaluation import StudyRecord
+from ..record.progress import Progress
+from ..run.stored import open_run
+from .advice import advised, failed_of
+from .findings import Findings, Rechecking, unknown
+from .interpreter import interpreter
+from .kept import KeptArtifact, chosen_trials, kept_artifacts
+from .levels import off
+from .questions import Questions, StudyNow, guard_of, questions_of, study_now, why_not
+from .recompile import recompiled
+from .runtimes import Openings, environment, this_environment
+
+
+def recheck(
+    run: Path,
+    *,
+    python: str | None = None,
+    trials: Sequence[int] = (),
+    tolerate: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Checked:
+    """Check the artifacts of a run as they are under another Python environment of this machine.
+
+    `run` is the study file or the run's directory, `python` the other environment: its folder or its Python,
+    where numpy and the runtime are enough. `trials` are numbers (none: the finalists on the front),
+    `tolerate` what counts ("latency 3 %"). Speed is measured in both environments side by side, in the same
+    rounds. Artifacts that fail are compiled once more there, and checked again.
+
+    Raises:
+        UserError: there is no such run or trial, or the environment lacks what a runner needs.
+    """
+    progress = progress or Progress()
+    _refuse_bundle(run)
+    record, run_dir = open_run(run)
+    tolerances = read_tolerances(tolerate, record.quality)
+    numbers = chosen_trials(record, trials)
+    found = interpreter(_named(python))
+    progress.stage("the workload of the run")
+    now, remark = _now(run, record, run_dir, progress)
+    artifacts = kept_artifacts(run, record, numbers, progress)
+    guard = guard_of(now)
+    backends = [one.backend for one in artifacts]
+    before, after = this_environment(backends, guard), environment(found, backends, guard)
+    lease = DeviceLease(
+        LocalLaunch(),
+        guard=guard,
+        study=f"recheck of {record.name}",
+        tell=lambda text, _: progress.stage(text),
+    )
+    openings = Openings(lease=lease, guard=guard)
+    rechecking = Rechecking(
+        openings=openings,
+        before=before,
+        after=after,
+        plan=_plan(now),
+        tolerances=tolerances,
+        profile=_profile(now),
+        progress=progress,
+    )
+    try:
+        return _Recheck(rechecking=rechecking, record=record, now=now, remark=remark, into=run_dir).checked(
+            artifacts
+        )
+    finally:
+        lease.close()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Recheck:
+    rechecking: Rechecking
+    record: StudyRecord
+    now: StudyNow | None
+    remark: str
+    into: Path
+
+    def checked(self, artifacts: Sequence[KeptArtifact]) -> Checked:
+        """All artifacts; those that fail are recompiled where that can be."""
+        asked = {one.number: questions_of(self.now, one) for one in artifacts}
+        found = [self.rechecking.findings(one, asked[one.number]) for one in artifacts]
+        evidence = [
+            e
+            for one in found
+            for e in ((unknown(one, self.rechecking.tolerances),) if one.unknown else one.evidence)
+        ]
+        checks = list(decided(evidence))
+        checks += [check for one in found for check in level_checks(one)]
+        advice = []
+        for one in found:
+            told, further = self._advice(one, checks, asked[one.artifact.number])
+            advice.append(told)
+            checks += further
+        before, after = self.rechecking.before, self.rechecking.after
+        return Checked(
+            of=f"run {self.record.name} in {after.title}",
+            against=f"{before.title}",
+            checks=(*self._versions(artifacts), *checks),
+            advice=tuple(advice),
+            environment={**dict(after.packages), **({"remark": self.remark} if self.remark else {})},
+        )
+
+    def _versions(self, artifacts: Sequence[KeptArtifact]) -> list[MetricCheck]:
+        before, after = self.rechecking.before, self.rechecking.after
+        told = []
+        for backend in dict.fromkeys(one.backend for one in artifacts):
+            said = f"{after.runtime(backend)}; {before.runtime(backend)} in {before.title}"
+            if self._upgraded(backend):
+                said += f"; the study ran with {self._recorded(backend)}"
+            told.append(
+                MetricCheck(subject=backend, metric=VERSIONS, outcome=CheckOutcome.NOTED, reason=said)
+            )
+        return told
+
+    def _recorded_versions(self, backend: str) -> dict[str, str]:
+        there = self.record.environment.get("packages") or {}
+        return {name: str(there[name]) for name in self.rechecking.before.versions(backend) if name in there}
+
+    def _recorded(self, backend: str) -> str:
+        return joined(
+            tuple(f"{name} {version}" for name, version in self._recorded_versions(backend).items())
+        )
+
+    def _upgraded(self, backend: str) -> bool:
+        known = self._recorded_versions(backend)
+        return bool(known) and known != self.rechecking.before.versions(backend)
+
+    def _advice(
+        self, findings: Findings, checks: Sequence[MetricCheck], questions: Questions
+    ) -> tuple[Advice, tuple[MetricCheck, ...]]:
+        rechecking, good, tried = self.rechecking, "", ""
+        further: tuple[MetricCheck, ...] = ()
+        if failed_of(checks, findings.subject):
+            rechecking.progress.stage(f"{findings.subject}: compiling it anew in {rechecking.after.title}")
+            made = recompiled(
+                findings.artifact,
+                rechecking.after,
+                self.now,
+                self.into / "recheck" / f"trial-{findings.artifact.number}",
+                rechecking.openings.guard,
+            )
+            tried = f"compiling it anew there was tried and is not possible: {made.reason}"
+            if made.artifact is not None:
+                again = rechecking.of_recompiled(findings.artifact, made.artifact, questions)
+                further = decided(again.evidence)
+                bad = failed_of(further, again.subject)
+                place = made.artifact.file
+                good = "" if bad else f"Compiled anew there it does as before, which was tried: {place}"
+                tried = f"compiled anew there it fails as well: {joined([one.metric for one in bad])}"
+        told = advised(findings, checks, rechecking.before, rechecking.after, good, tried)
+        return told, further
+
+
+def level_checks(findings: Findings) -> list[MetricCheck]:
+    """The levels on which results depend: where they did not before, that is a failure of the runtime."""
+    found = []
+    for level in findings.levels:
+        after = level.after
+        if after is None:
+            continue
+        new = off(after) and level.before is not None and not off(level.before)
+        said = "its results depend on it " + (
+            "here and not before" if new else "in both" if off(after) else "no more"
+        )
+        outcome = CheckOutcome.FAILED if new else CheckOutcome.NOTED
+        found.append(
+            MetricCheck(
+                subject=f"{findings.artifact.title}, {level.title}",
+                metric=OUTPUTS,
+                outcome=outcome,
+                found=after.found,
+                reason=f"{said} ({after.reason} from the default)",
+            )
+        )
+    return found
+
+
+def _refuse_bundle(run: Path) -> None:
+    if run.is_dir() and is_bundle(run):
+        raise UserError(
+            "this is a bundle, not a run",
+            place=str(run),
+            accepted="the study file, or the directory of its run (runs/NAME)",
+            remedy=f"`paretune verify {run}` checks a bundle",
+        )
+
+
+def _named(python: str | None) -> str:
+    if python is None:
+        raise UserError(
+            "nothing to check the run's artifacts with is named",
+            accepted="--python ENVIRONMENT (another version of the runtime)",
+            remedy="python3 -m venv FOLDER; FOLDER/bin/pip install numpy RUNTIME==VERSION; --python FOLDER",
+        )
+    return python
+
+
+def _now(run: Path, record: StudyRecord, run_dir: Path, progress: Progress) -> tuple[StudyNow | None, str]:
+    try:
+        now = study_now(run, record, run_dir, progress)
+    except UserError as error:
+        progress.note(why_not(error))
+        return None, why_not(error)
+    if now.remark:
+        progress.note(now.remark)
+    return now, now.remark
+
+
+def _plan(now: StudyNow | None) -> LatencyPlan:
+    if now is None:
+        return LatencyPlan()
+    measured = now.job.file.measure
+    return LatencyPlan(rounds=measured.finalist_rounds, processes=measured.processes, seed=now.job.file.seed)
+
+
+def _profile(now: StudyNow | None) -> Profile:
+    return now.job.profile if now else load_profile(HOST, Path(), probes())
