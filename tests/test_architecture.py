@@ -57,6 +57,7 @@ MAY_IMPORT = {
     "search.bundles": "profiles backends.contract search.record",
     "search.checks": "profiles.text profiles search.record",
     "search.workload": "profiles.text profiles.guard profiles search.record",
+    "search.monitor": "search.workload",
     "search.gate": "profiles search.ranking search.record",
     "search.sampler": "search.ranking search.record search.space",
     "search.stages.network": "profiles.guard profiles search.workload",

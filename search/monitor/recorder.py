@@ -1,0 +1,277 @@
+"""Records how a deployed model is used: latency, what it is asked, what it answers and, where labels come
+later, how good that was.
+
+    monitor = Monitor.beside(__file__, log="monitor.log")
+    with monitor.inference(inputs) as seen:
+        outputs = model.run(inputs)
+        seen(outputs, id="request 17")
+    monitor.label("request 17", 3)
+
+Memory and the file are bounded. Nothing here raises into an inference or waits for a disk: a thread of its
+own counts and writes. `paretune monitor check BUNDLE monitor.log` compares the log with what was exported.
+Needs numpy and the standard library, Python 3.9.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import platform
+import threading
+import time
+import warnings
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from .ledger import Inference, Ledger
+
+PLAN = "monitor.json"
+BLOCK, MOST_PENDING = 256, 1024  # calls
+PATIENCE_S = 2.0  # for a disk that hangs, when the process ends
+
+
+class Monitor:
+    """Records into `log` by the plan that stands in a bundle's monitor.json; writes every `flush_seconds`.
+    `trouble` says in words why nothing is recorded or written; it is empty where all is well."""
+
+    def __init__(
+        self,
+        plan: Mapping[str, Any] | None,
+        log: str | os.PathLike[str],
+        *,
+        bundle: str = "",
+        flush_seconds: float = 30.0,
+        window_seconds: float = 3600.0,
+    ) -> None:
+        self.trouble = ""
+        self._plan, self._log, self._bundle = plan, str(Path(log).absolute()), bundle
+        self._flush_seconds, self._window_seconds = flush_seconds, window_seconds
+        self._renew()
+        weakly = weakref.ref(self)
+        atexit.register(_told, weakly, "close")
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=lambda: _told(weakly, "_renew"))
+
+    @classmethod
+    def beside(
+        cls, place: str | os.PathLike[str], log: str | os.PathLike[str] = "monitor.log", **options: float
+    ) -> Monitor:
+        """The monitor of the bundle in the folder `place`, or in that of the file `place`. Where it has no
+        plan that can be read, that is warned of, and nothing is recorded."""
+        beside = Path(place).absolute()
+        path = (beside if beside.is_dir() else beside.parent) / PLAN
+        plan, bundle, trouble = None, "", ""
+        try:
+            text = path.read_bytes()
+            plan, bundle = json.loads(text), sha256(text).hexdigest()[:16]
+        except (OSError, ValueError) as error:
+            trouble = f"{path} cannot be read: {error}"
+        made = cls(plan, log, bundle=bundle, **options)
+        if trouble:
+            made._in_trouble(trouble)
+        return made
+
+    def _renew(self) -> None:
+        """Begin, also in the child of a fork: with a file, a lock and a thread of its own."""
+        earlier = getattr(self, "_ledger", None)
+        if earlier is not None:
+            earlier.close()
+        self._pending: deque[Any] = deque()
+        self._lock, self._wake = threading.Lock(), threading.Event()
+        self._thread: threading.Thread | None = None
+        self._lost = self._broken = 0
+        self._ledger: Ledger | None = None
+        self._sides: dict[str, list[Any]] = {"inputs": [], "outputs": []}
+        if self._plan is None:
+            return
+        try:
+            about = {"format": 1, "bundle": self._bundle, "batch": self._plan["batch"], **_here()}
+            self._ledger = Ledger(self._plan, about, self._log, self._window_seconds)
+            for tensor in self._ledger.tensors:  # inputs come first
+                self._sides[tensor.side].append(tensor)
+        except Exception as error:
+            self._in_trouble(f"{PLAN} is no plan that can be followed: {error!r}")
+
+    def _in_trouble(self, why: str) -> None:
+        if why and why != self.trouble:
+            warnings.warn(f"monitor: {why}", RuntimeWarning, stacklevel=3)
+        self.trouble = why
+
+    # -- around an inference: short, without a wait, and never raising ------------------------------
+
+    @contextmanager
+    def inference(self, inputs: Any) -> Iterator[Callable[..., None]]:
+        """Time an inference: `with monitor.inference(inputs) as seen: outputs = ...; seen(outputs)`. The time
+        ends where `seen` is called; its `id` names the sample (a sequence: the samples) for later labels."""
+        taken = self._taken("inputs", inputs)
+        told = False
+
+        def seen(outputs: Any, id: Any = None) -> None:
+            nonlocal told
+            seconds, told = time.perf_counter() - began, True
+            self._add(inputs, taken, outputs, seconds, id)
+
+        began = time.perf_counter()
+        try:
+            yield seen
+        finally:
+            self._broken += not told
+
+    def record(self, inputs: Any, outputs: Any, seconds: float, id: Any = None) -> None:
+        """Record an inference that was timed elsewhere."""
+        self._add(inputs, self._taken("inputs", inputs), outputs, seconds, id)
+
+    def label(self, id: Any, target: Any, prediction: Any = None) -> None:
+        """What the answer to a sample should have been. Answers are kept for a while, a bounded number of
+        them; for what was answered long ago, or by another process, give the answer as `prediction`."""
+        self._queue((id, target, prediction))
+
+    def _taken(self, side: str, arrays: Any) -> list[Any]:
+        found, tensors = [], self._sides[side]
+        for place, tensor in enumerate(tensors):
+            try:
+                if isinstance(arrays, Mapping):
+                    one = arrays[tensor.name]
+                else:
+                    listed = isinstance(arrays, (list, tuple)) and len(arrays) == len(tensors)
+                    one = arrays[place] if listed else arrays
+                found.append(tensor.taken(one))
+            except Exception:  # what does not fit is counted
+                found.append(None)
+        return found
+
+    def _add(self, inputs: Any, taken: list[Any], outputs: Any, seconds: float, names: Any) -> None:
+        if self._ledger is None:
+            return
+        try:
+            taken = taken + self._taken("outputs", outputs)
+            self._queue(Inference(taken, _rows(inputs), float(seconds), names))
+        except Exception:
+            self._broken += 1
+
+    def _queue(self, item: Any) -> None:
+        if self._ledger is None:
+            return
+        if len(self._pending) >= MOST_PENDING:
+            self._lost += 1
+            return
+        self._pending.append(item)
+        if len(self._pending) >= BLOCK:
+            self._wake.set()
+        if self._thread is None:
+            self._start()
+
+    def _start(self) -> None:
+        try:
+            with self._lock:
+                if self._thread is None:
+                    thread = threading.Thread(target=_work, args=(weakref.ref(self), self._wake), daemon=True)
+                    self._thread = thread
+                    thread.start()
+        except Exception as error:  # counted when the process ends, if by then there is room
+            self._in_trouble(f"no thread can be started: {error!r}")
+
+    # -- in a thread of its own ----------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Count and write what is there now."""
+        self._settle(write=True, patience=-1)
+
+    def close(self) -> None:
+        """Count and write what is there, and let another process continue the file."""
+        ledger = self._ledger
+        if self._settle(write=True, patience=PATIENCE_S) and ledger is not None:
+            ledger.close()
+        self._ledger = None
+        self._wake.set()
+
+    def _settle(self, *, write: bool, patience: float) -> bool:
+        ledger = self._ledger
+        if ledger is None or not self._lock.acquire(timeout=patience):
+            return False
+        try:
+            self._count(ledger)
+            if write:
+                ledger.write()
+                self.trouble = ""
+        except Exception as error:
+            self._in_trouble(f"{self._log} cannot be written: {error}")
+        finally:
+            self._lock.release()
+        return True
+
+    def _count(self, ledger: Ledger) -> None:
+        items = [self._pending.popleft() for _ in range(len(self._pending))]
+        lost, self._lost = self._lost, 0
+        broken, self._broken = self._broken, 0
+        ledger.tally.numbers.update({"lost": lost, "without outputs": broken})
+        try:
+            ledger.count(items)
+        except Exception:
+            ledger.tally.numbers["lost"] += len(items)
+
+    def _turn(self, written: float) -> float:
+        """Do what is due; gives when it was last written, or a negative number at the end."""
+        due = time.monotonic() - written >= self._flush_seconds
+        self._settle(write=due, patience=-1)
+        if self._ledger is None:
+            return -1.0
+        return time.monotonic() if due else written
+
+
+def _work(weakly: Callable[[], Monitor | None], wake: threading.Event) -> None:
+    written = time.monotonic()
+    while written >= 0:
+        monitor = weakly()
+        if monitor is None:
+            return
+        patience = min(monitor._flush_seconds, 1.0)
+        written = monitor._turn(written)
+        del monitor
+        wake.wait(patience)
+        wake.clear()
+
+
+def _told(weakly: Callable[[], Monitor | None], what: str) -> None:
+    monitor = weakly()
+    if monitor is not None:
+        getattr(monitor, what)()
+
+
+def _rows(inputs: Any) -> int:
+    one = inputs
+    if isinstance(inputs, Mapping):
+        one = next(iter(inputs.values()))
+    elif isinstance(inputs, (list, tuple)) and inputs and hasattr(inputs[0], "shape"):
+        one = inputs[0]
+    return len(one)
+
+
+def _here() -> dict[str, Any]:
+    """Where this is recorded."""
+    return {
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "node": platform.node(),
+        "processor": _processor(),
+        "cores": os.cpu_count() or 1,
+        "python": platform.python_version(),
+        "began": round(time.time(), 3),
+    }
+
+
+def _processor() -> str:
+    try:
+        with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as file:
+            named = [
+                line.split(":", 1)[1].strip() for line in file if line.startswith(("model name", "Model"))
+            ]
+        return named[0] if named else platform.processor()
+    except OSError:
+        return platform.processor()
