@@ -16,7 +16,7 @@ from ..record.progress import Progress
 from .kept import KeptArtifact
 from .levels import Blame, Level, blamed, dependent, levels
 from .numerics import numerics, wrong_outputs
-from .questions import Questions
+from .questions import AskedSamples
 from .runtimes import Openings, RuntimePlace
 from .side_by_side import Way, costs
 
@@ -47,7 +47,7 @@ class Rechecking:
     profile: Profile
     progress: Progress
 
-    def findings(self, artifact: KeptArtifact, questions: Questions) -> Findings:
+    def findings(self, artifact: KeptArtifact, questions: AskedSamples) -> Findings:
         """The artifact as it is, in both places."""
         subject = artifact.title
         for place in (self.before, self.after):
@@ -75,7 +75,7 @@ class Rechecking:
             blame=blamed(found, self.after, artifact.backend),
         )
 
-    def of_recompiled(self, artifact: KeptArtifact, other: KeptArtifact, questions: Questions) -> Findings:
+    def of_recompiled(self, artifact: KeptArtifact, other: KeptArtifact, questions: AskedSamples) -> Findings:
         """The artifact before, against that of the same weights after."""
         subject = f"{artifact.title} recompiled"
         was, got = self._asked(self.before, artifact, questions), self._asked(self.after, other, questions)
@@ -92,7 +92,7 @@ class Rechecking:
         return Findings(artifact=artifact, subject=subject, evidence=(told,), broken=said)
 
     def _asked(
-        self, place: RuntimePlace, artifact: KeptArtifact, questions: Questions
+        self, place: RuntimePlace, artifact: KeptArtifact, questions: AskedSamples
     ) -> Mapping[str, Array] | str:
         """Its outputs there, or why there are none."""
         self.progress.stage(f"{artifact.title} in {place.title}: outputs")
@@ -106,7 +106,7 @@ class Rechecking:
     def _levels(
         self,
         artifact: KeptArtifact,
-        questions: Questions,
+        questions: AskedSamples,
         outputs: tuple[Mapping[str, Array], Mapping[str, Array]],
     ) -> tuple[Level, ...]:
         self.progress.stage(f"{artifact.title}: levels of optimization")

@@ -14,7 +14,7 @@ from ...profiles.words import joined
 from ..checks.evidence import Evidence
 from .kept import KeptArtifact
 from .numerics import outputs_evidence
-from .questions import Questions
+from .questions import AskedSamples
 from .runtimes import Openings, RuntimePlace
 
 Answers = Mapping[str, Array]
@@ -53,7 +53,7 @@ def levels(
     openings: Openings,
     places: tuple[RuntimePlace, RuntimePlace],
     artifact: KeptArtifact,
-    questions: Questions,
+    questions: AskedSamples,
     at_default: tuple[Answers, Answers],
     profile: Profile,
 ) -> tuple[Level, ...]:
@@ -78,7 +78,7 @@ def _level(
     openings: Openings,
     places: tuple[RuntimePlace, RuntimePlace],
     artifact: KeptArtifact,
-    questions: Questions,
+    questions: AskedSamples,
     at_default: tuple[Answers, Answers],
     option: RuntimeOption,
     value: str,

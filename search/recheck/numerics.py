@@ -16,13 +16,13 @@ from ..checks.tolerances import Tolerance, Tolerances
 from ..record.checks import DECISIONS, OUTPUTS, Scale
 from ..stages.device.tolerance import Difference, difference
 from .kept import KeptArtifact
-from .questions import Questions
+from .questions import AskedSamples
 
 
 def numerics(
     subject: str,
     artifact: KeptArtifact,
-    questions: Questions,
+    questions: AskedSamples,
     before: Mapping[str, Array],
     after: Mapping[str, Array],
     tolerances: Tolerances,
@@ -43,7 +43,7 @@ def numerics(
 def outputs_evidence(
     subject: str,
     artifact: KeptArtifact,
-    questions: Questions,
+    questions: AskedSamples,
     before: Mapping[str, Array],
     after: Mapping[str, Array],
 ) -> Evidence:
@@ -104,7 +104,7 @@ def _wrong_form(before: Mapping[str, Array], after: Mapping[str, Array]) -> str:
 
 
 def flipped(
-    questions: Questions, before: Mapping[str, Array], after: Mapping[str, Array]
+    questions: AskedSamples, before: Mapping[str, Array], after: Mapping[str, Array]
 ) -> tuple[int, int] | None:
     """Of the primary output: samples decided otherwise, of how many; None where it decides nothing."""
     name = questions.choice.primary if questions.choice else next(iter(before))
@@ -125,7 +125,7 @@ def flipped(
 
 def _quality(
     subject: str,
-    questions: Questions,
+    questions: AskedSamples,
     before: Mapping[str, Array],
     after: Mapping[str, Array],
     tolerances: Tolerances,

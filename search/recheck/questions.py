@@ -40,7 +40,7 @@ class StudyNow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Questions:
+class AskedSamples:
     """Inputs by name (samples along axis 0), and what their answers are held against, where that is known."""
 
     inputs: Mapping[str, Array]
@@ -108,17 +108,17 @@ def _changed(job: Job, run_dir: Path) -> str:
     )
 
 
-def questions_of(now: StudyNow | None, artifact: KeptArtifact) -> Questions:
+def questions_of(now: StudyNow | None, artifact: KeptArtifact) -> AskedSamples:
     """The test split, or else the samples that the store keeps with the artifact.
 
     Raises:
         UserError: the workload cannot say which outputs are meant.
     """
     if now is None:
-        return Questions(inputs=artifact.sample)
+        return AskedSamples(inputs=artifact.sample)
     split, digest = now.models.split("test")
     metric = now.models.metric
-    return Questions(
+    return AskedSamples(
         inputs=split.inputs,
         labels=split.labels,
         metric=metric,

@@ -26,7 +26,7 @@ from .findings import Findings, Rechecking, unknown
 from .interpreter import interpreter
 from .kept import KeptArtifact, chosen_trials, kept_artifacts
 from .levels import off
-from .questions import Questions, StudyNow, guard_of, questions_of, study_now, why_not
+from .questions import AskedSamples, StudyNow, guard_of, questions_of, study_now, why_not
 from .recompile import recompiled
 from .runtimes import Openings, environment, this_environment
 
@@ -144,7 +144,7 @@ class _Recheck:
         return bool(known) and known != self.rechecking.before.versions(backend)
 
     def _advice(
-        self, findings: Findings, checks: Sequence[MetricCheck], questions: Questions
+        self, findings: Findings, checks: Sequence[MetricCheck], questions: AskedSamples
     ) -> tuple[Advice, tuple[MetricCheck, ...]]:
         rechecking, good, tried = self.rechecking, "", ""
         further: tuple[MetricCheck, ...] = ()
