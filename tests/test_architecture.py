@@ -70,7 +70,7 @@ MAY_IMPORT = {
     "search.stages.cutting": "profiles search.stages.network",
     "search.stages.device": (
         "profiles backends.contract backends.energy backends.measure backends.registry backends.runner "
-        "backends.watch search.record search.store search.workload"
+        "backends.watch search.bundles search.record search.store search.workload"
     ),
     "search.stages.training": (
         "profiles.guard profiles backends.contract search.record search.stages.network search.workload"

@@ -8,34 +8,32 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from ... import __version__
 from ...backends.registry import get_backend
 from ...profiles.errors import UserError
 from ...profiles.files import folder_aside, open_regular, sha256_of, write_whole
-from ...profiles.precision import Precision
 from ...search.bundles.files import MANIFEST
-from ...search.ranking.as_run import artifact_of, as_run_lines
-from ...search.ranking.known import TEST, known_metrics, trial_of
-from ...search.ranking.sentences import quantity_text
+from ...search.ranking.as_run import artifact_of
+from ...search.ranking.known import trial_of
 from ...search.record.agreement import MEND_DEVICE
-from ...search.record.evaluation import Outcome, Quantity, StudyRecord, TrialRecord
+from ...search.record.evaluation import Outcome, StudyRecord, TrialRecord
 from ...search.store.store import Entry, Store
 from ..content.views import why
 from ..pages.write import plain
+from .companions import USUAL, Beside, Companion, reference_of, samples_of
+from .manifest import EXPECTED, REFERENCE, SAMPLE, SAMPLES, manifest_of, said_of_reference, said_of_samples
+from .readme import readme
 
-FORMAT = 1
-SAMPLE, EXPECTED = "sample.npz", "expected.npz"
-_OWN = ("run.py", "requirements.txt", "README.md", MANIFEST, SAMPLE, EXPECTED)
+_OWN = ("run.py", "requirements.txt", "README.md", MANIFEST, SAMPLE, EXPECTED, SAMPLES, REFERENCE)
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+!_-]*")
 
 
-def export_bundle(record: StudyRecord, number: int, into: Path) -> Path:
-    """Write the bundle of a complete trial to the new directory `into`, whole or not at all.
+def export_bundle(record: StudyRecord, number: int, into: Path, beside: Beside = USUAL) -> Path:
+    """Write the bundle of a complete trial to the new directory `into`, whole or not at all, with what is
+    asked for beside its artifact as far as that can be had: its manifest says in `left_out` what cannot.
 
     Raises:
         UserError: no such trial, or it has no artifact; the store lost it; `into` is not empty or cannot be
@@ -47,7 +45,7 @@ def export_bundle(record: StudyRecord, number: int, into: Path) -> Path:
         _refuse_existing(into)
         into.parent.mkdir(parents=True, exist_ok=True)
         with folder_aside(into.parent, "bundle") as aside:
-            _fill(aside, record, trial, entry)
+            _fill(aside, record, trial, entry, beside)
             aside.chmod(0o755)
             aside.replace(into)
     return into
@@ -119,67 +117,57 @@ def _refuse_existing(into: Path) -> None:
         )
 
 
-def _fill(into: Path, record: StudyRecord, trial: TrialRecord, entry: Entry) -> None:
+def _fill(into: Path, record: StudyRecord, trial: TrialRecord, entry: Entry, beside: Beside) -> None:
     source = entry.file(entry.meta["file"])
     artifact = f"artifact-{source.name}" if source.name in _OWN else source.name
     shutil.copyfile(source, into / artifact)
     for name, kept in ((SAMPLE, "sample"), (EXPECTED, "expected")):
         if entry.meta.get(kept):
             shutil.copyfile(entry.file(entry.meta[kept]), into / name)
+    manifest = manifest_of(record, trial, entry, artifact)
+    _add_samples(into, record, trial, beside, manifest)
+    companion = _add_reference(into, record, trial, beside, manifest)
     write_whole(into / "run.py", run_script(trial))
     write_whole(into / "requirements.txt", requirements(trial.evaluation.candidate.backend, entry))
-    write_whole(into / "README.md", _readme(record, trial, entry))
-    manifest = _manifest(record, trial, entry, artifact)
-    manifest["files"] = {path.name: _described(path) for path in sorted(into.iterdir())}
+    write_whole(into / "README.md", readme(record, trial, manifest, companion))
+    written = sorted(path for path in into.rglob("*") if path.is_file())
+    manifest["files"] = {path.relative_to(into).as_posix(): _described(path) for path in written}
     text = json.dumps(plain(manifest), indent=2, ensure_ascii=False, allow_nan=False)
     write_whole(into / MANIFEST, f"{text}\n")
+
+
+def _add_samples(
+    into: Path, record: StudyRecord, trial: TrialRecord, beside: Beside, manifest: dict[str, Any]
+) -> None:
+    """A few samples with what the artifact gave for them; in the manifest what they are, or why there are
+    none."""
+    samples, why_not = samples_of(record, trial.number, beside)
+    if samples is None:
+        manifest["left_out"]["samples"] = why_not
+        return
+    shutil.copyfile(samples.file(samples.meta["file"]), into / SAMPLES)
+    manifest["samples"] = said_of_samples(record, samples)
+    manifest["quality"]["by"] = samples.meta["by"]
+
+
+def _add_reference(
+    into: Path, record: StudyRecord, trial: TrialRecord, beside: Beside, manifest: dict[str, Any]
+) -> Companion | None:
+    """The artifact that latency is told against, in a folder of its own, or why there is none."""
+    companion, why_not = reference_of(record, trial.number, beside)
+    if companion is None:
+        manifest["left_out"]["reference"] = why_not
+        return None
+    source = companion.entry.file(companion.entry.meta["file"])
+    (into / REFERENCE).mkdir()
+    shutil.copyfile(source, into / REFERENCE / source.name)
+    manifest["reference"] = said_of_reference(companion, f"{REFERENCE}/{source.name}")
+    return companion
 
 
 def _described(path: Path) -> dict[str, Any]:
     with open_regular(path) as file:
         return {"sha256": sha256_of(file), "size_bytes": path.stat().st_size}
-
-
-def _manifest(record: StudyRecord, trial: TrialRecord, entry: Entry, artifact: str) -> dict[str, Any]:
-    evaluation = trial.evaluation
-    metrics, source = known_metrics(record, trial.number)
-    _, setting = artifact_of(record, trial.number)
-    made = entry.meta.get("artifact", {})
-    return {
-        "format": FORMAT,
-        "paretune": __version__,
-        "study": record.name,
-        "ended": record.ended,
-        "trial": trial.number,
-        "title": evaluation.candidate.title,
-        "digest": evaluation.candidate.digest,
-        "configuration": evaluation.candidate,
-        "backend": evaluation.candidate.backend,
-        "precision": str(evaluation.candidate.precision),
-        "artifact": artifact,
-        "artifact_key": entry.key,
-        "sample": SAMPLE if entry.meta.get("sample") else None,
-        "expected": EXPECTED if entry.meta.get("expected") else None,  # the artifact's outputs for the sample
-        "batch": setting.batch if setting else int(entry.meta.get("batch", 1)),
-        "threads": setting.threads if setting else int(entry.meta.get("threads", 1)),
-        "options": dict(setting.options) if setting else {},
-        "compiled_with": dict(setting.compiled_with) if setting else {},
-        "inputs": entry.meta["inputs"],
-        "outputs": entry.meta["outputs"],
-        "quality": {"metric": record.quality, "split": "test" if source == TEST else "validation"},
-        "metrics": {name: _told(quantity) for name, quantity in metrics.items()},
-        "weight_bytes": evaluation.weight_bytes,
-        "notes": evaluation.all_notes,
-        "versions": made.get("versions", {}),
-        "profile": record.profile,
-        "estimated": record.estimated is not None,
-        "environment": record.environment,
-    }
-
-
-def _told(quantity: Quantity) -> dict[str, Any]:
-    """A number with its interval; single samples are the study's business."""
-    return {name: value for name, value in asdict(quantity).items() if name != "by_sample"}
 
 
 def run_script(trial: TrialRecord) -> str:
@@ -210,40 +198,3 @@ def requirements(backend: str, entry: Entry) -> str:
     known = [package for package in packages if _VERSION.fullmatch(versions.get(package, ""))]
     pinned = [f"{package}=={versions[package]}" for package in known]
     return "\n".join(["numpy>=1.26", *(pinned or packages)[:1], ""])
-
-
-def _readme(record: StudyRecord, trial: TrialRecord, entry: Entry) -> str:
-    metrics, source = known_metrics(record, trial.number)
-    shown = [
-        f"{name} {quantity_text(name, metrics[name])}"
-        for name in (record.quality, "latency_ms", "size_bytes")
-        if name in metrics
-    ]
-    how = as_run_lines(record, trial.number)
-    expected = "\n`expected.npz` has what the artifact gave for `sample.npz` where it was compiled.\n"
-    return (
-        f"# {trial.evaluation.candidate.title}\n\n"
-        f"Trial {trial.number} of the study {record.name} on {record.profile}: {', '.join(shown)} "
-        f"({source} split). All of it is in `manifest.json`.\n\n"
-        + _estimated(record)
-        + "".join(f"{line}\n\n" for line in how)
-        + "1. `python -m venv .venv && . .venv/bin/activate`\n"
-        "2. `pip install -r requirements.txt`\n"
-        "3. `python run.py` runs `sample.npz`; `python run.py INPUTS.npz -o OUT.npz` runs your own arrays.\n"
-        + (expected if entry.meta.get("expected") else "")
-        + _handed_in(record, trial)
-    )
-
-
-def _estimated(record: StudyRecord) -> str:
-    """That the numbers were not taken on the device."""
-    if record.estimated is None:
-        return ""
-    return f"**Estimated:** nothing was taken on {record.estimated.device}, which was not there.\n\n"
-
-
-def _handed_in(record: StudyRecord, trial: TrialRecord) -> str:
-    """What was said of a file that is shipped as it came: the scales of its inputs and outputs, say."""
-    if trial.evaluation.candidate.precision is not Precision.GIVEN or not record.remarks:
-        return ""
-    return "\n" + "".join(f"- {remark}\n" for remark in record.remarks)

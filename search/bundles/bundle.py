@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ from .samples import Samples
 @dataclass(frozen=True, kw_only=True)
 class ReferenceArtifact:
     """The artifact that travels along so that latency can be told against it anywhere: the study's
-    uncompressed teacher. `ratio` is the time of a run of the bundle's artifact over that of a run of this
-    one, measured side by side on the bundle's device; `latency_ms` is this one's own there."""
+    uncompressed teacher, or the strongest simple choice. `ratio` is the time per sample of the bundle's
+    artifact over that of this one, measured side by side on the bundle's device, each run as is said of it;
+    `latency_ms` is what a run of this one took there."""
 
     path: Path
     artifact_key: str
@@ -43,8 +44,8 @@ class Bundle:
     `metric_by` says how to compute it again: "built-in" by that name, "workload" by the workload's own
     function ("": not known). `options` are those that its runtime is told when it opens the artifact,
     `compiled_with` those it was told when it compiled. `versions` are its packages', `environment` the
-    device's. `samples` and `reference` are None where the bundle has none (of format 1, or left out); paths
-    are inside of the folder, but what lies there is as it may be: see `damages`.
+    device's. `samples` and `reference` are None where the bundle has none (of format 1, or left out, for the
+    reason in `left_out`); paths are inside of the folder, but what lies there is as it may be: see `damages`.
     """
 
     folder: Path
@@ -79,6 +80,7 @@ class Bundle:
     expected: Path | None
     samples: Samples | None = None
     reference: ReferenceArtifact | None = None
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -124,6 +126,7 @@ def read_bundle(folder: Path) -> Bundle:
         expected=None if said.expected is None else path_in(folder, said.expected),
         samples=_samples(folder, said),
         reference=None if said.reference is None else _reference(folder, said.reference),
+        left_out=said.left_out,
     )
 
 
@@ -156,6 +159,7 @@ def _samples(folder: Path, said: ManifestSaid) -> Samples | None:
         primary=samples.primary,
         scored=samples.scored,
         as_array=samples.as_array,
+        codes=samples.codes,
         targets=samples.targets,
         quality=samples.quality,
         taken_on=samples.taken_on,

@@ -49,7 +49,8 @@ class QualityOf:
 @dataclass(frozen=True, kw_only=True)
 class SamplesSaid:
     """The samples that travel along: where they lie, how many of which split, which outputs were recorded,
-    which of them the metric is given (`as_array`: one, as an array), and the quality on exactly these."""
+    which of them the metric is given (`as_array`: one, as an array), and the quality on exactly these. A
+    whole number q in an output of `codes` stands for `scale * (q - zero_point)`."""
 
     file: _Name
     count: Annotated[int, Field(ge=1, le=2**20)]
@@ -58,6 +59,7 @@ class SamplesSaid:
     primary: str
     scored: tuple[str, ...]
     as_array: bool = True
+    codes: dict[str, tuple[float, int]] = field(default_factory=dict)
     targets: bool = True
     quality: Quantity | None = None
     taken_on: str = ""
@@ -65,8 +67,8 @@ class SamplesSaid:
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceSaid:
-    """The artifact that latencies are told against. `ratio` is what a run of the bundle's artifact takes as
-    a share of a run of it, as it was measured."""
+    """The artifact that latencies are told against. `ratio` is what a sample takes in the bundle's artifact
+    as a share of what it takes in this one, as it was measured."""
 
     file: _Name
     artifact_key: str = ""
@@ -115,6 +117,7 @@ class ManifestSaid:
     environment: dict[str, Any] = field(default_factory=dict)
     samples: SamplesSaid | None = None
     reference: ReferenceSaid | None = None
+    left_out: dict[str, str] = field(default_factory=dict)
     files: dict[str, HashedFile]
 
 
@@ -207,9 +210,13 @@ def _unlike(said: ManifestSaid) -> str:
             return f"{place} has names twice: {escaped(listed(names))}"
     if said.samples is None:
         return ""
-    known = {spec.name for spec in said.outputs}
-    if not set(said.samples.outputs) <= known:
-        return f"samples.outputs has others than the artifact: {escaped(listed(said.samples.outputs))}"
+    samples, known = said.samples, {spec.name for spec in said.outputs}
+    if not set(samples.outputs) <= known:
+        return f"samples.outputs has others than the artifact: {escaped(listed(samples.outputs))}"
+    meant = {samples.primary, *samples.scored, *samples.codes}
+    plain = len(samples.scored) == 1 or (samples.scored and not samples.as_array)
+    if not plain or not meant <= set(samples.outputs):
+        return f"samples means outputs that were not recorded: {escaped(listed(sorted(meant)))}"
     return ""
 
 

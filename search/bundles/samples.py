@@ -42,8 +42,9 @@ class Samples:
 
     `outputs` are the names of those that were recorded, on the device `taken_on`. The metric is given
     `scored` of them (`as_array`: the one there is, as an array; else by name); `primary` is the one that
-    labels belong to. `quality` is that of the recorded outputs on exactly these samples, with its results by
-    sample where the metric has them.
+    labels belong to. A whole number q in one of `codes` stands for `scale * (q - zero_point)`. `quality` is
+    that of the recorded outputs on exactly these samples, with its results by sample where the metric has
+    them.
     """
 
     path: Path
@@ -55,6 +56,7 @@ class Samples:
     primary: str
     scored: tuple[str, ...]
     as_array: bool
+    codes: dict[str, tuple[float, int]]
     targets: bool
     quality: Quantity | None
     taken_on: str
@@ -79,6 +81,15 @@ class Samples:
             outputs={name: found[_OUTPUT + name] for name in self.outputs},
             targets=found[_TARGETS] if self.targets else None,
         )
+
+    def numbers(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Outputs of the artifact as the numbers that they stand for."""
+        return {name: _numbers(array, self.codes.get(name)) for name, array in outputs.items()}
+
+    def for_metric(self, outputs: Mapping[str, Array]) -> Array | dict[str, Array]:
+        """What the metric is given out of the artifact's outputs, recorded or taken elsewhere."""
+        found = self.numbers(outputs)
+        return found[self.scored[0]] if self.as_array else {name: found[name] for name in self.scored}
 
     def _read(self) -> dict[str, Array]:
         try:
@@ -105,11 +116,22 @@ def _check_size(file: Any) -> None:
             raise ValueError(f"more than {_MOST_BYTES} bytes of arrays")
 
 
-def named(arrays: SampleArrays) -> Mapping[str, Array]:
-    """The arrays under the names that they have in the file."""
+def _numbers(array: Array, code: tuple[float, int] | None) -> Array:
+    if code is None or array.dtype.kind not in "iu":
+        return array
+    scale, zero_point = code
+    return np.asarray((array.astype(np.int64) - zero_point) * np.float64(scale), np.float32)
+
+
+def save_samples(path: Path, arrays: SampleArrays) -> None:
+    """Write them; the same arrays give the same bytes."""
     targets = {} if arrays.targets is None else {_TARGETS: arrays.targets}
-    return {
+    named = {
         **{_INPUT + name: array for name, array in arrays.inputs.items()},
         **{_OUTPUT + name: array for name, array in arrays.outputs.items()},
         **targets,
     }
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, array in named.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)

@@ -5,23 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ...profiles.errors import StageError
 from ..ranking.known import TEST, limits_on, violations
 from ..record.evaluation import Evaluation, Quantity, StudyRecord
 from ..record.metrics import metric_info
 from ..stages.chain import Chain, Trace
 from ..stages.deployment.tries import Deployable
 from .side_effect_scores import side_effect_metrics
+from .travelling import sampled
 
 
 @dataclass(frozen=True, kw_only=True)
 class AsDeployed:
     """`score` and `side_effects` are on test. `hardware` is what the device shows by this setting, empty
-    where it is the study's own: then it is what the trial has."""
+    where it is the study's own: then it is what the trial has. `samples` names what is kept of a few samples
+    (empty: nothing)."""
 
     contender: Deployable
     score: Quantity
     side_effects: Mapping[str, Quantity]
     hardware: Mapping[str, Quantity] = field(default_factory=dict)
+    samples: str = ""
 
 
 def as_searched(evaluation: Evaluation, chain: Chain) -> Deployable:
@@ -35,6 +39,7 @@ def as_searched(evaluation: Evaluation, chain: Chain) -> Deployable:
 def scored(evaluation: Evaluation, contender: Deployable, chain: Chain, first: int) -> AsDeployed:
     """Scored on the `first` samples of test (0: all), run as it is meant to be."""
     one, how = contender, contender.setting
+    samples = _samples(evaluation, one, chain, first, scoring=True)  # first: they are seen while it is scored
     effects = side_effect_metrics(
         chain.models, chain.device, one.compiled, one.backend, TEST, first=first, setting=how
     )
@@ -43,7 +48,22 @@ def scored(evaluation: Evaluation, contender: Deployable, chain: Chain, first: i
         contender=one,
         score=chain.quality(candidate, one.compiled, Trace(), split=TEST, first=first, setting=how),
         side_effects=effects,
+        samples=samples,
     )
+
+
+def _samples(
+    evaluation: Evaluation, one: Deployable, chain: Chain, first: int, *, scoring: bool = False
+) -> str:
+    """The key of its samples; empty where nothing is kept, which costs the finalist nothing else."""
+    try:
+        return sampled(
+            chain, evaluation.candidate, one.compiled, first=first, setting=one.setting, scoring=scoring
+        ).key
+    except StageError as error:
+        if error.outside:
+            raise
+        return ""
 
 
 def measured(
@@ -57,6 +77,7 @@ def measured(
         score=found.score,
         side_effects=found.side_effects,
         hardware=hardware.metrics,
+        samples=found.samples if like is None else _samples(evaluation, contender, chain, first),
     )
 
 

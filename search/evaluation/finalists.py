@@ -161,6 +161,7 @@ def _finalist(
         ratio_to_baseline=ratio,
         side_effects=dict(one.side.side_effects),
         deployed=Deployed(options=one.options),
+        samples=one.side.samples,
     )
 
 

@@ -138,7 +138,8 @@ class Finalist:
     `draw_effect` how far the artifact's quality moves between draws of calibration samples. `failed` says why
     there are no numbers, and `agreement` what the device computes from it where that is why; `shortened` says
     what of the check was less than the study file asks for, `watched` how the device was meanwhile,
-    `deployed` what else deployment asks.
+    `deployed` what else deployment asks. `samples` names what the store keeps of a few samples of test with
+    its outputs (stage "samples"; empty: nothing).
     """
 
     number: int
@@ -152,6 +153,7 @@ class Finalist:
     shortened: str = ""
     watched: Watched | None = None
     deployed: Deployed = NOTHING_ASKED
+    samples: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,7 @@ from .deployment.sustained import SustainedAsked
 from .device.a_a import read_rounds
 from .device.kept_outputs import primary_outputs
 from .device.quantities import latency_quantities
+from .device.sampled import Seen, unseen
 from .device.stages import CANDIDATE, DeviceStages
 from .models.base import Models
 
@@ -194,12 +195,13 @@ class Chain:
         split: str,
         first: int = 0,
         setting: Setting | None = None,
+        seen: Seen = unseen,
     ) -> Entry:
         """Score an artifact on a split, or on its `first` samples (0: all)."""
         samples, digest = head_of(*self.models.split(split), first)
         metric, choice = self.models.metric, self.models.outputs
         return trace.add(
-            self.device.scored(compiled, candidate.backend, samples, digest, metric, choice, setting)
+            self.device.scored(compiled, candidate.backend, samples, digest, metric, choice, setting, seen)
         )
 
     def quality(

@@ -171,6 +171,21 @@ _SAID: Mapping[str, Shape] = {
             "by_sample": _no_or(_SAMPLES),
         }
     ),
+    "samples": _record(
+        {
+            "file": _file,
+            "count": _count,
+            "outputs": _many(_text),
+            "primary": _text,
+            "scored": _many(_text),
+            "as_array": _flag,
+            "codes": _each(_pair(_number, _whole)),
+            "quality": _no_or(_record({"value": _number}, low=_no_or(_number), high=_no_or(_number))),
+            "metric": _text,
+            "by": _text,
+            "higher_is_better": _flag,
+        }
+    ),
     "spread": _record({"cores": _many(_count)}),
     "here": _record({"file": _file}),
     "placement": _record({"placed": _no_or(_PLACED)}),

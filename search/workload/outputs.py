@@ -38,7 +38,8 @@ class OutputChoice:
     """The outputs of a model. `names`: all, in its order. `primary`: the one that labels, teacher and side
     effects are compared with. `scored`: what the metric is given, as an array where `as_array`, else by name.
     `because` says why, where there was a choice. `layout` is that of the float model's outputs, by name.
-    `decoded` gives, by name, what reads an output whose whole numbers stand for others."""
+    `decoded` gives, by name, what reads an output whose whole numbers stand for others, and `codes` their
+    scale and zero point."""
 
     names: tuple[str, ...]
     primary: str
@@ -47,6 +48,7 @@ class OutputChoice:
     because: str = ""
     layout: Mapping[str, Layout] = field(default_factory=dict)
     decoded: Mapping[str, Callable[[Array], Array]] = field(default_factory=dict)
+    codes: Mapping[str, tuple[float, int]] = field(default_factory=dict)
 
     @property
     def others(self) -> tuple[str, ...]:

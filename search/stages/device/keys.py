@@ -17,7 +17,7 @@ from ...record.setting import Setting, Told
 from ...store.store import content_key
 
 EXPORT_VERSION, COMPILE_VERSION, MEASURE_VERSION, SPREAD_VERSION, SCORE_VERSION = 1, 3, 3, 1, 2
-MAKE_VERSION, TUNE_VERSION, HERE_VERSION, AGREE_VERSION = 1, 1, 1, 1
+MAKE_VERSION, TUNE_VERSION, HERE_VERSION, AGREE_VERSION, SAMPLES_VERSION = 1, 1, 1, 1, 1
 
 
 def export_key(
@@ -147,6 +147,26 @@ def score_key(
         **told(options),
     }
     return content_key("score", SCORE_VERSION, fields)
+
+
+def samples_key(
+    artifact: str,
+    samples: tuple[str, str],
+    metric: tuple[str, ...],
+    batch: int,
+    instructions: str,
+    options: Told,
+) -> str:
+    """Key of an artifact's outputs for a few samples: the digest of their split, and of which they are."""
+    fields = {
+        "artifact": artifact,
+        "samples": list(samples),
+        "metric": metric,
+        "batch": batch,
+        "instructions": instructions,
+        **told(options),
+    }
+    return content_key("samples", SAMPLES_VERSION, fields)
 
 
 def here_key(artifact: str, samples: str, batch: int, threads: int, versions: Sequence[str]) -> str:

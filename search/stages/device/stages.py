@@ -44,6 +44,7 @@ from .keys import compile_key, measure_key, score_key
 from .line import Line
 from .returned import returned
 from .runners import Runners
+from .sampled import SampleKeeper, Seen, unseen
 from .settings import settings_of
 from .shared import SharedMakers
 from .tune import Tuner, model_of, tuned_as
@@ -75,6 +76,7 @@ class DeviceStages:
         self._a_a = AgainstItself(store, self._runners, announce, self._again)
         self.tuner = Tuner(store, deployment, lease, line.guard, announce, tuning, self._again)
         self._wanted, self.effort = plan, Effort()
+        self.samples = SampleKeeper(store, self._runners, announce, self._again, lease.held_elsewhere)
         self._makers = SharedMakers(store, self._runners, announce)
         self.agreements = Agreements(store, self._runners, announce, self._again)
         self.apart = Apart(
@@ -254,13 +256,14 @@ class DeviceStages:
         metric: Metric,
         choice: OutputChoice | None = None,
         setting: Setting | None = None,
+        seen: Seen = unseen,
     ) -> Entry:
         """Quality of an artifact in its own runtime, as it is deployed, by the outputs of `choice` (None:
-        there is only one). `kept_outputs` reads them."""
+        there is only one). `kept_outputs` reads them. Where it runs now, `seen` is told its runner, and what
+        it gave."""
         how = setting or self.deployment.usual
         choice = choice or only(compiled.meta["outputs"][0]["name"])
-        deployed, named = self.deployment, (metric.name, metric.digest, *choice.digest)
-        instructions = deployed.instructions + deployed.computed_by(backend)
+        named, instructions = (metric.name, metric.digest, *choice.digest), self.instructions_of(backend)
         key = score_key(compiled.key, split_digest, named, how.batch, instructions, how.options)
 
         def make(into: Path) -> Mapping[str, Any]:
@@ -271,6 +274,7 @@ class DeviceStages:
                 self.agreements.settled(compiled, backend, runner, how)
                 self.effort.before_scoring(runner, first_ms, len(split), how.batch)
                 outputs = runner.infer(dict(split.inputs))
+                seen(runner, outputs)
             # One that was not compared with the float model is but a place to climb from.
             compared = bool(compiled.meta.get("expected"))
             outputs = returned(outputs, choice, len(split), "score", finite=compared)
@@ -283,6 +287,10 @@ class DeviceStages:
         entry = self.store.produce("score", key, {"artifact": compiled.key}, self._again.sturdy(make))
         self.agreements.settled(compiled, backend, setting=how)  # one that was scored before it was compared
         return entry
+
+    def instructions_of(self, backend: str) -> str:
+        """What decides how the device computes."""
+        return self.deployment.instructions + self.deployment.computed_by(backend)
 
     def close(self) -> None:
         """End every process."""

@@ -71,13 +71,17 @@ class FileModels(GivenModels):
         run = GivenRun(self.backend, self._closed(batch), self.given, self.place)
         few = run.outputs(sample.inputs, batch)
         choice = meant(few, sample.labels, workload, self.place)
-        decoded = {one.name: one.numbers for one in self.given.outputs if one.coded}
+        coded = [one for one in self.given.outputs if one.coded]
         quantized = f"the model was handed in quantized ({self.given.quantized}): it is measured as it is"
         return Usable(
             content=self.path.read_bytes(),
             run=run,
             batch=batch,
-            choice=replace(choice.laid_out(few), decoded=decoded),
+            choice=replace(
+                choice.laid_out(few),
+                decoded={one.name: one.numbers for one in coded},
+                codes={one.name: (one.scale, one.zero_point) for one in coded},
+            ),
             few={name: few[name] for name in choice.names},
             notes=(
                 *([f"{quantized}, as-given"] if self.given.quantized else []),

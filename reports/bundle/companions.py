@@ -1,0 +1,130 @@
+"""What travels in a bundle beside the artifact, so that it can be checked elsewhere: samples with their
+outputs, and an artifact that latency is told against."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ...profiles.quantity import Quantity
+from ...search.ranking.as_run import artifact_of
+from ...search.ranking.known import known_metrics, reference_trial, trial_of
+from ...search.record.evaluation import StudyRecord, TrialRecord
+from ...search.record.setting import Setting
+from ...search.store.store import Entry, Store
+
+LARGEST_REFERENCE = 64 * 2**20
+"""Bytes of an artifact that travels beside another one without being asked for."""
+NOT_ASKED = "left out as asked"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """What is asked for beside the artifact. `samples`: the key of samples in the store where the record has
+    none of this trial (""), None for none at all. `without` says why there are none. `reference`: True in any
+    case, False for none; None where it is not too large."""
+
+    samples: str | None = ""
+    without: str = ""
+    reference: bool | None = None
+
+
+USUAL = Beside()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Companion:
+    """An artifact that latency is told against: what a sample takes in the bundle's own as a share of what it
+    takes in this one, and what a run of this one took."""
+
+    trial: TrialRecord
+    entry: Entry
+    setting: Setting
+    ratio: Quantity
+    latency_ms: Quantity | None
+
+
+def samples_of(record: StudyRecord, number: int, asked: Beside) -> tuple[Entry | None, str]:
+    """A trial's samples, or why there are none."""
+    if asked.samples is None:
+        return None, asked.without or NOT_ASKED
+    own = next((one.samples for one in record.finalists if one.number == number), "")
+    key = asked.samples or own
+    found = _stored(record, "samples", key) if key else None
+    if found is not None:
+        return found, ""
+    kept = "the store no longer has them" if key else "the study kept none of this trial"
+    return None, asked.without or f"{kept}: `paretune export` takes them"
+
+
+def reference_of(record: StudyRecord, number: int, asked: Beside) -> tuple[Companion | None, str]:
+    """What a trial's latency is told against, or why there is nothing: the uncompressed teacher, and where
+    that is too large to travel, or the trial itself, the strongest simple choice."""
+    if asked.reference is False:
+        return None, NOT_ASKED
+    if record.estimated is not None:
+        return None, "nothing was measured"
+    reasons = []
+    for ratio, other in _measured_against(record, number):
+        companion = _companion(record, other, ratio)
+        reason = _why_not(companion, asked)
+        if companion is not None and not reason:
+            return companion, ""
+        reasons.append(f"trial {other}: {reason}")
+    return None, "; ".join(reasons) or "its latency was told against no other artifact"
+
+
+def _why_not(companion: Companion | None, asked: Beside) -> str:
+    if companion is None:
+        return "the store no longer has its artifact"
+    size = companion.entry.meta["artifact"]["size_bytes"]
+    if size <= LARGEST_REFERENCE or asked.reference:
+        return ""
+    return f"it takes {size / 2**20:.0f} MB, which `paretune export --reference` takes along"
+
+
+def _measured_against(record: StudyRecord, number: int) -> list[tuple[Quantity, int]]:
+    """Which trials it was timed against, the best known first, with its time per sample over theirs."""
+    reference, simple, found = reference_trial(record), record.baseline, []
+    metrics, _ = known_metrics(record, number)
+    if reference is not None and reference.number != number and "latency_ratio" in metrics:
+        found.append((metrics["latency_ratio"], reference.number))
+    if simple is None or simple in (number, found[0][1] if found else None):
+        return found
+    if reference is not None and reference.number == number:
+        of_simple = known_metrics(record, simple)[0].get("latency_ratio")
+        return [*found, *([(_inverted(of_simple), simple)] if of_simple is not None else [])]
+    to_simple = (one.ratio_to_baseline for one in record.finalists if one.number == number)
+    return [*found, *((ratio, simple) for ratio in to_simple if ratio is not None)]
+
+
+def _inverted(ratio: Quantity) -> Quantity:
+    low, high = (None if end is None else 1 / end for end in (ratio.high, ratio.low))
+    return replace(ratio, value=1 / ratio.value, low=low, high=high, how=f"the inverse of: {ratio.how}")
+
+
+def _companion(record: StudyRecord, number: int, ratio: Quantity) -> Companion | None:
+    key, setting = artifact_of(record, number)
+    entry = _stored(record, "compile", key)
+    if entry is None:
+        return None
+    reference = reference_trial(record)
+    if reference is not None and reference.number == number:
+        # It is run as the study runs all while others are told against it, however it would be deployed.
+        own = _stored(record, "compile", reference.evaluation.artifact_key)
+        entry, setting = own or entry, None
+    usual = Setting(threads=int(entry.meta.get("threads", 1)), batch=int(entry.meta.get("batch", 1)))
+    return Companion(
+        trial=trial_of(record, number),
+        entry=entry,
+        setting=setting or usual,
+        ratio=replace(ratio, by_sample=None),
+        latency_ms=known_metrics(record, number)[0].get("latency_ms"),
+    )
+
+
+def _stored(record: StudyRecord, stage: str, key: str) -> Entry | None:
+    root = Path(record.store)
+    there = bool(record.store) and os.path.isdir(root)  # noqa: PTH112 - where it cannot be told, it is not there
+    return Store(root).get(stage, key) if there else None
