@@ -11,6 +11,7 @@ from .reports.commands.answers import choose, explain, export, report
 from .reports.commands.beginning import backends, init, plan
 from .reports.commands.recheck import recheck
 from .reports.commands.session import retarget, run
+from .reports.commands.store import store
 from .reports.terminal.commands import Commands, ended_well
 from .reports.terminal.device_commands import devices
 from .reports.terminal.output import show
@@ -27,6 +28,7 @@ app = typer.Typer(
 for command in (init, plan, run, retarget, report, choose, explain, export, recheck, backends):
     app.command()(command)
 app.add_typer(devices)
+app.add_typer(store)
 
 
 @app.callback(invoke_without_command=True)

@@ -11,6 +11,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -104,6 +105,23 @@ def _remove_unlocked(path: Path) -> None:
         os.close(descriptor)
 
 
+def sync_tree(folder: Path) -> None:
+    """Have all below a folder, and the folder itself, on the disk: a power cut leaves nothing of it out."""
+    # All at once: the disk then writes its journal once, and not once for each file.
+    paths = [*folder.rglob("*"), folder]
+    with ThreadPoolExecutor(min(len(paths), _SYNCED_AT_ONCE)) as pool:
+        list(pool.map(sync, paths))
+
+
+def sync(path: Path) -> None:
+    """Have a file's content, or a folder's list of names, on the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def write_whole(path: Path, text: str) -> None:
     """Write a text. Logs may hold halves of characters, which UTF-8 has no bytes for: they become "?"."""
     write_all_whole({path: text})
@@ -178,12 +196,35 @@ def file_inside(folder: Path, name: str) -> Path:
 def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
     """Hold the lock on a file, which is made where it is missing and stays. Yields False at once if `wait` is
     false and another holds it. Where the system or the disk knows no such locks, everyone holds it."""
-    # A link would make the file somewhere else, and a pipe would wait.
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    while True:
+        # A link would make the file somewhere else, and a pipe would wait.
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(path, flags, 0o666)
+        try:
+            free = _take(descriptor, wait)
+            if _stands(descriptor, path):
+                yield free
+                return
+        finally:
+            os.close(descriptor)
+
+
+def is_held(path: Path) -> bool | None:
+    """Whether someone holds the lock on a file that is there; None where there are no such locks."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        yield _take(descriptor, wait)
+        free = _at_once(descriptor)
+        return None if free is None else not free
     finally:
         os.close(descriptor)
+
+
+def _stands(descriptor: int, path: Path) -> bool:
+    """Whether a path still leads to an open file: one that nobody held may have been removed meanwhile."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
 
 
 def _at_once(descriptor: int) -> bool | None:
@@ -231,6 +272,7 @@ _KINDS = {
     stat.S_IFSOCK: "a socket",
 }
 _PROBE_BYTES = 65_536
+_SYNCED_AT_ONCE = 8
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Numbers of errors: a disk, a quota or a file may not grow."""

@@ -113,11 +113,16 @@ MAY_IMPORT = {
         "search.sampler search.space search.stages.absent search.stages.chain search.stages.deployment "
         "search.stages.device search.stages.models search.storage search.store"
     ),
+    "search.retention": (
+        "profiles.text profiles search.bundles search.job search.ranking search.record search.run "
+        "search.storage search.store"
+    ),
     "reports.content": "profiles search.gate search.ranking search.record",
     "reports.charts": "profiles backends.registry reports.content search.ranking search.record",
     "reports.terminal": (
         "profiles.devices profiles.text profiles.guard profiles backends.boards backends.registry "
-        "backends.runner reports.content search.job search.ranking search.record search.space"
+        "backends.runner reports.content search.job search.ranking search.record search.retention "
+        "search.space"
     ),
     "reports.pages": "profiles.text profiles reports.charts reports.content search.ranking search.record",
     "reports.bundle": (
@@ -134,7 +139,8 @@ MAY_IMPORT = {
         "search.record search.run"
     ),
     "reports.commands": (
-        "reports.api reports.pages reports.results reports.terminal search.ranking search.recheck search.run"
+        "reports.api reports.pages reports.results reports.terminal search.ranking search.recheck "
+        "search.retention search.run"
     ),
 }
 """Room -> the rooms that it may import. `docs/architecture.md` shows the same table to a newcomer."""

@@ -38,6 +38,7 @@ from ..storage.same_problem import evaluated_before
 from ..storage.storage import only_one_run, storage_trouble_explained
 from ..storage.study_store import StudyStore
 from ..store.store import Store
+from ..store.users import working
 from . import finished
 from .absent import Absent, chain_of, record_of_estimates, with_measurements, worth_timing
 from .budget import Budget, StopFlag
@@ -93,7 +94,8 @@ def run_study(
     """
     open_standard_descriptors()
     job = with_measurements(load_job(path, estimate=absent is not None), absent)
-    return run_job(job, StudyKind(), progress, stop, audit, again=again)
+    with working(job.places.store, job.places.run_dir):
+        return run_job(job, StudyKind(), progress, stop, audit, again=again)
 
 
 def run_job(

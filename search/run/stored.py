@@ -16,10 +16,12 @@ from ..storage.run_file import RUN_FILE, RunFile, read_run_file, write_run_file
 from ..storage.storage import storage_trouble_explained, writing
 from ..storage.study_store import StudyStore
 from ..storage.url import StorageUrl
+from ..store.users import remember_run
 
 
 def write_run_file_of(job: Job) -> None:
-    """Keep in the run's directory where its study is stored; passwords are not kept.
+    """Keep in the run's directory where its study is stored, and in the store where the run is; passwords are
+    not kept.
 
     Raises:
         UserError: the directory cannot be written.
@@ -35,6 +37,7 @@ def write_run_file_of(job: Job) -> None:
     )
     with writing(job.places.run_dir):
         write_run_file(job.places.run_dir, run)
+    remember_run(job.places.store, job.places.run_dir)
 
 
 def stored_study(run_dir: Path) -> tuple[StorageUrl, str]:

@@ -5,8 +5,10 @@ whole or not at all. Whoever makes an entry holds a lock on its key, which the k
 ends, however it ends. Layout below the root:
 
     <stage>/<key>/          entries: the files of the stage, and manifest.json
-    .making/<stage>.<key>.* entries being made       .locks/<stage>.<key>  locks (empty files, never removed)
+    .making/<stage>.<key>.* entries being made, or removed
     .work/<stage>.<key>/    checkpoints of stages that were interrupted
+    .locks/<stage>.<key>    locks: empty files, whose time is when somebody last asked for the entry
+    .users/, .runs/         who works with it, and which runs ever did (`users.py`)
 """
 
 from __future__ import annotations
@@ -17,23 +19,22 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ...profiles.errors import UserError
-from ...profiles.files import file_inside, locked
+from ...profiles.files import file_inside, locked, sync, sync_tree
 from ..record.digest import digest_of
+from .contents import KEY
 from .manifest import MANIFEST, CorruptEntryError, Manifest, check_file, read_manifest, write_manifest
 from .trouble import full_disk_explained, reading, removed, writing
+from .uses import lock_of, touch
 
 T = TypeVar("T")
 _MADE_AGAIN = "remove the entry's folder: what was in it is made again"
-_KEY = re.compile(r"[0-9a-f]{64}")
 _ASIDE = re.compile(r"([^.]+)\.([^.]+)\.[0-9a-f]{32}")
-_SYNCED_AT_ONCE = 8
 _DEAR_S = 5.0
 _log = logging.getLogger(__name__)
 
@@ -120,7 +121,7 @@ class Store:
     def get(self, stage: str, key: str) -> Entry | None:
         """The entry, or None. Every file is checked against its hash; a damaged entry is removed."""
         started = time.monotonic()
-        if not _KEY.fullmatch(key):  # of a record of others: no part of a path
+        if not KEY.fullmatch(key):  # of a record of others: no part of a path
             return None
         try:
             return self._read(stage, key, started)
@@ -129,6 +130,7 @@ class Store:
         if os.access(self.root, os.W_OK):
             with suppress(UserError), self._lock(stage, key):  # who only reads can do without
                 self._discard_if_corrupt(stage, key)
+                return self._read(stage, key, started)  # it may have been aside for a moment
         return None
 
     def glance(self, stage: str, key: str) -> Entry | None:
@@ -149,7 +151,7 @@ class Store:
         """The entries of a stage, the latest first, each by its manifest alone (see `glance`)."""
         with suppress(OSError):
             folders = sorted((self.root / stage).iterdir(), key=lambda path: -path.stat().st_mtime)
-            found = (self.glance(stage, path.name) for path in folders if _KEY.fullmatch(path.name))
+            found = (self.glance(stage, path.name) for path in folders if KEY.fullmatch(path.name))
             yield from (entry for entry in found if entry is not None)
 
     def produce(
@@ -185,6 +187,7 @@ class Store:
         path = self.root / stage / key
         if not os.path.lexists(path):
             return None
+        touch(self.root, stage, key)
         with reading(self.root):
             manifest = read_manifest(path, stage, key)
             for name, expected in manifest.files.items():
@@ -203,12 +206,12 @@ class Store:
             with full_disk_explained(self.root, aside):
                 meta = make(aside)
                 manifest = write_manifest(aside, stage, key, meta, provenance, self._clock() - started)
-                _sync_tree(aside)
+                sync_tree(aside)
             with writing(self.root):
                 aside.rename(path)
                 seconds = self._clock() - started
                 if seconds > _DEAR_S:  # else it is made again, should the power fail in the next seconds
-                    _sync(path.parent)
+                    sync(path.parent)
         finally:
             removed(aside)
         return _entry(path, manifest, cached=False, seconds=seconds)
@@ -237,7 +240,7 @@ class Store:
     @contextmanager
     def _lock(self, stage: str, key: str, wait: bool = True) -> Iterator[bool]:
         """Hold the key's lock. Yields False at once if `wait` is false and another holds it."""
-        path = self.root / ".locks" / f"{stage}.{key}"
+        path = lock_of(self.root, stage, key)
         with ExitStack() as stack:
             with writing(self.root):
                 path.parent.mkdir(exist_ok=True)
@@ -273,18 +276,3 @@ def _entry(path: Path, manifest: Manifest, cached: bool, seconds: float) -> Entr
         meta=manifest.meta,
         provenance=manifest.provenance,
     )
-
-
-def _sync_tree(root: Path) -> None:
-    # All at once: the disk then writes its journal once, and not once for each file.
-    paths = [*root.rglob("*"), root]
-    with ThreadPoolExecutor(min(len(paths), _SYNCED_AT_ONCE)) as pool:
-        list(pool.map(_sync, paths))
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
