@@ -55,6 +55,7 @@ MAY_IMPORT = {
     "search.storage": "profiles search.record",
     "search.store": "profiles search.record",
     "search.bundles": "profiles backends.contract search.record",
+    "search.nights": "profiles.text profiles search.job search.record search.workload",
     "search.checks": "profiles.text profiles search.record",
     "search.workload": "profiles.text profiles.guard profiles search.record",
     "search.monitor": "search.workload",
@@ -138,9 +139,13 @@ MAY_IMPORT = {
         "reports.notebook reports.pages reports.results reports.terminal search.bundles search.ranking "
         "search.record search.run"
     ),
+    "reports.nights": (
+        "profiles.text profiles backends.runner reports.bundle reports.charts reports.content reports.pages "
+        "reports.results search.bundles search.nights search.ranking search.record search.run"
+    ),
     "reports.commands": (
-        "reports.api reports.pages reports.results reports.terminal search.ranking search.recheck "
-        "search.retention search.run"
+        "reports.api reports.nights reports.pages reports.results reports.terminal search.ranking "
+        "search.recheck search.retention search.run"
     ),
 }
 """Room -> the rooms that it may import. `docs/architecture.md` shows the same table to a newcomer."""

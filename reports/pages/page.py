@@ -43,12 +43,14 @@ def html_page(reading: Reading, first: Reading | None = None) -> str:
         "report.html",
         shown,
         figures={name: figure for name, figure in figures.items() if figure is not None},
-        plotly=Markup(_plotly()),  # noqa: S704
+        plotly=plotly(),
     )
 
 
-def _plotly() -> str:
-    return (files("paretune.reports") / "vendor" / "plotly-basic.min.js").read_text(encoding="utf-8")
+def plotly() -> Markup:
+    """The script that draws the figures of a page."""
+    script = files("paretune.reports") / "vendor" / "plotly-basic.min.js"
+    return Markup(script.read_text(encoding="utf-8"))  # noqa: S704
 
 
 def markdown_report(reading: Reading, first: Reading | None = None) -> str:

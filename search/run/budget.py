@@ -51,6 +51,7 @@ class StopFlag:
 class Budget:
     """Trials and seconds that are left, and whether a stop was asked for. Time counts from `start` on.
 
+    `within` are the seconds that this session may take, whatever earlier ones have left of the budget.
     `reserve` are seconds kept for what follows the search: to it the time is used up so much earlier. Nothing
     is begun that cannot end: `least` are the seconds that a candidate takes on the device at the least,
     `rest` those that follow its training, as the device has shown them. Those that were `waited`, in which
@@ -61,6 +62,7 @@ class Budget:
     seconds: float | None
     stop: StopFlag = field(default_factory=StopFlag)
     clock: Clock = time.monotonic
+    within: float | None = None
     reserve: float = field(default=0.0, init=False)
     waited: float = field(default=0.0, init=False)
     least: float = field(default=0.0, init=False)
@@ -68,11 +70,17 @@ class Budget:
     _started: float | None = field(default=None, init=False)
     _spent: float = field(default=0.0, init=False)
     _counts: bool = field(default=True, init=False)
+    _asked: float | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self._asked = self.seconds
 
     def start(self, spent_seconds: float = 0.0, waited_seconds: float = 0.0) -> None:
         """Time runs from the first call on; earlier sessions have used so much of it, and waited so long."""
         self._spent = spent_seconds
         self.waited += waited_seconds
+        if self.within is not None:
+            self.seconds = min(inf if self._asked is None else self._asked, spent_seconds + self.within)
         if self._started is None:
             self._started = self.clock()
 

@@ -106,11 +106,13 @@ def run_job(
     audit: float = 0.0,
     *,
     again: bool = False,
+    within: float | None = None,
 ) -> SessionEnd:
-    """Run or resume the study of a job, see `run_study`."""
+    """Run or resume the study of a job, see `run_study`; `within` are the seconds that this session may take,
+    whatever is left of the study's own budget."""
     progress, stop = progress or Progress(), stop or StopFlag()
     check_limits_of_a_search()
-    budget = Budget(trials=job.file.budget.trials, seconds=job.file.budget.time, stop=stop)
+    budget = Budget(trials=job.file.budget.trials, seconds=job.file.budget.time, stop=stop, within=within)
     budget.start()
     reached = job.reached(to_measure=True)
     remarks = _checked_data(job, reached, progress)

@@ -6,7 +6,7 @@ import difflib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -37,12 +37,15 @@ class LoadedWorkload:
     """A workload, where it came from, and digests of everything that it brings.
 
     `source_digest` covers the bytes of the workload's file and of the local modules that it imports, the
-    options, and the bytes of the model's file if there is one.
+    options, and the bytes of the model's file if there is one. `files` has the digest of each of them, by its
+    name below `root`.
     """
 
     workload: Workload
     directory: Path
     source_digest: str
+    files: Mapping[str, str] = field(default_factory=dict)
+    root: Path = Path()
 
     @property
     def given(self) -> Path | None:
@@ -131,7 +134,7 @@ def load_workload(reference: str, base: Path, options: Mapping[str, Any] | None 
         raise UserError(
             "options must be plain values", place=reference, found=str(error), accepted="numbers, text, lists"
         ) from error
-    return LoadedWorkload(workload, path.parent, digest)
+    return LoadedWorkload(workload, path.parent, digest, files, root)
 
 
 def _with_program(workload: Workload, file: Path, reference: str) -> Workload:
