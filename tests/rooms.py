@@ -65,11 +65,18 @@ def modules() -> tuple[Module, ...]:
     return tuple(Module(path, _name(path)) for path in files)
 
 
+@cache
+def known_names() -> frozenset[str]:
+    """The dotted name of each of them."""
+    return frozenset(module.name for module in modules())
+
+
 def _name(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+@cache
 def imports_between_rooms() -> dict[str, set[str]]:
     """Room to the rooms that it imports."""
     found: dict[str, set[str]] = {}
@@ -81,7 +88,7 @@ def imports_between_rooms() -> dict[str, set[str]]:
 
 def imported_rooms(module: Module) -> set[str]:
     """The rooms that one file imports, where `from . import x` may name a room as well."""
-    known = {other.name for other in modules()}
+    known = known_names()
     rooms = set()
     for name, taken in module.imports():
         whole = [f"{name}.{one}".strip(".") for one in taken if f"{name}.{one}".strip(".") in known]

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 MAIN = "from paretune.cli import main; import sys; sys.argv[0] = 'paretune'; main()"
 
 

@@ -74,6 +74,7 @@ def test_every_pair_that_is_offered_has_its_figures_or_a_reason(tiny, tmp_path, 
     assert out.with_suffix(".md").read_text() == page(found)
 
 
+@pytest.mark.slow
 def test_what_is_done_is_not_done_again(tiny, tmp_path, monkeypatch):
     out, calls = tmp_path / "figures.json", []
 
@@ -139,6 +140,7 @@ def test_no_model_is_tuned_twice_and_each_starts_from_what_others_found(tmp_path
     assert tune(longer, tmp_path, "one", tuned)[0].tuned != first.tuned
 
 
+@pytest.mark.slow
 def test_models_are_the_same_on_every_call_and_have_learnt_something():
     first, second = models.trained("recurrent"), models.trained("recurrent")
     assert (first.wanted == second.wanted).all()

@@ -28,6 +28,7 @@ def test_the_digits_splits_are_sound():
     assert splits.train.inputs["image"].shape[1:] == (1, 8, 8)
 
 
+@pytest.mark.slow
 def test_the_digits_data_is_the_same_in_every_process():
     code = (
         "from pathlib import Path; from paretune.search.workload.loader import load_workload;"
