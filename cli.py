@@ -9,6 +9,7 @@ import typer
 from .profiles.system_trouble import check_stack, check_temporary_files
 from .reports.commands.answers import choose, explain, export, report
 from .reports.commands.beginning import backends, init, plan
+from .reports.commands.monitor import monitor
 from .reports.commands.nights import nightly
 from .reports.commands.recheck import recheck
 from .reports.commands.session import retarget, run
@@ -29,6 +30,7 @@ app = typer.Typer(
 for command in (init, plan, run, retarget, nightly, report, choose, explain, export, recheck, backends):
     app.command()(command)
 app.add_typer(devices)
+app.add_typer(monitor)
 app.add_typer(store)
 
 

@@ -58,7 +58,7 @@ MAY_IMPORT = {
     "search.nights": "profiles.text profiles search.job search.record search.workload",
     "search.checks": "profiles.text profiles search.record",
     "search.workload": "profiles.text profiles.guard profiles search.record",
-    "search.monitor": "search.workload",
+    "search.monitor": "profiles search.bundles search.checks search.record search.workload",
     "search.gate": "profiles search.ranking search.record",
     "search.sampler": "search.ranking search.record search.space",
     "search.stages.network": "profiles.guard profiles search.workload",
@@ -144,7 +144,8 @@ MAY_IMPORT = {
         "reports.results search.bundles search.nights search.ranking search.record search.run"
     ),
     "reports.commands": (
-        "reports.api reports.nights reports.pages reports.results reports.terminal search.ranking "
+        "reports.api reports.nights reports.pages reports.results reports.terminal search.monitor "
+        "search.ranking "
         "search.recheck search.retention search.run"
     ),
 }

@@ -13,6 +13,7 @@ from ...search.record.checks import (
     DECISIONS,
     FILES,
     OUTPUTS,
+    RANGE,
     WORST_CLASS,
     Checked,
     CheckOutcome,
@@ -25,7 +26,13 @@ from .views import DASH
 
 CHECK_COLUMNS = ("subject", "what", "expected", "found", "change", "tolerated", "verdict")
 """Titles of the cells of a `CheckRow`, in their order."""
-_UNITS: Mapping[str, str] = {OUTPUTS: "sd", DECISIONS: "share", WORST_CLASS: "share", FILES: "count"}
+_UNITS: Mapping[str, str] = {
+    OUTPUTS: "sd",
+    DECISIONS: "share",
+    RANGE: "share",
+    WORST_CLASS: "share",
+    FILES: "count",
+}
 _STEPS: Mapping[NextStep, str] = {
     NextStep.KEEP: "keep",
     NextStep.RECOMPILE: "recompile",
@@ -178,14 +185,15 @@ def conclusion(checked: Checked) -> str:
     """All of it in one line: what failed is named."""
     failed = checked.having(CheckOutcome.FAILED)
     said = f"{checked.of} against {checked.against}: "
+    good, bad = ("CALM", "ALARM") if checked.in_use else ("PASSED", "FAILED")
     if failed:
-        return f"FAILED: {said}{_named(failed)} out of band{_rest(checked)}"
+        return f"{bad}: {said}{_named(failed)} out of band{_rest(checked)}"
     warned, passed = checked.having(CheckOutcome.WARNING), len(checked.having(CheckOutcome.PASSED))
     if not passed and not warned:
         return f"NOTHING CHECKED: {said}no check could tell{_rest(checked)}"
     if warned:
         return f"WARNING: {said}{_named(warned)} moved; {counted(passed, 'check')} passed{_rest(checked)}"
-    return f"PASSED: {said}{counted(passed, 'check')} passed{_rest(checked)}"
+    return f"{good}: {said}{counted(passed, 'check')} passed{_rest(checked)}"
 
 
 def _named(checks: Sequence[MetricCheck]) -> str:

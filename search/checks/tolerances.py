@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ...profiles.errors import UserError, at_place
 from ...profiles.text.units import parse_quantity
 from ...profiles.words import one_line
-from ..record.checks import CHECKS, DECISIONS, INPUTS, OUTPUTS, PREDICTIONS, WORST_CLASS
+from ..record.checks import CHECKS, DECISIONS, INPUTS, OUTPUTS, PREDICTIONS, RANGE, WORST_CLASS
 from ..record.limits import SHORT_NAMES, dimension_of, metric_name
 from ..record.metrics import SIDE_EFFECTS, metric_info
 
@@ -64,8 +64,9 @@ DEFAULTS: Mapping[str, Tolerance] = {
     "worst_class_drop": _share(0.03),
     OUTPUTS: _share(0.1),
     DECISIONS: _share(0.005),
-    INPUTS: _share(0.1),
-    PREDICTIONS: _share(0.1),
+    INPUTS: _share(0.2),
+    PREDICTIONS: _share(0.2),
+    RANGE: _share(0.01),
     WORST_CLASS: _share(0.03),
 }
 """What is tolerated where the user says nothing."""
@@ -138,7 +139,7 @@ def _metric(name: str, quality: str) -> str:
 
 
 def _is_share(metric: str) -> bool:
-    return metric in (DECISIONS, WORST_CLASS) or metric_info(metric).unit == "share"
+    return metric in (DECISIONS, RANGE, WORST_CLASS) or metric_info(metric).unit == "share"
 
 
 def _loses_all(metric: str, tolerance: Tolerance) -> bool:
@@ -151,7 +152,7 @@ def _of_share(metric: str, amount: str) -> Tolerance:
     if relative:
         return Tolerance(amount=parse_quantity(relative[1], "share"), stated=True)
     amount = re.sub(r"\s*absolute$", "", amount)
-    if metric != DECISIONS and not re.search(r"(pt|pts|points?|pp)$", amount):
+    if metric not in (DECISIONS, RANGE) and not re.search(r"(pt|pts|points?|pp)$", amount):
         raise UserError(
             "a change of a share can be meant in two ways" if "%" in amount else "a unit is missing",
             found=one_line(repr(f"{metric} {amount}"), 80),

@@ -10,7 +10,7 @@ _PARTS = ("series", "tally", "log_file", "ledger", "recorder")  # each needs tho
 
 
 def module_source() -> str:
-    """The source of `monitor.py`: numpy and the standard library, Python 3.9."""
+    """The source of the recording module: numpy and the standard library, Python 3.9."""
     folder = files("paretune.search.monitor")
     texts = [folder.joinpath(f"{part}.py").read_text(encoding="utf-8") for part in _PARTS]
     imports = sorted({line for text in texts for line in _imports(text)}, key=_place)

@@ -145,7 +145,7 @@ def edges_of(values: Array, classes: int) -> list[float]:
     numbers of so many classes."""
     if classes:
         step = max(1, -(-classes // EACH))
-        return [float(at) - 0.5 for at in range(step, classes, step)]
+        return [float(at) - 0.5 for at in (*range(0, classes, step), classes)]
     known = values[np.isfinite(values)]
     distinct = np.unique(known)
     if not len(distinct):

@@ -57,13 +57,14 @@ class MetricCheck:
     reason: str = ""
 
 
-FILES, VERSIONS, OUTPUTS, DECISIONS, INPUTS, PREDICTIONS, WORST_CLASS = (
+FILES, VERSIONS, OUTPUTS, DECISIONS, INPUTS, PREDICTIONS, RANGE, WORST_CLASS = (
     "files",  # each is that which was written, by its hash
     "versions",  # of the runtime, those that it was checked with
     "outputs",  # largest difference of the artifact's outputs, in standard deviations of the recorded ones
     "decisions",  # share of samples whose decision flipped
-    "inputs",  # shift of what is asked in the field
-    "predictions",  # shift of what is answered there
+    "inputs",  # shift of what is asked in the field, as a population stability index
+    "predictions",  # shift of what is answered there, likewise
+    "range",  # share of samples far out of what was seen before, or without a finite number
     "worst_class",  # quality of the class that is answered worst
 )
 CHECKS: Mapping[str, str] = {
@@ -73,6 +74,7 @@ CHECKS: Mapping[str, str] = {
     DECISIONS: "Decisions",
     INPUTS: "Inputs",
     PREDICTIONS: "Predictions",
+    RANGE: "Range",
     WORST_CLASS: "Worst class",
 }
 """What is checked beside metrics, with its title."""
@@ -99,13 +101,15 @@ class Advice:
 @dataclass(frozen=True, kw_only=True)
 class Checked:
     """All checks of one thing (`of`: a bundle's folder, a run) against another (`against`: its manifest, a
-    run, a night). `advice` has what to do, in order; `environment` where it was checked."""
+    run, a night). `advice` has what to do, in order; `environment` where it was checked. `in_use`: it was
+    recorded in the field, and is told as calm, warning or alarm."""
 
     of: str
     against: str
     checks: tuple[MetricCheck, ...]
     advice: tuple[Advice, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    in_use: bool = False
 
     def having(self, outcome: CheckOutcome) -> tuple[MetricCheck, ...]:
         """Those that ended so."""
