@@ -94,9 +94,9 @@ def _layout(info: MetricInfo, points: Sequence[TrendPoint], known: Sequence[Tren
             "range": [first - 0.6, last + 0.6],
         },
         "yaxis": {"range": [low, high], **_ticks(info, low, high)},
-        "margin": {"l": 70, "r": 12, "t": 26, "b": 32},
+        "margin": {"l": 70, "r": 12, "t": 10, "b": 32},
         "shapes": [_line(p.number - 0.5) for p in changed],
-        "annotations": [_label(p, at) for at, p in enumerate(changed)],
+        "annotations": [_label(p) for p in changed],
         "hovermode": "closest",
         "showlegend": False,
     }
@@ -125,15 +125,15 @@ def _line(at: float) -> Figure:
     return {"type": "line", **where, "line": {"dash": "dot", "width": 1}}
 
 
-def _label(point: TrendPoint, at: int) -> Figure:
-    """What changed, above the plot; every other one lower, so that neighbours do not cover each other."""
+def _label(point: TrendPoint) -> Figure:
+    """What changed, along its line."""
     return {
         "x": point.number - 0.5,
-        "y": 1.0 if at % 2 == 0 else 0.93,
+        "y": 0.99,
         "yref": "paper",
-        "yanchor": "bottom" if at % 2 == 0 else "top",
-        "xanchor": "center",
+        "yanchor": "top",
+        "xanchor": "right",
+        "textangle": -90,
         "text": escape(point.changed),
-        "short": "",
         "showarrow": False,
     }

@@ -15,7 +15,8 @@ from ...search.ranking.reading import Reading
 from ...search.ranking.verdict import DO_NOTHING, MET
 from ...search.record.checks import Checked, CheckOutcome
 from ...search.record.stops import DeviceGoneError
-from ..content.checks import checked_info
+from ..content.checks import check_rows
+from ..content.views import DASH
 
 _MOST_LOG = 8000
 
@@ -35,22 +36,20 @@ def ended_by(error: BaseException, night: Night, *, over: bool) -> Night:
         return replace(
             night,
             status=NightStatus.UNFINISHED,
-            headline="Unfinished: the night was over first",
+            headline="the night was over before the study was",
             reason=reason,
         )
     if isinstance(error, KeyboardInterrupt):
-        return replace(night, status=NightStatus.STOPPED, headline="Stopped by its user", reason="")
+        return replace(night, status=NightStatus.STOPPED, headline="stopped by its user", reason="")
     if device_is_off(error):
         reason = str(error)
         return replace(
-            night, status=NightStatus.SKIPPED, headline="Skipped: the device does not answer", reason=reason
+            night, status=NightStatus.SKIPPED, headline="the device does not answer", reason=reason
         )
     told = error if isinstance(error, ParetuneError) else explained(error)
     why = "the disk is full" if says_full(error) else _cause(told or error)
     log = "" if told is not None else "".join(traceback.format_exception(error))[-_MOST_LOG:]
-    return replace(
-        night, status=NightStatus.FAILED, headline=f"Failed: {why}", reason=str(told or error), log=log
-    )
+    return replace(night, status=NightStatus.FAILED, headline=why, reason=str(told or error), log=log)
 
 
 def _cause(error: BaseException) -> str:
@@ -63,44 +62,47 @@ def _cause(error: BaseException) -> str:
 
 def judged(night: Night, reading: Reading, *, accept: bool) -> Night:
     """A night that has its answer: regressed, unusable or good."""
-    failed = night.having(CheckOutcome.FAILED)
-    if failed:
-        found = _named(night)
-        if accept:
-            return replace(
-                night,
-                status=NightStatus.GOOD,
-                accepted=True,
-                headline=f"Accepted, though it regressed: {found}",
-            )
-        return replace(night, status=NightStatus.REGRESSED, headline=f"Regressed: {found}")
-    if reading.verdict.status not in (MET, DO_NOTHING):
-        reason = reading.verdict.headline
+    answer = reading.verdict
+    if night.having(CheckOutcome.FAILED):
+        status = NightStatus.GOOD if accept else NightStatus.REGRESSED
+        accepted = "accepted: " if accept else ""
         return replace(
-            night, status=NightStatus.UNUSABLE, headline="No candidate meets the limits", reason=reason
+            night,
+            status=status,
+            accepted=accept,
+            headline=f"{accepted}{_failed(night)}",
+            reason=answer.headline,
         )
-    return replace(night, status=NightStatus.GOOD, headline=_fine(night), reason=reading.verdict.headline)
+    if answer.status not in (MET, DO_NOTHING):
+        return replace(
+            night,
+            status=NightStatus.UNUSABLE,
+            headline="no candidate meets the limits",
+            reason=answer.headline,
+        )
+    return replace(night, status=NightStatus.GOOD, headline=_fine(night), reason=answer.headline)
 
 
-def _named(night: Night) -> str:
-    """What failed, in words."""
-    parts = []
-    for checked, where in ((night.verified, "what is deployed"), (night.regressed, "what was found")):
-        titles = _titles(checked)
-        if titles:
-            parts.append(f"{joined(titles)} of {where}")
-    return "; ".join(parts)
+def _failed(night: Night) -> str:
+    """The first check that failed, with its numbers, and which others did."""
+    rows = [(row, where) for checked, where in _parts(night) for row in check_rows(checked)]
+    failed = [(row, where) for row, where in rows if row.outcome is CheckOutcome.FAILED]
+    (first, where), others = failed[0], {row.what.lower() for row, _ in failed[1:]}
+    others -= {first.what.lower()}
+    change = "" if first.change == DASH else f" {first.change}"
+    tolerated = "" if first.tolerated == DASH else f", {first.tolerated} is tolerated"
+    more = f"; {joined(sorted(others))} as well" if others else ""
+    return f"{first.what.lower()} of {where} {first.subject}{change}{tolerated}{more}"
 
 
-def _titles(checked: Checked | None) -> list[str]:
-    failed = () if checked is None else checked.having(CheckOutcome.FAILED)
-    return list(dict.fromkeys(checked_info(check.metric).title.lower() for check in failed))
+def _parts(night: Night) -> list[tuple[Checked, str]]:
+    found = ((night.verified, "the deployed"), (night.regressed, "the found"))
+    return [(checked, where) for checked, where in found if checked is not None]
 
 
 def _fine(night: Night) -> str:
-    passed = len(night.having(CheckOutcome.PASSED))
     if not night.checks:
-        return "Fine: the first night, which later ones are compared with"
-    unclear = len(night.having(CheckOutcome.INCONCLUSIVE))
+        return "the first night, which later ones are compared with"
+    passed, unclear = len(night.having(CheckOutcome.PASSED)), len(night.having(CheckOutcome.INCONCLUSIVE))
     rest = f", {unclear} could not tell" if unclear else ""
-    return f"Fine: nothing regressed ({counted(passed, 'check')} passed{rest})"
+    return f"nothing regressed: {counted(passed, 'check')} passed{rest}"

@@ -21,6 +21,7 @@ from ...search.record.progress import Progress
 from ...search.run.budget import StopFlag
 from .box import TimeBox
 from .ends import ended_by
+from .shown import verdict_line
 from .tonight import NightAsked, Tonight
 from .written import JSON, JUNIT, PAGE, SUMMARY, files_of
 
@@ -50,7 +51,7 @@ class NightResult:
         page = () if self.folder is None else (f"page: {self.folder / PAGE}",)
         changed = tuple(f"changed: {line}" for line in self.night.changes)
         reason = (self.night.reason,) if self.night.reason else ()
-        return (*page, *changed, *reason, self.night.headline)
+        return (*page, *changed, *reason, verdict_line(self.night))
 
 
 def written_elsewhere(
@@ -190,7 +191,7 @@ def _still_at_work(folder: NightsFolder) -> NightResult:
     night = Night(
         number=other.number if other else 0,
         status=NightStatus.SKIPPED,
-        headline="Skipped: another night is still at work",
+        headline="another night is still at work",
         reason=f"{who} is still at work in {folder.path}: it has the answer of this night too",
     )
     return NightResult(night=night, folder=None, texts=files_of(night, NightHistory()))
@@ -203,7 +204,7 @@ def _recovered(folder: NightsFolder) -> NightHistory:
         night = Night(
             number=other.number,
             status=NightStatus.KILLED,
-            headline="The night ended without a word",
+            headline="it ended without a word",
             reason="its process was killed, or the power failed: what it had finished was kept",
             began=other.began,
         )
@@ -232,7 +233,7 @@ def _kept(tonight: Tonight, seconds: float, keep: int, patience: int) -> NightRe
     texts = files_of(night, history, tonight.diff)
     into = _written(tonight, night, texts)
     if into is None and night.exit_code == 0:  # the next night will find none
-        night = replace(night, status=NightStatus.FAILED, headline="Failed: the night could not be kept")
+        night = replace(night, status=NightStatus.FAILED, headline="the night could not be kept")
         texts = files_of(night, history, tonight.diff)
     if into is not None:
         folder.point_to(into / PAGE)

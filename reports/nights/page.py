@@ -23,6 +23,7 @@ def night_page(night: Night, history: NightHistory, diff: Sequence[str] = ()) ->
         "night.html",
         {
             "night": night,
+            "headline": f"{night.headline[:1].upper()}{night.headline[1:]}",
             "badge": shown.BADGES[night.status],
             "eyebrow": shown.eyebrow(night),
             "changes": shown.what_changed(night, history),

@@ -56,6 +56,11 @@ class NightRow:
     is_this: bool = False
 
 
+def verdict_line(night: Night) -> str:
+    """ "Regressed: latency of the found trial 12 +12 %"."""
+    return f"{BADGES[night.status][0]}: {night.headline}"
+
+
 def metrics_shown(night: Night, history: NightHistory) -> tuple[str, ...]:
     """The metrics that are worth a column and a plot."""
     nights = (*history.nights, night)

@@ -10,7 +10,7 @@ from ...search.nights.night import Night
 from ...search.record.checks import CheckOutcome
 from ..pages.page import rendered
 from ..pages.write import plain
-from .shown import BADGES, failed_rows, metric_rows, what_changed
+from .shown import failed_rows, metric_rows, verdict_line, what_changed
 
 _MOST_CHANGES, _MOST_CHECKS = 8, 12
 
@@ -20,13 +20,11 @@ def summary_markdown(night: Night, history: NightHistory) -> str:
     changes = what_changed(night, history)
     shown = {
         "night": night,
-        "badge": BADGES[night.status],
+        "verdict": verdict_line(night),
         "changes": changes[:_MOST_CHANGES],
         "more_changes": len(changes) - _MOST_CHANGES,
         "failed": failed_rows(night)[:_MOST_CHECKS],
-        "counts": {
-            outcome.value: len(night.having(outcome)) for outcome in CheckOutcome if night.having(outcome)
-        },
+        "counts": ", ".join(f"{len(night.having(o))} {o.value}" for o in CheckOutcome if night.having(o)),
         "metrics": metric_rows(night, history),
     }
     return rendered("night.md", shown).rstrip("\n") + "\n"
