@@ -145,8 +145,7 @@ MAY_IMPORT = {
     ),
     "reports.commands": (
         "reports.api reports.nights reports.pages reports.results reports.terminal search.monitor "
-        "search.ranking "
-        "search.recheck search.retention search.run"
+        "search.ranking search.recheck search.retention search.run"
     ),
 }
 """Room -> the rooms that it may import. `docs/architecture.md` shows the same table to a newcomer."""
