@@ -42,10 +42,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 def _decided(one: Evidence, p: float, count: int, false_alarm: float) -> MetricCheck:
     detectable = _detectable(one, count, false_alarm) if one.random else None
+    outcome = _outcome(one, p, detectable, false_alarm)
+    doubted = bool(one.doubt) and outcome is CheckOutcome.FAILED
     return MetricCheck(
         subject=one.question.subject,
         metric=one.question.metric,
-        outcome=_outcome(one, p, detectable, false_alarm),
+        outcome=CheckOutcome.INCONCLUSIVE if doubted else outcome,
         expected=one.expected,
         found=one.found,
         change=one.change,
@@ -53,7 +55,7 @@ def _decided(one: Evidence, p: float, count: int, false_alarm: float) -> MetricC
         tolerated=None if one.skipped else one.told(one.margin),
         detectable=None if detectable is None else one.told(detectable),
         p_value=p if one.random else None,
-        reason=one.open_because or one.reason,
+        reason=one.open_because or (one.doubt if doubted else one.reason),
     )
 
 

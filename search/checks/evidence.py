@@ -48,7 +48,8 @@ class Evidence:
     left to chance); its square grows by `growth` with each unit of loss, as that of a share does. `p` is the
     chance of such a loss, or a larger one, where the tolerated one is true. `unchanged`: then and now are
     alike in every part that was compared. `skipped`: it could not be asked; `open_because`: what was found
-    must not decide, since what is compared is not comparable.
+    must not decide, since what is compared is not comparable; `doubt`: why it must not fail, though it may
+    pass.
     """
 
     question: Question
@@ -62,6 +63,7 @@ class Evidence:
     unchanged: bool = False
     skipped: bool = False
     open_because: str = ""
+    doubt: str = ""
     expected: Quantity | None = None
     found: Quantity | None = None
     change: Quantity | None = None
@@ -85,6 +87,10 @@ class Evidence:
     def open(self, because: str) -> Evidence:
         """The same, where what was found must not decide."""
         return replace(self, open_because=because)
+
+    def doubted(self, why: str) -> Evidence:
+        """The same, where a loss would have another cause ("": none is known)."""
+        return replace(self, doubt=self.doubt or why)
 
 
 def skipped(question: Question, reason: str) -> Evidence:

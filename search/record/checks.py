@@ -57,9 +57,10 @@ class MetricCheck:
     reason: str = ""
 
 
-FILES, VERSIONS, OUTPUTS, DECISIONS, INPUTS, PREDICTIONS, RANGE, WORST_CLASS = (
+FILES, VERSIONS, VERDICT, OUTPUTS, DECISIONS, INPUTS, PREDICTIONS, RANGE, WORST_CLASS = (
     "files",  # each is that which was written, by its hash
     "versions",  # of the runtime, those that it was checked with
+    "verdict",  # of a study, by its limits
     "outputs",  # largest difference of the artifact's outputs, in standard deviations of the recorded ones
     "decisions",  # share of samples whose decision flipped
     "inputs",  # shift of what is asked in the field, as a population stability index
@@ -70,6 +71,7 @@ FILES, VERSIONS, OUTPUTS, DECISIONS, INPUTS, PREDICTIONS, RANGE, WORST_CLASS = (
 CHECKS: Mapping[str, str] = {
     FILES: "Files",
     VERSIONS: "Versions",
+    VERDICT: "Verdict",
     OUTPUTS: "Outputs",
     DECISIONS: "Decisions",
     INPUTS: "Inputs",

@@ -1,0 +1,113 @@
+"""Where a baseline comes from: a run, a bundle, or a file that a night has written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ...profiles.errors import UserError
+from ...profiles.files import is_file, open_regular, write_whole
+from ...profiles.words import one_line
+from ..bundles.bundle import Bundle, read_bundle
+from ..bundles.files import is_bundle
+from ..run.stored import open_run
+from .baseline import BASELINE, Anchor, Baseline, Shippable, baseline_of, machine_of, versions_of
+
+_MOST_BYTES = 8_000_000
+_ACCEPTED = (
+    "the directory of a run (runs/NAME), its study file, a bundle, or a file that `paretune nightly` has kept"
+)
+
+
+def read_baseline(path: Path) -> Baseline:
+    """The baseline in whatever lies at a path.
+
+    Raises:
+        UserError: nothing can be compared with what lies there.
+    """
+    if path.suffix == ".json" and is_file(path):
+        return from_file(path)
+    if is_bundle(path):
+        return of_bundle(read_bundle(path))
+    if not path.exists():
+        raise UserError("there is nothing to compare with", place=str(path), accepted=_ACCEPTED)
+    try:
+        record, run_dir = open_run(path)
+    except UserError as error:
+        raise UserError(
+            error.problem,
+            place=error.place or str(path),
+            found=error.found,
+            accepted=error.accepted or _ACCEPTED,
+            remedy=error.remedy,
+        ) from None
+    return baseline_of(record, str(run_dir))
+
+
+def from_file(path: Path) -> Baseline:
+    """A baseline that was written to a file.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        with open_regular(path) as file:
+            content = file.read(_MOST_BYTES + 1) or b""
+    except OSError as error:
+        raise UserError(f"cannot be read ({error.strerror})", place=str(path), accepted=_ACCEPTED) from None
+    if len(content) > _MOST_BYTES:
+        raise UserError("too large for what a night keeps", place=str(path), accepted=_ACCEPTED)
+    try:
+        return BASELINE.validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise UserError(
+            "this is not what a night has kept to be compared with",
+            place=str(path),
+            found=one_line(f"{where}: {first['msg']}", 120),
+            accepted=_ACCEPTED,
+        ) from None
+
+
+def write_baseline(baseline: Baseline, path: Path) -> None:
+    """Keep it for later nights; the file is there whole or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    write_whole(path, BASELINE.dump_json(baseline, indent=1).decode())
+
+
+def of_bundle(bundle: Bundle) -> Baseline:
+    """What a bundle says of itself: it has no score of each sample, and knows no other candidates."""
+    reference = bundle.reference
+    anchor = Anchor()
+    if reference is not None:
+        anchor = Anchor(
+            artifact_key=reference.artifact_key,
+            backend=reference.backend,
+            versions=reference.versions,
+            latency_ms=reference.latency_ms,
+        )
+    return Baseline(
+        source=f"the bundle {bundle.folder}",
+        study=bundle.study,
+        quality=bundle.quality,
+        higher_is_better=bundle.higher_is_better,
+        profile=bundle.profile,
+        ended=bundle.ended,
+        shipped=Shippable(
+            number=bundle.trial,
+            digest=bundle.digest,
+            title=bundle.title,
+            artifact_key=bundle.artifact_key,
+            split=bundle.split,
+            metrics=bundle.metrics,
+        ),
+        anchor=anchor,
+        estimated=bundle.estimated,
+        machine=machine_of(bundle.environment),
+        versions={**versions_of(bundle.environment), **bundle.versions},
+    )
