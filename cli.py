@@ -12,6 +12,7 @@ from .reports.commands.beginning import backends, init, plan
 from .reports.commands.monitor import monitor
 from .reports.commands.nights import nightly
 from .reports.commands.recheck import recheck
+from .reports.commands.regress import regress
 from .reports.commands.session import retarget, run
 from .reports.commands.store import store
 from .reports.terminal.commands import Commands, ended_well
@@ -27,7 +28,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (init, plan, run, retarget, nightly, report, choose, explain, export, recheck, backends):
+for command in (
+    init,
+    plan,
+    run,
+    retarget,
+    nightly,
+    report,
+    choose,
+    explain,
+    export,
+    recheck,
+    regress,
+    backends,
+):
     app.command()(command)
 app.add_typer(devices)
 app.add_typer(monitor)

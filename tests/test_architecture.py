@@ -56,6 +56,9 @@ MAY_IMPORT = {
     "search.store": "profiles search.record",
     "search.bundles": "profiles backends.contract search.record",
     "search.nights": "profiles.text profiles search.job search.record search.workload",
+    "search.regress": (
+        "backends.registry profiles search.bundles search.checks search.ranking search.record search.run"
+    ),
     "search.checks": "profiles.text profiles search.record",
     "search.workload": "profiles.text profiles.guard profiles search.record",
     "search.monitor": "profiles search.bundles search.checks search.record search.workload",
@@ -145,7 +148,7 @@ MAY_IMPORT = {
     ),
     "reports.commands": (
         "reports.api reports.nights reports.pages reports.results reports.terminal search.monitor "
-        "search.ranking search.recheck search.retention search.run"
+        "search.ranking search.recheck search.regress search.retention search.run"
     ),
 }
 """Room -> the rooms that it may import. `docs/architecture.md` shows the same table to a newcomer."""

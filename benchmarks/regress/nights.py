@@ -1,8 +1,8 @@
 """Real nights, in short form: artifacts measured as finalists are, again and again from fresh processes.
 
-In each night a reference, a candidate and the same candidate with two layers more run in the same rounds, five
-processes of each. Nothing changes from night to night, so that every difference between two of them is the
-machine's; and the one with more layers is a candidate that became slower, by twice a tolerance of 3 %. The kinds
+In each night a reference, a candidate and the same candidate with two layers more run in the same rounds,
+five processes of each. Nothing changes from night to night, so that every difference between two of them is
+the machine's; what has more layers is a candidate that became slower by twice a tolerance of 3 %. The kinds
 of nights take turns: ONNX Runtime and LiteRT on one core, and ONNX Runtime with two threads.
 
     python -m benchmarks.regress.nights --out NIGHTS.json [--nights 300]
@@ -62,9 +62,8 @@ def chain(layers):
 def artifacts(folder):
     """The files by backend and layers."""
     found = {}
-    for backend, layers in (
-        ("ort", REFERENCE_LAYERS), *((backend, count) for backend in ("ort", "tflite") for count in (LAYERS, MORE))
-    ):  # fmt: skip
+    candidates = [(backend, count) for backend in ("ort", "tflite") for count in (LAYERS, MORE)]
+    for backend, layers in (("ort", REFERENCE_LAYERS), *candidates):
         place = folder / f"{backend}-{layers}"
         place.mkdir()
         found[backend, layers] = compiled(backend, chain(layers), FEED, place)

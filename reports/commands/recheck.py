@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ..terminal.arguments import RunPath
-from ..terminal.checks import JsonFile, show_checked
+from ..terminal.checks import JsonFile, Tolerate, show_checked
 from ..terminal.output import console
 
 
@@ -22,10 +22,7 @@ def recheck(
     trials: Annotated[
         str | None, typer.Option(metavar="N,..", help="these trials in place of the finalists on the front")
     ] = None,
-    tolerate: Annotated[
-        list[str] | None,
-        typer.Option("--tolerate", metavar="CHANGE", help="what passes: 'latency 3 %', 'accuracy 0.2 pt'"),
-    ] = None,
+    tolerate: Tolerate = None,
     json_file: JsonFile = None,
 ) -> None:
     """The artifacts of a run as they are, on another version of the runtime: numbers, speed, what to do."""

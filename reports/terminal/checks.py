@@ -19,6 +19,15 @@ JsonFile = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="write what was found there as well")
 ]
 """Option of every command that checks."""
+JunitFile = Annotated[
+    Path | None, typer.Option("--junit", metavar="FILE", help="write it there as JUnit's XML, for CI")
+]
+Tolerate = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tolerate", metavar="CHANGE", help="what may be lost: 'latency 3 %' 'accuracy 0.2 pt' 'size 0 %'"
+    ),
+]
 _MARKS: Mapping[CheckOutcome, tuple[str, str]] = {
     CheckOutcome.PASSED: ("ok", "green"),
     CheckOutcome.FAILED: ("FAILED", "red"),

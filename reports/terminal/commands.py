@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -29,6 +30,24 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt as error:
             raise _InterruptedError from error
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that was asked for, with what it was given."""
+        return super().resolve_command(ctx, _each_with_its_option(args))
+
+
+_TOLERATE, _TOLERANCE = "--tolerate", re.compile(r"[A-Za-z_]\w*\s+[0-9.]\S*.*")
+
+
+def _each_with_its_option(args: list[str]) -> list[str]:
+    """`--tolerate 'latency 3 %' 'accuracy 0.2 pt'` as if the option stood before each of them."""
+    found: list[str] = []
+    follows = False
+    for place, arg in enumerate(args):
+        is_value = place > 0 and args[place - 1] == _TOLERATE
+        follows = is_value or (follows and _TOLERANCE.fullmatch(arg) is not None)
+        found += [_TOLERATE, arg] if follows and not is_value else [arg]
+    return found
 
 
 # Typer shows only the leaves of its family of errors; the root is what all of them share.
