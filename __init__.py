@@ -19,6 +19,7 @@ _ROOMS = {
     "reports.api.sessions": "retarget run",
     "reports.api.runs": "Run open_run",
     "reports.api.answers": "choose explain export report",
+    "reports.api.pushing": "push",
 }
 """Where each public name is."""
 _PUBLIC = {name: room for room, names in _ROOMS.items() for name in names.split()}
@@ -47,6 +48,7 @@ __all__ = [
     "init",
     "open_run",
     "plan",
+    "push",
     "report",
     "retarget",
     "run",
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from .profiles.errors import ParetuneError, UserError
     from .reports.api.answers import choose, explain, export, report
     from .reports.api.beginning import devices, init, plan, runtimes
+    from .reports.api.pushing import push
     from .reports.api.runs import Run, open_run
     from .reports.api.sessions import retarget, run
     from .search.workload.metrics import ACCURACY, AUC, F1_MACRO, MAE, MAP50, MIOU, PERPLEXITY, PSNR, RMSE

@@ -11,6 +11,7 @@ from .reports.commands.answers import choose, explain, export, report
 from .reports.commands.beginning import backends, init, plan
 from .reports.commands.monitor import monitor
 from .reports.commands.nights import nightly
+from .reports.commands.pushing import push
 from .reports.commands.recheck import recheck
 from .reports.commands.regress import regress
 from .reports.commands.session import retarget, run
@@ -38,6 +39,7 @@ for command in (
     choose,
     explain,
     export,
+    push,
     recheck,
     regress,
     backends,

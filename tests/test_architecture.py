@@ -134,13 +134,17 @@ MAY_IMPORT = {
         "search.record search.store"
     ),
     "reports.results": "reports.bundle reports.pages search.ranking search.record search.run",
+    "reports.push": (
+        "profiles backends.registry reports.bundle reports.content reports.pages search.bundles "
+        "search.ranking search.record search.run search.storage"
+    ),
     "reports.notebook": (
         "profiles reports.charts reports.content reports.pages search.ranking search.record"
     ),
     "reports.api": (
         "profiles.devices profiles.guard profiles backends.boards backends.registry reports.bundle "
-        "reports.notebook reports.pages reports.results reports.terminal search.bundles search.ranking "
-        "search.record search.run"
+        "reports.notebook reports.pages reports.push reports.results reports.terminal search.bundles "
+        "search.ranking search.record search.run"
     ),
     "reports.nights": (
         "profiles.text profiles backends.runner reports.bundle reports.charts reports.content reports.pages "

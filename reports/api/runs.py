@@ -111,14 +111,24 @@ class Run:
         Raises:
             UserError: the trial has no artifact, or the directory cannot be written.
         """
-        from ...search.run.restore import with_artifact
         from ..bundle.write import export_bundle
-        from .progress import watched_by
 
         number = self.number_of(trial)
-        with watched_by(progress) as told:
-            record = with_artifact(self.path, self.record, number, told)
+        record = self.with_artifact(number, progress=progress).record
         return export_bundle(record, number, Path(into or self.folder / "bundles" / f"trial-{number}"))
+
+    def with_artifact(self, trial: int, *, progress: Watching = None) -> Run:
+        """The run, whose store has the artifact of a complete trial: one that it lost is made again.
+
+        Raises:
+            UserError: it is lost, and the study file is gone or describes something else by now.
+        """
+        from ...search.run.restore import with_artifact
+        from .progress import watched_by
+
+        with watched_by(progress) as told:
+            record = with_artifact(self.path, self.record, trial, told)
+        return replace(self, reading=replace(self.reading, record=record))
 
     def report(self) -> ReportPaths:
         """Write the report again, in all of its forms.

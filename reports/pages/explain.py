@@ -48,7 +48,7 @@ def explain(reading: Reading, number: int) -> str:
         f"# Trial {number}: {_one_line(trial.evaluation.candidate.title)}",
         _items("Outcome", _outcome(reading, trial)),
         _items("Why it was tried", proposal_lines(record, trial)),
-        _items("Configuration", _configuration(trial.evaluation.candidate)),
+        _items("Configuration", configuration_lines(trial.evaluation.candidate)),
         _items("Numbers", _numbers(reading, trial)),
         _items("The same file on the device and here", agreement_lines(_agreement(record, trial))),
         _items("Compression", _compression(record, trial)),
@@ -116,7 +116,8 @@ def _place(entry: Ranked, ranking: Ranking) -> str:
     return f"Rank {entry.rank}{tie}; {where}; {limits}; ranked by its {entry.source} numbers."
 
 
-def _configuration(candidate: Candidate) -> list[str]:
+def configuration_lines(candidate: Candidate) -> list[str]:
+    """All that tells a candidate from others, an item each."""
     lines = [f"backend: {candidate.backend}", f"precision: {candidate.precision}"]
     student = " ".join(f"{k}={v}" for k, v in candidate.student) or "the teacher itself"
     lines += [f"student: {student}", f"sparsity: {candidate.sparsity}"]

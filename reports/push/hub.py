@@ -1,0 +1,109 @@
+"""A candidate as a model repository on the Hugging Face hub."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ...profiles.errors import UserError
+from ...profiles.words import one_line
+from ..bundle.write import bundle_written
+from .card import model_card
+from .folder import fill_folder
+from .libraries import library
+from .parcel import Parcel
+from .pushed import HUB, Pushed, shown_address, without_account
+
+_INSTALL = "pip install 'paretune[hub]'"
+_LOGIN = "`hf auth login`, or set HF_TOKEN to a token that may write"
+
+
+def to_hub(
+    parcel: Parcel, name: str | None, license_id: str = "", *, uri: str | None = None, public: bool = False
+) -> Pushed:
+    """Upload card and bundle to the repository `name` (USER/REPOSITORY), which is made where it is not there,
+    private unless `public`. What is there already is not sent again. `uri` is another hub's address.
+
+    Raises:
+        UserError: no repository is named, no token is there, or the hub does not answer or refuses.
+    """
+    if not name:
+        raise UserError(
+            "the hub needs the name of a repository",
+            place="--name",
+            accepted="USER/REPOSITORY, or a repository's name alone for one of your own",
+        )
+    hub = library("huggingface_hub", _INSTALL, "the Hugging Face hub")
+    token = hub.get_token()
+    if not token:
+        raise UserError("no token for the Hugging Face hub is there", remedy=_LOGIN)
+    hub.utils.disable_progress_bars()
+    folder = parcel.bundle.folder.parent / "hub"
+    with bundle_written(folder):
+        fill_folder(parcel, folder, model_card(parcel, name.rpartition("/")[2], license_id))
+    api = hub.HfApi(endpoint=uri, token=token)
+    with _trouble(api.endpoint, name):
+        repository = api.create_repo(name, private=not public, exist_ok=True)
+        before = api.repo_info(repository.repo_id).sha
+        done = api.upload_folder(
+            repo_id=repository.repo_id, folder_path=str(folder), commit_message=_message(parcel)
+        )
+    return Pushed(
+        to=HUB,
+        where=shown_address(str(repository)),
+        trial=parcel.bundle.trial,
+        already=done.oid == before,
+        notes=(f"commit {done.oid}",),
+    )
+
+
+def _message(parcel: Parcel) -> str:
+    bundle = parcel.bundle
+    return f"Trial {bundle.trial} of {bundle.study}: {bundle.title}"[:200]
+
+
+@contextmanager
+def _trouble(endpoint: str, name: str) -> Iterator[None]:
+    """Turn what the hub and its client refuse into one message.
+
+    Raises:
+        UserError: they did.
+    """
+    errors: Any = library("huggingface_hub.errors", _INSTALL, "the Hugging Face hub")
+    try:
+        yield
+    except errors.HFValidationError as error:
+        raise UserError(
+            "not the name of a repository",
+            place="--name",
+            found=one_line(str(error), 300),
+            accepted="USER/REPOSITORY",
+        ) from error
+    except errors.HfHubHTTPError as error:
+        status = error.response.status_code if error.response is not None else 0
+        raise _refused(endpoint, name, status, str(error)) from error
+    except Exception as error:
+        if not isinstance(error, OSError | TimeoutError) and "httpx" not in type(error).__module__:
+            raise
+        raise UserError(
+            "the hub does not answer",
+            place=shown_address(endpoint),
+            found=one_line(without_account(endpoint, str(error)), 200),
+            remedy="see that there is a network and that HF_ENDPOINT and HF_HUB_OFFLINE are as they should "
+            "be; --to folder writes the same files without any",
+        ) from error
+
+
+def _refused(endpoint: str, name: str, status: int, said: str) -> UserError:
+    remedy = {
+        401: f"the token is not known there: {_LOGIN}",
+        403: f"the token may not write to {name}: {_LOGIN}",
+        404: "see that the account or organization exists, and that the token may see it",
+    }
+    return UserError(
+        "the hub refuses",
+        place=shown_address(endpoint),
+        found=one_line(without_account(endpoint, said), 300),
+        remedy=remedy.get(status, "push again later: what arrived is not sent twice"),
+    )
