@@ -16,6 +16,7 @@ from .reports.commands.recheck import recheck
 from .reports.commands.regress import regress
 from .reports.commands.session import retarget, run
 from .reports.commands.store import store
+from .reports.commands.verify import verify
 from .reports.terminal.commands import Commands, ended_well
 from .reports.terminal.device_commands import devices
 from .reports.terminal.output import show

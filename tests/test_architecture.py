@@ -101,6 +101,11 @@ MAY_IMPORT = {
         "profiles backends.contract backends.registry search.record search.stages.chain "
         "search.store search.workload"
     ),
+    "search.verify": (
+        "backends.contract backends.measure backends.registry backends.runner profiles "
+        "profiles.devices search.bundles search.checks search.job search.record search.stages.device "
+        "search.workload"
+    ),
     "search.evaluation": (
         "profiles.guard profiles backends.measure search.ladder search.ranking "
         "search.record search.stages.chain search.stages.deployment search.stages.device "
@@ -152,7 +157,7 @@ MAY_IMPORT = {
     ),
     "reports.commands": (
         "reports.api reports.nights reports.pages reports.results reports.terminal search.monitor "
-        "search.ranking search.recheck search.regress search.retention search.run"
+        "search.ranking search.recheck search.regress search.retention search.run search.verify"
     ),
 }
 """Room -> the rooms that it may import. `docs/architecture.md` shows the same table to a newcomer."""

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
-from math import sqrt
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 from ....backends.measure.memory import ArtifactMemory, ProcessMemory
 from ....backends.measure.samples import REFERENCE
-from ....backends.measure.spread import FEWEST_PROCESSES, student
 from ....backends.runner.client import RunnerClient
 from ....backends.runner.memory_told import process_memory, settled_memory
 from ...record.deployed import Deployed
 from ...record.evaluation import Quantity
 from ...record.memory import Memory
 from ...store.store import Entry
-from ..device.memory_seen import SETTLING_S
+from ..device.memory_seen import SETTLING_S, peak
 from ..device.stages import DeviceStages
 from .further import Subject, Told
 from .runtime_need import known_need
@@ -50,12 +48,12 @@ class MemoryQuestion:
             return Told(entries=entries)
         alike = subject.rounds.memory.get(REFERENCE)
         metrics = {
-            metric: _quantity([one.above_base(phase) for one in found.processes], phase, alike, where)
+            metric: peak([one.above_base(phase) for one in found.processes], phase, alike, where)
             for metric, (phase, where) in _PHASES.items()
         }
         if subject.thorough:
             most = [one.most for one in found.processes]
-            metrics["memory_bytes"] = _quantity(most, "", alike, "loading and running")
+            metrics["memory_bytes"] = peak(most, "", alike, "loading and running")
         deployed = device.deployment
         need = known_need(device.store, subject.backend, deployed.device, deployed.threads)
         runtime = None if need is None else need.of("memory_bytes")
@@ -70,7 +68,7 @@ def memory_of_measured(meta: Mapping[str, Any]) -> dict[str, Quantity]:
         return {"memory_bytes": Quantity(value=meta["memory_bytes"], how=how)}
     found = process_memory(meta["phases"], "phases")
     phases = {
-        metric: _quantity([found.above_base(phase)], phase, None, where)
+        metric: peak([found.above_base(phase)], phase, None, where)
         for metric, (phase, where) in _PHASES.items()
     }
     return {"memory_bytes": Quantity(value=max(meta["memory_bytes"], found.most), how=how), **phases}
@@ -86,29 +84,6 @@ def _kept(meta: Mapping[str, Any]) -> ArtifactMemory | None:
         return None
     processes = tuple(process_memory(one, "processes") for one in meta["processes"])
     return ArtifactMemory(**{**meta, "processes": processes})
-
-
-def _quantity(values: Sequence[int], phase: str, alike: ArtifactMemory | None, where: str) -> Quantity:
-    """What a process takes, with the interval in which 95 % of further processes lie: by the processes of the
-    artifact itself, where they are too few by those of the reference."""
-    middle, half = fmean(values), _half(values, phase, alike)
-    how = f"peak of {where} above what the process held before runtime and model were loaded; "
-    seen = "one process" if len(values) == 1 else f"{len(values)} processes"
-    if half is None:
-        return Quantity(value=middle, how=how + seen)
-    low, high = min(middle - half, *values), max(middle + half, *values)
-    return Quantity(value=middle, low=max(0.0, low), high=high, how=f"{how}{seen}, the interval is of others")
-
-
-def _half(values: Sequence[int], phase: str, alike: ArtifactMemory | None) -> float | None:
-    count = len(values)
-    if count >= FEWEST_PROCESSES:
-        return student(count) * stdev(values) * sqrt(1 + 1 / count)
-    others = [one.above_base(phase) if phase else one.most for one in alike.processes] if alike else []
-    if len(others) < FEWEST_PROCESSES or not fmean(others):
-        return None
-    share = stdev(others) / fmean(others)
-    return student(len(others)) * share * fmean(values) * sqrt(1 + 1 / count)
 
 
 def _memory(found: ArtifactMemory, runtime: int | None) -> Memory:

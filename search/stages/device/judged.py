@@ -32,11 +32,13 @@ def judged(
     *,
     saturates: bool = False,
     by_float: bool = False,
+    here: str = "here",
 ) -> Agreement:
     """How the outputs of an `artifact` (its manifest's) compare; that with the least room decides.
 
     `wanted` are the outputs here, `parts` those of the first samples on the device, one after the other.
     `saturates`: one of both processors does, see `difference`. `by_float`: the float model's are wanted.
+    `here` is what messages call those that are wanted.
     """
     names = tuple(dict.fromkeys((choice.primary, *choice.scored)))
     against = FLOAT_MODEL if by_float else HERE
@@ -44,15 +46,15 @@ def judged(
     try:
         got = {name: np.concatenate([choice.by_name(part)[name] for part in parts]) for name in names}
         rows = len(got[choice.primary])
-        here = {name: array[:rows] for name, array in choice.by_name(wanted).items()}
-        wrong = _wrong_form(here, got, names)
+        due = {name: array[:rows] for name, array in choice.by_name(wanted).items()}
+        wrong = _wrong_form(due, got, names, here)
     except (StageError, ValueError) as error:  # a name that is missing, parts that do not fit together
         wrong = str(error)
     if wrong:
         return Agreement(agrees=False, output=choice.primary, samples=rows, why=wrong, against=against)
 
     def least_room(saturates: bool) -> tuple[str, Difference]:
-        found = {n: _difference(artifact, n, here, got, saturates, by_float) for n in names}
+        found = {n: _difference(artifact, n, due, got, saturates, by_float) for n in names}
         worst = min(names, key=lambda name: found[name].room)
         return worst, found[worst]
 
@@ -78,16 +80,18 @@ def _difference(
     return difference(here[name], got[name], Precision(artifact["precision"]), own, saturates=saturates)
 
 
-def _wrong_form(wanted: Mapping[str, Array], got: Mapping[str, Array], names: tuple[str, ...]) -> str:
+def _wrong_form(
+    wanted: Mapping[str, Array], got: Mapping[str, Array], names: tuple[str, ...], here: str
+) -> str:
     """What is plainly another output there: another form, numbers that are none."""
     for name in names:
-        here, found = wanted[name], got[name]
-        if found.ndim == 0 or len(found) != len(here) or Layout.of(found) != Layout.of(here):
-            return f"its output {name!r} holds {_form(found)}, here {_form(here)}"
-        lost = np.isfinite(here) & ~np.isfinite(found)
+        due, found = wanted[name], got[name]
+        if found.ndim == 0 or len(found) != len(due) or Layout.of(found) != Layout.of(due):
+            return f"its output {name!r} holds {_form(found)}, {here} {_form(due)}"
+        lost = np.isfinite(due) & ~np.isfinite(found)
         if lost.any():
             rows = int(lost.reshape(len(lost), -1).any(axis=1).sum())
-            return f"NaN or infinity in its output {name!r} for {rows} of {len(here)} samples, numbers here"
+            return f"NaN or infinity in its output {name!r} for {rows} of {len(due)} samples, numbers {here}"
     return ""
 
 
