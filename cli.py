@@ -41,6 +41,7 @@ for command in (
     explain,
     export,
     push,
+    verify,
     recheck,
     regress,
     backends,
