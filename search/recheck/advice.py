@@ -23,11 +23,12 @@ def advised(
     checks: Sequence[MetricCheck],
     before: RuntimePlace,
     after: RuntimePlace,
-    recompiled: str,
-    tried: str,
+    *,
+    made: str = "",
+    tried: str = "",
 ) -> Advice:
-    """What to do. `recompiled` says how the recompiled artifact did where it does well (else empty), `tried`
-    what became of the try otherwise."""
+    """What to do. `made` is the file of the recompiled artifact where that does well, `tried` says what
+    became of the try otherwise."""
     subject, backend = findings.artifact.title, findings.artifact.backend
     failed = failed_of(checks, findings.subject)
     now = after.runtime(backend)
@@ -40,8 +41,10 @@ def advised(
     if not failed:
         return advice(NextStep.KEEP, f"with {now} it {_kept(checks, findings)}")
     why = _why(findings, failed, now)
-    if recompiled:
-        return advice(NextStep.RECOMPILE, f"{why}. {recompiled}")
+    if made:
+        return advice(
+            NextStep.RECOMPILE, f"{why}. Compiled anew there it does as before, as was tried: {made}"
+        )
     besides = "; ".join(filter(None, (findings.blame.words, tried)))
     besides = f". {besides[0].upper()}{besides[1:]}" if besides else ""
     lines = requirements(before, backend)
@@ -61,7 +64,8 @@ def _why(findings: Findings, failed: Sequence[MetricCheck], now: str) -> str:
     numbers = [one for one in failed if one.metric not in _COSTS]
     said = []
     if numbers:
-        told = next((one.reason for one in numbers if one.metric in (DECISIONS, OUTPUTS) and one.reason), "")
+        by_metric = {one.metric: one.reason for one in numbers if one.reason}
+        told = next((by_metric[metric] for metric in (DECISIONS, OUTPUTS) if metric in by_metric), "")
         said.append(f"gives other results{f' ({told})' if told else ''}")
     said += [
         f"{'is ' if one.metric == LATENCY else ''}{_COSTS[one.metric]}{_times(one)}"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ...backends.contract.backend import Array
 from ...backends.measure.samples import LatencyPlan
 from ...profiles.devices.schema import Profile
 from ...profiles.errors import StageError, UnsupportedError
@@ -14,10 +12,10 @@ from ..checks.tolerances import Tolerances
 from ..record.checks import OUTPUTS
 from ..record.progress import Progress
 from .kept import KeptArtifact
-from .levels import Blame, Level, blamed, dependent, levels
+from .levels import Blame, Level, Outputs, blamed, dependent, levels
 from .numerics import numerics, wrong_outputs
 from .questions import AskedSamples
-from .runtimes import Openings, RuntimePlace
+from .runtimes import Answers, Openings, RuntimePlace
 from .side_by_side import Way, costs
 
 
@@ -55,17 +53,17 @@ class Rechecking:
                 return Findings(
                     artifact=artifact, subject=subject, unknown=f"{artifact.backend} in {place.title}: {why}"
                 )
-        was = self._asked(self.before, artifact, questions)
-        if isinstance(was, str):
-            return Findings(
-                artifact=artifact, subject=subject, unknown=f"it does not run in {self.before.title}: {was}"
-            )
-        got = self._asked(self.after, artifact, questions)
-        if isinstance(got, str):
-            return self._broken(artifact, subject, got)
+        with self._answers(self.before, artifact) as before, self._answers(self.after, artifact) as after:
+            was = self._asked(before, subject, questions)
+            if isinstance(was, str):
+                why = f"it does not run in {self.before.title}: {was}"
+                return Findings(artifact=artifact, subject=subject, unknown=why)
+            got = self._asked(after, subject, questions)
+            if isinstance(got, str):
+                return self._broken(artifact, subject, got)
+            found = self._levels(artifact, questions, (before, after), (was, got))
         one, other = Way(place=self.before, artifact=artifact), Way(place=self.after, artifact=artifact)
         told = numerics(subject, artifact, questions, was, got, self.tolerances)
-        found = self._levels(artifact, questions, (was, got))
         told += self._costs(subject, one, other)
         return Findings(
             artifact=artifact,
@@ -78,7 +76,8 @@ class Rechecking:
     def of_recompiled(self, artifact: KeptArtifact, other: KeptArtifact, questions: AskedSamples) -> Findings:
         """The artifact before, against that of the same weights after."""
         subject = f"{artifact.title} recompiled"
-        was, got = self._asked(self.before, artifact, questions), self._asked(self.after, other, questions)
+        with self._answers(self.before, artifact) as before, self._answers(self.after, other) as after:
+            was, got = (self._asked(one, subject, questions) for one in (before, after))
         if isinstance(was, str) or isinstance(got, str):
             return self._broken(other, subject, got if isinstance(got, str) else str(was))
         told = numerics(subject, other, questions, was, got, self.tolerances)
@@ -91,13 +90,14 @@ class Rechecking:
         told = wrong_outputs(subject, said)
         return Findings(artifact=artifact, subject=subject, evidence=(told,), broken=said)
 
-    def _asked(
-        self, place: RuntimePlace, artifact: KeptArtifact, questions: AskedSamples
-    ) -> Mapping[str, Array] | str:
+    def _answers(self, place: RuntimePlace, artifact: KeptArtifact) -> Answers:
+        return Answers(self.openings, place, artifact)
+
+    def _asked(self, answers: Answers, subject: str, questions: AskedSamples) -> Outputs | str:
         """Its outputs there, or why there are none."""
-        self.progress.stage(f"{artifact.title} in {place.title}: outputs")
+        self.progress.stage(f"{subject} in {answers.place.title}: outputs")
         try:
-            return self.openings.outputs(place, artifact, questions.inputs)
+            return answers.outputs(questions.inputs)
         except UnsupportedError as error:
             return error.reason
         except StageError as error:
@@ -107,13 +107,18 @@ class Rechecking:
         self,
         artifact: KeptArtifact,
         questions: AskedSamples,
-        outputs: tuple[Mapping[str, Array], Mapping[str, Array]],
+        answers: tuple[Answers, Answers],
+        outputs: tuple[Outputs, Outputs],
     ) -> tuple[Level, ...]:
         self.progress.stage(f"{artifact.title}: levels of optimization")
-        count = len(next(iter(questions.first().values())))
-        first = tuple({name: array[:count] for name, array in one.items()} for one in outputs)
-        places = (self.before, self.after)
-        return levels(self.openings, places, artifact, questions, (first[0], first[1]), self.profile)
+        first = [questions.first_of(one) for one in outputs]
+        try:
+            was, got = (
+                one or place.outputs(questions.first()) for one, place in zip(first, answers, strict=True)
+            )
+        except (StageError, UnsupportedError):
+            return ()
+        return levels(answers, artifact, questions, (was, got), self.profile)
 
     def _costs(self, subject: str, before: Way, after: Way) -> list[Evidence]:
         self.progress.stage(f"{subject}: speed, side by side")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ...backends.contract.backend import Array
-from ...backends.contract.options import RuntimeOption
+from ...backends.contract.options import Options, RuntimeOption
 from ...backends.registry import get_backend
 from ...profiles.devices.schema import Profile
 from ...profiles.errors import StageError, UnsupportedError
@@ -15,9 +16,9 @@ from ..checks.evidence import Evidence
 from .kept import KeptArtifact
 from .numerics import outputs_evidence
 from .questions import AskedSamples
-from .runtimes import Openings, RuntimePlace
+from .runtimes import Answers, RuntimePlace
 
-Answers = Mapping[str, Array]
+Outputs = Mapping[str, Array]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +32,6 @@ class Level:
     before: Evidence | None
     after: Evidence | None
     as_before: Evidence | None
-    refused: str = ""
 
     @property
     def title(self) -> str:
@@ -50,11 +50,10 @@ def off(evidence: Evidence) -> bool:
 
 
 def levels(
-    openings: Openings,
-    places: tuple[RuntimePlace, RuntimePlace],
+    places: tuple[Answers, Answers],
     artifact: KeptArtifact,
     questions: AskedSamples,
-    at_default: tuple[Answers, Answers],
+    at_default: tuple[Outputs, Outputs],
     profile: Profile,
 ) -> tuple[Level, ...]:
     """Each value beside the one that it is deployed with. `at_default` has the outputs in both places with
@@ -62,7 +61,7 @@ def levels(
     backend = get_backend(artifact.backend)
     offered = backend.options(profile, artifact.precision, artifact.setting.threads)
     return tuple(
-        _level(openings, places, artifact, questions, at_default, option, value)
+        _level(places, artifact, questions, at_default, option, value)
         for option in offered
         if option.when == "open"
         for value in _others(option, artifact)
@@ -75,39 +74,33 @@ def _others(option: RuntimeOption, artifact: KeptArtifact) -> tuple[str, ...]:
 
 
 def _level(
-    openings: Openings,
-    places: tuple[RuntimePlace, RuntimePlace],
+    places: tuple[Answers, Answers],
     artifact: KeptArtifact,
     questions: AskedSamples,
-    at_default: tuple[Answers, Answers],
+    at_default: tuple[Outputs, Outputs],
     option: RuntimeOption,
     value: str,
 ) -> Level:
-    told = {option.name: value}
     subject = f"{artifact.title}, {option.name} {value}"
-    got: list[Answers | None] = []
-    refused = ""
-    for place in places:
-        try:
-            got.append(openings.outputs(place, artifact, questions.first(), told))
-        except (StageError, UnsupportedError) as error:
-            refused = f"{place.title}: {error.cause if isinstance(error, StageError) else error.reason}"
-            got.append(None)
+    before, after = (_asked(place, questions, {option.name: value}) for place in places)
 
-    def held(now: Answers | None, was: Answers | None) -> Evidence | None:
-        if now is None or was is None:
-            return None
-        return outputs_evidence(subject, artifact, questions, was, now)
+    def held(now: Outputs | None, was: Outputs) -> Evidence | None:
+        return None if now is None else outputs_evidence(subject, artifact, questions, was, now)
 
-    before, after = got
     return Level(
         option=option.name,
         value=value,
         before=held(before, at_default[0]),
         after=held(after, at_default[1]),
         as_before=held(after, at_default[0]),
-        refused=refused,
     )
+
+
+def _asked(place: Answers, questions: AskedSamples, told: Options) -> Outputs | None:
+    """None where it does not open so."""
+    with suppress(StageError, UnsupportedError):
+        return place.outputs(questions.first(), told)
+    return None
 
 
 @dataclass(frozen=True, kw_only=True)

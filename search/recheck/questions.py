@@ -58,6 +58,13 @@ class AskedSamples:
         """The inputs of the first samples, to be asked often."""
         return {name: array[:most] for name, array in self.inputs.items()}
 
+    def first_of(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Of outputs for all samples, those for the first; none where they have not a row for each."""
+        most = min(self.count, _MOST_OF_OPTIONS)
+        if most < self.count and any(len(array) != self.count for array in outputs.values()):
+            return {}
+        return {name: array[:most] if most < self.count else array for name, array in outputs.items()}
+
     def named(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
         """The outputs that are meant, by the float model's names.
 

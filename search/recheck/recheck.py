@@ -146,27 +146,22 @@ class _Recheck:
     def _advice(
         self, findings: Findings, checks: Sequence[MetricCheck], questions: AskedSamples
     ) -> tuple[Advice, tuple[MetricCheck, ...]]:
-        rechecking, good, tried = self.rechecking, "", ""
-        further: tuple[MetricCheck, ...] = ()
-        if failed_of(checks, findings.subject):
-            rechecking.progress.stage(f"{findings.subject}: compiling it anew in {rechecking.after.title}")
-            made = recompiled(
-                findings.artifact,
-                rechecking.after,
-                self.now,
-                self.into / "recheck" / f"trial-{findings.artifact.number}",
-                rechecking.openings.guard,
-            )
-            tried = f"compiling it anew there was tried and is not possible: {made.reason}"
-            if made.artifact is not None:
-                again = rechecking.of_recompiled(findings.artifact, made.artifact, questions)
-                further = decided(again.evidence)
-                bad = failed_of(further, again.subject)
-                place = made.artifact.file
-                good = "" if bad else f"Compiled anew there it does as before, which was tried: {place}"
-                tried = f"compiled anew there it fails as well: {joined([one.metric for one in bad])}"
-        told = advised(findings, checks, rechecking.before, rechecking.after, good, tried)
-        return told, further
+        rechecking, subject = self.rechecking, findings.subject
+        before, after = rechecking.before, rechecking.after
+        if not failed_of(checks, subject):
+            return advised(findings, checks, before, after), ()
+        rechecking.progress.stage(f"{subject}: compiling it anew in {after.title}")
+        into = self.into / "recheck" / subject.replace(" ", "-")
+        made = recompiled(findings.artifact, after, self.now, into, rechecking.openings.guard)
+        if made.artifact is None:
+            tried = f"to compile it anew there was tried, and is not possible: {made.reason}"
+            return advised(findings, checks, before, after, tried=tried), ()
+        again = rechecking.of_recompiled(findings.artifact, made.artifact, questions)
+        further = decided(again.evidence)
+        if bad := failed_of(further, again.subject):
+            tried = f"compiled anew there it fails as well: {joined([one.metric for one in bad])}"
+            return advised(findings, checks, before, after, tried=tried), ()
+        return advised(findings, checks, before, after, made=str(made.artifact.file)), further
 
 
 def level_checks(findings: Findings) -> list[MetricCheck]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ...backends.contract.backend import Array, Availability
@@ -54,10 +53,14 @@ def asked(title: str, launch: Launch, backends: Iterable[str], guard: Guard, pip
     Raises:
         UserError: no runner starts there, or it cannot be reached.
     """
+    packages: Mapping[str, str] = {}
+    found: dict[str, Availability] = {}
     try:
-        with RunnerClient(launch, guard=guard) as runner:
-            packages = runner.hello().environment.get("packages") or {}
-        found = {name: _available(launch, name, guard) for name in dict.fromkeys(backends)}
+        for name in dict.fromkeys(backends):
+            # In a process of its own: a runtime that crashes when it is loaded takes no other one with it.
+            with RunnerClient(launch, guard=guard) as runner:
+                packages = packages or runner.hello().environment.get("packages") or {}
+                found[name] = _available(runner, name)
     except StageError as error:
         raise UserError(
             "no runner starts there",
@@ -69,11 +72,9 @@ def asked(title: str, launch: Launch, backends: Iterable[str], guard: Guard, pip
     return RuntimePlace(title=title, launch=launch, packages=dict(packages), available=found, pip=pip)
 
 
-def _available(launch: Launch, backend: str, guard: Guard) -> Availability:
-    """In a process of its own: a runtime that crashes when it is loaded takes no other one with it."""
+def _available(runner: RunnerClient, backend: str) -> Availability:
     try:
-        with RunnerClient(launch, guard=guard) as runner:
-            return runner.available(backend)
+        return runner.available(backend)
     except StageError as error:
         return Availability(installed=False, reason=f"it does not load: {error.cause}")
 
@@ -117,34 +118,49 @@ class Openings:
     guard: Guard
     pinned: Pinned = True
 
-    @contextmanager
-    def opened(
-        self, place: RuntimePlace, artifact: KeptArtifact, options: Options = USUAL
-    ) -> Iterator[tuple[RunnerClient, float]]:
-        """A runner that has the artifact open, told `options` beside those it is deployed with, and the
-        milliseconds that loading took.
+    def client(self, place: RuntimePlace) -> LeasedClient:
+        """A runner of that place; the caller closes it."""
+        return LeasedClient(self.lease, guard=self.guard, pinned=self.pinned, launch=place.launch)
+
+    def open(self, runner: RunnerClient, artifact: KeptArtifact, options: Options = USUAL) -> float:
+        """Open the artifact, told `options` beside those it is deployed with; milliseconds that took.
 
         Raises:
             StageError, UnsupportedError: it does not open there.
         """
-        client = LeasedClient(self.lease, guard=self.guard, pinned=self.pinned, launch=place.launch)
-        told = {**dict(artifact.setting.options), **options}
-        with client as runner:
-            how = artifact.setting
-            found = runner.open(artifact.backend, artifact.file, how.batch, how.threads, told)
-            yield runner, found.load_ms
+        how, told = artifact.setting, {**dict(artifact.setting.options), **options}
+        return runner.open(artifact.backend, artifact.file, how.batch, how.threads, told).load_ms
 
-    def outputs(
-        self,
-        place: RuntimePlace,
-        artifact: KeptArtifact,
-        inputs: Mapping[str, Array],
-        options: Options = USUAL,
-    ) -> dict[str, Array]:
-        """What the artifact gives there for all samples.
+
+class Answers:
+    """What one artifact answers in one place, opened in ways that differ by options. One runner serves for
+    all of them, as long as it lives."""
+
+    def __init__(self, openings: Openings, place: RuntimePlace, artifact: KeptArtifact) -> None:
+        self.place, self._openings, self._artifact = place, openings, artifact
+        self._runner: LeasedClient | None = None
+
+    def outputs(self, inputs: Mapping[str, Array], options: Options = USUAL) -> dict[str, Array]:
+        """Its outputs for all samples, told `options` beside those it is deployed with.
 
         Raises:
             StageError, UnsupportedError: it does not open or run there.
         """
-        with self.lease.held_elsewhere(), self.opened(place, artifact, options) as (runner, _):
-            return runner.infer(inputs)
+        with self._openings.lease.held_elsewhere():
+            if self._runner is None or self._runner.ended:
+                self.close()
+                self._runner = self._openings.client(self.place)
+            self._openings.open(self._runner, self._artifact, options)
+            return self._runner.infer(inputs)
+
+    def close(self) -> None:
+        """End the runner."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            runner.close()
+
+    def __enter__(self) -> Answers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

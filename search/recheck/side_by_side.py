@@ -44,8 +44,7 @@ def costs(
     """What speaks for higher costs than before. Both are loaded in several processes by turns, so that the
     intervals cover what processes differ by."""
     sizes = [way.artifact.file.stat().st_size for way in (before, after)]
-    wanted = max(plan.processes, FEWEST_PROCESSES)
-    processes = wanted if several_fit(sizes, wanted) else 1
+    processes = plan.processes if several_fit(sizes, plan.processes) else 1
     try:
         with openings.lease.held(), ExitStack() as stack:
             opened = _opened(openings, before, after, processes, stack)
@@ -76,7 +75,8 @@ def _opened(
     for turn in range(processes):
         order = ((BEFORE, before), (AFTER, after))
         for name, way in order if turn % 2 == 0 else order[::-1]:  # whoever opens first finds colder files
-            runner, load_ms = stack.enter_context(openings.opened(way.place, way.artifact))
+            runner = stack.enter_context(openings.client(way.place))
+            load_ms = openings.open(runner, way.artifact)
             runner.prepare(way.artifact.sample)
             found[name].append((runner, load_ms))
     return found
@@ -90,10 +90,8 @@ def _latency(question: Question, rounds: Rounds, processes: int) -> Evidence:
     was, now = (summarize(rounds, name).latency_ms for name in (BEFORE, AFTER))
     ratio = compare(rounds, AFTER, BEFORE)
     spread = _process_spread(rounds)
-    said = (
-        f"{len(rounds.order)} interleaved rounds, {processes} processes each"
-        f"{f', which differ by {100 * spread:.2g} %' if spread is not None else ''}"
-    )
+    several = "1 process" if processes == 1 else f"{processes} processes"
+    said = f"{len(rounds.order)} interleaved rounds, {several} each{f', which differ by {100 * spread:.2g} %' if spread is not None else ''}"
     evidence = Evidence(
         question=question,
         scale=Scale.RATIO,
@@ -134,10 +132,10 @@ def _of_processes(question: Question, was: Sequence[float], now: Sequence[float]
     if min(*was, *now) <= 0:
         return skipped(question, "processes tell nothing of it here")
     degrees = float(len(was) - 1) if len(was) > 1 else math.inf
-    said = f"mean of {len(was)} processes each"
+    said = f"mean of {len(was)} processes each" if len(was) > 1 else ""
     evidence = unpaired(question, _mean(was), _mean(now), degrees=degrees, reason=said)
     few = len(was) < FEWEST_PROCESSES
-    return evidence.open("too few processes have room in memory to tell") if few else evidence
+    return evidence.open("too few processes were measured, or have room in memory") if few else evidence
 
 
 def _mean(values: Sequence[float]) -> Quantity:
