@@ -91,7 +91,8 @@ def _latency(question: Question, rounds: Rounds, processes: int) -> Evidence:
     ratio = compare(rounds, AFTER, BEFORE)
     spread = _process_spread(rounds)
     several = "1 process" if processes == 1 else f"{processes} processes"
-    said = f"{len(rounds.order)} interleaved rounds, {several} each{f', which differ by {100 * spread:.2g} %' if spread is not None else ''}"
+    differ = "" if spread is None else f", which differ by {100 * spread:.2g} %"
+    said = f"{len(rounds.order)} interleaved rounds, {several} each{differ}"
     evidence = Evidence(
         question=question,
         scale=Scale.RATIO,
