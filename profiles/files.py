@@ -1,5 +1,4 @@
-"""Files that are there whole or not at all, files that are read without a wait, and locks that the kernel
-frees however their holder ends."""
+"""Files that are there whole or not at all, and files that are read without a wait."""
 
 from __future__ import annotations
 
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from .errors import UserError
+from .locks import at_once
 from .system_trouble import refusal
 
 
@@ -39,6 +39,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
             os.umask(umask)
             aside.chmod(0o666 & ~umask)
             aside.replace(path)  # while it is locked
+            sync(path.parent)
     finally:
         aside.unlink(missing_ok=True)  # a full disk must not be made fuller
 
@@ -79,7 +80,7 @@ def folder_aside(parent: Path, name: str) -> Iterator[Path]:
 
 def _kept(descriptor: int, name: str | Path) -> bool:
     """Lock what was just made aside; False where another process took it for a leftover before that."""
-    return _at_once(descriptor) is not False and os.path.lexists(name)
+    return at_once(descriptor) is not False and os.path.lexists(name)
 
 
 def remove_left(parent: Path, name: str) -> None:
@@ -95,7 +96,7 @@ def _remove_unlocked(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         mode = os.fstat(descriptor).st_mode
-        if not _at_once(descriptor):
+        if not at_once(descriptor):
             return
         if stat.S_ISDIR(mode):
             shutil.rmtree(path, ignore_errors=True)
@@ -114,12 +115,16 @@ def sync_tree(folder: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Have a file's content, or a folder's list of names, on the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    """Have a file's content, or a folder's list of names, on the disk; of a folder as far as that can be."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if not path.is_dir() or error.errno not in _NO_SYNC:
+            raise
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -192,69 +197,6 @@ def file_inside(folder: Path, name: str) -> Path:
     return path
 
 
-@contextmanager
-def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
-    """Hold the lock on a file, which is made where it is missing and stays. Yields False at once if `wait` is
-    false and another holds it. Where the system or the disk knows no such locks, everyone holds it."""
-    while True:
-        # A link would make the file somewhere else, and a pipe would wait.
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        descriptor = os.open(path, flags, 0o666)
-        try:
-            free = _take(descriptor, wait)
-            if _stands(descriptor, path):
-                yield free
-                return
-        finally:
-            os.close(descriptor)
-
-
-def is_held(path: Path) -> bool | None:
-    """Whether someone holds the lock on a file that is there; None where there are no such locks."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        free = _at_once(descriptor)
-        return None if free is None else not free
-    finally:
-        os.close(descriptor)
-
-
-def _stands(descriptor: int, path: Path) -> bool:
-    """Whether a path still leads to an open file: one that nobody held may have been removed meanwhile."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.lstat())
-    except FileNotFoundError:
-        return False
-
-
-def _at_once(descriptor: int) -> bool | None:
-    """Take a lock that is free; None where there are no such locks."""
-    try:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except (ImportError, OSError):
-        return None
-    return True
-
-
-def _take(descriptor: int, wait: bool) -> bool:
-    try:
-        import fcntl
-    except ImportError:
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise
-    return True
-
-
 def takes_more(folder: Path) -> bool:
     """Whether something can still be written there; quotas show in no other way."""
     try:
@@ -273,7 +215,8 @@ _KINDS = {
 }
 _PROBE_BYTES = 65_536
 _SYNCED_AT_ONCE = 8
-_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+_NO_SYNC = (errno.EACCES, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
+"""Of a folder that may not be read, and of disks that sync no folders."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Numbers of errors: a disk, a quota or a file may not grow."""
 _FULL_TEXTS = (

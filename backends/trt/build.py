@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...profiles.errors import StageError, UnsupportedError
-from ...profiles.files import locked, whole_file
+from ...profiles.files import whole_file
+from ...profiles.locks import locked
 from .api import is_rtx, network_flags, trt
 from .config import BuildOptions as BuildOptions
 from .config import configure

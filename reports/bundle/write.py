@@ -14,7 +14,7 @@ from typing import Any
 
 from ...backends.registry import get_backend
 from ...profiles.errors import UserError
-from ...profiles.files import folder_aside, open_regular, sha256_of, write_whole
+from ...profiles.files import folder_aside, open_regular, sha256_of, sync, sync_tree, write_whole
 from ...search.bundles.files import MANIFEST
 from ...search.ranking.as_run import artifact_of
 from ...search.ranking.known import trial_of
@@ -47,7 +47,9 @@ def export_bundle(record: StudyRecord, number: int, into: Path, beside: Beside =
         with folder_aside(into.parent, "bundle") as aside:
             _fill(aside, record, trial, entry, beside)
             aside.chmod(0o755)
+            sync_tree(aside)
             aside.replace(into)
+        sync(into.parent)
     return into
 
 

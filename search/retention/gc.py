@@ -10,7 +10,7 @@ from math import inf
 from pathlib import Path
 
 from ...profiles.errors import UserError, at_place
-from ...profiles.files import locked
+from ...profiles.locks import locked
 from ...profiles.text.units import parse_bytes
 from ...profiles.words import counted
 from ..record.progress import Progress

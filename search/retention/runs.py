@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...profiles.errors import UserError
-from ...profiles.files import file_inside, is_file, is_held, open_regular
+from ...profiles.files import file_inside, is_file, open_regular
+from ...profiles.locks import is_held
 from ..bundles.files import MANIFEST
 from ..job.job import places_of
 from ..job.study_file import load_study_file

@@ -11,7 +11,7 @@ import optuna
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...profiles.errors import UserError
-from ...profiles.files import locked
+from ...profiles.locks import locked
 from .connect import Database, connected
 from .transactions import allow_together
 from .trouble import trouble

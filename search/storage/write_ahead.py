@@ -1,8 +1,10 @@
-"""SQLite's write-ahead log: while a study runs, its commits do not wait for the disk.
+"""SQLite's write-ahead log: while a study runs, a commit waits for the disk once, and not four times.
 
-Until the end of the run, what was written last stands in a second file beside the first (`-wal`). At the end
-SQLite merges it, and the file leaves this mode: in it, even readers need to write beside the file. After a
-kill, whoever opens the file next merges it. https://www.sqlite.org/wal.html
+Each commit is synced, so that a power cut loses no trial that was told (`synchronous=NORMAL` would lose some,
+for milliseconds where a trial takes seconds). Until the end of the run, what was written last stands in a
+second file beside the first (`-wal`). At the end SQLite merges it, and the file leaves this mode: in it, even
+readers need to write beside the file. After a kill, whoever opens the file next merges it.
+https://www.sqlite.org/wal.html
 """
 
 from __future__ import annotations
@@ -37,13 +39,11 @@ def begin(storage: RDBStorage, file: Path) -> None:
         mode = str(connection.exec_driver_sql("PRAGMA journal_mode=WAL").scalar())
     if mode == "wal":
         storage.engine.dispose()  # so that every connection is a new one
-        event.listen(storage.engine, "connect", _commit_without_waiting)
+        event.listen(storage.engine, "connect", _sync_each_commit)
 
 
-def _commit_without_waiting(connection: sqlite3.Connection, _: object) -> None:
-    # A kill loses nothing. Where the power fails, the last trials may be missing: they are made again, from
-    # the store as far as it goes.
-    connection.execute("PRAGMA synchronous=NORMAL").close()
+def _sync_each_commit(connection: sqlite3.Connection, _: object) -> None:
+    connection.execute("PRAGMA synchronous=FULL").close()  # some builds have another default here
 
 
 def end(file: Path) -> None:

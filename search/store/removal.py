@@ -14,7 +14,8 @@ from contextlib import ExitStack, suppress
 from itertools import islice
 from pathlib import Path
 
-from ...profiles.files import locked, sync
+from ...profiles.files import sync
+from ...profiles.locks import locked
 from .contents import KEY, Stored, size_of
 from .trouble import removed, writing
 from .uses import LOCKS, last_use, lock_of

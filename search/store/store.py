@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ...profiles.errors import UserError
-from ...profiles.files import file_inside, locked, sync, sync_tree
+from ...profiles.files import file_inside, sync, sync_tree
+from ...profiles.locks import locked
 from ..record.digest import digest_of
 from .contents import KEY
 from .manifest import MANIFEST, CorruptEntryError, Manifest, check_file, read_manifest, write_manifest

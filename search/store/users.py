@@ -16,7 +16,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...profiles.files import is_held, locked, open_regular, write_whole
+from ...profiles.files import open_regular, write_whole
+from ...profiles.locks import is_held, locked
 from ..record.digest import digest_of
 
 USERS, RUNS = ".users", ".runs"

@@ -7,7 +7,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -16,6 +15,8 @@ from typing import Any
 
 import psutil
 import yaml
+
+from benchmarks.faults.warm import Warm
 
 STUDY: dict[str, Any] = {
     "name": "digits",
@@ -41,8 +42,10 @@ DRIVER, GROUP, RUNNER = "driver", "driver and runners", "runner"
 class Site:
     """A directory with the workload, a study of it, its run and its store."""
 
-    def __init__(self, folder: Path, log: Path, study: Mapping[str, Any] = STUDY) -> None:
-        self.folder, self.log = folder, log
+    def __init__(
+        self, folder: Path, log: Path, study: Mapping[str, Any] = STUDY, warm: Warm | None = None
+    ) -> None:
+        self.folder, self.log, self.warm = folder, log, warm
         folder.mkdir(parents=True, exist_ok=True)
         if study is STUDY:
             shutil.copy(Path(__file__).with_name("workload.py"), folder)
@@ -52,7 +55,10 @@ class Site:
         self.database, self.report = self.run_dir / "study.db", self.run_dir / "report"
         self.bundle, self.exported = self.run_dir / "bundle", self.folder / "exported"
 
-    def start(self, *arguments: object) -> psutil.Popen:
+    def start(self, *arguments: object) -> Any:
+        """A `psutil.Popen` of a command, or a `Job` where there is a warm server."""
+        if self.warm is not None:
+            return self.warm.start([*map(str, arguments)], self.folder, self.log)
         command = [sys.executable, "-m", "paretune.cli", *map(str, arguments)]
         variables = {**os.environ, "OMP_NUM_THREADS": "1"}
         with self.log.open("a") as log:
@@ -66,9 +72,7 @@ class Site:
         return self.log.read_text(errors="replace") if self.log.is_file() else ""
 
 
-def wait_for(
-    process: psutil.Popen, condition: Callable[[], bool], poll_s: float, limit_s: float = 300
-) -> bool:
+def wait_for(process: Any, condition: Callable[[], bool], poll_s: float, limit_s: float = 300) -> bool:
     """Whether the condition came about while the process lived."""
     deadline = time.monotonic() + limit_s
     while process.poll() is None:
@@ -80,7 +84,7 @@ def wait_for(
     return False
 
 
-def kill(process: psutil.Popen, victim: str, rng: random.Random) -> bool:
+def kill(process: Any, victim: str, rng: random.Random) -> bool:
     """SIGKILL to the victim; False where there is none. All but a runner's kill end the process."""
     runners = process.children(recursive=True) if process.is_running() else []
     if victim == RUNNER:
@@ -101,7 +105,7 @@ def kill(process: psutil.Popen, victim: str, rng: random.Random) -> bool:
     return True
 
 
-def end(process: psutil.Popen | None) -> None:
+def end(process: Any) -> None:
     """Leave nothing running."""
     if process is not None and process.poll() is None:
         kill(process, GROUP, random.Random())
@@ -111,6 +115,7 @@ def unkilled(site: Site, *arguments: object) -> int:
     """Exit status of a command that runs to its end."""
     process = site.start(*arguments)
     try:
-        return int(subprocess.Popen.wait(process, timeout=900))
+        process.wait(timeout=900)
+        return int(process.returncode)
     finally:
         end(process)

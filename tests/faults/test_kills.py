@@ -1,4 +1,4 @@
-"""Kills at random moments of a whole study, as `benchmarks/kills` has many of, and what its checks find."""
+"""Kills at random moments of a whole study, as `benchmarks/faults` has many of, and what its checks find."""
 
 import json
 import random
@@ -10,8 +10,8 @@ from contextlib import closing
 import pytest
 from study.conftest import STUDY, Bench
 
-from benchmarks.kills.checks import Seen, check_all, check_end, entries_in, told_in
-from benchmarks.kills.site import DRIVER, GROUP, Site, kill, unkilled
+from benchmarks.faults.checks import Seen, check_all, check_end, entries_in, told_in
+from benchmarks.faults.site import DRIVER, GROUP, Site, kill, unkilled
 
 pytestmark = pytest.mark.slow
 

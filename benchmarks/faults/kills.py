@@ -1,6 +1,6 @@
 """Kills in the middle of real studies: what is lost, what is corrupt, what is made twice.
 
-    python -m benchmarks.kills.run --out kills.json --rounds 5
+    python -m benchmarks.faults.kills --out kills.json --rounds 5
 
 Each round is a study of its own on ONNX Runtime and LiteRT (`workload.py`, 20 trials, `--audit 0.5`). SIGKILL
 comes at random moments of a seeded plan: after ten and more told trials, while finalists are measured, in the
@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.command import Options, finish, parser_of, tell, write_figures
-from benchmarks.kills.checks import Found, Seen, check_all, check_end, peek
-from benchmarks.kills.site import DRIVER, GROUP, RUNNER, Site, end, kill, unkilled, wait_for
+from benchmarks.faults.checks import Found, Seen, check_all, check_end, peek
+from benchmarks.faults.site import DRIVER, GROUP, RUNNER, Site, end, kill, unkilled, wait_for
 
 AUDIT = ("--audit", "0.5")
 START, TRIALS, FINALISTS, AUDITED = "start", "trials", "finalists", "audit"

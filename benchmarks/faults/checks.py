@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.kills.site import Site
+from benchmarks.faults.site import Site
 
 ENDED_STATES = ("COMPLETE", "PRUNED", "FAIL")
 _TOLD = re.compile(r"^ *(\d+)  (?:complete|gated|refused|failed) ", re.M)
