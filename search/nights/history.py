@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from ...profiles.errors import UserError
-from ...profiles.files import folder_aside, locked, open_regular, write_whole
+from ...profiles.files import folder_aside, open_regular, write_whole
+from ...profiles.locks import locked
 from .night import NIGHT, Night, NightStatus
 
 RUNS, NIGHT_FILE, BUNDLE, SOURCES = "runs", "night.json", "bundle", "code"
