@@ -74,7 +74,7 @@ MAY_IMPORT = {
     "search.stages.cutting": "profiles search.stages.network",
     "search.stages.device": (
         "profiles backends.contract backends.energy backends.measure backends.registry backends.runner "
-        "backends.watch search.bundles search.record search.store search.workload"
+        "backends.watch search.bundles search.monitor search.record search.store search.workload"
     ),
     "search.stages.training": (
         "profiles.guard profiles backends.contract search.record search.stages.network search.workload"
@@ -135,8 +135,8 @@ MAY_IMPORT = {
     ),
     "reports.pages": "profiles.text profiles reports.charts reports.content search.ranking search.record",
     "reports.bundle": (
-        "profiles backends.registry reports.content reports.pages search.bundles search.ranking "
-        "search.record search.store"
+        "profiles backends.registry reports.content reports.pages search.bundles search.monitor "
+        "search.ranking search.record search.store"
     ),
     "reports.results": "reports.bundle reports.pages search.ranking search.record search.run",
     "reports.push": (

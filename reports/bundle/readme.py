@@ -48,6 +48,11 @@ def _files(manifest: Mapping[str, Any], companion: Companion | None) -> str:
             f"with what the artifact gave for them on {samples['taken_on']}: `python run.py --check` runs "
             "them and compares, with numpy and the runtime alone."
         )
+    if "monitor" not in manifest["left_out"]:
+        lines.append(
+            "`monitor.py` records how the model is used (numpy alone; its first lines say how), and "
+            "`paretune monitor check` compares that with what it was exported with."
+        )
     if companion is not None:
         ratio = quantity_text("latency_ratio", companion.ratio)
         lines.append(

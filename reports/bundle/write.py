@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from ...backends.registry import get_backend
 from ...profiles.errors import UserError
 from ...profiles.files import folder_aside, open_regular, sha256_of, sync, sync_tree, write_whole
 from ...search.bundles.files import MANIFEST
+from ...search.monitor.module import MODULE, module_source
+from ...search.monitor.recorder import PLAN
 from ...search.ranking.as_run import artifact_of
 from ...search.ranking.known import trial_of
 from ...search.record.agreement import MEND_DEVICE
@@ -27,7 +30,18 @@ from .companions import USUAL, Beside, Companion, reference_of, samples_of
 from .manifest import EXPECTED, REFERENCE, SAMPLE, SAMPLES, manifest_of, said_of_reference, said_of_samples
 from .readme import readme
 
-_OWN = ("run.py", "requirements.txt", "README.md", MANIFEST, SAMPLE, EXPECTED, SAMPLES, REFERENCE)
+_OWN = (
+    "run.py",
+    "requirements.txt",
+    "README.md",
+    MANIFEST,
+    SAMPLE,
+    EXPECTED,
+    SAMPLES,
+    REFERENCE,
+    PLAN,
+    MODULE,
+)
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+!_-]*")
 
 
@@ -128,6 +142,7 @@ def _fill(into: Path, record: StudyRecord, trial: TrialRecord, entry: Entry, bes
             shutil.copyfile(entry.file(entry.meta[kept]), into / name)
     manifest = manifest_of(record, trial, entry, artifact)
     _add_samples(into, record, trial, beside, manifest)
+    _add_monitor(into, record, trial, beside, manifest)
     companion = _add_reference(into, record, trial, beside, manifest)
     write_whole(into / "run.py", run_script(trial))
     write_whole(into / "requirements.txt", requirements(trial.evaluation.candidate.backend, entry))
@@ -150,6 +165,20 @@ def _add_samples(
     shutil.copyfile(samples.file(samples.meta["file"]), into / SAMPLES)
     manifest["samples"] = said_of_samples(record, samples)
     manifest["quality"]["by"] = samples.meta["by"]
+
+
+def _add_monitor(
+    into: Path, record: StudyRecord, trial: TrialRecord, beside: Beside, manifest: dict[str, Any]
+) -> None:
+    """The module that records the bundle's use, with what that is compared with: sums, and no sample, so that
+    it comes also where no samples are to travel."""
+    samples, why_not = samples_of(record, trial.number, replace(beside, samples=beside.samples or ""))
+    plan = None if samples is None else samples.meta.get("monitor")
+    if samples is None or not plan:
+        manifest["left_out"]["monitor"] = why_not or "what it would be compared with was not kept"
+        return
+    shutil.copyfile(samples.file(plan), into / PLAN)
+    write_whole(into / MODULE, module_source())
 
 
 def _add_reference(

@@ -41,4 +41,4 @@ def sampled(
     if scoring:
         seen = asked.taken_into(given)
         chain.scored(candidate, compiled, Trace(), split=TEST, first=first, setting=setting, seen=seen)
-    return chain.device.samples.kept(asked, given[0] if given else None)
+    return chain.device.samples.kept(asked, *given)

@@ -9,9 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .module import MODULE, module_source
 from .plan import Array, edges_of, input_plan, output_plan, shapes_of
-from .recorder import PLAN
 from .series import CLASSES, TOKENS, TensorSeries
 from .tally import QUALITY, Tally
 
@@ -20,7 +18,7 @@ MOST_SAMPLES = 20_000
 MOST_TENSORS = 16  # of each side
 
 
-def monitor_texts(
+def plan_text(
     inputs: Mapping[str, Array],
     outputs: Mapping[str, Array],
     targets: Array | None,
@@ -30,13 +28,13 @@ def monitor_texts(
     split: str,
     batch: int,
     shapes: Mapping[str, Sequence[int]] | None = None,
-) -> dict[str, str]:
-    """The files of a bundle that records its use, by name, with their texts: the module, and the plan with
-    what `inputs` (samples on axis 0), the artifact's own `outputs` for them, and `targets` look like. Some
-    of them may have more samples than others. `primary` names the output that targets and later labels
-    belong to, `metric` the study's quality metric, `split` where the samples are from; `batch` is that which
-    the artifact was compiled and measured with. `shapes` has those of the model's inputs and outputs with
-    the batch as axis 0 and -1 for what varies, where they are known."""
+) -> str:
+    """The plan of a bundle that records its use, with what `inputs` (samples on axis 0), the artifact's own
+    `outputs` for them, and `targets` look like. Some of them may have more samples than others. `primary`
+    names the output that targets and later labels belong to, `metric` the study's quality metric, `split`
+    where the samples are from; `batch` is that which the artifact was compiled and measured with. `shapes`
+    has those of the model's inputs and outputs with the batch as axis 0 and -1 for what varies, where they
+    are known."""
     shapes, plans, series = shapes or {}, [], []
     known = {"inputs": inputs, "outputs": outputs}
     for side, arrays in known.items():
@@ -61,7 +59,7 @@ def monitor_texts(
         "series": series,
         "quality": _quality(plans, outputs, targets),
     }
-    return {MODULE: module_source(), PLAN: json.dumps(found, allow_nan=False, indent=None) + "\n"}
+    return json.dumps(found, allow_nan=False) + "\n"
 
 
 def _some(array: Array) -> Array:

@@ -184,7 +184,8 @@ _SAID: Mapping[str, Shape] = {
             "metric": _text,
             "by": _text,
             "higher_is_better": _flag,
-        }
+        },
+        monitor=_no_or(_file),
     ),
     "spread": _record({"cores": _many(_count)}),
     "here": _record({"file": _file}),

@@ -17,6 +17,8 @@ from typing import Any
 from ....backends.runner.client import RunnerClient
 from ....profiles.errors import StageError
 from ...bundles.samples import SampleArrays, save_samples
+from ...monitor.baseline import plan_text
+from ...monitor.recorder import PLAN
 from ...record.arrays import Integers
 from ...record.digest import digest_of
 from ...record.evaluation import Quantity
@@ -33,6 +35,7 @@ from .returned import returned
 from .runners import Runners
 
 SAMPLES_FILE = "samples.npz"
+TEST_SPLIT = "test"
 Seen = Callable[[RunnerClient, Mapping[str, Array]], None]
 """Told the runner of an artifact that was scored, and all that it gave."""
 _NUMBER_BYTES = 4  # whatever the type: all artifacts of a study have the same samples
@@ -68,12 +71,13 @@ class Scoring:
         return {name: array[self.rows] for name, array in self.split.inputs.items()}
 
     def taken_into(self, given: list[dict[str, Array]]) -> Seen:
-        """Puts there what the artifact gives for them, once it has been run over the whole split."""
+        """Puts there what the artifact gives for them, and for the whole split, once it has been run."""
 
         def seen(runner: RunnerClient, whole: Mapping[str, Array]) -> None:
             alone = self.how.batch == 1  # nothing stands beside a sample
             rows = self.rows
             given.append({n: a[rows] for n, a in whole.items()} if alone else runner.infer(self.inputs))
+            given.append(dict(whole))
 
         return seen
 
@@ -95,8 +99,14 @@ class SampleKeeper:
         data = (asked.digest, digest_of([int(row) for row in asked.rows]))
         return samples_key(asked.compiled.key, data, metric, how.batch, asked.instructions, how.options)
 
-    def kept(self, asked: Scoring, outputs: Mapping[str, Array] | None = None) -> Entry:
-        """The samples with the artifact's outputs, which it is asked for where they are not given.
+    def kept(
+        self,
+        asked: Scoring,
+        outputs: Mapping[str, Array] | None = None,
+        whole: Mapping[str, Array] | None = None,
+    ) -> Entry:
+        """The samples with the artifact's outputs, which it is asked for where they are not given, and what
+        their use is compared with; `whole` has its outputs for the whole split, where it was run over it.
 
         Raises:
             StageError: it does not run, or a sample is too large to travel.
@@ -108,7 +118,10 @@ class SampleKeeper:
             save_samples(
                 into / SAMPLES_FILE, SampleArrays(inputs=asked.inputs, outputs=dict(found), targets=labels)
             )
-            return _said(asked, found, labels)
+            said = _said(asked, found, labels)
+            plan = _monitor_plan(asked, found if whole is None else whole, said["primary"])
+            (into / PLAN).write_text(plan, encoding="utf-8")
+            return {**said, "monitor": PLAN}
 
         if not len(asked.rows):
             raise StageError("samples", "one sample alone is too large to travel")
@@ -121,6 +134,22 @@ class SampleKeeper:
             runner, _, _ = self._runners.opened(asked.compiled, asked.backend, asked.how)
             stack.enter_context(runner)
             return runner.infer(asked.inputs)
+
+
+def _monitor_plan(asked: Scoring, outputs: Mapping[str, Array], primary: str) -> str:
+    """What inputs and outputs are like, by the outputs of the whole split or of the samples alone."""
+    few = len(next(iter(outputs.values()))) < len(asked.split)
+    meta = asked.compiled.meta
+    return plan_text(
+        asked.split.inputs,
+        outputs,
+        asked.split.labels[asked.rows] if few else asked.split.labels,
+        metric=asked.metric.name,
+        primary=primary,
+        split=TEST_SPLIT,
+        batch=asked.how.batch,
+        shapes={spec["name"]: spec["shape"] for spec in (*meta["inputs"], *meta["outputs"])},
+    )
 
 
 def _said(asked: Scoring, outputs: Mapping[str, Array], labels: Array) -> dict[str, Any]:
