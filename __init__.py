@@ -20,6 +20,8 @@ _ROOMS = {
     "reports.api.runs": "Run open_run",
     "reports.api.answers": "choose explain export report",
     "reports.api.pushing": "push",
+    "reports.api.checks": "monitor recheck regress verify",
+    "reports.api.nights": "nightly store",
 }
 """Where each public name is."""
 _PUBLIC = {name: room for room, names in _ROOMS.items() for name in names.split()}
@@ -46,19 +48,27 @@ __all__ = [
     "explain",
     "export",
     "init",
+    "monitor",
+    "nightly",
     "open_run",
     "plan",
     "push",
+    "recheck",
+    "regress",
     "report",
     "retarget",
     "run",
     "runtimes",
+    "store",
+    "verify",
 ]
 
 if TYPE_CHECKING:
     from .profiles.errors import ParetuneError, UserError
     from .reports.api.answers import choose, explain, export, report
     from .reports.api.beginning import devices, init, plan, runtimes
+    from .reports.api.checks import monitor, recheck, regress, verify
+    from .reports.api.nights import nightly, store
     from .reports.api.pushing import push
     from .reports.api.runs import Run, open_run
     from .reports.api.sessions import retarget, run

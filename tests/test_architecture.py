@@ -148,8 +148,9 @@ MAY_IMPORT = {
     ),
     "reports.api": (
         "profiles.devices profiles.guard profiles backends.boards backends.registry reports.bundle "
-        "reports.notebook reports.pages reports.push reports.results reports.terminal search.bundles "
-        "search.ranking search.record search.run"
+        "reports.nights reports.notebook reports.pages reports.push reports.results reports.terminal "
+        "search.bundles search.monitor search.ranking search.recheck search.record search.regress "
+        "search.retention search.run search.verify"
     ),
     "reports.nights": (
         "profiles.text profiles backends.runner reports.bundle reports.charts reports.content reports.pages "

@@ -78,6 +78,21 @@ class Run:
         folder = self.folder / BUNDLE
         return folder if is_bundle(folder) else None
 
+    @property
+    def shipped(self) -> Path:
+        """The bundle of what was recommended.
+
+        Raises:
+            UserError: there is none.
+        """
+        if self.bundle is None:
+            raise UserError(
+                "the run has no bundle",
+                place=str(self.folder),
+                remedy="`paretune run` writes one at the study's end, `export` one of any trial",
+            )
+        return self.bundle
+
     def choose(self, where: str | Sequence[str] = (), prefer: Mapping[str, float] | None = None) -> Run:
         """The same run with another answer: other limits (`"latency <= 2 ms"`), other weights
         (`{"latency": 2}`). Nothing is run; its report and bundle stay as they are.

@@ -6,12 +6,16 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from markupsafe import Markup
+
 from ...profiles.words import counted
 from ...search.ranking.reading import Reading
 from ...search.ranking.verdict import DO_NOTHING, MET, NOTHING_USABLE, Verdict
+from ...search.record.checks import Checked
 from ..charts.plots import front_figure
 from ..content.columns import columns
 from ..content.views import Row, badge, rows
+from ..pages.checks import checks_html
 from ..pages.page import rendered
 from .drawing import WIDTH, svg
 
@@ -54,6 +58,19 @@ def front_html(reading: Reading) -> str:
 def verdict_html(verdict: Verdict) -> str:
     """The answer in words."""
     return rendered("notebook.html", {**_NOTHING, "answer": verdict, "badge": badge(verdict)})
+
+
+def checks_made_html(checked: Checked) -> str:
+    """A table of all checks, what to do, and the verdict."""
+    return str(checks_html(checked))
+
+
+def night_html(lines: Sequence[str], parts: Sequence[tuple[str, str, Checked]]) -> str:
+    """What a night found: its lines, and each of its checks under a title."""
+    said = Markup("").join(Markup("<p style='margin:2px 0'>{}</p>").format(line) for line in lines)
+    heads = (Markup("<h4>{}</h4><p>{}</p>").format(title, about) for title, about, _ in parts)
+    tables = (checks_html(checked) for _, _, checked in parts)
+    return str(Markup("").join([said, *(one for pair in zip(heads, tables, strict=True) for one in pair)]))
 
 
 def front_svg(reading: Reading) -> str:

@@ -62,9 +62,9 @@ class ChecksMade(Checked):
         return f"<{conclusion(self)}>"
 
     def _repr_html_(self) -> str:
-        from ..pages.checks import checks_html
+        from .shown import checks_made_html
 
-        return str(checks_html(self))
+        return checks_made_html(self)
 
 
 @dataclass(frozen=True, repr=False)
