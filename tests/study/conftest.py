@@ -123,5 +123,7 @@ def bench_in():
 
 @pytest.fixture(scope="session")
 def shared_store(tmp_path_factory):
-    """One store for tests that do not look at trainings: what one of them made, the others find."""
-    return str(tmp_path_factory.mktemp("store"))
+    """One store for tests that do not look at trainings: what one of them made, the others find, also
+    beside it in another worker."""
+    own = tmp_path_factory.getbasetemp()
+    return str((own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared-store")
