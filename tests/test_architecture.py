@@ -154,7 +154,8 @@ MAY_IMPORT = {
     ),
     "reports.nights": (
         "profiles.text profiles backends.runner reports.bundle reports.charts reports.content reports.pages "
-        "reports.results search.bundles search.nights search.ranking search.record search.run"
+        "reports.results search.bundles search.checks search.job search.nights search.ranking search.record "
+        "search.regress search.retention search.run search.verify"
     ),
     "reports.commands": (
         "reports.api reports.nights reports.pages reports.results reports.terminal search.monitor "

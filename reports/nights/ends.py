@@ -13,7 +13,7 @@ from ...profiles.words import counted, joined, one_line
 from ...search.nights.night import Night, NightStatus
 from ...search.ranking.reading import Reading
 from ...search.ranking.verdict import DO_NOTHING, MET
-from ...search.record.checks import Checked, CheckOutcome
+from ...search.record.checks import VERDICT, CheckOutcome
 from ...search.record.stops import DeviceGoneError
 from ..content.checks import check_rows
 from ..content.views import DASH
@@ -26,7 +26,7 @@ def device_is_off(error: BaseException) -> bool:
     over by itself."""
     if isinstance(error, UnreachableError):
         return error.trouble.mends
-    return isinstance(error, DeviceGoneError)
+    return isinstance(error, DeviceGoneError) or isinstance(error.__cause__, DeviceGoneError)
 
 
 def ended_by(error: BaseException, night: Night, *, over: bool) -> Night:
@@ -73,7 +73,7 @@ def judged(night: Night, reading: Reading, *, accept: bool) -> Night:
             headline=f"{accepted}{_failed(night)}",
             reason=answer.headline,
         )
-    if answer.status not in (MET, DO_NOTHING):
+    if answer.status not in (MET, DO_NOTHING) and not _by_noise(night):
         return replace(
             night,
             status=NightStatus.UNUSABLE,
@@ -83,21 +83,21 @@ def judged(night: Night, reading: Reading, *, accept: bool) -> Night:
     return replace(night, status=NightStatus.GOOD, headline=_fine(night), reason=answer.headline)
 
 
+def _by_noise(night: Night) -> bool:
+    """Whether limits that were met before are missed by no more than noise explains."""
+    verdicts = () if night.regressed is None else night.regressed.checks
+    return any(one.metric == VERDICT and one.outcome is CheckOutcome.INCONCLUSIVE for one in verdicts)
+
+
 def _failed(night: Night) -> str:
     """The first check that failed, with its numbers, and which others did."""
-    rows = [(row, where) for checked, where in _parts(night) for row in check_rows(checked)]
-    failed = [(row, where) for row, where in rows if row.outcome is CheckOutcome.FAILED]
-    (first, where), others = failed[0], {row.what.lower() for row, _ in failed[1:]}
-    others -= {first.what.lower()}
+    rows = [row for checked in (night.regressed, night.verified) if checked for row in check_rows(checked)]
+    failed = [row for row in rows if row.outcome is CheckOutcome.FAILED]
+    first, others = failed[0], {row.what.lower() for row in failed[1:]} - {failed[0].what.lower()}
     change = "" if first.change == DASH else f" {first.change}"
     tolerated = "" if first.tolerated == DASH else f", {first.tolerated} is tolerated"
     more = f"; {joined(sorted(others))} as well" if others else ""
-    return f"{first.what.lower()} of {where} {first.subject}{change}{tolerated}{more}"
-
-
-def _parts(night: Night) -> list[tuple[Checked, str]]:
-    found = ((night.verified, "the deployed"), (night.regressed, "the found"))
-    return [(checked, where) for checked, where in found if checked is not None]
+    return f"{first.what.lower()} of {first.subject}{change}{tolerated}{more}"
 
 
 def _fine(night: Night) -> str:

@@ -9,15 +9,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from ...profiles.errors import UserError, at_place
+from ...profiles.errors import ParetuneError, UserError, at_place
 from ...profiles.files import is_file, says_full, write_whole
 from ...profiles.standard_descriptors import open_standard_descriptors
 from ...profiles.text.units import parse_duration_s
 from ...profiles.words import counted
 from ...search.nights.history import NightHistory, NightsFolder
 from ...search.nights.night import WITHOUT_ANSWER, Night, NightStatus
-from ...search.nights.retention import thin
+from ...search.nights.retention import runs_of, thin
 from ...search.record.progress import Progress
+from ...search.retention.gc import KEEP_DAYS, store_gc
 from ...search.run.budget import StopFlag
 from .box import TimeBox
 from .ends import ended_by
@@ -28,6 +29,8 @@ from .written import JSON, JUNIT, PAGE, SUMMARY, files_of
 WITHIN = "20 h"
 """The hard end of a night that is told none: before the next one begins."""
 KEEP = 14
+LEAST_KEPT, LEAST_FREED = 2, 2**22
+"""On a full disk: nights that are kept whole, and the bytes that are worth another try."""
 PATIENCE = 3
 
 
@@ -94,10 +97,11 @@ def nightly(
     of the last good night) and what was found `against` an earlier night, and keep it all in the folder
     `into`.
 
-    `against` is "good" (the last good night), "last", the number of a night, or a run or bundle. `wait`: so
-    long for another night that is still at work. The last `keep` nights are kept whole. From the
-    `patience`-th night in a row without an answer on, a person has to look. `accept`: a regression of this
-    night is meant, and later nights are compared with it.
+    `against` is "good" (the last good night), "last", the number of a night, or the path of a run or bundle;
+    `tolerate` says how much worse a metric may be ("latency 3 %"). `wait`: so long for another night that is
+    still at work. The last `keep` nights are kept whole. From the `patience`-th night in a row without an
+    answer on, a person has to look. `accept`: a regression of this night is meant, and later nights are
+    compared with it.
 
     Raises:
         UserError: there is no such study file, or the folder cannot be written. Everything else ends the
@@ -125,11 +129,22 @@ def nightly(
         night = _Beginning(folder, history, patience).night()
         folder.begin(night.number, night.began)
         tonight = Tonight(asked, folder, history, night, progress, stop)
+        _work(tonight, box, keep)
+        return _kept(tonight, time.monotonic() - began, keep, patience)
+
+
+def _work(tonight: Tonight, box: TimeBox, keep: int) -> None:
+    """The night's work, once more where a full disk has ended it and there is space now."""
+    for turn in (1, 2):
         try:
             tonight.work()
+            return
         except (Exception, KeyboardInterrupt) as error:
-            tonight.night = ended_by(error, tonight.night, over=box.over)
-        return _kept(tonight, time.monotonic() - began, keep, patience)
+            full = turn == 1 and says_full(error) and not tonight.stop.requested
+            if not (full and _let_go(tonight, min(keep, LEAST_KEPT), keep_days=0.0) >= LEAST_FREED):
+                tonight.night = ended_by(error, tonight.night, over=box.over)
+                return
+            tonight.progress.note("the disk was full: it is tried once more")
 
 
 def _seconds(time: str | float, place: str) -> float:
@@ -238,10 +253,22 @@ def _kept(tonight: Tonight, seconds: float, keep: int, patience: int) -> NightRe
     if into is not None:
         folder.point_to(into / PAGE)
         folder.ended()
-    freed = thin(folder, folder.read(), keep)
-    if freed:
-        tonight.progress.note(f"{freed / 2**20:.1f} MiB of old nights were freed")
+    _let_go(tonight, keep)
     return NightResult(night=night, folder=into, texts=texts)
+
+
+def _let_go(tonight: Tonight, keep: int, keep_days: float = KEEP_DAYS) -> int:
+    """Remove what is too old of the nights, and of the store what no run needs; the bytes that were freed."""
+    freed = thin(tonight.folder, tonight.folder.read(), keep)
+    if tonight.store is not None:
+        try:
+            gone = store_gc(tonight.store, keep_days=keep_days, runs=runs_of(tonight.folder))
+            freed += sum(amount.size_bytes for amount in gone.freed.values())
+        except ParetuneError as error:  # another one is at it, or it cannot be read: a later night does it
+            tonight.progress.note(f"nothing was removed from the store: {error}")
+    if freed:
+        tonight.progress.note(f"{freed / 2**20:.1f} MiB of what no night needs any more were freed")
+    return freed
 
 
 def _written(tonight: Tonight, night: Night, texts: dict[str, str]) -> Path | None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ...profiles.errors import ParetuneError
+from ...profiles.errors import ParetuneError, UserError
+from ...search.bundles.bundle import read_bundle
 from ...search.bundles.files import is_whole
+from ...search.checks.tolerances import Tolerances, read_tolerances
+from ...search.job.study_file import load_study_file
 from ...search.nights.changes import changes, source_diff
 from ...search.nights.facts import (
     commits_between,
@@ -19,16 +23,24 @@ from ...search.nights.facts import (
     sources_of_file,
 )
 from ...search.nights.history import BUNDLE, RUNS, SOURCES, NightHistory, NightsFolder
-from ...search.nights.night import Night, NightFact
+from ...search.nights.night import Night, NightFact, NightStatus
 from ...search.ranking.known import known_metrics, trial_of
 from ...search.ranking.reading import Reading
 from ...search.record.progress import Progress
+from ...search.regress.baseline import BASELINE, Baseline, baseline_of
+from ...search.regress.compare import regressed
+from ...search.regress.regress import check_comparable
+from ...search.regress.sources import from_file, read_baseline
 from ...search.run.budget import StopFlag
 from ...search.run.nightly import nightly_job, run_night
+from ...search.verify.verify import verify
 from ..bundle.recommended import BUNDLE as RECOMMENDED
 from ..results.written import written
 from .ends import device_is_off, judged
 
+GOOD, LAST = NAMED = ("good", "last")
+"""Nights by what they are, for `against`."""
+BASELINE_FILE = "baseline.json"
 CHECKS_SHARE, CHECKS_MOST_S = 0.2, 900.0
 """Of the night's time, what is kept for the checks that follow the study."""
 
@@ -64,6 +76,8 @@ class Tonight:
         self.bundle: Path | None = None
         self.diff: Sequence[str] = ()
         self._end = time.monotonic() + asked.within
+        self._tolerances = Tolerances()
+        self.store: Path | None = None
 
     def work(self) -> None:
         """Do it all.
@@ -71,14 +85,17 @@ class Tonight:
         Raises:
             Exception: whatever ended it.
         """
+        if self.asked.deployed is not None:
+            read_bundle(self.asked.deployed)
         try:
             reading = self._run()
         except ParetuneError as error:
             if not device_is_off(error):
-                self._verify()
+                with suppress(ParetuneError):  # the first one is told
+                    self._verify()
             raise
         self._verify()
-        self._regress()
+        self._regress(reading)
         self.night = judged(self.night, reading, accept=self.asked.accept)
 
     # -- the study ----------------------------------------------------------------------------------
@@ -89,6 +106,8 @@ class Tonight:
         self.night = replace(
             self.night, study=job.file.name, run=job.places.run_dir.name, profile=job.profile.name
         )
+        self._tolerances = read_tolerances(self.asked.tolerate, job.quality)
+        self.store = job.places.store
         self._learn(facts_of_job(job), {})
         left = self._end - time.monotonic()
         end = run_night(job, self.progress, self.stop, left - min(CHECKS_SHARE * left, CHECKS_MOST_S))
@@ -118,13 +137,21 @@ class Tonight:
     @property
     def compared(self) -> Night | None:
         """The night that this one is compared with."""
-        against = self.asked.against
+        against, nights = self.asked.against, reversed(self.history.nights)
         if against.isdigit():
-            return self.history.of(int(against))
-        answered = [night for night in self.history.nights if night.metrics]
-        if against == "last":
-            return answered[-1] if answered else None
-        return self.history.last_good
+            return self.history.of(int(against)) or self._unknown_night()
+        whole = (night for night in nights if (self.folder.folder(night.number) / BASELINE_FILE).is_file())
+        if against == LAST:
+            return next(whole, None)
+        return next((n for n in whole if n.status is NightStatus.GOOD), None) if against == GOOD else None
+
+    def _unknown_night(self) -> Night:
+        raise UserError(
+            "no such night",
+            place="--against",
+            found=self.asked.against,
+            accepted=f"{GOOD}, {LAST}, the number of a night that can be read, a run, or a bundle",
+        )
 
     def _answer(self, reading: Reading, run_dir: Path) -> None:
         record, number = reading.record, reading.verdict.recommended
@@ -151,7 +178,34 @@ class Tonight:
         return bundle if bundle.is_dir() else None
 
     def _verify(self) -> None:
-        """Check what is deployed."""
+        """Check what is deployed, on the study's device."""
+        bundle = self.deployed
+        if bundle is None:
+            return
+        study = self.asked.study
+        named = load_study_file(study).profile
+        beside = study.resolve().parent / named
+        profile = str(beside) if beside.is_file() else named
+        found = verify(bundle, profile, tolerate=self.asked.tolerate, progress=self.progress)
+        self.night = replace(self.night, verified=found)
 
-    def _regress(self) -> None:
-        """Check what was found."""
+    def _regress(self, reading: Reading) -> None:
+        """Check what was found, and keep it for later nights."""
+        now = baseline_of(reading.record, f"night {self.night.number}")
+        self.kept[BASELINE_FILE] = BASELINE.dump_json(now, indent=1).decode()
+        then = self._baseline()
+        if then is None or then.shipped is None:
+            return
+        if now.shipped is None and {one.text for one in then.limits} != {one.text for one in now.limits}:
+            return  # other limits, that nothing meets, are no loss
+        check_comparable(then, now)
+        found = regressed(then, now, self._tolerances)
+        self.night = replace(self.night, regressed=found, against=then.source)
+
+    def _baseline(self) -> Baseline | None:
+        """What this night is compared with; None where it is the first."""
+        before = self.compared
+        if before is not None:
+            return from_file(self.folder.folder(before.number) / BASELINE_FILE)
+        against = self.asked.against
+        return None if against in NAMED else read_baseline(Path(against))

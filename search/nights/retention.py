@@ -29,7 +29,7 @@ def thin(folder: NightsFolder, history: NightHistory, keep: int) -> int:
         gone = number in numbers[:-MOST_RECORDS]
         freed += sum(_removed(path) for path in ([old] if gone else _beside_the_record(old)))
     runs = {night.run for night in history.nights if night.number in whole and night.run}
-    return freed + sum(_removed(run) for run in _runs(folder.path / RUNS) if run.name not in runs)
+    return freed + sum(_removed(run) for run in runs_of(folder) if run.name not in runs)
 
 
 def _beside_the_record(folder: Path) -> list[Path]:
@@ -38,9 +38,10 @@ def _beside_the_record(folder: Path) -> list[Path]:
     return []
 
 
-def _runs(folder: Path) -> list[Path]:
+def runs_of(folder: NightsFolder) -> list[Path]:
+    """The runs that nights have made."""
     with suppress(OSError):
-        return [path for path in folder.iterdir() if path.is_dir() and not path.is_symlink()]
+        return [p for p in (folder.path / RUNS).iterdir() if p.is_dir() and not p.is_symlink()]
     return []
 
 
