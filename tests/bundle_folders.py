@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -88,3 +90,20 @@ def format_2(folder: Path, **samples: Any) -> dict[str, Any]:
         },
         "files": files_of(folder),
     }
+
+
+def run_isolated(
+    bundle: Path, *arguments: str, python: str = sys.executable
+) -> subprocess.CompletedProcess[str]:
+    """Run the bundle's script in isolated mode, with our package and torch made impossible to import."""
+    block = (
+        "import runpy, sys\n"
+        "for name in ('torch', 'paretune', 'onnx', 'optuna', 'pandas', 'pydantic'):\n"
+        "    sys.modules[name] = None\n"
+        "sys.argv = sys.argv[1:]\n"
+        "runpy.run_path(sys.argv[0], run_name='__main__')\n"
+    )
+    return subprocess.run(
+        [python, "-I", "-c", block, str(bundle / "run.py"), *arguments],
+        capture_output=True, text=True, timeout=120, check=False, cwd=bundle.parent,
+    )  # fmt: skip

@@ -22,10 +22,16 @@ def explain(run: AnyRun, trial: int | None = None) -> MarkdownText:
 
 
 def export(
-    run: AnyRun, trial: int | None = None, into: str | Path | None = None, *, progress: Watching = None
+    run: AnyRun,
+    trial: int | None = None,
+    into: str | Path | None = None,
+    *,
+    samples: bool = True,
+    reference: bool | None = None,
+    progress: Watching = None,
 ) -> Path:
     """Write the bundle of one candidate, see `Run.export`."""
-    return open_run(run).export(trial, into, progress=progress)
+    return open_run(run).export(trial, into, samples=samples, reference=reference, progress=progress)
 
 
 def report(run: AnyRun) -> ReportPaths:

@@ -118,19 +118,37 @@ class Run:
         return MarkdownText(explain(self.reading, self.number_of(trial)))
 
     def export(
-        self, trial: int | None = None, into: str | Path | None = None, *, progress: Watching = None
+        self,
+        trial: int | None = None,
+        into: str | Path | None = None,
+        *,
+        samples: bool = True,
+        reference: bool | None = None,
+        progress: Watching = None,
     ) -> Path:
         """Write the bundle of one candidate (left out: the recommended one) to a new directory, which is
-        returned. An artifact that the store has lost is made again.
+        returned. An artifact that the store has lost is made again. Without `samples`, no test samples travel
+        along; `reference`: whether the artifact does that latency is told against (None: where it is not
+        large). What could not be had of them, the manifest says in `left_out`.
 
         Raises:
             UserError: the trial has no artifact, or the directory cannot be written.
         """
+        from ...search.run.samples import with_samples
+        from ..bundle.companions import Beside
         from ..bundle.write import export_bundle
+        from .progress import watched_by
 
         number = self.number_of(trial)
         record = self.with_artifact(number, progress=progress).record
-        return export_bundle(record, number, Path(into or self.folder / "bundles" / f"trial-{number}"))
+        beside = Beside(samples=None, reference=reference)
+        if samples:
+            with watched_by(progress) as told:
+                had = with_samples(self.path, record, number, told)
+            record = had.record
+            beside = Beside(samples=had.key, without=had.why_not, reference=reference)
+        into = Path(into or self.folder / "bundles" / f"trial-{number}")
+        return export_bundle(record, number, into, beside)
 
     def with_artifact(self, trial: int, *, progress: Watching = None) -> Run:
         """The run, whose store has the artifact of a complete trial: one that it lost is made again.

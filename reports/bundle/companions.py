@@ -59,8 +59,8 @@ def samples_of(record: StudyRecord, number: int, asked: Beside) -> tuple[Entry |
 
 
 def reference_of(record: StudyRecord, number: int, asked: Beside) -> tuple[Companion | None, str]:
-    """What a trial's latency is told against, or why there is nothing: the uncompressed teacher, and where
-    that is too large to travel, or the trial itself, the strongest simple choice."""
+    """What a trial's latency is told against, or why there is nothing: the uncompressed teacher, where that
+    is too large to travel the strongest simple choice, and for the teacher itself another finalist."""
     if asked.reference is False:
         return None, NOT_ASKED
     if record.estimated is not None:
@@ -86,17 +86,17 @@ def _why_not(companion: Companion | None, asked: Beside) -> str:
 
 def _measured_against(record: StudyRecord, number: int) -> list[tuple[Quantity, int]]:
     """Which trials it was timed against, the best known first, with its time per sample over theirs."""
-    reference, simple, found = reference_trial(record), record.baseline, []
-    metrics, _ = known_metrics(record, number)
-    if reference is not None and reference.number != number and "latency_ratio" in metrics:
-        found.append((metrics["latency_ratio"], reference.number))
-    if simple is None or simple in (number, found[0][1] if found else None):
-        return found
-    if reference is not None and reference.number == number:
-        of_simple = known_metrics(record, simple)[0].get("latency_ratio")
-        return [*found, *([(_inverted(of_simple), simple)] if of_simple is not None else [])]
-    to_simple = (one.ratio_to_baseline for one in record.finalists if one.number == number)
-    return [*found, *((ratio, simple) for ratio in to_simple if ratio is not None)]
+    reference, simple = reference_trial(record), record.baseline
+    if reference is None:
+        return []
+    if reference.number == number:  # the others were timed against it
+        others = dict.fromkeys((simple, *(one.number for one in record.finalists)))
+        known = {n: known_metrics(record, n)[0] for n in others if n is not None and n != number}
+        return [(_inverted(m["latency_ratio"]), n) for n, m in known.items() if "latency_ratio" in m]
+    own = known_metrics(record, number)[0].get("latency_ratio")
+    to_simple = next((one.ratio_to_baseline for one in record.finalists if one.number == number), None)
+    found = [(own, reference.number), (to_simple, simple if simple != reference.number else None)]
+    return [(ratio, n) for ratio, n in found if ratio is not None and n not in (None, number)]
 
 
 def _inverted(ratio: Quantity) -> Quantity:

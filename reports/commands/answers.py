@@ -77,8 +77,22 @@ def export(
     run: RunPath,
     trial: TrialNumber,
     into: Annotated[Path | None, typer.Option("--output", "-o", help="directory to make")] = None,
+    samples: Annotated[
+        bool, typer.Option(help="a few test samples with what the artifact gives for them")
+    ] = True,
+    reference: Annotated[
+        bool | None,
+        typer.Option(
+            help="the artifact that latency is told against, however large", show_default="up to 64 MB"
+        ),
+    ] = None,
 ) -> None:
-    """Write a bundle: the artifact, a manifest, and a script that needs numpy and the runtime alone."""
+    """Write a bundle: the artifact, a manifest, what is needed to check it elsewhere, and a script that needs
+    numpy and the runtime alone."""
+    from ...search.bundles.bundle import read_bundle
     from ..api.runs import open_run
 
-    tell(str(open_run(run).export(trial, into, progress=True)))
+    written = open_run(run).export(trial, into, samples=samples, reference=reference, progress=True)
+    for name, why in read_bundle(written).left_out.items():
+        tell(f"without {name}: {why}")
+    tell(str(written))

@@ -76,11 +76,7 @@ class Samples:
         missing = [name for name in (*wanted, *([_TARGETS] if self.targets else ())) if name not in found]
         if missing:
             raise self._damaged(f"no array {escaped(listed(map(repr, missing)))}")
-        return SampleArrays(
-            inputs={name: found[_INPUT + name] for name in self.inputs},
-            outputs={name: found[_OUTPUT + name] for name in self.outputs},
-            targets=found[_TARGETS] if self.targets else None,
-        )
+        return _parted({name: array for name, array in found.items() if self.targets or name != _TARGETS})
 
     def numbers(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
         """Outputs of the artifact as the numbers that they stand for."""
@@ -121,6 +117,19 @@ def _numbers(array: Array, code: tuple[float, int] | None) -> Array:
         return array
     scale, zero_point = code
     return np.asarray((array.astype(np.int64) - zero_point) * np.float64(scale), np.float32)
+
+
+def _parted(found: Mapping[str, Array]) -> SampleArrays:
+    def of(kind: str) -> dict[str, Array]:
+        return {name[len(kind) :]: array for name, array in found.items() if name.startswith(kind)}
+
+    return SampleArrays(inputs=of(_INPUT), outputs=of(_OUTPUT), targets=found.get(_TARGETS))
+
+
+def read_samples(path: Path) -> SampleArrays:
+    """Read back what `save_samples` has written of our own; of a bundle it is `Samples.arrays` that does."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return _parted({name: np.asarray(arrays[name]) for name in arrays.files})
 
 
 def save_samples(path: Path, arrays: SampleArrays) -> None:

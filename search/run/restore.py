@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,18 +84,26 @@ def job_of(path: Path, missed: str, *, estimate: bool = False) -> tuple[Job, Stu
     return retarget_job(file, run.of, run.profile, estimate=estimate), Retarget(run.of)
 
 
-def _make(
-    job: Job, kind: StudyKind, evaluation: Evaluation, key: str, setting: Setting | None, progress: Progress
-) -> None:
+@contextmanager
+def chain_of(job: Job, kind: StudyKind, progress: Progress) -> Iterator[Chain]:
+    """The models and the device of a study that is not to be gone on with; a device is opened where it is
+    asked something."""
     check_data(job.loaded)
     store = Store(job.places.store)
     models = kind.models(job, store, progress, Budget(trials=None, seconds=None))
     models.prepare(kind.space(models.possible(job.space, job.file.deploy.setting.batch).space, models))
     device = device_stages(job, job.reached(), store, progress, models)
     try:
-        made = Chain(models, device).artifact(evaluation, setting)
+        yield Chain(models, device)
     finally:
         device.close()
+
+
+def _make(
+    job: Job, kind: StudyKind, evaluation: Evaluation, key: str, setting: Setting | None, progress: Progress
+) -> None:
+    with chain_of(job, kind, progress) as chain:
+        made = chain.artifact(evaluation, setting)
     if made.key != key:
         raise UserError(
             "the artifact cannot be made again: something that it depends on has changed since",

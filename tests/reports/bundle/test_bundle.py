@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bundle_folders import run_isolated
 from contracts.stored_artifacts import ARTIFACT, TABLE, WEIGHTS, onnx_file
 from paretune.backends.registry import get_backend
 from paretune.profiles.errors import UserError
@@ -20,23 +21,6 @@ from paretune.profiles.precision import Precision
 from paretune.reports.bundle.write import export_bundle
 from paretune.search.record.evaluation import Outcome, StudyRecord
 from paretune.search.store.store import Store, content_key
-
-
-def run_isolated(
-    bundle: Path, *arguments: str, python: str = sys.executable
-) -> subprocess.CompletedProcess[str]:
-    """Run the bundle's script in isolated mode, with our package and torch made impossible to import."""
-    block = (
-        "import runpy, sys\n"
-        "for name in ('torch', 'paretune', 'onnx', 'optuna', 'pandas', 'pydantic'):\n"
-        "    sys.modules[name] = None\n"
-        "sys.argv = sys.argv[1:]\n"
-        "runpy.run_path(sys.argv[0], run_name='__main__')\n"
-    )
-    return subprocess.run(
-        [python, "-I", "-c", block, str(bundle / "run.py"), *arguments],
-        capture_output=True, text=True, timeout=120, check=False, cwd=bundle.parent,
-    )  # fmt: skip
 
 
 def manifest_of(path: Path) -> dict[str, Any]:
