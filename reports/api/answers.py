@@ -34,6 +34,17 @@ def export(
     return open_run(run).export(trial, into, samples=samples, reference=reference, progress=progress)
 
 
+def left_out(bundle: Path) -> dict[str, str]:
+    """What a bundle goes without, and why.
+
+    Raises:
+        UserError: its manifest cannot be read.
+    """
+    from ...search.bundles.bundle import read_bundle
+
+    return read_bundle(bundle).left_out
+
+
 def report(run: AnyRun) -> ReportPaths:
     """Write the report of a run again, see `Run.report`."""
     return open_run(run).report()

@@ -89,10 +89,10 @@ def export(
 ) -> None:
     """Write a bundle: the artifact, a manifest, what is needed to check it elsewhere, and a script that needs
     numpy and the runtime alone."""
-    from ...search.bundles.bundle import read_bundle
+    from ..api.answers import left_out
     from ..api.runs import open_run
 
     written = open_run(run).export(trial, into, samples=samples, reference=reference, progress=True)
-    for name, why in read_bundle(written).left_out.items():
+    for name, why in left_out(written).items():
         tell(f"without {name}: {why}")
     tell(str(written))

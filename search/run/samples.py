@@ -19,7 +19,7 @@ from .restore import chain_of, job_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class Taken:
+class SamplesHad:
     """The record, naming a store that has the samples under `key` (empty: the finalist's own). `why_not` says
     why there are none."""
 
@@ -28,7 +28,7 @@ class Taken:
     why_not: str = ""
 
 
-def with_samples(path: Path, record: StudyRecord, number: int, progress: Progress) -> Taken:
+def with_samples(path: Path, record: StudyRecord, number: int, progress: Progress) -> SamplesHad:
     """The samples of a complete trial, whose artifact is in the record's store. Where the study kept none of
     it, it is asked for a few samples of test, as the study file has them, on the study's device. `path` is
     the study file or the run's directory. Whatever is in the way is no error, but `why_not`."""
@@ -36,9 +36,9 @@ def with_samples(path: Path, record: StudyRecord, number: int, progress: Progres
     if trial is not None and trial.duplicate_of is not None:
         trial = next((t for t in record.trials if t.number == trial.duplicate_of), None)
     if trial is None or trial.evaluation.outcome is not Outcome.COMPLETE:
-        return Taken(record=record)
+        return SamplesHad(record=record)
     if _has_own(record, trial.number):
-        return Taken(record=record)
+        return SamplesHad(record=record)
     missed = f"the study has kept no samples of trial {trial.number}"
     progress.note(f"{missed}: they are taken")
     try:
@@ -47,12 +47,12 @@ def with_samples(path: Path, record: StudyRecord, number: int, progress: Progres
         with chain_of(job, kind, progress) as chain:
             compiled = chain.artifact(trial.evaluation, setting)
             if compiled.key != key or not _same_data(chain, record, trial.number):
-                return Taken(record=record, why_not="the workload or its data have changed since")
+                return SamplesHad(record=record, why_not="the workload or its data have changed since")
             entry = sampled(chain, trial.evaluation.candidate, compiled, setting=setting)
     except ParetuneError as error:
         said = error.problem if isinstance(error, UserError) else str(error)
-        return Taken(record=record, why_not=f"they could not be taken: {said.splitlines()[0]}")
-    return Taken(record=replace(record, store=str(job.places.store)), key=entry.key)
+        return SamplesHad(record=record, why_not=f"they could not be taken: {said.splitlines()[0]}")
+    return SamplesHad(record=replace(record, store=str(job.places.store)), key=entry.key)
 
 
 def _has_own(record: StudyRecord, number: int) -> bool:
