@@ -126,12 +126,6 @@ def _parted(found: Mapping[str, Array]) -> SampleArrays:
     return SampleArrays(inputs=of(_INPUT), outputs=of(_OUTPUT), targets=found.get(_TARGETS))
 
 
-def read_samples(path: Path) -> SampleArrays:
-    """Read back what `save_samples` has written of our own; of a bundle it is `Samples.arrays` that does."""
-    with np.load(path, allow_pickle=False) as arrays:
-        return _parted({name: np.asarray(arrays[name]) for name in arrays.files})
-
-
 def save_samples(path: Path, arrays: SampleArrays) -> None:
     """Write them; the same arrays give the same bytes."""
     targets = {} if arrays.targets is None else {_TARGETS: arrays.targets}

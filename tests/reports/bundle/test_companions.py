@@ -105,7 +105,7 @@ def test_a_bundle_without_samples_says_so_when_it_is_to_check_them(
 ) -> None:
     bundle = bundle_of(record, 1, tmp_path, Beside(samples=None, reference=False))
     assert (bundle.samples, bundle.reference) == (None, None)
-    assert set(bundle.left_out) == {"samples", "monitor", "reference"}
+    assert set(bundle.left_out) == {"samples", "reference"}
     assert "no samples" in run_isolated(bundle.folder, "--check").stderr
 
 
