@@ -17,6 +17,8 @@ from .inspection import Inspection
 from .numerics import Alike
 from .shipped import Shipped
 
+MOST_BUSY = 0.5
+"""Of the cores: with more of them in use, what is not interleaved with anything is not judged."""
 _MACHINE: Mapping[str, str] = {"processor": "processor", "machine": "architecture", "cores": "cores"}
 
 
@@ -104,6 +106,15 @@ def other_machine(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     if not differing and _instructions(then) != _instructions(now):
         differing = ["other instruction sets than then"]
     return f"another machine than it was measured on ({'; '.join(differing)})" if differing else ""
+
+
+def busy(now: Mapping[str, Any]) -> str:
+    """That others use the device at this moment, in some words; empty where they hardly do. What is measured
+    interleaved does not mind; what happens once does."""
+    loads, cores = now.get("load_average") or [], now.get("affinity") or []
+    wanted = float(loads[0]) if loads else 0.0
+    has = len(cores) or int(now.get("cores") or 1)
+    return f"others use the device (load {wanted:.1f} on {has} cores)" if wanted > MOST_BUSY * has else ""
 
 
 def alike(one: Shipped, then: Mapping[str, Any], now: Mapping[str, Any], *, pinned: bool) -> Alike:

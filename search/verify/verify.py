@@ -13,7 +13,7 @@ from ...profiles.devices.loader import load_profile
 from ...profiles.errors import StageError, UnsupportedError, UserError, at_place
 from ...profiles.words import listed
 from ..bundles.bundle import Bundle, damages, read_bundle
-from ..checks.evidence import Question, fact, skipped
+from ..checks.evidence import Evidence, Question, fact, skipped
 from ..checks.tolerances import Tolerance, Tolerances, read_tolerances
 from ..job.reached import reach
 from ..record.checks import DECISIONS, FILES, OUTPUTS, Advice, Checked, CheckOutcome, MetricCheck, NextStep
@@ -24,7 +24,7 @@ from ..workload.outputs import OutputChoice
 from .costs import CostChecks
 from .given import Labelled, metric_of, of_study, read_data
 from .inspection import Inspection, Timed
-from .machine import alike, check_runtime, environment_of, gone, other_machine, versions_check
+from .machine import alike, busy, check_runtime, environment_of, gone, other_machine, versions_check
 from .numerics import numerics
 from .quality import on_data, on_samples, question_of
 from .recorded import RecordedSamples, recorded_of
@@ -105,6 +105,11 @@ def _away(device: str, error: DeviceGoneError) -> UserError:
         found=error.found,
         remedy="see that it is switched on and in the network, and check again",
     )
+
+
+def _judged(evidence: Evidence, but: str) -> CheckOrEvidence:
+    """It is decided with all others; for information alone where something speaks against that."""
+    return noted(evidence, but) if but else evidence
 
 
 class _Verification:
@@ -211,7 +216,6 @@ class _Verification:
             ]
         costs = CostChecks(timed=timed, name=self.one.name, tolerances=self.tolerances)
         metrics = self.bundle.metrics
-        found = [costs.memory(metrics.get("memory_bytes")), costs.load(metrics.get("load_ms"))]
         other = other_machine(self.bundle.environment, self.now)
         if self.bundle.estimated:
             other = "what the manifest says was estimated, not measured"
@@ -224,7 +228,8 @@ class _Verification:
                 costs.latency(),
                 other or "absolute times move with the machine's state: the ratio decides",
             ),
-            *([noted(one, other) for one in found] if other else found),
+            _judged(costs.memory(metrics.get("memory_bytes")), other),
+            _judged(costs.load(metrics.get("load_ms")), other or busy(self.now)),
         ]
 
     def _ratio(self, costs: CostChecks, other: str, without: str) -> CheckOrEvidence:
@@ -234,8 +239,7 @@ class _Verification:
             return skipped(question, "no reference travels along in this bundle: export it again")
         if without:
             return skipped(question, f"the reference does not run here: {without}")
-        evidence = costs.ratio(reference.ratio)
-        return noted(evidence, other) if other else evidence
+        return _judged(costs.ratio(reference.ratio), other)
 
     def _timed(self, recorded: RecordedSamples) -> tuple[Timed | None, str, str]:
         """What was measured; why without the reference, and why not at all."""
