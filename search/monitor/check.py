@@ -47,7 +47,7 @@ def monitor_check(
     if not windows:
         windows = [Tally(sum(len(one.edges) + 2 for one in plan.series), len(plan.series))]
     seen = windows if whole else latest(windows, LATEST)
-    findings = _findings(shipped, plan, total(seen), tolerances, _elsewhere(shipped, recorded))
+    findings = noticed(shipped, plan, total(seen), tolerances, _elsewhere(shipped, recorded))
     found = settled(findings)
     checks = tuple(_with_time(one, check, plan, windows, tolerances) for one, check in found)
     return Checked(
@@ -55,14 +55,15 @@ def monitor_check(
         against=str(bundle),
         checks=checks,
         advice=tuple(_advice(one) for one in checks if one.outcome is CheckOutcome.FAILED),
-        environment=_where(recorded, seen),
+        environment={**_where(recorded, seen), **_not_recorded(total(seen))},
         in_use=True,
     )
 
 
-def _findings(
-    bundle: Bundle, plan: PlanSaid, tally: Tally, tolerances: Tolerances, elsewhere: str
+def noticed(
+    bundle: Bundle, plan: PlanSaid, tally: Tally, tolerances: Tolerances, elsewhere: str = ""
 ) -> list[Noticed]:
+    """All that is looked at, before it is settled what counts. `elsewhere`: why latency must not alarm."""
     return [
         *of_series(plan, tally, tolerances),
         *of_misfits(plan, tally, tolerances),
@@ -94,6 +95,12 @@ def _where(recorded: Sequence[ProcessLog], seen: Sequence[Tally]) -> dict[str, s
         "from": when(min(one.began for one in seen)),
         "to": when(max(one.ended for one in seen)),
     }
+
+
+def _not_recorded(tally: Tally) -> dict[str, str]:
+    """What the log says that it lacks."""
+    names = {"lost": "calls not recorded (too many at once)", "without outputs": "calls that gave nothing"}
+    return {title: str(tally.numbers[name]) for name, title in names.items() if tally.numbers[name] > 0}
 
 
 def when(seconds: float) -> str:
