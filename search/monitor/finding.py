@@ -8,7 +8,7 @@ from enum import IntEnum
 
 from ...profiles.quantity import Quantity
 from ..checks.decide import FALSE_ALARM, holm
-from ..record.checks import CheckOutcome, MetricCheck, Scale
+from ..record.checks import INPUTS, PREDICTIONS, RANGE, CheckOutcome, MetricCheck, Scale
 
 
 class Alarm(IntEnum):
@@ -45,6 +45,8 @@ class Noticed:
     row: str = ""
 
 
+LATENCY, QUALITY = "latency", "quality"
+_FAMILIES = (INPUTS, PREDICTIONS, RANGE, LATENCY, QUALITY)
 _OUTCOMES = {
     Alarm.UNKNOWN: CheckOutcome.INCONCLUSIVE,
     Alarm.CALM: CheckOutcome.PASSED,
@@ -54,17 +56,34 @@ _OUTCOMES = {
 
 
 def settled(findings: Sequence[Noticed]) -> tuple[tuple[Noticed, MetricCheck], ...]:
-    """The worst finding of each row with its check. p-values are corrected by Holm's method for all findings
-    of the look."""
+    """The worst finding of each row with its check. p-values are corrected for all findings of the look: each
+    family has an equal part of the false alarms, so that latency is seen as soon with a hundred inputs as
+    with one, and within a family Holm's method holds."""
     asked = [one for one in findings if not one.skipped and not one.too_few]
-    corrected = dict(zip(map(id, asked), holm([one.p for one in asked]), strict=True))
-    moved = dict(zip(map(id, asked), holm([one.p_moved for one in asked]), strict=True))
+    corrected, moved = _corrected(asked, [x.p for x in asked]), _corrected(asked, [x.p_moved for x in asked])
     rows: dict[tuple[str, str], list[tuple[Alarm, float, Noticed]]] = {}
     for one in findings:
         alarm = _alarm(one, corrected.get(id(one), 1.0), moved.get(id(one), 1.0))
         rows.setdefault((one.row or one.subject, one.metric), []).append((alarm, one.effect, one))
     worst = [max(row, key=lambda told: told[:2]) for row in rows.values()]
     return tuple((one, _check(one, alarm, corrected.get(id(one)))) for alarm, _, one in worst)
+
+
+def _corrected(asked: Sequence[Noticed], p_values: Sequence[float]) -> dict[int, float]:
+    families: dict[str, dict[int, float]] = {}
+    for one, p in zip(asked, p_values, strict=True):
+        families.setdefault(_family(one), {})[id(one)] = p
+    return {
+        name: min(1.0, p * len(_FAMILIES))
+        for family in families.values()
+        for name, p in zip(family, holm([*family.values()]), strict=True)
+    }
+
+
+def _family(one: Noticed) -> str:
+    if one.metric in _FAMILIES:
+        return one.metric
+    return LATENCY if one.metric.startswith(LATENCY) else QUALITY
 
 
 def _alarm(one: Noticed, p: float, moved: float) -> Alarm:

@@ -193,7 +193,7 @@ def _quantile(latency: Mapping[int, int], share: float, worth: float) -> Quantit
         return 1e3 * seconds_of(int(buckets[min(place, len(buckets) - 1)]))
 
     reach = 1.96 * sqrt(share * (1 - share) / worth)
-    half = sqrt(GROWTH)
+    half = sqrt(GROWTH)  # what a bucket leaves open
     return Quantity(value=at(share), low=at(share - reach) / half, high=at(share + reach) * half)
 
 

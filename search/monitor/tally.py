@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-GROWTH = 1.02
-"""A bucket of times ends where it began times this: what is read from one is right within 1 %."""
+GROWTH = 1.01
+"""A bucket of times ends where it began times this: what is read from one is right within half a per cent."""
 LEAST_S = 1e-7
-MOST_BUCKETS = 1250  # up to 5000 seconds
+MOST_BUCKETS = 2500  # up to an hour and more
 MOST_CLASSES = 256
 QUALITY = 5  # labels; sum and sum of squares of the first score; and of the second
 
