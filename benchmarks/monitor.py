@@ -93,7 +93,8 @@ def bundled_module(folder: Path, samples: Any) -> Any:
     (folder / "monitor.json").write_text(plan_text({"x": samples}, {"y": answers}, targets, **told))
     (folder / "monitor.py").write_text(module_source())
     spec = importlib.util.spec_from_file_location("bundled_monitor", folder / "monitor.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["bundled_monitor"] = module
     spec.loader.exec_module(module)
@@ -139,9 +140,8 @@ def summary(times: dict[str, list[list[float]]]) -> dict[str, Any]:
     """Ratios by blocks, with 95 % intervals of a bootstrap over pairs of blocks."""
     rng, found = np.random.default_rng(2), {}
     for name, statistic in (("median", np.median), ("mean", np.mean)):
-        plain, recorded = (
-            np.array([statistic(block) for block in times[one]]) for one in ("plain", "recorded")
-        )
+        plain = np.array([statistic(block) for block in times["plain"]])
+        recorded = np.array([statistic(block) for block in times["recorded"]])
         ratios = recorded / plain
         draws = np.median(rng.choice(ratios, (2000, len(ratios))), axis=1)
         low, high = np.quantile(draws, [0.025, 0.975])

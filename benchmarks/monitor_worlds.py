@@ -176,10 +176,24 @@ class Deployed:
 
 
 def _bundle(folder: Path, metric: str, latency: Quantity) -> Bundle:
+    nothing = ("paretune", "ended", "title", "digest", "backend", "artifact_key", "metric_by")
+    counts = {"version": 2, "trial": 0, "batch": BATCH, "threads": 1}
     return Bundle(
-        folder=folder, version=2, paretune="", study="made up", trial=0, ended="", title="", digest="",
-        profile="host", estimated=False, backend="", precision=Precision.FP32, artifact=folder, artifact_key="",
-        batch=BATCH, threads=1, options={}, compiled_with={}, inputs=(), outputs=(), quality=metric, split="test",
-        metric_by="", higher_is_better=True, metrics={"latency_ms": latency}, versions={}, environment={}, files={},
-        sample=None, expected=None,
-    )  # fmt: skip
+        **dict.fromkeys(nothing, ""),
+        **counts,
+        **{name: {} for name in ("options", "compiled_with", "versions", "environment", "files")},
+        folder=folder,
+        study="made up",
+        profile="host",
+        estimated=False,
+        precision=Precision.FP32,
+        artifact=folder,
+        inputs=(),
+        outputs=(),
+        quality=metric,
+        split="test",
+        higher_is_better=True,
+        metrics={"latency_ms": latency},
+        sample=None,
+        expected=None,
+    )

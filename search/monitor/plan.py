@@ -154,7 +154,7 @@ def edges_of(values: Array, classes: int) -> list[float]:
         middles = (distinct[1:] + distinct[:-1]) / 2
         apart = np.diff(distinct).min() / 2 if len(distinct) > 1 else 1e-6 * abs(distinct[0]) + 1e-9
         return [float(distinct[0] - apart), *middles.tolist(), float(distinct[-1] + apart)]
-    bins = int(np.clip(len(known) // 8, 2, 10))
+    bins = int(np.clip(len(known) // 16, 2, 10))
     inner = np.quantile(known, np.arange(1, bins) / bins)
     reach = (distinct[-1] - distinct[0]) / 2
     return np.unique([distinct[0] - reach, *inner, distinct[-1] + reach]).tolist()  # type: ignore[no-any-return]

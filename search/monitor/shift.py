@@ -10,7 +10,7 @@ from scipy.stats import betabinom
 
 from ..record.arrays import Floats
 
-FEWEST = 5.0
+FEWEST = 8.0
 """Samples that each bin should have of either side, else it is joined with the next."""
 MOST_ALIKE = 0.98
 _MOST_DRAWS = 2000
