@@ -28,7 +28,7 @@ from paretune.backends.measure.samples import PROCESSES, REFERENCE, LatencyPlan
 from paretune.backends.runner.client import RunnerClient
 from paretune.backends.runner.launch import LocalLaunch
 
-from benchmarks.command import earlier_figures, finish, parser_of, whole, write_figures
+from benchmarks.command import check_names, earlier_figures, finish, names, parser_of, whole, write_figures
 from benchmarks.one_artifact import compiled
 
 LAYERS, MORE, REFERENCE_LAYERS = 32, 34, 48
@@ -59,10 +59,11 @@ def chain(layers):
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
-def artifacts(folder):
-    """The files by backend and layers."""
+def artifacts(folder, kinds):
+    """The files of these kinds of nights by backend and layers."""
+    backends = dict.fromkeys(KINDS[kind][0] for kind in kinds)
+    candidates = [(backend, count) for backend in backends for count in (LAYERS, MORE)]
     found = {}
-    candidates = [(backend, count) for backend in ("ort", "tflite") for count in (LAYERS, MORE)]
     for backend, layers in (("ort", REFERENCE_LAYERS), *candidates):
         place = folder / f"{backend}-{layers}"
         place.mkdir()
@@ -70,10 +71,9 @@ def artifacts(folder):
     return found
 
 
-def night(files, number, processes=PROCESSES, plan=PLAN):
+def night(files, number, kind, processes):
     """One measurement of all, each in processes of its own, and what is kept of it."""
-    began, kind = time.time(), list(KINDS)[number % len(KINDS)]
-    backend, threads = KINDS[kind]
+    began, (backend, threads) = time.time(), KINDS[kind]
     asked = {SAME: (backend, LAYERS), SLOWER: (backend, MORE), REFERENCE: ("ort", REFERENCE_LAYERS)}
     with ExitStack() as stack:
         running = {
@@ -81,7 +81,7 @@ def night(files, number, processes=PROCESSES, plan=PLAN):
             for name, one in asked.items()
         }
         reference = running.pop(REFERENCE)
-        rounds = measure(running, reference, replace(plan, seed=number), cpu_ticks)
+        rounds = measure(running, reference, replace(PLAN, seed=number), cpu_ticks)
     return {
         "kind": kind,
         "at": began,
@@ -107,11 +107,12 @@ def opened(stack, backend, file, threads):
 
 
 def run(options):
-    kept = earlier_figures(options.out).get("nights", [])
+    kept, kinds = earlier_figures(options.out).get("nights", []), names(options.kinds)
+    check_names("kind of night", kinds, KINDS)
     with tempfile.TemporaryDirectory() as folder:
-        files = artifacts(Path(folder))
-        while len(kept) < options.nights:
-            kept.append(night(files, len(kept)))
+        files = artifacts(Path(folder), kinds) if len(kept) < options.nights else {}
+        while (number := len(kept)) < options.nights:
+            kept.append(night(files, number, kinds[number % len(kinds)], options.processes))
             write_figures(options.out, {"nights": kept})
     return {"nights": kept}
 
@@ -133,6 +134,8 @@ def show(figures):
 def main(argv=None):
     parser = parser_of(__doc__)
     parser.add_argument("--nights", type=whole(1), default=300, help="how many")
+    parser.add_argument("--kinds", default=",".join(KINDS), help="which, with commas between")
+    parser.add_argument("--processes", type=whole(3), default=PROCESSES, help="of each artifact")
     return finish(run, parser.parse_args(argv), show)
 
 

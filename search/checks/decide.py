@@ -68,6 +68,8 @@ def _outcome(one: Evidence, p: float, detectable: float | None, false_alarm: flo
         return CheckOutcome.PASSED
     if p < false_alarm:
         return CheckOutcome.FAILED
+    if one.noted:
+        return CheckOutcome.NOTED
     counts = COUNTS * one.margin
     unseen = detectable is not None and detectable > counts and _at_most(one) > counts
     return CheckOutcome.INCONCLUSIVE if unseen else CheckOutcome.PASSED

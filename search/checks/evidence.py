@@ -49,7 +49,7 @@ class Evidence:
     chance of such a loss, or a larger one, where the tolerated one is true. `unchanged`: then and now are
     alike in every part that was compared. `skipped`: it could not be asked; `open_because`: what was found
     must not decide, since what is compared is not comparable; `doubt`: why it must not fail, though it may
-    pass.
+    pass. `noted`: what has not become worse beyond noise is told, and not judged.
     """
 
     question: Question
@@ -64,6 +64,7 @@ class Evidence:
     skipped: bool = False
     open_because: str = ""
     doubt: str = ""
+    noted: bool = False
     expected: Quantity | None = None
     found: Quantity | None = None
     change: Quantity | None = None

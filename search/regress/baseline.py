@@ -56,8 +56,9 @@ class Baseline:
 
     `source` says where it is from, `status` is that of the study's verdict ("": not known), `shipped` what it
     recommends (None: nothing). `others` are the finalists beside. `quality` names the workload's metric.
-    `processes` is how many of each finalist were timed. `machine` is what must be as it was so that times
-    compare, `versions` are those of packages; `disturbed` says what disturbed the measurement.
+    `processes` is how many of each finalist were timed, `process_spread` what they differ by, as a share, as
+    an A/A has shown (0: none was taken). `machine` is what must be as it was so that times compare,
+    `versions` are those of packages; `disturbed` says what disturbed the measurement.
     """
 
     source: str
@@ -73,6 +74,7 @@ class Baseline:
     anchor: Anchor = Anchor()
     limits: tuple[Limit, ...] = ()
     processes: int = 0
+    process_spread: float = 0.0
     estimated: bool = False
     machine: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
@@ -90,7 +92,7 @@ BASELINE = TypeAdapter(Baseline)
 def baseline_of(record: StudyRecord, source: str = "") -> Baseline:
     """What a study's record has for later nights; `source` says where it lies."""
     reading = read(record)
-    number = reading.verdict.recommended
+    number, timing = reading.verdict.recommended, record.timing
     finalists = [one.number for one in record.finalists if one.number != number]
     return Baseline(
         source=source or f"study {record.name}",
@@ -105,7 +107,8 @@ def baseline_of(record: StudyRecord, source: str = "") -> Baseline:
         others=tuple(_shippable(record, other) for other in finalists),
         anchor=_anchor(reading),
         limits=record.limits,
-        processes=record.timing.processes if record.timing is not None else 0,
+        processes=0 if timing is None else timing.processes,
+        process_spread=timing.process_spread if timing is not None and timing.processes else 0.0,
         estimated=record.estimated is not None,
         machine=machine_of(record.environment),
         versions=versions_of(record.environment),
@@ -169,13 +172,15 @@ def _of_runtime(backend: str, versions: Mapping[str, str]) -> dict[str, str]:
 
 
 def own_latency(metrics: Mapping[str, Quantity]) -> Quantity | None:
-    """The reference's own latency when something was measured beside it: that one's over its ratio."""
-    latency, ratio = metrics.get("latency_ms"), metrics.get("latency_ratio")
-    if latency is None or ratio is None or ratio.value <= 0:
+    """The reference's own latency when something was measured beside it: that one's quickest run over its
+    ratio, which is one of quickest runs too. What else a machine does moves typical runs far more."""
+    latency, ratio = metrics.get("latency_min_ms"), metrics.get("latency_ratio")
+    if latency is None or ratio is None or min(ratio.value, latency.value) <= 0:
         return None
-    value, (low, high) = latency.value / ratio.value, latency.ends
-    scale = value / latency.value
-    return Quantity(value=value, low=low * scale, high=high * scale, how="the same rounds, over the ratio")
+    scale = 1 / ratio.value
+    low, high = latency.ends
+    how = "the quickest run in the same rounds, over the ratio"
+    return Quantity(value=latency.value * scale, low=low * scale, high=high * scale, how=how)
 
 
 def _disturbed(record: StudyRecord, number: int | None) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import hypot, inf, isfinite
+from math import hypot, inf, isfinite, sqrt
 
 from ...profiles.quantity import Quantity
-from .baseline import Baseline
+from .baseline import Baseline, Shippable
 
 FEWEST_PROCESSES = 3
 OTHER_RUNTIME = "the reference runs on another version of its runtime than then"
@@ -16,19 +16,19 @@ NOT_KNOWN = "it is not known what the reference was then"
 
 BETWEEN_NIGHTS: Mapping[str, float] = {
     "latency_ratio": 0.004,
-    "latency_ms": 0.03,
-    "latency_min_ms": 0.03,
-    "latency_p90_ms": 0.03,
-    "latency_p99_ms": 0.10,
-    "load_ms": 0.20,
-    "first_inference_ms": 0.20,
+    "latency_ms": 0.04,
+    "latency_min_ms": 0.04,
+    "latency_p90_ms": 0.10,
+    "latency_p99_ms": 0.25,
+    "load_ms": 0.25,
+    "first_inference_ms": 0.25,
     "memory_bytes": 0.005,
     "memory_load_bytes": 0.005,
     "memory_first_bytes": 0.005,
     "memory_steady_bytes": 0.005,
-    "throughput_per_s": 0.02,
-    "energy_mj": 0.03,
-    "cost_per_million_usd": 0.02,
+    "throughput_per_s": 0.10,
+    "energy_mj": 0.05,
+    "cost_per_million_usd": 0.10,
 }
 """Standard deviation, as a share, of what two nights differ by beyond their intervals: what a machine is like
 from one to the next. `benchmarks/regress` has measured it; docs/nights.md has the figures."""
@@ -40,6 +40,10 @@ OF_TIME: Mapping[str, bool] = {
     "cost_per_million_usd": False,
 }
 """What goes with the machine's speed, so that it is told against the reference; True: the other way round."""
+BY_LOAD = frozenset({*OF_TIME, "latency_ms"} - {"latency_min_ms"})
+"""What whatever else runs on the machine moves, unlike quickest runs."""
+BUSIER = 1.05
+"""So much longer, against quickest ones, typical runs take on a machine that is busier than it was."""
 OF_DEVICE = frozenset({*BETWEEN_NIGHTS})
 """What says nothing on another device."""
 
@@ -85,11 +89,24 @@ class Pairing:
         alike = bool(then.model) and then.model == now.model and then.backend == now.backend
         return OTHER_RUNTIME if alike else OTHER_MODEL
 
-    @property
-    def disturbed(self) -> str:
-        """What disturbed one of the two measurements."""
+    def disturbed(self, metric: str) -> str:
+        """What disturbed one of the two measurements, as far as it moves this metric."""
         said = self.now.disturbed or self.then.disturbed
-        return f"the measurement was disturbed: {said}" if said else ""
+        if said:
+            return f"the measurement was disturbed: {said}"
+        then, now = (_busy(one.shipped) for one in (self.then, self.now))
+        if metric in BY_LOAD and then is not None and now is not None and now > BUSIER * then:
+            longer = f"{100 * (now - 1):.0f} % longer than quickest ones, {100 * (then - 1):.0f} % then"
+            return f"the machine is busier than then: typical runs take {longer}"
+        return ""
+
+    def between(self, metric: str) -> float:
+        """What two nights differ by beyond their intervals: at least what processes of one model differ by on
+        this machine, as an A/A has shown, for a ratio that rests on a few of them."""
+        least = BETWEEN_NIGHTS.get(metric, 0.0)
+        if metric != "latency_ratio":
+            return least
+        return max(least, sqrt((self.then.process_spread**2 + self.now.process_spread**2) / 2))
 
     def as_tonight(self, metric: str, expected: Quantity) -> Quantity:
         """What was recorded, were the machine as quick then as it is tonight by the reference both share."""
@@ -103,6 +120,14 @@ class Pairing:
         value = expected.value * factor
         down, up = (hypot(end - value, share * value) for end in (low, high))
         return replace(expected, value=value, low=value - down, high=value + up)
+
+
+def _busy(one: Shippable | None) -> float | None:
+    """By what factor typical runs take longer than quickest ones."""
+    typical, quickest = (None if one is None else one.metrics.get(f"latency_{n}ms") for n in ("", "min_"))
+    if typical is None or quickest is None or not sound(typical, quickest) or quickest.value <= 0:
+        return None
+    return typical.value / quickest.value
 
 
 def _half(quantity: Quantity) -> float:

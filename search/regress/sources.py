@@ -12,7 +12,7 @@ from ...profiles.words import one_line
 from ..bundles.bundle import Bundle, read_bundle
 from ..bundles.files import is_bundle
 from ..run.stored import open_run
-from .baseline import BASELINE, Anchor, Baseline, Shippable, baseline_of, machine_of, versions_of
+from .baseline import BASELINE, Anchor, Baseline, Shippable, baseline_of, machine_of, own_latency, versions_of
 
 _MOST_BYTES = 8_000_000
 _ACCEPTED = (
@@ -89,7 +89,7 @@ def of_bundle(bundle: Bundle) -> Baseline:
             artifact_key=reference.artifact_key,
             backend=reference.backend,
             versions=reference.versions,
-            latency_ms=reference.latency_ms,
+            latency_ms=own_latency(bundle.metrics),
         )
     return Baseline(
         source=f"the bundle {bundle.folder}",
