@@ -51,9 +51,10 @@ def read_data(path: Path, one: Shipped) -> Labelled:
 
 def _arrays(path: Path) -> dict[str, Array]:
     try:
-        with open_regular(path) as file, np.load(file, allow_pickle=False) as arrays:
+        with open_regular(path) as file:
+            arrays = np.load(file, allow_pickle=False)
             if not isinstance(arrays, np.lib.npyio.NpzFile):
-                raise ValueError("one array, and no file of several (np.savez writes one)")
+                raise ValueError("one array, not several by name")
             return {name: np.asarray(arrays[name]) for name in arrays.files}
     except _UNREADABLE as error:
         raise UserError(

@@ -63,7 +63,7 @@ def gone(error: StageError, device: str) -> UserError:
 def install_line(one: Shipped) -> str:
     """The command that installs the runtime as it was when the artifact was made."""
     known = [f"{name}=={one.versions[name]}" for name in _pinned(one)]
-    return f"pip install {' '.join(known)}" if known else get_backend(one.backend).availability().install
+    return f"pip install {' '.join(known)}" if known else get_backend(one.backend).install
 
 
 def _pinned(one: Shipped) -> list[str]:

@@ -43,6 +43,13 @@ def numerics(
     choice = replace(recorded.choice, scored=recorded.choice.names)
     said = {"precision": str(one.precision), "errors": one.errors}
     agreement = judged(said, recorded.outputs, [now], choice, saturates=alike.saturates, here=RECORDED)
+    if agreement.samples != recorded.count and not agreement.why:
+        agreement = replace(
+            agreement,
+            agrees=False,
+            worst_allowed=0.0,
+            why=f"it gives {agreement.samples} rows for {recorded.count} samples",
+        )
     if _misfits(agreement):
         return _outputs(one, agreement, False, alike, tolerances), _decisions(one, None, tolerances)
     found = choice.by_name(now)
