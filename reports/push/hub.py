@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from ...profiles.errors import UserError
@@ -19,39 +20,56 @@ _INSTALL = "pip install 'paretune[hub]'"
 _LOGIN = "`hf auth login`, or set HF_TOKEN to a token that may write"
 
 
-def to_hub(
-    parcel: Parcel, name: str | None, license_id: str = "", *, uri: str | None = None, public: bool = False
-) -> Pushed:
-    """Upload card and bundle to the repository `name` (USER/REPOSITORY), which is made where it is not there,
-    private unless `public`. What is there already is not sent again. `uri` is another hub's address.
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Hub:
+    """A hub with a token for it, and the repository `name`. `api` is the client of huggingface_hub."""
+
+    api: Any
+    name: str
+
+    @classmethod
+    def named(cls, name: str | None, uri: str | None = None) -> Hub:
+        """The hub at `uri` (left out: that of HF_ENDPOINT), with the token of whoever is logged in.
+
+        Raises:
+            UserError: no repository is named, huggingface_hub is not installed, or no token is there.
+        """
+        if not name or "/" not in name.strip("/"):
+            raise UserError(
+                "the hub needs the name of a repository",
+                place="--name",
+                found=name or "",
+                accepted="USER/REPOSITORY, or ORGANIZATION/REPOSITORY",
+            )
+        hub = library("huggingface_hub", _INSTALL, "the Hugging Face hub")
+        token = hub.get_token()
+        if not token:
+            raise UserError("no token for the Hugging Face hub is there", remedy=_LOGIN)
+        hub.utils.disable_progress_bars()
+        hub.utils.logging.set_verbosity_error()
+        return cls(api=hub.HfApi(endpoint=uri, token=token), name=name)
+
+
+def to_hub(parcel: Parcel, hub: Hub, license_id: str = "", *, public: bool = False) -> Pushed:
+    """Upload card and bundle to the repository, which is made where it is not there, private unless `public`.
+    What is there already is not sent again.
 
     Raises:
-        UserError: no repository is named, no token is there, or the hub does not answer or refuses.
+        UserError: the hub does not answer or refuses.
     """
-    if not name:
-        raise UserError(
-            "the hub needs the name of a repository",
-            place="--name",
-            accepted="USER/REPOSITORY, or a repository's name alone for one of your own",
-        )
-    hub = library("huggingface_hub", _INSTALL, "the Hugging Face hub")
-    token = hub.get_token()
-    if not token:
-        raise UserError("no token for the Hugging Face hub is there", remedy=_LOGIN)
-    hub.utils.disable_progress_bars()
     folder = parcel.bundle.folder.parent / "hub"
     with bundle_written(folder):
-        fill_folder(parcel, folder, model_card(parcel, name.rpartition("/")[2], license_id))
-    api = hub.HfApi(endpoint=uri, token=token)
-    with _trouble(api.endpoint, name):
-        repository = api.create_repo(name, private=not public, exist_ok=True)
-        before = api.repo_info(repository.repo_id).sha
-        done = api.upload_folder(
-            repo_id=repository.repo_id, folder_path=str(folder), commit_message=_message(parcel)
+        fill_folder(parcel, folder, model_card(parcel, hub.name.rpartition("/")[2], license_id))
+    with _trouble(hub.api.endpoint, hub.name):
+        if not hub.api.repo_exists(hub.name):
+            hub.api.create_repo(hub.name, private=not public)
+        before = hub.api.repo_info(hub.name).sha
+        done = hub.api.upload_folder(
+            repo_id=hub.name, folder_path=str(folder), commit_message=_message(parcel)
         )
     return Pushed(
         to=HUB,
-        where=shown_address(str(repository)),
+        where=shown_address(f"{hub.api.endpoint}/{hub.name}"),
         trial=parcel.bundle.trial,
         already=done.oid == before,
         notes=(f"commit {done.oid}",),

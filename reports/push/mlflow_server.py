@@ -17,6 +17,9 @@ URI = "MLFLOW_TRACKING_URI"
 OLDEST = (2, 0)
 _PATIENCE_S = 15
 _REFUSED = (401, 403)
+_SCHEMES = re.compile(
+    r"https?://[^/]|databricks(?:$|://)|(?:sqlite|postgresql|mysql|mssql)(?:\+\w+)?://", re.IGNORECASE
+)
 _VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})\.[\w.+-]{1,40}")
 _LOGIN = (
     "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, to an account that "
@@ -30,6 +33,14 @@ def check_server(address: str) -> None:
     Raises:
         UserError: nobody answers, an account is refused, or it is older than what is needed.
     """
+    if not _SCHEMES.match(address):
+        raise UserError(
+            "not the address of an MLflow server",
+            place="--uri",
+            found=shown_address(address),
+            accepted="http://HOST:PORT, https://HOST, databricks, or a server's database (sqlite:///FILE, "
+            "which needs all of mlflow here)",
+        )
     if not address.lower().startswith(("http://", "https://")):
         return
     requests = library("requests", "pip install 'paretune[mlflow]'", "MLflow")

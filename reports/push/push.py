@@ -11,10 +11,10 @@ from ...search.ranking.reading import Reading
 from .card import check_license
 from .dashboard import check_no_address, to_dashboard
 from .folder import to_folder
-from .hub import to_hub
+from .hub import Hub, to_hub
 from .parcel import Parcel, packed
 from .pushed import DASHBOARD, FOLDER, HUB, MLFLOW, Pushed, check_target
-from .tracking import check_name, to_mlflow
+from .tracking import check_name, to_mlflow, tracking_server
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,11 +56,14 @@ def push_trial(reading: Reading, number: int, run_dir: Path, where: Destination)
         UserError: no such target, trial or artifact; whatever keeps the target from taking it.
     """
     where.check()
+    # What may refuse is asked before anything is packed.
+    server = tracking_server(where.uri) if where.to == MLFLOW else ""
+    hub = Hub.named(where.name, where.uri) if where.to == HUB else None
     with packed(reading, number, run_dir) as parcel:
-        if where.to == MLFLOW:
-            return to_mlflow(parcel, where.uri, where.name)
-        if where.to == HUB:
-            return to_hub(parcel, where.name, where.license_id, uri=where.uri, public=where.public)
+        if server:
+            return to_mlflow(parcel, server, where.name)
+        if hub is not None:
+            return to_hub(parcel, hub, where.license_id, public=where.public)
         if where.to == DASHBOARD:
             return to_dashboard(parcel, where.into)
         into = where.into or run_dir / "pushed" / f"trial-{number}"

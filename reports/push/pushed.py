@@ -41,8 +41,8 @@ def shown_address(uri: str) -> str:
     try:
         parts = urlsplit(uri)
         if "@" in parts.netloc:
-            parts = parts._replace(netloc=f"{HIDDEN}@{parts.netloc.rpartition('@')[2]}")
-        return without_passwords(urlunsplit(parts))
+            uri = urlunsplit(parts._replace(netloc=f"{HIDDEN}@{parts.netloc.rpartition('@')[2]}"))
+        return without_passwords(uri)
     except ValueError:
         return without_passwords(uri)
 

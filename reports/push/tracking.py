@@ -29,10 +29,8 @@ _BATCH = 90  # parameters or tags in one request; a server takes a hundred
 _CARD, _REPORT = "model_card.md", "report.html"
 
 
-def to_mlflow(parcel: Parcel, uri: str | None = None, name: str | None = None) -> Pushed:
-    """Log the candidate as a run in the experiment that is called like its study. One that is there already,
-    with the same bundle, is left as it is; one that a push has left half done is completed. `uri` is the
-    server (left out: MLFLOW_TRACKING_URI); `name` registers it as a version of that model.
+def tracking_server(uri: str | None) -> str:
+    """The address of the server, which was asked whether it can be used: `uri`, else MLFLOW_TRACKING_URI.
 
     Raises:
         UserError: no server is named, it does not answer, refuses, or is none that can be used.
@@ -45,9 +43,21 @@ def to_mlflow(parcel: Parcel, uri: str | None = None, name: str | None = None) -
             accepted="its address, say http://localhost:5000",
             remedy=f"give --uri, or set {URI}; `mlflow server` starts one here",
         )
-    with _patience(), trouble(address):
+    with trouble(address):
         check_server(address)
-        mlflow = library("mlflow", "pip install 'paretune[mlflow]'", "MLflow")
+    return address
+
+
+def to_mlflow(parcel: Parcel, address: str, name: str | None = None) -> Pushed:
+    """Log the candidate as a run in the experiment that is called like its study. One that is there already,
+    with the same bundle, is left as it is; one that a push has left half done is completed. `address` is the
+    server's; `name` registers it as a version of that model.
+
+    Raises:
+        UserError: it does not answer any more, or refuses something.
+    """
+    mlflow = library("mlflow", "pip install 'paretune[mlflow]'", "MLflow")
+    with _patience(), trouble(address):
         client = mlflow.MlflowClient(tracking_uri=address, registry_uri=address)
         return _pushed(client, mlflow.entities, parcel, address, name)
 
