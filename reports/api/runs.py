@@ -100,10 +100,10 @@ class Run:
         Raises:
             UserError: a limit or a weight cannot be read, or is on what this study has not measured.
         """
-        from ...search.ranking.ask_again import read_limits, read_weights
+        from ...search.ranking.ask_again import read_limits_here, read_weights
         from ..terminal.choose import choose
 
-        limits = read_limits(self.record, [where] if isinstance(where, str) else where)
+        limits = read_limits_here(self.record, [where] if isinstance(where, str) else where)
         weights = read_weights(self.record, [f"{name}={weight}" for name, weight in (prefer or {}).items()])
         return replace(self, reading=choose(self.record, limits, weights))
 

@@ -32,37 +32,50 @@ def choose(
         str | None,
         typer.Option(help="one answer for a fleet: pi,host or pi=1000,host=50 or all", metavar="NAMES"),
     ] = None,
+    explained: Annotated[
+        bool, typer.Option("--explain", help="also why the next best is not the answer, metric by metric")
+    ] = False,
 ) -> None:
-    """Another answer from a finished study: other limits, preferences or a whole fleet, at no cost."""
+    """Another answer from a finished study: other limits, preferences or a whole fleet, at no cost.
+
+    A limit can be for one device of a fleet alone: --where 'pi: latency <= 5 ms'.
+    """
     if devices is not None:
-        raise typer.Exit(_for_a_fleet(run, devices, where or [], prefer or []))
-    from ...search.ranking.ask_again import read_limits, read_weights
+        raise typer.Exit(_for_a_fleet(run, devices, where or [], prefer or [], explained=explained))
+    from ...search.ranking.ask_again import read_limits_here, read_weights
     from ...search.run.stored import open_run
-    from ..terminal.choose import choice_text
+    from ..terminal.choose import choice_text, explained_text
     from ..terminal.choose import choose as choose_again
 
     record, _ = open_run(run)
-    found = choose_again(record, read_limits(record, where or []), read_weights(record, prefer or []))
+    found = choose_again(record, read_limits_here(record, where or []), read_weights(record, prefer or []))
     show(choice_text(found))
+    if explained:
+        show(explained_text(found))
     raise typer.Exit(found.verdict.exit_code)
 
 
-def _for_a_fleet(run: Path, devices: str, where: list[str], prefer: list[str]) -> int:
-    from ...search.ranking.ask_again import read_limits, read_weights
+def _for_a_fleet(run: Path, devices: str, where: list[str], prefer: list[str], *, explained: bool) -> int:
+    from ...search.ranking.ask_again import read_limits_on, read_weights
     from ...search.ranking.fleet import fleet_of
-    from ...search.run.fleet_runs import devices_asked, fill_command, fleet_runs
+    from ...search.run.fleet_runs import devices_asked, fill_command, fleet_runs, limits_by_device
     from ..terminal.choose import choose as choose_again
-    from ..terminal.fleet import fleet_text
+    from ..terminal.fleet import explained_fleet_text, fleet_text
 
     runs = fleet_runs(run)
     shares = devices_asked(runs, devices)
+    everywhere, own = limits_by_device(runs, shares, where)
     records = {device: runs.runs[device].record for device in shares}
     readings = {
-        device: choose_again(record, read_limits(record, where), read_weights(record, prefer))
+        device: choose_again(
+            record, read_limits_on(record, everywhere, own[device]), read_weights(record, prefer)
+        )
         for device, record in records.items()
     }
     found = fleet_of(readings, shares)
     show(fleet_text(found, lambda device: fill_command(runs, device), runs.skipped))
+    if explained:
+        show(explained_fleet_text(found))
     return found.exit_code
 
 

@@ -9,11 +9,13 @@ from ...profiles.errors import UserError
 from ...search.ranking.estimated import limits_text
 from ...search.ranking.known import trial_of
 from ...search.ranking.reading import Reading, read
+from ...search.ranking.runner_up import runner_up
 from ...search.ranking.sentences import name_of, quantity_text
 from ...search.ranking.verdict import Verdict
 from ...search.record.evaluation import Limit, StudyRecord
 from ...search.record.metrics import metric_info
 from ..content.columns import columns, number
+from ..content.runner_up import why_not_lines
 from ..content.side_by_side import side_by_side
 
 
@@ -84,6 +86,14 @@ def choice_text(reading: Reading, count: int = 5) -> str:
         over = "" if entry.feasible else f"  {limits_text(ranking, entry)}"
         lines.append(f"{entry.rank:>3}{mark} {name_of(record, entry.number)}: {numbers}{over}")
     return "\n".join(lines)
+
+
+def explained_text(reading: Reading) -> str:
+    """Why the next best is not the answer."""
+    why = runner_up(reading)
+    if why is None:
+        return "\nThere is no other candidate that was built, trained and scored to the end."
+    return "\n".join(["", *why_not_lines(reading.record, why)])
 
 
 def _numbers(record: StudyRecord, trial: int) -> list[str]:

@@ -9,11 +9,13 @@ from ...search.ranking.fleet import AGGREGATE, Contender, Fleet, Placement
 from ...search.ranking.losses import faster
 from ...search.ranking.ranking import Ranked, comparable, latency_metric
 from ...search.ranking.reading import Reading
+from ...search.ranking.runner_up import fleet_runner_up
 from ...search.ranking.sentences import quantity_text
 from ...search.ranking.verdict import size_ratio
 from ...search.record.evaluation import Quantity, StudyRecord
 from ...search.record.metrics import metric_info
 from ...search.record.samples import difference
+from ..content.runner_up import fleet_why_not_lines
 from ..content.treatments import treatment_texts
 from ..content.views import limit_text
 
@@ -197,6 +199,14 @@ def _runner_up(fleet: Fleet, best: Contender) -> list[str]:
         else f"its largest regret is the same, and its mean {_regret(second.mean)}"
     )
     return [f"Runner-up: {name_of(second)}: {why_not}."]
+
+
+def explained_fleet_text(fleet: Fleet) -> str:
+    """Why the second configuration is not the answer, device by device."""
+    why = fleet_runner_up(fleet)
+    if why is None:
+        return "\nThere is no other configuration that is complete on all of these devices."
+    return "\n".join(["", *fleet_why_not_lines(why, name_of(why.contender))])
 
 
 def _by_model(fleet: Fleet) -> list[str]:

@@ -12,6 +12,7 @@ from ..record.evaluation import Limit, StudyRecord
 from ..record.limits import MOST_WEIGHT, LimitSpec, check_consistent, metric_name, parse_limit, resolve
 from .known import TEST, reference_quality, reference_trial, searched_metrics
 
+_OF_DEVICE = re.compile(r"([^<>=]*):([^<>=:]*(?:<=|>=|<|>).*)", re.DOTALL)
 _WEIGHT = re.compile(r"[0-9]{1,9}(\.[0-9]{0,17})?|\.[0-9]{1,17}")
 
 
@@ -25,6 +26,50 @@ def read_limits(record: StudyRecord, texts: Sequence[str]) -> tuple[Limit, ...]:
         specs = tuple(parse_limit(text, record.quality) for text in texts)
         check_consistent(specs)
         return tuple(_resolved(record, spec) for spec in specs)
+
+
+def of_device(text: str) -> tuple[str, str]:
+    """The device that a limit is for ("" for all), and the limit: "pi: latency <= 5 ms" is for `pi`."""
+    match = _OF_DEVICE.fullmatch(text)
+    return (match[1].strip(), match[2].strip()) if match else ("", text)
+
+
+def read_limits_on(record: StudyRecord, everywhere: Sequence[str], here: Sequence[str]) -> tuple[Limit, ...]:
+    """Limits for all devices and for this one alone, which go before the former on the same metric and side.
+
+    Raises:
+        UserError: one cannot be read, or two exclude each other.
+    """
+    own = read_limits(record, here)
+    taken = {(limit.metric, limit.upper) for limit in own}
+    with at_place("--where"):
+        left = [text for text in everywhere if _side(text, record) not in taken]
+    return read_limits(record, [*left, *here])
+
+
+def read_limits_here(record: StudyRecord, texts: Sequence[str]) -> tuple[Limit, ...]:
+    """Limits for this study's device: for all ("latency <= 5 ms"), or for it by name ("pi: latency <= 4 ms").
+
+    Raises:
+        UserError: one is for another device, cannot be read, or two exclude each other.
+    """
+    parts = [of_device(text) for text in texts]
+    for (name, _), text in zip(parts, texts, strict=True):
+        if name not in ("", record.profile):
+            raise UserError(
+                f"a limit is for {name!r}, which is another device than this run's",
+                place="--where",
+                found=one_line(text, 80),
+                accepted=f"{record.profile}: LIMIT, or LIMIT alone",
+                remedy=f"--devices {record.profile},{name} asks for both",
+            )
+    everywhere, own = ([limit for name, limit in parts if bool(name) is here] for here in (False, True))
+    return read_limits_on(record, everywhere, own)
+
+
+def _side(text: str, record: StudyRecord) -> tuple[str, bool]:
+    spec = parse_limit(text, record.quality)
+    return spec.metric, spec.upper
 
 
 def _resolved(record: StudyRecord, spec: LimitSpec) -> Limit:

@@ -12,6 +12,7 @@ from ...profiles.files import is_file
 from ...profiles.words import one_line
 from ..job.job import places_of
 from ..job.study_file import load_study_file
+from ..ranking.ask_again import of_device
 from ..record.evaluation import StudyRecord
 from ..storage.run_file import RUN_FILE, read_run_file
 from .stored import record_of, stored_study
@@ -88,8 +89,7 @@ def devices_asked(runs: FleetRuns, text: str) -> dict[str, float]:
     Raises:
         UserError: one is not known, named twice or has no usable share, or there are fewer than two.
     """
-    names = {run.named: device for device, run in runs.runs.items() if run.named}
-    names |= {device: device for device in runs.runs}  # a name of a device goes before a profile's
+    names = _names(runs)
     found: dict[str, float] = {}
     with at_place("--devices"):
         for part in _all_of_a_kind(runs) if text.strip() == "all" else text.split(","):
@@ -110,6 +110,41 @@ def devices_asked(runs: FleetRuns, text: str) -> dict[str, float]:
                 "`choose` answers for one device",
             )
     return found
+
+
+def _names(runs: FleetRuns) -> dict[str, str]:
+    """Each device by its name, and as its profile was named."""
+    names = {run.named: device for device, run in runs.runs.items() if run.named}
+    return names | {device: device for device in runs.runs}  # a device's name goes before a profile's
+
+
+def limits_by_device(
+    runs: FleetRuns, devices: Iterable[str], texts: Iterable[str]
+) -> tuple[list[str], dict[str, list[str]]]:
+    """The limits that are for all devices, and those that are for one of these alone ("pi: latency <= 5 ms").
+
+    Raises:
+        UserError: one is for a device that is not asked for.
+    """
+    names, everywhere = _names(runs), list[str]()
+    own: dict[str, list[str]] = {device: [] for device in devices}
+    for text in texts:
+        name, limit = of_device(text)
+        if not name:
+            everywhere.append(limit)
+        elif names.get(name, "") in own:
+            own[names[name]].append(limit)
+        else:
+            raise UserError(
+                f"a limit is for {name!r}, which is not asked for",
+                place="--where",
+                found=one_line(text, 80),
+                accepted=", ".join(own),
+                remedy="name the device in --devices, or a device as it is named there"
+                if name not in names
+                else f"add {name} to --devices",
+            )
+    return everywhere, own
 
 
 def _left_out(runs: FleetRuns, found: Container[str]) -> str:
