@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from ...profiles.words import joined, listed
 from ...search.ranking.ranking import TRIFLE
-from ...search.ranking.runner_up import Decided, FleetWhyNot, MetricGap, MissedLimit, Standing, WhyNot
+from ...search.ranking.runner_up import Decided, FleetWhyNot, MetricGap, MissedLimit, Versus, WhyNot
 from ...search.ranking.sentences import difference_text, gap_text, name_of, quantity_text
 from ...search.record.evaluation import StudyRecord
 from ...search.record.metrics import metric_info
 from .views import limit_text
 
-_STANDING = {
-    Standing.BETTER: "better",
-    Standing.WORSE: "worse",
-    Standing.TIE: "a tie within error",
-    Standing.UNKNOWN: "not known of both",
+_VERSUS = {
+    Versus.BETTER: "better",
+    Versus.WORSE: "worse",
+    Versus.TIE: "a tie within error",
+    Versus.UNKNOWN: "not known of both",
 }
 
 
@@ -88,7 +88,7 @@ def miss_text(missed: MissedLimit) -> str:
 
 def gap_line(gap: MetricGap) -> str:
     """ "Latency: 1.2 ms (1.1 to 1.3), the answer 1 ms: 1.2 times as much (1.1 to 1.3), worse"."""
-    title, standing = metric_info(gap.metric).title, _STANDING[gap.standing]
+    title, standing = metric_info(gap.metric).title, _VERSUS[gap.standing]
     counts = "" if gap.objective else " (no objective)"
     if gap.runner_up is None or gap.answer is None or gap.change is None:
         return f"{title}: {standing}{counts}"

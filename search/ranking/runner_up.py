@@ -32,7 +32,7 @@ class Decided(str, Enum):
     MEAN = "mean"  # of a fleet: the largest regret is the same, the mean is not
 
 
-class Standing(str, Enum):
+class Versus(str, Enum):
     """How the runner-up stands against the answer on one metric."""
 
     BETTER, WORSE, TIE, UNKNOWN = "better", "worse", "tie", "unknown"
@@ -58,7 +58,7 @@ class MetricGap:
     answer: Quantity | None
     change: Quantity | None
     by_factors: bool
-    standing: Standing
+    standing: Versus
     objective: bool
 
 
@@ -164,7 +164,7 @@ def _gap(
     objective: bool,
 ) -> MetricGap:
     factor = by_factors(metric)
-    change, standing = None, Standing.UNKNOWN
+    change, standing = None, Versus.UNKNOWN
     if mine is not None and theirs is not None:
         standing = _standing(mine, theirs, higher_is_better(record, metric))
         ratio = factor and min(mine.value, theirs.value) > 0
@@ -182,10 +182,10 @@ def _gap(
     )
 
 
-def _standing(mine: Quantity, theirs: Quantity, higher: bool) -> Standing:
+def _standing(mine: Quantity, theirs: Quantity, higher: bool) -> Versus:
     if better(mine, theirs, higher):
-        return Standing.BETTER
-    return Standing.WORSE if better(theirs, mine, higher) else Standing.TIE
+        return Versus.BETTER
+    return Versus.WORSE if better(theirs, mine, higher) else Versus.TIE
 
 
 def _inverse(ratio: Quantity) -> Quantity:

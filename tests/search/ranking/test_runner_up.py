@@ -15,7 +15,7 @@ from paretune.search.ranking.reading import Reading, read
 from paretune.search.ranking.runner_up import (
     Decided,
     MetricGap,
-    Standing,
+    Versus,
     WhyNot,
     fleet_runner_up,
     runner_up,
@@ -83,7 +83,7 @@ def test_a_limit_that_it_misses_is_named_with_the_miss() -> None:
     assert (found.number, found.answer, found.decided) == (1, 0, Decided.LIMITS)
     assert [(one.limit, one.miss) for one in found.missed] == [(FAST, 1.0)]
     assert found.answer_missed == ()
-    assert gap(found, "accuracy").standing is Standing.BETTER
+    assert gap(found, "accuracy").standing is Versus.BETTER
 
 
 def test_where_nothing_meets_the_limits_both_misses_are_told() -> None:
@@ -97,9 +97,9 @@ def test_one_that_another_beats() -> None:
     assert (found.decided, found.beaten_by) == (Decided.FRONT, (0,))
     lost = gap(found, "latency_ms")
     assert lost.change is not None
-    assert (lost.standing, lost.by_factors, lost.change.value) == (Standing.WORSE, True, 2.0)
+    assert (lost.standing, lost.by_factors, lost.change.value) == (Versus.WORSE, True, 2.0)
     assert lost.change.ends[0] > 1.9
-    assert gap(found, "accuracy").standing is Standing.TIE
+    assert gap(found, "accuracy").standing is Versus.TIE
 
 
 def test_one_on_the_front_is_farther_from_the_ideal() -> None:
@@ -111,7 +111,7 @@ def test_one_on_the_front_is_farther_from_the_ideal() -> None:
 def test_a_tie_is_called_one() -> None:
     found = why(reading(trial(0, 0.9, 2.0), trial(1, 0.905, 2.01)))
     assert found.decided is Decided.TIE
-    assert {one.standing for one in found.gaps} == {Standing.TIE}
+    assert {one.standing for one in found.gaps} == {Versus.TIE}
 
 
 def test_one_that_was_not_checked_stands_behind_finalists() -> None:
@@ -132,7 +132,7 @@ def test_scores_on_the_same_samples_are_paired() -> None:
     one, two = (trial(n, float(r.mean()), 2.0, r) for n, r in enumerate((right, worse)))
     found = gap(why(reading(one, two)), "accuracy")
     assert found.change is not None
-    assert found.standing is Standing.WORSE  # though the intervals overlap
+    assert found.standing is Versus.WORSE  # though the intervals overlap
     assert found.change.high is not None
     assert found.change.high < 0
     assert "paired" in gap_line(found)
@@ -141,7 +141,7 @@ def test_scores_on_the_same_samples_are_paired() -> None:
 def test_what_only_a_limit_asks_for_is_told_but_is_no_objective() -> None:
     small = Limit(text="memory <= 9 MB", metric="memory_bytes", upper=True, bound=9e6)
     found = gap(why(reading(trial(0, 0.9, 2.0), trial(1, 0.9, 4.0), limits=(small,))), "memory_bytes")
-    assert (found.standing, found.objective, found.change) == (Standing.UNKNOWN, False, None)
+    assert (found.standing, found.objective, found.change) == (Versus.UNKNOWN, False, None)
 
 
 def test_without_a_second_there_is_nothing_to_explain() -> None:
