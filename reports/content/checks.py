@@ -144,12 +144,15 @@ def _passed(check: MetricCheck) -> str:
 
 
 def _failed(check: MetricCheck) -> str:
+    if check.scale is Scale.COUNT or check.change is None:
+        return _with_reason("failed", check.reason)
     odds = "" if check.p_value is None else f" (p = {check.p_value:.2g})"
     return _with_reason(f"out of its band{odds}", check.reason)
 
 
 def _warned(check: MetricCheck) -> str:
-    return _with_reason("moved beyond noise, by less than what counts", check.reason)
+    moved = "moved beyond noise, by less than what counts" if check.change is not None else "not as it was"
+    return _with_reason(moved, check.reason)
 
 
 def _inconclusive(check: MetricCheck) -> str:
@@ -187,7 +190,7 @@ def conclusion(checked: Checked) -> str:
     said = f"{checked.of} against {checked.against}: "
     good, bad = ("CALM", "ALARM") if checked.in_use else ("PASSED", "FAILED")
     if failed:
-        return f"{bad}: {said}{_named(failed)} out of band{_rest(checked)}"
+        return f"{bad}: {said}{_named(failed)}{_rest(checked)}"
     warned, passed = checked.having(CheckOutcome.WARNING), len(checked.having(CheckOutcome.PASSED))
     if not passed and not warned:
         return f"NOTHING CHECKED: {said}no check could tell{_rest(checked)}"

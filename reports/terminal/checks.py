@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ...profiles.words import joined
 from ...search.record.checks import Checked, CheckOutcome
 from ..content.checks import CHECK_COLUMNS, CheckRow, advice_lines, check_rows, conclusion
 from .output import show
@@ -58,11 +59,20 @@ def _table(rows: Sequence[CheckRow]) -> Table:
 
 
 def _sentences(rows: Sequence[CheckRow]) -> list[str]:
+    """One for each check that has something to say; those of one subject that say the same have one."""
+    said: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        if row.outcome is not CheckOutcome.PASSED or row.remarkable:
+            said.setdefault((row.subject, row.verdict), []).append(row.what)
     return [
-        f"{row.what} of {row.subject}: {row.verdict}"
-        for row in rows
-        if row.outcome is not CheckOutcome.PASSED or row.remarkable
+        f"{joined([whats[0], *map(_in_a_row, whats[1:])])} of {subject}: {verdict}"
+        for (subject, verdict), whats in said.items()
     ]
+
+
+def _in_a_row(title: str) -> str:
+    """ "Peak memory" in the middle of a sentence; "ROC AUC" stays."""
+    return title if title[:2].isupper() else title[:1].lower() + title[1:]
 
 
 def show_checked(checked: Checked) -> int:

@@ -52,10 +52,11 @@ def read_data(path: Path, one: Shipped) -> Labelled:
 def _arrays(path: Path) -> dict[str, Array]:
     try:
         with open_regular(path) as file:
-            arrays = np.load(file, allow_pickle=False)
-            if not isinstance(arrays, np.lib.npyio.NpzFile):
-                raise ValueError("one array, not several by name")
-            return {name: np.asarray(arrays[name]) for name in arrays.files}
+            if not zipfile.is_zipfile(file):
+                raise ValueError("no file of several arrays by name")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as arrays:
+                return {name: np.asarray(arrays[name]) for name in arrays.files}
     except _UNREADABLE as error:
         raise UserError(
             "this file of samples cannot be read",

@@ -10,9 +10,11 @@ from ...backends.measure.samples import REFERENCE, LatencyPlan
 from ...backends.registry import probes
 from ...backends.runner.client import Guard
 from ...profiles.devices.loader import load_profile
+from ...profiles.devices.schema import Profile
 from ...profiles.errors import StageError, UnsupportedError, UserError, at_place
 from ...profiles.words import listed
 from ..bundles.bundle import Bundle, damages, read_bundle
+from ..bundles.files import is_bundle
 from ..checks.evidence import Evidence, Question, fact, skipped
 from ..checks.tolerances import Tolerance, Tolerances, read_tolerances
 from ..job.reached import reach
@@ -57,7 +59,7 @@ def verify(
         UserError: it cannot be checked: no bundle, a runtime that is not there, a device that cannot be
             reached, data that does not fit.
     """
-    read = read_bundle(bundle)
+    read = _read(bundle)
     tolerances = read_tolerances(tolerate, read.quality)
     files = _files(read)
     if files.outcome is CheckOutcome.FAILED:
@@ -68,8 +70,7 @@ def verify(
     if study is not None:
         labelled, metric = of_study(study, read)
         given.append(labelled)
-    with at_place("--profile"):
-        device = load_profile(profile, probes=probes())
+    device = _device(profile)
     guard = Guard(patience_s=PATIENCE_S)
     reached = reach(device, guard, read.threads)
     with Inspection(reached, who=f"verify {bundle.name}", guard=guard, progress=progress) as inspection:
@@ -80,6 +81,29 @@ def verify(
             return asked.checked(files, given)
         except DeviceGoneError as error:
             raise _away(reached.launch.device, error) from error
+
+
+def _read(folder: Path) -> Bundle:
+    """The bundle; who names a run is told where its bundle lies."""
+    if not is_bundle(folder) and is_bundle(inner := folder / "bundle"):
+        raise UserError(
+            "this is a run, which has its bundle inside",
+            place=str(folder),
+            remedy=f"`paretune verify {inner}` checks that one",
+        )
+    return read_bundle(folder)
+
+
+def _device(named: str) -> Profile:
+    with at_place("--profile"):
+        profile = load_profile(named, probes=probes())
+        if profile.reach.kind == "none":
+            raise UserError(
+                f"a bundle can only be checked where it runs, and how {profile.name} is reached is not said",
+                accepted="`host` for this machine, or a profile with `reach: {kind: ssh, host: ...}`",
+                remedy="copy the profile to a file, add `reach` to it, and name that file",
+            )
+    return profile
 
 
 def _files(bundle: Bundle) -> MetricCheck:
@@ -214,7 +238,8 @@ class _Verification:
                 broken(self.one.name, "latency_ms", cause),
                 *left_out(self.one.name, ("memory_bytes", "load_ms"), cause),
             ]
-        costs = CostChecks(timed=timed, name=self.one.name, tolerances=self.tolerances)
+        used = busy(self.now)
+        costs = CostChecks(timed=timed, name=self.one.name, tolerances=self.tolerances, busy=bool(used))
         metrics = self.bundle.metrics
         other = other_machine(self.bundle.environment, self.now)
         if self.bundle.estimated:
@@ -229,7 +254,7 @@ class _Verification:
                 other or "absolute times move with the machine's state: the ratio decides",
             ),
             _judged(costs.memory(metrics.get("memory_bytes")), other),
-            _judged(costs.load(metrics.get("load_ms")), other or busy(self.now)),
+            _judged(costs.load(metrics.get("load_ms")), other or used),
         ]
 
     def _ratio(self, costs: CostChecks, other: str, without: str) -> CheckOrEvidence:
