@@ -273,11 +273,11 @@ def _let_go(tonight: Tonight, keep: int, keep_days: float = KEEP_DAYS) -> int:
 
 def _written(tonight: Tonight, night: Night, texts: dict[str, str]) -> Path | None:
     """The night's folder; on a full disk less and less of it."""
-    folder, page = tonight.folder, {name: text for name, text in texts.items() if len(text) < 200_000}
+    folder, short = tonight.folder, {name: text for name, text in texts.items() if name != PAGE}
     tries: tuple[tuple[dict[str, str], Path | None], ...] = (
         (texts | tonight.kept, tonight.bundle),
         (texts, None),
-        (page, None),
+        (short, None),
         ({}, None),
     )
     for files, bundle in tries:

@@ -101,11 +101,10 @@ class Tonight:
     # -- the study ----------------------------------------------------------------------------------
 
     def _run(self) -> Reading:
+        self.night = replace(self.night, study=load_study_file(self.asked.study).name)
         self._learn(facts_of_file(self.asked.study), sources_of_file(self.asked.study))
         job = nightly_job(self.asked.study, self.folder.path / RUNS)
-        self.night = replace(
-            self.night, study=job.file.name, run=job.places.run_dir.name, profile=job.profile.name
-        )
+        self.night = replace(self.night, run=job.places.run_dir.name, profile=job.profile.name)
         self._tolerances = read_tolerances(self.asked.tolerate, job.quality)
         self.store = job.places.store
         self._learn(facts_of_job(job), {})

@@ -115,7 +115,7 @@ def _data(job: Job) -> Iterator[NightFact]:
 
 
 def _settings(file: StudyFile) -> Iterator[NightFact]:
-    written = file.model_dump(mode="json", exclude_unset=True)
+    written = file.model_dump(mode="json", exclude_unset=True, exclude={"name"})  # a night gives it its own
     for name, value in _flat(written):
         yield NightFact(kind=FactKind.STUDY, name=name, value=_short(value))
 
