@@ -2,9 +2,9 @@
 
     python -m benchmarks.week_of_nights --out week
 
-The model is small and the backend is the tests' toy: its latencies are a formula, so that nothing here depends
-on how busy this machine is. The device is one behind a real sshd of its own on loopback, which can be switched
-off. What each night's verdict and exit code must be is known beforehand; the table says whether they are.
+The model is small and the backend is the tests' toy: its latencies are a formula, so that nothing depends on
+how busy this machine is. The device is one behind a real sshd of its own on loopback, which can be switched
+off. What each night's verdict and exit code must be is known beforehand; the table says whether they are so.
 """
 
 from __future__ import annotations
