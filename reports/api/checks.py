@@ -48,15 +48,16 @@ def recheck(
     run: AnyRun,
     *,
     python: str | Path | None = None,
+    profile: str | Path | None = None,
     trials: Sequence[int] = (),
     tolerate: Tolerated = (),
     progress: Watching = None,
 ) -> ChecksMade:
     """Whether a run's artifacts (of these `trials`, else of the finalists on the front) are the same under
-    another Python environment of this machine: its folder, or its Python.
+    another Python environment of this machine (its folder, or its Python), or on another device.
 
     Raises:
-        UserError: there is no such run or trial, or the environment lacks what a runner needs.
+        UserError: there is no such run or trial, or the environment or device lacks what a runner needs.
     """
     from ...search.recheck.recheck import recheck as rechecked
 
@@ -64,6 +65,7 @@ def recheck(
         found = rechecked(
             _place(run),
             python=None if python is None else str(python),
+            profile=None if profile is None else str(profile),
             trials=trials,
             tolerate=_texts(tolerate),
             progress=told,

@@ -19,13 +19,16 @@ def recheck(
             "--python", metavar="ENVIRONMENT", help="another environment: its folder, or its Python"
         ),
     ] = None,
+    profile: Annotated[
+        str | None, typer.Option(metavar="DEVICE", help="another device: a profile's name or file")
+    ] = None,
     trials: Annotated[
         str | None, typer.Option(metavar="N,..", help="these trials in place of the finalists on the front")
     ] = None,
     tolerate: Tolerate = None,
     json_file: JsonFile = None,
 ) -> None:
-    """The artifacts of a run as they are, on another version of the runtime: numbers, speed, what to do."""
+    """The artifacts of a run as they are, on another version of the runtime or another device: what to do."""
     from ...search.recheck.kept import read_numbers
     from ...search.recheck.recheck import recheck as recheck_run
     from ..pages.checks import write_checked

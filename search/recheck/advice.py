@@ -38,6 +38,9 @@ def advised(
 
     if findings.unknown:
         return advice(NextStep.LOOK, f"nothing could be compared: {findings.unknown}")
+    lost = next((one.reason for one in findings.noted if one.outcome is CheckOutcome.WARNING), "")
+    if lost and not failed:
+        return advice(NextStep.LOOK, f"on {after.title} {lost}")
     if not failed:
         return advice(NextStep.KEEP, f"with {now} it {_kept(checks, findings)}")
     why = _why(findings, failed, now)
@@ -85,7 +88,7 @@ def _times(check: MetricCheck) -> str:
 
 def _kept(checks: Sequence[MetricCheck], findings: Findings) -> str:
     own = {one.metric: one for one in checks if one.subject == findings.subject}
-    outputs, latency = own.get(OUTPUTS), own.get(LATENCY)
+    latency = own.get(LATENCY)
     said = [
         "gives identical outputs" if _identical(findings) else "gives the same results within what may differ"
     ]
@@ -95,7 +98,7 @@ def _kept(checks: Sequence[MetricCheck], findings: Findings) -> str:
             said[-1] += ", which cannot be told more sharply here"
     elif latency is not None and latency.outcome is CheckOutcome.SKIPPED:
         said.append(f"could not be timed: {latency.reason}")
-    if outputs is not None and dependent_after(findings):
+    if dependent_after(findings):
         said.append("its results depend on an option of the runtime, as before")
     return ", ".join(said)
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from ...backends.contract.backend import Array
 from ...backends.contract.options import Options, RuntimeOption
 from ...backends.registry import get_backend
 from ...profiles.devices.schema import Profile
@@ -14,11 +12,9 @@ from ...profiles.errors import StageError, UnsupportedError
 from ...profiles.words import joined
 from ..checks.evidence import Evidence
 from .kept import KeptArtifact
-from .numerics import outputs_evidence
+from .numerics import Outputs, outputs_evidence
 from .questions import AskedSamples
 from .runtimes import Answers, RuntimePlace
-
-Outputs = Mapping[str, Array]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,21 +14,26 @@ from ..checks.paired import compared
 from ..checks.shares import share_beyond
 from ..checks.tolerances import Tolerance, Tolerances
 from ..record.checks import DECISIONS, OUTPUTS, Scale
+from ..stages.device.judged import SATURATING
 from ..stages.device.tolerance import Difference, difference
 from .kept import KeptArtifact
 from .questions import AskedSamples
+
+Outputs = Mapping[str, Array]
 
 
 def numerics(
     subject: str,
     artifact: KeptArtifact,
     questions: AskedSamples,
-    before: Mapping[str, Array],
-    after: Mapping[str, Array],
+    before: Outputs,
+    after: Outputs,
     tolerances: Tolerances,
+    *,
+    saturates: bool = False,
 ) -> list[Evidence]:
     """What speaks for other numbers than before: outputs, decisions, quality."""
-    found = [outputs_evidence(subject, artifact, questions, before, after)]
+    found = [outputs_evidence(subject, artifact, questions, before, after, saturates=saturates)]
     flips = flipped(questions, before, after)
     if flips is not None:
         count, of = flips
@@ -44,17 +49,20 @@ def outputs_evidence(
     subject: str,
     artifact: KeptArtifact,
     questions: AskedSamples,
-    before: Mapping[str, Array],
-    after: Mapping[str, Array],
+    before: Outputs,
+    after: Outputs,
+    *,
+    saturates: bool = False,
 ) -> Evidence:
-    """The largest difference, in standard deviations of what there was, of the output with the least room."""
+    """The largest difference, in standard deviations of what there was, of the output with the least room.
+    `saturates`: one of both processors saturates sums of 8-bit products, and the other does not."""
     try:
         one, other = questions.named(before), questions.named(after)
     except StageError as error:
         return wrong_outputs(subject, error.cause)
     if wrong := _wrong_form(one, other):
         return wrong_outputs(subject, wrong)
-    found = {name: _difference(artifact, name, one, other) for name in one}
+    found = {name: _difference(artifact, name, one, other, saturates) for name in one}
     name = min(found, key=lambda key: found[key].room)
     worst, rows = found[name], len(one[name])
     equal = all(np.array_equal(one[key], other[key], equal_nan=True) for key in one)
@@ -83,14 +91,15 @@ def wrong_outputs(subject: str, reason: str) -> Evidence:
 
 
 def _difference(
-    artifact: KeptArtifact, name: str, one: Mapping[str, Array], other: Mapping[str, Array]
+    artifact: KeptArtifact, name: str, one: Outputs, other: Outputs, saturates: bool
 ) -> Difference:
     errors = artifact.described.get("errors") or {}
     own = next(iter(errors.values())) if len(errors) == len(one) == 1 else errors.get(name, {})
-    return difference(one[name], other[name], artifact.precision, own)
+    saturating = saturates and artifact.precision in SATURATING
+    return difference(one[name], other[name], artifact.precision, own, saturates=saturating)
 
 
-def _wrong_form(before: Mapping[str, Array], after: Mapping[str, Array]) -> str:
+def _wrong_form(before: Outputs, after: Outputs) -> str:
     for name, was in before.items():
         now = after.get(name)
         if now is None:
@@ -103,9 +112,7 @@ def _wrong_form(before: Mapping[str, Array], after: Mapping[str, Array]) -> str:
     return ""
 
 
-def flipped(
-    questions: AskedSamples, before: Mapping[str, Array], after: Mapping[str, Array]
-) -> tuple[int, int] | None:
+def flipped(questions: AskedSamples, before: Outputs, after: Outputs) -> tuple[int, int] | None:
     """Of the primary output: samples decided otherwise, of how many; None where it decides nothing."""
     name = questions.choice.primary if questions.choice else next(iter(before))
     try:
@@ -126,8 +133,8 @@ def flipped(
 def _quality(
     subject: str,
     questions: AskedSamples,
-    before: Mapping[str, Array],
-    after: Mapping[str, Array],
+    before: Outputs,
+    after: Outputs,
     tolerances: Tolerances,
 ) -> list[Evidence]:
     if questions.metric is None:

@@ -6,12 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...backends.measure.samples import LatencyPlan
-from ...backends.registry import probes
-from ...backends.runner.launch import LocalLaunch
-from ...backends.runner.leased import DeviceLease
-from ...profiles.devices.loader import HOST, load_profile
-from ...profiles.devices.schema import Profile
 from ...profiles.errors import UserError
 from ...profiles.words import joined
 from ..bundles.files import is_bundle
@@ -22,67 +16,60 @@ from ..record.evaluation import StudyRecord
 from ..record.progress import Progress
 from ..run.stored import open_run
 from .advice import advised, failed_of
-from .findings import Findings, Rechecking, unknown
+from .findings import Findings, Rechecking
 from .interpreter import interpreter
 from .kept import KeptArtifact, chosen_trials, kept_artifacts
 from .levels import off
 from .questions import AskedSamples, StudyNow, guard_of, questions_of, study_now, why_not
 from .recompile import recompiled
-from .runtimes import Openings, environment, this_environment
+from .where import Asking, in_environment, on_device, other_device
 
 
 def recheck(
     run: Path,
     *,
     python: str | None = None,
+    profile: str | None = None,
     trials: Sequence[int] = (),
     tolerate: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Checked:
-    """Check the artifacts of a run as they are under another Python environment of this machine.
+    """Check the artifacts of a run as they are in another Python environment of this machine, or on another
+    device.
 
     `run` is the study file or the run's directory, `python` the other environment: its folder or its Python,
-    where numpy and the runtime are enough. `trials` are numbers (none: the finalists on the front),
-    `tolerate` what counts ("latency 3 %"). Speed is measured in both environments side by side, in the same
-    rounds. Artifacts that fail are compiled once more there, and checked again.
+    where numpy and the runtime are enough; `profile` another device, whose outputs are held against those of
+    this machine. `trials` are numbers (none: the finalists on the front), `tolerate` what counts
+    ("latency 3 %"). In two environments speed is measured side by side, in the same rounds. Artifacts that
+    fail are compiled once more there, and checked again.
 
     Raises:
-        UserError: there is no such run or trial, or the environment lacks what a runner needs.
+        UserError: there is no such run or trial, the environment or the device lacks what a runner needs, or
+            both were named, or none.
     """
     progress = progress or Progress()
-    _refuse_bundle(run)
+    _check_asked(run, python, profile)
     record, run_dir = open_run(run)
     tolerances = read_tolerances(tolerate, record.quality)
     numbers = chosen_trials(record, trials)
-    found = interpreter(_named(python))
+    found = interpreter(python) if python is not None else None
     progress.stage("the workload of the run")
     now, remark = _now(run, record, run_dir, progress)
+    device = other_device(profile, run, now) if profile is not None else None
     artifacts = kept_artifacts(run, record, numbers, progress)
-    guard = guard_of(now)
-    backends = [one.backend for one in artifacts]
-    before, after = this_environment(backends, guard), environment(found, backends, guard)
-    lease = DeviceLease(
-        LocalLaunch(),
-        guard=guard,
-        study=f"recheck of {record.name}",
-        tell=lambda text, _: progress.stage(text),
+    asking = Asking(
+        run=run, record=record, now=now, tolerances=tolerances, progress=progress, guard=guard_of(now)
     )
-    openings = Openings(lease=lease, guard=guard)
-    rechecking = Rechecking(
-        openings=openings,
-        before=before,
-        after=after,
-        plan=_plan(now),
-        tolerances=tolerances,
-        profile=_profile(now),
-        progress=progress,
-    )
+    if device is not None:
+        rechecking = on_device(asking, device, artifacts)
+    else:
+        assert found is not None
+        rechecking = in_environment(asking, found, artifacts)
     try:
-        return _Recheck(rechecking=rechecking, record=record, now=now, remark=remark, into=run_dir).checked(
-            artifacts
-        )
+        told = _Recheck(rechecking=rechecking, record=record, now=now, remark=remark, into=run_dir)
+        return told.checked(artifacts)
     finally:
-        lease.close()
+        rechecking.openings.lease.close()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,22 +84,19 @@ class _Recheck:
         """All artifacts; those that fail are recompiled where that can be."""
         asked = {one.number: questions_of(self.now, one) for one in artifacts}
         found = [self.rechecking.findings(one, asked[one.number]) for one in artifacts]
-        evidence = [
-            e
-            for one in found
-            for e in ((unknown(one, self.rechecking.tolerances),) if one.unknown else one.evidence)
-        ]
-        checks = list(decided(evidence))
-        checks += [check for one in found for check in level_checks(one)]
+        tolerances = self.rechecking.tolerances
+        checks = list(decided([told for one in found for told in one.all_evidence(tolerances)]))
+        checks += [check for one in found for check in (*one.noted, *level_checks(one))]
         advice = []
         for one in found:
-            told, further = self._advice(one, checks, asked[one.artifact.number])
-            advice.append(told)
-            checks += further
+            if not one.lacking:
+                told, further = self._advice(one, checks, asked[one.artifact.number])
+                advice.append(told)
+                checks += further
         before, after = self.rechecking.before, self.rechecking.after
         return Checked(
-            of=f"run {self.record.name} in {after.title}",
-            against=f"{before.title}",
+            of=f"run {self.record.name} {'on' if self.rechecking.away else 'in'} {after.title}",
+            against=before.title,
             checks=(*self._versions(artifacts), *checks),
             advice=tuple(advice),
             environment={**dict(after.packages), **({"remark": self.remark} if self.remark else {})},
@@ -122,7 +106,8 @@ class _Recheck:
         before, after = self.rechecking.before, self.rechecking.after
         told = []
         for backend in dict.fromkeys(one.backend for one in artifacts):
-            said = f"{after.runtime(backend)}; {before.runtime(backend)} in {before.title}"
+            there = after.runtime(backend) if not after.lacks(backend) else "not there"
+            said = f"{there}; {before.runtime(backend)} in {before.title}"
             if self._upgraded(backend):
                 said += f"; the study ran with {self._recorded(backend)}"
             told.append(
@@ -150,6 +135,11 @@ class _Recheck:
         before, after = rechecking.before, rechecking.after
         if not failed_of(checks, subject):
             return advised(findings, checks, before, after), ()
+        if rechecking.away:
+            tried = (
+                f"`paretune retarget --profile {rechecking.profile.name}` compiles what a study has for it"
+            )
+            return advised(findings, checks, before, after, tried=tried), ()
         rechecking.progress.stage(f"{subject}: compiling it anew in {after.title}")
         into = self.into / "recheck" / subject.replace(" ", "-")
         made = recompiled(findings.artifact, after, self.now, into, rechecking.openings.guard)
@@ -188,7 +178,7 @@ def level_checks(findings: Findings) -> list[MetricCheck]:
     return found
 
 
-def _refuse_bundle(run: Path) -> None:
+def _check_asked(run: Path, python: str | None, profile: str | None) -> None:
     if run.is_dir() and is_bundle(run):
         raise UserError(
             "this is a bundle, not a run",
@@ -196,16 +186,13 @@ def _refuse_bundle(run: Path) -> None:
             accepted="the study file, or the directory of its run (runs/NAME)",
             remedy=f"`paretune verify {run}` checks a bundle",
         )
-
-
-def _named(python: str | None) -> str:
-    if python is None:
+    if (python is None) == (profile is None):
         raise UserError(
-            "nothing to check the run's artifacts with is named",
-            accepted="--python ENVIRONMENT (another version of the runtime)",
+            "it is not said what the artifacts are to be checked on",
+            found="neither --python nor --profile" if python is None else "--python and --profile",
+            accepted="--python ENVIRONMENT (another version of the runtime), or --profile DEVICE",
             remedy="python3 -m venv FOLDER; FOLDER/bin/pip install numpy RUNTIME==VERSION; --python FOLDER",
         )
-    return python
 
 
 def _now(run: Path, record: StudyRecord, run_dir: Path, progress: Progress) -> tuple[StudyNow | None, str]:
@@ -217,14 +204,3 @@ def _now(run: Path, record: StudyRecord, run_dir: Path, progress: Progress) -> t
     if now.remark:
         progress.note(now.remark)
     return now, now.remark
-
-
-def _plan(now: StudyNow | None) -> LatencyPlan:
-    if now is None:
-        return LatencyPlan()
-    measured = now.job.file.measure
-    return LatencyPlan(rounds=measured.finalist_rounds, processes=measured.processes, seed=now.job.file.seed)
-
-
-def _profile(now: StudyNow | None) -> Profile:
-    return now.job.profile if now else load_profile(HOST, Path(), probes())

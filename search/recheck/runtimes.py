@@ -37,9 +37,8 @@ class RuntimePlace:
 
     def runtime(self, backend: str) -> str:
         """ "onnxruntime 1.20.1"."""
-        return (
-            joined(tuple(f"{name} {version}" for name, version in self.versions(backend).items())) or backend
-        )
+        found = tuple(f"{name} {version}" for name, version in self.versions(backend).items())
+        return joined(found) or get_backend(backend).title or backend
 
     def lacks(self, backend: str) -> str:
         """Why the backend cannot be used there; empty where it can."""
@@ -118,8 +117,10 @@ class Openings:
     guard: Guard
     pinned: Pinned = True
 
-    def client(self, place: RuntimePlace) -> LeasedClient:
-        """A runner of that place; the caller closes it."""
+    def client(self, place: RuntimePlace) -> RunnerClient:
+        """A runner of that place; the caller closes it. The lease of another device means nothing here."""
+        if place.launch.shares_files and not self.lease.launch.shares_files:
+            return RunnerClient(place.launch, guard=self.guard)
         return LeasedClient(self.lease, guard=self.guard, pinned=self.pinned, launch=place.launch)
 
     def open(self, runner: RunnerClient, artifact: KeptArtifact, options: Options = USUAL) -> float:
@@ -138,7 +139,7 @@ class Answers:
 
     def __init__(self, openings: Openings, place: RuntimePlace, artifact: KeptArtifact) -> None:
         self.place, self._openings, self._artifact = place, openings, artifact
-        self._runner: LeasedClient | None = None
+        self._runner: RunnerClient | None = None
 
     def outputs(self, inputs: Mapping[str, Array], options: Options = USUAL) -> dict[str, Array]:
         """Its outputs for all samples, told `options` beside those it is deployed with.

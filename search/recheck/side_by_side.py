@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import stdtrit
 
 from ...backends.measure.environment import cpu_ticks
 from ...backends.measure.latency import measure
-from ...backends.measure.samples import LatencyPlan, Rounds
+from ...backends.measure.samples import REFERENCE, LatencyPlan, Rounds
 from ...backends.measure.spread import FEWEST_PROCESSES, take_turns
 from ...backends.measure.summary import compare, summarize
 from ...backends.measure.watched import refuse_cut_short
@@ -21,13 +21,13 @@ from ...profiles.errors import StageError, UnsupportedError
 from ...profiles.quantity import Quantity
 from ..checks.evidence import Evidence, Question, skipped, tested, unpaired
 from ..checks.tolerances import Tolerances
-from ..record.checks import Scale
+from ..record.checks import CheckOutcome, MetricCheck, Scale
 from ..stages.device.runners import several_fit
 from .kept import KeptArtifact
 from .runtimes import Openings, RuntimePlace
 
 BEFORE, AFTER = "before", "after"
-LATENCY, MEMORY, LOAD = "latency_ms", "memory_bytes", "load_ms"
+LATENCY, MEMORY, LOAD, RATIO = "latency_ms", "memory_bytes", "load_ms", "latency_ratio"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +62,60 @@ def costs(
         _of_processes(_question(subject, MEMORY, tolerances), memory[BEFORE], memory[AFTER]),
         _of_processes(_question(subject, LOAD, tolerances), loads[BEFORE], loads[AFTER]),
     ]
+
+
+def beside_reference(
+    subject: str, openings: Openings, way: Way, reference: KeptArtifact | None, plan: LatencyPlan
+) -> list[MetricCheck]:
+    """What an artifact costs on another device, where nothing was promised; and against the study's reference
+    there, where that runs: what was gained over it may be lost there."""
+    everyone = {AFTER: way} | ({REFERENCE: replace(way, artifact=reference)} if reference else {})
+    try:
+        with openings.lease.held(), ExitStack() as stack:
+            runners, loads = {}, {}
+            for name, one in everyone.items():
+                runners[name] = stack.enter_context(openings.client(one.place))
+                loads[name] = openings.open(runners[name], one.artifact)
+                runners[name].prepare(one.artifact.sample)
+            standard = runners.pop(REFERENCE, None)
+            rounds = measure(runners, standard, plan)
+            memory = float(runners[AFTER].memory())
+        found = summarize(rounds, AFTER)
+    except (StageError, UnsupportedError) as error:
+        why = error.cause if isinstance(error, StageError) else error.reason
+        return [_noted(subject, LATENCY, outcome=CheckOutcome.SKIPPED, reason=why)]
+    told = [_noted(subject, LATENCY, found.latency_ms)]
+    if found.ratio is not None:
+        told.append(_against_reference(subject, way.artifact, found.ratio))
+    return [
+        *told,
+        _noted(subject, MEMORY, Quantity(value=memory)),
+        _noted(subject, LOAD, Quantity(value=loads[AFTER])),
+    ]
+
+
+def _against_reference(subject: str, artifact: KeptArtifact, ratio: Quantity) -> MetricCheck:
+    """Whether it is still faster than the uncompressed model, where it was."""
+    was = artifact.evaluation.metrics.get(RATIO)
+    lost = was is not None and was.ends[1] < 1 < ratio.ends[0]
+    return replace(
+        _noted(
+            subject, RATIO, ratio, reason="it is no faster than the uncompressed model there" if lost else ""
+        ),
+        outcome=CheckOutcome.WARNING if lost else CheckOutcome.NOTED,
+        expected=was,
+    )
+
+
+def _noted(
+    subject: str,
+    metric: str,
+    found: Quantity | None = None,
+    *,
+    outcome: CheckOutcome = CheckOutcome.NOTED,
+    reason: str = "",
+) -> MetricCheck:
+    return MetricCheck(subject=subject, metric=metric, outcome=outcome, found=found, reason=reason)
 
 
 def _question(subject: str, metric: str, tolerances: Tolerances) -> Question:

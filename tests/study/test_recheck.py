@@ -1,38 +1,38 @@
 """Artifacts of a run under another environment, whose runtime computes otherwise, is slower or crashes."""
 
 import json
+from dataclasses import fields
 
 import pytest
 from other_environment import other_environment
 from paretune.profiles.errors import UserError
 from paretune.search.recheck.recheck import recheck
-from paretune.search.record.checks import CHECKED, CheckOutcome, NextStep
+from paretune.search.record.checks import CHECKED, Checked, CheckOutcome, NextStep
 from paretune.search.run.session import run_study
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def ran(bench_in, tmp_path_factory):
-    """A bench, its study, and the number of the trial of each precision of its student."""
+def ran(bench_in, tmp_path_factory, shared_store):
+    """A bench, its study of the teacher alone, and the number of the trial of each precision."""
     bench = bench_in(tmp_path_factory.mktemp("recheck"))
-    space = {"student": {"width": [4]}, "precision": ["fp32", "fp16", "int8"], "backend": ["toy"]}
-    study = bench.study(space={**space, "calibration": {"samples": [16]}}, budget={"trials": 6}, finalists=1)
+    space = {"precision": ["fp32", "fp16", "int8"], "backend": ["toy"], "calibration": {"samples": [16]}}
+    study = bench.study(space=space, budget={"trials": 3}, finalists=1, ladder="never", store=shared_store)
     trials = run_study(study).record.trials
-    found = {
-        str(t.evaluation.candidate.precision): t.number
-        for t in trials
-        if not t.evaluation.candidate.is_teacher
-    }
-    return bench, study, found
+    return bench, study, {str(t.evaluation.candidate.precision): t.number for t in trials}
 
 
 @pytest.fixture(scope="module")
-def found(ran, tmp_path_factory):
+def env(tmp_path_factory):
+    return other_environment(tmp_path_factory.mktemp("env") / "new", fp16="swap old", int8="swap walking")
+
+
+@pytest.fixture(scope="module")
+def found(ran, env):
     """All three under another runtime: fp16 is right once it is compiled anew, int8 at one value of an
     option."""
     _, study, numbers = ran
-    env = other_environment(tmp_path_factory.mktemp("env") / "new", fp16="swap old", int8="swap walking")
     checked = recheck(study, python=str(env), trials=list(numbers.values()))
     return checked, {precision: f"trial {number}" for precision, number in numbers.items()}
 
@@ -73,21 +73,43 @@ def test_a_level_of_optimization_that_computes_wrongly_is_named(found):
     assert checked.exit_code == 2
 
 
-def test_slower_and_crashing_artifacts_are_pinned(ran, tmp_path):
+def test_slower_and_crashing_artifacts_are_pinned_and_a_workload_that_is_gone_is_no_hindrance(ran, tmp_path):
     bench, study, numbers = ran
     env = other_environment(tmp_path / "new", fp32="slow", int8="crash")
-    asked = f"{numbers['fp32']},{numbers['int8']}"
-    done = bench.run("recheck", study, "--python", env, "--trials", asked, "--json", tmp_path / "found.json")
+    asked, into = f"{numbers['fp32']},{numbers['int8']}", tmp_path / "found.json"
+    workload = bench.root / "blobs.py"
+    aside = workload.rename(tmp_path / "blobs.py")
+    try:
+        done = bench.run("recheck", study, "--python", env, "--trials", asked, "--json", into)
+    finally:
+        aside.rename(workload)
     assert done.returncode == 2, done.stderr
-    plain = json.loads((tmp_path / "found.json").read_text())
-    checked = CHECKED.validate_python({name: plain[name] for name in ("of", "against", "checks", "advice")})
-    slower = next(
-        c for c in checked.checks if (c.subject, c.metric) == (f"trial {numbers['fp32']}", "latency_ms")
-    )
+    plain = json.loads(into.read_text())
+    checked = CHECKED.validate_python({field.name: plain[field.name] for field in fields(Checked)})
+    named = {(check.subject, check.metric): check for check in checked.checks}
+    slower = named[f"trial {numbers['fp32']}", "latency_ms"]
     assert slower.outcome is CheckOutcome.FAILED
     assert slower.change.value == pytest.approx(2)
     assert {one.step for one in checked.advice} == {NextStep.PIN}
     assert "segmentation fault" in advice(checked, f"trial {numbers['int8']}").reason
+    assert "accuracy" not in {check.metric for check in checked.checks}
+    assert "test split is not to be had" in checked.environment["remark"]
+
+
+def test_outputs_of_another_device_are_held_against_those_here(ran, env, native_board):
+    bench, study, numbers = ran
+    packages = next(env.glob("lib/python3*/site-packages"))
+    native_board.set(PYTHONPATH=str(packages), PARETUNE_TOY="1", OMP_NUM_THREADS="1")
+    native_board.write_profile(bench.root)
+    wanted = [numbers["fp32"], numbers["int8"]]
+    checked = recheck(study, profile="./board.yaml", trials=wanted)
+    right, wrong = (f"trial {number}" for number in wanted)
+    told = outcomes(checked, right)
+    assert {told[name] for name in ("outputs", "decisions", "accuracy")} == {CheckOutcome.PASSED}
+    assert {told[name] for name in ("latency_ms", "latency_ratio", "load_ms")} == {CheckOutcome.NOTED}
+    assert advice(checked, right).step is NextStep.KEEP
+    assert advice(checked, wrong).step is NextStep.PIN
+    assert "pace run" in advice(checked, wrong).reason
 
 
 def test_an_environment_without_the_runtime_is_refused(ran, tmp_path):
@@ -96,17 +118,3 @@ def test_an_environment_without_the_runtime_is_refused(ran, tmp_path):
         recheck(ran[1], python=str(env))
     assert "No module named 'toy'" in refused.value.found
     assert f"{env}/bin/python -m pip install paretune-toy" in refused.value.remedy
-
-
-def test_a_workload_that_is_gone_leaves_the_samples_of_the_store(ran, tmp_path):
-    bench, study, numbers = ran
-    env = other_environment(tmp_path / "new")
-    workload = bench.root / "blobs.py"
-    aside = workload.rename(tmp_path / "blobs.py")
-    try:
-        checked = recheck(study, python=str(env), trials=[numbers["fp32"]])
-    finally:
-        aside.rename(workload)
-    assert "accuracy" not in {check.metric for check in checked.checks}
-    assert advice(checked, f"trial {numbers['fp32']}").step is NextStep.KEEP
-    assert "test split is not to be had" in checked.environment["remark"]

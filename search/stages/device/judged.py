@@ -15,7 +15,8 @@ from ...workload.outputs import Layout, OutputChoice
 from ...workload.workload import Array
 from .tolerance import Difference, difference, share_at_least, share_at_most
 
-_SATURATING = (Precision.INT8, Precision.INT8_DYNAMIC)
+SATURATING = (Precision.INT8, Precision.INT8_DYNAMIC)
+"""What has sums of 8-bit products, which saturate on some processors."""
 _COARSE_BITS = 8
 """Of what the float model differs from an artifact with such weights is not known where it never ran here."""
 SATURATION = (
@@ -61,7 +62,7 @@ def judged(
     precision = Precision(artifact["precision"])
     worst, found = least_room(saturates=by_float and precision.decoded.weight_bits <= _COARSE_BITS)
     known = ""
-    if found.beyond and saturates and precision in _SATURATING:
+    if found.beyond and saturates and precision in SATURATING:
         worst, found = least_room(saturates=True)
         known = "" if found.beyond else SATURATION
     return replace(_agreement(found, worst, rows, known), against=against)
