@@ -47,6 +47,8 @@ class Noticed:
 
 LATENCY, QUALITY = "latency", "quality"
 _FAMILIES = (INPUTS, PREDICTIONS, RANGE, LATENCY, QUALITY)
+LEVEL = FALSE_ALARM / 2
+"""Half of what is promised: tails of few samples are approximate."""
 _OUTCOMES = {
     Alarm.UNKNOWN: CheckOutcome.INCONCLUSIVE,
     Alarm.CALM: CheckOutcome.PASSED,
@@ -89,9 +91,9 @@ def _family(one: Noticed) -> str:
 def _alarm(one: Noticed, p: float, moved: float) -> Alarm:
     if one.too_few:
         return Alarm.UNKNOWN
-    if p < FALSE_ALARM and one.effect > 1 and not one.open_because:
+    if p < LEVEL and one.effect > 1 and not one.open_because:
         return Alarm.ALARM
-    if moved < FALSE_ALARM and one.effect > 0.5:
+    if moved < LEVEL and one.effect > 0.5:
         return Alarm.WARNING
     return Alarm.CALM
 

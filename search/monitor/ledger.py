@@ -68,11 +68,17 @@ class Ledger:
             time.sleep(0)  # inferences come first
         self._count_times(calls)
         for item in items:
-            if not isinstance(item, Inference):
-                self._count_label(*item)
-            elif item.names is not None and self._judged is not None:
-                self._keep(item, self._judged)
+            try:
+                self._count_named(item)
+            except Exception:  # a name that no dictionary takes, a target that is nothing
+                self.tally.numbers["odd names or labels"] += 1
         self.tally.ended = max(self.tally.ended, time.time())
+
+    def _count_named(self, item: Any) -> None:
+        if not isinstance(item, Inference):
+            self._count_label(*item)
+        elif item.names is not None and self._judged is not None:
+            self._keep(item, self._judged)
 
     def _count_tensor(self, at: int, taken: Sequence[Any]) -> None:
         tensor, columns = self.tensors[at], self._columns[at]

@@ -23,13 +23,14 @@ import time
 import warnings
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from .ledger import Inference, Ledger
+from .series import MOST_ROWS
 
 PLAN = "monitor.json"
 BLOCK, MOST_PENDING = 256, 1024  # calls
@@ -69,8 +70,8 @@ class Monitor:
         plan, bundle, trouble = None, "", ""
         try:
             text = path.read_bytes()
-            plan, bundle = json.loads(text), sha256(text).hexdigest()[:16]
-        except (OSError, ValueError) as error:
+            plan, bundle = dict(json.loads(text)), sha256(text).hexdigest()[:16]
+        except (OSError, ValueError, TypeError) as error:
             trouble = f"{path} cannot be read: {error}"
         made = cls(plan, log, bundle=bundle, **options)
         if trouble:
@@ -99,29 +100,17 @@ class Monitor:
             self._in_trouble(f"{PLAN} is no plan that can be followed: {error!r}")
 
     def _in_trouble(self, why: str) -> None:
-        if why and why != self.trouble:
-            warnings.warn(f"monitor: {why}", RuntimeWarning, stacklevel=3)
-        self.trouble = why
+        known, self.trouble = self.trouble, why
+        if why != known:
+            with suppress(Exception):  # where warnings are errors
+                warnings.warn(f"monitor: {why}", RuntimeWarning, stacklevel=4)
 
     # -- around an inference: short, without a wait, and never raising ------------------------------
 
-    @contextmanager
-    def inference(self, inputs: Any) -> Iterator[Callable[..., None]]:
+    def inference(self, inputs: Any) -> Timed:
         """Time an inference: `with monitor.inference(inputs) as seen: outputs = ...; seen(outputs)`. The time
         ends where `seen` is called; its `id` names the sample (a sequence: the samples) for later labels."""
-        taken = self._taken("inputs", inputs)
-        told = False
-
-        def seen(outputs: Any, id: Any = None) -> None:
-            nonlocal told
-            seconds, told = time.perf_counter() - began, True
-            self._add(inputs, taken, outputs, seconds, id)
-
-        began = time.perf_counter()
-        try:
-            yield seen
-        finally:
-            self._broken += not told
+        return Timed(self, inputs)
 
     def record(self, inputs: Any, outputs: Any, seconds: float, id: Any = None) -> None:
         """Record an inference that was timed elsewhere."""
@@ -134,9 +123,10 @@ class Monitor:
 
     def _taken(self, side: str, arrays: Any) -> list[Any]:
         found, tensors = [], self._sides[side]
+        named = isinstance(arrays, Mapping)
         for place, tensor in enumerate(tensors):
             try:
-                if isinstance(arrays, Mapping):
+                if named:
                     one = arrays[tensor.name]
                 else:
                     listed = isinstance(arrays, (list, tuple)) and len(arrays) == len(tensors)
@@ -150,8 +140,9 @@ class Monitor:
         if self._ledger is None:
             return
         try:
-            taken = taken + self._taken("outputs", outputs)
-            self._queue(Inference(taken, _rows(inputs), float(seconds), names))
+            known = taken[0] if taken else None
+            rows = len(known) if known is not None and len(known) < MOST_ROWS // 2 else _rows(inputs)
+            self._queue(Inference(taken + self._taken("outputs", outputs), rows, float(seconds), names))
         except Exception:
             self._broken += 1
 
@@ -223,6 +214,29 @@ class Monitor:
         if self._ledger is None:
             return -1.0
         return time.monotonic() if due else written
+
+
+class Timed:
+    """One inference while it runs; called with its outputs."""
+
+    __slots__ = ("_began", "_inputs", "_monitor", "_taken", "_told")
+
+    def __init__(self, monitor: Monitor, inputs: Any) -> None:
+        self._monitor, self._inputs, self._told = monitor, inputs, False
+
+    def __enter__(self) -> Timed:
+        self._taken = self._monitor._taken("inputs", self._inputs)
+        self._began = time.perf_counter()
+        return self
+
+    def __call__(self, outputs: Any, id: Any = None) -> None:
+        """The inference has ended, and gave these."""
+        seconds, self._told = time.perf_counter() - self._began, True
+        self._monitor._add(self._inputs, self._taken, outputs, seconds, id)
+
+    def __exit__(self, *error: object) -> None:
+        if not self._told:
+            self._monitor._broken += 1
 
 
 def _work(weakly: Callable[[], Monitor | None], wake: threading.Event) -> None:

@@ -42,11 +42,13 @@ class TensorSeries:
         """What is looked at of an array (axis 0: samples), as a copy [rows, elements].
 
         Raises:
-            ValueError: it is not of the shape that the model has.
+            ValueError: it is not of the shape that the model has, or holds no numbers.
         """
         found = np.asarray(array)
-        if found.shape[1:] != self._shape and not self._fits(found.shape):
+        if (found.shape[1:] != self._shape and not self._fits(found.shape)) or found.dtype.kind not in "biuf":
             raise ValueError(f"{self.name} has the shape {found.shape}")
+        if self._places is not None and len(found) == 1:  # the usual case, and the shortest way
+            return found.reshape(-1).take(self._places)[None]
         rows = found.reshape(len(found), -1)
         if len(rows) > MOST_ROWS:
             rows = rows[:: -(-len(rows) // MOST_ROWS)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import chdtrc
+from scipy.special import chdtrc, xlogy
 from scipy.stats import betabinom
 
 from ..record.arrays import Floats
@@ -90,17 +90,17 @@ def _joined(before: Floats, now: Floats) -> tuple[Floats, Floats]:
 
 
 def _p_of(before: Floats, now: Floats) -> float:
-    """Pearson's test (1900) of two samples."""
+    """The likelihood ratio test of two samples with the correction of Williams (1976,
+    doi:10.1093/biomet/63.1.33). Bins are cut at quantiles of one of them, and the other may be much larger:
+    Pearson's statistic then alarms up to seven times as often as it says, this one as often as it says."""
     if len(before) < 2:
         return 1.0
-    both = before + now
-    sizes = before.sum(), now.sum()
-    expected = [both * size / sum(sizes) for size in sizes]
-    statistic = sum(
-        float(((found - wanted) ** 2 / wanted).sum())
-        for found, wanted in zip((before, now), expected, strict=True)
-    )
-    return float(chdtrc(len(before) - 1, statistic))
+    both, sizes = before + now, (before.sum(), now.sum())
+    whole = sum(sizes)
+    pairs = zip((before, now), sizes, strict=True)
+    ratio = sum(float(xlogy(one, one * whole / (both * size)).sum()) for one, size in pairs)
+    spread = (whole / sizes[0] + whole / sizes[1] - 1) * (float((whole / both).sum()) - 1)
+    return float(chdtrc(len(before) - 1, 2 * ratio / (1 + spread / (6 * whole * (len(before) - 1)))))
 
 
 def _index(before: Floats, now: Floats) -> float:
