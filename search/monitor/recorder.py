@@ -107,10 +107,10 @@ class Monitor:
 
     # -- around an inference: short, without a wait, and never raising ------------------------------
 
-    def inference(self, inputs: Any) -> Timed:
+    def inference(self, inputs: Any) -> TimedInference:
         """Time an inference: `with monitor.inference(inputs) as seen: outputs = ...; seen(outputs)`. The time
         ends where `seen` is called; its `id` names the sample (a sequence: the samples) for later labels."""
-        return Timed(self, inputs)
+        return TimedInference(self, inputs)
 
     def record(self, inputs: Any, outputs: Any, seconds: float, id: Any = None) -> None:
         """Record an inference that was timed elsewhere."""
@@ -216,7 +216,7 @@ class Monitor:
         return time.monotonic() if due else written
 
 
-class Timed:
+class TimedInference:
     """One inference while it runs; called with its outputs."""
 
     __slots__ = ("_began", "_inputs", "_monitor", "_taken", "_told")
@@ -224,7 +224,7 @@ class Timed:
     def __init__(self, monitor: Monitor, inputs: Any) -> None:
         self._monitor, self._inputs, self._told = monitor, inputs, False
 
-    def __enter__(self) -> Timed:
+    def __enter__(self) -> TimedInference:
         self._taken = self._monitor._taken("inputs", self._inputs)
         self._began = time.perf_counter()
         return self
