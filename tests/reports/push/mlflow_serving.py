@@ -1,7 +1,7 @@
 """A real MLflow server on two ports: one for everybody, one for an account. Arguments: folder, both ports.
 
-It is MLflow's own application on a plain WSGI server: `mlflow server` starts more processes, and takes twice as
-long.
+It is MLflow's own application on a plain WSGI server: `mlflow server` starts more processes, and takes twice
+as long.
 """
 
 import base64

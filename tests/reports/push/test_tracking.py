@@ -13,7 +13,6 @@ from pathlib import Path
 
 import paretune
 import pytest
-from mlflow import MlflowClient
 from paretune.search.bundles.bundle import damages, read_bundle
 
 pytestmark = pytest.mark.slow  # the server takes three seconds of processor to start
@@ -60,6 +59,8 @@ def pushed(run, server):
 
 @pytest.fixture(scope="module")
 def client(server):
+    from mlflow import MlflowClient  # a second of every collection of tests
+
     return MlflowClient(f"http://{server[0]}")
 
 
