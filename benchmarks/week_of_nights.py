@@ -81,10 +81,7 @@ workload = Workload(name="blobs", splits=splits, teacher=teacher, train_teacher=
 """
 TIDIED = ("for _ in range(60):", "for step in range(60):")
 REDRAWN = ("TEST_SEED = 4 ", "TEST_SEED = 44")
-LOSSY = (
-    'x, y = torch.from_numpy(splits.train.inputs["x"])',
-    'x, y = 0.3 * torch.from_numpy(splits.train.inputs["x"])',
-)
+LOSSY = ("lambda width: Net(width)", "lambda width: Net(width // 4)")
 BROKEN = ("def teacher():\n", "def teacher():\n    raise RuntimeError('the weights are not there')\n")
 STUDY = {
     "name": "blobs",
@@ -224,7 +221,7 @@ NIGHTS = (
     Planned("other data", S.GOOD, 0, lambda w: w.edit(REDRAWN, "Draw the test split anew")),
     Planned("the device is slower (int8 by 12 %)", S.REGRESSED, 2, lambda w: w.board.set(TOY_SLOWER="1.12")),
     Planned("the device is as it was", S.GOOD, 0, lambda w: w.board.set(TOY_SLOWER="1")),
-    Planned("accuracy is lost by other code", S.REGRESSED, 2, lambda w: w.edit(LOSSY, "Scale inputs")),
+    Planned("accuracy is lost by other code", S.REGRESSED, 2, lambda w: w.edit(LOSSY, "Thinner students")),
     Planned("the code is reverted", S.GOOD, 0, _back),
     Planned("the device is off", S.SKIPPED, 0, lambda w: w.board.down(), lambda w: w.board.up()),
     Planned("the disk is full", S.FAILED, 1, how=lambda w: w.run(limit=True)),

@@ -109,7 +109,7 @@ def _span(info: MetricInfo, known: Sequence[TrendPoint]) -> tuple[float, float]:
     middle = (low + high) / 2
     least = _LEAST_POINTS if info.unit == "share" else _LEAST_SPAN * abs(middle) or 1.0
     half = max(high - low, least) * 0.6
-    return middle - half, middle + half
+    return middle - half, middle + 1.4 * half  # above it stands what changed
 
 
 def _ticks(info: MetricInfo, low: float, high: float) -> Figure:

@@ -94,10 +94,10 @@ def _failed(night: Night) -> str:
     rows = [row for checked in (night.regressed, night.verified) if checked for row in check_rows(checked)]
     failed = [row for row in rows if row.outcome is CheckOutcome.FAILED]
     first, others = failed[0], {row.what.lower() for row in failed[1:]} - {failed[0].what.lower()}
-    change = "" if first.change == DASH else f" {first.change}"
-    tolerated = "" if first.tolerated == DASH else f", {first.tolerated} is tolerated"
+    change = "is out of its band" if first.change == DASH else first.change
+    tolerated = "" if first.tolerated == DASH else f", where {first.tolerated} is tolerated"
     more = f"; {joined(sorted(others))} as well" if others else ""
-    return f"{first.what.lower()} of {first.subject}{change}{tolerated}{more}"
+    return f"{first.subject}: {first.what.lower()} {change}{tolerated}{more}"
 
 
 def _fine(night: Night) -> str:

@@ -28,6 +28,7 @@ def night_page(night: Night, history: NightHistory, diff: Sequence[str] = ()) ->
             "eyebrow": shown.eyebrow(night),
             "changes": shown.what_changed(night, history),
             "tiles": shown.tiles(night, history),
+            "failed": shown.failed_rows(night),
             "parts": [(title, about, checks_html(found)) for title, about, found in shown.parts(night)],
             "trends": {name: metric_info(name) for name in names if name in figures},
             "columns": [metric_info(name).title for name in names[: shown.TILES]],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 
 from ...profiles.words import duration
@@ -26,10 +26,18 @@ BADGES = {
     NightStatus.KILLED: ("Killed", "nothing_usable"),
 }
 """Each end of a night in a word, with the class that colours it."""
-_FIRST = ("latency_ms", "latency_p90_ms", "size_bytes", "memory_bytes", "energy_mj", "throughput_per_s")
+_FIRST = ("latency_ms", "size_bytes", "memory_bytes", "energy_mj", "latency_p90_ms", "throughput_per_s")
 """What is shown beside the quality, in this order, where a night has it."""
 TILES = 4
 """So many numbers are shown large, and in the table of all nights."""
+_ORDER = (
+    CheckOutcome.FAILED,
+    CheckOutcome.WARNING,
+    CheckOutcome.INCONCLUSIVE,
+    CheckOutcome.PASSED,
+    CheckOutcome.NOTED,
+    CheckOutcome.SKIPPED,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +123,10 @@ def what_changed(night: Night, history: NightHistory) -> tuple[str, ...]:
     before = None if night.baseline is None else history.of(night.baseline)
     if before is None or not night.facts:
         return ()
-    return (in_short(before, night), *night.changes)
+    lines = (in_short(before, night), *night.changes)
+    if night.status is NightStatus.REGRESSED and not kinds_changed(before, night):
+        return (*lines, "what is left to look at is the device itself, and what else runs on it")
+    return lines
 
 
 def failed_rows(night: Night) -> tuple[CheckRow, ...]:
@@ -137,9 +148,13 @@ def parts(night: Night) -> tuple[tuple[str, str, Checked], ...]:
             "Does the deployed bundle still do here what its manifest says?",
             night.verified,
         ),
-        ("What was found", "Is what the study found tonight worse than before?", night.regressed),
+        ("what was found", "Is what the study found tonight worse than before?", night.regressed),
     )
-    return tuple((title, about, checked) for title, about, checked in found if checked is not None)
+    return tuple((title, about, _worst_first(one)) for title, about, one in found if one is not None)
+
+
+def _worst_first(checked: Checked) -> Checked:
+    return replace(checked, checks=tuple(sorted(checked.checks, key=lambda one: _ORDER.index(one.outcome))))
 
 
 def night_rows(night: Night, history: NightHistory, most: int = 60) -> tuple[NightRow, ...]:
