@@ -15,6 +15,7 @@ from ..ranking.as_run import artifact_of
 from ..ranking.known import TEST, known_metrics, reference_quality, reference_trial, trial_of
 from ..ranking.reading import Reading, read
 from ..ranking.slowed import slowed_line
+from ..record.digest import digest_of
 from ..record.evaluation import Evaluation, Limit, StudyRecord
 from ..record.quality import higher_is_better
 
@@ -38,11 +39,13 @@ class Shippable:
 
 @dataclass(frozen=True, kw_only=True)
 class Anchor:
-    """The uncompressed teacher, which latencies are told against. `model` names its weights, `artifact_key`
-    its file as a version of its runtime has made it, `versions` those of its runtime's packages. `latency_ms`
-    is its own, `quality` that of the same model on the test split."""
+    """The uncompressed teacher, which latencies are told against. `model` names its weights, `structure` what
+    it computes whatever they are ("": not known), `artifact_key` its file as a version of its runtime has
+    made it, `versions` those of its runtime's packages. `latency_ms` is its own, `quality` that of the same
+    model on the test split."""
 
     model: str = ""
+    structure: str = ""
     artifact_key: str = ""
     backend: str = ""
     versions: dict[str, str] = field(default_factory=dict)
@@ -122,9 +125,11 @@ def machine_of(environment: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def versions_of(environment: Mapping[str, Any]) -> dict[str, str]:
-    """Versions of packages."""
+    """Versions of packages, of Python and of the system."""
     found = environment.get("packages")
-    return {str(name): str(version) for name, version in found.items()} if isinstance(found, Mapping) else {}
+    packages = found if isinstance(found, Mapping) else {}
+    others = {name: environment[name] for name in ("python", "kernel") if name in environment}
+    return {str(name): str(version) for name, version in {**packages, **others}.items()}
 
 
 def _shippable(record: StudyRecord, number: int) -> Shippable:
@@ -150,6 +155,7 @@ def _anchor(reading: Reading) -> Anchor:
     timed = known_metrics(record, trial.number if number is None else number)[0]
     return Anchor(
         model=_made_from(evaluation),
+        structure=_structure(record),
         artifact_key=evaluation.artifact_key,
         backend=evaluation.candidate.backend,
         versions=_of_runtime(evaluation.candidate.backend, versions_of(record.environment)),
@@ -161,6 +167,12 @@ def _anchor(reading: Reading) -> Anchor:
 def _made_from(evaluation: Evaluation) -> str:
     """Which weights: the key of the stage that has them."""
     return next((stage.key for stage in evaluation.stages if stage.name == "teacher"), "")
+
+
+def _structure(record: StudyRecord) -> str:
+    """By what the teacher is known, whatever its weights: as many multiply-adds and parameters."""
+    facts = [(name, record.teacher.get(name)) for name in ("macs", "parameters", "output_shape")]
+    return digest_of(facts)[:16] if all(value is not None for _, value in facts) else ""
 
 
 def _of_runtime(backend: str, versions: Mapping[str, str]) -> dict[str, str]:

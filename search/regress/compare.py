@@ -21,7 +21,7 @@ from .verdicts import VerdictChecks
 LATENCY, RATIO, QUICKEST = "latency_ms", "latency_ratio", "latency_min_ms"
 ALWAYS = (RATIO, "memory_bytes", "size_bytes", "energy_mj", "delegated")
 """What is compared beside quality, where it was measured; others where a limit or the user names them."""
-THE_MACHINE = "the same file on the same runtime: the machine is slower than then, not what runs on it"
+THE_MACHINE = "the same network on the same runtime: the machine is slower than then, not what runs on it"
 
 
 def regressed(then: Baseline, now: Baseline, tolerances: Tolerances) -> Checked:

@@ -78,16 +78,17 @@ class Pairing:
 
     @property
     def not_shared(self) -> str:
-        """Why ratios to the reference do not compare; "" where it is the same file on the same runtime."""
+        """Why ratios to the reference do not compare; "" where it computes the same on the same runtime."""
         then, now = self.then.anchor, self.now.anchor
         if not then.artifact_key or not now.artifact_key:
             return NOT_KNOWN
-        if then.artifact_key == now.artifact_key:
-            return (
-                "" if all(then.versions[n] == now.versions.get(n) for n in then.versions) else OTHER_RUNTIME
-            )
-        alike = bool(then.model) and then.model == now.model and then.backend == now.backend
-        return OTHER_RUNTIME if alike else OTHER_MODEL
+        same = then.artifact_key == now.artifact_key
+        # Weights decide what is computed, and not how long it takes.
+        alike = bool(then.structure) and then.structure == now.structure and then.backend == now.backend
+        if not same and not alike:
+            return OTHER_MODEL
+        upgraded = any(now.versions.get(name) != version for name, version in then.versions.items())
+        return OTHER_RUNTIME if upgraded else ""
 
     def disturbed(self, metric: str) -> str:
         """What disturbed one of the two measurements, as far as it moves this metric."""

@@ -31,7 +31,7 @@ def read_baseline(path: Path) -> Baseline:
     if is_bundle(path):
         return of_bundle(read_bundle(path))
     if not path.exists():
-        raise UserError("there is nothing to compare with", place=str(path), accepted=_ACCEPTED)
+        raise UserError("nothing is there that could be compared", place=str(path), accepted=_ACCEPTED)
     try:
         record, run_dir = open_run(path)
     except UserError as error:

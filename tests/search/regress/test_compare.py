@@ -52,7 +52,8 @@ def shippable(digest="a", number=1, ratio=0.5, right=RIGHT, reference_ms=2.0, sa
 
 def night(shipped=None, *, reference_ms=2.0, teacher=RIGHT, **changes):
     anchor = Anchor(
-        model="weights", artifact_key="reference", backend="ort", versions={"onnxruntime": "1.0"},
+        model="weights", structure="net", artifact_key="reference", backend="ort",
+        versions={"onnxruntime": "1.0"},
         latency_ms=within(reference_ms), quality=score(teacher, changes.pop("samples", "test")),
     )  # fmt: skip
     plain = {
@@ -61,6 +62,13 @@ def night(shipped=None, *, reference_ms=2.0, teacher=RIGHT, **changes):
         "versions": {"onnxruntime": "1.0"}, "shipped": shippable() if shipped is None else shipped,
     }  # fmt: skip
     return Baseline(**{**plain, **changes})
+
+
+def on_another_runtime(reference_ms):
+    return Anchor(
+        model="weights", structure="net", artifact_key="made anew", backend="ort",
+        versions={"onnxruntime": "2.0"}, latency_ms=within(reference_ms),
+    )  # fmt: skip
 
 
 def outcomes(then, now, *tolerate):
@@ -84,8 +92,8 @@ def test_a_slower_candidate_a_lost_decision_and_a_larger_file_fail_each():
     worse = RIGHT & (np.arange(2000) % 20 != 0)
     assert outcomes(night(), night(shippable(right=worse)))[SHIPPED, "accuracy"] is FAILED
     larger = shippable(metrics={"size_bytes": Quantity(value=2e4 + 1)})
-    assert outcomes(night(), night(larger))[SHIPPED, "size_bytes"] is FAILED
-    assert outcomes(night(), night(larger), "size 1 %")[SHIPPED, "size_bytes"] is PASSED
+    assert outcomes(night(), night(larger), "size 0 %")[SHIPPED, "size_bytes"] is FAILED
+    assert outcomes(night(), night(larger))[SHIPPED, "size_bytes"] is PASSED
 
 
 def test_latency_in_milliseconds_is_tolerated_as_the_share_that_it_is():
@@ -102,10 +110,7 @@ def test_a_machine_that_is_slower_tonight_fails_nothing():
 
 
 def test_a_runtime_that_slows_everything_down_is_seen_though_the_ratio_is_as_it_was():
-    upgraded = Anchor(
-        model="weights", artifact_key="made anew", backend="ort", versions={"onnxruntime": "2.0"},
-        latency_ms=within(3.0),
-    )  # fmt: skip
+    upgraded = on_another_runtime(3.0)
     slow = night(shippable(reference_ms=3.0), anchor=upgraded, versions={"onnxruntime": "2.0"})
     found = outcomes(night(), slow)
     assert found["the reference", "latency_min_ms"] is FAILED
@@ -115,13 +120,20 @@ def test_a_runtime_that_slows_everything_down_is_seen_though_the_ratio_is_as_it_
 
 
 def test_a_reference_that_only_became_quicker_fails_no_candidate():
-    upgraded = Anchor(
-        model="weights", artifact_key="made anew", backend="ort", versions={"onnxruntime": "2.0"},
-        latency_ms=within(1.0),
-    )  # fmt: skip
+    upgraded = on_another_runtime(1.0)
     found = outcomes(night(), night(shippable(ratio=1.0, reference_ms=1.0), anchor=upgraded))
     assert found[SHIPPED, "latency_min_ms"] is PASSED
     assert FAILED not in found.values()
+
+
+def test_a_teacher_trained_anew_takes_as_long_as_it_did_and_one_of_another_structure_does_not():
+    trained = replace(night().anchor, model="other weights", artifact_key="other file")
+    slower = night(shippable(ratio=0.54), anchor=trained)
+    assert outcomes(night(), slower, "latency 3 %")[SHIPPED, "latency_ratio"] is FAILED
+    other = night(shippable(ratio=0.54), anchor=replace(trained, structure="another net"))
+    found = outcomes(night(), other, "latency 3 %")
+    assert (SHIPPED, "latency_ratio") not in found
+    assert found["the reference", "latency_min_ms"] is SKIPPED
 
 
 @pytest.mark.parametrize(
