@@ -114,6 +114,15 @@ def sync_tree(folder: Path) -> None:
         list(pool.map(sync, paths))
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, where they are missing, so that a power cut does not take them away
+    with what was synced in them."""
+    made = [one for one in (path, *path.parents) if not os.path.lexists(one)]
+    path.mkdir(parents=True, exist_ok=True)
+    for one in made:
+        sync(one.parent)
+
+
 def sync(path: Path) -> None:
     """Have a file's content, or a folder's list of names, on the disk; of a folder as far as that can be."""
     try:

@@ -19,6 +19,7 @@ from benchmarks.faults.site import Site
 
 ENDED_STATES = ("COMPLETE", "PRUNED", "FAIL")
 _TOLD = re.compile(r"^ *(\d+)  (?:complete|gated|refused|failed) ", re.M)
+_READ = {"trials", "trial_user_attributes", "study_user_attributes"}
 _REPORT = ("report.html", "report.md", "trials.csv", "report.json")
 
 
@@ -35,6 +36,10 @@ class Found:
     lost: list[str] = field(default_factory=list)
     corrupt: list[str] = field(default_factory=list)
     twice: list[str] = field(default_factory=list)
+
+    @property
+    def parts(self) -> tuple[list[str], list[str], list[str]]:
+        return self.lost, self.corrupt, self.twice
 
     def plain(self) -> dict[str, list[str]]:
         return {"lost": self.lost, "corrupt": self.corrupt, "twice": self.twice}
@@ -80,8 +85,11 @@ def check_database(site: Site, seen: Seen, found: Found) -> dict[str, Any]:
             said = base.execute("PRAGMA integrity_check").fetchall()
             if said != [("ok",)]:
                 found.corrupt.append(f"database: {said}")
-            now, attributes = told_in(base), attributes_in(base)
-            numbers = Counter(number for (number,) in base.execute("SELECT number FROM trials"))
+            now, attributes, numbers = {}, {}, Counter[int]()
+            tables = {name for (name,) in base.execute("SELECT name FROM sqlite_master")}
+            if tables >= _READ:  # else nothing was committed yet
+                now, attributes = told_in(base), attributes_in(base)
+                numbers.update(number for (number,) in base.execute("SELECT number FROM trials"))
     found.twice += [f"trial number {number}" for number, count in numbers.items() if count > 1]
     for number, was in seen.told.items():
         if now.get(number) != was:
@@ -189,6 +197,9 @@ def check_all(site: Site, seen: Seen) -> tuple[Found, dict[str, Any]]:
     """After a kill, whenever it came."""
     found = Found()
     attributes = check_database(site, seen, found) if site.database.is_file() else {}
+    if not site.database.is_file():
+        shown = {*seen.told, *map(int, _TOLD.findall(site.said()))}
+        found.lost += [f"trial {number}, with the whole database" for number in shown]
     check_store(site, seen, found)
     check_bundle(site.bundle, found)
     check_bundle(site.exported, found)

@@ -46,6 +46,7 @@ class Site:
         self, folder: Path, log: Path, study: Mapping[str, Any] = STUDY, warm: Warm | None = None
     ) -> None:
         self.folder, self.log, self.warm = folder, log, warm
+        self.environment: dict[str, str] = {}
         folder.mkdir(parents=True, exist_ok=True)
         if study is STUDY:
             shutil.copy(Path(__file__).with_name("workload.py"), folder)
@@ -58,9 +59,9 @@ class Site:
     def start(self, *arguments: object) -> Any:
         """A `psutil.Popen` of a command, or a `Job` where there is a warm server."""
         if self.warm is not None:
-            return self.warm.start([*map(str, arguments)], self.folder, self.log)
+            return self.warm.start([*map(str, arguments)], self.folder, self.log, self.environment)
         command = [sys.executable, "-m", "paretune.cli", *map(str, arguments)]
-        variables = {**os.environ, "OMP_NUM_THREADS": "1"}
+        variables = {**os.environ, "OMP_NUM_THREADS": "1", **self.environment}
         with self.log.open("a") as log:
             log.write(f"$ paretune {' '.join(map(str, arguments))}\n")
             log.flush()

@@ -7,6 +7,7 @@ fork does is what the command does: `paretune.cli.main`, in a session of its own
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import importlib
 import json
 import os
@@ -110,6 +111,8 @@ def _fork(asked: Mapping[str, object]) -> int:
     os.setsid()
     os.chdir(str(asked["cwd"]))
     os.environ.update(asked["env"])
+    with contextlib.suppress(AttributeError):  # the shim, where it was loaded before this process
+        ctypes.CDLL(None).fault_arm()
     log = os.open(str(asked["log"]), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     null = os.open(os.devnull, os.O_RDONLY)
     for descriptor, of in ((null, 0), (log, 1), (log, 2)):

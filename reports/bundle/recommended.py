@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from ...profiles.errors import UserError
-from ...profiles.files import folder_aside, remove_left
+from ...profiles.files import folder_aside, remove_left, sync
 from ...search.bundles.files import ended_of, is_bundle, is_whole
 from ...search.ranking.reading import Reading
 from ...search.ranking.verdict import DO_NOTHING, MET
@@ -49,6 +49,7 @@ def recommended_bundle(reading: Reading, run_dir: Path, *, renew: bool = True) -
             if (aside / "earlier").exists():
                 (aside / "earlier").replace(into)
             raise
+        sync(run_dir)
     return into if wanted is not None else None
 
 

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from ...profiles.errors import UserError
-from ...profiles.files import folder_aside, remove_left, write_whole
+from ...profiles.files import folder_aside, remove_left, sync, sync_tree, write_whole
 from ...search.bundles.files import is_whole
 from ...search.ranking.known import trial_of
 from ...search.record.evaluation import StudyRecord
@@ -53,7 +53,9 @@ def folder_to_measure(record: StudyRecord, run_dir: Path, command: str) -> Path 
                 shutil.copyfile(measured, new / measured.name)
             into.replace(aside / "earlier")
         new.chmod(0o755)
+        sync_tree(new)
         new.replace(into)
+        sync(run_dir)
     return into
 
 

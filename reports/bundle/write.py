@@ -15,7 +15,7 @@ from typing import Any
 
 from ...backends.registry import get_backend
 from ...profiles.errors import UserError
-from ...profiles.files import folder_aside, open_regular, sha256_of, sync, sync_tree, write_whole
+from ...profiles.files import folder_aside, make_folder, open_regular, sha256_of, sync, sync_tree, write_whole
 from ...search.bundles.files import MANIFEST
 from ...search.monitor.module import MODULE, module_source
 from ...search.monitor.recorder import PLAN
@@ -57,7 +57,7 @@ def export_bundle(record: StudyRecord, number: int, into: Path, beside: Beside =
     entry = _artifact_entry(record, trial)
     with bundle_written(into):
         _refuse_existing(into)
-        into.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(into.parent)
         with folder_aside(into.parent, "bundle") as aside:
             _fill(aside, record, trial, entry, beside)
             aside.chmod(0o755)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...profiles.errors import UserError
-from ...profiles.files import write_all_whole
+from ...profiles.files import make_folder, write_all_whole
 from ...search.ranking.ranking import Ranking
 from ...search.ranking.reading import Reading
 from ...search.record.evaluation import StudyRecord
@@ -57,7 +57,7 @@ def write_report(reading: Reading, into: Path, first: Reading | None = None) -> 
         paths.html: html_page(reading, first),
     }
     try:
-        into.mkdir(parents=True, exist_ok=True)
+        make_folder(into)
         write_all_whole(texts)
     except OSError as error:
         raise UserError(

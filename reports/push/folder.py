@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from ...profiles.errors import UserError
-from ...profiles.files import folder_aside, write_whole
+from ...profiles.files import folder_aside, make_folder, sync, sync_tree, write_whole
 from ...search.bundles.bundle import damages, read_bundle
 from ...search.bundles.files import MANIFEST, is_bundle
 from ..bundle.write import bundle_written
@@ -36,12 +36,14 @@ def to_folder(parcel: Parcel, into: Path, name: str, license_id: str = "") -> Pu
     if ours and _is_the_same(into, parcel, card):
         return Pushed(to=FOLDER, where=str(into), trial=parcel.bundle.trial, already=True)
     with bundle_written(into):
-        into.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(into.parent)
         with folder_aside(into.parent, "push") as aside:
             fill_folder(parcel, aside / "new", card)
+            sync_tree(aside)
             if os.path.lexists(into):
                 into.replace(aside / "earlier")
             (aside / "new").replace(into)
+        sync(into.parent)
     return Pushed(to=FOLDER, where=str(into), trial=parcel.bundle.trial)
 
 

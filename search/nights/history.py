@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ...profiles.errors import UserError
-from ...profiles.files import folder_aside, open_regular, write_whole
+from ...profiles.files import folder_aside, make_folder, open_regular, write_whole
 from ...profiles.locks import locked
 from .night import NIGHT, Night, NightStatus
 
@@ -98,7 +98,7 @@ class NightsFolder:
     def _lock(self) -> Iterator[bool]:
         with ExitStack() as stack:
             try:
-                self.path.mkdir(parents=True, exist_ok=True)
+                make_folder(self.path)
                 free = stack.enter_context(locked(self.path / _LOCK, wait=False))
             except OSError as error:
                 raise _not_writable(self.path, error) from error

@@ -11,6 +11,7 @@ import optuna
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...profiles.errors import UserError
+from ...profiles.files import make_folder
 from ...profiles.locks import locked
 from .connect import Database, connected
 from .transactions import allow_together
@@ -82,7 +83,7 @@ def only_one_run(run_dir: Path) -> Iterator[None]:
     path = run_dir / ".lock"
     with ExitStack() as stack:
         with writing(run_dir):
-            run_dir.mkdir(parents=True, exist_ok=True)
+            make_folder(run_dir)
             free = stack.enter_context(locked(path, wait=False))
         if not free:
             raise UserError(

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ...profiles.errors import UserError
-from ...profiles.files import file_inside, sync, sync_tree
+from ...profiles.files import file_inside, make_folder, sync, sync_tree
 from ...profiles.locks import locked
 from ..record.digest import digest_of
 from .contents import KEY
@@ -116,7 +116,7 @@ class Store:
         self.root, self._clock = Path(root).absolute(), clock
         self._glanced: dict[tuple[str, str], Entry] = {}
         with writing(self.root):
-            self.root.mkdir(parents=True, exist_ok=True)
+            make_folder(self.root)
         self._sweep()
 
     def get(self, stage: str, key: str) -> Entry | None:
@@ -181,7 +181,7 @@ class Store:
         """A directory for checkpoints that outlives a kill; removed once the entry is there."""
         path = self._work(stage, key)
         with writing(self.root):
-            path.mkdir(parents=True, exist_ok=True)
+            make_folder(path)
         return path
 
     def _read(self, stage: str, key: str, started: float) -> Entry | None:
@@ -201,7 +201,7 @@ class Store:
         started = self._clock()
         aside, path = self._aside(stage, key), self.root / stage / key
         with writing(self.root):
-            path.parent.mkdir(exist_ok=True)
+            make_folder(path.parent)
             aside.mkdir()
         try:
             with full_disk_explained(self.root, aside):

@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...profiles.files import open_regular, write_whole
+from ...profiles.files import make_folder, open_regular, write_whole
 from ...profiles.locks import is_held, locked
 from ..record.digest import digest_of
 
@@ -73,7 +73,7 @@ def remember_run(root: Path, run_dir: Path) -> None:
     path = _place(root, run_dir)
     with suppress(OSError):
         if not path.is_file():
-            path.parent.mkdir(exist_ok=True)
+            make_folder(path.parent)
             from_here = os.path.relpath(run_dir, root)
             write_whole(path, f"{os.fsdecode(run_dir)}\n{from_here}")
 
