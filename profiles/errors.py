@@ -32,6 +32,10 @@ class UserError(ParetuneError):
             self, "\n".join([head, *(f"  {label}: {text}" for label, text in parts if text)])
         )
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows of it: the message alone, since the way to it mends nothing."""
+        return [f"{type(self).__name__}: {self}"]
+
     def placed(self, place: str) -> UserError:
         """The same error with another place."""
         return UserError(

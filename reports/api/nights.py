@@ -95,5 +95,19 @@ class StoreCalls:
                 progress=told,
             )
 
+    def show(
+        self,
+        place: str | Path,
+        *,
+        runs: Sequence[str | Path] = (),
+        forget: Sequence[str | Path] = (),
+    ) -> Collected:
+        """What lies in a store, who needs it, and what `gc` would free. Nothing is removed.
+
+        Raises:
+            UserError: there is no store, or a run that uses it cannot be read.
+        """
+        return self.gc(place, dry_run=True, runs=runs, forget=forget)
+
 
 store = StoreCalls()

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import gc
 import io
+import logging
 import warnings
-from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout, suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -219,6 +220,7 @@ def _onnx_export(
         torch.no_grad(),
         warnings.catch_warnings(record=True) as told,
         redirect_stdout(io.StringIO()),
+        _without_remarks(),
         # It orders the factors of a product by their sizes, and so takes the batch for a constant.
         torch.backends.opt_einsum.flags(enabled=False),
     ):
@@ -234,6 +236,18 @@ def _onnx_export(
             **options,
         )
     return told
+
+
+@contextmanager
+def _without_remarks() -> Iterator[None]:
+    """The exporter logs each operator of a package that is not installed, for every model."""
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _run_onnx(proto: onnx.ModelProto, feed: Mapping[str, Array]) -> dict[str, Array]:
