@@ -126,20 +126,25 @@ def cost(wanted_ms: float, blocks: int, runs: int = 300) -> dict[str, Any]:
 
 
 def timed(call: Any, samples: Any, runs: int) -> list[float]:
-    """Milliseconds of each run."""
-    found = []
+    """Milliseconds of each run, and last what a run took of processors, in all threads."""
+    found, spent = [], time.process_time()
     for number in range(runs):
         x = samples[number % len(samples)][None]
         began = time.perf_counter()
         call(x, number)
         found.append(1e3 * (time.perf_counter() - began))
-    return found
+    return [*found, 1e3 * (time.process_time() - spent) / runs]
 
 
 def summary(times: dict[str, list[list[float]]]) -> dict[str, Any]:
     """Ratios by blocks, with 95 % intervals of a bootstrap over pairs of blocks."""
     rng, found = np.random.default_rng(2), {}
-    for name, statistic in (("median", np.median), ("mean", np.mean)):
+    statistics = {
+        "median": lambda block: np.median(block[:-1]),
+        "mean": lambda block: np.mean(block[:-1]),
+        "processors": lambda block: block[-1],
+    }
+    for name, statistic in statistics.items():
         plain = np.array([statistic(block) for block in times["plain"]])
         recorded = np.array([statistic(block) for block in times["recorded"]])
         ratios = recorded / plain

@@ -175,10 +175,10 @@ def _too_few_times(bundle: Bundle, tally: Tally, metric: str, expected: Quantity
 
 def _independent_share(lags: Any) -> float:
     """How much of an independent one a time is worth that resembles the one before."""
-    count = max(float(lags[0]), 1.0)
-    mean = float(lags[1]) / count
-    variance = float(lags[2]) / count - mean**2
-    alike = (float(lags[3]) / count - mean**2) / variance if variance > 1e-12 else 0.0
+    pairs = max(float(lags[0]), 1.0)
+    later, earlier, squares, products = (float(one) / pairs for one in lags[1:])
+    variance = squares - later**2
+    alike = (products - later * earlier) / variance if variance > 1e-9 else 0.0
     alike = min(max(alike, 0.0), 0.98)
     return (1 - alike) / (1 + alike)
 
@@ -235,7 +235,7 @@ def _of_classes(before: JudgedSaid, tally: Tally, tolerance: Tolerance) -> Itera
 def _quality_metric(stated: str, judge: str) -> str:
     if judge == NUMBERS:
         return "rmse" if stated == "rmse" else "mae"
-    return "accuracy"
+    return "accuracy" if judge else stated
 
 
 def _scores(sums: Any, *, squared: bool) -> Scores:

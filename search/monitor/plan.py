@@ -15,6 +15,7 @@ from .series import CLASSES, FLAGS, MOST_PLACES, NUMBERS, TOKENS
 Array = NDArray[Any]
 EACH = 64
 """Of samples with so many elements each one is a series of its own."""
+_FAR_MORE = 2  # columns than classes
 MOST_CHANNELS, MOST_TOP, SINGLES = 16, 16, 8
 MOST_SCORES, MOST_POSITIONS, MOST_KNOWN = 4096, 64, 8192
 _OF_CLASSES = frozenset({"accuracy", "f1_macro", "auc", "perplexity", "miou"})
@@ -47,7 +48,9 @@ def output_plan(
 def _class_axis(array: Array, metric: str, targets: Array | None) -> int | None:
     """The axis of scores of classes, as the targets tell, or else the metric."""
     if targets is not None:
-        return class_axis(targets, array.shape[1:])
+        axis = class_axis(targets, array.shape[1:])
+        few = axis is not None and len(np.unique(targets)) * _FAR_MORE < array.shape[axis]
+        return None if few and metric not in _OF_CLASSES else axis  # it may be an embedding
     if metric not in _OF_CLASSES or array.ndim < 2 or array.dtype.kind != "f":
         return None
     axis = 1 if array.ndim == 4 else -1

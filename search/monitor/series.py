@@ -13,6 +13,7 @@ import numpy as np
 MOST_ROWS = 64  # samples of one call that are looked at
 MOST_PLACES = 256  # elements of one sample that are looked at
 FAR = 8.0  # standard deviations beyond which a value counts as this far
+LARGEST = 1e100  # so that squares and sums stay finite
 NUMBERS, TOKENS, CLASSES = "numbers", "tokens", "classes"
 FLAGS = "flags"
 
@@ -66,10 +67,10 @@ class TensorSeries:
 
     def values(self, taken: Any) -> Any:
         """One row per sample, one column per series, as float64; what is no number stays none."""
+        of = {CLASSES: self._of_classes, TOKENS: self._of_tokens, NUMBERS: self._of_numbers}[self.kind]
         with np.errstate(all="ignore"):
-            if self.kind == CLASSES:
-                return self._of_classes(taken)
-            return self._of_tokens(taken) if self.kind == TOKENS else self._of_numbers(taken)
+            values = of(taken)
+        return np.where(np.isfinite(values), np.clip(values, -LARGEST, LARGEST), values)
 
     def _of_numbers(self, taken: Any) -> Any:
         found = taken.astype(np.float64)

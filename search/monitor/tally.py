@@ -18,6 +18,7 @@ GROWTH = 1.01
 LEAST_S = 1e-7
 MOST_BUCKETS = 2500  # up to an hour and more
 MOST_CLASSES = 256
+LAGS = 5  # pairs of logarithms of times: how many, sums of the later and the earlier, squares, products
 QUALITY = 5  # labels; sum and sum of squares of the first score; and of the second
 
 
@@ -45,7 +46,7 @@ class Tally:
         self.numbers: Counter[str] = Counter()
         self.latency: Counter[int] = Counter()
         self.elsewise: Counter[int] = Counter()
-        self.lags = np.zeros(4, dtype=np.float64)  # pairs of times, logarithms: sum, squares, products
+        self.lags = np.zeros(LAGS, dtype=np.float64)
         self.quality = np.zeros(QUALITY, dtype=np.float64)
         self.classes: dict[int, Any] = {}
 
@@ -58,7 +59,7 @@ class Tally:
         known = np.log(np.clip(np.nan_to_num(seconds[as_shipped]), LEAST_S, 1e6))
         line = known if before is None else np.concatenate([[before], known])
         now, earlier = line[1:], line[:-1]
-        self.lags += (len(now), now.sum(), np.square(now).sum(), (now * earlier).sum())
+        self.lags += (len(now), now.sum(), earlier.sum(), np.square(now).sum(), (now * earlier).sum())
         return float(line[-1]) if len(line) else None
 
     def judged(self, number: object, first: float, second: float) -> None:
@@ -101,7 +102,7 @@ class Tally:
             made.began, made.ended = _finite(plain["began"]), _finite(plain["ended"])
             made.counts += _array(plain["counts"], size).astype(np.int64)
             made.sums += _array(plain["sums"], 3 * series).reshape(series, 3)
-            made.lags += _array(plain["lags"], 4)
+            made.lags += _array(plain["lags"], LAGS)
             made.quality += _array(plain["quality"], QUALITY)
             made.classes = {int(number): _array(sums, 2) for number, sums in plain["classes"].items()}
             made.numbers.update({str(name): int(count) for name, count in plain["numbers"].items()})
