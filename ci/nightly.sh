@@ -8,7 +8,7 @@
 #   PARETUNE_TOLERATE   changes that do not count, one a line, say "latency 3 %"
 #   PARETUNE_WITHIN     hard end of the night, say "4 h" ("": as paretune has it)
 #   PARETUNE_ACCEPT     true: a regression of this night is meant
-#   PARETUNE_OUTPUT     folder for junit.xml, summary.md and summary.json (paretune-night)
+#   PARETUNE_OUTPUT     folder for page.html, junit.xml, summary.md and summary.json (paretune-night)
 #   PARETUNE_FAIL_ON    what fails the build: regression (the default), unmet (also where no candidate meets the
 #                       limits), any (also where a person has to look, or the night was stopped), never
 #   PARETUNE_COMMAND    the command (paretune)
@@ -33,10 +33,15 @@ done <<<"${PARETUNE_TOLERATE:-}"
 if [ "${PARETUNE_ACCEPT:-}" = true ]; then arguments+=(--accept); fi
 
 mkdir -p "$output" || exit 1
-rm -f "$output/junit.xml" "$output/summary.md" "$output/summary.json" # of an earlier job in this folder
+rm -f "$output"/{page.html,junit.xml,summary.md,summary.json} # of an earlier job in this folder
 "${PARETUNE_COMMAND:-paretune}" nightly "${arguments[@]}" \
   --junit "$output/junit.xml" --summary "$output/summary.md" --json "$output/summary.json"
 code=$?
+
+nights=${PARETUNE_INTO:-$(dirname "$PARETUNE_STUDY")/nights/$(basename "${PARETUNE_STUDY%.*}")}
+for page in "$nights"/night-*/page.html; do # the last of them is tonight's
+  if [ -s "$page" ]; then cp -f "$page" "$output/page.html"; fi
+done
 
 case $code in
   0) verdict=fine level='' said='no regression' ;;

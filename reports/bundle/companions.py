@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ...profiles.quantity import Quantity
 from ...search.ranking.as_run import artifact_of
-from ...search.ranking.known import known_metrics, reference_trial, trial_of
+from ...search.ranking.known import complete_trials, known_metrics, reference_trial, trial_of
 from ...search.record.evaluation import StudyRecord, TrialRecord
 from ...search.record.setting import Setting
 from ...search.store.store import Entry, Store
@@ -60,7 +60,7 @@ def samples_of(record: StudyRecord, number: int, asked: Beside) -> tuple[Entry |
 
 def reference_of(record: StudyRecord, number: int, asked: Beside) -> tuple[Companion | None, str]:
     """What a trial's latency is told against, or why there is nothing: the uncompressed teacher, where that
-    is too large to travel the strongest simple choice, and for the teacher itself another finalist."""
+    is too large to travel the strongest simple choice, and for the teacher itself another candidate."""
     if asked.reference is False:
         return None, NOT_ASKED
     if record.estimated is not None:
@@ -90,7 +90,9 @@ def _measured_against(record: StudyRecord, number: int) -> list[tuple[Quantity, 
     if reference is None:
         return []
     if reference.number == number:  # the others were timed against it
-        others = dict.fromkeys((simple, *(one.number for one in record.finalists)))
+        finalists, complete = record.finalists, complete_trials(record)
+        numbers = (*(one.number for one in finalists), *(trial.number for trial in complete))
+        others = dict.fromkeys((simple, *numbers))
         known = {n: known_metrics(record, n)[0] for n in others if n is not None and n != number}
         return [(_inverted(m["latency_ratio"]), n) for n, m in known.items() if "latency_ratio" in m]
     own = known_metrics(record, number)[0].get("latency_ratio")

@@ -261,7 +261,8 @@ class _Verification:
         reference = self.bundle.reference
         question = costs.question("latency_ratio")
         if reference is None:
-            return skipped(question, "no reference travels along in this bundle: export it again")
+            why = self.bundle.left_out.get("reference", "export it again")
+            return skipped(question, f"no reference travels along in this bundle: {why}")
         if without:
             return skipped(question, f"the reference does not run here: {without}")
         return _judged(costs.ratio(reference.ratio), other)
