@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from ...search.retention.gc import KEEP_DAYS, Collected, store_gc
-from ..nights.nightly import NightResult
 from ..nights.nightly import nightly as one_night
+from ..nights.result import NightResult
 from ..nights.shown import parts, verdict_line
 from ..notebook.shown import night_html
 from .progress import Watching, stopped_softly, watched_by

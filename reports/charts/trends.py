@@ -115,7 +115,7 @@ def _span(info: MetricInfo, known: Sequence[TrendPoint]) -> tuple[float, float]:
 def _ticks(info: MetricInfo, low: float, high: float) -> Figure:
     rough = (high - low) / _TICKS
     power = 10.0 ** floor(log10(rough))
-    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough)
+    step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= rough)
     places = [step * i for i in range(ceil(low / step), floor(high / step) + 1)]
     return {"tickvals": places, "ticktext": [info.format(place) for place in places]}
 

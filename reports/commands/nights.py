@@ -67,9 +67,10 @@ def nightly(
     """
     from ...search.run.budget import StopFlag, catch_interrupts
     from ..nights.nightly import nightly as one_night
-    from ..nights.nightly import written_elsewhere
+    from ..nights.result import check_places, written_elsewhere
     from ..terminal.console import ConsoleProgress
 
+    check_places(json, junit, summary)
     stop = StopFlag()
     with (
         ConsoleProgress(console(stderr=True)) as progress,

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from ...backends.runner.trouble import UnreachableError
 from ...profiles.errors import ParetuneError, UserError
-from ...profiles.files import says_full
 from ...profiles.system_trouble import explained
 from ...profiles.words import counted, joined, one_line
 from ...search.nights.night import Night, NightStatus
@@ -29,8 +28,8 @@ def device_is_off(error: BaseException) -> bool:
     return isinstance(error, DeviceGoneError) or isinstance(error.__cause__, DeviceGoneError)
 
 
-def ended_by(error: BaseException, night: Night, *, over: bool) -> Night:
-    """A night that something has ended; `over`: its time was."""
+def ended_by(error: BaseException, night: Night, *, over: bool, full: bool = False) -> Night:
+    """A night that something has ended; `over`: its time was, `full`: the disk is."""
     if isinstance(error, KeyboardInterrupt) and over:
         reason = "what was finished is kept, and the next night goes on from there"
         return replace(
@@ -47,7 +46,7 @@ def ended_by(error: BaseException, night: Night, *, over: bool) -> Night:
             night, status=NightStatus.SKIPPED, headline="the device does not answer", reason=reason
         )
     told = error if isinstance(error, ParetuneError) else explained(error)
-    why = "the disk is full" if says_full(error) else _cause(told or error)
+    why = "the disk is full" if full else _cause(told or error)
     log = "" if told is not None else "".join(traceback.format_exception(error))[-_MOST_LOG:]
     return replace(night, status=NightStatus.FAILED, headline=why, reason=str(told or error), log=log)
 

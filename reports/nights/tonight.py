@@ -77,6 +77,8 @@ class Tonight:
         self.diff: Sequence[str] = ()
         self._end = time.monotonic() + asked.within
         self._tolerances = Tolerances()
+        self._before: Night | None = None
+        self._then: Baseline | None = None
         self.store: Path | None = None
 
     def work(self) -> None:
@@ -87,6 +89,7 @@ class Tonight:
         """
         if self.asked.deployed is not None:
             read_bundle(self.asked.deployed)
+        self._before, self._then = self._comparable()
         try:
             reading = self._run()
         except ParetuneError as error:
@@ -123,7 +126,7 @@ class Tonight:
         """Keep what may explain the numbers, and say what is other than in the night to compare with."""
         self.night = replace(self.night, facts=tuple(facts))
         self.kept |= {f"{SOURCES}/{name}": text for name, text in sources.items()}
-        before = self.compared
+        before = self._before
         if before is None:
             return
         commits = commits_between(self.asked.study.resolve().parent, before, self.night)
@@ -133,16 +136,26 @@ class Tonight:
         if sources:
             self.diff = source_diff(sources_at(self.folder.folder(before.number) / SOURCES), sources)
 
-    @property
-    def compared(self) -> Night | None:
-        """The night that this one is compared with."""
-        against, nights = self.asked.against, reversed(self.history.nights)
+    def _comparable(self) -> tuple[Night | None, Baseline | None]:
+        """What this night is compared with, and the night that it is of; nothing for the first night. Nights
+        whose numbers are damaged are passed over."""
+        against = self.asked.against
+        if against not in NAMED and not against.isdigit():
+            return None, read_baseline(Path(against))
         if against.isdigit():
-            return self.history.of(int(against)) or self._unknown_night()
-        whole = (night for night in nights if (self.folder.folder(night.number) / BASELINE_FILE).is_file())
-        if against == LAST:
-            return next(whole, None)
-        return next((n for n in whole if n.status is NightStatus.GOOD), None) if against == GOOD else None
+            night = self.history.of(int(against)) or self._unknown_night()
+            return night, from_file(self.folder.folder(night.number) / BASELINE_FILE)
+        for night in reversed(self.history.nights):
+            file = self.folder.folder(night.number) / BASELINE_FILE
+            if file.is_file() and (against == LAST or night.status is NightStatus.GOOD):
+                try:
+                    return night, from_file(file)
+                except UserError as error:
+                    self._remark(f"the numbers of night {night.number} cannot be read: {error.problem}")
+        return None, None
+
+    def _remark(self, text: str) -> None:
+        self.night = replace(self.night, remarks=(*self.night.remarks, text))
 
     def _unknown_night(self) -> Night:
         raise UserError(
@@ -192,7 +205,7 @@ class Tonight:
         """Check what was found, and keep it for later nights."""
         now = baseline_of(reading.record, f"night {self.night.number}")
         self.kept[BASELINE_FILE] = BASELINE.dump_json(now, indent=1).decode()
-        then = self._baseline()
+        then = self._then
         if then is None or then.shipped is None:
             return
         if now.shipped is None and {one.text for one in then.limits} != {one.text for one in now.limits}:
@@ -200,11 +213,3 @@ class Tonight:
         check_comparable(then, now)
         found = regressed(then, now, self._tolerances)
         self.night = replace(self.night, regressed=found, against=then.source)
-
-    def _baseline(self) -> Baseline | None:
-        """What this night is compared with; None where it is the first."""
-        before = self.compared
-        if before is not None:
-            return from_file(self.folder.folder(before.number) / BASELINE_FILE)
-        against = self.asked.against
-        return None if against in NAMED else read_baseline(Path(against))

@@ -28,6 +28,8 @@ def _facts(night: Night, kind: FactKind) -> dict[str, NightFact]:
 
 
 def _of_kind(kind: FactKind, before: Mapping[str, NightFact], now: Mapping[str, NightFact]) -> Iterator[str]:
+    if not before or not now:  # a night that came to nothing does not know all
+        return
     names = [name for name in {**before, **now} if _value(before, name) != _value(now, name)]
     commits = [name for name in names if name == COMMIT]
     told = [name for name in names if name != COMMIT]
@@ -58,11 +60,19 @@ def kinds_changed(before: Night, now: Night) -> tuple[FactKind, ...]:
     )
 
 
+def _known_kinds(before: Night, now: Night) -> list[FactKind]:
+    """Kinds that both nights know something of."""
+    known = {fact.kind for fact in before.facts} & {fact.kind for fact in now.facts}
+    return [kind for kind in FactKind if kind in known and kind is not FactKind.STATE]
+
+
 def in_short(before: Night, now: Night) -> str:
     """Which kinds of things differ, and which do not, in a sentence."""
     changed = kinds_changed(before, now)
-    same = [kind.value for kind in FactKind if kind not in changed and kind is not FactKind.STATE]
+    same = [kind.value for kind in _known_kinds(before, now) if kind not in changed]
     since = f"since night {before.number}"
+    if not changed and not same:
+        return f"What changed {since} is not known."
     if not changed:
         return f"Nothing changed {since}: {joined(same)} are the same."
     kept = f" The same: {joined(same)}." if same else ""

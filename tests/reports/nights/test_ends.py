@@ -10,6 +10,7 @@ from made_nights import a_night, checked, without_numbers
 from paretune.backends.runner.launch import LocalLaunch
 from paretune.backends.runner.trouble import Trouble, UnreachableError
 from paretune.profiles.errors import UserError
+from paretune.profiles.files import says_full
 from paretune.reports.nights.box import TimeBox
 from paretune.reports.nights.ends import ended_by, judged
 from paretune.reports.nights.nightly import nightly
@@ -65,7 +66,9 @@ def test_what_nobody_foresaw_keeps_its_traceback_and_what_users_mend_does_not():
 def test_a_full_disk_is_told_from_what_came_of_it():
     with pytest.raises(UserError, match="storage") as caught:
         full()
-    assert "disk is full" in ended_by(caught.value, without_numbers(3, S.FAILED, ""), over=False).headline
+    assert says_full(caught.value)
+    night = ended_by(caught.value, without_numbers(3, S.FAILED, ""), over=False, full=True)
+    assert "disk is full" in night.headline
 
 
 def test_a_failed_check_alone_makes_a_regression(study, impossible):

@@ -88,3 +88,10 @@ def test_a_commit_is_named_with_the_subjects_since(tmp_path):
     (subject,) = subjects(tmp_path, before.name, now.name)
     assert subject.endswith("<b>faster</b> `head`")
     assert subjects(tmp_path, "no such commit", now.name) == ()
+
+
+def test_what_a_night_that_came_to_nothing_does_not_know_is_not_said_to_be_gone():
+    failed = night(3, USUAL[0])
+    assert changes(night(2, *USUAL), failed) == ()
+    assert "versions" not in in_short(night(2, *USUAL), failed)
+    assert "not known" in in_short(night(2, *USUAL), night(3))
