@@ -54,7 +54,7 @@ def show(figures):
         said = ", ".join(f"{name} {value:.3g}" for name, value in found["spread"].items())
         print(f"recorded, {kind}: {said}")
         for tolerance, one in found["at"].items():
-            print(f"  {tolerance:>4} %: {_said(one, 'slower', 'latency')}")
+            print(f"  {tolerance:>4} %: {_said(one, 'slower', 'latency')}; {_layers(one)}")
     for times, by_seed in figures["simulated"].items():
         print(f"simulated, {times} times the spread; both goals from {smallest(by_seed)} % on")
         for tolerance in map(str, TOLERANCES):
@@ -63,6 +63,11 @@ def show(figures):
     for by_size in figures["quality"]:
         for size, one in by_size.items():
             print(f"  {size:>6} samples: {_said(one, 'lost', 'quality')}")
+
+
+def _layers(one):
+    lost = one["layers"]
+    return f"layers found {lost['latency failed']:.1f} %, passed {lost['latency passed']:.1f} %"
 
 
 def _said(one, worse, what):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations, product
+from itertools import permutations
 
 import numpy as np
 
@@ -40,33 +40,29 @@ def spread(nights):
 
 
 def of_kind(nights, tolerances, seed):
+    """Unchanged, with layers really added, and with twice the tolerance added to what was measured."""
     rng = np.random.default_rng(seed)
     right = rng.random(SAMPLES) < 0.9
-    unchanged = {tolerance: [] for tolerance in tolerances}
-    slowed = {tolerance: [] for tolerance in tolerances}
-    kept = {(place, name): _night(one, name, right) for (place, one), name in
-            product(enumerate(nights), (SAME, SLOWER))}  # fmt: skip
-    pairs = list(combinations(range(len(nights)), 2))
-    chosen = (
-        pairs if len(pairs) <= MOST_PAIRS else [pairs[i] for i in rng.permutation(len(pairs))[:MOST_PAIRS]]
-    )
-    for first, second in chosen:
-        for then, now in ((first, second), (second, first)):
-            for tolerance in tolerances:
-                tolerate = [f"latency {tolerance} %"]
-                unchanged[tolerance].append(asked(kept[then, SAME], kept[now, SAME], tolerate))
-                slowed[tolerance].append(asked(kept[then, SAME], kept[now, SLOWER], tolerate))
-    return {
-        str(tolerance): {"unchanged": shares(unchanged[tolerance]), "slower": shares(slowed[tolerance])}
-        for tolerance in tolerances
-    }
+    pairs = list(permutations(range(len(nights)), 2))
+    pairs = [pairs[place] for place in rng.permutation(len(pairs))[:MOST_PAIRS]]
+    same, more = ([_night(one, name, right) for one in nights] for name in (SAME, SLOWER))
+    found = {}
+    for tolerance in tolerances:
+        shifted = [_night(one, SAME, right, 2 * tolerance / 100) for one in nights]
+        tolerate = [f"latency {tolerance} %"]
+        found[str(tolerance)] = {
+            what: shares([asked(same[then], those[now], tolerate) for then, now in pairs])
+            for what, those in (("unchanged", same), ("layers", more), ("slower", shifted))
+        }
+    return found
 
 
 def _centres(one, name):
     return centres_of(one, name, one["processes"])
 
 
-def _night(one, name, right):
+def _night(one, name, right, slower=0.0):
     quickest, typical = min(one["quickest"][name]) / 1e3, float(np.median(one["typical"][name])) / 1e3
-    centres = _centres(one, name)
-    return night(several(centres), quickest, right, typical_ms=typical, spread=float(np.std(centres, ddof=1)))
+    centres = np.asarray(_centres(one, name)) + np.log1p(slower)
+    spread, factor = float(np.std(centres, ddof=1)), 1 + slower
+    return night(several(centres), quickest * factor, right, typical_ms=typical * factor, spread=spread)
