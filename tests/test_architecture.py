@@ -57,7 +57,8 @@ MAY_IMPORT = {
     "search.bundles": "profiles backends.contract search.record",
     "search.nights": "profiles.text profiles search.job search.record search.workload",
     "search.regress": (
-        "backends.registry profiles search.bundles search.checks search.ranking search.record search.run"
+        "backends.measure backends.registry backends.runner profiles profiles.devices search.bundles "
+        "search.checks search.ranking search.recheck search.record search.run"
     ),
     "search.checks": "profiles.text profiles search.record",
     "search.workload": "profiles.text profiles.guard profiles search.record",

@@ -9,6 +9,7 @@ import typer
 
 from ..terminal.arguments import RunPath
 from ..terminal.checks import JsonFile, JunitFile, Tolerate, show_checked
+from ..terminal.output import console
 
 
 def regress(
@@ -17,6 +18,9 @@ def regress(
         Path, typer.Option("--against", metavar="BASELINE", help="a run, a bundle, or what a night has kept")
     ],
     tolerate: Tolerate = None,
+    side_by_side: Annotated[
+        bool, typer.Option("--side-by-side", help="measure both artifacts here and now, in the same rounds")
+    ] = False,
     json_file: JsonFile = None,
     junit_file: JunitFile = None,
 ) -> None:
@@ -24,8 +28,10 @@ def regress(
     from ...search.regress.regress import regress as regress_run
     from ..pages.checks import write_checked
     from ..pages.junit import write_junit
+    from ..terminal.console import ConsoleProgress
 
-    found = regress_run(run, against, tolerate or ())
+    with ConsoleProgress(console(stderr=True)) as progress:
+        found = regress_run(run, against, tolerate or (), side_by_side=side_by_side, progress=progress)
     if json_file is not None:
         write_checked(found, json_file)
     if junit_file is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ...profiles.quantity import Quantity
@@ -24,9 +24,12 @@ ALWAYS = (RATIO, "memory_bytes", "size_bytes", "energy_mj", "delegated")
 THE_MACHINE = "the same network on the same runtime: the machine is slower than then, not what runs on it"
 
 
-def regressed(then: Baseline, now: Baseline, tolerances: Tolerances) -> Checked:
-    """All that is compared between two nights, with one correction for the number of comparisons."""
-    nights = _Nights(then=then, now=now, tolerances=tolerances)
+def regressed(
+    then: Baseline, now: Baseline, tolerances: Tolerances, beside: Sequence[Evidence] = ()
+) -> Checked:
+    """All that is compared between two nights, with one correction for the number of comparisons. `beside` is
+    what has been asked of both artifacts side by side, which counts in the place of what was recorded."""
+    nights = _Nights(then=then, now=now, tolerances=tolerances, beside=tuple(beside))
     checks = decided(tuple(nights.evidence()))
     return Checked(
         of=now.source,
@@ -43,11 +46,16 @@ class _Nights:
     then: Baseline
     now: Baseline
     tolerances: Tolerances
+    beside: tuple[Evidence, ...] = ()
 
     def evidence(self) -> Iterator[Evidence]:
         before, after = self.then.shipped, self.now.shipped
         if before is not None and after is not None:
-            yield from self._of(shipped_subject(after), before, after)
+            yield from self.beside
+            told = {one.question.metric for one in self.beside if not one.skipped}
+            told |= {RATIO, QUICKEST} if LATENCY in told else set()
+            shipped = self._of(shipped_subject(after), before, after)
+            yield from (one for one in shipped if one.question.metric not in told)
             same = self.now.known(before.digest)
             if before.digest != after.digest and same is not None:
                 yield from self._of(same_subject(same), before, same)

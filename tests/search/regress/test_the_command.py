@@ -45,6 +45,20 @@ def test_a_run_passes_against_itself_and_its_bundle(run_dir):
         assert found.exit_code == 0
 
 
+def test_artifacts_side_by_side_are_compared_by_what_they_take_now(run_dir, tmp_path, monkeypatch):
+    monkeypatch.setenv("PARETUNE_TOY", "1")
+    monkeypatch.setattr("paretune.search.regress.beside.ROUNDS", 9)
+    found = compared(run_dir, run_dir / "bundle", ["latency 90 %"], side_by_side=True)
+    checks = {one.metric: one for one in found.checks if one.subject.startswith("what is shipped")}
+    assert checks["latency_ms"].outcome is CheckOutcome.PASSED
+    assert 0.3 < checks["latency_ms"].change.value < 3
+    assert "latency_ratio" not in checks
+    damaged = shutil.copytree(run_dir / "bundle", tmp_path / "bundle")
+    (damaged / json.loads((damaged / "manifest.json").read_text())["artifact"]).write_bytes(b"other")
+    with pytest.raises(UserError):
+        compared(run_dir, damaged, side_by_side=True)
+
+
 def test_a_night_with_a_smaller_file_fails_in_json_and_junit(bench, run_dir, tmp_path):
     said, junit, night = tmp_path / "said.json", tmp_path / "said.xml", tmp_path / "night.json"
     then = read_baseline(run_dir)
