@@ -144,7 +144,7 @@ def parts(night: Night) -> tuple[tuple[str, str, Checked], ...]:
     """Title, what it is about, and the checks."""
     found = (
         (
-            "What is deployed",
+            "what is deployed",
             "Does the deployed bundle still do here what its manifest says?",
             night.verified,
         ),

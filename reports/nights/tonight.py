@@ -36,11 +36,11 @@ from ...search.run.nightly import nightly_job, run_night
 from ...search.verify.verify import verify
 from ..bundle.recommended import BUNDLE as RECOMMENDED
 from ..results.written import written
+from .drift import BASELINE_FILE, drifted, first_baseline
 from .ends import device_is_off, judged
 
 GOOD, LAST = NAMED = ("good", "last")
 """Nights by what they are, for `against`."""
-BASELINE_FILE = "baseline.json"
 CHECKS_SHARE, CHECKS_MOST_S = 0.2, 900.0
 """Of the night's time, what is kept for the checks that follow the study."""
 
@@ -213,3 +213,6 @@ class Tonight:
         check_comparable(then, now)
         found = regressed(then, now, self._tolerances)
         self.night = replace(self.night, regressed=found, against=then.source)
+        first = first_baseline(self.folder, self.history)
+        for line in () if first is None else drifted(first, now, self._tolerances, found):
+            self._remark(line)
