@@ -36,7 +36,12 @@ def recheck(
 
     with ConsoleProgress(console(stderr=True)) as progress:
         found = recheck_run(
-            run, python=python, trials=read_numbers(trials), tolerate=tolerate or (), progress=progress
+            run,
+            python=python,
+            profile=profile,
+            trials=read_numbers(trials),
+            tolerate=tolerate or (),
+            progress=progress,
         )
     if json_file is not None:
         write_checked(found, json_file)

@@ -63,7 +63,7 @@ def requirements(place: RuntimePlace, backend: str) -> str:
 
 def _why(findings: Findings, failed: Sequence[MetricCheck], now: str) -> str:
     if findings.broken:
-        return findings.broken
+        return f"with {now} it does not run"
     numbers = [one for one in failed if one.metric not in _COSTS]
     said = []
     if numbers:

@@ -20,7 +20,7 @@ from .questions import AskedSamples
 from .runtimes import Answers, Openings, RuntimePlace
 from .side_by_side import Way, beside_reference, costs
 
-_MOST_WORDS, _LAST_WORDS = 240, 160
+_MOST_WORDS, _LAST_WORDS, _BEGIN = 240, 160, 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +158,8 @@ def _short(cause: str, log: str = "") -> str:
     """A long cause by its beginning and its end, where runtimes say what they mean."""
     said = one_line(cause, 10_000)
     whole = one_line((log.strip().splitlines() or [""])[-1], 10_000)
-    said = whole if said.endswith("...") and whole.startswith(said[:20]) else said
+    begin = said.removesuffix("...").partition(": ")[2][:_BEGIN]
+    said = whole if said.endswith("...") and begin and begin in whole else said
     if len(said) <= _MOST_WORDS:
         return said
     return f"{said[: _MOST_WORDS - _LAST_WORDS].rstrip()} ... {said[-_LAST_WORDS:].lstrip()}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -90,7 +91,9 @@ def interpreter(named: str) -> Interpreter:
 
 
 def _program(named: str) -> Path:
-    path = Path(named).expanduser().absolute()  # not resolved: a link is how an environment is known
+    on_path = shutil.which(named) if named and os.sep not in named else None
+    # Not resolved: a link is how an environment is known.
+    path = Path(named if Path(named).is_dir() else on_path or named).expanduser().absolute()
     found = [path] if path.is_file() else [path / place for place in _PLACES if (path / place).is_file()]
     if not found:
         raise UserError(

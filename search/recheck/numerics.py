@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -87,7 +88,7 @@ def outputs_evidence(
 def wrong_outputs(subject: str, reason: str) -> Evidence:
     """Outputs that cannot even be compared, or are not there."""
     question = Question(subject=subject, metric=OUTPUTS, tolerance=Tolerance(amount=0.0, relative=False))
-    return fact(question, 1, reason)
+    return replace(fact(question, 1, reason), expected=None, found=None, change=None)
 
 
 def _difference(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -60,7 +61,13 @@ def _compiled(
     settings = settings_of(candidate, deployment, True, treatment, how)
     data = drawn(now.models.calibration()[0], candidate, treatment).data
     into.mkdir(parents=True, exist_ok=True)
-    with RunnerClient(place.launch, guard=guard) as runner:
-        made = runner.compile(artifact.backend, model_of(source, None), settings, data, into)
+    try:
+        with RunnerClient(place.launch, guard=guard) as runner:
+            made = runner.compile(artifact.backend, model_of(source, None), settings, data, into)
+    except ParetuneError:
+        with suppress(OSError):  # what an earlier try has left stays
+            into.rmdir()
+            into.parent.rmdir()
+        raise
     described = {**artifact.described, "errors": dict(made.errors)}
     return replace(artifact, file=made.path, described=described)

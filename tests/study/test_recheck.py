@@ -91,7 +91,7 @@ def test_slower_and_crashing_artifacts_are_pinned_and_a_workload_that_is_gone_is
     assert slower.outcome is CheckOutcome.FAILED
     assert slower.change.value == pytest.approx(2)
     assert {one.step for one in checked.advice} == {NextStep.PIN}
-    assert "segmentation fault" in advice(checked, f"trial {numbers['int8']}").reason
+    assert "segmentation fault" in named[f"trial {numbers['int8']}", "outputs"].reason
     assert "accuracy" not in {check.metric for check in checked.checks}
     assert "test split is not to be had" in checked.environment["remark"]
 
