@@ -34,7 +34,7 @@ ROUNDS = 40
 
 
 @dataclass(frozen=True, kw_only=True)
-class SideBySide:
+class ArtifactsBeside:
     """Where the two nights lie, and what they ship."""
 
     against: Path

@@ -11,7 +11,7 @@ from ..checks.tolerances import read_tolerances
 from ..record.checks import Checked
 from ..record.progress import Progress
 from .baseline import Baseline
-from .beside import SideBySide
+from .beside import ArtifactsBeside
 from .compare import regressed
 from .sources import read_baseline
 from .subjects import shipped_subject
@@ -39,7 +39,7 @@ def regress(
     check_comparable(then, now)
     beside: tuple[Evidence, ...] = ()
     if side_by_side and now.shipped is not None:
-        two = SideBySide(against=against, run=run, then=then, now=now, progress=progress or Progress())
+        two = ArtifactsBeside(against=against, run=run, then=then, now=now, progress=progress or Progress())
         beside = two.evidence(shipped_subject(now.shipped), tolerances)
     return regressed(then, now, tolerances, beside)
 
