@@ -6,6 +6,7 @@ runner on a device needs numpy and a runtime alone.
 
 from __future__ import annotations
 
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,9 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_PUBLIC[name]}", __name__), name)
+    with warnings.catch_warnings():  # in a notebook, of a progress bar that nobody asked for
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        return getattr(import_module(f".{_PUBLIC[name]}", __name__), name)
 
 
 def __dir__() -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,8 +25,7 @@ def watched_by(progress: Watching) -> Iterator[Progress]:
     elif progress is False or (progress is None and not in_notebook()):
         yield Progress()
     elif in_notebook():
-        with warnings.catch_warnings(), NotebookProgress() as shown:
-            warnings.filterwarnings("ignore", message="IProgress not found")  # libraries of ours have bars
+        with NotebookProgress() as shown:
             yield shown
     else:
         with ConsoleProgress(console(stderr=True)) as told:

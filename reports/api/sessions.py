@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...profiles.guard.user_code import user_code
 from ...search.record.progress import Progress
-from ...search.run.absent import Absent, absent_device
 from ...search.run.budget import StopFlag
-from ...search.run.retarget import retarget_study
-from ...search.run.session import SessionEnd, run_study
-from ..results.written import written
 from ..terminal.session_words import retarget_command
 from .progress import Watching, stopped_softly, watched_by
 from .runs import AnyRun, Run
+
+if TYPE_CHECKING:
+    from ...search.run.absent import Absent
+    from ...search.run.session import SessionEnd
 
 
 def run(
@@ -36,13 +37,15 @@ def run(
     Raises:
         UserError: the file or something that it names cannot be accepted, or the device went away.
     """
-    path, absent = Path(study), _absent(estimate, measurements)
-    return _session(
-        lambda told, stop: run_study(path, told, stop, audit, again=again, absent=absent),
-        f"paretune run {path}",
-        progress,
-        path,
-    )
+    path = Path(study)
+
+    def session(told: Progress, stop: StopFlag) -> SessionEnd:
+        from ...search.run.session import run_study
+
+        absent = _absent(estimate, measurements)
+        return run_study(path, told, stop, audit, again=again, absent=absent)
+
+    return _session(session, f"paretune run {path}", progress, path)
 
 
 def retarget(
@@ -62,16 +65,21 @@ def retarget(
     Raises:
         UserError: the study was not run, describes something else by now, or the profile is its own.
     """
-    path, absent = study.path if isinstance(study, Run) else Path(study), _absent(estimate, measurements)
+    path = study.path if isinstance(study, Run) else Path(study)
     limits = [where] if isinstance(where, str) else list(where)
-    return _session(
-        lambda told, stop: retarget_study(path, profile, limits, told, stop, again=again, absent=absent),
-        retarget_command(path, profile, limits),
-        progress,
-    )
+
+    def session(told: Progress, stop: StopFlag) -> SessionEnd:
+        from ...search.run.retarget import retarget_study
+
+        absent = _absent(estimate, measurements)
+        return retarget_study(path, profile, limits, told, stop, again=again, absent=absent)
+
+    return _session(session, retarget_command(path, profile, limits), progress)
 
 
 def _absent(estimate: bool, measurements: str | Path | None) -> Absent | None:
+    from ...search.run.absent import absent_device
+
     return absent_device(estimate, None if measurements is None else Path(measurements))
 
 
@@ -86,8 +94,10 @@ def _session(
         watched_by(progress) as told,
         stopped_softly(told) as stop,
     ):
-        done = written(session(told, stop), command)
-    end = done.end
+        end = session(told, stop)
+        from ..results.written import written
+
+        done = written(end, command)
     if end.gone:
         raise end.gone
     return Run(

@@ -38,6 +38,8 @@ class NotebookProgress(Progress):
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._display is None:  # it took no time worth telling
+            return
         took = duration(round(time.monotonic() - self._began))
         self._draw(f"{self._ended} candidates, {took}" if self._ended else took, ())
 
