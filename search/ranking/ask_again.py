@@ -31,7 +31,7 @@ def read_limits(record: StudyRecord, texts: Sequence[str]) -> tuple[Limit, ...]:
 def of_device(text: str) -> tuple[str, str]:
     """The device that a limit is for ("" for all), and the limit: "pi: latency <= 5 ms" is for `pi`."""
     match = _OF_DEVICE.fullmatch(text)
-    return (match[1].strip(), match[2].strip()) if match else ("", text)
+    return (match[1].strip(), match[2].strip()) if match and match[1].strip() else ("", text)
 
 
 def read_limits_on(record: StudyRecord, everywhere: Sequence[str], here: Sequence[str]) -> tuple[Limit, ...]:

@@ -34,11 +34,11 @@ def _of_each_class(labels: Array, order: Integers) -> Integers:
     """One row of each class in that order, as long as there are some that are classes."""
     if labels.dtype.kind not in "biuSUf" or not len(order):
         return order[:0]
-    if labels.ndim == 1 and labels.dtype.kind != "f":
+    if labels.dtype.kind == "f" and not _decided(labels[order[:MOST]]):
+        return order[:0]
+    if labels.ndim == 1:
         _, places = np.unique(labels[order], return_index=True)
         return np.asarray(order[np.sort(places)])
-    if labels.ndim == 1 or (labels.dtype.kind == "f" and not _decided(labels[order[:MOST]])):
-        return order[:0]
     return _covering(labels, order[:_LOOKED_AT])
 
 

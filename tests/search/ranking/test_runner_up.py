@@ -177,6 +177,7 @@ def test_a_fleet_says_what_decided_and_how_it_is_on_each_device(
         ("latency <= 5 ms", ("", "latency <= 5 ms")),
         ("latency <= 5: ms", ("", "latency <= 5: ms")),
         ("pi:", ("", "pi:")),
+        (" : latency <= 5 ms", ("", " : latency <= 5 ms")),  # which is then refused
     ],
 )
 def test_a_limit_may_be_for_one_device(text: str, parts: tuple[str, str]) -> None:
