@@ -16,6 +16,9 @@ BETWEEN_DAYS, WHILE_BUSY = 0.01, 0.02
 """Standard deviation of the logarithm of a ratio to the reference from one measurement to the next on one and
 the same machine, beyond what the intervals of both tell; and while others keep its cores busy. docs/nights.md
 has where they are from."""
+MEMORY_VARIES = 0.02
+"""The same of the peak of a process: what an allocator keeps, and which pages of libraries are mapped, varies
+from session to session by more than from process to process."""
 LOADS_VARY = 0.35
 """The same of a load time, which takes seconds of a disk and of whatever else runs: nothing is interleaved
 with it."""
@@ -58,7 +61,9 @@ class CostChecks:
             return skipped(question, "none was recorded" if expected is None else "the system tells none")
         alike = self.timed.rounds.memory.get(REFERENCE)
         most = [one.most for one in found.processes]
-        return unpaired(question, expected, peak(most, "", alike, "loading and running"))
+        return unpaired(
+            question, expected, peak(most, "", alike, "loading and running"), between=MEMORY_VARIES
+        )
 
     def load(self, expected: Quantity | None) -> Evidence:
         """Until it could be run. Whatever else runs only ever adds to it: the quickest process counts."""

@@ -25,11 +25,13 @@ _UNREADABLE = (ValueError, OSError, EOFError, LookupError, zipfile.BadZipFile, N
 
 @dataclass(frozen=True, kw_only=True)
 class Labelled:
-    """Samples with their targets; `name` is what checks call them."""
+    """Samples with their targets; `name` is what checks call them. `recorded`: they are those that the
+    manifest's quality is of, if nobody has changed them since."""
 
     name: str
     inputs: Mapping[str, Array]
     targets: Array
+    recorded: bool = False
 
 
 def read_data(path: Path, one: Shipped) -> Labelled:
@@ -112,4 +114,4 @@ def of_study(path: Path, bundle: Bundle) -> tuple[Labelled, Metric]:
             )
         split = getattr(workload.splits, bundle.split)
     name = f"the {bundle.split} split"
-    return Labelled(name=name, inputs=split.inputs, targets=split.labels), metric
+    return Labelled(name=name, inputs=split.inputs, targets=split.labels, recorded=True), metric

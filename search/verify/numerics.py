@@ -51,7 +51,8 @@ def numerics(
             why=f"it gives {agreement.samples} rows for {recorded.count} samples",
         )
     if _misfits(agreement):
-        return _outputs(one, agreement, False, alike, tolerances), _decisions(one, None, tolerances)
+        why = skipped(_question(one, tolerances), "its outputs cannot be compared")
+        return _outputs(one, agreement, False, alike, tolerances), why
     found = choice.by_name(now)
     same = _bits_alike(recorded.outputs, found)
     decided = decisions(recorded, found[choice.primary])
@@ -105,14 +106,18 @@ def _reason(agreement: Agreement, same: bool, alike: Alike) -> str:
 
 
 def _decisions(one: Shipped, decided: tuple[Array, Array] | None, tolerances: Tolerances) -> Evidence:
-    tolerance = tolerances.of(DECISIONS)
-    question = Question(subject=one.name, metric=DECISIONS, tolerance=tolerance, higher=False)
+    question = _question(one, tolerances)
     if decided is None:
-        return skipped(question, "there are no scores of classes to compare: no decision can flip")
+        return skipped(question, "its outputs score no classes: no decision can flip")
     then, now = decided
     share = float(np.mean(then != now)) if then.size else 0.0
     # Of a picture's pixels, which flip together, it is the share that is taken as that of samples.
     return share_beyond(question, round(share * len(then)), len(then))
+
+
+def _question(one: Shipped, tolerances: Tolerances) -> Question:
+    tolerance = tolerances.of(DECISIONS)
+    return Question(subject=one.name, metric=DECISIONS, tolerance=tolerance, higher=False)
 
 
 def decisions(recorded: RecordedSamples, now: Array) -> tuple[Array, Array] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import isclose
 
 from ...profiles.errors import StageError
 from ...profiles.quantity import Quantity
@@ -31,7 +32,7 @@ def on_samples(
     try:
         then = _scored(metric, recorded.choice, recorded.outputs, recorded.targets)
     except StageError as error:
-        return skipped(question, f"the samples are too few for this metric ({error.cause})")
+        return skipped(question, f"it cannot be computed on the samples that travel along ({error.cause})")
     try:
         found = _scored(metric, recorded.choice, now, recorded.targets)
     except StageError as error:
@@ -46,14 +47,19 @@ def on_data(
     now: Mapping[str, Array],
     targets: Array,
     expected: Quantity,
+    *,
+    same_samples: bool = False,
 ) -> Evidence:
-    """On other samples than those that the expected value was taken on, or not known to be the same: each by
-    its own interval."""
+    """On other samples than those that the expected value was taken on, each by its own interval. On the
+    `same_samples` it may well be the very same value, which is then no matter of chance."""
     try:
         found = _scored(metric, choice, now, targets)
     except StageError as error:
         return _lost(question, expected, error.cause)
-    return compared(question, replace(expected, by_sample=None), found)
+    evidence = compared(question, replace(expected, by_sample=None), found)
+    if same_samples and isclose(found.value, expected.value, rel_tol=1e-9):
+        return replace(evidence, unchanged=True, reason=f"the recorded value, on {len(targets)} samples")
+    return evidence
 
 
 def _lost(question: Question, expected: Quantity, cause: str) -> Evidence:

@@ -221,7 +221,8 @@ class _Verification:
         now, cause = self._answered(labelled.inputs)
         if cause:
             return [broken(labelled.name, self.bundle.quality, cause)]
-        return [on_data(question, self.metric, self._choice(now), now, labelled.targets, expected)]
+        choice, targets, same = self._choice(now), labelled.targets, labelled.recorded
+        return [on_data(question, self.metric, choice, now, targets, expected, same_samples=same)]
 
     def _choice(self, now: Mapping[str, Array]) -> OutputChoice:
         if self.recorded is not None:
