@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..terminal.checks import JsonFile, show_checked
+from ..terminal.arguments import JsonFile
 
 monitor = typer.Typer(
     name="monitor",
@@ -42,6 +42,7 @@ def check(
     """Calm, warning or alarm: latency, shift of inputs and predictions, quality where labels came."""
     from ...search.monitor.check import monitor_check
     from ..pages.checks import write_checked
+    from ..terminal.checks import show_checked
 
     found = monitor_check(bundle, logs, tolerate=tolerate or (), whole=whole)
     if json_file is not None:

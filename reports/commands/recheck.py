@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ..terminal.arguments import RunPath
-from ..terminal.checks import JsonFile, Tolerate, show_checked
+from ..terminal.arguments import JsonFile, RunPath, Tolerate
 from ..terminal.output import console
 
 
@@ -32,6 +31,7 @@ def recheck(
     from ...search.recheck.kept import read_numbers
     from ...search.recheck.recheck import recheck as recheck_run
     from ..pages.checks import write_checked
+    from ..terminal.checks import show_checked
     from ..terminal.console import ConsoleProgress
 
     with ConsoleProgress(console(stderr=True)) as progress:

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..terminal.arguments import RunPath
-from ..terminal.checks import JsonFile, JunitFile, Tolerate, show_checked
+from ..terminal.arguments import JsonFile, JunitFile, RunPath, Tolerate
 from ..terminal.output import console
 
 
@@ -28,6 +27,7 @@ def regress(
     from ...search.regress.regress import regress as regress_run
     from ..pages.checks import write_checked
     from ..pages.junit import write_junit
+    from ..terminal.checks import show_checked
     from ..terminal.console import ConsoleProgress
 
     with ConsoleProgress(console(stderr=True)) as progress:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..terminal.checks import JsonFile, Tolerate, show_checked
+from ..terminal.arguments import JsonFile, Tolerate
 from ..terminal.output import console
 
 
@@ -34,6 +34,7 @@ def verify(
     """
     from ...search.verify.verify import verify as verified
     from ..pages.checks import write_checked
+    from ..terminal.checks import show_checked
     from ..terminal.console import ConsoleProgress
 
     with ConsoleProgress(console(stderr=True)) as progress:

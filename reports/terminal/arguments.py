@@ -33,3 +33,15 @@ Measurements = Annotated[
         "--measurements", metavar="FILE", help="measured there by hand (CSV or JSON): corrects the estimates"
     ),
 ]
+JsonFile = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="write what was found there as well")
+]
+JunitFile = Annotated[
+    Path | None, typer.Option("--junit", metavar="FILE", help="write it there as JUnit's XML, for CI")
+]
+Tolerate = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tolerate", metavar="CHANGE", help="what may be lost: 'latency 3 %' 'accuracy 0.2 pt' 'size 0 %'"
+    ),
+]

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Annotated
 
-import typer
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -16,19 +13,6 @@ from ...search.record.checks import Checked, CheckOutcome
 from ..content.checks import CHECK_COLUMNS, CheckRow, advice_lines, check_rows, conclusion
 from .output import show
 
-JsonFile = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="write what was found there as well")
-]
-"""Option of every command that checks."""
-JunitFile = Annotated[
-    Path | None, typer.Option("--junit", metavar="FILE", help="write it there as JUnit's XML, for CI")
-]
-Tolerate = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--tolerate", metavar="CHANGE", help="what may be lost: 'latency 3 %' 'accuracy 0.2 pt' 'size 0 %'"
-    ),
-]
 _MARKS: Mapping[CheckOutcome, tuple[str, str]] = {
     CheckOutcome.PASSED: ("ok", "green"),
     CheckOutcome.FAILED: ("FAILED", "red"),

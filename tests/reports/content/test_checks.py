@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,3 +118,10 @@ def test_json_is_strict_and_says_the_verdict(tmp_path: Path) -> None:
     assert (again.exit_code, again.checks[0].tolerated) == (2, 1.03)
     with pytest.raises(UserError):
         write_checked(again, tmp_path / "absent" / "found.json")
+
+
+def test_a_command_that_checks_nothing_does_not_load_what_checks() -> None:
+    heavy = "{'numpy', 'pydantic', 'scipy', 'jinja2'}"
+    script = f"import paretune.cli, sys; print({heavy} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
