@@ -9,7 +9,7 @@ from math import isfinite, sqrt
 import numpy as np
 from scipy.special import bdtrc, ndtr
 
-from ...profiles.quantity import Quantity
+from ...profiles.quantity import Quantity, SampleResults
 from ..record.arrays import Flags
 from ..record.checks import Scale
 from ..record.samples import DRAWS, HITS, difference
@@ -115,6 +115,18 @@ def _of_draws(question: Question, expected: Quantity, found: Quantity) -> Eviden
             reason=paired.how,
         )
     )
+
+
+def are_sound(results: SampleResults) -> bool:
+    """Whether results that came from elsewhere are what they say: as many as they count."""
+    if results.kind not in (HITS, DRAWS):
+        return True  # compared by nobody here
+    try:
+        data = b64decode(results.data, validate=True)
+    except ValueError:
+        return False
+    wanted = -(-results.count // 8) if results.kind == HITS else 4
+    return results.count > 0 and (len(data) == wanted if results.kind == HITS else len(data) % wanted == 0)
 
 
 def hits_of(quantity: Quantity) -> Flags:

@@ -21,6 +21,8 @@ from ..record.quality import higher_is_better
 
 _ALIKE = ("processor", "machine", "cores", "affinity", "governor", "turbo_off")
 """What a machine must have as it was, so that times on it compare."""
+MOST_OTHERS = 12
+"""Of the best ranked: one of them may be recommended by tomorrow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +60,8 @@ class Baseline:
     """All of a night that another is compared with.
 
     `source` says where it is from, `status` is that of the study's verdict ("": not known), `shipped` what it
-    recommends (None: nothing). `others` are the finalists beside. `quality` names the workload's metric.
-    `processes` is how many of each finalist were timed, `process_spread` what they differ by, as a share, as
+    recommends (None: nothing). `others` are finalists and the best ranked beside it. `quality` names the
+    workload's metric. `processes` is how many of each finalist were timed, `process_spread` what they differ by, as a share, as
     an A/A has shown (0: none was taken). `machine` is what must be as it was so that times compare,
     `versions` are those of packages; `disturbed` says what disturbed the measurement.
     """
@@ -96,7 +98,9 @@ def baseline_of(record: StudyRecord, source: str = "") -> Baseline:
     """What a study's record has for later nights; `source` says where it lies."""
     reading = read(record)
     number, timing = reading.verdict.recommended, record.timing
-    finalists = [one.number for one in record.finalists if one.number != number]
+    finalists = [one.number for one in record.finalists]
+    best = [one.number for one in reading.ranking.entries[:MOST_OTHERS]]
+    others = [one for one in dict.fromkeys((*finalists, *best)) if one != number]
     return Baseline(
         source=source or f"study {record.name}",
         study=record.name,
@@ -107,7 +111,7 @@ def baseline_of(record: StudyRecord, source: str = "") -> Baseline:
         ended=record.ended,
         status=reading.verdict.status,
         shipped=None if number is None else _shippable(record, number),
-        others=tuple(_shippable(record, other) for other in finalists),
+        others=tuple(_shippable(record, other) for other in others),
         anchor=_anchor(reading),
         limits=record.limits,
         processes=0 if timing is None else timing.processes,

@@ -11,6 +11,7 @@ from ...profiles.files import is_file, open_regular, write_whole
 from ...profiles.words import one_line
 from ..bundles.bundle import Bundle, read_bundle
 from ..bundles.files import is_bundle
+from ..checks.paired import are_sound
 from ..run.stored import open_run
 from .baseline import BASELINE, Anchor, Baseline, Shippable, baseline_of, machine_of, own_latency, versions_of
 
@@ -59,16 +60,25 @@ def from_file(path: Path) -> Baseline:
     if len(content) > _MOST_BYTES:
         raise UserError("too large for what a night keeps", place=str(path), accepted=_ACCEPTED)
     try:
-        return BASELINE.validate_json(content)
+        found = BASELINE.validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise UserError(
-            "this is not what a night has kept to be compared with",
-            place=str(path),
-            found=one_line(f"{where}: {first['msg']}", 120),
-            accepted=_ACCEPTED,
-        ) from None
+        raise _damaged(path, f"{'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}") from None
+    kept = [one for one in (found.shipped, *found.others) if one is not None]
+    scores = [score for one in kept for score in one.metrics.values()] + [found.anchor.quality]
+    results = [score.by_sample for score in scores if score is not None]
+    if not all(are_sound(one) for one in results if one is not None):
+        raise _damaged(path, "results of samples that are fewer than it says")
+    return found
+
+
+def _damaged(path: Path, found: str) -> UserError:
+    return UserError(
+        "this is not what a night has kept to be compared with",
+        place=str(path),
+        found=one_line(found, 120),
+        accepted=_ACCEPTED,
+    )
 
 
 def write_baseline(baseline: Baseline, path: Path) -> None:

@@ -220,7 +220,18 @@ def test_a_baseline_survives_its_file_and_a_damaged_one_is_refused(tmp_path):
     write_baseline(night(), file)
     assert from_file(file) == night()
     assert regress(file, file).passed
-    for content in (b"", b"{}", b"[]", b"\xff", file.read_bytes()[:-40]):
+    whole = file.read_bytes()
+    fewer = whole.replace(b'"count": 2000', b'"count": 4000')
+    assert fewer != whole
+    for content in (
+        b"",
+        b"{}",
+        b"[]",
+        b"\xff",
+        whole[:-40],
+        fewer,
+        whole.replace(b'"data": "', b'"data": "!'),
+    ):
         file.write_bytes(content)
         with pytest.raises(UserError) as raised:
             regress(file, file)
