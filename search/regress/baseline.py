@@ -61,9 +61,9 @@ class Baseline:
 
     `source` says where it is from, `status` is that of the study's verdict ("": not known), `shipped` what it
     recommends (None: nothing). `others` are finalists and the best ranked beside it. `quality` names the
-    workload's metric. `processes` is how many of each finalist were timed, `process_spread` what they differ by, as a share, as
-    an A/A has shown (0: none was taken). `machine` is what must be as it was so that times compare,
-    `versions` are those of packages; `disturbed` says what disturbed the measurement.
+    workload's metric. `processes` is how many of each finalist were timed, `process_spread` what they differ
+    by, as a share, as an A/A has shown (0: none was taken). `machine` is what must be as it was so that times
+    compare, `versions` are those of packages; `disturbed` says what disturbed the measurement.
     """
 
     source: str
