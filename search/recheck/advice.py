@@ -44,6 +44,9 @@ def advised(
     if not failed:
         return advice(NextStep.KEEP, f"with {now} it {_kept(checks, findings)}")
     why = _why(findings, failed, now)
+    numbers_alone = all(one.metric not in _COSTS for one in failed)
+    if findings.blame.before and numbers_alone:
+        return advice(NextStep.LOOK, f"{why}: {findings.blame.words}. Scores of before are of wrong outputs")
     if made:
         return advice(
             NextStep.RECOMPILE, f"{why}. Compiled anew there it does as before, as was tried: {made}"

@@ -89,7 +89,7 @@ class Rechecking:
             subject=subject,
             evidence=tuple(told),
             levels=dependent(found),
-            blame=blamed(found, self.after, artifact.backend),
+            blame=self._blame(found, artifact.backend),
             noted=tuple(noted),
         )
 
@@ -145,6 +145,9 @@ class Rechecking:
         self.progress.stage(f"{subject}: speed, side by side")
         before, after = Way(place=self.before, artifact=artifact), Way(place=self.after, artifact=other)
         return costs(subject, self.openings, before, after, self.plan, self.tolerances)
+
+    def _blame(self, found: tuple[Level, ...], backend: str) -> Blame:
+        return blamed(found, self.before.runtime(backend), self.after.runtime(backend))
 
     def _there(self, subject: str, artifact: KeptArtifact) -> list[MetricCheck]:
         self.progress.stage(f"{subject} on {self.after.title}: speed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -14,20 +15,21 @@ from ..checks.evidence import Evidence
 from .kept import KeptArtifact
 from .numerics import Outputs, outputs_evidence
 from .questions import AskedSamples
-from .runtimes import Answers, RuntimePlace
+from .runtimes import Answers
 
 
 @dataclass(frozen=True, kw_only=True)
 class Level:
     """A value of an option, and what it gives: `before` and `after` hold the outputs there against those at
-    the default in the same place, `as_before` those after against those before at the default (None: it does
-    not open there)."""
+    the default in the same place, `as_before` those after against those before at the default, `mended` those
+    after at the default against those before (None: it does not open there)."""
 
     option: str
     value: str
     before: Evidence | None
     after: Evidence | None
     as_before: Evidence | None
+    mended: Evidence | None = None
 
     @property
     def title(self) -> str:
@@ -89,6 +91,7 @@ def _level(
         before=held(before, at_default[0]),
         after=held(after, at_default[1]),
         as_before=held(after, at_default[0]),
+        mended=None if before is None else held(at_default[1], before),
     )
 
 
@@ -101,23 +104,36 @@ def _asked(place: Answers, questions: AskedSamples, told: Options) -> Outputs | 
 
 @dataclass(frozen=True, kw_only=True)
 class Blame:
-    """What the levels tell of results that changed. `at` are values at which they are those of before,
-    `words` say so; both empty where no optimization is to blame."""
+    """What the levels tell of results that changed; empty where no optimization is to blame. `before`: it is
+    the runtime before that computed wrongly, and the one after no longer does."""
 
     words: str = ""
-    at: tuple[str, ...] = ()
+    before: bool = False
 
 
-def blamed(found: tuple[Level, ...], place: RuntimePlace, backend: str) -> Blame:
-    """Which optimization a change comes from: at some value of an option, the outputs are as before."""
-    right = tuple(level.title for level in found if level.as_before is not None and not off(level.as_before))
-    if not right:
-        return Blame()
-    return Blame(
-        words=f"an optimization of {place.runtime(backend)} changes the results: with {joined(right)} they "
-        "are those of before",
-        at=right,
-    )
+def blamed(found: tuple[Level, ...], before: str, after: str) -> Blame:
+    """Which optimization a change comes from: at some value of an option the outputs are those of the other
+    side. `before` and `after` name the runtimes."""
+    if wrong := _at(level for level in found if _off(level.after) and _same(level.as_before)):
+        return Blame(
+            words=f"an optimization of {after} changes the results: with {wrong} they are those of before"
+        )
+    if wrong := _at(level for level in found if _off(level.before) and _same(level.mended)):
+        was = f"it was an optimization of {before} that changed the results"
+        return Blame(words=f"{was}: with {wrong} they are those of {after}", before=True)
+    return Blame()
+
+
+def _at(found: Iterable[Level]) -> str:
+    return joined([level.title for level in found])
+
+
+def _off(evidence: Evidence | None) -> bool:
+    return evidence is not None and off(evidence)
+
+
+def _same(evidence: Evidence | None) -> bool:
+    return evidence is not None and not off(evidence)
 
 
 def dependent(found: tuple[Level, ...]) -> tuple[Level, ...]:

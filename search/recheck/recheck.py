@@ -133,7 +133,7 @@ class _Recheck:
     ) -> tuple[Advice, tuple[MetricCheck, ...]]:
         rechecking, subject = self.rechecking, findings.subject
         before, after = rechecking.before, rechecking.after
-        if not failed_of(checks, subject):
+        if not failed_of(checks, subject) or findings.blame.before:
             return advised(findings, checks, before, after), ()
         if rechecking.away:
             tried = (
