@@ -162,7 +162,7 @@ class Deployed:
             rows = slice(at, at + BATCH)
             taken = [t.taken(a[rows]) for t, a in zip(self.ledger.tensors, sides, strict=True)]
             items.append(
-                Inference(taken, BATCH, float(seconds[at]), range(at, at + BATCH) if labels else None)
+                Inference(taken, True, BATCH, float(seconds[at]), range(at, at + BATCH) if labels else None)
             )
             if labels:
                 items += [(row, asked.targets[row], None) for row in range(at, at + BATCH)]

@@ -73,7 +73,8 @@ def noticed(
 
 
 def _samples(tally: Tally) -> str:
-    return f"{tally.numbers['samples']} samples"
+    seen, whole = tally.numbers["looked at"], tally.numbers["samples"]
+    return f"{seen} samples" if seen >= whole else f"{seen} of {whole} samples"
 
 
 def _elsewhere(bundle: Bundle, recorded: Sequence[ProcessLog]) -> str:

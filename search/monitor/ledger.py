@@ -22,12 +22,13 @@ MOST_WINDOWS = 48
 
 class Inference:
     """What is kept of one inference until it is counted: what was taken of each tensor (None: it did not
-    fit), its samples, its time, and the names of its samples."""
+    fit), whether that is all of them (else it is what labels are held against, or nothing at all), its
+    samples, its time, and the names of its samples."""
 
-    __slots__ = ("names", "rows", "seconds", "taken")
+    __slots__ = ("looked", "names", "rows", "seconds", "taken")
 
-    def __init__(self, taken: list[Any], rows: int, seconds: float, names: Any) -> None:
-        self.taken, self.rows, self.seconds, self.names = taken, rows, seconds, names
+    def __init__(self, taken: list[Any] | None, looked: bool, rows: int, seconds: float, names: Any) -> None:
+        self.taken, self.looked, self.rows, self.seconds, self.names = taken, looked, rows, seconds, names
 
 
 class Ledger:
@@ -63,22 +64,41 @@ class Ledger:
         if time.monotonic() - self._since >= self._window_seconds:
             self._end_window()
         calls = [item for item in items if isinstance(item, Inference)]
+        looked = [call for call in calls if call.looked and call.taken is not None]
         for at in range(len(self.tensors)):
-            self._count_tensor(at, [call.taken[at] for call in calls])
+            self._count_tensor(at, [call.taken[at] for call in looked if call.taken is not None])
             time.sleep(0)  # inferences come first
+        self.tally.numbers.update({"looks": len(looked), "looked at": sum(call.rows for call in looked)})
         self._count_times(calls)
+        decided = self._decided(calls)
         for item in items:
             try:
-                self._count_named(item)
+                if not isinstance(item, Inference):
+                    self._count_label(*item)
+                elif id(item) in decided:
+                    self._keep(item, decided[id(item)])
             except Exception:  # a name that no dictionary takes, a target that is nothing
                 self.tally.numbers["odd names or labels"] += 1
         self.tally.ended = max(self.tally.ended, time.time())
 
-    def _count_named(self, item: Any) -> None:
-        if not isinstance(item, Inference):
-            self._count_label(*item)
-        elif item.names is not None and self._judged is not None:
-            self._keep(item, self._judged)
+    def _decided(self, calls: Sequence[Inference]) -> dict[int, Any]:
+        """What the samples of those calls were answered that have names."""
+        if self._judged is None:
+            return {}
+        at, tensor = self._judged, self.tensors[self._judged]
+        named = [
+            (id(call), call.taken[at])
+            for call in calls
+            if call.names is not None and call.taken is not None and call.taken[at] is not None
+        ]
+        if not named:
+            return {}
+        rows = tensor.decided(np.concatenate([taken for _, taken in named]))
+        ends = np.cumsum([len(taken) for _, taken in named]).tolist()
+        return {
+            key: rows[end - len(taken) : end]
+            for (key, taken), end in zip(named, ends)  # noqa: B905
+        }
 
     def _count_tensor(self, at: int, taken: Sequence[Any]) -> None:
         tensor, columns = self.tensors[at], self._columns[at]
@@ -98,20 +118,16 @@ class Ledger:
         self.tally.numbers.update(calls=len(calls), samples=int(rows.sum()))
         self._last_time = self.tally.timed(seconds, rows == self._batch, self._last_time)
 
-    def _keep(self, call: Inference, judged: int) -> None:
-        taken = call.taken[judged]
-        if taken is None:
-            return
-        single = isinstance(call.names, (str, bytes)) or not hasattr(call.names, "__len__")
+    def _keep(self, call: Inference, decided: Any) -> None:
+        single = isinstance(call.names, (int, str, bytes)) or not hasattr(call.names, "__len__")
         names = [call.names] if single else list(call.names)
         if len(names) != call.rows:
             self.tally.numbers["unnamed"] += call.rows
             return
         step = -(-call.rows // MOST_ROWS)
-        for name, row in zip(names[::step], self.tensors[judged].decided(taken)):  # noqa: B905
-            self._kept_bytes += (
-                row.nbytes + 200 - (self._kept[name].nbytes + 200 if name in self._kept else 0)
-            )
+        for name, row in zip(names[::step], decided):  # noqa: B905
+            earlier = self._kept.pop(name, None)
+            self._kept_bytes += row.nbytes + 200 - (0 if earlier is None else earlier.nbytes + 200)
             self._kept[name] = row.copy()
         while len(self._kept) > MOST_KEPT or self._kept_bytes > MOST_KEPT_BYTES:
             self._kept_bytes -= self._kept.pop(next(iter(self._kept))).nbytes + 200

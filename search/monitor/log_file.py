@@ -9,8 +9,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import platform
 import stat
 import struct
+import time
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -224,3 +226,27 @@ def _locked_there(descriptor: int) -> bool:
     except PermissionError:
         return False
     return True
+
+
+def here() -> dict[str, Any]:
+    """Where this is recorded, and since when."""
+    return {
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "node": platform.node(),
+        "processor": _processor(),
+        "cores": os.cpu_count() or 1,
+        "python": platform.python_version(),
+        "began": round(time.time(), 3),
+    }
+
+
+def _processor() -> str:
+    try:
+        with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as file:
+            named = [
+                line.split(":", 1)[1].strip() for line in file if line.startswith(("model name", "Model"))
+            ]
+        return named[0] if named else platform.processor()
+    except OSError:
+        return platform.processor()

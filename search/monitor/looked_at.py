@@ -103,7 +103,7 @@ def _few(count: float) -> str:
 
 def of_misfits(plan: PlanSaid, tally: Tally, tolerances: Tolerances) -> Iterator[Noticed]:
     """Arrays that are not of the model's shape, or not there."""
-    calls, most = tally.numbers["calls"], passes(tolerances, RANGE).amount
+    calls, most = tally.numbers["looks"], passes(tolerances, RANGE).amount
     for tensor in plan.tensors:
         count = tally.numbers["unfit " + tensor["name"]]
         share = count / max(calls, 1)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
-import platform
+import random
 import threading
 import time
 import warnings
@@ -30,10 +30,11 @@ from pathlib import Path
 from typing import Any
 
 from .ledger import Inference, Ledger
-from .series import MOST_ROWS
+from .log_file import here
 
 PLAN = "monitor.json"
 BLOCK, MOST_PENDING = 256, 1024  # calls
+MOST_CREDIT_S = 1e-3  # of looks that were earned and not taken
 PATIENCE_S = 2.0  # for a disk that hangs, when the process ends
 
 
@@ -47,12 +48,15 @@ class Monitor:
         log: str | os.PathLike[str],
         *,
         bundle: str = "",
+        share: float = 0.005,
         flush_seconds: float = 30.0,
         window_seconds: float = 3600.0,
     ) -> None:
+        """`share`: of the time that inferences take, so much at most goes into looking at their arrays. Where
+        they come too fast for that, some are looked at, drawn at random; all are timed."""
         self.trouble = ""
         self._plan, self._log, self._bundle = plan, str(Path(log).absolute()), bundle
-        self._flush_seconds, self._window_seconds = flush_seconds, window_seconds
+        self._share, self._flush_seconds, self._window_seconds = share, flush_seconds, window_seconds
         self._renew()
         weakly = weakref.ref(self)
         atexit.register(_told, weakly, "close")
@@ -87,12 +91,13 @@ class Monitor:
         self._lock, self._wake = threading.Lock(), threading.Event()
         self._thread: threading.Thread | None = None
         self._lost = self._broken = 0
+        self._credit = self._due = 0.0
         self._ledger: Ledger | None = None
         self._sides: dict[str, list[Any]] = {"inputs": [], "outputs": []}
         if self._plan is None:
             return
         try:
-            about = {"format": 1, "bundle": self._bundle, "batch": self._plan["batch"], **_here()}
+            about = {"format": 1, "bundle": self._bundle, "batch": self._plan["batch"], **here()}
             self._ledger = Ledger(self._plan, about, self._log, self._window_seconds)
             for tensor in self._ledger.tensors:  # inputs come first
                 self._sides[tensor.side].append(tensor)
@@ -114,16 +119,32 @@ class Monitor:
 
     def record(self, inputs: Any, outputs: Any, seconds: float, id: Any = None) -> None:
         """Record an inference that was timed elsewhere."""
-        self._add(inputs, self._taken("inputs", inputs), outputs, seconds, id)
+        began = time.perf_counter()
+        taken = self._looked_at(inputs)
+        self._add(inputs, taken, outputs, seconds, id)
+        self._pay(seconds, time.perf_counter() - began, taken is not None)
 
     def label(self, id: Any, target: Any, prediction: Any = None) -> None:
         """What the answer to a sample should have been. Answers are kept for a while, a bounded number of
         them; for what was answered long ago, or by another process, give the answer as `prediction`."""
         self._queue((id, target, prediction))
 
+    def _looked_at(self, inputs: Any) -> list[Any] | None:
+        return self._taken("inputs", inputs) if self._credit >= self._due else None
+
+    def _pay(self, seconds: Any, own: float, looked: bool) -> None:
+        """A look has taken `own` seconds; inferences earn the next one."""
+        if looked:
+            own = min(own, MOST_CREDIT_S / 2)  # what else ran meanwhile is not ours
+            self._credit -= own
+            self._due = random.random() * own
+        with suppress(Exception):
+            if seconds > 0:
+                self._credit = min(self._credit + self._share * seconds, MOST_CREDIT_S)
+
     def _taken(self, side: str, arrays: Any) -> list[Any]:
         found, tensors = [], self._sides[side]
-        named = isinstance(arrays, Mapping)
+        named = type(arrays) is dict or isinstance(arrays, Mapping)
         for place, tensor in enumerate(tensors):
             try:
                 if named:
@@ -136,13 +157,15 @@ class Monitor:
                 found.append(None)
         return found
 
-    def _add(self, inputs: Any, taken: list[Any], outputs: Any, seconds: float, names: Any) -> None:
+    def _add(self, inputs: Any, taken: list[Any] | None, outputs: Any, seconds: float, names: Any) -> None:
         if self._ledger is None:
             return
         try:
-            known = taken[0] if taken else None
-            rows = len(known) if known is not None and len(known) < MOST_ROWS // 2 else _rows(inputs)
-            self._queue(Inference(taken + self._taken("outputs", outputs), rows, float(seconds), names))
+            looked = taken is not None
+            if looked or names is not None:
+                answers = self._taken("outputs", outputs)
+                taken = [None] * len(self._sides["inputs"]) + answers if taken is None else taken + answers
+            self._queue(Inference(taken, looked, _rows(inputs), float(seconds), names))
         except Exception:
             self._broken += 1
 
@@ -219,20 +242,24 @@ class Monitor:
 class TimedInference:
     """One inference while it runs; called with its outputs."""
 
-    __slots__ = ("_began", "_inputs", "_monitor", "_taken", "_told")
+    __slots__ = ("_began", "_entered", "_inputs", "_monitor", "_taken", "_told")
 
     def __init__(self, monitor: Monitor, inputs: Any) -> None:
         self._monitor, self._inputs, self._told = monitor, inputs, False
 
     def __enter__(self) -> TimedInference:
-        self._taken = self._monitor._taken("inputs", self._inputs)
+        self._entered = time.perf_counter()
+        self._taken = self._monitor._looked_at(self._inputs)
         self._began = time.perf_counter()
         return self
 
     def __call__(self, outputs: Any, id: Any = None) -> None:
         """The inference has ended, and gave these."""
-        seconds, self._told = time.perf_counter() - self._began, True
-        self._monitor._add(self._inputs, self._taken, outputs, seconds, id)
+        ended, self._told = time.perf_counter(), True
+        seconds, monitor, taken = ended - self._began, self._monitor, self._taken
+        monitor._add(self._inputs, taken, outputs, seconds, id)
+        own = self._began - self._entered + time.perf_counter() - ended
+        monitor._pay(seconds, own, taken is not None)
 
     def __exit__(self, *error: object) -> None:
         if not self._told:
@@ -265,27 +292,3 @@ def _rows(inputs: Any) -> int:
     elif isinstance(inputs, (list, tuple)) and inputs and hasattr(inputs[0], "shape"):
         one = inputs[0]
     return len(one)
-
-
-def _here() -> dict[str, Any]:
-    """Where this is recorded."""
-    return {
-        "system": platform.system(),
-        "machine": platform.machine(),
-        "node": platform.node(),
-        "processor": _processor(),
-        "cores": os.cpu_count() or 1,
-        "python": platform.python_version(),
-        "began": round(time.time(), 3),
-    }
-
-
-def _processor() -> str:
-    try:
-        with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as file:
-            named = [
-                line.split(":", 1)[1].strip() for line in file if line.startswith(("model name", "Model"))
-            ]
-        return named[0] if named else platform.processor()
-    except OSError:
-        return platform.processor()

@@ -186,7 +186,7 @@ def latest(windows: Sequence[Tally], samples: int) -> list[Tally]:
     found: list[Tally] = []
     for window in sorted(windows, key=lambda one: one.ended, reverse=True):
         found.append(window)
-        if sum(one.numbers["samples"] for one in found) >= samples:
+        if sum(one.numbers["looked at"] for one in found) >= samples:
             break
     return found[::-1]
 

@@ -33,7 +33,9 @@ class Shipped:
     module: ModuleType
 
     def monitor(self, log: Path, **options: float):
-        return self.module.Monitor.beside(self.folder, log=log, **{"flush_seconds": 1e9, **options})
+        return self.module.Monitor.beside(
+            self.folder, log=log, **{"flush_seconds": 1e9, "share": 1e9, **options}
+        )
 
     def used(self, log: Path, count: int, seed: int, factor: float = 1.0, slow: float = 1.0, wrong: int = -1):
         """Ask it; answers to targets of the class `wrong` are another class."""

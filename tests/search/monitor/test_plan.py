@@ -90,7 +90,7 @@ def test_the_same_samples_are_calm(kind, tmp_path):
     items = []
     for at in range(0, COUNT, 4):
         taken = [t.taken(a[at : at + 4]) for t, a in zip(ledger.tensors, arrays, strict=True)]
-        items.append(Inference(taken, 4, 1e-3, range(at, at + 4)))
+        items.append(Inference(taken, True, 4, 1e-3, range(at, at + 4)))
         items += [(row, targets[row], None) for row in range(at, at + 4) if targets is not None]
     ledger.count(items)
     found = settled(noticed(read_bundle(tmp_path), plan, ledger.tally, Tolerances()))
@@ -121,5 +121,5 @@ def test_lengths_that_vary(tmp_path):
             ledger.tensors[0].taken(np.full((1, length), 3)),
             ledger.tensors[1].taken(np.zeros((1, length, 8), np.float32)),
         ]
-        ledger.count([Inference(taken, 1, 1e-3, None)])
+        ledger.count([Inference(taken, True, 1, 1e-3, None)])
     assert ledger.tally.counts.sum() == 4 * len(json.loads(text)["series"])
