@@ -24,19 +24,18 @@ def changes(before: Night, now: Night) -> tuple[str, ...]:
 
 
 def _facts(night: Night, kind: FactKind) -> dict[str, NightFact]:
-    return {fact.name: fact for fact in night.facts if fact.kind is kind}
+    """Those of a kind. A commit is none: it may have changed other files than the workload's."""
+    return {fact.name: fact for fact in night.facts if fact.kind is kind and fact.name != COMMIT}
 
 
 def _of_kind(kind: FactKind, before: Mapping[str, NightFact], now: Mapping[str, NightFact]) -> Iterator[str]:
     if not before or not now:  # a night that came to nothing does not know all
         return
     names = [name for name in {**before, **now} if _value(before, name) != _value(now, name)]
-    commits = [name for name in names if name == COMMIT]
-    told = [name for name in names if name != COMMIT]
-    for name in (*commits, *told[: _MOST if len(told) > _MOST + 1 else None]):
+    for name in names[: _MOST if len(names) > _MOST + 1 else None]:
         yield f"{kind.value}: {_sentence(name, before.get(name), now.get(name))}"
-    if len(told) > _MOST + 1:
-        yield f"{kind.value}: {counted(len(told) - _MOST, 'further change')}"
+    if len(names) > _MOST + 1:
+        yield f"{kind.value}: {counted(len(names) - _MOST, 'further change')}"
 
 
 def _value(facts: Mapping[str, NightFact], name: str) -> str | None:

@@ -75,15 +75,16 @@ def sources_at(folder: Path) -> dict[str, str]:
 
 
 def commits_between(folder: Path, before: Night, now: Night) -> tuple[str, ...]:
-    """A sentence with the subjects of the commits between two nights; none where there are none."""
-    names = [
-        next((f.value for f in night.facts if f.kind is FactKind.CODE and f.name == COMMIT), "")
+    """A sentence on the commits between two nights, of whatever files; none where there are none."""
+    then, tonight = (
+        next((f for f in night.facts if f.kind is FactKind.CODE and f.name == COMMIT), None)
         for night in (before, now)
-    ]
-    if not all(names) or names[0] == names[1]:
+    )
+    if then is None or tonight is None or then.value == tonight.value:
         return ()
-    found = commits.subjects(folder, *names)
-    return (f"commits: {'; '.join(found)}",) if found else ()
+    found = "; ".join(commits.subjects(folder, then.value, tonight.value))
+    said = f"commits: {then.words} \N{RIGHTWARDS ARROW} {tonight.words}"
+    return (f"{said}: {found}" if found else said,)
 
 
 def _code_of(file: StudyFile, study: Path) -> tuple[Path, list[Path]]:

@@ -2,8 +2,9 @@
 
 import subprocess
 
-from paretune.search.nights.changes import changes, in_short, kinds_changed, source_diff
+from paretune.search.nights.changes import COMMIT, changes, in_short, kinds_changed, source_diff
 from paretune.search.nights.commits import commit_of, subjects
+from paretune.search.nights.facts import commits_between
 from paretune.search.nights.night import FactKind, Night, NightFact, NightStatus
 
 K = FactKind
@@ -95,3 +96,10 @@ def test_what_a_night_that_came_to_nothing_does_not_know_is_not_said_to_be_gone(
     assert changes(night(2, *USUAL), failed) == ()
     assert "versions" not in in_short(night(2, *USUAL), failed)
     assert "not known" in in_short(night(2, *USUAL), night(3))
+
+
+def test_a_commit_that_left_the_workload_alone_changed_no_code(tmp_path):
+    before, now = (night(n, *USUAL, fact(K.CODE, COMMIT, f"{n}" * 40)) for n in (2, 3))
+    assert kinds_changed(before, now) == ()
+    (line,) = commits_between(tmp_path, before, now)
+    assert all(text in line for text in ("2222", "3333"))
