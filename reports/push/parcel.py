@@ -15,6 +15,7 @@ from ...search.bundles.files import MANIFEST
 from ...search.ranking.known import searched_metrics, trial_of
 from ...search.ranking.reading import Reading
 from ...search.record.evaluation import Finalist, Quantity, StudyRecord, TrialRecord
+from ..bundle.companions import USUAL, Beside
 from ..bundle.write import export_bundle
 from ..content.columns import tested_metrics
 
@@ -59,9 +60,13 @@ class Parcel:
         return {**searched_metrics(self.trial), **{f"test_{name}": q for name, q in tested.items()}}
 
 
+NO_DATA = Beside(samples=None, without="samples are data, and this was made for a public place")
+
+
 @contextmanager
-def packed(reading: Reading, number: int, run_dir: Path) -> Iterator[Parcel]:
-    """The parcel of a complete trial, in a folder that is gone afterwards.
+def packed(reading: Reading, number: int, run_dir: Path, *, public: bool = False) -> Iterator[Parcel]:
+    """The parcel of a complete trial, in a folder that is gone afterwards. In a `public` one travel no test
+    samples, which may be nobody else's business.
 
     Raises:
         UserError: no such trial, or it has no artifact; there is no room for it.
@@ -73,5 +78,5 @@ def packed(reading: Reading, number: int, run_dir: Path) -> Iterator[Parcel]:
             "no folder for temporary files can be made", found=error.strerror or str(error)
         ) from error
     with folder as name:
-        bundle = export_bundle(reading.record, number, Path(name) / "bundle")
+        bundle = export_bundle(reading.record, number, Path(name) / "bundle", NO_DATA if public else USUAL)
         yield Parcel(reading=reading, bundle=read_bundle(bundle), run_dir=run_dir)

@@ -59,7 +59,7 @@ def push_trial(reading: Reading, number: int, run_dir: Path, where: Destination)
     # What may refuse is asked before anything is packed.
     server = tracking_server(where.uri) if where.to == MLFLOW else ""
     hub = Hub.named(where.name, where.uri) if where.to == HUB else None
-    with packed(reading, number, run_dir) as parcel:
+    with packed(reading, number, run_dir, public=hub is not None and where.public) as parcel:
         if server:
             return to_mlflow(parcel, server, where.name)
         if hub is not None:

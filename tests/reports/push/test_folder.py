@@ -9,6 +9,7 @@ import pytest
 import yaml
 from hub_server import HubServer
 from huggingface_hub import ModelCard
+from paretune.reports.push.parcel import NO_DATA, packed
 from paretune.search.bundles.bundle import damages, read_bundle
 from paretune.search.record.metrics import metric_info
 
@@ -136,3 +137,9 @@ def test_without_a_token_the_login_is_named(run, monkeypatch, tmp_path):
     with pytest.raises(paretune.UserError, match="no token"):
         paretune.push(run, to="hf", name="ann/digits")
     shutil.rmtree(tmp_path)
+
+
+def test_no_samples_go_to_a_public_place(run):
+    number = run.reading.recommended.number
+    with packed(run.reading, number, run.folder, public=True) as parcel:
+        assert parcel.bundle.left_out["samples"] == NO_DATA.without
