@@ -11,7 +11,7 @@ from ...search.retention.gc import KEEP_DAYS, Collected, store_gc
 from ..nights.nightly import nightly as one_night
 from ..nights.result import NightResult
 from ..nights.shown import parts, verdict_line
-from ..notebook.shown import night_html
+from ..notebook.checks import night_html
 from .progress import Watching, stopped_softly, watched_by
 
 if TYPE_CHECKING:

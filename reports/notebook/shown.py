@@ -6,32 +6,30 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from markupsafe import Markup
-
 from ...profiles.words import counted
 from ...search.ranking.reading import Reading
 from ...search.ranking.verdict import DO_NOTHING, MET, NOTHING_USABLE, Verdict
-from ...search.record.checks import Checked
 from ..charts.plots import front_figure
 from ..content.columns import columns
 from ..content.views import Row, badge, rows
-from ..pages.checks import checks_html
 from ..pages.page import rendered
 from .drawing import WIDTH, svg
 
 MOST_ROWS = 8
 """Of a run's table; the whole of it is a data frame."""
-_GOOD, _WARN, _BAD = (
+GOOD, WARN, BAD, PLAIN = (
     "background:#e3f4ea; color:#0f6b3c",
     "background:#fdf0dc; color:#8a4b00",
     "background:#fde8e8; color:#a4262c",
+    "background:#f2f4f6; color:#57606a",
 )
+"""Colours that are read on a light page and on a dark one."""
 _OTHERS = ("not_met", "undecided", "provisional")
 _STYLES: Mapping[str, str] = {
-    MET: _GOOD,
-    DO_NOTHING: _GOOD,
-    NOTHING_USABLE: _BAD,
-    **dict.fromkeys(_OTHERS, _WARN),
+    MET: GOOD,
+    DO_NOTHING: GOOD,
+    NOTHING_USABLE: BAD,
+    **dict.fromkeys(_OTHERS, WARN),
 }
 
 
@@ -58,19 +56,6 @@ def front_html(reading: Reading) -> str:
 def verdict_html(verdict: Verdict) -> str:
     """The answer in words."""
     return rendered("notebook.html", {**_NOTHING, "answer": verdict, "badge": badge(verdict)})
-
-
-def checks_made_html(checked: Checked) -> str:
-    """A table of all checks, what to do, and the verdict."""
-    return str(checks_html(checked))
-
-
-def night_html(lines: Sequence[str], parts: Sequence[tuple[str, str, Checked]]) -> str:
-    """What a night found: its lines, and each of its checks under a title."""
-    said = Markup("").join(Markup("<p style='margin:2px 0'>{}</p>").format(line) for line in lines)
-    heads = (Markup("<h4>{}</h4><p>{}</p>").format(title, about) for title, about, _ in parts)
-    tables = (checks_html(checked) for _, _, checked in parts)
-    return str(Markup("").join([said, *(one for pair in zip(heads, tables, strict=True) for one in pair)]))
 
 
 def front_svg(reading: Reading) -> str:

@@ -62,7 +62,7 @@ class ChecksMade(Checked):
         return f"<{conclusion(self)}>"
 
     def _repr_html_(self) -> str:
-        from .shown import checks_made_html
+        from .checks import checks_made_html
 
         return checks_made_html(self)
 
