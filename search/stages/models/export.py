@@ -11,8 +11,8 @@ import gc
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout, suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -33,6 +33,8 @@ from ..network.programs import refuse_script, traceable, traced
 from ..training.equalize import equalize
 from .exporters import captured_stderr, refuse_lost_ways, unsupported
 from .onnx_names import anonymous, held_names, held_outputs, renamed
+
+logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it names all that is not installed, each time
 
 Names = str | Sequence[str] | None
 
@@ -220,7 +222,6 @@ def _onnx_export(
         torch.no_grad(),
         warnings.catch_warnings(record=True) as told,
         redirect_stdout(io.StringIO()),
-        _without_remarks(),
         # It orders the factors of a product by their sizes, and so takes the batch for a constant.
         torch.backends.opt_einsum.flags(enabled=False),
     ):
@@ -236,18 +237,6 @@ def _onnx_export(
             **options,
         )
     return told
-
-
-@contextmanager
-def _without_remarks() -> Iterator[None]:
-    """The exporter logs each operator of a package that is not installed, for every model."""
-    logger = logging.getLogger("torch.onnx")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 def _run_onnx(proto: onnx.ModelProto, feed: Mapping[str, Array]) -> dict[str, Array]:
