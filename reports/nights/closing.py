@@ -49,9 +49,10 @@ def _files(night: Night, history: NightHistory, diff: Sequence[str]) -> tuple[Ni
 def let_go(tonight: Tonight, keep: int, keep_days: float = KEEP_DAYS) -> int:
     """Remove what is too old of the nights, and of the store what no run needs; the bytes that were freed."""
     freed = thin(tonight.folder, tonight.folder.read(), keep)
-    if tonight.store is not None:
+    runs = runs_of(tonight.folder)
+    if tonight.store is not None and runs:
         try:
-            gone = store_gc(tonight.store, keep_days=keep_days, runs=runs_of(tonight.folder))
+            gone = store_gc(tonight.store, keep_days=keep_days, runs=runs)
             freed += sum(amount.size_bytes for amount in gone.freed.values())
         except ParetuneError as error:  # another one is at it, or it cannot be read: a later night does it
             tonight.progress.note(f"nothing was removed from the store: {error}")

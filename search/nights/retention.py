@@ -4,7 +4,7 @@ night ends it."""
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,7 +29,18 @@ def thin(folder: NightsFolder, history: NightHistory, keep: int) -> int:
         gone = number in numbers[:-MOST_RECORDS]
         freed += sum(_removed(path) for path in ([old] if gone else _beside_the_record(old)))
     runs = {night.run for night in history.nights if night.number in whole and night.run}
-    return freed + sum(_removed(run) for run in runs_of(folder) if run.name not in runs)
+    return freed + sum(_removed(run) for run in _but_the_latest(runs_of(folder)) if run.name not in runs)
+
+
+def _but_the_latest(runs: Sequence[Path]) -> list[Path]:
+    """A night that was killed does not tell its run, which the next one may resume."""
+    return sorted(runs, key=_touched)[:-1]
+
+
+def _touched(run: Path) -> float:
+    with suppress(OSError):
+        return max(path.stat().st_mtime for path in (run, *run.iterdir()))
+    return 0.0
 
 
 def _beside_the_record(folder: Path) -> list[Path]:

@@ -124,3 +124,14 @@ def test_a_folder_that_cannot_be_made_is_one_message(tmp_path):
         NightsFolder(tmp_path / "file" / "nights").at_work(),
     ):
         pass
+
+
+def test_the_run_that_was_at_work_last_stays_though_no_night_tells_of_it(folder):
+    keep(folder, night(1), night(2))
+    for name in ("killed-long-ago", "killed"):
+        (folder.path / RUNS / name).mkdir()
+        (folder.path / RUNS / name / "study.db").write_text(name)
+    os.utime(folder.path / RUNS / "killed-long-ago" / "study.db", (1, 1))
+    os.utime(folder.path / RUNS / "killed-long-ago", (1, 1))
+    thin(folder, folder.read(), 2)
+    assert {path.name for path in (folder.path / RUNS).iterdir()} == {"run-1", "run-2", "killed"}
