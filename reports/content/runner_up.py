@@ -8,6 +8,7 @@ from ...search.ranking.runner_up import Decided, FleetWhyNot, MetricGap, MissedL
 from ...search.ranking.sentences import difference_text, gap_text, name_of, quantity_text
 from ...search.record.evaluation import StudyRecord
 from ...search.record.metrics import metric_info
+from ...search.record.samples import difference
 from .views import limit_text
 
 _VERSUS = {
@@ -101,7 +102,13 @@ def _change(gap: MetricGap) -> str:
     assert gap.runner_up is not None
     assert gap.answer is not None
     if not gap.by_factors:
-        return gap_text(gap.metric, gap.runner_up, gap.answer)
+        said = gap_text(gap.metric, gap.runner_up, gap.answer)
+        ends = " to ".join(_signed(gap.metric, end) for end in gap.change.ends)
+        return said if difference(gap.runner_up, gap.answer) else f"{said} ({ends}, taken apart)"
     low, high = gap.change.low, gap.change.high
     interval = "" if low is None or high is None else f" ({low:.3g} to {high:.3g})"
     return f"{gap.change.value:.3g} times as much{interval}"
+
+
+def _signed(metric: str, amount: float) -> str:
+    return f"{'-' if amount < 0 else '+'}{difference_text(metric, abs(amount))}"
