@@ -180,18 +180,24 @@ class Tonight:
 
     # -- checks -------------------------------------------------------------------------------------
 
-    @property
-    def deployed(self) -> Path | None:
-        """The bundle that is deployed: the one that was named, or that of the last good night."""
-        good = self.history.last_good
-        if self.asked.deployed is not None or good is None:
+    def _deployed(self) -> Path | None:
+        """The bundle that is deployed: the one that was named, or that of the last good night of which it is
+        whole. That our own copy is damaged says nothing of the one that was deployed."""
+        if self.asked.deployed is not None:
             return self.asked.deployed
-        bundle = self.folder.folder(good.number) / BUNDLE
-        return bundle if bundle.is_dir() else None
+        for night in reversed(self.history.nights):
+            bundle = self.folder.folder(night.number) / BUNDLE
+            if night.status is NightStatus.GOOD and bundle.is_dir():
+                if is_whole(bundle):
+                    return bundle
+                self._remark(
+                    f"the bundle that is kept of night {night.number} is damaged, and is passed over"
+                )
+        return None
 
     def _verify(self) -> None:
         """Check what is deployed, on the study's device."""
-        bundle = self.deployed
+        bundle = self._deployed()
         if bundle is None:
             return
         study = self.asked.study

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ...profiles.errors import UserError
-from ...profiles.files import folder_aside, make_folder, open_regular, write_whole
+from ...profiles.files import folder_aside, make_folder, open_regular, sync, sync_tree, write_whole
 from ...profiles.locks import locked
 from .night import NIGHT, Night, NightStatus
 
@@ -183,8 +183,9 @@ class NightsFolder:
             if bundle is not None:
                 shutil.copytree(bundle, aside / BUNDLE)
             aside.chmod(0o755)
+            sync_tree(aside)
             aside.replace(into)
-            _synced(self.path)
+            sync(self.path)
         return into
 
     def point_to(self, page: Path) -> None:
@@ -209,16 +210,6 @@ def _plain(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _synced(folder: Path) -> None:
-    """What was renamed in a folder stays so where the power fails."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _not_writable(path: Path, error: OSError) -> UserError:
