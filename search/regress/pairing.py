@@ -22,10 +22,10 @@ BETWEEN_NIGHTS: Mapping[str, float] = {
     "latency_p99_ms": 0.25,
     "load_ms": 0.25,
     "first_inference_ms": 0.25,
-    "memory_bytes": 0.005,
-    "memory_load_bytes": 0.005,
-    "memory_first_bytes": 0.005,
-    "memory_steady_bytes": 0.005,
+    "memory_bytes": 0.01,
+    "memory_load_bytes": 0.01,
+    "memory_first_bytes": 0.01,
+    "memory_steady_bytes": 0.01,
     "throughput_per_s": 0.10,
     "energy_mj": 0.05,
     "cost_per_million_usd": 0.10,
@@ -87,7 +87,8 @@ class Pairing:
         alike = bool(then.structure) and then.structure == now.structure and then.backend == now.backend
         if not same and not alike:
             return OTHER_MODEL
-        upgraded = any(now.versions.get(name) != version for name, version in then.versions.items())
+        both = then.versions.keys() & now.versions.keys()
+        upgraded = any(then.versions[name] != now.versions[name] for name in both)
         return OTHER_RUNTIME if upgraded else ""
 
     def disturbed(self, metric: str) -> str:
