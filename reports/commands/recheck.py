@@ -43,6 +43,7 @@ def recheck(
             tolerate=tolerate or (),
             progress=progress,
         )
-    if json_file is not None:
+    code = show_checked(found)
+    if json_file is not None:  # what took minutes is shown also where it cannot be written
         write_checked(found, json_file)
-    raise typer.Exit(show_checked(found))
+    raise typer.Exit(code)

@@ -55,6 +55,10 @@ def recheck(
     found = interpreter(python) if python is not None else None
     progress.stage("the workload of the run")
     now, remark = _now(run, record, run_dir, progress)
+    if python is not None and record.host:
+        away = f"the study's device is {record.profile}: both environments are of this machine, not of it"
+        progress.note(away)
+        remark = "; ".join(filter(None, (remark, away)))
     device = other_device(profile, run, now) if profile is not None else None
     artifacts = kept_artifacts(run, record, numbers, progress)
     asking = Asking(
