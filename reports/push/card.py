@@ -24,6 +24,7 @@ from ..pages.explain import configuration_lines
 from ..pages.page import rendered
 from .parcel import Parcel
 
+UNKNOWN_TASK = "unknown"
 _ASKED_APART = ("energy_mj", "memory_bytes", "throughput_per_s", "latency_p99_ms")
 """What deployments ask for and a study may leave out."""
 
@@ -65,12 +66,13 @@ def card_text(parcel: Parcel, name: str, license_id: str = "") -> str:
 
 def front_matter(parcel: Parcel, name: str, license_id: str = "") -> dict[str, Any]:
     """What the hub reads: tags to find it by, and its numbers as a model index."""
-    bundle, task = parcel.bundle, str(parcel.record.teacher.get("task", "unknown"))
+    bundle, task = parcel.bundle, str(parcel.record.teacher.get("task", UNKNOWN_TASK))
     head: dict[str, Any] = {"license": license_id} if license_id else {}
-    distilled = ["distillation"] if parcel.trial.evaluation.candidate.recipe else []
+    kinds = [task] if task != UNKNOWN_TASK else []
+    kinds += ["distillation"] if parcel.trial.evaluation.candidate.recipe else []
     return head | {
         "library_name": _runtime(parcel),
-        "tags": ["paretune", bundle.backend, str(bundle.precision), task, *distilled],
+        "tags": ["paretune", bundle.backend, str(bundle.precision), *kinds],
         "metrics": [parcel.record.quality],
         "model-index": [{"name": name, "results": _results(parcel, task)}],
     }
@@ -168,13 +170,13 @@ def unchecked(parcel: Parcel) -> list[str]:
     lines = []
     if record.estimated is not None:
         lines.append(f"Nothing was run on {record.estimated.device}: its costs are estimates.")
-    if parcel.finalist is None:
+    if f"test_{record.quality}" not in parcel.metrics:
         lines.append(
             "It was not scored on the test split, nor measured again beside others: its quality is that on "
             "the samples by which the search chose."
         )
-    elif not parcel.finalist.side_effects:
-        lines.append("Side effects on single classes and on confidence: this task has none that are known.")
+    if parcel.finalist is None or not parcel.finalist.side_effects:
+        lines.append("What compression does to single classes, to confidence and to agreement.")
     missing = [metric_info(name).title.lower() for name in _ASKED_APART if name not in bundle.metrics]
     lines += [f"Not measured: {', '.join(missing)}."] if missing else []
     if record.untried:
