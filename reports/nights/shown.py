@@ -104,7 +104,8 @@ def change_text(info: MetricInfo, before: float, now: float) -> str:
     sign = "+" if now > before else "\N{MINUS SIGN}"
     if info.unit == "share" or not before:
         return f"{sign}{info.difference(abs(now - before))}"
-    return f"{sign}{abs(100 * (now / before - 1)):.3g} %"
+    percent = abs(100 * (now / before - 1))
+    return f"{sign}{percent:.3g} %" if percent >= 1 else f"{sign}{percent:.1g} %"
 
 
 def tiles(night: Night, history: NightHistory) -> tuple[Tile, ...]:
