@@ -21,12 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.command import Options, finish, parser_of, tell, write_figures
-from benchmarks.faults.checks import Found, Seen, check_all, check_end, entries_in, misfits, peek
+from benchmarks.faults.checks import Found, Seen, check_all, check_end, entries_in, misfits, peek, shown_in
 from benchmarks.faults.site import DRIVER, GROUP, RUNNER, Site, end, kill
 from benchmarks.faults.toy import ENVIRONMENT, aged, toy_site, with_junk
 from benchmarks.faults.warm import Warm
 
 STATED = (0, 2)
+OF_NIGHTS = (0, 2, 3)
 RUN, AGAIN, REPORT, EXPORT, GC, NIGHTLY = "run", "run --again", "report", "export", "store gc", "nightly"
 AFTERWARDS = (REPORT, EXPORT, GC, GC, AGAIN, NIGHTLY)
 
@@ -46,7 +47,16 @@ class Rounds:
             if not self.killed(site, seen, RUN, longest=self.took[RUN] * 0.6):
                 break
         self.ends(site, seen, RUN)
-        for name in self.rng.sample(commands, min(most, len(commands))):
+        self.each(site, seen, self.rng.sample(commands, min(most, len(commands))))
+
+    def afterwards(self, folder: Path, commands: tuple[str, ...]) -> None:
+        """A study that nobody kills, and then each command, killed and run to its end, three times."""
+        site, seen = toy_site(folder, self.warm), Seen()
+        self.ends(site, seen, RUN)
+        self.each(site, seen, [*commands] * 3)
+
+    def each(self, site: Site, seen: Seen, commands: list[str]) -> None:
+        for name in commands:
             if name == GC:
                 with_junk(site, 60, self.rng.randrange(10**9))
                 aged(site, 30)
@@ -55,7 +65,7 @@ class Rounds:
 
     def killed(self, site: Site, seen: Seen, name: str, longest: float) -> bool:
         """Kill a command after a while; False where it had ended before."""
-        process = site.start(*self.words(site, name))
+        process = site.start(*self.words(site, name), log=site.nights if name == NIGHTLY else None)
         time.sleep(self.rng.uniform(0.02, longest))
         victim = self.rng.choice((DRIVER, GROUP, RUNNER) if name == RUN else (DRIVER, GROUP))
         hit = kill(process, victim, self.rng)
@@ -78,12 +88,14 @@ class Rounds:
     def ends(self, site: Site, seen: Seen, name: str) -> None:
         """The same command comes to its end, in a status that is stated."""
         began, words = time.monotonic(), self.words(site, name)
-        process = site.start(*words)
+        process = site.start(*words, log=site.nights if name == NIGHTLY else None)
         process.wait(600)
         code, self.took[name] = process.returncode, time.monotonic() - began
         found = checked(site, seen, name, code if name in (RUN, AGAIN) else None)
-        if code not in STATED:
-            found.corrupt.append(f"{name} ended with {code}: {site.said()[-600:]}")
+        if code not in (OF_NIGHTS if name == NIGHTLY else STATED):
+            found.corrupt.append(
+                f"{name} ended with {code}: {(site.nights if name == NIGHTLY else site.log).read_text()[-600:]}"
+            )
         if name == EXPORT and "made again" in site.said():
             found.twice.append("an artifact that the store needs was made again")
         tell(f"     {name} ended with {code} in {self.took[name]:.1f} s  {found.plain()}")
@@ -127,9 +139,31 @@ def checked(site: Site, seen: Seen, name: str, code: int | None = None) -> Found
         there = {f"{e.parent.name}/{e.name[:12]}" for e in entries_in(site.store)}
         seen.entries = {entry: was for entry, was in before.items() if entry in there}
     found = check_end(site, seen, code) if code in STATED else check_all(site, seen)[0]
-    if name == GC:
+    if name in (GC, NIGHTLY) and site.report.is_dir():
         found.lost += needed_and_gone(site)
+    if name == NIGHTLY:
+        found.corrupt += nights_in_part(site)
+        found.lost += lost_of_nights(site)
     return found
+
+
+def lost_of_nights(site: Site) -> list[str]:
+    """Trials that nights have shown, and that none of their studies has."""
+    there: set[int] = set()
+    for database in site.folder.glob("nights/*/runs/*/study.db"):
+        there |= peek(database)[0].keys()
+    return [f"trial {number}, which a night showed" for number in shown_in(site.nights.read_text()) - there]
+
+
+def nights_in_part(site: Site) -> list[str]:
+    """Nights of the history that cannot be read."""
+    wrong = []
+    for night in site.folder.glob("nights/*/night-*"):
+        try:
+            json.loads((night / "night.json").read_text())
+        except (OSError, ValueError) as error:
+            wrong.append(f"{night.name}: {error!r}")
+    return wrong
 
 
 def needed_and_gone(site: Site) -> list[str]:
@@ -150,7 +184,8 @@ def work(options: Options) -> dict[str, Any]:
     from paretune.cli import app
 
     known = {command.callback.__name__ for command in app.registered_commands if command.callback}
-    commands = tuple(name for name in AFTERWARDS if name != NIGHTLY or "nightly" in known)
+    asked = options.only or AFTERWARDS
+    commands = tuple(name for name in asked if name.split()[0] in {*known, "store"})
     rows: list[dict[str, Any]] = []
 
     def keep(row: dict[str, Any]) -> None:
@@ -164,7 +199,10 @@ def work(options: Options) -> dict[str, Any]:
             number = 0
             while rounds.kills < options.kills:
                 folder = Path(root) / f"round-{number}"
-                rounds.round(folder, 6, commands)
+                if options.only:
+                    rounds.afterwards(folder, commands)
+                else:
+                    rounds.round(folder, 6, commands)
                 shutil.rmtree(folder)
                 number += 1
     finally:
@@ -195,6 +233,9 @@ def show(figures: dict[str, Any]) -> None:
 def main(arguments: list[str] | None = None) -> int:
     parser = parser_of(__doc__)
     parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument(
+        "--only", action="append", choices=AFTERWARDS, help="kill this alone, of ended studies"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--folder", type=Path, default=None, help="where the studies lie meanwhile")
     return finish(work, parser.parse_args(arguments), show)

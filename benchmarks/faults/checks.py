@@ -75,6 +75,11 @@ def peek(database: Path) -> tuple[dict[int, tuple[str, str]], dict[str, Any]]:
         return {}, {}
 
 
+def shown_in(said: str) -> set[int]:
+    """The numbers of trials that a terminal showed as told."""
+    return set(map(int, _TOLD.findall(said)))
+
+
 def check_database(site: Site, seen: Seen, found: Found) -> dict[str, Any]:
     """The study's attributes. The file is copied with its log, so that looking at it changes nothing."""
     with tempfile.TemporaryDirectory() as folder:
@@ -94,7 +99,7 @@ def check_database(site: Site, seen: Seen, found: Found) -> dict[str, Any]:
     for number, was in seen.told.items():
         if now.get(number) != was:
             found.lost.append(f"trial {number}: {was[0]}, now {now.get(number, ('missing',))[0]}")
-    shown = {int(number) for number in _TOLD.findall(site.said())}
+    shown = shown_in(site.said())
     found.lost += [f"trial {number}, which the terminal showed" for number in shown - now.keys()]
     found.twice += _evaluated_twice(now, found)
     seen.told.update(now)
@@ -198,7 +203,7 @@ def check_all(site: Site, seen: Seen) -> tuple[Found, dict[str, Any]]:
     found = Found()
     attributes = check_database(site, seen, found) if site.database.is_file() else {}
     if not site.database.is_file():
-        shown = {*seen.told, *map(int, _TOLD.findall(site.said()))}
+        shown = seen.told.keys() | shown_in(site.said())
         found.lost += [f"trial {number}, with the whole database" for number in shown]
     check_store(site, seen, found)
     check_bundle(site.bundle, found)

@@ -13,14 +13,13 @@ import random
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from benchmarks.command import Options, finish, parser_of, tell
 from benchmarks.faults.checks import Found, Seen, check_all, check_end
 from benchmarks.faults.shim import Remembered, built
-from benchmarks.faults.site import unkilled
+from benchmarks.faults.site import Site, unkilled
 from benchmarks.faults.toy import ENVIRONMENT, toy_site
 from benchmarks.faults.warm import Warm
 
@@ -28,18 +27,17 @@ STATED = (0, 2)
 
 
 class Cuts:
-    """One run of commands in a folder, and the power cuts in it."""
+    """Commands in a site's folder, one after the other, and the power cuts in them."""
 
-    def __init__(self, root: Path, warm: Warm, commands: Iterable[tuple[str, ...]] = (("run",),)) -> None:
-        self.site = toy_site(root / "site", warm, budget={"trials": 3})
-        self.site.log = root / "log"
-        self.root, self.codes = root, []
-        self.remembered = Remembered(self.site.folder, root / "synced")
-        self.site.environment = self.remembered.environment
-        for command in commands:
-            self.codes.append(unkilled(self.site, *command, self.site.study))
-        self.site.environment = dict.fromkeys(self.site.environment, "")
-        self.said = self.site.log.read_text(errors="replace")
+    def __init__(self, root: Path, site: Site, *commands: tuple[str, ...]) -> None:
+        self.site, self.codes = site, []
+        site.log = root / "log"
+        self.remembered = Remembered(site.folder, root / "synced")
+        site.environment = self.remembered.environment
+        for verb, *options in commands:
+            self.codes.append(unkilled(site, verb, *options, site.study))
+        site.environment = dict.fromkeys(site.environment, "")
+        self.said = site.said()
 
     def after(self, number: int) -> Found:
         """What is wrong with what a cut after that sync leaves, and nothing where all is well."""
@@ -48,6 +46,10 @@ class Cuts:
         self.site.log.write_text(
             self.said.encode()[: self.remembered.said_by(number)].decode(errors="replace")
         )
+        return self.checked()
+
+    def checked(self) -> Found:
+        """What is wrong with what lies there, by what was said."""
         return check_all(self.site, Seen())[0]
 
     def goes_on(self, number: int) -> tuple[int, Found]:
@@ -65,7 +67,7 @@ def work(options: Options) -> dict[str, Any]:
     figures: dict[str, Any] = {"cuts": 0, "lost": [], "corrupt": [], "twice": [], "resumed": 0, "exits": []}
     try:
         with tempfile.TemporaryDirectory(prefix="power-", dir=options.folder) as name:
-            cuts = Cuts(Path(name), warm)
+            cuts = Cuts(Path(name), toy_site(Path(name) / "site", warm, budget={"trials": 3}), ("run",))
             tell(f"{cuts.remembered.syncs} syncs, ended with {cuts.codes}")
             every = range(cuts.remembered.syncs + 1)
             resumed = set(random.Random(options.seed).sample(every, min(options.resumed, len(every))))

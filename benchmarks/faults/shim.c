@@ -4,7 +4,7 @@
                       a folder's names; and how much the process had written to its standard output by then.
                       power.py makes of it what a power cut after any of them leaves.
    FAULT_CUT_AT=N     ends the process by SIGKILL in place of the N-th fsync.
-   FAULT_FAIL_AT=N    the N-th call that takes room fails with ENOSPC (-1: they are counted alone);
+   FAULT_FAIL_AT=N    the N-th call that takes room fails with ENOSPC (-1: none does, all are listed);
    FAULT_FAIL_STAYS=1 and so does each after it that makes anything larger.
    FAULT_STATE=FILE   counters, shared by all processes; FILE.log says which call failed.
    FAULT_NFS=silly    no flock (ENOLCK); a name that is taken from an open file becomes .nfs*, until it is closed.
@@ -97,15 +97,15 @@ static int absolute(int at, const char *path, char *into) {
 static int full(const char *what, const char *path, int grows) {
     if (!fail_at) return 0;
     long n = __sync_add_and_fetch(&state->writes, 1);
-    if (n != fail_at && !(fail_stays && fail_at > 0 && n > fail_at && grows)) return 0;
-    if (n == fail_at) {
+    if (fail_at > 0 && n != fail_at && !(fail_stays && fail_at > 0 && n > fail_at && grows)) return 0;
+    if (n == fail_at || fail_at < 0) {
         char line[PATH_MAX + 64];
         int fd = syscall(SYS_openat, AT_FDCWD, told, O_WRONLY | O_CREAT | O_APPEND, 0666);
         int length = snprintf(line, sizeof line, "%ld %s %s\n", n, what, path);
         if (fd >= 0) { syscall(SYS_write, fd, line, length); syscall(SYS_close, fd); }
     }
-    errno = ENOSPC;
-    return 1;
+    if (fail_at > 0) errno = ENOSPC;
+    return fail_at > 0;
 }
 
 static int full_fd(const char *what, int fd, off_t end) {
@@ -256,7 +256,7 @@ int unlinkat(int at, const char *path, int flags) {
     NEXT(int, "unlinkat", int, const char *, int);
     char whole[PATH_MAX];
     if (nfs && !(flags & AT_REMOVEDIR) && absolute(at, path, whole) && is_open(whole)) {
-        if (nfs == 2 || !strncmp(strrchr(whole, '/'), "/.nfs", 5)) { errno = EBUSY; return -1; }
+        if (!strncmp(strrchr(whole, '/'), "/.nfs", 5)) { errno = EBUSY; return -1; }
         silly(whole);
         return 0;
     }

@@ -47,6 +47,7 @@ class Site:
     ) -> None:
         self.folder, self.log, self.warm = folder, log, warm
         self.environment: dict[str, str] = {}
+        self.nights = log.with_name("nights.log")  # of studies of their own
         folder.mkdir(parents=True, exist_ok=True)
         if study is STUDY:
             shutil.copy(Path(__file__).with_name("workload.py"), folder)
@@ -56,10 +57,10 @@ class Site:
         self.database, self.report = self.run_dir / "study.db", self.run_dir / "report"
         self.bundle, self.exported = self.run_dir / "bundle", self.folder / "exported"
 
-    def start(self, *arguments: object) -> Any:
+    def start(self, *arguments: object, log: Path | None = None) -> Any:
         """A `psutil.Popen` of a command, or a `Job` where there is a warm server."""
         if self.warm is not None:
-            return self.warm.start([*map(str, arguments)], self.folder, self.log, self.environment)
+            return self.warm.start([*map(str, arguments)], self.folder, log or self.log, self.environment)
         command = [sys.executable, "-m", "paretune.cli", *map(str, arguments)]
         variables = {**os.environ, "OMP_NUM_THREADS": "1", **self.environment}
         with self.log.open("a") as log:

@@ -1,6 +1,20 @@
-"""Benchmarks are run from the root: `python -m benchmarks.exhaustive.run`."""
+"""Faults, of which `benchmarks/faults` has many: a process that has loaded the command forks for each."""
 
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path.append(str(Path(__file__).resolve().parents[2]))
+
+from benchmarks.faults.shim import built
+from benchmarks.faults.toy import ENVIRONMENT
+from benchmarks.faults.warm import Warm
+
+
+@pytest.fixture(scope="session")
+def warm():
+    """The command, loaded once behind the shim (`shim.c`), which does nothing until a test says what."""
+    server = Warm({**ENVIRONMENT, "LD_PRELOAD": str(built())})
+    yield server
+    server.close()

@@ -20,13 +20,13 @@ NOTHING = {"lost": [], "corrupt": [], "twice": []}
 
 
 @pytest.fixture(scope="module")
-def killed(tmp_path_factory):
+def killed(tmp_path_factory, warm):
     """A study that was killed at two moments, resumed, and ended; and what was seen of it."""
     root = Bench(tmp_path_factory.mktemp("kills")).root
-    site, seen, rng, hits = Site(root, root / "log", SIX), Seen(), random.Random(7), 0
+    site, seen, rng, hits = Site(root, root / "log", SIX, warm), Seen(), random.Random(7), 0
     for victim in (DRIVER, GROUP):
         process = site.start("run", site.study)
-        time.sleep(rng.uniform(4, 8))
+        time.sleep(rng.uniform(1, 4))
         hits += kill(process, victim, rng)
         found, _ = check_all(site, seen)
         assert found.plain() == NOTHING

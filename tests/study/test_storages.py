@@ -1,15 +1,11 @@
 """Studies on other storages, and in Optuna's own dashboard."""
 
 import json
-import os
-import shutil
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from pathlib import Path
-from urllib.parse import quote
 
 import optuna
 import pytest
@@ -18,53 +14,16 @@ from paretune.reports.pages.write import write_report
 from paretune.search.ranking.reading import read
 from paretune.search.run.session import run_study
 from paretune.search.run.stored import open_run
+from postgresql import ENCODED, PASSWORD, free_port, server
 
 pytestmark = pytest.mark.slow
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @pytest.fixture(scope="module")
-def postgresql(tmp_path_factory):
+def postgresql():
     """Host, port and database of a real PostgreSQL server of this test's own; user `study` has a password."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    on_path = shutil.which("initdb")
-    assert found or on_path, "PostgreSQL's server is needed: apt-get install postgresql"
-    programs = found[-1].parent if found else Path(on_path).parent
-    # The server refuses to run as root.
-    user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    root = Path(
-        subprocess.check_output([*user, "mktemp", "-d", "/tmp/paretune-pg.XXXXXX"], text=True).strip()
-    )
-    port = free_port()
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={root}"
-    subprocess.run(
-        [*user, programs / "initdb", "-D", root / "data", *_of_study(user, root)],
-        check=True,
-        capture_output=True,
-    )
-    control = [*user, programs / "pg_ctl", "-D", root / "data", "-w"]
-    subprocess.run(
-        [*control, "-o", options, "-l", root / "log", "start"], check=True, stdout=subprocess.DEVNULL
-    )
-    yield f"127.0.0.1:{port}/postgres"
-    subprocess.run([*control, "-m", "immediate", "stop"], check=True, stdout=subprocess.DEVNULL)
-    shutil.rmtree(root, ignore_errors=True)
-
-
-PASSWORD = "p@:/?#%41{}"
-ENCODED = quote(PASSWORD, safe="")
-
-
-def _of_study(user, root):
-    """What `initdb` is told of the user: its password is in a file that the server's own user may read."""
-    secret = root / "secret"
-    subprocess.run([*user, "tee", secret], input=PASSWORD, text=True, check=True, stdout=subprocess.DEVNULL)
-    return ["-A", "scram-sha-256", "-U", "study", f"--pwfile={secret}"]
+    with server() as one:
+        yield one.place
 
 
 def test_postgresql(bench, shared_store, postgresql, monkeypatch):
