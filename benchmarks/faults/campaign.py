@@ -93,9 +93,8 @@ class Rounds:
         code, self.took[name] = process.returncode, time.monotonic() - began
         found = checked(site, seen, name, code if name in (RUN, AGAIN) else None)
         if code not in (OF_NIGHTS if name == NIGHTLY else STATED):
-            found.corrupt.append(
-                f"{name} ended with {code}: {(site.nights if name == NIGHTLY else site.log).read_text()[-600:]}"
-            )
+            log = site.nights if name == NIGHTLY else site.log
+            found.corrupt.append(f"{name} ended with {code}: {log.read_text()[-600:]}")
         if name == EXPORT and "made again" in site.said():
             found.twice.append("an artifact that the store needs was made again")
         tell(f"     {name} ended with {code} in {self.took[name]:.1f} s  {found.plain()}")
