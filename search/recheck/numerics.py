@@ -17,6 +17,7 @@ from ..checks.tolerances import Tolerance, Tolerances
 from ..record.checks import DECISIONS, OUTPUTS, Scale
 from ..stages.device.judged import SATURATING
 from ..stages.device.tolerance import Difference, difference
+from ..workload.task import CLASSES, UNKNOWN
 from .kept import KeptArtifact
 from .questions import AskedSamples
 
@@ -126,9 +127,13 @@ def flipped(questions: AskedSamples, before: Outputs, after: Outputs) -> tuple[i
         return int((was != now).reshape(len(was), -1).any(axis=1).sum()), len(was)
     if was.ndim != 2 or was.shape[1] < 2 or not np.isfinite(now).all():
         return None
-    if questions.labels is not None and questions.labels.dtype.kind == "f":
+    if questions.task not in (CLASSES, UNKNOWN) or _of_numbers(questions):
         return None  # several numbers are predicted, and the largest of them decides nothing
     return int((was.argmax(axis=1) != now.argmax(axis=1)).sum()), len(was)
+
+
+def _of_numbers(questions: AskedSamples) -> bool:
+    return questions.labels is not None and questions.labels.dtype.kind == "f"
 
 
 def _quality(

@@ -25,6 +25,7 @@ from ..storage.same_problem import PROBLEM
 from ..store.store import Store
 from ..workload.metric import Metric
 from ..workload.outputs import OutputChoice
+from ..workload.task import CLASSES
 from .kept import KeptArtifact
 
 _MOST_OF_OPTIONS = 256
@@ -41,13 +42,15 @@ class StudyNow:
 
 @dataclass(frozen=True, kw_only=True)
 class AskedSamples:
-    """Inputs by name (samples along axis 0), and what their answers are held against, where that is known."""
+    """Inputs by name (samples along axis 0), and what their answers are held against, where that is known.
+    `task` is what the model is for."""
 
     inputs: Mapping[str, Array]
     labels: Array | None = None
     metric: Metric | None = None
     choice: OutputChoice | None = None
     samples: str = ""
+    task: str = CLASSES
 
     @property
     def count(self) -> int:
@@ -115,14 +118,14 @@ def _changed(job: Job, run_dir: Path) -> str:
     )
 
 
-def questions_of(now: StudyNow | None, artifact: KeptArtifact) -> AskedSamples:
+def questions_of(now: StudyNow | None, artifact: KeptArtifact, task: str) -> AskedSamples:
     """The test split, or else the samples that the store keeps with the artifact.
 
     Raises:
         UserError: the workload cannot say which outputs are meant.
     """
     if now is None:
-        return AskedSamples(inputs=artifact.sample)
+        return AskedSamples(inputs=artifact.sample, task=task)
     split, digest = now.models.split("test")
     metric = now.models.metric
     return AskedSamples(
@@ -131,6 +134,7 @@ def questions_of(now: StudyNow | None, artifact: KeptArtifact) -> AskedSamples:
         metric=metric,
         choice=now.models.outputs,
         samples=digest_of((digest, metric.digest))[:16],
+        task=task,
     )
 
 

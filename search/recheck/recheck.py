@@ -15,6 +15,7 @@ from ..record.checks import OUTPUTS, VERSIONS, Advice, Checked, CheckOutcome, Me
 from ..record.evaluation import StudyRecord
 from ..record.progress import Progress
 from ..run.stored import open_run
+from ..workload.task import UNKNOWN
 from .advice import advised, failed_of
 from .findings import Findings, Rechecking
 from .interpreter import interpreter
@@ -86,7 +87,8 @@ class _Recheck:
 
     def checked(self, artifacts: Sequence[KeptArtifact]) -> Checked:
         """All artifacts; those that fail are recompiled where that can be."""
-        asked = {one.number: questions_of(self.now, one) for one in artifacts}
+        task = str(self.record.teacher.get("task") or UNKNOWN)
+        asked = {one.number: questions_of(self.now, one, task) for one in artifacts}
         found = [self.rechecking.findings(one, asked[one.number]) for one in artifacts]
         tolerances = self.rechecking.tolerances
         checks = list(decided([told for one in found for told in one.all_evidence(tolerances)]))

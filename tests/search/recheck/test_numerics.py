@@ -76,6 +76,8 @@ def test_numbers_that_decide_nothing_have_no_decisions():
     choice = OutputChoice(names=("y",), primary="y", scored=("y",))
     asked = AskedSamples(inputs={"x": np.zeros((300, 1))}, labels=SCORES["y"], choice=choice)
     assert set(found(SCORES, SCORES, asked)) == {"outputs"}
+    unlabelled = AskedSamples(inputs={"x": np.zeros((300, 1))}, choice=choice, task="multi-label")
+    assert set(found(SCORES, SCORES, unlabelled)) == {"outputs"}
 
 
 def test_class_numbers_flip_where_they_differ():
