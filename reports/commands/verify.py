@@ -39,6 +39,7 @@ def verify(
 
     with ConsoleProgress(console(stderr=True)) as progress:
         found = verified(bundle, profile, data=data, study=study, tolerate=tolerate or (), progress=progress)
+    code = show_checked(found)
     if json is not None:
         write_checked(found, json)
-    raise typer.Exit(show_checked(found))
+    raise typer.Exit(code)
