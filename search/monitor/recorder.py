@@ -91,7 +91,7 @@ class Monitor:
         self._lock, self._wake = threading.Lock(), threading.Event()
         self._thread: threading.Thread | None = None
         self._lost = self._broken = 0
-        self._credit = self._due = 0.0
+        self._credit, self._due, self._usual = 0.0, 0.0, 3600.0
         self._ledger: Ledger | None = None
         self._sides: dict[str, list[Any]] = {"inputs": [], "outputs": []}
         if self._plan is None:
@@ -139,8 +139,9 @@ class Monitor:
             self._credit -= own
             self._due = random.random() * own
         with suppress(Exception):
-            if seconds > 0:
-                self._credit = min(self._credit + self._share * seconds, MOST_CREDIT_S)
+            if seconds > 0:  # what they take undisturbed counts: looks take longer on a busy device, too
+                self._usual = seconds if seconds < self._usual else min(1.001 * self._usual, seconds)
+                self._credit = min(self._credit + self._share * self._usual, MOST_CREDIT_S)
 
     def _taken(self, side: str, arrays: Any) -> list[Any]:
         found, tensors = [], self._sides[side]
