@@ -73,15 +73,27 @@ def recheck(
     return ChecksMade.made_of(found)
 
 
-def regress(run: AnyRun, against: AnyRun, tolerate: Tolerated = ()) -> ChecksMade:
-    """Whether what a run recommends is worse than a baseline: a run, a bundle, or what a night has kept.
+def regress(
+    run: AnyRun,
+    against: AnyRun,
+    tolerate: Tolerated = (),
+    *,
+    side_by_side: bool = False,
+    progress: Watching = None,
+) -> ChecksMade:
+    """Whether what a run recommends is worse than a baseline: a run, a bundle, or what a night has kept;
+    `side_by_side` measures both artifacts here and now.
 
     Raises:
         UserError: one of the two cannot be read or has nothing to compare, or a tolerance cannot be read.
     """
     from ...search.regress.regress import regress as regressed
 
-    return ChecksMade.made_of(regressed(_place(run), _place(against), _texts(tolerate)))
+    with watched_by(progress) as told:
+        found = regressed(
+            _place(run), _place(against), _texts(tolerate), side_by_side=side_by_side, progress=told
+        )
+    return ChecksMade.made_of(found)
 
 
 class MonitorCalls:
