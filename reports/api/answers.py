@@ -4,16 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, overload
 
 from ..notebook.values import MarkdownText
 from ..pages.write import ReportPaths
 from .progress import Watching
 from .runs import AnyRun, Run, open_run
 
+if TYPE_CHECKING:
+    from .fleet import FleetChoice
 
-def choose(run: AnyRun, where: str | Sequence[str] = (), prefer: Mapping[str, float] | None = None) -> Run:
-    """Another answer from a finished study at no cost, see `Run.choose`."""
-    return open_run(run).choose(where, prefer)
+
+@overload
+def choose(
+    run: AnyRun,
+    where: str | Sequence[str] = (),
+    prefer: Mapping[str, float] | None = None,
+    *,
+    devices: None = None,
+) -> Run: ...
+@overload
+def choose(
+    run: AnyRun,
+    where: str | Sequence[str] = (),
+    prefer: Mapping[str, float] | None = None,
+    *,
+    devices: str,
+) -> FleetChoice: ...
+def choose(
+    run: AnyRun,
+    where: str | Sequence[str] = (),
+    prefer: Mapping[str, float] | None = None,
+    *,
+    devices: str | None = None,
+) -> Run | FleetChoice:
+    """Another answer from a finished study at no cost, see `Run.choose`; with `devices` ("pi,host" or "all")
+    one answer for all of them.
+
+    Raises:
+        UserError: a limit, a weight or a device cannot be read, or is none of this study's.
+    """
+    if devices is None:
+        return open_run(run).choose(where, prefer)
+    from .fleet import choose_for
+
+    limits = [where] if isinstance(where, str) else where
+    weights = [f"{name}={weight}" for name, weight in (prefer or {}).items()]
+    return choose_for(run.path if isinstance(run, Run) else Path(run), devices, limits, weights)
 
 
 def explain(run: AnyRun, trial: int | None = None) -> MarkdownText:

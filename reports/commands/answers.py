@@ -56,26 +56,12 @@ def choose(
 
 
 def _for_a_fleet(run: Path, devices: str, where: list[str], prefer: list[str], *, explained: bool) -> int:
-    from ...search.ranking.ask_again import read_limits_on, read_weights
-    from ...search.ranking.fleet import fleet_of
-    from ...search.run.fleet_runs import devices_asked, fill_command, fleet_runs, limits_by_device
-    from ..terminal.choose import choose as choose_again
-    from ..terminal.fleet import explained_fleet_text, fleet_text
+    from ..api.fleet import choose_for
 
-    runs = fleet_runs(run)
-    shares = devices_asked(runs, devices)
-    everywhere, own = limits_by_device(runs, shares, where)
-    records = {device: runs.runs[device].record for device in shares}
-    readings = {
-        device: choose_again(
-            record, read_limits_on(record, everywhere, own[device]), read_weights(record, prefer)
-        )
-        for device, record in records.items()
-    }
-    found = fleet_of(readings, shares)
-    show(fleet_text(found, lambda device: fill_command(runs, device), runs.skipped))
+    found = choose_for(run, devices, where, prefer)
+    show(str(found))
     if explained:
-        show(explained_fleet_text(found))
+        show(found.why)
     return found.exit_code
 
 
