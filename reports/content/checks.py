@@ -39,7 +39,7 @@ _STEPS: Mapping[NextStep, str] = {
     NextStep.PIN: "pin",
     NextStep.LOOK: "look at",
 }
-_TWICE = 2.0
+_TWICE, _LEAST_ODDS = 2.0, 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,8 +146,13 @@ def _passed(check: MetricCheck) -> str:
 def _failed(check: MetricCheck) -> str:
     if check.scale is Scale.COUNT or check.change is None:
         return _with_reason("failed", check.reason)
-    odds = "" if check.p_value is None else f" (p = {check.p_value:.2g})"
-    return _with_reason(f"out of its band{odds}", check.reason)
+    return _with_reason(f"out of its band{_odds(check.p_value)}", check.reason)
+
+
+def _odds(p: float | None) -> str:
+    if p is None:
+        return ""
+    return f" (p = {p:.2g})" if p >= _LEAST_ODDS else f" (p < {_LEAST_ODDS:g})"
 
 
 def _warned(check: MetricCheck) -> str:
