@@ -45,6 +45,7 @@ def check(
     from ..terminal.checks import show_checked
 
     found = monitor_check(bundle, logs, tolerate=tolerate or (), whole=whole)
+    code = show_checked(found)
     if json_file is not None:
         write_checked(found, json_file)
-    raise typer.Exit(show_checked(found))
+    raise typer.Exit(code)

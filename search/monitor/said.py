@@ -144,18 +144,23 @@ def _files(path: Path) -> list[Path]:
         inside = [
             one for one in sorted(path.iterdir()) if one.is_file() and re.search(r"\.log(\.\d+)?$", one.name)
         ]
-        if inside:
-            return inside
+        if not inside:
+            raise _no_log(path)
+        return inside
     siblings = re.compile(re.escape(path.name) + r"(\.\d+)?")
     found = [one for one in _beside(path) if siblings.fullmatch(one.name)]
     if not found:
-        raise UserError(
-            "there is no log",
-            place=str(path),
-            accepted="the file that `Monitor.beside(..., log=FILE)` was given, or a folder with such files",
-            remedy=_WAIT,
-        )
+        raise _no_log(path)
     return found
+
+
+def _no_log(path: Path) -> UserError:
+    return UserError(
+        "there is no log",
+        place=str(path),
+        accepted="the file that `Monitor.beside(..., log=FILE)` was given, or a folder with such (*.log)",
+        remedy=_WAIT,
+    )
 
 
 def _beside(path: Path) -> list[Path]:

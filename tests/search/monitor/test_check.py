@@ -116,12 +116,12 @@ def test_the_command(shipped, logs, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "case", ["no log", "no plan", "no bundle", "other bundle", "text", "empty", "bent plan"]
+    "case", ["no log", "no plan", "no bundle", "other bundle", "text", "empty", "bent plan", "folder"]
 )
 def test_what_cannot_be_compared_is_refused(shipped, logs, tmp_path, case):
     bundle, log = shipped.folder, logs / "calm"
-    if case == "no log":
-        log = tmp_path / "nothing"
+    if case in ("no log", "folder"):
+        log = tmp_path / "nothing" if case == "no log" else tmp_path
     elif case == "no plan":
         bundle = write_bundle(tmp_path / "old")
     elif case == "no bundle":
