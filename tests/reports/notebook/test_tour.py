@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 from pathlib import Path
 from xml.etree import ElementTree
@@ -21,8 +22,11 @@ pytestmark = pytest.mark.slow  # runs a study
 def ran(tmp_path_factory):
     """Outputs by the first line of their cells."""
     notebook = nbformat.read(TOUR, as_version=4)
-    place = {"metadata": {"path": str(tmp_path_factory.mktemp("tour"))}}
-    NotebookClient(notebook, timeout=280, kernel_name="python3", resources=place).execute()
+    place = str(tmp_path_factory.mktemp("tour"))
+    client = NotebookClient(
+        notebook, timeout=280, kernel_name="python3", resources={"metadata": {"path": place}}
+    )
+    client.execute(env={**os.environ, "TMPDIR": place})
     return {cell.source.splitlines()[0]: cell.outputs for cell in notebook.cells if cell.cell_type == "code"}
 
 
