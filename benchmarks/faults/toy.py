@@ -52,14 +52,17 @@ def aged(site: Site, days: float) -> None:
         os.utime(path, (then, then), follow_symlinks=False)
 
 
-def with_junk(site: Site, count: int, seed: int) -> None:
-    """Entries that no run needs."""
+def with_junk(site: Site, count: int, seed: int, days: float = 0.0) -> list[Path]:
+    """Entries that no run needs, of which nobody has asked for in so many days."""
     from paretune.search.store.store import Store, content_key
 
-    store = Store(site.store)
+    store, then, made = Store(site.store), time.time() - days * 86_400, []
     for number in range(count):
         key = content_key("export", 0, {"junk": number, "seed": seed})
-        store.produce("export", key, {}, lambda into: _junk(into))
+        made.append(store.produce("export", key, {}, lambda into: _junk(into)).path)
+        for path in (made[-1], site.store / ".locks" / f"export.{key}"):
+            os.utime(path, (then, then))
+    return made
 
 
 def _junk(into: Path) -> dict[str, Any]:
