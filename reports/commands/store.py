@@ -9,9 +9,7 @@ import typer
 
 from ..terminal.output import console, show
 
-store = typer.Typer(
-    name="store", no_args_is_help=True, help="What runs keep of what they made: its size, tidied up."
-)
+store = typer.Typer(name="store", help="What runs keep of what they made: its size, tidied up.")
 
 Place = Annotated[
     Path, typer.Argument(metavar="STUDY|STORE", help="a study file, the directory of a run, or a store's")

@@ -87,14 +87,14 @@ def find_runs(
     `forgotten` is what is left out.
 
     Raises:
-        UserError: of one it cannot be told, or there is none.
+        UserError: of one it cannot be told, a named one is none, or there is none at all.
     """
     without = {_directory(path) for path in forgotten}
     try:
         remembered = known_runs(root)
     except OSError as error:
         raise _refused("the store's list of its runs cannot be read", root, str(error), "mend it") from error
-    first = [*([run_dir] if run_dir else []), *(_directory(path) for path in named)]
+    first = [*([run_dir] if run_dir else []), *(_named(path) for path in named)]
     asked = [path for path in (*first, *remembered) if path not in without]
     gone = [path for path in asked if _is_gone(path)]
     there = dict.fromkeys(path for path in asked if path not in gone)
@@ -109,6 +109,13 @@ def find_runs(
             "name the study file in place of the store, or its runs with --run",
         )
     return RunsFound(there=found, gone=tuple(gone))
+
+
+def _named(path: Path) -> Path:
+    """The directory of a run that somebody has named, which has to be there."""
+    run_dir = _directory(path)
+    read_run_file(run_dir)
+    return run_dir
 
 
 def _directory(path: Path) -> Path:
@@ -166,9 +173,17 @@ def _explained(run_dir: Path) -> Iterator[None]:
         raise _refused(
             "a run cannot be read, so that nobody can say what it needs: nothing was removed",
             run_dir,
-            " ".join(str(error).split()),
+            _told(error),
             f"mend it, or leave it out for good with `--forget {run_dir}`",
         ) from error
+
+
+def _told(error: UserError | OSError) -> str:
+    if isinstance(error, OSError):
+        return str(error)
+    return "; ".join(
+        filter(None, (f"{error.place}: {error.problem}" if error.place else error.problem, error.found))
+    )
 
 
 def _refused(problem: str, place: Path, found: str, remedy: str) -> UserError:
