@@ -17,7 +17,8 @@ from ..checks.tolerances import Tolerance, Tolerances
 from ..record.checks import DECISIONS, OUTPUTS, Scale
 from ..stages.device.judged import SATURATING
 from ..stages.device.tolerance import Difference, difference
-from ..workload.task import CLASSES, UNKNOWN
+from ..workload.decisions import flipped
+from ..workload.task import CLASS_TASKS, UNKNOWN
 from .kept import KeptArtifact
 from .questions import AskedSamples
 
@@ -36,7 +37,7 @@ def numerics(
 ) -> list[Evidence]:
     """What speaks for other numbers than before: outputs, decisions, quality."""
     found = [outputs_evidence(subject, artifact, questions, before, after, saturates=saturates)]
-    flips = flipped(questions, before, after)
+    flips = _flips(questions, before, after)
     if flips is not None:
         count, of = flips
         said = f"{count} of {of} samples are decided otherwise"
@@ -114,26 +115,19 @@ def _wrong_form(before: Outputs, after: Outputs) -> str:
     return ""
 
 
-def flipped(questions: AskedSamples, before: Outputs, after: Outputs) -> tuple[int, int] | None:
+def _flips(questions: AskedSamples, before: Outputs, after: Outputs) -> tuple[int, int] | None:
     """Of the primary output: samples decided otherwise, of how many; None where it decides nothing."""
     name = questions.choice.primary if questions.choice else next(iter(before))
     try:
         was, now = (questions.named(outputs).get(name) for outputs in (before, after))
     except StageError:
         return None
-    if was is None or now is None or was.shape != now.shape or not len(was):
+    if was is None or now is None or not np.isfinite(now).all():
         return None
-    if was.dtype.kind != "f":
-        return int((was != now).reshape(len(was), -1).any(axis=1).sum()), len(was)
-    if was.ndim != 2 or was.shape[1] < 2 or not np.isfinite(now).all():
+    classes = questions.task in (*CLASS_TASKS, UNKNOWN)
+    if was.dtype.kind == "f" and not classes:  # several numbers: the largest of them decides nothing
         return None
-    if questions.task not in (CLASSES, UNKNOWN) or _of_numbers(questions):
-        return None  # several numbers are predicted, and the largest of them decides nothing
-    return int((was.argmax(axis=1) != now.argmax(axis=1)).sum()), len(was)
-
-
-def _of_numbers(questions: AskedSamples) -> bool:
-    return questions.labels is not None and questions.labels.dtype.kind == "f"
+    return flipped(was, now, questions.labels, classes=classes)
 
 
 def _quality(

@@ -14,7 +14,7 @@ from ..checks.tolerances import Tolerances
 from ..record.agreement import Agreement
 from ..record.checks import DECISIONS, OUTPUTS, Scale
 from ..stages.device.judged import judged
-from ..workload.task import class_axis
+from ..workload.decisions import flipped
 from .recorded import RecordedSamples
 from .shipped import Array, Shipped
 
@@ -55,8 +55,9 @@ def numerics(
         return _outputs(one, agreement, False, alike, tolerances), why
     found = choice.by_name(now)
     same = _bits_alike(recorded.outputs, found)
-    decided = decisions(recorded, found[choice.primary])
-    return _outputs(one, agreement, same, alike, tolerances), _decisions(one, decided, tolerances)
+    then, targets = recorded.outputs[choice.primary], recorded.targets
+    flips = flipped(then, found[choice.primary], targets, classes=recorded.classes)
+    return _outputs(one, agreement, same, alike, tolerances), _decisions(one, flips, tolerances)
 
 
 def _bits_alike(recorded: Mapping[str, Array], now: Mapping[str, Array]) -> bool:
@@ -105,29 +106,13 @@ def _reason(agreement: Agreement, same: bool, alike: Alike) -> str:
     return said
 
 
-def _decisions(one: Shipped, decided: tuple[Array, Array] | None, tolerances: Tolerances) -> Evidence:
+def _decisions(one: Shipped, flips: tuple[int, int] | None, tolerances: Tolerances) -> Evidence:
     question = _question(one, tolerances)
-    if decided is None:
+    if flips is None:
         return skipped(question, "its outputs score no classes: no decision can flip")
-    then, now = decided
-    share = float(np.mean(then != now)) if then.size else 0.0
-    # Of a picture's pixels, which flip together, it is the share that is taken as that of samples.
-    return share_beyond(question, round(share * len(then)), len(then))
+    return share_beyond(question, *flips)
 
 
 def _question(one: Shipped, tolerances: Tolerances) -> Question:
     tolerance = tolerances.of(DECISIONS)
     return Question(subject=one.name, metric=DECISIONS, tolerance=tolerance, higher=False)
-
-
-def decisions(recorded: RecordedSamples, now: Array) -> tuple[Array, Array] | None:
-    """What was decided by the primary output then, and by one now; None where it scores no classes. Where no
-    targets tell, the metric does."""
-    then, targets = recorded.outputs[recorded.choice.primary], recorded.targets
-    if then.dtype.kind != "f":
-        return then, now
-    if targets is not None:
-        axis = class_axis(targets, then.shape[1:])
-    else:
-        axis = 1 if recorded.classes and then.ndim == 2 and then.shape[1] > 1 else None
-    return None if axis is None else (then.argmax(axis=axis), now.argmax(axis=axis))
