@@ -9,8 +9,8 @@ NOTHING = {"lost": [], "corrupt": [], "twice": []}
 
 
 @pytest.fixture(scope="module")
-def disks(tmp_path_factory, warm):
-    found = FullDisks(tmp_path_factory.mktemp("full"), warm)
+def disks(tmp_path_factory, warm, made_store):
+    found = FullDisks(tmp_path_factory.mktemp("full"), warm, made_store)
     assert (found.code, len(found.records)) == (0, 2)
     return found
 
