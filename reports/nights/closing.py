@@ -10,7 +10,7 @@ from ...profiles.errors import ParetuneError
 from ...profiles.files import says_full
 from ...search.nights.history import NightHistory
 from ...search.nights.night import Night, NightStatus
-from ...search.nights.retention import runs_of, thin
+from ...search.nights.retention import runs_of, staying, thin
 from ...search.retention.gc import KEEP_DAYS, store_gc
 from .ends import ended_by
 from .opening import in_a_row
@@ -21,7 +21,7 @@ from .written import PAGE, files_of
 
 def kept(tonight: Tonight, seconds: float, keep: int, patience: int) -> NightResult:
     """Write the night, and let go of what is too old."""
-    folder, history = tonight.folder, tonight.history
+    folder, history = tonight.folder, _that_stays(tonight, keep)
     night = in_a_row(replace(tonight.night, seconds=seconds), history, patience)
     if night.overdue:
         night = replace(night, headline=f"{night.headline}; {night.in_a_row} nights in a row had no answer")
@@ -35,6 +35,12 @@ def kept(tonight: Tonight, seconds: float, keep: int, patience: int) -> NightRes
         folder.ended()
     let_go(tonight, keep)
     return NightResult(night=night, folder=into, texts=texts)
+
+
+def _that_stays(tonight: Tonight, keep: int) -> NightHistory:
+    """The history, without the pages that go when this night is kept."""
+    history, numbers = tonight.history, (*tonight.folder.numbers(), tonight.night.number)
+    return replace(history, pages=history.pages & staying(numbers, history, keep))
 
 
 def _files(night: Night, history: NightHistory, diff: Sequence[str]) -> tuple[Night, dict[str, str]]:

@@ -7,7 +7,7 @@ from math import isfinite
 
 from ...profiles.words import duration
 from ...search.nights.changes import in_short, kinds_changed
-from ...search.nights.history import NightHistory
+from ...search.nights.history import PAGE, NightHistory
 from ...search.nights.night import FactKind, Night, NightStatus
 from ...search.ranking.sentences import with_interval
 from ...search.record.checks import Checked, CheckOutcome
@@ -165,12 +165,14 @@ def night_rows(night: Night, history: NightHistory, most: int = 60) -> tuple[Nig
     rows = []
     for before, one in zip([None, *nights], nights, strict=False):
         kinds = kinds_changed(before, one) if before is not None and before.facts and one.facts else ()
-        rows.append(_night_row(one, kinds, names, is_this=one is night))
+        there = one is not night and one.number in history.pages
+        link = f"../night-{one.number:04d}/{PAGE}" if there else ""
+        rows.append(_night_row(one, kinds, names, link, is_this=one is night))
     return tuple(reversed(rows[-most:]))
 
 
 def _night_row(
-    night: Night, kinds: tuple[FactKind, ...], names: tuple[str, ...], *, is_this: bool
+    night: Night, kinds: tuple[FactKind, ...], names: tuple[str, ...], link: str, *, is_this: bool
 ) -> NightRow:
     cells = (
         with_interval(metric_info(name), night.metrics[name]) if name in night.metrics else DASH
@@ -183,7 +185,7 @@ def _night_row(
         headline=night.headline,
         changed=", ".join(kind.value for kind in kinds) or DASH,
         cells=tuple(cells),
-        link="" if is_this or not night.metrics else f"../night-{night.number:04d}/page.html",
+        link=link,
         is_this=is_this,
     )
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...search.nights.history import PAGE as PAGE
 from ...search.nights.history import NightHistory
 from ...search.nights.night import Night
 from .junit import junit_xml
 from .page import night_page
 from .summary import night_json, summary_markdown
 
-PAGE, JUNIT, SUMMARY, JSON = "page.html", "junit.xml", "summary.md", "summary.json"
+JUNIT, SUMMARY, JSON = "junit.xml", "summary.md", "summary.json"
 
 
 def files_of(night: Night, history: NightHistory, diff: Sequence[str] = ()) -> dict[str, str]:

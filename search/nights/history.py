@@ -22,7 +22,7 @@ from ...profiles.files import folder_aside, make_folder, open_regular, sync, syn
 from ...profiles.locks import locked
 from .night import NIGHT, Night, NightStatus
 
-RUNS, NIGHT_FILE, BUNDLE, SOURCES = "runs", "night.json", "bundle", "code"
+RUNS, NIGHT_FILE, BUNDLE, SOURCES, PAGE = "runs", "night.json", "bundle", "code", "page.html"
 _LOCK, _UNDER_WAY, _SPARE = ".lock", "under-way.json", ".spare"
 _SPARE_BYTES = 4 * 2**20
 _MOST_BYTES = 2**24
@@ -36,10 +36,12 @@ _LEADS = """<!doctype html>
 
 @dataclass(frozen=True, kw_only=True)
 class NightHistory:
-    """The nights that can be read, the oldest first, and the numbers of those that cannot."""
+    """The nights that can be read, the oldest first, and the numbers of those that cannot; `pages` has the
+    numbers of those that have their page."""
 
     nights: tuple[Night, ...] = ()
     damaged: tuple[int, ...] = ()
+    pages: frozenset[int] = frozenset()
 
     @property
     def last(self) -> Night | None:
@@ -159,6 +161,7 @@ class NightsFolder:
         return NightHistory(
             nights=tuple(night for night in found.values() if night is not None),
             damaged=tuple(number for number, night in found.items() if night is None),
+            pages=frozenset(number for number in found if (self.folder(number) / PAGE).is_file()),
         )
 
     def _night(self, number: int) -> Night | None:

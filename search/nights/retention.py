@@ -18,9 +18,7 @@ def thin(folder: NightsFolder, history: NightHistory, keep: int) -> int:
     """Keep the last `keep` nights whole, and the last good one; of older ones the record alone. Runs that no
     whole night is of go. Returns the bytes that were freed."""
     numbers = folder.numbers()
-    whole = set(numbers[-keep:])
-    if history.last_good is not None:
-        whole.add(history.last_good.number)
+    whole = staying(numbers, history, keep)
     freed = 0
     for number in numbers:
         if number in whole:
@@ -30,6 +28,12 @@ def thin(folder: NightsFolder, history: NightHistory, keep: int) -> int:
         freed += sum(_removed(path) for path in ([old] if gone else _beside_the_record(old)))
     runs = {night.run for night in history.nights if night.number in whole and night.run}
     return freed + sum(_removed(run) for run in _but_the_latest(runs_of(folder)) if run.name not in runs)
+
+
+def staying(numbers: Sequence[int], history: NightHistory, keep: int) -> frozenset[int]:
+    """Of the numbers of nights, those that stay whole."""
+    good = history.last_good
+    return frozenset(numbers[-keep:]) | ({good.number} if good is not None else set())
 
 
 def _but_the_latest(runs: Sequence[Path]) -> list[Path]:

@@ -8,6 +8,7 @@ import pytest
 from made_nights import a_night, made_history, made_regression, without_numbers
 from paretune.reports.nights.junit import junit_xml
 from paretune.reports.nights.page import night_page, trends
+from paretune.reports.nights.shown import night_rows
 from paretune.reports.nights.summary import night_json, summary_markdown
 from paretune.search.nights.history import NightHistory
 from paretune.search.nights.night import EXIT_CODES, NIGHT, NightStatus
@@ -96,3 +97,11 @@ def test_exit_codes_are_two_for_a_regression_and_for_nothing_else():
     assert set(EXIT_CODES) == set(NightStatus)
     late = replace(without_numbers(3, NightStatus.SKIPPED, "off"), overdue=True)
     assert late.exit_code == 1
+
+
+def test_nights_are_linked_where_they_have_a_page_and_no_others(nights):
+    *before, last = nights.nights
+    history = NightHistory(nights=tuple(before), pages=frozenset({2, last.number}))
+    linked = {row.number: row.link for row in night_rows(last, history)}
+    assert {number for number, link in linked.items() if link} == {2}
+    assert linked[2].startswith("../night-0002/")
