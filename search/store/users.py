@@ -19,6 +19,7 @@ from pathlib import Path
 from ...profiles.files import make_folder, open_regular, write_whole
 from ...profiles.locks import is_held, locked
 from ..record.digest import digest_of
+from .trouble import writing
 
 USERS, RUNS = ".users", ".runs"
 UNKNOWN_FOR_S = 7 * 86400.0
@@ -69,9 +70,13 @@ def sessions(root: Path) -> list[AtWork]:
 
 
 def remember_run(root: Path, run_dir: Path) -> None:
-    """Write down that a run uses the store, so that whoever tidies it up asks that run."""
+    """Write down that a run uses the store, so that whoever tidies it up asks that run.
+
+    Raises:
+        UserError: the store cannot be written: what the run needs of it could go.
+    """
     path = _place(root, run_dir)
-    with suppress(OSError):
+    with writing(root):
         if not path.is_file():
             make_folder(path.parent)
             from_here = os.path.relpath(run_dir, root)
