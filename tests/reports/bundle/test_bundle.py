@@ -178,7 +178,7 @@ def test_the_script_refuses_a_damaged_artifact(exportable: StudyRecord, tmp_path
         file.write(b"x")
     done = run_isolated(path)
     assert done.returncode == 1
-    assert "model.onnx is not the file that was exported" in done.stderr
+    assert "'model.onnx' is not the file that was exported" in done.stderr
 
 
 def test_a_directory_that_is_not_empty_is_refused_and_kept(exportable: StudyRecord, tmp_path: Path) -> None:
