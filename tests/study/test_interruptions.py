@@ -97,33 +97,33 @@ def test_the_runner_dies_with_the_driver(bench):
 
 
 @pytest.mark.parametrize(
-    ("stage", "behaviour", "cause"),
+    "ends",
     [
-        ("compile", "segfault", "signal 11"),
-        ("run", "abort", "signal 6"),
-        ("compile", "hang", "no answer"),
-        ("run", "oom", "memory"),
-        ("run", "exit", "SystemExit: 0"),
+        {"int8": ("compile", "segfault", "signal 11"), "int4-weight": ("run", "abort", "signal 6")},
+        {"int8": ("run", "oom", "memory"), "int4-weight": ("run", "exit", "SystemExit: 0")},
+        {"int8": ("compile", "hang", "no answer")},
     ],
+    ids=lambda ends: "-".join(behaviour for _, behaviour, _ in ends.values()),
 )
-def test_a_crash_is_one_failed_evaluation_and_the_study_goes_on(
-    bench, shared_store, monkeypatch, stage, behaviour, cause
-):
-    monkeypatch.setenv("TOY_SCRIPT", json.dumps({f"int8/{stage}": behaviour}))
-    name = f"crash-{behaviour}-{stage}"
-    space = {"student": {"width": [4]}, "precision": ["fp32", "int8"], "backend": [BACKEND]}
-    limit = "3 s" if behaviour == "hang" else "60 s"
+def test_a_crash_is_one_failed_evaluation_and_the_study_goes_on(bench, shared_store, monkeypatch, ends):
+    script = {f"{precision}/{stage}": behaviour for precision, (stage, behaviour, _) in ends.items()}
+    monkeypatch.setenv("TOY_SCRIPT", json.dumps(script))
+    space = {"student": {"width": [4]}, "precision": ["fp32", *ends], "backend": [BACKEND]}
+    limit = "3 s" if "hang" in script.values() else "60 s"
     guard = {"compile": limit, "run": limit, "memory": "1 GB"}
-    record = run_study(bench.study(name, space=space, guard=guard, budget={"trials": 3})).record
+    budget = {"trials": 1 + len(space["precision"])}
+    record = run_study(bench.study(space=space, guard=guard, budget=budget)).record
     by_precision = {}
     for trial in record.trials:
         if trial.duplicate_of is None:
             by_precision.setdefault(str(trial.evaluation.candidate.precision), []).append(trial.evaluation)
-    assert {e.outcome for e in by_precision["fp32"]} == {Outcome.COMPLETE}
-    for evaluation in by_precision["int8"]:
-        assert evaluation.outcome is Outcome.FAILED
-        assert cause in f"{evaluation.cause} {evaluation.log}"
-        assert evaluation.stage
+    assert {e.outcome for e in by_precision.pop("fp32")} == {Outcome.COMPLETE}
+    assert set(by_precision) == set(ends)
+    for precision, evaluations in by_precision.items():
+        for evaluation in evaluations:
+            assert evaluation.outcome is Outcome.FAILED
+            assert ends[precision][-1] in f"{evaluation.cause} {evaluation.log}"
+            assert evaluation.stage
     assert record.finalists
 
 
