@@ -12,10 +12,8 @@ from ...search.nights.night import NightStatus
 from ...search.record.checks import Checked, CheckOutcome
 from ...search.regress.baseline import Baseline
 from ...search.regress.compare import regressed
-from ...search.regress.sources import from_file
+from ...search.regress.sources import BASELINE_FILE, from_file
 from ..content.checks import check_rows
-
-BASELINE_FILE = "baseline.json"
 
 
 def first_baseline(folder: NightsFolder, history: NightHistory) -> Baseline | None:

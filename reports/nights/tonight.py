@@ -30,13 +30,13 @@ from ...search.record.progress import Progress
 from ...search.regress.baseline import BASELINE, Baseline, baseline_of
 from ...search.regress.compare import regressed
 from ...search.regress.regress import check_comparable
-from ...search.regress.sources import from_file, read_baseline
+from ...search.regress.sources import BASELINE_FILE, from_file, read_baseline
 from ...search.run.budget import StopFlag
 from ...search.run.nightly import nightly_job, run_night
 from ...search.verify.verify import verify
 from ..bundle.recommended import BUNDLE as RECOMMENDED
 from ..results.written import written
-from .drift import BASELINE_FILE, drifted, first_baseline
+from .drift import drifted, first_baseline
 from .ends import device_is_off, judged
 
 GOOD, LAST = NAMED = ("good", "last")

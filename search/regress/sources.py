@@ -15,9 +15,12 @@ from ..checks.paired import are_sound
 from ..run.stored import open_run
 from .baseline import BASELINE, Anchor, Baseline, Shippable, baseline_of, machine_of, own_latency, versions_of
 
+BASELINE_FILE = "baseline.json"
+"""What a night keeps in its folder to be compared with."""
 _MOST_BYTES = 8_000_000
 _ACCEPTED = (
-    "the directory of a run (runs/NAME), its study file, a bundle, or a file that `paretune nightly` has kept"
+    "the directory of a run (runs/NAME), its study file, a bundle, or what `paretune nightly` has kept: the "
+    f"folder of a night (nights/NAME/night-0007), or its {BASELINE_FILE}"
 )
 
 
@@ -29,6 +32,8 @@ def read_baseline(path: Path) -> Baseline:
     """
     if path.suffix == ".json" and is_file(path):
         return from_file(path)
+    if is_file(path / BASELINE_FILE):
+        return from_file(path / BASELINE_FILE)
     if is_bundle(path):
         return of_bundle(read_bundle(path))
     if not path.exists():

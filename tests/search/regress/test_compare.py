@@ -13,7 +13,7 @@ from paretune.search.record.samples import of_hits
 from paretune.search.regress.baseline import Anchor, Baseline, Shippable
 from paretune.search.regress.compare import regressed
 from paretune.search.regress.regress import check_comparable, regress
-from paretune.search.regress.sources import from_file, write_baseline
+from paretune.search.regress.sources import BASELINE_FILE, from_file, read_baseline, write_baseline
 
 PASSED, FAILED, WARNING, OPEN, NOTED, SKIPPED = (
     CheckOutcome.PASSED,
@@ -218,7 +218,9 @@ def test_numbers_that_are_none_and_metrics_that_are_gone_are_skipped():
 def test_a_baseline_survives_its_file_and_a_damaged_one_is_refused(tmp_path):
     file = tmp_path / "night.json"
     write_baseline(night(), file)
-    assert from_file(file) == night()
+    assert from_file(file) == read_baseline(file) == night()
+    write_baseline(night(), tmp_path / BASELINE_FILE)
+    assert read_baseline(tmp_path) == night(), "the folder of a night"
     assert regress(file, file).passed
     whole = file.read_bytes()
     fewer = whole.replace(b'"count": 2000', b'"count": 4000')
