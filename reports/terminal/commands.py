@@ -76,17 +76,33 @@ def _ended(command: Callable[[], object]) -> NoReturn:
     except _COMMAND_LINE_ERRORS as error:
         _fail(f"error: {error.format_message()}\n  what to do: `paretune --help` lists commands and options")
     except (_InterruptedError, KeyboardInterrupt, typer.Abort) as error:
-        if not threads_may_start():
-            _fail(f"error: {THREADS.what}\n  what to do: {THREADS.remedy}")
-        _fail("interrupted" + (_LOADING if while_loading(error.__cause__ or error) else ""), 130)
+        _interrupted(error.__cause__ or error)
     except InternalError as error:
         _fail(f"internal error, please report it: {error}")
     except ParetuneError as error:
         _fail(f"error: {error}")
     except Exception as error:
+        if _hides_an_interrupt(error):
+            _interrupted(error)
         _fail(_said(error))
     tell_of_what_was_lost()
     raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _interrupted(error: BaseException) -> NoReturn:
+    if not threads_may_start():
+        _fail(f"error: {THREADS.what}\n  what to do: {THREADS.remedy}")
+    _fail("interrupted" + (_LOADING if while_loading(error) else ""), 130)
+
+
+def _hides_an_interrupt(error: BaseException | None) -> bool:
+    """Whether Ctrl-C came while a library was at work that makes an error of its own of it: compiled ones
+    keep its name alone."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt) or re.search(r"\bKeyboardInterrupt\b", str(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _fail(message: str, code: int = 1) -> NoReturn:
