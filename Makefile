@@ -33,9 +33,9 @@ types: setup
 	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml \
 	    -p paretune.profiles -p paretune.backends -p paretune.search -p paretune.reports -m paretune -m paretune.cli
 
-# Four workers for two cores, since tests of boards and of hangs wait a lot; what measures or ends by the clock
+# Three workers for two cores, since tests of boards and of hangs wait a lot; what measures or ends by the clock
 # has a core of its own after them.
-TOGETHER := $(BIN)/python -m pytest -q --numprocesses 4 --dist loadfile --no-loadscope-reorder
+TOGETHER := $(BIN)/python -m pytest -q --numprocesses 3 --dist loadfile --no-loadscope-reorder
 ALONE := $(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # In two minutes: all but what is slow, measures, or ends by the clock.
