@@ -21,14 +21,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import onnxruntime
-from onnx import TensorProto, helper, numpy_helper
 from paretune.search.monitor.baseline import plan_text
 from paretune.search.monitor.module import module_source
 from paretune.search.record.checks import CheckOutcome
 
 from benchmarks.monitor_worlds import BATCH, WORLDS, Deployed, World
+from benchmarks.one_artifact import SIDE, convolutions
+
+CHANNELS = 16
 
 LOOK = 12 * BATCH
 """Samples between two looks while a drift is waited for."""
@@ -39,26 +40,8 @@ SIZES = ((64, 150), (64, 2000), (1000, 150), (1000, 2000))
 
 def model(millions: float) -> bytes:
     """A network that takes about so many million multiply-adds for a picture of 3 x 32 x 32."""
-    rng, side, channels = np.random.default_rng(0), 32, 16
-    depth = max(1, round(millions * 1e6 / (channels * channels * 9 * side * side)))
-    weights, nodes, before = [], [], "x"
-    for number in range(depth):
-        shape = (channels, channels if number else 3, 3, 3)
-        weights.append(numpy_helper.from_array(rng.normal(0, 0.1, shape).astype(np.float32), f"w{number}"))
-        nodes.append(helper.make_node("Conv", [before, f"w{number}"], [f"c{number}"], pads=[1, 1, 1, 1]))
-        nodes.append(helper.make_node("Relu", [f"c{number}"], [f"r{number}"]))
-        before = f"r{number}"
-    last = rng.normal(0, 0.05, (channels * side * side, 10)).astype(np.float32)
-    weights.append(numpy_helper.from_array(last, "last"))
-    nodes += [helper.make_node("Flatten", [before], ["f"]), helper.make_node("MatMul", ["f", "last"], ["y"])]
-    ends = [
-        helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3, side, side]),
-        helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 10]),
-    ]
-    graph = helper.make_graph(nodes, "watched", ends[:1], ends[1:], weights)
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    onnx.checker.check_model(made)
-    return bytes(made.SerializeToString())
+    depth = max(1, round(millions * 1e6 / (CHANNELS * CHANNELS * 9 * SIDE * SIDE)))
+    return bytes(convolutions(CHANNELS, depth).SerializeToString())
 
 
 def session_of_about(wanted_ms: float) -> tuple[Any, float]:

@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 from paretune.backends.load.queueing import ResponseBound
 from paretune.backends.load.under_load import UnderLoad
 from paretune.backends.measure.latency import measure
@@ -28,32 +26,12 @@ from paretune.backends.runner.loads import under_load
 from paretune.search.stages.deployment.load_search import LoadSearch, Sought
 from paretune.search.stages.deployment.predicted_load import REQUESTS, predicted_load, services_of
 
-from benchmarks.one_artifact import compiled
+from benchmarks.one_artifact import SIDE, compiled, convolutions
 
 BACKENDS = ("ort", "tflite")
 MODELS = {"small": (16, 2), "middle": (48, 3)}
 """Channels and convolutions."""
-SHARE, TIMES, SIDE = 0.9, 4.0, 32
-
-
-def model(channels: int, depth: int) -> onnx.ModelProto:
-    """So many convolutions, and a product."""
-    rng, weights, nodes, before = np.random.default_rng(0), [], [], "x"
-    for number in range(depth):
-        shape = (channels, channels if number else 3, 3, 3)
-        weights.append(numpy_helper.from_array(rng.normal(0, 0.05, shape).astype(np.float32), f"w{number}"))
-        nodes.append(helper.make_node("Conv", [before, f"w{number}"], [f"c{number}"], pads=[1, 1, 1, 1]))
-        nodes.append(helper.make_node("Relu", [f"c{number}"], [f"r{number}"]))
-        before = f"r{number}"
-    last = rng.normal(0, 0.05, (channels * SIDE * SIDE, 10)).astype(np.float32)
-    weights.append(numpy_helper.from_array(last, "last"))
-    nodes += [helper.make_node("Flatten", [before], ["f"]), helper.make_node("MatMul", ["f", "last"], ["y"])]
-    ends = [
-        helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3, SIDE, SIDE]),
-        helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 10]),
-    ]
-    graph = helper.make_graph(nodes, "load", ends[:1], ends[1:], weights)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+SHARE, TIMES = 0.9, 4.0
 
 
 def once(
@@ -113,7 +91,7 @@ def main(argv: list[str] | None = None) -> int:
     for name in options.backends:
         for title, (channels, depth) in MODELS.items():
             with tempfile.TemporaryDirectory() as folder:
-                artifact, bound = compiled(name, model(channels, depth), feed, Path(folder)), None
+                artifact, bound = compiled(name, convolutions(channels, depth), feed, Path(folder)), None
                 for _ in range(options.repeats):
                     one = once(name, artifact, feed, bound, options.seconds)
                     bound = one["bound_ms"]
