@@ -1,4 +1,4 @@
-"""What was checked, as a part of a page: a table in HTML or Markdown, and as JSON in a file."""
+"""What was checked, as a part of a page: a table in HTML, and as JSON in a file."""
 
 from __future__ import annotations
 
@@ -19,11 +19,6 @@ from .write import plain
 def checks_html(checked: Checked) -> Markup:
     """Table, advice and verdict, escaped: to be put into a page as it is."""
     return Markup(rendered("checks.html", _shown(checked)))  # noqa: S704
-
-
-def checks_markdown(checked: Checked) -> str:
-    """The same as Markdown, escaped."""
-    return rendered("checks.md", _shown(checked)).rstrip("\n") + "\n"
 
 
 def _shown(checked: Checked) -> dict[str, Any]:

@@ -28,12 +28,6 @@ class Tolerance:
     relative: bool = True
     stated: bool = False
 
-    def text(self, metric: str) -> str:
-        """ "3 %", "0.2 pt"."""
-        if self.relative:
-            return f"{100 * self.amount:.3g} %"
-        return metric_info(metric).difference(self.amount)
-
 
 def _share(amount: float) -> Tolerance:
     return Tolerance(amount=amount, relative=False)

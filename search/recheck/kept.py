@@ -38,7 +38,6 @@ class KeptArtifact:
     store: Path
     described: Mapping[str, Any] = field(default_factory=dict)
     sample: Mapping[str, Array] = field(default_factory=dict)
-    key: str = ""
     source: str = ""
 
     @property
@@ -138,6 +137,5 @@ def _kept(evaluation: Evaluation, number: int, entry: Entry, setting: Setting | 
         store=entry.path.parent.parent,
         described=meta["artifact"],
         sample=entry.read(meta["sample"], read_arrays) if meta.get("sample") else {},
-        key=entry.key,
         source=str(entry.provenance.get("source", "")),
     )

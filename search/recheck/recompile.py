@@ -14,7 +14,7 @@ from ..stages.device.calibration_samples import drawn
 from ..stages.device.deployment import Deployment
 from ..stages.device.settings import settings_of
 from ..stages.device.tune import model_of
-from ..store.store import Store
+from ..store.store import Entry, Store
 from .kept import KeptArtifact
 from .questions import StudyNow
 from .runtimes import RuntimePlace
@@ -40,7 +40,7 @@ def recompiled(
         source = Store(artifact.store).get("export", artifact.source)
         if source is None:
             return Recompiled(reason="the store no longer has its float model")
-        return Recompiled(artifact=_compiled(artifact, place, now, into, guard))
+        return Recompiled(artifact=_compiled(artifact, source, place, now, into, guard))
     except (StageError, UnsupportedError) as error:
         cause = error.cause if isinstance(error, StageError) else error.reason
         return Recompiled(reason=one_line(cause, 300))
@@ -49,10 +49,8 @@ def recompiled(
 
 
 def _compiled(
-    artifact: KeptArtifact, place: RuntimePlace, now: StudyNow, into: Path, guard: Guard
+    artifact: KeptArtifact, source: Entry, place: RuntimePlace, now: StudyNow, into: Path, guard: Guard
 ) -> KeptArtifact:
-    source = Store(artifact.store).get("export", artifact.source)
-    assert source is not None
     candidate, treatment, how = artifact.evaluation.candidate, artifact.evaluation.treatment, artifact.setting
     target = get_backend(artifact.backend).target(now.job.profile)
     deployment = Deployment(

@@ -8,12 +8,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import stdtrit
 
 from ...backends.measure.environment import cpu_ticks
 from ...backends.measure.latency import measure
 from ...backends.measure.samples import REFERENCE, LatencyPlan, Rounds
-from ...backends.measure.spread import FEWEST_PROCESSES, take_turns
+from ...backends.measure.spread import FEWEST_PROCESSES, student, take_turns
 from ...backends.measure.summary import compare, summarize
 from ...backends.measure.watched import refuse_cut_short
 from ...backends.runner.client import RunnerClient
@@ -166,9 +165,7 @@ def _error_of(ratio: Quantity, processes: int) -> float:
     low, high = ratio.ends
     if not high > low > 0:
         return 0.0
-    degrees = processes - 1 if processes >= FEWEST_PROCESSES else None
-    wide = 1.959964 if degrees is None else float(stdtrit(degrees, 0.975))
-    return math.log(high / low) / 2 / wide
+    return math.log(high / low) / 2 / student(processes)
 
 
 def _process_spread(rounds: Rounds) -> float | None:
@@ -199,5 +196,5 @@ def _mean(values: Sequence[float]) -> Quantity:
     middle = float(logs.mean())
     if len(logs) < FEWEST_PROCESSES:
         return Quantity(value=math.exp(middle))
-    half = float(stdtrit(len(logs) - 1, 0.975) * logs.std(ddof=1) / math.sqrt(len(logs)))
+    half = student(len(logs)) * float(logs.std(ddof=1)) / math.sqrt(len(logs))
     return Quantity(value=math.exp(middle), low=math.exp(middle - half), high=math.exp(middle + half))

@@ -103,7 +103,6 @@ def _of_bundle(bundle: Bundle) -> KeptArtifact:
         setting=Setting(threads=bundle.threads, batch=bundle.batch, options=told),
         store=bundle.folder,
         sample=_sample(bundle),
-        key=bundle.artifact_key,
     )
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import hypot, inf, isfinite, sqrt
 
+from ...backends.measure.spread import FEWEST_PROCESSES
 from ...profiles.quantity import Quantity
 from .baseline import Baseline, Shippable
 
-FEWEST_PROCESSES = 3
 OTHER_RUNTIME = "the reference runs on another version of its runtime than then"
 OTHER_MODEL = "the reference is another one than then"
 NOT_KNOWN = "it is not known what the reference was then"
@@ -138,5 +138,5 @@ def _half(quantity: Quantity) -> float:
 
 
 def sound(*quantities: Quantity | None) -> bool:
-    """Whether all are there, finite, and not zero or below where they are times."""
+    """Whether all are there and finite."""
     return all(one is not None and isfinite(one.value) for one in quantities)

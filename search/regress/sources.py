@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ...profiles.errors import UserError
-from ...profiles.files import is_file, open_regular, write_whole
+from ...profiles.files import is_file, open_regular
 from ...profiles.words import one_line
 from ..bundles.bundle import Bundle, read_bundle
 from ..bundles.files import is_bundle
@@ -84,15 +84,6 @@ def _damaged(path: Path, found: str) -> UserError:
         found=one_line(found, 120),
         accepted=_ACCEPTED,
     )
-
-
-def write_baseline(baseline: Baseline, path: Path) -> None:
-    """Keep it for later nights; the file is there whole or not at all.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    write_whole(path, BASELINE.dump_json(baseline, indent=1).decode())
 
 
 def of_bundle(bundle: Bundle) -> Baseline:

@@ -34,12 +34,11 @@ it could not be seen what processes differ by."""
 
 @dataclass(frozen=True, kw_only=True)
 class Timed:
-    """Artifacts measured side by side: their rounds, and milliseconds to load and of the first run by name,
-    one for each process."""
+    """Artifacts measured side by side: their rounds, and milliseconds to load by name, one for each
+    process."""
 
     rounds: Rounds
     load_ms: Mapping[str, tuple[float, ...]]
-    first_ms: Mapping[str, tuple[float, ...]]
 
 
 class Inspection:
@@ -112,16 +111,14 @@ class Inspection:
     def _timed(self, subjects: Mapping[str, Shipped], data: Mapping[str, Array], plan: LatencyPlan) -> Timed:
         processes = self._processes([one.size_bytes for one in subjects.values()])
         load_ms: dict[str, tuple[float, ...]] = {}
-        first_ms: dict[str, tuple[float, ...]] = {}
         opened: dict[str, list[RunnerClient]] = {}
         with self.lease.held(), ExitStack() as stack:
             for name, one in subjects.items():
                 found = [self._entered(stack, one, data) for _ in range(processes)]
-                opened[name] = [runner for runner, _, _ in found]
-                load_ms[name] = tuple(signature.load_ms for _, signature, _ in found)
-                first_ms[name] = tuple(first for _, _, first in found)
+                opened[name] = [runner for runner, _ in found]
+                load_ms[name] = tuple(signature.load_ms for _, signature in found)
             rounds = self._rounds(opened, plan)
-        return Timed(rounds=rounds, load_ms=load_ms, first_ms=first_ms)
+        return Timed(rounds=rounds, load_ms=load_ms)
 
     def _rounds(self, opened: Mapping[str, Sequence[RunnerClient]], plan: LatencyPlan) -> Rounds:
         everyone = [runner for runners in opened.values() for runner in runners]
@@ -142,18 +139,19 @@ class Inspection:
 
     def _entered(
         self, stack: ExitStack, one: Shipped, data: Mapping[str, Array]
-    ) -> tuple[RunnerClient, Opened, float]:
+    ) -> tuple[RunnerClient, Opened]:
         opened = self._opened(one, data)
         stack.callback(opened[0].close)
         return opened
 
-    def _opened(self, one: Shipped, data: Mapping[str, Array]) -> tuple[RunnerClient, Opened, float]:
-        """A runner of its own with the artifact loaded, its signature, and milliseconds of its first run."""
+    def _opened(self, one: Shipped, data: Mapping[str, Array]) -> tuple[RunnerClient, Opened]:
+        """A runner of its own with the artifact loaded, which has run once, and its signature."""
         how, runner = one.setting, LeasedClient(self.lease, guard=self.guard, pinned=self._pinned)
         try:
             opened = runner.open(one.backend, one.path, how.batch, how.threads, dict(how.options))
             self._cores = opened.cores
-            return runner, opened, runner.prepare(one.feed(data))
+            runner.prepare(one.feed(data))
+            return runner, opened
         except BaseException:
             runner.close()
             raise

@@ -41,7 +41,7 @@ def numerics(
     """Whether the outputs are those that were recorded, as far as the precision lets processors differ, and
     how many decisions have flipped."""
     choice = replace(recorded.choice, scored=recorded.choice.names)
-    said = {"precision": str(one.precision), "errors": one.errors}
+    said = {"precision": str(one.precision)}
     agreement = judged(said, recorded.outputs, [now], choice, saturates=alike.saturates, here=RECORDED)
     if agreement.samples != recorded.count and not agreement.why:
         agreement = replace(

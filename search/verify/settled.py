@@ -8,7 +8,6 @@ from dataclasses import replace
 from ...profiles.quantity import Quantity
 from ..checks.decide import decided
 from ..checks.evidence import Evidence
-from ..checks.tolerances import Tolerance, Tolerances
 from ..record.checks import VERSIONS, Advice, CheckOutcome, MetricCheck, NextStep
 from .machine import install_line
 from .shipped import Shipped
@@ -54,12 +53,6 @@ def left_out(subject: str, metrics: Sequence[str], why: str) -> list[MetricCheck
         MetricCheck(subject=subject, metric=metric, outcome=CheckOutcome.SKIPPED, reason=why)
         for metric in metrics
     ]
-
-
-def stated_alone(tolerances: Tolerances, metric: str) -> Tolerance | None:
-    """What the user has said of a metric; None where nothing."""
-    tolerance = tolerances.of(metric)
-    return tolerance if tolerance.stated else None
 
 
 def advice_on(one: Shipped, checks: Sequence[MetricCheck]) -> tuple[Advice, ...]:

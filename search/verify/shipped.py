@@ -23,8 +23,7 @@ Array = NDArray[Any]
 @dataclass(frozen=True, kw_only=True)
 class Shipped:
     """A compiled file. `name` is what checks call it ("the bundle", "trial 3"); `versions` are those of its
-    runtime's packages when it was made, `errors` what it is off its float model by, by output (empty: not
-    known)."""
+    runtime's packages when it was made."""
 
     name: str
     backend: str
@@ -32,9 +31,7 @@ class Shipped:
     setting: Setting
     precision: Precision
     inputs: tuple[TensorSpec, ...]
-    outputs: tuple[TensorSpec, ...]
     versions: Mapping[str, str] = field(default_factory=dict)
-    errors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def size_bytes(self) -> int:
@@ -68,7 +65,6 @@ def of_bundle(bundle: Bundle) -> Shipped:
         setting=_setting(bundle),
         precision=bundle.precision,
         inputs=bundle.inputs,
-        outputs=bundle.outputs,
         versions=bundle.versions,
     )
 
@@ -82,7 +78,6 @@ def of_reference(reference: ReferenceArtifact) -> Shipped:
         setting=_setting(reference),
         precision=reference.precision,
         inputs=reference.inputs,
-        outputs=reference.outputs,
         versions=reference.versions,
     )
 

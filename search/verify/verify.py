@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from ...backends.measure.samples import REFERENCE, LatencyPlan
 from ...backends.registry import probes
@@ -288,7 +287,6 @@ class _Verification:
         return self.inspection.timed(subjects, recorded.inputs, PLAN)
 
     def _environment(self) -> dict[str, str]:
-        told: dict[str, Any] = {**(self.now.get("packages") or {})}
-        said = {name: str(told[name]) for name in told}
         named = {"device": self.inspection.reached.launch.device, "processor": self.now.get("processor")}
-        return {**{name: str(value) for name, value in named.items() if value}, **said}
+        known = {name: value for name, value in named.items() if value}
+        return {name: str(value) for name, value in {**known, **(self.now.get("packages") or {})}.items()}

@@ -10,10 +10,10 @@ from paretune.search.checks.tolerances import read_tolerances
 from paretune.search.record.checks import VERDICT, VERSIONS, CheckOutcome
 from paretune.search.record.evaluation import Limit
 from paretune.search.record.samples import of_hits
-from paretune.search.regress.baseline import Anchor, Baseline, Shippable
+from paretune.search.regress.baseline import BASELINE, Anchor, Baseline, Shippable
 from paretune.search.regress.compare import regressed
 from paretune.search.regress.regress import check_comparable, regress
-from paretune.search.regress.sources import BASELINE_FILE, from_file, read_baseline, write_baseline
+from paretune.search.regress.sources import BASELINE_FILE, from_file, read_baseline
 
 PASSED, FAILED, WARNING, OPEN, NOTED, SKIPPED = (
     CheckOutcome.PASSED,
@@ -217,9 +217,9 @@ def test_numbers_that_are_none_and_metrics_that_are_gone_are_skipped():
 
 def test_a_baseline_survives_its_file_and_a_damaged_one_is_refused(tmp_path):
     file = tmp_path / "night.json"
-    write_baseline(night(), file)
+    file.write_bytes(BASELINE.dump_json(night(), indent=1))
     assert from_file(file) == read_baseline(file) == night()
-    write_baseline(night(), tmp_path / BASELINE_FILE)
+    (tmp_path / BASELINE_FILE).write_bytes(BASELINE.dump_json(night(), indent=1))
     assert read_baseline(tmp_path) == night(), "the folder of a night"
     assert regress(file, file).passed
     whole = file.read_bytes()

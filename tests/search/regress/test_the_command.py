@@ -10,8 +10,9 @@ import pytest
 from paretune.profiles.errors import UserError
 from paretune.profiles.quantity import Quantity
 from paretune.search.record.checks import CHECKED, CheckOutcome
+from paretune.search.regress.baseline import BASELINE
 from paretune.search.regress.regress import regress as compared
-from paretune.search.regress.sources import read_baseline, write_baseline
+from paretune.search.regress.sources import read_baseline
 from study.conftest import STUDY, Bench
 
 pytestmark = pytest.mark.slow
@@ -64,7 +65,7 @@ def test_a_night_with_a_smaller_file_fails_in_json_and_junit(bench, run_dir, tmp
     then = read_baseline(run_dir)
     size = Quantity(value=then.shipped.metrics["size_bytes"].value / 2)
     smaller = replace(then.shipped, metrics={**then.shipped.metrics, "size_bytes": size})
-    write_baseline(replace(then, shipped=smaller), night)
+    night.write_bytes(BASELINE.dump_json(replace(then, shipped=smaller)))
     tolerate = ["--tolerate", "latency 3 %", "accuracy 0.2 pt", "size 50 %"]
     found = regress(bench, run_dir, "--against", night, *tolerate, "--json", said, "--junit", junit)
     assert found.returncode == 2, found.stdout + found.stderr

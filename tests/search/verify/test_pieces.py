@@ -38,7 +38,6 @@ def _shipped(tmp_path, **changes):
         "setting": Setting(threads=1, batch=1),
         "precision": Precision.FP32,
         "inputs": specs,
-        "outputs": specs,
         "versions": {"paretune-toy": "1"},
     }
     return Shipped(**{**usual, **changes})
@@ -131,7 +130,7 @@ def _timed(ratio, loads=(10.0, 12.0)):
         series={"the bundle": series(int(1e6 * ratio)), REFERENCE: series(1_000_000)},
         order=(("the bundle", REFERENCE),) * 15,
     )
-    return Timed(rounds=rounds, load_ms={"the bundle": loads}, first_ms={})
+    return Timed(rounds=rounds, load_ms={"the bundle": loads})
 
 
 @pytest.mark.parametrize(("ratio", "outcome"), [(0.5, PASSED), (0.4, PASSED), (0.52, PASSED), (0.6, FAILED)])
