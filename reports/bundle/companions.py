@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...profiles.quantity import Quantity
-from ...search.ranking.as_run import artifact_of
+from ...search.ranking.as_run import artifact_of, gain
 from ...search.ranking.known import complete_trials, known_metrics, reference_trial, trial_of
 from ...search.record.evaluation import StudyRecord, TrialRecord
 from ...search.record.setting import Setting
@@ -102,8 +102,7 @@ def _measured_against(record: StudyRecord, number: int) -> list[tuple[Quantity, 
 
 
 def _inverted(ratio: Quantity) -> Quantity:
-    low, high = (None if end is None else 1 / end for end in (ratio.high, ratio.low))
-    return replace(ratio, value=1 / ratio.value, low=low, high=high, how=f"the inverse of: {ratio.how}")
+    return replace(gain(ratio), how=f"the inverse of: {ratio.how}")
 
 
 def _companion(record: StudyRecord, number: int, ratio: Quantity) -> Companion | None:

@@ -20,8 +20,9 @@ from ..record.checks import (
     NextStep,
 )
 from .finding import Noticed, settled
-from .looked_at import FEWEST_SAMPLES, of_latency, of_misfits, of_quality, of_series, passes, shifts
+from .looked_at import FEWEST_SAMPLES, of_latency, of_misfits, of_quality, of_series, passes, shift_at
 from .said import PlanSaid, ProcessLog, latest, read_logs, read_plan, total
+from .series import Bins
 from .tally import Tally
 
 LATEST = 2000
@@ -45,17 +46,18 @@ def monitor_check(
     recorded = read_logs(logs, plan)
     windows = sorted((one for log in recorded for one in log.windows), key=lambda one: one.ended)
     if not windows:
-        windows = [Tally(sum(len(one.edges) + 2 for one in plan.series), len(plan.series))]
+        windows = [Tally(plan.size, len(plan.series))]
     seen = windows if whole else latest(windows, LATEST)
-    findings = noticed(shipped, plan, total(seen), tolerances, _elsewhere(shipped, recorded))
+    tally = total(seen)
+    findings = noticed(shipped, plan, tally, tolerances, _elsewhere(shipped, recorded))
     found = settled(findings)
     checks = tuple(_with_time(one, check, plan, windows, tolerances) for one, check in found)
     return Checked(
-        of=f"{_samples(total(seen))} in the field",
+        of=f"{_samples(tally)} in the field",
         against=str(bundle),
         checks=checks,
         advice=tuple(_advice(one) for one in checks if one.outcome is CheckOutcome.FAILED),
-        environment={**_where(recorded, seen), **_not_recorded(total(seen))},
+        environment={**_where(recorded, seen), **_not_recorded(tally)},
         in_use=True,
     )
 
@@ -122,10 +124,12 @@ def _with_time(
         or one.found is None
     ):
         return check
-    names, most = [series.name for series in plan.series], passes(tolerances, one.metric).amount
-    at, since = names.index(one.found.how), ""
+    side, most = "inputs" if one.metric == INPUTS else "outputs", passes(tolerances, one.metric).amount
+    names = [(series.side, series.name) for series in plan.series]
+    at, since = names.index((side, one.found.how)), ""
+    part = Bins([vars(series) for series in plan.series]).slices[at]
     for window in reversed(windows):
-        shift = shifts(plan, window)[at]
+        shift = shift_at(plan, window, at, part)
         if shift.count >= FEWEST_SAMPLES and shift.index <= most:
             break
         since = when(window.began) if shift.count >= FEWEST_SAMPLES else since

@@ -21,7 +21,7 @@ from .finding import Noticed
 from .said import JudgedSaid, PlanSaid
 from .sequential import Scores, mean_interval, mean_rose, share_fell, share_interval
 from .series import NUMBERS, Bins
-from .shift import Shift, shift_of
+from .shift import MOST_ALIKE, Shift, shift_of
 from .tally import GROWTH, Tally, seconds_of
 
 FEWEST_SAMPLES, FEWEST_LABELS, FEWEST_OF_CLASS = 30, 30, 5
@@ -50,47 +50,39 @@ def passes(tolerances: Tolerances, metric: str) -> Tolerance:
 def shifts(plan: PlanSaid, tally: Tally) -> list[Shift]:
     """That of each series of the plan."""
     slices = Bins([vars(one) for one in plan.series]).slices
-    return [
-        shift_of(
-            np.array(one.counts, dtype=np.float64), tally.counts[part].astype(np.float64), tally.sums[at]
-        )
-        for at, (one, part) in enumerate(zip(plan.series, slices, strict=True))
-    ]
+    return [shift_at(plan, tally, at, part) for at, part in enumerate(slices)]
+
+
+def shift_at(plan: PlanSaid, tally: Tally, at: int, part: slice) -> Shift:
+    """That of one series, whose counts are `part` of all."""
+    before = np.array(plan.series[at].counts, dtype=np.float64)
+    return shift_of(before, tally.counts[part].astype(np.float64), tally.sums[at])
 
 
 def of_series(plan: PlanSaid, tally: Tally, tolerances: Tolerances) -> Iterator[Noticed]:
     """Shift and range of each series: those of one tensor are a row."""
     for one, shift in zip(plan.series, shifts(plan, tally), strict=True):
         word, metric = _SIDES[one.side]
-        subject = _named(word, one.tensor)
         too_few = shift.count < FEWEST_SAMPLES
-        most = passes(tolerances, metric).amount
-        detail = f"{one.name} moved by {shift.moved:+.2g} sd" if not too_few else _few(shift.count)
-        yield Noticed(
-            subject=subject,
-            metric=metric,
-            p=shift.p,
-            p_moved=shift.p,
-            effect=shift.index / max(most, 1e-9),
-            found=Quantity(value=shift.index, how=one.name),
-            change=Quantity(value=shift.index),
-            tolerated=most,
-            detail=detail,
-            too_few=too_few,
-        )
-        most = passes(tolerances, RANGE).amount
-        yield Noticed(
-            subject=subject,
-            metric=RANGE,
-            p=shift.p_beyond,
-            p_moved=shift.p_beyond,
-            effect=shift.beyond / max(most, 1e-9),
-            found=Quantity(value=shift.beyond, how=one.name),
-            change=Quantity(value=shift.beyond),
-            tolerated=most,
-            detail=f"{one.name} is far out of what was seen, or no finite number",
-            too_few=too_few and shift.beyond == 0,
-        )
+        moved = f"{one.name} moved by {shift.moved:+.2g} sd" if not too_few else _few(shift.count)
+        beyond = f"{one.name} is far out of what was seen, or no finite number"
+        for what, p, found, detail, unclear in (
+            (metric, shift.p, shift.index, moved, too_few),
+            (RANGE, shift.p_beyond, shift.beyond, beyond, too_few and shift.beyond == 0),
+        ):
+            most = passes(tolerances, what).amount
+            yield Noticed(
+                subject=_named(word, one.tensor),
+                metric=what,
+                p=p,
+                p_moved=p,
+                effect=found / max(most, 1e-9),
+                found=Quantity(value=found, how=one.name),
+                change=Quantity(value=found),
+                tolerated=most,
+                detail=detail,
+                too_few=unclear,
+            )
 
 
 def _named(word: str, name: str) -> str:
@@ -179,7 +171,7 @@ def _independent_share(lags: Any) -> float:
     later, earlier, squares, products = (float(one) / pairs for one in lags[1:])
     variance = squares - later**2
     alike = (products - later * earlier) / variance if variance > 1e-9 else 0.0
-    alike = min(max(alike, 0.0), 0.98)
+    alike = min(max(alike, 0.0), MOST_ALIKE)
     return (1 - alike) / (1 + alike)
 
 

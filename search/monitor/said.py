@@ -59,6 +59,11 @@ class PlanSaid:
     quality: JudgedSaid | None = None
     digest: str = ""
 
+    @property
+    def size(self) -> int:
+        """Of the counts of all series."""
+        return sum(len(one.counts) for one in self.series)
+
 
 _PLAN = TypeAdapter(PlanSaid)
 
@@ -171,11 +176,10 @@ def _beside(path: Path) -> list[Path]:
 
 
 def _read(path: Path, plan: PlanSaid) -> ProcessLog:
-    size = sum(len(one.edges) + 2 for one in plan.series)
     try:
         about, windows = read_log(str(path))
         ours = about.get("bundle") == plan.digest
-        tallies = [Tally.of(window, size, len(plan.series)) for window in windows] if ours else []
+        tallies = [Tally.of(window, plan.size, len(plan.series)) for window in windows] if ours else []
     except ForeignLogError as error:
         raise UserError(
             "this is no log of a monitor", place=str(path), found=error.strerror or str(error)
@@ -189,9 +193,11 @@ def _read(path: Path, plan: PlanSaid) -> ProcessLog:
 def latest(windows: Sequence[Tally], samples: int) -> list[Tally]:
     """The last windows that have so many samples together; all of them where that is not enough."""
     found: list[Tally] = []
+    seen = 0
     for window in sorted(windows, key=lambda one: one.ended, reverse=True):
         found.append(window)
-        if sum(one.numbers["looked at"] for one in found) >= samples:
+        seen += window.numbers["looked at"]
+        if seen >= samples:
             break
     return found[::-1]
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 
 from ..record.evaluation import Limit, Quantity, StudyRecord
 from ..record.quality import higher_is_better
 from ..record.samples import difference
+from .as_run import gain
 from .distance import by_factors
 from .fleet import Contender, Fleet, Placement
 from .known import TEST, bound_for, decisive, point_of
@@ -170,7 +171,7 @@ def _gap(
         ratio = factor and min(mine.value, theirs.value) > 0
         paired = faster(record, *entries) if ratio and metric == latency_metric(record) else None
         apart = quotient(mine, theirs) if ratio else _difference(mine, theirs)
-        change, factor = _inverse(paired) if paired else apart, ratio
+        change, factor = gain(paired) if paired else apart, ratio
     return MetricGap(
         metric=metric,
         runner_up=mine,
@@ -186,11 +187,6 @@ def _standing(mine: Quantity, theirs: Quantity, higher: bool) -> Versus:
     if better(mine, theirs, higher):
         return Versus.BETTER
     return Versus.WORSE if better(theirs, mine, higher) else Versus.TIE
-
-
-def _inverse(ratio: Quantity) -> Quantity:
-    low, high = (None if end is None else 1 / end for end in (ratio.high, ratio.low))
-    return replace(ratio, value=1 / ratio.value, low=low, high=high)
 
 
 def _difference(mine: Quantity, theirs: Quantity) -> Quantity:

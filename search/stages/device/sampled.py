@@ -74,8 +74,10 @@ class Scoring:
         """Puts there what the artifact gives for them, and for the whole split, once it has been run."""
 
         def seen(runner: RunnerClient, whole: Mapping[str, Array]) -> None:
-            alone = self.how.batch == 1  # nothing stands beside a sample
             rows = self.rows
+            if not len(rows):
+                return
+            alone = self.how.batch == 1  # nothing stands beside a sample
             given.append({n: a[rows] for n, a in whole.items()} if alone else runner.infer(self.inputs))
             given.append(dict(whole))
 
