@@ -67,7 +67,7 @@ def nightly(
         deployed=deployed,
         against=against,
         tolerate=tuple(tolerate),
-        within=within_s,
+        end=time.monotonic() + within_s,
         accept=accept,
     )
     with TimeBox(within_s, stop) as box, folder.at_work(wait_s, _waits(progress, stop)) as free:

@@ -47,13 +47,13 @@ CHECKS_SHARE, CHECKS_MOST_S = 0.2, 900.0
 
 @dataclass(frozen=True, kw_only=True)
 class NightAsked:
-    """What a night was asked, see `nightly`."""
+    """What a night was asked, see `nightly`. `end` is its hard end by the monotonic clock."""
 
     study: Path
     deployed: Path | None
     against: str
     tolerate: tuple[str, ...]
-    within: float
+    end: float
     accept: bool
 
 
@@ -75,7 +75,6 @@ class Tonight:
         self.kept: dict[str, str] = {}
         self.bundle: Path | None = None
         self.diff: Sequence[str] = ()
-        self._end = time.monotonic() + asked.within
         self._tolerances = Tolerances()
         self._before: Night | None = None
         self._then: Baseline | None = None
@@ -111,7 +110,7 @@ class Tonight:
         self._tolerances = read_tolerances(self.asked.tolerate, job.quality)
         self.store = job.places.store
         self._learn(facts_of_job(job), {})
-        left = self._end - time.monotonic()
+        left = self.asked.end - time.monotonic()
         end = run_night(job, self.progress, self.stop, left - min(CHECKS_SHARE * left, CHECKS_MOST_S))
         self._learn((*facts_of_job(job), *facts_of_record(end.record)), {})
         done = written(end, f"paretune nightly {self.asked.study}")

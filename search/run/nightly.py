@@ -9,6 +9,7 @@ from ..job.job import Job, load_job
 from ..record.digest import digest_of
 from ..record.progress import Progress
 from ..storage.url import StorageUrl
+from ..store.users import working
 from .budget import StopFlag
 from .kind import StudyKind
 from .session import SessionEnd, run_job
@@ -41,4 +42,5 @@ def run_night(job: Job, progress: Progress, stop: StopFlag, within: float) -> Se
     Raises:
         UserError: it cannot be run.
     """
-    return run_job(job, StudyKind(), progress, stop, again=True, within=within)
+    with working(job.places.store, job.places.run_dir):
+        return run_job(job, StudyKind(), progress, stop, again=True, within=within)
