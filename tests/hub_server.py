@@ -7,13 +7,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class HubServer(ThreadingHTTPServer):
-    """`files` holds what was committed, `created` what was asked of each new repository."""
+    """`files` holds what was committed, `created` what was asked of each new repository;
+    `public`: all may see them."""
 
     def __init__(self, token: str) -> None:
         super().__init__(("127.0.0.1", 0), _Answers)
         self.token, self.commits = token, ["0" * 40]
         self.files: dict[str, bytes] = {}
         self.created: list[dict] = []
+        self.public = False
 
     @property
     def address(self) -> str:
@@ -26,7 +28,8 @@ class _Answers(BaseHTTPRequestHandler):
     def do_GET(self):
         allowed = self._allowed()
         if allowed and self.server.created:
-            return self._say({"id": "ann/blobs", "sha": self.server.commits[-1], "siblings": []})
+            found = {"id": "ann/blobs", "sha": self.server.commits[-1], "siblings": []}
+            return self._say({**found, "private": not self.server.public})
         return self._say({"error": "Repository not found"}, 404, {"X-Error-Code": "RepoNotFound"})
 
     def do_POST(self):

@@ -159,8 +159,9 @@ MAY_IMPORT = {
         "search.regress search.retention search.run search.verify"
     ),
     "reports.commands": (
-        "reports.api reports.nights reports.pages reports.results reports.terminal search.monitor "
-        "search.ranking search.recheck search.regress search.retention search.run search.verify"
+        "reports.api reports.nights reports.pages reports.push reports.results reports.terminal "
+        "search.monitor search.ranking search.recheck search.regress search.retention search.run "
+        "search.verify"
     ),
 }
 """Room -> the rooms that it may import. `docs/architecture.md` shows the same table to a newcomer."""

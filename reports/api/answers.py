@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, overload
 from ..notebook.values import MarkdownText
 from ..pages.write import ReportPaths
 from .progress import Watching
-from .runs import AnyRun, Run, open_run
+from .runs import AnyRun, Run, open_run, path_of
 
 if TYPE_CHECKING:
     from .fleet import FleetChoice
@@ -50,7 +50,7 @@ def choose(
 
     limits = [where] if isinstance(where, str) else where
     weights = [f"{name}={weight}" for name, weight in (prefer or {}).items()]
-    return choose_for(run.path if isinstance(run, Run) else Path(run), devices, limits, weights)
+    return choose_for(path_of(run), devices, limits, weights)
 
 
 def explain(run: AnyRun, trial: int | None = None) -> MarkdownText:

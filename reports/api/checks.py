@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..notebook.values import ChecksMade
 from .progress import Watching, watched_by
-from .runs import AnyRun, Run
+from .runs import AnyRun, Run, path_of
 
 Tolerated = str | Sequence[str]
 """What may be worse: "latency 3 %", or several such."""
@@ -63,7 +63,7 @@ def recheck(
 
     with watched_by(progress) as told:
         found = rechecked(
-            _place(run),
+            path_of(run),
             python=None if python is None else str(python),
             profile=None if profile is None else str(profile),
             trials=trials,
@@ -91,7 +91,7 @@ def regress(
 
     with watched_by(progress) as told:
         found = regressed(
-            _place(run), _place(against), _texts(tolerate), side_by_side=side_by_side, progress=told
+            path_of(run), path_of(against), _texts(tolerate), side_by_side=side_by_side, progress=told
         )
     return ChecksMade.made_of(found)
 
@@ -131,7 +131,3 @@ def _texts(tolerate: Tolerated) -> tuple[str, ...]:
 
 def _path(path: str | Path | None) -> Path | None:
     return None if path is None else Path(path)
-
-
-def _place(run: AnyRun) -> Path:
-    return run.path if isinstance(run, Run) else Path(run)

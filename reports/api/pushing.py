@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..push.push import Destination, push_trial
 from ..push.pushed import Pushed
+from .progress import Watching
 from .runs import AnyRun, open_run
 
 
@@ -31,7 +32,16 @@ def push(
     """
     folder = None if into is None else Path(into)
     where = Destination(to=to, uri=uri, into=folder, name=name, license_id=license_id, public=public)
+    return push_to(run, trial, where)
+
+
+def push_to(run: AnyRun, trial: int | None, where: Destination, progress: Watching = None) -> Pushed:
+    """As `push`; what was said of the destination is checked before a lost artifact is made again.
+
+    Raises:
+        UserError: as there.
+    """
     where.check()
     opened = open_run(run)
     number = opened.number_of(trial)
-    return push_trial(opened.with_artifact(number).reading, number, opened.folder, where)
+    return push_trial(opened.with_artifact(number, progress=progress).reading, number, opened.folder, where)

@@ -202,6 +202,11 @@ AnyRun = str | Path | Run
 """A run, its study file, or its directory."""
 
 
+def path_of(run: AnyRun) -> Path:
+    """Its study file or its directory."""
+    return run.path if isinstance(run, Run) else Path(run)
+
+
 def open_run(run: AnyRun) -> Run:
     """A run that was made before, by its study file or its directory.
 

@@ -11,7 +11,7 @@ from ...search.record.progress import Progress
 from ...search.run.budget import StopFlag
 from ..terminal.session_words import retarget_command
 from .progress import Watching, stopped_softly, watched_by
-from .runs import AnyRun, Run
+from .runs import AnyRun, Run, path_of
 
 if TYPE_CHECKING:
     from ...search.run.absent import Absent
@@ -65,7 +65,7 @@ def retarget(
     Raises:
         UserError: the study was not run, describes something else by now, or the profile is its own.
     """
-    path = study.path if isinstance(study, Run) else Path(study)
+    path = path_of(study)
     limits = [where] if isinstance(where, str) else list(where)
 
     def session(told: Progress, stop: StopFlag) -> SessionEnd:

@@ -9,7 +9,6 @@ import typer
 
 from ..terminal.arguments import StudyPath
 from ..terminal.output import console, tell
-from ..terminal.session_words import STOPPING
 
 _Into = Annotated[
     Path | None, typer.Option("--into", metavar="DIR", help="folder of the nights (nights/STUDY)")
@@ -65,17 +64,13 @@ def nightly(
     Exit code: 0 fine, or skipped; 2 a regression, and only then; 3 no candidate meets the limits; 1 a person
     has to look.
     """
-    from ...search.run.budget import StopFlag, catch_interrupts
+    from ..api.progress import stopped_softly
     from ..nights.nightly import nightly as one_night
     from ..nights.result import check_places, written_elsewhere
     from ..terminal.console import ConsoleProgress
 
     check_places(json, junit, summary)
-    stop = StopFlag()
-    with (
-        ConsoleProgress(console(stderr=True)) as progress,
-        catch_interrupts(stop, lambda n: progress.note(STOPPING[min(n, 3) - 1])),
-    ):
+    with ConsoleProgress(console(stderr=True)) as progress, stopped_softly(progress) as stop:
         done = one_night(
             study,
             into=into,

@@ -34,11 +34,8 @@ def push(
 ) -> None:
     """Bring one candidate with its numbers, its bundle and a model card to MLflow, a folder, the Hugging Face
     hub or Optuna's dashboard. What is there already is left as it is."""
-    from ..api.pushing import push as pushed
-    from ..api.runs import open_run
+    from ..api.pushing import push_to
+    from ..push.push import Destination
 
-    opened = open_run(run)
-    number = opened.number_of(trial)
-    opened = opened.with_artifact(number, progress=True)
-    found = pushed(opened, number, to, uri=uri, into=into, name=name, license_id=license_id, public=public)
-    show(str(found))
+    where = Destination(to=to, uri=uri, into=into, name=name, license_id=license_id, public=public)
+    show(str(push_to(run, trial, where, progress=True)))

@@ -9,7 +9,7 @@ import typer
 
 from ..terminal.arguments import Estimate, Measurements, RunPath, StudyPath, Where
 from ..terminal.output import console, tell
-from ..terminal.session_words import STOPPING, has_ended, retarget_command
+from ..terminal.session_words import has_ended, retarget_command
 
 if TYPE_CHECKING:
     from ...search.run.budget import StopFlag
@@ -73,16 +73,12 @@ def retarget(
 def _session(
     session: Callable[[ConsoleProgress, StopFlag], SessionEnd], unchanged: str, command: str
 ) -> NoReturn:
-    from ...search.run.budget import StopFlag, catch_interrupts
+    from ..api.progress import stopped_softly
     from ..results.written import written
     from ..terminal.choose import both_text, verdict_text
     from ..terminal.console import ConsoleProgress
 
-    stop = StopFlag()
-    with (
-        ConsoleProgress(console(stderr=True)) as progress,
-        catch_interrupts(stop, lambda n: progress.note(STOPPING[min(n, 3) - 1])),
-    ):
+    with ConsoleProgress(console(stderr=True)) as progress, stopped_softly(progress) as stop:
         done = written(session(progress, stop), command)
     if done.remark:
         tell(done.remark)

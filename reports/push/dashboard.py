@@ -6,7 +6,6 @@ import shlex
 import zipfile
 from pathlib import Path
 
-from ...profiles.errors import UserError
 from ...profiles.files import write_whole
 from ...search.run.stored import stored_study
 from ...search.storage.artifacts import keep_artifacts
@@ -22,7 +21,7 @@ _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 """The time of every file in the archive, so that the same bundle is the same archive."""
 
 
-def to_dashboard(parcel: Parcel, into: Path | None = None) -> Pushed:
+def to_dashboard(parcel: Parcel, into: Path | None = None, license_id: str = "") -> Pushed:
     """Keep report, card and bundle (as a zip file) as artifacts of the trial. `into` is the artifact
     directory (left out: that of the run).
 
@@ -34,7 +33,7 @@ def to_dashboard(parcel: Parcel, into: Path | None = None) -> Pushed:
     card = parcel.bundle.folder.parent / _CARD
     archive = card.with_name(f"bundle-trial-{parcel.bundle.trial}.zip")
     with bundle_written(archive):
-        write_whole(card, card_text(parcel, parcel.bundle.title))
+        write_whole(card, card_text(parcel, parcel.bundle.title, license_id))
         _zip(parcel.bundle.folder, archive)
     report = parcel.run_dir / "report" / "report.html"
     files = [path for path in (report, card, archive) if path.is_file()]
@@ -63,11 +62,3 @@ def _zip(folder: Path, archive: Path) -> None:
             with path.open("rb") as source, packed.open(entry, "w", force_zip64=True) as target:
                 while part := source.read(2**20):
                     target.write(part)
-
-
-def check_no_address(uri: str | None, to: str) -> None:
-    """Raises:
-    UserError: an address was given for what has none.
-    """
-    if uri is not None:
-        raise UserError(f"--to {to} takes no address", place="--uri", remedy="leave --uri out")

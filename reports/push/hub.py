@@ -55,7 +55,7 @@ def to_hub(parcel: Parcel, hub: Hub, license_id: str = "", *, public: bool = Fal
     What is there already is not sent again.
 
     Raises:
-        UserError: the hub does not answer or refuses.
+        UserError: the hub does not answer or refuses, or what is not meant for all would go where all see it.
     """
     folder = parcel.bundle.folder.parent / "hub"
     with bundle_written(folder):
@@ -63,7 +63,13 @@ def to_hub(parcel: Parcel, hub: Hub, license_id: str = "", *, public: bool = Fal
     with _trouble(hub.api.endpoint, hub.name):
         if not hub.api.repo_exists(hub.name):
             hub.api.create_repo(hub.name, private=not public)
-        before = hub.api.repo_info(hub.name).sha
+        before = hub.api.repo_info(hub.name)
+        if not public and before.private is False:
+            raise UserError(
+                "all may see the repository, and test samples would be in it",
+                place=hub.name,
+                remedy="push with --public, which leaves them out, or to another repository",
+            )
         done = hub.api.upload_folder(
             repo_id=hub.name, folder_path=str(folder), commit_message=_message(parcel)
         )
@@ -71,7 +77,7 @@ def to_hub(parcel: Parcel, hub: Hub, license_id: str = "", *, public: bool = Fal
         to=HUB,
         where=shown_address(f"{hub.api.endpoint}/{hub.name}"),
         trial=parcel.bundle.trial,
-        already=done.oid == before,
+        already=done.oid == before.sha,
         notes=(f"commit {done.oid}",),
     )
 
@@ -102,7 +108,7 @@ def _trouble(endpoint: str, name: str) -> Iterator[None]:
         status = error.response.status_code if error.response is not None else 0
         raise _refused(endpoint, name, status, str(error)) from error
     except Exception as error:
-        if not isinstance(error, OSError | TimeoutError) and "httpx" not in type(error).__module__:
+        if not isinstance(error, OSError) and "httpx" not in type(error).__module__:
             raise
         raise UserError(
             "the hub does not answer",

@@ -9,7 +9,7 @@ from pathlib import Path
 from ...profiles.errors import UserError
 from ...search.ranking.reading import Reading
 from .card import check_license
-from .dashboard import check_no_address, to_dashboard
+from .dashboard import to_dashboard
 from .folder import to_folder
 from .hub import Hub, to_hub
 from .parcel import Parcel, packed
@@ -40,7 +40,8 @@ class Destination:
         check_license(self.license_id)
         # What was said of a target that has no use for it was meant for another one.
         if self.to in (FOLDER, DASHBOARD):
-            check_no_address(self.uri, self.to)
+            if self.uri is not None:
+                raise UserError(f"--to {self.to} takes no address", place="--uri", remedy="leave --uri out")
         elif self.into is not None:
             raise UserError(
                 f"--to {self.to} writes no folder", place="--into", remedy="leave it out, or --to folder"
@@ -61,11 +62,11 @@ def push_trial(reading: Reading, number: int, run_dir: Path, where: Destination)
     hub = Hub.named(where.name, where.uri) if where.to == HUB else None
     with packed(reading, number, run_dir, public=hub is not None and where.public) as parcel:
         if server:
-            return to_mlflow(parcel, server, where.name)
+            return to_mlflow(parcel, server, where.name, where.license_id)
         if hub is not None:
             return to_hub(parcel, hub, where.license_id, public=where.public)
         if where.to == DASHBOARD:
-            return to_dashboard(parcel, where.into)
+            return to_dashboard(parcel, where.into, where.license_id)
         into = where.into or run_dir / "pushed" / f"trial-{number}"
         return to_folder(parcel, into, where.name or _title(parcel), where.license_id)
 

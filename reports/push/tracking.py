@@ -48,7 +48,7 @@ def tracking_server(uri: str | None) -> str:
     return address
 
 
-def to_mlflow(parcel: Parcel, address: str, name: str | None = None) -> Pushed:
+def to_mlflow(parcel: Parcel, address: str, name: str | None = None, license_id: str = "") -> Pushed:
     """Log the candidate as a run in the experiment that is called like its study. One that is there already,
     with the same bundle, is left as it is; one that a push has left half done is completed. `address` is the
     server's; `name` registers it as a version of that model.
@@ -57,9 +57,29 @@ def to_mlflow(parcel: Parcel, address: str, name: str | None = None) -> Pushed:
         UserError: it does not answer any more, or refuses something.
     """
     mlflow = library("mlflow", "pip install 'paretune[mlflow]'", "MLflow")
+    card = card_text(parcel, parcel.bundle.title, license_id)
     with _patience(), trouble(address):
         client = mlflow.MlflowClient(tracking_uri=address, registry_uri=address)
-        return _pushed(client, mlflow.entities, parcel, address, name)
+        experiment = _experiment(client, parcel.bundle.study)
+        run = _found(client, experiment, parcel)
+        already = run is not None and run.info.status == _FINISHED
+        if run is None:
+            run = client.create_run(
+                experiment,
+                start_time=_ended_ms(parcel),
+                tags={**tags(parcel), "mlflow.note.content": card},
+                run_name=parcel.bundle.title,
+            )
+        if not already:
+            _fill(client, mlflow.entities, run.info.run_id, parcel, card)
+        notes = [] if name is None else [_registered(client, run, name, parcel)]
+    return Pushed(
+        to=MLFLOW,
+        where=_page(address, experiment, run.info.run_id),
+        trial=parcel.bundle.trial,
+        already=already,
+        notes=tuple(notes),
+    )
 
 
 @contextmanager
@@ -72,26 +92,6 @@ def _patience() -> Iterator[None]:
         for key, value in before.items():
             if value is None:
                 os.environ.pop(key, None)
-
-
-def _pushed(client: Any, entities: Any, parcel: Parcel, address: str, name: str | None) -> Pushed:
-    experiment = _experiment(client, parcel.bundle.study)
-    run = _found(client, experiment, parcel)
-    already = run is not None and run.info.status == _FINISHED
-    if run is None:
-        run = client.create_run(
-            experiment, start_time=_ended_ms(parcel), tags=_tags(parcel), run_name=parcel.bundle.title
-        )
-    if not already:
-        _fill(client, entities, run.info.run_id, parcel)
-    notes = [] if name is None else [_registered(client, run, name, parcel)]
-    return Pushed(
-        to=MLFLOW,
-        where=_page(address, experiment, run.info.run_id),
-        trial=parcel.bundle.trial,
-        already=already,
-        notes=tuple(notes),
-    )
 
 
 def _experiment(client: Any, study: str) -> str:
@@ -117,11 +117,7 @@ def _ended_ms(parcel: Parcel) -> int:
     return round(1000 * (parcel.trial.started + parcel.trial.seconds))
 
 
-def _tags(parcel: Parcel) -> dict[str, str]:
-    return {**tags(parcel), "mlflow.note.content": card_text(parcel, parcel.bundle.title)}
-
-
-def _fill(client: Any, entities: Any, run_id: str, parcel: Parcel) -> None:
+def _fill(client: Any, entities: Any, run_id: str, parcel: Parcel, card: str) -> None:
     """All of a run. What is logged again is the same to the last digit and time, and adds nothing."""
     try:
         at = _ended_ms(parcel)
@@ -131,7 +127,7 @@ def _fill(client: Any, entities: Any, run_id: str, parcel: Parcel) -> None:
         for first in range(0, len(params), _BATCH):
             client.log_batch(run_id, params=params[first : first + _BATCH])
         client.log_artifacts(run_id, str(parcel.bundle.folder), "bundle")
-        client.log_text(run_id, card_text(parcel, parcel.bundle.title), _CARD)
+        client.log_text(run_id, card, _CARD)
         report = parcel.run_dir / "report" / _REPORT
         if report.is_file():
             client.log_artifact(run_id, str(report))
@@ -152,7 +148,7 @@ def _give_up(client: Any, run_id: str) -> None:
 
 def _registered(client: Any, run: Any, name: str, parcel: Parcel) -> str:
     """Make the run's bundle a version of the model, once."""
-    known = [one for one in client.search_registered_models(f"name = '{_quoted(name)}'") if one.name == name]
+    known = [one for one in client.search_registered_models(f"name = '{name}'") if one.name == name]
     if not known:
         client.create_registered_model(name)
     there = [
@@ -171,10 +167,6 @@ def _registered(client: Any, run: Any, name: str, parcel: Parcel) -> str:
         await_creation_for=0,  # a server answers when it is made; others wait in silence
     )
     return f"registered as version {version.version} of {name}"
-
-
-def _quoted(text: str) -> str:
-    return text.replace("'", "")
 
 
 def _page(address: str, experiment: str, run_id: str) -> str:

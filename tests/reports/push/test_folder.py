@@ -120,6 +120,18 @@ def test_the_hub_gets_the_same_files_once_in_a_private_repository(run, hub, fold
     assert len(hub.commits) == commits
 
 
+def test_samples_are_kept_from_a_repository_that_all_may_see(run, hub, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    monkeypatch.setattr(hub, "created", [{}])
+    monkeypatch.setattr(hub, "public", True)
+    commits = len(hub.commits)
+    with pytest.raises(paretune.UserError, match="all may see") as refused:
+        paretune.push(run, to="hf", name="ann/digits", uri=hub.address)
+    assert "--public" in refused.value.remedy
+    assert len(hub.commits) == commits
+    assert not paretune.push(run, to="hf", name="ann/digits", uri=hub.address, public=True).already
+
+
 def test_a_hub_that_refuses_or_is_silent_is_an_error_without_the_token(run, hub, monkeypatch):
     asked = {"to": "hf", "name": "ann/digits"}
     monkeypatch.setenv("HF_TOKEN", "hf_wrong99")
