@@ -28,7 +28,8 @@ class Run:
 
     `path` is what it was opened by (its study file or its directory), `folder` the directory, `reading` its
     record with ranking and verdict. `first` is the study whose models a retargeted one has. `interrupted` and
-    `unchanged` tell of the session that was just run: it was stopped; the study had ended before.
+    `unchanged` tell of the session that was just run: it was stopped; the study had ended before. `own` is
+    the study's own reading, where another answer was chosen.
     """
 
     path: Path
@@ -37,6 +38,7 @@ class Run:
     first: Reading | None = None
     interrupted: bool = False
     unchanged: bool = False
+    own: Reading | None = None
 
     @property
     def name(self) -> str:
@@ -105,7 +107,8 @@ class Run:
 
         limits = read_limits_here(self.record, [where] if isinstance(where, str) else where)
         weights = read_weights(self.record, [f"{name}={weight}" for name, weight in (prefer or {}).items()])
-        return replace(self, reading=choose(self.record, limits, weights))
+        own = self.own or self.reading
+        return replace(self, reading=choose(self.record, limits, weights), own=own)
 
     def explain(self, trial: int | None = None) -> MarkdownText:
         """All that is known of one candidate (left out: the recommended one), as Markdown.
@@ -164,14 +167,14 @@ class Run:
         return replace(self, reading=replace(self.reading, record=record))
 
     def report(self) -> ReportPaths:
-        """Write the report again, in all of its forms.
+        """Write the study's own report again, in all of its forms, whatever was chosen here.
 
         Raises:
             UserError: it cannot be written.
         """
         from ..pages.write import write_report
 
-        return write_report(self.reading, self.folder / "report", self.first)
+        return write_report(self.own or self.reading, self.folder / "report", self.first)
 
     def number_of(self, trial: int | None) -> int:
         """A trial's number; without one, that of the recommended candidate.

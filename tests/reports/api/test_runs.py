@@ -91,7 +91,10 @@ def replace_trials(study):
 
 def test_the_report_is_written_and_leads_nowhere_else(run):
     paths = run.report()
-    assert json.loads(paths.json.read_text())["verdict"]["recommended"] == run.recommended
+    own = json.loads(paths.json.read_text())
+    assert own["verdict"]["recommended"] == run.recommended
+    run.choose("size <= 1 B").report()
+    assert json.loads(paths.json.read_text())["verdict"] == own["verdict"], "the study's own report stays"
 
 
 def test_checks_stay_what_they_are_and_show_a_table():
