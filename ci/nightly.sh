@@ -34,14 +34,17 @@ if [ "${PARETUNE_ACCEPT:-}" = true ]; then arguments+=(--accept); fi
 
 mkdir -p "$output" || exit 1
 rm -f "$output"/{page.html,junit.xml,summary.md,summary.json} # of an earlier job in this folder
+began=$output/.began
+touch "$began"
 "${PARETUNE_COMMAND:-paretune}" nightly "${arguments[@]}" \
   --junit "$output/junit.xml" --summary "$output/summary.md" --json "$output/summary.json"
 code=$?
 
 nights=${PARETUNE_INTO:-$(dirname "$PARETUNE_STUDY")/nights/$(basename "${PARETUNE_STUDY%.*}")}
-for page in "$nights"/night-*/page.html; do # the last of them is tonight's
-  if [ -s "$page" ]; then cp -f "$page" "$output/page.html"; fi
+for page in "$nights"/night-*/page.html; do # the one of tonight, if it has one
+  if [ -s "$page" ] && [ "$page" -nt "$began" ]; then cp -f "$page" "$output/page.html"; fi
 done
+rm -f "$began"
 
 case $code in
   0) verdict=fine level='' said='no regression' ;;
