@@ -21,6 +21,7 @@ from paretune.search.record.evaluation import (
     StudyRecord,
 )
 from paretune.search.record.protocols import Decision, Hardware, Judge, Milestone, Standard, Training
+from paretune.search.record.untrained import UNTOLD, Untrained
 
 from benchmarks.simulation.recorded import LATENCY, QUALITY, Lookup, RecordedTraining, Row
 
@@ -98,6 +99,10 @@ class TableEvaluator:
         row = self.lookup(candidate)
         return tuple(self._as_known(recorded) for recorded in row.trainings) if row else ()
 
+    def untrained(self, candidate: Candidate) -> Untrained:
+        row = self.lookup(candidate)
+        return row.untrained if row else UNTOLD
+
     def hardware(self, candidate: Candidate, standard: Standard = NO_STANDARD) -> Hardware:
         return self._hardware_of(candidate, [])
 
@@ -149,7 +154,8 @@ class TableEvaluator:
         self.measurements += 1
         for name, seconds in (("compile", row.compile_seconds), ("measure", row.measure_seconds)):
             self._spend(name, f"untrained {key}", seconds, stages)
-        return Hardware(metrics=self.noise.measured(f"untrained {key}", row.hardware), stability="stable")
+        metrics = self.noise.measured(f"untrained {key}", row.hardware)
+        return Hardware(metrics=metrics, stability="stable", untrained=row.measured_with_it)
 
     def _is_done(self, recorded: RecordedTraining) -> bool:
         return self._epochs.get(recorded.key) == recorded.epochs

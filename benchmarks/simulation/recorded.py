@@ -9,6 +9,7 @@ from paretune.search.ranking.pareto import hypervolume
 from paretune.search.record.candidate import Candidate, Scalar
 from paretune.search.record.evaluation import Objective
 from paretune.search.record.limits import LimitSpec
+from paretune.search.record.untrained import UNTOLD, Untrained
 from paretune.search.space.space import Space
 
 QUALITY, LATENCY, SIZE = "accuracy", "latency_ms", "size_bytes"
@@ -41,7 +42,8 @@ class Row:
     """All that was recorded of one candidate.
 
     `quality` is the one on validation, with its 95 % interval where it was recorded; `hardware` maps names
-    of metrics to what they truly are. `refused` says why the candidate could not exist.
+    of metrics to what they truly are. `untrained` is what its network tells at once, `measured_with_it` what
+    it tells when the candidate is measured. `refused` says why the candidate could not exist.
     """
 
     quality: float = 0.0
@@ -52,6 +54,8 @@ class Row:
     compile_seconds: float = 0.0
     score_seconds: float = 0.0
     measure_seconds: float = 0.0
+    untrained: Untrained = UNTOLD
+    measured_with_it: Untrained = UNTOLD
     refused: str = ""
 
 

@@ -281,5 +281,7 @@ class Evaluator:
         found = self.chain.measured(
             candidate, compiled, trace, reference_ms=standard.reference_ms, probe=True
         )
-        metrics = {**found.metrics, **self.chain.models.size(candidate)}
-        return replace(found, metrics=metrics, doubt=self._doubt(candidate))
+        models = self.chain.models
+        metrics = {**found.metrics, **models.size(candidate)}
+        untrained = models.looked_at(candidate, trace.add)
+        return replace(found, metrics=metrics, doubt=self._doubt(candidate), untrained=untrained)

@@ -13,6 +13,7 @@ from .candidate import Candidate
 from .deployed import NOTHING_ASKED, Deployed
 from .evaluation import Bound, Evaluation, Finalist, Limit, Quantity, StudyRecord, Watched
 from .timing import Timing
+from .untrained import UNTOLD, Untrained
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +22,7 @@ class Hardware:
 
     `refused` says why it cannot exist there (then `metrics` is empty). `doubt` says why the weights may
     matter to these numbers all the same; the gate does not decide where it is not empty. `stability`,
-    `watched` and `deployed` are those of `Evaluation`.
+    `watched` and `deployed` are those of `Evaluation`. `untrained` is what the network told meanwhile.
     """
 
     metrics: Mapping[str, Quantity] = field(default_factory=dict)
@@ -30,6 +31,7 @@ class Hardware:
     doubt: str = ""
     watched: Watched | None = None
     deployed: Deployed = NOTHING_ASKED
+    untrained: Untrained = UNTOLD
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +130,10 @@ class NeededTrainings(Protocol):
 
     def trainings(self, candidate: Candidate) -> tuple[Training, ...]:
         """The trainings that it needs, in order, with those that are done."""
+
+    def untrained(self, candidate: Candidate) -> Untrained:
+        """What its network tells before any training, as far as it is known or told at once. Asked of many
+        candidates; what takes longer comes with a measurement (`Hardware.untrained`)."""
 
 
 class CandidateEvaluator(Protocol):

@@ -12,6 +12,7 @@ from ..gate.gate import Gate
 from ..record.candidate import Candidate
 from ..record.evaluation import Limit, Proposal, Quantity, TrialRecord
 from ..record.protocols import Decision, Hardware, Milestone, NeededTrainings, Standard, Training
+from ..record.untrained import Untrained
 from ..sampler.hardware_first import HardwareFirstSampler, StopRule
 from ..sampler.problem import SearchProblem
 from ..space.space import Space
@@ -137,6 +138,9 @@ class _Answers:
 
     def trainings(self, candidate: Candidate) -> tuple[Training, ...]:
         return self.needed.trainings(candidate)
+
+    def untrained(self, candidate: Candidate) -> Untrained:
+        return self.needed.untrained(candidate)
 
     def worth_tuning(self, candidate: Candidate) -> bool:
         return self.gate.before_tuning(candidate) is None

@@ -14,6 +14,7 @@ from ...record.progress import Progress
 from ...record.protocols import MilestoneJudge, Training
 from ...record.training import TrainingKey
 from ...record.treatment import QatPlan
+from ...record.untrained import UNTOLD, Untrained
 from ...space.possible import PossibleSpace
 from ...space.space import Space
 from ...store.store import Entry, Store
@@ -92,6 +93,14 @@ class Models(ABC):
         """The trainings that the candidate needs beyond the teacher's own, in order, with those that are
         done. Cheap: trains and builds nothing."""
         return ()
+
+    def untrained(self, candidate: Candidate) -> Untrained:
+        """What the candidate's network tells before any training, as far as that is known by now."""
+        return UNTOLD
+
+    def looked_at(self, candidate: Candidate, note: Note) -> Untrained:
+        """The same with what takes about as long as a measurement: passes of the untrained network."""
+        return self.untrained(candidate)
 
     def kept(self, space: Space) -> frozenset[TrainingKey] | None:
         """Where nothing is trained any more, the trainings of a space whose results are there; None where

@@ -1,0 +1,27 @@
+"""What a network tells before it is trained, beside what it costs on a device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Untrained:
+    """One model's network, without its weights.
+
+    `structure` holds features that need no data, by name (depth, width, shares of operations), `proxies` what
+    one batch at initialization gives (`synflow`, `jacov`, `nwot`, `zen`); all are finite numbers. `function`
+    is a digest: networks that have the same one compute the same function of their inputs and weights (empty:
+    not known).
+    """
+
+    structure: Mapping[str, float] = field(default_factory=dict)
+    proxies: Mapping[str, float] = field(default_factory=dict)
+    function: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.structure or self.proxies or self.function)
+
+
+UNTOLD = Untrained()
