@@ -92,8 +92,7 @@ class TableEvaluator:
         pass
 
     def trains(self, candidate: Candidate) -> bool:
-        row = self.lookup(candidate)
-        return row is not None and bool(row.trainings)
+        return not candidate.is_teacher  # asked of hardware classes too, which no table has
 
     def trainings(self, candidate: Candidate) -> tuple[Training, ...]:
         row = self.lookup(candidate)
