@@ -52,6 +52,7 @@ MAY_IMPORT = {
     "search.record": "profiles.text profiles",
     "search.ranking": "profiles search.record",
     "search.space": "profiles search.record",
+    "search.structure": "search.record",
     "search.storage": "profiles search.record",
     "search.store": "profiles search.record",
     "search.bundles": "profiles backends.contract search.record",

@@ -13,7 +13,9 @@ best stands in for it: real numbers, the same for every sampler, counted as no t
 
 The table is a csv file, compressed or not. A column `arch` in NAS-Bench-201 notation becomes one axis per
 edge; otherwise each column that is no metric is an axis. By default accuracy is `cifar10_valid` (a search
-sees validation, never test), and each column that begins with `latency_ms_` is a device. Runs are kept beside
+sees validation, never test), and each column that begins with `latency_ms_` is a device. Columns that begin
+with `proxy_`, in the table or in --features FILE (with the same key columns), are zero-cost proxies: they are
+told when an architecture is measured. What a cell's structure tells is known at once. Runs are kept beside
 --out in FILE.parts and not run again, unless `--fresh SAMPLER,...` asks for it.
 """
 
@@ -34,6 +36,7 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
 from paretune.profiles.errors import UserError
 
 from benchmarks.command import check_names, finish, names, parser_of
+from benchmarks.replay.proxies import PREFIX as PROXY
 from benchmarks.replay.table import load_problem, read_table
 from benchmarks.simulation.runs import Job, Run, digest_of, run_all
 from benchmarks.simulation.search import DRIVEN, OURS, DrivenSearch, Holdings, Way, tpe, without_gate
@@ -110,7 +113,7 @@ def times_fewer(found: dict[str, Figures], what: str, budget: int) -> tuple[floa
 
 def replay(options: argparse.Namespace) -> dict[str, dict[str, Figures]]:
     jobs = _jobs(options)
-    table = digest_of(options.table)
+    table = digest_of(*filter(None, (options.table, options.features)))
     runs = run_all(search, jobs, out=options.out, table=table, fresh=options.fresh, workers=options.jobs)
     return summary(jobs, runs, options.budget)
 
@@ -123,7 +126,8 @@ def _jobs(options: argparse.Namespace) -> list[Job]:
         raise UserError("no column holds a latency", accepted=f"--latency, or columns named {PREFIX}DEVICE")
     metrics = {options.accuracy, *latencies, *options.ignore}
     if "arch" in columns:  # then nothing else is an axis
-        metrics |= {name for name in columns if name != "arch"}
+        metrics |= {name for name in columns if name != "arch" and not name.startswith(PROXY)}
+    features = {"features": options.features} if options.features else {}
     # Seed by seed, so that an interrupted benchmark has some of everything.
     return [
         {
@@ -134,6 +138,7 @@ def _jobs(options: argparse.Namespace) -> list[Job]:
             "budget": options.budget,
             "strategy": sampler,
             "seed": seed,
+            **features,
         }
         for sampler in options.samplers
         for seed in range(options.seeds)
@@ -147,6 +152,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--accuracy", default="cifar10_valid", metavar="COLUMN")
     parser.add_argument("--latency", type=names, default=[], metavar="COLUMN,...")
     parser.add_argument("--ignore", type=names, default=[], metavar="COLUMN,...", help="no axes, no metrics")
+    parser.add_argument(
+        "--features", type=Path, metavar="FILE", help="has columns proxy_... of the same rows"
+    )
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--samplers", type=names, default=list(SAMPLERS), metavar="NAME,...")
     parser.add_argument("--budget", type=int, default=100, help="trainings per search")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -15,8 +15,11 @@ from paretune.profiles.errors import UserError
 from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Candidate, Recipe, Scalar
 from paretune.search.record.limits import LimitSpec
+from paretune.search.record.untrained import UNTOLD, Untrained
 from paretune.search.space.space import STUDENT, BackendChoices, Chooser, Space
 
+from benchmarks.replay.cells import told_of_cell
+from benchmarks.replay.proxies import columns_of, defined, joined, proxies_told
 from benchmarks.simulation.recorded import (
     LATENCY,
     OBJECTIVES,
@@ -89,18 +92,39 @@ def _space(axes: Mapping[str, tuple[Scalar, ...]], teacher: Student) -> TableSpa
     )
 
 
+def _nothing_told(student: Student) -> Untrained:
+    return UNTOLD
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is known of untrained students: at once by their axes, and once they are measured."""
+
+    at_once: Callable[[Student], Untrained] = _nothing_told
+    measured: Callable[[Student], Untrained] = _nothing_told
+
+
+NOTHING_TOLD = Told()
+
+
 @lru_cache(maxsize=8)
-def load_problem(path: Path, accuracy: str, latency: str, others: tuple[str, ...]) -> Recorded:
+def load_problem(
+    path: Path, accuracy: str, latency: str, others: tuple[str, ...], features: Path | None = None
+) -> Recorded:
     """Read one device's problem. `others` are the columns that are neither axes nor these metrics.
 
     Rows without a figure are left out; several rows of one combination are averaged. Accuracies above 1 are
-    taken for percent.
+    taken for percent. Columns that begin with `proxy_`, here or in the file `features`, are what a
+    measurement tells beside the latency.
     """
     table = read_table(path, (accuracy, latency))
     table = table.drop(columns=[name for name in others if name in table and name not in (accuracy, latency)])
-    table = _edges(table) if "arch" in table else table
-    table = table.dropna(subset=[accuracy, latency])
-    axes = [name for name in table if name not in (accuracy, latency)]
+    cells = "arch" in table
+    if features:
+        table = joined(table, read_table(features, ()), _axes(table, accuracy, latency), features)
+    table = _edges(table) if cells else table
+    table = defined(table).dropna(subset=[accuracy, latency])
+    axes = _axes(table, accuracy, latency)
     if not axes or table.empty:
         raise UserError("this table has no axes or no rows", place=str(path), found=", ".join(table))
     table = table.groupby(axes, as_index=False, dropna=False).mean()
@@ -108,14 +132,31 @@ def load_problem(path: Path, accuracy: str, latency: str, others: tuple[str, ...
         table[accuracy] = table[accuracy] / 100
     order = sorted(axes)
     keys = zip(*(table[axis].tolist() for axis in order), strict=True)
+    students = [tuple(zip(order, key, strict=True)) for key in keys]
     values = zip(table[accuracy].tolist(), table[latency].tolist(), strict=True)
-    points = {tuple(zip(order, key, strict=True)): value for key, value in zip(keys, values, strict=True)}
+    points = dict(zip(students, values, strict=True))
     choices = {axis: tuple(sorted(set(table[axis].tolist()))) for axis in axes}
-    return problem_of(choices, points, float(table[latency].median()))
+    by_measuring = _proxies(students, table)
+    known = Told(told_of_cell if cells else _nothing_told, lambda one: by_measuring.get(one, UNTOLD))
+    return problem_of(choices, points, float(table[latency].median()), known)
+
+
+def _axes(table: pd.DataFrame, accuracy: str, latency: str) -> list[str]:
+    return [name for name in table if name not in (accuracy, latency, *columns_of(table))]
+
+
+def _proxies(students: Sequence[Student], table: pd.DataFrame) -> dict[Student, Untrained]:
+    names = columns_of(table)
+    return {
+        one: proxies_told(row, names) for one, row in zip(students, table[names].values.tolist(), strict=True)
+    }
 
 
 def problem_of(
-    axes: Mapping[str, tuple[Scalar, ...]], points: Mapping[Student, tuple[float, float]], limit_ms: float
+    axes: Mapping[str, tuple[Scalar, ...]],
+    points: Mapping[Student, tuple[float, float]],
+    limit_ms: float,
+    told: Told = NOTHING_TOLD,
 ) -> Recorded:
     """Accuracy (a share) against latency (ms) on one device, over every combination of the axes.
 
@@ -136,9 +177,14 @@ def problem_of(
         )
     teacher = max(over, key=lambda student: (points[student][0] > reference[0], points[student][1]))
     limit = LimitSpec(text=f"latency <= {limit_ms:g} ms", metric=LATENCY, upper=True, bound=limit_ms)
+
+    def row(candidate: Candidate) -> Row | None:
+        student = candidate.student or teacher
+        return _row(candidate, points[student], student, told) if student in points else None
+
     return Recorded(
         space=_space(axes, teacher),
-        row=lambda candidate: _row(candidate, points.get(candidate.student or teacher)),
+        row=row,
         objectives=objectives,
         reference=reference,
         volume=volume,
@@ -146,9 +192,7 @@ def problem_of(
     )
 
 
-def _row(candidate: Candidate, point: Point | None) -> Row | None:
-    if point is None:
-        return None
+def _row(candidate: Candidate, point: Point, student: Student, told: Told) -> Row:
     key = " ".join(f"{axis}={value}" for axis, value in candidate.student)
     training = RecordedTraining(key=key, kind="distill", seconds=TRAIN_SECONDS, quality=point[0])
     return Row(
@@ -158,6 +202,8 @@ def _row(candidate: Candidate, point: Point | None) -> Row | None:
         hardware={LATENCY: point[1]},
         trainings=(training,) if candidate.student else (),
         measure_seconds=MEASURE_SECONDS,
+        untrained=told.at_once(student),
+        measured_with_it=told.measured(student),
     )
 
 

@@ -135,6 +135,83 @@ def test_architectures_in_the_notation_of_nas_bench_201_have_one_axis_per_edge(t
         load_problem(path, "accuracy", "ms", ("again",))
 
 
+CELLS = {
+    "|nor_conv_3x3~0|+|none~0|skip_connect~1|": (0.9, 9.0),
+    "|none~0|+|nor_conv_3x3~0|nor_conv_1x1~1|": (0.89, 8.0),
+    "|none~0|+|nor_conv_3x3~0|none~1|": (0.85, 4.0),
+    "|avg_pool_3x3~0|+|nor_conv_3x3~0|none~1|": (0.86, 3.0),
+    "|none~0|+|none~0|skip_connect~1|": (0.5, 1.0),
+}
+
+
+@pytest.fixture
+def cells(tmp_path):
+    path = tmp_path / "cells.csv"
+    lines = [f"{arch},{acc},{ms}" for arch, (acc, ms) in CELLS.items()]
+    path.write_text("\n".join(["arch,accuracy,ms", *lines]) + "\n")
+    return path
+
+
+def _rows(problem):
+    """By accuracy."""
+    rows = filter(None, (problem.row(c) for c in problem.space.candidates() if c.student))
+    return {row.quality: row for row in rows}
+
+
+def test_cells_tell_their_structure_and_which_compute_the_same(cells):
+    told = {
+        quality: row.untrained for quality, row in _rows(load_problem(cells, "accuracy", "ms", ())).items()
+    }
+    assert told[0.9].function == told[0.85].function == told[0.86].function
+    assert told[0.9].structure == told[0.86].structure
+    assert told[0.89].function != told[0.9].function  # what it adds is a learned constant
+    assert told[0.9].structure["longest_path"] == told[0.9].structure["share_conv3"] == 1
+    assert told[0.5].structure["paths"] == 0
+
+
+def test_a_table_of_plain_axes_tells_no_structure(problem):
+    assert not any(row.untrained or row.measured_with_it for row in _rows(problem).values())
+
+
+def test_proxies_of_another_file_are_told_by_a_measurement(cells, tmp_path):
+    file = tmp_path / "features.csv.gz"
+    first, second, *_ = CELLS
+    file.write_bytes(gzip.compress(f"arch,proxy_a,proxy_b\n{first},2.5,-1e8\n{second},nan,7\n".encode()))
+    rows = _rows(load_problem(cells, "accuracy", "ms", (), file))
+    assert [dict(row.measured_with_it.proxies) for row in rows.values() if row.measured_with_it] == [
+        {"b": 7.0},
+        {"a": 2.5},
+    ]
+    assert not any(row.untrained.proxies for row in rows.values())
+
+
+def test_proxies_of_the_table_are_no_axes(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("w,acc,ms,proxy_z\n1,0.5,1,3\n1,0.8,3,5\n2,0.8,4,-1e8\n4,0.8,9,\n")
+    problem = load_problem(path, "acc", "ms", ())
+    assert list(problem.space.student_axes) == ["w"]
+    told = {row.hardware["latency_ms"]: row.measured_with_it.proxies for row in _rows(problem).values()}
+    assert problem.row(next(c for c in problem.space.candidates() if c.student)).measured_with_it.proxies == {
+        "z": 4.0
+    }
+    assert told[9.0] == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("cell,proxy_a\nx,1\n", "no column arch"),
+        ("arch,a\nx,1\n", "no column proxy_"),
+        ("arch,proxy_a\nx,1\n", "tells of no row"),
+    ],
+)
+def test_a_file_of_proxies_that_do_not_belong_to_the_table_is_refused(cells, tmp_path, text, told):
+    file = tmp_path / "features.csv"
+    file.write_text(text)
+    with pytest.raises(UserError, match=told):
+        load_problem(cells, "accuracy", "ms", (), file)
+
+
 def test_a_table_with_nothing_to_find_is_refused(tmp_path):
     path = tmp_path / "flat.csv"
     path.write_text("w,acc,ms\n1,0.5,2\n2,0.8,2\n")

@@ -1,0 +1,1 @@
+"""A network as a graph of operations, and what it tells without data."""
