@@ -28,7 +28,7 @@ from benchmarks.exhaustive.simple import SIMPLE, SimpleSearch
 from benchmarks.exhaustive.table import ABOUT, POINTS, TRAININGS, load_recorded
 from benchmarks.simulation.recorded import Recorded
 from benchmarks.simulation.runs import Run, digest_of, run_all
-from benchmarks.simulation.search import DRIVEN, OURS, DrivenSearch, Holdings
+from benchmarks.simulation.search import ABLATIONS, DRIVEN, OURS, DrivenSearch, Holdings
 from benchmarks.simulation.summary import Figures, best_of, curve, figures, print_reached, reaching
 
 TABLE = Path(__file__).resolve().parents[1] / "data" / "digits"
@@ -46,7 +46,9 @@ def search(*, table: Path, strategy: str, seed: int) -> Run:
     recorded = load_recorded(table)
     if strategy in SIMPLE:
         return SimpleSearch(recorded, SIMPLE[strategy], seed, trials=MOST_TRIALS, enough=enough).run()
-    return DrivenSearch(recorded, DRIVEN[strategy], seed, trials=MOST_TRIALS, enough=enough).run()
+    return DrivenSearch(
+        recorded, {**DRIVEN, **ABLATIONS}[strategy], seed, trials=MOST_TRIALS, enough=enough
+    ).run()
 
 
 def enough(holdings: Holdings) -> bool:
@@ -55,7 +57,7 @@ def enough(holdings: Holdings) -> bool:
 
 def replay(options: argparse.Namespace) -> dict[str, Figures]:
     """Run the strategies that were asked for; the figures of each."""
-    check_names("strategy", (*options.strategies, *options.fresh), STRATEGIES)
+    check_names("strategy", (*options.strategies, *options.fresh), (*STRATEGIES, *ABLATIONS))
     table, wanted = load_recorded(options.table), options.strategies
     jobs = [
         {"table": options.table, "strategy": name, "seed": seed}

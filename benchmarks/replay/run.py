@@ -39,7 +39,16 @@ from benchmarks.command import check_names, finish, names, parser_of
 from benchmarks.replay.proxies import PREFIX as PROXY
 from benchmarks.replay.table import load_problem, read_table
 from benchmarks.simulation.runs import Job, Run, digest_of, run_all
-from benchmarks.simulation.search import DRIVEN, OURS, DrivenSearch, Holdings, Way, tpe, without_gate
+from benchmarks.simulation.search import (
+    ABLATIONS,
+    DRIVEN,
+    OURS,
+    DrivenSearch,
+    Holdings,
+    Way,
+    tpe,
+    without_gate,
+)
 from benchmarks.simulation.summary import Figures, best_of, curve, figures, print_reached, quartiles, reaching
 
 PREFIX = "latency_ms_"
@@ -60,6 +69,7 @@ OPTUNAS_OWN: dict[str, type[BaseSampler] | Any] = {
 SAMPLERS: dict[str, Way] = {
     **{name: without_gate(lambda seed, make=make: make(seed=seed)) for name, make in OPTUNAS_OWN.items()},
     **DRIVEN,
+    **ABLATIONS,
 }
 
 
@@ -156,7 +166,12 @@ def main(argv: list[str] | None = None) -> int:
         "--features", type=Path, metavar="FILE", help="has columns proxy_... of the same rows"
     )
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--samplers", type=names, default=list(SAMPLERS), metavar="NAME,...")
+    parser.add_argument(
+        "--samplers",
+        type=names,
+        default=[name for name in SAMPLERS if name not in ABLATIONS],
+        metavar="NAME,...",
+    )
     parser.add_argument("--budget", type=int, default=100, help="trainings per search")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--fresh", type=names, default=[], metavar="NAME,...", help="samplers to run anew")

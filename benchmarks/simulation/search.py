@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import optuna
@@ -18,7 +19,7 @@ from paretune.search.run.budget import Budget, StopFlag
 from paretune.search.run.driver import Driver
 from paretune.search.run.plan import SearchPlan
 from paretune.search.run.search import Search, hardware_first
-from paretune.search.sampler.problem import SearchProblem
+from paretune.search.sampler.problem import Part, SearchProblem
 from paretune.search.storage.study_store import StudyStore
 
 from benchmarks.simulation.evaluator import Noise, TableEvaluator
@@ -27,6 +28,8 @@ from benchmarks.simulation.recorded import QUALITY, Point, Recorded
 OURS = "hardware-first"
 MARGIN = 0.01
 """Of the gate: a share of accuracy by which a candidate may be better than what bounds it."""
+
+WHOLE: frozenset[Part] = frozenset()
 
 Way = Callable[[int, Recorded, NeededTrainings], Search]
 """How a search is done, by seed, table and the trainings that its candidates need."""
@@ -46,7 +49,7 @@ def our_gate(table: Recorded) -> Gate:
     return Gate(table.objectives, QualityScale.of(QUALITY), margin=MARGIN)
 
 
-def ours(seed: int, table: Recorded, needed: NeededTrainings) -> Search:
+def ours(seed: int, table: Recorded, needed: NeededTrainings, without: frozenset[Part] = WHOLE) -> Search:
     """Our sampler and gate. It is told the reference accuracy, as a study file tells it by `reference`, and
     no stop rule."""
     problem = SearchProblem(
@@ -54,8 +57,14 @@ def ours(seed: int, table: Recorded, needed: NeededTrainings) -> Search:
         objectives=table.objectives,
         scale=QualityScale.of(QUALITY),
         reference={QUALITY: table.reference[0]},
+        without=without,
     )
     return hardware_first(problem, our_gate(table), needed, seed)
+
+
+def ours_without(*parts: Part) -> Way:
+    """Our search without some of its parts."""
+    return partial(ours, without=frozenset(parts))
 
 
 def tpe(seed: int) -> BaseSampler:
@@ -67,6 +76,11 @@ def at_random(seed: int) -> BaseSampler:
 
 
 DRIVEN: dict[str, Way] = {"tpe+gate": behind_gate(tpe), OURS: ours}
+ABLATIONS: dict[str, Way] = {
+    **{f"{OURS} without {part.value}": ours_without(part) for part in Part},
+    f"{OURS} without all": ours_without(*Part),
+}
+"""Each part left out alone, and all of them; run where they are named."""
 
 
 class Holdings:

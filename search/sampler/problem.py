@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Protocol
 
 from ..record.candidate import Candidate
@@ -11,6 +12,15 @@ from ..record.evaluation import Limit, Objective
 from ..record.protocols import NeededTrainings
 from ..record.quality import QualityScale
 from ..space.space import Space
+
+
+class Part(str, Enum):
+    """What a search rests on beside axes and the device; each can be left out to see what it brings."""
+
+    STRUCTURE = "structure"  # features of networks that need no data, and which compute the same
+    PROXIES = "proxies"  # what one batch at initialization tells
+    STARTS = "starts"  # the first designs are chosen by what untrained networks tell
+    CURVES = "curves"  # trainings are paused and continued by what their curves promise
 
 
 class CandidateFacts(NeededTrainings, Protocol):
@@ -47,7 +57,7 @@ class SearchProblem:
     `reference` names values that are of no use any more, by metric: the corner of the hypervolume. Left out,
     it is taken from the limits and from what the uncompressed teacher has. `earlier` are results of other
     studies. `tuning` has the backends that have to be tuned before anything can be measured, with the seconds
-    that one tuning may take.
+    that one tuning may take. `without` names parts that are left out.
     """
 
     space: Space
@@ -56,3 +66,4 @@ class SearchProblem:
     reference: Mapping[str, float] = field(default_factory=dict)
     earlier: tuple[EarlierQuality, ...] = ()
     tuning: Mapping[str, float] = field(default_factory=dict)
+    without: frozenset[Part] = frozenset()
