@@ -74,6 +74,7 @@ MAY_IMPORT = {
         "search.storage search.workload"
     ),
     "search.stages.cutting": "profiles search.stages.network",
+    "search.stages.proxies": "search.stages.network",
     "search.stages.device": (
         "profiles backends.contract backends.energy backends.measure backends.registry backends.runner "
         "backends.watch search.bundles search.monitor search.record search.store search.workload"
@@ -84,7 +85,7 @@ MAY_IMPORT = {
     "search.stages.models": (
         "profiles.guard profiles backends.contract backends.onnx_graph backends.registry "
         "search.record search.space search.stages.cutting search.stages.device "
-        "search.stages.network search.stages.training search.store search.workload"
+        "search.stages.network search.stages.proxies search.stages.training search.store search.workload"
     ),
     "search.stages.absent": (
         "profiles.devices profiles backends.contract backends.estimate backends.measure backends.registry "

@@ -22,6 +22,7 @@ from ..record.stops import Interrupted, NoTimeLeft, TrainingStopped
 from ..record.timing import Timing
 from ..record.treatment import UNTREATED, Treatment
 from ..record.tuned import Tuned
+from ..record.untrained import UNTOLD, Untrained
 from ..stages.chain import Chain, Trace
 from ..stages.models.kept import WeightsLostError
 from ..store.store import Entry
@@ -143,6 +144,7 @@ class Evaluator:
             stability=hardware.stability if hardware else "",
             watched=hardware.watched if hardware else None,
             deployed=hardware.deployed if hardware else NOTHING_ASKED,
+            untrained=hardware.untrained if hardware else UNTOLD,
         )
 
     def test_score(self, evaluation: Evaluation) -> Quantity:
@@ -243,6 +245,7 @@ class Evaluator:
             stability=hardware.stability,
             watched=hardware.watched,
             deployed=hardware.deployed,
+            untrained=self._looked_at(candidate, trace),
             treatment=treatment,
             tuning=self._tuned(candidate, standard, trace),
             agreement=chain.device.agreements.settled(compiled, candidate.backend),
@@ -273,6 +276,11 @@ class Evaluator:
             except UnsupportedError as error:
                 self._hardware[plain.digest] = Hardware(refused=error.reason)
         return self._hardware[plain.digest]
+
+    def _looked_at(self, candidate: Candidate, trace: Trace) -> Untrained:
+        plain = candidate.hardware_class()
+        known = self._hardware.get(plain.digest)
+        return known.untrained if known else self.chain.models.looked_at(plain, trace.add)
 
     def _untrained(self, candidate: Candidate, standard: Standard, trace: Trace) -> Hardware:
         """What untrained weights tell: measured on the device, with the verdict on its stability."""

@@ -25,6 +25,7 @@ from .steps import StageRecord as StageRecord
 from .timing import Timing
 from .treatment import UNTREATED, LadderRung, Treatment
 from .tuned import Tuned
+from .untrained import UNTOLD, Untrained
 
 _ABOUT_TEACHER = "about the teacher: "  # once began a note of an evaluation, in the place of a field
 
@@ -57,6 +58,7 @@ class Evaluation:
     there (None: not counted). `tuning` is what tuning took and brought, where the backend has to be tuned.
     `agreement` is how the device's outputs compare with those of the same file here (None: it is this
     machine, or that was not asked), `watched` how it was meanwhile, `deployed` what else deployment asks.
+    `untrained` is what its network told before any training.
     """
 
     candidate: Candidate
@@ -89,6 +91,7 @@ class Evaluation:
     agreement: Agreement | None = None
     watched: Watched | None = None
     deployed: Deployed = NOTHING_ASKED
+    untrained: Untrained = UNTOLD
 
     def __post_init__(self) -> None:
         said = tuple(note for note in self.notes if note.startswith(_ABOUT_TEACHER))

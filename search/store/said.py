@@ -187,6 +187,7 @@ _SAID: Mapping[str, Shape] = {
         },
         monitor=_no_or(_file),
     ),
+    "proxies": _record({"proxies": _each(_number)}),
     "spread": _record({"cores": _many(_count)}),
     "here": _record({"file": _file}),
     "placement": _record({"placed": _no_or(_PLACED)}),

@@ -16,6 +16,7 @@ TEACHER_VERSION, SOFT_TARGETS_VERSION, DISTILL_VERSION, STRUCTURE_VERSION = 1, 1
 PRUNE_VERSION = 3  # 1 removed the whole share before fine-tuning, 2 halved the learning rate for it
 QAT_VERSION = 1
 DERIVE_VERSION = 1  # of how students are cut out of their teacher
+PROXIES_VERSION = 1
 STARTS_VERSION = 1  # of when a training that stands still is started anew from untrained weights
 
 Digests = Mapping[str, str]
@@ -131,6 +132,13 @@ def structure_key(
     if student and initial:
         fields["derived"] = DERIVE_VERSION
     return content_key("structure", STRUCTURE_VERSION, fields)
+
+
+def proxies_key(structure: str, weights: str, train: str, batch: int) -> str:
+    """Zero-cost proxies of the model under the key `structure`. `weights` says which it has: those of a
+    trained teacher, by its key, or untrained ones; `train` is the split that the batch is taken from."""
+    fields = {"structure": structure, "weights": weights, "train": train, "batch": batch}
+    return content_key("proxies", PROXIES_VERSION, fields)
 
 
 def _lesson_fields(lesson: Lesson, epochs: int) -> dict[str, str]:

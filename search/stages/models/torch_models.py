@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import cached_property
+
 from torch import nn
 
 from ...record.candidate import Candidate, Recipe
 from ...record.progress import Progress
 from ...record.protocols import GUESS_RATE
+from ...record.untrained import Untrained
 from ...space.space import Space
 from ...store.store import Store
 from ...workload.loader import LoadedWorkload
 from ..training.loop import Control
+from .base import Note
 from .network_models import NetworkModels
 from .networks import Networks, Student
 from .teacher import Teacher
 from .trainer import Trainer
+from .untrained_looks import UntrainedLooks
 
 STEP_SECONDS = 2e-3
 """What a training step takes beside its arithmetic, before anything was seen."""
+_MOST_LOOKING = 0.1
+"""Of what the students' trainings take together, looks at all of them may take so much, which a tenth fewer
+trainings pay for."""
 
 
 class TorchModels(NetworkModels):
@@ -38,6 +47,7 @@ class TorchModels(NetworkModels):
         )
         self.trainer = Trainer(self.lessons, self.needed, store, control)
         self.weights = self.trainer
+        self.looks = UntrainedLooks(self.teacher, store, self.needed.fallback)
 
     def prepare(self, space: Space) -> None:
         """Check teacher and each student size, and train the teacher if it is not in the store.
@@ -56,12 +66,28 @@ class TorchModels(NetworkModels):
     def trains(self, candidate: Candidate) -> bool:
         return not candidate.is_teacher
 
+    def looked_at(self, candidate: Candidate, note: Note) -> Untrained:
+        known = self.untrained(candidate)
+        return replace(known, proxies=self.looks.at(candidate, note)) if self._worth_looking else known
+
+    @cached_property
+    def _worth_looking(self) -> bool:
+        """Whether trainings are dear against looks at what is to be trained."""
+        sizes, recipe = self.networks.sizes.items(), self.needed.fallback
+        students = [size["macs"] for (student, sparsity), size in sizes if student and sparsity == "dense"]
+        looking = sum(map(self.looks.seconds, students))
+        training = recipe.epochs * sum(self._epoch(macs, recipe) for macs in students)
+        return 0 < looking <= _MOST_LOOKING * training
+
+    def _epoch(self, macs: int, recipe: Recipe) -> float:
+        """Seconds of an epoch of a model of that size, before any was seen."""
+        samples = len(self.loaded.splits.train)
+        return macs * samples / GUESS_RATE + samples / recipe.batch * STEP_SECONDS
+
     def epoch_seconds(self, candidate: Candidate) -> float | None:
         """From the training that made it where that is known, else from its multiply-adds."""
         step = self.needed.last(candidate)
         seconds = self.trainings(candidate)[-1].seconds if step else None
         if step and seconds:
             return seconds / max(1, step.plan.epochs)
-        samples = len(self.loaded.splits.train)
-        steps = samples / (candidate.recipe or self.needed.fallback).batch
-        return self.networks.size(candidate)["macs"] * samples / GUESS_RATE + steps * STEP_SECONDS
+        return self._epoch(self.networks.size(candidate)["macs"], candidate.recipe or self.needed.fallback)
