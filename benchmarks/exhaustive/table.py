@@ -1,7 +1,8 @@
 """A recorded space, read from the small table in the repository.
 
 A table is a directory: `points.csv.gz` has one row per candidate, `trainings.csv` one per training,
-`about.json` the axes of the space, the teacher, the machine and the date.
+`about.json` the axes of the space, the teacher, the machine and the date; `untrained.json`, where it is
+there, what each network tells before its training.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ import pandas as pd
 from paretune.profiles.errors import UserError
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.training import needed
+from paretune.search.record.untrained import UNTOLD, Untrained
 from paretune.search.space.space import Space
 from pydantic import TypeAdapter
 
+from benchmarks.exhaustive.told import network_of, read_untrained
 from benchmarks.simulation.evaluator import NORMAL_95
 from benchmarks.simulation.recorded import (
     LATENCY,
@@ -57,6 +60,7 @@ def load_recorded(directory: Path) -> Recorded:
         axes = list(space.student_axes)
         points = _read_csv(directory / POINTS, axes)
         trainings = _read_csv(directory / TRAININGS, axes)
+        untrained = read_untrained(directory)
     except (OSError, ValueError) as error:
         raise UserError("cannot read the table", place=str(directory), found=str(error)) from error
     known = {_key(row, (*axes, "sparsity")): _training(row, axes) for row in trainings}
@@ -70,7 +74,8 @@ def load_recorded(directory: Path) -> Recorded:
             raise UserError("a candidate is not in the table", place=str(directory), found=candidate.title)
         steps = [{**named, "sparsity": training.sparsity} for training in needed(candidate)]
         paid = tuple(known[_key(step, (*axes, "sparsity"))] for step in steps)
-        rows[candidate.digest] = _row(row, paid, variants[candidate.backend])
+        told = untrained.get(network_of(candidate), UNTOLD)
+        rows[candidate.digest] = _row(row, paid, variants[candidate.backend], told)
         if not rows[candidate.digest].refused:
             spread = (row["latency_ms_high"] - row["latency_ms_low"]) / 2 / NORMAL_95 / row[LATENCY]
             noise[candidate.digest] = spread
@@ -113,7 +118,9 @@ def _training(row: Mapping[str, Any], axes: Sequence[str]) -> RecordedTraining:
     )
 
 
-def _row(row: Mapping[str, Any], trainings: tuple[RecordedTraining, ...], variants: int) -> Row:
+def _row(
+    row: Mapping[str, Any], trainings: tuple[RecordedTraining, ...], variants: int, told: Untrained
+) -> Row:
     """A row. The export is shared by the variants of a model on a backend, so each bears a part of it."""
     refused = "" if row["outcome"] == "complete" else f"{row['outcome']}: {row['reason']}"
     seconds = {name: _number(row[f"{name}_seconds"]) for name in ("export", "compile", "score", "measure")}
@@ -126,6 +133,8 @@ def _row(row: Mapping[str, Any], trainings: tuple[RecordedTraining, ...], varian
         compile_seconds=seconds["compile"] + seconds["export"] / variants,
         score_seconds=seconds["score"],
         measure_seconds=seconds["measure"],
+        untrained=replace(told, proxies={}),
+        measured_with_it=told,
         refused=refused,
     )
 
