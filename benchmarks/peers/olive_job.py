@@ -1,11 +1,11 @@
-"""The digits job by Microsoft Olive 0.13, as far as Olive can express it. Runs in an environment of its own.
+"""A job by Microsoft Olive 0.13, as far as Olive can express it. Runs in an environment of its own.
 
 Olive searches how to quantize one ONNX model. With `--students` each student is also trained here, one after
 the other in random order, and handed to Olive as another input model, until the time is up: that loop is
 ours, Olive has none. The layout is the one that works in 0.13: joint order, random sampler, ONNX input, one
 pass group. Telemetry is off.
 
-    python olive_job.py --workload digits.py --teacher teacher.safetensors --into DIR --seconds 180 --seed 0
+    python olive_job.py --job DIR --into DIR --seconds 180 --seed 0
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from pathlib import Path
 
 os.environ["OLIVE_DISABLE_TELEMETRY"] = "1"
 import torch
-from digits_job import DEPTHS, WIDTHS, Job, load_job, make_model, options_of, to_onnx
 from olive.data.component.dataset import BaseDataset
 from olive.data.registry import Registry
+from peer_job import Job, TimeUpError, Wanted, load_job, needed, options_of, to_onnx, trained
 
 CANDIDATES = 20
 """Of one input model: more than the valid points of the space below, so that each is tried once."""
@@ -36,10 +36,11 @@ ONE_THREAD = {
 
 
 @Registry.register_dataset()
-def digits_split(path: str, split: str):
+def written_split(path: str, split: str):
     """A split that `write_splits` wrote, as Olive wants it: a list of (inputs, label)."""
-    images, labels = torch.load(path, weights_only=True)[split]
-    return BaseDataset([({"image": image}, label) for image, label in zip(images, labels, strict=True)])
+    inputs, labels = torch.load(path, weights_only=True)[split]
+    rows = range(len(labels))
+    return BaseDataset([({name: v[row] for name, v in inputs.items()}, labels[row]) for row in rows])
 
 
 @Registry.register_post_process()
@@ -48,25 +49,28 @@ def largest_logit(outputs, **_):
 
 
 def write_splits(job: Job, path: Path) -> None:
-    splits = {"validation": job.splits.validation, "calibration": job.splits.calibration.head(128)}
-    arrays = {name: (split.inputs["image"], split.labels) for name, split in splits.items()}
-    torch.save({name: tuple(map(torch.from_numpy, pair)) for name, pair in arrays.items()}, path)
+    splits = {"validation": job.splits.validation, "calibration": job.splits.calibration.head(job.samples)}
+    tensors = {
+        name: ({n: torch.from_numpy(v) for n, v in split.inputs.items()}, torch.from_numpy(split.labels))
+        for name, split in splits.items()
+    }
+    torch.save(tensors, path)
 
 
 def data_config(path: Path, split: str):
     return {
         "name": split,
         "user_script": str(Path(__file__).resolve()),
-        "load_dataset_config": {"type": "digits_split", "params": {"path": str(path), "split": split}},
+        "load_dataset_config": {"type": "written_split", "params": {"path": str(path), "split": split}},
         "post_process_data_config": {"type": "largest_logit"},
         "dataloader_config": {"params": {"batch_size": 1}},
     }
 
 
-def metrics():
+def metrics(classes: int):
     """Accuracy, latency and size, all of them objectives."""
     accuracy = {"name": "accuracy_score", "priority": 1, "higher_is_better": True}
-    accuracy["metric_config"] = {"task": "multiclass", "num_classes": 10}
+    accuracy["metric_config"] = {"task": "multiclass", "num_classes": classes}
     common = {"data_config": "validation", "user_config": {"inference_settings": ONE_THREAD}}
     latency = {"name": "avg", "priority": 2}
     return [
@@ -87,11 +91,11 @@ def passes():
     return {"quantize": [static, {**dynamic, **searched}]}
 
 
-def config(model: Path, data: Path, into: Path, seconds: float):
+def config(model: Path, data: Path, into: Path, seconds: float, classes: int):
     return {
         "input_model": {"type": "ONNXModel", "model_path": str(model)},
         "data_configs": [data_config(data, "validation"), data_config(data, "calibration")],
-        "evaluators": {"all": {"metrics": metrics()}},
+        "evaluators": {"all": {"metrics": metrics(classes)}},
         "evaluator": "all",
         "passes": passes(),
         "search_strategy": {
@@ -106,11 +110,11 @@ def config(model: Path, data: Path, into: Path, seconds: float):
     }
 
 
-def one_model(name: str, model: Path, data: Path, into: Path, seconds: float):
+def one_model(name: str, model: Path, data: Path, into: Path, seconds: float, classes: int):
     """Let Olive search one input model; one line for each node of its footprint."""
     into.mkdir()
     run = importlib.import_module("olive.workflows").run
-    run(config(model, data, into, seconds))
+    run(config(model, data, into, seconds, classes))
     footprint = json.loads(next((into / "out").rglob("footprint.json")).read_text())
     nodes = footprint.get("nodes", footprint)
     for node in nodes.values():
@@ -147,53 +151,63 @@ def model_file(path: Path) -> str:
     return str(next(path.glob("*.onnx")) if path.is_dir() else path)
 
 
-def inputs(students: bool, seed: int):
-    """The teacher, then the students in random order: (width, depth, pruned)."""
-    sizes = [(width, depth, pruned) for width in WIDTHS for depth in DEPTHS for pruned in (False, True)]
-    random.Random(seed).shuffle(sizes)
-    return [(None, None, False), *(sizes if students else [])]
+def inputs(job: Job, *, students: bool) -> list[Wanted]:
+    """The teacher, then everything that can be trained, in random order; the dense student of a pruned one
+    before it, since it is trained anyway."""
+    teacher, *rest = job.space.models()
+    random.Random(job.seed).shuffle(rest)
+    ordered = [step for wanted in rest for step in needed(job, wanted)] if students else []
+    return list(dict.fromkeys([teacher, *ordered]))
 
 
-def search(job: Job, into: Path, seconds: float, seed: int, students: bool) -> None:
-    """Write candidates.jsonl; every line carries the seconds since the search began."""
-    data, log = into / "splits.pt", into / "candidates.jsonl"
-    write_splits(job, data)
-    begun, wall = time.perf_counter(), time.time()
+class Inputs:
+    """Hands one input model after the other to Olive, and writes candidates.jsonl; every line carries the
+    seconds since the process was started."""
 
-    def note(line) -> None:
-        line.setdefault("finished_s", time.perf_counter() - begun)
-        with log.open("a") as file:
+    def __init__(self, job: Job, into: Path, began: float) -> None:
+        self.job, self.into, self.began = job, into, began
+        self.data, self.log = into / "splits.pt", into / "candidates.jsonl"
+        write_splits(job, self.data)
+
+    def note(self, line) -> None:
+        line.setdefault("finished_s", time.time() - self.began)
+        with self.log.open("a") as file:
             file.write(json.dumps(line) + "\n")
 
-    for number, (width, depth, pruned) in enumerate(inputs(students, seed)):
+    def one(self, number: int, wanted: Wanted) -> None:
         before = time.perf_counter()
-        model = make_model(job, width, depth, pruned=pruned, seed=seed)
-        path, name = into / f"input{number}" / "model.onnx", f"width={width} depth={depth}, pruned={pruned}"
+        model = trained(self.job, wanted)
+        if wanted.trained:
+            self.note({"trained": wanted.choice, "training_seconds": time.perf_counter() - before})
+        path = self.into / f"input{number}" / "model.onnx"
         path.parent.mkdir()
         with contextlib.redirect_stdout(sys.stderr):
-            to_onnx(model, path)
-        name = "teacher" if width is None else name
-        if width is not None:
-            note({"trained": name, "training_seconds": time.perf_counter() - before})
-        left = seconds - (time.perf_counter() - begun)
+            to_onnx(model, self.job, path)
+        left = self.job.deadline - time.time()
         if left <= 0:
-            break
+            raise TimeUpError
+        name = ", ".join(f"{axis}={value}" for axis, value in wanted.choice.items())
         try:
-            for line in one_model(name, path, data, into / f"olive{number}", left):
+            for line in one_model(
+                name, path, self.data, self.into / f"olive{number}", left, self.job.classes
+            ):
                 ended = line.pop("ended")
-                note({**line, "finished_s": max(0.0, ended - wall)} if ended else line)
+                self.note({**line, "finished_s": max(0.0, ended - self.began)} if ended else line)
         except Exception as error:
-            note({"choice": {"model": name}, "error": f"{type(error).__name__}: {error}"[:500]})
-    note({"ended": True})
+            self.note({"choice": {"model": name}, "error": f"{type(error).__name__}: {error}"[:500]})
 
 
 def main() -> None:
     options = options_of(__doc__, "--students")
     into = options.into.resolve()
     into.mkdir(parents=True, exist_ok=True)
-    job = load_job(options.workload, options.teacher)
+    job = load_job(options.job, seed=options.seed, deadline=options.began + options.seconds)
     importlib.import_module("olive.workflows")
-    search(job, into, options.seconds, options.seed, options.students)
+    search = Inputs(job, into, options.began)
+    with contextlib.suppress(TimeUpError):
+        for number, wanted in enumerate(inputs(job, students=options.students)):
+            search.one(number, wanted)
+    search.note({"ended": True})
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""The same score for every tool: its front, re-measured side by side and scored on the test split."""
+"""The same score for every tool: its artifacts measured side by side and asked on the test split."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,12 +20,14 @@ from paretune.search.ranking.pareto import front, hypervolume
 
 POINTS_UNDER_TEACHER = 0.05
 HIGHER = (True, False, False)
-RESAMPLES = 400
+AT_ONCE = 12
+"""So many artifacts are measured in the same rounds, each in a process of its own, with the teacher."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """What a tool says of one artifact, on validation: accuracy (share), latency and size."""
+    """What a tool says of one artifact, on validation: accuracy (share), latency and size; and after how many
+    seconds it was complete."""
 
     title: str
     backend: str
@@ -33,6 +35,7 @@ class Candidate:
     accuracy: float
     latency_ms: float
     size_bytes: int
+    finished_s: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,106 +56,105 @@ class Box:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Score:
-    """Hypervolume on test with its 95 % interval, the scored points, and the artifacts that did not run.
+class Point:
+    """One artifact as the harness found it: the rows of the test split that it gets wrong, of so many;
+    latency and size over the teacher's."""
 
-    The interval is that of the test images alone (bootstrap): another draw of as many images.
-    """
+    wrong: tuple[int, ...]
+    rows: int
+    latency_ms: float
+    latency_ratio: float
+    size_ratio: float
+    verdict: str
 
-    hypervolume: float
-    teacher_ms: float
-    interval: tuple[float, float] = (0.0, 0.0)
-    points: list[dict[str, Any]] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
+    @property
+    def accuracy(self) -> float:
+        return 1 - len(self.wrong) / self.rows
+
+    @property
+    def costs(self) -> tuple[float, float]:
+        return self.latency_ratio, self.size_ratio
 
 
-def own_front(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """What a user would ship: the candidates that none other beats by the tool's own validation numbers.
+@dataclass(kw_only=True)
+class Scored:
+    """What the harness found of candidates, by their place in the list; `failures` are those that did not
+    run."""
 
-    Of candidates with equal numbers the first stays.
-    """
-    first: dict[tuple[float, ...], Candidate] = {}
-    for candidate in candidates:
-        first.setdefault((candidate.accuracy, candidate.latency_ms, candidate.size_bytes), candidate)
+    points: dict[int, Point] = field(default_factory=dict)
+    failures: dict[int, str] = field(default_factory=dict)
+    teacher_ms: float = 0.0
+
+
+def own_front(candidates: Sequence[Candidate]) -> list[int]:
+    """What a user would ship: the places of the candidates that none other beats by the tool's own validation
+    numbers. Of candidates with equal numbers the first stays."""
+    first: dict[tuple[float, ...], int] = {}
+    for place, candidate in enumerate(candidates):
+        first.setdefault((candidate.accuracy, candidate.latency_ms, candidate.size_bytes), place)
     points = [[Quantity(value=value) for value in values] for values in first]
     return [list(first.values())[place] for place in front(points, HIGHER)]
 
 
-def score(candidates: Sequence[Candidate], box: Box, images: Any, labels: Any, seed: int) -> Score:
-    """Accuracy on test in the artifact's own runtime at batch 1; latency of all of them interleaved with the
-    teacher, one thread; size of the file.
-    """
-    right: dict[str, Any] = {}  # which test images each of them tells
-    failures: list[str] = []
+def score(candidates: Sequence[Candidate], box: Box, test: Any, seed: int) -> Scored:
+    """Answers on test in the artifact's own runtime at batch 1; latency interleaved with the teacher, one
+    thread; size of the file."""
+    found = Scored()
+    for start in range(0, len(candidates), AT_ONCE):
+        part = dict(list(enumerate(candidates))[start : start + AT_ONCE])
+        _score_part(part, box, test, seed, found)
+    return found
+
+
+def _score_part(part: Mapping[int, Candidate], box: Box, test: Any, seed: int, found: Scored) -> None:
     with ExitStack() as stack:
-        reference, _ = _opened(stack, "ort", box.file, images)
-        subjects = {}
-        for number, candidate in enumerate(candidates):
+        reference, _ = _opened(stack, "ort", box.file, test)
+        runners, right = {}, {}
+        for place, candidate in part.items():
             try:
-                runner, infer = _opened(stack, candidate.backend, candidate.file, images)
-                right[str(number)] = infer(images).argmax(axis=-1) == labels
-                subjects[str(number)] = runner
+                runner, infer = _opened(stack, candidate.backend, candidate.file, test)
+                right[place] = infer().argmax(axis=-1) == test.labels
+                runners[str(place)] = runner
             except (ParetuneError, OSError) as error:
-                failures.append(f"{candidate.title}: {error}"[:500])
-        if not subjects:
-            return Score(hypervolume=0.0, teacher_ms=0.0, failures=failures)
-        rounds = measure(subjects, reference, LatencyPlan(seed=seed))
-    failures += [f"{candidates[int(name)].title}: {parts[1]}" for name, parts in rounds.failed.items()]
-    names = [name for name in subjects if name not in rounds.failed]
-    summaries = {name: summarize(rounds, name) for name in names}
-    points = [_point(candidates[int(n)], float(right[n].mean()), summaries[n], box) for n in names]
-    costs = [(point["latency_ratio"], point["size_ratio"]) for point in points]
-    triples = [(p["test_accuracy"], *cost) for p, cost in zip(points, costs, strict=True)]
-    return Score(
-        hypervolume=box.volume(triples),
-        teacher_ms=summarize(rounds, REFERENCE).latency_ms.value,
-        interval=volume_interval(box, [right[name] for name in names], costs, seed),
-        points=points,
-        failures=failures,
-    )
+                found.failures[place] = f"{candidate.title}: {error}"[:500]
+        if not runners:
+            return
+        rounds = measure(runners, reference, LatencyPlan(seed=seed))
+    found.teacher_ms = summarize(rounds, REFERENCE).latency_ms.value
+    for name, parts in rounds.failed.items():
+        found.failures[int(name)] = f"{part[int(name)].title}: {parts[1]}"
+    for name in runners:
+        if name not in rounds.failed:
+            place, summary = int(name), summarize(rounds, name)
+            found.points[place] = Point(
+                wrong=tuple(map(int, np.flatnonzero(~right[place]))),
+                rows=len(test.labels),
+                latency_ms=summary.latency_ms.value,
+                latency_ratio=summary.ratio.value,
+                size_ratio=part[place].file.stat().st_size / box.size_bytes,
+                verdict=summary.verdict,
+            )
 
 
-def volume_interval(
-    box: Box, right: Sequence[Any], costs: Sequence[tuple[float, float]], seed: int
-) -> tuple[float, float]:
-    """95 % interval of the volume over draws of the test images, the same images for all points.
-
-    `right` has, per point, which images it tells; `costs` its latency and size over the teacher's.
-    """
-    if not right:
-        return 0.0, 0.0
-    rng, table = np.random.default_rng(seed), np.stack(right)
-    volumes = []
-    for _ in range(RESAMPLES):
-        drawn = table[:, rng.integers(0, table.shape[1], table.shape[1])].mean(axis=1)
-        volumes.append(box.volume([(float(a), *cost) for a, cost in zip(drawn, costs, strict=True)]))
-    low, high = np.quantile(volumes, (0.025, 0.975))
-    return float(low), float(high)
-
-
-def accuracy_of(backend: str, file: Path, images: Any, labels: Any) -> float:
-    """Share of right answers of one artifact at batch 1."""
+def answers(backend: str, file: Path, split: Any) -> Any:
+    """Which rows of a split an artifact gets right at batch 1."""
     with ExitStack() as stack:
-        _, infer = _opened(stack, backend, file, images)
-        return float(np.mean(infer(images).argmax(axis=-1) == labels))
+        _, infer = _opened(stack, backend, file, split)
+        return infer().argmax(axis=-1) == split.labels
 
 
-def _opened(stack: ExitStack, backend: str, file: Path, images: Any) -> tuple[RunnerClient, Any]:
-    """A runner that holds the artifact, ready to be sampled, and a function from images to logits."""
+def _opened(stack: ExitStack, backend: str, file: Path, split: Any) -> tuple[RunnerClient, Callable[[], Any]]:
+    """A runner that holds the artifact, ready to be sampled, and a function that gives the split's logits."""
     runner = stack.enter_context(RunnerClient(LocalLaunch(), pinned=True))
     opened = runner.open(backend, file, 1, 1)
-    name, output = opened.inputs[0].name, opened.outputs[0].name
-    runner.prepare({name: images[:1]})
-    return runner, lambda data: runner.infer({name: data})[output]
+    named = zip(opened.inputs, split.inputs.values(), strict=True)
+    feed = {one.name: np.asarray(values) for one, values in named}
+    runner.prepare({name: values[:1] for name, values in feed.items()})
+    output = opened.outputs[0].name
+    return runner, lambda: runner.infer(feed)[output]
 
 
-def _point(candidate: Candidate, accuracy: float, summary: Any, box: Box) -> dict[str, Any]:
-    return {
-        **asdict(candidate),
-        "file": str(candidate.file),
-        "test_accuracy": accuracy,
-        "test_latency_ms": summary.latency_ms.value,
-        "latency_ratio": summary.ratio.value,
-        "size_ratio": candidate.file.stat().st_size / box.size_bytes,
-        "verdict": summary.verdict,
-    }
+def told(candidate: Candidate, point: Point) -> dict[str, Any]:
+    """One line of the figures."""
+    numbers = {name: value for name, value in asdict(point).items() if name not in ("wrong", "rows")}
+    return {**asdict(candidate), "file": str(candidate.file), "test_accuracy": point.accuracy, **numbers}

@@ -1,20 +1,25 @@
 """The comparison with peers: the score that all share, what is read from them, the plain Optuna script."""
 
 import json
+import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from paretune import Split
+from paretune.profiles.errors import UserError
+from paretune.search.job.job import load_job
 
-from benchmarks.peers import scoring, tools
-from benchmarks.peers.digits_job import load_job, make_model, to_onnx
-from benchmarks.peers.run import show
-from benchmarks.peers.scoring import Box, Candidate
-
-ROOT = Path(__file__).resolve().parents[2]
+from benchmarks.peers import bench, courses, peer_job, running, scoring, tools
+from benchmarks.peers.bench import Bench
+from benchmarks.peers.courses import Course
+from benchmarks.peers.jobs import JOBS, Setup, set_up, study_of
+from benchmarks.peers.run import SHARES, show
+from benchmarks.peers.scoring import Box, Candidate, Point
 
 
 def box(tmp_path, accuracy=1.0):
@@ -60,24 +65,88 @@ def test_the_front_is_taken_on_the_tools_own_numbers():
         said("no", 0.97, 1.5, 500),
     )
     again = said("the same numbers as best", 0.99, 2.0, 500)
-    assert scoring.own_front([best, fast, beaten, again]) == [best, fast]
+    assert scoring.own_front([best, fast, beaten, again]) == [0, 1]
     assert scoring.own_front([]) == []
 
 
+def point(wrong=0, costs=(0.1, 0.1), rows=360):
+    latency_ratio, size_ratio = costs
+    return Point(
+        wrong=tuple(range(wrong)),
+        rows=rows,
+        latency_ms=1.0,
+        latency_ratio=latency_ratio,
+        size_ratio=size_ratio,
+        verdict="stable",
+    )
+
+
+def course(box, *points, ends=None):
+    """A run whose candidates ended one second after the other, none ahead of another on validation."""
+    ends = ends or range(1, 1 + len(points))
+    candidates = [
+        replace(said(f"c{n}", 0.9 + n / 100, 1.0 + n, 10), finished_s=float(end))
+        for n, end in enumerate(ends)
+    ]
+    return Course(box, candidates, dict(enumerate(points)))
+
+
 def test_the_interval_is_that_of_the_test_images(tmp_path):
-    costs = [(0.1, 0.1), (0.05, 0.05)]
-    right = [np.arange(360) >= 4, np.arange(360) >= 9]
-    volume = box(tmp_path).volume([(float(r.mean()), *cost) for r, cost in zip(right, costs, strict=True)])
-    low, high = scoring.volume_interval(box(tmp_path), right, costs, seed=0)
-    assert low < volume < high
+    few, more = (4, 9)
+    one = course(box(tmp_path), point(few), point(more, (0.05, 0.05)))
+    low, high = courses.volume_interval(one, courses.draws_of(360, seed=0))
+    assert low < one.volume_at(9.0) < high
     # The first point decides almost alone: its errors are 4 of 360, a Poisson number of deviation 2.
     assert high - low == pytest.approx(2 * 1.96 * 2 / 360 / 0.05 * 0.81, rel=0.4)
-    many = [np.tile(r, 16) for r in right]
-    narrow = scoring.volume_interval(box(tmp_path), many, costs, seed=1)
+    many = course(box(tmp_path), point(16 * few, rows=5760), point(16 * more, (0.05, 0.05), rows=5760))
+    narrow = courses.volume_interval(many, courses.draws_of(5760, seed=1))
     assert narrow[1] - narrow[0] == pytest.approx((high - low) / 4, rel=0.3)
-    always = [np.ones(360, bool)]
-    assert scoring.volume_interval(box(tmp_path), always, costs[:1], seed=0) == pytest.approx((0.81, 0.81))
-    assert scoring.volume_interval(box(tmp_path), [], [], seed=0) == (0.0, 0.0)
+    always = course(box(tmp_path), point())
+    assert courses.volume_interval(always, courses.draws_of(360, seed=0)) == pytest.approx((0.81, 0.81))
+    assert courses.volume_interval(course(box(tmp_path)), courses.draws_of(360, seed=0)) == (0.0, 0.0)
+
+
+def test_a_run_is_scored_at_every_moment_by_what_its_front_was_then(tmp_path):
+    late = course(box(tmp_path), point(), point(9, (0.05, 0.05)), ends=[30.0, 10.0])
+    assert late.volume_at(9.9) == 0.0
+    assert late.volume_at(10.0) == pytest.approx(0.5 * 0.95**2)
+    assert late.volume_at(30.0) > 0.81
+    assert [seconds for seconds, _ in late.steps()] == [0.0, 10.0, 30.0]
+    assert late.reached(0.4) == 10.0
+    assert late.reached(0.81) == 30.0
+    assert late.reached(0.99) is None
+
+
+def test_what_a_front_lost_again_was_not_reached(tmp_path):
+    """The second candidate beats the first by the tool's own numbers, and is worse on test."""
+    candidates = [replace(said("good", 0.9, 1.0, 10), finished_s=1.0)]
+    candidates += [replace(said("luck", 0.95, 1.0, 10), finished_s=2.0)]
+    lost = Course(box(tmp_path), candidates, {0: point(), 1: point(9)})
+    assert lost.volume_at(1.5) == pytest.approx(0.81)
+    assert lost.reached(0.8) is None
+    assert lost.reached(0.4) == 1.0
+    assert courses.ever_on_front(candidates) == [0, 1]
+
+
+def test_only_what_was_once_on_the_front_is_measured():
+    ended = [(0.9, 30.0), (0.95, 10.0), (0.97, 20.0)]
+    candidates = [replace(said("c", accuracy, 1.0, 10), finished_s=end) for accuracy, end in ended]
+    assert courses.ever_on_front(candidates) == [1, 2]
+
+
+def test_two_tools_are_compared_on_the_same_draws_of_the_test_images(tmp_path):
+    """They fail on the same images but for two, so their difference is known far better than either."""
+    ours, other = course(box(tmp_path), point(6)), course(box(tmp_path), point(8))
+    draws = courses.draws_of(360, seed=0)
+    found = courses.compared([ours], [other], 10.0, draws)
+    (difference,) = found["difference"]
+    assert difference == pytest.approx(0.81 * 2 / 360 / 0.05)
+    low, high = found["interval"]
+    assert 0.0 <= low < difference < high
+    alone = courses.volume_interval(other, draws)
+    assert high - low < 0.7 * (alone[1] - alone[0])
+    assert found["share_of_time"] == [0.1]
+    assert courses.compared([other], [ours], 10.0, draws)["share_of_time"] == [None]
 
 
 def write_classifier(path, wrong=0):
@@ -108,23 +177,21 @@ def test_artifacts_are_scored_by_what_they_answer_and_not_by_what_was_said_of_th
     labels = np.array([0, 1, 0, 1])
     teacher = Box(file=right, accuracy=1.0, size_bytes=2 * right.stat().st_size)
     claims = [said("right", 0.1, 9.0, 9, right), said("wrong", 1.0, 1e-6, 1, wrong)]
-    found = scoring.score([*claims, said("broken", 1.0, 1e-6, 1, broken)], teacher, images, labels, seed=0)
-    by_title = {point["title"]: point for point in found.points}
-    assert by_title["right"]["test_accuracy"] == 1.0
-    assert by_title["wrong"]["test_accuracy"] == 0.0
-    assert by_title["right"]["size_ratio"] == pytest.approx(0.5)
-    assert [failure.partition(":")[0] for failure in found.failures] == ["broken"]
-    assert found.hypervolume == teacher.volume([(1.0, by_title["right"]["latency_ratio"], 0.5)])
+    test = Split(inputs={"image": images}, labels=labels)
+    found = scoring.score([*claims, said("broken", 1.0, 1e-6, 1, broken)], teacher, test, seed=0)
+    assert found.points[0].accuracy == 1.0
+    assert found.points[1].wrong == (0, 1, 2, 3)
+    assert found.points[0].size_ratio == pytest.approx(0.5)
+    assert list(found.failures) == [2]
 
 
 def test_nothing_that_runs_scores_nothing(tmp_path):
     teacher = Box(file=write_classifier(tmp_path / "t.onnx"), accuracy=1.0, size_bytes=100)
-    images, labels = np.ones((1, 1, 1, 1), np.float32), np.array([0])
-    found = scoring.score(
-        [said("gone", 1.0, 1.0, 1, tmp_path / "gone.onnx")], teacher, images, labels, seed=0
-    )
-    assert found.hypervolume == 0.0
+    test = Split(inputs={"image": np.ones((1, 1, 1, 1), np.float32)}, labels=np.array([0]))
+    gone = [said("gone", 1.0, 1.0, 1, tmp_path / "gone.onnx")]
+    found = scoring.score(gone, teacher, test, seed=0)
     assert "gone" in found.failures[0]
+    assert Course(teacher, gone, found.points).volume_at(1.0) == 0.0
 
 
 # -- what is read from peers ---
@@ -144,13 +211,14 @@ def test_what_a_peer_finished_after_its_time_does_not_count(tmp_path):
     found = tools.read_lines(path, 10.0)
     assert [candidate.file for candidate in found.candidates] == [tmp_path / "a.onnx", tmp_path / "b.tflite"]
     assert [candidate.backend for candidate in found.candidates] == ["ort", "tflite"]
+    assert [candidate.finished_s for candidate in found.candidates] == [5.0, 9.0]
     assert (found.trainings, found.training_seconds) == (1, 2.5)
     assert found.failures == ["model=c: ValueError: no"]
 
 
 def test_a_tool_that_fails_leaves_its_last_words(tmp_path):
     code = "import sys; print('half way'); sys.exit('no such pass')"
-    (failure,) = tools.run_tool([sys.executable, "-c", code], tmp_path, 60.0)
+    (failure,) = running.run_tool([sys.executable, "-c", code], tmp_path, 60.0)
     assert failure.startswith("exit status 1")
     assert "half way" in failure
     assert "no such pass" in failure
@@ -159,65 +227,162 @@ def test_a_tool_that_fails_leaves_its_last_words(tmp_path):
 @pytest.mark.slow
 def test_a_tool_that_hangs_is_killed_and_said_so(tmp_path):
     code = "import time; print('searching', flush=True); time.sleep(600)"
-    (failure,) = tools.run_tool([sys.executable, "-c", code], tmp_path, 3.0)
+    (failure,) = running.run_tool([sys.executable, "-c", code], tmp_path, 3.0)
     assert failure.startswith("killed after 3 s")
     assert "searching" in failure
+
+
+def test_a_tool_and_what_it_starts_stay_on_the_core_that_it_is_given(tmp_path):
+    """Two cores would let one tool take what the other's converters left."""
+    code = "import os, subprocess, sys; subprocess.run(['grep', 'Cpus_allowed_list', '/proc/self/status'])"
+    core = max(os.sched_getaffinity(0))
+    with running.on_core(core):
+        assert running.run_tool([sys.executable, "-c", code], tmp_path, 60.0) == []
+    assert (tmp_path / "output.log").read_text().split() == ["Cpus_allowed_list:", str(core)]
+    assert core in os.sched_getaffinity(0)
+
+
+def test_runs_are_kept_and_what_was_asked_otherwise_is_run_again(tmp_path, monkeypatch):
+    made = []
+
+    def tool(run):
+        made.append((run.seed, run.seconds, frozenset(os.sched_getaffinity(0))))
+        if run.seed:
+            raise ValueError("it does not start")
+        return tools.Result(candidates=[said("a", 0.9, 1.0, 10)], stages={"distill": 2.0})
+
+    monkeypatch.setitem(bench.TOOLS, "ours", tool)
+    cores = sorted(os.sched_getaffinity(0))[:1]
+    setup = Setup(folder=tmp_path, study={}, seconds=9.0, job=None, box=box(tmp_path), floor=0.5)
+    asked = {"setup": setup, "runs": tmp_path / "runs", "cores": cores}
+    found = Bench(**asked, seconds=9.0).results(["ours"], 0)
+    assert Bench(**asked, seconds=9.0).results(["ours"], 0) == found
+    assert made == [(0, 9.0, frozenset(cores))]
+    Bench(**asked, seconds=8.0).results(["ours"], 0)
+    assert len(made) == 2
+    (failure,) = Bench(**asked, seconds=9.0).results(["ours"], 1)["ours"].failures
+    assert failure.startswith("ValueError: it does not start")
 
 
 def test_the_table_has_a_line_per_tool(capsys):
     one = {
         "hypervolume": [0.5, 0.7, 0.6],
+        "hypervolume_at": [{f"{share:.2f}": share for share in SHARES}] * 3,
         "interval": [(0.4, 0.6), (0.5, 0.74), (0.5, 0.8)],
         "candidates": [4, 5, 6],
         "front": [1, 2, 3],
         "trainings": [2, 2, 2],
         "training_seconds": [10.0, 11.0, 12.0],
+        "stages": [{"distill": 30.0}, {}, {"distill": 31.0}],
         "failures": [[], ["a"], ["b", "c"]],
     }
-    show({"tools": {"ours": one, "olive": one}})
+    against = {"mean_difference": 0.02, "interval": (0.01, 0.03), "share_of_time": [0.25, None, 0.3]}
+    show({"tools": {"ours": one, "olive": one}, "ours_against": {"olive": against}, "seconds": 60.0})
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 3
     assert lines[1].split() == ["ours", "0.6000", "(0.5000-0.7000)", "+-0.1200", "5", "2", "2", "11", "3"]
+    assert lines[5].split() == ["ours", *(f"{share:.4f}" for share in SHARES)]
+    assert "+0.0200 (+0.0100 to +0.0300)" in lines[8]
+    assert lines[9].endswith("0.25, never, 0.30")
+    assert lines[10].split() == ["ours:", "distill", "30.0", "s", "(50%)"]
 
 
-# -- the plain script ---
+# -- a whole job ---
+
+WORKLOAD = """
+import numpy as np
+import torch
+from paretune import Split, Splits, Workload
+from torch import nn
 
 
-@pytest.fixture
-def teacher_weights(tmp_path):
-    """An untrained teacher: enough to run everything."""
-    from paretune.search.workload.loader import load_workload
-    from safetensors.torch import save_model
+class Net(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(1, width, 3, padding=1), nn.ReLU())
+        self.classifier = nn.Linear(width, 2)
 
-    workload = load_workload("digits.py", ROOT / "examples").workload
-    save_model(workload.teacher(), str(tmp_path / "teacher.safetensors"))
-    return tmp_path / "teacher.safetensors"
+    def forward(self, image):
+        return self.classifier(self.features(image).mean(dim=(2, 3)))
+
+
+def split(seed):
+    labels = np.arange(64) % 2
+    noise = np.random.default_rng(seed).normal(0, 0.5, (64, 1, 4, 4))
+    images = (noise + 2 * labels[:, None, None, None]).astype(np.float32)
+    return Split(inputs={"image": images}, labels=labels)
+
+
+def train_teacher(model, splits):
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
+    images, labels = torch.from_numpy(splits.train.inputs["image"]), torch.from_numpy(splits.train.labels)
+    for _ in range(60):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(images), labels).backward()
+        optimizer.step()
+
+
+def workload(data):
+    parts = ("train", "validation", "calibration", "test")
+    splits = lambda: Splits(**{name: split(seed) for seed, name in enumerate(parts)})
+    built = {"teacher": lambda: Net(32), "train_teacher": train_teacher, "student": Net}
+    return Workload(name="tiny", splits=splits, **built)
+"""
+STUDY = """
+name: tiny
+workload: {file: WHERE, options: {data: none}}
+profile: host
+space:
+  backend: [ort]
+  precision: [fp32, int8, int8-dynamic]
+  student: {width: [8, 16]}
+  sparsity: [dense, channel:0.5]
+  calibration: {method: [minmax, percentile], samples: [16]}
+  distill: {temperature: [4], weight: [0.3, 0.7]}
+training: {epochs: 2, finetune_epochs: 1, learning_rate: 0.01, batch: 16, threads: 1}
+objectives: [accuracy, latency, size]
+budget: {time: 120 s}
+"""
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("peers")
+    (folder / "tiny.py").write_text(WORKLOAD)
+    (folder / "job.yaml").write_text(STUDY.replace("WHERE", str(folder / "tiny.py")))
+    return set_up(study_of(folder / "job.yaml", folder), folder / "setup")
 
 
 @pytest.mark.slow
-def test_a_pruned_model_of_the_peers_has_half_the_channels_and_can_be_exported(tmp_path, teacher_weights):
-    job = load_job(ROOT / "examples" / "digits.py", teacher_weights)
-    few = slice(0, 64)
-    small = type(job)(**{**vars(job), **{n: getattr(job, n)[few] for n in ("images", "labels", "soft")}})
-    model = make_model(small, 0.5, 1, pruned=True, seed=0)
-    assert [model.features[i][0].out_channels for i in range(3)] == [8, 16, 24]
-    to_onnx(model, tmp_path / "model.onnx")
-    shape = onnx.load(tmp_path / "model.onnx").graph.input[0].type.tensor_type.shape
-    assert [dim.dim_value for dim in shape.dim] == [1, 1, 8, 8]
-
-
-@pytest.mark.slow
-@pytest.mark.alone
-def test_the_plain_script_searches_until_its_time_is_up(tmp_path, teacher_weights):
-    into = tmp_path / "run"
-    into.mkdir()
-    command = [sys.executable, tools.HERE / "naive_optuna.py", "--workload", tools.EXAMPLES / "digits.py"]
-    options = ["--teacher", teacher_weights, "--into", into, "--seconds", "4", "--seed", "0"]
-    assert tools.run_tool([*command, *options], into, 200.0) == []
-    found = tools.read_lines(into / tools.LINES, 1000.0)
+def test_the_plain_script_trains_everything_once_and_tries_every_variant_of_it(tmp_path, setup):
+    """Its space is that of our study, and it ends by itself once it knows all of it."""
+    run = tools.Run(setup=setup, folder=tmp_path, seconds=100.0, seed=0)
+    found = tools.optuna_script(run)
     assert found.failures == []
-    assert found.candidates
-    for candidate in found.candidates:
-        assert candidate.file.stat().st_size == candidate.size_bytes
-        assert candidate.latency_ms > 0
-        assert 0 <= candidate.accuracy <= 1
+    job = load_job(setup.folder / "study.yaml")
+    assert found.trainings == len(list(job.space.trainings())) == 10
+    lines = [json.loads(line) for line in (tmp_path / tools.LINES).read_text().splitlines()]
+    told = [json.dumps(line["choice"], sort_keys=True) for line in lines if "choice" in line]
+    assert len(told) == len(set(told)) == 4 * 11
+    assert sum(candidate.size_bytes == candidate.file.stat().st_size for candidate in found.candidates) == 44
+    (pruned,) = {one["trained"]["sparsity"] for one in lines if one.get("trained", {}).get("width") == 8} - {
+        "dense"
+    }
+    assert pruned == "channel:0.5"
+    one = bench.Bench(setup=setup, seconds=100.0, runs=tmp_path / "runs", cores=[None])
+    (scored,) = one.courses({"optuna": found}, 0).values()
+    assert scored[0].volume_at(100.0) > 0.5
+
+
+@pytest.mark.parametrize(("name", "models"), [("digits", 14), ("trec", 31), ("spoken-digits", 51)])
+def test_every_jobs_file_is_read_by_the_script_as_it_is_written(name, models):
+    study = study_of(JOBS[name], None if name == "digits" else Path("data"))
+    space = peer_job.read_space(study["space"])
+    found = list(space.models())
+    assert len(set(found)) == len(found) == models
+    assert not found[0].trained
+    assert Path(study["workload"]["file"]).is_file()
+
+
+def test_data_are_refused_by_a_job_that_brings_its_own():
+    with pytest.raises(UserError, match="--data"):
+        study_of(JOBS["digits"], Path("somewhere"))
