@@ -66,7 +66,7 @@ MAY_IMPORT = {
     "search.monitor": "profiles search.bundles search.checks search.record search.workload",
     "search.gate": "profiles search.ranking search.record",
     "search.sampler": "search.ranking search.record search.space",
-    "search.stages.network": "profiles.guard profiles search.workload",
+    "search.stages.network": "profiles.guard profiles search.record search.structure search.workload",
     "search.job": (
         "backends.boards backends.energy backends.measure backends.watch "
         "profiles.devices profiles.text profiles.guard profiles backends.contract "

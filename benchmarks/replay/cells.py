@@ -18,7 +18,8 @@ from paretune.search.structure.graph import (
     Operation,
     OperationGraph,
 )
-from paretune.search.structure.told import told_by
+from paretune.search.structure.simplify import simplified
+from paretune.search.structure.told import told_by_simplified
 
 from benchmarks.simulation.recorded import Student
 
@@ -39,7 +40,12 @@ CHANNELS = 16
 def told_of_cell(student: Student) -> Untrained:
     """By the axes `op_NODE_SOURCE`; nothing where they, or an operation, are none of NAS-Bench-201's."""
     graph = cell(student)
-    return told_by(graph) if graph else UNTOLD
+    return _told(simplified(graph)) if graph else UNTOLD
+
+
+@lru_cache(maxsize=65536)
+def _told(graph: OperationGraph) -> Untrained:
+    return told_by_simplified(graph)
 
 
 def cell(student: Student) -> OperationGraph | None:

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from math import log1p
+from math import log, log1p
 from typing import NamedTuple
 
-from .graph import INPUT, SUM, Operation, OperationGraph
+from .graph import EACH_VALUE, INPUT, LOCAL, Operation, OperationGraph
 
 FEATURES = {
-    "longest_path": "most layers (operations with weights) on a path from an input to a result",
+    "longest_path": "most layers (they mix values, and have weights) on a path from an input to a result",
     "shortest_path": "fewest layers on such a path: 0 where something is handed through",
     "mean_path": "layers on such a path, the mean over all of them",
     "paths": "log(1 + number of paths); 0 where the result does not depend on an input",
-    "layers": "log(1 + number of layers on any path)",
+    "layers": "log(1 + number of layers that lie on any path)",
     "operations": "log(1 + number of operations that mix values, with weights or without, on any path)",
     "width": "the largest number of such operations that are equally far from the inputs",
-    "receptive_field": "log of the most positions of an input's axis that one position of a result sees",
+    "receptive_field": "log of the positions of an axis that one sees through convolutions and pools alone",
     "path_weights": "log(1 + trained weights on a path), the mean over all paths being taken before",
     "share_KIND": "how much of the operations that mix values is of this kind and kernel: share_conv3",
     "place_KIND": "that share times where they stand on average: -1 first, 0 in the middle, 1 last",
 }
 """All features by name. One that a graph does not have, since it has no operation of that KIND, is 0."""
-POINTWISE = frozenset({INPUT, SUM, "product", "relu", "pointwise", "norm", "reshape", "concat"})
-"""Kinds that work on each value alone or only move values: no operations that mix."""
 
 
 class _Paths(NamedTuple):
@@ -48,7 +46,7 @@ def features(graph: OperationGraph) -> dict[str, float]:
     ways = _ways(operations)
     after = _after(graph)
     live = [p for p, (way, far) in enumerate(zip(ways, after, strict=True)) if way is not None and far >= 0]
-    mixing = [p for p in live if operations[p].kind not in POINTWISE]
+    mixing = [p for p in live if operations[p].kind not in EACH_VALUE]
     ends = [way for output in graph.outputs if (way := ways[output]) is not None]
     return {
         **_of_paths(ends),
@@ -70,7 +68,7 @@ def _ways(operations: Sequence[Operation]) -> list[_Paths | None]:
 
 
 def _joined(operation: Operation, before: Sequence[_Paths]) -> _Paths:
-    layer, jump = operation.weights > 0, max(way.jump for way in before)
+    layer, jump = _is_layer(operation), max(way.jump for way in before)
     paths = sum(way.paths for way in before)
     return _Paths(
         paths=paths,
@@ -78,10 +76,14 @@ def _joined(operation: Operation, before: Sequence[_Paths]) -> _Paths:
         shortest=min(way.shortest for way in before) + layer,
         layers=sum(way.layers for way in before) + layer * paths,
         weights=sum(way.weights for way in before) + operation.weights * paths,
-        before=max(way.before for way in before) + (operation.kind not in POINTWISE),
-        field=max(way.field for way in before) + (max(operation.kernel, 1) - 1) * jump,
+        before=max(way.before for way in before) + (operation.kind not in EACH_VALUE),
+        field=max(way.field for way in before) + (operation.kernel - 1) * jump * (operation.kind in LOCAL),
         jump=jump * operation.stride,
     )
+
+
+def _is_layer(operation: Operation) -> bool:
+    return operation.weights > 0 and operation.kind not in EACH_VALUE
 
 
 def _after(graph: OperationGraph) -> list[int]:
@@ -92,7 +94,7 @@ def _after(graph: OperationGraph) -> list[int]:
     for place in range(len(after) - 1, -1, -1):
         if after[place] >= 0:
             operation = graph.operations[place]
-            far = after[place] + (operation.kind not in POINTWISE)
+            far = after[place] + (operation.kind not in EACH_VALUE)
             for source in operation.inputs:
                 after[source] = max(after[source], far)
     return after
@@ -104,14 +106,14 @@ def _of_paths(ends: Sequence[_Paths]) -> dict[str, float]:
         "longest_path": float(max((way.longest for way in ends), default=0)),
         "shortest_path": float(min((way.shortest for way in ends), default=0)),
         "mean_path": sum(way.layers for way in ends) / max(paths, 1),
-        "paths": log1p(paths),
+        "paths": log(1 + paths),
         "receptive_field": log1p(max((way.field for way in ends), default=1) - 1),
         "path_weights": log1p(sum(way.weights for way in ends) / max(paths, 1)),
     }
 
 
 def _of_operations(operations: Sequence[Operation], mixing: Sequence[int]) -> dict[str, float]:
-    return {"layers": log1p(sum(operations[p].weights > 0 for p in mixing)), "operations": log1p(len(mixing))}
+    return {"layers": log1p(sum(_is_layer(operations[p]) for p in mixing)), "operations": log1p(len(mixing))}
 
 
 def _kinds(
@@ -127,7 +129,7 @@ def _kinds(
         operation, way, far = operations[place], ways[place], after[place]
         before = way.before - 1 if way else 0
         levels[before] += 1
-        kind = f"{operation.kind}{operation.kernel}" if operation.kernel else operation.kind
+        kind = f"{operation.kind}{operation.kernel}" if operation.kind in LOCAL else operation.kind
         places[kind].append((before - far) / max(before + far, 1))
     found = {"width": float(max(levels.values(), default=0))}
     for kind, where in sorted(places.items()):

@@ -6,16 +6,23 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 INPUT, SUM, PRODUCT, IDENTITY, ZERO, CONSTANT = "input", "sum", "product", "identity", "zero", "constant"
-AVERAGE_POOL, MAX_POOL, RELU = "avg_pool", "max_pool", "relu"
-ADDITIVE = frozenset({AVERAGE_POOL})
+CONVOLUTION, DEPTHWISE, DENSE, MATMUL, EMBEDDING = "conv", "depthwise", "linear", "matmul", "embedding"
+AVERAGE_POOL, MAX_POOL, MEAN, OTHER = "avg_pool", "max_pool", "mean", "other"
+RELU, POINTWISE, NORM, MOVED, CONCAT = "relu", "pointwise", "norm", "moved", "concat"
+WEIGHT, FIXED = "weight", "fixed"
+"""Tensors that are trained, and that are not: operations without operands."""
+ADDITIVE = frozenset({AVERAGE_POOL, MEAN})
 """Kinds whose result for a sum is the sum of their results."""
 KEEP_ZERO = ADDITIVE | {MAX_POOL, RELU}
 """Kinds without weights that make zero of zero."""
-CONVOLUTION, DENSE = "conv", "linear"
-LINEAR = frozenset({CONVOLUTION, DENSE})
+LINEAR = frozenset({CONVOLUTION, DEPTHWISE, DENSE})
 """Kinds with weights that make zero of zero, or a learned constant where they shift."""
 COMMUTATIVE = frozenset({SUM, PRODUCT})
 """Kinds whose operands have no order. Both take operands of one shape, which is the result's."""
+EACH_VALUE = frozenset({INPUT, SUM, PRODUCT, RELU, POINTWISE, NORM, MOVED, CONCAT})
+"""Kinds that work on each value alone or only move values; all others mix them."""
+LOCAL = frozenset({CONVOLUTION, DEPTHWISE, AVERAGE_POOL, MAX_POOL})
+"""Kinds that see `kernel` neighbours of a value."""
 
 
 class Operation(NamedTuple):

@@ -59,7 +59,7 @@ class _Walk:
     def _of_zero(self, operation: Operation, operands: list[int | None]) -> int | None:
         if operation.kind == PRODUCT or operation.kind in KEEP_ZERO:
             return None
-        if operation.kind in LINEAR:
+        if operation.kind in LINEAR and operation.weight:
             if not operation.shifts:
                 return None
             return self._make(Operation(CONSTANT, channels=operation.channels, weight=operation.weight))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+import hashlib
 
 from ..record.untrained import Untrained
 from .features import features
@@ -10,12 +10,18 @@ from .function import function_digest
 from .graph import OperationGraph
 from .simplify import simplified
 
-
-def told_by(graph: OperationGraph) -> Untrained:
-    """The structure and the function of a network. Graphs of one simplified form are looked at once."""
-    return _told(simplified(graph))
+MOST = 4000
+"""A graph of more operations (an unrolled recurrent network) gets no digest of its function."""
 
 
-@lru_cache(maxsize=16384)
-def _told(graph: OperationGraph) -> Untrained:
-    return Untrained(structure=features(graph), function=function_digest(graph))
+def told_by(graph: OperationGraph, beside: str = "") -> Untrained:
+    """The structure and the function of a network. `beside` is what else decides what its training gives."""
+    return told_by_simplified(simplified(graph), beside)
+
+
+def told_by_simplified(graph: OperationGraph, beside: str = "") -> Untrained:
+    """The same of a graph that is simplified already."""
+    function = function_digest(graph) if len(graph.operations) <= MOST else ""
+    if function and beside:
+        function = hashlib.blake2b(f"{function} {beside}".encode(), digest_size=16).hexdigest()
+    return Untrained(structure=features(graph), function=function)

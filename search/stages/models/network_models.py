@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from ...record.evaluation import Quantity
 from ...record.progress import Progress
 from ...record.protocols import MilestoneJudge, Training
 from ...record.treatment import QatPlan
+from ...record.untrained import UNTOLD, Untrained
 from ...space.possible import PossibleSpace, needs_trying
 from ...space.space import Space
 from ...store.store import Entry, Store
@@ -22,7 +24,7 @@ from ...workload.loader import LoadedWorkload
 from ...workload.outputs import OutputChoice
 from ...workload.task import UNKNOWN, Task
 from ..device.keys import export_key
-from ..network.model_size import model_size
+from ..network.model_size import size_and_structure, structure_of_network
 from ..network.predict import OUTPUT
 from ..network.programs import Program
 from ..training.fake_quantize import qat_bits
@@ -57,7 +59,7 @@ class Weights(Protocol):
 
 class NetworkModels(Models):
     """Models of a workload's own networks. `teacher` and `lessons` teach, `needed` names what there is to
-    train, and `weights` has what was trained."""
+    train, and `weights` has what was trained. `told` is what the structures of dense networks tell."""
 
     weights: Weights
 
@@ -72,6 +74,7 @@ class NetworkModels(Models):
         super().__init__(loaded, store, progress)
         self.networks, self.teacher, self.lessons = teacher.networks, teacher, Lessons(teacher)
         self.needed = Trainings(self.lessons, store, fallback)
+        self.told: dict[Student, Untrained] = {}
 
     @property
     def outputs(self) -> OutputChoice:
@@ -92,7 +95,9 @@ class NetworkModels(Models):
     def prepare_students(self, students: Iterable[Student], recipe: Recipe | None = None) -> None:
         """What `prepare` does for these students; without a recipe, no steps are taken."""
         networks, purpose = self.networks, self.teacher.purpose
-        outputs = networks.checked(networks.build(()), "teacher")
+        built = networks.build(())
+        outputs = networks.checked(built, "teacher")
+        self.told[()] = structure_of_network(built, networks.sample(1))
         primary = networks.outputs.primary
         if recipe is not None:
             purpose.check()  # what cannot be trained is refused before the teacher is
@@ -106,7 +111,9 @@ class NetworkModels(Models):
         teacher = self.teacher.entry().meta
         networks.sizes[(), "dense"] = {name: teacher[name] for name in ("parameters", "macs")}
         for student, model in models.items():
-            networks.sizes[tuple(sorted(student)), "dense"] = model_size(model, networks.sample(1))
+            sizes, told = size_and_structure(model, networks.sample(1))
+            key = tuple(sorted(student))
+            networks.sizes[key, "dense"], self.told[key] = sizes, told
             if recipe is not None:
                 self.try_steps(model, student, recipe)
 
@@ -119,6 +126,13 @@ class NetworkModels(Models):
 
     def trainings(self, candidate: Candidate) -> tuple[Training, ...]:
         return self.needed.of(candidate)
+
+    def untrained(self, candidate: Candidate) -> Untrained:
+        """The structure is that of the dense network: how much of it was removed is an axis already."""
+        told = self.told.get(tuple(sorted(candidate.student)), UNTOLD)
+        if not told.function or candidate.sparsity == "dense":
+            return told
+        return replace(told, function=f"{told.function} {candidate.sparsity}")
 
     def exported(
         self,

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from ....profiles.guard.user_code import user_code
+from ....profiles.guard.user_code import UserCodeError, user_code
+from ...record.untrained import UNTOLD, Untrained
 from .programs import Program
+from .recorded import Recorder
 
 
-def model_size(model: nn.Module, sample: list[Tensor]) -> dict[str, int]:
-    """`parameters`, and `macs` (multiply-adds for one sample) of a model.
+def _run(model: nn.Module, inputs: Sequence[Tensor]) -> Any:
+    return model(*inputs)
+
+
+def model_size(
+    model: nn.Module, sample: list[Tensor], run: Callable[[nn.Module, Sequence[Tensor]], Any] = _run
+) -> dict[str, int]:
+    """`parameters`, and `macs` (multiply-adds for one sample) of a model, which `run` runs.
 
     Counted are the multiply-adds of convolutions and of all products of matrices, those inside attention and
     recurrent layers included; what works element by element (biases, norms, activations) is not. `sample`
@@ -30,13 +39,28 @@ def model_size(model: nn.Module, sample: list[Tensor]) -> dict[str, int]:
         plain_kernels(),
         FlopCounterMode(display=False) as counter,
     ):
-        model(*one)
+        run(model, one)
     model.train(was_training)
     frozen = model.frozen_weights if isinstance(model, Program) else 0
     return {
         "parameters": sum(p.numel() for p in model.parameters()) + frozen,
         "macs": int(counter.get_total_flops()) // 2,  # a multiply-add is two operations there
     }
+
+
+def size_and_structure(model: nn.Module, sample: list[Tensor]) -> tuple[dict[str, int], Untrained]:
+    """What `model_size` counts, and what the model's structure tells, by one run."""
+    recorder = Recorder()
+    return model_size(model, sample, recorder.run), recorder.told(model)
+
+
+def structure_of_network(model: nn.Module, sample: list[Tensor]) -> Untrained:
+    """What a model's structure tells, as it runs for the first row of a sample in evaluation mode; nothing
+    where it does not run."""
+    try:
+        return size_and_structure(model, sample)[1]
+    except UserCodeError:
+        return UNTOLD
 
 
 @contextmanager
