@@ -4,8 +4,9 @@ import csv
 from pathlib import Path
 
 import pytest
-from benchmarks.exhaustive.told import read_untrained
 from scipy.stats import spearmanr
+
+from benchmarks.exhaustive.told import read_untrained
 
 TABLE = Path(__file__).parents[2] / "benchmarks" / "data" / "digits"
 

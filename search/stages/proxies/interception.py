@@ -20,8 +20,7 @@ UNITS = frozenset(
 """Operations whose input has a sign that says whether the unit is active."""
 PRODUCTS = frozenset({"convolution", "mm", "addmm", "bmm", "baddbmm", "mkldnn_rnn_layer"})
 _LINEAR = ["relu", "relu6", "gelu", "silu", "hardswish", "hardtanh", "leaky_relu", "elu", "celu", "selu"]
-_LINEAR += ["mish", "threshold", "softplus", "tanh", "sigmoid", "hardsigmoid", "logsigmoid", "prelu", "rrelu"]
-_LINEAR += ["clamp", "clamp_min"]
+_LINEAR += ["mish", "threshold", "softplus", "tanh", "logsigmoid", "prelu", "rrelu", "clamp", "clamp_min"]
 _NORMS = ["batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm", "local_response_norm"]
 
 
@@ -112,13 +111,21 @@ class OwnStatistics(TorchFunctionMode):
 
 
 class Straight(TorchFunctionMode):
-    """Units and norms hand on their input: what is left is linear in it, but for products of signals."""
+    """Units and norms hand on their input: what is left is linear in it, but for products of signals. Gates
+    (the sigmoid) stay what they are, else each product would square. Tensors that the code makes by itself
+    are of the precision `dtype`."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.dtype = dtype
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Leaves out units and norms."""
         if func in _STRAIGHT and args and isinstance(args[0], Tensor):
             return args[0]
-        return func(*args, **(kwargs or {}))
+        found = func(*args, **(kwargs or {}))
+        alien = isinstance(found, Tensor) and found.is_floating_point() and found.dtype != self.dtype
+        return found.to(self.dtype) if alien else found
 
 
 def floats(tensors: Sequence[Tensor]) -> list[Tensor]:

@@ -128,20 +128,18 @@ def _zen(outputs: Sequence[Tensor], others: Sequence[Tensor], log_spread: float)
 
 def _synflow(model: nn.Module, inputs: Sequence[Tensor]) -> float | None:
     """In double precision where the model's code allows that."""
-    model.double()
     try:
-        return _flow(model, [_ones(one).double() if one.is_floating_point() else one[:1] for one in inputs])
-    except RuntimeError:  # it makes tensors of its own, of another type
-        model.float()
-        return _flow(model, [_ones(one) if one.is_floating_point() else one[:1] for one in inputs])
+        return _flow(model.double(), inputs, torch.float64)
+    except RuntimeError:  # it has tensors of its own, of another type
+        return _flow(model.float(), inputs, torch.float32)
 
 
-def _ones(tensor: Tensor) -> Tensor:
-    return torch.ones_like(tensor[:1])
-
-
-def _flow(model: nn.Module, ones: Sequence[Tensor]) -> float | None:
-    numbers = [one.abs_() for one in floats(list(model.parameters()))]
+def _flow(model: nn.Module, inputs: Sequence[Tensor], dtype: torch.dtype) -> float | None:
+    first = [one[:1] for one in inputs]
+    ones = [torch.ones_like(one, dtype=dtype) if one.is_floating_point() else one for one in first]
+    numbers = floats(list(model.parameters()))
+    for one in numbers:
+        one.detach().abs_()
     weights = [one.requires_grad_(True) for one in numbers if one.ndim > 1]
     before = 1.0
     for factor in _SHRUNK:
@@ -149,7 +147,7 @@ def _flow(model: nn.Module, ones: Sequence[Tensor]) -> float | None:
             for weight in weights:
                 weight.mul_(factor / before)
         before = factor
-        with torch.enable_grad(), Straight():
+        with torch.enable_grad(), Straight(dtype):
             flow = torch.stack([output.sum() for output in _outputs(model, ones)]).sum()
         gradients = torch.autograd.grad(flow, weights, allow_unused=True)
         pairs = zip(weights, gradients, strict=True)
