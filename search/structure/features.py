@@ -107,7 +107,7 @@ def _of_paths(ends: Sequence[_Paths]) -> dict[str, float]:
         "shortest_path": float(min((way.shortest for way in ends), default=0)),
         "mean_path": sum(way.layers for way in ends) / max(paths, 1),
         "paths": log(1 + paths),
-        "receptive_field": log1p(max((way.field for way in ends), default=1) - 1),
+        "receptive_field": log(max((way.field for way in ends), default=1)),
         "path_weights": log1p(sum(way.weights for way in ends) / max(paths, 1)),
     }
 

@@ -11,10 +11,14 @@ from .graph import ADDITIVE, COMMUTATIVE, INPUT, SUM, Operation, OperationGraph
 
 Value = tuple[tuple[int, int], ...]
 """A sum of terms: (place of the term, how many times), ascending."""
-TRIED = 24
-"""In how many ways at most terms that look alike are numbered. Where all are alike, as parallel branches are,
-one way is as good as any; where they only look so, two networks of one function may get two digests if more
-ways than these would have to be tried, never two functions one digest."""
+TRIED, DEEP = 24, 3
+"""In how many ways at most terms that look alike are numbered, and how many such choices are varied. Where
+all are alike, as parallel branches are, one way is as good as any; where they only look so, two networks of
+one function may get two digests if more would have to be tried, never two functions one digest."""
+EFFORT = 40_000
+"""Terms that may be coloured for one digest, about 0.1 s; beyond that, the order in the graph decides."""
+MOST = 100_000
+"""Terms in all sums of a graph that gets a digest; about 400 additions that follow each other have more."""
 
 
 class _Term(NamedTuple):
@@ -28,18 +32,25 @@ class _Term(NamedTuple):
 
 def function_digest(graph: OperationGraph) -> str:
     """Equal for graphs that compute the same function whatever their weights are, by the order of operands,
-    the names of weights, how sums are nested, and average pools of sums. A graph is simplified before."""
-    terms, outputs = _terms(graph)
-    found = _Numbering(terms, outputs).first()
-    return hashlib.blake2b(repr(found).encode(), digest_size=16).hexdigest()
+    the names of weights, how sums are nested, and average pools of sums. A graph is simplified before. Empty
+    where that would take long."""
+    found = _terms(graph)
+    if found is None:
+        return ""
+    numbered = _Numbering(*found).first()
+    return hashlib.blake2b(repr(numbered).encode(), digest_size=16).hexdigest()
 
 
-def _terms(graph: OperationGraph) -> tuple[list[_Term], tuple[Value, ...]]:
-    """What the graph computes as sums of terms; a term that is computed twice is there once."""
+def _terms(graph: OperationGraph) -> tuple[list[_Term], tuple[Value, ...]] | None:
+    """What the graph computes as sums of terms; a term that is computed twice is there once. None where they
+    are too many."""
     made: dict[_Term, int] = {}
     values: list[Value] = []
-    inputs = 0
+    inputs = count = 0
     for operation in graph.operations:
+        count += len(values[-1]) if values else 0
+        if count > MOST:
+            return None
         operands = tuple(map(values.__getitem__, operation.inputs))
         if operation.kind == SUM:
             values.append(_added(operands))
@@ -108,26 +119,33 @@ class _Numbering:
             if term.weight:
                 owners[term.weight].append(place)
         self.shared = [places for places in owners.values() if len(places) > 1]
-        self.left = TRIED
+        self.ways, self.effort = TRIED, EFFORT
 
     def first(self) -> object:
-        return self._least(self.labels)
+        """The least of what was tried."""
+        return self._least(self._refined(self.labels), DEEP)
 
-    def _least(self, colours: list[int]) -> tuple[object, ...]:
-        colours = self._refined(colours)
+    def _least(self, colours: list[int], deep: int) -> tuple[object, ...]:
         alike = self._alike(colours)
-        if not alike:
-            self.left -= 1
-            return self._written(colours)
-        return min(self._tried(colours, alike), key=repr)
+        if alike and deep and self.effort > 0:
+            return min(self._tried(colours, alike, deep), key=repr)
+        while alike and self.effort > 0:
+            colours = self._singled(colours, alike[0])
+            alike = self._alike(colours)
+        self.ways -= 1
+        return self._written(colours)
 
-    def _tried(self, colours: list[int], alike: Sequence[int]) -> Iterator[tuple[object, ...]]:
+    def _tried(self, colours: list[int], alike: Sequence[int], deep: int) -> Iterator[tuple[object, ...]]:
         for number, place in enumerate(alike):
-            if number and self.left <= 0:
+            if number and (self.ways <= 0 or self.effort <= 0):
                 return
-            singled = list(colours)
-            singled[place] = hash((colours[place], 1))
-            yield self._least(singled)
+            yield self._least(self._singled(colours, place), deep - 1)
+
+    def _singled(self, colours: list[int], place: int) -> list[int]:
+        """With one term that looks like no other."""
+        new = list(colours)
+        new[place] = hash((colours[place], 1))
+        return self._refined(new)
 
     def _refined(self, colours: list[int]) -> list[int]:
         count = 0
@@ -136,6 +154,7 @@ class _Numbering:
         return colours
 
     def _once(self, colours: list[int]) -> list[int]:
+        self.effort -= len(colours)
         new: list[int] = []
         for colour, term in zip(colours, self.terms, strict=True):
             operands = [hash(tuple(sorted([(new[t], n) for t, n in value]))) for value in term.operands]

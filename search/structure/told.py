@@ -10,9 +10,6 @@ from .function import function_digest
 from .graph import OperationGraph
 from .simplify import simplified
 
-MOST = 4000
-"""A graph of more operations (an unrolled recurrent network) gets no digest of its function."""
-
 
 def told_by(graph: OperationGraph, beside: str = "") -> Untrained:
     """The structure and the function of a network. `beside` is what else decides what its training gives."""
@@ -21,7 +18,7 @@ def told_by(graph: OperationGraph, beside: str = "") -> Untrained:
 
 def told_by_simplified(graph: OperationGraph, beside: str = "") -> Untrained:
     """The same of a graph that is simplified already."""
-    function = function_digest(graph) if len(graph.operations) <= MOST else ""
+    function = function_digest(graph)
     if function and beside:
         function = hashlib.blake2b(f"{function} {beside}".encode(), digest_size=16).hexdigest()
     return Untrained(structure=features(graph), function=function)
