@@ -26,6 +26,7 @@ from .scoring import Candidate
 HERE = Path(__file__).resolve().parent
 GRACE_S = 120.0
 """A tool that has not ended so long after its time is killed; what it wrote until then counts."""
+OUTSIDE = "within no stage"
 LINES = "candidates.jsonl"
 """What a peer writes, a line per candidate or training."""
 
@@ -82,6 +83,7 @@ def ours(run: Run) -> Result:
     failures = run_tool(
         command, folder, run.seconds + GRACE_S, title=run.title, PARETUNE_LEASE_DIR=str(lease)
     )
+    ended_at = time.time()
     record, _ = open_run(folder / "study.yaml")
     ended = [trial.evaluation for trial in record.trials]
     failed = [found for found in ended if found.outcome.value == "failed"]
@@ -91,7 +93,7 @@ def ours(run: Run) -> Result:
         candidates=[candidate for candidate in candidates if candidate.finished_s <= run.seconds],
         trainings=int(counters.get("trainings", 0)),
         training_seconds=counters.get("training_seconds", 0.0),
-        stages=stage_seconds(Path(record.store), began),
+        stages=stage_seconds(Path(record.store), began, ended_at),
         failures=failures + [f"{found.candidate.title}: {found.stage}: {found.cause}" for found in failed],
     )
 
@@ -111,14 +113,18 @@ def _ours(trial: TrialRecord, store: Store, began: float) -> Candidate:
     )
 
 
-def stage_seconds(store: Path, began: float) -> dict[str, float]:
-    """What the stages took whose results a store got since `began`; those of untrained weights too."""
+def stage_seconds(store: Path, began: float, until: float) -> dict[str, float]:
+    """What the stages took whose results a store got since `began`, those of untrained weights too, and what
+    of the time until `until` lies within none of them."""
     found: dict[str, float] = {}
-    for path in store.glob("*/*/manifest.json"):
-        manifest = json.loads(path.read_text())
-        if manifest["created"] >= began:
-            found[manifest["stage"]] = found.get(manifest["stage"], 0.0) + manifest["seconds"]
-    return found
+    manifests = [json.loads(path.read_text()) for path in store.glob("*/*/manifest.json")]
+    made = [(one["created"] - one["seconds"], one["created"], one["stage"]) for one in manifests]
+    covered, last = 0.0, began
+    for start, end, stage in sorted(one for one in made if one[1] >= began):
+        found[stage] = found.get(stage, 0.0) + end - start
+        covered += max(0.0, end - max(last, start))
+        last = max(last, end)
+    return {**found, OUTSIDE: until - began - covered}
 
 
 def optuna_script(run: Run) -> Result:
