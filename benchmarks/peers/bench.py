@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -17,7 +16,7 @@ from paretune.profiles.errors import UserError
 from benchmarks.command import tell, write_figures
 
 from .courses import Course, ever_on_front
-from .jobs import Setup
+from .jobs import Setup, digest_of
 from .running import end_all, last_words, on_core
 from .scoring import Candidate, Point, Scored, score
 from .tools import TOOLS, Result, Run
@@ -95,16 +94,10 @@ class Bench:
     def _scored(self, tool: str, result: Result, seed: int) -> Scored:
         places = ever_on_front(result.candidates)
         tell(f"{tool}, repeat {seed}: measuring {len(places)} artifacts")
-        found = score(
-            [result.candidates[p] for p in places], self.setup.box, self.setup.job.splits.test, seed
-        )
+        found = score([result.candidates[p] for p in places], self.setup.box, self.setup.test, seed)
         points = {places[number]: point for number, point in found.points.items()}
         failures = {places[number]: text for number, text in found.failures.items()}
         return Scored(points=points, failures=failures, teacher_ms=found.teacher_ms)
-
-
-def digest_of(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:24]
 
 
 def read_result(found: Mapping[str, Any]) -> Result:

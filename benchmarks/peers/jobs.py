@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +22,9 @@ from paretune.search.record.progress import Progress
 from paretune.search.stages.models.torch_models import TorchModels
 from paretune.search.store.store import Store
 
-from benchmarks.command import tell
+from benchmarks.command import earlier_figures, tell, write_figures
 
-from .peer_job import SOFT, TEACHER, to_onnx
+from .peer_job import SOFT, TEACHER, load_workload, to_onnx
 from .peer_job import load_job as load_peers_job
 from .scoring import POINTS_UNDER_TEACHER, Box, answers
 
@@ -46,13 +49,17 @@ class Setup:
     folder: Path
     study: Mapping[str, Any]
     seconds: float
-    job: Any
     box: Box
     floor: float
 
     @property
     def store(self) -> Path:
         return self.folder / "store"
+
+    @cached_property
+    def test(self) -> Any:
+        """The test split, loaded once."""
+        return load_workload(self.study["workload"]).splits().test
 
 
 def study_of(file: Path, data: Path | None) -> dict[str, Any]:
@@ -73,10 +80,26 @@ def study_of(file: Path, data: Path | None) -> dict[str, Any]:
 
 
 def set_up(study: Mapping[str, Any], folder: Path) -> Setup:
-    """Train the teacher into a store, by our own code, unless it is there; export and score it in fp32."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "study.yaml").write_text(yaml.safe_dump(dict(study)))
-    tell(f"setting up in {folder}; where the teacher is not trained yet, this takes minutes")
+    """What was set up from this study before, else: train the teacher into a store, by our own code, export
+    it, and score it in fp32."""
+    kept, asked = folder / "setup.json", digest_of(study)
+    found = earlier_figures(kept)
+    if found.pop("asked", None) != asked:
+        tell(f"setting up in {folder}; where the teacher is not trained yet, this takes minutes")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "study.yaml").write_text(yaml.safe_dump(dict(study)))
+        found = _made(folder)
+        write_figures(kept, {**found, "asked": asked})
+    box = Box(file=folder / found["file"], accuracy=found["test"], size_bytes=found["size_bytes"])
+    floor = found["validation"] - POINTS_UNDER_TEACHER
+    return Setup(folder=folder, study=study, seconds=found["seconds"], box=box, floor=floor)
+
+
+def digest_of(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:24]
+
+
+def _made(folder: Path) -> dict[str, Any]:
     job = load_job(folder / "study.yaml")
     models = TorchModels(job.loaded, Store(job.places.store), Progress(), threads=1)
     models.prepare(job.space)
@@ -86,10 +109,8 @@ def set_up(study: Mapping[str, Any], folder: Path) -> Setup:
     file = _teacher_file(peers_job, folder)
     right = {name: answers("ort", file, getattr(peers_job.splits, name)) for name in ("validation", "test")}
     accuracy = {name: float(found.mean()) for name, found in right.items()}
-    box = Box(file=file, accuracy=accuracy["test"], size_bytes=file.stat().st_size)
-    floor = accuracy["validation"] - POINTS_UNDER_TEACHER
-    seconds = job.file.budget.time or 0.0
-    return Setup(folder=folder, study=study, seconds=seconds, job=peers_job, box=box, floor=floor)
+    facts = {"file": file.name, "size_bytes": file.stat().st_size, "seconds": job.file.budget.time or 0.0}
+    return {**accuracy, **facts}
 
 
 def _teacher_file(job: Any, folder: Path) -> Path:

@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     seconds = options.seconds or setup.seconds
     runs = options.out.resolve().with_suffix(".runs")
     bench = Bench(setup=setup, seconds=seconds, runs=runs, cores=cores)
-    draws = draws_of(len(setup.job.splits.test.labels), seed=0)
+    draws = draws_of(len(setup.test.labels), seed=0)
     rows: dict[str, list[dict[str, Any]]] = {tool: [] for tool in options.tools}
     courses: dict[str, list[Course]] = {tool: [] for tool in options.tools}
     for seed in range(options.repeats):

@@ -266,7 +266,7 @@ def test_runs_are_kept_and_what_was_asked_otherwise_is_run_again(tmp_path, monke
 
     monkeypatch.setitem(bench.TOOLS, "ours", tool)
     cores = sorted(os.sched_getaffinity(0))[:1]
-    setup = Setup(folder=tmp_path, study={}, seconds=9.0, job=None, box=box(tmp_path), floor=0.5)
+    setup = Setup(folder=tmp_path, study={}, seconds=9.0, box=box(tmp_path), floor=0.5)
     asked = {"setup": setup, "runs": tmp_path / "runs", "cores": cores}
     found = Bench(**asked, seconds=9.0).results(["ours"], 0)
     assert Bench(**asked, seconds=9.0).results(["ours"], 0) == found
