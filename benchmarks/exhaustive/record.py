@@ -2,10 +2,10 @@
 
     python -m benchmarks.exhaustive.record --store STORE --table DIRECTORY
 
-Evaluates every candidate of a study file once, by the product's own stages: 47 trainings, and every
-precision, calibration and backend of each, measured on this machine. It takes half an hour. All that is made
-lies in the store, so that a killed recording goes on where it was; what it had trained by then counts by the
-wall clock, since the processor's time is not kept.
+Evaluates every candidate of a study file once, by the product's own stages: each student trained, and every
+precision, calibration and backend of it compiled, scored and measured on this machine. It takes half an hour
+and more. All that is made lies in the store, so that a killed recording goes on where it was. What something
+took is what the processor worked for it, since other work may load the machine.
 """
 
 from __future__ import annotations
@@ -42,11 +42,15 @@ from paretune.search.stages.models.torch_models import TorchModels
 from paretune.search.store.store import Store
 
 from benchmarks.command import tell
+from benchmarks.exhaustive.processor import Spent
 from benchmarks.exhaustive.table import ABOUT, HARDWARE, POINTS, SPACE, TRAININGS, named_in_table
+from benchmarks.exhaustive.told import write_untrained
+from benchmarks.exhaustive.untrained import told_of
 from benchmarks.simulation.recorded import LATENCY, QUALITY
 
 STUDY = Path(__file__).resolve().parents[1] / "data" / "exhaustive_digits.yaml"
 DEVICE_STAGES = ("export", "compile", "score", "measure")
+PROCESSOR = "processor.json"
 Line = dict[str, Any]
 
 
@@ -54,7 +58,7 @@ class Recorder:
     """The product's own stages over every candidate of a study's space."""
 
     def __init__(self, study: Path, store: Path) -> None:
-        self.job, self.store = load_job(study), Store(store)
+        self.job, self.store, self.spent = load_job(study), Store(store), Spent(store / PROCESSOR)
         self.space, self.axes = self.job.space, list(self.job.space.student_axes)
         check_data(self.job.loaded)
         self.models = TorchModels(self.job.loaded, self.store, Progress(), self.job.file.training.threads)
@@ -67,10 +71,13 @@ class Recorder:
     def record(self, into: Path) -> None:
         reference = self.space.baselines()[0]
         self.evaluator.prepare_reference(reference)
-        measured = self.evaluator.evaluate(reference, TrainEverything())
+        measured = self._evaluated(reference, TrainEverything())
         judge = TrainEverything(Standard(reference_ms=measured.metrics[LATENCY].value))
         dense_first = sorted(self.space.trainings(), key=lambda candidate: candidate.sparsity != "dense")
-        trainings = [self._trained(candidate) for candidate in dense_first]
+        trainings = []
+        for candidate in dense_first:
+            trainings.append(self._trained(candidate))
+            tell(f"{len(trainings)} of {len(dense_first)} trainings: {candidate.title}")
         points = []
         for candidate in self.space.candidates():
             points.append(self._point(candidate, judge))
@@ -79,22 +86,22 @@ class Recorder:
         with gzip.GzipFile(into / POINTS, "wb", mtime=0) as file:  # the same bytes for the same table
             file.write(pd.DataFrame(points).to_csv(index=False).encode())
         pd.DataFrame(trainings).to_csv(into / TRAININGS, index=False)
+        write_untrained(told_of(self.models, self.space), into)
         (into / ABOUT).write_text(json.dumps(self._about(), indent=1) + "\n")
 
     def _trained(self, candidate: Candidate) -> Line:
-        before = time.process_time()
-        entry = self.models.trainer.trained(candidate)
-        cpu_seconds = None if entry.cached else time.process_time() - before
+        with self.spent.counted() as share:
+            entry = self.models.trainer.trained(candidate)
+            share.of = [] if entry.cached else [entry.key]
         named, meta, earlier = named_in_table(candidate, self.axes), entry.meta, entry.meta["earlier_seconds"]
-        epochs = meta["curve"][-1][0]
-        if cpu_seconds is not None and earlier:  # a kill took the count of what came before
-            cpu_seconds *= 1 + earlier / entry.made_seconds
+        epochs, share_of_clock = meta["curve"][-1][0], self.spent.shares.get(entry.key)
         line = {
             **{column: value for column, value in named.items() if column in (*self.axes, "sparsity")},
             "stage": entry.stage,
             "epochs": epochs,
             "quality": meta["quality"]["validation"],
-            "cpu_seconds": cpu_seconds,
+            # What a kill ended counts in the same proportion.
+            "cpu_seconds": share_of_clock and share_of_clock * (entry.made_seconds + earlier),
             "wall_seconds": entry.made_seconds + earlier,
             "parameters": meta["parameters"],
             "macs": meta["macs"],
@@ -104,7 +111,7 @@ class Recorder:
         return {**_short(line), "work": work, "curve": curve}
 
     def _point(self, candidate: Candidate, judge: TrainEverything) -> Line:
-        found = self.evaluator.evaluate(candidate, judge)
+        found = self._evaluated(candidate, judge)
         line = {
             **named_in_table(candidate, self.axes),
             "outcome": str(found.outcome.value),
@@ -118,11 +125,21 @@ class Recorder:
                 line[f"{name}_low"], line[f"{name}_high"] = metric.low, metric.high
         return _short({**line, **self._seconds(found)})
 
+    def _evaluated(self, candidate: Candidate, judge: TrainEverything) -> Evaluation:
+        with self.spent.counted() as share:
+            found = self.evaluator.evaluate(candidate, judge)
+            share.of = [stage.key for stage in found.stages if not stage.cached]
+        return found
+
     def _seconds(self, found: Evaluation) -> dict[str, float]:
         entries = [
             (s.name, self.store.glance(s.name, s.key)) for s in found.stages if s.name in DEVICE_STAGES
         ]
-        return {f"{name}_seconds": entry.made_seconds for name, entry in entries if entry is not None}
+        return {
+            f"{name}_seconds": entry.made_seconds * self.spent.shares.get(entry.key, 1.0)
+            for name, entry in entries
+            if entry is not None
+        }
 
     def _about(self) -> Line:
         teacher = {k: v for k, v in self.models.teacher_facts().items() if k != "output_shape"}

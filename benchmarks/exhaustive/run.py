@@ -2,13 +2,19 @@
 
     python -m benchmarks.exhaustive.run --seeds 20 --out exhaustive.json
 
-The recording lies in benchmarks/data/digits; `benchmarks.exhaustive.record` makes another one.
+Recordings lie in benchmarks/data: digits, and with trainings that are dear trec and spoken_digits;
+`benchmarks.exhaustive.record` makes another one.
 
 Objectives are accuracy on validation, latency and size. Scored is the hypervolume of what a search evaluated,
 by the recorded values, between the reference point (5 points under the best accuracy, latency and size of the
 uncompressed teacher in fp32 on the first backend) and the front, as a share of the true front's. A search
 sees latencies with noise as wide as the recorded intervals. What it pays are the recorded seconds; the
 teacher's simple choices are free for all. A search ends at 99 %, or after 3,000 trials (then: null).
+Beside the strategies stand two that search nothing: `clairvoyant` knows every result and trains what the
+goal needs, `smallest-first` trains by multiply-adds. Epochs are in whole trainings: 3 of 12 are 0.25.
+
+With --without-features untrained networks tell nothing, with --shuffle-features SEED each tells what another
+one would: what a search loses by the latter is what features of no use cost.
 
 Runs are kept beside --out in FILE.parts and not run again, unless `--fresh STRATEGY,...` asks for it.
 """
@@ -23,12 +29,15 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded
 
-from benchmarks.command import check_names, finish, names, parser_of
+from benchmarks.command import check_names, finish, names, parser_of, whole
 from benchmarks.exhaustive.simple import SIMPLE, SimpleSearch
 from benchmarks.exhaustive.table import ABOUT, POINTS, TRAININGS, load_recorded
+from benchmarks.exhaustive.told import UNTRAINED
+from benchmarks.exhaustive.yardsticks import yardsticks
 from benchmarks.simulation.recorded import Recorded
 from benchmarks.simulation.runs import Run, digest_of, run_all
 from benchmarks.simulation.search import ABLATIONS, DRIVEN, OURS, DrivenSearch, Holdings
+from benchmarks.simulation.shuffled import shuffled, silent
 from benchmarks.simulation.summary import Figures, best_of, curve, figures, print_reached, reaching
 
 TABLE = Path(__file__).resolve().parents[1] / "data" / "digits"
@@ -37,13 +46,17 @@ GOALS = (0.95, 0.99)
 MOST_TRIALS = 3000
 """After so many a search ends: five times the space."""
 CURVE_POINTS = 24
+TOLD, NOTHING = "true", "nothing"
 PLAIN = "tpe"
 STRONGEST_GOAL, PLAIN_GOAL = 1 / 2, 1 / 6
 """Training seconds to 99 % that ours may need, as a share of the strongest simple strategy's and of TPE's."""
 
 
-def search(*, table: Path, strategy: str, seed: int) -> Run:
+def search(*, table: Path, strategy: str, seed: int, told: str | int = TOLD) -> Run:
+    """`told` is what networks tell: `true`, `nothing`, or by the seed of a shuffle what others would."""
     recorded = load_recorded(table)
+    if told != TOLD:
+        recorded = silent(recorded) if told == NOTHING else shuffled(recorded, int(told))
     if strategy in SIMPLE:
         return SimpleSearch(recorded, SIMPLE[strategy], seed, trials=MOST_TRIALS, enough=enough).run()
     return DrivenSearch(
@@ -59,23 +72,29 @@ def replay(options: argparse.Namespace) -> dict[str, Figures]:
     """Run the strategies that were asked for; the figures of each."""
     check_names("strategy", (*options.strategies, *options.fresh), (*STRATEGIES, *ABLATIONS))
     table, wanted = load_recorded(options.table), options.strategies
+    told = {} if options.told == TOLD else {"told": options.told}
     jobs = [
-        {"table": options.table, "strategy": name, "seed": seed}
+        {"table": options.table, "strategy": name, "seed": seed, **(told if name.startswith(OURS) else {})}
         for seed in range(options.seeds)
         for name in wanted
     ]
-    digest = digest_of(*(options.table / name for name in (POINTS, TRAININGS, ABOUT)))
+    files = [options.table / name for name in (POINTS, TRAININGS, ABOUT, UNTRAINED)]
+    digest = digest_of(*filter(Path.exists, files))
     runs = run_all(search, jobs, out=options.out, table=digest, fresh=options.fresh, workers=options.jobs)
-    return {name: summary(runs[place :: len(wanted)], table) for place, name in enumerate(wanted)}
+    known = {name: summary([run], table) for name, run in yardsticks(table, GOALS).items()}
+    return {
+        **{name: summary(runs[place :: len(wanted)], table) for place, name in enumerate(wanted)},
+        **known,
+    }
 
 
 def summary(runs: list[Run], table: Recorded) -> Figures:
-    total = whole(table)
+    total = whole_space(table)
     steps = [round(total * (index + 1) / CURVE_POINTS, 2) for index in range(CURVE_POINTS)]
     return {**figures(runs, GOALS), "curve": curve(runs, "training_seconds", steps)}
 
 
-def whole(table: Recorded) -> float:
+def whole_space(table: Recorded) -> float:
     """Training seconds of the whole space, each training once."""
     return sum(training.seconds for training in table.trainings().values())
 
@@ -98,10 +117,11 @@ def show(found: dict[str, Figures], table: Recorded) -> None:
     accuracy, latency, size = table.reference
     print(
         f"{table.space.size} candidates, {exist} of them can exist, {len(table.trainings())} trainings of "
-        f"{whole(table):.1f} s in all; reference: accuracy {accuracy:.4f}, {latency:.4g} ms, {size:.0f} bytes"
+        f"{whole_space(table):.1f} s in all; reference: accuracy {accuracy:.4f}, {latency:.4g} ms, "
+        f"{size:.0f} bytes"
     )
     for goal in GOALS:
-        print_reached(found, goal, ("training_seconds", "seconds", "trainings"))
+        print_reached(found, goal, ("training_seconds", "seconds", "trainings", "epochs"))
     for name, (share, goal) in ratios(found).items():
         verdict = "reached" if share <= goal else "missed"
         print(f"{OURS}: {share:.3f} of {name}'s training seconds to 99 %, goal {goal:.3f}: {verdict}")
@@ -114,6 +134,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--strategies", type=names, default=list(STRATEGIES), metavar="NAME,...")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--fresh", type=names, default=[], metavar="NAME,...", help="strategies to run anew")
+    features = parser.add_mutually_exclusive_group()
+    features.add_argument(
+        "--without-features", dest="told", action="store_const", const=NOTHING, default=TOLD
+    )
+    features.add_argument("--shuffle-features", dest="told", type=whole(0), metavar="SEED")
     options = parser.parse_args(argv)
     return finish(replay, options, lambda found: show(found, load_recorded(options.table)))
 

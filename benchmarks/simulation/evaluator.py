@@ -66,7 +66,7 @@ class TableEvaluator:
     With `remember` each training is paid once; without, every evaluation pays for all its own and measures
     anew. Without `measures_first` nothing is asked of the device before the training. `training_seconds` and
     `now()` are what was spent, `measurements` counts those with untrained weights, `trainings_begun` the
-    trainings that were paid for, wholly or in part.
+    trainings that were paid for, wholly or in part, and `whole_trainings` how many their epochs make up.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class TableEvaluator:
     ) -> None:
         self.lookup, self.noise = lookup, noise or Noise()
         self.remember, self.measures_first = remember, measures_first
-        self.training_seconds = self._seconds = 0.0
+        self.training_seconds = self._seconds = self.whole_trainings = 0.0
         self.measurements = self.trainings_begun = self.evaluations = 0
         self._hardware: dict[str, Hardware] = {}
         self._epochs: dict[str, int] = {}  # that each training has come to: given up ones have a checkpoint
@@ -191,7 +191,9 @@ class TableEvaluator:
     def _trained(
         self, recorded: RecordedTraining, begun: int, ended: int, milestones: int, stages: Stages
     ) -> None:
-        seconds = recorded.seconds * (ended - begun) / recorded.epochs
+        part = (ended - begun) / recorded.epochs
+        self.whole_trainings += part
+        seconds = recorded.seconds * part
         self._seconds += seconds
         self.training_seconds += seconds
         done, curve = begun == recorded.epochs, recorded.curve[:milestones]

@@ -24,6 +24,7 @@ from paretune.search.storage.study_store import StudyStore
 
 from benchmarks.simulation.evaluator import Noise, TableEvaluator
 from benchmarks.simulation.recorded import QUALITY, Point, Recorded
+from benchmarks.simulation.summary import moment
 
 OURS = "hardware-first"
 MARGIN = 0.01
@@ -85,11 +86,11 @@ ABLATIONS: dict[str, Way] = {
 
 class Holdings:
     """What was evaluated, by its true values. Each growth of the share of the true front's hypervolume is a
-    moment: seconds of training and of everything, trainings paid for, share."""
+    moment, see `summary.moment`."""
 
     def __init__(self, table: Recorded, evaluator: TableEvaluator) -> None:
         self.table, self.evaluator, self.share = table, evaluator, 0.0
-        self.history: list[tuple[float, float, int, float]] = []
+        self.history: list[list[float]] = []
         self._points: set[Point] = set()
 
     def add(self, candidate: Candidate) -> None:
@@ -100,15 +101,17 @@ class Holdings:
         self._points.add(point)
         before, self.share = self.share, self.table.share([*self._points])
         if self.share > before:
-            self.history.append((paid.training_seconds, paid.now(), paid.trainings_begun, self.share))
+            spent = (paid.training_seconds, paid.now(), paid.trainings_begun)
+            self.history.append(moment(*spent, self.share, paid.whole_trainings))
 
     def told(self, *, trials: int, stopped: str = "") -> dict[str, Any]:
         return {
-            "history": [[round(t, 3), round(s, 3), n, round(share, 6)] for t, s, n, share in self.history],
+            "history": self.history,
             "share": self.share,
             "training_seconds": self.evaluator.training_seconds,
             "seconds": self.evaluator.now(),
             "trainings": self.evaluator.trainings_begun,
+            "epochs": self.evaluator.whole_trainings,
             "measured": self.evaluator.measurements,
             "trials": trials,
             "stopped": stopped,

@@ -8,9 +8,18 @@ from typing import Any
 
 from benchmarks.simulation.runs import Run
 
-COLUMNS = {"training_seconds": 0, "seconds": 1, "trainings": 2}
-"""Of a run's history; the last column is the share of the true front's hypervolume."""
+COLUMNS = {"training_seconds": 0, "seconds": 1, "trainings": 2, "epochs": 4}
+"""Of a run's history. `epochs` are in whole trainings: a quarter of one is 0.25."""
+SHARE = 3
+"""The column of the share of the true front's hypervolume."""
 Figures = dict[str, Any]
+
+
+def moment(
+    training_seconds: float, seconds: float, trainings: int, share: float, epochs: float
+) -> list[float]:
+    """A line of a run's history: what was spent when it came to that share."""
+    return [round(training_seconds, 3), round(seconds, 3), trainings, round(share, 6), round(epochs, 4)]
 
 
 def figures(runs: Sequence[Run], goals: Iterable[float]) -> Figures:
@@ -65,11 +74,12 @@ def print_reached(found: dict[str, Figures], goal: float, columns: Sequence[str]
 
 
 def _spent(run: Run, goal: float, column: int) -> float | None:
-    return next((moment[column] for moment in run["history"] if moment[3] >= goal), None)
+    found = next((moment for moment in run["history"] if moment[SHARE] >= goal), ())
+    return found[column] if column < len(found) else None  # runs of before epochs were counted have none
 
 
 def _share(run: Run, column: int, spent: float) -> float:
-    return max((moment[3] for moment in run["history"] if moment[column] <= spent), default=0.0)
+    return max((moment[SHARE] for moment in run["history"] if moment[column] <= spent), default=0.0)
 
 
 def _quantile(ordered: list[float], share: float) -> float:

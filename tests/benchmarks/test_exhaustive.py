@@ -2,19 +2,25 @@
 
 import gzip
 import json
+from collections import Counter
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 from paretune.profiles.errors import UserError
 from paretune.search.job.study_file import load_study_file
 from paretune.search.ranking.pareto import hypervolume
+from paretune.search.record.untrained import UNTOLD, Untrained
 
 from benchmarks.exhaustive import record
 from benchmarks.exhaustive.run import GOALS, TABLE, enough, main, ratios, search, summary
 from benchmarks.exhaustive.simple import SIMPLE, SimpleSearch
 from benchmarks.exhaustive.table import ABOUT, POINTS, TRAININGS, load_recorded
+from benchmarks.exhaustive.told import network_of, write_untrained
+from benchmarks.exhaustive.yardsticks import yardsticks
 from benchmarks.simulation.recorded import LATENCY
 from benchmarks.simulation.search import DRIVEN, DrivenSearch, Holdings
+from benchmarks.simulation.shuffled import shuffled, silent
 
 pytestmark = pytest.mark.slow
 
@@ -115,6 +121,7 @@ def _point(model, work, accuracy, backend, precision, calibration, slowness, byt
 
 
 GOAL = GOALS[-1]
+TELLS_NOTHING = {"untrained": UNTOLD, "measured_with_it": UNTOLD}
 
 
 @pytest.fixture(scope="module")
@@ -251,7 +258,7 @@ def test_with_memory_a_training_is_paid_once_and_without_each_time(table):
         assert (paid.training_seconds, paid.trainings_begun) == (pytest.approx(seconds), trainings)
         evaluated = 3 if name == "random+memory" else 4  # and the teacher's simple choices, which are free
         assert paid.now() - paid.training_seconds == pytest.approx((3.25 + 0.5 / 3) * evaluated)
-        assert search.holdings.history[0][:3] == (0.0, 0.0, 0)
+        assert search.holdings.history[0][:3] == [0.0, 0.0, 0]
 
 
 def test_the_share_is_that_of_the_true_values_and_grows_to_one(table):
@@ -262,7 +269,7 @@ def test_the_share_is_that_of_the_true_values_and_grows_to_one(table):
         points += [] if point is None else [point]
         assert holdings.share == pytest.approx(table.share(points))
     assert holdings.share == pytest.approx(1.0)
-    shares = [share for *_, share in holdings.history]
+    shares = [share for *_, share, _ in holdings.history]
     assert shares == sorted(shares)
 
 
@@ -329,15 +336,76 @@ def test_the_command_compares_the_strategies_and_runs_none_twice(folder, tmp_pat
     common = ["--table", str(folder), "--out", str(out), "--seeds", "2", "--jobs", "1", "--strategies"]
     assert main([*common, "random,random+memory"]) == 0
     before = json.loads(out.read_text())
-    assert set(before) == {"random", "random+memory", "about"}
+    assert set(before) == {"random", "random+memory", "clairvoyant", "smallest-first", "about"}
     assert len(before["random"]["training_seconds_to_99"]) == 2
     assert main([*common, "random,random+memory,hardware-first"]) == 0
     assert json.loads(out.read_text())["random"] == before["random"]
     told = capsys.readouterr()
     assert "of random+memory's training seconds to 99 %, goal 0.500" in told.out
     assert "4 of 6 runs are kept" in told.err
+    assert main([*common, "hardware-first", "--shuffle-features", "1"]) == 0
+    assert "0 of 2 runs are kept" in capsys.readouterr().err  # another search than the one that is told true
     assert main([*common, "oracle"]) == 1
     assert "random+memory+variants" in capsys.readouterr().err
+
+
+def test_yardsticks_need_no_search(table, digits):
+    known = yardsticks(table, GOALS)
+    clairvoyant, by_size = (known[name]["history"] for name in ("clairvoyant", "smallest-first"))
+    assert [moment[3] for moment in clairvoyant] == [pytest.approx(1.0, abs=1 - goal) for goal in GOALS]
+    assert by_size[1][0] == 15.0  # the smallest is pruned, and its dense one is trained as well
+    assert by_size[-1][3] == pytest.approx(1.0)
+    assert by_size[-1][0] == pytest.approx(sum(one.seconds for one in table.trainings().values()))
+    assert yardsticks(digits, GOALS[-1:])["clairvoyant"]["history"][-1][0] < 3
+
+
+# -- what untrained networks tell --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    folder = write_small_table(tmp_path_factory.mktemp("told") / "table")
+    models = {network_of(candidate): candidate for candidate in load_recorded(folder).space.candidates()}
+    write_untrained({name: _network(candidate) for name, candidate in models.items()}, folder)
+    load_recorded.cache_clear()
+    return load_recorded(folder)
+
+
+def _network(candidate):
+    axes = dict(candidate.student)
+    structure = {"depth": float(axes.get("depth", 3)), "width": float(axes.get("width", 9))}
+    return Untrained(
+        structure=structure, proxies={"zen": axes.get("width", 9) ** 2.0}, function=candidate.title
+    )
+
+
+def test_a_table_tells_structure_at_once_and_proxies_with_the_measurement(told, table):
+    candidate = _find(told, {"width": 4, "depth": 2})
+    row = told.row(candidate)
+    assert row.untrained.structure == {"depth": 2.0, "width": 4.0}
+    assert row.untrained.proxies == {}
+    assert row.measured_with_it == replace(row.untrained, proxies={"zen": 16.0})
+    assert not table.row(candidate).untrained
+    assert not table.row(candidate).measured_with_it
+
+
+def test_features_that_are_shuffled_are_those_of_other_networks(told):
+    def seen(recorded, candidate):
+        row = recorded.row(candidate)
+        structure = row.untrained.structure
+        assert row.measured_with_it.structure == structure
+        return tuple(structure.items()), tuple(row.measured_with_it.proxies.items())
+
+    other, again = shuffled(told, 1), shuffled(told, 1)
+    models = {(c.student, c.sparsity): c for c in told.space.candidates()}.values()
+    assert Counter(seen(told, c) for c in models) == Counter(seen(other, c) for c in models)
+    assert sum(seen(told, c) != seen(other, c) for c in models) > len(models) / 2
+    for candidate in told.space.candidates():
+        row = other.row(candidate)
+        assert seen(other, candidate) == seen(again, candidate)
+        assert row.untrained.function == told.row(candidate).untrained.function
+        assert replace(row, **TELLS_NOTHING) == replace(told.row(candidate), **TELLS_NOTHING)
+        assert silent(told).row(candidate) == replace(told.row(candidate), **TELLS_NOTHING)
 
 
 # -- recording ----------------------------------------------------------------------------------------------
@@ -394,6 +462,7 @@ def test_a_recording_goes_on_where_it_was_and_can_be_replayed(tmp_path):
     assert list(pd.read_csv(folder / TRAININGS)["wall_seconds"]) == list(trainings["wall_seconds"])
     recorded = load_recorded(folder)
     assert recorded.space.size == 6
+    assert all(recorded.row(c).measured_with_it.proxies for c in recorded.space.candidates())
     assert all(training.seconds > 0 for training in recorded.trainings().values())
     for row in map(recorded.row, recorded.space.candidates()):
         assert [training.work for training in row.trainings] in ([], [4 * 600 * row.hardware["macs"]])

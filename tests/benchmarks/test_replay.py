@@ -235,10 +235,10 @@ def test_a_search_is_repeated_exactly_and_pays_for_every_training(searched):
     assert found == searched("tpe", 3)
     assert found != searched("tpe", 4)
     assert (found["trainings"], found["training_seconds"]) == (BUDGET, 600.0 * BUDGET)
-    trained, seconds, count, _ = found["history"][0]
+    trained, seconds, count, *_ = found["history"][0]
     # The teacher and one architecture, each measured as it is; one untrained.
     assert (trained, seconds, count) == (600.0 * count, 1.0 + 602.0 * count, count)
-    shares = [share for *_, share in found["history"]]
+    shares = [share for *_, share, _ in found["history"]]
     assert shares == sorted(shares)
     assert found["share"] == pytest.approx(shares[-1], abs=1e-6)
 

@@ -1,0 +1,59 @@
+"""A recorded space in which untrained networks tell less, or nothing of use."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+
+from paretune.search.record.candidate import Candidate
+from paretune.search.record.untrained import UNTOLD, Untrained
+
+from benchmarks.simulation.recorded import Recorded, Row
+
+Model = tuple[object, str]
+"""A student and its sparsity."""
+Told = Callable[[Model, Untrained], Untrained]
+
+
+def silent(table: Recorded) -> Recorded:
+    """The same space, whose untrained networks tell nothing."""
+    return _telling(table, lambda model, told: UNTOLD)
+
+
+def shuffled(table: Recorded, seed: int) -> Recorded:
+    """The same space, where each network tells the structure and the proxies of another one, drawn at random:
+    of no use, and as plausible as the true ones. Which networks compute the same stays true."""
+    models = list(dict.fromkeys(map(_model, table.space.candidates())))
+    others = list(models)
+    random.Random(seed).shuffle(others)
+    firsts = {_model(candidate): candidate for candidate in table.space.candidates()}
+    another = {model: table.row(firsts[other]) for model, other in zip(models, others, strict=True)}
+
+    def of_another(model: Model, told: Untrained) -> Untrained:
+        row = another[model]
+        if row is None:
+            return told
+        structure = row.untrained.structure if told.structure else {}
+        proxies = row.measured_with_it.proxies if told.proxies else {}
+        return replace(told, structure=structure, proxies=proxies)
+
+    return _telling(table, of_another)
+
+
+def _model(candidate: Candidate) -> Model:
+    return candidate.student, candidate.sparsity
+
+
+def _telling(table: Recorded, told: Told) -> Recorded:
+    def row(candidate: Candidate) -> Row | None:
+        known, model = table.row(candidate), _model(candidate)
+        if known is None:
+            return None
+        changed = {
+            "untrained": told(model, known.untrained),
+            "measured_with_it": told(model, known.measured_with_it),
+        }
+        return replace(known, **changed)
+
+    return replace(table, row=row)

@@ -1,0 +1,1 @@
+"""Workloads with students of many kinds, whose spaces are recorded whole."""
