@@ -26,7 +26,7 @@ def processor_seconds() -> float:
 
 
 @dataclass(kw_only=True)
-class Counted:
+class MadeMeanwhile:
     """What was made meanwhile, by key."""
 
     of: list[str] = field(default_factory=list)
@@ -45,9 +45,9 @@ class Spent:
         return found
 
     @contextmanager
-    def counted(self) -> Iterator[Counted]:
+    def counted(self) -> Iterator[MadeMeanwhile]:
         """Count what is done inside for all that is named in `of`."""
-        found, before, worked = Counted(), time.monotonic(), processor_seconds()
+        found, before, worked = MadeMeanwhile(), time.monotonic(), processor_seconds()
         yield found
         seconds = time.monotonic() - before
         if found.of and seconds > 0:

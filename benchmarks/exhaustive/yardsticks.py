@@ -14,7 +14,7 @@ from benchmarks.simulation.summary import moment
 
 
 @dataclass(frozen=True, kw_only=True)
-class Model:
+class DearModel:
     """A student at a sparsity: what it takes to train it, and what its variants are worth."""
 
     title: str
@@ -37,7 +37,7 @@ def yardsticks(table: Recorded, goals: Sequence[float]) -> dict[str, Run]:
     return {"clairvoyant": _run(best), "smallest-first": _run(by_size)}
 
 
-def models_of(table: Recorded) -> list[Model]:
+def models_of(table: Recorded) -> list[DearModel]:
     """All models, in the order of the space, each with what is known of its variants that can exist."""
     found: dict[tuple[object, str], list[tuple[Candidate, Row]]] = {}
     for candidate in table.space.candidates():
@@ -47,10 +47,10 @@ def models_of(table: Recorded) -> list[Model]:
     return [_model(table, rows) for rows in found.values()]
 
 
-def _model(table: Recorded, rows: Sequence[tuple[Candidate, Row]]) -> Model:
+def _model(table: Recorded, rows: Sequence[tuple[Candidate, Row]]) -> DearModel:
     candidate, row = rows[0]
     points = dict.fromkeys(point for other, _ in rows if (point := table.true(other)) is not None)
-    return Model(
+    return DearModel(
         title=candidate.title,
         trainings=row.trainings,
         points=tuple(points),
@@ -58,11 +58,13 @@ def _model(table: Recorded, rows: Sequence[tuple[Candidate, Row]]) -> Model:
     )
 
 
-def clairvoyant(table: Recorded, start: Sequence[Point], models: Sequence[Model], goal: float) -> list[Model]:
+def clairvoyant(
+    table: Recorded, start: Sequence[Point], models: Sequence[DearModel], goal: float
+) -> list[DearModel]:
     """What to train for that share of the true hypervolume by someone who knows every result: the most
     volume for a second first, then without what was not needed, then one model in the place of one or two
     while that is cheaper. Close to the least, not proven to be it."""
-    chosen: list[Model] = []
+    chosen: list[DearModel] = []
     while (share := _share(table, start, chosen)) < goal:
         trained = _trained(chosen)
         left = [model for model in models if model not in chosen]
@@ -77,8 +79,12 @@ def clairvoyant(table: Recorded, start: Sequence[Point], models: Sequence[Model]
 
 
 def _cheaper(
-    table: Recorded, start: Sequence[Point], models: Sequence[Model], goal: float, chosen: Sequence[Model]
-) -> list[Model]:
+    table: Recorded,
+    start: Sequence[Point],
+    models: Sequence[DearModel],
+    goal: float,
+    chosen: Sequence[DearModel],
+) -> list[DearModel]:
     """The cheapest choice that is enough, with one model in the place of one or two; empty: there is none."""
     dropped = (*((one,) for one in chosen), *combinations(chosen, 2))
     kept = [[one for one in chosen if one not in out] for out in dropped]
@@ -88,30 +94,30 @@ def _cheaper(
     return next((some for some in cheaper if _share(table, start, some) >= goal), [])
 
 
-def _cost(models: Sequence[Model]) -> float:
+def _cost(models: Sequence[DearModel]) -> float:
     return sum({training.key: training.seconds for one in models for training in one.trainings}.values())
 
 
 def _rate(
     table: Recorded,
     start: Sequence[Point],
-    chosen: Sequence[Model],
-    model: Model,
+    chosen: Sequence[DearModel],
+    model: DearModel,
     share: float,
     trained: set[str],
 ) -> float:
     return (_share(table, start, [*chosen, model]) - share) / max(model.seconds(trained), 1e-9)
 
 
-def _share(table: Recorded, start: Sequence[Point], models: Sequence[Model]) -> float:
+def _share(table: Recorded, start: Sequence[Point], models: Sequence[DearModel]) -> float:
     return table.share([*start, *(point for model in models for point in model.points)])
 
 
-def _trained(models: Sequence[Model]) -> set[str]:
+def _trained(models: Sequence[DearModel]) -> set[str]:
     return {training.key for model in models for training in model.trainings}
 
 
-def _paid(table: Recorded, start: Sequence[Point], models: Sequence[Model]) -> list[list[float]]:
+def _paid(table: Recorded, start: Sequence[Point], models: Sequence[DearModel]) -> list[list[float]]:
     """The moments of a run that trains these one after the other."""
     moments = [moment(0.0, 0.0, 0, _share(table, start, []), 0.0)]
     seconds, trained = 0.0, set[str]()

@@ -38,7 +38,7 @@ def _layer(kind: str, width: int) -> nn.Sequential:
     return nn.Sequential(normal, _conv(width, width, (1, 1)))
 
 
-class SpeechNet(nn.Module):
+class KindsNet(nn.Module):
     """A convolution that looks over time and frequency, `depth` layers, a mean, a linear classifier."""
 
     def __init__(self, kind: str, width: int, depth: int) -> None:
@@ -59,12 +59,12 @@ class SpeechNet(nn.Module):
 
 def build_teacher() -> nn.Module:
     """The untrained teacher."""
-    return SpeechNet("plain", width=64, depth=4)
+    return KindsNet("plain", width=64, depth=4)
 
 
 def build_student(kind: str = "plain", width: int = 32, depth: int = 2) -> nn.Module:
     """An untrained student."""
-    return SpeechNet(kind, width, depth)
+    return KindsNet(kind, width, depth)
 
 
 def load_splits(data: str) -> Splits:

@@ -22,7 +22,7 @@ from examples.trec import load_splits as all_splits
 HEAD = 16  # numbers of an attention head
 
 
-class Layer(nn.Module):
+class MixingLayer(nn.Module):
     """Tokens see each other (or not), then a feed-forward net of twice the width, each added to its input."""
 
     def __init__(self, width: int, mixer: str, dropout: float) -> None:
@@ -44,7 +44,7 @@ class Layer(nn.Module):
         return x + self.feed(self.norm2(x))
 
 
-class QuestionNet(nn.Module):
+class MixingNet(nn.Module):
     """Embeddings, layers, a mean over the words, a classifier."""
 
     def __init__(self, layers: int, width: int, embedding: int, mixer: str, dropout: float) -> None:
@@ -53,7 +53,7 @@ class QuestionNet(nn.Module):
         self.widen = nn.Linear(embedding, width)
         self.positions = nn.Parameter(torch.randn(LENGTH, width) * 0.02)
         self.drop = nn.Dropout(dropout)
-        self.layers = nn.ModuleList(Layer(width, mixer, dropout) for _ in range(layers))
+        self.layers = nn.ModuleList(MixingLayer(width, mixer, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.classifier = nn.Linear(width, CLASSES)
 
@@ -69,8 +69,8 @@ class QuestionNet(nn.Module):
 
 def build_teacher() -> nn.Module:
     """The untrained teacher: attention in 3 layers of width 128, after one look at neighbouring words."""
-    net = QuestionNet(layers=3, width=128, embedding=128, mixer="attention", dropout=0.3)
-    net.layers.insert(0, Layer(128, "convolution", 0.3))
+    net = MixingNet(layers=3, width=128, embedding=128, mixer="attention", dropout=0.3)
+    net.layers.insert(0, MixingLayer(128, "convolution", 0.3))
     return net
 
 
@@ -78,7 +78,7 @@ def build_student(
     layers: int = 1, width: int = 48, embedding: int = 32, mixer: str = "attention"
 ) -> nn.Module:
     """An untrained student."""
-    return QuestionNet(layers, width, embedding, mixer, dropout=0.1)
+    return MixingNet(layers, width, embedding, mixer, dropout=0.1)
 
 
 def load_splits(data: str) -> Splits:
