@@ -123,7 +123,8 @@ class TableEvaluator:
             stopped = self._train(candidate, recorded, judge, stages)
             if stopped is not None:
                 decision, epoch = stopped
-                return replace(self._gated(known, decision, judge, stages), stopped_epoch=epoch)
+                gated = self._gated(known, decision, judge, stages)
+                return replace(gated, stopped_epoch=epoch, paused=decision.pause)
         return self._complete(known, row, judge, stages)
 
     def test_score(self, evaluation: Evaluation) -> Quantity:

@@ -16,8 +16,8 @@ from .plots import GOOD, LEGEND_MARGIN, STOPPED, Figure
 _NAMES = {
     (True, False): "distilled",
     (False, False): "pruned",
-    (True, True): "distilled, given up",
-    (False, True): "pruned, given up",
+    (True, True): "distilled, stopped",
+    (False, True): "pruned, stopped",
 }
 
 
@@ -25,7 +25,7 @@ _NAMES = {
 class Curve:
     """One training: `points` are (share of its epochs, quality on validation in PyTorch).
 
-    `number` is a trial that met it, `stopped` says that it was given up at the last point.
+    `number` is a trial that met it, `stopped` says that it was given up or paused at the last point.
     """
 
     number: int
@@ -71,7 +71,7 @@ def _shares(points: Sequence[tuple[int, float]], epochs: int) -> tuple[tuple[flo
 
 
 def curves_figure(record: StudyRecord) -> Figure | None:
-    """Quality over the share of epochs, those given up marked at their end; None for fewer than two."""
+    """Quality over the share of epochs, those stopped marked at their end; None for fewer than two."""
     curves = learning_curves(record)
     if len(curves) < 2:
         return None

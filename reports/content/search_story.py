@@ -8,7 +8,7 @@ from ...profiles.words import duration
 from ...search.gate.audit import audit_text
 from ...search.record.evaluation import Outcome, StudyRecord
 from ...search.record.metrics import metric_info
-from ...search.record.training import trainings_met
+from ...search.record.training import trainings_met, went_on
 from .ladder import climbed_text
 from .trainings import last_training_seconds, own_trials, training_seconds, trainings_done
 from .tuned import not_tuned, tunings_text
@@ -17,6 +17,7 @@ WAYS = {
     "gain": "by expected gain per expected second",
     "random": "at random",
     "start": "among the first designs",
+    "continued": "to go on with a paused training",
 }
 
 
@@ -56,7 +57,7 @@ def _gate(record: StudyRecord) -> str:
     if not gated:
         return ""
     bounds = [t.evaluation.bound for t in gated if not t.evaluation.stopped_epoch]
-    stopped = [t for t in gated if t.evaluation.stopped_epoch]
+    stopped = [t for t in gated if t.evaluation.stopped_epoch and not t.evaluation.paused]
     beaten = sum(bound is not None and bound.beaten_by is not None for bound in bounds)
     reasons = (
         (bounds.count(None), "over a limit on the device"),
@@ -67,12 +68,25 @@ def _gate(record: StudyRecord) -> str:
         ),
     )
     parts = ", ".join(f"{count} {reason}" for count, reason in reasons if count)
-    total = count_of(sum(1 for _ in own_trials(record)), "candidate")
+    total = count_of(sum(1 for _ in own_trials(record)) - len(went_on(record)), "candidate")
     before = f"{len(bounds)} of {total} not trained" + (f": {parts}" if parts else "")
     spent = duration(sum(map(last_training_seconds, stopped)))
-    return (
-        f"{before}; {len(stopped)} given up in training, after {spent} in all" if stopped else before
-    ) + "."
+    given_up = f"; {len(stopped)} given up in training, after {spent} in all" if stopped else ""
+    return f"{before}{given_up}{_paused(record)}."
+
+
+def _paused(record: StudyRecord) -> str:
+    """What was paused in training, and how much of it was gone on with."""
+    later = went_on(record)
+    paused = [trial for trial in own_trials(record) if trial.evaluation.paused]
+    if not paused:
+        return ""
+    left = [trial for trial in paused if trial.number not in later]
+    spent = duration(sum(map(last_training_seconds, left)))
+    stands = (
+        f"{len(left)} stand where they were, after {spent} in all" if left else "none stands where it was"
+    )
+    return f"; trainings were paused {len(paused)} times and gone on with {len(later)} times, {stands}"
 
 
 def _training(record: StudyRecord) -> str:

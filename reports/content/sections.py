@@ -10,6 +10,7 @@ from typing import Any
 from ...profiles.words import duration
 from ...search.record.evaluation import Outcome, Quantity, StudyRecord, TrialRecord
 from ...search.record.metrics import metric_info
+from ...search.record.training import went_on
 from .alike import merged, pattern
 from .views import why
 
@@ -65,13 +66,16 @@ class Origin:
 DOMINATED = "certain to be dominated, whatever the training gives within its bound"
 HOPELESS = "certain to miss a limit, whatever the training gives within its bound"
 GIVEN_UP = "training given up: whatever its end within the bound, dominated or over a limit"
+PAUSED = "training paused: something else promised more for its time"
 
 
 def problems(record: StudyRecord) -> tuple[ProblemGroup, ...]:
     """Gated, refused and failed trials, grouped; failures first, then the largest groups."""
     groups: dict[tuple[str, tuple[str, ...]], list[TrialRecord]] = defaultdict(list)
+    later = went_on(record)
     for trial in record.trials:
-        if trial.evaluation.outcome is not Outcome.COMPLETE and trial.duplicate_of is None:
+        own = trial.duplicate_of is None and trial.number not in later
+        if trial.evaluation.outcome is not Outcome.COMPLETE and own:
             groups[trial.evaluation.outcome.value, _kind(trial)].append(trial)
     order = [Outcome.FAILED.value, Outcome.GATED.value, Outcome.REFUSED.value]
     made = [
@@ -86,7 +90,7 @@ def _kind(trial: TrialRecord) -> tuple[str, ...]:
     reason names its own relatives, and the kind of decision is what they share."""
     evaluation = trial.evaluation
     if evaluation.stopped_epoch:
-        return (GIVEN_UP,)
+        return (PAUSED if evaluation.paused and evaluation.bound is None else GIVEN_UP,)
     if evaluation.bound is not None:
         return (HOPELESS if evaluation.bound.beaten_by is None else DOMINATED,)
     return pattern(why(trial))

@@ -23,6 +23,7 @@ from ...search.ranking.verdict import (
 )
 from ...search.record.evaluation import Limit, Outcome, Quantity, StudyRecord, TrialRecord
 from ...search.record.metrics import metric_info
+from ...search.record.training import went_on
 from .columns import Column, columns, number
 from .treatments import treatment_tags
 
@@ -117,7 +118,8 @@ def rows(reading: Reading) -> tuple[Row, ...]:
     order = [Outcome.GATED, Outcome.COMPLETE, Outcome.REFUSED, Outcome.FAILED]
     rest = [trial for trial in record.trials if trial.number not in placed]
     rest.sort(key=lambda t: (t.duplicate_of is not None, order.index(t.evaluation.outcome), t.number))
-    unranked = [_row(record, trial) for trial in rest]
+    later = went_on(record)
+    unranked = [_row(record, trial, later.get(trial.number)) for trial in rest]
     return tuple(replace(row, place=place) for place, row in enumerate([*ranked, *unranked], start=1))
 
 
@@ -184,7 +186,7 @@ def ratio_cell(ratio: Quantity | None) -> Cell:
     return Cell(text=f"{ratio.value:.3g}{TIMES}", interval=interval, value=ratio.value, note=ratio.how)
 
 
-def _row(record: StudyRecord, trial: TrialRecord) -> Row:
+def _row(record: StudyRecord, trial: TrialRecord, went_on_in: int | None) -> Row:
     evaluation = trial.evaluation
     repeated = trial.duplicate_of is not None
     note = "with untrained weights" if evaluation.outcome is Outcome.GATED else ""
@@ -197,7 +199,9 @@ def _row(record: StudyRecord, trial: TrialRecord) -> Row:
         outcome="repeated" if repeated else evaluation.outcome.value,
         cells=(*(cell(c.metric, number(record, trial, c), note) for c in columns(record)), Cell(text=DASH)),
         tags=(),
-        reason=f"same as #{trial.duplicate_of}" if repeated else why(trial),
+        reason=f"same as #{trial.duplicate_of}"
+        if repeated
+        else why(trial) + ("" if went_on_in is None else f"; it went on in #{went_on_in}"),
     )
 
 
@@ -207,7 +211,8 @@ def why(trial: TrialRecord) -> str:
     if evaluation.outcome is Outcome.FAILED:
         return f"{evaluation.stage}: {evaluation.cause}"
     if evaluation.stopped_epoch:
-        return f"training given up after epoch {evaluation.stopped_epoch}: {evaluation.reason}"
+        how = "paused" if evaluation.paused else "given up"
+        return f"training {how} after epoch {evaluation.stopped_epoch}: {evaluation.reason}"
     return evaluation.reason
 
 

@@ -178,7 +178,8 @@ def _stages(record: StudyRecord, trial: TrialRecord) -> list[str]:
     given_up = trainings_met(trial.evaluation)[-1:] if trial.evaluation.stopped_epoch else ()
     lines = []
     for stage in trial.evaluation.stages:
-        how = "given up after" if stage in given_up else "made in"
+        stopped = "paused after" if trial.evaluation.paused else "given up after"
+        how = stopped if stage in given_up else "made in"
         line = f"- {stage.name} {stage.key[:12]}: "
         line += "from the store" if stage.cached else f"{how} {duration(stage.seconds)}"
         lines.append(line + (f" ({curve_text(record, stage)})" if stage.curve else ""))

@@ -86,8 +86,9 @@ class Evaluator:
             raise
         except TrainingStopped as stop:
             trace.stopped(stop)
-            gated = self._gated(known, Decision(reason=stop.reason, bound=stop.bound), judge, trace)
-            return replace(gated, stopped_epoch=stop.milestone.curve[-1][0])
+            gated = self._gated(known, stop.decision, judge, trace)
+            epoch = stop.milestone.curve[-1][0]
+            return replace(gated, stopped_epoch=epoch, paused=stop.decision.pause)
         except UnsupportedError as error:
             again = isinstance(error, WeightsLostError)
             return replace(known, outcome=Outcome.REFUSED, reason=error.reason, try_again=again)

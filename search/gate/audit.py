@@ -9,12 +9,14 @@ from ..ranking.known import complete_trials, point_of, searched_metrics, trial_o
 from ..ranking.pareto import dominates
 from ..ranking.sentences import name_of
 from ..record.evaluation import Audited, Evaluation, Outcome, StudyRecord, TrialRecord, met
+from ..record.training import went_on
 
 
 def choose_audited(record: StudyRecord, share: float, seed: int) -> tuple[int, ...]:
     """Numbers of a random share (0 to 1) of the gated trials, ascending; at least one where there are any.
 
-    What cannot exist on the device was refused and not gated, so all of these can be trained.
+    What cannot exist on the device was refused and not gated, so all of these can be trained. Trainings that
+    were paused and not gone on with are among them.
 
     Raises:
         ValueError: the share is not between 0 and 1.
@@ -27,7 +29,8 @@ def choose_audited(record: StudyRecord, share: float, seed: int) -> tuple[int, .
 
 
 def _gated(record: StudyRecord) -> list[int]:
-    return [trial.number for trial in record.trials if trial.ended(Outcome.GATED)]
+    later = went_on(record)
+    return [t.number for t in record.trials if t.ended(Outcome.GATED) and t.number not in later]
 
 
 def judged(record: StudyRecord, number: int, evaluation: Evaluation) -> Audited:

@@ -9,6 +9,7 @@ from math import floor, log10
 
 from ..record.evaluation import Limit, Outcome, Quantity, StudyRecord
 from ..record.metrics import metric_info
+from ..record.training import went_on
 from .known import VALIDATION, bound_for, complete_trials, known_metrics, limits_on, violations
 from .ranking import normalised_miss
 
@@ -86,11 +87,11 @@ def nearest_misses(
 
 
 def _measured(record: StudyRecord) -> Iterable[_Numbers]:
-    complete = {trial.number for trial in complete_trials(record)}
+    complete, later = {trial.number for trial in complete_trials(record)}, went_on(record)
     for trial in record.trials:
         if trial.number in complete:
             yield _Numbers(trial.number, *known_metrics(record, trial.number))
-        elif trial.ended(Outcome.GATED) and trial.evaluation.gate:
+        elif trial.ended(Outcome.GATED) and trial.evaluation.gate and trial.number not in later:
             yield _Numbers(trial.number, trial.evaluation.gate, VALIDATION)
 
 

@@ -40,7 +40,7 @@ class Training:
 
     `work` is in multiply-adds (epochs x samples x multiply-adds for one sample) where the structure was
     counted already, else None. `done`: the result is in the store. `quality` is then the quality on
-    validation in PyTorch, and `seconds` what the training took.
+    validation in PyTorch, `seconds` what the training took, and `curve` its learning curve.
     """
 
     key: str
@@ -49,12 +49,13 @@ class Training:
     done: bool = False
     quality: float | None = None
     seconds: float | None = None
+    curve: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Milestone:
-    """A point in a training at which it may be given up. `epochs` is the training's whole length; `curve` has
-    (epochs done, quality on validation in PyTorch) up to now, the last one is this milestone's."""
+    """A point in a training at which it may be given up or paused. `epochs` is the training's whole length;
+    `curve` has (epochs done, quality on validation in PyTorch) up to now, this milestone's the last."""
 
     key: str
     kind: str
@@ -64,10 +65,12 @@ class Milestone:
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """Why a candidate is not worth training (further)."""
+    """Why a candidate is not worth training (further). `pause`: it may be worth it later, and its training
+    then goes on where it stands."""
 
     reason: str
     bound: Bound | None = None
+    pause: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

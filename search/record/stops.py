@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from ...profiles.errors import UserError
-from .evaluation import Bound
-from .protocols import Milestone
+from .protocols import Decision, Milestone
 
 INTERRUPTED = "interrupted"
 """Why a search ended that the user has stopped."""
@@ -29,8 +28,9 @@ class NoTimeLeft(Interrupted):
 
 
 class TrainingStopped(Exception):  # noqa: N818 - a decision, not an error
-    """A training was given up at a milestone: what it had come to, and why. Its checkpoint is kept."""
+    """A training was given up or paused at a milestone: what it had come to, why, and the seconds that were
+    spent on it now. Its checkpoint is kept."""
 
-    def __init__(self, milestone: Milestone, bound: Bound, reason: str, seconds: float) -> None:
-        self.milestone, self.bound, self.reason, self.seconds = milestone, bound, reason, seconds
-        super().__init__(reason)
+    def __init__(self, milestone: Milestone, decision: Decision, seconds: float) -> None:
+        self.milestone, self.decision, self.seconds = milestone, decision, seconds
+        super().__init__(decision.reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .candidate import Candidate, Recipe, Scalar
-from .evaluation import Evaluation, StageRecord
+from .evaluation import Evaluation, StageRecord, StudyRecord
 from .treatment import QAT
 
 DISTILL, PRUNE = "distill", "prune"
@@ -64,3 +64,17 @@ def trainings_ended(evaluation: Evaluation) -> tuple[StageRecord, ...]:
     """Those of them that came to their end."""
     met = trainings_met(evaluation)
     return met[:-1] if evaluation.stopped_epoch else met
+
+
+def went_on(record: StudyRecord) -> dict[int, int]:
+    """Numbers of trials whose training was paused and gone on with -> that of the candidate's next trial."""
+    found: dict[int, int] = {}
+    paused: dict[str, int] = {}
+    for trial in record.trials:
+        if trial.duplicate_of is None:
+            digest = trial.evaluation.candidate.digest
+            if digest in paused:
+                found[paused.pop(digest)] = trial.number
+            if trial.evaluation.paused:
+                paused[digest] = trial.number
+    return found

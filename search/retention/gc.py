@@ -97,11 +97,12 @@ def store_gc(
         at_work = sessions(root)
         using = tuple(using_run(one, at_work) for one in found.there)
         progress.note(f"{counted(len(using), 'run')} found that use the store; looking through it")
-        needed, others = _parted(root, using)
+        named = frozenset[str]().union(*(run.needs.keys for run in using))
+        needed, others = _parted(root, named)
         since = min((session.since for session in at_work), default=inf)
         latest = min(since, time.time() - GRACE_S)
         sweep = _Sweep(root, others, dry_run=dry_run, progress=progress)
-        sweep.unused_since(min(latest, time.time() - keep_days * _DAY_S))
+        sweep.unused_since(min(latest, time.time() - keep_days * _DAY_S), named)
         if max_bytes is not None:
             sweep.down_to(max_bytes - _bytes(needed), latest)
         if not dry_run:
@@ -143,10 +144,10 @@ def _alone(root: Path) -> Iterator[None]:
         yield
 
 
-def _parted(root: Path, runs: Sequence[UsingRun]) -> tuple[list[Stored], list[Stored]]:
-    """The entries that the runs need, and the others, the longest unused first."""
+def _parted(root: Path, named: frozenset[str]) -> tuple[list[Stored], list[Stored]]:
+    """The entries that are needed where these are, and the others, the longest unused first."""
     entries = sorted(contents(root), key=lambda entry: entry.used)
-    keys = with_causes(entries, frozenset[str]().union(*(run.needs.keys for run in runs)))
+    keys = with_causes(entries, named)
     needed = [entry for entry in entries if entry.key in keys]
     return needed, [entry for entry in entries if entry.key not in keys]
 
@@ -162,10 +163,11 @@ class _Sweep:
         self._root, self._dry_run, self._progress = root, dry_run, progress
         self.left, self.freed = entries, dict[str, Amount]()
 
-    def unused_since(self, before: float) -> None:
-        """What was not asked for since then, with checkpoints that nobody has gone on with."""
+    def unused_since(self, before: float, named: frozenset[str]) -> None:
+        """What was not asked for since then, with checkpoints that nobody has gone on with and that are not
+        `named`."""
         self._remove([entry for entry in self.left if entry.used < before], before)
-        count, size = remove_checkpoints(self._root, before, dry_run=self._dry_run)
+        count, size = remove_checkpoints(self._root, before, named, dry_run=self._dry_run)
         if count:
             self.freed[CHECKPOINTS] = Amount(entries=count, size_bytes=size)
         if not self._dry_run:

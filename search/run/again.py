@@ -15,17 +15,36 @@ ATTEMPTS = 3
 """A candidate in whose evaluation the whole process died so often is given up."""
 
 
+class Answered(dict[str, TrialRecord]):
+    """The evaluations that stand, by their candidates' digests. `parts` are those that a later one of the
+    same candidate went on from, or took the place of."""
+
+    def __init__(self, records: Sequence[TrialRecord] = ()) -> None:
+        super().__init__()
+        self.parts: list[TrialRecord] = []
+        for record in records:
+            if record.duplicate_of is None:
+                self.put(record)
+
+    def put(self, record: TrialRecord) -> None:
+        """Take in an evaluation."""
+        before = self.get(record.evaluation.candidate.digest)
+        if before is not None:
+            self.parts.append(before)
+        self[record.evaluation.candidate.digest] = record
+
+
 def settled(
     records: Sequence[TrialRecord], space: Space, environment: Mapping[str, Any] | None = None
-) -> tuple[dict[str, TrialRecord], tuple[Candidate, ...]]:
-    """The evaluations that stand, by their candidates' digests, and the candidates to be tried again.
+) -> tuple[Answered, tuple[Candidate, ...]]:
+    """The evaluations that stand, and the candidates to be tried again.
 
     A failure that tells nothing about its candidate does not stand. Nor does any end of the reference but a
     complete one: without it there is no study, and whatever broke it may be mended by now. The same holds for
     what a device computed wrongly; and where its runtime has another version by now (`environment` is what
     the device tells), what was scored and measured there was another runtime.
     """
-    reference, known = space.baselines()[0].digest, known_candidates(records)
+    reference, known = space.baselines()[0].digest, Answered(records)
     open_ones = [d for d, record in known.items() if _tried_again(record, d == reference, environment or {})]
     again = [known.pop(digest).evaluation.candidate for digest in open_ones]
     return known, tuple(candidate for candidate in again if candidate in space)

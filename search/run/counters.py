@@ -25,21 +25,29 @@ def evaluated(known: Collection[TrialRecord]) -> int:
 
 
 def counters(
-    known: Collection[TrialRecord], *, trials: int, space: int, measured: int, waited: float = 0.0
+    known: Collection[TrialRecord],
+    parts: Collection[TrialRecord] = (),
+    *,
+    trials: int,
+    space: int,
+    measured: int,
+    waited: float = 0.0,
 ) -> dict[str, float]:
-    """What reports show: `known` are the candidates that were evaluated, `trials` all that was answered,
+    """What reports show: `known` are the candidates that were evaluated, `parts` earlier evaluations of some
+    of them (a training that was paused then, and gone on with), `trials` all that was answered,
     `measured` the candidates measured before anything else, `waited` the seconds in which others had the
     device."""
     outcomes = Counter(record.evaluation.outcome.value for record in known)
     found: dict[str, float] = {
         "trials": trials,
         "candidates": len(known),
-        "duplicates": trials - len(known),
+        "duplicates": trials - len(known) - len(parts),
         "space": space,
         "measured": measured,
     }
     found.update({outcome.value: float(outcomes[outcome.value]) for outcome in Outcome})
-    found.update(_training_counts(known))
+    found["paused"] = sum(record.evaluation.paused for record in known)
+    found.update(_training_counts((*known, *parts)))
     if waited >= _WORTH_TELLING_S:
         found["waited_seconds"] = round(waited, 1)
     return found
@@ -54,7 +62,7 @@ def _training_counts(records: Collection[TrialRecord]) -> dict[str, float]:
     used = {stage.key for stage in stages}
     again = [stage for stage in trained if stage.name == QAT and not stage.cached]
     return {
-        "trainings": len(made),
+        "trainings": len({stage.key for stage in made}),  # in parts or at once
         "qat_trainings": len(again),
         "training_seconds": sum(stage.seconds for stage in (*made, *again)),
         "trainings_used": len(used),

@@ -178,7 +178,7 @@ class Driver:
         """Why nothing more may be evaluated, or an empty text."""
         if self.budget.stop.requested:
             return INTERRUPTED
-        if len(self.known) - self._beyond >= self.plan.space.size:
+        if len(self.known) - self._beyond >= self.plan.space.size and not self.search.pays_to_go_on():
             return ALL_EVALUATED
         return self.budget.exhausted(self.evaluated)
 
@@ -206,7 +206,7 @@ class Driver:
         baseline = candidate in self.simple  # whoever has asked for it
         started = time.time()
         earlier = self.known.get(candidate.digest)
-        if earlier is not None:
+        if earlier is not None and not earlier.evaluation.paused:
             self._answered += 1
             return self.studies.tell_duplicate(trial, earlier, started)
         self.progress.started(trial.number, candidate)
@@ -224,7 +224,7 @@ class Driver:
             raise
         with self.studies.together():
             record = self.studies.tell(trial, evaluation, started)
-            self.known[candidate.digest] = record
+            self.known.put(record)
             self._learn(record)
             self._answered += 1
             self._count()
@@ -277,6 +277,7 @@ class Driver:
         known, size = self.known.values(), self.plan.space.size
         found = counters.counters(
             known,
+            self.known.parts,
             trials=self._answered,
             space=size,
             measured=self.device_time.probes,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from optuna.samplers import BaseSampler
 from optuna.study import Study
@@ -14,7 +15,7 @@ from ..record.evaluation import Limit, Proposal, Quantity, TrialRecord
 from ..record.protocols import Decision, Hardware, Milestone, NeededTrainings, Standard, Training
 from ..record.untrained import Untrained
 from ..sampler.hardware_first import HardwareFirstSampler, StopRule
-from ..sampler.problem import SearchProblem
+from ..sampler.problem import Part, SearchProblem
 from ..space.space import Space
 
 
@@ -86,13 +87,23 @@ class Search:
     def at_milestone(self, candidate: Candidate, milestone: Milestone) -> Decision | None:
         if self._gate is None:
             return None
-        best = None if self._guide is None else self._guide.best_hardware(candidate)
-        return self._gate.at_milestone(candidate, milestone, best)
+        guide = self._guide
+        hopeless = partial(self._gate.at_milestone, candidate, milestone)
+        if guide is None or Part.CURVES in guide.problem.without:
+            return hopeless(None if guide is None else guide.best_hardware(candidate))
+        if guide.wanted_back(milestone):
+            return None
+        given_up = hopeless(guide.best_hardware(candidate))
+        return replace(given_up, pause=True) if given_up else guide.at_milestone(candidate, milestone)
 
     def worth_climbing(
         self, candidate: Candidate, metrics: Mapping[str, Quantity], best_quality: float
     ) -> bool:
         return self._gate is None or self._gate.worth_climbing(candidate, metrics, best_quality)
+
+    def pays_to_go_on(self) -> bool:
+        """Whether a paused training is what promises most."""
+        return self._guide is not None and self._guide.pays_to_go_on()
 
     def finished(self) -> str:
         """Why the search may end, or an empty text."""

@@ -119,6 +119,7 @@ class PendingTrainings:
         self._places: dict[str, list[tuple[int, int]]] = defaultdict(list)
         steps = max((len(trainings) for trainings in needed), default=0)
         self._pending = np.zeros((len(needed), steps), dtype=bool)
+        self._left = np.ones((len(needed), steps))  # of each training, as a share of its epochs
         self._work = np.full((len(needed), steps), np.nan)
         self._kinds: list[str] = []
         self._kind = np.full((len(needed), steps), -1)  # place of each training's kind
@@ -135,6 +136,19 @@ class PendingTrainings:
         """A training came to its end."""
         for place in self._places.get(key, ()):
             self._pending[place] = False
+
+    def reach(self, key: str, share: float) -> None:
+        """A training has come so far, as a share of its epochs."""
+        for place in self._places.get(key, ()):
+            self._left[place] = 1.0 - share
+
+    def waiting_for(self, key: str) -> list[int]:
+        """Models that need a training."""
+        return [number for number, _ in self._places.get(key, ())]
+
+    def ending_with(self, key: str) -> list[int]:
+        """Models whose last training it is."""
+        return [number for number, step in self._places.get(key, ()) if step == len(self.needed[number]) - 1]
 
     def give_up(self, key: str) -> None:
         """A training was stopped; whatever needs it will not come."""
@@ -168,5 +182,5 @@ class PendingTrainings:
             # All kinds' work is handed over: where none of this kind was counted, the others give a scale.
             seconds = costs.training(kind, work if not np.isnan(work[of_kind]).all() else self._work)
             seconds = np.where(np.isnan(seconds), np.nanmedian(seconds), seconds)
-            total += np.where(of_kind & self._pending, seconds, 0.0).sum(axis=1)
+            total += np.where(of_kind & self._pending, seconds * self._left, 0.0).sum(axis=1)
         return total

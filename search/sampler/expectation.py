@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..record.arrays import Flags, Floats, Integers
+from .curve_ends import Distances, End
 from .hypervolume_gain import Boxes, Quality, reach_of
 from .kernel import Inputs
 from .knowledge import Knowledge
@@ -15,6 +16,7 @@ from .quality_model import Surrogate
 from .quality_prediction import Beliefs, look
 from .smallest_useful import chance_to_work
 from .sought import Goal
+from .thawed import ExpectedEnds, Thaw
 
 MOST_KNOWN = 256
 """Observations that the model of quality is fitted to."""
@@ -69,6 +71,8 @@ class Expectation:
         models = max(2, len(knowledge.trainings.needed))
         self._hope = min(1.0, HOPE / float(np.sqrt(2 * np.log(models))))
         self._surrogate, self._top = Surrogate(), 1.0
+        self._unfinished = ExpectedEnds(knowledge)
+        self._thaw: Thaw | None = None
         self._inputs: Inputs | None = None
         self._count = self._looked_at = self._rewritten = 0
         self._useful = np.ones(len(knowledge.pool))
@@ -85,7 +89,9 @@ class Expectation:
         if not usable.any() or not np.isfinite(known.best_goodness):
             return _nothing(volume)
         worth = np.where(usable, probable / seconds, 0.0)
-        if self._learn() or not worth[self._rows].any():
+        wide = self._learn()
+        self._thaw = self._thawed()
+        if wide or not worth[self._rows].any():
             self._look_at_all(boxes, worth)
         rows, beliefs = self._shortlist(boxes, worth)
         gain = self._gain(boxes, rows, beliefs) * probable[rows]
@@ -115,9 +121,37 @@ class Expectation:
         self._watched = None
 
     def _beliefs(self, rows: Integers, parts: int | None = None) -> Beliefs:
+        found = self._frozen(rows, parts)
+        return found if self._thaw is None else self._thaw.applied(found, self.knowledge.pool.models[rows])
+
+    def _frozen(self, rows: Integers, parts: int | None = None) -> Beliefs:
+        """Beliefs without what the curves of these very rows tell."""
         assert self._inputs is not None
         found = look(self._surrogate, self._inputs.take(rows), parts)
         return replace(found, chance=found.chance * self._useful[rows])
+
+    @property
+    def distances(self) -> Distances:
+        """What goodness is measured by."""
+        corner = self.goal.corner_goodness()
+        return Distances(top=self._top, reach=self.knowledge.best_goodness - corner)
+
+    def _thawed(self) -> Thaw | None:
+        """What curves add to the model's beliefs, as it is fitted now; None where none is unfinished."""
+        scale = self.distances
+        expected = self._unfinished.now(scale, self.goal.corner_goodness())
+        if not expected:
+            return None
+        beliefs = self._frozen(np.array([one.row for one in expected]))
+        return Thaw.of(expected, beliefs, float(np.log(scale.reach)))
+
+    @in_one_thread
+    def rates(self, rows: Integers) -> Floats:
+        """[rows] expected gain per expected second, as `rank` has it, with curves as they stand."""
+        self._thaw = self._thawed()
+        gain = self._gain(self.goal.boxes()[0], rows, self._beliefs(rows), self._bounds(rows))
+        found: Floats = gain * self.goal.probable()[rows] / self.knowledge.seconds()[rows]
+        return found
 
     def _shortlist(self, boxes: Boxes, worth: Floats) -> tuple[Integers, Beliefs]:
         """Of those that looked best, the best by the likeliest part of the model, and beliefs about them."""
@@ -162,9 +196,10 @@ class Expectation:
         values, noise = np.array([known.observed[row] for row in rows.tolist()]).T
         corner, best = self.goal.corner_goodness(), known.best_goodness
         reach = best - corner
+        self._top = best + HEADROOM * reach
+        rows, values, noise = self._with_curves(rows, values, noise)
         works = values >= corner
         values = np.maximum(values, corner - CLIPPED * reach)
-        self._top = best + HEADROOM * reach
         distances = np.log(np.maximum(self._top - values, 1e-3 * reach))
         self._surrogate.fit(self._inputs.take(rows), distances, noise, spread=LEAST_SPREAD)
         self._useful = self._usefulness(rows, works)
@@ -173,6 +208,23 @@ class Expectation:
             constant = (found.sum() - found) / (len(found) - 1)
             errors = ((predicted - found) ** 2).mean(), ((constant - found) ** 2).mean()
             self.trusted = bool(errors[0] <= DISTRUST * errors[1])
+
+    def _with_curves(self, rows: Integers, values: Floats, noise: Floats) -> tuple[Integers, Floats, Floats]:
+        """The observations with those of unfinished trainings: the ends that are expected of them."""
+        scale = self.distances
+        ends = self._unfinished.now(scale, self.goal.corner_goodness())
+        new = [one for one in ends if one.row not in self.knowledge.observed]
+        return (
+            np.concatenate([rows, np.array([one.row for one in new], dtype=np.int64)]),
+            np.concatenate([values, [scale.goodness(one.end.mean) for one in new]]),
+            np.concatenate([noise, [one.noise for one in new]]),
+        )
+
+    def within(self, end: End) -> tuple[float, float, float]:
+        """The goodness at which a training is expected to end: value, and the ends of the 95 % interval, none
+        better than there is."""
+        value, low, high = (min(g, self.knowledge.scale.best) for g in end.goodness(self.distances))
+        return value, low, high
 
     def goodness(self, middle: float, deviation: float) -> tuple[float, float, float]:
         """What a prediction says of the goodness: value, and the ends of the 95 % interval."""

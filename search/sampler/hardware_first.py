@@ -25,9 +25,10 @@ from ..ranking.known import limits_on, violations
 from ..record import kept
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Outcome, Proposal, Quantity
-from ..record.protocols import Hardware
+from ..record.protocols import Decision, Hardware, Milestone
 from .knowledge import Knowledge
-from .policy import Choice, Policy
+from .milestones import pause_at
+from .policy import CONTINUED, Choice, Policy
 from .problem import CandidateFacts, SearchProblem
 
 DISTRUSTED = "the accuracy model predicted no better than a constant: candidates were drawn at random"
@@ -102,6 +103,19 @@ class HardwareFirstSampler(BaseSampler):
     def best_hardware(self, candidate: Candidate) -> dict[str, float] | None:
         """The best of each hardware objective over all candidates that need the candidate's trainings."""
         return None if self._policy is None else self._policy.knowledge.best_hardware(candidate)
+
+    def at_milestone(self, candidate: Candidate, milestone: Milestone) -> Decision | None:
+        """Why a training is better paused there; None: go on."""
+        return None if self._policy is None else pause_at(self._policy, candidate, milestone)
+
+    def wanted_back(self, milestone: Milestone) -> bool:
+        """Whether a training was paused there, and has been asked for again."""
+        return self._policy is not None and self._policy.knowledge.unfinished.paused_at(milestone)
+
+    def pays_to_go_on(self) -> bool:
+        """Whether a paused training is what promises most."""
+        best = self._policy.best() if self._policy is not None else None
+        return best is not None and best.by == CONTINUED
 
     def finished(self) -> str:
         """Why the search may end, or an empty text."""

@@ -12,13 +12,13 @@ from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Outcome
 from ..record.metrics import METRICS, SIDE_EFFECTS
 from ..record.protocols import Hardware
-from ..record.training import trainings_ended, trainings_met
 from .costs import Costs, PendingTrainings
 from .hardware_model import HardwareModel
 from .hypervolume_gain import with_point
 from .kernel import Inputs
 from .pool import Pool, choice_counts, deploy_axes, grouped, model_axes, one_hot, positions
 from .problem import CandidateFacts, SearchProblem
+from .unfinished import UnfinishedTrainings
 
 CAPACITY = ("macs", "parameters")
 """What stands for the size of a model; the latency does where neither is known."""
@@ -45,6 +45,7 @@ class Knowledge:
         self._most_tuning = np.array(to_tune)
         self._worth_tuning: Flags | None = None
         self.trainings = PendingTrainings([facts.trainings(c) for c in self.pool.model_candidates])
+        self.unfinished = UnfinishedTrainings(self.scale, self.trainings, self.costs)
         self.observed: dict[int, tuple[float, float]] = {}
         self._scored: set[int] = set()
         self.rewritten = 0
@@ -112,8 +113,8 @@ class Knowledge:
         row = self.pool.row.get(candidate)
         if row is None:
             return
-        self.known[row] = True
-        self._learn_trainings(evaluation)
+        self.known[row] = not evaluation.paused
+        self.unfinished.learn(evaluation)
         group = int(self.pool.classes[row])
         if evaluation.outcome is Outcome.REFUSED:
             self._refuse(group)
@@ -122,6 +123,8 @@ class Knowledge:
             self.hardware.learn(group, {name: q.value for name, q in measured.items()})
         if evaluation.outcome is Outcome.COMPLETE and self.quality in evaluation.metrics:
             self._learn_complete(row, evaluation)
+        elif evaluation.paused:
+            self.rewritten += 1  # its curve is another observation, or a longer one
         elif evaluation.stopped_epoch and evaluation.bound is not None:
             self.observed.setdefault(row, (self.scale.goodness(evaluation.bound.value), STOPPED))
 
@@ -146,16 +149,6 @@ class Knowledge:
             self.front = self.front[:0]
         for other in self.points.values() if anew else (point,):
             self.front = with_point(self.front, np.array(other))
-
-    def _learn_trainings(self, evaluation: Evaluation) -> None:
-        ended = trainings_ended(evaluation)
-        for stage in ended:
-            if not stage.cached:
-                work = self.trainings.work(stage.key)
-                self.costs.learn_training(stage.name, stage.key, stage.seconds, work)
-            self.trainings.finish(stage.key)
-        for stage in trainings_met(evaluation)[len(ended) :]:
-            self.trainings.give_up(stage.key)
 
     # -- what follows --------------------------------------------------------------------------------
 

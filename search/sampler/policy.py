@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..record.arrays import Flags
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Outcome
 from ..record.protocols import Hardware
@@ -35,6 +36,8 @@ RANDOM_SHARE, MOST_RANDOM, STALLED = 0.05, 0.5, 3.0
 """Of the proposals, so that no error of the models can hide a candidate for ever. The share doubles with
 every so many evaluations that brought nothing."""
 LEAST_GAIN = 1e-3
+CONTINUED = "continued"
+"""How a candidate was proposed whose training was paused."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +189,7 @@ class Policy:
         """Whether too few models were trained for any prediction."""
         known = self.knowledge
         models = len(known.trainings.needed)
-        given_up = int(known.trainings.given_up.sum())
+        given_up = int(known.trainings.given_up.sum()) + len(known.unfinished.paused_models())
         few = known.trained - 1 + given_up < min(START_TRAININGS, models // MODELS_PER_START)
         return few and bool(known.open().any())
 
@@ -228,7 +231,7 @@ class Policy:
 
     def at_random(self, rng: random.Random) -> Choice | None:
         """Any candidate that is not known to miss a limit on the device; nothing is tuned at random."""
-        left = self.knowledge.open()
+        left = self.knowledge.open() & ~self._paused()
         if (left & ~self.knowledge.untuned()).any():
             left = left & ~self.knowledge.untuned()
         rows = np.flatnonzero(left & (self.goal.probable() > LEAST_PROBABLE))
@@ -239,6 +242,23 @@ class Policy:
         row = int(rows[rng.randrange(len(rows))])
         return Choice(row=row, by="random", seconds=float(self.knowledge.seconds()[row]))
 
+    def _paused(self) -> Flags:
+        """[rows] that wait for a training that was paused: what is expected of it decides, never chance."""
+        known = self.knowledge
+        found: Flags = np.isin(known.pool.models, known.unfinished.paused_models())
+        return found
+
+    def others(self, row: int) -> tuple[int, float] | None:
+        """The best of the candidates that need none of this one's trainings, and its expected gain per
+        second; None where no other has any."""
+        known, ranking = self.knowledge, self._ranked()
+        mine = np.isin(known.pool.models, known.trainings.sharing(int(known.pool.models[row])))
+        places = np.flatnonzero(~mine[ranking.rows])
+        if not len(places):
+            return None
+        first = places[0]
+        return int(ranking.rows[first]), float(ranking.gain[first] / ranking.seconds[first])
+
     def best(self) -> Choice | None:
         """The candidate with the largest expected gain per expected second; None where none has any."""
         ranking = self._ranked()
@@ -247,7 +267,7 @@ class Policy:
         middle, spread = ranking.means[0], ranking.deviations[0]
         return Choice(
             row=int(ranking.rows[0]),
-            by="gain",
+            by=CONTINUED if self._paused()[int(ranking.rows[0])] else "gain",
             quality=self.expectation.goodness(float(middle), float(spread)),
             gain=ranking.hoped / ranking.volume if ranking.volume > 0 else None,
             seconds=float(ranking.seconds[0]),
@@ -268,7 +288,9 @@ class Policy:
     def _anything_left(self) -> bool:
         left = self.knowledge.open()
         measured = self.knowledge.hardware.measured[self.knowledge.pool.classes]
-        return bool((left & ~measured).any() or (left & self.goal.possible()).any())
+        paused = self._paused()
+        new = left & ~paused
+        return bool((new & ~measured).any() or (new & self.goal.possible()).any() or paused.any())
 
     def _ranked(self) -> Prospects:
         if self._ranking is None:

@@ -67,15 +67,17 @@ def _taken_out(root: Path, entry: Stored, before: float, held: ExitStack) -> Pat
     return aside
 
 
-def remove_checkpoints(root: Path, before: float, *, dry_run: bool) -> tuple[int, int]:
-    """Remove checkpoints of interrupted stages that nobody has gone on with since `before`; how many stages,
-    and their bytes."""
+def remove_checkpoints(
+    root: Path, before: float, needed: frozenset[str] = frozenset(), *, dry_run: bool
+) -> tuple[int, int]:
+    """Remove checkpoints of interrupted stages that nobody has gone on with since `before`, but those whose
+    keys are `needed`; how many stages, and their bytes."""
     count = size = 0
     for path in _listed(root / ".work"):
         stage, _, key = path.name.partition(".")
         newest = max((_time(p) for p in (path, *path.rglob("*"))), default=time.time())
         with ExitStack() as stack, writing(root):
-            if newest >= before or not KEY.fullmatch(key):
+            if newest >= before or not KEY.fullmatch(key) or key in needed:
                 continue
             if not stack.enter_context(locked(lock_of(root, stage, key), wait=False)):
                 continue

@@ -132,6 +132,7 @@ class Trainings:
             done=entry is not None,
             quality=entry.meta["quality"]["validation"] if entry else None,
             seconds=entry.made_seconds + entry.meta.get("earlier_seconds", 0.0) if entry else None,
+            curve=tuple((int(e), float(q)) for e, q in entry.meta.get("curve", ())) if entry else (),
         )
 
     def _work(self, step: Step, entry: Entry | None) -> float | None:

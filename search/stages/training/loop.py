@@ -73,7 +73,7 @@ class Control:
 
 
 def milestones(epochs: int) -> tuple[int, ...]:
-    """After which epochs a training of so many may be given up: about a quarter, a half, three quarters."""
+    """After which epochs a training of so many may be paused: about a quarter, a half, three quarters."""
     if epochs < FEWEST_EPOCHS:
         return ()
     return tuple((epochs * quarter + 2) // 4 for quarter in (1, 2, 3))
@@ -281,9 +281,9 @@ class _Loop:
             decision = watch.judge(milestone)
         if decision is None:
             return
-        if decision.bound is None:
+        if decision.bound is None and not decision.pause:
             raise InternalError(f"{plan.stage} was stopped without a bound on its quality: {decision.reason}")
-        raise TrainingStopped(milestone, decision.bound, decision.reason, time.monotonic() - started)
+        raise TrainingStopped(milestone, decision, time.monotonic() - started)
 
 
 def steps_of(plan: TrainingPlan, samples: int) -> int:

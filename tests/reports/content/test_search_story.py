@@ -167,7 +167,7 @@ def test_curves_have_each_training_once_over_the_share_of_its_epochs() -> None:
     assert (pruned.number, pruned.points, pruned.stopped) == (2, ((0.25, 0.6),), True)
     figure = curves.curves_figure(curve_record())
     assert figure is not None
-    assert [trace["name"] for trace in figure["data"]] == ["distilled", "pruned, given up"]
+    assert [trace["name"] for trace in figure["data"]] == ["distilled", "pruned, stopped"]
     assert figure["data"][0]["x"] == [0.25, 1.0, None]
     assert figure["data"][1]["hovertext"][0] == "width=0.5, channel:0.3 (#2)<br>25 %: 60.00 %"
     alone = replace(curve_record(), trials=curve_record().trials[:2])

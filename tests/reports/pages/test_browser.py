@@ -268,7 +268,7 @@ def test_the_search_is_drawn(
     points = sum(len(curve.points) for curve in learning_curves(searched))
     assert len(drawn(browser, "curves", ".points path")) == points
     legends = {
-        "curves": ["distilled", "pruned", "distilled, given up"],
+        "curves": ["distilled", "pruned", "distilled, stopped"],
     }
     assert {plot: legend(browser, plot) for plot in legends} == legends
     for plot in legends:  # the legend stands below the axis' title and inside of the plot

@@ -112,6 +112,9 @@ class Guide(RandomSampler):
     def finished(self):
         return ""
 
+    def pays_to_go_on(self):
+        return False
+
     remarks = ()
 
 

@@ -6,7 +6,7 @@ import os
 import pytest
 from paretune.profiles.errors import UserError
 from paretune.search.record.evaluation import Bound
-from paretune.search.record.protocols import Milestone
+from paretune.search.record.protocols import Decision, Milestone
 from paretune.search.record.stops import Interrupted, TrainingStopped
 from paretune.search.store.manifest import MANIFEST
 from paretune.search.store.store import Store, content_key
@@ -51,8 +51,7 @@ def test_a_manifest_that_was_changed_is_not_believed(tmp_path):
 
 STOP = TrainingStopped(
     Milestone(key=KEY, kind="distill", epochs=4, curve=((1, 0.5),)),
-    Bound(value=0.6, basis="t"),
-    "beaten",
+    Decision(reason="beaten", bound=Bound(value=0.6, basis="t")),
     1.0,
 )
 

@@ -93,7 +93,7 @@ def test_a_stopped_training_goes_on_to_the_same_bits(open_models, candidate, tmp
         stops.append(stopped(models, candidate(), judge))
         assert [at for _, at in judge.asked] == asked
         assert stops[-1].seconds > 0
-        assert stops[-1].bound == BOUND
+        assert stops[-1].decision.bound == BOUND
         assert models.store.get("distill", models.needed.key(candidate())) is None
     judge = Judge()
     resumed = open_models(control=control).trainer.trained(candidate(), judge=judge)

@@ -1,0 +1,55 @@
+"""At a milestone of a training: go on with it, or pause it since something else is expected to bring more?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..record.arrays import Integers
+from ..record.candidate import Candidate
+from ..record.protocols import Decision, Milestone
+from .policy import Policy
+from .unfinished import Unfinished
+
+STAY = 1.5
+"""Another candidate has to promise so many times as much per second: to pause and to go on take time."""
+
+
+def pause_at(policy: Policy, candidate: Candidate, milestone: Milestone) -> Decision | None:
+    """Why the training is to be paused; None: go on. The first designs are always trained to their end, since
+    all else is learned from them."""
+    known = policy.knowledge
+    row = known.pool.row.get(candidate)
+    known_training = np.isfinite(milestone.curve[-1][1]) and known.trainings.waiting_for(milestone.key)
+    if row is None or not known_training:
+        return None
+    training = known.unfinished.reach(milestone)
+    others = policy.others(row)
+    if policy.starting or others is None:
+        return None
+    rates = policy.expectation.rates(_waiting(policy, milestone.key, row))
+    rate, other = float(rates.max()), others[1]
+    if rate * STAY >= other:
+        return None
+    times = other / rate if rate > 0 else np.inf
+    return Decision(reason=_words(policy, training, others[0], times), pause=True)
+
+
+def _waiting(policy: Policy, key: str, row: int) -> Integers:
+    """Rows that wait for a training, that of the candidate among them."""
+    known = policy.knowledge
+    rows = np.isin(known.pool.models, known.trainings.waiting_for(key)) & known.open()
+    rows[row] = True
+    return np.flatnonzero(rows)
+
+
+def _words(policy: Policy, training: Unfinished, other: int, times: float) -> str:
+    scale, expectation = policy.knowledge.scale, policy.expectation
+    end = policy.knowledge.unfinished.end_of(training, expectation.distances)
+    assert end is not None
+    value, low, high = (scale.text(scale.goodness(g)) for g in expectation.within(end))
+    promised = f"{times:.2g} times as much" if times < 100 else "far more"
+    return (
+        f"{scale.title} {scale.text(scale.goodness(training.goodness))} after {training.done} of "
+        f"{training.epochs} epochs, expected to end at {value} ({low} to {high}); "
+        f"{policy.candidate(other).title} promises {promised} per second"
+    )
