@@ -28,6 +28,7 @@ from ..stages.models.kept import WeightsLostError
 from ..store.store import Entry
 from .finalists import effort_for, measure_finalists
 from .options_effort import OptionsAsked, tries_for
+from .probed import measured_after
 from .side_effect_scores import side_effect_metrics
 
 LOG_CHARACTERS = 4000
@@ -227,9 +228,11 @@ class Evaluator:
             candidate, trace, at_milestone=at_milestone, treatment=treatment, checked=checked
         )
         self.chain.checkpoint()
-        quality = chain.quality(candidate, compiled, trace, split=VALIDATION)
+        probed = self._hardware.get(candidate.hardware_class().digest) if treatment == UNTREATED else None
+        hardware = measured_after(probed, chain, candidate, compiled, trace, standard.reference_ms)
         self.chain.checkpoint()
-        hardware = chain.measured(candidate, compiled, trace, reference_ms=standard.reference_ms)
+        # Measured in a fresh process, scored in the same: the runner is started and the artifact loaded once.
+        quality = chain.quality(candidate, compiled, trace, split=VALIDATION)
         metrics = {chain.models.metric.name: quality, **hardware.metrics, **chain.models.size(candidate)}
         metrics.update(self._side_effects(candidate, compiled))
         artifact = compiled.meta["artifact"]

@@ -234,6 +234,7 @@ class Chain:
         *,
         reference_ms: float | None = None,
         probe: bool = False,
+        leave_open: bool = False,
         setting: Setting | None = None,
     ) -> Hardware:
         """What an artifact costs on the device, the verdict on how well that could be measured, and how the
@@ -241,7 +242,11 @@ class Chain:
 
         `reference_ms` is the latency of the reference where that is known.
         """
-        entry = trace.add(self.device.measured(compiled, candidate.backend, probe=probe, setting=setting))
+        entry = trace.add(
+            self.device.measured(
+                compiled, candidate.backend, probe=probe, leave_open=leave_open, setting=setting
+            )
+        )
         rounds = read_rounds(entry)
         summary = summarize(rounds, CANDIDATE, self.device.spread)
         found = latency_quantities(summary, reference_ms)

@@ -42,6 +42,7 @@ class AbsentChain(Chain):
         *,
         reference_ms: float | None = None,
         probe: bool = False,
+        leave_open: bool = False,
         setting: Setting | None = None,
     ) -> Hardware:
         """What an artifact would cost on the device, by estimate; its size is that of the artifact."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ....backends.measure.effort import fitted, seconds_of
-from ....backends.measure.samples import A_A_ROUNDS, LatencyPlan
+from ....backends.measure.samples import A_A_ROUNDS, WHERE_SLOW, LatencyPlan
 from ....backends.measure.spread import FEWEST_PROCESSES
 from ....backends.runner.client import RunnerClient
 from ....profiles.words import duration, joined
@@ -17,6 +17,9 @@ MEASURING, OPENING = 0.05, 0.1
 SOON_S, SLOW_MS = 1.0, 200.0
 """What takes less than the first by its first run is begun in any case; a model whose run takes less than the
 second runs three times more to tell."""
+PROBE_ROUNDS, ROUNDS_OF_PERCENTILES = 9, 40
+PROBE_BLOCK_MS, PROBE_WARM_UP_S = 6.0, 0.1
+"""Of a look that no recommendation hangs on: shorter blocks widen its interval and leave it as honest."""
 
 Afford = Callable[[float, str], None]
 """Told what is about to begin and its seconds; raises where there is no time for it."""
@@ -29,6 +32,20 @@ class ReferencePace:
     run_s: float = 0.0
     open_s: float = 0.0
     local: bool = True
+
+
+def as_probe(plan: LatencyPlan, *, brief: bool = False) -> LatencyPlan:
+    """The plan with fewer and shorter rounds, where no percentile needs many; a `brief` look is content with
+    the least, also of a model that takes long for one run."""
+    if not brief and plan.rounds >= ROUNDS_OF_PERCENTILES:
+        return plan
+    looked = replace(
+        plan,
+        rounds=min(plan.rounds, PROBE_ROUNDS),
+        block_ms=min(plan.block_ms, PROBE_BLOCK_MS),
+        warm_up_s=min(plan.warm_up_s, PROBE_WARM_UP_S),
+    )
+    return replace(looked, **WHERE_SLOW) if brief else looked
 
 
 class Effort:

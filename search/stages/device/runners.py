@@ -28,6 +28,7 @@ from ...workload.workload import Array
 from .arrays_file import read_arrays
 from .deployment import Deployment as Deployment
 from .effort import ReferencePace, run_seconds
+from .left_open import LeftOpen
 from .watching import Watching
 
 _GLANCE, _GLANCE_S = 15, 0.5
@@ -45,6 +46,7 @@ class Runners:
         self._ticks = cpu_ticks if self.launch.shares_files else None
         self._pinned = pinned
         self._compilers: dict[str, RunnerClient] = {}
+        self.left = LeftOpen()
         self._reference: tuple[Entry, str] | None = None
         self._reference_clients: list[RunnerClient] = []
         self._reference_most: int | None = None
@@ -59,6 +61,7 @@ class Runners:
     ) -> tuple[RunnerClient, Opened, float]:
         """A runner of its own with an artifact loaded, its signature, and milliseconds of its first run.
         Without a setting it is run as the study runs all (`Deployment.usual`)."""
+        self.left.close()
         how, runner = (
             setting or self.deployment.usual,
             LeasedClient(self.lease, guard=self.guard, pinned=self._pinned),
@@ -107,6 +110,7 @@ class Runners:
     @contextmanager
     def _where_it_compiles(self, backend: str) -> Iterator[RunnerClient]:
         """The backend's compiler, with the lease of a device on which it compiles; it ends with a failure."""
+        self.left.close()
         there, runner = get_backend(backend).compiles_on_device, self._compiler(backend)
         with self.lease.held_elsewhere() if there else nullcontext():
             try:
@@ -268,11 +272,13 @@ class Runners:
         """Drop every process on a device whose line was lost, without asking it to end."""
         for client in (*self._reference_clients, *self._compilers.values()):
             client.abandon()
+        self.left.abandon()
         self.lease.abandon()
         self.close()
 
     def close(self) -> None:
         """End every process."""
+        self.left.close()
         self.close_reference()
         while self._compilers:
             self._compilers.popitem()[1].close()

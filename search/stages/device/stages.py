@@ -6,16 +6,17 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from ....backends.contract.backend import batches
 from ....backends.contract.tuning import Tuning
-from ....backends.measure.samples import WHERE_SLOW, LatencyPlan, Rounds
+from ....backends.measure.samples import LatencyPlan, Rounds
 from ....backends.measure.spread import Spread
 from ....backends.registry import backend_version, get_backend
-from ....backends.runner.client import Pinned
+from ....backends.runner.client import Pinned, RunnerClient
 from ....backends.runner.leased import DeviceLease
 from ....backends.runner.memory_told import memory_of
 from ....profiles.errors import StageError
@@ -35,7 +36,7 @@ from .apart import Apart
 from .arrays_file import save_arrays
 from .calibration_samples import drawn
 from .deployment import Deployment
-from .effort import Effort
+from .effort import Effort, as_probe
 from .file_size import compressed_bytes
 from .interleaved import interleaved
 from .interval import score
@@ -50,7 +51,6 @@ from .shared import SharedMakers
 from .tune import Tuner, model_of, tuned_as
 
 CANDIDATE = "candidate"
-PROBE_ROUNDS, ROUNDS_OF_PERCENTILES = 9, 40
 _SAMPLE, _EXPECTED = "sample.npz", "expected.npz"
 _OUR_FILES = (_SAMPLE, _EXPECTED, MANIFEST)
 
@@ -192,19 +192,16 @@ class DeviceStages:
         *,
         probe: bool = False,
         brief: bool = False,
+        leave_open: bool = False,
         setting: Setting | None = None,
     ) -> Entry:
         """Latency, load time, first inference and peak memory of an artifact on the device.
 
-        A `probe` takes fewer rounds where no percentile needs many: what it gates by is far apart. A `brief`
-        look is content with the least, also of a model that takes long for one run.
+        A `probe` or `brief` look takes less (`as_probe`); `leave_open`: it stays loaded for its score.
         """
         how = setting or self.deployment.usual
         self.agreements.settled(compiled, backend, setting=how)
-        plan = self.plan
-        if brief or (probe and plan.rounds < ROUNDS_OF_PERCENTILES):
-            plan = replace(plan, rounds=min(plan.rounds, PROBE_ROUNDS))
-        plan = replace(plan, **WHERE_SLOW) if brief else plan
+        plan = as_probe(self.plan, brief=brief) if probe or brief else self.plan
         reference = self._runners.reference_key
         device = self.deployment.device
         device += self.deployment.computed_by(backend, *self._runners.reference_backend)
@@ -221,6 +218,9 @@ class DeviceStages:
                 if CANDIDATE in rounds.failed:
                     raise runner.ended or StageError(*rounds.failed[CANDIDATE])
                 phases = memory_of(runner)
+                if leave_open:
+                    stack.pop_all()
+                    self._runners.left.leave(compiled.key, how, runner, first_ms)
             (into / ROUNDS_FILE).write_text(json.dumps(rounds.to_json()))
             return {
                 "load_ms": opened.load_ms,
@@ -266,15 +266,18 @@ class DeviceStages:
         named, instructions = (metric.name, metric.digest, *choice.digest), self.instructions_of(backend)
         key = score_key(compiled.key, split_digest, named, how.batch, instructions, how.options)
 
+        def run(runner: RunnerClient, first_ms: float) -> dict[str, Array]:
+            self.agreements.settled(compiled, backend, runner, how)
+            self.effort.before_scoring(runner, first_ms, len(split), how.batch)
+            outputs = runner.infer(dict(split.inputs))
+            seen(runner, outputs)
+            return outputs
+
         def make(into: Path) -> Mapping[str, Any]:
             self.announce("score")
-            with self.lease.held_elsewhere(), ExitStack() as stack:
-                runner, _, first_ms = self._runners.opened(compiled, backend, how)
-                stack.enter_context(runner)
-                self.agreements.settled(compiled, backend, runner, how)
-                self.effort.before_scoring(runner, first_ms, len(split), how.batch)
-                outputs = runner.infer(dict(split.inputs))
-                seen(runner, outputs)
+            with self.lease.held_elsewhere():
+                fresh = partial(self._runners.opened, compiled, backend, how)
+                outputs = self._runners.left.asked(compiled.key, how, run, fresh)
             # One that was not compared with the float model is but a place to climb from.
             compared = bool(compiled.meta.get("expected"))
             outputs = returned(outputs, choice, len(split), "score", finite=compared)
