@@ -6,6 +6,7 @@ from collections import Counter
 
 from ...profiles.words import duration
 from ...search.gate.audit import audit_text
+from ...search.ranking.foretold import foretold
 from ...search.record.evaluation import Outcome, StudyRecord
 from ...search.record.metrics import metric_info
 from ...search.record.training import trainings_met, went_on
@@ -27,6 +28,7 @@ def story(record: StudyRecord) -> tuple[tuple[str, str], ...]:
         ("sampler", _sampler(record)),
         ("gate", _gate(record)),
         ("training", _training(record)),
+        ("untrained networks", _foretold(record)),
         ("tuning", tunings_text(record)),
         ("quantization", climbed_text(record)),
         ("audit", _audit(record)),
@@ -95,6 +97,16 @@ def _training(record: StudyRecord) -> str:
         return ""
     count = sum(map(trainings_done, own_trials(record)))
     return f"{count_of(count, 'training')} done to the end; all training took {duration(seconds)}."
+
+
+def _foretold(record: StudyRecord) -> str:
+    found = foretold(record)
+    if found is None:
+        return ""
+    together = "" if found.together is None else f"; all together {found.together:.2f}"
+    each = ", ".join(f"{name} {value:.2f}" for name, value in found.proxies.items())
+    against = f"the quality of {count_of(found.students, 'trained student')}"
+    return f"what they told before training, against {against} (rank correlation): {each}{together}."
 
 
 def _audit(record: StudyRecord) -> str:

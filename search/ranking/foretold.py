@@ -1,0 +1,78 @@
+"""How well what networks told before their training went with what the trained ones came to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+
+import numpy as np
+
+from ..record.arrays import Floats
+from ..record.evaluation import Evaluation, StudyRecord
+from ..record.quality import QualityScale
+from .known import complete_trials
+
+FEWEST = 5
+"""Trained students, below which a rank correlation says nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Foretold:
+    """Rank correlations (Spearman's) with the quality of so many trained students: of each zero-cost proxy by
+    name, and of the mean of the ranks that these give (`together`; None where there is one proxy alone)."""
+
+    students: int
+    proxies: Mapping[str, float]
+    together: float | None = None
+
+
+def foretold(record: StudyRecord) -> Foretold | None:
+    """That of a study; None where too few students were trained, or their networks were not looked at."""
+    known = list(_trained(record).values())
+    proxies = set.intersection(*(set(told) for told, _ in known)) if known else set()
+    if len(known) < FEWEST or not proxies:
+        return None
+    quality = _ranks([goodness for _, goodness in known])
+    ranks = {name: _ranks([told[name] for told, _ in known]) for name in sorted(proxies)}
+    found = {name: _correlation(values, quality) for name, values in ranks.items()}
+    told = {name: value for name, value in found.items() if value is not None}
+    if not told:
+        return None
+    mean = np.mean(list(ranks.values()), axis=0)
+    together = _correlation(_ranks(mean), quality) if len(ranks) > 1 else None
+    return Foretold(students=len(known), proxies=told, together=together)
+
+
+def _trained(record: StudyRecord) -> dict[tuple[object, str], tuple[Mapping[str, float], float]]:
+    """By network that was trained: its proxies, and the best quality of any of its trainings."""
+    scale = QualityScale.of_record(record)
+    found: dict[tuple[object, str], tuple[Mapping[str, float], float]] = {}
+    for evaluation in (trial.evaluation for trial in complete_trials(record)):
+        candidate, quality = evaluation.candidate, _quality(evaluation, record.quality)
+        if candidate.recipe is None or not evaluation.untrained.proxies or quality is None:
+            continue
+        network = candidate.student, candidate.sparsity
+        new = evaluation.untrained.proxies, scale.goodness(quality)
+        found[network] = max(found.get(network, new), new, key=itemgetter(1))
+    return found
+
+
+def _quality(evaluation: Evaluation, metric: str) -> float | None:
+    """Before quantization, where that is known."""
+    if evaluation.float_quality is not None:
+        return evaluation.float_quality
+    quantity = evaluation.metrics.get(metric)
+    return None if quantity is None else quantity.value
+
+
+def _ranks(values: Sequence[float] | Floats) -> Floats:
+    """Equal values share the mean of their ranks."""
+    _, places, counts = np.unique(np.asarray(values, float), return_inverse=True, return_counts=True)
+    found: Floats = (np.cumsum(counts) - (counts - 1) / 2)[places]
+    return found
+
+
+def _correlation(one: Floats, other: Floats) -> float | None:
+    """None where one of them is constant."""
+    return float(np.corrcoef(one, other)[0, 1]) if one.std() > 0 and other.std() > 0 else None
