@@ -12,6 +12,7 @@ from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Outcome
 from ..record.metrics import METRICS, SIDE_EFFECTS
 from ..record.protocols import Hardware
+from ..record.untrained import Untrained
 from .costs import Costs, PendingTrainings
 from .hardware_model import HardwareModel
 from .hypervolume_gain import with_point
@@ -47,6 +48,7 @@ class Knowledge:
         self.trainings = PendingTrainings([facts.trainings(c) for c in self.pool.model_candidates])
         self.unfinished = UnfinishedTrainings(self.scale, self.trainings, self.costs)
         self.observed: dict[int, tuple[float, float]] = {}
+        self.untrained: dict[int, Untrained] = {}
         self._scored: set[int] = set()
         self.rewritten = 0
         """How often another value took the place of an observed one."""
@@ -96,6 +98,7 @@ class Knowledge:
             self._refuse(group)
         else:
             self.hardware.learn(group, {name: q.value for name, q in hardware.metrics.items()})
+            self._learn_untrained(row, hardware.untrained)
 
     def exclude(self, impossible: Callable[[Candidate], bool]) -> None:
         """Take it that candidates of these hardware classes cannot exist."""
@@ -114,6 +117,7 @@ class Knowledge:
         if row is None:
             return
         self.known[row] = not evaluation.paused
+        self._learn_untrained(row, evaluation.untrained)
         self.unfinished.learn(evaluation)
         group = int(self.pool.classes[row])
         if evaluation.outcome is Outcome.REFUSED:
@@ -127,6 +131,11 @@ class Knowledge:
             self.rewritten += 1  # its curve is another observation, or a longer one
         elif evaluation.stopped_epoch and evaluation.bound is not None:
             self.observed.setdefault(row, (self.scale.goodness(evaluation.bound.value), STOPPED))
+
+    def _learn_untrained(self, row: int, untrained: Untrained) -> None:
+        """It holds for all candidates of the model, whatever runs it."""
+        if untrained:
+            self.untrained[int(self.pool.models[row])] = untrained
 
     def _learn_complete(self, row: int, evaluation: Evaluation) -> None:
         goodness = self.scale.goodness(evaluation.metrics[self.quality].value)

@@ -19,6 +19,7 @@ from paretune.search.record.evaluation import (
 )
 from paretune.search.record.protocols import Hardware, Training
 from paretune.search.record.quality import QualityScale
+from paretune.search.record.untrained import Untrained
 from paretune.search.sampler.knowledge import Knowledge
 from paretune.search.sampler.problem import EarlierQuality, SearchProblem
 from paretune.search.space.space import BackendChoices, Space
@@ -272,3 +273,13 @@ def test_the_size_of_a_model_is_what_is_known_of_it(told):
     assert len(inputs) == len(knowledge.pool)
     assert len(inputs.groups) == bare + 1
     assert np.isfinite(inputs.groups[-1]).all()
+
+
+@pytest.mark.parametrize("outcome", [Outcome.COMPLETE, Outcome.GATED])
+def test_what_an_untrained_network_told_is_known_by_measurement_and_from_an_earlier_session(outcome):
+    told, which = Untrained(proxies={"nwot": 3.0}), candidate()
+    measured, resumed = known(), known()
+    measured.learn_hardware(which, Hardware(untrained=told))
+    resumed.learn(ended(which, outcome, untrained=told))
+    model = int(measured.pool.models[row_of(measured, which)])
+    assert measured.untrained == resumed.untrained == {model: told}
