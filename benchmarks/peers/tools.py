@@ -14,9 +14,9 @@ from functools import partial
 from pathlib import Path
 
 import yaml
-from paretune import open_run
 from paretune.search.ranking.known import complete_trials
 from paretune.search.record.evaluation import TrialRecord
+from paretune.search.run.stored import open_run
 from paretune.search.store.store import Store
 
 from .jobs import CHECKOUT, Setup
@@ -70,31 +70,36 @@ class Run:
 
 
 def ours(run: Run) -> Result:
-    """`paretune run` with the budget as its time, told from which accuracy on a point counts."""
+    """`paretune run` with the seconds as its time, told from which accuracy on a point counts."""
     folder, setup = run.folder, run.setup
-    study = {**setup.study, "budget": {"time": f"{run.seconds:g} s"}, "seed": run.seed}
-    study["reference"] = {"accuracy": f"{100 * setup.floor:.4g} %"}
+    budget = {**setup.study["budget"], "time": f"{run.seconds:g} s"}
+    reference = {"accuracy": f"{100 * setup.floor:.4g} %"}
+    study = {**setup.study, "budget": budget, "seed": run.seed, "reference": reference}
     (folder / "study.yaml").write_text(yaml.safe_dump(study))
     shutil.copytree(setup.store, folder / "store")
     command = [sys.executable, "-m", "paretune.cli", "run", folder / "study.yaml"]
     lease = folder / "lease"  # its own, so that it waits for no other study
     lease.mkdir()
-    began = time.time()
-    failures = run_tool(
-        command, folder, run.seconds + GRACE_S, title=run.title, PARETUNE_LEASE_DIR=str(lease)
-    )
-    ended_at = time.time()
+    began, most, environ = time.time(), run.seconds + GRACE_S, {"PARETUNE_LEASE_DIR": str(lease)}
+    failures = run_tool(command, folder, most, title=run.title, **environ)
+    found = recorded(folder, began, time.time(), run.seconds)
+    found.failures[:0] = failures
+    return found
+
+
+def recorded(folder: Path, began: float, ended: float, seconds: float) -> Result:
+    """What the record of our study tells; what it finished after its time does not count."""
     record, _ = open_run(folder / "study.yaml")
-    ended = [trial.evaluation for trial in record.trials]
-    failed = [found for found in ended if found.outcome.value == "failed"]
+    evaluations = [trial.evaluation for trial in record.trials]
+    failed = [found for found in evaluations if found.outcome.value == "failed"]
     counters, store = record.counters, Store(Path(record.store))
     candidates = [_ours(trial, store, began) for trial in complete_trials(record)]
     return Result(
-        candidates=[candidate for candidate in candidates if candidate.finished_s <= run.seconds],
+        candidates=[candidate for candidate in candidates if candidate.finished_s <= seconds],
         trainings=int(counters.get("trainings", 0)),
         training_seconds=counters.get("training_seconds", 0.0),
-        stages=stage_seconds(Path(record.store), began, ended_at),
-        failures=failures + [f"{found.candidate.title}: {found.stage}: {found.cause}" for found in failed],
+        stages=stage_seconds(Path(record.store), began, ended),
+        failures=[f"{found.candidate.title}: {found.stage}: {found.cause}" for found in failed],
     )
 
 

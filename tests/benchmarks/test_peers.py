@@ -368,7 +368,7 @@ def setup(tmp_path_factory):
 @pytest.mark.slow
 def test_the_plain_script_trains_everything_once_and_tries_every_variant_of_it(tmp_path, setup):
     """Its space is that of our study, and it ends by itself once it knows all of it."""
-    run = tools.Run(setup=setup, folder=tmp_path, seconds=100.0, seed=0)
+    run = tools.Run(setup=setup, folder=tmp_path, seconds=900.0, seed=0)
     found = tools.optuna_script(run)
     assert found.failures == []
     job = load_job(setup.folder / "study.yaml")
@@ -383,6 +383,20 @@ def test_the_plain_script_trains_everything_once_and_tries_every_variant_of_it(t
     ((again, _),) = runs.courses({"optuna": found}, 0).values()
     assert again == first  # kept: a latency would be another
     assert scored.failures == {}
+
+
+@pytest.mark.slow
+def test_what_ours_found_is_read_from_its_record(tmp_path, setup):
+    study = {**setup.study, "budget": {"trials": 2}}
+    run = tools.Run(setup=replace(setup, study=study), folder=tmp_path, seconds=900.0, seed=0)
+    found = tools.ours(run)
+    assert found.failures == []
+    assert len(found.candidates) == 2
+    for candidate in found.candidates:
+        assert candidate.file.stat().st_size == candidate.size_bytes
+        assert 0 < candidate.finished_s < 900
+    assert found.stages["measure"] > 0
+    assert "teacher" not in found.stages  # it was trained before
 
 
 @pytest.mark.parametrize(("name", "models"), [("digits", 14), ("trec", 31), ("spoken-digits", 51)])
