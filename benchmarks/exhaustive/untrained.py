@@ -3,7 +3,7 @@
     python -m benchmarks.exhaustive.untrained --study STUDY --store STORE --table DIRECTORY
 
 Writes `untrained.json` into the table's directory: structure and zero-cost proxies of each different network.
-Where students are cut out of their teacher, it is trained if the store does not have it.
+The teacher is trained if the store does not have it.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         job = load_job(options.study)
         models = TorchModels(job.loaded, Store(options.store), Progress(), 1, fallback=job.space.recipe)
+        models.prepare(job.space)
         write_untrained(told_of(models, job.space), options.table)
     except ParetuneError as error:
         print(error, file=sys.stderr)
