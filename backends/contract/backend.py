@@ -141,6 +141,18 @@ class Backend(ABC):
         """
         raise UnsupportedError(f"{self.name} has no exporter to {self.source_format}")
 
+    def export_traced(self, module: Any, feed: Feed, path: Path) -> tuple[dict[str, Array], Any]:
+        """As `export`, and what `export_again` can be given; None: nothing."""
+        return self.export(module, feed, path), None
+
+    def export_again(
+        self, trace: Any, weights: Mapping[str, Any], feed: Feed, path: Path
+    ) -> dict[str, Array]:
+        """Write what `export` would write of the traced module with other weights, byte by byte: `weights`
+        are its parameters and buffers (tensors of PyTorch) by every name that they have. Any exception is
+        taken for a module that has to be exported as a new one."""
+        raise UnsupportedError(f"{self.name} keeps no traces")
+
     def given(self, path: Path) -> GivenFile:
         """What a user's file in `source_format` is.
 

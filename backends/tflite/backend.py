@@ -71,7 +71,26 @@ class TfliteBackend(Compiler):
         from .export import write_tflite
 
         write_tflite(module, feed, path)
-        # Conversion can succeed and give a file that cannot be loaded, so loading it is part of converting.
+        return self._runs(path, feed)
+
+    def export_traced(self, module: Any, feed: Feed, path: Path) -> tuple[dict[str, Array], Any]:
+        if type(self).export is not TfliteBackend.export:  # one of a derived backend's own
+            return super().export_traced(module, feed, path)
+        from .trace import write_tflite_traced
+
+        trace = write_tflite_traced(module, feed, path)
+        return self._runs(path, feed), trace
+
+    def export_again(
+        self, trace: Any, weights: Mapping[str, Any], feed: Feed, path: Path
+    ) -> dict[str, Array]:
+        from .trace import write_tflite_again
+
+        write_tflite_again(trace, weights, feed, path)
+        return self._runs(path, feed)
+
+    def _runs(self, path: Path, feed: Feed) -> dict[str, Array]:
+        """Conversion can succeed and give a file that cannot be loaded: loading it is part of converting."""
         with self.open(path, len(next(iter(feed.values()))), 1) as session:
             return session.run(feed)
 

@@ -22,13 +22,26 @@ def write_tflite(module: Any, feed: Feed, path: Path, *, wide: bool = False) -> 
     Raises:
         UserError: litert_torch is missing.
     """
+    path.write_bytes(convert(module, feed, wide=wide))
+
+
+def convert(module: Any, feed: Feed, *, wide: bool = False) -> bytes:
+    """The content of that file; see `write_tflite`."""
     os.environ.setdefault("LITERT_TORCH_SHOW_PROGRESS", "n")  # it would print to stdout
-    converter = _converter()
+    converted = _converter().convert(module, sample_kwargs=tensors_of(feed), enable_x64=wide or is_wide(feed))
+    content: bytes = converted.model_content()
+    return content
+
+
+def is_wide(feed: Feed) -> bool:
+    """Whether it has 64-bit integers, which the model then takes as they are."""
+    return any(array.dtype == np.int64 for array in feed.values())
+
+
+def tensors_of(feed: Feed) -> dict[str, Any]:
+    """Copies of arrays, as PyTorch takes them."""
     torch = import_module("torch")
-    tensors = {name: torch.from_numpy(np.array(array)) for name, array in feed.items()}
-    wide = wide or any(array.dtype == np.int64 for array in feed.values())
-    converted = converter.convert(module, sample_kwargs=tensors, enable_x64=wide)
-    path.write_bytes(converted.model_content())
+    return {name: torch.from_numpy(np.array(array)) for name, array in feed.items()}
 
 
 def _converter() -> Any:

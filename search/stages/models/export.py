@@ -8,13 +8,8 @@ method's arguments and outputs those of `named_outputs`. Equal models give equal
 from __future__ import annotations
 
 import gc
-import io
-import logging
-import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout, suppress
-from functools import cache
-from importlib import import_module
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +22,18 @@ from ....backends.contract.backend import ONNX, Array, Backend, Feed, SourceMode
 from ....backends.onnx_graph.session import run_all
 from ....profiles.errors import ParetuneError, StageError, UnsupportedError
 from ....profiles.guard.user_code import UserCodeError
+from ..network.form import weights_of
 from ..network.plain import copied, plain_weights
 from ..network.predict import named_outputs
-from ..network.programs import refuse_script, traceable, traced
+from ..network.programs import refuse_script, traceable
 from ..training.equalize import equalize
 from .exporters import captured_stderr, refuse_lost_ways, unsupported
-from .onnx_names import anonymous, held_names, held_outputs, renamed
-
-logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it names all that is not installed, each time
+from .kept_traces import KeptTraces
+from .onnx_exporters import export_again, script_export, tensors_of, torch_export
+from .onnx_names import anonymous, renamed
 
 Names = str | Sequence[str] | None
 
-OPSET = 18
 # Exporters fold BatchNorm and reorder sums: 1e-3 of the largest output is far above what that costs in
 # float32 and far below what a wrong operator does.
 TOLERANCE = 1e-3
@@ -55,21 +50,23 @@ def export(
     wanted: Names = None,
     *,
     on_grid: bool = False,
+    traces: KeptTraces | None = None,
 ) -> SourceModel:
     """Write `model` in the format that a backend reads into the directory `into`. `wanted` are names of
     outputs, see `named_outputs`. `on_grid`: its weights were trained on a quantizer's grid, and stay there.
+    `traces` has what was traced before: the file is the same, and is made in a fraction of the time.
 
     Raises:
         UnsupportedError: an operator of the model has no counterpart in the format.
         StageError: the exported model disagrees with PyTorch on `sample`.
     """
-    frozen = _frozen(model)
+    frozen, traces = _frozen(model), traces or KeptTraces()
     if not on_grid:
-        equalize(frozen, **_tensors(sample))
+        equalize(frozen, **tensors_of(sample))
     if backend.source_format == ONNX:
-        source = _export_onnx(frozen, sample, into, wanted)
+        source = _export_onnx(frozen, sample, into, wanted, traces)
     else:
-        source = _export_by(backend, frozen, sample, batch, into, wanted)
+        source = _export_by(backend, frozen, sample, batch, into, wanted, traces)
     if source.format not in _imported:
         # What exporters import stays for good; with it, each full garbage collection took 0.4 s.
         gc.freeze()
@@ -89,56 +86,98 @@ def export_onnx(
         UnsupportedError: neither exporter can express the model.
         StageError: the exported model disagrees with PyTorch on `sample`.
     """
-    return _export_onnx(_frozen(model), sample, into, wanted)
+    return _export_onnx(_frozen(model), sample, into, wanted, KeptTraces())
 
 
-def _export_onnx(frozen: nn.Module, sample: Mapping[str, Array], into: Path, wanted: Names) -> SourceModel:
+def _export_onnx(
+    frozen: nn.Module, sample: Mapping[str, Array], into: Path, wanted: Names, traces: KeptTraces
+) -> SourceModel:
     path = into / "model.onnx"
     wrapped = _Positional(frozen, list(sample), wanted)
     feed = next(batches(sample, max(2, _rows(sample))))  # a batch of one would be taken for a constant
-    outputs = list(_expected(wrapped, feed))
+    expected = _expected(wrapped, feed)
+    outputs = list(expected)
     if twice := sorted({*outputs} & {*feed}):
         raise UnsupportedError(
             f"the output {twice[0]!r} has the name of an input, and an ONNX graph has one set of names: let "
             "forward give it another"
         )
+    key = traces.key(ONNX, wrapped, feed, outputs)
+    if (trace := traces.get(key)) is not None:
+        with suppress(Exception):  # whatever went wrong: it is exported as if there was no trace
+            with captured_stderr() as log:
+                export_again(trace, weights_of(wrapped), feed, path, len(outputs))
+            return _checked_onnx(path, wrapped, (feed, expected), log)
+        traces.drop(key)
     with captured_stderr() as log:
         try:
-            _torch_export(traceable(wrapped, _tensors(feed)), feed, path, len(outputs))
+            trace = torch_export(traceable(wrapped, tensors_of(feed)), feed, path, len(outputs))
         except Exception as first:
             try:
-                told = _script_export(wrapped, feed, path, len(outputs))
+                told = script_export(wrapped, feed, path, len(outputs))
             except Exception as second:
                 raise unsupported("ONNX", second, first) from second
             refuse_lost_ways(first, told)
-    proto = renamed(anonymous(onnx.load(path)), list(feed), outputs)
+    source = _checked_onnx(path, wrapped, (feed, expected), log)
+    traces.put(key, trace, wrapped)
+    return source
+
+
+def _checked_onnx(
+    path: Path, wrapped: _Positional, known: tuple[Feed, Mapping[str, Array]], log: list[str]
+) -> SourceModel:
+    """The file that an exporter wrote with the names of the model, compared with what PyTorch gives."""
+    feed, expected = known
+    proto = renamed(anonymous(onnx.load(path)), list(feed), list(expected))
     path.write_bytes(proto.SerializeToString(deterministic=True))
+    check_same(expected, _run_onnx(proto, feed), ("ONNX", "PyTorch"), "".join(log))
     one = {name: array[:1] for name, array in feed.items()}
-    for part in (feed, one):
-        _check_agreement(wrapped, part, _run_onnx(proto, part), "ONNX", "".join(log))
+    alone = _run_onnx(proto, one)
+    check_same(_expected(wrapped, one), alone, ("ONNX", "PyTorch"), "".join(log))
     return SourceModel(path=path, format=ONNX)
 
 
 def _export_by(
-    backend: Backend, frozen: nn.Module, sample: Mapping[str, Array], batch: int, into: Path, wanted: Names
+    backend: Backend,
+    frozen: nn.Module,
+    sample: Mapping[str, Array],
+    batch: int,
+    into: Path,
+    wanted: Names,
+    traces: KeptTraces,
 ) -> SourceModel:
     """By the backend's own exporter, for inputs of exactly `batch` rows."""
     path = into / f"model.{backend.source_format}"
     wrapped = _Keyword(frozen, wanted)
     feed = next(batches(sample, batch))
+    formats = backend.source_title, "PyTorch"
+    try:
+        expected = _expected(wrapped, feed)
+    except Exception as error:  # what is wrong with it, a tracer would meet as well
+        raise unsupported(backend.source_title, error) from error
+    source = SourceModel(path=path, format=backend.source_format)
+    key = traces.key(f"{backend.name} {source.format}", wrapped, feed, expected)
+    if (trace := traces.get(key)) is not None:
+        with suppress(Exception):  # as above
+            with captured_stderr() as log:
+                again = backend.export_again(trace, weights_of(wrapped), feed, path)
+            check_same(expected, again, formats, "".join(log))
+            return source
+        traces.drop(key)
     with captured_stderr() as log:
         try:
-            module = traceable(wrapped, _tensors(feed))
+            module = traceable(wrapped, tensors_of(feed))
             refuse_script(module.model, backend.source_title)
-            outputs = backend.export(module, feed, path)
+            outputs, trace = backend.export_traced(module, feed, path)
         except UserCodeError as error:
             raise unsupported(backend.source_title, error) from error
         except ParetuneError:
             raise
         except Exception as error:  # exporters raise whatever torch, jax and MLIR raise
             raise unsupported(backend.source_title, error) from error
-    _check_agreement(wrapped, feed, outputs, backend.source_title, "".join(log))
-    return SourceModel(path=path, format=backend.source_format)
+    check_same(expected, outputs, formats, "".join(log))
+    traces.put(key, trace, wrapped)
+    return source
 
 
 class _Keyword(nn.Module):
@@ -168,7 +207,7 @@ class _Positional(nn.Module):
 def _expected(wrapped: _Keyword | _Positional, feed: Mapping[str, Array]) -> dict[str, Array]:
     """What PyTorch gives for a feed, by name."""
     with torch.no_grad():
-        found = named_outputs(wrapped.model(**_tensors(feed)), wrapped.wanted)
+        found = named_outputs(wrapped.model(**tensors_of(feed)), wrapped.wanted)
     return {name: tensor.numpy() for name, tensor in found.items()}
 
 
@@ -186,59 +225,6 @@ def _rows(sample: Mapping[str, Array]) -> int:
     return min(len(array) for array in sample.values())
 
 
-def _tensors(feed: Mapping[str, Array]) -> dict[str, torch.Tensor]:
-    return {name: torch.from_numpy(np.array(array)) for name, array in feed.items()}
-
-
-@cache
-def _operators_read_once() -> None:
-    """torch's exporter reads its table of ONNX operators anew for each model, half of a small one's time.
-
-    Where a later version of it has no such function, nothing is changed.
-    """
-    with suppress(ImportError, AttributeError):
-        apis: Any = import_module("torch.onnx._internal.exporter._registration").onnxscript_apis
-        apis.get_torchlib_ops = cache(apis.get_torchlib_ops)
-
-
-def _torch_export(wrapped: _Positional, feed: Mapping[str, Array], path: Path, outputs: int) -> None:
-    _operators_read_once()
-    axes = tuple({0: torch.export.Dim("batch")} for _ in feed)
-    _onnx_export(wrapped, feed, path, outputs, dynamo=True, external_data=False, dynamic_shapes=(axes,))
-
-
-def _script_export(
-    wrapped: _Positional, feed: Mapping[str, Array], path: Path, outputs: int
-) -> list[warnings.WarningMessage]:
-    axes = {name: {0: "batch"} for name in (*held_names(len(feed)), *held_outputs(outputs))}
-    return _onnx_export(traced(wrapped, _tensors(feed)), feed, path, outputs, dynamo=False, dynamic_axes=axes)
-
-
-def _onnx_export(
-    model: nn.Module, feed: Feed, path: Path, outputs: int, **options: Any
-) -> list[warnings.WarningMessage]:
-    """Write the file; returns what the exporter warned of."""
-    with (
-        torch.no_grad(),
-        warnings.catch_warnings(record=True) as told,
-        redirect_stdout(io.StringIO()),
-        # It orders the factors of a product by their sizes, and so takes the batch for a constant.
-        torch.backends.opt_einsum.flags(enabled=False),
-    ):
-        warnings.simplefilter("always")
-        torch.onnx.export(
-            model,
-            tuple(_tensors(feed).values()),
-            str(path),
-            opset_version=OPSET,
-            input_names=held_names(len(feed)),
-            output_names=held_outputs(outputs),
-            verbose=False,
-            **options,
-        )
-    return told
-
-
 def _run_onnx(proto: onnx.ModelProto, feed: Mapping[str, Array]) -> dict[str, Array]:
     try:
         return run_all(proto, feed)
@@ -247,16 +233,6 @@ def _run_onnx(proto: onnx.ModelProto, feed: Mapping[str, Array]) -> dict[str, Ar
             f"the exported ONNX model does not run on a batch of {_rows(feed)} (does the model's forward "
             f"depend on the batch it was traced with?): {str(error).strip()[:300]}"
         ) from error
-
-
-def _check_agreement(
-    wrapped: _Keyword | _Positional,
-    feed: Mapping[str, Array],
-    outputs: Mapping[str, Array],
-    format_name: str,
-    log: str,
-) -> None:
-    check_same(_expected(wrapped, feed), outputs, (format_name, "PyTorch"), log)
 
 
 def check_same(

@@ -31,6 +31,7 @@ from ..training.fake_quantize import qat_bits
 from ..training.loop import never_stops
 from .base import Models, Note, exact
 from .export import export
+from .kept_traces import KeptTraces
 from .lessons import Lessons
 from .model_checks import check_same_outputs, check_trainable
 from .needed_trainings import Trainings
@@ -75,6 +76,7 @@ class NetworkModels(Models):
         self.networks, self.teacher, self.lessons = teacher.networks, teacher, Lessons(teacher)
         self.needed = Trainings(self.lessons, store, fallback)
         self.told: dict[Student, Untrained] = {}
+        self._traces = KeptTraces()
 
     @property
     def outputs(self) -> OutputChoice:
@@ -157,7 +159,8 @@ class NetworkModels(Models):
             model = self.weights.load(entry, candidate) if entry else self.networks.untrained(candidate)
             sample = self.loaded.splits.train.head(max(batch, SAMPLE_ROWS)).inputs
             wanted = self.loaded.workload.outputs
-            source = export(model, sample, backend, batch, into, wanted, on_grid=qat is not None)
+            grid, traces = qat is not None, self._traces
+            source = export(model, sample, backend, batch, into, wanted, on_grid=grid, traces=traces)
             return {"file": source.path.name, "format": source.format}
 
         provenance = {"candidate": candidate.title, "model": model_key}
