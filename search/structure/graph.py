@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 INPUT, SUM, PRODUCT, IDENTITY, ZERO, CONSTANT = "input", "sum", "product", "identity", "zero", "constant"
 CONVOLUTION, DEPTHWISE, DENSE, MATMUL, EMBEDDING = "conv", "depthwise", "linear", "matmul", "embedding"
-AVERAGE_POOL, MAX_POOL, MEAN, OTHER = "avg_pool", "max_pool", "mean", "other"
+AVERAGE_POOL, MAX_POOL, MEAN = "avg_pool", "max_pool", "mean"
+RECURRENT, OTHER = "recurrent", "other"
 RELU, POINTWISE, NORM, MOVED, CONCAT = "relu", "pointwise", "norm", "moved", "concat"
 WEIGHT, FIXED = "weight", "fixed"
 """Tensors that are trained, and that are not: operations without operands."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +15,7 @@ from ...record.evaluation import Quantity
 from ...record.progress import Progress
 from ...record.protocols import MilestoneJudge, Training
 from ...record.treatment import QatPlan
-from ...record.untrained import UNTOLD, Untrained
+from ...record.untrained import Untrained
 from ...space.possible import PossibleSpace, needs_trying
 from ...space.space import Space
 from ...store.store import Entry, Store
@@ -24,7 +23,6 @@ from ...workload.loader import LoadedWorkload
 from ...workload.outputs import OutputChoice
 from ...workload.task import UNKNOWN, Task
 from ..device.keys import export_key
-from ..network.model_size import size_and_structure, structure_of_network
 from ..network.predict import OUTPUT
 from ..network.programs import Program
 from ..training.fake_quantize import qat_bits
@@ -37,6 +35,7 @@ from .model_checks import check_same_outputs, check_trainable
 from .needed_trainings import Trainings
 from .networks import Student, student_title
 from .possible import possible_space
+from .structures import Structures
 from .teacher import Teacher
 
 SAMPLE_ROWS = 8
@@ -60,7 +59,7 @@ class Weights(Protocol):
 
 class NetworkModels(Models):
     """Models of a workload's own networks. `teacher` and `lessons` teach, `needed` names what there is to
-    train, and `weights` has what was trained. `told` is what the structures of dense networks tell."""
+    train, and `weights` has what was trained."""
 
     weights: Weights
 
@@ -75,8 +74,8 @@ class NetworkModels(Models):
         super().__init__(loaded, store, progress)
         self.networks, self.teacher, self.lessons = teacher.networks, teacher, Lessons(teacher)
         self.needed = Trainings(self.lessons, store, fallback)
-        self.told: dict[Student, Untrained] = {}
         self._traces = KeptTraces()
+        self.structures = Structures(self.networks)
 
     @property
     def outputs(self) -> OutputChoice:
@@ -97,9 +96,7 @@ class NetworkModels(Models):
     def prepare_students(self, students: Iterable[Student], recipe: Recipe | None = None) -> None:
         """What `prepare` does for these students; without a recipe, no steps are taken."""
         networks, purpose = self.networks, self.teacher.purpose
-        built = networks.build(())
-        outputs = networks.checked(built, "teacher")
-        self.told[()] = structure_of_network(built, networks.sample(1))
+        outputs = networks.checked(networks.build(()), "teacher")
         primary = networks.outputs.primary
         if recipe is not None:
             purpose.check()  # what cannot be trained is refused before the teacher is
@@ -113,9 +110,7 @@ class NetworkModels(Models):
         teacher = self.teacher.entry().meta
         networks.sizes[(), "dense"] = {name: teacher[name] for name in ("parameters", "macs")}
         for student, model in models.items():
-            sizes, told = size_and_structure(model, networks.sample(1))
-            key = tuple(sorted(student))
-            networks.sizes[key, "dense"], self.told[key] = sizes, told
+            networks.sizes[tuple(sorted(student)), "dense"] = self.structures.sized(student, model)
             if recipe is not None:
                 self.try_steps(model, student, recipe)
 
@@ -130,11 +125,10 @@ class NetworkModels(Models):
         return self.needed.of(candidate)
 
     def untrained(self, candidate: Candidate) -> Untrained:
-        """The structure is that of the dense network: how much of it was removed is an axis already."""
-        told = self.told.get(tuple(sorted(candidate.student)), UNTOLD)
-        if not told.function or candidate.sparsity == "dense":
-            return told
-        return replace(told, function=f"{told.function} {candidate.sparsity}")
+        return self.structures.known(candidate)
+
+    def looked_at(self, candidate: Candidate, note: Note) -> Untrained:
+        return self.structures.looked_at(candidate)
 
     def exported(
         self,

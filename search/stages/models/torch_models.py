@@ -67,7 +67,7 @@ class TorchModels(NetworkModels):
         return not candidate.is_teacher
 
     def looked_at(self, candidate: Candidate, note: Note) -> Untrained:
-        known = self.untrained(candidate)
+        known = super().looked_at(candidate, note)
         return replace(known, proxies=self.looks.at(candidate, note)) if self._worth_looking else known
 
     @cached_property

@@ -11,10 +11,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from ....profiles.guard.user_code import UserCodeError, user_code
-from ...record.untrained import UNTOLD, Untrained
+from ....profiles.guard.user_code import user_code
 from .programs import Program
-from .recorded import Recorder
 
 
 def _run(model: nn.Module, inputs: Sequence[Tensor]) -> Any:
@@ -46,21 +44,6 @@ def model_size(
         "parameters": sum(p.numel() for p in model.parameters()) + frozen,
         "macs": int(counter.get_total_flops()) // 2,  # a multiply-add is two operations there
     }
-
-
-def size_and_structure(model: nn.Module, sample: list[Tensor]) -> tuple[dict[str, int], Untrained]:
-    """What `model_size` counts, and what the model's structure tells, by one run."""
-    recorder = Recorder()
-    return model_size(model, sample, recorder.run), recorder.told(model)
-
-
-def structure_of_network(model: nn.Module, sample: list[Tensor]) -> Untrained:
-    """What a model's structure tells, as it runs for the first row of a sample in evaluation mode; nothing
-    where it does not run."""
-    try:
-        return size_and_structure(model, sample)[1]
-    except UserCodeError:
-        return UNTOLD
 
 
 @contextmanager

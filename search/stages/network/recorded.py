@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
-from math import floor, log2
+from time import thread_time
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.weak import WeakIdKeyDictionary
+from torch.utils.weak import TensorWeakRef, WeakIdKeyDictionary
 
 from ...record.untrained import UNTOLD, Untrained
 from ...structure.graph import (
@@ -24,6 +24,7 @@ from ...structure.graph import (
     INPUT,
     MOVED,
     PRODUCT,
+    RECURRENT,
     RELU,
     SUM,
     WEIGHT,
@@ -32,13 +33,14 @@ from ...structure.graph import (
     OperationGraph,
 )
 from ...structure.told import told_by
-from .operators import read
+from .operators import Called, read
+from .tensor_words import beginning_of, geometry, overlap, said, tensors_in, values_of, when_trained
 
-MOST = 20_000
+MOST = 6_000
 """Operations that are recorded; a network of more tells nothing."""
-_MANY = 1024  # values of a weight say how it starts
-_USUAL = frozenset({"eps", "momentum"})
 _PLAIN = frozenset({SUM, PRODUCT, IDENTITY, RELU})  # which nothing but their operands decides
+_weak: Any = TensorWeakRef
+_by_tensor: Any = WeakIdKeyDictionary
 _IN_PLACE = re.compile(r"_(?=\.|$)")
 
 
@@ -53,14 +55,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self._made: list[Operation] = []
         self._outputs: tuple[int, ...] = ()
-        kept: Any = WeakIdKeyDictionary
-        self._places = kept()  # of the tensors that are alive
+        self._places = _by_tensor()  # of the tensors that are alive
         self._parameters: dict[int, tuple[str, Tensor]] = {}
         self._weights: dict[int, Tensor] = {}  # by their places
         self._learned: dict[int, int] = {}  # places of what is made of weights alone: how many values
         self._live: set[int] = set()  # places of what depends on an input
-        self._storages: Counter[int] = Counter()
-        self._failed = self._decided = False
+        self._sharing: dict[int, list[Any]] = defaultdict(list)  # by their memory
+        self._failed = self._decided = self._inside = False
+        self.seconds = 0.0
 
     def run(self, model: nn.Module, inputs: Sequence[Tensor]) -> Any:
         """The model's outputs for these inputs."""
@@ -68,17 +70,42 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for one in inputs:
             self._put(one, self._add(Operation(INPUT, settings=f"{one.dtype} {tuple(one.shape[1:])}")))
         self._live = set(range(len(self._made)))
-        with self:
+        with self, self._recurrent_whole(model):
             given = model(*inputs)
         self._tried(lambda: self._end(given))
         return given
+
+    @contextmanager
+    def _recurrent_whole(self, model: nn.Module) -> Iterator[None]:
+        """Recurrent layers are one operation each, not as many as a sample has steps."""
+        hooks: list[Any] = []
+
+        def begin(module: nn.Module, given: Any) -> None:
+            self._inside = True
+
+        def end(module: nn.Module, given: Any, result: Any) -> None:
+            self._inside = False
+            self._tried(lambda: self._recurrent(module, given, result))
+
+        for module in model.modules():
+            if isinstance(module, nn.RNNBase):
+                hooks += [module.register_forward_pre_hook(begin), module.register_forward_hook(end)]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _recurrent(self, module: nn.Module, given: Any, result: Any) -> None:
+        operands = [self._of(one) for one in (*tensors_in(given), *module.parameters())]
+        self._results(self._put_in(Called(RECURRENT), operands, repr(module)), result)
 
     def told(self, model: nn.Module) -> Untrained:
         """What the recorded network tells. What Python decided by values that depend on an input is no
         function that the graph has."""
         found: list[Untrained] = []
-        self._tried(lambda: found.append(told_by(self._graph(), beside=_when_trained(model))))
-        if self._failed or not found or not self._outputs:
+        self._tried(lambda: found.append(told_by(self._graph(), beside=when_trained(model))))
+        if self._failed or not found or not self._live.intersection(self._outputs):
             return UNTOLD
         return replace(found[0], function="") if self._decided else found[0]
 
@@ -87,8 +114,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if _is_whole(func.name()):
             with self:
                 return func.decompose(*args, **kwargs)
+        if self._inside:
+            return func(*args, **kwargs)
         operands: list[int] = []
-        self._tried(lambda: operands.extend(map(self._of, _tensors((args, kwargs)))))
+        self._tried(lambda: operands.extend(map(self._of, tensors_in((args, kwargs)))))
         result = func(*args, **kwargs)
         self._tried(lambda: self._note(func, args, kwargs, operands, result))
         return result
@@ -96,16 +125,18 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _graph(self) -> OperationGraph:
         made = list(self._made)
         for place, tensor in self._weights.items():
-            made[place] = made[place]._replace(settings=_beginning(tensor))
+            made[place] = made[place]._replace(settings=beginning_of(tensor))
         return OperationGraph(tuple(made), self._outputs)
 
     def _tried(self, work: Callable[[], Any]) -> None:
         """Nothing that fails here may stop a model."""
+        begun = thread_time()
         if not self._failed:
             try:
                 work()
             except Exception:  # tensors of kinds that have no storage, no values, no order
                 self._failed = True
+        self.seconds += thread_time() - begun
 
     def _end(self, given: Any) -> None:
         self._outputs = tuple(
@@ -118,40 +149,39 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if torch.Tag.data_dependent_output in func.tags and self._live.intersection(operands):
             self._decided = True
         place = self._operation(func, args, kwargs, operands, result)
-        for number, tensor in enumerate(_tensors(result)):
-            self._put(tensor, self._part(place, number) if number else place)
+        self._results(place, result)
         if func._schema.is_mutable:
             given = {**dict(zip((a.name for a in func._schema.arguments), args, strict=False)), **kwargs}
             for argument in func._schema.arguments:
                 if argument.alias_info is not None and argument.alias_info.is_write:
-                    for tensor in _tensors(given.get(argument.name)):
+                    for tensor in tensors_in(given.get(argument.name)):
                         self._written(tensor, place)
 
     def _operation(
         self, func: Any, args: Any, kwargs: Mapping[str, Any], operands: Sequence[int], result: Any
     ) -> int:
-        learned = [self._learned[place] for place in operands if place in self._learned]
-        reading = read(func, args, result, learned=bool(learned), plain=not kwargs)
-        only = bool(operands) and len(learned) == len(operands)
-        settings = "" if reading.kind in _PLAIN else _said(_IN_PLACE.sub("", func.name()), args, kwargs)
+        learned = any(place in self._learned for place in operands)
+        called = read(func, args, result, learned=learned, plain=not kwargs)
+        settings = "" if called.kind in _PLAIN else said(_IN_PLACE.sub("", func.name()), args, kwargs)
         random = torch.Tag.nondeterministic_seeded in func.tags
-        place = self._add(
-            Operation(
-                kind=reading.kind,
-                inputs=() if reading.kind == ZERO else tuple(operands),
-                settings=settings,
-                kernel=reading.kernel,
-                stride=reading.stride,
-                channels=reading.channels,
-                weights=0 if only else sum(learned),
-                weight=f"random {len(self._made)}" if random else "",
-            )
-        )
+        return self._put_in(called, operands, settings, f"random {len(self._made)}" if random else "")
+
+    def _put_in(self, called: Called, operands: Sequence[int], settings: str, weight: str = "") -> int:
+        learned = [self._learned[place] for place in operands if place in self._learned]
+        only = bool(operands) and len(learned) == len(operands)
+        kind, kernel, stride, channels = called
+        inputs = () if kind == ZERO else tuple(operands)
+        weights = 0 if only else sum(learned)
+        place = self._add(Operation(kind, inputs, settings, kernel, stride, channels, weights, weight))
         if only:
             self._learned[place] = sum(learned)
         if self._live.intersection(operands):
             self._live.add(place)
         return place
+
+    def _results(self, place: int, result: Any) -> None:
+        for number, tensor in enumerate(tensors_in(result)):
+            self._put(tensor, self._part(place, number) if number else place)
 
     def _part(self, place: int, number: int) -> int:
         """A further result of an operation."""
@@ -161,12 +191,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """A tensor was changed, and with it what shares its memory."""
         self._put(tensor, place)
         storage = tensor.untyped_storage()._cdata
-        if self._storages[storage] < 2:
-            return
-        for other, before in list(self._places.items()):
-            if other is not tensor and other.untyped_storage()._cdata == storage and _touch(other, tensor):
-                how = f"written {_geometry(other)} {_geometry(tensor)}"
-                self._places[other] = self._follow(Operation(MOVED, (before, place), how))
+        sharing = [ref for ref in self._sharing[storage] if ref() is not None]
+        self._sharing[storage] = sharing
+        for other in [ref() for ref in sharing] if len(sharing) > 1 else ():
+            if other is not tensor and other.untyped_storage()._cdata == storage and overlap(other, tensor):
+                how = f"written {geometry(other)} {geometry(tensor)}"
+                self._places[other] = self._follow(Operation(MOVED, (self._places[other], place), how))
 
     def _follow(self, operation: Operation) -> int:
         place = self._add(operation)
@@ -184,7 +214,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         known = self._parameters.get(id(tensor))
         if known is None:
             with torch._C._DisableTorchDispatch():
-                place = self._add(Operation(FIXED, settings=_values(tensor)))
+                place = self._add(Operation(FIXED, settings=values_of(tensor)))
         else:
             place = self._add(Operation(WEIGHT, weight=known[0]))
             self._weights[place] = known[1]
@@ -194,7 +224,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _put(self, tensor: Tensor, place: int) -> None:
         if tensor not in self._places:
-            self._storages[tensor.untyped_storage()._cdata] += 1
+            self._sharing[tensor.untyped_storage()._cdata].append(_weak(tensor))
         self._places[tensor] = place
 
     def _add(self, operation: Operation) -> int:
@@ -208,67 +238,3 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def _is_whole(name: str) -> bool:
     """Whether an operator is nothing but others, as only inference mode leaves it."""
     return bool(torch._C._dispatch_has_kernel_for_dispatch_key(name, "CompositeImplicitAutograd"))
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        yield from _tensors(list(value.values()))
-    elif isinstance(value, tuple | list):
-        for one in value:
-            yield from _tensors(one)
-
-
-def _said(name: str, args: Any, kwargs: Mapping[str, Any]) -> str:
-    """What an operator is called with beside tensors."""
-    return f"{name} {_plain(args)} {_plain(list(kwargs.items())) if kwargs else ''}"
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, Tensor):
-        return "_"
-    return f"({','.join(map(_plain, value))})" if isinstance(value, tuple | list) else repr(value)
-
-
-def _touch(one: Tensor, two: Tensor) -> bool:
-    """Whether the parts of one memory that two tensors lie in overlap."""
-    (first, first_end), (second, second_end) = _extent(one), _extent(two)
-    return first < second_end and second < first_end
-
-
-def _extent(tensor: Tensor) -> tuple[int, int]:
-    begin = int(tensor.storage_offset())
-    last = int(sum((size - 1) * by for size, by in zip(tensor.shape, tensor.stride(), strict=True)))
-    return begin * tensor.element_size(), (begin + last + 1) * tensor.element_size()
-
-
-def _geometry(tensor: Tensor) -> tuple[Any, ...]:
-    return tuple(tensor.shape), tensor.stride(), tensor.storage_offset()
-
-
-def _values(tensor: Tensor) -> str:
-    """What names the values of a tensor that is not trained."""
-    content = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
-    return f"{tensor.dtype} {tuple(tensor.shape)} {hashlib.blake2b(content, digest_size=16).hexdigest()}"
-
-
-def _beginning(weight: Tensor) -> str:
-    """Shape, and how a weight starts: networks that start otherwise are not trained to the same."""
-    some = weight.detach().reshape(-1)[:_MANY].double()
-    spread = float(some.std(correction=0)) if some.numel() else 0.0
-    start = f"all {some[:1].tolist()}" if not spread else "spread"
-    if spread and len(some) == _MANY:  # of fewer it is not known well enough
-        start = f"about 2^{floor(log2(spread))}"
-    return f"{weight.dtype} {tuple(weight.shape)} {start}"
-
-
-def _when_trained(model: nn.Module) -> str:
-    """Numbers that modules hold, of which some act in training alone: rates of dropout, of paths dropped."""
-    usual, others = set(), []
-    for module in model.modules():
-        for name, value in sorted(vars(module).items()):
-            if isinstance(value, float):
-                told = (type(module).__name__, name, value)
-                usual.add(told) if name in _USUAL else others.append(told)
-    return repr((sorted(usual), others))

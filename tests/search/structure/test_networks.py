@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from paretune.profiles.guard.user_code import UserCodeError
 from paretune.search.record.untrained import UNTOLD
-from paretune.search.stages.network.model_size import model_size, size_and_structure, structure_of_network
+from paretune.search.stages.network.model_size import model_size
+from paretune.search.stages.network.recorded import Recorder
 from torch import nn
 
 IMAGES = [torch.linspace(-1, 1, 2 * 3 * 8 * 8).reshape(2, 3, 8, 8)]
@@ -45,13 +47,19 @@ class Does(nn.Module):
         return self.what(self, x)
 
 
+def told(model, sample=IMAGES):
+    recorder = Recorder()
+    model_size(model, sample, recorder.run)
+    return recorder.told(model)
+
+
 def function(model, sample=IMAGES):
     torch.manual_seed(0)
-    return structure_of_network(model, sample).function
+    return told(model, sample).function
 
 
 def test_what_a_residual_network_tells():
-    found = structure_of_network(Residual(), IMAGES).structure
+    found = told(Residual(), IMAGES).structure
     assert (found["longest_path"], found["shortest_path"], found["mean_path"]) == (4, 2, 3)
     assert found["paths"] == pytest.approx(torch.tensor(1 + 4.0).log().item())
     assert found["receptive_field"] == pytest.approx(torch.tensor(7.0).log().item())
@@ -64,10 +72,10 @@ def test_what_a_residual_network_tells():
 def test_what_is_counted_is_the_same_with_and_without_recording():
     models = ((Residual(), IMAGES), (nn.TransformerEncoderLayer(6, 2, 8, batch_first=True), ROWS))
     for model, sample in (*models, (nn.GRU(6, 3, batch_first=True), ROWS)):
-        sizes, told = size_and_structure(model, sample)
-        assert sizes == model_size(model, sample)
-        assert told.function
-        assert told.structure["longest_path"] > 0
+        recorder = Recorder()
+        assert model_size(model, sample) == model_size(model, sample, recorder.run)
+        assert recorder.told(model).function
+        assert recorder.told(model).structure["longest_path"] > 0
 
 
 def test_networks_that_compute_the_same_are_one():
@@ -79,7 +87,7 @@ def test_networks_that_compute_the_same_are_one():
         Residual(forward=lambda x, block: nn.Identity()(x).clone() + block(x).contiguous()),
         Residual(unused=2),
     ]
-    assert len({structure_of_network(model, IMAGES).function for model in same}) == 1
+    assert len({told(model, IMAGES).function for model in same}) == 1
 
 
 @pytest.mark.parametrize(
@@ -129,16 +137,32 @@ def test_what_is_shared_changed_in_place_or_drawn_is_followed():
 
 
 def test_what_values_decide_is_no_function_of_the_graph():
-    told = structure_of_network(Does(lambda m, x: m.one(x) if x.sum() > 0 else m.two(x)), ROWS)
-    assert told.structure["longest_path"] == 1
-    assert not told.function
+    found = told(Does(lambda m, x: m.one(x) if x.sum() > 0 else m.two(x)), ROWS)
+    assert found.structure["longest_path"] == 1
+    assert not found.function
 
 
-def test_a_network_that_cannot_be_followed_tells_nothing():
+def test_a_recurrent_layer_is_one_operation():
+    found = told(nn.LSTM(6, 3, 2, batch_first=True, bidirectional=True), ROWS)
+    assert found.structure["share_recurrent"] == 1
+    assert function(nn.GRU(6, 3, batch_first=True), ROWS) != function(nn.GRU(6, 3, bias=False), ROWS)
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        lambda m, x: torch.sparse.mm(x[0].to_sparse(), m.one.weight),
+        lambda m, x: torch.from_numpy(m.one(x).numpy()),
+        lambda m, x: {},
+    ],
+)
+def test_a_network_that_cannot_be_followed_tells_nothing(what):
+    assert told(Does(what), ROWS) == UNTOLD
+
+
+def test_a_network_that_does_not_run_fails_as_it_would_by_itself():
     def raises(m, x):
         raise ValueError
 
-    assert structure_of_network(Does(raises), ROWS) == UNTOLD
-    sparse = Does(lambda m, x: torch.sparse.mm(x[0].to_sparse(), m.one.weight))
-    assert structure_of_network(sparse, ROWS) == UNTOLD
-    assert structure_of_network(Does(lambda m, x: {}), ROWS) == UNTOLD
+    with pytest.raises(UserCodeError, match="ValueError"):
+        told(Does(raises), ROWS)
