@@ -96,6 +96,9 @@ def _outcome(reading: Reading, trial: TrialRecord) -> list[str]:
     if evaluation.stability:
         lines.append(f"The measurement was {evaluation.stability}.")
     lines += _watched(reading.record, trial.number)
+    if evaluation.untrained.proxies:
+        told = ", ".join(f"{name} {value:.4g}" for name, value in evaluation.untrained.proxies.items())
+        lines.append(f"Its network told before any training: {told}.")
     if evaluation.tuning is not None:
         lines.append(f"It was {tuned_text(evaluation)}.")
     lines += deployed_lines(reading.record, trial.number)

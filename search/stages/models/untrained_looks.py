@@ -27,7 +27,8 @@ STAGE = "proxies"
 _MOST_MACS = 1e9
 """Multiply-adds of one pass of the teacher over a batch, which is the largest with less, or the smallest."""
 _PASSES = 4  # forward twice, backward, and the flow of a sample
-_LOOK_SECONDS = 0.05  # what a look takes beside its arithmetic
+_LOOK_SECONDS, _CUT_SECONDS = 0.05, 0.5
+"""What a look takes beside its arithmetic, and what cutting a student out of the teacher for it."""
 
 
 class UntrainedLooks:
@@ -63,7 +64,8 @@ class UntrainedLooks:
 
     def seconds(self, macs: int) -> float:
         """What a look at a network of so many multiply-adds takes, before any was taken."""
-        return _LOOK_SECONDS + _PASSES * self.batch * macs / GUESS_RATE
+        made = _LOOK_SECONDS + _CUT_SECONDS * self._derived
+        return made + _PASSES * self.batch * macs / GUESS_RATE
 
     @cached_property
     def batch(self) -> int:

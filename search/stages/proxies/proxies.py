@@ -97,10 +97,13 @@ def _deviations(model: nn.Module) -> dict[int, float]:
 
 
 def _jacov(outputs: Sequence[Tensor], leaves: Sequence[Tensor], batch: int) -> float | None:
-    total = torch.stack([output.sum() for output in outputs if output.requires_grad])
-    gradients = torch.autograd.grad(total.sum(), list(leaves), allow_unused=True)
+    told = [output.sum() for output in outputs if output.requires_grad]
+    if not told or not leaves:  # whole numbers that are no tokens, say
+        return None
+    gradients = torch.autograd.grad(torch.stack(told).sum(), list(leaves), allow_unused=True)
     rows = [by_sample(one, batch) for one in gradients if one is not None]
-    jacobian = torch.cat([one for one in rows if one is not None], dim=1).double().numpy()
+    of_samples = [one for one in rows if one is not None]
+    jacobian = torch.cat(of_samples, dim=1).double().numpy() if of_samples else np.full((batch, 1), np.nan)
     if not np.isfinite(jacobian).all():
         return None
     apart = jacobian - jacobian.mean(axis=1, keepdims=True)

@@ -140,3 +140,16 @@ def test_networks_of_any_kind_have_all_four_the_same_each_time(kind):
 def test_what_is_not_defined_is_left_out():
     assert set(looked_at(chain(drawn(3, 4)), drawn(BATCH, 4))) == {"jacov", "synflow", "zen"}  # no units
     assert looked_at(chain(torch.zeros(3, 4)), drawn(BATCH, 4)) == {}  # nothing depends on the input
+    whole = torch.arange(BATCH * 4, dtype=torch.uint8).reshape(BATCH, 4)
+    assert set(looked_at(Scaled(), whole)) == {"nwot", "synflow"}  # and no small change of it
+
+
+class Scaled(nn.Module):
+    """Whole numbers in, which are no tokens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = chain(drawn(8, 4), drawn(3, 8), between=nn.ReLU)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.body(pixels.float() / 255 - 0.05)
