@@ -27,7 +27,7 @@ from ..network.plain import copied, plain_weights
 from ..network.predict import named_outputs
 from ..network.programs import refuse_script, traceable
 from ..training.equalize import equalize
-from .exporters import captured_stderr, refuse_lost_ways, unsupported
+from .exporters import captured_stderr, refuse_lost_ways, unhindered, unsupported
 from .kept_traces import KeptTraces
 from .onnx_exporters import export_again, script_export, tensors_of, torch_export
 from .onnx_names import anonymous, renamed
@@ -63,10 +63,11 @@ def export(
     frozen, traces = _frozen(model), traces or KeptTraces()
     if not on_grid:
         equalize(frozen, **tensors_of(sample))
-    if backend.source_format == ONNX:
-        source = _export_onnx(frozen, sample, into, wanted, traces)
-    else:
-        source = _export_by(backend, frozen, sample, batch, into, wanted, traces)
+    with unhindered():
+        if backend.source_format == ONNX:
+            source = _export_onnx(frozen, sample, into, wanted, traces)
+        else:
+            source = _export_by(backend, frozen, sample, batch, into, wanted, traces)
     if source.format not in _imported:
         # What exporters import stays for good; with it, each full garbage collection took 0.4 s.
         gc.freeze()

@@ -1,15 +1,19 @@
-"""What exporters say: operators that they do not know, ways that they lose, and what they write to stderr."""
+"""What is around all exporters: what they say and write to stderr, and work that they need not do."""
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from ....profiles.errors import UnsupportedError
 
@@ -80,3 +84,41 @@ def captured_stderr() -> Iterator[list[str]]:
             os.close(saved)
             sink.seek(0)
             log.append(sink.read().decode(errors="replace"))
+
+
+@contextmanager
+def unhindered() -> Iterator[None]:
+    """No garbage is collected meanwhile: a tracer builds a hundred thousand objects that are all in use."""
+    _operators_listed_once()
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@cache
+def _operators_listed_once() -> None:
+    """torch.export asks torch's dispatcher for its list of composite operators and looks each of them up,
+    fifty times and more for each model; it is enough where the list has changed.
+
+    Where a later version has no such functions, nothing is changed.
+    """
+    with suppress(ImportError, AttributeError):
+        utils: Any = import_module("torch._export.utils")
+        dispatcher: Any = import_module("torch")._C
+        look_up, listed = (
+            utils._materialize_cpp_cia_ops,
+            dispatcher._dispatch_get_registrations_for_dispatch_key,
+        )
+        known: list[str] = []
+
+        def where_changed() -> None:
+            now = listed("CompositeImplicitAutograd")
+            if now != known:
+                look_up()
+                known[:] = now
+
+        utils._materialize_cpp_cia_ops = where_changed
