@@ -18,6 +18,7 @@ alone, which is all it can express, and on students that are trained beside it w
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -132,6 +133,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--side-by-side", action="store_true", help="two tools at a time, a core each")
     parser.add_argument("--work", type=Path, default=Path(".paretune/peers"), help="set-ups, environments")
     parser.add_argument("--tools", type=names, default=list(TOOLS), metavar="NAME,...")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: no tool is left running
     return finish(run, parser.parse_args(argv), show)
 
 

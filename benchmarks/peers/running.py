@@ -14,6 +14,7 @@ from benchmarks.command import tell
 
 TELL_EVERY_S = 30.0
 _live: set[subprocess.Popen[bytes]] = set()
+_stopped: set[subprocess.Popen[bytes]] = set()
 
 
 @contextmanager
@@ -30,7 +31,11 @@ def on_core(core: int | None) -> Iterator[None]:
 def run_tool(
     command: Sequence[str | Path], folder: Path, seconds: float, *, title: str = "", **environ: str
 ) -> list[str]:
-    """Run a tool; what it said last, where it failed or had to be killed."""
+    """Run a tool; what it said last, where it failed or had to be killed.
+
+    Raises:
+        KeyboardInterrupt: `end_all` was called meanwhile, so that it is no result.
+    """
     log = folder / "output.log"
     # A thread per library for everyone: the machine is small, and candidates are measured on one.
     variables = {**os.environ, "OMP_NUM_THREADS": "1", **environ}
@@ -50,6 +55,8 @@ def run_tool(
         finally:
             _end(process)
             _live.discard(process)
+    if process in _stopped:
+        raise KeyboardInterrupt
     if code is None:
         return [f"killed after {seconds:.0f} s: {last_words(log)}"]
     # Ours ends with 2 or 3 where limits are not met; there are none here.
@@ -74,6 +81,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def end_all() -> None:
     """End every tool that is running, in whichever thread."""
+    _stopped.update(_live)
     for process in list(_live):
         _end(process)
 

@@ -3,6 +3,8 @@
 import json
 import os
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -232,6 +234,21 @@ def test_a_tool_that_hangs_is_killed_and_said_so(tmp_path):
     assert "searching" in failure
 
 
+def test_a_run_that_was_interrupted_is_ended_whole_and_no_result(tmp_path):
+    code = (
+        "import subprocess, sys; p = subprocess.Popen(['sleep', '600']); print(p.pid, flush=True); p.wait()"
+    )
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(running.run_tool, [sys.executable, "-c", code], tmp_path, 60.0)
+        while not running.last_words(tmp_path / "output.log").strip():
+            time.sleep(0.02)
+        running.end_all()
+        with pytest.raises(KeyboardInterrupt):
+            job.result()
+    started = Path("/proc") / running.last_words(tmp_path / "output.log").strip() / "stat"
+    assert not started.exists() or started.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
 def test_a_tool_and_what_it_starts_stay_on_the_core_that_it_is_given(tmp_path):
     """Two cores would let one tool take what the other's converters left."""
     code = "import os, subprocess, sys; subprocess.run(['grep', 'Cpus_allowed_list', '/proc/self/status'])"
@@ -387,11 +404,11 @@ def test_the_plain_script_trains_everything_once_and_tries_every_variant_of_it(t
 
 @pytest.mark.slow
 def test_what_ours_found_is_read_from_its_record(tmp_path, setup):
-    study = {**setup.study, "budget": {"trials": 2}}
+    study = {**setup.study, "budget": {"trials": 1}}
     run = tools.Run(setup=replace(setup, study=study), folder=tmp_path, seconds=900.0, seed=0)
     found = tools.ours(run)
     assert found.failures == []
-    assert len(found.candidates) == 2
+    assert len(found.candidates) == 1
     for candidate in found.candidates:
         assert candidate.file.stat().st_size == candidate.size_bytes
         assert 0 < candidate.finished_s < 900
