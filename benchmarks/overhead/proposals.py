@@ -58,10 +58,10 @@ class Proposing(Progress):
         self._seconds = self._since = 0.0
 
     def begin(self) -> None:
-        self._since = time.perf_counter()
+        self._since = time.process_time()
 
     def started(self, number: int, candidate: Candidate) -> None:
-        self._seconds += time.perf_counter() - self._since
+        self._seconds += time.process_time() - self._since
         self.known += number - self.asked
         self.asked = number + 1
 

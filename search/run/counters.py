@@ -18,10 +18,14 @@ _WORTH_TELLING_S = 1.0
 def evaluated(known: Collection[TrialRecord]) -> int:
     """Candidates that cost budget. One that was only measured counts a part, so that a search in which
     nothing meets the limits ends as well; what cannot exist on the device counts nothing."""
-    outcomes = [record.evaluation for record in known]
-    measured = sum(e.outcome is Outcome.GATED and not e.stopped_epoch for e in outcomes)
-    refused = sum(e.outcome is Outcome.REFUSED for e in outcomes)
-    return len(outcomes) - measured - refused + measured // MEASURED_PER_TRIAL
+    measured = refused = 0
+    for record in known:  # in one go: it is asked several times for each proposal
+        found = record.evaluation
+        if found.outcome is Outcome.GATED:
+            measured += not found.stopped_epoch
+        elif found.outcome is Outcome.REFUSED:
+            refused += 1
+    return len(known) - measured - refused + measured // MEASURED_PER_TRIAL
 
 
 def counters(
@@ -37,7 +41,7 @@ def counters(
     of them (a training that was paused then, and gone on with), `trials` all that was answered,
     `measured` the candidates measured before anything else, `waited` the seconds in which others had the
     device."""
-    outcomes = Counter(record.evaluation.outcome.value for record in known)
+    outcomes = Counter(record.evaluation.outcome for record in known)
     found: dict[str, float] = {
         "trials": trials,
         "candidates": len(known),
@@ -45,7 +49,7 @@ def counters(
         "space": space,
         "measured": measured,
     }
-    found.update({outcome.value: float(outcomes[outcome.value]) for outcome in Outcome})
+    found.update({outcome.value: float(outcomes[outcome]) for outcome in Outcome})
     found["paused"] = sum(record.evaluation.paused for record in known)
     found.update(_training_counts((*known, *parts)))
     if waited >= _WORTH_TELLING_S:

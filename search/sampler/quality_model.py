@@ -55,6 +55,7 @@ class Surrogate:
         self.centre, self.scale = 0.0, 1.0
         self._values = np.empty(0)
         self._soundness: tuple[float, Floats] | None = None
+        self._surprise: tuple[Floats, Floats] | None = None
         self.surprises = np.empty(0)
         """[known rows] standard deviations that each value lies above what the others predict."""
         self.outlying: Flags = np.zeros(0, dtype=bool)
@@ -133,7 +134,7 @@ class Surrogate:
             for place, (factor, solved, variance, evidence) in enumerate(found)
         ]
         self.parts = _weighed(sorted(parts, key=lambda part: -part.evidence))
-        self._settings = settings
+        self._settings, self._surprise = settings, None
 
     def _factorized(self, kernel: Floats, settings: Settings, noise: Floats) -> tuple[Floats, ...]:
         """Factors [settings, rows, rows], solved values [settings, rows], variances and evidence."""
@@ -156,13 +157,16 @@ class Surrogate:
     def _surprising(self) -> tuple[Floats, Floats]:
         """How many standard deviations each value lies above what the others predict, and by how much, on
         the scale of the values (chapter 5.4.2)."""
+        if self._surprise is not None:
+            return self._surprise
         surprise, missed = np.zeros((2, len(self._values)))
         for part in self.parts:
             inverse = dtrtri(part.factor.T, lower=0)[0]  # of the factor, transposed
             solved, ends = inverse @ part.solved, np.square(inverse).sum(axis=1)
             surprise += part.weight * solved / np.sqrt(ends * part.variance)
             missed += part.weight * solved / ends
-        return surprise, missed
+        self._surprise = surprise, missed
+        return self._surprise
 
     def left_out(self) -> tuple[Floats, Floats]:
         """Each known row as predicted from all others: means, and the values themselves."""

@@ -8,6 +8,7 @@ import random
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 from warnings import catch_warnings, simplefilter
 
@@ -193,7 +194,7 @@ class Space:
         """A candidate at random."""
         return self.suggest(Drawer(rng))
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Number of candidates."""
         total = 0
