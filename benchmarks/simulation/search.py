@@ -19,7 +19,7 @@ from paretune.search.run.budget import Budget, StopFlag
 from paretune.search.run.driver import Driver
 from paretune.search.run.plan import SearchPlan
 from paretune.search.run.search import Search, hardware_first
-from paretune.search.sampler.problem import Part, SearchProblem
+from paretune.search.sampler.problem import SearchPart, SearchProblem
 from paretune.search.storage.study_store import StudyStore
 
 from benchmarks.simulation.evaluator import Noise, TableEvaluator
@@ -30,7 +30,7 @@ OURS = "hardware-first"
 MARGIN = 0.01
 """Of the gate: a share of accuracy by which a candidate may be better than what bounds it."""
 
-WHOLE: frozenset[Part] = frozenset()
+WHOLE: frozenset[SearchPart] = frozenset()
 
 Way = Callable[[int, Recorded, NeededTrainings], Search]
 """How a search is done, by seed, table and the trainings that its candidates need."""
@@ -50,7 +50,9 @@ def our_gate(table: Recorded) -> Gate:
     return Gate(table.objectives, QualityScale.of(QUALITY), margin=MARGIN)
 
 
-def ours(seed: int, table: Recorded, needed: NeededTrainings, without: frozenset[Part] = WHOLE) -> Search:
+def ours(
+    seed: int, table: Recorded, needed: NeededTrainings, without: frozenset[SearchPart] = WHOLE
+) -> Search:
     """Our sampler and gate. It is told the reference accuracy, as a study file tells it by `reference`, and
     no stop rule."""
     problem = SearchProblem(
@@ -63,7 +65,7 @@ def ours(seed: int, table: Recorded, needed: NeededTrainings, without: frozenset
     return hardware_first(problem, our_gate(table), needed, seed)
 
 
-def ours_without(*parts: Part) -> Way:
+def ours_without(*parts: SearchPart) -> Way:
     """Our search without some of its parts."""
     return partial(ours, without=frozenset(parts))
 
@@ -78,8 +80,8 @@ def at_random(seed: int) -> BaseSampler:
 
 DRIVEN: dict[str, Way] = {"tpe+gate": behind_gate(tpe), OURS: ours}
 ABLATIONS: dict[str, Way] = {
-    **{f"{OURS} without {part.value}": ours_without(part) for part in Part},
-    f"{OURS} without all": ours_without(*Part),
+    **{f"{OURS} without {part.value}": ours_without(part) for part in SearchPart},
+    f"{OURS} without all": ours_without(*SearchPart),
 }
 """Each part left out alone, and all of them; run where they are named."""
 

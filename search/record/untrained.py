@@ -13,12 +13,13 @@ class Untrained:
     `structure` holds features that need no data, by name (depth, width, shares of operations), `proxies` what
     one batch at initialization gives (`synflow`, `jacov`, `nwot`, `zen`); all are finite numbers. `function`
     is a digest: networks that have the same one compute the same function of their inputs and weights (empty:
-    not known).
+    not known). `constant`: its outputs do not depend on any input.
     """
 
     structure: Mapping[str, float] = field(default_factory=dict)
     proxies: Mapping[str, float] = field(default_factory=dict)
     function: str = ""
+    constant: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.structure or self.proxies or self.function)

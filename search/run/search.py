@@ -15,7 +15,7 @@ from ..record.evaluation import Limit, Proposal, Quantity, TrialRecord
 from ..record.protocols import Decision, Hardware, Milestone, NeededTrainings, Standard, Training
 from ..record.untrained import Untrained
 from ..sampler.hardware_first import HardwareFirstSampler, StopRule
-from ..sampler.problem import Part, SearchProblem
+from ..sampler.problem import SearchPart, SearchProblem
 from ..space.space import Space
 
 
@@ -89,7 +89,7 @@ class Search:
             return None
         guide = self._guide
         hopeless = partial(self._gate.at_milestone, candidate, milestone)
-        if guide is None or Part.CURVES in guide.problem.without:
+        if guide is None or SearchPart.CURVES in guide.problem.without:
             return hopeless(None if guide is None else guide.best_hardware(candidate))
         if guide.wanted_back(milestone):
             return None

@@ -16,7 +16,7 @@ from ..job.study_file import StopSection
 from ..record.protocols import NeededTrainings
 from ..record.quality import QualityScale
 from ..sampler.hardware_first import StopRule
-from ..sampler.problem import EarlierQuality, Part, SearchProblem
+from ..sampler.problem import EarlierQuality, SearchPart, SearchProblem
 from .search import Search, hardware_first
 from .warm_start import EarlierResult, earlier_results, remark
 
@@ -44,7 +44,7 @@ def set_up_search(job: Job, teacher: Mapping[str, Any], needed: NeededTrainings,
         reference=job.reference,
         earlier=tuple(_earlier(result) for result in earlier.results),
         tuning=tuning,
-        without=frozenset() if job.file.gate.during_training else frozenset({Part.CURVES}),
+        without=frozenset() if job.file.gate.during_training else frozenset({SearchPart.CURVES}),
     )
     said = tuple(filter(None, (remark(earlier), *earlier.skipped)))
     return hardware_first(problem, gate, needed, sampler_seed, _stop_rule(job), said)

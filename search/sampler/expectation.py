@@ -34,7 +34,7 @@ CLIPPED = 0.25
 """Of the range between corner and best quality: what lies further below the corner is of no interest."""
 HEADROOM = 0.5
 """The quality is not expected to go further beyond the best one, as a share of the range from the corner."""
-HOPE = 2.0
+HOPE = 1.4
 """The best of n gains is mostly the most overrated one, by about sqrt(2 ln n) deviations. Where that exceeds
 this number, candidates are ranked with deviations that are narrowed until it does not."""
 LEAST_SPREAD = 0.3  # of the logarithm of the distance to the top, before the data says anything

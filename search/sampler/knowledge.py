@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -17,12 +16,12 @@ from .costs import Costs, PendingTrainings
 from .hardware_model import HardwareModel
 from .hypervolume_gain import with_point
 from .kernel import Inputs
-from .pool import Pool, choice_counts, deploy_axes, grouped, model_axes, one_hot, positions
+from .model_inputs import CAPACITY, ModelInputs
+from .pool import Pool, choice_counts, deploy_axes, model_axes, one_hot
 from .problem import CandidateFacts, SearchProblem
+from .told_networks import ToldNetworks
 from .unfinished import UnfinishedTrainings
 
-CAPACITY = ("macs", "parameters")
-"""What stands for the size of a model; the latency does where neither is known."""
 OWN, FLOAT, STOPPED = 1.0, 2.0, 6.0
 """Extra variance of an observation: scored here; known before quantization alone; a bound of a training that
 was given up."""
@@ -48,7 +47,6 @@ class Knowledge:
         self.trainings = PendingTrainings([facts.trainings(c) for c in self.pool.model_candidates])
         self.unfinished = UnfinishedTrainings(self.scale, self.trainings, self.costs)
         self.observed: dict[int, tuple[float, float]] = {}
-        self.untrained: dict[int, Untrained] = {}
         self._scored: set[int] = set()
         self.rewritten = 0
         """How often another value took the place of an observed one."""
@@ -57,7 +55,10 @@ class Knowledge:
         """Of `points`, those that no other dominates; the same array as long as nothing changes."""
         self.baseline_points: list[Mapping[str, float]] = []
         self.best_goodness = -np.inf
-        self._inputs: Inputs | None = None
+        told = [facts.untrained(candidate) for candidate in self.pool.model_candidates]
+        self.networks = ToldNetworks(told, problem.without)
+        self._inputs = ModelInputs(self.pool, self.hardware, self.networks, seed)
+        self.known |= self.networks.constant[self.pool.models]
         self._learn_what_is_done()
         for found in problem.earlier:
             self.observed[self.pool.row[found.candidate]] = (self.scale.goodness(found.quality), found.noise)
@@ -134,8 +135,10 @@ class Knowledge:
 
     def _learn_untrained(self, row: int, untrained: Untrained) -> None:
         """It holds for all candidates of the model, whatever runs it."""
-        if untrained:
-            self.untrained[int(self.pool.models[row])] = untrained
+        model = int(self.pool.models[row])
+        self.networks.learn(model, untrained)
+        if self.networks[model].constant:
+            self.known |= self.pool.models == model
 
     def _learn_complete(self, row: int, evaluation: Evaluation) -> None:
         goodness = self.scale.goodness(evaluation.metrics[self.quality].value)
@@ -144,12 +147,21 @@ class Knowledge:
         self._scored.add(int(self.pool.models[row]))
         self.best_goodness = max(self.best_goodness, goodness)
         self.costs.learn_device(evaluation)
+        self._judge_networks()
         values = {name: q.value for name, q in evaluation.metrics.items()}
         if evaluation.baseline:
             self.baseline_points.append(values)
         if evaluation.feasible and all(name in values for name in self.hardware_objectives):
             costs = tuple(float(self.as_cost(name, values[name])) for name in self.hardware_objectives)
             self._add_point(row, (-goodness, *costs) if self.quality_is_objective else costs)
+
+    def _judge_networks(self) -> None:
+        best: dict[int, float] = {}
+        for row, (goodness, noise) in self.observed.items():
+            model = int(self.pool.models[row])
+            if noise == OWN:
+                best[model] = max(goodness, best.get(model, goodness))
+        self.rewritten += self.networks.judge(best)
 
     def _add_point(self, row: int, point: tuple[float, ...]) -> None:
         anew = row in self.points
@@ -247,25 +259,19 @@ class Knowledge:
         return self.trainings.seconds(self.costs, self.hardware_of("macs")[self.pool.first_of_model])
 
     def inputs(self) -> Inputs:
-        """The pool as the surrogate sees it. Axes are fixed; capacity follows what was measured."""
-        if self._inputs is None:
-            pool, models = self.pool, self.pool.model_candidates
-            model, model_count = one_hot([model_axes(c) for c in models])
-            kinds, deployments = grouped([tuple(deploy_axes(c).items()) for c in pool.candidates])
-            deploy, deploy_count = one_hot([dict(items) for items in deployments])
-            fixed = (positions(models), choice_counts(models))
-            self._inputs = Inputs(
-                model=model,
-                model_axes=model_count,
-                deploy=deploy,
-                deploy_axes=deploy_count,
-                groups=tuple(group for group in fixed if group.shape[1]),
-                model_of=pool.models,
-                deploy_of=kinds,
-            )
-        capacity = self._capacity()
-        groups = (*self._inputs.groups, capacity) if capacity.shape[1] else self._inputs.groups
-        return replace(self._inputs, groups=groups)
+        """The pool as the surrogate sees it."""
+        return self._inputs.now(next(iter(self.hardware_objectives), ""))
+
+    def consensus(self) -> Floats | None:
+        """[models] how good untrained networks look by their proxies, as a mean of normal scores; None where
+        too few were looked at, or where that misleads."""
+        told = self._inputs.told().proxies if self.networks.looked_at else np.zeros((0, 0))
+        return told.mean(axis=1) if told.shape[1] else None
+
+    def measurements_for(self, trainings: float) -> float:
+        """How many measurements take as long as so many trainings."""
+        typical = self.costs.typical_training or float(np.median(self.model_seconds()))
+        return trainings * typical / max(self.costs.measurement, 1e-6)
 
     def sizes(self) -> Floats | None:
         """[rows] logarithm of one measure of capacity; None where none is known."""
@@ -274,28 +280,3 @@ class Knowledge:
             if not np.isnan(found).any():
                 return np.log(found)
         return None
-
-    def _capacity(self) -> Floats:
-        """[models] logarithms of multiply-adds and parameters (else of the latency), standardized."""
-        named = [n for n in CAPACITY if not np.isnan(self.hardware_of(n)).all()]
-        named = named or [n for n in self.hardware_objectives if not np.isnan(self.hardware_of(n)).all()][:1]
-        columns = []
-        for name in named:
-            logs = self._of_models(name)
-            middle, spread = np.median(logs), np.std(logs)
-            if spread > 0:
-                columns.append(np.clip((logs - middle) / spread, -3, 3))
-        return np.stack(columns, axis=1) if columns else np.zeros((len(self.pool.model_candidates), 0))
-
-    def _of_models(self, name: str) -> Floats:
-        """[models] logarithm of a metric, the mean over what was measured of a model, else of what is
-        predicted."""
-        column, classes = self.hardware.metrics.index(name), self.pool.classes
-        sure = ~np.isnan(self.hardware.known[classes, column])
-        measured = np.bincount(self.pool.models, weights=sure)
-        counted = sure | (measured == 0)[self.pool.models]
-        logs = np.where(counted, np.log(self.hardware_of(name)), 0.0)
-        found: Floats = np.bincount(self.pool.models, weights=logs) / np.bincount(
-            self.pool.models, weights=counted
-        )
-        return found

@@ -13,23 +13,12 @@ from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Outcome
 from ..record.protocols import Hardware
 from .expectation import LEAST_PROBABLE, Expectation, Prospects
-from .hypervolume_gain import Quality, expected_gain
+from .first_designs import FirstDesigns
 from .knowledge import Knowledge
-from .pool import spread_first
 from .sought import Goal
+from .survey import Survey
 
-START_TRAININGS = 6
-MODELS_PER_START = 15
-"""In a space of few models each of them is a large part of what can be learned: fewer stand at the start."""
-NEARBY = 0.35
-"""A start model may lie so far from its place, as a share of all, where that makes it cheaper."""
-START_FROM, START_TO = 0.5, 0.95
-"""Where the first models lie, by rank of cost on the device among those within the limits: large ones have
-the best chance of a good quality, from which the model learns most."""
-SURVEY_COST, SURVEY_LEAST, SURVEY_MOST = 0.5, 1.0, 10.0
-"""The first measurements may take as long as so many trainings; at least and at most so many are made for
-each value of each axis."""
-AHEAD_COST, MOST_AHEAD = 0.02, 8
+AHEAD_COST, MOST_AHEAD = 0.05, 30
 """Where the best candidate is not measured, the next best are measured with it, while that takes no more than
 such a share of a training: a latency that is predicted too well is a training lost. So many at most."""
 RANDOM_SHARE, MOST_RANDOM, STALLED = 0.05, 0.5, 3.0
@@ -59,12 +48,9 @@ class Policy:
         self.goal = Goal(knowledge)
         self.expectation = Expectation(knowledge, self.goal)
         self._ranking: Prospects | None = None
-        self._survey: list[int] | None = None
+        self._survey, self._starts = Survey(knowledge, seed), FirstDesigns(knowledge, self.goal, seed)
         self._ahead: list[int] = []
         self._volume, self._without_gain = 0.0, 0
-        rng = np.random.default_rng(seed)
-        steps = (rng.permutation(START_TRAININGS) + rng.random(START_TRAININGS)) / START_TRAININGS
-        self._places = START_FROM + (START_TO - START_FROM) * steps
         self.nothing_left = False
 
     # -- learning ------------------------------------------------------------------------------------
@@ -116,13 +102,14 @@ class Policy:
     @property
     def surveying(self) -> bool:
         """Whether the first measurements are not done yet."""
-        return bool(self._pending_survey())
+        return bool(self._survey.pending())
 
     def wants(self) -> Candidate | None:
         """The next candidate to be measured, if that is worth it: the survey, then the best candidate."""
-        pending = self._pending_survey()
-        if pending:
-            return self.knowledge.pool.class_candidates[pending[0]] and self._of_class(pending[0])
+        while pending := self._survey.pending():
+            rows = self._survey.rows(pending[0])
+            if len(rows):
+                return self.candidate(int(rows[0]))
         if not self._ahead:
             best = self.start() if self.starting else self.best()
             if best is None or not self._unmeasured(best.row):
@@ -138,9 +125,7 @@ class Policy:
     @property
     def measured_ahead(self) -> int:
         """How many of the best candidates are measured at a time; 1 where measuring is dear."""
-        costs = self.knowledge.costs
-        typical = costs.typical_training or float(np.median(self.knowledge.model_seconds()))
-        return int(np.clip(AHEAD_COST * typical / max(costs.measurement, 1e-6), 1, MOST_AHEAD))
+        return int(np.clip(self.knowledge.measurements_for(AHEAD_COST), 1, MOST_AHEAD))
 
     def _unmeasured(self, row: int) -> bool:
         """Whether a measurement would tell something before a training is spent, and costs no tuning."""
@@ -148,33 +133,7 @@ class Policy:
 
     def end_survey(self) -> None:
         """No first measurements any more."""
-        self._survey = []
-
-    def _pending_survey(self) -> list[int]:
-        hardware = self.knowledge.hardware
-        if self._survey is None:
-            if not self.knowledge.baseline_points:
-                return []
-            trained = self.knowledge.trained_classes()
-            costs = self.knowledge.costs
-            typical = costs.typical_training or float(np.median(self.knowledge.model_seconds()))
-            afford = int(SURVEY_COST * typical / max(costs.measurement, 1e-6))
-            features = hardware.features
-            varied = int((features > 0).any(axis=0).sum())
-            wanted = int(min(max(afford, SURVEY_LEAST * varied), SURVEY_MOST * varied, len(trained)))
-            chosen = spread_first(features[trained], wanted, self.seed) if wanted > 0 else []
-            self._survey = [trained[place] for place in chosen]
-        done = hardware.measured | hardware.refused
-        self._survey = [group for group in self._survey if not done[group]]
-        return self._survey
-
-    def _of_class(self, group: int) -> Candidate | None:
-        rows = np.flatnonzero((self.knowledge.pool.classes == group) & self.knowledge.open())
-        if not len(rows):
-            assert self._survey is not None
-            self._survey.remove(group)
-            return self.wants()
-        return self.candidate(int(rows[0]))
+        self._survey.end()
 
     def _measured(self, row: int) -> bool:
         return bool(self.knowledge.hardware.measured[self.knowledge.pool.classes[row]])
@@ -187,47 +146,14 @@ class Policy:
     @property
     def starting(self) -> bool:
         """Whether too few models were trained for any prediction."""
-        known = self.knowledge
-        models = len(known.trainings.needed)
-        given_up = int(known.trainings.given_up.sum()) + len(known.unfinished.paused_models())
-        few = known.trained - 1 + given_up < min(START_TRAININGS, models // MODELS_PER_START)
-        return few and bool(known.open().any())
+        return self._starts.missing
 
     def start(self) -> Choice | None:
-        """One of the first models, in its form that promises most if its quality is as good as the best."""
-        known = self.knowledge
-        usable = known.open() & (self.goal.probable() > 0.5)
-        rows = np.flatnonzero(usable)
-        if not len(rows):
-            rows = np.flatnonzero(known.open())
-        if not len(rows):
-            return None
-        models = known.pool.models[rows]
-        burden = np.zeros(len(rows))
-        for name in known.hardware_objectives:
-            logs = np.log(known.hardware_of(name)[rows])
-            burden += np.nan_to_num(known.as_cost(name, logs))
-        scored = {int(known.pool.models[row]) for row in known.observed}
-        unique, place_of = np.unique(models, return_inverse=True)
-        means = np.bincount(place_of, weights=burden) / np.bincount(place_of)
-        ordered = unique[np.argsort(means, kind="stable")]
-        place = self._places[max(0, known.trained - 1) % START_TRAININGS] * (len(ordered) - 1)
-        away = np.abs(np.arange(len(ordered)) - place) / max(1, len(ordered) - 1)
-        costs = known.model_seconds()[ordered]
-        new = ~np.isin(ordered, list(scored))
-        near = np.flatnonzero(new & (away <= max(NEARBY, float(away[new].min(initial=1.0)))))
-        if not len(near):
+        """One of the first models."""
+        row = self._starts.next()
+        if row is None:
             return self.best()
-        model = int(ordered[near[np.lexsort((away[near], costs[near]))[0]]])
-        forms = rows[models == model]
-        goodness = known.best_goodness if np.isfinite(known.best_goodness) else 0.0
-        even = Quality(mean=np.zeros(len(forms)), deviation=np.full(len(forms), 1e-3), top=goodness + 1.0)
-        gain = expected_gain(
-            self.goal.boxes()[0], self.goal.costs(forms), even, objective=known.quality_is_objective
-        )
-        gain = gain * self.goal.probable()[forms]
-        row = int(forms[int(np.argmax(gain))])
-        return Choice(row=row, by="start", seconds=float(known.seconds()[row]))
+        return Choice(row=row, by="start", seconds=float(self.knowledge.seconds()[row]))
 
     def at_random(self, rng: random.Random) -> Choice | None:
         """Any candidate that is not known to miss a limit on the device; nothing is tuned at random."""

@@ -14,7 +14,7 @@ from ..record.quality import QualityScale
 from ..space.space import Space
 
 
-class Part(str, Enum):
+class SearchPart(str, Enum):
     """What a search rests on beside axes and the device; each can be left out to see what it brings."""
 
     STRUCTURE = "structure"  # features of networks that need no data, and which compute the same
@@ -66,4 +66,4 @@ class SearchProblem:
     reference: Mapping[str, float] = field(default_factory=dict)
     earlier: tuple[EarlierQuality, ...] = ()
     tuning: Mapping[str, float] = field(default_factory=dict)
-    without: frozenset[Part] = frozenset()
+    without: frozenset[SearchPart] = frozenset()

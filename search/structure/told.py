@@ -21,4 +21,5 @@ def told_by_simplified(graph: OperationGraph, beside: str = "") -> Untrained:
     function = function_digest(graph)
     if function and beside:
         function = hashlib.blake2b(f"{function} {beside}".encode(), digest_size=16).hexdigest()
-    return Untrained(structure=features(graph), function=function)
+    found = features(graph)
+    return Untrained(structure=found, function=function, constant=found["paths"] == 0)

@@ -30,6 +30,7 @@ from paretune.search.record.evaluation import (
 from paretune.search.record.metrics import METRICS
 from paretune.search.record.protocols import Hardware, Training
 from paretune.search.record.quality import QualityScale
+from paretune.search.record.untrained import UNTOLD, Untrained
 from paretune.search.sampler.hardware_first import (
     DISTRUSTED,
     MEASURED_AT_ONCE,
@@ -80,6 +81,9 @@ class FormulaFacts:
 
     def trains(self, candidate: Candidate) -> bool:
         return not candidate.is_teacher
+
+    def untrained(self, candidate: Candidate) -> Untrained:
+        return UNTOLD
 
     def trainings(self, candidate: Candidate) -> tuple[Training, ...]:
         if candidate.recipe is None:

@@ -11,6 +11,7 @@ from paretune.search.record.candidate import Candidate, Recipe
 from paretune.search.record.evaluation import Evaluation, Limit, Objective, Outcome, Quantity
 from paretune.search.record.protocols import Hardware, Training
 from paretune.search.record.quality import QualityScale
+from paretune.search.record.untrained import UNTOLD, Untrained
 from paretune.search.sampler.hardware_model import HardwareModel
 from paretune.search.sampler.knowledge import Knowledge
 from paretune.search.sampler.problem import SearchProblem
@@ -54,6 +55,9 @@ class Facts:
 
     def trains(self, candidate: Candidate) -> bool:
         return not candidate.is_teacher
+
+    def untrained(self, candidate: Candidate) -> Untrained:
+        return UNTOLD
 
     def trainings(self, candidate: Candidate) -> tuple[Training, ...]:
         return (Training(key=f"{candidate.student}", kind="distill"),) if candidate.student else ()

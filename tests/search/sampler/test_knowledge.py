@@ -19,7 +19,7 @@ from paretune.search.record.evaluation import (
 )
 from paretune.search.record.protocols import Hardware, Training
 from paretune.search.record.quality import QualityScale
-from paretune.search.record.untrained import Untrained
+from paretune.search.record.untrained import UNTOLD, Untrained
 from paretune.search.sampler.knowledge import Knowledge
 from paretune.search.sampler.problem import EarlierQuality, SearchProblem
 from paretune.search.space.space import BackendChoices, Space
@@ -60,6 +60,9 @@ class Keys:
 
     def trains(self, candidate: Candidate) -> bool:
         return not candidate.is_teacher
+
+    def untrained(self, candidate: Candidate) -> Untrained:
+        return UNTOLD
 
     def trainings(self, candidate: Candidate) -> tuple[Training, ...]:
         found = [self._training(f"dense {candidate.student}", "distill")] if candidate.student else []
@@ -282,4 +285,4 @@ def test_what_an_untrained_network_told_is_known_by_measurement_and_from_an_earl
     measured.learn_hardware(which, Hardware(untrained=told))
     resumed.learn(ended(which, outcome, untrained=told))
     model = int(measured.pool.models[row_of(measured, which)])
-    assert measured.untrained == resumed.untrained == {model: told}
+    assert measured.networks[model] == resumed.networks[model] == told

@@ -12,6 +12,7 @@ from paretune.search.record.candidate import Candidate, Recipe
 from paretune.search.record.evaluation import Evaluation, Objective, Outcome, Quantity, StageRecord
 from paretune.search.record.protocols import Hardware, Training
 from paretune.search.record.quality import QualityScale
+from paretune.search.record.untrained import UNTOLD, Untrained
 from paretune.search.sampler.costs import Costs
 from paretune.search.sampler.knowledge import Knowledge
 from paretune.search.sampler.policy import Policy
@@ -50,6 +51,9 @@ class Facts:
 
     def trains(self, candidate: Candidate) -> bool:
         return not candidate.is_teacher
+
+    def untrained(self, candidate: Candidate) -> Untrained:
+        return UNTOLD
 
     def trainings(self, candidate: Candidate) -> tuple[Training, ...]:
         return (Training(key=str(candidate.student), kind="distill"),) if candidate.student else ()
