@@ -37,7 +37,7 @@ from benchmarks.exhaustive.yardsticks import yardsticks
 from benchmarks.simulation.recorded import Recorded
 from benchmarks.simulation.runs import Run, digest_of, run_all
 from benchmarks.simulation.search import ABLATIONS, DRIVEN, OURS, DrivenSearch, Holdings
-from benchmarks.simulation.shuffled import shuffled, silent
+from benchmarks.simulation.shuffled import misled, shuffled, silent
 from benchmarks.simulation.summary import Figures, best_of, curve, figures, print_reached, reaching
 
 TABLE = Path(__file__).resolve().parents[1] / "data" / "digits"
@@ -52,9 +52,11 @@ STRONGEST_GOAL, PLAIN_GOAL = 1 / 2, 1 / 6
 """Training seconds to 99 % that ours may need, as a share of the strongest simple strategy's and of TPE's."""
 
 
-def search(*, table: Path, strategy: str, seed: int, told: str | int = TOLD) -> Run:
-    """`told` is what networks tell: `true`, `nothing`, or by the seed of a shuffle what others would."""
+def search(*, table: Path, strategy: str, seed: int, told: str | int = TOLD, curves: str | int = TOLD) -> Run:
+    """`told` is what networks tell: `true`, `nothing`, or by the seed of a shuffle what others would. So are
+    the ways of trainings before their ends by `curves`."""
     recorded = load_recorded(table)
+    recorded = recorded if curves == TOLD else misled(recorded, int(curves))
     if told != TOLD:
         recorded = silent(recorded) if told == NOTHING else shuffled(recorded, int(told))
     if strategy in SIMPLE:
@@ -73,6 +75,7 @@ def replay(options: argparse.Namespace) -> dict[str, Figures]:
     check_names("strategy", (*options.strategies, *options.fresh), (*STRATEGIES, *ABLATIONS))
     table, wanted = load_recorded(options.table), options.strategies
     told = {} if options.told == TOLD else {"told": options.told}
+    told |= {} if options.curves == TOLD else {"curves": options.curves}
     jobs = [
         {"table": options.table, "strategy": name, "seed": seed, **(told if name.startswith(OURS) else {})}
         for seed in range(options.seeds)
@@ -139,6 +142,7 @@ def main(argv: list[str] | None = None) -> int:
         "--without-features", dest="told", action="store_const", const=NOTHING, default=TOLD
     )
     features.add_argument("--shuffle-features", dest="told", type=whole(0), metavar="SEED")
+    parser.add_argument("--shuffle-curves", dest="curves", type=whole(0), default=TOLD, metavar="SEED")
     options = parser.parse_args(argv)
     return finish(replay, options, lambda found: show(found, load_recorded(options.table)))
 

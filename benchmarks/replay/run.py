@@ -15,8 +15,10 @@ The table is a csv file, compressed or not. A column `arch` in NAS-Bench-201 not
 edge; otherwise each column that is no metric is an axis. By default accuracy is `cifar10_valid` (a search
 sees validation, never test), and each column that begins with `latency_ms_` is a device. Columns that begin
 with `proxy_`, in the table or in --features FILE (with the same key columns), are zero-cost proxies: they are
-told when an architecture is measured. What a cell's structure tells is known at once. Runs are kept beside
---out in FILE.parts and not run again, unless `--fresh SAMPLER,...` asks for it.
+told when an architecture is measured. What a cell's structure tells is known at once. With --curve a
+training has milestones, where the table has accuracies after fewer epochs; the last column is its end. The
+budget is in whole trainings. Runs are kept beside --out in FILE.parts and not run again, unless
+`--fresh SAMPLER,...` asks for it.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
 from paretune.profiles.errors import UserError
 
 from benchmarks.command import check_names, finish, names, parser_of
+from benchmarks.replay.curves import columns_of_curve
 from benchmarks.replay.proxies import PREFIX as PROXY
 from benchmarks.replay.table import load_problem, read_table
 from benchmarks.simulation.runs import Job, Run, digest_of, run_all
@@ -79,7 +82,7 @@ def search(*, strategy: str, seed: int, budget: int, **problem: Any) -> Run:
     trials = budget * TRIALS_PER_TRAINING
 
     def enough(holdings: Holdings) -> bool:
-        return holdings.evaluator.trainings_begun >= budget
+        return holdings.evaluator.whole_trainings >= budget
 
     return DrivenSearch(table, SAMPLERS[strategy], seed, trials=trials, enough=enough).run()
 
@@ -106,7 +109,7 @@ def show(found: dict[str, dict[str, Figures]], budget: int) -> None:
     """Medians and quartiles for each device and sampler, then the comparison."""
     for goal in GOALS:
         lines = {f"{device} {name}": told for device, each in found.items() for name, told in each.items()}
-        print_reached(lines, goal, ("trainings", "measured"))
+        print_reached(lines, goal, ("trainings", "epochs", "measured"))
         compared = {d: times_fewer(each, reaching(goal, "trainings"), budget) for d, each in found.items()}
         for device, (times, name, least) in compared.items():
             print(f"  {device:16} {OURS} needs {'at least ' * least}{times:.2f} times fewer than {name}")
@@ -134,10 +137,13 @@ def _jobs(options: argparse.Namespace) -> list[Job]:
     latencies = options.latency or [name for name in columns if name.startswith(PREFIX)]
     if not latencies:
         raise UserError("no column holds a latency", accepted=f"--latency, or columns named {PREFIX}DEVICE")
+    if options.curve:
+        options.accuracy = options.curve[-1][1]
     metrics = {options.accuracy, *latencies, *options.ignore}
     if "arch" in columns:  # then nothing else is an axis
         metrics |= {name for name in columns if name != "arch" and not name.startswith(PROXY)}
     features = {"features": options.features} if options.features else {}
+    features |= {"curve": options.curve} if options.curve else {}
     # Seed by seed, so that an interrupted benchmark has some of everything.
     return [
         {
@@ -164,6 +170,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--ignore", type=names, default=[], metavar="COLUMN,...", help="no axes, no metrics")
     parser.add_argument(
         "--features", type=Path, metavar="FILE", help="has columns proxy_... of the same rows"
+    )
+    parser.add_argument(
+        "--curve", type=columns_of_curve, default=(), metavar="EPOCHS:COLUMN,...", help="the last is the end"
     )
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from paretune.search.record.untrained import UNTOLD, Untrained
 from paretune.search.space.space import STUDENT, BackendChoices, Chooser, Space
 
 from benchmarks.replay.cells import told_of_cell
+from benchmarks.replay.curves import Columns, Curve, curves_of
 from benchmarks.replay.proxies import columns_of, defined, joined, proxies_told
 from benchmarks.simulation.recorded import (
     LATENCY,
@@ -75,7 +76,7 @@ class TableSpace(Space):
         return 1 + math.prod(len(values) for values in self.student_axes.values())
 
 
-def _space(axes: Mapping[str, tuple[Scalar, ...]], teacher: Student) -> TableSpace:
+def _space(axes: Mapping[str, tuple[Scalar, ...]], teacher: Student, epochs: int) -> TableSpace:
     """One backend, fp32, dense, so that a candidate is one architecture."""
     backend = BackendChoices(
         name="table", precisions=(Precision.FP32,), calibration_methods=(), sparsities=("dense",)
@@ -87,7 +88,7 @@ def _space(axes: Mapping[str, tuple[Scalar, ...]], teacher: Student) -> TableSpa
         weights=(RECIPE.distill_weight,),
         calibration_samples=(),
         per_channel=(True,),
-        recipe=RECIPE,
+        recipe=replace(RECIPE, epochs=epochs),
         teacher=teacher,
     )
 
@@ -98,10 +99,13 @@ def _nothing_told(student: Student) -> Untrained:
 
 @dataclass(frozen=True)
 class Told:
-    """What is known of untrained students: at once by their axes, and once they are measured."""
+    """What is known of untrained students: at once by their axes, and once they are measured; and how their
+    trainings go, where the table tells it."""
 
     at_once: Callable[[Student], Untrained] = _nothing_told
     measured: Callable[[Student], Untrained] = _nothing_told
+    curves: Mapping[Student, Curve] = field(default_factory=dict)
+    epochs: int = 1
 
 
 NOTHING_TOLD = Told()
@@ -109,27 +113,34 @@ NOTHING_TOLD = Told()
 
 @lru_cache(maxsize=8)
 def load_problem(
-    path: Path, accuracy: str, latency: str, others: tuple[str, ...], features: Path | None = None
+    path: Path,
+    accuracy: str,
+    latency: str,
+    others: tuple[str, ...],
+    features: Path | None = None,
+    curve: Columns = (),
 ) -> Recorded:
     """Read one device's problem. `others` are the columns that are neither axes nor these metrics.
 
     Rows without a figure are left out; several rows of one combination are averaged. Accuracies above 1 are
     taken for percent. Columns that begin with `proxy_`, here or in the file `features`, are what a
-    measurement tells beside the latency.
+    measurement tells beside the latency. `curve` has columns of the accuracy on the way to `accuracy`.
     """
-    table = read_table(path, (accuracy, latency))
-    table = table.drop(columns=[name for name in others if name in table and name not in (accuracy, latency)])
+    on_the_way = tuple(name for _, name in curve if name != accuracy)
+    metrics = (accuracy, latency, *on_the_way)
+    table = read_table(path, metrics)
+    table = table.drop(columns=[name for name in others if name in table and name not in metrics])
     cells = "arch" in table
     if features:
-        table = joined(table, read_table(features, ()), _axes(table, accuracy, latency), features)
+        table = joined(table, read_table(features, ()), _axes(table, metrics), features)
     table = _edges(table) if cells else table
     table = defined(table).dropna(subset=[accuracy, latency])
-    axes = _axes(table, accuracy, latency)
+    axes = _axes(table, metrics)
     if not axes or table.empty:
         raise UserError("this table has no axes or no rows", place=str(path), found=", ".join(table))
     table = table.groupby(axes, as_index=False, dropna=False).mean()
     if table[accuracy].max() > 1:
-        table[accuracy] = table[accuracy] / 100
+        table[[accuracy, *on_the_way]] = table[[accuracy, *on_the_way]] / 100
     order = sorted(axes)
     keys = zip(*(table[axis].tolist() for axis in order), strict=True)
     students = [tuple(zip(order, key, strict=True)) for key in keys]
@@ -137,12 +148,17 @@ def load_problem(
     points = dict(zip(students, values, strict=True))
     choices = {axis: tuple(sorted(set(table[axis].tolist()))) for axis in axes}
     by_measuring = _proxies(students, table)
-    known = Told(told_of_cell if cells else _nothing_told, lambda one: by_measuring.get(one, UNTOLD))
+    known = Told(
+        at_once=told_of_cell if cells else _nothing_told,
+        measured=lambda one: by_measuring.get(one, UNTOLD),
+        curves=curves_of(table, curve, students) if curve else {},
+        epochs=curve[-1][0] if curve else 1,
+    )
     return problem_of(choices, points, float(table[latency].median()), known)
 
 
-def _axes(table: pd.DataFrame, accuracy: str, latency: str) -> list[str]:
-    return [name for name in table if name not in (accuracy, latency, *columns_of(table))]
+def _axes(table: pd.DataFrame, metrics: Sequence[str]) -> list[str]:
+    return [name for name in table if name not in (*metrics, *columns_of(table))]
 
 
 def _proxies(students: Sequence[Student], table: pd.DataFrame) -> dict[Student, Untrained]:
@@ -183,7 +199,7 @@ def problem_of(
         return _row(candidate, points[student], student, told) if student in points else None
 
     return Recorded(
-        space=_space(axes, teacher),
+        space=_space(axes, teacher, told.epochs),
         row=row,
         objectives=objectives,
         reference=reference,
@@ -194,7 +210,14 @@ def problem_of(
 
 def _row(candidate: Candidate, point: Point, student: Student, told: Told) -> Row:
     key = " ".join(f"{axis}={value}" for axis, value in candidate.student)
-    training = RecordedTraining(key=key, kind="distill", seconds=TRAIN_SECONDS, quality=point[0])
+    training = RecordedTraining(
+        key=key,
+        kind="distill",
+        seconds=TRAIN_SECONDS,
+        epochs=told.epochs,
+        curve=told.curves.get(student, ()),
+        quality=point[0],
+    )
     return Row(
         quality=point[0],
         quality_low=point[0],

@@ -1,4 +1,4 @@
-"""A recorded space in which untrained networks tell less, or nothing of use."""
+"""A recorded space in which untrained networks or unfinished trainings tell less, or nothing of use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import replace
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.untrained import UNTOLD, Untrained
 
-from benchmarks.simulation.recorded import Recorded, Row
+from benchmarks.simulation.recorded import Recorded, RecordedTraining, Row
 
 Model = tuple[object, str]
 """A student and its sparsity."""
@@ -39,6 +39,29 @@ def shuffled(table: Recorded, seed: int) -> Recorded:
         return replace(told, structure=structure, proxies=proxies)
 
     return _telling(table, of_another)
+
+
+def misled(table: Recorded, seed: int) -> Recorded:
+    """The same space, where each training goes the way of another one of its kind, drawn at random, and then
+    ends as it did: its curve is of no use, and as plausible as the true one."""
+    trainings = table.trainings()
+    changed: dict[str, RecordedTraining] = {}
+    for kind in sorted({training.kind for training in trainings.values()}):
+        of_kind = [training for training in trainings.values() if training.kind == kind]
+        others = list(of_kind)
+        random.Random(f"{seed} {kind}").shuffle(others)
+        for own, other in zip(of_kind, others, strict=True):
+            way = [point for point in other.curve if point[0] < min(own.epochs, other.epochs)]
+            end = [point for point in own.curve if point[0] >= own.epochs]
+            changed[own.key] = replace(own, curve=(*way, *end))
+
+    def row(candidate: Candidate) -> Row | None:
+        known = table.row(candidate)
+        if known is None:
+            return None
+        return replace(known, trainings=tuple(changed[one.key] for one in known.trainings))
+
+    return replace(table, row=row)
 
 
 def _model(candidate: Candidate) -> Model:

@@ -24,6 +24,10 @@ GAIN_SPREAD, SLOPE_SPREAD, SCATTER = 0.5, 0.25, 0.4
 """Standard deviations of the two, and of single trainings around the line."""
 SCATTER_WEIGHT = 3.0
 """What the prior on the scatter counts, in curves."""
+TURNS = 3
+"""So often the line is drawn anew by the scatter that was found around it."""
+CERTAIN = 1e-3
+"""The deviation of an end that was seen."""
 Point = tuple[int, float]
 
 
@@ -70,7 +74,7 @@ class CurveEnds:
         self, kind: str, key: str, points: Sequence[Point], epochs: int, *, ended: bool = False
     ) -> None:
         """Take in a training's curve, in goodness. One that `ended` before its last epoch stays as it was."""
-        at = {_share(done, epochs): value for done, value in points if math.isfinite(value)}
+        at = {_share(done, epochs): value for done, value in points if done > 0 and math.isfinite(value)}
         if ended and points and math.isfinite(points[-1][1]):
             at = {share: value for share, value in at.items() if share < _share(points[-1][0], epochs)}
             at[1.0] = points[-1][1]
@@ -87,6 +91,8 @@ class CurveEnds:
         if not curve:
             return None
         last = max(curve)
+        if last == 1.0:
+            return End(mean=float(scale.of(curve[last])), deviation=CERTAIN)
         ways = sorted({share for other in self._curves[kind].values() for share in other if share > last})
         mean, variance, start = float(scale.of(curve[last])), 0.0, last
         for share in ways if 1.0 in ways else (*ways, 1.0):
@@ -115,17 +121,19 @@ class _Step:
 
     @classmethod
     def fitted(cls, before: Floats, after: Floats, length: float) -> _Step:
-        """Normal-inverse-gamma, the scatter integrated out by its mean. `length` 1 quadruples the epochs."""
-        noise = SCATTER**2 * length
+        """The line by its prior and the curves, and the scatter around it, in turns. `length` 1 is a way that
+        quadruples the epochs."""
         prior = np.array([PRIOR_GAIN * length, PRIOR_SLOPE**length])
-        precision = np.diag([noise / (GAIN_SPREAD**2 * length), noise / (SLOPE_SPREAD**2 * length)])
+        spreads = np.array([GAIN_SPREAD, SLOPE_SPREAD]) ** 2 * length
         inputs = np.stack([np.ones_like(before), before], axis=1)
-        inverse = np.linalg.inv(precision + inputs.T @ inputs)
-        line = inverse @ (precision @ prior + inputs.T @ after)
-        missed = after - inputs @ line
-        away = line - prior
-        squares = float(missed @ missed + away @ precision @ away)
-        scatter = (SCATTER_WEIGHT * noise + squares) / (SCATTER_WEIGHT + len(before))
+        scatter = SCATTER**2 * length
+        for _ in range(TURNS):
+            precision = np.diag(scatter / spreads)
+            inverse = np.linalg.inv(precision + inputs.T @ inputs)
+            line = inverse @ (precision @ prior + inputs.T @ after)
+            missed = after - inputs @ line
+            squares = SCATTER_WEIGHT * SCATTER**2 * length + float(missed @ missed)
+            scatter = squares / (SCATTER_WEIGHT + len(before))
         return cls(line=line, covariance=scatter * inverse, scatter=scatter)
 
     def onwards(self, mean: float, variance: float) -> tuple[float, float]:

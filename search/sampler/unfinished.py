@@ -50,7 +50,7 @@ class UnfinishedTrainings:
             self._finish(stage, epochs.get(stage.name, 0))
         for stage in trainings_met(evaluation)[len(ended) :]:
             if evaluation.paused and stage.curve:
-                self._pause(stage, epochs[stage.name], hopeless=evaluation.bound is not None)
+                self._pause(stage, epochs.get(stage.name, 0), hopeless=evaluation.bound is not None)
             else:
                 self._pending.give_up(stage.key)
 
@@ -68,11 +68,12 @@ class UnfinishedTrainings:
 
     def _pause(self, stage: StageRecord, epochs: int, *, hopeless: bool) -> None:
         spent = self._spent[stage.key] = self._spent.get(stage.key, 0.0) + stage.seconds
-        found = self._stand(stage.name, stage.key, stage.curve, epochs, hopeless=hopeless)
+        whole = max(epochs, stage.curve[-1][0], 1)
+        found = self._stand(stage.name, stage.key, stage.curve, whole, hopeless=hopeless)
         self._paused[stage.key] = found
         if found.done:
             work = self._pending.work(stage.key)
-            self._costs.learn_training(stage.name, stage.key, spent * epochs / found.done, work)
+            self._costs.learn_training(stage.name, stage.key, spent * whole / found.done, work)
 
     def reach(self, milestone: Milestone) -> Unfinished:
         """A training that is under way has come to a milestone."""
@@ -91,7 +92,7 @@ class UnfinishedTrainings:
             hopeless=hopeless,
         )
         self._at[key] = found
-        self._pending.reach(key, done / max(1, epochs))
+        self._pending.reach(key, done / epochs)
         self._learn_curve(kind, key, curve, epochs)
         return found
 

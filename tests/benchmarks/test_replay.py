@@ -1,5 +1,6 @@
 """The replay of a table: the problem it makes, searches by the real driver, the command from end to end."""
 
+import argparse
 import gzip
 import json
 import math
@@ -10,9 +11,12 @@ from paretune.profiles.errors import UserError
 from paretune.search.record.evaluation import Outcome
 from paretune.search.record.protocols import TrainEverything
 
+from benchmarks.replay.curves import columns_of_curve
 from benchmarks.replay.run import SAMPLERS, main, search, times_fewer
 from benchmarks.replay.table import load_problem
 from benchmarks.simulation.evaluator import TableEvaluator
+from benchmarks.simulation.search import OURS
+from benchmarks.simulation.summary import COLUMNS
 
 BUDGET = 15
 
@@ -60,6 +64,23 @@ def searched(path):
         return search(strategy=sampler, seed=seed, budget=budget, **table)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def curved(tmp_path_factory):
+    """Accuracies after 2 and 5 of 10 epochs; who learns fast ends best. One was not looked at."""
+    lines = ["width,depth,early,half,top1,latency_ms_slow"]
+    for index in range(60):
+        width, depth = 4 * (1 + index % 12), 1 + index // 12
+        end = 92 - 20 * math.exp(-width * depth / 40) + 1.5 * math.sin(7.3 * index)
+        early = "" if index == 17 else f"{end - 30 + 2 * (end - 85):.3f}"
+        lines.append(f"{width},{depth},{early},{end - 8 + (end - 85):.3f},{end:.3f},{1 + width * depth / 10}")
+    path = tmp_path_factory.mktemp("curves") / "table.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+CURVE = ((2, "early"), (5, "half"), (10, "top1"))
 
 
 # -- the problem ------------------------------------------------------------------------------------
@@ -313,3 +334,34 @@ def test_a_column_that_is_not_there_and_a_sampler_that_is_none_are_told(
     assert main(["--table", str(path), "--out", str(tmp_path / "o.json"), *options]) == 1
     said = capsys.readouterr().err
     assert all(part in said for part in told)
+
+
+# -- learning curves ----------------------------------------------------------------------------------
+
+
+def test_columns_after_several_epochs_are_the_milestones_of_a_training(curved):
+    table = load_problem(curved, "top1", "latency_ms_slow", (), curve=CURVE)
+    assert set(table.space.student_axes) == {"width", "depth"}
+    trainings = list(table.trainings().values())
+    assert {one.epochs for one in trainings} == {10}
+    assert sorted({tuple(epoch for epoch, _ in one.curve) for one in trainings}) == [(2, 5, 10), (5, 10)]
+    assert all(
+        0 < value < 1 and one.curve[-1][1] == one.quality for one in trainings for _, value in one.curve
+    )
+    (plain, *_) = load_problem(curved, "top1", "latency_ms_slow", ("early", "half")).trainings().values()
+    assert (plain.epochs, plain.curve) == (1, ())
+
+
+def test_a_training_is_paused_at_a_milestone_and_epochs_count(curved):
+    problem = {"path": curved, "accuracy": "top1", "latency": "latency_ms_slow", "others": (), "curve": CURVE}
+    run = search(strategy=OURS, seed=0, budget=8, **problem)
+    assert run["epochs"] < run["trainings"]  # some stand at a milestone
+    assert 8 <= run["epochs"] < 9
+    assert all(moment[COLUMNS["epochs"]] <= moment[COLUMNS["trainings"]] for moment in run["history"])
+
+
+@pytest.mark.parametrize("text", ["12", "12:a", "50:a,12:b", "0:a,12:b", "12:,50:b", "x:a,12:b"])
+def test_a_curve_is_epochs_and_columns_ascending(text):
+    with pytest.raises(argparse.ArgumentTypeError):
+        columns_of_curve(text)
+    assert columns_of_curve("12:a, 200:b") == ((12, "a"), (200, "b"))

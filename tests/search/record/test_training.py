@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Candidate, Recipe
-from paretune.search.record.evaluation import Evaluation, Outcome, StageRecord
-from paretune.search.record.training import needed, training_key, trainings_ended, trainings_met
+from paretune.search.record.evaluation import Evaluation, Outcome, StageRecord, StudyRecord, TrialRecord
+from paretune.search.record.training import needed, training_key, trainings_ended, trainings_met, went_on
 
 RECIPE = Recipe(epochs=12, finetune_epochs=4)
 
@@ -41,3 +41,19 @@ def test_a_training_that_was_given_up_was_met_and_did_not_end() -> None:
     assert [s.name for s in trainings_met(whole)] == ["distill", "prune"]
     assert trainings_ended(whole) == trainings_met(whole) == trainings_met(stopped)
     assert [s.name for s in trainings_ended(stopped)] == ["distill"]
+
+
+def test_a_paused_training_went_on_in_the_next_trial_of_its_candidate() -> None:
+    paused = Evaluation(candidate=candidate(0.5), outcome=Outcome.GATED, stopped_epoch=3, paused=True)
+    ended = Evaluation(candidate=candidate(0.5), outcome=Outcome.COMPLETE)
+    left = Evaluation(candidate=candidate(0.75), outcome=Outcome.GATED, stopped_epoch=3, paused=True)
+    evaluations = [paused, left, paused, ended]
+    trials = tuple(
+        TrialRecord(number=number, evaluation=one, started=0.0, seconds=1.0)
+        for number, one in enumerate(evaluations)
+    )
+    known = StudyRecord(
+        name="s", study_text="", workload="w", profile="p", quality="accuracy", objectives=(), limits=(),
+        trials=trials,
+    )  # fmt: skip
+    assert went_on(known) == {0: 2, 2: 3}

@@ -24,14 +24,15 @@ BOUND = Bound(value=0.5, basis="its learning curve", beaten_by=3)
 class Judge:
     """Stops a training of the given kind at a milestone, and remembers what it was asked."""
 
-    def __init__(self, kind: str = "", epoch: int = 0) -> None:
-        self.kind, self.epoch, self.asked = kind, epoch, []
+    def __init__(self, kind: str = "", epoch: int = 0, *, pause: bool = False) -> None:
+        self.kind, self.epoch, self.pause, self.asked = kind, epoch, pause, []
 
     def __call__(self, milestone):
         self.asked.append((milestone.kind, milestone.curve[-1][0]))
         self.milestone = milestone
         if self.asked[-1] == (self.kind, self.epoch):
-            return Decision(reason=f"beaten after epoch {self.epoch}", bound=BOUND)
+            bound = None if self.pause else BOUND
+            return Decision(reason=f"beaten after epoch {self.epoch}", bound=bound, pause=self.pause)
         return None
 
 
@@ -89,11 +90,12 @@ def test_a_stopped_training_goes_on_to_the_same_bits(open_models, candidate, tmp
     stops, lines = [], []
     control = Control(progress=lines.append)
     for epoch, asked in ((1, [1]), (1, [1]), (3, [1, 2, 3])):
-        judge, models = Judge("distill", epoch), open_models(control=control)
+        judge, models = Judge("distill", epoch, pause=epoch == 3), open_models(control=control)
         stops.append(stopped(models, candidate(), judge))
         assert [at for _, at in judge.asked] == asked
         assert stops[-1].seconds > 0
-        assert stops[-1].decision.bound == BOUND
+        assert stops[-1].decision.pause == (epoch == 3)
+        assert stops[-1].decision.bound == (None if epoch == 3 else BOUND)
         assert models.store.get("distill", models.needed.key(candidate())) is None
     judge = Judge()
     resumed = open_models(control=control).trainer.trained(candidate(), judge=judge)
