@@ -118,6 +118,7 @@ class Knowledge:
         if row is None:
             return
         self.known[row] = not evaluation.paused
+        self.rewritten += evaluation.paused  # its curve is another observation, or a longer one
         self._learn_untrained(row, evaluation.untrained)
         self.unfinished.learn(evaluation)
         group = int(self.pool.classes[row])
@@ -128,9 +129,7 @@ class Knowledge:
             self.hardware.learn(group, {name: q.value for name, q in measured.items()})
         if evaluation.outcome is Outcome.COMPLETE and self.quality in evaluation.metrics:
             self._learn_complete(row, evaluation)
-        elif evaluation.paused:
-            self.rewritten += 1  # its curve is another observation, or a longer one
-        elif evaluation.stopped_epoch and evaluation.bound is not None:
+        elif evaluation.stopped_epoch and evaluation.bound is not None and not evaluation.paused:
             self.observed.setdefault(row, (self.scale.goodness(evaluation.bound.value), STOPPED))
 
     def _learn_untrained(self, row: int, untrained: Untrained) -> None:

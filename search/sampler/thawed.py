@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,12 +19,13 @@ SHARP, LEAST_NOISE, MOST_NOISE = 0.1, 2.0, 30.0
 @dataclass(frozen=True, kw_only=True)
 class ExpectedEnd:
     """A model whose training stands at a milestone: the row that shows it best, and its expected end.
-    `works`: it is good enough already to be of use."""
+    `works`: it is good enough already to be of use. `followers` are models that are made of it."""
 
     model: int
     row: int
     end: End
     works: bool
+    followers: tuple[int, ...] = ()
 
     @property
     def noise(self) -> float:
@@ -40,9 +42,16 @@ class ExpectedEnds:
 
     def now(self, scale: Distances, corner: float) -> tuple[ExpectedEnd, ...]:
         """All of them as they stand; `corner` is the goodness from which on a candidate is of use."""
+        unfinished = self._knowledge.unfinished
         return tuple(
-            ExpectedEnd(model=model, row=self._row(model), end=end, works=training.goodness >= corner)
-            for model, training, end in self._knowledge.unfinished.ends(scale)
+            ExpectedEnd(
+                model=model,
+                row=self._row(model),
+                end=end,
+                works=training.goodness >= corner,
+                followers=unfinished.made_of(training),
+            )
+            for model, training, end in unfinished.ends(scale)
         )
 
     def _row(self, model: int) -> int:
@@ -57,7 +66,8 @@ class ExpectedEnds:
 
 @dataclass(frozen=True, kw_only=True)
 class Thaw:
-    """By how much curves move what is believed of their models, and by what variance they narrow it."""
+    """By how much curves move what is believed of their models, and by what variance they narrow it. What is
+    made of such a model is moved as far, and nothing is surer of it."""
 
     models: Integers
     shift: Floats
@@ -73,12 +83,24 @@ class Thaw:
         told = np.array([one.end.mean for one in expected]) + unit
         sure = np.array([one.end.deviation for one in expected]) ** 2
         weight = variance / (variance + sure)
-        return cls(
+        own = cls(
             models=np.array([one.model for one in expected]),
             shift=weight * (told - mean),
             narrower=weight * variance,
             share=1.0 - weight,
             works=np.array([one.works for one in expected]),
+        )
+        return own._with_followers([one.followers for one in expected])
+
+    def _with_followers(self, followers: Sequence[tuple[int, ...]]) -> Thaw:
+        models = [model for some in followers for model in some]
+        of = np.repeat(np.arange(len(followers)), [len(some) for some in followers])
+        return Thaw(
+            models=np.concatenate([self.models, np.array(models, dtype=np.int64)]),
+            shift=np.concatenate([self.shift, self.shift[of]]),
+            narrower=np.concatenate([self.narrower, np.zeros(len(of))]),
+            share=np.concatenate([self.share, np.ones(len(of))]),
+            works=np.concatenate([self.works, np.zeros(len(of), dtype=bool)]),
         )
 
     def applied(self, beliefs: Beliefs, models: Integers) -> Beliefs:

@@ -117,6 +117,11 @@ class UnfinishedTrainings:
                 for model in self._pending.ending_with(key):
                     yield model, training, end
 
+    def made_of(self, training: Unfinished) -> tuple[int, ...]:
+        """Models that are trained further from its end."""
+        ending = self._pending.ending_with(training.key)
+        return tuple(one for one in self._pending.waiting_for(training.key) if one not in ending)
+
     def end_of(self, training: Unfinished, scale: Distances) -> End | None:
         """Where one is expected to end."""
         return self._curves.end(training.kind, training.key, scale)

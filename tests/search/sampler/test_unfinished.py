@@ -167,7 +167,7 @@ def milestone(candidate, done=1, quality=None):
 
 @pytest.fixture
 def policy(knowledge):
-    for candidate in (student(2), student(4), student(2, "b")):
+    for candidate in (student(2), student(4), student(2, "b"), student(4, "b")):
         knowledge.learn(complete(candidate, quality=0.88 + 0.01 * dict(candidate.student)["width"]))
     for width in (1, 2, 3, 4):
         for kind in "ab":
@@ -182,10 +182,10 @@ def test_a_training_that_promises_less_than_another_is_paused_and_one_that_promi
     wanted = student(3)
     policy.set_aside(wanted)
     assert pause_at(policy, wanted, milestone(wanted, 2, quality=0.93)) is None
-    decision = pause_at(policy, wanted, milestone(wanted, 2, quality=0.3))
+    decision = pause_at(policy, wanted, milestone(wanted, 3, quality=0.1))
     assert decision.pause
     assert decision.bound is None
-    assert "30.00 % after 4 of 8 epochs" in decision.reason
+    assert "10.00 % after 6 of 8 epochs" in decision.reason
 
 
 def test_what_was_asked_for_again_goes_on_from_where_it_stood(policy):
