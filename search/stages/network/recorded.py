@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._ops import HigherOrderOperator
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import TensorWeakRef, WeakIdKeyDictionary
@@ -50,6 +51,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     It stands below all that PyTorch decomposes, so that control flow, functions, TorchScript and modules that
     are called twice are seen as what ran.
     """
+
+    supports_higher_order_operators = True
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -111,6 +114,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if isinstance(func, HigherOrderOperator):  # branches and loops of functions
+            self._failed = True
+            return func(*args, **kwargs)
         if _is_whole(func.name()):
             with self:
                 return func.decompose(*args, **kwargs)
