@@ -17,6 +17,7 @@ from ...record.protocols import GUESS_RATE
 from ...store.store import Store
 from ..network.model_size import model_size
 from ..network.predict import tensors
+from ..network.programs import refuse_program
 from ..network.reproducible import make_unequal, reproducible
 from ..proxies.proxies import BATCHES, proxies_of
 from . import keys
@@ -49,6 +50,7 @@ class UntrainedLooks:
 
         def make(into: Path) -> Mapping[str, Any]:
             model = self._network(candidate)
+            refuse_program(model, "whose norms and units are not seen as those of students are")
             with (
                 user_code("a look at the untrained network", function=model),
                 reproducible(self.seed, self.networks.threads),

@@ -151,7 +151,10 @@ def _flow(model: nn.Module, inputs: Sequence[Tensor], dtype: torch.dtype) -> flo
                 weight.mul_(factor / before)
         before = factor
         with torch.enable_grad(), Straight(dtype):
-            flow = torch.stack([output.sum() for output in _outputs(model, ones)]).sum()
+            told = [output.sum() for output in _outputs(model, ones) if output.requires_grad]
+        if not told or not weights:
+            return None
+        flow = torch.stack(told).sum()
         gradients = torch.autograd.grad(flow, weights, allow_unused=True)
         pairs = zip(weights, gradients, strict=True)
         carried = float(sum((one.detach() * two).abs().sum() for one, two in pairs if two is not None))

@@ -140,6 +140,7 @@ def test_networks_of_any_kind_have_all_four_the_same_each_time(kind):
 def test_what_is_not_defined_is_left_out():
     assert set(looked_at(chain(drawn(3, 4)), drawn(BATCH, 4))) == {"jacov", "synflow", "zen"}  # no units
     assert looked_at(chain(torch.zeros(3, 4)), drawn(BATCH, 4)) == {}  # nothing depends on the input
+    assert looked_at(nn.ReLU(), drawn(BATCH, 4)).keys() == {"jacov", "nwot", "zen"}  # no weights
     whole = torch.arange(BATCH * 4, dtype=torch.uint8).reshape(BATCH, 4)
     assert set(looked_at(Scaled(), whole)) == {"nwot", "synflow"}  # and no small change of it
 
