@@ -10,7 +10,6 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -110,6 +109,8 @@ def sync_tree(folder: Path) -> None:
     """Have all below a folder, and the folder itself, on the disk: a power cut leaves nothing of it out."""
     # All at once: the disk then writes its journal once, and not once for each file.
     paths = [*folder.rglob("*"), folder]
+    from concurrent.futures import ThreadPoolExecutor  # every runner loads this module, and few sync files
+
     with ThreadPoolExecutor(min(len(paths), _SYNCED_AT_ONCE)) as pool:
         list(pool.map(sync, paths))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,37 +30,20 @@ from ..contract.backend import (
 )
 from ..contract.options import check_taken
 from ..contract.tuning import Tuning
-from ..energy.told import meters
 from ..lease.lease import LeaseLostError, at_work
-from ..lease.warden import OPERATIONS as LEASE_OPERATIONS
-from ..measure import core_speeds
 from ..measure.cores import hold_on
-from ..measure.fixed_work import timed_work
 from ..measure.memory import Phases
-from ..measure.space import space
 from ..measure.timing import sample, timed
 from ..registry import availability, get_backend, packages
-from ..watch import watcher
 from .boot import DIGEST
 from .frames import Message
 from .group import group_ends_with_us
 from .launch import THREAD_VARIABLES
 from .of_session import OF_SESSION, Loaded
+from .others import OTHERS
 from .own_files import NoRoomError, OwnFiles
-from .runtime_alone import told_of_runtime
 
 _MOST_WORDS = 2**14
-
-OTHERS: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
-    **LEASE_OPERATIONS,
-    "cores": core_speeds.told,
-    "runtime": told_of_runtime,
-    "meters": meters,
-    "space": space,
-    "state": watcher.told,
-    "work": timed_work,
-}
-"""Operations that need nothing of the open session: from the body of a request to that of its answer."""
 
 
 class Runner:
