@@ -306,7 +306,10 @@ def test_the_comparison_is_with_the_best_of_optunas_own():
 
 def test_the_command_writes_its_figures(tmp_path, capsys):
     table, out = write_table(tmp_path / "table.csv.gz"), tmp_path / "out" / "replay.json"
+    features = tmp_path / "features.csv"
+    features.write_text("width,depth,block,proxy_z\n4,1,plain,0.5\n8,2,wide,-1e8\n")
     command = ["--table", str(table), "--accuracy", "top1", "--ignore", "note", "--out", str(out)]
+    command += ["--features", str(features)]
     small = ["--seeds", "2", "--budget", "8", "--samplers", "random,tpe+gate"]
     assert main([*command, *small]) == 0
     found = json.loads(out.read_text())
