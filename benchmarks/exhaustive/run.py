@@ -75,7 +75,7 @@ def replay(options: argparse.Namespace) -> dict[str, Figures]:
     check_names("strategy", (*options.strategies, *options.fresh), (*STRATEGIES, *ABLATIONS))
     table, wanted = load_recorded(options.table), options.strategies
     told = {} if options.told == TOLD else {"told": options.told}
-    told |= {} if options.curves == TOLD else {"curves": options.curves}
+    told |= {} if options.curves is None else {"curves": options.curves}
     jobs = [
         {"table": options.table, "strategy": name, "seed": seed, **(told if name.startswith(OURS) else {})}
         for seed in range(options.seeds)
@@ -142,7 +142,7 @@ def main(argv: list[str] | None = None) -> int:
         "--without-features", dest="told", action="store_const", const=NOTHING, default=TOLD
     )
     features.add_argument("--shuffle-features", dest="told", type=whole(0), metavar="SEED")
-    parser.add_argument("--shuffle-curves", dest="curves", type=whole(0), default=TOLD, metavar="SEED")
+    parser.add_argument("--shuffle-curves", dest="curves", type=whole(0), metavar="SEED")
     options = parser.parse_args(argv)
     return finish(replay, options, lambda found: show(found, load_recorded(options.table)))
 
