@@ -61,9 +61,9 @@ def export(
         StageError: the exported model disagrees with PyTorch on `sample`.
     """
     frozen, traces = _frozen(model), traces or KeptTraces()
-    if not on_grid:
-        equalize(frozen, **tensors_of(sample))
     with unhindered():
+        if not on_grid:
+            equalize(frozen, **tensors_of(sample))
         if backend.source_format == ONNX:
             source = _export_onnx(frozen, sample, into, wanted, traces)
         else:

@@ -15,6 +15,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ....profiles.errors import UnsupportedError
 
 # How the exporters and the interpreter name the operator that they do not know.
@@ -88,13 +90,19 @@ def captured_stderr() -> Iterator[list[str]]:
 
 @contextmanager
 def unhindered() -> Iterator[None]:
-    """No garbage is collected meanwhile: a tracer builds a hundred thousand objects that are all in use."""
+    """No garbage is collected meanwhile: a tracer builds a hundred thousand objects that are all in use.
+
+    And one thread computes: over the few rows of a sample several would wait for each other, busily, and
+    where other programs run beside a hundred times as long as they work.
+    """
     _operators_listed_once()
-    was_on = gc.isenabled()
+    was_on, threads = gc.isenabled(), torch.get_num_threads()
     gc.disable()
+    torch.set_num_threads(1)
     try:
         yield
     finally:
+        torch.set_num_threads(threads)
         if was_on:
             gc.enable()
 
@@ -108,7 +116,7 @@ def _operators_listed_once() -> None:
     """
     with suppress(ImportError, AttributeError):
         utils: Any = import_module("torch._export.utils")
-        dispatcher: Any = import_module("torch")._C
+        dispatcher: Any = torch._C
         look_up, listed = (
             utils._materialize_cpp_cia_ops,
             dispatcher._dispatch_get_registrations_for_dispatch_key,

@@ -1,6 +1,7 @@
 """What is exported from a kept trace is, byte by byte, what a new export gives."""
 
 import copy
+import gc
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 from paretune.backends.registry import get_backend
 from paretune.search.stages.models import export as exporting
 from paretune.search.stages.models.export import export
+from paretune.search.stages.models.exporters import unhindered
 from paretune.search.stages.models.kept_traces import KeptTraces
 from paretune.search.stages.network.form import form_of
 from torch import nn
@@ -112,3 +114,10 @@ def test_numbers_that_are_no_weights_count_where_a_tracer_reads_them():
 
 def test_what_cannot_be_compared_has_no_form():
     assert form_of(changed(lambda model: setattr(model, "source", iter([1])))) is None
+
+
+def test_threads_and_garbage_are_as_before_whatever_an_exporter_raises():
+    before = torch.get_num_threads(), gc.isenabled()
+    with pytest.raises(ZeroDivisionError), unhindered():
+        raise ZeroDivisionError
+    assert (torch.get_num_threads(), gc.isenabled()) == before
