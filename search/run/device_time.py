@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from math import inf
 from statistics import median
 
@@ -21,6 +21,9 @@ LATEST = 20
 """So many candidates tell what the next one takes."""
 SURVEY_SHARE = 0.1
 """Of the time budget, that goes into first measurements."""
+SIMPLE_SHARE, SIMPLE_FIRST = 0.5, 0.1
+"""Of the budget, that simple choices may use beyond the usual ones while there is something to search; and of
+its time, that all of them may take to come before it: in a study of a minute they wait."""
 _DEVICE = (COMPILE, SCORE, MEASURE)
 
 
@@ -79,6 +82,18 @@ class DeviceTime:
         teacher, and takes what the last one took."""
         late = self._teacher_s > self._budget.seconds_left
         return tuple(one for one in simple if not late or one == self._reference)
+
+    def affords(self, simple: Collection[Candidate], evaluated: int) -> bool:
+        """Whether simple choices beyond the usual ones come before the search, of which so many candidates
+        were evaluated."""
+        trials, seconds = self._budget.trials, self._budget.seconds
+        return (trials is None or evaluated < SIMPLE_SHARE * trials) and (
+            seconds is None
+            or (
+                self._budget.elapsed_seconds < SIMPLE_SHARE * seconds
+                and len(simple) * self._teacher_s <= SIMPLE_FIRST * seconds
+            )
+        )
 
 
 def _spent(record: TrialRecord) -> dict[str, float]:

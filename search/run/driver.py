@@ -25,7 +25,7 @@ from .impossible import Impossible
 from .plan import SearchPlan
 from .reserve import FinalistTime
 from .search import Search
-from .simple_choices import SimpleChoices, affordable
+from .simple_choices import SimpleChoices
 from .tuning_time import TuningTime
 from .unknown import drawn
 
@@ -149,7 +149,7 @@ class Driver:
         """See to it that the next candidate is worth asking for; why the search ends where none is."""
         nothing_to_gain = self.search.finished()
         simple = [c for c in self.device_time.in_time(self.simple.untried(self.known)) if self._open(c)]
-        if simple and (nothing_to_gain or affordable(self.budget, self.evaluated)):
+        if simple and (nothing_to_gain or self.device_time.affords(simple, self.evaluated)):
             self.studies.enqueue(self.plan.space.params(simple[0]), baseline=True)
             return ""
         if nothing_to_gain:

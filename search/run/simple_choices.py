@@ -1,4 +1,4 @@
-"""The simple choices of a study: which are left, and how many of them it can afford."""
+"""The simple choices of a study, and which of them are left."""
 
 from __future__ import annotations
 
@@ -6,10 +6,6 @@ from collections.abc import Container
 
 from ..record.candidate import Candidate
 from ..space.space import Space
-from .budget import Budget
-
-SIMPLE_SHARE = 0.5
-"""Of the budget, that simple choices may use beyond the usual ones while there is something to search."""
 
 
 class SimpleChoices:
@@ -29,11 +25,3 @@ class SimpleChoices:
     def usual(self, known: Container[str]) -> tuple[Candidate, ...]:
         """The usual ones among those that were not evaluated."""
         return tuple(candidate for candidate in self._usual if candidate.digest not in known)
-
-
-def affordable(budget: Budget, evaluated: int) -> bool:
-    """Whether simple choices may take more of the budget: the search itself wants the other half."""
-    trials, seconds = budget.trials, budget.seconds
-    return (trials is None or evaluated < SIMPLE_SHARE * trials) and (
-        seconds is None or budget.elapsed_seconds < SIMPLE_SHARE * seconds
-    )

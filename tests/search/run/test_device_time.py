@@ -111,6 +111,17 @@ def test_simple_choices_are_left_out_where_the_teacher_takes_longer_than_is_left
     assert not budget.exhausted(1)  # a student may be quicker by far
 
 
+def test_further_simple_choices_come_before_the_search_where_they_take_little_of_the_budget(clock, budget):
+    time = DeviceTime(budget, TEACHER)
+    time.learn(trial(TEACHER, compile=1.0, score=2.0, measure=1.0))
+    assert time.affords([INT8, INT8], 5)  # 8 of 100 s
+    assert not time.affords([INT8, INT8, INT8], 5)
+    clock.now = 50.0
+    assert not time.affords([INT8], 5)
+    without_time = DeviceTime(Budget(trials=10, seconds=None), TEACHER)
+    assert (without_time.affords([INT8], 4), without_time.affords([INT8], 5)) == (True, False)
+
+
 class Evaluator:
     def __init__(self, clock, seconds, fails=None):
         self.clock, self.seconds, self.fails = clock, seconds, fails
