@@ -186,11 +186,15 @@ def test_the_reference_does_not_saturate(digits):
     assert max(digits.share([point]) for point in points) < GOAL
 
 
-def test_the_study_of_the_recording_is_the_space_of_the_table(digits):
-    study, told = load_study_file(record.STUDY), json.loads((TABLE / ABOUT).read_text())["space"]
-    assert {axis: list(values) for axis, values in study.space.student.items()} == told["student_axes"]
-    assert (study.training.epochs, study.training.finetune_epochs) == (8, 4)
-    assert list(study.space.sparsity) == told["backends"][0]["sparsities"]
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in TABLE.parent.glob(f"*/{POINTS}")))
+def test_the_study_of_a_recording_is_the_space_of_its_table(name):
+    study = load_study_file(TABLE.parent / f"exhaustive_{name}.yaml")
+    recorded = load_recorded(TABLE.parent / name)
+    space = recorded.space
+    assert {axis: tuple(v) for axis, v in study.space.student.items()} == dict(space.student_axes)
+    assert space.recipe.epochs == study.training.epochs
+    assert len(recorded.trainings()) >= 40
+    assert all(recorded.row(candidate).measured_with_it.proxies for candidate in space.candidates())
 
 
 # -- reading --------------------------------------------------------------------------------------------
