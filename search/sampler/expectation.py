@@ -34,9 +34,9 @@ CLIPPED = 0.25
 """Of the range between corner and best quality: what lies further below the corner is of no interest."""
 HEADROOM = 0.5
 """The quality is not expected to go further beyond the best one, as a share of the range from the corner."""
-HOPE = 1.4
+HOPE = 2.4
 """The best of n gains is mostly the most overrated one, by about sqrt(2 ln n) deviations. Where that exceeds
-this number, candidates are ranked with deviations that are narrowed until it does not."""
+this number, candidates are ranked with deviations that are narrower by the square of how far it does."""
 LEAST_SPREAD = 0.3  # of the logarithm of the distance to the top, before the data says anything
 TRUST_FROM, DISTRUST = 20, 1.15
 """From so many known candidates on, a squared error so many times that of a constant is too large."""
@@ -68,8 +68,8 @@ class Expectation:
         self.knowledge, self.goal = knowledge, goal
         self.trusted = True
         """Whether known candidates, each left out, are predicted better than by a constant."""
-        models = max(2, len(knowledge.trainings.needed))
-        self._hope = min(1.0, HOPE / float(np.sqrt(2 * np.log(models))))
+        different = max(2, len(np.unique(knowledge.networks.alike)))
+        self._hope = min(1.0, HOPE**2 / (2 * float(np.log(different))))
         self._surrogate, self._top = Surrogate(), 1.0
         self._unfinished = ExpectedEnds(knowledge)
         self._thaw: Thaw | None = None

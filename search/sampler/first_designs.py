@@ -20,7 +20,8 @@ START_FROM, START_TO = 0.5, 0.95
 the best chance of a good quality, from which the model learns most."""
 SLICES_FROM = 0.3
 """Where networks have told how good they look, the first models are the best looking of as many slices of
-that order, from here to its end: the smallest are of no use however they look."""
+that order, from here to its end: the smallest are of no use however they look. In a space of few models the
+best looking of a slice is only its largest, and its dearest."""
 
 
 class FirstDesigns:
@@ -56,7 +57,8 @@ class FirstDesigns:
         if not new.any():
             return None
         number = max(0, known.trained - 1) % START_TRAININGS
-        looks = None if SearchPart.STARTS in known.problem.without else known.consensus()
+        small = len(known.trainings.needed) < START_TRAININGS * MODELS_PER_START
+        looks = None if small or SearchPart.STARTS in known.problem.without else known.consensus()
         if looks is None:
             model = self._cheap_nearby(ordered, new, self._places[number])
         else:

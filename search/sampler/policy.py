@@ -156,7 +156,8 @@ class Policy:
         return Choice(row=row, by="start", seconds=float(self.knowledge.seconds()[row]))
 
     def at_random(self, rng: random.Random) -> Choice | None:
-        """Any candidate that is not known to miss a limit on the device; nothing is tuned at random."""
+        """Any candidate that is not known to miss a limit on the device, cheap ones more often, so that each
+        cost has its share of the time; nothing is tuned at random."""
         left = self.knowledge.open() & ~self._paused()
         if (left & ~self.knowledge.untuned()).any():
             left = left & ~self.knowledge.untuned()
@@ -165,8 +166,9 @@ class Policy:
             rows = np.flatnonzero(left & self.goal.possible())
         if not len(rows):
             return None
-        row = int(rows[rng.randrange(len(rows))])
-        return Choice(row=row, by="random", seconds=float(self.knowledge.seconds()[row]))
+        seconds = self.knowledge.seconds()
+        row = int(rng.choices(rows.tolist(), weights=(1 / np.maximum(seconds[rows], 1e-6)).tolist())[0])
+        return Choice(row=row, by="random", seconds=float(seconds[row]))
 
     def _paused(self) -> Flags:
         """[rows] that wait for a training that was paused: what is expected of it decides, never chance."""
