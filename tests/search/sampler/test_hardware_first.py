@@ -207,9 +207,10 @@ def test_no_warning_no_missing_number(names):
     assert {p.by for p in proposals} <= {"start", "gain", "random"}
     expected = [p for p in proposals if p.by == "gain"]
     assert expected
+    # A share of the front's volume; there is none where nothing known is within the corner yet.
+    assert any(proposal.gain is not None for proposal in expected)
     for proposal in expected:
-        assert proposal.gain is not None
-        assert proposal.gain > 0
+        assert proposal.gain is None or proposal.gain > 0
         assert proposal.seconds > 0
         assert 0 <= proposal.quality.low <= proposal.quality.value <= proposal.quality.high <= 1
     sampler = search.study.sampler
