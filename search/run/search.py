@@ -15,7 +15,7 @@ from ..record.evaluation import Limit, Proposal, Quantity, TrialRecord
 from ..record.protocols import Decision, Hardware, Milestone, NeededTrainings, Standard, Training
 from ..record.untrained import Untrained
 from ..sampler.hardware_first import HardwareFirstSampler, StopRule
-from ..sampler.problem import SearchPart, SearchProblem
+from ..sampler.problem import SearchPart, SearchProblem, endless
 from ..space.space import Space
 
 
@@ -123,12 +123,12 @@ def hardware_first(
     seed: int,
     stop: StopRule | None = None,
     remarks: Sequence[str] = (),
+    seconds_left: Callable[[], float] = endless,
 ) -> Search:
     """The search of this product: its sampler asks its gate for bounds, and the gate the sampler for what
-    candidates may cost."""
-    sampler = HardwareFirstSampler(
-        problem, _Answers(gate=gate, needed=needed, space=problem.space), seed, stop
-    )
+    candidates may cost. `seconds_left` are those for trainings."""
+    answers = _Answers(gate=gate, needed=needed, space=problem.space)
+    sampler = HardwareFirstSampler(problem, answers, seed, stop, seconds_left)
     return Search(sampler, gate, guide=sampler, remarks=remarks)
 
 

@@ -134,7 +134,7 @@ def run_job(
         device = device_stages(job, reached, store, progress, models, lease, budget)
         device.effort = Effort(budget.seconds, budget.afford, progress.note)
         # A resumed sampler starts anew; with the same seed it would propose the same points again.
-        search = set_up_search(job, models.teacher_facts(), models, job.file.seed + before)
+        search = set_up_search(job, models.teacher_facts(), models, job.file.seed + before, budget)
         with closing(_studies(job, search.sampler)) as studies, closing(device):
             remarks = (*remarks, *search.remarks, *models.remarks(), *_noted(lease.remarks(), progress))
             plan = _plan(job, models, reached, remarks)

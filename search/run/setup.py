@@ -17,6 +17,7 @@ from ..record.protocols import NeededTrainings
 from ..record.quality import QualityScale
 from ..sampler.hardware_first import StopRule
 from ..sampler.problem import EarlierQuality, SearchPart, SearchProblem
+from .budget import Budget
 from .search import Search, hardware_first
 from .warm_start import EarlierResult, earlier_results, remark
 
@@ -26,7 +27,9 @@ SAME_DEVICE_NOISE, OTHER_DEVICE_NOISE = 2.0, 4.0
 """Extra variance of an earlier study's quality: integer kernels of another device round differently."""
 
 
-def set_up_search(job: Job, teacher: Mapping[str, Any], needed: NeededTrainings, sampler_seed: int) -> Search:
+def set_up_search(
+    job: Job, teacher: Mapping[str, Any], needed: NeededTrainings, sampler_seed: int, budget: Budget
+) -> Search:
     """The job's search. `teacher` are the facts of the teacher, whose quality gives margins a scale."""
     metric = job.loaded.workload.metric
     scale = QualityScale.of(metric.name, metric.higher_is_better)
@@ -47,7 +50,11 @@ def set_up_search(job: Job, teacher: Mapping[str, Any], needed: NeededTrainings,
         without=frozenset() if job.file.gate.during_training else frozenset({SearchPart.CURVES}),
     )
     said = tuple(filter(None, (remark(earlier), *earlier.skipped)))
-    return hardware_first(problem, gate, needed, sampler_seed, _stop_rule(job), said)
+
+    def seconds_left() -> float:
+        return budget.seconds_left - budget.rest
+
+    return hardware_first(problem, gate, needed, sampler_seed, _stop_rule(job), said, seconds_left)
 
 
 def make_sampler(name: str, seed: int) -> BaseSampler:

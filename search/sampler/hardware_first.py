@@ -29,7 +29,7 @@ from ..record.protocols import Decision, Hardware, Milestone
 from .knowledge import Knowledge
 from .milestones import pause_at
 from .policy import CONTINUED, Choice, Policy
-from .problem import CandidateFacts, SearchProblem
+from .problem import CandidateFacts, SearchProblem, endless
 
 DISTRUSTED = "the accuracy model predicted no better than a constant: candidates were drawn at random"
 MEASURED_AT_ONCE = 4
@@ -48,13 +48,19 @@ class StopRule:
 class HardwareFirstSampler(BaseSampler):
     """Proposes candidates of a problem's space; `facts` answers what the trials do not tell.
 
-    Without a `stop` rule it never asks for an end.
+    Without a `stop` rule it never asks for an end. Trainings that would not end within `seconds_left` are
+    not proposed.
     """
 
     def __init__(
-        self, problem: SearchProblem, facts: CandidateFacts, seed: int, stop: StopRule | None = None
+        self,
+        problem: SearchProblem,
+        facts: CandidateFacts,
+        seed: int,
+        stop: StopRule | None = None,
+        seconds_left: Callable[[], float] = endless,
     ) -> None:
-        self.problem, self.facts = problem, facts
+        self.problem, self.facts, self._seconds_left = problem, facts, seconds_left
         self._rng, self._seed, self._stop = random.Random(seed), seed, stop
         self._random = RandomSampler(seed=seed)
         self._policy: Policy | None = None
@@ -120,6 +126,8 @@ class HardwareFirstSampler(BaseSampler):
     def finished(self) -> str:
         """Why the search may end, or an empty text."""
         if self._policy is not None and self._policy.nothing_left:
+            if not self._policy.knowledge.in_time().all():
+                return "no training that is left would end in the time that is left"
             tuned = ", or would be worth tuning" if self.problem.tuning else ""
             return f"no candidate is left that could meet the limits{tuned}"
         if self._stop is None or len(self._gains) < self._stop.proposals:
@@ -175,7 +183,7 @@ class HardwareFirstSampler(BaseSampler):
         """The policy, with every trial taken in that has ended since."""
         if self._policy is None:
             problem = self.problem
-            knowledge = Knowledge(problem, self.facts, self._seed)
+            knowledge = Knowledge(problem, self.facts, self._seed, self._seconds_left)
             self._policy = Policy(knowledge, self._seed)
             if self._impossible is not None:
                 self._policy.exclude(self._impossible)

@@ -18,7 +18,7 @@ from .hypervolume_gain import with_point
 from .kernel import Inputs
 from .model_inputs import CAPACITY, ModelInputs
 from .pool import Pool, choice_counts, deploy_axes, model_axes, one_hot
-from .problem import CandidateFacts, SearchProblem
+from .problem import CandidateFacts, SearchProblem, endless
 from .told_networks import ToldNetworks
 from .unfinished import UnfinishedTrainings
 
@@ -30,7 +30,14 @@ was given up."""
 class Knowledge:
     """Grows with every trial and measurement. Goodness is the quality, negated where lower is better."""
 
-    def __init__(self, problem: SearchProblem, facts: CandidateFacts, seed: int) -> None:
+    def __init__(
+        self,
+        problem: SearchProblem,
+        facts: CandidateFacts,
+        seed: int,
+        seconds_left: Callable[[], float] = endless,
+    ) -> None:
+        self.seconds_left, self._longest = seconds_left, np.inf
         named = [objective.metric for objective in problem.objectives]
         self.problem, self.facts, self.costs = problem, facts, Costs()
         self.scale, self.quality = problem.scale, problem.scale.metric
@@ -216,9 +223,18 @@ class Knowledge:
         return len(self._scored)
 
     def open(self) -> Flags:
-        """Rows that may still be proposed: not evaluated, can exist, training not given up, worth tuning."""
-        found: Flags = ~self.known & ~self.trainings.given_up[self.pool.models]
+        """Rows that may still be proposed: not evaluated, can exist, training not given up and ends in time,
+        worth tuning."""
+        found: Flags = ~self.known & ~self.trainings.given_up[self.pool.models] & self.in_time()
         return found & self._tuned_or_worth_it() if self._most_tuning.any() else found
+
+    def in_time(self) -> Flags:
+        """[rows] whose training is expected to end in the time that is left, by trainings seen."""
+        left = self.seconds_left()
+        if not self.costs.typical_training or left >= self._longest:
+            return np.ones(len(self.pool), dtype=bool)
+        found: Flags = (self.model_seconds() <= left)[self.pool.models]
+        return found
 
     def untuned(self) -> Flags:
         """[rows] that have to be tuned before anything can be measured of them."""
@@ -255,7 +271,9 @@ class Knowledge:
 
     def model_seconds(self) -> Floats:
         """[models] expected seconds of the training that is still needed."""
-        return self.trainings.seconds(self.costs, self.hardware_of("macs")[self.pool.first_of_model])
+        found = self.trainings.seconds(self.costs, self.hardware_of("macs")[self.pool.first_of_model])
+        self._longest = float(found.max(initial=0.0))
+        return found
 
     def inputs(self) -> Inputs:
         """The pool as the surrogate sees it."""

@@ -216,7 +216,7 @@ class Policy:
     def _anything_left(self) -> bool:
         left = self.knowledge.open()
         measured = self.knowledge.hardware.measured[self.knowledge.pool.classes]
-        paused = self._paused()
+        paused = self._paused() & left
         new = left & ~paused
         return bool((new & ~measured).any() or (new & self.goal.possible()).any() or paused.any())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from math import inf
 from typing import Protocol
 
 from ..record.candidate import Candidate
@@ -21,6 +22,11 @@ class SearchPart(str, Enum):
     PROXIES = "proxies"  # what one batch at initialization tells
     STARTS = "starts"  # the first designs are chosen by what untrained networks tell
     CURVES = "curves"  # trainings are paused and continued by what their curves promise
+
+
+def endless() -> float:
+    """Seconds that are left where there is no end."""
+    return inf
 
 
 class CandidateFacts(NeededTrainings, Protocol):

@@ -286,3 +286,25 @@ def test_what_an_untrained_network_told_is_known_by_measurement_and_from_an_earl
     resumed.learn(ended(which, outcome, untrained=told))
     model = int(measured.pool.models[row_of(measured, which)])
     assert measured.networks[model] == resumed.networks[model] == told
+
+
+def test_a_network_whose_outputs_depend_on_no_input_is_never_proposed():
+    knowledge, dead = known(), candidate()
+    knowledge.learn_hardware(dead, Hardware(untrained=Untrained(structure={"paths": 0.0}, constant=True)))
+    same = [row_of(knowledge, candidate(precision=p)) for p in ("fp32", "int8")]
+    assert not knowledge.open()[same].any()
+    assert knowledge.open()[row_of(knowledge, candidate(width=3))]
+
+
+def test_what_would_not_end_in_time_is_open_no_more_once_trainings_were_seen():
+    left = [1e9]
+    problem = SearchProblem(space=SPACE, objectives=OBJECTIVES, scale=QualityScale.of("accuracy"))
+    knowledge = Knowledge(problem, Keys(), seed=0, seconds_left=lambda: left[0])
+    which, other = candidate(), candidate(width=3)
+    left[0] = 1.0
+    assert knowledge.open()[row_of(knowledge, other)]  # a guess is no reason
+    knowledge.learn(ended(which, trained=10.0))
+    assert not knowledge.open()[row_of(knowledge, other)]
+    assert knowledge.open()[row_of(knowledge, candidate(precision="int8"))]  # trained already
+    left[0] = 100.0
+    assert knowledge.open()[row_of(knowledge, other)]
