@@ -31,6 +31,7 @@ from .milestones import pause_at
 from .policy import CONTINUED, Choice, Policy
 from .problem import CandidateFacts, SearchProblem, endless
 
+MISLED = "what untrained networks told ranked the trained ones the wrong way, and was left out"
 DISTRUSTED = "the accuracy model predicted no better than a constant: candidates were drawn at random"
 MEASURED_AT_ONCE = 4
 """So many times the best candidates are measured before a proposal at most, while the best one changes."""
@@ -225,6 +226,8 @@ class HardwareFirstSampler(BaseSampler):
 
     def _choose(self, policy: Policy) -> Choice | None:
         """The next candidate; None where none is left."""
+        if policy.knowledge.networks.misleading:
+            self.remarks[MISLED] = None
         first = policy.start() if policy.starting else None
         if first is not None:
             return first
