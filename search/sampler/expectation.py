@@ -41,6 +41,8 @@ LEAST_SPREAD = 0.3  # of the logarithm of the distance to the top, before the da
 TRUST_FROM, DISTRUST = 20, 1.15
 """From so many known candidates on, a squared error so many times that of a constant is too large."""
 LEAST_PROBABLE = 0.02
+CONSTANT = 1e-3
+"""The chance of a network to work whose outputs were not seen to depend on any input."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,11 +234,13 @@ class Expectation:
         return float(value), float(low), float(high)
 
     def _usefulness(self, rows: Integers, works: Flags) -> Floats:
-        """[pool] probability that a candidate is of any use, by its size."""
-        sizes = self.knowledge.sizes()
-        return (
-            np.ones(len(self.knowledge.pool)) if sizes is None else chance_to_work(sizes[rows], works, sizes)
-        )
+        """[pool] probability that a candidate is of any use, by its size, and by whether its outputs were
+        seen to depend on its inputs at all."""
+        known = self.knowledge
+        sizes = known.sizes()
+        by_size = np.ones(len(known.pool)) if sizes is None else chance_to_work(sizes[rows], works, sizes)
+        found: Floats = by_size * np.where(known.networks.constant[known.pool.models], CONSTANT, 1.0)
+        return found
 
     def _gain(
         self,

@@ -53,7 +53,7 @@ class FirstDesigns:
         models, ordered = known.pool.models[rows], self._by_burden(rows)
         scored = known.pool.models[np.array(sorted(known.observed), dtype=np.int64)]
         alike = known.networks.alike
-        new = ~np.isin(alike[ordered], alike[scored])
+        new = ~np.isin(alike[ordered], alike[scored]) & ~known.networks.constant[ordered]
         if not new.any():
             return None
         number = max(0, known.trained - 1) % START_TRAININGS

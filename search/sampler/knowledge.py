@@ -65,7 +65,6 @@ class Knowledge:
         told = [facts.untrained(candidate) for candidate in self.pool.model_candidates]
         self.networks = ToldNetworks(told, problem.without)
         self._inputs = ModelInputs(self.pool, self.hardware, self.networks, seed)
-        self.known |= self.networks.constant[self.pool.models]
         self._learn_what_is_done()
         for found in problem.earlier:
             self.observed[self.pool.row[found.candidate]] = (self.scale.goodness(found.quality), found.noise)
@@ -141,10 +140,7 @@ class Knowledge:
 
     def _learn_untrained(self, row: int, untrained: Untrained) -> None:
         """It holds for all candidates of the model, whatever runs it."""
-        model = int(self.pool.models[row])
-        self.networks.learn(model, untrained)
-        if self.networks[model].constant:
-            self.known |= self.pool.models == model
+        self.networks.learn(int(self.pool.models[row]), untrained)
 
     def _learn_complete(self, row: int, evaluation: Evaluation) -> None:
         goodness = self.scale.goodness(evaluation.metrics[self.quality].value)

@@ -66,7 +66,7 @@ class ToldNetworks:
 
     @property
     def constant(self) -> Flags:
-        """[models] whose outputs do not depend on any input: training them is of no use."""
+        """[models] whose outputs were not seen to depend on any input: training them is of no use."""
         return np.array([one.constant for one in self._told], dtype=bool)
 
     @property

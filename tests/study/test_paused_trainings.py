@@ -87,9 +87,10 @@ def test_a_kill_while_trainings_stand_loses_none_and_parts_come_to_the_same_bits
     students = [t.evaluation for t in record.trials if t.evaluation.candidate.student]
     ended = {e.stages[-1].key for e in students if e.outcome is Outcome.COMPLETE}
     assert len(ended) >= 1
-    for number in later.values():
-        stages = [s for s in record.trials[number].evaluation.stages if s.name == "distill"]
-        assert stages[-1].curve[0][0] == 2  # the curve of all its parts
+    # A candidate that is wanted again may be gated by then, without any training.
+    again = [s for n in later.values() for s in record.trials[n].evaluation.stages if s.name == "distill"]
+    assert again
+    assert all(stage.curve[0][0] == 2 for stage in again)  # the curve of all its parts
 
     whole = {**CHANGES, "gate": {"during_training": False}}
     run_study(bench.study("whole", store="whole", **whole))

@@ -288,14 +288,6 @@ def test_what_an_untrained_network_told_is_known_by_measurement_and_from_an_earl
     assert measured.networks[model] == resumed.networks[model] == told
 
 
-def test_a_network_whose_outputs_depend_on_no_input_is_never_proposed():
-    knowledge, dead = known(), candidate()
-    knowledge.learn_hardware(dead, Hardware(untrained=Untrained(structure={"paths": 0.0}, constant=True)))
-    same = [row_of(knowledge, candidate(precision=p)) for p in ("fp32", "int8")]
-    assert not knowledge.open()[same].any()
-    assert knowledge.open()[row_of(knowledge, candidate(width=3))]
-
-
 def test_what_would_not_end_in_time_is_open_no_more_once_trainings_were_seen():
     left = [1e9]
     problem = SearchProblem(space=SPACE, objectives=OBJECTIVES, scale=QualityScale.of("accuracy"))
