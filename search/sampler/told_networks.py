@@ -15,7 +15,7 @@ from scipy.special import ndtri
 from scipy.stats import rankdata, spearmanr
 
 from ..record.arrays import Flags, Floats, Integers
-from ..record.untrained import UNTOLD, Untrained
+from ..record.untrained import PROXIES, UNTOLD, Untrained
 from .problem import SearchPart
 
 LEAST_TOLD = 8
@@ -62,7 +62,11 @@ class ToldNetworks:
             return UNTOLD
         if SearchPart.STRUCTURE in self._without:
             untrained = Untrained(proxies=untrained.proxies)
-        return replace(untrained, proxies={}) if SearchPart.PROXIES in self._without else untrained
+        if SearchPart.PROXIES in self._without:
+            return replace(untrained, proxies={})
+        # Of others nobody knows whether more promises more: they count where there are none of these.
+        ours = {name: untrained.proxies[name] for name in PROXIES if name in untrained.proxies}
+        return replace(untrained, proxies=ours or untrained.proxies)
 
     @property
     def constant(self) -> Flags:

@@ -38,14 +38,21 @@ def test_what_is_told_counts_by_its_order_whatever_its_scale():
 
 
 def test_a_proxy_that_is_not_defined_is_worse_than_any_and_one_that_tells_nothing_is_none():
-    told = [looked_at(float(n), constant=1.0) for n in range(MANY)] + [
-        Untrained(proxies={"constant": 1.0}),
+    told = [looked_at(float(n), nwot=1.0) for n in range(MANY)] + [
+        Untrained(proxies={"nwot": 1.0}),
         UNTOLD,
     ]
     scores = ToldNetworks(told).proxies()
     assert scores.shape == (MANY + 2, 1)
     assert scores[MANY, 0] < scores[:MANY, 0].min()
     assert np.isnan(scores[MANY + 1, 0])
+
+
+def test_proxies_whose_direction_is_not_known_count_where_there_are_no_others():
+    mixed = ToldNetworks([looked_at(float(n), fisher=-float(n)) for n in range(MANY)])
+    others = ToldNetworks([Untrained(proxies={"fisher": -float(n)}) for n in range(MANY)])
+    assert mixed.proxies().shape[1] == others.proxies().shape[1] == 1
+    assert mixed.proxies()[-1, 0] > 0 > others.proxies()[-1, 0]
 
 
 def test_a_few_looks_are_no_scale():
