@@ -113,13 +113,20 @@ def export_tflite(model: torch.nn.Module, job: Job, path: Path) -> None:
     litert_torch.convert(model, job.example).export(str(path))
 
 
+def narrow(values: np.ndarray) -> np.ndarray:
+    """As the exported model takes them: token numbers of 64 bits become 32 there."""
+    return values.astype(np.int32) if values.dtype == np.int64 else values
+
+
 def quantize_tflite(source: Path, job: Job, variant: Variant, path: Path) -> None:
     from ai_edge_quantizer import quantizer, recipe
 
     static = variant.precision == "int8"
     rules = recipe.static_wi8_ai8() if static else recipe.dynamic_wi8_afp32()
     tool = quantizer.Quantizer(str(source), [*rules, *FLOAT_ENDS])
-    feeds = [{f"args_{n}": v for n, v in enumerate(feed.values())} for feed in job.calibration]
+    feeds = [
+        {f"args_{n}": narrow(values) for n, values in enumerate(feed.values())} for feed in job.calibration
+    ]
     ranges = tool.calibrate({"serving_default": feeds}) if static else None
     path.write_bytes(tool.quantize(ranges).quantized_model)
 
