@@ -70,8 +70,7 @@ class Expectation:
         self.knowledge, self.goal = knowledge, goal
         self.trusted = True
         """Whether known candidates, each left out, are predicted better than by a constant."""
-        different = max(2, len(np.unique(knowledge.networks.alike)))
-        self._hope = min(1.0, HOPE**2 / (2 * float(np.log(different))))
+        self._hope = 1.0
         self._surrogate, self._top = Surrogate(), 1.0
         self._unfinished = ExpectedEnds(knowledge)
         self._thaw: Thaw | None = None
@@ -195,6 +194,8 @@ class Expectation:
     def _teach(self, rows: Integers) -> None:
         known = self.knowledge
         self._inputs, self._watched = known.inputs(), None
+        different = max(2, len(np.unique(known.networks.alike)))
+        self._hope = min(1.0, HOPE**2 / (2 * float(np.log(different))))
         values, noise = np.array([known.observed[row] for row in rows.tolist()]).T
         corner, best = self.goal.corner_goodness(), known.best_goodness
         reach = best - corner

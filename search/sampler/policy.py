@@ -44,7 +44,7 @@ class Policy:
     """Decisions over one `Knowledge`; every ranking is kept until something new is learned."""
 
     def __init__(self, knowledge: Knowledge, seed: int) -> None:
-        self.knowledge, self.seed = knowledge, seed
+        self.knowledge = knowledge
         self.goal = Goal(knowledge)
         self.expectation = Expectation(knowledge, self.goal)
         self._ranking: Prospects | None = None

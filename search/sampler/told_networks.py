@@ -31,6 +31,10 @@ class ToldNetworks:
     def __init__(self, told: Sequence[Untrained], without: frozenset[SearchPart] = frozenset()) -> None:
         self._without = without
         self._told = [self._kept(one) for one in told]
+        self.constant: Flags = np.array([one.constant for one in self._told], dtype=bool)
+        """[models] whose outputs were not seen to depend on any input: training them is of no use."""
+        self._structured = sum(bool(one.structure) for one in self._told)
+        self._looked_at = sum(bool(one.proxies) for one in self._told)
         self.version = 0
         """Grows whenever something was learned."""
         self.alike = _first_of_each(self._told)
@@ -53,6 +57,9 @@ class ToldNetworks:
             return
         self._told[model] = whole
         self.version += 1
+        self.constant[model] = whole.constant
+        self._structured += bool(whole.structure) - bool(before.structure)
+        self._looked_at += bool(whole.proxies) - bool(before.proxies)
         if whole.function != before.function:
             self.alike = _first_of_each(self._told)
 
@@ -69,23 +76,19 @@ class ToldNetworks:
         return replace(untrained, proxies=ours or untrained.proxies)
 
     @property
-    def constant(self) -> Flags:
-        """[models] whose outputs were not seen to depend on any input: training them is of no use."""
-        return np.array([one.constant for one in self._told], dtype=bool)
-
-    @property
     def structured(self) -> bool:
         """Whether most models have told their structure."""
-        return 2 * sum(bool(one.structure) for one in self._told) > len(self._told)
+        return 2 * self._structured > len(self._told)
 
     @property
     def looked_at(self) -> bool:
         """Whether proxies are known of enough networks, and did not mislead."""
-        return not self._misleading and sum(bool(one.proxies) for one in self._told) >= LEAST_TOLD
+        return not self._misleading and self._looked_at >= LEAST_TOLD
 
     def structure(self) -> Floats:
-        """[models, features] as scores; NaN where it was not told."""
-        return self._scores([one.structure for one in self._told])
+        """[models, features] as scores; NaN where none was told. A kind of operation that a network does not
+        have makes up none of it."""
+        return self._scores([one.structure for one in self._told], absent=0.0)
 
     def proxies(self) -> Floats:
         """[models, proxies] as scores, NaN where the network was not looked at; no columns where too few
@@ -95,20 +98,19 @@ class ToldNetworks:
         """
         if not self.looked_at:
             return np.zeros((len(self._told), 0))
-        return self._scores([one.proxies for one in self._told], undefined=-np.inf)
+        return self._scores([one.proxies for one in self._told], absent=-np.inf)
 
     def judge(self, goodness: Mapping[int, float]) -> bool:
         """Learn from trained models' goodness whether the consensus misleads; whether that is new."""
-        looked_at = sum(bool(one.proxies) for one in self._told) >= LEAST_TOLD
         models = [model for model in goodness if self._told[model].proxies]
-        if not looked_at or len(models) < LEAST_TRAINED:
+        if self._looked_at < LEAST_TOLD or len(models) < LEAST_TRAINED:
             return False
-        scores = self._scores([one.proxies for one in self._told], undefined=-np.inf)[models]
-        found = [goodness[model] for model in models]
-        if not scores.shape[1] or np.ptp(found) < SAME:
+        told, found = [self._told[model].proxies for model in models], [goodness[model] for model in models]
+        names = sorted({name for one in told for name in one})
+        looks = rankdata([[one.get(name, -np.inf) for name in names] for one in told], axis=0).mean(axis=1)
+        if np.ptp(found) < SAME or np.ptp(looks) < SAME:
             return False
-        agreement = spearmanr(scores.mean(axis=1), found)[0]
-        misleading = bool(np.isfinite(agreement) and agreement < LEAST_AGREEMENT)
+        misleading = bool(spearmanr(looks, found)[0] < LEAST_AGREEMENT)
         new, self._misleading = misleading is not self._misleading, misleading
         self.version += new
         return new
@@ -118,12 +120,13 @@ class ToldNetworks:
         """Whether the proxies are left out by now."""
         return self._misleading
 
-    def _scores(self, told: Sequence[Mapping[str, float]], undefined: float = np.nan) -> Floats:
+    def _scores(self, told: Sequence[Mapping[str, float]], absent: float) -> Floats:
+        """`absent` stands for what a network that told others did not tell."""
         names = sorted({name for one in told for name in one})
         rows = [row for row, one in enumerate(told) if one]
         found = np.full((len(told), len(names)), np.nan)
         if rows:
-            found[rows] = [[told[row].get(name, undefined) for name in names] for row in rows]
+            found[rows] = [[told[row].get(name, absent) for name in names] for row in rows]
         for column in found.T:
             known = ~np.isnan(column)
             shared = np.full(len(column), np.nan)

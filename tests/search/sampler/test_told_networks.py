@@ -30,6 +30,17 @@ def test_networks_that_compute_the_same_are_one_and_tell_for_each_other():
     assert networks.structure()[3, 0] == scores[1]
 
 
+def test_a_kind_of_operation_that_a_network_does_not_have_makes_up_none_of_it():
+    told = [
+        Untrained(structure={"layers": 1.0, "share_conv3": 0.5}),
+        Untrained(structure={"layers": 2.0}),
+        UNTOLD,
+    ]
+    scores = ToldNetworks(told).structure()
+    assert scores[1, 1] < scores[0, 1]
+    assert np.isnan(scores[2]).all()
+
+
 def test_what_is_told_counts_by_its_order_whatever_its_scale():
     plain = ToldNetworks([looked_at(float(n)) for n in range(MANY)])
     wild = ToldNetworks([looked_at(10.0 ** (20 * n) if n else -1e300) for n in range(MANY)])
