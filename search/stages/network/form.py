@@ -40,7 +40,7 @@ def form_of(model: nn.Module) -> str | None:
     walk = _FormWalk(model)
     try:
         walk.add(model)
-    except (_UnknownError, RecursionError):
+    except (_UnknownError, ValueError, RuntimeError):  # a cell not filled yet, numbers that have no bytes
         return None
     return walk.digest.hexdigest()
 

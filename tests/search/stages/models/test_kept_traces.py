@@ -114,6 +114,14 @@ def test_numbers_that_are_no_weights_count_where_a_tracer_reads_them():
 
 def test_what_cannot_be_compared_has_no_form():
     assert form_of(changed(lambda model: setattr(model, "source", iter([1])))) is None
+    conjugate = torch.zeros(2, dtype=torch.complex64).conj()
+    assert form_of(changed(lambda model: setattr(model, "numbers", conjugate))) is None
+
+    def not_yet():
+        return later
+
+    assert form_of(changed(lambda model: setattr(model, "ask", not_yet))) is None
+    later = 1
 
 
 def test_threads_and_garbage_are_as_before_whatever_an_exporter_raises():
