@@ -15,13 +15,11 @@ from paretune.profiles.files import write_whole
 
 def processor_seconds() -> float:
     """That this process and all that it started have worked so far."""
-    own = psutil.Process()
-    times = own.cpu_times()
-    total = times.user + times.system + times.children_user + times.children_system
-    for child in own.children(recursive=True):
+    own, total = psutil.Process(), 0.0
+    for process in (own, *own.children(recursive=True)):
         with suppress(psutil.Error):  # it has just ended, and counts among the ended ones
-            found = child.cpu_times()
-            total += found.user + found.system
+            times = process.cpu_times()
+            total += times.user + times.system + times.children_user + times.children_system
     return total
 
 

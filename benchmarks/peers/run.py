@@ -27,7 +27,7 @@ from typing import Any
 
 from benchmarks.command import check_names, finish, names, parser_of, tell, whole
 from benchmarks.peers.bench import Bench, cores_of
-from benchmarks.peers.courses import Course, compared, draws_of, interval
+from benchmarks.peers.courses import Course, compared, draws_of, volume_interval
 from benchmarks.peers.jobs import JOBS, set_up, study_of
 from benchmarks.peers.scoring import Scored, told
 from benchmarks.peers.tools import TOOLS, Result, olive_python
@@ -42,7 +42,7 @@ def figures(result: Result, course: Course, scored: Scored, seconds: float, draw
     final = course.front_at(seconds)
     return {
         "hypervolume": course.volume_at(seconds),
-        "interval": interval(course.drawn(draws)),
+        "interval": volume_interval(course, draws),
         "hypervolume_at": {f"{share:.2f}": course.volume_at(share * seconds) for share in SHARES},
         "course": course.steps(),
         "candidates": len(result.candidates),

@@ -133,12 +133,14 @@ def replay(options: argparse.Namespace) -> dict[str, dict[str, Figures]]:
 
 def _jobs(options: argparse.Namespace) -> list[Job]:
     check_names("sampler", (*options.samplers, *options.fresh), SAMPLERS)
+    if options.curve:
+        options.accuracy = options.curve[-1][1]
     columns = list(read_table(options.table, (options.accuracy,)).columns)
     latencies = options.latency or [name for name in columns if name.startswith(PREFIX)]
     if not latencies:
         raise UserError("no column holds a latency", accepted=f"--latency, or columns named {PREFIX}DEVICE")
-    if options.curve:
-        options.accuracy = options.curve[-1][1]
+    if options.features:
+        read_table(options.features, ())  # that it can be read is known before the searches
     metrics = {options.accuracy, *latencies, *options.ignore}
     if "arch" in columns:  # then nothing else is an axis
         metrics |= {name for name in columns if name != "arch" and not name.startswith(PROXY)}

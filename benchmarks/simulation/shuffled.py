@@ -24,11 +24,10 @@ def silent(table: Recorded) -> Recorded:
 def shuffled(table: Recorded, seed: int) -> Recorded:
     """The same space, where each network tells the structure and the proxies of another one, drawn at random:
     of no use, and as plausible as the true ones. Which networks compute the same stays true."""
-    models = list(dict.fromkeys(map(_model, table.space.candidates())))
-    others = list(models)
+    one_of = {_model(candidate): candidate for candidate in table.space.candidates()}
+    others = list(one_of)
     random.Random(seed).shuffle(others)
-    firsts = {_model(candidate): candidate for candidate in table.space.candidates()}
-    another = {model: table.row(firsts[other]) for model, other in zip(models, others, strict=True)}
+    another = {model: table.row(one_of[other]) for model, other in zip(one_of, others, strict=True)}
 
     def of_another(model: Model, told: Untrained) -> Untrained:
         row = another[model]
