@@ -66,6 +66,7 @@ class Origin:
 DOMINATED = "certain to be dominated, whatever the training gives within its bound"
 HOPELESS = "certain to miss a limit, whatever the training gives within its bound"
 GIVEN_UP = "training given up: whatever its end within the bound, dominated or over a limit"
+GIVEN_UP_FOR_NOW = "training paused: whatever its end within the bound, dominated or over a limit"
 PAUSED = "training paused: something else promised more for its time"
 
 
@@ -90,7 +91,9 @@ def _kind(trial: TrialRecord) -> tuple[str, ...]:
     reason names its own relatives, and the kind of decision is what they share."""
     evaluation = trial.evaluation
     if evaluation.stopped_epoch:
-        return (PAUSED if evaluation.paused and evaluation.bound is None else GIVEN_UP,)
+        if not evaluation.paused:
+            return (GIVEN_UP,)
+        return (PAUSED if evaluation.bound is None else GIVEN_UP_FOR_NOW,)
     if evaluation.bound is not None:
         return (HOPELESS if evaluation.bound.beaten_by is None else DOMINATED,)
     return pattern(why(trial))

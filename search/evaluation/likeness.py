@@ -6,11 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..record.arrays import Floats, Integers
+from ..record.arrays import Floats, Integers, ranks
 from ..record.evaluation import Quantity
 from ..stages.device.interval import bootstrap
 from ..workload.metric import Array
-from ..workload.metrics import ranks
 
 CORRELATION, COSINE, RANKS = "correlation", "cosine", "rank_agreement"
 RESAMPLES, _MOST = 200, 256  # samples whose pairs are ranked: their number grows with the square

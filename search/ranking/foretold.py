@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 
 import numpy as np
 
-from ..record.arrays import Floats
+from ..record.arrays import Floats, ranks
 from ..record.evaluation import Evaluation, StudyRecord
 from ..record.quality import QualityScale
 from .known import complete_trials
@@ -33,14 +33,14 @@ def foretold(record: StudyRecord) -> Foretold | None:
     proxies = set.intersection(*(set(told) for told, _ in known)) if known else set()
     if len(known) < FEWEST or not proxies:
         return None
-    quality = _ranks([goodness for _, goodness in known])
-    ranks = {name: _ranks([told[name] for told, _ in known]) for name in sorted(proxies)}
-    found = {name: _correlation(values, quality) for name, values in ranks.items()}
+    quality = ranks(np.array([goodness for _, goodness in known]))
+    places = {name: ranks(np.array([told[name] for told, _ in known])) for name in sorted(proxies)}
+    found = {name: _correlation(values, quality) for name, values in places.items()}
     told = {name: value for name, value in found.items() if value is not None}
     if not told:
         return None
-    mean = np.mean(list(ranks.values()), axis=0)
-    together = _correlation(_ranks(mean), quality) if len(ranks) > 1 else None
+    mean = np.mean(list(places.values()), axis=0)
+    together = _correlation(ranks(mean), quality) if len(places) > 1 else None
     return Foretold(students=len(known), proxies=told, together=together)
 
 
@@ -64,13 +64,6 @@ def _quality(evaluation: Evaluation, metric: str) -> float | None:
         return evaluation.float_quality
     quantity = evaluation.metrics.get(metric)
     return None if quantity is None else quantity.value
-
-
-def _ranks(values: Sequence[float] | Floats) -> Floats:
-    """Equal values share the mean of their ranks."""
-    _, places, counts = np.unique(np.asarray(values, float), return_inverse=True, return_counts=True)
-    found: Floats = (np.cumsum(counts) - (counts - 1) / 2)[places]
-    return found
 
 
 def _correlation(one: Floats, other: Floats) -> float | None:

@@ -17,7 +17,7 @@ ATTEMPTS = 3
 
 class Answered(dict[str, TrialRecord]):
     """The evaluations that stand, by their candidates' digests. `parts` are those that a later one of the
-    same candidate went on from, or took the place of."""
+    same candidate goes on from, or takes the place of."""
 
     def __init__(self, records: Sequence[TrialRecord] = ()) -> None:
         super().__init__()
@@ -46,8 +46,10 @@ def settled(
     """
     reference, known = space.baselines()[0].digest, Answered(records)
     open_ones = [d for d, record in known.items() if _tried_again(record, d == reference, environment or {})]
-    again = [known.pop(digest).evaluation.candidate for digest in open_ones]
-    return known, tuple(candidate for candidate in again if candidate in space)
+    again = [known.pop(digest) for digest in open_ones]
+    known.parts += again
+    candidates = (record.evaluation.candidate for record in again)
+    return known, tuple(candidate for candidate in candidates if candidate in space)
 
 
 def is_open(records: Sequence[TrialRecord], environment: Mapping[str, Any]) -> bool:

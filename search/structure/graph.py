@@ -53,14 +53,6 @@ class OperationGraph(NamedTuple):
     operations: tuple[Operation, ...]
     outputs: tuple[int, ...]
 
-    def users(self) -> list[list[int]]:
-        """For each operation the places of those that take its result, once for each time."""
-        found: list[list[int]] = [[] for _ in self.operations]
-        for place, operation in enumerate(self.operations):
-            for source in operation.inputs:
-                found[source].append(place)
-        return found
-
 
 def kept(graph: OperationGraph, places: Sequence[int]) -> OperationGraph:
     """The graph of these operations alone, which lack no operand."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...profiles.errors import UserError
-from ..record.arrays import Floats, Integers
+from ..record.arrays import Floats, Integers, ranks
 from .detection import average_precision_50
 from .metric import ACCURACY_SOURCE, Array, Metric
 from .task import alike, class_axis
@@ -115,12 +115,6 @@ def _mean_over_classes(outputs: Array, labels: Array, score: Callable[..., float
         pairs = [(decided == c, wanted == c) for c in np.union1d(decided, wanted)]
     counts = [((one & other).sum(), (one & ~other).sum(), (~one & other).sum()) for one, other in pairs]
     return float(np.mean([score(*count) if sum(count) else 0.0 for count in counts]))
-
-
-def ranks(values: Floats) -> Floats:
-    """Ranks from 1, those of equal values by their mean."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[place])
 
 
 def _area(scores: Floats, positive: Array) -> float:
