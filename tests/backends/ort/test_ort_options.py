@@ -1,7 +1,5 @@
 """What ONNX Runtime is told has the effect that it is told for."""
 
-import time
-
 import numpy as np
 import onnx
 import pytest
@@ -11,6 +9,7 @@ from paretune.backends.contract.backend import CompileSettings, SourceModel
 from paretune.backends.ort.backend import OrtBackend
 from paretune.profiles.errors import UnsupportedError
 from paretune.profiles.precision import Precision
+from threads_at_rest import spent_until_asleep, threads
 
 NODES = [
     node("MatMul", ["x", "first"], ["h"], name="up"),
@@ -50,13 +49,10 @@ def test_threads_that_spin_spend_what_sleeping_ones_do_not(compiled):
     wide = {"first": np.ones((8, 4096), np.float32), "second": np.ones((4096, 3), np.float32)}
     path, spent = compiled(model(weights=wide)), {}
     for spinning in ("off", "on"):
+        before = threads()
         with ORT.open(path, 2, 2, {"spinning": spinning}) as session:
-            begun = time.process_time()
-            for _ in range(20):
-                session.run({"x": X})
-                time.sleep(0.002)
-            spent[spinning] = time.process_time() - begun
-    assert spent["on"] > 2 * spent["off"]
+            spent[spinning] = spent_until_asleep(threads() - before, lambda s=session: s.run({"x": X}))
+    assert spent["on"] > 10 * spent["off"] > 0
 
 
 @pytest.mark.parametrize("precision", [Precision.FP32, Precision.INT8])
