@@ -38,7 +38,7 @@ def hold(pipe, study="other"):
     pipe.recv()
 
 
-def taken(lease, seconds=10.0, **owner):
+def taken(lease, seconds=60.0, **owner):
     """The number that a lease gets within so many seconds, else None."""
     end = time.monotonic() + seconds
     number = None
@@ -47,7 +47,7 @@ def taken(lease, seconds=10.0, **owner):
     return number
 
 
-def until_somebody_stands_in_line(seconds=10.0):
+def until_somebody_stands_in_line(seconds=60.0):
     """Until the next holder is known: whoever comes from now on stands behind it."""
     end = time.monotonic() + seconds
     with opened(NEXT) as line:

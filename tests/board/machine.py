@@ -230,7 +230,7 @@ def _end(process: "subprocess.Popen[str]") -> None:
         if pipe:
             pipe.close()
     try:
-        process.wait(timeout=10)
+        process.wait(timeout=100)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

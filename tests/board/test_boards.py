@@ -32,10 +32,10 @@ def test_what_befalls_a_board(native_board):
     board = native_board
     with _at_work(board) as line:
         board.cut()
-        assert line.wait(timeout=10) == 255
+        assert line.wait(timeout=100) == 255
     with _at_work(board) as line:
         board.kill_work()
-        assert line.wait(timeout=10) not in (0, None)
+        assert line.wait(timeout=100) not in (0, None)
     with _at_work(board) as line:
         board.hang()
         time.sleep(0.3)
@@ -45,7 +45,7 @@ def test_what_befalls_a_board(native_board):
     before = board.ask("cat /proc/sys/kernel/random/boot_id; touch kept $TMPDIR/lost")
     with _at_work(board) as line:
         board.reboot(0.2)
-        assert line.wait(timeout=10) == 255
+        assert line.wait(timeout=100) == 255
     after = board.ask("cat /proc/sys/kernel/random/boot_id; ls . $TMPDIR | grep -v :")
     assert before not in after
     assert after.split()[1:] == ["kept"]
@@ -64,7 +64,7 @@ def _at_work(board):
     work = f"sleep {60 + len(board.commands())}"
     line = [board.access.folder / "ssh", "-p", str(board.port), "127.0.0.1", work]
     with subprocess.Popen(line, stdin=subprocess.DEVNULL) as process:
-        board.wait_for(work, 10)
+        board.wait_for(work, 100)
         yield process
         process.kill()
 

@@ -22,7 +22,7 @@ def place(tmp_path, monkeypatch):
 def take_often(pipe, times):
     lease = Lease()
     for _ in range(times):
-        number, started = taken(lease, 60), time.monotonic_ns()
+        number, started = taken(lease), time.monotonic_ns()
         time.sleep(0.002)
         pipe.send((started, time.monotonic_ns(), number))
         lease.give_back()
@@ -56,7 +56,7 @@ def test_the_lease_of_a_process_that_was_killed_is_free(number):
         lease = Lease()
         assert taken(lease, 0.05) is None
         os.kill(process.pid, number)
-        assert taken(lease, 5) is not None
+        assert taken(lease) is not None
     lease.give_back()
 
 
@@ -68,7 +68,7 @@ def test_who_holds_it_is_told_until_it_is_given_back():
         assert told.pop("seconds") < 10
         assert told == {"who": "anna@laptop", "study": "digits", "pid": process.pid, "stopped": False}
         os.kill(process.pid, signal.SIGSTOP)
-        until = time.monotonic() + 5
+        until = time.monotonic() + 60
         while not holder()["stopped"]:
             assert time.monotonic() < until
         os.kill(process.pid, signal.SIGCONT)
@@ -105,7 +105,7 @@ def test_one_killed_while_it_was_first_in_line_is_forgotten():
         process.join()
         assert taken(last, 0.05) is None
         lease.give_back()
-        assert taken(last, 5) is not None
+        assert taken(last) is not None
     last.give_back()
 
 
@@ -115,7 +115,7 @@ def test_one_that_gave_up_waiting_leaves_the_lease_to_others():
     assert taken(gave_up, 0.05) is None
     gave_up.give_back()
     lease.give_back()
-    assert taken(other, 5) is not None
+    assert taken(other) is not None
     other.give_back()
 
 
@@ -146,7 +146,7 @@ def test_a_new_holder_waits_for_what_an_earlier_one_left_running():
         assert second.waits_for_work
         with pytest.raises(LeaseLostError), at_work(number):
             pytest.fail("it was let in")
-    assert taken(second, 5) == number + 1
+    assert taken(second) == number + 1
     second.give_back()
 
 

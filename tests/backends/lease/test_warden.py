@@ -6,12 +6,17 @@ import time
 
 import pytest
 from lease_holders import forked, hold, taken
+from paretune.backends.lease import warden
 from paretune.backends.lease.lease import Lease, at_work
 from paretune.backends.lease.place import FOLDER_VARIABLE
 from paretune.backends.lease.warden import BEAT_S, SILENCE_S, Warden
+from stepped_clock import SteppedClock
 
-SHORT_S = 0.4
+SHORT_S = 0.2
+LOOKS = 4
+"""So many looks without a word are silence."""
 ASKED = {"who": "anna@laptop", "study": "digits", "wait_s": 0.05}
+PATIENT = {**ASKED, "wait_s": 5.0}
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +25,12 @@ def place(tmp_path, monkeypatch):
 
 
 def serve(pipe):
-    operations = Warden(silence_s=SHORT_S, look_s=0.05).operations
+    """A warden whose time goes on when it is told so."""
+    warden.time = clock = SteppedClock()
+    operations = {
+        **Warden(silence_s=LOOKS, look_s=1.0).operations,
+        "pass": lambda body: clock.go_on(body["seconds"]),
+    }
     while True:
         operation, body = pipe.recv()
         pipe.send(operations[operation](body))
@@ -31,28 +41,36 @@ def ask(pipe, operation, **body):
     return pipe.recv()
 
 
+def without_a_word(pipe, looks):
+    for _ in range(looks):
+        ask(pipe, "pass", seconds=1.0)
+
+
 def test_a_warden_that_hears_nothing_ends_and_others_have_the_lease():
     with forked(serve) as (pipe, process):
-        assert ask(pipe, "take_lease", **ASKED)["number"] is not None
+        assert ask(pipe, "take_lease", **PATIENT)["number"] is not None
+        without_a_word(pipe, LOOKS - 1)
         lease = Lease()
-        assert taken(lease, SHORT_S / 2) is None
-        assert taken(lease, 10) is not None
-        process.join(5)
+        assert taken(lease, 0.05) is None
+        with pytest.raises(EOFError):
+            without_a_word(pipe, 1)
+        process.join()
         assert process.exitcode == 1
+        assert taken(lease) is not None
     lease.give_back()
 
 
 def test_it_keeps_the_lease_while_it_hears_something_and_lives_on_without_one():
     with forked(serve) as (pipe, process):
-        number = ask(pipe, "take_lease", **ASKED)["number"]
-        for _ in range(8):
-            time.sleep(SHORT_S / 4)
+        number = ask(pipe, "take_lease", **PATIENT)["number"]
+        for _ in range(3):
+            without_a_word(pipe, LOOKS - 1)
             ask(pipe, "beat")
         lease = Lease()
         assert taken(lease, 0.05) is None
         ask(pipe, "give_lease_back")
         assert taken(lease) == number + 1
-        time.sleep(1.5 * SHORT_S)  # nothing is expected of who has nothing
+        without_a_word(pipe, LOOKS + 2)  # nothing is expected of who has nothing
         told = ask(pipe, "take_lease", **ASKED)
         assert told["number"] is None
         assert told["holder"]["pid"] == os.getpid()
@@ -66,19 +84,20 @@ def test_one_that_waits_without_a_word_leaves_the_line():
     taken(lease)
     with forked(serve) as (pipe, process):
         assert ask(pipe, "take_lease", **ASKED)["number"] is None
-        process.join(10)
+        with pytest.raises(EOFError):
+            without_a_word(pipe, LOOKS)
+        process.join()
         assert process.exitcode == 1
         lease.give_back()
-        assert taken(other, 5) is not None
+        assert taken(other) is not None
     other.give_back()
 
 
 def test_time_in_which_it_stood_still_itself_is_no_silence():
     with forked(serve) as (pipe, process):
-        ask(pipe, "take_lease", **ASKED)
-        os.kill(process.pid, signal.SIGSTOP)
-        time.sleep(1.5 * SHORT_S)
-        os.kill(process.pid, signal.SIGCONT)
+        ask(pipe, "take_lease", **PATIENT)
+        ask(pipe, "pass", seconds=1000.0)
+        without_a_word(pipe, LOOKS - 2)
         ask(pipe, "beat")
         assert process.is_alive()
 
@@ -96,19 +115,19 @@ def test_several_words_are_expected_before_it_gives_up():
 
 def waited_for(silence_s, seconds):
     """The number that a warden of its own gets within so many seconds, where it is that patient."""
-    warden, end, number = Warden(watched=False, silence_s=silence_s), time.monotonic() + seconds, None
+    waiting, end, number = Warden(watched=False, silence_s=silence_s), time.monotonic() + seconds, None
     while number is None and time.monotonic() < end:
-        number = warden.take(ASKED)["number"]
-    warden.give_back({})
+        number = waiting.take(ASKED)["number"]
+    waiting.give_back({})
     return number
 
 
 def test_one_that_was_stopped_and_cannot_see_that_its_line_is_gone_is_ended_by_who_waits():
     with forked(serve) as (pipe, process):
-        number = ask(pipe, "take_lease", **ASKED)["number"]
+        number = ask(pipe, "take_lease", **PATIENT)["number"]
         os.kill(process.pid, signal.SIGSTOP)
-        assert waited_for(SHORT_S, 10) == number + 1
-        process.join(5)
+        assert waited_for(SHORT_S, 60) == number + 1
+        process.join()
         assert process.exitcode == -signal.SIGKILL
 
 
@@ -125,8 +144,8 @@ def test_work_that_was_stopped_is_ended_and_a_study_that_its_user_stopped_is_not
         pipe.recv()
         os.kill(process.pid, signal.SIGSTOP)
         lease.give_back()
-        assert waited_for(SHORT_S, 10) == number + 1
-        process.join(5)
+        assert waited_for(SHORT_S, 60) == number + 1
+        process.join()
         assert process.exitcode == -signal.SIGKILL
     with forked(hold) as (pipe, process):
         pipe.recv()

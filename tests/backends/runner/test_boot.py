@@ -73,7 +73,7 @@ def supervised(deed):
 )
 def test_how_a_runner_ends_is_an_exit_status(deed, status):
     with supervised(deed) as process:
-        assert process.wait(20) == status
+        assert process.wait(100) == status
         assert process.stdout.read().split()  # and its output ends with it
 
 
@@ -83,6 +83,6 @@ def test_a_runner_that_does_not_see_that_its_line_is_gone_is_ended(deed):
         runner = int(process.stdout.readline())
         time.sleep(0.1)
         process.stdin.close()
-        assert process.wait(20) == 128 + signal.SIGKILL
+        assert process.wait(100) == 128 + signal.SIGKILL
         with pytest.raises(ProcessLookupError):
             os.kill(runner, 0)

@@ -42,7 +42,7 @@ def opened(runner, folder, **script):
     return runner.open(BACKEND, model(folder, **script), 2, 1)
 
 
-def gone(pid, seconds=10.0):
+def gone(pid, seconds=60.0):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:

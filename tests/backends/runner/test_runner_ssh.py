@@ -176,12 +176,13 @@ def nonsense(folder, deed, **limits):
     ],
 )  # fmt: skip
 def test_a_device_that_answers_nonsense_is_one_error_of_the_users(tmp_path, deed, found):
-    started, patience = time.monotonic(), {"no runner answers within": 0.5}.get(found, 3.0)
+    short = {"no runner answers within": 0.5, "no answer to hello within": 3.0}
+    started, patience = time.monotonic(), short.get(found, 100.0)
     with pytest.raises(UserError) as caught:
         nonsense(tmp_path, deed, open_s=patience).hello()
     assert "board" in caught.value.problem
     assert found in f"{caught.value.problem} {caught.value.found}"
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 50
 
 
 @pytest.mark.parametrize(
@@ -199,7 +200,7 @@ def test_nonsense_later_is_a_failed_stage(tmp_path, answers, stage, cause):
     source.write_text("a=1")
     feed = {"x": np.ones((1, 3), np.float32)}
     with nonsense(
-        tmp_path, STARTED + f"frame({{'path': '/there'}}); asked(); {answers}", open_s=5.0
+        tmp_path, STARTED + f"frame({{'path': '/there'}}); asked(); {answers}", open_s=60.0
     ) as runner:
         runner.put(source)
 

