@@ -11,6 +11,7 @@ import numpy as np
 from ..record.arrays import Floats, ranks
 from ..record.evaluation import Evaluation, StudyRecord
 from ..record.quality import QualityScale
+from ..record.untrained import places
 from .known import complete_trials
 
 FEWEST = 5
@@ -30,17 +31,16 @@ class Foretold:
 def foretold(record: StudyRecord) -> Foretold | None:
     """That of a study; None where too few students were trained, or their networks were not looked at."""
     known = list(_trained(record).values())
-    proxies = set.intersection(*(set(told) for told, _ in known)) if known else set()
-    if len(known) < FEWEST or not proxies:
+    if len(known) < FEWEST:
         return None
     quality = ranks(np.array([goodness for _, goodness in known]))
-    places = {name: ranks(np.array([told[name] for told, _ in known])) for name in sorted(proxies)}
-    found = {name: _correlation(values, quality) for name, values in places.items()}
+    looks = places([proxies for proxies, _ in known])
+    found = {name: _correlation(ranked, quality) for name, ranked in looks.items()}
     told = {name: value for name, value in found.items() if value is not None}
     if not told:
         return None
-    mean = np.mean(list(places.values()), axis=0)
-    together = _correlation(ranks(mean), quality) if len(places) > 1 else None
+    mean = np.mean(list(looks.values()), axis=0)
+    together = _correlation(ranks(mean), quality) if len(looks) > 1 else None
     return Foretold(students=len(known), proxies=told, together=together)
 
 

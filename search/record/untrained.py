@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
+
+from .arrays import Floats, ranks
 
 PROXIES = ("synflow", "jacov", "nwot", "zen")
 """Zero-cost proxies that are looked at here; of each, more promises more."""
@@ -29,3 +33,10 @@ class Untrained:
 
 
 UNTOLD = Untrained()
+
+
+def places(told: Sequence[Mapping[str, float]]) -> dict[str, Floats]:
+    """By proxy: [networks] the rank that it gives each, by what they told. One that does not define a proxy
+    of others comes last in it: signals die there."""
+    names = sorted({name for one in told for name in one})
+    return {name: ranks(np.array([one.get(name, -np.inf) for one in told])) for name in names}

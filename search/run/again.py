@@ -9,7 +9,7 @@ from ..record.agreement import Agreement
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Outcome, TrialRecord
 from ..space.space import Space
-from ..storage.trial_records import attempts, known_candidates
+from ..storage.trial_records import attempts
 
 ATTEMPTS = 3
 """A candidate in whose evaluation the whole process died so often is given up."""
@@ -55,7 +55,7 @@ def settled(
 def is_open(records: Sequence[TrialRecord], environment: Mapping[str, Any]) -> bool:
     """Whether a candidate is left to be tried again for its own sake: also of an ended study. A device that
     computed wrongly with the versions that it still has is not asked again by itself."""
-    ends = [record.evaluation for record in known_candidates(records).values()]
+    ends = [record.evaluation for record in Answered(records).values()]
     others = [one.agreement for one in ends if one.agreement is not None]
     return any(one.try_again for one in ends) or any(not _same_versions(one, environment) for one in others)
 

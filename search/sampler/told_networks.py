@@ -15,7 +15,7 @@ from scipy.special import ndtri
 from scipy.stats import rankdata, spearmanr
 
 from ..record.arrays import Flags, Floats, Integers
-from ..record.untrained import PROXIES, UNTOLD, Untrained
+from ..record.untrained import PROXIES, UNTOLD, Untrained, places
 from .problem import SearchPart
 
 LEAST_TOLD = 8
@@ -106,8 +106,7 @@ class ToldNetworks:
         if self._looked_at < LEAST_TOLD or len(models) < LEAST_TRAINED:
             return False
         told, found = [self._told[model].proxies for model in models], [goodness[model] for model in models]
-        names = sorted({name for one in told for name in one})
-        looks = rankdata([[one.get(name, -np.inf) for name in names] for one in told], axis=0).mean(axis=1)
+        looks = np.mean(list(places(told).values()), axis=0)
         if np.ptp(found) < SAME or np.ptp(looks) < SAME:
             return False
         misleading = bool(spearmanr(looks, found)[0] < LEAST_AGREEMENT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -79,9 +79,3 @@ def objectives_of(study: optuna.Study) -> tuple[str, ...]:
     """The names of a study's objectives, as far as it keeps any."""
     names: Any = study.metric_names
     return tuple(name for name in names if isinstance(name, str)) if isinstance(names, list) else ()
-
-
-def known_candidates(records: Sequence[TrialRecord]) -> dict[str, TrialRecord]:
-    """Digest of each evaluated candidate -> the trial that evaluated it. Where one was tried again, that is
-    the later one."""
-    return {r.evaluation.candidate.digest: r for r in records if r.duplicate_of is None}
