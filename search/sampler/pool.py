@@ -155,10 +155,10 @@ def spread_first(features: Floats, count: int, seed: int) -> list[int]:
     rng = np.random.default_rng(seed)
     seen, chosen = np.zeros(features.shape[1]), list[int]()
     order = rng.permutation(len(features))
+    shuffled, left = features[order], np.zeros(len(order))
     for _ in range(min(count, len(features))):
-        worth = features[order] @ (1.0 / (1.0 + 4.0 * seen))
-        worth[np.isin(order, chosen)] = -np.inf
-        row = int(order[int(np.argmax(worth))])
-        chosen.append(row)
-        seen += features[row]
+        place = int(np.argmax(shuffled @ (1.0 / (1.0 + 4.0 * seen)) + left))
+        left[place] = -np.inf
+        chosen.append(int(order[place]))
+        seen += shuffled[place]
     return chosen

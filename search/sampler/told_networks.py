@@ -40,6 +40,7 @@ class ToldNetworks:
         self.alike = _first_of_each(self._told)
         """[models] the first model that computes the same function."""
         self._misleading = False
+        self._structure: Floats | None = None  # until another one is told
 
     def __getitem__(self, model: int) -> Untrained:
         return self._told[model]
@@ -60,6 +61,8 @@ class ToldNetworks:
         self.constant[model] = whole.constant
         self._structured += bool(whole.structure) - bool(before.structure)
         self._looked_at += bool(whole.proxies) - bool(before.proxies)
+        if whole.structure != before.structure or whole.function != before.function:
+            self._structure = None
         if whole.function != before.function:
             self.alike = _first_of_each(self._told)
 
@@ -88,7 +91,9 @@ class ToldNetworks:
     def structure(self) -> Floats:
         """[models, features] as scores; NaN where none was told. A kind of operation that a network does not
         have makes up none of it."""
-        return self._scores([one.structure for one in self._told], absent=0.0)
+        if self._structure is None:
+            self._structure = self._scores([one.structure for one in self._told], absent=0.0)
+        return self._structure
 
     def proxies(self) -> Floats:
         """[models, proxies] as scores, NaN where the network was not looked at; no columns where too few
@@ -121,8 +126,8 @@ class ToldNetworks:
 
     def _scores(self, told: Sequence[Mapping[str, float]], absent: float) -> Floats:
         """`absent` stands for what a network that told others did not tell."""
-        names = sorted({name for one in told for name in one})
         rows = [row for row, one in enumerate(told) if one]
+        names = sorted({name for row in rows for name in told[row]})
         found = np.full((len(told), len(names)), np.nan)
         if rows:
             found[rows] = [[told[row].get(name, absent) for name in names] for row in rows]
