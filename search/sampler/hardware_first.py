@@ -228,7 +228,7 @@ class HardwareFirstSampler(BaseSampler):
         """The next candidate; None where none is left."""
         if policy.knowledge.networks.misleading:
             self.remarks[MISLED] = None
-        first = policy.start() if policy.starting else None
+        first = policy.variant() or (policy.start() if policy.starting else None)
         if first is not None:
             return first
         if self._rng.random() < policy.random_share:

@@ -15,6 +15,7 @@ from ..record.protocols import Hardware
 from .expectation import LEAST_PROBABLE, Expectation, Prospects
 from .first_designs import FirstDesigns
 from .knowledge import Knowledge
+from .problem import SearchPart
 from .sought import Goal
 from .survey import Survey
 
@@ -110,6 +111,8 @@ class Policy:
             rows = self._survey.rows(pending[0])
             if len(rows):
                 return self.candidate(int(rows[0]))
+        if self.variant() is not None:
+            return None
         if not self._ahead:
             best = self.start() if self.starting else self.best()
             if best is None or not self._unmeasured(best.row):
@@ -154,6 +157,16 @@ class Policy:
         if row is None:
             return self.best()
         return Choice(row=row, by="start", seconds=float(self.knowledge.seconds()[row]))
+
+    def variant(self) -> Choice | None:
+        """Another form of a student that is trained; none where the gain decides when these are tried."""
+        if SearchPart.VARIANTS not in self.knowledge.problem.without:
+            return None
+        pool, seconds = self.knowledge.pool, self.knowledge.seconds()
+        trained = (self.knowledge.model_seconds() == 0)[pool.models] & self.knowledge.open()
+        rows: list[int] = np.flatnonzero(trained).tolist()
+        row = next((row for row in rows if not self.candidate(row).is_teacher), None)
+        return None if row is None else Choice(row=row, by="start", seconds=float(seconds[row]))
 
     def at_random(self, rng: random.Random) -> Choice | None:
         """Any candidate that is not known to miss a limit on the device, cheap ones more often, so that each

@@ -22,6 +22,7 @@ class SearchPart(str, Enum):
     PROXIES = "proxies"  # what one batch at initialization tells
     STARTS = "starts"  # the first designs are chosen by what untrained networks tell
     CURVES = "curves"  # trainings are paused and continued by what their curves promise
+    VARIANTS = "variants"  # of a trained model are tried by their gain; else all before a training
 
 
 def endless() -> float:

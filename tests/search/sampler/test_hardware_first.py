@@ -37,7 +37,7 @@ from paretune.search.sampler.hardware_first import (
     HardwareFirstSampler,
     StopRule,
 )
-from paretune.search.sampler.problem import EarlierQuality, SearchProblem
+from paretune.search.sampler.problem import EarlierQuality, SearchPart, SearchProblem
 from paretune.search.space.space import BackendChoices, Space
 
 NUMERIC = (Precision.FP32, Precision.INT8)
@@ -223,6 +223,18 @@ def test_a_seed_gives_the_same_proposals():
     first, again, other = (Search(sampler_for(names, (FAST,), seed=s), names).run(25) for s in (3, 3, 4))
     assert first == again
     assert first != other
+
+
+def test_without_an_order_of_variants_all_of_a_trained_student_come_before_the_next_training():
+    names = KINDS["two"]
+    sampler = sampler_for(names, without=frozenset({SearchPart.VARIANTS}))
+    student = next(candidate for candidate in SPACE.candidates() if candidate.student)
+    sampler.facts.done.add(sampler.facts.trainings(student)[0].key)
+    proposed = Search(sampler, names).run(3)
+    ready = {c for c in SPACE.candidates() if c.student == student.student and c.sparsity == student.sparsity}
+    assert set(proposed[: len(ready)]) == ready
+    assert len(ready) == 2
+    assert proposed[2] not in ready
 
 
 def test_queued_trials_come_first_and_teach():
