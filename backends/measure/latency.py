@@ -106,15 +106,18 @@ class _Ready:
         return Block(process=process, samples=samples, singles=singles)
 
 
-def _ready(subject: Subject, plan: LatencyPlan, *, warm: bool = False) -> tuple[_Ready, float]:
-    """The subject warmed up, and the seconds that a block of it takes."""
+def _ready(
+    subject: Subject, plan: LatencyPlan, *, warm: bool = False, percentiles: bool = True
+) -> tuple[_Ready, float]:
+    """The subject warmed up, and the seconds that a block of it takes. Single runs tell its `percentiles`."""
     processes = list(subject) if isinstance(subject, Sequence) else [subject]
     loops = calibrate_loops(processes[0], plan.min_sample_ms)
     sample_ms = min(processes[0].sample(loops, 3)) / 1e6
     count = max(plan.min_samples, round(plan.block_ms / max(sample_ms, 1e-6)))
     # Where a sample is one run, the samples themselves give the percentiles.
     run_ms = sample_ms / loops
-    singles = 0 if loops == 1 else min(_SINGLES, max(1, int(plan.block_ms / 2 / max(run_ms, 1e-6))))
+    none = loops == 1 or not percentiles
+    singles = 0 if none else min(_SINGLES, max(1, int(plan.block_ms / 2 / max(run_ms, 1e-6))))
     warmed = [warm_up(processes[0], loops, count, plan, warm=warm)]
     # The least time is for the machine: the first process has woken it up for the others.
     awake = replace(plan, warm_up_s=0.0)
@@ -165,8 +168,9 @@ def measure(
     round_s = 0.0
     for name, subject in everyone.items():
         try:
-            warm = warm_reference and name == REFERENCE
-            ready[name], block_s = _ready(subject, plan, warm=warm)
+            of_reference = name == REFERENCE
+            warm = warm_reference and of_reference
+            ready[name], block_s = _ready(subject, plan, warm=warm, percentiles=not of_reference)
             round_s += block_s
         except StageError as error:
             _note(failed, name, error)

@@ -113,7 +113,7 @@ class TableEvaluator:
         row = self.lookup(candidate)
         if row is None or (row.refused and self.measures_first):
             return replace(known, reason=row.refused if row else NOT_IN_TABLE)
-        if self._worth_measuring_first(candidate, row):
+        if self._worth_measuring_first(candidate, row, judge):
             hardware = self._hardware_of(candidate, stages)
             known = replace(known, gate=dict(hardware.metrics), stability=hardware.stability)
             decision = judge.before_training(candidate, hardware)
@@ -135,12 +135,12 @@ class TableEvaluator:
     ) -> tuple[Finalist, ...]:
         return ()  # a benchmark asks how fast a search is, not what to ship
 
-    def _worth_measuring_first(self, candidate: Candidate, row: Row) -> bool:
+    def _worth_measuring_first(self, candidate: Candidate, row: Row, judge: Judge) -> bool:
         """As real evaluation does it: whether training is at stake."""
         if not row.trainings or not self.measures_first:
             return False
         measured = candidate.hardware_class().digest in self._hardware
-        return measured or not all(map(self._is_done, row.trainings))
+        return measured or (judge.measures_first and not all(map(self._is_done, row.trainings)))
 
     def _hardware_of(self, candidate: Candidate, stages: Stages) -> Hardware:
         key = candidate.hardware_class().digest

@@ -104,7 +104,7 @@ class Evaluator:
         decision = self._before_tuning(known, judge)
         if decision is not None:
             return self._gated(known, decision, judge, trace)
-        if not self._worth_measuring_first(candidate):
+        if not self._worth_measuring_first(candidate, judge):
             return self._complete(known, candidate, judge, trace)
         hardware = self._hardware_of(candidate, judge.standard, trace)
         if hardware.refused:
@@ -127,12 +127,13 @@ class Evaluator:
         decision = judge.before_tuning(candidate)
         return None if decision is None or chain.is_tuned(candidate) else decision
 
-    def _worth_measuring_first(self, candidate: Candidate) -> bool:
-        """Whether training is at stake; what is trained already costs no more than measuring it twice."""
+    def _worth_measuring_first(self, candidate: Candidate, judge: Judge) -> bool:
+        """Whether training is at stake; what is trained already costs no more than measuring it twice, nor
+        does what is trained quickly."""
         if not self.chain.models.trains(candidate):
             return False
-        measured = candidate.hardware_class().digest in self._hardware
-        return measured or not all(training.done for training in self.chain.models.trainings(candidate))
+        done = all(training.done for training in self.chain.models.trainings(candidate))
+        return candidate.hardware_class().digest in self._hardware or (judge.measures_first and not done)
 
     def _gated(self, known: Evaluation, decision: Decision, judge: Judge, trace: Trace) -> Evaluation:
         missed = violations(limits_on(trace.gate, judge.standard.limits), trace.gate)

@@ -92,6 +92,10 @@ class Judge(Protocol):
     def before_tuning(self, candidate: Candidate) -> Decision | None:
         """None: tune it. Asked of candidates whose backend has to be tuned, before anything is measured."""
 
+    @property
+    def measures_first(self) -> bool:
+        """Whether it is worth measuring candidates before they are trained."""
+
     def before_training(self, candidate: Candidate, hardware: Hardware) -> Decision | None:
         """None: train it."""
 
@@ -109,6 +113,7 @@ class TrainEverything:
     """A judge that never says no: for comparisons without a gate, and for audits."""
 
     standard: Standard = Standard()
+    measures_first: bool = True
 
     def before_tuning(self, candidate: Candidate) -> Decision | None:
         return None

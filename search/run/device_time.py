@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 from statistics import median
 
@@ -16,14 +16,18 @@ from ..record.protocols import CandidateEvaluator, Hardware, Standard
 from ..record.training import TRAINING_STAGES
 from ..stages.device.effort import ReferencePace
 from .budget import Budget
+from .simple_choices import SimpleChoices
 
 LATEST = 20
 """So many candidates tell what the next one takes."""
 SURVEY_SHARE = 0.1
 """Of the time budget, that goes into first measurements."""
-SIMPLE_SHARE, SIMPLE_FIRST = 0.5, 0.1
-"""Of the budget, that simple choices may use beyond the usual ones while there is something to search; and of
-its time, that all of them may take to come before it: in a study of a minute they wait."""
+SIMPLE_SHARE, SIMPLE_FIRST = 0.5, 0.02
+"""Of the budget, in which simple choices beyond the usual ones come while there is something to search; of
+its time, that all simple choices may take to come before the search."""
+USUAL_MIXED, FURTHER_MIXED = 0.15, 0.1
+"""Of the time that has passed, that simple choices may take where they come within the search: the usual
+ones, and those beyond them."""
 _DEVICE = (COMPILE, SCORE, MEASURE)
 
 
@@ -34,7 +38,7 @@ class DeviceTime:
     def __init__(self, budget: Budget, reference: Candidate) -> None:
         self._budget, self._reference = budget, reference
         self._whole: deque[float] = deque(maxlen=LATEST)
-        self._teacher_s = 0.0
+        self._teacher_s = self._simple_s = 0.0
         self.probes, self._probing_s = 0, 0.0
 
     def learn(self, record: TrialRecord) -> None:
@@ -45,6 +49,7 @@ class DeviceTime:
         taken = sum(spent.get(name, 0.0) for name in _DEVICE)
         if record.evaluation.candidate.is_teacher:
             self._teacher_s = taken
+            self._simple_s += sum(spent.values()) if record.evaluation.baseline else 0.0
         else:
             self._whole.append(taken)
             self._budget.rest = median(self._whole)
@@ -83,17 +88,28 @@ class DeviceTime:
         late = self._teacher_s > self._budget.seconds_left
         return tuple(one for one in simple if not late or one == self._reference)
 
-    def affords(self, simple: Collection[Candidate], evaluated: int) -> bool:
-        """Whether simple choices beyond the usual ones come before the search, of which so many candidates
+    def first(self, simple: Sequence[Candidate]) -> tuple[Candidate, ...]:
+        """Those of the simple choices that come before the search: all, or but the reference."""
+        few = self._quick(len(simple))
+        return tuple(one for one in self.in_time(simple) if few or one == self._reference)
+
+    def affords(self, left: Sequence[Candidate], evaluated: int, simple: SimpleChoices) -> bool:
+        """Whether the first of the simple choices that are left comes now, after so many candidates that
         were evaluated."""
         trials, seconds = self._budget.trials, self._budget.seconds
-        return (trials is None or evaluated < SIMPLE_SHARE * trials) and (
-            seconds is None
-            or (
-                self._budget.elapsed_seconds < SIMPLE_SHARE * seconds
-                and len(simple) * self._teacher_s <= SIMPLE_FIRST * seconds
-            )
+        elapsed, usual = self._budget.elapsed_seconds, simple.is_usual(left[0])
+        early = (trials is None or evaluated < SIMPLE_SHARE * trials) and (
+            seconds is None or elapsed < SIMPLE_SHARE * seconds
         )
+        if not early and not usual:
+            return False
+        share = USUAL_MIXED if usual else FURTHER_MIXED
+        return self._quick(len(left)) or self._simple_s + self._teacher_s <= share * elapsed
+
+    def _quick(self, count: int) -> bool:
+        """Whether so many simple choices take next to nothing of the budget."""
+        seconds = self._budget.seconds
+        return seconds is None or count * self._teacher_s <= SIMPLE_FIRST * seconds
 
 
 def _spent(record: TrialRecord) -> dict[str, float]:

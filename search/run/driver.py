@@ -112,10 +112,10 @@ class Driver:
     # -- the loop -------------------------------------------------------------------------------------
 
     def _queue_baselines(self) -> None:
-        """The usual simple choices come first, then what an earlier session left to be tried again, then what
-        the plan has first."""
+        """The usual simple choices come first where they take little time, then what an earlier session left
+        to be tried again, then what the plan has first."""
         queued = self.studies.waiting_params()
-        usual = self.device_time.in_time(self.simple.usual(self.known))
+        usual = self.device_time.first(self.simple.usual(self.known))
         wanted = (*filter(self._open, usual), *self._again, *filter(self._open, self.plan.first))
         with self.studies.together():
             for candidate in dict.fromkeys(wanted):
@@ -149,7 +149,7 @@ class Driver:
         """See to it that the next candidate is worth asking for; why the search ends where none is."""
         nothing_to_gain = self.search.finished()
         simple = [c for c in self.device_time.in_time(self.simple.untried(self.known)) if self._open(c)]
-        if simple and (nothing_to_gain or self.device_time.affords(simple, self.evaluated)):
+        if simple and (nothing_to_gain or self.device_time.affords(simple, self.evaluated, self.simple)):
             self.studies.enqueue(self.plan.space.params(simple[0]), baseline=True)
             return ""
         if nothing_to_gain:

@@ -81,6 +81,10 @@ class Search:
     def before_tuning(self, candidate: Candidate) -> Decision | None:
         return None if self._gate is None else self._gate.before_tuning(candidate)
 
+    @property
+    def measures_first(self) -> bool:
+        return self._guide is None or self._guide.measures_first
+
     def before_training(self, candidate: Candidate, hardware: Hardware) -> Decision | None:
         return None if self._gate is None else self._gate.before_training(candidate, hardware)
 

@@ -18,6 +18,10 @@ class SimpleChoices:
     def __contains__(self, candidate: Candidate) -> bool:
         return candidate.digest in self._digests
 
+    def is_usual(self, candidate: Candidate) -> bool:
+        """Whether everybody tries it first."""
+        return candidate in self._usual
+
     def untried(self, known: Container[str]) -> tuple[Candidate, ...]:
         """Those that were not evaluated; `known` are digests."""
         return tuple(candidate for candidate in self._all if candidate.digest not in known)

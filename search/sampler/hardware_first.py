@@ -107,6 +107,11 @@ class HardwareFirstSampler(BaseSampler):
         """Why the candidate of a trial was proposed; None where another part asked for it."""
         return self._proposals.pop(number, None)
 
+    @property
+    def measures_first(self) -> bool:
+        """Whether networks are measured before they are trained; False where trainings cost too little."""
+        return self._policy is None or self._policy.measures_first
+
     def best_hardware(self, candidate: Candidate) -> dict[str, float] | None:
         """The best of each hardware objective over all candidates that need the candidate's trainings."""
         return None if self._policy is None else self._policy.knowledge.best_hardware(candidate)

@@ -25,6 +25,9 @@ such a share of a training: a latency that is predicted too well is a training l
 RANDOM_SHARE, MOST_RANDOM, STALLED = 0.05, 0.5, 3.0
 """Of the proposals, so that no error of the models can hide a candidate for ever. The share doubles with
 every so many evaluations that brought nothing."""
+MEASURED_FIRST = 10.0
+"""Where a training costs less than so many measurements, and no limit is on the device, networks are not
+measured untrained: the candidate that is trained is measured anyway."""
 LEAST_GAIN = 1e-3
 CONTINUED = "continued"
 """How a candidate was proposed whose training was paused."""
@@ -101,12 +104,21 @@ class Policy:
     # -- measuring -----------------------------------------------------------------------------------
 
     @property
+    def measures_first(self) -> bool:
+        """Whether measurements with untrained weights are worth what they take."""
+        known = self.knowledge
+        on_device = any(limit.metric in known.hardware.metrics for limit in known.facts.limits)
+        return on_device or known.measurements_for(1.0) >= MEASURED_FIRST
+
+    @property
     def surveying(self) -> bool:
         """Whether the first measurements are not done yet."""
-        return bool(self._survey.pending())
+        return self.measures_first and bool(self._survey.pending())
 
     def wants(self) -> Candidate | None:
         """The next candidate to be measured, if that is worth it: the survey, then the best candidate."""
+        if not self.measures_first:
+            return None
         while pending := self._survey.pending():
             rows = self._survey.rows(pending[0])
             if len(rows):

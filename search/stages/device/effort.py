@@ -14,12 +14,17 @@ from ....profiles.words import duration, joined
 
 MEASURING, OPENING = 0.05, 0.1
 """Of the budget of time, that one measurement may take, and that opening the reference's processes may."""
+IN_FULL = 0.005
+"""Of it, that a measurement in full takes at most while searching: where candidates are cheap, many of them
+tell more than a few that are known closely. Finalists are measured again in any case."""
 SOON_S, SLOW_MS = 1.0, 200.0
 """What takes less than the first by its first run is begun in any case; a model whose run takes less than the
 second runs three times more to tell."""
 PROBE_ROUNDS, ROUNDS_OF_PERCENTILES = 9, 40
 PROBE_BLOCK_MS, PROBE_WARM_UP_S = 6.0, 0.1
-"""Of a look that no recommendation hangs on: shorter blocks widen its interval and leave it as honest."""
+HURRIED_BLOCK_MS, HURRIED_WARM_UP_S = 3.0, 0.05
+"""Of a look that no recommendation hangs on, and where there is hardly time for that: shorter blocks widen its
+interval and leave it as honest."""
 
 Afford = Callable[[float, str], None]
 """Told what is about to begin and its seconds; raises where there is no time for it."""
@@ -48,6 +53,17 @@ def as_probe(plan: LatencyPlan, *, brief: bool = False) -> LatencyPlan:
     return replace(looked, **WHERE_SLOW) if brief else looked
 
 
+def _in_a_hurry(plan: LatencyPlan) -> LatencyPlan:
+    """A look with the shortest blocks: of three samples each."""
+    if plan.rounds >= ROUNDS_OF_PERCENTILES:
+        return plan
+    return replace(
+        plan,
+        block_ms=min(plan.block_ms, HURRIED_BLOCK_MS),
+        warm_up_s=min(plan.warm_up_s, HURRIED_WARM_UP_S),
+    )
+
+
 class Effort:
     """Fits measuring to the budget of a study, `seconds` (None: no end), and to the pace of its device; tells
     what is less than was asked for."""
@@ -71,6 +87,9 @@ class Effort:
         opened = self._opened(plan.processes, pace.open_s)
         found = fitted(plan, (pace.run_s, pace.run_s), MEASURING * self._seconds, opened)
         found = replace(found, processes=opened)
+        for brief in (as_probe, _in_a_hurry):
+            if seconds_of(found, (pace.run_s, pace.run_s)) > IN_FULL * self._seconds:
+                found = brief(found)
         self.shortened = self._said(plan, found)
         if self.shortened:
             self._tell(f"measured with {self.shortened}")
@@ -89,6 +108,10 @@ class Effort:
         parts = []
         if found.processes < plan.processes:
             parts.append(f"{found.processes} instead of {plan.processes} processes of the reference")
+        if found.rounds < plan.rounds:
+            parts.append(
+                f"brief looks ({found.rounds} rounds of {found.block_ms:g} ms instead of {plan.rounds})"
+            )
         if found.limit_s < plan.limit_s:
             parts.append(f"rounds for {found.limit_s:g} s ({plan.min_rounds} at least)")
         if found.min_samples < plan.min_samples:

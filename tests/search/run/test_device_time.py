@@ -1,5 +1,6 @@
 """Nothing is begun that cannot end: what a budget keeps free, by what a device has shown."""
 
+from dataclasses import replace
 from math import inf
 
 import pytest
@@ -14,10 +15,29 @@ from paretune.search.record.protocols import Hardware, Standard
 from paretune.search.record.stops import Interrupted
 from paretune.search.run.budget import Budget
 from paretune.search.run.device_time import DeviceTime, seen_in
-from paretune.search.stages.device.effort import Effort, ReferencePace
+from paretune.search.run.simple_choices import SimpleChoices
+from paretune.search.space.space import BackendChoices, Space
+from paretune.search.stages.device.effort import Effort, ReferencePace, as_probe
 
 TEACHER = Candidate(backend="b", precision=Precision.FP32)
 INT8 = Candidate(backend="b", precision=Precision.INT8)
+FURTHER = Candidate(backend="b", precision=Precision.INT8_DYNAMIC)
+SPACE = Space(
+    backends=(
+        BackendChoices(
+            name="b",
+            precisions=(Precision.FP32, Precision.INT8),
+            calibration_methods=("minmax",),
+            sparsities=("dense",),
+        ),
+    ),
+    student_axes={},
+    temperatures=(4.0,),
+    weights=(0.7,),
+    calibration_samples=(16,),
+    per_channel=(False,),
+    recipe=Recipe(epochs=1),
+)
 STUDENT = Candidate(backend="b", precision=Precision.FP32, student=(("width", 1),), recipe=Recipe(epochs=1))
 
 
@@ -40,6 +60,11 @@ def budget(clock):
     made = Budget(trials=None, seconds=100.0, clock=clock)
     made.start()
     return made
+
+
+def simple(candidate, **seconds):
+    found = trial(candidate, **seconds)
+    return replace(found, evaluation=replace(found.evaluation, baseline=True))
 
 
 def trial(candidate, *, cached=(), outcome=Outcome.COMPLETE, **seconds):
@@ -111,15 +136,37 @@ def test_simple_choices_are_left_out_where_the_teacher_takes_longer_than_is_left
     assert not budget.exhausted(1)  # a student may be quicker by far
 
 
-def test_further_simple_choices_come_before_the_search_where_they_take_little_of_the_budget(clock, budget):
+def test_simple_choices_come_before_the_search_where_they_take_next_to_nothing_of_the_time(clock, budget):
     time = DeviceTime(budget, TEACHER)
-    time.learn(trial(TEACHER, compile=1.0, score=2.0, measure=1.0))
-    assert time.affords([INT8, INT8], 5)  # 8 of 100 s
-    assert not time.affords([INT8, INT8, INT8], 5)
-    clock.now = 50.0
-    assert not time.affords([INT8], 5)
+    time.learn(simple(TEACHER, compile=0.4, score=0.2, measure=0.4))
+    assert time.first([TEACHER, INT8]) == (TEACHER, INT8)  # 2 of 100 s
+    assert time.first([TEACHER, INT8, FURTHER]) == (TEACHER,)
+    assert DeviceTime(Budget(trials=10, seconds=None), TEACHER).first([INT8] * 9) == (INT8,) * 9
+
+
+def test_within_the_search_simple_choices_take_a_share_of_the_time_that_has_passed(clock, budget):
+    time = DeviceTime(budget, TEACHER)
+    time.learn(simple(TEACHER, export=1.0, compile=1.0, score=1.0, measure=1.0))
+
+    def affords(*left):
+        return time.affords(left, 5, SimpleChoices(SPACE))
+
+    usual = SPACE.usual_choices()[-1]
+
+    clock.now = 40.0
+    assert not affords(usual, FURTHER)  # 4 s are spent, the next one would take 3
+    clock.now = 47.0
+    assert affords(usual, FURTHER)
+    assert not affords(FURTHER, FURTHER)  # everybody tries the usual ones first
+    time.learn(simple(INT8, compile=1.0, score=1.0, measure=0.0))
+    clock.now = 49.0
+    assert not affords(FURTHER, FURTHER)
+    clock.now = 90.0
+    assert affords(usual)
+    assert not affords(FURTHER, FURTHER)  # in the second half the search has all the time
     without_time = DeviceTime(Budget(trials=10, seconds=None), TEACHER)
-    assert (without_time.affords([INT8], 4), without_time.affords([INT8], 5)) == (True, False)
+    further = [without_time.affords([FURTHER], count, SimpleChoices(SPACE)) for count in (4, 5)]
+    assert further == [True, False]
 
 
 class Evaluator:
@@ -199,8 +246,19 @@ def test_a_slow_first_run_alone_keeps_nothing_from_being_scored(budget, run_ms, 
 
 
 def test_a_quick_device_is_measured_as_the_study_file_says():
-    effort = Effort(60.0)
+    effort = Effort(600.0)
     assert effort.of_reference(LatencyPlan(), ReferencePace(run_s=0.001, open_s=0.3)) == LatencyPlan()
+
+
+def test_where_the_budget_is_small_candidates_are_looked_at_briefly_and_percentiles_have_their_rounds():
+    pace, told = ReferencePace(run_s=0.001, open_s=0.3), []
+    found = Effort(180.0, tell=told.append).of_reference(LatencyPlan(), pace)
+    assert found == as_probe(LatencyPlan())
+    assert "9 rounds of 6 ms instead of 25" in told[0]
+    hurried = Effort(60.0).of_reference(LatencyPlan(), pace)
+    assert hurried == replace(found, block_ms=3.0, warm_up_s=0.05)
+    wanted = LatencyPlan(rounds=240)
+    assert Effort(60.0).of_reference(wanted, pace).rounds == 240
 
 
 @pytest.mark.parametrize("run_s", [1e-4, 0.1, 0.367])

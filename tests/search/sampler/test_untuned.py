@@ -118,7 +118,7 @@ def test_it_is_open_where_it_is_worth_it_and_costs_its_tuning():
 
 def test_neither_the_survey_nor_chance_tunes_anything():
     found = policy(Facts(worth=set(range(20))))
-    found.learn(complete(of(found, QUICK), 20))
+    found.learn(complete(of(found, QUICK), 20, distill=20.0))
     wanted = []
     while (candidate := found.wants()) is not None and len(wanted) < 50:
         wanted.append(candidate)
