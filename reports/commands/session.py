@@ -74,12 +74,15 @@ def _session(
     session: Callable[[ConsoleProgress, StopFlag], SessionEnd], unchanged: str, command: str
 ) -> NoReturn:
     from ..api.progress import stopped_softly
-    from ..results.written import written
-    from ..terminal.choose import both_text, verdict_text
     from ..terminal.console import ConsoleProgress
 
     with ConsoleProgress(console(stderr=True)) as progress, stopped_softly(progress) as stop:
-        done = written(session(progress, stop), command)
+        ended = session(progress, stop)
+        from ..results.written import written  # half a second that the study's own time is not spent on
+
+        done = written(ended, command)
+    from ..terminal.choose import both_text, verdict_text
+
     if done.remark:
         tell(done.remark)
     if done.end.unchanged:

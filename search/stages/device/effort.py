@@ -12,7 +12,7 @@ from ....backends.measure.spread import FEWEST_PROCESSES
 from ....backends.runner.client import RunnerClient
 from ....profiles.words import duration, joined
 
-MEASURING, OPENING = 0.05, 0.1
+MEASURING, OPENING = 0.05, 0.03
 """Of the budget of time, that one measurement may take, and that opening the reference's processes may."""
 IN_FULL = 0.005
 """Of it, that a measurement in full takes at most while searching: where candidates are cheap, many of them
@@ -23,8 +23,8 @@ second runs three times more to tell."""
 PROBE_ROUNDS, ROUNDS_OF_PERCENTILES = 9, 40
 PROBE_BLOCK_MS, PROBE_WARM_UP_S = 6.0, 0.1
 HURRIED_BLOCK_MS, HURRIED_WARM_UP_S = 3.0, 0.05
-"""Of a look that no recommendation hangs on, and where there is hardly time for that: shorter blocks widen its
-interval and leave it as honest."""
+"""Of a look that no recommendation hangs on, and of one for which there is hardly time: shorter blocks widen
+its interval and leave it as honest."""
 
 Afford = Callable[[float, str], None]
 """Told what is about to begin and its seconds; raises where there is no time for it."""

@@ -218,7 +218,7 @@ def test_measuring_is_fitted_to_the_budget_and_says_so(run_s, open_s):
     found = effort.of_reference(plan, ReferencePace(run_s=run_s, open_s=open_s))
     assert bool(effort.shortened) == bool(told) == (found != plan)
     assert found.processes in (1, 3, plan.processes)
-    assert (found.processes - 1) * open_s <= 36.0
+    assert (found.processes - 1) * open_s <= 10.8
     assert Effort(None).of_reference(plan, ReferencePace(run_s=run_s, open_s=open_s)) == plan
 
 
