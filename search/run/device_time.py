@@ -26,8 +26,8 @@ SIMPLE_SHARE, SIMPLE_FIRST = 0.5, 0.02
 """Of the budget, in which simple choices beyond the usual ones come while there is something to search; of
 its time, that all simple choices may take to come before the search."""
 USUAL_MIXED, FURTHER_MIXED = 0.15, 0.1
-"""Of the time that has passed, that simple choices may take where they come within the search: the usual
-ones, and those beyond them."""
+"""Of the time that has passed since the reference was measured, that simple choices may take where they come
+within the search: the usual ones, and those beyond them."""
 _DEVICE = (COMPILE, SCORE, MEASURE)
 
 
@@ -39,6 +39,7 @@ class DeviceTime:
         self._budget, self._reference = budget, reference
         self._whole: deque[float] = deque(maxlen=LATEST)
         self._teacher_s = self._simple_s = 0.0
+        self._began: float | None = None
         self.probes, self._probing_s = 0, 0.0
 
     def learn(self, record: TrialRecord) -> None:
@@ -49,11 +50,18 @@ class DeviceTime:
         taken = sum(spent.get(name, 0.0) for name in _DEVICE)
         if record.evaluation.candidate.is_teacher:
             self._teacher_s = taken
-            self._simple_s += sum(spent.values()) if record.evaluation.baseline else 0.0
+            self._learn_simple(record, sum(spent.values()))
         else:
             self._whole.append(taken)
             self._budget.rest = median(self._whole)
             self._note_least(taken)
+
+    def _learn_simple(self, record: TrialRecord, seconds: float) -> None:
+        """The first of them is the reference, with which the search begins."""
+        if self._began is None:
+            self._began = self._budget.elapsed_seconds
+        elif record.evaluation.baseline:
+            self._simple_s += seconds
 
     @property
     def surveying(self) -> bool:
@@ -98,13 +106,14 @@ class DeviceTime:
         were evaluated."""
         trials, seconds = self._budget.trials, self._budget.seconds
         elapsed, usual = self._budget.elapsed_seconds, simple.is_usual(left[0])
+        searched = elapsed - (self._began or 0.0)
         early = (trials is None or evaluated < SIMPLE_SHARE * trials) and (
             seconds is None or elapsed < SIMPLE_SHARE * seconds
         )
         if not early and not usual:
             return False
         share = USUAL_MIXED if usual else FURTHER_MIXED
-        return self._quick(len(left)) or self._simple_s + self._teacher_s <= share * elapsed
+        return self._quick(len(left)) or self._simple_s + self._teacher_s <= share * searched
 
     def _quick(self, count: int) -> bool:
         """Whether so many simple choices take next to nothing of the budget."""

@@ -26,8 +26,8 @@ RANDOM_SHARE, MOST_RANDOM, STALLED = 0.05, 0.5, 3.0
 """Of the proposals, so that no error of the models can hide a candidate for ever. The share doubles with
 every so many evaluations that brought nothing."""
 MEASURED_FIRST = 10.0
-"""Where a training costs less than so many measurements, and no limit is on the device, networks are not
-measured untrained: the candidate that is trained is measured anyway."""
+"""Where a training costs less than so many measurements there is no survey, and where no limit is on the
+device either, networks are not measured untrained: the candidate that is trained is measured anyway."""
 LEAST_GAIN = 1e-3
 CONTINUED = "continued"
 """How a candidate was proposed whose training was paused."""
@@ -108,18 +108,23 @@ class Policy:
         """Whether measurements with untrained weights are worth what they take."""
         known = self.knowledge
         on_device = any(limit.metric in known.hardware.metrics for limit in known.facts.limits)
-        return on_device or known.measurements_for(1.0) >= MEASURED_FIRST
+        return on_device or self._trainings_are_dear
 
     @property
     def surveying(self) -> bool:
         """Whether the first measurements are not done yet."""
-        return self.measures_first and bool(self._survey.pending())
+        return self._trainings_are_dear and bool(self._survey.pending())
+
+    @property
+    def _trainings_are_dear(self) -> bool:
+        return self.knowledge.measurements_for(1.0) >= MEASURED_FIRST
 
     def wants(self) -> Candidate | None:
         """The next candidate to be measured, if that is worth it: the survey, then the best candidate."""
         if not self.measures_first:
             return None
-        while pending := self._survey.pending():
+        while self.surveying:
+            pending = self._survey.pending()
             rows = self._survey.rows(pending[0])
             if len(rows):
                 return self.candidate(int(rows[0]))

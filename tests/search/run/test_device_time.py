@@ -153,14 +153,16 @@ def test_within_the_search_simple_choices_take_a_share_of_the_time_that_has_pass
 
     usual = SPACE.usual_choices()[-1]
 
-    clock.now = 40.0
-    assert not affords(usual, FURTHER)  # 4 s are spent, the next one would take 3
-    clock.now = 47.0
+    clock.now = 19.0
+    assert not affords(usual, FURTHER)  # the next one would take 3 s
+    clock.now = 20.5
     assert affords(usual, FURTHER)
     assert not affords(FURTHER, FURTHER)  # everybody tries the usual ones first
     time.learn(simple(INT8, compile=1.0, score=1.0, measure=0.0))
-    clock.now = 49.0
+    clock.now = 39.0
     assert not affords(FURTHER, FURTHER)
+    clock.now = 49.0
+    assert affords(FURTHER, FURTHER)
     clock.now = 90.0
     assert affords(usual)
     assert not affords(FURTHER, FURTHER)  # in the second half the search has all the time
