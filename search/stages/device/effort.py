@@ -22,7 +22,7 @@ SOON_S, SLOW_MS = 1.0, 200.0
 second runs three times more to tell."""
 PROBE_ROUNDS, ROUNDS_OF_PERCENTILES = 9, 40
 PROBE_BLOCK_MS, PROBE_WARM_UP_S = 6.0, 0.1
-HURRIED_BLOCK_MS, HURRIED_WARM_UP_S = 3.0, 0.05
+HURRIED_BLOCK_MS, HURRIED_WARM_UP_S = 4.0, 0.05
 """Of a look that no recommendation hangs on, and of one for which there is hardly time: shorter blocks widen
 its interval and leave it as honest."""
 
@@ -54,7 +54,7 @@ def as_probe(plan: LatencyPlan, *, brief: bool = False) -> LatencyPlan:
 
 
 def _in_a_hurry(plan: LatencyPlan) -> LatencyPlan:
-    """A look with the shortest blocks: of three samples each."""
+    """A look with the shortest blocks before which a process that has rested still runs a few samples."""
     if plan.rounds >= ROUNDS_OF_PERCENTILES:
         return plan
     return replace(

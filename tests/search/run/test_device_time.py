@@ -258,7 +258,7 @@ def test_where_the_budget_is_small_candidates_are_looked_at_briefly_and_percenti
     assert found == as_probe(LatencyPlan())
     assert "9 rounds of 6 ms instead of 25" in told[0]
     hurried = Effort(60.0).of_reference(LatencyPlan(), pace)
-    assert hurried == replace(found, block_ms=3.0, warm_up_s=0.05)
+    assert hurried == replace(found, block_ms=4.0, warm_up_s=0.05)
     wanted = LatencyPlan(rounds=240)
     assert Effort(60.0).of_reference(wanted, pace).rounds == 240
 
