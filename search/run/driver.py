@@ -16,9 +16,10 @@ from ..record.progress import Progress
 from ..record.protocols import CandidateEvaluator
 from ..record.stops import ALL_EVALUATED, INTERRUPTED, DeviceGoneError, Interrupted
 from ..storage.study_store import StudyStore
-from . import counters, reference
+from . import reference
 from .again import given_up, settled
 from .budget import Budget
+from .counters import Counters
 from .device_time import DeviceTime
 from .ending import Ending
 from .impossible import Impossible
@@ -50,7 +51,7 @@ class Driver:
         self.ending = Ending(plan, evaluator, studies, budget, progress)
         records = studies.records()
         self.known, self._again = settled(records, plan.space, plan.frame.environment)
-        self._answered = len(records)
+        self._answered, self._counted = len(records), Counters(self.known.values(), self.known.parts)
         self.simple, first = SimpleChoices(plan.space), plan.space.baselines()[0]
         self.tuning_time, self.device_time = TuningTime(plan.tuning, budget, first), DeviceTime(budget, first)
         self.impossible = Impossible(plan.impossible, self.tuning_time.lacking, plan.beyond)
@@ -185,7 +186,7 @@ class Driver:
     @property
     def evaluated(self) -> int:
         """Candidates that cost budget."""
-        return counters.evaluated(self.known.values())
+        return self._counted.evaluated
 
     def _queue_unknown(self) -> bool:
         """Queue a candidate that was not evaluated yet; False where there is none."""
@@ -224,6 +225,7 @@ class Driver:
             raise
         with self.studies.together():
             record = self.studies.tell(trial, evaluation, started)
+            self._counted.add(record, self.known.get(evaluation.candidate.digest))
             self.known.put(record)
             self._learn(record)
             self._answered += 1
@@ -274,12 +276,9 @@ class Driver:
 
     def _count(self) -> None:
         # Kept after every trial, so that the report of a killed search counts right.
-        known, size = self.known.values(), self.plan.space.size
-        found = counters.counters(
-            known,
-            self.known.parts,
+        found = self._counted.shown(
             trials=self._answered,
-            space=size,
+            space=self.plan.space.size,
             measured=self.device_time.probes,
             waited=self.budget.waited,
         )
