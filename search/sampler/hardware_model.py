@@ -165,7 +165,7 @@ class HardwareModel:
         if kept is None or kept[0] != likeness:
             kept = self._inverses[column] = (likeness, KeptInverse(likeness.noise))
         found = kept[1].follow(held, lambda some, others: self._classes.near(likeness, some, others))
-        return found[np.ix_(places, places)]
+        return found if len(places) == len(found) else found[np.ix_(places, places)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from scipy.linalg.blas import dger
 from scipy.linalg.lapack import dpotrf, dpotri
 
 from ..record.arrays import Floats, Integers
@@ -50,14 +51,15 @@ class KeptInverse:
         self._changes = 0
 
     def _exchange(self, before: Integers, held: Integers, changed: Integers, kernel: Kernel) -> None:
-        grown = np.zeros((len(held), len(held)))
-        size = min(len(self.matrix), len(held))
-        grown[:size, :size] = self.matrix[:size, :size]
+        size = len(self.matrix)
+        if size < len(held):
+            grown = np.zeros((len(held), len(held)))
+            grown[:size, :size] = self.matrix
+            self.matrix = grown
         for place in changed:
             if before[place] >= 0:
-                grown -= np.outer(grown[place], grown[place] / grown[place, place])
-                grown[place] = grown[:, place] = 0.0
-        self.matrix = grown
+                self._add(self.matrix[place].copy(), -1.0 / self.matrix[place, place])
+                self.matrix[place] = self.matrix[:, place] = 0.0
         there = np.where(np.isin(np.arange(len(held)), changed), -1, held)
         for place in changed[held[changed] >= 0]:
             there[place] = held[place]
@@ -69,9 +71,13 @@ class KeptInverse:
         own, column[place] = column[place] + self.noise, 0.0
         solved = self.matrix @ column
         rest = own - column @ solved
-        self.matrix += np.outer(solved, solved / rest)
+        self._add(solved, 1.0 / rest)
         self.matrix[place] = self.matrix[:, place] = -solved / rest
         self.matrix[place, place] = 1.0 / rest
+
+    def _add(self, vector: Floats, times: float) -> None:
+        """The vector times itself, in place: transposed, the matrix lies as the routine wants it."""
+        self.matrix = dger(times, vector, vector, a=self.matrix.T, overwrite_a=1).T
 
 
 def inverse_of(kernel: Floats, noise: float) -> Floats:

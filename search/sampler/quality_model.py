@@ -28,6 +28,8 @@ ROUNDS, CHILDREN, STEP = 2, 8, 0.4
 """The best settings are varied so many times, by steps of so many prior standard deviations."""
 REFIT_GROWTH = 1.1  # settings are chosen anew when so many times the data is there
 ALWAYS_ANEW = 24
+LEAST_WEIGHT, LEFT_OUT_FROM = 0.01, 128
+"""From so many rows on, settings that are less likely are left out until settings are chosen anew."""
 AT_ONCE = 1 << 16
 """Pairs of rows that are worked on together: more would not fit into the processor's cache."""
 
@@ -51,9 +53,10 @@ class Surrogate:
         self.inputs = Inputs(model=np.empty((0, 0)), model_axes=0, deploy=np.empty((0, 0)), deploy_axes=0)
         self.parts: tuple[_Fitted, ...] = ()
         self._settings: Settings | None = None
+        self._likely: Settings | None = None  # those of them that have any weight
         self._fitted_rows = 0
         self.centre, self.scale = 0.0, 1.0
-        self._values = np.empty(0)
+        self._values, self._likeliest = np.empty(0), np.empty((0, 0))  # its kernel of the known rows
         self._soundness: tuple[float, Floats] | None = None
         self._surprise: tuple[Floats, Floats] | None = None
         self.surprises = np.empty(0)
@@ -85,12 +88,19 @@ class Surrogate:
         if anew:
             tried = prior(inputs.widths, max(LEAST_SETTINGS, _fewer(SETTINGS, rows)))
             settings = self._best(near, tried if settings is None else tried.and_others(settings), noise)
+        else:
+            settings = self._likely
         assert settings is not None
-        self._settle(near, settings, noise, anew=anew)
+        settings = self._settle(near, settings, noise, anew=anew)
+        if anew:
+            self._settings = settings
+            self._likely = replace(
+                settings, draws=np.concatenate([part.setting.draws for part in self.parts])
+            )
 
-    def _settle(self, near: Pairs, settings: Settings, noise: Floats, *, anew: bool) -> None:
+    def _settle(self, near: Pairs, settings: Settings, noise: Floats, *, anew: bool) -> Settings:
         """Excuse what surprises, and with `anew` look for better settings near the best: the search goes on
-        from fit to fit."""
+        from fit to fit. Returns the settings."""
         rows = len(self._values)
         self.outlying, kernel = np.zeros(rows, dtype=bool), near.kernel(settings)
         self._condition(kernel, settings, noise)
@@ -107,6 +117,7 @@ class Surrogate:
                 break
             self._condition(kernel, settings, excused)
         self.surprises, self._soundness = self._surprising()[0], None
+        return settings
 
     def _take_values(self, values: Floats, spread: float) -> None:
         self.centre, self.scale = float(values.mean()), max(float(values.std()), spread)
@@ -134,7 +145,8 @@ class Surrogate:
             for place, (factor, solved, variance, evidence) in enumerate(found)
         ]
         self.parts = _weighed(sorted(parts, key=lambda part: -part.evidence))
-        self._settings, self._surprise = settings, None
+        self._likeliest = kernel[int(np.argmax([part.evidence for part in parts]))]
+        self._surprise = None
 
     def _factorized(self, kernel: Floats, settings: Settings, noise: Floats) -> tuple[Floats, ...]:
         """Factors [settings, rows, rows], solved values [settings, rows], variances and evidence."""
@@ -179,8 +191,7 @@ class Surrogate:
         if not self.outlying.any() or len(self) < LEAST_FOR_OUTLIERS:
             return np.ones(cross.shape[1])
         if self._soundness is None:
-            sound, inner = (~self.outlying).astype(float), Pairs(self.inputs, self.inputs)
-            smoothed = inner.kernel(self.parts[0].setting)[0] + SMOOTHING * np.eye(len(sound))
+            sound, smoothed = (~self.outlying).astype(float), self._likeliest + SMOOTHING * np.eye(len(self))
             self._soundness = float(sound.mean()), np.linalg.solve(smoothed, sound - sound.mean())
         mean, weights = self._soundness
         found: Floats = np.clip(mean + weights @ cross, LEAST_CHANCE, 1.0)
@@ -190,8 +201,10 @@ class Surrogate:
 def _weighed(parts: Sequence[_Fitted]) -> tuple[_Fitted, ...]:
     evidence = np.array([part.evidence for part in parts])
     shares = np.exp(evidence - evidence.max())
-    shares /= shares.sum()
-    return tuple(replace(part, weight=float(w)) for part, w in zip(parts, shares, strict=True))
+    least = LEAST_WEIGHT * shares.sum() if len(parts[0].solved) >= LEFT_OUT_FROM else 0.0
+    kept = [part for part, share in zip(parts, shares, strict=True) if share >= least]
+    shares = shares[: len(kept)] / shares[: len(kept)].sum()  # the likeliest come first
+    return tuple(replace(part, weight=float(w)) for part, w in zip(kept, shares, strict=True))
 
 
 def _fewer(count: int, rows: int) -> int:

@@ -22,7 +22,9 @@ _LONGEST_S = 1e12
 
 def storable(evaluation: Evaluation, objectives: tuple[str, ...]) -> Evaluation:
     """The evaluation as it will be read back; failed where it lacks an objective, or cannot be kept."""
-    return kept.storable(_with_every_objective(kept.storable(evaluation), objectives))
+    found = kept.storable(evaluation)
+    whole = _with_every_objective(found, objectives)
+    return whole if whole is found else kept.storable(whole)
 
 
 def _with_every_objective(evaluation: Evaluation, objectives: tuple[str, ...]) -> Evaluation:
