@@ -69,6 +69,11 @@ class Costs:
         return min(most, _middle(self._tune)) if self._tune else most
 
     @property
+    def trained(self) -> float:
+        """Seconds of all trainings seen, each once."""
+        return self._total
+
+    @property
     def typical_training(self) -> float:
         """The mean of the trainings seen; 0 where none was."""
         return self._total / self._count if self._count else 0.0

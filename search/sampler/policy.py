@@ -25,9 +25,9 @@ such a share of a training: a latency that is predicted too well is a training l
 RANDOM_SHARE, MOST_RANDOM, STALLED = 0.05, 0.5, 3.0
 """Of the proposals, so that no error of the models can hide a candidate for ever. The share doubles with
 every so many evaluations that brought nothing."""
-MEASURED_FIRST = 10.0
-"""Where a training costs less than so many measurements there is no survey, and where no limit is on the
-device either, networks are not measured untrained: the candidate that is trained is measured anyway."""
+MEASURED_FIRST, MEASURED_SHARE = 10.0, 0.5
+"""Where a training costs less than so many measurements, and no limit is on the device, measurements of
+untrained networks take at most such a share of what trainings took: what is trained is measured anyway."""
 LEAST_GAIN = 1e-3
 CONTINUED = "continued"
 """How a candidate was proposed whose training was paused."""
@@ -55,6 +55,7 @@ class Policy:
         self._survey, self._starts = Survey(knowledge, seed), FirstDesigns(knowledge, self.goal, seed)
         self._ahead: list[int] = []
         self._volume, self._without_gain = 0.0, 0
+        self._measuring_s, self._trained_before_s = 0.0, knowledge.costs.trained
         self.nothing_left = False
 
     # -- learning ------------------------------------------------------------------------------------
@@ -83,6 +84,7 @@ class Policy:
         """Take in a measurement with untrained weights."""
         self.knowledge.learn_hardware(candidate, hardware)
         self.knowledge.costs.learn_measurement(seconds)
+        self._measuring_s += seconds
         self._ranking = None
 
     def set_aside(self, candidate: Candidate) -> None:
@@ -105,19 +107,24 @@ class Policy:
 
     @property
     def measures_first(self) -> bool:
-        """Whether measurements with untrained weights are worth what they take."""
+        """Whether one more measurement with untrained weights is worth what it takes."""
         known = self.knowledge
         on_device = any(limit.metric in known.hardware.metrics for limit in known.facts.limits)
-        return on_device or self._trainings_are_dear
+        return on_device or self._in_proportion
 
     @property
     def surveying(self) -> bool:
-        """Whether the first measurements are not done yet."""
-        return self._trainings_are_dear and bool(self._survey.pending())
+        """Whether one of the first measurements is due."""
+        return self._in_proportion and bool(self._survey.pending())
 
     @property
-    def _trainings_are_dear(self) -> bool:
-        return self.knowledge.measurements_for(1.0) >= MEASURED_FIRST
+    def _in_proportion(self) -> bool:
+        """Whether one more measurement stands in proportion to what trainings cost."""
+        known, costs = self.knowledge, self.knowledge.costs
+        if known.measurements_for(1.0) >= MEASURED_FIRST:
+            return True
+        trained = costs.trained - self._trained_before_s
+        return self._measuring_s + costs.measurement <= MEASURED_SHARE * trained
 
     def wants(self) -> Candidate | None:
         """The next candidate to be measured, if that is worth it: the survey, then the best candidate."""
