@@ -17,7 +17,8 @@ from typing import Any
 from unittest.mock import patch
 
 from ..contract.backend import Feed
-from .export import convert, is_wide, tensors_of
+from ..contract.torch_module import tensors_of, weights_of
+from .export import convert, is_wide
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,7 @@ class _Seen:
 
 def write_tflite_traced(module: Any, feed: Feed, path: Path) -> TfliteTrace | None:
     """As `write_tflite`; returns what `write_tflite_again` takes, None where that cannot be had."""
-    own = _named_weights(module)
+    own = weights_of(module)
     seen = _Seen()
     with _watched(seen):
         path.write_bytes(convert(module, feed))
@@ -142,13 +143,6 @@ def _trace(seen: _Seen, own: Mapping[str, Any]) -> TfliteTrace | None:
 
 def _kind(tensor: Any) -> tuple[Any, ...]:
     return tuple(tensor.shape), str(tensor.dtype), tensor.stride()
-
-
-def _named_weights(module: Any) -> dict[str, Any]:
-    return {
-        **dict(module.named_parameters(remove_duplicate=False)),
-        **dict(module.named_buffers(remove_duplicate=False)),
-    }
 
 
 @contextmanager

@@ -19,17 +19,17 @@ import torch
 from torch import nn
 
 from ....backends.contract.backend import ONNX, Array, Backend, Feed, SourceModel, batches
+from ....backends.contract.torch_module import tensors_of, weights_of
 from ....backends.onnx_graph.session import run_all
 from ....profiles.errors import ParetuneError, StageError, UnsupportedError
 from ....profiles.guard.user_code import UserCodeError
-from ..network.form import weights_of
 from ..network.plain import copied, plain_weights
 from ..network.predict import named_outputs
 from ..network.programs import refuse_script, traceable
 from ..training.equalize import equalize
 from .exporters import captured_stderr, refuse_lost_ways, unhindered, unsupported
 from .kept_traces import KeptTraces
-from .onnx_exporters import export_again, script_export, tensors_of, torch_export
+from .onnx_exporters import export_again, script_export, torch_export
 from .onnx_names import anonymous, renamed
 
 Names = str | Sequence[str] | None
@@ -60,7 +60,7 @@ def export(
         UnsupportedError: an operator of the model has no counterpart in the format.
         StageError: the exported model disagrees with PyTorch on `sample`.
     """
-    frozen, traces = _frozen(model), traces or KeptTraces()
+    frozen = _frozen(model)
     with unhindered():
         if not on_grid:
             equalize(frozen, **tensors_of(sample))
@@ -87,11 +87,11 @@ def export_onnx(
         UnsupportedError: neither exporter can express the model.
         StageError: the exported model disagrees with PyTorch on `sample`.
     """
-    return _export_onnx(_frozen(model), sample, into, wanted, KeptTraces())
+    return _export_onnx(_frozen(model), sample, into, wanted, None)
 
 
 def _export_onnx(
-    frozen: nn.Module, sample: Mapping[str, Array], into: Path, wanted: Names, traces: KeptTraces
+    frozen: nn.Module, sample: Mapping[str, Array], into: Path, wanted: Names, traces: KeptTraces | None
 ) -> SourceModel:
     path = into / "model.onnx"
     wrapped = _Positional(frozen, list(sample), wanted)
@@ -103,8 +103,8 @@ def _export_onnx(
             f"the output {twice[0]!r} has the name of an input, and an ONNX graph has one set of names: let "
             "forward give it another"
         )
-    key = traces.key(ONNX, wrapped, feed, outputs)
-    if (trace := traces.get(key)) is not None:
+    key = traces.key(ONNX, wrapped, feed, outputs) if traces else None
+    if traces and (trace := traces.get(key)) is not None:
         with suppress(Exception):  # whatever went wrong: it is exported as if there was no trace
             with captured_stderr() as log:
                 export_again(trace, weights_of(wrapped), feed, path, len(outputs))
@@ -120,7 +120,8 @@ def _export_onnx(
                 raise unsupported("ONNX", second, first) from second
             refuse_lost_ways(first, told)
     source = _checked_onnx(path, wrapped, (feed, expected), log)
-    traces.put(key, trace, wrapped)
+    if traces:
+        traces.put(key, trace, wrapped)
     return source
 
 
@@ -145,7 +146,7 @@ def _export_by(
     batch: int,
     into: Path,
     wanted: Names,
-    traces: KeptTraces,
+    traces: KeptTraces | None,
 ) -> SourceModel:
     """By the backend's own exporter, for inputs of exactly `batch` rows."""
     path = into / f"model.{backend.source_format}"
@@ -157,8 +158,8 @@ def _export_by(
     except Exception as error:  # what is wrong with it, a tracer would meet as well
         raise unsupported(backend.source_title, error) from error
     source = SourceModel(path=path, format=backend.source_format)
-    key = traces.key(f"{backend.name} {source.format}", wrapped, feed, expected)
-    if (trace := traces.get(key)) is not None:
+    key = traces.key(f"{backend.name} {source.format}", wrapped, feed, expected) if traces else None
+    if traces and (trace := traces.get(key)) is not None:
         with suppress(Exception):  # as above
             with captured_stderr() as log:
                 again = backend.export_again(trace, weights_of(wrapped), feed, path)
@@ -177,7 +178,8 @@ def _export_by(
         except Exception as error:  # exporters raise whatever torch, jax and MLIR raise
             raise unsupported(backend.source_title, error) from error
     check_same(expected, outputs, formats, "".join(log))
-    traces.put(key, trace, wrapped)
+    if traces:
+        traces.put(key, trace, wrapped)
     return source
 
 

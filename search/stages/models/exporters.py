@@ -7,8 +7,9 @@ import os
 import re
 import sys
 import tempfile
+import typing
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import import_module
@@ -25,6 +26,7 @@ _OPERATOR = (
     r"|builtin opcode '?(\w+)"
 )
 _BY_VALUES = "data-dependent"  # torch.export on what follows from numbers in tensors
+_exports: list[dict[object, tuple[int, Any]]] = []  # for each that goes on, what torch looked up for it
 _TO_BOOL = "Converting a tensor to a Python boolean"  # the tracer, where it goes one way of several
 
 
@@ -95,38 +97,53 @@ def unhindered() -> Iterator[None]:
     And one thread computes: over the few rows of a sample several would wait for each other, busily, and
     where other programs run beside a hundred times as long as they work.
     """
-    _operators_listed_once()
+    _operators_found_once()
+    _types_written_once()
+    _exports.append({})
     was_on, threads = gc.isenabled(), torch.get_num_threads()
     gc.disable()
     torch.set_num_threads(1)
     try:
         yield
     finally:
+        _exports.pop()
         torch.set_num_threads(threads)
         if was_on:
             gc.enable()
 
 
 @cache
-def _operators_listed_once() -> None:
-    """torch.export asks torch's dispatcher for its list of composite operators and looks each of them up,
-    fifty times and more for each model; it is enough where the list has changed.
+def _operators_found_once() -> None:
+    """torch.export lists torch's composite operators and looks at each of them, fifty times and more for each
+    model: here once for each, and again where modules were imported since, which may bring some.
 
     Where a later version has no such functions, nothing is changed.
     """
     with suppress(ImportError, AttributeError):
         utils: Any = import_module("torch._export.utils")
-        dispatcher: Any = torch._C
-        look_up, listed = (
-            utils._materialize_cpp_cia_ops,
-            dispatcher._dispatch_get_registrations_for_dispatch_key,
-        )
-        known: list[str] = []
+        look_up, find = utils._materialize_cpp_cia_ops, utils._collect_all_valid_cia_ops_for_namespace
+        utils._materialize_cpp_cia_ops = lambda: _once(look_up)
+        utils._collect_all_valid_cia_ops_for_namespace = lambda named: _once(find, named)
 
-        def where_changed() -> None:
-            now = listed("CompositeImplicitAutograd")
-            if now != known:
-                look_up()
-                known[:] = now
 
-        utils._materialize_cpp_cia_ops = where_changed
+def _once(look: Callable[..., Any], *asked: Any) -> Any:
+    """What was found for this model since the last import; outside of an export it is looked up each time."""
+    if not _exports:
+        return look(*asked)
+    found, now, key = _exports[-1], len(sys.modules), (look, *asked)
+    if key not in found or found[key][0] != now:
+        found[key] = now, look(*asked)
+    return found[key][1]
+
+
+@cache
+def _types_written_once() -> None:
+    """torch registers ten thousand functions for each model that it takes apart, and each time makes the type
+    that the code gives for them, a tenth of a small model's export; `typing` keeps those that it made.
+
+    Where a later version has no such name, nothing is changed.
+    """
+    with suppress(ImportError, AttributeError):
+        operators: Any = import_module("torch._ops")
+        if operators.Callable is Callable:
+            operators.Callable = typing.Callable

@@ -8,7 +8,8 @@ from typing import Any
 from torch import nn
 
 from ....backends.contract.backend import Array
-from ..network.form import form_of, weights_of
+from ....backends.contract.torch_module import weights_of
+from ..network.form import form_of
 
 MOST_BYTES = 400_000_000  # of weights that traces may hold, or belong to
 

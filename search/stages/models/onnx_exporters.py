@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import io
 import logging
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
+from copy import copy
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ....backends.contract.backend import Array, Feed
+from ....backends.contract.backend import Feed
+from ....backends.contract.torch_module import tensors_of
 from ..network.programs import traced
 from .onnx_names import held_names, held_outputs
 
@@ -33,11 +35,6 @@ class OnnxTrace:
     """What `torch_export` traced and took apart into operators, without the weights."""
 
     program: Any
-
-
-def tensors_of(feed: Mapping[str, Array]) -> dict[str, Tensor]:
-    """Copies of arrays, as PyTorch takes them."""
-    return {name: torch.from_numpy(np.array(array)) for name, array in feed.items()}
 
 
 def torch_export(model: nn.Module, feed: Feed, path: Path, outputs: int) -> OnnxTrace | None:
@@ -126,13 +123,25 @@ def _taken_apart_already() -> Iterator[None]:
 
 @cache
 def _operators_read_once() -> None:
-    """torch's exporter reads its table of ONNX operators anew for each model, half of a small one's time.
+    """torch's exporter makes its table of ONNX operators anew for each model, more than half of a small one's
+    time: here again only where modules were imported since, which may bring operators.
 
-    Where a later version of it has no such function, nothing is changed.
+    Where a later version of it has no such table, nothing is changed.
     """
     with suppress(ImportError, AttributeError):
-        apis: Any = import_module("torch.onnx._internal.exporter._registration").onnxscript_apis
-        apis.get_torchlib_ops = cache(apis.get_torchlib_ops)
+        tables: Any = import_module("torch.onnx._internal.exporter._registration").ONNXRegistry
+        make = tables.from_torchlib
+
+        @lru_cache(maxsize=1)
+        def made(modules: int, *asked: Any, **named: Any) -> Any:
+            return make(*asked, **named)
+
+        def own(*asked: Any, **named: Any) -> Any:
+            table = copy(made(len(sys.modules), *asked, **named))
+            table.functions = {operator: list(known) for operator, known in table.functions.items()}
+            return table
+
+        tables.from_torchlib = staticmethod(own)
 
 
 def _onnx_export(

@@ -45,13 +45,6 @@ def form_of(model: nn.Module) -> str | None:
     return walk.digest.hexdigest()
 
 
-def weights_of(model: nn.Module) -> dict[str, Tensor]:
-    """All parameters and buffers by every name that they have."""
-    found: dict[str, Tensor] = dict(model.named_parameters(remove_duplicate=False))
-    found.update(model.named_buffers(remove_duplicate=False))
-    return found
-
-
 class _FormWalk:
     def __init__(self, model: nn.Module) -> None:
         self.digest = hashlib.sha256()
