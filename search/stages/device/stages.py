@@ -202,8 +202,7 @@ class DeviceStages:
         how = setting or self.deployment.usual
         self.agreements.settled(compiled, backend, setting=how)
         plan = as_probe(self.plan, brief=brief) if probe or brief else self.plan
-        reference = self._runners.reference_key
-        device = self.deployment.device
+        reference, device = self._runners.reference_key, self.deployment.device
         device += self.deployment.computed_by(backend, *self._runners.reference_backend)
         key = measure_key(compiled.key, reference, device, how.batch, how.threads, plan, how.options)
 
@@ -288,6 +287,7 @@ class DeviceStages:
             return {**asdict(found), "samples": len(split)}
 
         entry = self.store.produce("score", key, {"artifact": compiled.key}, self._again.sturdy(make))
+        self._runners.left.close()  # no one else asks it, also where the score was known
         self.agreements.settled(compiled, backend, setting=how)  # one that was scored before it was compared
         return entry
 

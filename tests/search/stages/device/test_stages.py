@@ -14,7 +14,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from paretune.backends.measure.samples import LatencyPlan
 from paretune.backends.ort.backend import OrtBackend
-from paretune.backends.runner.client import Guard
+from paretune.backends.runner.client import Guard, RunnerClient
 from paretune.backends.runner.launch import LocalLaunch
 from paretune.backends.runner.leased import DeviceLease
 from paretune.profiles.errors import StageError
@@ -23,11 +23,12 @@ from paretune.search.record.candidate import Candidate
 from paretune.search.record.setting import Setting
 from paretune.search.record.treatment import UNTREATED, Treatment
 from paretune.search.stages.device.calibration_samples import drawn
+from paretune.search.stages.device.left_open import LeftOpen
 from paretune.search.stages.device.line import Line
 from paretune.search.stages.device.runners import Deployment
 from paretune.search.stages.device.stages import DeviceStages
 from paretune.search.store.store import Entry, Store, content_key
-from paretune.search.workload.workload import Metric, Split
+from paretune.search.workload.workload import ACCURACY, Metric, Split
 
 WEIGHTS = np.linspace(-1, 1, 12, dtype=np.float32).reshape(4, 3)
 DATA = {"x": np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)}
@@ -134,6 +135,27 @@ def test_a_metric_that_gives_no_number_fails_the_candidate(store: Store, stages:
     empty = Metric(name="correlation", function=lambda outputs, labels: float("nan"))
     with pytest.raises(StageError, match="the metric 'correlation' gave nan"):
         stages.scored(compiled, "ort", split, "split", empty)
+
+
+def test_a_runner_that_waits_for_a_score_ends_where_that_is_known(
+    store: Store, stages: DeviceStages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled, waiting = stages.compiled(CANDIDATE, exported(store), (DATA, "data")), []
+    asked = (compiled, "ort", Split(inputs=DATA, labels=np.zeros(6, np.int64)), "split", ACCURACY)
+    stages.set_reference(compiled, CANDIDATE)
+    stages.scored(*asked)
+    leave = LeftOpen.leave
+
+    def left(self: LeftOpen, artifact: str, how: Setting, runner: RunnerClient, first_ms: float) -> None:
+        waiting.append(runner)
+        leave(self, artifact, how, runner, first_ms)
+
+    monkeypatch.setattr(LeftOpen, "leave", left)
+    stages.plan = LatencyPlan(rounds=1, min_rounds=1, block_ms=1, warm_up_s=0, warm_up_limit_s=0)
+    stages.measured(compiled, "ort", leave_open=True)
+    assert [runner.ended for runner in waiting] == [None]
+    stages.scored(*asked)
+    assert waiting[0].ended is not None
 
 
 def test_a_finalist_that_no_longer_opens_is_left_out_and_the_others_are_measured(
