@@ -17,11 +17,16 @@ from paretune.profiles.errors import ParetuneError, UserError
 Options = argparse.Namespace
 
 
-def parser_of(text: str | None) -> argparse.ArgumentParser:
-    """A parser with the module's own text as its help, and --out."""
-    parser = argparse.ArgumentParser(
+def bare_parser_of(text: str | None) -> argparse.ArgumentParser:
+    """A parser with the module's own text as its help."""
+    return argparse.ArgumentParser(
         description=text, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
+
+
+def parser_of(text: str | None) -> argparse.ArgumentParser:
+    """The same, with --out."""
+    parser = bare_parser_of(text)
     parser.add_argument("--out", type=Path, required=True, help="the figures, as JSON")
     return parser
 
@@ -43,19 +48,29 @@ def check_names(what: str, wanted: Iterable[str], accepted: Iterable[str]) -> No
 
 def finish(work: Callable[[Options], dict[str, Any]], options: Options, show: Callable[[Any], None]) -> int:
     """Do the work, write its figures, with the machine and the date, and show them; the exit status."""
-    try:
+
+    def written() -> Path:
         _check_out(options.out)
         found = work(options)
+        date = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        about = {"date": date, "environment": dict(environment(packages()))}
+        write_figures(options.out, {**found, "about": about})
+        show(found)
+        return options.out
+
+    return ended(written)
+
+
+def ended(work: Callable[[], Path]) -> int:
+    """Do the work, and name what it has written; the exit status."""
+    try:
+        path = work()
     except ParetuneError as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    date = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    about = {"date": date, "environment": dict(environment(packages()))}
-    write_figures(options.out, {**found, "about": about})
-    show(found)
-    print(f"written: {options.out}")
+    print(f"written: {path}")
     return 0
 
 

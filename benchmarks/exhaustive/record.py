@@ -10,7 +10,6 @@ took is what the processor worked for it, since other work may load the machine.
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import json
 import os
@@ -26,7 +25,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded
 import pandas as pd
 from paretune.backends.measure.environment import environment
 from paretune.backends.registry import packages
-from paretune.profiles.errors import ParetuneError
 from paretune.search.evaluation.evaluator import Evaluator
 from paretune.search.job.job import load_job
 from paretune.search.ladder.bench import Climbs
@@ -41,9 +39,17 @@ from paretune.search.stages.models.load import check_data
 from paretune.search.stages.models.torch_models import TorchModels
 from paretune.search.store.store import Store
 
-from benchmarks.command import tell
+from benchmarks.command import ended, tell
 from benchmarks.exhaustive.processor import Spent
-from benchmarks.exhaustive.table import ABOUT, HARDWARE, POINTS, SPACE, TRAININGS, named_in_table
+from benchmarks.exhaustive.table import (
+    ABOUT,
+    HARDWARE,
+    POINTS,
+    SPACE,
+    TRAININGS,
+    named_in_table,
+    table_parser,
+)
 from benchmarks.exhaustive.told import write_untrained
 from benchmarks.exhaustive.untrained import told_of
 from benchmarks.simulation.recorded import LATENCY, QUALITY
@@ -160,22 +166,15 @@ def _short(line: Mapping[str, Any]) -> Line:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    parser.add_argument("--table", type=Path, required=True, help="directory to write")
-    parser.add_argument("--study", type=Path, default=STUDY, help="study file to record")
-    parser.add_argument("--store", type=Path, default=Path("exhaustive-store"))
-    options = parser.parse_args(argv)
-    try:
+    options = table_parser(__doc__, study=STUDY).parse_args(argv)
+
+    def written() -> Path:
         recorder = Recorder(options.study, options.store)
         with closing(recorder.device):
             recorder.record(options.table)
-    except ParetuneError as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(f"written: {options.table}")
-    return 0
+        return options.table
+
+    return ended(written)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ there, what each network tells before its training.
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 from collections import Counter
@@ -24,6 +25,7 @@ from paretune.search.record.untrained import UNTOLD, Untrained
 from paretune.search.space.space import Space
 from pydantic import TypeAdapter
 
+from benchmarks.command import bare_parser_of
 from benchmarks.exhaustive.told import network_of, read_untrained
 from benchmarks.simulation.evaluator import NORMAL_95
 from benchmarks.simulation.recorded import (
@@ -160,3 +162,14 @@ def _judged(space: Space, rows: dict[str, Row], noise: Mapping[str, float]) -> R
         volume=volume_of(points, reference, OBJECTIVES),
         noise=noise,
     )
+
+
+def table_parser(text: str | None, study: Path | None = None) -> argparse.ArgumentParser:
+    """The options of a command that writes into the table of a study's space."""
+    parser = bare_parser_of(text)
+    parser.add_argument("--table", type=Path, required=True, help="directory to write into")
+    parser.add_argument(
+        "--study", type=Path, default=study, required=study is None, help="study file of the space"
+    )
+    parser.add_argument("--store", type=Path, default=Path("exhaustive-store"))
+    return parser

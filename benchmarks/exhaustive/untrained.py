@@ -8,7 +8,6 @@ The teacher is trained if the store does not have it.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from dataclasses import replace
@@ -16,7 +15,6 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded
 
-from paretune.profiles.errors import ParetuneError
 from paretune.search.job.job import load_job
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.progress import Progress
@@ -25,6 +23,8 @@ from paretune.search.space.space import Space
 from paretune.search.stages.models.torch_models import TorchModels
 from paretune.search.store.store import Store
 
+from benchmarks.command import ended
+from benchmarks.exhaustive.table import table_parser
 from benchmarks.exhaustive.told import UNTRAINED, network_of, write_untrained
 
 
@@ -41,23 +41,16 @@ def _told(models: TorchModels, candidate: Candidate) -> Untrained:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    parser.add_argument("--study", type=Path, required=True, help="study file of the space")
-    parser.add_argument("--table", type=Path, required=True, help="directory to write into")
-    parser.add_argument("--store", type=Path, default=Path("exhaustive-store"))
-    options = parser.parse_args(argv)
-    try:
+    options = table_parser(__doc__).parse_args(argv)
+
+    def written() -> Path:
         job = load_job(options.study)
         models = TorchModels(job.loaded, Store(options.store), Progress(), 1, fallback=job.space.recipe)
         models.prepare(job.space)
         write_untrained(told_of(models, job.space), options.table)
-    except ParetuneError as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(f"written: {options.table / UNTRAINED}")
-    return 0
+        return options.table / UNTRAINED
+
+    return ended(written)
 
 
 if __name__ == "__main__":
