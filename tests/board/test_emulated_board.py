@@ -27,7 +27,7 @@ def bench(tmp_path_factory):
 def prepared(emulated_board, bench):
     """The board made ready, and its profile."""
     profile = emulated_board.write_profile(bench.root)
-    done = bench.run(*SETUP, profile)
+    done = bench.process(*SETUP, profile)
     assert done.returncode == 0, done.stderr
     return emulated_board, profile
 
@@ -42,15 +42,15 @@ def there(board, pattern):
 def test_a_bare_board_is_made_ready_once_and_another_runner_there_is_replaced(prepared, bench):
     board, profile = prepared
     before = len(board.commands())
-    again = bench.run(*SETUP, profile)
+    again = bench.process(*SETUP, profile)
     assert (again.returncode, "nothing to do" in again.stdout + again.stderr) == (0, True)
     assert len(board.commands()) - before <= 3
     for file in there(board, "runner/frames.py"):
         file.write_bytes(re.sub(rb"runner-frames-\d+", b"runner-frames-99", file.read_bytes()))
-    other = bench.run("devices", profile)
+    other = bench.process("devices", profile)
     assert other.returncode == 1
     assert "devices setup" in other.stderr
-    mended = bench.run(*SETUP, profile)  # ends well where the runner that was brought has answered
+    mended = bench.process(*SETUP, profile)  # ends well where the runner that was brought has answered
     assert mended.returncode == 0, mended.stderr
 
 

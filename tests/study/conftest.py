@@ -1,13 +1,17 @@
 """A tiny workload and studies of it on the `toy` backend, which is deterministic and needs no runtime."""
 
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import yaml
+from paretune.cli import main
 
 TESTS = str(Path(__file__).resolve().parents[1])
 
@@ -104,10 +108,30 @@ class Bench:
             preexec_fn=preexec,
         )
 
-    def run(self, *arguments: object, **env: str) -> "subprocess.CompletedProcess[str]":
+    def process(self, *arguments: object, **env: str) -> "subprocess.CompletedProcess[str]":
+        """A command in a process of its own, to its end."""
         process = self.command(*arguments, **env)
-        out, err = process.communicate(timeout=240)
+        out, err = process.communicate(timeout=500)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    def run(self, *arguments: object, **env: str) -> "subprocess.CompletedProcess[str]":
+        """A command in this process."""
+        return run_here(self.root, *arguments, **env)
+
+
+def run_here(folder: Path, *arguments: object, **env: str) -> "subprocess.CompletedProcess[str]":
+    """A command in this process, where what a new one takes seconds to load is loaded already."""
+    out, err, here = io.StringIO(), io.StringIO(), Path.cwd()
+    argv = patch.object(sys, "argv", ["paretune", *map(str, arguments)])
+    os.chdir(folder)
+    try:
+        with patch.dict(os.environ, env), argv, redirect_stdout(out), redirect_stderr(err):
+            main()
+    except SystemExit as end:
+        return subprocess.CompletedProcess(arguments, end.code or 0, out.getvalue(), err.getvalue())
+    finally:
+        os.chdir(here)
+    raise AssertionError("a command ends with an exit code")
 
 
 @pytest.fixture

@@ -25,7 +25,9 @@ def command(capsys, monkeypatch):
 
 
 def test_limits_met_is_exit_code_0_and_the_verdict_comes_last(bench, shared_store, command):
-    study = bench.study(store=shared_store, constraints=["accuracy >= 50 %"], budget={"trials": 3})
+    study = bench.study(
+        store=shared_store, constraints=["accuracy >= 50 %"], budget={"trials": 3}, finalists=1
+    )
     code, out = command("run", study)
     assert code == 0
     lines = out.splitlines()
@@ -43,7 +45,8 @@ def test_limits_met_is_exit_code_0_and_the_verdict_comes_last(bench, shared_stor
 
 
 def test_limits_that_nothing_meets_is_exit_code_2_with_the_nearest(bench, shared_store, command):
-    code, out = command("run", bench.study(store=shared_store, constraints=["size <= 10 B"]))
+    study = bench.study(store=shared_store, constraints=["size <= 10 B"], budget={"trials": 3})
+    code, out = command("run", study)
     assert code == 2
     assert "No candidate meets every limit. The nearest is" in out
     assert "size" in out
@@ -56,7 +59,7 @@ def test_nothing_usable_is_exit_code_1_when_the_teacher_itself_cannot_run(bench,
 
 
 def test_choose_answers_other_limits_and_preferences(bench, shared_store, command):
-    study = bench.study(store=shared_store)
+    study = bench.study(store=shared_store, finalists=1)
     command("run", study)
     code, out = command("choose", study, "--where", "parameters <= 200", "--prefer", "size=5")
     assert code == 0
@@ -67,7 +70,7 @@ def test_choose_answers_other_limits_and_preferences(bench, shared_store, comman
 
 def test_explain_and_export(bench, shared_store, command):
     space = {"student": {"width": [4]}, "precision": ["fp32"], "backend": ["ort"]}
-    study = bench.study(space=space, budget={"trials": 2})
+    study = bench.study(store=shared_store, space=space, budget={"trials": 1}, finalists=1)
     command("run", study)
     code, out = command("explain", study, 0)
     assert code == 0

@@ -19,6 +19,7 @@ import pytest
 import yaml
 from paretune.search.record.evaluation import Outcome
 from paretune.search.run.stored import open_run
+from study.conftest import run_here
 
 pytestmark = pytest.mark.slow
 
@@ -27,8 +28,7 @@ SHORT = {"finalists": 1, "measure": {"rounds": 9, "finalist_rounds": 9, "process
 
 
 def paretune(folder: Path, *arguments: object) -> str:
-    command = [sys.executable, "-m", "paretune.cli", *map(str, arguments)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=280, check=False)
+    done = run_here(folder, *arguments)
     assert done.returncode in (0, 2), done.stdout + done.stderr
     return done.stdout
 
@@ -38,11 +38,18 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@pytest.fixture
-def study(tmp_path) -> Path:
+def unpacked(folder: Path) -> Path:
     with tarfile.open(PACKED) as packed:
-        packed.extractall(tmp_path, filter="data")
-    return tmp_path / "points.yaml"
+        packed.extractall(folder, filter="data")
+    return folder / "points.yaml"
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory) -> Path:
+    """As it was, with a report of today's beside that of then."""
+    study = unpacked(tmp_path_factory.mktemp("points"))
+    paretune(study.parent, "report", study)
+    return study
 
 
 def test_every_record_is_read_and_keeps_its_digest(study):
@@ -57,7 +64,6 @@ def test_every_record_is_read_and_keeps_its_digest(study):
 
 
 def test_the_report_says_what_it_said(study):
-    paretune(study.parent, "report", study)
     then = rows(study.parent / "golden" / "trials.csv")
     now = rows(study.parent / "runs" / "points" / "report" / "trials.csv")
     shared = [name for name in then[0] if name in now[0]]
@@ -76,20 +82,17 @@ def test_another_question_gets_the_answer_it_got(study):
 
 def test_its_artifacts_are_exported_and_run(study, tmp_path):
     record, _ = open_run(study)
-    best = json.loads((report_of(study) / "report.json").read_text())["verdict"]["recommended"]
+    report = study.parent / "runs" / "points" / "report" / "report.json"
+    best = json.loads(report.read_text())["verdict"]["recommended"]
     for number in (best, next(t.number for t in record.trials if t.evaluation.outcome is Outcome.COMPLETE)):
         bundle = tmp_path / f"bundle{number}"
         paretune(study.parent, "export", study, number, "-o", bundle)
-        subprocess.run([sys.executable, "run.py", "-o", "out.npz"], cwd=bundle, check=True, timeout=60)
+        subprocess.run([sys.executable, "run.py", "-o", "out.npz"], cwd=bundle, check=True, timeout=500)
 
 
-def report_of(study: Path) -> Path:
-    paretune(study.parent, "report", study)
-    return study.parent / "runs" / "points" / "report"
-
-
-def test_it_goes_on_where_it_stood_with_what_was_made(study):
+def test_it_goes_on_where_it_stood_with_what_was_made(tmp_path):
     """Keys cover versions of tools, so the store answers where these are the same as then."""
+    study = unpacked(tmp_path)
     before, _ = open_run(study)
     plain = yaml.safe_load(study.read_text())
     study.write_text(yaml.safe_dump({**plain, **SHORT, "budget": {"trials": plain["budget"]["trials"] + 1}}))

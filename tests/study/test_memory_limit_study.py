@@ -12,12 +12,12 @@ def test_a_board_is_asked_what_its_runtimes_need_before_the_teacher_is_trained(b
     profile = native_board.write_profile(bench.root)
     space = {"student": {"width": [4]}, "precision": ["fp32"], "backend": ["ort", "tflite"]}
     study = bench.study(profile=str(profile), space=space, constraints=["memory <= 2 MB"])
-    refused = bench.run("run", study)
+    refused = bench.process("run", study)
     assert refused.returncode == 1, refused.stdout
     assert "ONNX Runtime" in refused.stderr
     assert "LiteRT" in refused.stderr
     assert not (bench.root / "runs").exists()
     assert sorted(path.name for path in (bench.root / ".paretune" / "store").glob("[a-z]*")) == ["runtime"]
-    planned = bench.run("plan", study)
+    planned = bench.process("plan", study)
     assert planned.returncode == 1
     assert "memory <= 2 MB" in planned.stderr

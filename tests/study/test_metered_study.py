@@ -28,7 +28,7 @@ def test_a_study_finds_reports_and_explains_what_a_meter_tells(bench):
         constraints=["energy <= 1 J", "cost <= 1 USD"],
     )
     with SimulatedMeter(bench.root / "root", joules=20.0) as meter:
-        done = bench.run("run", study)
+        done = bench.process("run", study)
     assert done.returncode == 0, done.stderr
     record, run = open_run(study)
     complete = [t.evaluation for t in record.trials if t.evaluation.outcome is Outcome.COMPLETE]

@@ -28,7 +28,7 @@ def test_a_runtime_that_computes_wrongly_until_it_is_mended(bench, native_board,
         "measure": measure,
     }
     study = bench.study(budget={"trials": 2}, **usual)
-    done = bench.run("run", study)
+    done = bench.process("run", study)
     assert done.returncode == 0, done.stderr
     wrong = next(e for e in trials(study).values() if str(e.candidate.precision) == "int8")
     assert wrong.outcome is Outcome.FAILED
@@ -39,7 +39,7 @@ def test_a_runtime_that_computes_wrongly_until_it_is_mended(bench, native_board,
     assert "computes wrongly" in done.stdout
 
     native_board.set(PARETUNE_WRONG="")
-    done = bench.run("run", study, "--again")
+    done = bench.process("run", study, "--again")
     assert done.returncode == 0, done.stderr
     found = trials(study)
     assert {e.outcome for e in found.values()} == {Outcome.COMPLETE}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import pickle
+import multiprocessing
+import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Candidate, Recipe
 from paretune.search.record.progress import Progress
 from paretune.search.stages.models.torch_models import TorchModels
+from paretune.search.stages.training.loop import Control
 from paretune.search.store.store import Store
 from paretune.search.workload.loader import load_workload
 
@@ -138,35 +139,43 @@ def open_models(source: Path, store):
     return open_models
 
 
-KILLED = """
-import os, pickle, signal, sys
-from pathlib import Path
-from paretune.search.record.progress import Progress
-from paretune.search.stages.models.torch_models import TorchModels
-from paretune.search.stages.training.loop import Control
-from paretune.search.store.store import Store
-from paretune.search.workload.loader import load_workload
+@dataclass(frozen=True)
+class Elsewhere:
+    """A process that trains, and the file of what it says."""
 
-directory, store, candidate, killed_at = sys.argv[1:]
+    process: BaseProcess
+    said: Path
 
-def progress(line):
-    print(line, flush=True)
-    if line.startswith(killed_at):
-        os.kill(os.getpid(), signal.SIGKILL)
+    def ended(self) -> tuple[list[str], int | None]:
+        """Its lines and its exit code."""
+        self.process.join()
+        return self.said.read_text().splitlines(), self.process.exitcode
 
-loaded = load_workload("tiny_digits.py", Path(directory))
-models = TorchModels(loaded, Store(Path(store)), Progress(), 1, Control(progress=progress))
-models.trainer.trained(pickle.loads(bytes.fromhex(candidate)))
-"""
+
+def train(source: Path, root: Path, candidate: Candidate, said: Path, killed_at: str) -> None:
+    def progress(line: str) -> None:
+        with said.open("a") as file:
+            file.write(f"{line}\n")
+        if line.startswith(killed_at):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    loaded = load_workload(source.name, source.parent)
+    models = TorchModels(loaded, Store(root), Progress(), 1, Control(progress=progress))
+    models.trainer.trained(candidate)
 
 
 @pytest.fixture
-def trained_elsewhere(source: Path, store):
-    """A process that trains a candidate until it says a line that begins with `killed_at`; then it dies."""
+def trained_elsewhere(source: Path, store, tmp_path):
+    """A process that trains a candidate until it says a line that begins with `killed_at`; then it dies. A
+    fork: what a new interpreter would take seconds to load is loaded."""
 
-    def trained_elsewhere(candidate: Candidate, killed_at: str = "never") -> subprocess.Popen[str]:
-        arguments = [source.parent, store().root, pickle.dumps(candidate).hex(), killed_at]
-        return subprocess.Popen([sys.executable, "-c", KILLED, *arguments], stdout=subprocess.PIPE, text=True)
+    def trained_elsewhere(candidate: Candidate, killed_at: str = "never") -> Elsewhere:
+        said = tmp_path / f"said-{len(list(tmp_path.glob('said-*')))}"
+        said.touch()
+        arguments = (source, store().root, candidate, said, killed_at)
+        process = multiprocessing.get_context("fork").Process(target=train, args=arguments, daemon=True)
+        process.start()
+        return Elsewhere(process, said)
 
     return trained_elsewhere
 
@@ -176,9 +185,7 @@ def killed(trained_elsewhere):
     """Train a candidate in a process that is killed at a line."""
 
     def killed(candidate: Candidate, at: str) -> None:
-        process = trained_elsewhere(candidate, at)
-        process.communicate(timeout=120)
-        assert process.returncode == -signal.SIGKILL
+        assert trained_elsewhere(candidate, at).ended()[1] == -signal.SIGKILL
 
     return killed
 

@@ -217,7 +217,7 @@ def test_a_checkpoint_that_cannot_be_read_costs_only_its_epochs(open_models, can
 @pytest.mark.slow
 def test_two_processes_train_one_student_once(empty_store, trained_elsewhere, open_models, candidate):
     both = [trained_elsewhere(candidate()) for _ in range(2)]
-    lines = "".join(process.communicate(timeout=120)[0] for process in both).splitlines()
+    lines = [line for one in both for line in one.ended()[0]]
     assert sorted(line.partition(",")[0] for line in lines) == [
         *(f"distill: epoch {epoch} of 4" for epoch in range(1, 5)),
         "teacher: training",
