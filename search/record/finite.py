@@ -75,6 +75,8 @@ def _dataclass(value: Any, place: str, lost: list[str]) -> Any:
     whole = True
     for name, may_be_missing in _fields(value.__class__).items():
         before, said = getattr(value, name), len(lost)
+        if _plain(before):
+            continue
         kept = _kept(before, _joined(place, name), lost)
         if kept is _LOST and may_be_missing:
             kept = None
@@ -85,6 +87,18 @@ def _dataclass(value: Any, place: str, lost: list[str]) -> Any:
     if not whole:
         return _LOST
     return replace(value, **changed) if changed else value
+
+
+def _plain(value: Any) -> bool:
+    """Whether nothing of it could be lost, as of most."""
+    kind = value.__class__
+    return (
+        value is None
+        or kind is bool
+        or kind is int
+        or (kind is str and value.isascii())
+        or (kind is float and isfinite(value))
+    )
 
 
 @cache

@@ -158,6 +158,8 @@ class Knowledge:
             self._add_point(row, (-goodness, *costs) if self.quality_is_objective else costs)
 
     def _judge_networks(self) -> None:
+        if not self.networks.told_enough:
+            return
         best: dict[int, float] = {}
         for row, (goodness, noise) in self.observed.items():
             model = int(self.pool.models[row])

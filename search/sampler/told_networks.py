@@ -86,7 +86,12 @@ class ToldNetworks:
     @property
     def looked_at(self) -> bool:
         """Whether proxies are known of enough networks, and did not mislead."""
-        return not self._misleading and self._looked_at >= LEAST_TOLD
+        return not self._misleading and self.told_enough
+
+    @property
+    def told_enough(self) -> bool:
+        """Whether proxies are known of enough networks to be judged."""
+        return self._looked_at >= LEAST_TOLD
 
     def structure(self) -> Floats:
         """[models, features] as scores; NaN where none was told. A kind of operation that a network does not
@@ -108,7 +113,7 @@ class ToldNetworks:
     def judge(self, goodness: Mapping[int, float]) -> bool:
         """Learn from trained models' goodness whether the consensus misleads; whether that is new."""
         models = [model for model in goodness if self._told[model].proxies]
-        if self._looked_at < LEAST_TOLD or len(models) < LEAST_TRAINED:
+        if not self.told_enough or len(models) < LEAST_TRAINED:
             return False
         told, found = [self._told[model].proxies for model in models], [goodness[model] for model in models]
         looks = np.mean(list(places(told).values()), axis=0)
