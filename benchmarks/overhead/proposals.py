@@ -42,7 +42,7 @@ SAMPLERS: dict[str, Way] = {
     "tpe": without_gate(tpe),
     "random": without_gate(at_random),
 }
-GOAL_SECONDS, GOAL_AT = 0.050, 1000
+GOAL_SECONDS, GOAL_AT = 0.015, 1000
 GOAL_GROWTH = 1.2
 """The most that counts as near to linear."""
 
