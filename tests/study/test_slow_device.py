@@ -10,7 +10,7 @@ from study.sleeping import BACKEND
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
-WRITING_S = 10.0
+WRITING_S = 30.0
 """Of report and bundle, which follow the study, and the end of the process, on a busy machine."""
 
 

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import subprocess
 from dataclasses import replace
 from xml.etree import ElementTree
 
@@ -34,9 +33,7 @@ def run_dir(bench):
 
 
 def regress(bench, *arguments):
-    process = bench.command("regress", *arguments, PARETUNE_TOY="1")
-    out, err = process.communicate(timeout=120)
-    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+    return bench.run("regress", *arguments, PARETUNE_TOY="1")
 
 
 def test_a_run_passes_against_itself_and_its_bundle(run_dir):
