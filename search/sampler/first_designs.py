@@ -7,7 +7,6 @@ import numpy as np
 from ..record.arrays import Flags, Floats, Integers
 from .hypervolume_gain import Quality, expected_gain
 from .knowledge import Knowledge
-from .pool import model_axes
 from .problem import SearchPart
 from .sought import Goal
 
@@ -15,8 +14,7 @@ START_TRAININGS = 6
 MODELS_PER_START = 15
 """In a space of few models each of them is a large part of what can be learned: fewer stand at the start."""
 NEARBY = 0.35
-"""A start model may lie so far from its place, as a share of all, where that makes it less like those that
-are trained, or cheaper."""
+"""A start model may lie so far from its place, as a share of all, where that makes it cheaper."""
 START_FROM, START_TO = 0.5, 0.95
 """Where the first models lie, by rank of cost on the device among those within the limits: large ones have
 the best chance of a good quality, from which the model learns most."""
@@ -62,7 +60,7 @@ class FirstDesigns:
         small = len(known.trainings.needed) < START_TRAININGS * MODELS_PER_START
         looks = None if small or SearchPart.STARTS in known.problem.without else known.consensus()
         if looks is None:
-            model = self._other_nearby(ordered, new, self._places[number], np.unique(scored))
+            model = self._cheap_nearby(ordered, new, self._places[number])
         else:
             model = _best_looking(ordered, new, int(self._order[number]), looks)
         return self._best_form(rows[models == model])
@@ -79,27 +77,13 @@ class FirstDesigns:
         found: Integers = unique[np.argsort(means, kind="stable")]
         return found
 
-    def _other_nearby(self, ordered: Integers, new: Flags, share: float, scored: Integers) -> int:
-        """Near to a place in the order the model that has the fewest choices in common with any that is
-        scored; of these the cheapest training."""
+    def _cheap_nearby(self, ordered: Integers, new: Flags, share: float) -> int:
+        """The cheapest training near to a place in the order."""
         place = (START_FROM + (START_TO - START_FROM) * share) * (len(ordered) - 1)
         away = np.abs(np.arange(len(ordered)) - place) / max(1, len(ordered) - 1)
         costs = self.knowledge.model_seconds()[ordered]
         near = np.flatnonzero(new & (away <= max(NEARBY, float(away[new].min(initial=1.0)))))
-        alike = self._in_common(ordered[near], scored)
-        return int(ordered[near[np.lexsort((away[near], costs[near], alike))[0]]])
-
-    def _in_common(self, models: Integers, scored: Integers) -> list[int]:
-        """[models] the most choices that each has in common with a student that is scored. What is cut out
-        of the teacher has all in common with it."""
-        candidates = self.knowledge.pool.model_candidates
-        axes = [set(model_axes(candidates[model]).items()) for model in models.tolist()]
-        known = [set(model_axes(candidates[m]).items()) for m in scored.tolist() if candidates[m].student]
-        most = max(map(len, axes), default=0)
-        return [
-            max((len(own & other) for other in known), default=0) if candidates[model].student else most
-            for model, own in zip(models.tolist(), axes, strict=True)
-        ]
+        return int(ordered[near[np.lexsort((away[near], costs[near]))[0]]])
 
     def _best_form(self, forms: Integers) -> int:
         known = self.knowledge

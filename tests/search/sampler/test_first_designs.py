@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import combinations
 
 import numpy as np
 import pytest
@@ -78,14 +77,6 @@ def test_where_looks_are_not_asked_all_kinds_may_come_first(what):
     found = chosen(knowledge, first)
     assert found
     assert {dict(c.student)["kind"] for c in found} != {"c"}
-
-
-def test_of_few_models_the_first_designs_have_little_in_common():
-    few = replace(SPACE, student_axes={"width": tuple(range(1, 10)), "kind": ("a", "b", "c", "d")})
-    found = chosen(*designs(space=few))
-    assert len(found) == 4
-    choices = [{*candidate.student, ("sparsity", candidate.sparsity)} for candidate in found]
-    assert max(len(one & other) for one, other in combinations(choices, 2)) <= 1
 
 
 def test_networks_that_depend_on_no_input_are_no_first_designs():
