@@ -72,7 +72,8 @@ def _operators_written_once() -> None:
 
         @wraps(write)
         def written(*asked: Any, **named: Any) -> tuple[Callable[[], str], Any]:
-            text, inputs = write(*asked, **named)
+            made: tuple[Callable[[], str], Any] = write(*asked, **named)
+            text, inputs = made
             key = _exact(told(*asked, **named))
 
             def once() -> str:
@@ -80,8 +81,7 @@ def _operators_written_once() -> None:
                     return text()
                 if key not in texts and len(texts) >= _MOST_OPERATORS:
                     texts.clear()
-                made: str = texts[key] if key in texts else texts.setdefault(key, text())
-                return made
+                return texts[key] if key in texts else texts.setdefault(key, text())
 
             return once, inputs
 
