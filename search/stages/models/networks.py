@@ -181,12 +181,12 @@ class Networks:
         if sparsity.kind != "dense":
             refuse_program(model, f"which does not tell its layers, so there is no {candidate.sparsity}")
         if sparsity.kind == "channel":
-            cut = self._cut(candidate.student, sparsity.share)
-            prune_channels(model, sparsity.share, self.sample(2), cut)
+            cut, sample = self._cut(candidate.student, sparsity.share), self.sample(2)
+            with reproducible(0, self.threads):
+                prune_channels(model, sparsity.share, sample, cut)
         if sparsity.kind in ("dense", "channel"):
             return Masks()
-        masks = magnitude_masks(plain_weights(model), sparsity)
-        apply_masks(model, masks)
+        apply_masks(model, masks := magnitude_masks(plain_weights(model), sparsity))
         return masks
 
     def _cut(self, student: Student, share: float) -> Cut:
