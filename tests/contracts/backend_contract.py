@@ -234,11 +234,7 @@ class BackendContract:
             if precision.decoded.weight_bits < 32:
                 assert size < sizes[Precision.FP32], precision
 
-    def test_compiling_twice_gives_the_same_bytes(self, case):
-        again = compile_model(self.backend, *case)
-        assert again.path.read_bytes() == compiled(self.name, *case).path.read_bytes()
-
-    def test_another_process_without_torch_gives_the_same_bytes(self):
+    def test_another_process_without_torch_gives_the_same_bytes_in_another_order(self):
         wanted = {
             f"{name} {precision}": _digest(compiled(self.name, name, precision))
             for name, precision in self.cases()
@@ -410,10 +406,10 @@ class BackendContract:
                 assert np.allclose(there, array, rtol=1e-4, atol=1e-5 * largest), (name, precision, output)
 
     def in_process(self, job):
-        """Compile or run every case in a new interpreter in which torch cannot be imported."""
+        """Compile or run every case, the last one first, in a new interpreter without torch."""
         folder = new_folder()
         cases = []
-        for name, precision in self.cases():
+        for name, precision in reversed(list(self.cases())):
             np.savez(folder / f"{name}.npz", **subject(name).calibration)
             np.savez(folder / f"{name}-samples.npz", **subject(name).samples)
             path = compiled(self.name, name, precision).path

@@ -71,7 +71,7 @@ class TestTrt(BackendContract):
         wanted = compiled(self.name, "mlp", Precision.INT8)
         assert read_plan(artifact.path)[0] == read_plan(wanted.path)[0]
 
-    def test_another_process_without_torch_gives_the_same_bytes(self):
+    def test_another_process_without_torch_gives_the_same_bytes_in_another_order(self):
         folder = new_folder()
         np_file = folder / "calibration.npz"
 
