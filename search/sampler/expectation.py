@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..record.arrays import Flags, Floats, Integers
-from .curve_ends import Distances, End
-from .hypervolume_gain import Boxes, Quality, reach_of
-from .kernel import Inputs
+from ..surrogates.curve_ends import Distances, End
+from ..surrogates.hypervolume_gain import Boxes, Quality, reach_of
+from ..surrogates.kernel import Inputs
+from ..surrogates.one_thread import in_one_thread
+from ..surrogates.quality_model import Surrogate
+from ..surrogates.quality_prediction import Beliefs, look
+from ..surrogates.smallest_useful import chance_to_work
 from .knowledge import Knowledge
-from .one_thread import in_one_thread
-from .quality_model import Surrogate
-from .quality_prediction import Beliefs, look
-from .smallest_useful import chance_to_work
 from .sought import Goal
 from .thawed import ExpectedEnds, Thaw
 

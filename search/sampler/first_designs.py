@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..record.arrays import Flags, Floats, Integers
-from .hypervolume_gain import Quality, expected_gain
+from ..surrogates.hypervolume_gain import Quality, expected_gain
 from .knowledge import Knowledge
 from .problem import SearchPart
 from .sought import Goal

@@ -12,10 +12,10 @@ from ..record.evaluation import Evaluation, Outcome
 from ..record.metrics import METRICS, SIDE_EFFECTS
 from ..record.protocols import Hardware
 from ..record.untrained import Untrained
+from ..surrogates.hardware_model import HardwareModel
+from ..surrogates.hypervolume_gain import with_point
+from ..surrogates.kernel import Inputs
 from .costs import Costs, PendingTrainings
-from .hardware_model import HardwareModel
-from .hypervolume_gain import with_point
-from .kernel import Inputs
 from .model_inputs import CAPACITY, ModelInputs
 from .pool import Pool, choice_counts, deploy_axes, model_axes, one_hot
 from .problem import CandidateFacts, SearchProblem, endless

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..record.arrays import Floats, Integers
-from .filled import filled
-from .hardware_model import HardwareModel
-from .kernel import Inputs
+from ..surrogates.filled import filled
+from ..surrogates.hardware_model import HardwareModel
+from ..surrogates.kernel import Inputs
 from .pool import Pool, choice_counts, deploy_axes, grouped, model_axes, one_hot, positions
 from .told_networks import ToldNetworks
 

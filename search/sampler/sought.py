@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..record.arrays import Flags, Floats, Integers
-from .hypervolume_gain import Boxes, undominated
+from ..surrogates.hypervolume_gain import Boxes, undominated
 from .knowledge import Knowledge
 
 WORST = 0.1

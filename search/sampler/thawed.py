@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..record.arrays import Floats, Integers
-from .curve_ends import Distances, End
+from ..surrogates.curve_ends import Distances, End
+from ..surrogates.quality_prediction import Beliefs
 from .knowledge import Knowledge
-from .quality_prediction import Beliefs
 
 SHARP, LEAST_NOISE, MOST_NOISE = 0.1, 2.0, 30.0
 """The deviation of an end that counts as extra variance 1 of an observation; that lies between the others."""

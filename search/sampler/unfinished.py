@@ -9,8 +9,8 @@ from ..record.evaluation import Evaluation, StageRecord
 from ..record.protocols import Milestone
 from ..record.quality import QualityScale
 from ..record.training import needed, trainings_ended, trainings_met
+from ..surrogates.curve_ends import CurveEnds, Distances, End, Point
 from .costs import Costs, PendingTrainings
-from .curve_ends import CurveEnds, Distances, End, Point
 
 
 @dataclass(frozen=True, kw_only=True)

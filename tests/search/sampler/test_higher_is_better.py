@@ -12,11 +12,11 @@ from paretune.search.record.evaluation import Evaluation, Limit, Objective, Outc
 from paretune.search.record.protocols import Hardware, Training
 from paretune.search.record.quality import QualityScale
 from paretune.search.record.untrained import UNTOLD, Untrained
-from paretune.search.sampler.hardware_model import HardwareModel
 from paretune.search.sampler.knowledge import Knowledge
 from paretune.search.sampler.problem import SearchProblem
 from paretune.search.sampler.sought import Goal
 from paretune.search.space.space import BackendChoices, Space
+from paretune.search.surrogates.hardware_model import HardwareModel
 
 THROUGHPUT = "throughput_per_s"
 OBJECTIVES = (

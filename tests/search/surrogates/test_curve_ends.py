@@ -4,7 +4,7 @@ import math
 import random
 
 import pytest
-from paretune.search.sampler.curve_ends import CurveEnds, Distances
+from paretune.search.surrogates.curve_ends import CurveEnds, Distances
 
 EPOCHS = 8
 SCALE = Distances(top=1.0, reach=0.1)

@@ -7,8 +7,8 @@ import warnings
 
 import numpy as np
 import pytest
-from paretune.search.sampler import hardware_model
-from paretune.search.sampler.hardware_model import HardwareModel
+from paretune.search.surrogates import hardware_model
+from paretune.search.surrogates.hardware_model import HardwareModel
 
 SIZES = (5, 4, 3, 3)
 CLASSES = list(itertools.product(*(range(size) for size in SIZES)))

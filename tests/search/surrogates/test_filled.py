@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from paretune.search.sampler.filled import filled
-from paretune.search.sampler.kernel import Inputs
+from paretune.search.surrogates.filled import filled
+from paretune.search.surrogates.kernel import Inputs
 
 RNG = np.random.default_rng(0)
 

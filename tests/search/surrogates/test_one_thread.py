@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.linalg  # noqa: F401 - brings a library of its own, which must be there before
 import threadpoolctl
-from paretune.search.sampler.one_thread import in_one_thread
+from paretune.search.surrogates.one_thread import in_one_thread
 
 
 def threads() -> set[int]:

@@ -6,8 +6,8 @@ import itertools
 
 import numpy as np
 import pytest
-from paretune.search.sampler.kept_inverse import KeptInverse
-from paretune.search.sampler.measured_classes import Likeness, MeasuredClasses
+from paretune.search.surrogates.kept_inverse import KeptInverse
+from paretune.search.surrogates.measured_classes import Likeness, MeasuredClasses
 
 CELLS = list(itertools.product(range(3), repeat=4))
 FEATURES = np.concatenate([np.eye(3)[[c[axis] for c in CELLS]] for axis in range(4)], axis=1)

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from paretune.search.sampler.smallest_useful import chance_to_work
+from paretune.search.surrogates.smallest_useful import chance_to_work
 
 SIZES = np.linspace(3.0, 12.0, 200)
 

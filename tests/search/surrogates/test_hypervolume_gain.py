@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 from paretune.search.ranking.pareto import hypervolume
-from paretune.search.sampler.hypervolume_gain import Quality, expected_gain, undominated
+from paretune.search.surrogates.hypervolume_gain import Quality, expected_gain, undominated
 
 
 def random_costs(rng: np.random.Generator, points: int, axes: int) -> np.ndarray:

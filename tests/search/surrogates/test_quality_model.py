@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from paretune.search.sampler.kernel import Inputs, Pairs, prior
-from paretune.search.sampler.quality_model import Surrogate
-from paretune.search.sampler.quality_prediction import Prediction, look
+from paretune.search.surrogates.kernel import Inputs, Pairs, prior
+from paretune.search.surrogates.quality_model import Surrogate
+from paretune.search.surrogates.quality_prediction import Prediction, look
 
 MODELS = list(itertools.product(range(4), range(4), range(3)))
 FORMATS = range(3)
