@@ -91,10 +91,11 @@ def test_no_student_is_trained_twice_in_one_study_or_across_two(bench):
     assert trainings(again) == []
 
 
-def test_a_candidate_over_a_limit_is_measured_and_not_trained(bench, shared_store):
+def test_a_candidate_over_a_limit_is_measured_and_not_trained(bench):
+    """In a store of its own: what another study has trained already is not held up."""
     space = {**STUDY["space"], "precision": ["fp32"]}
     asked = {"constraints": ["parameters <= 200"], "budget": {"trials": 12}, "finalists": 1}
-    record = run_study(bench.study(store=shared_store, space=space, sampler="random", **asked)).record
+    record = run_study(bench.study(space=space, sampler="random", **asked)).record
     gated = by_outcome(record, Outcome.GATED)
     assert gated
     for trial in gated:
