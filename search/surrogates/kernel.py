@@ -19,6 +19,8 @@ from ..record.arrays import Floats, Integers
 
 RELEVANCE = 1.0
 """Spread of how much each feature matters, as a logarithm."""
+LEFT_OUT = 1 / 3
+"""In so many settings a group of features plays no part, so that the evidence can tell that it is no use."""
 SHARED = 0.6
 """Rows are compared by their models where there are so many times fewer of these."""
 
@@ -115,8 +117,9 @@ class Settings:
 
     @property
     def group_weights(self) -> Floats:
-        """[settings, groups]."""
-        found: Floats = np.exp(0.9 * self.draws[:, 8 : 8 + len(self.widths)])
+        """[settings, groups]; 0 where a group is left out."""
+        draws = self.draws[:, 8 : 8 + len(self.widths)]
+        found: Floats = np.where(draws > ndtri(LEFT_OUT), np.exp(0.9 * draws), 0.0)
         return found
 
     def factors(self) -> list[Floats]:
@@ -124,11 +127,11 @@ class Settings:
 
         Some choices decide the quality, others hardly touch it.
         """
-        groups = len(self.widths)
+        groups, used = len(self.widths), self.group_weights > 0
         lengths = 1.2 * np.exp(0.6 * self.draws[:, 8 + groups : 8 + 2 * groups])
         ends = 8 + 2 * groups + np.cumsum((0, *self.widths))
         features = [self.draws[:, start:end] for start, end in pairwise(ends)]
-        return [np.exp(RELEVANCE * z) / lengths[:, [g]] for g, z in enumerate(features)]
+        return [np.exp(RELEVANCE * z) / lengths[:, [g]] * used[:, [g]] for g, z in enumerate(features)]
 
 
 @cache

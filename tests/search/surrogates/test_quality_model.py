@@ -259,3 +259,14 @@ def test_settings_that_are_there_already_are_not_taken_twice():
     varied = few.take([0, 1]).varied(3, 0.4, seed=1)
     assert len(few.and_others(varied)) == 14
     assert (varied.varied(1, 0.0, seed=1).draws == varied.draws).all()
+
+
+def test_in_a_third_of_the_settings_a_group_says_nothing():
+    inputs, _ = table()
+    noise = np.random.default_rng(0).normal(size=inputs.groups[0].shape)
+    other, settings = replace(inputs, groups=(noise,)), prior((3,), 64)
+    left_out = settings.group_weights[:, 0] == 0
+    assert 0.2 < left_out.mean() < 0.45
+    pairs, others = Pairs(inputs, inputs), Pairs(other, other)
+    same = (pairs.kernel(settings) == others.kernel(settings)).all(axis=(1, 2))
+    np.testing.assert_array_equal(same, left_out)
