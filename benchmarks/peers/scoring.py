@@ -144,11 +144,12 @@ def answers(backend: str, file: Path, split: Any) -> Any:
 
 
 def _opened(stack: ExitStack, backend: str, file: Path, split: Any) -> tuple[RunnerClient, Callable[[], Any]]:
-    """A runner that holds the artifact, ready to be sampled, and a function that gives the split's logits."""
+    """A runner that holds the artifact, ready to be sampled, and a function that gives the split's logits. The
+    values are fed as the artifact takes them: of some tools' exports token numbers have 32 bits."""
     runner = stack.enter_context(RunnerClient(LocalLaunch(), pinned=True))
     opened = runner.open(backend, file, 1, 1)
     named = zip(opened.inputs, split.inputs.values(), strict=True)
-    feed = {one.name: np.asarray(values) for one, values in named}
+    feed = {one.name: np.asarray(values).astype(one.dtype) for one, values in named}
     runner.prepare({name: values[:1] for name, values in feed.items()})
     output = opened.outputs[0].name
     return runner, lambda: runner.infer(feed)[output]
