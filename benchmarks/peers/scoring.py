@@ -144,7 +144,7 @@ def answers(backend: str, file: Path, split: Any) -> Any:
 
 
 def _opened(stack: ExitStack, backend: str, file: Path, split: Any) -> tuple[RunnerClient, Callable[[], Any]]:
-    """A runner that holds the artifact, ready to be sampled, and a function that gives the split's logits. The
+    """A runner that holds the artifact, ready to be sampled, and a function that gives its logits. The
     values are fed as the artifact takes them: of some tools' exports token numbers have 32 bits."""
     runner = stack.enter_context(RunnerClient(LocalLaunch(), pinned=True))
     opened = runner.open(backend, file, 1, 1)
