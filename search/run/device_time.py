@@ -16,7 +16,6 @@ from ..record.protocols import CandidateEvaluator, Hardware, Standard
 from ..record.training import TRAINING_STAGES
 from ..stages.device.effort import ReferencePace
 from .budget import Budget
-from .simple_choices import SimpleChoices
 
 LATEST = 20
 """So many candidates tell what the next one takes."""
@@ -101,11 +100,11 @@ class DeviceTime:
         few = self._quick(len(simple))
         return tuple(one for one in self.in_time(simple) if few or one == self._reference)
 
-    def affords(self, left: Sequence[Candidate], evaluated: int, simple: SimpleChoices) -> bool:
+    def affords(self, left: Sequence[Candidate], evaluated: int, *, usual: bool) -> bool:
         """Whether the first of the simple choices that are left comes now, after so many candidates that
         were evaluated."""
         trials, seconds = self._budget.trials, self._budget.seconds
-        elapsed, usual = self._budget.elapsed_seconds, simple.is_usual(left[0])
+        elapsed = self._budget.elapsed_seconds
         searched = elapsed - (self._began or 0.0)
         early = (trials is None or evaluated < SIMPLE_SHARE * trials) and (
             seconds is None or elapsed < SIMPLE_SHARE * seconds

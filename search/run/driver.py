@@ -150,7 +150,8 @@ class Driver:
         """See to it that the next candidate is worth asking for; why the search ends where none is."""
         nothing_to_gain = self.search.finished()
         simple = [c for c in self.device_time.in_time(self.simple.untried(self.known)) if self._open(c)]
-        if simple and (nothing_to_gain or self.device_time.affords(simple, self.evaluated, self.simple)):
+        usual = bool(simple) and self.simple.is_usual(simple[0])
+        if simple and (nothing_to_gain or self.device_time.affords(simple, self.evaluated, usual=usual)):
             self.studies.enqueue(self.plan.space.params(simple[0]), baseline=True)
             return ""
         if nothing_to_gain:

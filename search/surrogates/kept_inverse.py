@@ -81,7 +81,13 @@ class KeptInverse:
 
 
 def inverse_of(kernel: Floats, noise: float) -> Floats:
-    """The inverse of a kernel with this noise."""
-    factor = dpotrf(kernel + noise * np.eye(len(kernel)), lower=1)[0]
+    """The inverse of a kernel with this noise.
+
+    Raises:
+        LinAlgError: it has none, which a kernel with noise cannot come to.
+    """
+    factor, failed = dpotrf(kernel + noise * np.eye(len(kernel)), lower=1)
+    if failed:
+        raise np.linalg.LinAlgError(f"a kernel of {len(kernel)} rows is not positive definite")
     lower: Floats = np.tril(dpotri(factor, lower=1)[0])
     return lower + np.tril(lower, -1).T

@@ -149,7 +149,7 @@ def test_within_the_search_simple_choices_take_a_share_of_the_time_that_has_pass
     time.learn(simple(TEACHER, export=1.0, compile=1.0, score=1.0, measure=1.0))
 
     def affords(*left):
-        return time.affords(left, 5, SimpleChoices(SPACE))
+        return time.affords(left, 5, usual=SimpleChoices(SPACE).is_usual(left[0]))
 
     usual = SPACE.usual_choices()[-1]
 
@@ -167,7 +167,7 @@ def test_within_the_search_simple_choices_take_a_share_of_the_time_that_has_pass
     assert affords(usual)
     assert not affords(FURTHER, FURTHER)  # in the second half the search has all the time
     without_time = DeviceTime(Budget(trials=10, seconds=None), TEACHER)
-    further = [without_time.affords([FURTHER], count, SimpleChoices(SPACE)) for count in (4, 5)]
+    further = [without_time.affords([FURTHER], count, usual=False) for count in (4, 5)]
     assert further == [True, False]
 
 
