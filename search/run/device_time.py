@@ -70,21 +70,19 @@ class DeviceTime:
     def probe(
         self, evaluator: CandidateEvaluator, candidate: Candidate, standard: Standard
     ) -> tuple[Hardware | None, float]:
-        """Measure a candidate with untrained weights; what was found, and the seconds that took. Nothing was
-        found where something from outside ended it: that says nothing of others of its class."""
+        """Measure a candidate with untrained weights; what was found, and the seconds that took."""
         started = self._budget.worked()
-        hardware: Hardware | None = None
-        try:
-            hardware = evaluator.hardware(candidate, standard)
-        except StageError as error:  # others of its class would crash as well
-            if not error.outside:
-                hardware = Hardware(refused=f"{error.stage}: {error.cause}")
+        hardware = measured_of(evaluator, candidate, standard)
         seconds = self._budget.worked() - started
+        self.probed(hardware, seconds)
+        return hardware, seconds
+
+    def probed(self, hardware: Hardware | None, seconds: float) -> None:
+        """A candidate was measured with untrained weights, see `measured_of`."""
         self.probes += 1
         self._probing_s += seconds
         if hardware is not None and not hardware.refused:
             self._note_least(seconds)
-        return hardware, seconds
 
     def _note_least(self, seconds: float) -> None:
         self._budget.least = min(seconds, self._budget.least or seconds)
@@ -118,6 +116,15 @@ class DeviceTime:
         """Whether so many simple choices take next to nothing of the budget."""
         seconds = self._budget.seconds
         return seconds is None or count * self._teacher_s <= SIMPLE_FIRST * seconds
+
+
+def measured_of(evaluator: CandidateEvaluator, candidate: Candidate, standard: Standard) -> Hardware | None:
+    """What a candidate with untrained weights shows; nothing where something from outside ended it, which
+    says nothing of others of its class."""
+    try:
+        return evaluator.hardware(candidate, standard)
+    except StageError as error:  # others of its class would crash as well
+        return None if error.outside else Hardware(refused=f"{error.stage}: {error.cause}")
 
 
 def _spent(record: TrialRecord) -> dict[str, float]:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import random
-import time
 from dataclasses import replace
-
-from optuna.trial import Trial
 
 from ..ranking.known import violations
 from ..ranking.ranking import strongest_simple_choice
@@ -17,16 +14,15 @@ from ..record.protocols import CandidateEvaluator
 from ..record.stops import ALL_EVALUATED, INTERRUPTED, DeviceGoneError, Interrupted
 from ..storage.study_store import StudyStore
 from . import reference
-from .again import given_up, settled
+from .again import given_up
 from .budget import Budget
-from .counters import Counters
 from .device_time import DeviceTime
 from .ending import Ending
 from .impossible import Impossible
 from .plan import SearchPlan
 from .reserve import FinalistTime
 from .search import Search
-from .simple_choices import SimpleChoices
+from .trials import Asked, Trials
 from .tuning_time import TuningTime
 from .unknown import drawn
 
@@ -49,10 +45,8 @@ class Driver:
         self.plan, self.evaluator, self.search, self.studies = plan, evaluator, search, studies
         self.budget, self.progress = budget, progress
         self.ending = Ending(plan, evaluator, studies, budget, progress)
-        records = studies.records()
-        self.known, self._again = settled(records, plan.space, plan.frame.environment)
-        self._answered, self._counted = len(records), Counters(self.known.values(), self.known.parts)
-        self.simple, first = SimpleChoices(plan.space), plan.space.baselines()[0]
+        self.trials, first = Trials(plan, studies), plan.space.baselines()[0]
+        self.known, self.simple = self.trials.known, self.trials.simple
         self.tuning_time, self.device_time = TuningTime(plan.tuning, budget, first), DeviceTime(budget, first)
         self.impossible = Impossible(plan.impossible, self.tuning_time.lacking, plan.beyond)
         self._beyond = 0  # candidates that a sampler proposed though they are none of the study's
@@ -117,7 +111,7 @@ class Driver:
         to be tried again, then what the plan has first."""
         queued = self.studies.waiting_params()
         usual = self.device_time.first(self.simple.usual(self.known))
-        wanted = (*filter(self._open, usual), *self._again, *filter(self._open, self.plan.first))
+        wanted = (*filter(self._open, usual), *self.trials.again, *filter(self._open, self.plan.first))
         with self.studies.together():
             for candidate in dict.fromkeys(wanted):
                 params = self.plan.space.params(candidate)
@@ -152,7 +146,7 @@ class Driver:
         simple = [c for c in self.device_time.in_time(self.simple.untried(self.known)) if self._open(c)]
         usual = bool(simple) and self.simple.is_usual(simple[0])
         if simple and (nothing_to_gain or self.device_time.affords(simple, self.evaluated, usual=usual)):
-            self.studies.enqueue(self.plan.space.params(simple[0]), baseline=True)
+            self.trials.enqueue(simple[0])
             return ""
         if nothing_to_gain:
             return nothing_to_gain
@@ -180,20 +174,26 @@ class Driver:
         """Why nothing more may be evaluated, or an empty text."""
         if self.budget.stop.requested:
             return INTERRUPTED
-        if len(self.known) - self._beyond >= self.plan.space.size and not self.search.pays_to_go_on():
+        begun = len(self.known) + self.at_work - self._beyond
+        if begun >= self.plan.space.size and not self.search.pays_to_go_on():
             return ALL_EVALUATED
-        return self.budget.exhausted(self.evaluated)
+        return self.budget.exhausted(self.evaluated + self.at_work)
+
+    @property
+    def at_work(self) -> int:
+        """Candidates that others evaluate at this moment."""
+        return 0
 
     @property
     def evaluated(self) -> int:
         """Candidates that cost budget."""
-        return self._counted.evaluated
+        return self.trials.evaluated
 
     def _queue_unknown(self) -> bool:
         """Queue a candidate that was not evaluated yet; False where there is none."""
         unknown = drawn(self.plan.space, random.Random(f"{self.plan.seed} {len(self.known)}"), self._open)
         if unknown is not None:
-            self.studies.enqueue(self.plan.space.params(unknown))
+            self.trials.enqueue(unknown)
         return unknown is not None
 
     def _open(self, candidate: Candidate) -> bool:
@@ -201,35 +201,26 @@ class Driver:
 
     def _one(self, wanted: Candidate | None = None) -> TrialRecord | None:
         """One trial; None where it was interrupted (its candidate is queued again). `wanted` is queued."""
-        with self.studies.together():
-            if wanted is not None:
-                self.studies.enqueue(self.plan.space.params(wanted), baseline=wanted in self.simple)
-            trial, candidate = self.studies.ask(self.plan.space.suggest)
-        baseline = candidate in self.simple  # whoever has asked for it
-        started = time.time()
-        earlier = self.known.get(candidate.digest)
-        if earlier is not None and not earlier.evaluation.paused:
-            self._answered += 1
-            return self.studies.tell_duplicate(trial, earlier, started)
-        self.progress.started(trial.number, candidate)
+        asked = self.trials.ask(wanted)
+        earlier = self.trials.known_already(asked.candidate)
+        if earlier is not None:
+            return self.trials.answer(asked, earlier)
+        self.progress.started(asked.trial.number, asked.candidate)
         try:
-            evaluation = self._evaluate(trial, candidate, baseline)
-            evaluation = replace(evaluation, proposal=self.search.proposal(trial.number))
-            if self.search.standard.reference_ms is None and evaluation.outcome is Outcome.COMPLETE:
-                evaluation = self._settle(evaluation)
+            evaluation = self._settled(asked, self._evaluate(asked))
         except Interrupted as interrupt:
             self._cut = interrupt.why
-            self.studies.give_up(trial)
+            self.studies.give_up(asked.trial)
             return None
         except BaseException:
-            self.studies.give_up(trial)
+            self.studies.give_up(asked.trial)
             raise
+        return self._tell(asked, evaluation)
+
+    def _tell(self, asked: Asked, evaluation: Evaluation) -> TrialRecord:
         with self.studies.together():
-            record = self.studies.tell(trial, evaluation, started)
-            self._counted.add(record, self.known.get(evaluation.candidate.digest))
-            self.known.put(record)
+            record = self.trials.tell(asked, evaluation)
             self._learn(record)
-            self._answered += 1
             self._count()
         self.progress.finished(record)
         self.progress.budget(
@@ -237,11 +228,23 @@ class Driver:
         )
         return record
 
-    def _evaluate(self, trial: Trial, candidate: Candidate, baseline: bool) -> Evaluation:
-        ended = given_up(trial.user_attrs, candidate) or self.impossible.refusal(candidate)
+    def _settled(self, asked: Asked, evaluation: Evaluation) -> Evaluation:
+        """With why it was proposed; the reference's by the limits that follow from it."""
+        evaluation = replace(evaluation, proposal=self.search.proposal(asked.trial.number))
+        if self.search.standard.reference_ms is None and evaluation.outcome is Outcome.COMPLETE:
+            return self._settle(evaluation)
+        return evaluation
+
+    def _evaluate(self, asked: Asked) -> Evaluation:
+        ended = self._ended_at_once(asked)
         if ended is not None:
-            return replace(ended, baseline=baseline)
-        return self.evaluator.evaluate(candidate, self.search, baseline=baseline)
+            return ended
+        return self.evaluator.evaluate(asked.candidate, self.search, baseline=asked.baseline)
+
+    def _ended_at_once(self, asked: Asked) -> Evaluation | None:
+        """How a trial ends without any work; None where there is work to do."""
+        ended = given_up(asked.trial.user_attrs, asked.candidate) or self.impossible.refusal(asked.candidate)
+        return None if ended is None else replace(ended, baseline=asked.baseline)
 
     def _learn(self, record: TrialRecord) -> None:
         self.search.learn(record)
@@ -277,12 +280,7 @@ class Driver:
 
     def _count(self) -> None:
         # Kept after every trial, so that the report of a killed search counts right.
-        found = self._counted.shown(
-            trials=self._answered,
-            space=self.plan.space.size,
-            measured=self.device_time.probes,
-            waited=self.budget.waited,
-        )
+        found = self.trials.shown(measured=self.device_time.probes, waited=self.budget.waited)
         masked = (*self.plan.frame.masked, *self.impossible.masked)
         self.frame = replace(self.frame, counters=found, masked=masked)
         self.studies.save_frame(self.frame)

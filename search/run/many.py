@@ -1,0 +1,168 @@
+"""The search with many workers: candidates are asked for ahead, and told as their evaluations end."""
+
+from __future__ import annotations
+
+from ..record.candidate import Candidate
+from ..record.evaluation import TrialRecord
+from ..record.progress import Progress
+from ..record.protocols import CandidateEvaluator
+from ..record.workers import Result, Task, Workers
+from ..storage.study_store import StudyStore
+from .budget import Budget
+from .driver import Driver
+from .plan import SearchPlan
+from .search import Search
+from .trials import Asked
+
+
+class DriverOfMany(Driver):
+    """A `Driver` that keeps its workers busy. The reference and what follows the search are its own work."""
+
+    def __init__(
+        self,
+        plan: SearchPlan,
+        evaluator: CandidateEvaluator,
+        search: Search,
+        studies: StudyStore,
+        budget: Budget,
+        progress: Progress,
+        workers: Workers,
+    ) -> None:
+        super().__init__(plan, evaluator, search, studies, budget, progress)
+        self.workers = workers
+        self._evaluating: dict[int, Asked] = {}
+        self._measuring: dict[int, Candidate] = {}
+        self._alike: dict[str, list[Asked]] = {}  # trials of what is evaluated at this moment, by its digest
+        self._duplicates = 0  # in a row
+
+    @property
+    def at_work(self) -> int:
+        """Candidates that workers evaluate at this moment."""
+        return len(self._evaluating)
+
+    def _until_finished(self) -> str:
+        try:
+            while True:
+                why = self._filled()
+                if why and not self._busy:
+                    return self._over() or why
+                result = self.workers.wait(self.search)
+                if self.budget.stop.requested:
+                    self.workers.stop(urgent=self.budget.stop.urgent)
+                if result is not None:
+                    self._take(result)
+        finally:
+            self._give_up_all()
+
+    @property
+    def _busy(self) -> int:
+        return len(self._evaluating) + len(self._measuring)
+
+    # -- handing out ----------------------------------------------------------------------------------
+
+    def _filled(self) -> str:
+        """Have a task for every worker; why there is nothing more to do for now, or an empty text."""
+        while self._busy < self.workers.count:
+            why = self._cut or self._over()
+            if not why and not self.studies.waiting_params():
+                why = self._prepare_next(self._duplicates)
+            if why:
+                return why
+            if self._busy < self.workers.count:  # measurements may have taken the others
+                self._begin()
+        return ""
+
+    def _begin(self) -> None:
+        asked = self.trials.ask()
+        earlier, digest = self.trials.known_already(asked.candidate), asked.candidate.digest
+        twins = self._alike.get(digest)
+        self._duplicates = self._duplicates + 1 if earlier is not None or twins is not None else 0
+        if earlier is not None:
+            self.trials.answer(asked, earlier)
+        elif twins is not None:
+            twins.append(asked)
+        else:
+            self._start(asked)
+
+    def _start(self, asked: Asked) -> None:
+        ended = self._ended_at_once(asked)
+        if ended is not None:
+            self._tell(asked, self._settled(asked, ended))
+            return
+        number, candidate = asked.trial.number, asked.candidate
+        self._evaluating[number], self._alike[candidate.digest] = asked, []
+        self.search.begin(candidate)
+        self.progress.started(number, candidate)
+        self.workers.submit(Task(number=number, candidate=candidate, baseline=asked.baseline), self.search)
+
+    def _measure_first(self) -> None:
+        """As far as workers are free; what is still measured then is left out of proposals."""
+        while self._busy < self.workers.count and not self._over() and not self.search.finished():
+            wanted = self.search.wants(self.studies.study, survey=self.device_time.surveying)
+            if wanted is None:
+                return
+            number = -1 - self.device_time.probes - len(self._measuring)  # no trial's
+            self._measuring[number] = wanted
+            self.search.begin_measurement(wanted)
+            self.workers.submit(Task(number=number, candidate=wanted, measure=True), self.search)
+
+    def _open(self, candidate: Candidate) -> bool:
+        return candidate.digest not in self._alike and super()._open(candidate)
+
+    # -- taking in ------------------------------------------------------------------------------------
+
+    def _take(self, result: Result) -> None:
+        if result.task.measure:
+            self._take_measured(result)
+        else:
+            self._take_evaluated(result)
+
+    def _take_measured(self, result: Result) -> None:
+        wanted = self._measuring.pop(result.task.number)
+        if result.error is not None:
+            raise result.error
+        if result.stopped:
+            self._cut = result.stopped
+            self.search.give_up_measurement(wanted)
+            return
+        hardware, seconds = result.hardware, result.seconds - result.waited
+        self.device_time.probed(hardware, seconds)
+        if hardware is None:
+            self.search.give_up_measurement(wanted)
+        else:
+            self.search.learn_hardware(wanted, hardware, seconds)
+        ends = hardware is None or hardware.refused or self.search.before_training(wanted, hardware)
+        if ends and self._open(wanted):  # its evaluation ends at once, and says why
+            self.trials.enqueue(wanted)
+
+    def _take_evaluated(self, result: Result) -> None:
+        asked = self._evaluating.pop(result.task.number)
+        twins = self._alike.pop(asked.candidate.digest)
+        if result.error is not None or result.evaluation is None:
+            self._given_up(asked, twins)
+            if result.error is not None:
+                raise result.error
+            self._cut = result.stopped
+            return
+        record = self._tell(asked, self._settled(asked, result.evaluation))
+        for twin in twins:
+            self._end_alike(twin, record)
+
+    def _end_alike(self, twin: Asked, record: TrialRecord) -> None:
+        if record.evaluation.paused:
+            self.studies.give_up(twin.trial)
+        else:
+            self.trials.answer(twin, record)
+
+    def _given_up(self, asked: Asked, twins: list[Asked]) -> None:
+        """Neither evaluated: their candidate is queued again."""
+        self.search.give_up(asked.candidate)
+        for one in (asked, *twins):
+            self.studies.give_up(one.trial)
+
+    def _give_up_all(self) -> None:
+        """What is still at work when a search ends in its middle."""
+        while self._evaluating:
+            _, asked = self._evaluating.popitem()
+            self._given_up(asked, self._alike.pop(asked.candidate.digest, []))
+        self._measuring.clear()
