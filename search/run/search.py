@@ -14,8 +14,9 @@ from ..record.candidate import Candidate
 from ..record.evaluation import Limit, Proposal, Quantity, TrialRecord
 from ..record.protocols import Decision, Hardware, Milestone, NeededTrainings, Standard, Training
 from ..record.untrained import Untrained
-from ..sampler.hardware_first import HardwareFirstSampler, StopRule
+from ..sampler.hardware_first import HardwareFirstSampler
 from ..sampler.problem import SearchPart, SearchProblem, endless
+from ..sampler.stop_rule import StopRule
 from ..space.space import Space
 
 
@@ -49,6 +50,30 @@ class Search:
         """A trial has ended. (Samplers look at the study's trials themselves.)"""
         if self._gate is not None:
             self._gate.learn(record)
+        if self._guide is not None:
+            self._guide.end(record.evaluation.candidate)
+
+    def begin(self, candidate: Candidate) -> None:
+        """A candidate is being evaluated from now on, while others are asked for: until it is learned of or
+        given up it is not proposed again, nor is any that needs one of the trainings that it does."""
+        if self._guide is not None:
+            self._guide.begin(candidate)
+
+    def give_up(self, candidate: Candidate) -> None:
+        """What was begun came to nothing: it may be proposed again."""
+        if self._guide is not None:
+            self._guide.end(candidate, given_up=True)
+
+    def begin_measurement(self, candidate: Candidate) -> None:
+        """What was asked for by `wants` is being measured from now on, while others are asked for: until that
+        was learned or given up, nothing of its hardware class is asked for again."""
+        if self._guide is not None:
+            self._guide.begin_measurement(candidate)
+
+    def give_up_measurement(self, candidate: Candidate) -> None:
+        """A measurement that was begun came to nothing."""
+        if self._guide is not None:
+            self._guide.end_measurement(candidate)
 
     def learn_hardware(self, candidate: Candidate, hardware: Hardware, seconds: float) -> None:
         """What was asked for by `wants` was measured, which took so many seconds."""
@@ -109,8 +134,13 @@ class Search:
         """Whether a paused training is what promises most."""
         return self._guide is not None and self._guide.pays_to_go_on()
 
+    def waits(self, study: Study) -> bool:
+        """Whether nothing is worth proposing before something that is under way has ended; else there is
+        something to propose, or `finished` says why there never will be."""
+        return self._guide is not None and self._guide.waits(study)
+
     def finished(self) -> str:
-        """Why the search may end, or an empty text."""
+        """Why the search may end, or an empty text. While something is under way it never does."""
         return "" if self._guide is None else self._guide.finished()
 
     @property

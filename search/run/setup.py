@@ -15,8 +15,8 @@ from ..job.job import Job
 from ..job.study_file import StopSection
 from ..record.protocols import NeededTrainings
 from ..record.quality import QualityScale
-from ..sampler.hardware_first import StopRule
 from ..sampler.problem import EarlierQuality, SearchPart, SearchProblem
+from ..sampler.stop_rule import StopRule
 from .budget import Budget
 from .search import Search, hardware_first
 from .warm_start import EarlierResult, earlier_results, remark

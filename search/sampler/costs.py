@@ -172,6 +172,12 @@ class PendingTrainings:
         keys = [training.key for training in self.needed[model]]
         return sorted({number for key in keys for number, _ in self._places[key]} | {model})
 
+    def held_up_by(self, model: int) -> list[int]:
+        """Models that need one of the trainings of this one that are not done; none where all are."""
+        steps = enumerate(self.needed[model])
+        keys = [training.key for step, training in steps if self._pending[model, step]]
+        return sorted({number for key in keys for number in self.waiting_for(key)})
+
     def seconds(self, costs: Costs, macs: Floats) -> Floats:
         """[models] expected seconds of what is pending. `macs` [models] stand in for work not counted: it is
         taken to be as many times the multiply-adds as it is for models where both are known."""

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from ..record.arrays import Flags, Floats, Integers
 from ..surrogates.curve_ends import Distances, End
-from ..surrogates.hypervolume_gain import Boxes, Quality, reach_of
+from ..surrogates.hypervolume_gain import Boxes, Quality, beyond, reach_of
 from ..surrogates.kernel import Inputs
 from ..surrogates.one_thread import in_one_thread
 from ..surrogates.quality_model import Surrogate
 from ..surrogates.quality_prediction import Beliefs, look
 from ..surrogates.smallest_useful import chance_to_work
 from .knowledge import Knowledge
+from .prospects import Prospects
 from .sought import Goal
 from .thawed import ExpectedEnds, Thaw
 
@@ -45,20 +46,6 @@ CONSTANT = 1e-3
 """The chance of a network to work whose outputs were not seen to depend on any input."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Prospects:
-    """Rows with any expected gain, best rate first. `gain` is what they are ranked by; `hoped` is that of the
-    first with the whole deviation that the model states."""
-
-    rows: Integers
-    gain: Floats
-    hoped: float
-    seconds: Floats
-    means: Floats
-    deviations: Floats
-    volume: float
-
-
 class Expectation:
     """Ranks the pool by expected gain per expected second.
 
@@ -72,6 +59,7 @@ class Expectation:
         """Whether known candidates, each left out, are predicted better than by a constant."""
         self._hope = 1.0
         self._surrogate, self._top = Surrogate(), 1.0
+        self._believed = self._surrogate  # with what is under way
         self._unfinished = ExpectedEnds(knowledge)
         self._thaw: Thaw | None = None
         self._inputs: Inputs | None = None
@@ -81,19 +69,21 @@ class Expectation:
         self._watched: Beliefs | None = None  # about them, until something is learned
 
     @in_one_thread
-    def rank(self) -> Prospects:
-        """Every candidate that may bring something, best first; empty before anything was scored."""
+    def rank(self, without: int | None = None) -> Prospects:
+        """Every candidate that may bring something, best first; empty before anything was scored. What is
+        under way is taken to come to what is expected of it, but for the row `without`."""
         known = self.knowledge
         boxes, volume = self.goal.boxes()
         probable, seconds = self.goal.probable(), known.seconds()
         usable = known.open() & (probable > LEAST_PROBABLE)
         if not usable.any() or not np.isfinite(known.best_goodness):
-            return _nothing(volume)
+            return Prospects.none(volume)
         worth = np.where(usable, probable / seconds, 0.0)
         wide = self._learn()
-        self._thaw = self._thawed()
-        if wide or not worth[self._rows].any():
-            self._look_at_all(boxes, worth)
+        boxes = self._believing(boxes, without)
+        if wide or self._too_few(worth):
+            left = np.where(known.left() & (probable > LEAST_PROBABLE), probable / seconds, 0.0)
+            self._look_at_all(boxes, left, worth > 0)
         rows, beliefs = self._shortlist(boxes, worth)
         gain = self._gain(boxes, rows, beliefs) * probable[rows]
         few = np.argsort(-gain / seconds[rows], kind="stable")[:CLOSELY]
@@ -114,12 +104,34 @@ class Expectation:
             volume=volume,
         )
 
-    def _look_at_all(self, boxes: Boxes, worth: Floats) -> None:
-        """Keep the best by a rough look."""
+    def _too_few(self, worth: Floats) -> bool:
+        """Whether too few are watched that may be proposed: while others are under way, many may be held."""
+        usable = int(np.count_nonzero(worth[self._rows]))
+        few = len(self.knowledge.flight) > 0 and usable < SHORTLIST
+        return not usable or (few and usable < int(np.count_nonzero(worth)))
+
+    def _look_at_all(self, boxes: Boxes, worth: Floats, free: Flags) -> None:
+        """Keep the best by a rough look; of those that are `free` to be proposed so many."""
         rows = np.flatnonzero(worth)
         rough = self._gain(boxes, rows, self._beliefs(rows, parts=1)) * worth[rows]
-        self._rows = rows[np.argsort(-rough, kind="stable")[:WATCHED]]
+        rows = rows[np.argsort(-rough, kind="stable")]
+        self._rows = rows[np.cumsum(free[rows]) <= WATCHED]
         self._watched = None
+
+    def _believing(self, boxes: Boxes, without: int | None) -> Boxes:
+        """Take what is under way for what is expected of it: the model, and what is left to be gained."""
+        before, self._believed = self._believed, self._surrogate
+        self._thaw = self._thawed()
+        rows = self.knowledge.flight.rows(without)
+        if len(rows) or before is not self._surrogate:
+            self._watched = None
+        if not len(rows):
+            return boxes
+        beliefs = self._beliefs(rows)
+        points = self.goal.points(rows, self._top - np.exp(beliefs.quality.mean), beliefs.chance)
+        assert self._inputs is not None
+        self._believed = self._surrogate.believing(self._inputs.take(rows))
+        return beyond(boxes, points)
 
     def _beliefs(self, rows: Integers, parts: int | None = None) -> Beliefs:
         found = self._frozen(rows, parts)
@@ -128,7 +140,7 @@ class Expectation:
     def _frozen(self, rows: Integers, parts: int | None = None) -> Beliefs:
         """Beliefs without what the curves of these very rows tell."""
         assert self._inputs is not None
-        found = look(self._surrogate, self._inputs.take(rows), parts)
+        found = look(self._believed, self._inputs.take(rows), parts)
         return replace(found, chance=found.chance * self._useful[rows])
 
     @property
@@ -147,10 +159,10 @@ class Expectation:
         return Thaw.of(expected, beliefs, float(np.log(scale.reach)))
 
     @in_one_thread
-    def rates(self, rows: Integers) -> Floats:
+    def rates(self, rows: Integers, without: int | None = None) -> Floats:
         """[rows] expected gain per expected second, as `rank` has it, with curves as they stand."""
-        self._thaw = self._thawed()
-        gain = self._gain(self.goal.boxes()[0], rows, self._beliefs(rows), self._bounds(rows))
+        boxes = self._believing(self.goal.boxes()[0], without)
+        gain = self._gain(boxes, rows, self._beliefs(rows), self._bounds(rows))
         found: Floats = gain * self.goal.probable()[rows] / self.knowledge.seconds()[rows]
         return found
 
@@ -277,17 +289,3 @@ class Expectation:
         ceiling = np.array([np.inf if value is None else known.scale.goodness(value) for value in asked])
         found: Floats = np.minimum(ceiling, self.knowledge.scale.best)
         return found
-
-
-def _nothing(volume: float) -> Prospects:
-    empty = np.empty(0)
-    rows = np.empty(0, dtype=np.int64)
-    return Prospects(
-        rows=rows,
-        gain=empty,
-        hoped=0.0,
-        seconds=empty,
-        means=empty,
-        deviations=empty,
-        volume=volume,
-    )

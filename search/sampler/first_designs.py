@@ -35,12 +35,27 @@ class FirstDesigns:
 
     @property
     def missing(self) -> bool:
+        """Whether one more is to be begun."""
+        return self._too_few(len(self._begun())) and bool(self.knowledge.open().any())
+
+    @property
+    def missing_results(self) -> bool:
         """Whether too few models were trained for any prediction."""
+        return self._too_few(0) and bool(self.knowledge.left().any())
+
+    def _too_few(self, begun: int) -> bool:
         known = self.knowledge
         models = len(known.trainings.needed)
         given_up = int(known.trainings.given_up.sum()) + len(known.unfinished.paused_models())
-        few = known.trained - 1 + given_up < min(START_TRAININGS, models // MODELS_PER_START)
-        return few and bool(known.open().any())
+        return len(known.scored) - 1 + given_up + begun < min(START_TRAININGS, models // MODELS_PER_START)
+
+    def _begun(self) -> Integers:
+        """Models that are being trained, of which nothing is known yet."""
+        known = self.knowledge
+        found: Integers = np.setdiff1d(
+            known.flight.models(), [*known.scored, *known.unfinished.paused_models()]
+        )
+        return found
 
     def next(self) -> int | None:
         """The row of one of the first models, in its form that promises most if its quality is as good as the
@@ -52,11 +67,12 @@ class FirstDesigns:
             return None
         models, ordered = known.pool.models[rows], self._by_burden(rows)
         scored = known.pool.models[np.array(sorted(known.observed), dtype=np.int64)]
+        scored = np.concatenate([scored, self._begun()])
         alike = known.networks.alike
         new = ~np.isin(alike[ordered], alike[scored]) & ~known.networks.constant[ordered]
         if not new.any():
             return None
-        number = max(0, known.trained - 1) % START_TRAININGS
+        number = max(0, len(known.scored) - 1 + len(self._begun())) % START_TRAININGS
         small = len(known.trainings.needed) < START_TRAININGS * MODELS_PER_START
         looks = None if small or SearchPart.STARTS in known.problem.without else known.consensus()
         if looks is None:

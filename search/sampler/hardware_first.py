@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import random
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -26,24 +25,17 @@ from ..record import kept
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Outcome, Proposal, Quantity
 from ..record.protocols import Decision, Hardware, Milestone
+from .choice import CONTINUED, Choice
 from .knowledge import Knowledge
 from .milestones import pause_at
-from .policy import CONTINUED, Choice, Policy
+from .policy import Policy
 from .problem import CandidateFacts, SearchProblem, endless
+from .stop_rule import StopRule
 
 MISLED = "what untrained networks told ranked the trained ones the wrong way, and was left out"
 DISTRUSTED = "the accuracy model predicted no better than a constant: candidates were drawn at random"
 MEASURED_AT_ONCE = 4
 """So many times the best candidates are measured before a proposal at most, while the best one changes."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class StopRule:
-    """End when a training's worth of seconds is expected to raise the hypervolume by less than the share
-    `gain`, `proposals` times in a row."""
-
-    gain: float = 1e-3
-    proposals: int = 6
 
 
 class HardwareFirstSampler(BaseSampler):
@@ -66,13 +58,14 @@ class HardwareFirstSampler(BaseSampler):
         self._random = RandomSampler(seed=seed)
         self._policy: Policy | None = None
         self._impossible: Callable[[Candidate], bool] | None = None
+        self._under_way: dict[Candidate, None] = {}
         self._seen: set[int] = set()  # places of the trials that were taken in
         self._all_before = 0  # all trials up to this place were
         self._proposals: dict[int, Proposal] = {}
         self._chosen: dict[int, dict[str, Any]] = {}
         self._measured_now = 0
         self._one_at_a_time = threading.Lock()
-        self._gains: deque[float] = deque(maxlen=stop.proposals if stop else 1)
+        self._gains: list[float] = []
         self.remarks: dict[str, None] = {}
 
     # -- what the driver asks ------------------------------------------------------------------------
@@ -95,7 +88,32 @@ class HardwareFirstSampler(BaseSampler):
     def learn_hardware(self, candidate: Candidate, hardware: Hardware, seconds: float = 0.0) -> None:
         """Take in what was measured."""
         if self._policy is not None:
+            self.end_measurement(candidate)
             self._policy.learn_hardware(candidate, hardware, seconds)
+
+    def begin(self, candidate: Candidate) -> None:
+        """A candidate is being evaluated from now on, while others are asked for."""
+        self._under_way[candidate] = None
+        if self._policy is not None:
+            self._policy.begin(candidate)
+
+    def end(self, candidate: Candidate, *, given_up: bool = False) -> None:
+        """What was begun has ended, and its trial was told; or it was given up."""
+        if candidate not in self._under_way:
+            return
+        del self._under_way[candidate]
+        if self._policy is not None:
+            self._policy.end(candidate, given_up=given_up)
+
+    def begin_measurement(self, candidate: Candidate) -> None:
+        """A candidate that `wants` had named is being measured from now on."""
+        if self._policy is not None:
+            self._policy.knowledge.flight.begin_measurement(candidate)
+
+    def end_measurement(self, candidate: Candidate) -> None:
+        """Its measurement has ended, or was given up."""
+        if self._policy is not None:
+            self._policy.knowledge.flight.end_measurement(candidate)
 
     def exclude(self, impossible: Callable[[Candidate], bool]) -> None:
         """Neither measure nor propose these candidates any more; all that were named before included."""
@@ -129,21 +147,25 @@ class HardwareFirstSampler(BaseSampler):
         best = self._policy.best() if self._policy is not None else None
         return best is not None and best.by == CONTINUED
 
+    def waits(self, study: Study) -> bool:
+        """Whether nothing is worth proposing before something that is under way has ended."""
+        policy = self._current(study)
+        return policy.waiting or (bool(policy.knowledge.flight) and bool(self._ended()))
+
     def finished(self) -> str:
-        """Why the search may end, or an empty text."""
+        """Why the search may end, or an empty text. While something is under way it never does."""
+        under_way = self._policy is not None and bool(self._policy.knowledge.flight)
+        return "" if under_way else self._ended()
+
+    def _ended(self) -> str:
         if self._policy is not None and self._policy.nothing_left:
             if not self._policy.knowledge.in_time().all():
                 return "no training that is left would end in the time that is left"
             tuned = ", or would be worth tuning" if self.problem.tuning else ""
             return f"no candidate is left that could meet the limits{tuned}"
-        if self._stop is None or len(self._gains) < self._stop.proposals:
+        if self._stop is None or self._policy is None:
             return ""
-        if max(self._gains) >= self._stop.gain:
-            return ""
-        return (
-            f"for {self._stop.proposals} proposals in a row, a training's time was expected to raise the "
-            f"hypervolume by less than {100 * self._stop.gain:g} %"
-        )
+        return self._stop.ended(self._gains, self._policy.knowledge.flight.most)
 
     # -- Optuna's interface --------------------------------------------------------------------------
 
@@ -193,6 +215,8 @@ class HardwareFirstSampler(BaseSampler):
             self._policy = Policy(knowledge, self._seed)
             if self._impossible is not None:
                 self._policy.exclude(self._impossible)
+            for candidate in self._under_way:
+                self._policy.begin(candidate)
         for place, trial in enumerate(study.get_trials(deepcopy=False)[self._all_before :], self._all_before):
             if place not in self._seen and trial.state.is_finished():
                 self._seen.add(place)

@@ -16,6 +16,7 @@ from ..surrogates.hardware_model import HardwareModel
 from ..surrogates.hypervolume_gain import with_point
 from ..surrogates.kernel import Inputs
 from .costs import Costs, PendingTrainings
+from .in_flight import InFlight
 from .model_inputs import CAPACITY, ModelInputs
 from .pool import Pool, choice_counts, deploy_axes, model_axes, one_hot
 from .problem import CandidateFacts, SearchProblem, endless
@@ -52,9 +53,11 @@ class Knowledge:
         self._most_tuning = np.array(to_tune)
         self._worth_tuning: Flags | None = None
         self.trainings = PendingTrainings([facts.trainings(c) for c in self.pool.model_candidates])
+        self.flight = InFlight(self.pool, self.trainings)
         self.unfinished = UnfinishedTrainings(self.scale, self.trainings, self.costs)
         self.observed: dict[int, tuple[float, float]] = {}
-        self._scored: set[int] = set()
+        self.scored: set[int] = set()
+        """Models whose quality was scored here."""
         self.rewritten = 0
         """How often another value took the place of an observed one."""
         self.points: dict[int, tuple[float, ...]] = {}
@@ -146,7 +149,7 @@ class Knowledge:
         goodness = self.scale.goodness(evaluation.metrics[self.quality].value)
         self.rewritten += row in self.observed
         self.observed[row] = (goodness, OWN)
-        self._scored.add(int(self.pool.models[row]))
+        self.scored.add(int(self.pool.models[row]))
         self.best_goodness = max(self.best_goodness, goodness)
         self.costs.learn_device(evaluation)
         self._judge_networks()
@@ -215,12 +218,11 @@ class Knowledge:
             found[name] = float(self.as_cost(name, self.as_cost(name, values).min()))
         return found
 
-    @property
-    def trained(self) -> int:
-        """How many different models have a quality that was scored here."""
-        return len(self._scored)
-
     def open(self) -> Flags:
+        """Those that are `left` and that nothing under way holds up."""
+        return self.left() & ~self.flight.held()
+
+    def left(self) -> Flags:
         """Rows that may still be proposed: not evaluated, can exist, training not given up and ends in time,
         worth tuning."""
         found: Flags = ~self.known & ~self.trainings.given_up[self.pool.models] & self.in_time()

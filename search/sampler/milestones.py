@@ -26,9 +26,9 @@ def pause_at(policy: Policy, candidate: Candidate, milestone: Milestone) -> Deci
         return None
     training = known.unfinished.reach(milestone)
     others = policy.others(row)
-    if policy.starting or others is None:
+    if not policy.started or others is None:
         return None
-    rates = policy.expectation.rates(_waiting(policy, milestone.key, row))
+    rates = policy.expectation.rates(_waiting(policy, milestone.key, row), without=row)
     rate, other = float(rates.max()), others[1]
     if rate * STAY >= other:
         return None
@@ -39,7 +39,7 @@ def pause_at(policy: Policy, candidate: Candidate, milestone: Milestone) -> Deci
 def _waiting(policy: Policy, key: str, row: int) -> Integers:
     """Rows that wait for a training, that of the candidate among them."""
     known = policy.knowledge
-    rows = np.isin(known.pool.models, known.trainings.waiting_for(key)) & known.open()
+    rows = np.isin(known.pool.models, known.trainings.waiting_for(key)) & known.left()
     rows[row] = True
     return np.flatnonzero(rows)
 

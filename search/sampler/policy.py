@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,10 +11,12 @@ from ..record.arrays import Flags
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Outcome
 from ..record.protocols import Hardware
-from .expectation import LEAST_PROBABLE, Expectation, Prospects
+from .choice import CONTINUED, Choice
+from .expectation import LEAST_PROBABLE, Expectation
 from .first_designs import FirstDesigns
 from .knowledge import Knowledge
 from .problem import SearchPart
+from .prospects import Prospects
 from .sought import Goal
 from .survey import Survey
 
@@ -29,19 +30,6 @@ MEASURED_FIRST, MEASURED_SHARE = 10.0, 0.5
 """Where a training costs less than so many measurements, and no limit is on the device, measurements of
 untrained networks take at most such a share of what trainings took: what is trained is measured anyway."""
 LEAST_GAIN = 1e-3
-CONTINUED = "continued"
-"""How a candidate was proposed whose training was paused."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Choice:
-    """A row of the pool, and what was expected of it."""
-
-    row: int
-    by: str
-    quality: tuple[float, float, float] | None = None  # goodness: value, low, high of the 95 % interval
-    gain: float | None = None
-    seconds: float | None = None
 
 
 class Policy:
@@ -52,6 +40,7 @@ class Policy:
         self.goal = Goal(knowledge)
         self.expectation = Expectation(knowledge, self.goal)
         self._ranking: Prospects | None = None
+        self._others: tuple[int, Prospects] | None = None
         self._survey, self._starts = Survey(knowledge, seed), FirstDesigns(knowledge, self.goal, seed)
         self._ahead: list[int] = []
         self._volume, self._without_gain = 0.0, 0
@@ -60,12 +49,15 @@ class Policy:
 
     # -- learning ------------------------------------------------------------------------------------
 
+    def _rank_anew(self) -> None:
+        self._ranking = self._others = None
+
     def learn(self, evaluation: Evaluation) -> None:
         """Take in a trial that has ended."""
         known = self.knowledge
         before = len(known.points)
         known.learn(evaluation)
-        self._ranking = None
+        self._rank_anew()
         if len(known.points) > before:
             volume = self.goal.boxes()[1]
             self._without_gain = 0 if volume > self._volume * (1 + LEAST_GAIN) else self._without_gain + 1
@@ -85,19 +77,33 @@ class Policy:
         self.knowledge.learn_hardware(candidate, hardware)
         self.knowledge.costs.learn_measurement(seconds)
         self._measuring_s += seconds
-        self._ranking = None
+        self._rank_anew()
 
     def set_aside(self, candidate: Candidate) -> None:
         """Propose a candidate no more: its evaluation is under way, or came to nothing."""
         row = self.knowledge.pool.row.get(candidate)
         if row is not None:
             self.knowledge.known[row] = True
-            self._ranking = None
+            self._rank_anew()
+
+    def begin(self, candidate: Candidate) -> None:
+        """A worker evaluates it from now on, until it is learned of or given up: see `InFlight`."""
+        self.set_aside(candidate)
+        self.knowledge.flight.begin(candidate)
+
+    def end(self, candidate: Candidate, *, given_up: bool) -> None:
+        """What was begun has ended. If it was given up it may be proposed again."""
+        known, row = self.knowledge, self.knowledge.pool.row.get(candidate)
+        known.flight.end(candidate)
+        if given_up and row is not None:
+            known.known[row] = not known.pool.own[row] or known.hardware.refused[known.pool.classes[row]]
+        self._rank_anew()
 
     def exclude(self, impossible: Callable[[Candidate], bool]) -> None:
         """Neither measure nor propose candidates of which nothing can come."""
         self.knowledge.exclude(impossible)
-        self._ranking, self._ahead = None, []
+        self._rank_anew()
+        self._ahead = []
 
     def candidate(self, row: int) -> Candidate:
         """The candidate of a row."""
@@ -124,7 +130,8 @@ class Policy:
         if known.measurements_for(1.0) >= MEASURED_FIRST:
             return True
         trained = costs.trained - self._trained_before_s
-        return self._measuring_s + costs.measurement <= MEASURED_SHARE * trained
+        measuring = (1 + known.flight.measurements) * costs.measurement
+        return self._measuring_s + measuring <= MEASURED_SHARE * trained
 
     def wants(self) -> Candidate | None:
         """The next candidate to be measured, if that is worth it: the survey, then the best candidate."""
@@ -156,7 +163,10 @@ class Policy:
 
     def _unmeasured(self, row: int) -> bool:
         """Whether a measurement would tell something before a training is spent, and costs no tuning."""
-        return not self._measured(row) and self._untrained(row) and not self.knowledge.untuned()[row]
+        known = self.knowledge
+        if self._measured(row) or known.pool.classes[row] in known.flight.classes():
+            return False
+        return self._untrained(row) and not known.untuned()[row]
 
     def end_survey(self) -> None:
         """No first measurements any more."""
@@ -172,8 +182,18 @@ class Policy:
 
     @property
     def starting(self) -> bool:
-        """Whether too few models were trained for any prediction."""
+        """Whether one of the first models is to be proposed."""
         return self._starts.missing
+
+    @property
+    def started(self) -> bool:
+        """Whether enough models were trained for predictions."""
+        return not self._starts.missing_results
+
+    @property
+    def waiting(self) -> bool:
+        """Whether nothing may be proposed before something that is under way has ended."""
+        return bool(self.knowledge.flight) and not self._anything(self.knowledge.open())
 
     def start(self) -> Choice | None:
         """One of the first models."""
@@ -216,7 +236,7 @@ class Policy:
     def others(self, row: int) -> tuple[int, float] | None:
         """The best of the candidates that need none of this one's trainings, and its expected gain per
         second; None where no other has any."""
-        known, ranking = self.knowledge, self._ranked()
+        known, ranking = self.knowledge, self._ranked_without(row)
         mine = np.isin(known.pool.models, known.trainings.sharing(int(known.pool.models[row])))
         places = np.flatnonzero(~mine[ranking.rows])
         if not len(places):
@@ -250,8 +270,8 @@ class Policy:
         self._ranked()
         return self.expectation.trusted
 
-    def _anything_left(self) -> bool:
-        left = self.knowledge.open()
+    def _anything(self, left: Flags) -> bool:
+        """Whether anything of these rows might be of use."""
         measured = self.knowledge.hardware.measured[self.knowledge.pool.classes]
         paused = self._paused() & left
         new = left & ~paused
@@ -260,5 +280,14 @@ class Policy:
     def _ranked(self) -> Prospects:
         if self._ranking is None:
             self._ranking = self.expectation.rank()
-            self.nothing_left = bool(self.knowledge.baseline_points) and not self._anything_left()
+            anything = self._anything(self.knowledge.left())
+            self.nothing_left = bool(self.knowledge.baseline_points) and not anything
         return self._ranking
+
+    def _ranked_without(self, row: int) -> Prospects:
+        """As if a candidate that is under way were not."""
+        if row not in self.knowledge.flight.rows():
+            return self._ranked()
+        if self._others is None or self._others[0] != row:
+            self._others = row, self.expectation.rank(without=row)
+        return self._others[1]

@@ -74,6 +74,16 @@ class Goal:
         free = np.maximum(boxes.upper - np.maximum(boxes.lower, ideal), 0.0).prod(axis=1).sum()
         return boxes, float((corner - ideal).prod() - free)
 
+    def points(self, rows: Integers, goodness: Floats, chance: Floats) -> Floats:
+        """[some rows, objectives] where rows of this goodness would lie that are likely to be of use."""
+        known, costs = self.knowledge, self.costs(rows)
+        goodness = np.minimum(goodness, known.scale.best)
+        likely = (chance * self.probable()[rows] > 0.5) & (goodness >= self.least())
+        likely &= ~np.isnan(costs).any(axis=1)
+        whole = np.column_stack([-goodness, costs]) if known.quality_is_objective else costs
+        found: Floats = whole[likely]
+        return found
+
     def costs(self, rows: Integers) -> Floats:
         """[rows, objectives but the quality]; less is better."""
         known = self.knowledge

@@ -37,7 +37,8 @@ class Survey:
             self._afforded, self._left = max(afford, 1.0), self._chosen(int(afford))
         done = known.hardware.measured | known.hardware.refused
         self._left = [group for group in self._left if not done[group]]
-        return self._left
+        under_way = known.flight.classes()
+        return [group for group in self._left if group not in under_way]
 
     def _chosen(self, afford: int) -> list[int]:
         trained, features = self.knowledge.trained_classes(), self.knowledge.hardware.features
@@ -48,7 +49,7 @@ class Survey:
 
     def rows(self, group: int) -> Integers:
         """Candidates of a class that may be proposed; it is left out where there are none."""
-        found = np.flatnonzero((self.knowledge.pool.classes == group) & self.knowledge.open())
+        found = np.flatnonzero((self.knowledge.pool.classes == group) & self.knowledge.left())
         if not len(found):
             self._left.remove(group)
         return found

@@ -32,9 +32,14 @@ class Boxes:
 
 def undominated(costs: Floats, corner: Floats) -> Boxes:
     """Cut the space below `corner` [objectives] that none of `costs` [points, objectives] dominates."""
-    lower, upper = np.full((1, len(corner)), -np.inf), corner[None, :].copy()
-    inside = costs[(costs < corner).all(axis=1)] if len(costs) else costs
-    for point in inside[np.lexsort(inside.T)] if len(inside) else ():
+    whole = Boxes(lower=np.full((1, len(corner)), -np.inf), upper=corner[None, :].copy())
+    return beyond(whole, costs[(costs < corner).all(axis=1)] if len(costs) else costs)
+
+
+def beyond(boxes: Boxes, points: Floats) -> Boxes:
+    """What is left of boxes where points [points, objectives] dominate some of them."""
+    lower, upper = boxes.lower, boxes.upper
+    for point in points[np.lexsort(points.T)] if len(points) else ():
         hit = (upper > point).all(axis=1)
         if hit.any():
             pieces = _cut(lower[hit], upper[hit], point)

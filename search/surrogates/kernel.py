@@ -65,6 +65,13 @@ class Inputs:
         index = rows if isinstance(rows, slice) else np.asarray(rows, dtype=np.int64)
         return replace(self, model_of=self.models[index], deploy_of=self.deployments[index])
 
+    def and_rows(self, others: Inputs) -> Inputs:
+        """These rows, and other ones of the same inputs."""
+        models = np.concatenate([self.models, others.models])
+        return replace(
+            self, model_of=models, deploy_of=np.concatenate([self.deployments, others.deployments])
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:

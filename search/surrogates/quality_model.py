@@ -8,9 +8,11 @@ by their evidence (Rasmussen and Williams 2006, chapters 2 and 5). Settings are 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.linalg import solve_triangular
 from scipy.linalg.lapack import dtrtri
 
 from ..record.arrays import Flags, Floats
@@ -164,6 +166,14 @@ class Surrogate:
         variance, evidence = _evidence(factor[:, diagonal, diagonal], solved, settings)
         return factor, solved, variance, evidence
 
+    def believing(self, inputs: Inputs) -> Surrogate:
+        """The same model, in which further rows are known to be just what it expects of them: what it expects
+        of others stays, and near them it is surer (Ginsbourger et al. 2010)."""
+        pairs, among, found = Pairs(self.inputs, inputs), Pairs(inputs, inputs), copy(self)
+        found.inputs = self.inputs.and_rows(inputs)
+        found.parts = tuple(_extended(part, pairs, among) for part in self.parts)
+        return found
+
     # -- what is known of known rows -----------------------------------------------------------------
 
     def _surprising(self) -> tuple[Floats, Floats]:
@@ -196,6 +206,18 @@ class Surrogate:
         mean, weights = self._soundness
         found: Floats = np.clip(mean + weights @ cross, LEAST_CHANCE, 1.0)
         return found
+
+
+def _extended(part: _Fitted, pairs: Pairs, among: Pairs) -> _Fitted:
+    """With further rows that miss by nothing, and have the noise of others that were scored."""
+    old, new = part.factor, among.kernel(part.setting)[0] + 1.0
+    rows, added = len(old), len(new)
+    cross = solve_triangular(old, pairs.kernel(part.setting)[0] + 1.0, lower=True, check_finite=False)
+    new[np.diag_indices(added)] += part.setting.noise[0] + JITTER
+    factor = np.zeros((rows + added, rows + added))
+    factor[:rows, :rows], factor[rows:, :rows] = old, cross.T
+    factor[rows:, rows:] = np.linalg.cholesky(new - cross.T @ cross)
+    return replace(part, factor=factor, solved=np.concatenate([part.solved, np.zeros(added)]))
 
 
 def _weighed(parts: Sequence[_Fitted]) -> tuple[_Fitted, ...]:

@@ -94,7 +94,8 @@ def _look(of: Surrogate, inputs: Inputs, parts: int | None) -> Beliefs:
     for place, part in enumerate(used):
         cross = pairs.kernel(part.setting)[0]
         if place == 0:
-            chance, doubt = of.chance(cross), _doubt(of, cross)
+            known = cross[: len(of)]  # without what is only believed
+            chance, doubt = of.chance(known), _doubt(of, known)
         cross += 1.0
         # Worked out in place: transposed, it lies in memory as the routine wants it.
         cross = dtrsm(1.0, part.factor.T, cross.T, side=1, overwrite_b=1).T

@@ -35,9 +35,9 @@ from paretune.search.sampler.hardware_first import (
     DISTRUSTED,
     MEASURED_AT_ONCE,
     HardwareFirstSampler,
-    StopRule,
 )
 from paretune.search.sampler.problem import EarlierQuality, SearchPart, SearchProblem
+from paretune.search.sampler.stop_rule import StopRule
 from paretune.search.space.space import BackendChoices, Space
 
 NUMERIC = (Precision.FP32, Precision.INT8)

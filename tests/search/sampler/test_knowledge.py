@@ -123,7 +123,7 @@ def test_a_complete_trial_is_an_observation_a_point_and_a_finished_training():
     assert knowledge.points == {row: (-0.9, 2.0)}
     assert knowledge.hardware_of("latency_ms")[row] == 2.0
     assert not knowledge.open()[row]
-    assert knowledge.trained == 1
+    assert len(knowledge.scored) == 1
     assert knowledge.costs.typical_training == 10.0
     sibling = row_of(knowledge, candidate(precision="int8"))
     assert knowledge.model_seconds()[knowledge.pool.models[sibling]] == 0.0
@@ -155,7 +155,7 @@ def test_gated_and_refused_and_failed_trials_are_closed_and_no_points():
     assert knowledge.open().sum() == len(knowledge.pool) - len(closed)
     assert not any(knowledge.open()[row_of(knowledge, c)] for c in closed)
     assert knowledge.hardware_of("latency_ms")[row_of(knowledge, candidate(1))] == 9.0
-    assert (knowledge.points, knowledge.observed, knowledge.trained) == ({}, {}, 0)
+    assert (knowledge.points, knowledge.observed, knowledge.scored) == ({}, {}, set())
     # A failure after the training leaves the training.
     knowledge.learn(ended(candidate(4), Outcome.FAILED))
     assert knowledge.model_seconds()[knowledge.pool.models[row_of(knowledge, candidate(4))]] == 0
@@ -172,7 +172,7 @@ def test_a_training_that_was_given_up_closes_all_that_need_it_and_its_bound_is_a
     value, noise = knowledge.observed[row_of(knowledge, which)]
     assert value == 0.7
     assert noise > 1
-    assert knowledge.trained == 0
+    assert len(knowledge.scored) == 0
     assert knowledge.costs.typical_training == 0.0, "it was cut short"
 
 
@@ -183,7 +183,7 @@ def test_a_point_that_misses_a_limit_is_on_no_front():
     )
     knowledge.learn(ended(candidate(2), violations={GOOD.text: -0.1, SMALL.text: -1.0}))
     assert list(knowledge.points) == [row_of(knowledge, candidate(2))]
-    assert knowledge.trained == 2
+    assert len(knowledge.scored) == 2
     assert knowledge.hardware_of("size_bytes")[row_of(knowledge, candidate(1))] == 5e5
 
 
@@ -232,7 +232,7 @@ def test_what_the_store_has_is_known_from_the_start():
     assert {c: v for c, (v, _) in observed.items()} == {candidate(): 0.88, candidate(3): 0.91}
     assert all(noise > 1 for _, noise in observed.values())
     assert knowledge.points == {}
-    assert knowledge.trained == 0
+    assert len(knowledge.scored) == 0
     assert knowledge.costs.typical_training == 7.0
     assert knowledge.model_seconds()[knowledge.pool.models[row_of(knowledge, candidate())]] == 0.0
     assert knowledge.open()[row_of(knowledge, candidate())]
@@ -248,7 +248,7 @@ def test_earlier_studies_inform_and_are_not_proposed_where_the_space_lacks_them(
     assert not knowledge.open()[row_of(knowledge, stranger)]
     assert knowledge.open().sum() == SPACE.size
     assert knowledge.observed[row_of(knowledge, candidate(3))] == (0.8, 2.0)
-    assert knowledge.trained == 0
+    assert len(knowledge.scored) == 0
 
 
 def test_candidates_of_no_space_are_passed_over():

@@ -10,10 +10,11 @@ from paretune.search.record.evaluation import Bound, Evaluation, Objective, Outc
 from paretune.search.record.protocols import Milestone, Training
 from paretune.search.record.quality import QualityScale
 from paretune.search.record.untrained import UNTOLD
+from paretune.search.sampler.choice import CONTINUED
 from paretune.search.sampler.hardware_first import HardwareFirstSampler
 from paretune.search.sampler.knowledge import Knowledge
 from paretune.search.sampler.milestones import pause_at
-from paretune.search.sampler.policy import CONTINUED, Policy
+from paretune.search.sampler.policy import Policy
 from paretune.search.sampler.problem import SearchProblem
 from paretune.search.space.space import BackendChoices, Space
 from paretune.search.surrogates.curve_ends import Distances

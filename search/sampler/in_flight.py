@@ -1,0 +1,82 @@
+"""What workers are at: candidates and hardware classes of which nothing more is asked until they end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..record.arrays import Flags, Integers
+from ..record.candidate import Candidate
+from .costs import PendingTrainings
+from .pool import Pool
+
+
+class InFlight:
+    """Candidates that are being evaluated, and others that are only being measured. Nobody else is to train
+    what one of the first kind trains, nor to measure what any of them measures."""
+
+    def __init__(self, pool: Pool, trainings: PendingTrainings) -> None:
+        self._pool, self._trainings = pool, trainings
+        self._evaluated: dict[Candidate, list[int]] = {}  # and the models that wait for it
+        self._measured: dict[Candidate, None] = {}
+        self._held: Flags | None = None  # until something begins or ends
+        self.most = 1
+        """So many were evaluated at once at the most."""
+
+    def __len__(self) -> int:
+        """How many are being evaluated."""
+        return len(self._evaluated)
+
+    def __bool__(self) -> bool:
+        return bool(self._evaluated or self._measured)
+
+    @property
+    def measurements(self) -> int:
+        """How many are only being measured."""
+        return len(self._measured)
+
+    def begin(self, candidate: Candidate) -> None:
+        """A candidate is being evaluated from now on."""
+        row = self._pool.row.get(candidate)
+        held = [] if row is None else self._trainings.held_up_by(int(self._pool.models[row]))
+        self._evaluated[candidate] = held
+        self._held, self.most = None, max(self.most, len(self._evaluated))
+
+    def begin_measurement(self, candidate: Candidate) -> None:
+        """A candidate is being measured with untrained weights."""
+        self._measured[candidate] = None
+
+    def end(self, candidate: Candidate) -> None:
+        """An evaluation has ended, or was given up."""
+        self._evaluated.pop(candidate, None)
+        self._held = None
+
+    def end_measurement(self, candidate: Candidate) -> None:
+        """A measurement has ended, or was given up."""
+        self._measured.pop(candidate, None)
+
+    def held(self) -> Flags:
+        """[rows] that are being evaluated, or need a training that is under way."""
+        if self._held is None:
+            models = sorted({model for models in self._evaluated.values() for model in models})
+            self._held = np.isin(self._pool.models, np.array(models, dtype=np.int64))
+            self._held[self.rows()] = True
+        return self._held
+
+    def rows(self, without: int | None = None) -> Integers:
+        """The rows that are being evaluated; without one of them."""
+        return np.array([row for row in self._rows(self._evaluated) if row != without], dtype=np.int64)
+
+    def models(self) -> Integers:
+        """The models of these rows."""
+        found: Integers = self._pool.models[self.rows()]
+        return found
+
+    def classes(self) -> set[int]:
+        """Hardware classes that are being measured, with trained weights or without."""
+        rows = self._rows((*self._evaluated, *self._measured))
+        return {int(self._pool.classes[row]) for row in rows}
+
+    def _rows(self, candidates: Iterable[Candidate]) -> list[int]:
+        return [self._pool.row[one] for one in candidates if one in self._pool.row]
