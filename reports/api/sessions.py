@@ -25,13 +25,16 @@ def run(
     again: bool = False,
     estimate: bool = False,
     measurements: str | Path | None = None,
+    workers: int | None = None,
+    cluster: str | None = None,
     progress: Watching = None,
 ) -> Run:
     """Run or resume the study of a file to its end, write its report and bundle, and give the run.
 
     `audit` is the share of what the gate stopped that is trained after all. A study that has ended is not
     measured again, unless `again` has its finalists measured once more. `estimate`, `measurements`: its
-    device is not there. Ctrl-C finishes the stage at hand and keeps everything; the run is
+    device is not there. `workers` processes evaluate candidates at once, or those of a Dask `cluster` by its
+    address. Ctrl-C finishes the stage at hand and keeps everything; the run is
     then `interrupted`.
 
     Raises:
@@ -40,10 +43,11 @@ def run(
     path = Path(study)
 
     def session(told: Progress, stop: StopFlag) -> SessionEnd:
-        from ...search.run.session import run_study
+        from ...search.cluster.run import run_study_with_workers
+        from ...search.cluster.wanted import wanted_workers
 
-        absent = _absent(estimate, measurements)
-        return run_study(path, told, stop, audit, again=again, absent=absent)
+        absent, asked = _absent(estimate, measurements), wanted_workers(workers, cluster)
+        return run_study_with_workers(path, asked, told, stop, audit, again=again, absent=absent)
 
     return _session(session, f"paretune run {path}", progress, path)
 

@@ -20,6 +20,13 @@ _Again = Annotated[
     bool, typer.Option("--again", help="measure the finalists of a study that has ended once more")
 ]
 
+_Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, help="evaluate candidates in so many processes at once")
+]
+_Cluster = Annotated[
+    str | None, typer.Option("--cluster", metavar="ADDRESS", help="evaluate them on a Dask cluster")
+]
+
 
 def run(
     study: StudyPath,
@@ -28,6 +35,8 @@ def run(
         typer.Option(min=0, max=1, help="train this share of what the gate stopped, as a check"),
     ] = 0.0,
     again: _Again = False,
+    workers: _Workers = None,
+    cluster: _Cluster = None,
     estimate: Estimate = False,
     measurements: Measurements = None,
 ) -> None:
@@ -36,12 +45,15 @@ def run(
     Ctrl-C, a closed terminal and SIGTERM finish the stage at hand and keep everything. A study that has ended
     is not measured again.
     """
+    from ...search.cluster.run import run_study_with_workers
+    from ...search.cluster.wanted import wanted_workers
     from ...search.run.absent import absent_device
-    from ...search.run.session import run_study
 
-    absent = absent_device(estimate, measurements)
+    absent, asked = absent_device(estimate, measurements), wanted_workers(workers, cluster)
     _session(
-        lambda progress, stop: run_study(study, progress, stop, audit, again=again, absent=absent),
+        lambda progress, stop: run_study_with_workers(
+            study, asked, progress, stop, audit, again=again, absent=absent
+        ),
         has_ended(str(study), f"paretune run --again {study}", estimated=absent is not None),
         f"paretune run {study}",
     )

@@ -41,6 +41,7 @@ from .values import (
     one_or_many,
     said,
 )
+from .workers_section import WorkersSection, workers_section
 
 
 def _without(section: object, name: str, usual: object) -> object:
@@ -222,6 +223,7 @@ class StudyFile(Section):
     storage: Line | None = None
     store: FileText | None = None
     runs: FileText = "runs"
+    workers: Annotated[WorkersSection | None, BeforeValidator(workers_section)] = None
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**31)] = 0
 
 

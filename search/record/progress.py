@@ -18,6 +18,9 @@ class Progress:
     def stage(self, name: str) -> None:
         """A stage starts, or an epoch of it ended (a stage answered from the store is not announced)."""
 
+    def at_work(self, worker: str, trial: int | None, stage: str) -> None:
+        """What one of several workers is doing, for which trial (None, or below 0: for none)."""
+
     def finished(self, record: TrialRecord) -> None:
         """A trial has ended, with any outcome."""
 

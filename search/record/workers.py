@@ -14,13 +14,15 @@ from .protocols import Hardware, Judge
 class Task:
     """One piece of work: a candidate to be evaluated, or with `measure` only to be measured with untrained
     weights. `number` is unique within a session; of an evaluation it is the trial's. `device` names the one
-    of a pool on which it is measured; empty where there is only one."""
+    of a pool on which it is measured; empty where there is only one. `known` is what was measured of it, or
+    of another of its hardware class, before."""
 
     number: int
     candidate: Candidate
     measure: bool = False
     baseline: bool = False
     device: str = ""
+    known: Hardware | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -16,7 +17,6 @@ from ...profiles.errors import UserError
 from ...profiles.standard_descriptors import open_standard_descriptors
 from ...profiles.system_trouble import check_limits_of_a_search
 from ..evaluation.evaluator import Evaluator
-from ..evaluation.options_effort import OptionsAsked
 from ..evaluation.side_effects import check_possible
 from ..job.absent import described
 from ..job.job import Job, Places, load_job
@@ -25,10 +25,11 @@ from ..job.reached import Reached
 from ..job.study_file import StudyFile
 from ..ladder.bench import Climbs
 from ..ladder.ladder import LadderSettings
-from ..record.evaluation import StudyRecord
+from ..record.evaluation import StudyRecord, TrialRecord
 from ..record.metrics import SIDE_EFFECTS
 from ..record.progress import Progress
 from ..record.sustained import NOT_THERE, seconds_of
+from ..record.workers import Workers
 from ..stages.chain import Chain
 from ..stages.device.effort import Effort
 from ..stages.models.base import Models
@@ -47,6 +48,7 @@ from .device_time import remember_pace
 from .driver import Driver
 from .further import sustained_of
 from .kind import StudyKind
+from .many import DriverOfMany
 from .memory_limits import within_memory
 from .one_meter import check_one_meter
 from .options import options_of
@@ -54,6 +56,9 @@ from .plan import SearchPlan
 from .setup import set_up_search
 from .stored import write_run_file_of
 from .waiting import lease_for
+
+MakeWorkers = Callable[[Job, Store, Budget, Progress], AbstractContextManager[Workers]]
+"""Makes the workers of a job that is about to be searched; they go with the block."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,12 +87,14 @@ def run_study(
     *,
     again: bool = False,
     absent: Absent | None = None,
+    workers: MakeWorkers | None = None,
 ) -> SessionEnd:
     """Run or resume the study of a file until its budget ends or `stop` is set.
 
     `audit` is the share (0 to 1) of the gated candidates that are trained after all at the end. A study that
     has ended is left as it is, unless it has more budget by now, is audited, or `again` has its finalists
-    measured anew. `absent`: its device cannot be reached, and is estimated.
+    measured anew. `absent`: its device cannot be reached, and is estimated. `workers` makes those that
+    evaluate its candidates; without, this process does.
 
     Raises:
         UserError: the file or something it names cannot be accepted; nothing was written then.
@@ -95,7 +102,7 @@ def run_study(
     open_standard_descriptors()
     job = with_measurements(load_job(path, estimate=absent is not None), absent)
     with working(job.places.store, job.places.run_dir):
-        return run_job(job, StudyKind(), progress, stop, audit, again=again)
+        return run_job(job, StudyKind(), progress, stop, audit, again=again, workers=workers)
 
 
 def run_job(
@@ -107,6 +114,7 @@ def run_job(
     *,
     again: bool = False,
     within: float | None = None,
+    workers: MakeWorkers | None = None,
 ) -> SessionEnd:
     """Run or resume the study of a job, see `run_study`; `within` are the seconds that this session may take,
     whatever is left of the study's own budget."""
@@ -135,15 +143,17 @@ def run_job(
         device.effort = Effort(budget.seconds, budget.afford, progress.note)
         # A resumed sampler starts anew; with the same seed it would propose the same points again.
         search = set_up_search(job, models.teacher_facts(), models, job.file.seed + before, budget)
-        with closing(_studies(job, search.sampler)) as studies, closing(device):
+        made = nullcontext() if workers is None else workers(job, store, budget, progress)
+        with closing(_studies(job, search.sampler)) as studies, closing(device), made as others:
             remarks = (*remarks, *search.remarks, *models.remarks(), *_noted(lease.remarks(), progress))
             plan = _plan(job, models, reached, remarks)
             plan = kind.plan(replace(plan, impossible=possible.impossible))
             _keep_timings(job, studies, plan, before)
             chain = chain_of(job, models, device, budget)
             chain.sustained = sustained_of(job, again=again)
-            evaluator = _evaluator(job, chain, budget, studies, kind, options_of(job, reached))
-            driver = Driver(plan, evaluator, search, studies, budget, progress)
+            evaluator = evaluator_of(job, chain, budget, studies.records(), kind, reached)
+            parts = plan, evaluator, search, studies, budget, progress
+            driver = Driver(*parts) if others is None else DriverOfMany(*parts, others)
             check_one_meter(reached.meter, studies.records())
             finished.begins(studies)
             began = time.time()
@@ -216,12 +226,19 @@ def _studies(job: Job, sampler: BaseSampler) -> StudyStore:
     return studies
 
 
-def _evaluator(
-    job: Job, chain: Chain, budget: Budget, studies: StudyStore, kind: StudyKind, asked: OptionsAsked | None
+def evaluator_of(
+    job: Job,
+    chain: Chain,
+    budget: Budget,
+    records: Iterable[TrialRecord],
+    kind: StudyKind,
+    reached: Reached,
 ) -> Evaluator:
-    known = (record.evaluation for record in studies.records())
+    """What evaluates the job's candidates, with what the ladder learns from the records of earlier ones."""
+    known = (record.evaluation for record in records)
     climbs = Climbs(chain, ladder_settings(job.file), lambda: budget.seconds_left, known)
     side_effects = frozenset(limit.metric for limit in job.limits) & set(SIDE_EFFECTS)
+    asked = options_of(job, reached)
     return Evaluator(chain, climbs, side_effects, job.space.doubt, kind.treated(), asked)
 
 

@@ -1,0 +1,1 @@
+"""One study over many workers, by Dask distributed."""

@@ -1,0 +1,77 @@
+"""What runs in a worker's process, called by the engine."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from distributed import Worker, get_worker
+
+from ..record.workers import Result
+from . import asking
+from .orders import Order, Unfit
+from .work import UnfitError, WorkingStudy
+
+_one_at_a_time = threading.Lock()
+"""Training and user's code are made for one at a time in a process, however many threads a worker has."""
+_study: list[WorkingStudy] = []
+_log = logging.getLogger(__name__)
+
+
+def dask_setup(worker: Worker) -> None:
+    """Called once where a worker starts: Ctrl-C in the driver's terminal is for the driver alone."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def work(order: Order) -> Result | Unfit:
+    """Do a task."""
+    with _one_at_a_time:
+        worker = get_worker()
+        name, topic = str(worker.name), topic_of(order.study.session)
+        about = {"worker": name, "address": worker.address}
+
+        def say(what: Mapping[str, Any]) -> None:
+            worker.log_event(topic, {**about, **what})
+
+        try:
+            return _working_for(order, say, name).done(order)
+        except UnfitError as error:
+            return Unfit(worker=name, differences=error.differences)
+
+
+def _working_for(order: Order, say: asking.Say, name: str) -> WorkingStudy:
+    if not _study or _study[0].session != order.study.session:
+        leave()
+        say({"stage": "getting ready"})
+        _study.append(WorkingStudy(order.study, say, name))
+    return _study[0]
+
+
+def stop(session: str, count: int) -> None:
+    """A stop was asked for so many times."""
+    for study in _study:
+        if study.session == session:
+            study.budget.stop.count = max(study.budget.stop.count, count)
+
+
+def answer(question: str, said: bytes) -> None:
+    """The driver answers a question."""
+    asking.answered(question, said)
+
+
+def leave() -> None:
+    """Nothing more is done for the study at hand."""
+    while _study:
+        try:
+            _study.pop().close()
+        except Exception:
+            _log.exception("a study's processes did not end well")
+
+
+def topic_of(session: str) -> str:
+    """Under which a session's workers tell what they do."""
+    return f"paretune {session}"

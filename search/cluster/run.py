@@ -1,0 +1,87 @@
+"""`run` with workers: the session of a study whose driver has others evaluate its candidates."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import isfinite
+from pathlib import Path
+
+from ...profiles.errors import UserError
+from ..job.job import Job
+from ..job.study_file import load_study_file
+from ..job.workers_section import WorkersSection
+from ..record.progress import Progress
+from ..record.workers import Workers
+from ..run.absent import Absent
+from ..run.budget import Budget, StopFlag
+from ..run.session import SessionEnd, run_study
+from ..store.store import Store
+from .fitness import facts_of, leave_witness
+from .orders import StudyOrder
+from .start import check_installed, cluster
+
+
+def run_study_with_workers(
+    path: Path,
+    asked: WorkersSection | None,
+    progress: Progress | None = None,
+    stop: StopFlag | None = None,
+    audit: float = 0.0,
+    *,
+    again: bool = False,
+    absent: Absent | None = None,
+) -> SessionEnd:
+    """As `run_study`, by the workers that are `asked` for, else by those of the study file, where it names
+    any.
+
+    Raises:
+        UserError: as `run_study`; the engine is not installed; no worker is fit for the study.
+    """
+    wanted = asked or load_study_file(path).workers
+    if wanted is None:
+        return run_study(path, progress, stop, audit, again=again, absent=absent)
+    if absent is not None:
+        raise UserError(
+            "a study whose device is estimated runs without other workers",
+            place="workers",
+            remedy="leave out --workers and --cluster, and `workers` in the study file",
+        )
+    check_installed()
+
+    @contextmanager
+    def workers(job: Job, store: Store, budget: Budget, told: Progress) -> Iterator[Workers]:
+        with _workers(wanted, job, store, budget, told) as found:
+            yield found
+
+    return run_study(path, progress, stop, audit, again=again, workers=workers)
+
+
+@contextmanager
+def _workers(
+    wanted: WorkersSection, job: Job, store: Store, budget: Budget, progress: Progress
+) -> Iterator[Workers]:
+    from .engine import DaskWorkers
+
+    session = uuid.uuid4().hex
+    order = StudyOrder(
+        session=session,
+        study_file=str(job.places.study_file),
+        expected=facts_of(job),
+        witness=leave_witness(store, session),
+        reference=job.space.baselines()[0],
+        seconds=budget.seconds,
+    )
+
+    def left() -> tuple[float | None, float]:
+        seconds = budget.seconds_left
+        return (seconds if isfinite(seconds) else None), budget.rest
+
+    progress.stage("starting workers" if wanted.cluster is None else "joining the cluster")
+    with cluster(wanted) as client:
+        found = DaskWorkers(client, order, left, progress)
+        try:
+            yield found
+        finally:
+            found.close()

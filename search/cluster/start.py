@@ -1,0 +1,105 @@
+"""A cluster to work on: started on this machine, or one that runs already."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from ...profiles.errors import UserError
+from ..job.workers_section import WorkersSection
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+CONNECT_S = 20.0
+INSTALL = "pip install 'paretune[workers]'"
+_HERE = "127.0.0.1"
+
+
+def check_installed() -> None:
+    """Raises:
+    UserError: the engine is not installed.
+    """
+    if find_spec("distributed") is None:
+        raise UserError(
+            "several workers need Dask distributed, which is not installed", place="workers", remedy=INSTALL
+        )
+
+
+@contextmanager
+def cluster(wanted: WorkersSection) -> Iterator[Client]:
+    """A client of the cluster that was asked for; one that is started here ends with the block, and listens
+    on this machine's loopback alone.
+
+    Raises:
+        UserError: the engine is not installed, or nobody answers at the address.
+    """
+    check_installed()
+    import dask
+    from distributed import Client
+
+    with dask.config.set(_settings()):
+        if wanted.cluster is not None:
+            with _joined(wanted.cluster) as client:
+                yield client
+            return
+        with _started(wanted.count or 1) as here, Client(here, set_as_default=False) as client:
+            yield client
+
+
+@contextmanager
+def _started(count: int) -> Iterator[Any]:
+    from distributed import LocalCluster
+
+    here = LocalCluster(
+        n_workers=count,
+        threads_per_worker=1,
+        processes=True,
+        host=_HERE,
+        dashboard_address=None,
+        worker_dashboard_address=None,
+        name=f"paretune-{uuid.uuid4().hex[:8]}",
+        preload=["paretune.search.cluster.on_worker"],
+        memory_limit=None,
+        silence_logs="CRITICAL",
+    )
+    try:
+        yield here
+    finally:
+        with suppress(Exception):  # workers that were killed meanwhile
+            here.close()
+
+
+@contextmanager
+def _joined(address: str) -> Iterator[Client]:
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=CONNECT_S, set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise UserError(
+            "no scheduler of Dask's answers there",
+            place="cluster",
+            found=f"{address}: {error or type(error).__name__}",
+            accepted="the address that `dask scheduler` prints, such as tcp://head:8786",
+            remedy="start it, or look whether a firewall is between",
+        ) from error
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def _settings() -> dict[str, Any]:
+    """Of the engine: what a study needs otherwise."""
+    return {
+        # Trainings hold the interpreter for long; a worker that is killed is seen by its line.
+        "distributed.scheduler.worker-ttl": "10 minutes",
+        "distributed.worker.daemon": False,
+        "distributed.scheduler.work-stealing": False,
+        "distributed.admin.low-level-log-length": 1000,
+        "distributed.scheduler.allowed-failures": 2,
+    }

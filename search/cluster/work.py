@@ -1,0 +1,126 @@
+"""A worker's side of a study: the same parts as a session has, and a candidate at a time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from ...profiles.errors import ParetuneError, UserError
+from ...profiles.standard_descriptors import open_standard_descriptors
+from ..evaluation.evaluator import Evaluator
+from ..job.job import Job, load_job
+from ..record.progress import Progress
+from ..record.stops import Interrupted
+from ..record.workers import Result, Task
+from ..run.absent import chain_of
+from ..run.budget import Budget
+from ..run.device import device_stages
+from ..run.device_time import measured_of
+from ..run.kind import StudyKind
+from ..run.memory_limits import within_memory
+from ..run.session import evaluator_of
+from ..run.waiting import lease_for
+from ..stages.device.effort import Effort
+from ..stages.device.stages import DeviceStages
+from ..store.store import Store
+from .asking import AskedJudge, Say, ToldProgress
+from .fitness import STAGE, differences, facts_of
+from .orders import Order, StudyOrder
+
+NO_TASK: int | None = None
+
+
+class UnfitError(Exception):
+    """This process cannot work for a study."""
+
+    def __init__(self, *found: str) -> None:
+        self.differences = found
+        super().__init__("; ".join(found))
+
+
+class WorkingStudy:
+    """A study, as far as this worker works for it.
+
+    Raises:
+        UnfitError: it cannot.
+    """
+
+    def __init__(self, order: StudyOrder, say: Say, worker: str) -> None:
+        open_standard_descriptors()
+        self.session, self._worker, self._number = order.session, worker, NO_TASK
+        self._say: Say = lambda what: say({"task": self._number, **what})
+        self.progress, self.budget = ToldProgress(self._say), Budget(trials=None, seconds=order.seconds)
+        self.budget.start()
+        job = fit_job(order)
+        store = Store(job.places.store, self.budget.worked)
+        if store.get(STAGE, order.witness) is None:
+            raise UnfitError(f"the study's store is not seen there: {job.places.store} is another one")
+        self._device, self._evaluator = self._parts(job, store, order)
+        self.progress.quiet = False
+
+    def _parts(self, job: Job, store: Store, order: StudyOrder) -> tuple[DeviceStages, Evaluator]:
+        reached, quiet = job.reached(to_measure=True), Progress()
+        lease = lease_for(job, reached.launch, self.progress, self.budget)
+        job = within_memory(job, reached, store, lease_for(job, reached.launch, quiet, self.budget), quiet)
+        models = StudyKind().models(job, store, self.progress, self.budget)
+        job = replace(job, space=models.possible(job.space, job.file.deploy.setting.batch).space)
+        models.prepare(job.space)
+        device = device_stages(job, reached, store, self.progress, models, lease, self.budget)
+        device.effort = Effort(order.seconds, self.budget.afford, self.progress.note)
+        chain = chain_of(job, models, device, self.budget)
+        evaluator = evaluator_of(job, chain, self.budget, (), StudyKind(), reached)
+        with self.budget.untimed():
+            evaluator.prepare_reference(order.reference)
+        return device, evaluator
+
+    def done(self, order: Order) -> Result:
+        """What comes of a task. What concerns the whole study comes back as its error."""
+        budget, started, waited = self.budget, self.budget.clock(), self.budget.waited
+        left = order.seconds_left
+        budget.seconds = None if left is None else budget.elapsed_seconds + left
+        budget.rest, self._number = order.rest, order.task.number
+        found = Result(task=order.task, worker=self._worker)
+        try:
+            found = self._found(found, order)
+        except Interrupted as stop:
+            found = replace(found, stopped=stop.why)
+        except ParetuneError as error:
+            found = replace(found, error=error)
+        return replace(found, seconds=budget.clock() - started, waited=budget.waited - waited)
+
+    def _found(self, found: Result, order: Order) -> Result:
+        task, standard = order.task, order.standard
+        if task.measure:
+            self.progress.stage(f"measuring {task.candidate.title} with untrained weights")
+            return replace(found, hardware=measured_of(self._evaluator, task.candidate, standard))
+        self._remember(task)
+        judge = AskedJudge(self._say, standard)
+        evaluation = self._evaluator.evaluate(task.candidate, judge, baseline=task.baseline)
+        return replace(found, evaluation=evaluation)
+
+    def _remember(self, task: Task) -> None:
+        if task.known is not None:
+            self._evaluator.remember(task.candidate, task.known)
+
+    def close(self) -> None:
+        """End every process that belongs to it."""
+        self._device.close()
+
+
+def fit_job(order: StudyOrder) -> Job:
+    """The job of the study's file as this process reads it.
+
+    Raises:
+        UnfitError: it is another one here, or cannot be read.
+    """
+    path = Path(order.study_file)
+    if not path.is_file():
+        raise UnfitError(f"the study file is not seen there: {path}")
+    try:
+        job = load_job(path)
+    except UserError as error:
+        raise UnfitError(f"the study file cannot be used there: {error}") from error
+    found = differences(order.expected, facts_of(job))
+    if found:
+        raise UnfitError(*found)
+    return job
