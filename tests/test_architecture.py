@@ -72,7 +72,7 @@ MAY_IMPORT = {
         "backends.boards backends.energy backends.measure backends.watch "
         "profiles.devices profiles.text profiles.guard profiles backends.contract "
         "backends.onnx_graph backends.registry backends.runner search.record search.space "
-        "search.storage search.workload"
+        "search.storage search.store search.workload"
     ),
     "search.stages.cutting": "profiles search.stages.network",
     "search.stages.proxies": "search.stages.network",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from ...profiles.devices.cache import cache_folder
+from ...profiles.cache import cache_folder
 from ...profiles.errors import ParetuneError, UserError
 from ...profiles.files import folder_aside, says_full, sha256_of, write_whole
 from ...profiles.words import one_line

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from ..cache import cache_folder
 from ..errors import UserError
 from ..files import write_whole
 from ..packages import versions
 from ..precision import Precision
 from .bench import ONE_THREAD
-from .cache import cache_folder
 from .gpus import probe_gpus
 from .machine import Machine, read_machine
 from .schema import ByteFigure, Caches, Cpu, Figure, Gpu, LocalReach, Profile

@@ -16,8 +16,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from ..cache import cache_folder
 from ..files import open_regular, write_whole
-from .cache import cache_folder
 from .schema import Profile
 
 DEVICE = ""

@@ -3,16 +3,15 @@ outputs, and an artifact that latency is told against."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from ...profiles.quantity import Quantity
 from ...search.ranking.as_run import artifact_of, gain
 from ...search.ranking.known import complete_trials, known_metrics, reference_trial, trial_of
 from ...search.record.evaluation import StudyRecord, TrialRecord
 from ...search.record.setting import Setting
-from ...search.store.store import Entry, Store
+from ...search.store.opening import entry_in
+from ...search.store.store import Entry
 
 LARGEST_REFERENCE = 64 * 2**20
 """Bytes of an artifact that travels beside another one without being asked for."""
@@ -51,7 +50,7 @@ def samples_of(record: StudyRecord, number: int, asked: Beside) -> tuple[Entry |
         return None, asked.without or NOT_ASKED
     own = next((one.samples for one in record.finalists if one.number == number), "")
     key = asked.samples or own
-    found = _stored(record, "samples", key) if key else None
+    found = entry_in(record.store, "samples", key) if key else None
     if found is not None:
         return found, ""
     kept = "the store no longer has them" if key else "the study kept none of this trial"
@@ -107,13 +106,13 @@ def _inverted(ratio: Quantity) -> Quantity:
 
 def _companion(record: StudyRecord, number: int, ratio: Quantity) -> Companion | None:
     key, setting = artifact_of(record, number)
-    entry = _stored(record, "compile", key)
+    entry = entry_in(record.store, "compile", key)
     if entry is None:
         return None
     reference = reference_trial(record)
     if reference is not None and reference.number == number:
         # It is run as the study runs all while others are told against it, however it would be deployed.
-        own = _stored(record, "compile", reference.evaluation.artifact_key)
+        own = entry_in(record.store, "compile", reference.evaluation.artifact_key)
         entry, setting = own or entry, None
     usual = Setting(threads=int(entry.meta.get("threads", 1)), batch=int(entry.meta.get("batch", 1)))
     return Companion(
@@ -123,9 +122,3 @@ def _companion(record: StudyRecord, number: int, ratio: Quantity) -> Companion |
         ratio=replace(ratio, by_sample=None),
         latency_ms=known_metrics(record, number)[0].get("latency_ms"),
     )
-
-
-def _stored(record: StudyRecord, stage: str, key: str) -> Entry | None:
-    root = Path(record.store)
-    there = bool(record.store) and os.path.isdir(root)  # noqa: PTH112 - where it cannot be told, it is not there
-    return Store(root).get(stage, key) if there else None

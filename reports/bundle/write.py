@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -23,7 +22,8 @@ from ...search.ranking.as_run import artifact_of
 from ...search.ranking.known import trial_of
 from ...search.record.agreement import MEND_DEVICE
 from ...search.record.evaluation import Outcome, StudyRecord, TrialRecord
-from ...search.store.store import Entry, Store
+from ...search.store.opening import entry_in
+from ...search.store.store import Entry
 from ..content.views import why
 from ..pages.write import plain
 from .companions import USUAL, Beside, Companion, reference_of, samples_of
@@ -109,10 +109,8 @@ def _complete_trial(record: StudyRecord, number: int) -> TrialRecord:
 
 
 def _artifact_entry(record: StudyRecord, trial: TrialRecord) -> Entry:
-    root = Path(record.store)
-    there = os.path.isdir(root)  # noqa: PTH112 - where it cannot be told, it is not there
     key, _ = artifact_of(record, trial.number)
-    entry = Store(root).get("compile", key) if there else None
+    entry = entry_in(record.store, "compile", key)
     if entry is None:
         raise UserError(
             f"the store no longer has the artifact of trial {trial.number}",

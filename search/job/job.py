@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +15,6 @@ from ...profiles.devices.schema import Profile
 from ...profiles.devices.shown import device_identity
 from ...profiles.errors import UserError, at_place
 from ...profiles.guard.time_limit import set_time_limit
-from ...profiles.text.named import located
 from ..record.candidate import Recipe
 from ..record.digest import digest_of
 from ..record.estimated import RESTS_ON
@@ -24,25 +22,15 @@ from ..record.evaluation import Objective
 from ..record.limits import LimitSpec, check_consistent, metric_name, parse_limit, parse_reference
 from ..record.metrics import SIDE_EFFECTS, metric_info
 from ..space.space import Space
-from ..storage.url import StorageUrl
 from ..workload.importing import make_importable
 from ..workload.loader import LoadedWorkload, load_workload
 from .absent import Estimating, check_absent, possible_here, stand_in
 from .deploy_axes import DeployAxes, check_options
 from .metered import check_price, meter_of
+from .places import Places, check_directories, places_of
 from .reached import Reached, reach
 from .space_of_a_job import build_space
 from .study_file import StudyFile, StudyText, read_study
-
-
-@dataclass(frozen=True, kw_only=True)
-class Places:
-    """Where a study keeps what it learns."""
-
-    study_file: Path
-    run_dir: Path
-    storage: StorageUrl
-    store: Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +156,7 @@ def own_code_beside(study_file: Path) -> None:
 def _job(study: StudyText, path: Path, profile_name: str | None, where: Sequence[str]) -> Job:
     file, base = study.file, path.resolve().parent
     places = places_of(file, path)
-    _check_directories(places)
+    check_directories(places)
     set_time_limit(file.guard.user)
     own_code_beside(path)
     with at_place("workload"):
@@ -217,31 +205,6 @@ def _limited(own: tuple[LimitSpec, ...], where: Sequence[str], quality: str) -> 
         limits = (*(limit for limit in own if (limit.metric, limit.upper) not in replaced), *others)
         check_consistent(limits)
     return limits
-
-
-def _check_directories(places: Places) -> None:
-    """What will be made there must not be kept from it by a file."""
-    for key, directory in (("runs", places.run_dir), ("store", places.store)):
-        there = next((p for p in (directory, *directory.parents) if os.path.lexists(p)), directory)
-        if os.path.lexists(there) and not os.path.isdir(there):  # noqa: PTH112 - pathlib's raises
-            raise UserError("a directory is needed here, and this is none", place=key, found=str(there))
-
-
-def places_of(file: StudyFile, path: Path) -> Places:
-    """Where the study of this file keeps what it learns; creates nothing."""
-    base = path.resolve().parent
-    with at_place("runs"):
-        run_dir = Path(os.path.realpath(located(file.runs, base) / file.name))
-    with at_place("store"):
-        store = Path(os.path.realpath(located(file.store or ".paretune/store", base)))
-    place = f"{path}: storage"
-    own = StorageUrl.of_file(run_dir / "study.db")
-    return Places(
-        study_file=path.resolve(),
-        run_dir=run_dir,
-        storage=own if file.storage is None else StorageUrl.written(file.storage, base, place),
-        store=store,
-    )
 
 
 def _refuse_macs(metrics: list[str]) -> None:

@@ -21,7 +21,8 @@ from ..record.progress import Progress
 from ..record.setting import Setting
 from ..run.restore import with_artifact
 from ..stages.device.arrays_file import read_arrays
-from ..store.store import Entry, Store
+from ..store.opening import entry_in
+from ..store.store import Entry
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
@@ -35,7 +36,7 @@ class KeptArtifact:
     evaluation: Evaluation
     file: Path
     setting: Setting
-    store: Path
+    store: str
     described: Mapping[str, Any] = field(default_factory=dict)
     sample: Mapping[str, Array] = field(default_factory=dict)
     source: str = ""
@@ -117,16 +118,18 @@ def kept_artifacts(
     for number in numbers:
         record = with_artifact(path, record, number, progress)
         key, setting = artifact_of(record, number)
-        entry = Store(Path(record.store)).get("compile", key)
+        entry = entry_in(record.store, "compile", key)
         if entry is None:
             raise UserError(
                 f"the store has no artifact of trial {number}", place=record.store, found=key[:12]
             )
-        found.append(_kept(trial_of(record, number).evaluation, number, entry, setting))
+        found.append(_kept(trial_of(record, number).evaluation, number, entry, setting, record.store))
     return tuple(found)
 
 
-def _kept(evaluation: Evaluation, number: int, entry: Entry, setting: Setting | None) -> KeptArtifact:
+def _kept(
+    evaluation: Evaluation, number: int, entry: Entry, setting: Setting | None, store: str
+) -> KeptArtifact:
     meta = entry.meta
     usual = Setting(threads=int(meta.get("threads", 1)), batch=int(meta.get("batch", 1)))
     return KeptArtifact(
@@ -134,7 +137,7 @@ def _kept(evaluation: Evaluation, number: int, entry: Entry, setting: Setting | 
         evaluation=evaluation,
         file=entry.file(meta["file"]),
         setting=setting or usual,
-        store=entry.path.parent.parent,
+        store=store,
         described=meta["artifact"],
         sample=entry.read(meta["sample"], read_arrays) if meta.get("sample") else {},
         source=str(entry.provenance.get("source", "")),

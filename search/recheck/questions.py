@@ -22,7 +22,7 @@ from ..stages.models.base import Models
 from ..stages.models.load import kept_models
 from ..storage.read_only import study_for_reading
 from ..storage.same_problem import PROBLEM
-from ..store.store import Store
+from ..store.opening import open_store
 from ..workload.metric import Metric
 from ..workload.outputs import OutputChoice
 from ..workload.task import CLASSES
@@ -101,7 +101,7 @@ def study_now(path: Path, record: StudyRecord, run_dir: Path, progress: Progress
     missed = "what its artifacts are to be asked is not known"
     job, _ = job_of(path, missed, estimate=record.estimated is not None)
     threads, recipe = job.file.training.threads, job.space.recipe
-    models = kept_models(job.loaded, Store(Path(record.store)), progress, threads, recipe, record.name)
+    models = kept_models(job.loaded, open_store(record.store), progress, threads, recipe, record.name)
     return StudyNow(job=job, models=models, remark=_changed(job, run_dir))
 
 

@@ -14,7 +14,8 @@ from ..stages.device.calibration_samples import drawn
 from ..stages.device.deployment import Deployment
 from ..stages.device.settings import settings_of
 from ..stages.device.tune import model_of
-from ..store.store import Entry, Store
+from ..store.opening import entry_in
+from ..store.store import Entry
 from .kept import KeptArtifact
 from .questions import StudyNow
 from .runtimes import RuntimePlace
@@ -37,7 +38,7 @@ def recompiled(
     if artifact.described.get("tuned") or get_backend(artifact.backend).tunable:
         return Recompiled(reason="it would have to be tuned again, which a study does")
     try:
-        source = Store(artifact.store).get("export", artifact.source)
+        source = entry_in(artifact.store, "export", artifact.source)
         if source is None:
             return Recompiled(reason="the store no longer has its float model")
         return Recompiled(artifact=_compiled(artifact, source, place, now, into, guard))

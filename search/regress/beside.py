@@ -101,7 +101,7 @@ def _of_bundle(bundle: Bundle) -> KeptArtifact:
         evaluation=Evaluation(candidate=candidate, outcome=Outcome.COMPLETE),
         file=bundle.artifact,
         setting=Setting(threads=bundle.threads, batch=bundle.batch, options=told),
-        store=bundle.folder,
+        store=str(bundle.folder),
         sample=_sample(bundle),
     )
 

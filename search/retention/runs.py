@@ -13,7 +13,7 @@ from ...profiles.errors import UserError
 from ...profiles.files import file_inside, is_file, open_regular
 from ...profiles.locks import is_held
 from ..bundles.files import MANIFEST
-from ..job.job import places_of
+from ..job.places import places_of
 from ..job.study_file import load_study_file
 from ..run.stored import stored_study
 from ..storage.read_only import study_for_reading

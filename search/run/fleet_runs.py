@@ -10,7 +10,7 @@ from pathlib import Path
 from ...profiles.errors import UserError, at_place
 from ...profiles.files import is_file
 from ...profiles.words import one_line
-from ..job.job import places_of
+from ..job.places import places_of
 from ..job.study_file import load_study_file
 from ..ranking.ask_again import of_device
 from ..record.evaluation import StudyRecord

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -17,7 +16,7 @@ from ..record.setting import Setting
 from ..stages.chain import Chain
 from ..stages.models.load import check_data
 from ..storage.run_file import read_run_file
-from ..store.store import Store
+from ..store.opening import entry_in, open_store
 from .budget import Budget
 from .device import device_stages
 from .kind import StudyKind
@@ -40,18 +39,13 @@ def with_artifact(path: Path, record: StudyRecord, number: int, progress: Progre
         return record
     own = number if trial.duplicate_of is None else trial.duplicate_of
     key, setting = artifact_of(record, own)
-    if _there(Path(record.store), key):
+    if entry_in(record.store, "compile", key) is not None:
         return record
     job, kind = job_of(path, missed, estimate=record.estimated is not None)
-    if not _there(job.places.store, key):
+    if entry_in(job.places.store_name, "compile", key) is None:
         progress.note(f"the store lost the artifact of trial {number}: it is made again")
         _make(job, kind, trial.evaluation, key, setting, progress)
-    return replace(record, store=str(job.places.store))
-
-
-def _there(store: Path, key: str) -> bool:
-    there = os.path.isdir(store)  # noqa: PTH112 - where it cannot be told, it is not there
-    return there and Store(store).get("compile", key) is not None
+    return replace(record, store=job.places.store_name)
 
 
 def study_file_of(path: Path, missed: str) -> Path:
@@ -89,7 +83,7 @@ def chain_of(job: Job, kind: StudyKind, progress: Progress) -> Iterator[Chain]:
     """The models and the device of a study that is not to be gone on with; a device is opened where it is
     asked something."""
     check_data(job.loaded)
-    store = Store(job.places.store)
+    store = open_store(job.places.store_name)
     models = kind.models(job, store, progress, Budget(trials=None, seconds=None))
     models.prepare(kind.space(models.possible(job.space, job.file.deploy.setting.batch).space, models))
     device = device_stages(job, job.reached(), store, progress, models)

@@ -14,7 +14,8 @@ from ...profiles.errors import UserError
 from ...profiles.files import is_file
 from ...profiles.standard_descriptors import open_standard_descriptors
 from ...profiles.words import joined
-from ..job.job import Job, load_job, places_of
+from ..job.job import Job, load_job
+from ..job.places import places_of
 from ..job.study_file import load_study_file
 from ..ranking.known import complete_trials, trial_of
 from ..ranking.ranking import rank

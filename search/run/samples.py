@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from ..record.digest import digest_of
 from ..record.evaluation import Outcome, StudyRecord
 from ..record.progress import Progress
 from ..stages.chain import Chain
-from ..store.store import Store
+from ..store.opening import entry_in
 from .restore import chain_of, job_of
 
 
@@ -52,13 +51,12 @@ def with_samples(path: Path, record: StudyRecord, number: int, progress: Progres
     except ParetuneError as error:
         said = error.problem if isinstance(error, UserError) else str(error)
         return SamplesHad(record=record, why_not=f"they could not be taken: {said.splitlines()[0]}")
-    return SamplesHad(record=replace(record, store=str(job.places.store)), key=entry.key)
+    return SamplesHad(record=replace(record, store=job.places.store_name), key=entry.key)
 
 
 def _has_own(record: StudyRecord, number: int) -> bool:
     own = next((one.samples for one in record.finalists if one.number == number), "")
-    there = os.path.isdir(record.store)  # noqa: PTH112 - where it cannot be told, it is not there
-    return bool(own) and there and Store(Path(record.store)).get("samples", own) is not None
+    return bool(own) and entry_in(record.store, "samples", own) is not None
 
 
 def _same_data(chain: Chain, record: StudyRecord, number: int) -> bool:

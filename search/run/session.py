@@ -19,8 +19,9 @@ from ...profiles.system_trouble import check_limits_of_a_search
 from ..evaluation.evaluator import Evaluator
 from ..evaluation.side_effects import check_possible
 from ..job.absent import described
-from ..job.job import Job, Places, load_job
+from ..job.job import Job, load_job
 from ..job.load_time import load_seconds
+from ..job.places import Places
 from ..job.reached import Reached
 from ..job.study_file import StudyFile
 from ..ladder.bench import Climbs
@@ -38,7 +39,7 @@ from ..storage.redacted import without_passwords_of
 from ..storage.same_problem import evaluated_before
 from ..storage.storage import only_one_run, storage_trouble_explained
 from ..storage.study_store import StudyStore
-from ..store.store import Store
+from ..store.opening import open_store
 from ..store.users import working
 from . import finished
 from .absent import Absent, chain_of, record_of_estimates, with_measurements, worth_timing
@@ -129,7 +130,7 @@ def run_job(
     known = None if again or audit or not before else finished.finished_record(job, reached.environment)
     if known is not None:
         return SessionEnd(record=known, places=job.places, interrupted=False, unchanged=True)
-    store = Store(job.places.store, budget.worked)
+    store = open_store(job.places.store_name, budget.worked)
     job = within_memory(job, reached, store, lease_for(job, reached.launch, progress, budget), progress)
     models = kind.models(job, store, progress, budget)
     _check_limits(job, models)
@@ -273,7 +274,7 @@ def _plan(job: Job, models: Models, reached: Reached, remarks: tuple[str, ...]) 
         if job.estimate
         else {**(reached.environment or environment(packages())), **reached.looked.as_found},
         teacher=models.teacher_facts(),
-        store=str(job.places.store),
+        store=job.places.store_name,
         sampler=job.file.sampler,
         remarks=remarks,
         budget_trials=job.file.budget.trials,

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ...profiles.errors import UserError
 from ...profiles.files import is_file
-from ..job.job import Job, places_of
+from ..job.job import Job
+from ..job.places import places_of
 from ..job.study_file import load_study_file
 from ..record.evaluation import StudyRecord
 from ..storage import write_ahead

@@ -19,7 +19,8 @@ from ...profiles.errors import ParetuneError, UserError
 from ...profiles.passwords import without_passwords
 from ...profiles.text.named import located
 from ...profiles.words import joined
-from ..job.job import Job, places_of
+from ..job.job import Job
+from ..job.places import places_of
 from ..job.study_file import load_study_file
 from ..record.candidate import Candidate
 from ..record.digest import canonical_json

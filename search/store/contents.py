@@ -37,8 +37,7 @@ def contents(root: Path) -> Iterator[Stored]:
         UserError: a folder of it cannot be read.
     """
     with reading(root):
-        stages = [path for path in sorted(root.iterdir()) if _STAGE.fullmatch(path.name) and path.is_dir()]
-        for stage in stages:
+        for stage in stages_of(root):
             for path in sorted(stage.iterdir()):
                 if KEY.fullmatch(path.name):
                     yield Stored(
@@ -48,6 +47,15 @@ def contents(root: Path) -> Iterator[Stored]:
                         used=last_use(root, stage.name, path.name),
                         made_from=_keys_in(path, stage.name),
                     )
+
+
+def stages_of(root: Path) -> list[Path]:
+    """The folders of a store's stages.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return [path for path in sorted(root.iterdir()) if _STAGE.fullmatch(path.name) and path.is_dir()]
 
 
 def size_of(folder: Path) -> int:

@@ -113,11 +113,19 @@ def read_manifest(path: Path, stage: str, key: str) -> Manifest:
         with open_regular(file_inside(path, MANIFEST)) as file:
             if os.fstat(file.fileno()).st_size > _MOST_BYTES:
                 raise CorruptEntryError(f"{MANIFEST} is too large")
-            plain = json.loads(file.read().decode("utf-8"))
-        digest = plain.pop("digest")
-        same = digest == digest_of(plain)
+            text = file.read()
     except OSError as error:
         raise _damaged(MANIFEST, error) from error
+    return manifest_of(text, stage, key)
+
+
+def manifest_of(text: bytes, stage: str, key: str) -> Manifest:
+    """What the text of an entry's manifest says; CorruptEntryError where it is not what was written for that
+    key."""
+    try:
+        plain = json.loads(text.decode("utf-8"))
+        digest = plain.pop("digest")
+        same = digest == digest_of(plain)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CorruptEntryError(f"{MANIFEST}: {error or type(error).__name__}") from error
     if not same:

@@ -19,7 +19,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -130,8 +130,7 @@ class Store:
             _log.warning("store: %s %s is damaged (%s): it is taken out", stage, key[:12], damage)
         if os.access(self.root, os.W_OK):
             with suppress(UserError), self._lock(stage, key):  # who only reads can do without
-                self._discard_if_corrupt(stage, key)
-                return self._read(stage, key, started)  # it may have been aside for a moment
+                return self._sound(stage, key, started)  # it may have been aside for a moment
         return None
 
     def glance(self, stage: str, key: str) -> Entry | None:
@@ -144,7 +143,7 @@ class Store:
         if known is None and os.path.exists(f"{self.root}/{stage}/{key}/{MANIFEST}"):  # noqa: PTH110 - speed
             path = self.root / stage / key
             with suppress(CorruptEntryError), reading(self.root):
-                known = _entry(path, read_manifest(path, stage, key), cached=True, seconds=0.0)
+                known = entry_of(path, read_manifest(path, stage, key), cached=True, seconds=0.0)
                 self._glanced[stage, key] = known
         return known
 
@@ -169,12 +168,11 @@ class Store:
         found = self.get(stage, key)
         if found is not None:
             return found
-        with self._lock(stage, key):
-            self._discard_if_corrupt(stage, key)
-            found = self._read(stage, key, started)
+        with self._alone(stage, key):
+            found = self._sound(stage, key, started)
             if found is None:
                 found = self._make(stage, key, provenance, make)
-                removed(self._work(stage, key))
+            removed(self._work(stage, key))
         return found
 
     def workdir(self, stage: str, key: str) -> Path:
@@ -183,6 +181,18 @@ class Store:
         with writing(self.root):
             make_folder(path)
         return path
+
+    def keep_work(self, stage: str, key: str) -> None:
+        """What is in `workdir` is worth keeping now, for whoever goes on with it: here it is kept already."""
+
+    def _alone(self, stage: str, key: str) -> AbstractContextManager[object]:
+        """Nobody else makes the entry meanwhile."""
+        return self._lock(stage, key)
+
+    def _sound(self, stage: str, key: str, started: float) -> Entry | None:
+        """The entry, once a damaged one is out of the way; the caller holds the lock."""
+        self._discard_if_corrupt(stage, key)
+        return self._read(stage, key, started)
 
     def _read(self, stage: str, key: str, started: float) -> Entry | None:
         path = self.root / stage / key
@@ -193,7 +203,7 @@ class Store:
             manifest = read_manifest(path, stage, key)
             for name, expected in manifest.files.items():
                 check_file(path, name, expected)
-        return _entry(path, manifest, cached=True, seconds=time.monotonic() - started)
+        return entry_of(path, manifest, cached=True, seconds=time.monotonic() - started)
 
     def _make(
         self, stage: str, key: str, provenance: Mapping[str, Any], make: Callable[[Path], Mapping[str, Any]]
@@ -209,13 +219,13 @@ class Store:
                 manifest = write_manifest(aside, stage, key, meta, provenance, self._clock() - started)
                 sync_tree(aside)
             with writing(self.root):
-                aside.rename(path)
+                self._place(aside, path)
                 seconds = self._clock() - started
                 if seconds > _DEAR_S:  # else it is made again, should the power fail in the next seconds
                     sync(path.parent)
         finally:
             removed(aside)
-        return _entry(path, manifest, cached=False, seconds=seconds)
+        return entry_of(path, manifest, cached=False, seconds=seconds)
 
     def _discard_if_corrupt(self, stage: str, key: str) -> None:
         """Take a damaged entry out of the way; the caller holds the lock."""
@@ -227,6 +237,10 @@ class Store:
             with writing(self.root):
                 (self.root / stage / key).rename(aside)
             removed(aside)  # what cannot be removed (a file that is open on NFS) is swept another day
+
+    def _place(self, aside: Path, path: Path) -> None:
+        """An entry that was made aside is there from now on."""
+        aside.rename(path)
 
     def _aside(self, stage: str, key: str) -> Path:
         """A path for what is not yet, or no longer, an entry."""
@@ -265,7 +279,8 @@ class Store:
                             removed(aside)
 
 
-def _entry(path: Path, manifest: Manifest, cached: bool, seconds: float) -> Entry:
+def entry_of(path: Path, manifest: Manifest, cached: bool, seconds: float) -> Entry:
+    """The entry in a folder, as its manifest says."""
     return Entry(
         path=path,
         stage=manifest.stage,

@@ -145,14 +145,15 @@ class Tuner:
             if _as_thorough(entry, tuning)
             if all(entry.provenance.get(name) == value for name, value in causes.items())
         )
-        checked = (self._store.get("tune", entry.key) for entry in islice(alike, MOST_KNOWN))
-        return [entry.path / FOUND for entry in checked if entry is not None]
+        checked = (self._store.get("tune", entry.key) for entry in alike)
+        found = (entry.path / FOUND for entry in checked if entry is not None)
+        return [*islice(filter(_holds, found), MOST_KNOWN)]
 
 
 def _as_thorough(earlier: Entry, tuning: Tuning) -> bool:
     spent = earlier.meta["budget"]
     enough = spent["trials"] >= tuning.trials and spent["seconds"] >= tuning.seconds
-    return enough and not earlier.meta["note"] and _holds(earlier.path / FOUND)
+    return enough and not earlier.meta["note"]
 
 
 def _holds(folder: Path) -> bool:

@@ -137,10 +137,11 @@ class Trainer:
             judge=asked,
             higher_is_better=self.networks.metric.higher_is_better,
         )
+        control = replace(self.control, saved=partial(self.store.keep_work, step.kind, step.key))
         name = "checkpoint-fresh.pt" if fresh else "checkpoint.pt"
         checkpoint = self.store.workdir(step.kind, step.key) / name
         with reproducible(step.plan.seed, self.networks.threads):
-            args = (start.model, data, step.plan, checkpoint, self.control, start.masks, watch)
+            args = (start.model, data, step.plan, checkpoint, control, start.masks, watch)
             return start, train(*args, until=until)
 
     def _choice(
@@ -167,6 +168,7 @@ class Trainer:
             seconds += history.earlier_seconds
             choice = self._compared(start, other, f"after {look} of {step.plan.epochs} epochs")
         write_whole(path, json.dumps(asdict(choice)))
+        self.store.keep_work(step.kind, step.key)
         return replace(choice, seconds=seconds)
 
     def _compared(self, cut: Start, fresh: Start, when: str) -> ChosenStart:

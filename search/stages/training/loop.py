@@ -64,12 +64,13 @@ class Data:
 class Control:
     """`should_stop` is asked after every epoch, and `out_of_time` after every step: then the training goes on
     from its last whole epoch when it is called again. `progress` is told a line about each epoch, `note` what
-    is worth a line of its own."""
+    is worth a line of its own, and `saved` that there is another checkpoint."""
 
     should_stop: Callable[[], bool] = lambda: False
     out_of_time: Callable[[], bool] = lambda: False
     progress: Callable[[str], None] = lambda line: None
     note: Callable[[str], None] = lambda line: None
+    saved: Callable[[], None] = lambda: None
 
 
 def milestones(epochs: int) -> tuple[int, ...]:
@@ -161,9 +162,8 @@ class _Loop:
             self.parts["masks"] = masks
 
     def run(self, checkpoint: Path | None, control: Control, until: int) -> History:
-        started, plan = time.monotonic(), self.plan
+        started, plan, ends = time.monotonic(), self.plan, until == self.plan.epochs
         history = (load_checkpoint(checkpoint, self.parts) if checkpoint else None) or History()
-        ends = until == plan.epochs
         if history.epochs < until:
             self._ask(history, started)
         while history.epochs < until:
@@ -171,11 +171,11 @@ class _Loop:
             _check_finite(history.losses[-1], plan, history.epochs)
             at = f"epoch {history.epochs} of {plan.epochs}"
             control.progress(f"{plan.stage}: {at}, loss {history.losses[-1]:.4f}")
-            if self._ended(history):
-                ends = True
+            if ends := self._ended(history):
                 break
             if checkpoint:
                 save_checkpoint(checkpoint, self.parts, history, time.monotonic() - started)
+                control.saved()
             if history.epochs < until:
                 self._ask(history, started)
             if control.should_stop():

@@ -28,7 +28,7 @@ ASKED = AskedSamples(
 def artifact(precision=Precision.FP32):
     evaluation = Evaluation(candidate=Candidate(backend="toy", precision=precision), outcome=Outcome.COMPLETE)
     setting = Setting(threads=1, batch=1)
-    return KeptArtifact(number=3, evaluation=evaluation, file=Path(), setting=setting, store=Path())
+    return KeptArtifact(number=3, evaluation=evaluation, file=Path(), setting=setting, store="")
 
 
 def found(before, after, asked=ASKED, precision=Precision.FP32):

@@ -1,0 +1,86 @@
+"""Which object store a directory is the cache of, and what of it has still to be put there."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+from ...profiles.errors import UserError
+from ...profiles.files import make_folder, write_whole
+from .contents import stages_of
+from .objects import Objects
+from .trouble import writing
+
+_SHARED, _UNSENT = ".shared", ".unsent"
+_IDENTITY, _FORMAT = "store.json", 1
+
+
+def unsent_mark(root: Path, stage: str, key: str) -> Path:
+    """The file that is there as long as an entry of the cache has still to be put."""
+    return root / _UNSENT / f"{stage}.{key}"
+
+
+def shared_by(root: Path) -> str:
+    """The URL of the object store that a directory is the cache of; "" where it is none."""
+    with suppress(OSError, ValueError):
+        return (root / _SHARED).read_text().partition("\n")[0]
+    return ""
+
+
+def introduce(objects: Objects, root: Path) -> None:
+    """See that the object store is one of ours, and note in the cache which.
+
+    Raises:
+        UserError: it is none, it cannot be asked, or the cache cannot be written.
+    """
+    identity = _identity(objects)
+    with writing(root):
+        _note(root, f"{objects.url}\n{identity}\n")
+
+
+def _identity(objects: Objects) -> str:
+    text = objects.read(_IDENTITY)
+    if text is None:
+        fresh = json.dumps({"format": _FORMAT, "id": uuid.uuid4().hex}).encode()
+        if objects.create(_IDENTITY, fresh) and objects.create(_IDENTITY, fresh):
+            raise UserError(
+                "this object store puts an object over another where it was asked not to",
+                place=objects.url,
+                remedy="name one that knows conditional writes (If-None-Match): by them it is known who does "
+                "work that is to be done once",
+            )
+        text = objects.read(_IDENTITY)
+    try:
+        plain = json.loads(text or b"")
+        identity, version = str(plain["id"]), plain["format"]
+    except (ValueError, LookupError, TypeError) as error:
+        raise _not_ours(objects.url, f"{_IDENTITY}: {error}") from error
+    if version != _FORMAT:
+        raise _not_ours(objects.url, f"format {version} of another version, this one reads {_FORMAT}")
+    return identity
+
+
+def _note(root: Path, text: str) -> None:
+    """Of another object store (the bucket was made anew, the service is another one) the cache is as good for
+    this one; what it has is put there when it is asked for."""
+    note = root / _SHARED
+    before = note.read_text() if note.is_file() else ""
+    if before == text:
+        return
+    if before:
+        make_folder(root / _UNSENT)
+        for stage in stages_of(root):
+            for path in stage.iterdir():
+                unsent_mark(root, stage.name, path.name).touch()
+    write_whole(note, text)
+
+
+def _not_ours(url: str, found: str) -> UserError:
+    return UserError(
+        "what is at the store's URL is no store of this version",
+        place=url,
+        found=found,
+        remedy="name another prefix: s3://BUCKET/ANOTHER",
+    )

@@ -1,0 +1,140 @@
+"""Objects of an object store, as fsspec reaches them: whole ones, put and got by their names.
+
+An object is there whole or not at all, and one that was put is seen by all at once. `create` puts one only
+where there is none, which of several that try at a time succeeds for one.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from .object_trouble import is_taken, no_filesystem, passes, refused, without_bucket
+
+PATIENCE_S = 60.0
+"""For how long an object store is asked again that does not answer, or says that it is busy."""
+_PAUSES = (0.5, 10.0)
+_TIMES = ("LastModified", "mtime", "last_modified", "updated", "created")
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+
+class Objects:
+    """The objects below `url`; their names are relative to it ("files/a/b").
+
+    Raises:
+        UserError: no package reaches such a store, or the URL is none of its own.
+    """
+
+    def __init__(self, url: str, patience: float = PATIENCE_S) -> None:
+        self.url, self.patience = url, patience
+        try:
+            from fsspec.core import url_to_fs
+
+            # What other machines put has to be seen at once.
+            options: dict[str, Any] = {"use_listings_cache": False}
+            if url.startswith("file:"):
+                options["auto_mkdir"] = True
+            found = url_to_fs(url, **options)
+        except (ImportError, ValueError) as error:
+            raise no_filesystem(url, error) from error
+        except Exception as error:
+            raise refused(url, error) from error
+        self._system: Any = found[0]
+        self._root = str(found[1]).rstrip("/")
+
+    def read(self, name: str) -> bytes | None:
+        """The content of an object; None where there is none.
+
+        Raises:
+            UserError: as all of these methods: the store cannot be asked.
+        """
+        return self._or_nothing(lambda: bytes(self._system.cat_file(self._at(name))))
+
+    def download(self, name: str, to: Path) -> bool:
+        """Write the content of an object to a new file; whether there is such an object.
+
+        Raises:
+            UserError: as `read`.
+            OSError: the disk is full.
+        """
+
+        def get() -> bool:
+            self._system.get_file(self._at(name), str(to))
+            return True
+
+        return self._or_nothing(get) is not None
+
+    def write(self, name: str, content: bytes) -> None:
+        """Put an object in the place of what was there."""
+        self._asked(lambda: self._system.pipe_file(self._at(name), content))
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Put an object where there is none; False where there is one.
+
+        Where an answer is lost on its way and the question is asked again, False may be said of one's own.
+        """
+
+        def put() -> bool:
+            try:
+                self._system.pipe_file(self._at(name), content, mode="create")
+            except Exception as error:
+                if is_taken(error):
+                    return False
+                raise
+            return True
+
+        return self._asked(put)
+
+    def upload(self, source: Path, name: str) -> None:
+        """Put a file as an object, in the place of what was there."""
+        self._asked(lambda: self._system.put_file(str(source), self._at(name)))
+
+    def remove(self, name: str) -> None:
+        """Remove an object, if it is there."""
+        self._or_nothing(lambda: self._system.rm_file(self._at(name)))
+
+    def below(self, folder: str) -> Mapping[str, float]:
+        """When the objects below a folder were put, in seconds of the store's clock, by their names there."""
+        start = f"{self._at(folder)}/"
+        found = self._or_nothing(lambda: self._system.find(start, detail=True)) or {}
+        names = {str(path)[len(start) :]: facts for path, facts in found.items()}
+        return {name: _time(facts) for name, facts in names.items() if name}
+
+    def _at(self, name: str) -> str:
+        return f"{self._root}/{name}"
+
+    def _or_nothing(self, ask: Callable[[], T]) -> T | None:
+        """What is answered; None where there is no such object."""
+        try:
+            return self._asked(ask)
+        except FileNotFoundError as error:
+            if without_bucket(error):
+                raise refused(self.url, error) from error
+            return None
+
+    def _asked(self, ask: Callable[[], T]) -> T:
+        """What is answered, after another try or two where the store does not answer."""
+        started, pause = time.monotonic(), _PAUSES[0]
+        while True:
+            try:
+                return ask()
+            except FileNotFoundError as error:
+                if without_bucket(error):
+                    raise refused(self.url, error) from error
+                raise
+            except Exception as error:
+                if time.monotonic() - started + pause > self.patience or not passes(error):
+                    raise refused(self.url, error) from error
+                _log.info("store: %s does not answer (%s): it is asked again", self.url, error)
+            time.sleep(pause)
+            pause = min(2 * pause, _PAUSES[1])
+
+
+def _time(facts: Mapping[str, Any]) -> float:
+    found = next((facts[name] for name in _TIMES if facts.get(name) is not None), 0.0)
+    return found.timestamp() if isinstance(found, datetime) else float(found)

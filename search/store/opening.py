@@ -1,0 +1,38 @@
+"""A store opened by its name: a directory, or the URL of an object store."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from .remote import RemoteStore
+from .store import Entry, Store
+from .url import cache_of, is_url, store_url
+
+
+def open_store(named: str | Path, clock: Callable[[], float] = time.monotonic) -> Store:
+    """The store of that name, see `Store` and `RemoteStore`.
+
+    Raises:
+        UserError: it cannot be opened.
+    """
+    if isinstance(named, str) and is_url(named):
+        url = store_url(named)
+        return RemoteStore(cache_of(url), url, clock)
+    return Store(Path(named), clock)
+
+
+def entry_in(named: str, stage: str, key: str) -> Entry | None:
+    """An entry of a store that is perhaps no longer there; None where it or the store is gone. What this
+    machine has in its cache of an object store is not asked for over the network.
+
+    Raises:
+        UserError: the object store cannot be asked.
+    """
+    remote = is_url(named)
+    root = cache_of(store_url(named)) if remote else Path(named)
+    there = bool(named) and os.path.isdir(root)  # noqa: PTH112 - where it cannot be told, it is not there
+    found = Store(root).get(stage, key) if there else None
+    return open_store(named).get(stage, key) if found is None and remote else found
