@@ -22,6 +22,7 @@ from ..run.session import evaluator_of
 from ..run.waiting import lease_for
 from ..stages.device.effort import Effort
 from ..stages.device.stages import DeviceStages
+from ..store.opening import open_store
 from ..store.store import Store
 from .asking import AskedJudge, Say, ToldProgress
 from .fitness import STAGE, differences, facts_of
@@ -52,9 +53,9 @@ class WorkingStudy:
         self.progress, self.budget = ToldProgress(self._say), Budget(trials=None, seconds=order.seconds)
         self.budget.start()
         job = fit_job(order)
-        store = Store(job.places.store, self.budget.worked)
+        store = open_store(job.places.store_name, self.budget.worked)
         if store.get(STAGE, order.witness) is None:
-            raise UnfitError(f"the study's store is not seen there: {job.places.store} is another one")
+            raise UnfitError(f"the study's store is not seen there: {job.places.store_name} is another one")
         self._device, self._evaluator = self._parts(job, store, order)
         self.progress.quiet = False
 

@@ -40,6 +40,7 @@ from ..storage.same_problem import evaluated_before
 from ..storage.storage import only_one_run, storage_trouble_explained
 from ..storage.study_store import StudyStore
 from ..store.opening import open_store
+from ..store.store import Store
 from ..store.users import working
 from . import finished
 from .absent import Absent, chain_of, record_of_estimates, with_measurements, worth_timing
