@@ -121,10 +121,10 @@ MAY_IMPORT = {
         "search.stages.device search.stages.models search.storage search.store search.workload"
     ),
     "search.run": (
-        "profiles.devices profiles.text profiles backends.energy backends.measure backends.registry "
-        "backends.runner search.evaluation search.gate search.job search.ladder search.ranking search.record "
-        "search.sampler search.space search.stages.absent search.stages.chain search.stages.deployment "
-        "search.stages.device search.stages.models search.storage search.store"
+        "profiles.devices profiles.text profiles backends.energy backends.lease backends.measure "
+        "backends.registry backends.runner search.evaluation search.gate search.job search.ladder "
+        "search.ranking search.record search.sampler search.space search.stages.absent search.stages.chain "
+        "search.stages.deployment search.stages.device search.stages.models search.storage search.store"
     ),
     "search.retention": (
         "profiles.text profiles search.bundles search.job search.ranking search.record search.run "

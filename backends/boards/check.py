@@ -16,14 +16,16 @@ def check(
     name: str,
     tell: Callable[[str], None] = lambda text: None,
     guard: Guard | None = None,
+    device: str = "",
 ) -> Fitness:
-    """Look at the profile's device, which the user calls `name`; what it showed of its pace is remembered.
+    """Look at the profile's device (of a pool the one of that name), which the user calls `name`; what it
+    showed of its pace is remembered.
 
     Raises:
         UserError: the device cannot be reached.
         StageError: it does not answer as it should.
     """
-    facts = look_at(profile, tell, guard)
+    facts = look_at(profile, tell, guard, device)
     work = [] if facts.noise.work_s is None else [facts.noise.work_s]
     remember(profile, {START: [facts.start_s], ROUND_TRIP: [facts.round_trip_s], WORK: work})
     return judged(facts, name)

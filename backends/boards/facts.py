@@ -90,14 +90,15 @@ class Facts:
     meters: SeenMeters = field(default_factory=SeenMeters)
 
 
-def look_at(profile: Profile, tell: Tell, guard: Guard | None = None) -> Facts:
-    """Start runners on the profile's device, ask them, and time the fixed work in several of them.
+def look_at(profile: Profile, tell: Tell, guard: Guard | None = None, device: str = "") -> Facts:
+    """Start runners on the profile's device (of a pool the one of that name), ask them, and time the fixed
+    work in several of them.
 
     Raises:
         UserError: the device cannot be reached.
         StageError: it does not answer as it should.
     """
-    launch, guard = launch_for(profile), guard or Guard()
+    launch, guard = launch_for(profile.of_device(device), device), guard or Guard()
     with ExitStack() as stack:
         tell(f"starting a runner on {launch.device}")
         runner, start_s = _started(launch, guard, stack)

@@ -38,15 +38,18 @@ class Wish:
     again: bool = False
 
 
-def set_up(name: str, wish: Wish, steps: Steps) -> str:
-    """Make the board of a profile ready; says in a line what was done.
+def set_up(name: str, wish: Wish, steps: Steps, device: str = "") -> str:
+    """Make the board of a profile ready (of a pool the one of that name, or all of them); says in a line what
+    was done.
 
     Raises:
         UserError: no such profile, the board is not reached, or cannot be made ready.
     """
+    if not device and wish.reach is None and not wish.python and (pool := load_profile(name).pool):
+        return "\n".join(set_up(name, wish, steps, one) for one in pool)
     started = time.monotonic()
-    profile, board = _asked(name, wish, steps)
-    launch = _launch(profile)
+    profile, board = _asked(name, wish, steps, device)
+    launch = _launch(profile, device)
     runtimes = runtimes_for(profile, wish.backends)
     remarks = fit_of(profile, board.environment())
     for remark in remarks:
@@ -58,7 +61,7 @@ def set_up(name: str, wish: Wish, steps: Steps) -> str:
         size = delivery.bytes_to_send
         if delivery.current and not delivery.missing:
             told = _versions(there, runtimes)
-            return _line(profile, prepared, [*told, "nothing to do"], gathered.left_out)
+            return _line(launch, prepared, [*told, "nothing to do"], gathered.left_out)
         with undisturbed(launch, steps):
             delivery.send()
             brought = [one for one in runtimes if one.name not in gathered.left_out]
@@ -66,10 +69,10 @@ def set_up(name: str, wish: Wish, steps: Steps) -> str:
         delivery.switch()
     told = _versions({**there, **trial.versions}, runtimes)
     did = f"{size / 1e6:.1f} MB sent, {duration(time.monotonic() - started)}"
-    return _line(profile, prepared, [*told, did], gathered.left_out, trial.broken)
+    return _line(launch, prepared, [*told, did], gathered.left_out, trial.broken)
 
 
-def _asked(name: str, wish: Wish, steps: Steps) -> tuple[Profile, Board]:
+def _asked(name: str, wish: Wish, steps: Steps, device: str) -> tuple[Profile, Board]:
     """The profile, drafted where it is wanted, and what its board says."""
     if wish.python and wish.reach is None:
         raise UserError(
@@ -80,7 +83,7 @@ def _asked(name: str, wish: Wish, steps: Steps) -> tuple[Profile, Board]:
     into = file_for(name, reach) if reach else None
     if reach is None or into is None:
         profile = load_profile(name)
-        return profile, _board(_launch(profile), steps)
+        return profile, _board(_launch(profile, device), steps)
     given = {key: value for key, value in reach.model_dump().items() if value and key != "kind"}
     board = _board(SshLaunch(**given), steps)
     profile = draft(board, reach, into)
@@ -95,8 +98,8 @@ def _board(launch: SshLaunch, steps: Steps) -> Board:
     return board
 
 
-def _launch(profile: Profile) -> SshLaunch:
-    launch = launch_for(profile)
+def _launch(profile: Profile, device: str) -> SshLaunch:
+    launch = launch_for(profile.of_device(device), device)
     if not isinstance(launch, SshLaunch):
         raise UserError(
             f"{profile.name} is this machine, which needs no setup",
@@ -144,14 +147,14 @@ def _versions(there: Mapping[str, str], runtimes: Sequence[Runtime]) -> list[str
 
 
 def _line(
-    profile: Profile,
+    launch: SshLaunch,
     prepared: PreparedSet,
     told: Sequence[str],
     left_out: Mapping[str, str],
     broken: Mapping[str, str] | None = None,
 ) -> str:
     """What was done, in a line."""
-    parts = [f"{profile.name} is ready: {', '.join([f'runner {prepared.runner}', *told])}"]
+    parts = [f"{launch.device} is ready: {', '.join([f'runner {prepared.runner}', *told])}"]
     parts += [f"{name} is left out: {one_line(why, 300)}" for name, why in left_out.items()]
     parts += [f"{name} does not load there: {one_line(why, 300)}" for name, why in (broken or {}).items()]
     return "; ".join(parts)

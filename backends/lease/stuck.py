@@ -46,6 +46,12 @@ class Stuck:
                     os.kill(pid, signal.SIGKILL)
 
 
+def all_stopped(name: str) -> bool:
+    """Whether every process that has a lock on the file of that name was stopped, as far as that is known."""
+    found = list(_locked_by(name))
+    return bool(found) and all(map(is_stopped, found))
+
+
 def _holders() -> Iterator[int]:
     """Runners with a lock on the files, by the kernel's own table; none where a system has no such table."""
     yield from _locked_by(WORK)

@@ -91,7 +91,8 @@ class Rounds:
     `order` is the order of the subjects in each round. `steal_share` is the share of processor time that the
     hypervisor took away meanwhile (None: unknown). `failed` maps subjects that broke to stage, cause and log.
     `watched` has the states of the device with the number of rounds that were done when each was read.
-    `memory` has the subjects' memory after the rounds, where that was asked; it is not kept.
+    `memory` has the subjects' memory after the rounds, where that was asked; it is not kept. `beside` says
+    what of ours went on beside the rounds, though it should have paused.
     """
 
     plan: LatencyPlan
@@ -101,6 +102,7 @@ class Rounds:
     failed: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
     watched: tuple[tuple[int, State], ...] = ()
     memory: Mapping[str, ArtifactMemory] = field(default_factory=dict)
+    beside: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -118,6 +120,7 @@ class Rounds:
             steal_share=found["steal_share"],
             failed={name: (parts[0], parts[1], parts[2]) for name, parts in found["failed"].items()},
             watched=tuple((done, State.from_json(told)) for done, told in found.get("watched", ())),
+            beside=found.get("beside", ""),
         )
 
 

@@ -250,6 +250,7 @@ def _verdict(rounds: Rounds, series: Series, estimate: Quantity) -> str:
             (rounds.steal_share or 0) > MOST_STEAL,
             f"{100 * (rounds.steal_share or 0):.1f} % of processor time was taken by other machines",
         ),
+        (bool(rounds.beside), rounds.beside),
     )
     found = [text for holds, text in reasons if holds]
     return stability(found)

@@ -167,8 +167,8 @@ class _Reachable(Protocol):
     def reach(self) -> _Reach: ...
 
 
-def launch_for(profile: _Reachable) -> Launch:
-    """How to start a runner on the profile's device.
+def launch_for(profile: _Reachable, called: str = "") -> Launch:
+    """How to start a runner on the profile's device, which messages call so (empty: as the profile).
 
     Raises:
         UserError: the profile does not say how its device is reached.
@@ -186,4 +186,6 @@ def launch_for(profile: _Reachable) -> Launch:
     if reach.kind != "ssh":
         raise InternalError(f"no transport for devices reached by {reach.kind!r}")
     given = {name: getattr(reach, name, None) for name in ("host", "user", "port", "python", "workdir")}
-    return SshLaunch(**{name: value for name, value in given.items() if value}, profile=profile.name)
+    return SshLaunch(
+        **{name: value for name, value in given.items() if value}, profile=called or profile.name
+    )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from ...profiles.errors import StageError, UserError
+from ..lease.quiet import Quiet
 from ..lease.warden import BEAT_S, SILENCE_S, Warden
 from .client import Guard, RunnerClient
 from .launch import Launch
@@ -18,10 +19,11 @@ _GIVE_BACK_S = 10.0
 
 
 class Here:
-    """The lease of this machine is held by this process."""
+    """The lease of this machine is held by this process, and what computes on it pauses meanwhile."""
 
     def __init__(self) -> None:
         self._operations = Warden(watched=False).operations
+        self._quiet = Quiet()
 
     answers = True
 
@@ -33,8 +35,18 @@ class Here:
         answer = self._operations[operation](body)
         return Reply(device="this machine", operation=operation, stage="measure", body=answer)
 
+    def hush(self, meanwhile: Callable[[], None]) -> None:
+        """Have what computes here pause, from now on until the lease is given back."""
+        self._quiet.begin(meanwhile)
+
+    @property
+    def beside(self) -> str:
+        """What of it went on all the same."""
+        return self._quiet.beside
+
     def give_back(self) -> None:
         """Let others have it."""
+        self._quiet.end()
         self.ask("give_lease_back", {})
 
     close = abandon = give_back
@@ -64,6 +76,11 @@ class There:
         assert self._warden is not None
         self._warden.begin_to_beat()
         return self._warden.ask(operation, body)
+
+    beside = ""
+
+    def hush(self, meanwhile: Callable[[], None]) -> None:
+        """Nothing of ours computes there."""
 
     def give_back(self) -> None:
         """Let others have it: where the line is gone, they have it soon."""

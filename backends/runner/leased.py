@@ -12,6 +12,7 @@ from typing import Any
 
 from ...profiles.errors import StageError
 from ..contract.backend import Feed
+from ..lease.quiet import AtWork
 from ..lease.warden import SILENCE_S
 from .client import Guard, Pinned, RunnerClient
 from .launch import Launch
@@ -57,7 +58,8 @@ class DeviceLease:
     """The right to use a device, which one study at a time has: `with lease.held(): ...`.
 
     It is taken for one piece of work and given back after it, so that studies alternate; who gives back and
-    takes again comes behind those who wait. While it is waited for, `tell` is told for whom and how many
+    takes again comes behind those who wait. On this machine, what computes pauses meanwhile: `at_work` is for
+    what this side computes on it. While it is waited for, `tell` is told for whom and how many
     seconds by now, and `meanwhile` is called every second: what it raises ends the wait. `waited` is told how
     many there were in the end. Requests of a `LeasedClient` are refused by the device once somebody else has
     the lease, which this side may not have noticed: it was suspended, or its line cut.
@@ -81,6 +83,7 @@ class DeviceLease:
         self._waited, self._meanwhile = waited, meanwhile
         self._owner = {"who": _who(), "study": study}
         self._holding = Here() if launch.shares_files else There(launch, guard or Guard())
+        self.at_work = AtWork(meanwhile=meanwhile, waited=waited)
         self._depth = 0
         self.number: int | None = None
         self.impossible = ""
@@ -110,13 +113,15 @@ class DeviceLease:
 
     @contextmanager
     def held_elsewhere(self) -> Iterator[None]:
-        """As `held` where the device is another machine. On this one, what is not measured goes on beside the
-        measurements of others, as training does."""
-        if self.launch.shares_files:
+        """As `held` where the device is another machine. On this one, what is not measured needs no lease; it
+        waits where another measures, and who wants to measure waits for it."""
+        with self.at_work if self.launch.shares_files else self.held():
             yield
-        else:
-            with self.held():
-                yield
+
+    @property
+    def beside(self) -> str:
+        """What went on beside since the lease was taken, though it should have paused; empty: nothing."""
+        return self._holding.beside
 
     def remarks(self) -> tuple[str, ...]:
         """Why the device can have no lease, where that is so."""
@@ -145,6 +150,7 @@ class DeviceLease:
                 self._take_if_free(started)
             if self.impossible not in ("", known):
                 self._note(self._lacking)
+            self._holding.hush(lambda: self._shown("a step of another paretune is to end", started))
         except StageError as error:
             self._holding.abandon()
             if not error.device or not (error.outside or error.silent):
@@ -164,8 +170,11 @@ class DeviceLease:
             return
         self.number = reply.read("number", maybe(whole), None)
         if self.number is None:
-            self._tell(f"waiting for {self.launch.device}: {_why(reply)}", time.monotonic() - started)
-            self._meanwhile()
+            self._shown(_why(reply), started)
+
+    def _shown(self, why: str, started: float) -> None:
+        self._tell(f"waiting for {self.launch.device}: {why}", time.monotonic() - started)
+        self._meanwhile()
 
     def _ask(self, operation: str, body: Mapping[str, Any]) -> Reply:
         try:

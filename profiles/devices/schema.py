@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from ..precision import Precision
 from ..text.figures import ByteFigure as ByteFigure  # a word of profiles too, as those below are
@@ -26,6 +26,7 @@ from .instructions import KNOWN, int8_saturates
 from .metering import MeterSection, check_prices, hourly
 from .reach import LocalReach as LocalReach
 from .reach import NoReach as NoReach
+from .reach import Pool, check_pool, reach_of
 from .reach import Reach as Reach
 from .reach import SshReach as SshReach
 
@@ -139,7 +140,8 @@ class Profile(Strict):
 
     `power_w` is what the device may draw (source and note say which figure that is), `price_usd` what it
     costs and `lifetime_h` the hours in which it is used, `price_usd_per_hour` what renting it does. `meter`
-    is the one that tells energy. `notes` are sentences for the reader.
+    is the one that tells energy. `devices` are those that may be measured on, where there are several of the
+    kind. `notes` are sentences for the reader.
     """
 
     name: DeviceName
@@ -151,15 +153,41 @@ class Profile(Strict):
     price_usd_per_hour: Figure | None = None
     lifetime_h: Figure | None = None
     meter: MeterSection | None = None
+    devices: Pool | None = None
     reach: Annotated[Reach, Field(discriminator="kind")] = NoReach()
     notes: tuple[str, ...] = ()
+
+    @field_validator("reach")
+    @classmethod
+    def _somewhere(cls, reach: Reach, info: ValidationInfo) -> Reach:
+        if isinstance(reach, SshReach) and not reach.host and info.data.get("devices", ()) is None:
+            raise ValueError("missing key 'host'")
+        return reach
 
     @model_validator(mode="after")
     def _something(self) -> Profile:
         if self.cpu is None and self.gpu is None:
             raise ValueError("a profile needs a `cpu` section, a `gpu` section, or both")
         check_prices(self.price_usd, self.price_usd_per_hour, self.lifetime_h)
+        if self.devices is not None:
+            check_pool(self.devices, self.reach)
         return self
+
+    @property
+    def pool(self) -> tuple[str, ...]:
+        """Names of the devices, where there are several of the kind; nothing where `reach` names the one."""
+        return tuple(one.name for one in self.devices or ())
+
+    def of_device(self, name: str) -> Profile:
+        """The profile with the reach of one device of the pool ("": there is none). It serves to reach it:
+        what is measured there belongs to the kind, so to this profile (see `device_identity`).
+
+        Raises:
+            UserError: the pool has no device of that name.
+        """
+        return self.model_copy(
+            update={"reach": reach_of(name, self.devices or (), self.reach), "devices": None}
+        )
 
     @property
     def usd_per_hour(self) -> tuple[float, str] | None:

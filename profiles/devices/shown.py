@@ -61,7 +61,8 @@ class Shown:
 
 
 def device_identity(profile: Profile) -> str:
-    """What a latency belongs to. Measured figures of the probe are left out: they vary from day to day."""
+    """What a latency belongs to: the kind of device, not one of a pool, so that devices may come and go.
+    Measured figures of the probe are left out: they vary from day to day."""
     cpu, gpu = profile.cpu, profile.gpu
     plain = {
         "name": profile.name,

@@ -107,8 +107,8 @@ class DeviceCalls:
 
         return load_profile(name, probes=probes())
 
-    def check(self, name: str) -> Fitness:
-        """Whether a device is fit to measure on, and why.
+    def check(self, name: str, device: str = "") -> Fitness:
+        """Whether a device is fit to measure on, and why; of a profile that names several, the one `device`.
 
         Raises:
             UserError: no such profile, or the device cannot be reached.
@@ -116,7 +116,7 @@ class DeviceCalls:
         """
         from ...backends.boards.check import check
 
-        return check(self.show(name), name, lambda _: None)
+        return check(self.show(name), name, lambda _: None, device=device)
 
     def setup(
         self,

@@ -95,7 +95,24 @@ def _reach(profile: Profile) -> str:
         return (
             "reach: none; copy this profile to a file of your own and add a `reach` section to measure on it"
         )
-    with RunnerClient(launch_for(profile), guard=Guard(open_s=_PATIENCE_S)) as runner:
+    if not profile.pool:
+        return _answers(profile, "")
+    found, away = list[str](), list[UserError]()
+    for device in profile.pool:
+        try:
+            found.append(f"{device}: {_answers(profile, device)}")
+        except UserError as error:
+            away.append(error)
+            found.append(f"{error.problem} ({error.found})")
+    if len(away) == len(found):
+        raise away[0]
+    return "\n".join(found)
+
+
+def _answers(profile: Profile, device: str) -> str:
+    """What a device says, of a pool the one of that name."""
+    launch = launch_for(profile.of_device(device), device)
+    with RunnerClient(launch, guard=Guard(open_s=_PATIENCE_S)) as runner:
         hello, (holder, no_lease) = runner.hello(), holder_of(runner)
     packages = hello.environment.get("packages", {})
     found = ", ".join(f"{name} {version}" for name, version in dict(packages).items())

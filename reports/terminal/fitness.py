@@ -14,6 +14,7 @@ from ...backends.boards.conditions import Finding
 from ...backends.boards.fitness import Fitness
 from ...backends.registry import probes
 from ...profiles.devices.loader import load_profile
+from ...profiles.devices.schema import Profile
 from ...profiles.errors import StageError, UserError
 from ...profiles.words import duration, listed
 from ...search.record.metrics import metric_info
@@ -21,8 +22,8 @@ from ..content.timing import percent
 from .output import console
 from .steps import ConsoleSteps
 
-NOT_FIT = 2
-"""Exit code of a device that answers and is not fit to measure on."""
+NOT_REACHED, NOT_FIT = 1, 2
+"""Exit codes of a device that is not reached, and of one that answers and is not fit to measure on."""
 _MARKS: Mapping[bool | None, tuple[str, str]] = {
     True: ("ok", "green"),
     None: ("note", "yellow"),
@@ -31,29 +32,49 @@ _MARKS: Mapping[bool | None, tuple[str, str]] = {
 
 
 def checked(name: str) -> tuple[RenderableType, int]:
-    """The check of a device, which the user calls so, and the exit code.
+    """The check of a device, which the user calls so, and the exit code; of a pool all devices one after the
+    other, and the code is that of the worst.
 
     Raises:
-        UserError: no such profile, or the device cannot be reached.
+        UserError: no such profile, or the device cannot be reached; of a pool, none can.
     """
     profile = load_profile(name, probes=probes())
     with ConsoleSteps(console(stderr=True)) as steps:
-        try:
-            fitness = check(profile, name, steps.stage)
-        except StageError as error:
-            raise _broken(name, error) from error
+        if not profile.pool:
+            return _one(profile, name, steps)
+        found, away = list[tuple[RenderableType, int]](), list[UserError]()
+        for device in profile.pool:
+            try:
+                found.append(_one(profile, name, steps, device))
+            except UserError as error:
+                away.append(error)
+                found.append((Text(str(error)), NOT_REACHED))
+    if len(away) == len(found):
+        raise away[0]
+    shown = [
+        part for device, (text, _) in zip(profile.pool, found, strict=True) for part in (Text(device), text)
+    ]
+    codes = {code for _, code in found}
+    return Group(*shown), next(code for code in (NOT_REACHED, NOT_FIT, 0) if code in codes)
+
+
+def _one(profile: Profile, name: str, steps: ConsoleSteps, device: str = "") -> tuple[RenderableType, int]:
+    try:
+        fitness = check(profile, name, steps.stage, device=device)
+    except StageError as error:
+        raise _broken(device or f"the device of {name}", name, error) from error
     return fitness_text(fitness), 0 if fitness.fit else NOT_FIT
 
 
-def _broken(name: str, error: StageError) -> UserError:
+def _broken(device: str, name: str, error: StageError) -> UserError:
     if error.outside:
         return UserError(
-            f"the device of {name} went away while it was checked",
+            f"{device} went away while it was checked",
             found=error.cause,
             remedy="see that it is switched on and in the network, and check it again",
         )
     return UserError(
-        f"the device of {name} does not answer as it should",
+        f"{device} does not answer as it should",
         found=error.cause,
         remedy=f"check it again; `paretune devices setup {name}` puts this paretune there",
     )

@@ -150,6 +150,7 @@ class Evaluator:
             violations=missed,
             stability=hardware.stability if hardware else "",
             watched=hardware.watched if hardware else None,
+            where=hardware.where if hardware else None,
             deployed=hardware.deployed if hardware else NOTHING_ASKED,
             untrained=hardware.untrained if hardware else UNTOLD,
         )
@@ -253,6 +254,7 @@ class Evaluator:
             notes=(*known.notes, *artifact["notes"]),
             stability=hardware.stability,
             watched=hardware.watched,
+            where=hardware.where,
             deployed=hardware.deployed,
             untrained=self._looked_at(candidate, trace),
             treatment=treatment,

@@ -66,7 +66,8 @@ def check_absent(profile: Profile) -> None:
     if reach.kind == "none":
         return
     here = reach.kind == "local"
-    where = "is this machine" if here else f"is reached at {getattr(reach, 'host', '')}"
+    hosts = ", ".join(profile.pool) or getattr(reach, "host", "")
+    where = "is this machine" if here else f"is reached at {hosts}"
     raise UserError(
         f"a device that can be reached is measured, not estimated: {profile.name} {where}",
         place="--estimate",

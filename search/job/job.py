@@ -59,12 +59,13 @@ class Job:
         """Name of the workload's metric."""
         return self.loaded.workload.metric.name
 
-    def reached(self, *, to_measure: bool = False) -> Reached:
-        """The device, asked who it is, and `to_measure` also how it is (see `reach`) and what tells energy
-        there; this machine in the place of one that is estimated."""
+    def reached(self, *, to_measure: bool = False, device: str = "") -> Reached:
+        """The device (of a pool the one of that name, or the first that answers), asked who it is, and
+        `to_measure` also how it is (see `reach`) and what tells energy there; this machine in the place of
+        one that is estimated."""
         if self.estimate is not None:
             return stand_in(self.profile, tries=self.file.deploy.tries or self.file.sustained is not None)
-        found = reach(self.profile, self.guard, self.file.deploy.setting.threads if to_measure else 0)
+        found = reach(self.profile, self.guard, self.file.deploy.setting.threads * to_measure, device)
         if not to_measure:
             return found
         meter = meter_of(self.profile, found.looked.meters, self.limits, self.objectives)

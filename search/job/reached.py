@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...backends.boards.same_runner import runner_remark
@@ -12,10 +12,11 @@ from ...backends.energy.named import wish_of
 from ...backends.registry import packages
 from ...backends.runner.client import Guard, RunnerClient
 from ...backends.runner.launch import Launch, launch_for
+from ...backends.runner.trouble import UnreachableError
 from ...profiles.devices.instructions import int8_saturates
 from ...profiles.devices.reported import Reported, digest_of_device, fit_of
 from ...profiles.devices.schema import Profile
-from ...profiles.errors import UserError
+from ...profiles.errors import InternalError, UserError
 from ...profiles.packages import differing, versions
 from .looked import Looked, look_here, look_there
 
@@ -25,7 +26,8 @@ class Reached:
     """A device that answers. `environment` is what it says of itself, empty where it is this machine;
     `instructions` is the digest of what decides the numbers that its kernels compute, `int8_saturates` as in
     `Profile`; `remarks` say where it is not quite what its profile says, or not quite fit to be measured on;
-    `looked` is how it was found, where it is to be measured, and `meter` what tells energy there."""
+    `looked` is how it was found, where it is to be measured, and `meter` what tells energy there. `device` is
+    what it is called in its pool (empty: it is the only one)."""
 
     launch: Launch
     instructions: str
@@ -34,11 +36,12 @@ class Reached:
     remarks: tuple[str, ...] = ()
     looked: Looked = field(default_factory=Looked)
     meter: ChosenMeter | None = None
+    device: str = ""
 
 
-def reach(profile: Profile, guard: Guard, threads: int = 0) -> Reached:
+def reach(profile: Profile, guard: Guard, threads: int = 0, device: str = "") -> Reached:
     """Ask the profile's device who it is, and where so many threads are to be measured, how it is and which
-    cores are the fastest.
+    cores are the fastest. Of a pool it is the one of that name, or without a name the first that answers.
 
     Raises:
         UserError: the profile does not say how it is reached, it does not answer, it is another device, or a
@@ -53,7 +56,9 @@ def reach(profile: Profile, guard: Guard, threads: int = 0) -> Reached:
             "name that file; or use `profile: host` for this machine; or, while the device is away, have "
             "its latency, memory and energy estimated: add --estimate",
         )
-    launch = launch_for(profile)
+    if profile.pool and not device:
+        return _first(profile, guard, threads)
+    launch = launch_for(profile.of_device(device), device)
     if launch.shares_files:
         digest, saturates = profile.instruction_digest, profile.int8_saturates
         looked = look_here(threads, wish_of(profile))
@@ -68,7 +73,7 @@ def reach(profile: Profile, guard: Guard, threads: int = 0) -> Reached:
         hello = runner.hello()
         looked = look_there(runner, threads, wish_of(profile))
     environment = hello.environment
-    remarks, told = fit_of(profile, environment), Reported.of(environment).instruction_sets
+    remarks, told = _fit(profile, environment, device), Reported.of(environment).instruction_sets
     return Reached(
         launch=launch,
         instructions=digest_of_device(profile, environment),
@@ -78,7 +83,40 @@ def reach(profile: Profile, guard: Guard, threads: int = 0) -> Reached:
         environment=environment,
         remarks=(*remarks, *filter(None, [runner_remark(hello)]), *looked.remarks),
         looked=looked,
+        device=device,
     )
+
+
+def _fit(profile: Profile, environment: Mapping[str, Any], device: str) -> tuple[str, ...]:
+    """As `fit_of`, which names one of a pool."""
+    try:
+        return fit_of(profile, environment)
+    except UserError as error:
+        raise error.placed(f"profile, device {device}" if device else error.place) from None
+
+
+def _first(profile: Profile, guard: Guard, threads: int) -> Reached:
+    """The first device of a pool that answers, with remarks on those before it.
+
+    Raises:
+        UnreachableError: none does.
+    """
+    away: list[str] = []
+    for name in profile.pool:
+        try:
+            found = reach(profile, guard, threads, name)
+        except UnreachableError as error:
+            if name == profile.pool[-1]:
+                raise
+            away.append(left_out(error))
+        else:
+            return replace(found, remarks=(*away, *found.remarks))
+    raise InternalError("a pool without a device")
+
+
+def left_out(error: UnreachableError) -> str:
+    """A remark on a device of a pool that cannot be reached."""
+    return f"{error.problem}; it is left out ({error.found})"
 
 
 def other_versions(environment: Mapping[str, Any]) -> tuple[str, ...]:

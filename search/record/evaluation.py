@@ -26,6 +26,7 @@ from .timing import Timing
 from .treatment import UNTREATED, LadderRung, Treatment
 from .tuned import Tuned
 from .untrained import UNTOLD, Untrained
+from .where import Where
 
 _ABOUT_TEACHER = "about the teacher: "  # once began a note of an evaluation, in the place of a field
 
@@ -59,7 +60,8 @@ class Evaluation:
     there (None: not counted). `tuning` is what tuning took and brought, where the backend has to be tuned.
     `agreement` is how the device's outputs compare with those of the same file here (None: it is this
     machine, or that was not asked), `watched` how it was meanwhile, `deployed` what else deployment asks.
-    `untrained` is what its network told before any training.
+    `untrained` is what its network told before any training, `where` on which worker and device that was
+    (None: there is but one of each).
     """
 
     candidate: Candidate
@@ -94,6 +96,7 @@ class Evaluation:
     watched: Watched | None = None
     deployed: Deployed = NOTHING_ASKED
     untrained: Untrained = UNTOLD
+    where: Where | None = None
 
     def __post_init__(self) -> None:
         said = tuple(note for note in self.notes if note.startswith(_ABOUT_TEACHER))

@@ -14,6 +14,7 @@ from .deployed import NOTHING_ASKED, Deployed
 from .evaluation import Bound, Evaluation, Finalist, Limit, Quantity, StudyRecord, Watched
 from .timing import Timing
 from .untrained import UNTOLD, Untrained
+from .where import Where
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +23,8 @@ class Hardware:
 
     `refused` says why it cannot exist there (then `metrics` is empty). `doubt` says why the weights may
     matter to these numbers all the same; the gate does not decide where it is not empty. `stability`,
-    `watched` and `deployed` are those of `Evaluation`. `untrained` is what the network told meanwhile.
+    `watched`, `where` and `deployed` are those of `Evaluation`. `untrained` is what the network told
+    meanwhile.
     """
 
     metrics: Mapping[str, Quantity] = field(default_factory=dict)
@@ -32,6 +34,7 @@ class Hardware:
     watched: Watched | None = None
     deployed: Deployed = NOTHING_ASKED
     untrained: Untrained = UNTOLD
+    where: Where | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ...backends.measure.environment import saturates_here
 from ...backends.measure.samples import ENOUGH_SHARE, LatencyPlan
 from ...backends.registry import get_backend
 from ...backends.runner.leased import DeviceLease
+from ...backends.runner.trouble import UnreachableError
 from ...profiles.devices.shown import device_identity
 from ..job.job import Job
 from ..job.reached import Reached
 from ..record.progress import Progress
+from ..record.stops import DeviceGoneError
 from ..stages.absent.stages import AbsentStages
 from ..stages.device.line import Line
 from ..stages.device.remote import Asked, RemoteDevice
@@ -18,6 +22,22 @@ from ..stages.device.stages import DeviceStages
 from ..stages.models.base import Models
 from ..store.store import Store
 from .budget import Budget
+
+AMONG_OTHERS_S = 90.0
+"""So long one device of several is waited for that does not answer, and no longer than the study says."""
+
+
+def reached_of_pool(job: Job, device: str) -> Reached:
+    """One device of the job's pool, as a study begins to use it or goes back to it.
+
+    Raises:
+        DeviceGoneError: it cannot be reached.
+        UserError: it is another device.
+    """
+    try:
+        return job.reached(to_measure=True, device=device)
+    except UnreachableError as error:
+        raise DeviceGoneError(error.problem, found=error.found, remedy=error.remedy) from error
 
 
 def device_stages(
@@ -28,15 +48,20 @@ def device_stages(
     models: Models,
     lease: DeviceLease | None = None,
     budget: Budget | None = None,
+    *,
+    others: bool = False,
 ) -> DeviceStages:
     """The stages that run on the job's device, or on this machine in its place; the caller closes them. A
-    stop that `budget` knows of ends a wait for the device."""
+    stop that `budget` knows of ends a wait for the device. Where there are `others` of its kind, one that
+    does not answer is waited for no longer than a reboot takes."""
     checkpoint = budget.checkpoint if budget else lambda: None
+    patience = min(job.guard.patience_s, AMONG_OTHERS_S) if others else job.guard.patience_s
+    guard = replace(job.guard, patience_s=patience)
     return (AbsentStages if job.estimate else DeviceStages)(
         store=store,
         deployment=_deployment(job, reached, models),
         lease=lease or DeviceLease(reached.launch, guard=job.guard, study=job.file.name),
-        line=Line(launch=reached.launch, guard=job.guard, progress=progress, checkpoint=checkpoint),
+        line=Line(launch=reached.launch, guard=guard, progress=progress, checkpoint=checkpoint),
         plan=_latency_plan(job),
         announce=progress.stage,
         pinned=reached.looked.fastest.cores or True,
@@ -54,6 +79,7 @@ def _deployment(job: Job, reached: Reached, models: Models) -> Deployment:
         watched=reached.looked.state is not None,
         meter=reached.meter,
         remote=_remote(reached, models) if reached.environment else None,
+        one=reached.device,
     )
 
 

@@ -13,6 +13,7 @@ from ..stages.models.load import load_models
 from ..store.store import Store
 from .budget import Budget
 from .plan import SearchPlan
+from .waiting import giving_way
 
 
 class StudyKind:
@@ -28,6 +29,7 @@ class StudyKind:
             should_stop=lambda: budget.stop.urgent,
             out_of_time=lambda: budget.out_of_time,
             fallback=job.space.recipe,
+            step=giving_way(budget),
         )
 
     def space(self, space: Space, models: Models) -> Space:

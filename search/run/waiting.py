@@ -1,12 +1,15 @@
-"""The lease of the study's device: waiting for it is shown and counted, and ends where the study has to."""
+"""Waiting for others: for the lease of the study's device, which is shown, and in a training for whoever
+measures on this machine. It is counted, and ends where the study has to."""
 
 from __future__ import annotations
 
+from ...backends.lease.quiet import AtWork
 from ...backends.runner.launch import Launch
 from ...backends.runner.leased import DeviceLease
 from ...profiles.words import duration
 from ..job.job import Job
 from ..record.progress import Progress
+from ..record.stops import Interrupted
 from .budget import Budget
 
 _NOTED_S = 5.0
@@ -25,6 +28,19 @@ def lease_for(job: Job, launch: Launch, progress: Progress, budget: Budget) -> D
         waited=shown.waited,
         meanwhile=budget.checkpoint,
     )
+
+
+def giving_way(budget: Budget) -> AtWork:
+    """For steps of trainings, none of which begins while somebody measures on this machine."""
+
+    def meanwhile() -> None:
+        if budget.stop.urgent or budget.out_of_time:
+            raise Interrupted("a training stopped while this machine was measured on")
+
+    def waited(seconds: float) -> None:
+        budget.waited += seconds
+
+    return AtWork(meanwhile=meanwhile, waited=waited)
 
 
 class _Shown:

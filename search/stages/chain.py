@@ -25,6 +25,7 @@ from .deployment.memory import memory_of_measured
 from .deployment.sustained import SustainedAsked
 from .device.a_a import read_rounds
 from .device.kept_outputs import primary_outputs
+from .device.measured_where import measured_where
 from .device.quantities import latency_quantities
 from .device.sampled import Seen, unseen
 from .device.stages import CANDIDATE, DeviceStages
@@ -271,6 +272,7 @@ class Chain:
             stability=summary.verdict,
             watched=watched(rounds),
             deployed=told.deployed,
+            where=measured_where(entry, rounds, self.device.spread),
         )
 
 

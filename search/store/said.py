@@ -151,7 +151,9 @@ _SAID: Mapping[str, Shape] = {
         }
     ),
     "measure": _record(
-        {"load_ms": _number, "first_inference_ms": _number, "memory_bytes": _number}, phases=_MEMORY
+        {"load_ms": _number, "first_inference_ms": _number, "memory_bytes": _number},
+        phases=_MEMORY,
+        device=_text,
     ),
     "memory": _record(
         {},

@@ -10,6 +10,8 @@ from ....backends.registry import get_backend
 from ...record.setting import Setting
 from .remote import RemoteDevice
 
+DEVICE = "device"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
@@ -18,7 +20,8 @@ class Deployment:
     `device` names where latency was taken and enters only keys of measurements; `instructions` is the digest
     of the instruction set and enters keys of scores, since integer kernels differ by it. `targets` says what
     each backend compiles for, where that is not just any processor, `watched` whether the device tells how
-    it is, and `meter` what tells energy there. `remote` is the device where it is not this machine.
+    it is, and `meter` what tells energy there. `remote` is the device where it is not this machine, `one`
+    what it is called in its pool (empty: it is the only one of its kind).
     """
 
     batch: int
@@ -29,11 +32,17 @@ class Deployment:
     watched: bool = True
     meter: ChosenMeter | None = None
     remote: RemoteDevice | None = None
+    one: str = ""
 
     @property
     def usual(self) -> Setting:
         """How an artifact is run where nothing else is asked."""
         return Setting(threads=self.threads, batch=self.batch)
+
+    @property
+    def named(self) -> dict[str, str]:
+        """Which device of a pool it is, in the `meta` of what is measured there."""
+        return {DEVICE: self.one} if self.one else {}
 
     def computed_by(self, *backends: str) -> str:
         """What enters keys of what these runtimes do on the device: their versions there. Nothing on this

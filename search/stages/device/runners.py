@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -112,7 +112,7 @@ class Runners:
         """The backend's compiler, with the lease of a device on which it compiles; it ends with a failure."""
         self.left.close()
         there, runner = get_backend(backend).compiles_on_device, self._compiler(backend)
-        with self.lease.held_elsewhere() if there else nullcontext():
+        with self.lease.held_elsewhere() if there else self.lease.at_work:
             try:
                 yield runner
             except BaseException:
@@ -219,7 +219,8 @@ class Runners:
         *,
         warm: bool = False,
     ) -> Rounds:
-        return measure(subjects, reference, plan, self._ticks, self._watch, warm_reference=warm)
+        found = measure(subjects, reference, plan, self._ticks, self._watch, warm_reference=warm)
+        return replace(found, beside=self.lease.beside)
 
     def reference_ms(self) -> float:
         """What a run of it takes at this moment, from a few samples."""

@@ -221,12 +221,8 @@ class DeviceStages:
                     stack.pop_all()
                     self._runners.left.leave(compiled.key, how, runner, first_ms)
             (into / ROUNDS_FILE).write_text(json.dumps(rounds.to_json()))
-            return {
-                "load_ms": opened.load_ms,
-                "first_inference_ms": first_ms,
-                "memory_bytes": memory,
-                **({"phases": asdict(phases)} if phases else {}),
-            }
+            told = {"load_ms": opened.load_ms, "first_inference_ms": first_ms, "memory_bytes": memory}
+            return {**told, **({"phases": asdict(phases)} if phases else {}), **self.deployment.named}
 
         return self.store.produce("measure", key, {"artifact": compiled.key}, self._again.sturdy(make))
 

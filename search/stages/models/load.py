@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from ....backends.registry import taker_of
@@ -42,10 +43,11 @@ def load_models(
     should_stop: Callable[[], bool] = lambda: False,
     out_of_time: Callable[[], bool] = lambda: False,
     fallback: Recipe | None = None,
+    step: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Models:
     """The models of a workload. `should_stop` is asked after every epoch of a training, `out_of_time` after
-    every step; `fallback` is how the teacher is
-    trained on, which has no recipe of its own."""
+    every step, and `step` is a block about each (see `Control`); `fallback` is how the teacher is trained on,
+    which has no recipe of its own."""
     if loaded.given is not None:
         taker = taker_of(loaded.given)
         return FileModels(loaded, store, progress, taker) if taker else OnnxModels(loaded, store, progress)
@@ -53,7 +55,11 @@ def load_models(
     from .torch_models import TorchModels
 
     control = Control(
-        should_stop=should_stop, out_of_time=out_of_time, progress=progress.stage, note=progress.note
+        should_stop=should_stop,
+        out_of_time=out_of_time,
+        progress=progress.stage,
+        note=progress.note,
+        step=step,
     )
     return TorchModels(loaded, store, progress, threads, control, fallback)
 

@@ -19,6 +19,7 @@ from ...record.stops import Interrupted, TrainingStopped
 from ..network.predict import named_outputs
 from ..network.reproducible import reproducible
 from .checkpoint import History, load_checkpoint, save_checkpoint
+from .control import Control as Control  # a word of this module too
 from .early_stopping import BestWeights
 from .losses import Loss, meant, others_loss, training_loss
 from .masks import GradualMasks, Masks, apply_masks
@@ -58,19 +59,6 @@ class Data:
 
     def __len__(self) -> int:
         return len(self.labels)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Control:
-    """`should_stop` is asked after every epoch, and `out_of_time` after every step: then the training goes on
-    from its last whole epoch when it is called again. `progress` is told a line about each epoch, `note` what
-    is worth a line of its own, and `saved` that there is another checkpoint."""
-
-    should_stop: Callable[[], bool] = lambda: False
-    out_of_time: Callable[[], bool] = lambda: False
-    progress: Callable[[str], None] = lambda line: None
-    note: Callable[[str], None] = lambda line: None
-    saved: Callable[[], None] = lambda: None
 
 
 def milestones(epochs: int) -> tuple[int, ...]:
@@ -171,7 +159,9 @@ class _Loop:
             _check_finite(history.losses[-1], plan, history.epochs)
             at = f"epoch {history.epochs} of {plan.epochs}"
             control.progress(f"{plan.stage}: {at}, loss {history.losses[-1]:.4f}")
-            if ends := self._ended(history):
+            with control.step():
+                ends = self._ended(history)
+            if ends:
                 break
             if checkpoint:
                 save_checkpoint(checkpoint, self.parts, history, time.monotonic() - started)
@@ -181,7 +171,8 @@ class _Loop:
             if control.should_stop():
                 raise Interrupted(f"{plan.stage} stopped after {at}")
         if ends:
-            self._end(history)
+            with control.step():
+                self._end(history)
         return history
 
     def _epoch(self, number: int, control: Control) -> float:
@@ -194,12 +185,13 @@ class _Loop:
                 continue  # batch normalization has no variance of one sample
             if control.out_of_time():
                 raise Interrupted(f"{plan.stage} stopped within epoch {number} of {plan.epochs}")
-            total += self._step(rows) * len(rows)
-            self.schedule.step()
-            if isinstance(self.masks, GradualMasks):
-                self.masks.after_step(model, self.schedule.last_epoch)
-            elif self.masks is not None:
-                apply_masks(model, self.masks)
+            with control.step():
+                total += self._step(rows) * len(rows)
+                self.schedule.step()
+                if isinstance(self.masks, GradualMasks):
+                    self.masks.after_step(model, self.schedule.last_epoch)
+                elif self.masks is not None:
+                    apply_masks(model, self.masks)
         return total / len(data)
 
     def _step(self, rows: Tensor) -> float:
