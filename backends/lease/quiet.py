@@ -42,7 +42,7 @@ class _Mine(threading.local):
 _mine = _Mine()
 
 
-class AtWork:
+class Computing:
     """What computes here: `with at_work: ...` is one step, which begins when nobody measures. `meanwhile` is
     called in a wait, what it raises ends that; `waited` is told the seconds.
 
@@ -56,7 +56,7 @@ class AtWork:
         self._meanwhile, self._waited = meanwhile, waited
         self._own = threading.local()
 
-    def __call__(self) -> AtWork:
+    def __call__(self) -> Computing:
         """Its next step."""
         return self
 

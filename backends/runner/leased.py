@@ -12,7 +12,7 @@ from typing import Any
 
 from ...profiles.errors import StageError
 from ..contract.backend import Feed
-from ..lease.quiet import AtWork
+from ..lease.quiet import Computing
 from ..lease.warden import SILENCE_S
 from .client import Guard, Pinned, RunnerClient
 from .launch import Launch
@@ -83,7 +83,7 @@ class DeviceLease:
         self._waited, self._meanwhile = waited, meanwhile
         self._owner = {"who": _who(), "study": study}
         self._holding = Here() if launch.shares_files else There(launch, guard or Guard())
-        self.at_work = AtWork(meanwhile=meanwhile, waited=waited)
+        self.at_work = Computing(meanwhile=meanwhile, waited=waited)
         self._depth = 0
         self.number: int | None = None
         self.impossible = ""

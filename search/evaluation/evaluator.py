@@ -14,7 +14,6 @@ from ..ladder.bench import Climbs
 from ..ranking.known import TEST, VALIDATION, limits_on, violations
 from ..record.agreement import ComputesWronglyError
 from ..record.candidate import Candidate
-from ..record.deployed import NOTHING_ASKED
 from ..record.evaluation import Evaluation, Finalist, Outcome, Quantity, StudyRecord
 from ..record.finite import sound
 from ..record.protocols import Decision, Hardware, Judge, Milestone, MilestoneJudge, Standard
@@ -22,7 +21,7 @@ from ..record.stops import Interrupted, NoTimeLeft, TrainingStopped
 from ..record.timing import Timing
 from ..record.treatment import UNTREATED, Treatment
 from ..record.tuned import Tuned
-from ..record.untrained import UNTOLD, Untrained
+from ..record.untrained import Untrained
 from ..stages.chain import Chain, Trace
 from ..stages.models.kept import WeightsLostError
 from ..store.store import Entry
@@ -72,8 +71,7 @@ class Evaluator:
         known = Evaluation(candidate=candidate, outcome=Outcome.FAILED, baseline=baseline)
         ended = self._ended(known, judge, trace)
         about_teacher = (*ended.about_teacher, *trace.remarks)
-        notes = (*ended.notes, *trace.notes)
-        stages = tuple(trace.stages)
+        notes, stages = (*ended.notes, *trace.notes), tuple(trace.stages)
         whole = replace(ended, stages=stages, gate=trace.gate, notes=notes, about_teacher=about_teacher)
         return sound(whole)
 
@@ -141,18 +139,15 @@ class Evaluator:
 
     def _gated(self, known: Evaluation, decision: Decision, judge: Judge, trace: Trace) -> Evaluation:
         missed = violations(limits_on(trace.gate, judge.standard.limits), trace.gate)
-        hardware = self._hardware.get(known.candidate.hardware_class().digest)
+        hardware = self._hardware.get(known.candidate.hardware_class().digest, Hardware())
         return replace(
             known,
             outcome=Outcome.GATED,
             reason=decision.reason,
             bound=decision.bound,
             violations=missed,
-            stability=hardware.stability if hardware else "",
-            watched=hardware.watched if hardware else None,
-            where=hardware.where if hardware else None,
-            deployed=hardware.deployed if hardware else NOTHING_ASKED,
-            untrained=hardware.untrained if hardware else UNTOLD,
+            **hardware.told,
+            untrained=hardware.untrained,
         )
 
     def test_score(self, evaluation: Evaluation) -> Quantity:
@@ -252,10 +247,7 @@ class Evaluator:
             stored_as=dict(artifact.get("stored_as", {})),
             zero_share=artifact.get("zero_share"),
             notes=(*known.notes, *artifact["notes"]),
-            stability=hardware.stability,
-            watched=hardware.watched,
-            where=hardware.where,
-            deployed=hardware.deployed,
+            **hardware.told,
             untrained=self._looked_at(candidate, trace),
             treatment=treatment,
             tuning=self._tuned(candidate, standard, trace),

@@ -15,7 +15,7 @@ Asked = Callable[[str], Reached]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pool:
+class PoolReached:
     """The devices that a study can use, the first of them as it describes all, and remarks on the others."""
 
     first: Reached
@@ -23,7 +23,7 @@ class Pool:
     remarks: tuple[str, ...] = ()
 
 
-def reached_pool(job: Job) -> Pool:
+def reached_pool(job: Job) -> PoolReached:
     """All devices of the job's profile, asked at the same time. One that cannot be reached is left out, as is
     one whose kernels compute otherwise than those of the first: a score belongs to how a device computes. A
     profile without a pool has the one device, without a name.
@@ -36,10 +36,10 @@ def reached_pool(job: Job) -> Pool:
         return job.reached(to_measure=True, device=device)
 
     names = job.profile.pool
-    return _alike(names, asked) if names else Pool(first=asked(""), devices=())
+    return _alike(names, asked) if names else PoolReached(first=asked(""), devices=())
 
 
-def _alike(names: Sequence[str], asked: Asked) -> Pool:
+def _alike(names: Sequence[str], asked: Asked) -> PoolReached:
     found, remarks, away = dict[str, Reached](), list[str](), list[UnreachableError]()
     with ThreadPoolExecutor(len(names)) as threads:
         waiting = {name: threads.submit(asked, name) for name in names}
@@ -56,7 +56,7 @@ def _alike(names: Sequence[str], asked: Asked) -> Pool:
     remarks += [_otherwise(name, first) for name in found if name not in alike]
     remarks += [text for one in alike.values() if (text := _versions(one, first))]
     named = [f"{name}: {remark}" for name, one in alike.items() for remark in one.remarks]
-    return Pool(first=first, devices=tuple(alike), remarks=(*remarks, *named))
+    return PoolReached(first=first, devices=tuple(alike), remarks=(*remarks, *named))
 
 
 def _otherwise(name: str, first: Reached) -> str:

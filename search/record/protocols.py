@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from .candidate import Candidate
 from .deployed import NOTHING_ASKED, Deployed
@@ -35,6 +35,11 @@ class Hardware:
     deployed: Deployed = NOTHING_ASKED
     untrained: Untrained = UNTOLD
     where: Where | None = None
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What an evaluation keeps of it as it is."""
+        return {name: getattr(self, name) for name in ("stability", "watched", "deployed", "where")}
 
 
 @dataclass(frozen=True, kw_only=True)

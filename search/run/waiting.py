@@ -3,7 +3,7 @@ measures on this machine. It is counted, and ends where the study has to."""
 
 from __future__ import annotations
 
-from ...backends.lease.quiet import AtWork
+from ...backends.lease.quiet import Computing
 from ...backends.runner.launch import Launch
 from ...backends.runner.leased import DeviceLease
 from ...profiles.words import duration
@@ -30,7 +30,7 @@ def lease_for(job: Job, launch: Launch, progress: Progress, budget: Budget) -> D
     )
 
 
-def giving_way(budget: Budget) -> AtWork:
+def giving_way(budget: Budget) -> Computing:
     """For steps of trainings, none of which begins while somebody measures on this machine."""
 
     def meanwhile() -> None:
@@ -40,7 +40,7 @@ def giving_way(budget: Budget) -> AtWork:
     def waited(seconds: float) -> None:
         budget.waited += seconds
 
-    return AtWork(meanwhile=meanwhile, waited=waited)
+    return Computing(meanwhile=meanwhile, waited=waited)
 
 
 class _Shown:

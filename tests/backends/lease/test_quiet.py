@@ -12,7 +12,7 @@ from lease_holders import forked
 from paretune.backends.lease import quiet
 from paretune.backends.lease.lease import Lease
 from paretune.backends.lease.place import FOLDER_VARIABLE
-from paretune.backends.lease.quiet import AtWork, Quiet
+from paretune.backends.lease.quiet import Computing, Quiet
 
 STEP_S = 0.004
 
@@ -26,7 +26,7 @@ def place(tmp_path, monkeypatch):
 
 def train(pipe, steps=None):
     """Steps as those of a training, until the pipe says something; tells when each was."""
-    at_work, found = AtWork(), []
+    at_work, found = Computing(), []
     pipe.send("begins")
     while not pipe.poll() and steps != len(found):
         with at_work():
@@ -38,7 +38,7 @@ def train(pipe, steps=None):
 
 
 def stand_in_a_step(pipe):
-    with AtWork()():
+    with Computing()():
         pipe.send("stands")
         pipe.recv()
     pipe.send("done")
@@ -156,7 +156,7 @@ def test_a_wait_can_be_ended_is_counted_and_leaves_nothing():
 
     with forked(measure) as (measuring, _):
         measuring.recv()
-        at_work = AtWork(meanwhile=enough, waited=waited.append)
+        at_work = Computing(meanwhile=enough, waited=waited.append)
         with pytest.raises(KeyboardInterrupt), at_work():
             pytest.fail("it is measured here")
         with pytest.raises(KeyboardInterrupt):
@@ -170,9 +170,9 @@ def test_a_wait_can_be_ended_is_counted_and_leaves_nothing():
 
 
 def test_a_thread_that_measures_computes_as_well_and_blocks_within_are_one():
-    one, at_work = Quiet(), AtWork()
+    one, at_work = Quiet(), Computing()
     one.begin()
-    with at_work(), AtWork()():
+    with at_work(), Computing()():
         pass
     one.end()
     with at_work(), at_work():
@@ -183,7 +183,7 @@ def test_a_thread_that_measures_computes_as_well_and_blocks_within_are_one():
 
 
 def test_files_that_were_removed_are_made_anew(place):
-    at_work = AtWork()
+    at_work = Computing()
     with at_work():
         pass
     for path in place.iterdir():
@@ -200,13 +200,13 @@ def test_files_that_were_removed_are_made_anew(place):
 
 def test_where_there_is_no_place_for_it_nobody_waits(place, monkeypatch):
     monkeypatch.setenv(FOLDER_VARIABLE, str(place / "none"))
-    with AtWork()():
+    with Computing()():
         assert measured_for(0.0)[1] == ""
     assert measured_for(0.0)[1] == ""
 
 
 def test_a_step_costs_microseconds():
-    at_work, count = AtWork(), 2000
+    at_work, count = Computing(), 2000
     started = time.process_time()
     for _ in range(count):
         with at_work():
