@@ -2,11 +2,14 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
+
+import psutil
 
 PASSWORD = "p@:/?#%41{}"
 ENCODED = quote(PASSWORD, safe="")
@@ -21,18 +24,26 @@ def free_port() -> int:
 class Server:
     """Where it answers, and ways to stop and start it."""
 
-    def __init__(self, control: list, options: str, log: Path, port: int) -> None:
-        self.place, self._control, self._options, self._log = (
-            f"127.0.0.1:{port}/postgres", control, options, log,
-        )  # fmt: skip
+    def __init__(self, control: list, options: str, root: Path, port: int) -> None:
+        self.port, self.place = port, f"127.0.0.1:{port}/postgres"
+        self._control, self._options, self._root = control, options, root
 
     def start(self) -> None:
-        asked = [*self._control, "-o", self._options, "-l", self._log, "start"]
+        asked = [*self._control, "-o", self._options, "-l", self._root / "log", "start"]
         subprocess.run(asked, check=True, stdout=subprocess.DEVNULL)
 
     def stop(self) -> None:
         """At once, as when its machine goes off."""
         subprocess.run([*self._control, "-m", "immediate", "stop"], check=True, stdout=subprocess.DEVNULL)
+
+    def kill(self) -> None:
+        """With all of its processes by `kill -9`, as the system does where memory is short."""
+        first = psutil.Process(int((self._root / "data" / "postmaster.pid").read_text().splitlines()[0]))
+        family = [first, *first.children(recursive=True)]
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGKILL)
+        psutil.wait_procs(family, 30)
 
 
 @contextmanager
@@ -50,11 +61,11 @@ def server():
     port = free_port()
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={root}"
     subprocess.run(
-        [*user, programs / "initdb", "-D", root / "data", *_of_study(user, root)],
+        [*user, programs / "initdb", "--no-sync", "-D", root / "data", *_of_study(user, root)],
         check=True,
         capture_output=True,
     )
-    one = Server([*user, programs / "pg_ctl", "-D", root / "data", "-w"], options, root / "log", port)
+    one = Server([*user, programs / "pg_ctl", "-D", root / "data", "-w"], options, root, port)
     one.start()
     yield one
     one.stop()

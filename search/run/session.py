@@ -35,6 +35,7 @@ from ..stages.chain import Chain
 from ..stages.device.effort import Effort
 from ..stages.models.base import Models
 from ..stages.models.load import check_data
+from ..storage.lost import Patience
 from ..storage.redacted import without_passwords_of
 from ..storage.same_problem import evaluated_before
 from ..storage.storage import only_one_run, storage_trouble_explained
@@ -146,7 +147,8 @@ def run_job(
         # A resumed sampler starts anew; with the same seed it would propose the same points again.
         search = set_up_search(job, models.teacher_facts(), models, job.file.seed + before, budget)
         made = nullcontext() if workers is None else workers(job, store, budget, progress)
-        with closing(_studies(job, search.sampler)) as studies, closing(device), made as others:
+        opened = _studies(job, search.sampler, progress, stop)
+        with closing(opened) as studies, closing(device), made as others:
             remarks = (*remarks, *search.remarks, *models.remarks(), *_noted(lease.remarks(), progress))
             plan = _plan(job, models, reached, remarks)
             plan = kind.plan(replace(plan, impossible=possible.impossible))
@@ -216,13 +218,14 @@ def _tell_time(budget: Budget, progress: Progress) -> None:
         progress.note(f"set-up and the teacher took {used}; search and finalists are in it too")
 
 
-def _studies(job: Job, sampler: BaseSampler) -> StudyStore:
+def _studies(job: Job, sampler: BaseSampler, progress: Progress, stop: StopFlag) -> StudyStore:
     studies = StudyStore.create_or_resume(
         url=job.places.storage,
         name=job.file.name,
         problem=job.problem(),
         objectives={objective.metric: objective.higher_is_better for objective in job.objectives},
         sampler=sampler,
+        patience=Patience(note=progress.note, stage=progress.stage, asked=lambda: stop.count),
     )
     write_run_file_of(job)
     return studies

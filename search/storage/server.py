@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from typing import Any
 
 from sqlalchemy import URL, make_url
@@ -18,7 +20,7 @@ _TIMES_OUT = {  # driver -> its name for the seconds that connecting may take
     "mariadbconnector": "connect_timeout", "mysqlconnector": "connection_timeout",
 }  # fmt: skip
 _PACKAGES = {
-    "psycopg2": "psycopg2-binary", "psycopg": "'psycopg[binary]'", "MySQLdb": "mysqlclient",
+    "psycopg2": "'paretune[postgres]'", "psycopg": "'psycopg[binary]'", "MySQLdb": "mysqlclient",
     "pymysql": "PyMySQL", "mysql": "mysql-connector-python",
 }  # fmt: skip
 
@@ -62,14 +64,21 @@ def server_url(text: str, shown: str) -> URL:
 
 
 def engine_options(url: URL) -> dict[str, Any]:
-    """What a connection is made with beside the URL: connecting ends, and a line that is dead is noticed."""
+    """What an engine is made with beside the URL: connecting ends, a line that is dead is noticed and
+    replaced, and the server's list of connections says whose each is."""
     driver = url.get_driver_name()
     name = _TIMES_OUT.get(driver)
     options: dict[str, Any] = {} if name is None or name in url.query else {name: CONNECT_S}
     if driver in ("psycopg2", "psycopg"):
         alive = {"keepalives_idle": 60, "keepalives_interval": 15, "keepalives_count": 4}
-        options |= {key: value for key, value in alive.items() if key not in url.query}
-    return {"connect_args": options} if options else {}
+        of_libpq = {**alive, "tcp_user_timeout": 120_000, "fallback_application_name": _program()}
+        options |= {key: value for key, value in of_libpq.items() if key not in url.query}
+    return {"pool_pre_ping": True, "connect_args": options}
+
+
+def _program() -> str:
+    """How this process is told apart from others by whoever looks at the server."""
+    return f"paretune on {socket.gethostname()[:30]}, process {os.getpid()}"
 
 
 def missing_package(module: str) -> str:

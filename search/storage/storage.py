@@ -14,6 +14,7 @@ from ...profiles.errors import UserError
 from ...profiles.files import make_folder
 from ...profiles.locks import locked
 from .connect import Database, connected
+from .lost import ServerLostError
 from .transactions import allow_together
 from .trouble import trouble
 from .url import StorageUrl
@@ -50,7 +51,7 @@ def storage_trouble_explained(url: StorageUrl) -> Iterator[None]:
     """
     try:
         yield
-    except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
+    except (optuna.exceptions.StorageInternalError, SQLAlchemyError, ServerLostError) as error:
         raise trouble("the study's storage fails", url, error) from None
 
 

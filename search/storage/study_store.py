@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -23,9 +22,10 @@ from ..record.evaluation import Evaluation, Outcome, StudyRecord, TrialRecord
 from ..record.kept import KEPT, written
 from ..record.plausible import LARGEST
 from . import frame as frame_of
-from . import write_ahead
 from .importance import importances
-from .same_problem import check_directions, existing, holds_nothing, made
+from .lasting import Lasting
+from .lost import Patience
+from .opened import opened
 from .storage import close_storage, open_storage, storage_trouble_explained
 from .transactions import together
 from .trial_records import (
@@ -56,7 +56,7 @@ _STATES = {
 class StudyStore:
     """One study. `storage` is where it lies, if several writes shall end in one transaction there.
 
-    `written_ahead` is the file whose log `close` merges.
+    `lasting` keeps them on a server that goes away and comes back, `closing` says what `close` does.
     """
 
     def __init__(
@@ -65,10 +65,13 @@ class StudyStore:
         objectives: tuple[str, ...],
         storage: optuna.storages.RDBStorage | None = None,
         *,
-        written_ahead: Path | None = None,
+        lasting: Lasting | None = None,
+        closing: ExitStack | None = None,
     ) -> None:
         self.study, self.objectives, self._storage = study, objectives, storage
-        self._written_ahead = written_ahead
+        self._lasting, self._closing = lasting, closing or ExitStack()
+        if closing is None and storage is not None:
+            self._closing.callback(close_storage, storage)
         self._evaluated: dict[int, TrialRecord] = {}  # what ended does not change any more
 
     # -- opening ----------------------------------------------------------------------------------
@@ -82,23 +85,19 @@ class StudyStore:
         problem: Mapping[str, Any],
         objectives: Mapping[str, bool],
         sampler: optuna.samplers.BaseSampler,
+        patience: Patience | None = None,
     ) -> StudyStore:
-        """Open the study, making it if it is not there. `objectives`: metric -> higher is better.
+        """Open the study, making it if it is not there. `objectives`: metric -> higher is better. `patience`:
+        for how long a server is waited for that goes away while the study is run.
 
         Raises:
-            UserError: the study exists and describes another problem, or the storage cannot be reached.
+            UserError: the study exists and describes another problem, another run holds it, or the storage
+                cannot be reached.
         """
-        storage, file = open_storage(url), url.file
-        if file is not None:
-            write_ahead.begin(storage, file)
-        study = existing(storage, name, problem, sampler)
-        if study is not None and holds_nothing(study, problem):
-            optuna.delete_study(study_name=name, storage=storage)
-            study = None
-        if study is None:
-            study = made(storage, name, problem, objectives, sampler)
-        check_directions(study, objectives, url.shown)
-        return cls(study, tuple(objectives), storage, written_ahead=file)
+        found = opened(url, name, problem, objectives, sampler, patience or Patience())
+        return cls(
+            found.study, tuple(objectives), found.storage, lasting=found.lasting, closing=found.closing
+        )
 
     @classmethod
     def load(cls, url: StorageUrl, name: str) -> StudyStore:
@@ -118,16 +117,13 @@ class StudyStore:
 
     def close(self) -> None:
         """Close the storage. A SQLite file in which a study was run stands alone from here on."""
-        if self._storage is not None:
-            close_storage(self._storage)
-        if self._written_ahead is not None:
-            write_ahead.end(self._written_ahead)
+        self._closing.close()
 
     # -- trials -----------------------------------------------------------------------------------
 
     def together(self) -> AbstractContextManager[None]:
         """What is written inside is kept whole, or not at all. Nothing in it may take long."""
-        return together(self._storage)
+        return together(self._storage) if self._lasting is None else self._lasting.together()
 
     def ask(self, suggest: Callable[[Trial], Candidate]) -> tuple[Trial, Candidate]:
         """The next trial, from the queue or from the sampler, and its candidate."""
