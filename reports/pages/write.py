@@ -110,7 +110,9 @@ def plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
     if is_dataclass(value) and not isinstance(value, type):
-        return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
+        said = ((item, getattr(value, item.name)) for item in fields(value))
+        # Some are written where they are known alone, see `record.evaluation.WHERE_KNOWN`.
+        return {i.name: plain(one) for i, one in said if one is not None or "written" not in i.metadata}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):

@@ -157,7 +157,7 @@ class DaskWorkers:
     def _leave_out(self, address: str, unfit: Unfit) -> None:
         self._unfit[address] = unfit
         shown = listed(list(unfit.differences))
-        self._progress.note(f"worker {unfit.worker} is left out, it differs: {shown}")
+        self._progress.note(f"{unfit.worker} is left out, it differs: {shown}")
 
     def _answer(self, event: dict[str, Any], judge: Judge) -> None:
         what, given = pickle.loads(event["asked"])  # noqa: S301 - of our own worker
@@ -168,9 +168,9 @@ class DaskWorkers:
 
     def _tell(self, event: dict[str, Any]) -> None:
         if "note" in event:
-            self._progress.note(f"{event['worker']}: {event['note']}")
+            self._progress.note(f"{event['name']}: {event['note']}")
         else:
-            self._progress.at_work(event["worker"], event.get("task"), event["stage"])
+            self._progress.at_work(event["name"], event.get("task"), event["stage"])
 
     def _check_left(self) -> None:
         """Raises:

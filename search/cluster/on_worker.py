@@ -31,8 +31,8 @@ def work(order: Order) -> Result | Unfit:
     """Do a task."""
     with _one_at_a_time:
         worker = get_worker()
-        name, topic = str(worker.name), topic_of(order.study.session)
-        about = {"worker": name, "address": worker.address}
+        name, topic = name_of(worker), topic_of(order.study.session)
+        about = {"name": name, "address": worker.address}  # the engine adds a "worker" of its own
 
         def say(what: Mapping[str, Any]) -> None:
             worker.log_event(topic, {**about, **what})
@@ -41,6 +41,11 @@ def work(order: Order) -> Result | Unfit:
             return _working_for(order, say, name).done(order)
         except UnfitError as error:
             return Unfit(worker=name, differences=error.differences)
+
+
+def name_of(worker: Worker) -> str:
+    """How a worker is called: by its name; those that are started here have numbers."""
+    return f"worker {worker.name}" if isinstance(worker.name, int) else str(worker.name)
 
 
 def _working_for(order: Order, say: asking.Say, name: str) -> WorkingStudy:

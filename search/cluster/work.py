@@ -20,6 +20,7 @@ from ..run.kind import StudyKind
 from ..run.memory_limits import within_memory
 from ..run.session import evaluator_of
 from ..run.waiting import lease_for
+from ..stages.chain import Trace
 from ..stages.device.effort import Effort
 from ..stages.device.stages import DeviceStages
 from ..store.opening import open_store
@@ -93,7 +94,10 @@ class WorkingStudy:
         task, standard = order.task, order.standard
         if task.measure:
             self.progress.stage(f"measuring {task.candidate.title} with untrained weights")
-            return replace(found, hardware=measured_of(self._evaluator, task.candidate, standard))
+            trace = Trace()
+            hardware = measured_of(lambda: self._evaluator.hardware(task.candidate, standard, trace))
+            stages = {stage.name: stage.seconds for stage in trace.stages if not stage.cached}
+            return replace(found, hardware=hardware, stages=stages)
         self._remember(task)
         judge = AskedJudge(self._say, standard)
         evaluation = self._evaluator.evaluate(task.candidate, judge, baseline=task.baseline)

@@ -63,8 +63,8 @@ class Evaluator:
         """Others have measured it with untrained weights."""
         self._hardware.setdefault(candidate.hardware_class().digest, hardware)
 
-    def hardware(self, candidate: Candidate, standard: Standard) -> Hardware:
-        return self._hardware_of(candidate, standard, Trace())
+    def hardware(self, candidate: Candidate, standard: Standard, trace: Trace | None = None) -> Hardware:
+        return self._hardware_of(candidate, standard, trace or Trace())
 
     def evaluate(self, candidate: Candidate, judge: Judge, *, baseline: bool = False) -> Evaluation:
         trace = Trace()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import SerializerFunctionWrapHandler, TypeAdapter, model_serializer
 
 from ...profiles.quantity import Quantity as Quantity  # a word of records too
 from ...profiles.watched import Watched as Watched  # as well
@@ -28,6 +28,8 @@ from .tuned import Tuned
 from .untrained import UNTOLD, Untrained
 from .where import Where
 
+WHERE_KNOWN = {"written": "where it is not None"}
+"""Metadata of a field that stands in no JSON where it is None."""
 _ABOUT_TEACHER = "about the teacher: "  # once began a note of an evaluation, in the place of a field
 
 
@@ -61,7 +63,7 @@ class Evaluation:
     `agreement` is how the device's outputs compare with those of the same file here (None: it is this
     machine, or that was not asked), `watched` how it was meanwhile, `deployed` what else deployment asks.
     `untrained` is what its network told before any training, `where` on which worker and device that was
-    (None: there is but one of each).
+    (None: there is but one of each; it is written where it is known alone).
     """
 
     candidate: Candidate
@@ -96,7 +98,7 @@ class Evaluation:
     watched: Watched | None = None
     deployed: Deployed = NOTHING_ASKED
     untrained: Untrained = UNTOLD
-    where: Where | None = None
+    where: Where | None = field(default=None, metadata=WHERE_KNOWN)
 
     def __post_init__(self) -> None:
         said = tuple(note for note in self.notes if note.startswith(_ABOUT_TEACHER))
@@ -104,6 +106,13 @@ class Evaluation:
             object.__setattr__(self, "notes", tuple(note for note in self.notes if note not in said))
             remarks = (note.removeprefix(_ABOUT_TEACHER) for note in said)
             object.__setattr__(self, "about_teacher", (*self.about_teacher, *remarks))
+
+    @model_serializer(mode="wrap")
+    def _known(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = written(self)
+        if self.where is None:
+            del found["where"]
+        return found
 
     @property
     def all_notes(self) -> tuple[str, ...]:

@@ -19,7 +19,8 @@ class Progress:
         """A stage starts, or an epoch of it ended (a stage answered from the store is not announced)."""
 
     def at_work(self, worker: str, trial: int | None, stage: str) -> None:
-        """What one of several workers is doing, for which trial (None, or below 0: for none)."""
+        """What one of several workers is doing, for which trial (None, or below 0: for none); an empty stage
+        says that it is idle."""
 
     def finished(self, record: TrialRecord) -> None:
         """A trial has ended, with any outcome."""

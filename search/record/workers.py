@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from .candidate import Candidate
@@ -29,12 +30,13 @@ class Task:
 class Result:
     """What came of a task: an evaluation or a measurement; or why it was `stopped` before its end, or the
     `error` that ends the study. It took so many `seconds` on `worker`, and as many `waited` of them until a
-    device was free."""
+    device was free; of a measurement `stages` has the seconds of each stage that was done for it."""
 
     task: Task
     worker: str = ""
     seconds: float = 0.0
     waited: float = 0.0
+    stages: Mapping[str, float] = field(default_factory=dict)
     evaluation: Evaluation | None = None
     hardware: Hardware | None = None
     stopped: str = ""

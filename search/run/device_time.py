@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
 from statistics import median
 
@@ -72,7 +72,7 @@ class DeviceTime:
     ) -> tuple[Hardware | None, float]:
         """Measure a candidate with untrained weights; what was found, and the seconds that took."""
         started = self._budget.worked()
-        hardware = measured_of(evaluator, candidate, standard)
+        hardware = measured_of(lambda: evaluator.hardware(candidate, standard))
         seconds = self._budget.worked() - started
         self.probed(hardware, seconds)
         return hardware, seconds
@@ -118,11 +118,11 @@ class DeviceTime:
         return seconds is None or count * self._teacher_s <= SIMPLE_FIRST * seconds
 
 
-def measured_of(evaluator: CandidateEvaluator, candidate: Candidate, standard: Standard) -> Hardware | None:
-    """What a candidate with untrained weights shows; nothing where something from outside ended it, which
-    says nothing of others of its class."""
+def measured_of(hardware: Callable[[], Hardware]) -> Hardware | None:
+    """What a candidate with untrained weights shows, whose `hardware` is asked for; nothing where something
+    from outside ended it, which says nothing of others of its class."""
     try:
-        return evaluator.hardware(candidate, standard)
+        return hardware()
     except StageError as error:  # others of its class would crash as well
         return None if error.outside else Hardware(refused=f"{error.stage}: {error.cause}")
 

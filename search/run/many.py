@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
 from ..record.candidate import Candidate
-from ..record.evaluation import TrialRecord
+from ..record.evaluation import Evaluation, TrialRecord
 from ..record.progress import Progress
 from ..record.protocols import CandidateEvaluator
+from ..record.where import MeasuredAhead, Where
 from ..record.workers import Result, Task, Workers
 from ..storage.study_store import StudyStore
 from .budget import Budget
@@ -34,6 +38,7 @@ class DriverOfMany(Driver):
         self._measuring: dict[int, Candidate] = {}
         self._alike: dict[str, list[Asked]] = {}  # trials of what is evaluated at this moment, by its digest
         self._duplicates = 0  # in a row
+        self._ahead: list[MeasuredAhead] = []  # since the trial that was told last
 
     @property
     def at_work(self) -> int:
@@ -112,6 +117,8 @@ class DriverOfMany(Driver):
     # -- taking in ------------------------------------------------------------------------------------
 
     def _take(self, result: Result) -> None:
+        if result.worker:
+            self.progress.at_work(result.worker, None, "")
         if result.task.measure:
             self._take_measured(result)
         else:
@@ -126,6 +133,7 @@ class DriverOfMany(Driver):
             self.search.give_up_measurement(wanted)
             return
         hardware, seconds = result.hardware, result.seconds - result.waited
+        self._ahead.append(_measured_ahead(result))
         self.device_time.probed(hardware, seconds)
         if hardware is None:
             self.search.give_up_measurement(wanted)
@@ -144,9 +152,17 @@ class DriverOfMany(Driver):
                 raise result.error
             self._cut = result.stopped
             return
-        record = self._tell(asked, self._settled(asked, result.evaluation))
+        record = self._tell(asked, self._settled(asked, self._where_it_ran(result, result.evaluation)))
         for twin in twins:
             self._end_alike(twin, record)
+
+    def _where_it_ran(self, result: Result, evaluation: Evaluation) -> Evaluation:
+        if not result.worker:  # several were lost in it
+            return evaluation
+        ahead, self._ahead = tuple(self._ahead), []
+        known = evaluation.where or Where(device=result.task.device)
+        times = {"seconds": result.seconds, "waited": result.waited}
+        return replace(evaluation, where=replace(known, worker=result.worker, ahead=ahead, **times))
 
     def _end_alike(self, twin: Asked, record: TrialRecord) -> None:
         if record.evaluation.paused:
@@ -166,3 +182,14 @@ class DriverOfMany(Driver):
             _, asked = self._evaluating.popitem()
             self._given_up(asked, self._alike.pop(asked.candidate.digest, []))
         self._measuring.clear()
+
+
+def _measured_ahead(result: Result) -> MeasuredAhead:
+    return MeasuredAhead(
+        worker=result.worker,
+        device=result.task.device,
+        started=time.time() - result.seconds,
+        seconds=result.seconds,
+        stages=result.stages,
+        waited=result.waited,
+    )
