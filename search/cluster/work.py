@@ -11,18 +11,15 @@ from ..evaluation.evaluator import Evaluator
 from ..job.job import Job, load_job
 from ..record.progress import Progress
 from ..record.stops import Interrupted
-from ..record.workers import Result, Task
-from ..run.absent import chain_of
+from ..record.workers import Result
 from ..run.budget import Budget
-from ..run.device import device_stages
+from ..run.device import reached_of_pool
 from ..run.device_time import measured_of
 from ..run.kind import StudyKind
 from ..run.memory_limits import within_memory
-from ..run.session import evaluator_of
+from ..run.on_devices import OnDevices
 from ..run.waiting import lease_for
 from ..stages.chain import Trace
-from ..stages.device.effort import Effort
-from ..stages.device.stages import DeviceStages
 from ..store.opening import open_store
 from ..store.store import Store
 from .asking import AskedJudge, Say, ToldProgress
@@ -57,23 +54,16 @@ class WorkingStudy:
         store = open_store(job.places.store_name, self.budget.worked)
         if store.get(STAGE, order.witness) is None:
             raise UnfitError(f"the study's store is not seen there: {job.places.store_name} is another one")
-        self._device, self._evaluator = self._parts(job, store, order)
+        self._devices = self._parts(job, store, order)
         self.progress.quiet = False
 
-    def _parts(self, job: Job, store: Store, order: StudyOrder) -> tuple[DeviceStages, Evaluator]:
-        reached, quiet = job.reached(to_measure=True), Progress()
-        lease = lease_for(job, reached.launch, self.progress, self.budget)
+    def _parts(self, job: Job, store: Store, order: StudyOrder) -> OnDevices:
+        reached, quiet = reached_of_pool(job, ""), Progress()
         job = within_memory(job, reached, store, lease_for(job, reached.launch, quiet, self.budget), quiet)
         models = StudyKind().models(job, store, self.progress, self.budget)
         job = replace(job, space=models.possible(job.space, job.file.deploy.setting.batch).space)
         models.prepare(job.space)
-        device = device_stages(job, reached, store, self.progress, models, lease, self.budget)
-        device.effort = Effort(order.seconds, self.budget.afford, self.progress.note)
-        chain = chain_of(job, models, device, self.budget)
-        evaluator = evaluator_of(job, chain, self.budget, (), StudyKind(), reached)
-        with self.budget.untimed():
-            evaluator.prepare_reference(order.reference)
-        return device, evaluator
+        return OnDevices(job, store, models, self.budget, self.progress, order.reference, reached)
 
     def done(self, order: Order) -> Result:
         """What comes of a task. What concerns the whole study comes back as its error."""
@@ -83,33 +73,31 @@ class WorkingStudy:
         budget.rest, self._number = order.rest, order.task.number
         found = Result(task=order.task, worker=self._worker)
         try:
-            found = self._found(found, order)
+            with self._devices.on(order.task.device) as evaluator:
+                found = self._found(found, order, evaluator)
         except Interrupted as stop:
             found = replace(found, stopped=stop.why)
         except ParetuneError as error:
             found = replace(found, error=error)
         return replace(found, seconds=budget.clock() - started, waited=budget.waited - waited)
 
-    def _found(self, found: Result, order: Order) -> Result:
+    def _found(self, found: Result, order: Order, evaluator: Evaluator) -> Result:
         task, standard = order.task, order.standard
         if task.measure:
             self.progress.stage(f"measuring {task.candidate.title} with untrained weights")
             trace = Trace()
-            hardware = measured_of(lambda: self._evaluator.hardware(task.candidate, standard, trace))
+            hardware = measured_of(lambda: evaluator.hardware(task.candidate, standard, trace))
             stages = {stage.name: stage.seconds for stage in trace.stages if not stage.cached}
             return replace(found, hardware=hardware, stages=stages)
-        self._remember(task)
-        judge = AskedJudge(self._say, standard)
-        evaluation = self._evaluator.evaluate(task.candidate, judge, baseline=task.baseline)
-        return replace(found, evaluation=evaluation)
-
-    def _remember(self, task: Task) -> None:
         if task.known is not None:
-            self._evaluator.remember(task.candidate, task.known)
+            evaluator.remember(task.candidate, task.known)
+        judge = AskedJudge(self._say, standard)
+        evaluation = evaluator.evaluate(task.candidate, judge, baseline=task.baseline)
+        return replace(found, evaluation=evaluation)
 
     def close(self) -> None:
         """End every process that belongs to it."""
-        self._device.close()
+        self._devices.close()
 
 
 def fit_job(order: StudyOrder) -> Job:

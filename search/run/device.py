@@ -28,7 +28,8 @@ AMONG_OTHERS_S = 90.0
 
 
 def reached_of_pool(job: Job, device: str) -> Reached:
-    """One device of the job's pool, as a study begins to use it or goes back to it.
+    """One device of the job's pool ("": the first that answers, or the only one), as a study begins to use it
+    or goes back to it.
 
     Raises:
         DeviceGoneError: it cannot be reached.

@@ -133,6 +133,7 @@ class ToySession(contract.Session):
         self.simulated_ns //= 2 if pace == "run" else 1
         if self.precision is not Precision.FP32:  # a device on which what is compressed became slower
             self.simulated_ns = int(self.simulated_ns * float(os.environ.get("TOY_SLOWER", "1")))
+        self.simulated_ns = int(self.simulated_ns * float(os.environ.get("TOY_SLOW_DEVICE", "1")))
         self.taken = {"pace": pace}
 
     def _run(self, feed):
