@@ -6,42 +6,57 @@ import pickle
 import queue
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from concurrent.futures import CancelledError
+from dataclasses import dataclass
 from typing import Any
 
 from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
 from ...profiles.errors import UserError
-from ...profiles.words import listed
+from ...profiles.words import duration, listed
 from ..record.evaluation import Evaluation, Outcome
 from ..record.progress import Progress
 from ..record.protocols import Judge
+from ..record.stops import INTERRUPTED
 from ..record.workers import Result, Task
 from . import on_worker
+from .line import Line
 from .orders import Order, StudyOrder, Unfit
 
 WAKE_S, FRESH_S = 0.5, 2.0
 """How often somebody who waits looks up; how long it is taken to be known which workers there are."""
-NONE_LEFT_S = 120.0
-"""So long a study waits for a first worker, and for one to come back."""
+NONE_LEFT_S, HEAD_S = 120.0, 600.0
+"""So long a study waits for a first worker, and for one to come back; and for the scheduler."""
 Left = Callable[[], tuple[float | None, float]]
 """Seconds that are left for a task (None: no end), and how many of them follow a training."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _HandedOut:
+    """An order that a worker has, by its future (None: the line was lost); `meant` is a worker's address."""
+
+    order: Order
+    future: Future | None = None
+    meant: str = ""
+
+
 class DaskWorkers:
-    """See `Workers`. Each process of the cluster that is fit for the study has one task at a time."""
+    """See `Workers`. Each process of the cluster that is fit for the study has one task at a time.
+
+    A worker that is lost has its task done by another one; so has a scheduler that is lost all of them, once
+    it is back: what their stages had finished is in the store.
+    """
 
     def __init__(self, client: Client, study: StudyOrder, left: Left, progress: Progress) -> None:
-        self._client, self._study, self._left, self._progress = client, study, left, progress
+        self._study, self._left, self._progress = study, left, progress
         self._happened: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._futures: dict[int, Future] = {}
-        self._orders: dict[int, Order] = {}
-        self._places: dict[int, str] = {}  # the worker's address that each task was meant for
+        self._line = Line(client, on_worker.topic_of(study.session), self._happened.put)
+        self._out: dict[int, _HandedOut] = {}
         self._unfit: dict[str, Unfit] = {}
         self._there: tuple[str, ...] = ()
         self._looked, self._seen, self._stops = -float("inf"), time.monotonic(), 0
-        client.subscribe_topic(on_worker.topic_of(study.session), lambda event: self._happened.put(event[1]))
+        self._lost_at: float | None = None
 
     # -- the protocol ---------------------------------------------------------------------------------
 
@@ -63,9 +78,8 @@ class DaskWorkers:
             try:
                 event = self._happened.get(timeout=WAKE_S)
             except queue.Empty:
-                self._check_left()
-                return None
-            if isinstance(event, int):
+                return self._look()
+            if isinstance(event, Future):
                 result = self._ended(event)
                 if result is not None:
                     return result
@@ -79,98 +93,125 @@ class DaskWorkers:
         wanted = 2 if urgent else 1
         if wanted > self._stops:
             self._stops = wanted
-            self._client.run(on_worker.stop, self._study.session, wanted, on_error="ignore")
+            session = self._study.session
+            self._line.ask(lambda c: c.run(on_worker.stop, session, wanted, on_error="ignore"), None)
 
     def close(self) -> None:
         """See `Workers`."""
-        for future in self._futures.values():
-            with suppress(Exception):
-                future.cancel()
-        self._futures.clear()
-        with suppress(Exception):  # one that is gone needs not be left
-            self._client.run(on_worker.leave, on_error="ignore")
-        with suppress(Exception):
-            self._client.close()
+        given_up = [one.future for one in self._out.values() if one.future is not None]
+        self._line.ask(lambda client: client.cancel(given_up, force=True), None)
+        self._out.clear()
+        self._line.ask(lambda c: c.run(on_worker.leave, self._study.session, on_error="ignore"), None)
+        self._line.close()
 
     # -- handing out ----------------------------------------------------------------------------------
 
     def _fit(self) -> tuple[str, ...]:
         """Addresses of the workers that are there and, as far as is known, fit."""
         if time.monotonic() - self._looked > FRESH_S:
-            self._there, self._looked = tuple(self._client.nthreads()), time.monotonic()
+            self._there = self._line.ask(lambda client: tuple(client.nthreads()), ())
+            self._looked = time.monotonic()
         found = tuple(address for address in self._there if address not in self._unfit)
         if found:
             self._seen = time.monotonic()
         return found
 
     def _hand_out(self, order: Order) -> None:
-        number, fit = order.task.number, self._fit()
-        taken = set(self._places.values())
-        # Meant for an idle worker; another may have it, should that one be lost.
-        meant = next((address for address in fit if address not in taken), None)
-        future = self._client.submit(
-            on_worker.work,
-            order,
-            key=f"paretune-{self._study.session}-{number}-{time.monotonic_ns()}",
-            workers=[meant] if meant else None,
-            allow_other_workers=True,
-            pure=False,
-        )
-        self._orders[number], self._futures[number] = order, future
-        self._places[number] = meant or ""
-        future.add_done_callback(lambda _: self._happened.put(number))
+        number, taken = order.task.number, {one.meant for one in self._out.values()}
+        # Meant for an idle worker; another one has it, should that one be lost.
+        meant = next((address for address in self._fit() if address not in taken), "")
+        key = f"paretune-{self._study.session}-{number}-{time.monotonic_ns()}"
+        future = self._line.submit(on_worker.work, order, key, meant)
+        self._out[number] = _HandedOut(order=order, future=future, meant=meant)
+        if future is not None:
+            future.add_done_callback(self._happened.put)
 
     # -- what happens ---------------------------------------------------------------------------------
 
-    def _ended(self, number: int) -> Result | None:
-        """What came of a task; None where it has to be done once more."""
-        future, order = self._futures.pop(number, None), self._orders[number]
-        if future is None:
+    def _ended(self, future: Future) -> Result | None:
+        """What came of a task; None where it is to be done once more."""
+        one = next((one for one in self._out.values() if one.future is future), None)
+        if one is None:
             return None
-        meant = self._places.pop(number)
+        del self._out[one.order.task.number]
         try:
             found = future.result()
         except KilledWorker as killed:
-            return self._given_up(order.task, str(killed))
+            return _given_up(one.order.task, str(killed))
+        except (CancelledError, OSError, RuntimeError) as error:
+            if self._line.look() and not isinstance(error, CancelledError):
+                raise
+            # The line to the scheduler is lost, or was.
+            self._out[one.order.task.number] = _HandedOut(order=one.order)
+            return None
         if isinstance(found, Unfit):
-            self._leave_out(meant, found)
-            self._hand_out(order)
+            self._leave_out(one.meant, found)
+            self._hand_out(one.order)
             return None
         result: Result = found
         return result
 
-    def _given_up(self, task: Task, why: str) -> Result:
-        """Workers died in it again and again."""
-        cause = "several workers ended, one after the other, while they were at it"
-        if task.measure:
-            return Result(task=task)
-        evaluation = Evaluation(
-            candidate=task.candidate,
-            outcome=Outcome.FAILED,
-            baseline=task.baseline,
-            stage="worker",
-            cause=cause,
-            log=why,
-        )
-        return Result(task=task, evaluation=evaluation)
-
     def _leave_out(self, address: str, unfit: Unfit) -> None:
         self._unfit[address] = unfit
-        shown = listed(list(unfit.differences))
+        shown = listed(unfit.differences)
         self._progress.note(f"{unfit.worker} is left out, it differs: {shown}")
 
     def _answer(self, event: dict[str, Any], judge: Judge) -> None:
         what, given = pickle.loads(event["asked"])  # noqa: S301 - of our own worker
         asked = getattr(judge, what)
         said = pickle.dumps(asked(*given) if callable(asked) else asked)
-        with suppress(Exception):  # a worker that is lost by now asks nothing any more
-            self._client.run(on_worker.answer, event["question"], said, workers=[event["address"]])
+        question, address = event["question"], [event["address"]]
+        self._line.ask(
+            lambda c: c.run(on_worker.answer, question, said, workers=address, on_error="ignore"), None
+        )
 
     def _tell(self, event: dict[str, Any]) -> None:
         if "note" in event:
             self._progress.note(f"{event['name']}: {event['note']}")
         else:
             self._progress.at_work(event["name"], event.get("task"), event["stage"])
+
+    # -- the line -------------------------------------------------------------------------------------
+
+    def _look(self) -> Result | None:
+        """Nothing has happened for a moment: see to the line and the workers."""
+        if self._line.look():
+            self._check_left()
+            return self._repeated()
+        now = time.monotonic()
+        if self._lost_at is None:
+            self._lost_at = now
+            self._progress.note(f"the scheduler at {self._line.address} does not answer: waiting for it")
+        if self._stops:
+            return self._stopped()
+        if now - self._lost_at > HEAD_S:
+            raise UserError(
+                "the scheduler of the cluster has not come back",
+                place="cluster",
+                found=f"{self._line.address}, silent for {duration(now - self._lost_at)}",
+                remedy="start it and its workers, and run again: what was told and finished is kept",
+            )
+        if self._line.again():
+            self._lost_at, self._looked, self._seen = None, -float("inf"), now
+            self._progress.note("the scheduler is back: what workers were at goes on from what they finished")
+        return None
+
+    def _repeated(self) -> Result | None:
+        """Hand out once more what was lost with the line."""
+        if self._stops:
+            return self._stopped()
+        for one in [one for one in self._out.values() if one.future is None]:
+            if self._fit():
+                self._hand_out(one.order)
+        return None
+
+    def _stopped(self) -> Result | None:
+        """A task that no worker has, where a stop was asked for."""
+        one = next((one for one in self._out.values() if one.future is None), None)
+        if one is None:
+            return None
+        del self._out[one.order.task.number]
+        return Result(task=one.order.task, stopped=INTERRUPTED)
 
     def _check_left(self) -> None:
         """Raises:
@@ -182,7 +223,19 @@ class DaskWorkers:
         raise UserError(
             "no worker is fit for this study" if named else "no worker is there",
             place="workers",
-            found=listed(named) or "none",
-            accepted="workers with the same versions, study file, data and store as the driver",
-            remedy="start workers with the driver's environment, and run again: what was finished is kept",
+            found="; ".join(named) or "none",
+            accepted="workers with the versions, study file, data and store of the driver",
+            remedy="start workers in the driver's environment, and run again: what was finished is kept",
         )
+
+
+def _given_up(task: Task, why: str) -> Result:
+    """Workers died in it, one after the other."""
+    if task.measure:
+        return Result(task=task)
+    cause = "several workers ended, one after the other, while they were at it"
+    failed = Outcome.FAILED
+    evaluation = Evaluation(
+        candidate=task.candidate, outcome=failed, baseline=task.baseline, stage="worker", cause=cause, log=why
+    )
+    return Result(task=task, evaluation=evaluation)

@@ -68,13 +68,18 @@ def answer(question: str, said: bytes) -> None:
     asking.answered(question, said)
 
 
-def leave() -> None:
-    """Nothing more is done for the study at hand."""
-    while _study:
+def leave(session: str = "") -> None:
+    """Nothing more is done for a session (empty: whichever is at hand)."""
+    while _study and session in ("", _study[0].session):
         try:
             _study.pop().close()
         except Exception:
             _log.exception("a study's processes did not end well")
+
+
+def name_of(worker: Worker) -> str:
+    """ "w1" for the first of those that a local cluster counts."""
+    return f"w{worker.name + 1}" if isinstance(worker.name, int) else str(worker.name)
 
 
 def topic_of(session: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -41,6 +42,8 @@ def cluster(wanted: WorkersSection) -> Iterator[Client]:
     import dask
     from distributed import Client
 
+    for name in ("distributed", "distributed.client"):  # what is lost is told in our words
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with dask.config.set(_settings()):
         if wanted.cluster is not None:
             with _joined(wanted.cluster) as client:
@@ -99,6 +102,7 @@ def _settings() -> dict[str, Any]:
         # Trainings hold the interpreter for long; a worker that is killed is seen by its line.
         "distributed.scheduler.worker-ttl": "10 minutes",
         "distributed.worker.daemon": False,
+        "distributed.comm.timeouts.connect": "10 s",
         "distributed.scheduler.work-stealing": False,
         "distributed.admin.low-level-log-length": 1000,
         "distributed.scheduler.allowed-failures": 2,
