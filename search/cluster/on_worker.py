@@ -77,11 +77,6 @@ def leave(session: str = "") -> None:
             _log.exception("a study's processes did not end well")
 
 
-def name_of(worker: Worker) -> str:
-    """ "w1" for the first of those that a local cluster counts."""
-    return f"w{worker.name + 1}" if isinstance(worker.name, int) else str(worker.name)
-
-
 def topic_of(session: str) -> str:
     """Under which a session's workers tell what they do."""
     return f"paretune {session}"

@@ -161,8 +161,8 @@ class DriverOfMany(Driver):
             return evaluation
         ahead, self._ahead = tuple(self._ahead), []
         known = evaluation.where or Where(device=result.task.device)
-        times = {"seconds": result.seconds, "waited": result.waited}
-        return replace(evaluation, where=replace(known, worker=result.worker, ahead=ahead, **times))
+        ran = replace(known, worker=result.worker, seconds=result.seconds, waited=result.waited, ahead=ahead)
+        return replace(evaluation, where=ran)
 
     def _end_alike(self, twin: Asked, record: TrialRecord) -> None:
         if record.evaluation.paused:
