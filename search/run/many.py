@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, TrialRecord
 from ..record.progress import Progress
 from ..record.protocols import CandidateEvaluator
+from ..record.stops import DeviceGoneError
 from ..record.where import MeasuredAhead, Where
 from ..record.workers import Result, Task, Workers
 from ..storage.study_store import StudyStore
 from .budget import Budget
+from .device_pool import DevicePool
 from .driver import Driver
 from .plan import SearchPlan
 from .search import Search
@@ -20,7 +23,8 @@ from .trials import Asked
 
 
 class DriverOfMany(Driver):
-    """A `Driver` that keeps its workers busy. The reference and what follows the search are its own work."""
+    """A `Driver` that keeps its workers busy, on the `devices` of a pool where there is one. The reference
+    and what follows the search are its own work."""
 
     def __init__(
         self,
@@ -31,9 +35,10 @@ class DriverOfMany(Driver):
         budget: Budget,
         progress: Progress,
         workers: Workers,
+        devices: Sequence[str] = (),
     ) -> None:
         super().__init__(plan, evaluator, search, studies, budget, progress)
-        self.workers = workers
+        self.workers, self.pool = workers, DevicePool(devices, self._said)
         self._evaluating: dict[int, Asked] = {}
         self._measuring: dict[int, Candidate] = {}
         self._alike: dict[str, list[Asked]] = {}  # trials of what is evaluated at this moment, by its digest
@@ -45,7 +50,12 @@ class DriverOfMany(Driver):
         """Candidates that workers evaluate at this moment."""
         return len(self._evaluating)
 
+    def _said(self, remark: str) -> None:
+        self.progress.note(remark)
+        self.search.remark(remark)
+
     def _until_finished(self) -> str:
+        self.pool.settle(self.search.standard.reference_ms or 0.0)
         try:
             while True:
                 why = self._filled()
@@ -98,7 +108,10 @@ class DriverOfMany(Driver):
         self._evaluating[number], self._alike[candidate.digest] = asked, []
         self.search.begin(candidate)
         self.progress.started(number, candidate)
-        self.workers.submit(Task(number=number, candidate=candidate, baseline=asked.baseline), self.search)
+        self._submit(Task(number=number, candidate=candidate, baseline=asked.baseline))
+
+    def _submit(self, task: Task) -> None:
+        self.workers.submit(replace(task, device=self.pool.next()), self.search)
 
     def _measure_first(self) -> None:
         """As far as workers are free; what is still measured then is left out of proposals."""
@@ -109,7 +122,7 @@ class DriverOfMany(Driver):
             number = -1 - self.device_time.probes - len(self._measuring)  # no trial's
             self._measuring[number] = wanted
             self.search.begin_measurement(wanted)
-            self.workers.submit(Task(number=number, candidate=wanted, measure=True), self.search)
+            self._submit(Task(number=number, candidate=wanted, measure=True))
 
     def _open(self, candidate: Candidate) -> bool:
         return candidate.digest not in self._alike and super()._open(candidate)
@@ -119,6 +132,15 @@ class DriverOfMany(Driver):
     def _take(self, result: Result) -> None:
         if result.worker:
             self.progress.at_work(result.worker, None, "")
+        device = result.task.device
+        self.pool.done(device)
+        if isinstance(result.error, DeviceGoneError):  # raised here where no other one is left
+            self.pool.lost(device, result.error)
+            self._submit(result.task)
+            return
+        for one in (result.evaluation, result.hardware):
+            if one is not None and one.where is not None and one.where.reference_ms is not None:
+                self.pool.learn(device, one.where.reference_ms)
         if result.task.measure:
             self._take_measured(result)
         else:

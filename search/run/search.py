@@ -143,6 +143,10 @@ class Search:
         """Why the search may end, or an empty text. While something is under way it never does."""
         return "" if self._guide is None else self._guide.finished()
 
+    def remark(self, text: str) -> None:
+        """Have something said of the search in reports."""
+        self._remarks = (*self._remarks, text)
+
     @property
     def remarks(self) -> tuple[str, ...]:
         """What is to be said of it in reports."""

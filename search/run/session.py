@@ -157,7 +157,7 @@ def run_job(
             chain.sustained = sustained_of(job, again=again)
             evaluator = evaluator_of(job, chain, budget, studies.records(), kind, reached)
             parts = plan, evaluator, search, studies, budget, progress
-            driver = Driver(*parts) if others is None else DriverOfMany(*parts, others)
+            driver = Driver(*parts) if others is None else DriverOfMany(*parts, others, job.profile.pool)
             check_one_meter(reached.meter, studies.records())
             finished.begins(studies)
             began = time.time()
