@@ -1,4 +1,4 @@
-"""Processes of their own that take a lease: `forked` runs a function in one."""
+"""Processes of their own that take a lease, or compute: `forked` runs a function in one."""
 
 import contextlib
 import multiprocessing
@@ -6,6 +6,7 @@ import time
 
 from paretune.backends.lease.lease import NEXT, Lease
 from paretune.backends.lease.place import free_lock, lock, opened
+from paretune.backends.lease.quiet import Computing
 
 _FORK = multiprocessing.get_context("fork")
 
@@ -35,6 +36,15 @@ def hold(pipe, study="other"):
     pipe.recv()
     lease.give_back()
     pipe.send("given back")
+    pipe.recv()
+
+
+def stand_in_a_step(pipe):
+    """Compute on this machine until the pipe says something."""
+    with Computing()():
+        pipe.send("stands")
+        pipe.recv()
+    pipe.send("done")
     pipe.recv()
 
 

@@ -1,11 +1,13 @@
 """Devices of one kind behind real sshds, as a driver of many workers uses them: one that is away is left out,
 one that is slower is set aside, and what one was at when it went away is done on another."""
 
+import io
 import threading
 from contextlib import ExitStack
 
 import pytest
 from paretune.profiles.precision import Precision
+from paretune.reports.terminal.devices import device_text
 from paretune.search.job.job import load_job
 from paretune.search.job.pool import reached_pool
 from paretune.search.record.evaluation import EVALUATION, Outcome
@@ -18,6 +20,7 @@ from paretune.search.run.device_pool import DevicePool
 from paretune.search.run.kind import StudyKind
 from paretune.search.run.on_devices import OnDevices
 from paretune.search.store.store import Store
+from rich.console import Console
 from study.conftest import TESTS
 
 from .native import NativeBoard
@@ -71,6 +74,10 @@ def test_the_devices_of_a_pool_at_work(boards, job, found, on_devices, strikes, 
     notes = []
     assert (found.first.device, found.devices) == (right, (right, slow))
     assert any(away in remark and "left out" in remark for remark in found.remarks)
+    shown = Console(file=io.StringIO(), width=200)
+    shown.print(device_text(str(job.places.study_file.parent / "board.yaml")))
+    assert f"device {away} cannot be reached" in shown.file.getvalue()
+    assert all(f"{name}: reach: ssh, the runner answers" in shown.file.getvalue() for name in (right, slow))
     pool = DevicePool(found.devices, notes.append)
 
     def wanted(width, precision):

@@ -8,7 +8,7 @@ import time
 from contextlib import ExitStack
 
 import pytest
-from lease_holders import forked
+from lease_holders import forked, stand_in_a_step
 from paretune.backends.lease import quiet
 from paretune.backends.lease.lease import Lease
 from paretune.backends.lease.place import FOLDER_VARIABLE
@@ -34,14 +34,6 @@ def train(pipe, steps=None):
             time.sleep(STEP_S)
             found.append((began, time.monotonic_ns()))
     pipe.send(found)
-    pipe.recv()
-
-
-def stand_in_a_step(pipe):
-    with Computing()():
-        pipe.send("stands")
-        pipe.recv()
-    pipe.send("done")
     pipe.recv()
 
 

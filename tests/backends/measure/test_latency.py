@@ -3,6 +3,7 @@
 import json
 import math
 import random
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -263,6 +264,7 @@ STEADY = [[1_000_000, 1_000_100]] * 25
         (rounds_of(STEADY[:8]), "too few rounds (8, at least 9 are needed)"),
         (rounds_of(STEADY, settled=False), "noisy because it did not settle during warm-up"),
         (rounds_of(STEADY, steal=0.08), "noisy because 8.0 % of processor time was taken by other machines"),
+        (replace(rounds_of(STEADY), beside="a training went on"), "noisy because a training went on"),
         (
             rounds_of([[1_000_000 + 10_000 * i] for i in range(25)]),
             "noisy because the machine's speed drifted by 16.4 %",
@@ -271,6 +273,7 @@ STEADY = [[1_000_000, 1_000_100]] * 25
 )
 def test_verdicts(rounds, verdict):
     assert summarize(rounds, "a").verdict == verdict
+    assert Rounds.from_json(rounds.to_json()) == rounds
 
 
 def test_wide_intervals_are_noisy_and_very_few_rounds_have_none():

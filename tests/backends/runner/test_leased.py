@@ -4,8 +4,9 @@ import threading
 from contextlib import ExitStack, closing
 
 import pytest
-from lease_holders import forked, hold
+from lease_holders import forked, hold, stand_in_a_step
 from paretune.backends.lease.place import FOLDER_VARIABLE
+from paretune.backends.lease.quiet import Quiet
 from paretune.backends.runner.client import RunnerClient
 from paretune.backends.runner.launch import LocalLaunch, SshLaunch
 from paretune.backends.runner.leased import DeviceLease, Holder, LeasedClient, holder_of
@@ -69,6 +70,37 @@ def test_on_this_machine_only_what_is_measured_needs_the_lease():
         pipe.recv()
         with lease.held_elsewhere():
             assert lease.number is None
+
+
+def test_what_is_measured_and_what_computes_on_this_machine_take_turns():
+    first, second, order = DeviceLease(LocalLaunch()), DeviceLease(LocalLaunch()), []
+
+    def compute():
+        with second.held_elsewhere():
+            order.append("computed")
+
+    with first.held(), first.held_elsewhere():  # its own work goes on within
+        computing = threading.Thread(target=compute)
+        computing.start()
+        computing.join(0.2)
+        order.append("measured")
+        assert first.beside == ""
+    computing.join(30)
+    assert order == ["measured", "computed"]
+
+
+def test_what_does_not_pause_is_told_and_waiting_for_it_is_counted():
+    told, waited = [], []
+    lease = DeviceLease(LocalLaunch(), tell=lambda text, _: told.append(text), waited=waited.append)
+    lease._holding._quiet = Quiet(1.1)
+    with forked(stand_in_a_step) as (pipe, _):
+        pipe.recv()
+        with lease.held():
+            assert "did not pause within 1.1 s" in lease.beside
+    assert told == ["waiting for this machine: a step of another paretune is to end"]
+    assert waited[0] >= 1.1
+    with lease.held():
+        assert lease.beside == ""
 
 
 def test_a_device_without_a_place_for_it_is_measured_all_the_same(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import random
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -241,6 +242,26 @@ def test_the_end_of_the_time_stops_a_training_within_its_epoch_and_it_goes_on_to
     with pytest.raises(Interrupted, match=r"within epoch \d of 6"):
         trained(path, control=Control(out_of_time=lambda: next(steps)))
     assert trained(path) == trained()
+
+
+def test_all_that_a_training_computes_is_in_blocks_that_may_wait_for_others(monkeypatch):
+    depth, blocks, forward = [0], [], Restless.forward
+
+    @contextmanager
+    def block():
+        blocks.append(None)
+        depth[0] += 1
+        yield
+        depth[0] -= 1
+
+    def inside(model, features):
+        assert depth == [1]
+        return forward(model, features)
+
+    monkeypatch.setattr(Restless, "forward", inside)
+    watch = Watch(key="k", kind="distill", quality=restless_quality)
+    assert trained(watch=watch, control=Control(step=block)) == trained(control=Control(step=block))
+    assert len(blocks) >= 2 * PLAN.epochs * 64 / PLAN.batch
 
 
 def test_the_final_quality_is_that_of_the_reloaded_model(open_models, candidate):
