@@ -46,6 +46,8 @@ class Objects:
             raise refused(url, error) from error
         self._system: Any = found[0]
         self._root = str(found[1]).rstrip("/")
+        # Small objects by one question: otherwise s3fs first asks how large they are.
+        self._at_once = {"max_concurrency": 1} if url.startswith("s3") else {}
 
     def read(self, name: str) -> bytes | None:
         """The content of an object; None where there is none.
@@ -53,7 +55,7 @@ class Objects:
         Raises:
             UserError: as all of these methods: the store cannot be asked.
         """
-        return self._or_nothing(lambda: bytes(self._system.cat_file(self._at(name))))
+        return self._or_nothing(lambda: bytes(self._system.cat_file(self._at(name), **self._at_once)))
 
     def download(self, name: str, to: Path) -> bool:
         """Write the content of an object to a new file; whether there is such an object.

@@ -62,16 +62,15 @@ class RemoteStore(Store):
         self._copies = WorkCopies(self._objects, lambda stage, key: self._on_its_way(f"work-{stage}", key))
         self._begun: set[tuple[str, str]] = set()
         self._leases: dict[tuple[str, str], KeyLease] = {}
+        self._keeps_back = False
         introduce(self._objects, root)
 
     def get(self, stage: str, key: str) -> Entry | None:
         """As `Store.get`; what another machine made is fetched, and checked, before it is an entry here."""
         found = super().get(stage, key)
-        if found is not None:
-            self._send_left(stage, key)
-        elif KEY.fullmatch(key):
-            found = self._fetched(stage, key)
-        return found
+        if found is None:
+            return self._fetched(stage, key) if KEY.fullmatch(key) else None
+        return super().get(stage, key) if self._replaced(stage, key) else found
 
     def glance(self, stage: str, key: str) -> Entry | None:
         """As `Store.glance`, also of entries that only other machines have: they are listed now and then.
@@ -166,13 +165,21 @@ class RemoteStore(Store):
             unsent_mark(self.root, stage, key).unlink(missing_ok=True)
         return there is None or there == text
 
-    def _send_left(self, stage: str, key: str) -> None:
-        """Put an entry that an earlier process made and did not put; nobody does where another is at it."""
-        if os.path.exists(unsent_mark(self.root, stage, key)):  # noqa: PTH110 - asked for every entry
-            with self._lock(stage, key, wait=False) as free:
-                if free:
-                    with suppress(OSError, CorruptEntryError):
-                        self._sent(stage, key)
+    def _replaced(self, stage: str, key: str) -> bool:
+        """Put an entry that an earlier process made and did not put; whether another one has its place now.
+        Nothing is done where another process is at it."""
+        unsent = os.path.exists(unsent_mark(self.root, stage, key))  # noqa: PTH110 - asked for every entry
+        if not unsent or self._keeps_back:
+            return False
+        with self._lock(stage, key, wait=False) as free:
+            try:
+                if free and not self._sent(stage, key):
+                    self._take_theirs(stage, key)
+                    return True
+            except (UserError, CorruptEntryError) as error:  # what is here is as good without
+                _log.warning("store: what was made here could not be put: %s", error)
+                self._keeps_back = True
+        return False
 
     # -- from the object store --------------------------------------------------------------------
 
