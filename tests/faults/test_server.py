@@ -107,6 +107,7 @@ def test_a_driver_that_is_killed_is_replaced_on_another_machine_and_a_server_tha
     process = other.start("run", other.study)
     try:
         at_work(process, other, postgresql, len(before) + 1)
+        listed = [one.cmdline() for one in process.children(recursive=True)]
         postgresql.stop()
         deadline = time.monotonic() + 120
         while "it is waited for" not in other.said():
@@ -124,5 +125,6 @@ def test_a_driver_that_is_killed_is_replaced_on_another_machine_and_a_server_tha
     said = one.said() + other.said()
     assert "error:" in said
     assert "Traceback" not in said
-    kept = [path.read_text(errors="replace") for path in tmp_path.rglob("*") if path.is_file()]
+    kept = [str(listed)]
+    kept += [path.read_text(errors="replace") for path in tmp_path.rglob("*") if path.is_file()]
     assert not [text for text in (*kept, *after.values()) if PASSWORD in text or ENCODED in text]

@@ -11,9 +11,13 @@ import optuna
 import pytest
 from paretune.profiles.errors import UserError
 from paretune.reports.pages.write import write_report
+from paretune.search.cluster.fitness import facts_of
+from paretune.search.job.job import load_job
 from paretune.search.ranking.reading import read
 from paretune.search.run.session import run_study
 from paretune.search.run.stored import open_run
+from paretune.search.storage.storage import close_storage, open_storage
+from paretune.search.storage.url import StorageUrl
 from postgresql import ENCODED, PASSWORD, free_port, server
 
 pytestmark = pytest.mark.slow
@@ -33,8 +37,14 @@ def test_postgresql(bench, shared_store, postgresql, monkeypatch):
     study = bench.study("on-server", store=shared_store, storage=storage, budget={"trials": 3})
     assert run_study(study).record.counters["complete"] == 3
     more = bench.study("on-server", store=shared_store, storage=storage, budget={"trials": 4})
-    assert run_study(more).record.counters["complete"] == 4
+    reading = read(run_study(more).record)
+    assert reading.record.counters["complete"] == 4
     run_dir = bench.root / "runs" / "on-server"
+    write_report(reading, run_dir / "report")
+    at = StorageUrl.written(storage, bench.root)
+    assert secrets_in(kept_of(run_dir, reading, at, "on-server")) == []
+    sent = (facts_of(load_job(more)), load_job(more).problem(), str(more))
+    assert secrets_in([str(sent), repr(at)]) == []
     assert open_run(run_dir)[0].name == "on-server"
     assert json.loads((run_dir / "run.json").read_text())["storage"] == storage
     monkeypatch.delenv("DB_PASSWORD")
@@ -48,9 +58,8 @@ def test_a_password_in_a_study_file_is_kept_nowhere(bench, shared_store, postgre
     reading = read(run_study(study).record)
     run_dir = bench.root / "runs" / "clear"
     write_report(reading, run_dir / "report")
-    kept = [path.read_text(errors="replace") for path in run_dir.rglob("*") if path.is_file()]
-    kept += [str(reading.record), *map(str, optuna_attributes(storage))]
-    assert not [text for text in kept if ENCODED in text or PASSWORD in text]
+    at = StorageUrl.written(storage, bench.root)
+    assert secrets_in(kept_of(run_dir, reading, at, "clear")) == []
     assert (run_dir / "run.json").stat().st_mode & 0o077 == 0
     assert open_run(run_dir)[0].name == "clear", "the study file has the password"
     study.unlink()
@@ -72,9 +81,23 @@ def test_a_password_in_a_study_file_is_kept_nowhere(bench, shared_store, postgre
     assert open_run(run_dir)[0].name == "clear"
 
 
-def optuna_attributes(url):
-    study = optuna.load_study(study_name="clear", storage=url.replace("{", "{{").replace("}", "}}"))
-    return [study.user_attrs, *(trial.user_attrs for trial in study.trials)]
+def kept_of(run_dir, reading, url, name):
+    """All texts that a study leaves anywhere."""
+    files = [path.read_text(errors="replace") for path in run_dir.rglob("*") if path.is_file()]
+    storage = open_storage(url, make=False)
+    study = optuna.load_study(study_name=name, storage=storage)
+    system = storage.get_study_system_attrs(study._study_id)
+    attributes = [
+        study.user_attrs,
+        system,
+        *((trial.user_attrs, trial.system_attrs) for trial in study.trials),
+    ]
+    close_storage(storage)
+    return [*files, str(reading.record), *map(str, attributes)]
+
+
+def secrets_in(texts):
+    return [text for text in texts if ENCODED in text or PASSWORD in text]
 
 
 def test_optuna_dashboard_opens_the_study(bench, shared_store):
