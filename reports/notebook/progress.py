@@ -14,6 +14,7 @@ from ...search.record.candidate import Candidate
 from ...search.record.evaluation import TrialRecord
 from ...search.record.metrics import metric_info
 from ...search.record.progress import Progress
+from ..content.at_work import AtWork
 
 _LINES, _LEAST_S = 8, 0.25
 _SHOWN = ("latency_ms", "size_bytes")
@@ -33,6 +34,7 @@ class NotebookProgress(Progress):
         self._began = time.monotonic()
         self._title, self._stage, self._used, self._ended = "", "", "", 0
         self._drawn, self._display = 0.0, None  # type: float, Any
+        self._work = AtWork()
 
     def __enter__(self) -> NotebookProgress:
         return self
@@ -51,6 +53,7 @@ class NotebookProgress(Progress):
     def started(self, number: int, candidate: Candidate) -> None:
         """A trial starts."""
         self._title, self._stage = f"#{number} {candidate.title}", ""
+        self._work.started(number, candidate)
         self._show()
 
     def stage(self, name: str) -> None:
@@ -58,8 +61,14 @@ class NotebookProgress(Progress):
         self._stage = name
         self._show()
 
+    def at_work(self, worker: str, trial: int | None, stage: str) -> None:
+        """What one of several workers is doing."""
+        self._work.told(worker, trial, stage, time.monotonic())
+        self._show()
+
     def finished(self, record: TrialRecord) -> None:
         """A trial has ended."""
+        self._work.finished(record.number)
         evaluation = record.evaluation
         known = evaluation.metrics or evaluation.gate
         numbers = [metric_info(name).format(known[name].value) for name in _SHOWN if name in known]
@@ -75,13 +84,17 @@ class NotebookProgress(Progress):
 
     def _show(self, *, now: bool = False) -> None:
         if now or time.monotonic() - self._drawn >= _LEAST_S:
-            status = "  ".join(part for part in (self._used, self._title, self._stage) if part)
-            self._draw(status, self._lines)
+            several = self._work.busy > 0
+            doing = (self._work.summary(),) if several else (self._title, self._stage)
+            status = "  ".join(part for part in (self._used, *doing) if part)
+            rows = self._work.rows(time.monotonic(), _LINES) if several else []
+            each = ["  ".join(cell for cell in row if cell) for row in rows]
+            self._draw("\n".join((status, *each)), self._lines)
 
     def _draw(self, status: str, lines: Any) -> None:
         # A notebook has it, nothing else needs it.
         screen: Any = import_module("IPython.display")
-        text = "\n".join(printable(line, 200) for line in (*lines, status) if line)
+        text = "\n".join(printable(line, 200) for line in (*lines, *status.split("\n")) if line)
         shown = screen.HTML(f'<pre style="opacity:.8; margin:0">{escape(text)}</pre>')
         self._drawn = time.monotonic()
         if self._display is None:

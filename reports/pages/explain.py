@@ -28,6 +28,7 @@ from ..content.trial_story import curve_text, gate_lines, proposal_lines
 from ..content.tuned import tuned_text
 from ..content.views import why
 from ..content.watched import watched_text
+from ..content.where import where_lines
 from .run_again import run_again_lines
 
 
@@ -102,6 +103,7 @@ def _outcome(reading: Reading, trial: TrialRecord) -> list[str]:
     if evaluation.tuning is not None:
         lines.append(f"It was {tuned_text(evaluation)}.")
     lines += deployed_lines(reading.record, trial.number)
+    lines += where_lines(trial)
     return [f"- {line}" for line in [*lines, *evaluation.all_notes]]
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.status import Status
+from rich.table import Table
 from rich.text import Text
 
 from ...profiles.words import printable
@@ -13,8 +14,11 @@ from ...search.record.candidate import Candidate
 from ...search.record.evaluation import Evaluation, Outcome, Quantity, TrialRecord
 from ...search.record.metrics import HARDWARE_METRICS, metric_info
 from ...search.record.progress import Progress
+from ..content.at_work import AtWork
 from ..content.views import why
 
+EACH_S = 60.0
+"""So often a log that nobody watches tells what several workers are at."""
 _STYLES = {
     Outcome.COMPLETE: "green",
     Outcome.GATED: "yellow",
@@ -32,7 +36,8 @@ class ConsoleProgress(Progress):
         self._title = ""
         self._used = ""
         self._best: TrialRecord | None = None
-        self._started = time.monotonic()
+        self._work = AtWork()
+        self._told_work = time.monotonic()  # when a log was last told of it
 
     def __enter__(self) -> ConsoleProgress:
         self._status = self.console.status("starting")
@@ -49,12 +54,23 @@ class ConsoleProgress(Progress):
 
     def started(self, number: int, candidate: Candidate) -> None:
         self._title = f"#{number} {candidate.title}"
+        self._work.started(number, candidate)
         self._show("")
 
     def stage(self, name: str) -> None:
         self._show(name)
 
+    def at_work(self, worker: str, trial: int | None, stage: str) -> None:
+        now = time.monotonic()
+        self._work.told(worker, trial, stage, now)
+        if self.console.is_terminal:
+            self._show("")
+        elif stage and now - self._told_work >= EACH_S:
+            self._told_work = now
+            self.note("; ".join(filter(None, (self._used, self._work.line()))))
+
     def finished(self, record: TrialRecord) -> None:
+        self._work.finished(record.number)
         evaluation = record.evaluation
         line = Text(f"{record.number:4d}  ")
         line.append(f"{evaluation.outcome.value:<9}", style=_STYLES[evaluation.outcome])
@@ -77,9 +93,31 @@ class ConsoleProgress(Progress):
         self._used = ", ".join(parts)
 
     def _show(self, stage: str) -> None:
-        if self._status is not None:
+        if self._status is None:
+            return
+        if self._work.busy:
+            self._status.update(WorkersShown(self._used, self._work))
+        else:
             shown = "  ".join(part for part in (self._used, self._title, stage) if part)
             self._status.update(Text(printable(shown)))
+
+
+class WorkersShown:
+    """A line for each worker, with how long it is at it by now: made anew whenever it is drawn."""
+
+    def __init__(self, used: str, work: AtWork) -> None:
+        self._used, self._work = used, work
+
+    def __rich__(self) -> Group:
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style="cyan", no_wrap=True)
+        table.add_column()  # where a terminal is narrow, these two are cut
+        table.add_column(style="dim")
+        table.add_column(style="dim", no_wrap=True, justify="right")
+        for row in self._work.rows(time.monotonic()):
+            table.add_row(*(Text(printable(cell), no_wrap=True, overflow="ellipsis") for cell in row))
+        summary = Text(printable("  ".join(filter(None, (self._used, self._work.summary())))))
+        return Group(summary, table)
 
 
 def _is_better(record: TrialRecord, best: TrialRecord | None) -> bool:

@@ -74,10 +74,10 @@ class AskedJudge:
 
 
 class ToldProgress(Progress):
-    """Tells the driver which stage a worker is at, not more than twice a second."""
+    """Tells the driver which stage a worker is at, and not more than twice a second how far that is."""
 
     def __init__(self, say: Say) -> None:
-        self._say, self._told = say, 0.0
+        self._say, self._told, self._at = say, 0.0, ""
         self.quiet = True
         """Nothing is told while a worker makes itself ready: its driver has said the same already."""
 
@@ -88,7 +88,7 @@ class ToldProgress(Progress):
 
     def stage(self, name: str) -> None:
         """See `Progress`."""
-        now = time.monotonic()
-        if now - self._told >= _OFTEN_S:
-            self._told = now
+        now, at = time.monotonic(), name.partition(":")[0]
+        if at != self._at or now - self._told >= _OFTEN_S:
+            self._told, self._at = now, at
             self._say({"stage": name})

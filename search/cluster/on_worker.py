@@ -44,14 +44,14 @@ def work(order: Order) -> Result | Unfit:
 
 
 def name_of(worker: Worker) -> str:
-    """How a worker is called: by its name; those that are started here have numbers."""
-    return f"worker {worker.name}" if isinstance(worker.name, int) else str(worker.name)
+    """How a worker is called: by its name, without one by its address; those started here have numbers."""
+    return f"worker {worker.name}" if isinstance(worker.name, int) else str(worker.name).rpartition("//")[2]
 
 
 def _working_for(order: Order, say: asking.Say, name: str) -> WorkingStudy:
     if not _study or _study[0].session != order.study.session:
         leave()
-        say({"stage": "getting ready"})
+        say({"task": order.task.number, "stage": "getting ready"})
         _study.append(WorkingStudy(order.study, say, name))
     return _study[0]
 

@@ -63,6 +63,8 @@ def _started(count: int) -> Iterator[Any]:
         processes=True,
         host=_HERE,
         dashboard_address=None,
+        # It has pages of its own in any case: at a free port, so that nothing is said of one that is not.
+        scheduler_kwargs={"dashboard_address": f"{_HERE}:0"},
         worker_dashboard_address=None,
         name=f"paretune-{uuid.uuid4().hex[:8]}",
         preload=["paretune.search.cluster.on_worker"],
