@@ -9,7 +9,7 @@ from math import isfinite
 from pathlib import Path
 
 from ...profiles.errors import UserError
-from ..job.job import Job
+from ..job.job import Job, places_of
 from ..job.study_file import load_study_file
 from ..job.workers_section import WorkersSection
 from ..record.progress import Progress
@@ -17,10 +17,11 @@ from ..record.workers import Workers
 from ..run.absent import Absent
 from ..run.budget import Budget, StopFlag
 from ..run.session import SessionEnd, run_study
+from ..storage.shared import check_shared
 from ..store.store import Store
 from .fitness import facts_of, leave_witness
 from .orders import StudyOrder
-from .start import check_installed, cluster
+from .start import check_installed, cluster, on_this_machine
 
 
 def run_study_with_workers(
@@ -37,7 +38,8 @@ def run_study_with_workers(
     any.
 
     Raises:
-        UserError: as `run_study`; the engine is not installed; no worker is fit for the study.
+        UserError: as `run_study`; the engine is not installed; no worker is fit for the study; workers are on
+            other machines, and the study lies in a file of this one.
     """
     wanted = asked or load_study_file(path).workers
     if wanted is None:
@@ -49,6 +51,9 @@ def run_study_with_workers(
             remedy="leave out --workers and --cluster, and `workers` in the study file",
         )
     check_installed()
+    if wanted.cluster is not None and not on_this_machine(wanted.cluster):
+        file = load_study_file(path)
+        check_shared(places_of(file, path).storage, file.name)
 
     @contextmanager
     def workers(job: Job, store: Store, budget: Budget, told: Progress) -> Iterator[Workers]:

@@ -30,6 +30,12 @@ def check_installed() -> None:
         )
 
 
+def on_this_machine(address: str) -> bool:
+    """Whether a scheduler's address is one that no other machine can reach."""
+    host = address.rpartition("://")[2].rpartition(":")[0].strip("[]")
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
 @contextmanager
 def cluster(wanted: WorkersSection) -> Iterator[Client]:
     """A client of the cluster that was asked for; one that is started here ends with the block, and listens

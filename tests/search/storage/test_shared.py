@@ -11,10 +11,15 @@ from contextlib import closing
 from unittest.mock import patch
 
 import pytest
+import yaml
 from paretune.profiles.errors import UserError
+from paretune.search.cluster.run import run_study_with_workers
+from paretune.search.cluster.start import on_this_machine
+from paretune.search.job.workers_section import WorkersSection
 from paretune.search.storage.shared import check_shared
 from paretune.search.storage.url import StorageUrl
 from postgresql import server
+from study.conftest import STUDY
 from study_on_server import kept, kept_at, open_study, searched, url_at
 
 
@@ -30,6 +35,15 @@ def test_a_file_is_refused_with_what_to_write_instead(tmp_path):
     assert StorageUrl.written(error.accepted.removeprefix("storage: "), tmp_path)
     assert "pip install 'paretune[postgres]'" in error.remedy
     assert "copy_study" not in error.remedy, "there is nothing to be moved"
+
+
+def test_a_cluster_on_other_machines_is_joined_only_with_a_study_on_a_server(tmp_path):
+    study = tmp_path / "study.yaml"
+    study.write_text(yaml.safe_dump({**STUDY, "name": "mine"}))
+    with pytest.raises(UserError, match="has to lie on a database server"):
+        run_study_with_workers(study, WorkersSection(cluster="tcp://10.0.0.7:8786"))
+    here = ["tcp://127.0.0.1:8786", "localhost:1", "tls://[::1]:8786"]
+    assert [on_this_machine(one) for one in (*here, "tcp://head:8786")] == [True, True, True, False]
 
 
 def test_a_server_is_taken_and_its_driver_is_asked_for(tmp_path, monkeypatch):
