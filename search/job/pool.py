@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import replace
 
 from ...backends.runner.trouble import UnreachableError
 from ...profiles.packages import differing
 from .job import Job
 from .reached import Reached, left_out
 
-Asked = Callable[[str], Reached]
 
-
-@dataclass(frozen=True, kw_only=True)
-class PoolReached:
-    """The devices that a study can use, the first of them as it describes all, and remarks on the others."""
-
-    first: Reached
-    devices: tuple[str, ...]
-    remarks: tuple[str, ...] = ()
-
-
-def reached_pool(job: Job) -> PoolReached:
-    """All devices of the job's profile, asked at the same time. One that cannot be reached is left out, as is
-    one whose kernels compute otherwise than those of the first: a score belongs to how a device computes. A
-    profile without a pool has the one device, without a name.
+def reached_pool(job: Job) -> Reached:
+    """All devices of the job's pool, asked at the same time: the first that answers, with the names of those
+    that are like it and remarks on all of them. One that cannot be reached is left out, and so is one whose
+    kernels compute otherwise than those of the first, as a score belongs to how a device computes. Where
+    there is no pool, the one device.
 
     Raises:
         UserError: none can be reached (the error of the first), or one is no device of the profile.
@@ -35,15 +25,13 @@ def reached_pool(job: Job) -> PoolReached:
     def asked(device: str) -> Reached:
         return job.reached(to_measure=True, device=device)
 
-    names = job.profile.pool
-    return _alike(names, asked) if names else PoolReached(first=asked(""), devices=())
+    return _alike(job.profile.pool, asked) if job.profile.pool else asked("")
 
 
-def _alike(names: Sequence[str], asked: Asked) -> PoolReached:
+def _alike(names: Sequence[str], asked: Callable[[str], Reached]) -> Reached:
     found, remarks, away = dict[str, Reached](), list[str](), list[UnreachableError]()
     with ThreadPoolExecutor(len(names)) as threads:
-        waiting = {name: threads.submit(asked, name) for name in names}
-        for name, answer in waiting.items():
+        for name, answer in [(name, threads.submit(asked, name)) for name in names]:
             try:
                 found[name] = answer.result()
             except UnreachableError as error:
@@ -55,8 +43,8 @@ def _alike(names: Sequence[str], asked: Asked) -> PoolReached:
     alike = {name: one for name, one in found.items() if one.instructions == first.instructions}
     remarks += [_otherwise(name, first) for name in found if name not in alike]
     remarks += [text for one in alike.values() if (text := _versions(one, first))]
-    named = [f"{name}: {remark}" for name, one in alike.items() for remark in one.remarks]
-    return PoolReached(first=first, devices=tuple(alike), remarks=(*remarks, *named))
+    remarks += [f"{name}: {remark}" for name, one in alike.items() for remark in one.remarks]
+    return replace(first, alike=tuple(alike), remarks=tuple(remarks))
 
 
 def _otherwise(name: str, first: Reached) -> str:
@@ -68,7 +56,8 @@ def _otherwise(name: str, first: Reached) -> str:
 
 def _versions(one: Reached, first: Reached) -> str:
     """What is installed there in another version: its measurements are kept apart from those of the first."""
-    told: list[Mapping[str, str]] = [device.environment.get("packages") or {} for device in (first, one)]
-    differs = differing(told[0], told[1])
-    named = "; ".join(f"{name} {there}, {here} on {first.device}" for name, (here, there) in differs.items())
-    return f"{one.device} has other versions: {named}" if named else ""
+    of_first, there = (device.environment.get("packages") or {} for device in (first, one))
+    named = [
+        f"{n} {own}, {other} on {first.device}" for n, (other, own) in differing(of_first, there).items()
+    ]
+    return f"{one.device} has other versions: {'; '.join(named)}" if named else ""

@@ -27,7 +27,8 @@ class Reached:
     `instructions` is the digest of what decides the numbers that its kernels compute, `int8_saturates` as in
     `Profile`; `remarks` say where it is not quite what its profile says, or not quite fit to be measured on;
     `looked` is how it was found, where it is to be measured, and `meter` what tells energy there. `device` is
-    what it is called in its pool (empty: it is the only one)."""
+    what it is called in its pool (empty: it is the only one), and `alike` are all that can be used with it,
+    where they were asked."""
 
     launch: Launch
     instructions: str
@@ -37,6 +38,7 @@ class Reached:
     looked: Looked = field(default_factory=Looked)
     meter: ChosenMeter | None = None
     device: str = ""
+    alike: tuple[str, ...] = ()
 
 
 def reach(profile: Profile, guard: Guard, threads: int = 0, device: str = "") -> Reached:

@@ -22,6 +22,7 @@ from ..job.absent import described
 from ..job.job import Job, load_job
 from ..job.load_time import load_seconds
 from ..job.places import Places
+from ..job.pool import reached_pool
 from ..job.reached import Reached
 from ..job.study_file import StudyFile
 from ..ladder.bench import Climbs
@@ -125,10 +126,9 @@ def run_job(
     check_limits_of_a_search()
     budget = Budget(trials=job.file.budget.trials, seconds=job.file.budget.time, stop=stop, within=within)
     budget.start()
-    reached = job.reached(to_measure=True)
+    reached = job.reached(to_measure=True) if workers is None else reached_pool(job)
     remarks = _checked_data(job, reached, progress)
-    own = job.file.storage is None
-    before = evaluated_before(job.places.storage, job.file.name, job.problem(), own=own)
+    before = evaluated_before(job.places.storage, job.file.name, job.problem(), own=job.file.storage is None)
     known = None if again or audit or not before else finished.finished_record(job, reached.environment)
     if known is not None:
         return SessionEnd(record=known, places=job.places, interrupted=False, unchanged=True)
@@ -157,7 +157,7 @@ def run_job(
             chain.sustained = sustained_of(job, again=again)
             evaluator = evaluator_of(job, chain, budget, studies.records(), kind, reached)
             parts = plan, evaluator, search, studies, budget, progress
-            driver = Driver(*parts) if others is None else DriverOfMany(*parts, others, job.profile.pool)
+            driver = Driver(*parts) if others is None else DriverOfMany(*parts, others, reached.alike)
             check_one_meter(reached.meter, studies.records())
             finished.begins(studies)
             began = time.time()

@@ -63,7 +63,7 @@ def on_devices(job, found):
     budget.start()
     models = StudyKind().models(job, store, Progress(), budget)
     models.prepare(job.space)
-    on = OnDevices(job, store, models, budget, Progress(), job.space.baselines()[0], found.first)
+    on = OnDevices(job, store, models, budget, Progress(), job.space.baselines()[0], found)
     yield on
     on.close()
 
@@ -72,13 +72,13 @@ def test_the_devices_of_a_pool_at_work(boards, job, found, on_devices, strikes, 
     monkeypatch.setattr(device_pool, "SEEN", 2)
     away, right, slow = (f"127.0.0.1:{board.port}" for board in boards)
     notes = []
-    assert (found.first.device, found.devices) == (right, (right, slow))
+    assert (found.device, found.alike) == (right, (right, slow))
     assert any(away in remark and "left out" in remark for remark in found.remarks)
     shown = Console(file=io.StringIO(), width=200)
     shown.print(device_text(str(job.places.study_file.parent / "board.yaml")))
     assert f"device {away} cannot be reached" in shown.file.getvalue()
     assert all(f"{name}: reach: ssh, the runner answers" in shown.file.getvalue() for name in (right, slow))
-    pool = DevicePool(found.devices, notes.append)
+    pool = DevicePool(found.alike, notes.append)
 
     def wanted(width, precision):
         of = Precision(precision), ({"width": width} if width else {})
@@ -110,7 +110,7 @@ def test_the_devices_of_a_pool_at_work(boards, job, found, on_devices, strikes, 
     assert known.metrics["latency_ratio"].value == ratios[4, "int8"]
 
     # A device goes away in the middle of a measurement.
-    pool, candidate = DevicePool(found.devices, notes.append), wanted(4, "int8")
+    pool, candidate = DevicePool(found.alike, notes.append), wanted(4, "int8")
     device = pool.next()
     assert device == right
     strikes.arm("int8-run")
