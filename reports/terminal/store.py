@@ -17,8 +17,9 @@ from ...search.retention.runs import UsingRun
 def collected_text(found: Collected) -> RenderableType:
     """What was freed by kind, what stays and why, and what each run needs."""
     freed, needed, recent = (_total(part.values()) for part in (found.freed, found.needed, found.recent))
+    place = f"{found.store}, the cache of {found.cache_of}" if found.cache_of else f"{found.store}"
     lines = [
-        f"{found.store}: {'would free' if found.dry_run else 'freed'} {_amount(freed)}",
+        f"{place}: {'would free' if found.dry_run else 'freed'} {_amount(freed)}",
         f"needed by {counted(len(found.runs), 'run')}: {_amount(needed)}",
         *(f"  {line}" for run in found.runs for line in _run_lines(run)),
     ]
@@ -26,6 +27,8 @@ def collected_text(found: Collected) -> RenderableType:
         lines.append(f"needed by none, but asked for {_lately(found)}: {_amount(recent)}")
     lines += [f"forgotten, since it was removed: {path}" for path in found.forgotten]
     lines += _over(found)
+    if found.cache_of:
+        lines.append("the object store keeps all of it: what goes here is fetched again when it is asked for")
     return Group(_table(found), Text(""), *map(Text, lines))
 
 

@@ -15,6 +15,7 @@ from ...profiles.text.units import parse_bytes
 from ...profiles.words import counted
 from ..record.progress import Progress
 from ..store.contents import Stored, contents
+from ..store.identity import shared_by
 from ..store.removal import remove_checkpoints, remove_locks, remove_unused
 from ..store.store import Store
 from ..store.trouble import writing
@@ -46,7 +47,8 @@ class Collected:
     """What was freed of a store, by kind ("compile", "distill", "checkpoints"), and what stays: `needed` by
     the runs, and `recent`, which was asked for a short while ago. `dry_run`: nothing was removed, `freed` is
     what would be. `over_bytes` is by how much the store is larger than was asked for, since what stays cannot
-    be removed. `forgotten` are runs that are no longer there, `sessions` counts those at work."""
+    be removed. `forgotten` are runs that are no longer there, `sessions` counts those at work. `cache_of` is
+    the URL of the object store that this is only the cache of."""
 
     store: Path
     runs: tuple[UsingRun, ...]
@@ -58,6 +60,7 @@ class Collected:
     max_bytes: int | None = None
     over_bytes: int = 0
     forgotten: tuple[Path, ...] = ()
+    cache_of: str = ""
     sessions: int = 0
 
     @property
@@ -121,6 +124,7 @@ def store_gc(
         over_bytes=0 if max_bytes is None else max(0, left - max_bytes),
         forgotten=found.gone,
         sessions=len(at_work),
+        cache_of=shared_by(root),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from .needed import Needs, needs_of
 
 _BUNDLES = ("bundle", "bundles/*", "to-measure/trial-*")
 _LARGEST = 2**26
+_OF_A_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +66,14 @@ def place_of(path: Path) -> tuple[Path, Path | None]:
 
 def _store(path: Path) -> Path:
     """Whatever is removed is removed from a folder that is certainly a store."""
+    if _OF_A_URL.match(str(path)) and not path.exists():
+        raise UserError(
+            "an object store is not gone through: machines that are not seen from here may need what it has",
+            place=str(path),
+            accepted="a study file, the directory of a run (runs/NAME), or a store's",
+            remedy="name the study file in its place: what this machine has fetched is tidied up. What the "
+            "object store itself keeps, and for how long, is said by the provider's lifecycle rules",
+        )
     if not path.is_dir():
         raise UserError(
             "there is no store",
