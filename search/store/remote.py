@@ -130,7 +130,7 @@ class RemoteStore(Store):
         self, stage: str, key: str, provenance: Mapping[str, Any], make: Callable[[Path], Mapping[str, Any]]
     ) -> Entry:
         made = super()._make(stage, key, provenance, make)
-        if not self._sent(stage, key):
+        if not self._sent(stage, key, looked=True):
             self._take_theirs(stage, key)
         if (stage, key) in self._begun:
             self._copies.forget(stage, key)
@@ -147,8 +147,9 @@ class RemoteStore(Store):
 
     # -- to the object store ----------------------------------------------------------------------
 
-    def _sent(self, stage: str, key: str) -> bool:
-        """Put an entry of the cache; whether it is now the one that all have.
+    def _sent(self, stage: str, key: str, *, looked: bool = False) -> bool:
+        """Put an entry of the cache; whether it is now the one that all have. `looked`: there was none a
+        moment ago.
 
         Raises:
             UserError: it could not be put. It stays, and is put when it is asked for again.
@@ -156,7 +157,7 @@ class RemoteStore(Store):
         path, name = self.root / stage / key, manifest_name(stage, key)
         with writing(self.root):
             text = (path / MANIFEST).read_bytes()
-            there = self._objects.read(name)
+            there = None if looked else self._objects.read(name)
             if there is None:
                 for file, facts in manifest_of(text, stage, key).files.items():
                     self._objects.upload(path / file, f"files/{stage}/{key}/{facts.sha256}/{file}")
