@@ -96,7 +96,7 @@ class AtWork:
     def rows(self, now: float, most: int = MOST) -> list[tuple[str, str, str, str]]:
         """Of each worker its name, what it is at, which stage, and for how long; the last row counts those
         that are left out."""
-        named = sorted(self._workers.items(), key=lambda one: _order(one[0]))
+        named = sorted(self._workers.items(), key=lambda one: in_order(one[0]))
         shown = named if len(named) <= most else named[: most - 1]
         rows = [(name, one.title or "idle", one.shown, _for(now - one.since)) for name, one in shown]
         if len(shown) < len(named):
@@ -124,7 +124,7 @@ def _many(count: int, does: str) -> str:
     return f"{count} {word} {rest}".rstrip()
 
 
-def _order(name: str) -> list[tuple[int, int, str]]:
+def in_order(name: str) -> list[tuple[int, int, str]]:
     """ "worker 2" before "worker 10"."""
     parts = re.split(r"(\d+)", name)
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]

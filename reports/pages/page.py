@@ -15,7 +15,7 @@ from ...search.ranking.reading import Reading
 from ...search.ranking.sentences import miss_lines
 from ...search.ranking.verdict import number_lines
 from ...search.record.metrics import metric_info
-from ..charts import curves, hypervolume, loads, plots, slopes, stage_times, sustained
+from ..charts import curves, hypervolume, loads, plots, slopes, stage_times, sustained, worker_times
 from ..content import elsewhere, estimated, search_story, sections, views
 from ..content.columns import columns
 from ..content.deployed import deployed_sections
@@ -23,6 +23,7 @@ from ..content.side_by_side import side_by_side
 from ..content.side_effects import side_effect_table
 from ..content.timing import timing_facts
 from ..content.watched import watched_facts
+from ..content.workers import workers_section
 from .markdown import markdown_text
 
 
@@ -36,6 +37,7 @@ def html_page(reading: Reading, first: Reading | None = None) -> str:
         "curves": curves.curves_figure(reading.record),
         "sustained": sustained.sustained_figure(reading),
         "stages": stage_times.stage_times_figure(reading.record),
+        "workers": worker_times.worker_times_figure(reading.record),
         "loads": loads.loads_figure(reading),
         "slopes": None if shown["both"] is None else slopes.slopes_figure(shown["both"]),
     }
@@ -82,6 +84,7 @@ def content(reading: Reading, first: Reading | None = None) -> dict[str, Any]:
         "trains": hypervolume.trains(record),
         "story": search_story.story(record),
         "remarks": sections.remarks(record),
+        "workers": workers_section(record),
         "side_effects": side_effect_table(reading),
         "deployed": deployed_sections(reading),
         "problems": sections.problems(record),

@@ -28,7 +28,8 @@ def trial_table(reading: Reading) -> pd.DataFrame:
     `audit_on_front`; `distillation_gain` of finalists; `threads`, `batch`, `options` that they are run with
     and the `options_gain` of that; `energy_in_all_mj`, `idle_w`, `meter` and `meter_verdict`; and of
     compression `float_QUALITY`, `rungs` (those of the ladder that were
-    kept), `rungs_tried`, `ladder_seconds`, `treatment`, `stored_as`, `zero_share`.
+    kept), `rungs_tried`, `ladder_seconds`, `treatment`, `stored_as`, `zero_share`. With several workers
+    `worker`, `worker_seconds`, `waited_seconds` for the device, and the `device` of a pool.
     """
     record = reading.record
     finalists = {finalist.number: finalist for finalist in record.finalists}
@@ -42,6 +43,7 @@ def trial_table(reading: Reading) -> pd.DataFrame:
         line.update(_energy(trial, finalists.get(trial.number)))
         line.update(_search(record, trial))
         line.update(_compression(record, trial))
+        line.update(_where(trial))
         lines.append({**line, **_ending(trial)})
     return pd.DataFrame(lines).convert_dtypes()
 
@@ -168,6 +170,17 @@ def _search(record: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
         line["stopped_epoch"] = evaluation.stopped_epoch
     audited = {a.number: a.on_front for a in record.audit}
     return line | ({"audit_on_front": audited[trial.number]} if trial.number in audited else {})
+
+
+def _where(trial: TrialRecord) -> dict[str, Any]:
+    where = trial.evaluation.where
+    if where is None or trial.duplicate_of is not None:
+        return {}
+    device = {"device": where.device} if where.device else {}
+    if not where.worker:
+        return device
+    times = {"worker_seconds": where.seconds, "waited_seconds": where.waited}
+    return {"worker": where.worker, **times, **device}
 
 
 def _ending(trial: TrialRecord) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from ...search.ranking.ranking import Ranking
 from ...search.ranking.reading import Reading
 from ...search.record.evaluation import StudyRecord
 from ..content.side_by_side import side_by_side
+from ..content.workers import workers_shown
 from .page import html_page, markdown_report
 from .table import csv_text
 
@@ -90,6 +91,8 @@ def report_json(reading: Reading, first: Reading | None = None) -> str:
         "exit_code": answer.exit_code,
         "ranking": _without_samples(reading.ranking),
     }
+    workers = workers_shown(reading.record)
+    whole |= {} if workers is None else {"workers": workers}
     whole |= {} if first is None else {"side_by_side": side_by_side(first, reading)}
     return json.dumps(
         plain({**whole, "record": reading.record}), indent=1, allow_nan=False, ensure_ascii=False
