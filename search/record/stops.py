@@ -19,6 +19,10 @@ class Interrupted(Exception):  # noqa: N818 - a signal to unwind, not an error
         super().__init__(why)
 
 
+ENDS_EARLY = "the study ends early: "
+"""How the problem begins of a device that is gone."""
+
+
 class DeviceGoneError(UserError):
     """The device does not answer any more, and was waited for: the study ends, with all that it knows."""
 

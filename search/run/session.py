@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 
 from optuna.samplers import BaseSampler
 
 from ...backends.measure.environment import environment
 from ...backends.registry import packages
-from ...profiles.errors import UserError
 from ...profiles.standard_descriptors import open_standard_descriptors
 from ...profiles.system_trouble import check_limits_of_a_search
 from ..evaluation.evaluator import Evaluator
@@ -21,7 +21,6 @@ from ..evaluation.side_effects import check_possible
 from ..job.absent import described
 from ..job.job import Job, load_job
 from ..job.load_time import load_seconds
-from ..job.places import Places
 from ..job.pool import reached_pool
 from ..job.reached import Reached
 from ..job.study_file import StudyFile
@@ -57,30 +56,14 @@ from .memory_limits import within_memory
 from .one_meter import check_one_meter
 from .options import options_of
 from .plan import SearchPlan
+from .session_end import SessionEnd as SessionEnd
 from .setup import set_up_search
 from .stored import write_run_file_of
 from .waiting import lease_for
+from .while_devices_answer import while_devices_answer
 
 MakeWorkers = Callable[[Job, Store, Budget, Progress], AbstractContextManager[Workers]]
 """Makes the workers of a job that is about to be searched; they go with the block."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SessionEnd:
-    """What a session left: the record, where it lies, and whether it was interrupted. `unchanged`: the study
-    had ended before, so that nothing was measured. `gone`: why the study ended in its middle, which it did
-    where its device went away."""
-
-    record: StudyRecord
-    places: Places
-    interrupted: bool
-    unchanged: bool = False
-    gone: UserError | None = None
-
-    @property
-    def whole(self) -> bool:
-        """Whether the study came to its end."""
-        return not self.interrupted and self.gone is None
 
 
 def run_study(
@@ -106,7 +89,8 @@ def run_study(
     open_standard_descriptors()
     job = with_measurements(load_job(path, estimate=absent is not None), absent)
     with working(job.places.store, job.places.run_dir):
-        return run_job(job, StudyKind(), progress, stop, audit, again=again, workers=workers)
+        run = partial(run_job, job, StudyKind(), progress, stop, audit, again=again, workers=workers)
+        return while_devices_answer(job, run, progress, stop)
 
 
 def run_job(

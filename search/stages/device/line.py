@@ -14,7 +14,7 @@ from ....backends.runner.trouble import UnreachableError
 from ....profiles.errors import StageError
 from ....profiles.words import duration
 from ...record.progress import Progress
-from ...record.stops import DeviceGoneError
+from ...record.stops import ENDS_EARLY, DeviceGoneError
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S, GROWTH, JITTER = 1.0, 30.0, 1.6, 0.2
 BOOT_S = 60.0
@@ -106,7 +106,7 @@ class Line:
         since = f"for {duration(waited)}, since {_time_of_day(waited)}" if waited else ""
         longer = ", `guard: {patience: 1 h}` in the study file waits longer" if error.trouble.mends else ""
         return DeviceGoneError(
-            f"the study ends early: device {error.device} cannot be reached any more, {error.why}",
+            f"{ENDS_EARLY}device {error.device} cannot be reached any more, {error.why}",
             found="; ".join(filter(None, (error.found, since and f"no answer {since}"))),
             remedy=f"{error.remedy}. What was finished is kept: the same command goes on from there" + longer,
         )
