@@ -9,7 +9,8 @@ from math import isfinite
 from pathlib import Path
 
 from ...profiles.errors import UserError
-from ..job.job import Job, places_of
+from ..job.job import Job
+from ..job.places import places_of
 from ..job.study_file import load_study_file
 from ..job.workers_section import WorkersSection
 from ..record.progress import Progress

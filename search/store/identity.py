@@ -29,15 +29,16 @@ def shared_by(root: Path) -> str:
     return ""
 
 
-def introduce(objects: Objects, root: Path) -> None:
-    """See that the object store is one of ours, and note in the cache which.
+def introduce(objects: Objects, root: Path) -> str:
+    """See that the object store is one of ours, and note in the cache which; a name for the cache, that no
+    other has.
 
     Raises:
         UserError: it is none, it cannot be asked, or the cache cannot be written.
     """
     identity = _identity(objects)
     with writing(root):
-        _note(root, f"{objects.url}\n{identity}\n")
+        return _noted(root, objects.url, identity)
 
 
 def _identity(objects: Objects) -> str:
@@ -62,19 +63,21 @@ def _identity(objects: Objects) -> str:
     return identity
 
 
-def _note(root: Path, text: str) -> None:
-    """Of another object store (the bucket was made anew, the service is another one) the cache is as good for
-    this one; what it has is put there when it is asked for."""
+def _noted(root: Path, url: str, identity: str) -> str:
+    """The name of the cache. Of another object store (the bucket was made anew, the service is another one)
+    it is as good for this one; what it has is put there when it is asked for."""
     note = root / _SHARED
-    before = note.read_text() if note.is_file() else ""
-    if before == text:
-        return
+    before, of, cache = ([*note.read_text().splitlines(), "", "", ""] if note.is_file() else [""] * 3)[:3]
+    if (before, of) == (url, identity) and cache:
+        return cache
     if before:
         make_folder(root / _UNSENT)
         for stage in stages_of(root):
             for path in stage.iterdir():
                 unsent_mark(root, stage.name, path.name).touch()
-    write_whole(note, text)
+    cache = cache or uuid.uuid4().hex
+    write_whole(note, f"{url}\n{identity}\n{cache}\n")
+    return cache
 
 
 def _not_ours(url: str, found: str) -> UserError:

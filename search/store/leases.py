@@ -39,7 +39,7 @@ class Beat:
 
     every: float = 10.0
     look: float = 2.0
-    lapse: float = 90.0
+    lapse: float = 45.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,10 +51,11 @@ class _LeaseSeen:
 
 
 class KeyLease:
-    """The lease of one key, held or waited for by this process."""
+    """The lease of one key, held or waited for by this process, which holds the lock on the key in its cache
+    (whose name is `cache`) already."""
 
-    def __init__(self, objects: Objects, stage: str, key: str, beat: Beat) -> None:
-        self._objects, self._beat = objects, beat
+    def __init__(self, objects: Objects, stage: str, key: str, cache: str, beat: Beat) -> None:
+        self._objects, self._cache, self._beat = objects, cache, beat
         self._folder, self._what = f"{LEASES}/{stage}/{key}", f"{stage} {key[:12]}"
         self._token, self._beats, self._generation = uuid.uuid4().hex, 0, 0
         self._ended = threading.Event()
@@ -94,12 +95,12 @@ class KeyLease:
             now = time.monotonic()
             if last is None:
                 wanted = 1
-            elif last != seen:
-                seen, since = last, now
-            elif now - since > self._beat.lapse:
+            elif self._is_of_a_dead_one(last.text) or (last == seen and now - since > self._beat.lapse):
                 _log.warning("store: whoever made %s is gone: it is made here", self._what)
                 wanted = last.generation + 1
                 continue
+            elif last != seen:
+                seen, since = last, now
             if needless():
                 return False
             if not told:
@@ -133,8 +134,13 @@ class KeyLease:
         return f"{self._folder}/{generation:06d}"
 
     def _text(self) -> bytes:
-        told = {"token": self._token, "beats": self._beats, "host": platform.node(), "process": os.getpid()}
-        return json.dumps(told).encode()
+        by = {"token": self._token, "cache": self._cache, "host": platform.node(), "process": os.getpid()}
+        return json.dumps({**by, "beats": self._beats}).encode()
+
+    def _is_of_a_dead_one(self, text: bytes) -> bool:
+        """Whether it was left by a process with this very cache: if it lived, it would hold the lock on the
+        key there, which we hold."""
+        return self._cache.encode() in text
 
     def _is_ours(self, text: bytes) -> bool:
         return self._token.encode() in text

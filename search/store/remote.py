@@ -63,7 +63,7 @@ class RemoteStore(Store):
         self._begun: set[tuple[str, str]] = set()
         self._leases: dict[tuple[str, str], KeyLease] = {}
         self._keeps_back = False
-        introduce(self._objects, root)
+        self._cache = introduce(self._objects, self.root)
 
     def get(self, stage: str, key: str) -> Entry | None:
         """As `Store.get`; what another machine made is fetched, and checked, before it is an entry here."""
@@ -113,7 +113,7 @@ class RemoteStore(Store):
     @contextmanager
     def _alone(self, stage: str, key: str) -> Iterator[None]:
         with super()._alone(stage, key):
-            lease = KeyLease(self._objects, stage, key, self._beat)
+            lease = KeyLease(self._objects, stage, key, self._cache, self._beat)
             with lease.held(lambda: self._objects.read(manifest_name(stage, key)) is not None):
                 self._leases[stage, key] = lease
                 try:

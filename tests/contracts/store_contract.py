@@ -22,9 +22,9 @@ store, key = opened(sys.argv[1], sys.argv[2]), sys.argv[3]
 """
 
 
-def opened(root: object, url: str = "") -> Store:
+def opened(root: object, url: str = "", beat: Beat = QUICK) -> Store:
     """The store of a machine: a directory that all share, or the cache of an object store."""
-    return RemoteStore(Path(str(root)), url, beat=QUICK) if url else Store(Path(str(root)))
+    return RemoteStore(Path(str(root)), url, beat=beat) if url else Store(Path(str(root)))
 
 
 def child(code: str, store: Store, *arguments: object) -> subprocess.Popen:

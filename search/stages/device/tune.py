@@ -35,6 +35,7 @@ FOUND = "found"
 MOST_KNOWN = 16
 """The latest so many tunings on the same device are handed on: those of one search share tasks."""
 LEAST_SECONDS = 1.0
+_KEPT_EVERY_S = 60.0
 
 
 class Tuner:
@@ -76,9 +77,17 @@ class Tuner:
         def make(into: Path) -> Mapping[str, Any]:
             work = self._store.workdir("tune", key)
             self._announce(f"tune, for at most {tuning.seconds:g} s")
-            known = self._known(causes, tuning)
+            known, kept = self._known(causes, tuning), time.monotonic()
+
+            def keeping() -> None:
+                nonlocal kept
+                if time.monotonic() - kept >= _KEPT_EVERY_S:
+                    self._store.keep_work("tune", key)
+                    kept = time.monotonic()
+                meanwhile()
+
             with self._lease.held():
-                told = self._in_runner(candidate.backend, model, settings, tuning, known, work, meanwhile)
+                told = self._in_runner(candidate.backend, model, settings, tuning, known, work, keeping)
             shutil.copytree(work / FOUND, into / FOUND, symlinks=True)
             return {**told, "budget": {"trials": tuning.trials, "seconds": tuning.seconds}}
 

@@ -9,10 +9,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from contracts.store_contract import KEY, child, ended, no_making, opened, until, written
+from contracts.store_contract import KEY, MAKE_FOR_EVER, child, ended, no_making, opened, until, written
 from paretune.profiles.errors import UserError
 from paretune.search.record.digest import digest_of
 from paretune.search.store.identity import shared_by
+from paretune.search.store.leases import Beat
 from paretune.search.store.objects import Objects
 from paretune.search.store.opening import entry_in, open_store
 from paretune.search.store.store import content_key
@@ -94,6 +95,15 @@ def test_a_holder_that_slept_over_its_lease_takes_what_another_made(machine, s3,
     assert s3.names(bucket, "all/leases/") == []
 
 
+def test_whoever_was_killed_is_not_waited_for_on_its_own_machine(machine, bucket, tmp_path):
+    begun, slow = tmp_path / "begun", Beat(lapse=1000.0)
+    process = child(MAKE_FOR_EVER, machine("a"), begun)
+    until(begun.exists)
+    killed(process)
+    again = opened(tmp_path / "a", f"s3://{bucket}/all", slow)
+    assert not again.produce("sketch", KEY, {}, written()).cached
+
+
 def test_a_lease_that_is_renewed_is_waited_for(machine, tmp_path):
     """For longer than one that stands still would be."""
     begun, goes_on = tmp_path / "begun", tmp_path / "goes on"
@@ -117,6 +127,9 @@ def test_what_is_here_is_asked_nobody_for_and_what_is_absent_not_again_and_again
     asked.clear()
     assert [store.get("sketch", KEY).cached, store.produce("sketch", KEY, {}, no_making).cached] == [True] * 2
     assert asked == []
+    (store.root / "sketch" / KEY / "part" / "file.txt").write_text("hellO")
+    assert store.get("sketch", KEY).file("part/file.txt").read_text() == "hello"  # fetched once more
+    asked.clear()
     absent = [content_key("sketch", 2, {"number": number}) for number in range(500)]
     assert [store.glance("sketch", key) for key in absent] == [None] * 500
     assert len(asked) == 1
