@@ -2,14 +2,18 @@
 
 import json
 import os
+import random
+import re
 import signal
+import sys
 import time
 
 import psutil
 import pytest
+from postgresql import free_port
 
 from benchmarks.faults.checks import Seen, check_all, check_end
-from benchmarks.faults.site import end, unkilled, wait_for
+from benchmarks.faults.site import end, kill, unkilled, wait_for
 from benchmarks.faults.toy import ENVIRONMENT, toy_site, toy_study
 
 pytestmark = pytest.mark.slow
