@@ -14,6 +14,11 @@ from paretune.search.storage.study_store import StudyStore
 from paretune.search.storage.url import StorageUrl
 from postgresql import ENCODED
 
+CUT = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid != pg_backend_pid()"
+    " AND application_name LIKE 'paretune%'"
+)
+"""Ends every line of a run to the server."""
 OBJECTIVES = {"accuracy": True, "latency_ms": False}
 
 

@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from paretune.profiles.errors import UserError
 from paretune.search.storage.lasting import MARK
 from postgresql import PASSWORD, server
-from study_on_server import evaluated, kept_at, open_study, searched, suggest, url_at
+from study_on_server import CUT, evaluated, kept_at, open_study, searched, suggest, url_at
 
 TESTS = Path(__file__).resolve().parents[2]
 
@@ -41,12 +41,6 @@ def asked(postgresql, statement):
             return cursor.fetchall() if cursor.description else []
 
 
-CUT = (
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid != pg_backend_pid()"
-    " AND application_name LIKE 'paretune%'"
-)
-
-
 def test_a_second_run_is_refused_and_told_of_the_first(url):
     with closing(open_study(url, "one")), pytest.raises(UserError, match="run by another process") as caught:
         open_study(url, "one")
@@ -62,7 +56,7 @@ def test_a_second_run_is_refused_and_told_of_the_first(url):
 HEAD = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from study_on_server import *
+from study_on_server import CUT, *
 
 store = open_study(url_at(int(sys.argv[2])), "killed")
 searched(store, 3)

@@ -11,6 +11,7 @@ import threading
 import time
 from contextlib import closing
 
+import psycopg2
 import pytest
 from optuna.storages import _CachedStorage
 from paretune.profiles.errors import UserError
@@ -18,7 +19,7 @@ from paretune.search.storage.lasting import READS, WRITES
 from paretune.search.storage.lost import Patience
 from paretune.search.storage.url import StorageUrl
 from postgresql import ENCODED, PASSWORD, free_port, server
-from study_on_server import kept, kept_at, open_study, searched, suggest, url_at
+from study_on_server import CUT, kept, kept_at, open_study, searched, suggest, url_at
 
 CUTS = int(os.environ.get("PARETUNE_CUTS", "6"))
 """Moments at which a line is cut; all where that is more than there are."""
@@ -182,6 +183,20 @@ def test_kills_of_the_server_at_random_moments_lose_nothing_and_double_nothing(p
     assert kept_at(url_at(postgresql.port), name) == undisturbed(trials)
     assert sum("does not answer" in note for note in notes) >= 1
     assert sum("answers again, after" in note for note in notes) >= 1
+
+
+def test_a_server_that_forgot_which_ids_it_gave_gives_none_of_them_twice(postgresql):
+    """After a crash the sequence may stand before what a transaction had of it that was not kept."""
+    address = f"host=127.0.0.1 port={postgresql.port} dbname=postgres user=study password='{PASSWORD}'"
+    with closing(open_study(url_at(postgresql.port), "ids")) as store:
+        with store.together():
+            first, _ = store.ask(suggest)
+            with closing(psycopg2.connect(address)) as base, base.cursor() as cursor:
+                cursor.execute(f"SELECT setval('trials_trial_id_seq', {first._trial_id}, false)")
+                cursor.execute(CUT)
+        second, _ = store.ask(suggest)
+        assert second._trial_id > first._trial_id
+        assert [trial.number for trial in store.study.trials] == [0, 1]
 
 
 @pytest.mark.parametrize(("seconds", "stops"), [(0.3, 0), (600.0, 1)], ids=["time", "stop"])
