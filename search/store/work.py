@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...profiles.errors import ParetuneError
 from ...profiles.files import sha256_of
 from .objects import Objects
 from .trouble import removed
@@ -159,7 +158,7 @@ class WorkCopies:
     def _forgiving(self, done: str) -> Iterator[None]:
         try:
             yield
-        except (ParetuneError, OSError) as error:
+        except Exception as error:
             if not self._told:
                 _log.warning("store: a checkpoint could not be %s, the work goes on: %s", done, error)
             self._told = True

@@ -159,26 +159,6 @@ def test_kill_in_the_middle_leaves_no_entry_frees_the_lock_and_keeps_the_checkpo
     assert not checkpoint.exists()
 
 
-RACE = """
-def make(directory):
-    with open(sys.argv[3], "a") as log:
-        log.write(f"{os.getpid()}\\n")
-    time.sleep(0.5)
-    (directory / "result").write_text(str(os.getpid()))
-    return {"pid": os.getpid()}
-store = Store(Path(sys.argv[1]))
-print(store.produce("sketch", sys.argv[2], {}, make).meta["pid"])
-"""
-
-
-def test_two_processes_make_one_entry_once(tmp_path):
-    log = tmp_path / "log"
-    processes = [child(RACE, tmp_path / "store", KEY, log, wait=False) for _ in range(3)]
-    answers = {process.communicate(timeout=60)[0] for process in processes}
-    assert len(answers) == 1
-    assert log.read_text() in answers
-
-
 WRITERS = """
 import os
 import numpy as np
