@@ -120,6 +120,10 @@ MAY_IMPORT = {
         "search.bundles search.checks search.job search.ranking search.record search.run "
         "search.stages.device search.stages.models search.storage search.store search.workload"
     ),
+    "search.cluster": (
+        "profiles backends.registry search.evaluation search.job search.record search.run "
+        "search.stages.chain search.storage search.store"
+    ),
     "search.run": (
         "profiles.devices profiles.text profiles backends.energy backends.lease backends.measure "
         "backends.registry backends.runner search.evaluation search.gate search.job search.ladder "
@@ -154,17 +158,17 @@ MAY_IMPORT = {
         "profiles.devices profiles.guard profiles backends.boards backends.registry reports.bundle "
         "reports.nights reports.notebook reports.pages reports.push reports.results reports.terminal "
         "search.bundles search.monitor search.ranking search.recheck search.record search.regress "
-        "search.retention search.run search.verify"
+        "search.retention search.run search.verify search.cluster"
     ),
     "reports.nights": (
         "profiles.text profiles backends.runner reports.bundle reports.charts reports.content reports.pages "
         "reports.results search.bundles search.checks search.job search.nights search.ranking search.record "
-        "search.regress search.retention search.run search.verify"
+        "search.regress search.retention search.run search.verify search.cluster"
     ),
     "reports.commands": (
         "reports.api reports.nights reports.pages reports.push reports.results reports.terminal "
         "search.monitor search.ranking search.recheck search.regress search.retention search.run "
-        "search.verify"
+        "search.verify search.cluster"
     ),
 }
 """Room -> the rooms that it may import. `docs/architecture.md` shows the same table to a newcomer."""

@@ -12,6 +12,7 @@ from ...profiles.errors import ParetuneError, UserError
 from ...search.bundles.bundle import read_bundle
 from ...search.bundles.files import is_whole
 from ...search.checks.tolerances import Tolerances, read_tolerances
+from ...search.cluster.run import workers_of
 from ...search.job.study_file import load_study_file
 from ...search.nights.changes import changes, source_diff
 from ...search.nights.facts import (
@@ -111,7 +112,9 @@ class Tonight:
         self.store = job.places.store
         self._learn(facts_of_job(job), {})
         left = self.asked.end - time.monotonic()
-        end = run_night(job, self.progress, self.stop, left - min(CHECKS_SHARE * left, CHECKS_MOST_S))
+        within = left - min(CHECKS_SHARE * left, CHECKS_MOST_S)
+        workers = workers_of(job.file.workers, job.places.storage, job.file.name)
+        end = run_night(job, self.progress, self.stop, within, workers)
         self._learn((*facts_of_job(job), *facts_of_record(end.record)), {})
         done = written(end, f"paretune nightly {self.asked.study}")
         if end.gone is not None:

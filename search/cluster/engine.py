@@ -19,9 +19,9 @@ from ..record.evaluation import Evaluation, Outcome
 from ..record.progress import Progress
 from ..record.protocols import Judge
 from ..record.stops import INTERRUPTED
-from ..record.workers import Result, Task
+from ..record.workers import WorkerResult, WorkerTask
 from . import on_worker
-from .line import Line
+from .line import SchedulerLine
 from .orders import Order, StudyOrder, Unfit
 
 WAKE_S, FRESH_S = 0.5, 2.0
@@ -51,7 +51,7 @@ class DaskWorkers:
     def __init__(self, client: Client, study: StudyOrder, left: Left, progress: Progress) -> None:
         self._study, self._left, self._progress = study, left, progress
         self._happened: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._line = Line(client, on_worker.topic_of(study.session), self._happened.put)
+        self._line = SchedulerLine(client, on_worker.topic_of(study.session), self._happened.put)
         self._out: dict[int, _HandedOut] = {}
         self._unfit: dict[str, Unfit] = {}
         self._there: tuple[str, ...] = ()
@@ -65,14 +65,14 @@ class DaskWorkers:
         """See `Workers`."""
         return len(self._fit())
 
-    def submit(self, task: Task, judge: Judge) -> None:
+    def submit(self, task: WorkerTask, judge: Judge) -> None:
         """See `Workers`."""
         left, rest = self._left()
         self._hand_out(
             Order(study=self._study, task=task, standard=judge.standard, seconds_left=left, rest=rest)
         )
 
-    def wait(self, judge: Judge) -> Result | None:
+    def wait(self, judge: Judge) -> WorkerResult | None:
         """See `Workers`."""
         while True:
             try:
@@ -128,7 +128,7 @@ class DaskWorkers:
 
     # -- what happens ---------------------------------------------------------------------------------
 
-    def _ended(self, future: Future) -> Result | None:
+    def _ended(self, future: Future) -> WorkerResult | None:
         """What came of a task; None where it is to be done once more."""
         one = next((one for one in self._out.values() if one.future is future), None)
         if one is None:
@@ -148,7 +148,7 @@ class DaskWorkers:
             self._leave_out(one.meant, found)
             self._hand_out(one.order)
             return None
-        result: Result = found
+        result: WorkerResult = found
         return result
 
     def _leave_out(self, address: str, unfit: Unfit) -> None:
@@ -173,7 +173,7 @@ class DaskWorkers:
 
     # -- the line -------------------------------------------------------------------------------------
 
-    def _look(self) -> Result | None:
+    def _look(self) -> WorkerResult | None:
         """Nothing has happened for a moment: see to the line and the workers."""
         if self._line.look():
             self._check_left()
@@ -196,7 +196,7 @@ class DaskWorkers:
             self._progress.note("the scheduler is back: what workers were at goes on from what they finished")
         return None
 
-    def _repeated(self) -> Result | None:
+    def _repeated(self) -> WorkerResult | None:
         """Hand out once more what was lost with the line."""
         if self._stops:
             return self._stopped()
@@ -205,13 +205,13 @@ class DaskWorkers:
                 self._hand_out(one.order)
         return None
 
-    def _stopped(self) -> Result | None:
+    def _stopped(self) -> WorkerResult | None:
         """A task that no worker has, where a stop was asked for."""
         one = next((one for one in self._out.values() if one.future is None), None)
         if one is None:
             return None
         del self._out[one.order.task.number]
-        return Result(task=one.order.task, stopped=INTERRUPTED)
+        return WorkerResult(task=one.order.task, stopped=INTERRUPTED)
 
     def _check_left(self) -> None:
         """Raises:
@@ -229,13 +229,13 @@ class DaskWorkers:
         )
 
 
-def _given_up(task: Task, why: str) -> Result:
+def _given_up(task: WorkerTask, why: str) -> WorkerResult:
     """Workers died in it, one after the other."""
     if task.measure:
-        return Result(task=task)
+        return WorkerResult(task=task)
     cause = "several workers ended, one after the other, while they were at it"
     failed = Outcome.FAILED
     evaluation = Evaluation(
         candidate=task.candidate, outcome=failed, baseline=task.baseline, stage="worker", cause=cause, log=why
     )
-    return Result(task=task, evaluation=evaluation)
+    return WorkerResult(task=task, evaluation=evaluation)

@@ -13,7 +13,7 @@ AGAIN_S = 5.0
 """So long one try to reach a scheduler takes."""
 
 
-class Line:
+class SchedulerLine:
     """`client` is None while the scheduler is not reached. `topic` is what workers tell events under, and
     `heard` is called with each, on a thread of the engine's."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from distributed import Worker, get_worker
 
-from ..record.workers import Result
+from ..record.workers import WorkerResult
 from . import asking
 from .orders import Order, Unfit
 from .work import UnfitError, WorkingStudy
@@ -27,7 +27,7 @@ def dask_setup(worker: Worker) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def work(order: Order) -> Result | Unfit:
+def work(order: Order) -> WorkerResult | Unfit:
     """Do a task."""
     with _one_at_a_time:
         worker = get_worker()

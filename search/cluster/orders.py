@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..record.candidate import Candidate
 from ..record.protocols import Standard
-from ..record.workers import Task
+from ..record.workers import WorkerTask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class Order:
     training."""
 
     study: StudyOrder
-    task: Task
+    task: WorkerTask
     standard: Standard
     seconds_left: float | None
     rest: float

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from math import isfinite
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from ..record.progress import Progress
 from ..record.workers import Workers
 from ..run.absent import Absent
 from ..run.budget import Budget, StopFlag
-from ..run.session import SessionEnd, run_study
+from ..run.session import MakeWorkers, SessionEnd, run_study
 from ..storage.shared import check_shared
+from ..storage.url import StorageUrl
 from ..store.store import Store
 from .fitness import facts_of, leave_witness
 from .orders import StudyOrder
@@ -51,25 +53,36 @@ def run_study_with_workers(
             place="workers",
             remedy="leave out --workers and --cluster, and `workers` in the study file",
         )
+    file = load_study_file(path)
+    makes = workers_of(wanted, places_of(file, path).storage, file.name)
+    return run_study(path, progress, stop, audit, again=again, workers=makes)
+
+
+def workers_of(wanted: WorkersSection | None, storage: StorageUrl, name: str) -> MakeWorkers | None:
+    """What makes the workers that are wanted for the study of that name in that storage; None where none are.
+
+    Raises:
+        UserError: the engine is not installed; or they are on other machines, and the study lies in a file of
+            this one.
+    """
+    if wanted is None:
+        return None
     check_installed()
     if wanted.cluster is not None and not on_this_machine(wanted.cluster):
-        file = load_study_file(path)
-        check_shared(places_of(file, path).storage, file.name)
-
-    @contextmanager
-    def workers(job: Job, store: Store, budget: Budget, told: Progress) -> Iterator[Workers]:
-        with _workers(wanted, job, store, budget, told) as found:
-            yield found
-
-    return run_study(path, progress, stop, audit, again=again, workers=workers)
+        check_shared(storage, name)
+    return partial(_workers, wanted)
 
 
 @contextmanager
 def _workers(
     wanted: WorkersSection, job: Job, store: Store, budget: Budget, progress: Progress
 ) -> Iterator[Workers]:
+    """Raises:
+    UserError: nobody answers at the cluster's address, or its workers are on other machines than `host`.
+    """
     from .engine import DaskWorkers
 
+    _check_host(wanted, job)
     session = uuid.uuid4().hex
     order = StudyOrder(
         session=session,
@@ -91,3 +104,20 @@ def _workers(
             yield found
         finally:
             found.close()
+
+
+def _check_host(wanted: WorkersSection, job: Job) -> None:
+    """`host` is another machine on each of them.
+
+    Raises:
+        UserError: workers on other machines would measure on theirs.
+    """
+    elsewhere = wanted.cluster is not None and not on_this_machine(wanted.cluster)
+    if elsewhere and job.profile.reach.kind == "local":
+        raise UserError(
+            "workers on other machines would each measure on their own",
+            place="profile",
+            found=f"{job.profile.name}, which is the machine that asks",
+            accepted="a profile whose device all workers reach: `reach: {kind: ssh, host: ...}`",
+            remedy="write such a profile (this machine can be reached by ssh as well), or use --workers here",
+        )

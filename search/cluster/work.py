@@ -11,7 +11,7 @@ from ..evaluation.evaluator import Evaluator
 from ..job.job import Job, load_job
 from ..record.progress import Progress
 from ..record.stops import Interrupted
-from ..record.workers import Result
+from ..record.workers import WorkerResult
 from ..run.budget import Budget
 from ..run.device import reached_of_pool
 from ..run.device_time import measured_of
@@ -65,13 +65,13 @@ class WorkingStudy:
         models.prepare(job.space)
         return OnDevices(job, store, models, self.budget, self.progress, order.reference, reached)
 
-    def done(self, order: Order) -> Result:
+    def done(self, order: Order) -> WorkerResult:
         """What comes of a task. What concerns the whole study comes back as its error."""
         budget, started, waited = self.budget, self.budget.clock(), self.budget.waited
         left = order.seconds_left
         budget.seconds = None if left is None else budget.elapsed_seconds + left
         budget.rest, self._number = order.rest, order.task.number
-        found = Result(task=order.task, worker=self._worker)
+        found = WorkerResult(task=order.task, worker=self._worker)
         try:
             with self._devices.on(order.task.device) as evaluator:
                 found = self._found(found, order, evaluator)
@@ -81,7 +81,7 @@ class WorkingStudy:
             found = replace(found, error=error)
         return replace(found, seconds=budget.clock() - started, waited=budget.waited - waited)
 
-    def _found(self, found: Result, order: Order, evaluator: Evaluator) -> Result:
+    def _found(self, found: WorkerResult, order: Order, evaluator: Evaluator) -> WorkerResult:
         task, standard = order.task, order.standard
         if task.measure:
             self.progress.stage(f"measuring {task.candidate.title} with untrained weights")

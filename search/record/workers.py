@@ -12,7 +12,7 @@ from .protocols import Hardware, Judge
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class WorkerTask:
     """One piece of work: a candidate to be evaluated, or with `measure` only to be measured with untrained
     weights. `number` is unique within a session; of an evaluation it is the trial's. `device` names the one
     of a pool on which it is measured; empty where there is only one. `known` is what was measured of it, or
@@ -27,12 +27,12 @@ class Task:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class WorkerResult:
     """What came of a task: an evaluation or a measurement; or why it was `stopped` before its end, or the
     `error` that ends the study. It took so many `seconds` on `worker`, and as many `waited` of them until a
     device was free; of a measurement `stages` has the seconds of each stage that was done for it."""
 
-    task: Task
+    task: WorkerTask
     worker: str = ""
     seconds: float = 0.0
     waited: float = 0.0
@@ -50,10 +50,10 @@ class Workers(Protocol):
     def count(self) -> int:
         """How many tasks can be worked on at once, as it is now."""
 
-    def submit(self, task: Task, judge: Judge) -> None:
+    def submit(self, task: WorkerTask, judge: Judge) -> None:
         """Have a task done, as soon as a worker is free. What `judge` decides by is handed over."""
 
-    def wait(self, judge: Judge) -> Result | None:
+    def wait(self, judge: Judge) -> WorkerResult | None:
         """Wait until a task has ended; None where something else has happened, a stop that was asked for,
         say. Meanwhile `judge` answers what trainings ask at their milestones, in the caller's thread.
 

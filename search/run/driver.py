@@ -22,7 +22,7 @@ from .impossible import Impossible
 from .plan import SearchPlan
 from .reserve import FinalistTime
 from .search import Search
-from .trials import Asked, Trials
+from .trials import AskedTrial, Trials
 from .tuning_time import TuningTime
 from .unknown import drawn
 
@@ -217,7 +217,7 @@ class Driver:
             raise
         return self._tell(asked, evaluation)
 
-    def _tell(self, asked: Asked, evaluation: Evaluation) -> TrialRecord:
+    def _tell(self, asked: AskedTrial, evaluation: Evaluation) -> TrialRecord:
         with self.studies.together():
             record = self.trials.tell(asked, evaluation)
             self._learn(record)
@@ -228,20 +228,20 @@ class Driver:
         )
         return record
 
-    def _settled(self, asked: Asked, evaluation: Evaluation) -> Evaluation:
+    def _settled(self, asked: AskedTrial, evaluation: Evaluation) -> Evaluation:
         """With why it was proposed; the reference's by the limits that follow from it."""
         evaluation = replace(evaluation, proposal=self.search.proposal(asked.trial.number))
         if self.search.standard.reference_ms is None and evaluation.outcome is Outcome.COMPLETE:
             return self._settle(evaluation)
         return evaluation
 
-    def _evaluate(self, asked: Asked) -> Evaluation:
+    def _evaluate(self, asked: AskedTrial) -> Evaluation:
         ended = self._ended_at_once(asked)
         if ended is not None:
             return ended
         return self.evaluator.evaluate(asked.candidate, self.search, baseline=asked.baseline)
 
-    def _ended_at_once(self, asked: Asked) -> Evaluation | None:
+    def _ended_at_once(self, asked: AskedTrial) -> Evaluation | None:
         """How a trial ends without any work; None where there is work to do."""
         ended = given_up(asked.trial.user_attrs, asked.candidate) or self.impossible.refusal(asked.candidate)
         return None if ended is None else replace(ended, baseline=asked.baseline)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, TrialRecord
@@ -12,14 +13,14 @@ from ..record.progress import Progress
 from ..record.protocols import CandidateEvaluator
 from ..record.stops import DeviceGoneError
 from ..record.where import MeasuredAhead, Where
-from ..record.workers import Result, Task, Workers
+from ..record.workers import WorkerResult, Workers, WorkerTask
 from ..storage.study_store import StudyStore
 from .budget import Budget
 from .device_pool import DevicePool
 from .driver import Driver
 from .plan import SearchPlan
 from .search import Search
-from .trials import Asked
+from .trials import AskedTrial
 
 
 class DriverOfMany(Driver):
@@ -39,10 +40,12 @@ class DriverOfMany(Driver):
     ) -> None:
         super().__init__(plan, evaluator, search, studies, budget, progress)
         self.workers, self.pool = workers, DevicePool(devices, self._said)
-        self._evaluating: dict[int, Asked] = {}
+        self._evaluating: dict[int, AskedTrial] = {}
         self._measuring: dict[int, Candidate] = {}
-        self._alike: dict[str, list[Asked]] = {}  # trials of what is evaluated at this moment, by its digest
-        self._duplicates = 0  # in a row
+        self._alike: dict[
+            str, list[AskedTrial]
+        ] = {}  # trials of what is evaluated at this moment, by its digest
+        self._duplicates, self._numbers = 0, count(-1, -1)  # in a row; of tasks that are of no trial
         self._ahead: list[MeasuredAhead] = []  # since the trial that was told last
 
     @property
@@ -99,7 +102,7 @@ class DriverOfMany(Driver):
         else:
             self._start(asked)
 
-    def _start(self, asked: Asked) -> None:
+    def _start(self, asked: AskedTrial) -> None:
         ended = self._ended_at_once(asked)
         if ended is not None:
             self._tell(asked, self._settled(asked, ended))
@@ -108,9 +111,9 @@ class DriverOfMany(Driver):
         self._evaluating[number], self._alike[candidate.digest] = asked, []
         self.search.begin(candidate)
         self.progress.started(number, candidate)
-        self._submit(Task(number=number, candidate=candidate, baseline=asked.baseline))
+        self._submit(WorkerTask(number=number, candidate=candidate, baseline=asked.baseline))
 
-    def _submit(self, task: Task) -> None:
+    def _submit(self, task: WorkerTask) -> None:
         self.workers.submit(replace(task, device=self.pool.next()), self.search)
 
     def _measure_first(self) -> None:
@@ -119,17 +122,17 @@ class DriverOfMany(Driver):
             wanted = self.search.wants(self.studies.study, survey=self.device_time.surveying)
             if wanted is None:
                 return
-            number = -1 - self.device_time.probes - len(self._measuring)  # no trial's
+            number = next(self._numbers)
             self._measuring[number] = wanted
             self.search.begin_measurement(wanted)
-            self._submit(Task(number=number, candidate=wanted, measure=True))
+            self._submit(WorkerTask(number=number, candidate=wanted, measure=True))
 
     def _open(self, candidate: Candidate) -> bool:
         return candidate.digest not in self._alike and super()._open(candidate)
 
     # -- taking in ------------------------------------------------------------------------------------
 
-    def _take(self, result: Result) -> None:
+    def _take(self, result: WorkerResult) -> None:
         if result.worker:
             self.progress.at_work(result.worker, None, "")
         device = result.task.device
@@ -146,7 +149,7 @@ class DriverOfMany(Driver):
         else:
             self._take_evaluated(result)
 
-    def _take_measured(self, result: Result) -> None:
+    def _take_measured(self, result: WorkerResult) -> None:
         wanted = self._measuring.pop(result.task.number)
         if result.error is not None:
             raise result.error
@@ -165,7 +168,7 @@ class DriverOfMany(Driver):
         if ends and self._open(wanted):  # its evaluation ends at once, and says why
             self.trials.enqueue(wanted)
 
-    def _take_evaluated(self, result: Result) -> None:
+    def _take_evaluated(self, result: WorkerResult) -> None:
         asked = self._evaluating.pop(result.task.number)
         twins = self._alike.pop(asked.candidate.digest)
         if result.error is not None or result.evaluation is None:
@@ -178,7 +181,7 @@ class DriverOfMany(Driver):
         for twin in twins:
             self._end_alike(twin, record)
 
-    def _where_it_ran(self, result: Result, evaluation: Evaluation) -> Evaluation:
+    def _where_it_ran(self, result: WorkerResult, evaluation: Evaluation) -> Evaluation:
         if not result.worker:  # several were lost in it
             return evaluation
         ahead, self._ahead = tuple(self._ahead), []
@@ -186,13 +189,13 @@ class DriverOfMany(Driver):
         ran = replace(known, worker=result.worker, seconds=result.seconds, waited=result.waited, ahead=ahead)
         return replace(evaluation, where=ran)
 
-    def _end_alike(self, twin: Asked, record: TrialRecord) -> None:
+    def _end_alike(self, twin: AskedTrial, record: TrialRecord) -> None:
         if record.evaluation.paused:
             self.studies.give_up(twin.trial)
         else:
             self.trials.answer(twin, record)
 
-    def _given_up(self, asked: Asked, twins: list[Asked]) -> None:
+    def _given_up(self, asked: AskedTrial, twins: list[AskedTrial]) -> None:
         """Neither evaluated: their candidate is queued again."""
         self.search.give_up(asked.candidate)
         for one in (asked, *twins):
@@ -206,7 +209,7 @@ class DriverOfMany(Driver):
         self._measuring.clear()
 
 
-def _measured_ahead(result: Result) -> MeasuredAhead:
+def _measured_ahead(result: WorkerResult) -> MeasuredAhead:
     return MeasuredAhead(
         worker=result.worker,
         device=result.task.device,

@@ -12,7 +12,7 @@ from ..storage.url import StorageUrl
 from ..store.users import working
 from .budget import StopFlag
 from .kind import StudyKind
-from .session import SessionEnd, run_job
+from .session import MakeWorkers, SessionEnd, run_job
 
 _DIGITS = 8
 
@@ -36,11 +36,14 @@ def nightly_job(study: Path, runs: Path) -> Job:
     )
 
 
-def run_night(job: Job, progress: Progress, stop: StopFlag, within: float) -> SessionEnd:
+def run_night(
+    job: Job, progress: Progress, stop: StopFlag, within: float, workers: MakeWorkers | None = None
+) -> SessionEnd:
     """Run or resume the study within so many seconds. The finalists of one that has ended are measured anew.
+    `workers` as in `run_study`.
 
     Raises:
         UserError: it cannot be run.
     """
     with working(job.places.store, job.places.run_dir):
-        return run_job(job, StudyKind(), progress, stop, again=True, within=within)
+        return run_job(job, StudyKind(), progress, stop, again=True, within=within, workers=workers)

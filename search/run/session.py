@@ -14,6 +14,7 @@ from optuna.samplers import BaseSampler
 
 from ...backends.measure.environment import environment
 from ...backends.registry import packages
+from ...backends.runner.leased import DeviceLease
 from ...profiles.standard_descriptors import open_standard_descriptors
 from ...profiles.system_trouble import check_limits_of_a_search
 from ..evaluation.evaluator import Evaluator
@@ -23,9 +24,7 @@ from ..job.job import Job, load_job
 from ..job.load_time import load_seconds
 from ..job.pool import reached_pool
 from ..job.reached import Reached
-from ..job.study_file import StudyFile
 from ..ladder.bench import Climbs
-from ..ladder.ladder import LadderSettings
 from ..record.evaluation import StudyRecord, TrialRecord
 from ..record.metrics import SIDE_EFFECTS
 from ..record.progress import Progress
@@ -33,6 +32,7 @@ from ..record.sustained import NOT_THERE, seconds_of
 from ..record.workers import Workers
 from ..stages.chain import Chain
 from ..stages.device.effort import Effort
+from ..stages.device.stages import DeviceStages
 from ..stages.models.base import Models
 from ..stages.models.load import check_data
 from ..storage.lost import Patience
@@ -57,7 +57,7 @@ from .one_meter import check_one_meter
 from .options import options_of
 from .plan import SearchPlan
 from .session_end import SessionEnd as SessionEnd
-from .setup import set_up_search
+from .setup import ladder_settings, set_up_search
 from .stored import write_run_file_of
 from .waiting import lease_for
 from .while_devices_answer import while_devices_answer
@@ -126,8 +126,7 @@ def run_job(
     _tell_time(budget, progress)
     with only_one_run(job.places.run_dir), storage_trouble_explained(job.places.storage):
         lease = lease_for(job, reached.launch, progress, budget)
-        device = device_stages(job, reached, store, progress, models, lease, budget)
-        device.effort = Effort(budget.seconds, budget.afford, progress.note)
+        device = _device(job, reached, store, progress, models, lease, budget)
         # A resumed sampler starts anew; with the same seed it would propose the same points again.
         search = set_up_search(job, models.teacher_facts(), models, job.file.seed + before, budget)
         made = nullcontext() if workers is None else workers(job, store, budget, progress)
@@ -154,6 +153,21 @@ def run_job(
                 record = driver.audit(audit) if audit else ended
         interrupted = stop.requested and driver.ending.gone is None
         return SessionEnd(record=record, places=job.places, interrupted=interrupted, gone=driver.ending.gone)
+
+
+def _device(
+    job: Job,
+    reached: Reached,
+    store: Store,
+    progress: Progress,
+    models: Models,
+    lease: DeviceLease,
+    budget: Budget,
+) -> DeviceStages:
+    """The device, which takes no longer for anything than the budget allows."""
+    device = device_stages(job, reached, store, progress, models, lease, budget)
+    device.effort = Effort(budget.seconds, budget.afford, progress.note)
+    return device
 
 
 def _keep_timings(job: Job, studies: StudyStore, plan: SearchPlan, before: int) -> None:
@@ -229,21 +243,6 @@ def evaluator_of(
     side_effects = frozenset(limit.metric for limit in job.limits) & set(SIDE_EFFECTS)
     asked = options_of(job, reached)
     return Evaluator(chain, climbs, side_effects, job.space.doubt, kind.treated(), asked)
-
-
-def ladder_settings(file: StudyFile) -> LadderSettings:
-    """What the study file says about the ladder; no rungs where it says `never`."""
-    ladder = file.ladder
-    if isinstance(ladder, str):
-        return LadderSettings(rungs=())
-    return LadderSettings(
-        rungs=ladder.rungs,
-        allowed_loss=ladder.allowed_loss,
-        seconds=ladder.time,
-        least_gain_per_minute=ladder.worth,
-        qat_epochs=ladder.qat_epochs,
-        draws=ladder.draws,
-    )
 
 
 def _plan(job: Job, models: Models, reached: Reached, remarks: tuple[str, ...]) -> SearchPlan:

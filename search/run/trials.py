@@ -17,7 +17,7 @@ from .simple_choices import SimpleChoices
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class AskedTrial:
     """A trial that was asked for, and when (seconds since the epoch)."""
 
     trial: Trial
@@ -50,26 +50,28 @@ class Trials:
         """Have a candidate asked for next."""
         self._studies.enqueue(self._space.params(candidate), baseline=candidate in self.simple)
 
-    def ask(self, wanted: Candidate | None = None) -> Asked:
+    def ask(self, wanted: Candidate | None = None) -> AskedTrial:
         """The next trial; `wanted` is queued before."""
         with self._studies.together():
             if wanted is not None:
                 self.enqueue(wanted)
             trial, candidate = self._studies.ask(self._space.suggest)
         # A simple choice is one, whoever has asked for it.
-        return Asked(trial=trial, candidate=candidate, baseline=candidate in self.simple, started=time.time())
+        return AskedTrial(
+            trial=trial, candidate=candidate, baseline=candidate in self.simple, started=time.time()
+        )
 
     def known_already(self, candidate: Candidate) -> TrialRecord | None:
         """The evaluation that stands in place of another one; None where there is none, or it was paused."""
         earlier = self.known.get(candidate.digest)
         return None if earlier is None or earlier.evaluation.paused else earlier
 
-    def answer(self, asked: Asked, earlier: TrialRecord) -> TrialRecord:
+    def answer(self, asked: AskedTrial, earlier: TrialRecord) -> TrialRecord:
         """End a trial by what is known of its candidate."""
         self.answered += 1
         return self._studies.tell_duplicate(asked.trial, earlier, asked.started)
 
-    def tell(self, asked: Asked, evaluation: Evaluation) -> TrialRecord:
+    def tell(self, asked: AskedTrial, evaluation: Evaluation) -> TrialRecord:
         """End a trial by its own evaluation."""
         record = self._studies.tell(asked.trial, evaluation, asked.started)
         self._counted.add(record, self.known.get(evaluation.candidate.digest))
