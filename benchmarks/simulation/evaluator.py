@@ -7,7 +7,8 @@ when it was recorded is what it costs here, and nothing is waited for.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from paretune.search.ranking.known import limits_on, violations
@@ -24,6 +25,7 @@ from paretune.search.record.protocols import Decision, Hardware, Judge, Mileston
 from paretune.search.record.untrained import UNTOLD, Untrained
 
 from benchmarks.simulation.recorded import LATENCY, QUALITY, Lookup, RecordedTraining, Row
+from benchmarks.simulation.steps import Step, Steps, at_once
 
 NO_STANDARD = Standard()
 NOT_IN_TABLE = "not in the table"
@@ -31,6 +33,7 @@ HALF_INTERVAL = 0.001
 """Half width of a hardware metric's interval as a share of its value, where the table is exact."""
 NORMAL_95 = 1.96
 HOW = "from a recorded table"
+ON_DEVICE = ("score", "measure")
 Stages = list[StageRecord]
 
 
@@ -67,6 +70,9 @@ class TableEvaluator:
     anew. Without `measures_first` nothing is asked of the device before the training. `training_seconds` and
     `now()` are what was spent, `measurements` counts those with untrained weights, `trainings_begun` the
     trainings that were paid for, wholly or in part, and `whole_trainings` how many their epochs make up.
+
+    An evaluation is a sequence of `steps`: done one after the other, or by `SimulatedWorkers` beside others.
+    What one of them makes the others have; whoever needs it meanwhile waits for it.
     """
 
     def __init__(
@@ -83,6 +89,7 @@ class TableEvaluator:
         self.measurements = self.trainings_begun = self.evaluations = 0
         self._hardware: dict[str, Hardware] = {}
         self._epochs: dict[str, int] = {}  # that each training has come to: given up ones have a checkpoint
+        self._at_work: set[str] = set()  # what is being measured or trained, by its key
 
     def now(self) -> float:
         """Simulated seconds since the start: a `budget.Clock`."""
@@ -103,10 +110,18 @@ class TableEvaluator:
         return row.untrained if row else UNTOLD
 
     def hardware(self, candidate: Candidate, standard: Standard = NO_STANDARD) -> Hardware:
-        return self._hardware_of(candidate, [])
+        return at_once(self.measuring(candidate))
 
     def evaluate(self, candidate: Candidate, judge: Judge, *, baseline: bool = False) -> Evaluation:
         """All that the table has of one candidate, as far as the judge wants to pay for it."""
+        return at_once(self.evaluating(candidate, judge, baseline=baseline))
+
+    def measuring(self, candidate: Candidate) -> Steps[Hardware]:
+        """The steps of `hardware`."""
+        return (yield from self._hardware_of(candidate, []))
+
+    def evaluating(self, candidate: Candidate, judge: Judge, *, baseline: bool = False) -> Steps[Evaluation]:
+        """The steps of `evaluate`; the judge is asked when it comes to it."""
         self.evaluations += 1
         stages: Stages = []
         known = Evaluation(candidate=candidate, outcome=Outcome.REFUSED, baseline=baseline)
@@ -114,18 +129,18 @@ class TableEvaluator:
         if row is None or (row.refused and self.measures_first):
             return replace(known, reason=row.refused if row else NOT_IN_TABLE)
         if self._worth_measuring_first(candidate, row, judge):
-            hardware = self._hardware_of(candidate, stages)
+            hardware = yield from self._hardware_of(candidate, stages)
             known = replace(known, gate=dict(hardware.metrics), stability=hardware.stability)
             decision = judge.before_training(candidate, hardware)
             if decision is not None:
                 return self._gated(known, decision, judge, stages)
         for recorded in row.trainings:
-            stopped = self._train(candidate, recorded, judge, stages)
+            stopped = yield from self._train(candidate, recorded, judge, stages)
             if stopped is not None:
                 decision, epoch = stopped
                 gated = self._gated(known, decision, judge, stages)
                 return replace(gated, stopped_epoch=epoch, paused=decision.pause)
-        return self._complete(known, row, judge, stages)
+        return (yield from self._complete(known, row, judge, stages))
 
     def test_score(self, evaluation: Evaluation) -> Quantity:
         return evaluation.metrics[QUALITY]  # no limit on quality is stated here, so nobody asks
@@ -142,18 +157,29 @@ class TableEvaluator:
         measured = candidate.hardware_class().digest in self._hardware
         return measured or (judge.measures_first and not all(map(self._is_done, row.trainings)))
 
-    def _hardware_of(self, candidate: Candidate, stages: Stages) -> Hardware:
+    def _hardware_of(self, candidate: Candidate, stages: Stages) -> Steps[Hardware]:
         key = candidate.hardware_class().digest
+        while key in self._at_work:
+            yield Step(after=key)
         if key not in self._hardware:
-            self._hardware[key] = self._untrained(key, self.lookup(candidate), stages)
+            with self._working_on(key):
+                self._hardware[key] = yield from self._untrained(key, self.lookup(candidate), stages)
         return self._hardware[key]
 
-    def _untrained(self, key: str, row: Row | None, stages: Stages) -> Hardware:
+    @contextmanager
+    def _working_on(self, key: str) -> Iterator[None]:
+        self._at_work.add(key)
+        try:
+            yield
+        finally:
+            self._at_work.discard(key)
+
+    def _untrained(self, key: str, row: Row | None, stages: Stages) -> Steps[Hardware]:
         if row is None or row.refused:
             return Hardware(refused=row.refused if row else NOT_IN_TABLE)
         self.measurements += 1
         for name, seconds in (("compile", row.compile_seconds), ("measure", row.measure_seconds)):
-            self._spend(name, f"untrained {key}", seconds, stages)
+            yield from self._spend(name, f"untrained {key}", seconds, stages)
         metrics = self.noise.measured(f"untrained {key}", row.hardware)
         return Hardware(metrics=metrics, stability="stable", untrained=row.measured_with_it)
 
@@ -173,30 +199,45 @@ class TableEvaluator:
 
     def _train(
         self, candidate: Candidate, recorded: RecordedTraining, judge: Judge, stages: Stages
-    ) -> tuple[Decision, int] | None:
+    ) -> Steps[tuple[Decision, int] | None]:
         """Play what is left of it; None where it went to its end, else the decision and how far it came."""
-        begun = self._epochs.get(recorded.key, 0)
+        while recorded.key in self._at_work:
+            yield Step(after=recorded.key)
+        with self._working_on(recorded.key):
+            return (yield from self._trained_on(candidate, recorded, judge, stages))
+
+    def _trained_on(
+        self, candidate: Candidate, recorded: RecordedTraining, judge: Judge, stages: Stages
+    ) -> Steps[tuple[Decision, int] | None]:
+        begun = at = self._epochs.get(recorded.key, 0)
         self.trainings_begun += begun == 0
         for place, (epoch, _) in enumerate(recorded.curve, start=1):
             if not begun <= epoch < recorded.epochs:
                 continue
+            yield self._part(recorded, at, epoch)
+            at = epoch
             curve = recorded.curve[:place]
             milestone = Milestone(key=recorded.key, kind=recorded.kind, epochs=recorded.epochs, curve=curve)
             decision = judge.at_milestone(candidate, milestone)
             if decision is not None:
                 self._trained(recorded, begun, epoch, place, stages)
                 return decision, epoch
+        yield self._part(recorded, at, recorded.epochs)
         self._trained(recorded, begun, recorded.epochs, len(recorded.curve), stages)
         return None
+
+    def _part(self, recorded: RecordedTraining, begun: int, ended: int) -> Step:
+        """Some epochs, which are paid for when they are begun."""
+        part = (ended - begun) / recorded.epochs
+        self.whole_trainings += part
+        self.training_seconds += recorded.seconds * part
+        return Step(seconds=recorded.seconds * part)
 
     def _trained(
         self, recorded: RecordedTraining, begun: int, ended: int, milestones: int, stages: Stages
     ) -> None:
-        part = (ended - begun) / recorded.epochs
-        self.whole_trainings += part
-        seconds = recorded.seconds * part
+        seconds = recorded.seconds * ((ended - begun) / recorded.epochs)
         self._seconds += seconds
-        self.training_seconds += seconds
         done, curve = begun == recorded.epochs, recorded.curve[:milestones]
         stages.append(
             StageRecord(name=recorded.kind, key=recorded.key, cached=done, seconds=seconds, curve=curve)
@@ -215,10 +256,10 @@ class TableEvaluator:
             stages=tuple(stages),
         )
 
-    def _complete(self, known: Evaluation, row: Row, judge: Judge, stages: Stages) -> Evaluation:
+    def _complete(self, known: Evaluation, row: Row, judge: Judge, stages: Stages) -> Steps[Evaluation]:
         key = known.candidate.digest
         for name in ("compile", "score", "measure"):
-            self._spend(name, key, getattr(row, f"{name}_seconds"), stages)
+            yield from self._spend(name, key, getattr(row, f"{name}_seconds"), stages)
         if row.refused:
             return replace(known, reason=row.refused, stages=tuple(stages))
         what = f"trained {key}" if self.remember else f"trained {self.evaluations} {key}"
@@ -233,6 +274,7 @@ class TableEvaluator:
             stability="stable",
         )
 
-    def _spend(self, name: str, key: str, seconds: float, stages: Stages) -> None:
+    def _spend(self, name: str, key: str, seconds: float, stages: Stages) -> Steps[None]:
+        yield Step(seconds=seconds, on_device=name in ON_DEVICE)
         self._seconds += seconds
         stages.append(StageRecord(name=name, key=f"{name} {key}", cached=False, seconds=seconds))

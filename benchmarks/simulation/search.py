@@ -15,8 +15,10 @@ from paretune.search.record.evaluation import Objective, Outcome, StudyRecord, T
 from paretune.search.record.progress import Progress
 from paretune.search.record.protocols import NeededTrainings
 from paretune.search.record.quality import QualityScale
-from paretune.search.run.budget import Budget, StopFlag
+from paretune.search.record.workers import Workers
+from paretune.search.run.budget import Budget, Clock, StopFlag
 from paretune.search.run.driver import Driver
+from paretune.search.run.many import DriverOfMany
 from paretune.search.run.plan import SearchPlan
 from paretune.search.run.search import Search, hardware_first
 from paretune.search.sampler.problem import SearchPart, SearchProblem
@@ -25,6 +27,7 @@ from paretune.search.storage.study_store import StudyStore
 from benchmarks.simulation.evaluator import Noise, TableEvaluator
 from benchmarks.simulation.recorded import QUALITY, Point, Recorded
 from benchmarks.simulation.summary import moment
+from benchmarks.simulation.workers import SimulatedWorkers
 
 OURS = "hardware-first"
 MARGIN = 0.01
@@ -90,8 +93,9 @@ class Holdings:
     """What was evaluated, by its true values. Each growth of the share of the true front's hypervolume is a
     moment, see `summary.moment`."""
 
-    def __init__(self, table: Recorded, evaluator: TableEvaluator) -> None:
+    def __init__(self, table: Recorded, evaluator: TableEvaluator, clock: Clock | None = None) -> None:
         self.table, self.evaluator, self.share = table, evaluator, 0.0
+        self.now = clock or evaluator.now
         self.history: list[list[float]] = []
         self._points: set[Point] = set()
 
@@ -103,7 +107,7 @@ class Holdings:
         self._points.add(point)
         before, self.share = self.share, self.table.share([*self._points])
         if self.share > before:
-            spent = (paid.training_seconds, paid.now(), paid.trainings_begun)
+            spent = (paid.training_seconds, self.now(), paid.trainings_begun)
             self.history.append(moment(*spent, self.share, paid.whole_trainings))
 
     def told(self, *, trials: int, stopped: str = "") -> dict[str, Any]:
@@ -111,7 +115,7 @@ class Holdings:
             "history": self.history,
             "share": self.share,
             "training_seconds": self.evaluator.training_seconds,
-            "seconds": self.evaluator.now(),
+            "seconds": self.now(),
             "trainings": self.evaluator.trainings_begun,
             "epochs": self.evaluator.whole_trainings,
             "measured": self.evaluator.measurements,
@@ -125,15 +129,28 @@ Enough = Callable[[Holdings], bool]
 
 
 class DrivenSearch(Progress):
-    """One search by the real driver in simulated time, until it holds enough or after so many trials."""
+    """One search by the real driver in simulated time, until it holds enough or after so many trials; with
+    so many `workers` and `devices` by the driver of many."""
 
-    def __init__(self, table: Recorded, way: Way, seed: int, *, trials: int, enough: Enough) -> None:
+    def __init__(
+        self,
+        table: Recorded,
+        way: Way,
+        seed: int,
+        *,
+        trials: int,
+        enough: Enough,
+        workers: int | None = None,
+        devices: int | None = None,
+    ) -> None:
         self.enough, self.stop = enough, StopFlag()
         self.evaluator = TableEvaluator(table.row, noise=Noise(spread=table.noise, seed=seed))
-        self.holdings = Holdings(table, self.evaluator)
+        simulated = None if workers is None else SimulatedWorkers(self.evaluator, workers, devices)
+        clock = self.evaluator.now if simulated is None else simulated.now
+        self.holdings = Holdings(table, self.evaluator, clock)
         search = way(seed, table, self.evaluator)
-        budget = Budget(trials=trials, seconds=None, stop=self.stop, clock=self.evaluator.now)
-        self.driver = driver_on(table, self.evaluator, search, budget, self, seed)
+        budget = Budget(trials=trials, seconds=None, stop=self.stop, clock=clock)
+        self.driver = driver_on(table, self.evaluator, search, budget, self, seed, workers=simulated)
 
     def run(self) -> dict[str, Any]:
         """Search to the end; see `Holdings.told`."""
@@ -156,11 +173,13 @@ def driver_on(
     progress: Progress,
     seed: int,
     past: Sequence[FrozenTrial] = (),
+    workers: Workers | None = None,
 ) -> Driver:
     """The real driver on a table, in a study in memory that has these trials already."""
     studies = studies_in_memory(table.objectives, search.sampler)
     studies.study.add_trials(past)
-    return Driver(_plan(table, seed), evaluator, search, studies, budget, progress)
+    parts = (_plan(table, seed), evaluator, search, studies, budget, progress)
+    return Driver(*parts) if workers is None else DriverOfMany(*parts, workers)
 
 
 def studies_in_memory(objectives: tuple[Objective, ...], sampler: BaseSampler) -> StudyStore:

@@ -86,6 +86,8 @@ class DriverOfMany(Driver):
                 why = self._prepare_next(self._duplicates)
             if why:
                 return why
+            if not self.studies.waiting_params() and self.search.waits(self.studies.study):
+                return ""
             if self._busy < self.workers.count:  # measurements may have taken the others
                 self._begin()
         return ""

@@ -17,3 +17,5 @@ class Choice:
     quality: tuple[float, float, float] | None = None  # goodness: value, low, high of the 95 % interval
     gain: float | None = None
     seconds: float | None = None
+    rate: float = 0.0
+    """Expected gain per second, as candidates are ranked by it."""

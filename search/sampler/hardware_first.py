@@ -179,9 +179,7 @@ class HardwareFirstSampler(BaseSampler):
             chosen = self._choose(policy)
             if chosen is None:
                 return {}
-            candidate = policy.candidate(chosen.row)
-            policy.set_aside(candidate)  # it may come to nothing, or others be asked for until it ends
-            return self._proposed(trial.number, chosen, candidate)
+            return self._proposed(trial.number, chosen, policy.propose(chosen))
 
     def _proposed(self, number: int, chosen: Choice, candidate: Candidate) -> dict[str, BaseDistribution]:
         asked = self.problem.space.asked(candidate)

@@ -19,6 +19,7 @@ class InFlight:
     def __init__(self, pool: Pool, trainings: PendingTrainings) -> None:
         self._pool, self._trainings = pool, trainings
         self._evaluated: dict[Candidate, list[int]] = {}  # and the models that wait for it
+        self._promised: dict[Candidate, float] = {}
         self._measured: dict[Candidate, None] = {}
         self._held: Flags | None = None  # until something begins or ends
         self.most = 1
@@ -36,11 +37,21 @@ class InFlight:
         """How many are only being measured."""
         return len(self._measured)
 
-    def begin(self, candidate: Candidate) -> None:
-        """A candidate is being evaluated from now on."""
+    @property
+    def promised(self) -> float:
+        """The most that one of those that are being evaluated is expected to gain per second."""
+        return max(self._promised.values(), default=0.0)
+
+    def promise(self, candidate: Candidate, rate: float) -> None:
+        """What one of them is expected to gain per second, as it stands now."""
+        if candidate in self._evaluated:
+            self._promised[candidate] = rate
+
+    def begin(self, candidate: Candidate, rate: float) -> None:
+        """A candidate is being evaluated from now on, which is expected to gain so much per second."""
         row = self._pool.row.get(candidate)
         held = [] if row is None else self._trainings.held_up_by(int(self._pool.models[row]))
-        self._evaluated[candidate] = held
+        self._evaluated[candidate], self._promised[candidate] = held, rate
         self._held, self.most = None, max(self.most, len(self._evaluated))
 
     def begin_measurement(self, candidate: Candidate) -> None:
@@ -50,6 +61,7 @@ class InFlight:
     def end(self, candidate: Candidate) -> None:
         """An evaluation has ended, or was given up."""
         self._evaluated.pop(candidate, None)
+        self._promised.pop(candidate, None)
         self._held = None
 
     def end_measurement(self, candidate: Candidate) -> None:

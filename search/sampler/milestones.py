@@ -30,6 +30,7 @@ def pause_at(policy: Policy, candidate: Candidate, milestone: Milestone) -> Deci
         return None
     rates = policy.expectation.rates(_waiting(policy, milestone.key, row), without=row)
     rate, other = float(rates.max()), others[1]
+    known.flight.promise(candidate, rate)
     if rate * STAY >= other:
         return None
     times = other / rate if rate > 0 else np.inf

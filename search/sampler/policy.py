@@ -30,6 +30,9 @@ MEASURED_FIRST, MEASURED_SHARE = 10.0, 0.5
 """Where a training costs less than so many measurements, and no limit is on the device, measurements of
 untrained networks take at most such a share of what trainings took: what is trained is measured anyway."""
 LEAST_GAIN = 1e-3
+BESIDE = 0.1
+"""What is trained beside others has to promise such a share of what the best of these does per second: else
+its worker waits for what they tell."""
 
 
 class Policy:
@@ -41,6 +44,7 @@ class Policy:
         self.expectation = Expectation(knowledge, self.goal)
         self._ranking: Prospects | None = None
         self._others: tuple[int, Prospects] | None = None
+        self._proposed: tuple[Candidate, float] | None = None
         self._survey, self._starts = Survey(knowledge, seed), FirstDesigns(knowledge, self.goal, seed)
         self._ahead: list[int] = []
         self._volume, self._without_gain = 0.0, 0
@@ -86,10 +90,19 @@ class Policy:
             self.knowledge.known[row] = True
             self._rank_anew()
 
+    def propose(self, chosen: Choice) -> Candidate:
+        """The candidate of a choice, which comes up no more: it may come to nothing, or others be asked for
+        until it ends."""
+        candidate = self.candidate(chosen.row)
+        self._proposed = candidate, chosen.rate
+        self.set_aside(candidate)
+        return candidate
+
     def begin(self, candidate: Candidate) -> None:
         """A worker evaluates it from now on, until it is learned of or given up: see `InFlight`."""
         self.set_aside(candidate)
-        self.knowledge.flight.begin(candidate)
+        mine = self._proposed is not None and self._proposed[0] == candidate
+        self.knowledge.flight.begin(candidate, self._proposed[1] if mine else 0.0)
 
     def end(self, candidate: Candidate, *, given_up: bool) -> None:
         """What was begun has ended. If it was given up it may be proposed again."""
@@ -193,7 +206,22 @@ class Policy:
     @property
     def waiting(self) -> bool:
         """Whether nothing may be proposed before something that is under way has ended."""
-        return bool(self.knowledge.flight) and not self._anything(self.knowledge.open())
+        flight = self.knowledge.flight
+        if not flight:
+            return False
+        if not self._anything(self.knowledge.open()):
+            return True
+        if not len(flight) or self.starting:
+            return False
+        return not self.started or self._promises_too_little(BESIDE * flight.promised)
+
+    def _promises_too_little(self, rate: float) -> bool:
+        """Whether the best would have to be trained, and is expected to gain less per second than this."""
+        ranking = self._ranked()
+        if not len(ranking.rows):
+            return rate > 0
+        best = ranking.gain[0] / ranking.seconds[0]
+        return bool(best < rate) and self._untrained(int(ranking.rows[0]))
 
     def start(self) -> Choice | None:
         """One of the first models."""
@@ -256,6 +284,7 @@ class Policy:
             quality=self.expectation.goodness(float(middle), float(spread)),
             gain=ranking.hoped / ranking.volume if ranking.volume > 0 else None,
             seconds=float(ranking.seconds[0]),
+            rate=float(ranking.gain[0] / ranking.seconds[0]),
         )
 
     def gain_per_training(self, gain: float, seconds: float | None) -> float:
