@@ -25,6 +25,7 @@ from ..record import kept
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Outcome, Proposal, Quantity
 from ..record.protocols import Decision, Hardware, Milestone
+from .beside import waits
 from .choice import CONTINUED, Choice
 from .knowledge import Knowledge
 from .milestones import pause_at
@@ -150,7 +151,7 @@ class HardwareFirstSampler(BaseSampler):
     def waits(self, study: Study) -> bool:
         """Whether nothing is worth proposing before something that is under way has ended."""
         policy = self._current(study)
-        return policy.waiting or (bool(policy.knowledge.flight) and bool(self._ended()))
+        return waits(policy) or (bool(policy.knowledge.flight) and bool(self._ended()))
 
     def finished(self) -> str:
         """Why the search may end, or an empty text. While something is under way it never does."""

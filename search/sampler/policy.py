@@ -30,9 +30,6 @@ MEASURED_FIRST, MEASURED_SHARE = 10.0, 0.5
 """Where a training costs less than so many measurements, and no limit is on the device, measurements of
 untrained networks take at most such a share of what trainings took: what is trained is measured anyway."""
 LEAST_GAIN = 1e-3
-BESIDE = 0.1
-"""What is trained beside others has to promise such a share of what the best of these does per second: else
-its worker waits for what they tell."""
 
 
 class Policy:
@@ -44,7 +41,7 @@ class Policy:
         self.expectation = Expectation(knowledge, self.goal)
         self._ranking: Prospects | None = None
         self._others: tuple[int, Prospects] | None = None
-        self._proposed: tuple[Candidate, float] | None = None
+        self._rates: dict[Candidate, float] = {}  # of the candidate that was proposed last
         self._survey, self._starts = Survey(knowledge, seed), FirstDesigns(knowledge, self.goal, seed)
         self._ahead: list[int] = []
         self._volume, self._without_gain = 0.0, 0
@@ -94,15 +91,14 @@ class Policy:
         """The candidate of a choice, which comes up no more: it may come to nothing, or others be asked for
         until it ends."""
         candidate = self.candidate(chosen.row)
-        self._proposed = candidate, chosen.rate
+        self._rates = {candidate: chosen.rate}
         self.set_aside(candidate)
         return candidate
 
     def begin(self, candidate: Candidate) -> None:
         """A worker evaluates it from now on, until it is learned of or given up: see `InFlight`."""
         self.set_aside(candidate)
-        mine = self._proposed is not None and self._proposed[0] == candidate
-        self.knowledge.flight.begin(candidate, self._proposed[1] if mine else 0.0)
+        self.knowledge.flight.begin(candidate, self._rates.pop(candidate, 0.0))
 
     def end(self, candidate: Candidate, *, given_up: bool) -> None:
         """What was begun has ended. If it was given up it may be proposed again."""
@@ -179,7 +175,7 @@ class Policy:
         known = self.knowledge
         if self._measured(row) or known.pool.classes[row] in known.flight.classes():
             return False
-        return self._untrained(row) and not known.untuned()[row]
+        return self.untrained(row) and not known.untuned()[row]
 
     def end_survey(self) -> None:
         """No first measurements any more."""
@@ -188,7 +184,8 @@ class Policy:
     def _measured(self, row: int) -> bool:
         return bool(self.knowledge.hardware.measured[self.knowledge.pool.classes[row]])
 
-    def _untrained(self, row: int) -> bool:
+    def untrained(self, row: int) -> bool:
+        """Whether a training is to be paid for it."""
         return bool(self.knowledge.model_seconds()[self.knowledge.pool.models[row]] > 0)
 
     # -- proposing -----------------------------------------------------------------------------------
@@ -202,26 +199,6 @@ class Policy:
     def started(self) -> bool:
         """Whether enough models were trained for predictions."""
         return not self._starts.missing_results
-
-    @property
-    def waiting(self) -> bool:
-        """Whether nothing may be proposed before something that is under way has ended."""
-        flight = self.knowledge.flight
-        if not flight:
-            return False
-        if not self._anything(self.knowledge.open()):
-            return True
-        if not len(flight) or self.starting:
-            return False
-        return not self.started or self._promises_too_little(BESIDE * flight.promised)
-
-    def _promises_too_little(self, rate: float) -> bool:
-        """Whether the best would have to be trained, and is expected to gain less per second than this."""
-        ranking = self._ranked()
-        if not len(ranking.rows):
-            return rate > 0
-        best = ranking.gain[0] / ranking.seconds[0]
-        return bool(best < rate) and self._untrained(int(ranking.rows[0]))
 
     def start(self) -> Choice | None:
         """One of the first models."""
@@ -299,7 +276,7 @@ class Policy:
         self._ranked()
         return self.expectation.trusted
 
-    def _anything(self, left: Flags) -> bool:
+    def anything(self, left: Flags) -> bool:
         """Whether anything of these rows might be of use."""
         measured = self.knowledge.hardware.measured[self.knowledge.pool.classes]
         paused = self._paused() & left
@@ -309,7 +286,7 @@ class Policy:
     def _ranked(self) -> Prospects:
         if self._ranking is None:
             self._ranking = self.expectation.rank()
-            anything = self._anything(self.knowledge.left())
+            anything = self.anything(self.knowledge.left())
             self.nothing_left = bool(self.knowledge.baseline_points) and not anything
         return self._ranking
 
