@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from ...backends.registry import get_backend
 from ...backends.runner.trouble import UnreachableError
 from ...profiles.packages import differing
 from .job import Job
@@ -14,9 +15,9 @@ from .reached import Reached, left_out
 
 def reached_pool(job: Job) -> Reached:
     """All devices of the job's pool, asked at the same time: the first that answers, with the names of those
-    that are like it and remarks on all of them. One that cannot be reached is left out, and so is one whose
-    kernels compute otherwise than those of the first, as a score belongs to how a device computes. Where
-    there is no pool, the one device.
+    that are like it and remarks on all of them. One that cannot be reached is left out, and so is one that
+    has other instruction sets or versions of the job's runtimes than the first: a score belongs to those.
+    Where there is no pool, the one device.
 
     Raises:
         UserError: none can be reached (the error of the first), or one is no device of the profile.
@@ -25,10 +26,13 @@ def reached_pool(job: Job) -> Reached:
     def asked(device: str) -> Reached:
         return job.reached(to_measure=True, device=device)
 
-    return _alike(job.profile.pool, asked) if job.profile.pool else asked("")
+    if not job.profile.pool:
+        return asked("")
+    runtimes = {name for one in job.space.backends for name in get_backend(one.name).packages}
+    return _alike(job.profile.pool, asked, runtimes)
 
 
-def _alike(names: Sequence[str], asked: Callable[[str], Reached]) -> Reached:
+def _alike(names: Sequence[str], asked: Callable[[str], Reached], runtimes: Collection[str]) -> Reached:
     found, remarks, away = dict[str, Reached](), list[str](), list[UnreachableError]()
     with ThreadPoolExecutor(len(names)) as threads:
         for name, answer in [(name, threads.submit(asked, name)) for name in names]:
@@ -40,24 +44,18 @@ def _alike(names: Sequence[str], asked: Callable[[str], Reached]) -> Reached:
     if not found:
         raise away[0]
     first = next(iter(found.values()))
-    alike = {name: one for name, one in found.items() if one.instructions == first.instructions}
-    remarks += [_otherwise(name, first) for name in found if name not in alike]
-    remarks += [text for one in alike.values() if (text := _versions(one, first))]
+    unlike = {name: why for name, one in found.items() if (why := _unlike(one, first, runtimes))}
+    remarks += [f"{name} is left out: {why}" for name, why in unlike.items()]
+    alike = {name: one for name, one in found.items() if name not in unlike}
     remarks += [f"{name}: {remark}" for name, one in alike.items() for remark in one.remarks]
     return replace(first, alike=tuple(alike), remarks=tuple(remarks))
 
 
-def _otherwise(name: str, first: Reached) -> str:
-    return (
-        f"{name} has other instruction sets than {first.device}, so that its kernels compute otherwise: it "
-        "is left out; give it a profile of its own"
-    )
-
-
-def _versions(one: Reached, first: Reached) -> str:
-    """What is installed there in another version: its measurements are kept apart from those of the first."""
+def _unlike(one: Reached, first: Reached, runtimes: Collection[str]) -> str:
+    """Why a device does not compute as the first one; empty where it does."""
+    if one.instructions != first.instructions:
+        return f"it has other instruction sets than {first.device}; give it a profile of its own"
     of_first, there = (device.environment.get("packages") or {} for device in (first, one))
-    named = [
-        f"{n} {own}, {other} on {first.device}" for n, (other, own) in differing(of_first, there).items()
-    ]
-    return f"{one.device} has other versions: {'; '.join(named)}" if named else ""
+    others = {name: both for name, both in differing(of_first, there).items() if name in runtimes}
+    named = "; ".join(f"{name} {own}, {other} on {first.device}" for name, (other, own) in others.items())
+    return f"it has other versions ({named}): `paretune devices setup` brings all the same" if named else ""
