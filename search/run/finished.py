@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
+from dataclasses import replace
 from math import inf
 from typing import Any
 
@@ -12,6 +14,7 @@ from ..record.digest import canonical_json
 from ..record.evaluation import StudyRecord
 from ..storage.read_only import study_for_reading
 from ..storage.study_store import StudyStore
+from ..store.url import is_url
 from .again import is_open
 from .budget import Budget
 
@@ -48,11 +51,15 @@ def finished_record(job: Job, environment: Mapping[str, Any]) -> StudyRecord | N
             return None
         goes_on = plain["by_budget"] and _room(job, plain)
         # A record that is damaged is made anew by a session.
-        return (
-            None
-            if goes_on or is_open(studies.records(), environment) or not studies.readable
-            else studies.record()
-        )
+        if goes_on or is_open(studies.records(), environment) or not studies.readable:
+            return None
+        return _with_store_here(studies.record(), job)
+
+
+def _with_store_here(record: StudyRecord, job: Job) -> StudyRecord:
+    """The record, which names the store of another machine where it was run on that."""
+    gone = not is_url(record.store) and not os.path.isdir(record.store)  # noqa: PTH112 - pathlib's raises
+    return replace(record, store=job.places.store_name) if gone else record
 
 
 def _room(job: Job, plain: dict[str, Any]) -> bool:

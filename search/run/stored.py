@@ -6,7 +6,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from ...profiles.errors import UserError
-from ...profiles.files import is_file
+from ...profiles.files import is_file, make_folder
 from ..job.job import Job
 from ..job.places import places_of
 from ..job.study_file import load_study_file
@@ -39,6 +39,19 @@ def write_run_file_of(job: Job) -> None:
     with writing(job.places.run_dir):
         write_run_file(job.places.run_dir, run)
     remember_run(job.places.store, job.places.run_dir)
+
+
+def keep_run_file_of(job: Job) -> None:
+    """The same, where the run's directory has no such file: a study that has ended may have been run on
+    another machine.
+
+    Raises:
+        UserError: the directory cannot be written.
+    """
+    if not (job.places.run_dir / RUN_FILE).is_file():
+        with writing(job.places.run_dir):
+            make_folder(job.places.run_dir)
+        write_run_file_of(job)
 
 
 def stored_study(run_dir: Path) -> tuple[StorageUrl, str]:

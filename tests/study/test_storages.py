@@ -1,6 +1,7 @@
 """Studies on other storages, and in Optuna's own dashboard."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -30,13 +31,15 @@ def postgresql():
         yield one.place
 
 
-def test_postgresql(bench, shared_store, postgresql, monkeypatch):
+def test_postgresql(bench, shared_store, postgresql, tmp_path, monkeypatch):
     """A password from the environment is used, and kept nowhere."""
     monkeypatch.setenv("DB_PASSWORD", PASSWORD)
     storage = f"postgresql+psycopg2://study:${{DB_PASSWORD}}@{postgresql}"
     study = bench.study("on-server", store=shared_store, storage=storage, budget={"trials": 3})
     assert run_study(study).record.counters["complete"] == 3
-    more = bench.study("on-server", store=shared_store, storage=storage, budget={"trials": 4})
+    store = tmp_path / "store"
+    shutil.copytree(shared_store, store)
+    more = bench.study("on-server", store=str(store), storage=storage, budget={"trials": 4})
     reading = read(run_study(more).record)
     assert reading.record.counters["complete"] == 4
     run_dir = bench.root / "runs" / "on-server"
@@ -47,6 +50,16 @@ def test_postgresql(bench, shared_store, postgresql, monkeypatch):
     assert secrets_in([str(sent), repr(at)]) == []
     assert open_run(run_dir)[0].name == "on-server"
     assert json.loads((run_dir / "run.json").read_text())["storage"] == storage
+    # What another machine finds that has an empty directory, and sees the store at another place.
+    for place in (run_dir, store):
+        place.rename(f"{place}.other")
+    elsewhere = bench.study("on-server", store=f"{store}.other", storage=storage, budget={"trials": 4})
+    ended = run_study(elsewhere)
+    assert ended.unchanged
+    assert ended.record.trials == reading.record.trials
+    assert ended.record.store == f"{store}.other"
+    assert open_run(elsewhere)[0].trials == reading.record.trials
+    run_dir = bench.root / "runs" / "on-server"
     monkeypatch.delenv("DB_PASSWORD")
     with pytest.raises(UserError, match="DB_PASSWORD"):
         open_run(run_dir)
