@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -50,7 +51,7 @@ def cluster(wanted: WorkersSection) -> Iterator[Client]:
 
     for name in ("distributed", "distributed.client"):  # what is lost is told in our words
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    with dask.config.set(_settings()):
+    with dask.config.set(_settings(wanted.count or 1)):
         if wanted.cluster is not None:
             with _joined(wanted.cluster) as client:
                 yield client
@@ -104,9 +105,13 @@ def _joined(address: str) -> Iterator[Client]:
         client.close()
 
 
-def _settings() -> dict[str, Any]:
-    """Of the engine: what a study needs otherwise."""
+def _settings(count: int) -> dict[str, Any]:
+    """Of the engine: what a study needs otherwise. Workers that are started here share the cores."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = str(max(1, cores // count))
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     return {
+        **{f"distributed.nanny.pre-spawn-environ.{name}": threads for name in names},
         # Trainings hold the interpreter for long; a worker that is killed is seen by its line.
         "distributed.scheduler.worker-ttl": "10 minutes",
         "distributed.worker.daemon": False,
