@@ -13,10 +13,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ...profiles.words import duration
 from .object_trouble import is_taken, no_filesystem, passes, refused, without_bucket
 
-PATIENCE_S = 60.0
+PATIENCE_S = 600.0
 """For how long an object store is asked again that does not answer, or says that it is busy."""
+_TOLD_AFTER_S = 10.0
 _PAUSES = (0.5, 10.0)
 _TIMES = ("LastModified", "mtime", "last_modified", "updated", "created")
 T = TypeVar("T")
@@ -121,7 +123,7 @@ class Objects:
 
     def _asked(self, ask: Callable[[], T]) -> T:
         """What is answered, after another try or two where the store does not answer."""
-        started, pause = time.monotonic(), _PAUSES[0]
+        started, pause, told = time.monotonic(), _PAUSES[0], False
         while True:
             try:
                 return ask()
@@ -130,9 +132,13 @@ class Objects:
                     raise refused(self.url, error) from error
                 raise
             except Exception as error:
-                if time.monotonic() - started + pause > self.patience or not passes(error):
+                waited = time.monotonic() - started
+                if waited + pause > self.patience or not passes(error):
                     raise refused(self.url, error) from error
-                _log.info("store: %s does not answer (%s): it is asked again", self.url, error)
+                if waited > _TOLD_AFTER_S and not told:
+                    told = True
+                    most = duration(self.patience)
+                    _log.warning("store: %s does not answer, asked for up to %s: %s", self.url, most, error)
             time.sleep(pause)
             pause = min(2 * pause, _PAUSES[1])
 

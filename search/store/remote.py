@@ -36,7 +36,7 @@ from .store import Entry, Store, entry_of
 from .trouble import reading, removed, writing
 from .work import WorkCopies, is_inside
 
-_QUICK_S = 3.0
+_QUICK_S, _START_S = 3.0, 20.0
 _log = logging.getLogger(__name__)
 
 
@@ -63,7 +63,7 @@ class RemoteStore(Store):
         self._begun: set[tuple[str, str]] = set()
         self._leases: dict[tuple[str, str], KeyLease] = {}
         self._keeps_back = False
-        self._cache = introduce(self._objects, self.root)
+        self._cache = introduce(Objects(url, _START_S), self.root)
 
     def get(self, stage: str, key: str) -> Entry | None:
         """As `Store.get`; what another machine made is fetched, and checked, before it is an entry here."""
