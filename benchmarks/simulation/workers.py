@@ -11,7 +11,7 @@ from typing import Any
 from paretune.profiles.errors import InternalError
 from paretune.search.record.protocols import Hardware, Judge
 from paretune.search.record.stops import INTERRUPTED
-from paretune.search.record.workers import Result, Task
+from paretune.search.record.workers import WorkerResult, WorkerTask
 
 from benchmarks.simulation.evaluator import TableEvaluator
 from benchmarks.simulation.steps import Step, Steps
@@ -19,7 +19,7 @@ from benchmarks.simulation.steps import Step, Steps
 
 @dataclass
 class _Job:
-    task: Task
+    task: WorkerTask
     steps: Steps[Any]
     worker: str
     began: float
@@ -37,24 +37,24 @@ class SimulatedWorkers:
         self.evaluator, self._devices = evaluator, devices or count
         self._idle = deque(f"worker {number}" for number in range(count))
         self.count = count
-        self._tasks: deque[tuple[Task, Judge]] = deque()
+        self._tasks: deque[tuple[WorkerTask, Judge]] = deque()
         self._running: dict[int, _Job] = {}
         self._events: list[tuple[float, int, _Job]] = []
         self._order = itertools.count()
         self._for_device: deque[tuple[_Job, Step]] = deque()
         self._blocked: list[_Job] = []
-        self._ended: deque[Result] = deque()
+        self._ended: deque[WorkerResult] = deque()
         self._now: float | None = None
 
     def now(self) -> float:
         """Simulated seconds since the start: a `budget.Clock`. Before the first task the driver worked."""
         return self.evaluator.now() if self._now is None else self._now
 
-    def submit(self, task: Task, judge: Judge) -> None:
+    def submit(self, task: WorkerTask, judge: Judge) -> None:
         self._now = self.now()
         self._tasks.append((task, judge))
 
-    def wait(self, judge: Judge) -> Result | None:
+    def wait(self, judge: Judge) -> WorkerResult | None:
         while True:
             while self._tasks and self._idle:
                 self._begin(*self._tasks.popleft())
@@ -66,7 +66,7 @@ class SimulatedWorkers:
         for job in self._running.values():
             job.steps.close()
             self._ended.append(self._result(job, stopped=INTERRUPTED))
-        self._ended.extend(Result(task=task, stopped=INTERRUPTED) for task, _ in self._tasks)
+        self._ended.extend(WorkerResult(task=task, stopped=INTERRUPTED) for task, _ in self._tasks)
         self.close()
 
     def close(self) -> None:
@@ -76,7 +76,7 @@ class SimulatedWorkers:
 
     # -- inside --------------------------------------------------------------------------------------
 
-    def _begin(self, task: Task, judge: Judge) -> None:
+    def _begin(self, task: WorkerTask, judge: Judge) -> None:
         steps: Steps[Any] = (
             self.evaluator.measuring(task.candidate)
             if task.measure
@@ -131,6 +131,6 @@ class SimulatedWorkers:
         for other in (job, *blocked):
             self._go_on(other)
 
-    def _result(self, job: _Job, **made: Any) -> Result:
+    def _result(self, job: _Job, **made: Any) -> WorkerResult:
         seconds = self.now() - job.began
-        return Result(task=job.task, worker=job.worker, seconds=seconds, waited=job.waited, **made)
+        return WorkerResult(task=job.task, worker=job.worker, seconds=seconds, waited=job.waited, **made)

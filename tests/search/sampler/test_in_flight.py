@@ -1,0 +1,176 @@
+"""Several candidates at once: what is under way is neither proposed nor trained nor measured by others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from paretune.search.record.evaluation import Quantity
+from paretune.search.record.protocols import Hardware
+from paretune.search.sampler.beside import waits
+from paretune.search.sampler.hardware_first import HardwareFirstSampler
+from paretune.search.sampler.milestones import pause_at
+from paretune.search.sampler.policy import Policy
+from paretune.search.sampler.stop_rule import StopRule
+
+from tests.search.sampler.test_first_designs import designs
+from tests.search.sampler.test_unfinished import (
+    PROBLEM,
+    SPACE,
+    Facts,
+    complete,
+    knowledge,
+    milestone,
+    paused,
+    policy,
+    row,
+    student,
+)
+
+__all__ = ["knowledge", "policy"]
+
+
+def pruned(width: int):
+    return next(
+        c for c in SPACE.candidates() if c.student == student(width).student and c.sparsity != "dense"
+    )
+
+
+def is_open(policy: Policy, candidate) -> bool:
+    return bool(policy.knowledge.open()[row(policy.knowledge, candidate)])
+
+
+def test_what_is_begun_and_what_needs_its_training_is_not_proposed_until_it_ends(policy):
+    one, other = student(3), student(3, "b")
+    policy.begin(one)
+    assert not is_open(policy, one)
+    assert not is_open(policy, pruned(3)), "it starts from the same dense student"
+    assert is_open(policy, other)
+    policy.end(one, given_up=True)
+    assert is_open(policy, one)
+    policy.begin(one)
+    policy.end(one, given_up=False)
+    policy.learn(complete(one))
+    assert not is_open(policy, one)
+    assert is_open(policy, pruned(3))
+    assert not policy.knowledge.flight
+
+
+def test_a_form_of_a_trained_student_holds_up_no_other(policy):
+    policy.learn(complete(student(3)))
+    policy.begin(pruned(3))
+    policy.begin(pruned(2))
+    policy.end(pruned(3), given_up=False)
+    policy.learn(replace(complete(pruned(3)), stages=()))
+    assert is_open(policy, pruned(4))
+    assert not is_open(policy, pruned(2))
+
+
+def test_what_was_paused_meanwhile_is_open_again(policy):
+    policy.begin(student(3))
+    policy.end(student(3), given_up=False)
+    policy.learn(paused(student(3), 2))
+    assert is_open(policy, student(3))
+
+
+def test_a_class_that_is_being_measured_is_not_wanted_again_until_that_was_given_up():
+    sampler, wanted = HardwareFirstSampler(PROBLEM, Facts(), seed=0), []
+    policy = sampler._current(_NoTrials())
+    policy.learn(complete(SPACE.baselines()[0], quality=0.95))
+    for _ in range(3):
+        wanted.append(sampler.wants(_NoTrials()))
+        sampler.begin_measurement(wanted[-1])
+    assert len({candidate.hardware_class() for candidate in wanted}) == 3
+    sampler.end_measurement(wanted[0])
+    assert sampler.wants(_NoTrials()) == wanted[0]
+    sampler.learn_hardware(wanted[1], Hardware(metrics={"latency_ms": Quantity(value=2.0)}), 1.0)
+    assert policy.knowledge.flight.classes() == {
+        policy.knowledge.pool.classes[row(policy.knowledge, wanted[2])]
+    }
+
+
+class _NoTrials:
+    """A study without any."""
+
+    def get_trials(self, **_):
+        return []
+
+
+def test_what_is_under_way_is_taken_for_what_is_expected_of_it(policy):
+    rows = policy._ranked().rows
+    before = policy.expectation.rates(rows)
+    first = policy.candidate(int(rows[0]))
+    policy.begin(first)
+    beside = policy.expectation.rates(rows)
+    assert (beside <= before * (1 + 1e-9)).all()
+    assert beside[0] < 0.9 * before[0]
+    assert policy.expectation.rates(rows, without=int(rows[0])) == pytest.approx(before)
+    policy.end(first, given_up=True)
+    assert policy.expectation.rates(rows) == pytest.approx(before)
+
+
+def test_at_a_milestone_what_is_under_way_is_no_alternative(policy):
+    wanted, rival = student(3), student(3, "b")
+    policy.begin(wanted)
+    others = policy.others(row(policy.knowledge, wanted))
+    assert others is not None
+    policy.begin(rival)
+    for candidate in SPACE.candidates():
+        if candidate not in (wanted, rival):
+            policy.set_aside(candidate)
+    assert policy.others(row(policy.knowledge, wanted)) is None
+    assert pause_at(policy, wanted, milestone(wanted, 3, quality=0.1)) is None
+
+
+def test_where_all_that_is_left_is_under_way_the_search_waits_and_is_not_finished(policy):
+    for candidate in SPACE.candidates():
+        if candidate != student(3):
+            policy.set_aside(candidate)
+    assert not waits(policy)
+    policy.begin(student(3))
+    assert waits(policy)
+    policy.end(student(3), given_up=True)
+    assert not waits(policy)
+
+
+def test_a_worker_waits_where_what_is_left_promises_far_less_than_what_is_under_way(policy):
+    best = policy.best()
+    assert best is not None
+    policy.begin(policy.propose(best))
+    beside = policy.best()
+    assert beside is not None
+    flight = policy.knowledge.flight
+    flight.promise(policy.candidate(best.row), 5 * beside.rate)
+    assert not waits(policy)
+    flight.promise(policy.candidate(best.row), 500 * beside.rate)
+    assert waits(policy)
+
+
+def test_the_first_designs_are_begun_at_once_and_not_pausable_before_they_told_something():
+    known, first = designs()
+    begun = []
+    while first.missing:
+        begun.append(known.pool.candidates[first.next()])
+        known.flight.begin(begun[-1], 0.0)
+    assert len({candidate.student for candidate in begun}) == 6
+    assert first.missing_results
+    for candidate in begun:
+        known.flight.end(candidate)
+    assert first.missing, "they came to nothing"
+
+
+@pytest.mark.parametrize(("at_once", "ends"), [(1, True), (2, False), (8, False)])
+def test_the_stop_rule_asks_for_more_small_gains_where_more_is_under_way(at_once, ends):
+    gains = [0.5, *[1e-5] * 6]
+    assert bool(StopRule().ended(gains, at_once)) is ends
+    assert StopRule().ended([*gains, *[1e-5] * 7], at_once)
+    assert not StopRule().ended([1e-5] * 5, at_once)
+
+
+def test_candidates_of_other_spaces_hold_up_nothing(policy):
+    stranger = replace(student(3), student=(("kind", "c"), ("width", 3)))
+    policy.begin(stranger)
+    assert np.array_equal(policy.knowledge.open(), policy.knowledge.left())
+    policy.end(stranger, given_up=True)
+    assert not policy.knowledge.flight
