@@ -64,17 +64,16 @@ def _identity(objects: Objects) -> str:
 
 
 def _noted(root: Path, url: str, identity: str) -> str:
-    """The name of the cache. Of another object store (the bucket was made anew, the service is another one)
-    it is as good for this one; what it has is put there when it is asked for."""
+    """The name of the cache. Of another object store (the bucket was made anew, the service is another one),
+    or of none, it is as good for this one; what it has is put there when it is asked for."""
     note = root / _SHARED
     before, of, cache = ([*note.read_text().splitlines(), "", "", ""] if note.is_file() else [""] * 3)[:3]
     if (before, of) == (url, identity) and cache:
         return cache
-    if before:
+    for stage in stages_of(root):
         make_folder(root / _UNSENT)
-        for stage in stages_of(root):
-            for path in stage.iterdir():
-                unsent_mark(root, stage.name, path.name).touch()
+        for path in stage.iterdir():
+            unsent_mark(root, stage.name, path.name).touch()
     cache = cache or uuid.uuid4().hex
     write_whole(note, f"{url}\n{identity}\n{cache}\n")
     return cache

@@ -13,7 +13,7 @@ from paretune.search.store.remote import RemoteStore
 from paretune.search.store.store import Store, content_key
 
 KEY = content_key("distill", 1, {"a": 1})
-QUICK = Beat(every=0.2, look=0.05, lapse=2.0)
+QUICK = Beat(every=0.2, look=0.05, lapse=3.0)
 _HEAD = """
 import os, sys, time
 from pathlib import Path

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from contracts.store_contract import KEY, MAKE_FOR_EVER, child, ended, no_making, opened, until, written
+from contracts.store_contract import KEY, MAKE_FOR_EVER, QUICK, child, ended, no_making, opened, until, written
 from paretune.profiles.errors import UserError
 from paretune.search.record.digest import digest_of
 from paretune.search.store.identity import shared_by
@@ -110,7 +110,7 @@ def test_a_lease_that_is_renewed_is_waited_for(machine, tmp_path):
     process = child(MAKE_ON_TIME, machine("a"), begun, goes_on)
     until(begun.exists)
     waiting = child("print(store.produce('sketch', key, {}, lambda into: {'by': 'me'}).meta)", machine("b"))
-    time.sleep(4.0)
+    time.sleep(QUICK.lapse * 1.5)
     assert waiting.poll() is None
     goes_on.touch()
     assert "the late" in ended(process)
