@@ -29,17 +29,23 @@ def reach_of(text: str, python: str = "") -> SshReach:
     """
     found = _REACH.fullmatch(text)
     parts = {name: value for name, value in (found.groupdict() if found else {}).items() if value}
+    if not parts:
+        raise _no_reach(repr(text))
     port = {"port": int(parts["port"])} if "port" in parts else {}
     try:
         return SshReach.model_validate({**parts, **port, **({"python": python} if python else {})})
     except ValidationError as error:
-        why = str(error.errors()[0]["msg"]) if parts else ""
-        raise UserError(
-            "this says not how a board is reached",
-            place="--reach",
-            found=f"{text!r}" + (f": {why.removeprefix('Value error, ')}" if why else ""),
-            accepted="user@host, host, or user@host:port; an IPv6 address with a port in brackets",
-        ) from None
+        why = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+        raise _no_reach(f"{text!r}: {why}") from None
+
+
+def _no_reach(found: str) -> UserError:
+    return UserError(
+        "this says not how a board is reached",
+        place="--reach",
+        found=found,
+        accepted="user@host, host, or user@host:port; an IPv6 address with a port in brackets",
+    )
 
 
 def file_for(name: str, reach: SshReach) -> Path | None:
