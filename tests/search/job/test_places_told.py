@@ -62,6 +62,11 @@ def load(tmp_path):
         ("workload: no.such:thing", "module no.such"),
         ("runs: work.py", "line 5, column 1: runs: a directory is needed here"),
         ("store: work.py/store", "line 5, column 1: store: a directory is needed here"),
+        (
+            "store: s3://KEY:SECRET@bucket/x",
+            "line 5, column 1: store: the URL of a store must have no account",
+        ),
+        ("store: s3://", "line 5, column 1: store: the URL of a store names no bucket"),
         ("runs: ~nobody-here/runs", "line 5, column 1: runs: no home directory is known"),
     ],
 )
@@ -77,6 +82,16 @@ def test_paths_may_begin_at_home(load, tmp_path, monkeypatch):
     job = load("runs: ~/runs\nstore: ~/store")
     assert job.places.run_dir == tmp_path / "home" / "runs" / "small"
     assert job.places.store == tmp_path / "home" / "store"
+
+
+def test_an_object_store_has_a_cache_of_this_machine(load, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    places = load("store: s3://bucket/of/all/").places
+    assert places.store_name == places.store_url == "s3://bucket/of/all"
+    assert places.store.parent == tmp_path / "cache" / "paretune" / "stores"
+    assert places.store.name.startswith("s3-bucket-of-all-")
+    assert not places.store.exists()
+    assert load("store: s3://bucket/of/others").places.store != places.store
 
 
 def test_a_profile_named_on_the_command_line_is_told_so(load, tmp_path):

@@ -9,7 +9,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from contracts.store_contract import KEY, MAKE_FOR_EVER, QUICK, child, ended, no_making, opened, until, written
+from contracts.store_contract import (
+    KEY,
+    MAKE_FOR_EVER,
+    QUICK,
+    child,
+    ended,
+    no_making,
+    opened,
+    until,
+    written,
+)
 from paretune.profiles.errors import UserError
 from paretune.search.record.digest import digest_of
 from paretune.search.store.identity import shared_by
