@@ -145,7 +145,20 @@ class DevicePool:
         within = (min(low for low, _ in ends), max(high for _, high in ends))
         if device not in alike and _is_off(known[device], usual, within):
             self._aside(device, usual, f"the median of {len(known)} devices")
+            self._check_standard(usual)
         return True
+
+    def _check_standard(self, usual_ms: float) -> None:
+        """The device that is off may be the one on which the study began."""
+        standard = self._standard_ms
+        if not standard or abs(standard / usual_ms - 1) <= MOST_OFF:
+            return
+        self._say(
+            "standard",
+            f"times in this study rest on {standard:.4g} ms for the reference, taken on a device that is "
+            f"off: most take {usual_ms:.4g} ms. Ratios between candidates hold; for right times leave that device "
+            "out, and give profile and study another `name`: what was trained is found again",
+        )
 
     def _by_standard(self, known: dict[str, _Device]) -> None:
         """Two devices that differ, or as many on either side: what the study's reference took decides, as all

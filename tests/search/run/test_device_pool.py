@@ -46,24 +46,26 @@ def test_a_study_without_a_pool_has_one_device_without_a_name():
 
 def test_one_that_differs_from_most_is_set_aside_and_told_with_figures(notes):
     pool = DevicePool(["a", "b", "c"], notes.append)
-    pool.settle(2.0)  # most of them count, not what the study began with on the one that is off
+    pool.settle(2.0)  # the study began on the one that is off
     seen(pool, times=SEEN - 1, a=1.0, b=1.02, c=2.0)
     assert pool.usable == ("a", "b", "c")
     seen(pool, times=1, a=1.0, b=1.02, c=2.0)
     assert pool.usable == ("a", "b")
     assert pool.remarks == tuple(notes)
-    (note,) = notes
+    note, about_times = notes
     assert "c is set aside: the reference takes 2 ms there, 96 % more than 1.02 ms" in note
     assert "the median of 3 devices" in note
+    assert "rest on 2 ms for the reference, taken on a device that is off: most take 1.02 ms" in about_times
     assert {pool.next() for _ in range(4)} == {"a", "b"}
     seen(pool, c=2.0, a=1.0)
-    assert len(notes) == 1
+    assert len(notes) == 2
 
 
 def test_one_that_is_quicker_is_another_device_as_well():
     pool = DevicePool(["a", "b", "c"])
+    pool.settle(1.0)
     seen(pool, a=1.0, b=1.02, c=0.5)
-    assert pool.usable == ("a", "b")
+    assert (pool.usable, len(pool.remarks)) == (("a", "b"), 1)
 
 
 def test_a_disturbed_moment_a_wide_interval_and_a_small_difference_set_nobody_aside(notes):
