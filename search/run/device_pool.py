@@ -156,8 +156,8 @@ class DevicePool:
         self._say(
             "standard",
             f"times in this study rest on {standard:.4g} ms for the reference, taken on a device that is "
-            f"off: most take {usual_ms:.4g} ms. Ratios between candidates hold; for right times leave that device "
-            "out, and give profile and study another `name`: what was trained is found again",
+            f"off: most take {usual_ms:.4g} ms. Ratios between candidates hold; for right times leave that "
+            "device out, and give profile and study another `name`: what was trained is found again",
         )
 
     def _by_standard(self, known: dict[str, _Device]) -> None:
