@@ -38,7 +38,7 @@ class Doing:
         return self.stage.partition(":")[0] if self.kind == WAITS else self.stage
 
 
-class AtWork:
+class WorkersNow:
     """Keeps what workers tell. Whoever draws may be another thread: each change replaces what there was."""
 
     def __init__(self) -> None:

@@ -27,7 +27,7 @@ _LEAST_S = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class Stint:
     """What one worker did in one go, from `started` to `ended` (seconds since the epoch): a trial, or a
     network measured with untrained weights (`number` is None). It was `handed_out` before, where the worker
     had to make itself ready first, or another one was lost in it. `device` measured it (empty: there is but
@@ -53,7 +53,7 @@ class Task:
 class Piece:
     """A part of a task of one kind."""
 
-    task: Task
+    task: Stint
     kind: str
     start: float
     end: float
@@ -64,10 +64,10 @@ class Piece:
         return self.end - self.start
 
 
-def tasks(record: StudyRecord) -> tuple[Task, ...]:
+def tasks(record: StudyRecord) -> tuple[Stint, ...]:
     """All that workers did, in the order in which it was begun."""
     free = dict[str, float]()
-    found = list[Task]()
+    found = list[Stint]()
     for task in sorted(_tasks(record), key=lambda task: task.started):
         # What was another one's before a worker got it took none of its time.
         since = max(task.handed_out, free.get(task.worker, task.handed_out))
@@ -76,7 +76,7 @@ def tasks(record: StudyRecord) -> tuple[Task, ...]:
     return tuple(found)
 
 
-def _tasks(record: StudyRecord) -> Iterator[Task]:
+def _tasks(record: StudyRecord) -> Iterator[Stint]:
     for trial in own_trials(record):
         where = trial.evaluation.where
         if where is not None and where.worker:
@@ -85,12 +85,12 @@ def _tasks(record: StudyRecord) -> Iterator[Task]:
             yield _of_measured(ahead)
 
 
-def _of_trial(trial: TrialRecord) -> Task:
+def _of_trial(trial: TrialRecord) -> Stint:
     where, evaluation = trial.evaluation.where, trial.evaluation
     assert where is not None
     ended = trial.started + trial.seconds
     done = {stage.key: stage for stage in evaluation.stages if not stage.cached}
-    return Task(
+    return Stint(
         worker=where.worker,
         number=trial.number,
         title=f"#{trial.number} {evaluation.candidate.title}",
@@ -103,8 +103,8 @@ def _of_trial(trial: TrialRecord) -> Task:
     )
 
 
-def _of_measured(ahead: MeasuredAhead) -> Task:
-    return Task(
+def _of_measured(ahead: MeasuredAhead) -> Stint:
+    return Stint(
         worker=ahead.worker,
         number=None,
         title="a network with untrained weights",
@@ -122,7 +122,7 @@ def kind_of(stage: str) -> str:
     return _KIND_OF.get(stage, OTHER)
 
 
-def pieces(task: Task) -> tuple[Piece, ...]:
+def pieces(task: Stint) -> tuple[Piece, ...]:
     """Its parts in order. It is known how long it waited, and taken to have done so before it measured; what
     was between stages is taken to have been at the end."""
     parts = [(kind_of(name), seconds) for name, seconds in task.stages]
@@ -154,7 +154,7 @@ class Sessions:
         return sum(min(end, moment) - start for start, end in self.spans if start < moment)
 
 
-def sessions(done: Iterable[Task]) -> Sessions:
+def sessions(done: Iterable[Stint]) -> Sessions:
     """From when the first task was handed out until the last one ended, each time that the study was run."""
     spans = list[tuple[float, float]]()
     for start, end in sorted((task.handed_out, task.ended) for task in done):
@@ -165,7 +165,7 @@ def sessions(done: Iterable[Task]) -> Sessions:
     return Sessions(tuple(spans))
 
 
-def by_kind(done: Sequence[Task]) -> Mapping[str, float]:
+def by_kind(done: Sequence[Stint]) -> Mapping[str, float]:
     """Seconds of each kind."""
     found = dict.fromkeys(KINDS, 0.0)
     for piece in (piece for task in done for piece in pieces(task)):

@@ -18,7 +18,7 @@ from .work_times import (
     SCORING,
     TRAINING,
     WAITING,
-    Task,
+    Stint,
     by_kind,
     kind_of,
     sessions,
@@ -80,14 +80,14 @@ def workers_shown(record: StudyRecord) -> WorkersShown | None:
     )
 
 
-def _grouped(done: Sequence[Task], by: str) -> list[tuple[str, list[Task]]]:
-    found = defaultdict[str, list[Task]](list)
+def _grouped(done: Sequence[Stint], by: str) -> list[tuple[str, list[Stint]]]:
+    found = defaultdict[str, list[Stint]](list)
     for task in done:
         found[getattr(task, by)].append(task)
     return sorted(found.items(), key=lambda one: in_order(one[0]))
 
 
-def _worker(name: str, done: Sequence[Task], spent: float) -> WorkerShare:
+def _worker(name: str, done: Sequence[Stint], spent: float) -> WorkerShare:
     return WorkerShare(
         name=name,
         trials=sum(task.number is not None for task in done),
@@ -97,7 +97,7 @@ def _worker(name: str, done: Sequence[Task], spent: float) -> WorkerShare:
     )
 
 
-def _device(name: str, done: Sequence[Task], spent: float, uses: Sequence[str]) -> DeviceShare:
+def _device(name: str, done: Sequence[Stint], spent: float, uses: Sequence[str]) -> DeviceShare:
     stages = [stage for task in done for stage in task.stages]
     used = sum(seconds for stage, seconds in stages if kind_of(stage) in uses)
     return DeviceShare(
@@ -137,7 +137,7 @@ def _percent(share: float) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorkersSection:
+class WorkersTables:
     """The same as cells: `columns` and `rows` of workers, `device_columns` and `device_rows` of devices."""
 
     intro: str
@@ -148,14 +148,14 @@ class WorkersSection:
     device_rows: tuple[tuple[str, ...], ...]
 
 
-def workers_section(record: StudyRecord) -> WorkersSection | None:
+def workers_section(record: StudyRecord) -> WorkersTables | None:
     """What the page shows of it; None where fewer than two workers took part."""
     shown = workers_shown(record)
     if shown is None:
         return None
     kinds = [kind for kind in KINDS if any(worker.seconds[kind] >= 1 for worker in shown.workers)]
     ahead = any(worker.untrained for worker in shown.workers)
-    return WorkersSection(
+    return WorkersTables(
         intro=f"{counted(len(shown.workers), 'worker')} took part, for "
         f"{duration(round(shown.seconds))}. The reference before that and the finalists after it are the "
         "study's own work.",

@@ -14,7 +14,7 @@ from ...search.record.candidate import Candidate
 from ...search.record.evaluation import TrialRecord
 from ...search.record.metrics import metric_info
 from ...search.record.progress import Progress
-from ..content.at_work import AtWork
+from ..content.at_work import WorkersNow
 
 _LINES, _LEAST_S = 8, 0.25
 _SHOWN = ("latency_ms", "size_bytes")
@@ -34,7 +34,7 @@ class NotebookProgress(Progress):
         self._began = time.monotonic()
         self._title, self._stage, self._used, self._ended = "", "", "", 0
         self._drawn, self._display = 0.0, None  # type: float, Any
-        self._work = AtWork()
+        self._work = WorkersNow()
 
     def __enter__(self) -> NotebookProgress:
         return self

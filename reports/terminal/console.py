@@ -14,7 +14,7 @@ from ...search.record.candidate import Candidate
 from ...search.record.evaluation import Evaluation, Outcome, Quantity, TrialRecord
 from ...search.record.metrics import HARDWARE_METRICS, metric_info
 from ...search.record.progress import Progress
-from ..content.at_work import AtWork
+from ..content.at_work import WorkersNow
 from ..content.views import why
 
 EACH_S = 60.0
@@ -36,7 +36,7 @@ class ConsoleProgress(Progress):
         self._title = ""
         self._used = ""
         self._best: TrialRecord | None = None
-        self._work = AtWork()
+        self._work = WorkersNow()
         self._told_work = time.monotonic()  # when a log was last told of it
 
     def __enter__(self) -> ConsoleProgress:
@@ -96,16 +96,16 @@ class ConsoleProgress(Progress):
         if self._status is None:
             return
         if self._work.busy:
-            self._status.update(WorkersShown(self._used, self._work))
+            self._status.update(WorkersDrawn(self._used, self._work))
         else:
             shown = "  ".join(part for part in (self._used, self._title, stage) if part)
             self._status.update(Text(printable(shown)))
 
 
-class WorkersShown:
+class WorkersDrawn:
     """A line for each worker, with how long it is at it by now: made anew whenever it is drawn."""
 
-    def __init__(self, used: str, work: AtWork) -> None:
+    def __init__(self, used: str, work: WorkersNow) -> None:
         self._used, self._work = used, work
 
     def __rich__(self) -> Group:

@@ -43,7 +43,7 @@ def cluster(wanted: WorkersSection) -> Iterator[Client]:
     on this machine's loopback alone.
 
     Raises:
-        UserError: the engine is not installed, or nobody answers at the address.
+        UserError: the engine is not installed, workers cannot be started, or nobody answers at the address.
     """
     check_installed()
     import dask
@@ -64,20 +64,29 @@ def cluster(wanted: WorkersSection) -> Iterator[Client]:
 def _started(count: int) -> Iterator[Any]:
     from distributed import LocalCluster
 
-    here = LocalCluster(
-        n_workers=count,
-        threads_per_worker=1,
-        processes=True,
-        host=_HERE,
-        dashboard_address=None,
-        # It has pages of its own in any case: at a free port, so that nothing is said of one that is not.
-        scheduler_kwargs={"dashboard_address": f"{_HERE}:0"},
-        worker_dashboard_address=None,
-        name=f"paretune-{uuid.uuid4().hex[:8]}",
-        preload=["paretune.search.cluster.on_worker"],
-        memory_limit=None,
-        silence_logs="CRITICAL",
-    )
+    try:
+        here = LocalCluster(
+            n_workers=count,
+            threads_per_worker=1,
+            processes=True,
+            host=_HERE,
+            dashboard_address=None,
+            # It has pages of its own in any case: at a free port, so that nothing is said of one that is not.
+            scheduler_kwargs={"dashboard_address": f"{_HERE}:0"},
+            worker_dashboard_address=None,
+            name=f"paretune-{uuid.uuid4().hex[:8]}",
+            preload=["paretune.search.cluster.on_worker"],
+            memory_limit=None,
+            silence_logs="CRITICAL",
+        )
+    except (OSError, RuntimeError) as error:
+        cause = error.__cause__ or error
+        raise UserError(
+            "the workers cannot be started here",
+            place="workers",
+            found=str(cause) or type(cause).__name__,
+            remedy="see what memory is left, and start fewer; what was finished is kept",
+        ) from error
     try:
         yield here
     finally:

@@ -1,14 +1,14 @@
 """What several workers do, in lines that stay few."""
 
 from paretune.profiles.precision import Precision
-from paretune.reports.content.at_work import MOST, AtWork
+from paretune.reports.content.at_work import MOST, WorkersNow
 from paretune.search.record.candidate import Candidate
 
 CANDIDATE = Candidate(backend="ort", precision=Precision.FP32)
 
 
-def two_at_work() -> AtWork:
-    work = AtWork()
+def two_at_work() -> WorkersNow:
+    work = WorkersNow()
     for number in (7, 8):
         work.started(number, CANDIDATE)
         work.told(f"worker {number - 7}", number, "distill: epoch 1 of 8", now=10.0)
@@ -41,7 +41,7 @@ def test_a_trial_of_a_lost_worker_is_the_next_ones():
 
 
 def test_a_network_without_a_trial_is_called_by_what_is_told_first():
-    work = AtWork()
+    work = WorkersNow()
     for stage in ("measuring width=4, fp32, ort with untrained weights", "compile", "measure"):
         work.told("worker 0", -3, stage, now=5.0)
     assert work.rows(now=5.0) == [
@@ -52,13 +52,13 @@ def test_a_network_without_a_trial_is_called_by_what_is_told_first():
 
 
 def test_what_no_worker_has_begun_waits():
-    work = AtWork()
+    work = WorkersNow()
     work.started(1, CANDIDATE)
     assert work.summary() == "0 of 0 workers at work, 1 waits for a worker"
 
 
 def test_sixty_four_workers_have_a_dozen_lines_in_their_order():
-    work = AtWork()
+    work = WorkersNow()
     for number in range(64):
         work.started(number, CANDIDATE)
         work.told(f"worker {number}", number, "measure" if number > 60 else "distill: epoch 1 of 8", now=0.0)

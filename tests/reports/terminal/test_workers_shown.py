@@ -4,7 +4,7 @@ import io
 
 import pytest
 from paretune.profiles.precision import Precision
-from paretune.reports.content.at_work import MOST, AtWork
+from paretune.reports.content.at_work import MOST, WorkersNow
 from paretune.reports.terminal import console as shown
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import Evaluation, Outcome, TrialRecord
@@ -46,12 +46,12 @@ def test_a_log_tells_what_is_at_work_once_the_minute_is_over(monkeypatch: pytest
 
 
 def test_a_terminal_has_a_line_for_each_worker_within_its_width():
-    work, screen = AtWork(), io.StringIO()
+    work, screen = WorkersNow(), io.StringIO()
     for number in range(30):
         work.started(number, CANDIDATE)
         work.told(f"worker {number}", number, f"distill: epoch 1 of 20, {'loss ' * 20}", now=0.0)
     Console(file=screen, force_terminal=True, color_system=None, width=60).print(
-        shown.WorkersShown("3/40 candidates", work)
+        shown.WorkersDrawn("3/40 candidates", work)
     )
     lines = screen.getvalue().splitlines()
     assert len(lines) == 1 + MOST
