@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 from paretune.search.ranking.pareto import hypervolume
-from paretune.search.surrogates.hypervolume_gain import Quality, expected_gain, undominated
+from paretune.search.surrogates.hypervolume_gain import Quality, beyond, expected_gain, undominated
 
 
 def random_costs(rng: np.random.Generator, points: int, axes: int) -> np.ndarray:
@@ -39,9 +39,9 @@ def test_each_undominated_place_lies_in_one_box_and_each_dominated_in_none(axes)
     inside = (boxes.lower < places[:, None]) & (places[:, None] < boxes.upper)
     held = inside.all(axis=2).sum(axis=1)
     dominated = (costs < places[:, None]).all(axis=2).any(axis=1)
-    beyond = (places > corner).any(axis=1)
+    outside = (places > corner).any(axis=1)
     assert dominated.any()
-    assert (held == np.where(dominated | beyond, 0, 1)).all()
+    assert (held == np.where(dominated | outside, 0, 1)).all()
 
 
 def test_points_at_the_corner_or_beyond_it_and_equal_points_cut_nothing():
@@ -51,6 +51,14 @@ def test_points_at_the_corner_or_beyond_it_and_equal_points_cut_nothing():
     assert (undominated(far, corner).upper == whole.upper).all()
     once, thrice = (undominated(np.array([[0.5, 0.5]] * n), corner) for n in (1, 3))
     assert sorted(once.upper.tolist()) == sorted(thrice.upper.tolist())
+
+
+def test_points_that_come_later_cut_off_what_they_dominate():
+    rng = np.random.default_rng(0)
+    costs, corner = rng.random((9, 3)), np.full(3, 0.8)
+    at_once, later = undominated(costs, corner), beyond(undominated(costs[:5], corner), costs[5:])
+    volumes = [np.prod(b.upper - np.maximum(b.lower, 0.0), axis=1).sum() for b in (at_once, later)]
+    assert volumes[0] == pytest.approx(volumes[1], abs=1e-12)
 
 
 # -- the expectation -----------------------------------------------------------------------------------

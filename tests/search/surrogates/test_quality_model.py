@@ -270,3 +270,20 @@ def test_in_a_third_of_the_settings_a_group_says_nothing():
     pairs, others = Pairs(inputs, inputs), Pairs(other, other)
     same = (pairs.kernel(settings) == others.kernel(settings)).all(axis=(1, 2))
     np.testing.assert_array_equal(same, left_out)
+
+
+def test_rows_that_are_believed_move_no_expectation_and_make_it_surer_near_them():
+    rows, believed = picked(20), picked(23)[20:]
+    model, others = fitted(rows), np.setdiff1d(EVERY, rows)
+    whole = model.believing(INPUTS.take(believed))
+    before, after = (predict(one, INPUTS.take(others)) for one in (model, whole))
+    assert after.mean == pytest.approx(before.mean, abs=1e-9)
+    assert (after.deviations <= before.deviations * (1 + 1e-9)).all()
+    there = np.isin(others, believed)
+    assert (after.deviation[there] < 0.7 * before.deviation[there]).all()
+    assert len(whole) == len(model) == 20
+    assert predict(model, INPUTS.take(others)).deviation == pytest.approx(before.deviation)
+    # As a model that was fitted to the values that are believed: with one setting it is the same.
+    for part, extended in zip(model.parts, whole.parts, strict=True):
+        assert extended.weight == part.weight
+        assert np.allclose(extended.factor[:20, :20], part.factor)
