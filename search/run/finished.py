@@ -17,6 +17,7 @@ from ..storage.study_store import StudyStore
 from ..store.url import is_url
 from .again import is_open
 from .budget import Budget
+from .stored import keep_run_file_of
 
 ENDED = "ended"
 """The attribute of a study that says how it ended; empty while a session is at work, or was interrupted."""
@@ -43,8 +44,13 @@ def ended(studies: StudyStore, job: Job, budget: Budget, evaluated: int, at: str
 
 
 def finished_record(job: Job, environment: Mapping[str, Any]) -> StudyRecord | None:
-    """The record of a study that a new session would not bring any further; None where it would.
-    `environment` is what the device tells of itself, where it is not this machine."""
+    """The record of a study that a new session would not bring any further, which its directory knows of from
+    then on; None where it would. `environment` is what the device tells of itself, where it is not this
+    machine.
+
+    Raises:
+        UserError: the directory cannot be written.
+    """
     with study_for_reading(job.places.storage, job.file.name) as studies:
         plain = studies.mapping(ENDED)
         if not set(plain) >= _ENDED_AS or plain["settings"] != _settings(job):
@@ -53,7 +59,9 @@ def finished_record(job: Job, environment: Mapping[str, Any]) -> StudyRecord | N
         # A record that is damaged is made anew by a session.
         if goes_on or is_open(studies.records(), environment) or not studies.readable:
             return None
-        return _with_store_here(studies.record(), job)
+        record = studies.record()
+    keep_run_file_of(job)
+    return _with_store_here(record, job)
 
 
 def _with_store_here(record: StudyRecord, job: Job) -> StudyRecord:

@@ -58,7 +58,7 @@ from .options import options_of
 from .plan import SearchPlan
 from .session_end import SessionEnd as SessionEnd
 from .setup import ladder_settings, set_up_search
-from .stored import keep_run_file_of, write_run_file_of
+from .stored import write_run_file_of
 from .waiting import lease_for
 from .while_devices_answer import while_devices_answer
 
@@ -115,7 +115,6 @@ def run_job(
     before = evaluated_before(job.places.storage, job.file.name, job.problem(), own=job.file.storage is None)
     known = None if again or audit or not before else finished.finished_record(job, reached.environment)
     if known is not None:
-        keep_run_file_of(job)
         return SessionEnd(record=known, places=job.places, interrupted=False, unchanged=True)
     store = open_store(job.places.store_name, budget.worked)
     job = within_memory(job, reached, store, lease_for(job, reached.launch, progress, budget), progress)

@@ -56,7 +56,7 @@ def test_a_second_run_is_refused_and_told_of_the_first(url):
 HEAD = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from study_on_server import CUT, *
+from study_on_server import *
 
 store = open_study(url_at(int(sys.argv[2])), "killed")
 searched(store, 3)
