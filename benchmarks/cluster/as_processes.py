@@ -141,6 +141,7 @@ def main() -> int:
         places = {
             "@database/studies": f"@{database.place}",
             "tcp://scheduler:8786": address,
+            "tcp://127.0.0.1:8786": address,  # the driver is in the scheduler's network
             "http://objects:9000": objects.environment["AWS_ENDPOINT_URL"],
             "0.0.0.0": "127.0.0.1",
             "8786": str(port),

@@ -68,7 +68,9 @@ def test_compose_publishes_to_this_machine_alone_and_takes_secrets_from_outside(
 
 def test_the_study_of_compose_has_its_services():
     file = load_study_file(FOLDER / "digits.yaml")
-    assert file.workers.cluster == SERVICES["worker"]["command"][2]
+    assert SERVICES["worker"]["command"][2] == "tcp://scheduler:8786"
+    assert SERVICES["driver"]["network_mode"] == "service:scheduler"
+    assert file.workers.cluster == "tcp://127.0.0.1:8786"
     assert "database" in SERVICES
     assert "@database/" in (FOLDER / "digits.yaml").read_text()
 
