@@ -85,7 +85,8 @@ def _started(count: int) -> Iterator[Any]:
             "the workers cannot be started here",
             place="workers",
             found=str(cause) or type(cause).__name__,
-            remedy="see what memory is left, and start fewer; what was finished is kept",
+            remedy="in a script, call it below `if __name__ == '__main__':`, as workers import it once more; "
+            "else see what memory is left, and start fewer: what was finished is kept",
         ) from error
     try:
         yield here
