@@ -8,6 +8,9 @@ candidate that is trained next is known; for ours the measurements that it asks 
 what the gate stops on the way counts as well. `first` is the first proposal after a resume, in which ours
 takes in every trial.
 
+With --workers N our driver of many goes on in them too: seconds of the driver for each result of N simulated
+workers, once each has brought one.
+
 Two made-up searches: `deployment` (18,850 candidates: students, sparsity, recipe, precision, calibration, two
 backends; accuracy, latency and size) and `architectures` (15,625; accuracy and latency).
 """
@@ -36,6 +39,7 @@ from benchmarks.command import check_names, finish, names, parser_of, sizes, tel
 from benchmarks.overhead.made_up import TABLES, History, told
 from benchmarks.simulation.recorded import Recorded
 from benchmarks.simulation.search import DRIVEN, OURS, Way, at_random, driver_on, tpe, without_gate
+from benchmarks.simulation.workers import SimulatedWorkers
 
 SAMPLERS: dict[str, Way] = {
     OURS: DRIVEN[OURS],
@@ -117,6 +121,35 @@ def time_one(history: History, name: str, seed: int, rounds: int) -> list[float]
     return timer.rounds
 
 
+class Steady(Progress):
+    """Takes the time of so many results once every worker has brought one."""
+
+    def __init__(self, stop: StopFlag, workers: int, wanted: int) -> None:
+        self.stop, self.workers, self.wanted, self.results = stop, workers, wanted, 0
+        self.seconds = self._since = 0.0
+
+    def finished(self, record: TrialRecord) -> None:
+        """A result was told; a stop is asked for after so many."""
+        self.results += 1
+        if self.results == self.workers:
+            self._since = time.process_time()
+        if self.results == self.workers + self.wanted:
+            self.seconds = time.process_time() - self._since
+            self.stop.request()
+
+
+def time_many(history: History, seed: int, workers: int, results: int) -> float:
+    """Seconds for each result of so many simulated workers: asking ahead, judging milestones, telling."""
+    stop, evaluator = StopFlag(), deepcopy(history.evaluator)
+    search = SAMPLERS[OURS](seed, history.table, evaluator)
+    timer, simulated = Steady(stop, workers, results), SimulatedWorkers(evaluator, workers)
+    budget = Budget(trials=None, seconds=None, stop=stop, clock=simulated.now)
+    driver_on(
+        history.table, evaluator, search, budget, timer, seed, past=history.trials, workers=simulated
+    ).run()
+    return timer.seconds / results
+
+
 def growth(found: dict[str, Any], few: int, many: int) -> float:
     """The power of the number of trials with which the time per proposal grows between two sizes."""
     seconds = [found[str(size)]["propose_s"] for size in (few, many)]
@@ -134,6 +167,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         )
         power = {name: growth(mine, *counts[-2:]) for name, mine in taken.items() if len(counts) > 1}
         found[task] = {"candidates": table.space.size, "samplers": taken, "growth": power}
+        if options.workers:
+            found[task]["workers"] = {
+                str(size): time_many(told(table, size, 0), 0, options.workers, options.results)
+                for size in counts
+            }
     return found
 
 
@@ -144,6 +182,8 @@ def show(found: dict[str, Any]) -> None:
             for size, one in taken.items():
                 later, first = 1e3 * one["propose_s"], 1e3 * one["first_s"]
                 print(f"  {name:16} {size:>6} trials: {later:8.1f}; first after a resume {first:.0f}")
+        for size, seconds in part.get("workers", {}).items():
+            print(f"  many workers     {size:>6} trials: {1e3 * seconds:8.1f} for each result")
         for what, measured, goal in goals(part):
             print(f"{'met' if measured <= goal else 'MISSED'}: {what} {measured:.3g}, goal {goal:g}")
 
@@ -162,6 +202,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--sizes", type=sizes, default=[100, 1000, 10_000], metavar="TRIALS,...")
     parser.add_argument("--rounds", type=int, default=7, help="timed proposals per repeat")
     parser.add_argument("--repeats", type=int, default=3, help="studies per size")
+    parser.add_argument("--workers", type=int, default=0, help="time a driver of so many as well")
+    parser.add_argument("--results", type=int, default=64, help="timed results of many workers")
     return finish(run, parser.parse_args(argv), show)
 
 

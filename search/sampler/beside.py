@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .policy import Policy
 
-SHARE = 0.1
+SHARE = 0.3
 """What is trained beside others has to promise such a share of what the best of these does per second: else
 its worker waits for what they tell."""
 
