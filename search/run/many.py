@@ -86,7 +86,7 @@ class DriverOfMany(Driver):
                 why = self._prepare_next(self._duplicates)
             if why:
                 return why
-            if not self.studies.waiting_params() and self.search.waits(self.studies.study):
+            if self._busy and not self.studies.waiting_params() and self.search.waits(self.studies.study):
                 return ""
             if self._busy < self.workers.count:  # measurements may have taken the others
                 self._begin()
