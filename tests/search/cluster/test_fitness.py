@@ -1,0 +1,69 @@
+"""Whether a worker is fit: what has to be the same, and what is said where it is not."""
+
+from dataclasses import replace
+
+import pytest
+from paretune.search.cluster import fitness
+from paretune.search.cluster.fitness import STAGE, differences, facts_of, leave_witness
+from paretune.search.cluster.orders import StudyOrder
+from paretune.search.cluster.work import UnfitError, fit_job
+from paretune.search.job.job import load_job
+from paretune.search.store.store import Store
+from study.conftest import Bench
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return Bench(tmp_path_factory.mktemp("fit")).study()
+
+
+@pytest.fixture(scope="module")
+def order(study):
+    job = load_job(study)
+    first = job.space.baselines()[0]
+    return StudyOrder(
+        session="s", study_file=str(study), expected=facts_of(job), witness="", reference=first, seconds=None
+    )
+
+
+def test_the_same_study_in_the_same_environment_is_fit(order):
+    assert fit_job(order).file.name == "blobs"
+
+
+def test_each_difference_is_named_with_both_sides(order):
+    other = {**order.expected, "package torch": "0.1", "package nothing": "3.0"}
+    with pytest.raises(UnfitError) as refused:
+        fit_job(replace(order, expected=other))
+    here = order.expected["package torch"]
+    assert set(refused.value.differences) == {
+        f"package torch: {here} there, 0.1 expected",
+        "package nothing: none there, 3.0 expected",
+    }
+
+
+def test_a_changed_workload_or_space_is_another_study(order, study):
+    study.with_name("blobs.py").write_text(study.with_name("blobs.py").read_text() + "\n# another\n")
+    with pytest.raises(UnfitError, match="study's workload"):
+        fit_job(order)
+
+
+def test_a_file_that_is_not_seen_there_is_told(order, study):
+    with pytest.raises(UnfitError, match="not seen there"):
+        fit_job(replace(order, study_file=str(study.with_name("none.yaml"))))
+
+
+def test_this_machine_as_the_device_is_none_of_another_machine(study, monkeypatch, tmp_path):
+    job = load_job(study)
+    here = facts_of(job)
+    elsewhere = tmp_path / "boot_id"
+    elsewhere.write_text("another")
+    monkeypatch.setattr(fitness, "_BOOT", elsewhere)
+    assert [one.partition(":")[0] for one in differences(here, facts_of(job))] == ["machine"]
+
+
+def test_a_witness_is_in_the_store_that_it_was_left_in_and_in_no_other(tmp_path):
+    here, there = Store(tmp_path / "here"), Store(tmp_path / "there")
+    key = leave_witness(here, "one session")
+    assert Store(tmp_path / "here").get(STAGE, key) is not None
+    assert there.get(STAGE, key) is None
+    assert key != leave_witness(here, "another")

@@ -1,0 +1,60 @@
+"""Which workers are asked for, by a command line and by a study file."""
+
+import pytest
+from paretune.profiles.errors import UserError
+from paretune.search.cluster.run import run_study_with_workers
+from paretune.search.cluster.start import on_this_machine
+from paretune.search.cluster.wanted import wanted_workers
+from paretune.search.job.study_file import load_study_file
+from paretune.search.job.workers_section import WorkersSection
+from paretune.search.run.absent import Absent
+from study.conftest import Bench
+
+
+def test_a_number_a_cluster_or_neither():
+    assert wanted_workers(None, None) is None
+    assert wanted_workers(3, None) == WorkersSection(count=3)
+    assert wanted_workers(None, "tcp://head:8786") == WorkersSection(cluster="tcp://head:8786")
+
+
+@pytest.mark.parametrize(("count", "cluster"), [(2, "tcp://head:8786"), (0, None), (100_000, None)])
+def test_both_none_and_too_many_are_refused(count, cluster):
+    with pytest.raises(UserError, match="--workers"):
+        wanted_workers(count, cluster)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (4, WorkersSection(count=4)),
+        ({"count": 2}, WorkersSection(count=2)),
+        ({"cluster": "tcp://head:8786"}, WorkersSection(cluster="tcp://head:8786")),
+    ],
+)
+def test_a_study_file_says_the_same(tmp_path, written, meant):
+    assert load_study_file(Bench(tmp_path).study(workers=written)).workers == meant
+
+
+@pytest.mark.parametrize("written", [0, True, {}, {"count": 2, "cluster": "tcp://head:8786"}, {"number": 2}])
+def test_what_is_no_number_of_workers_is_refused_with_its_place(tmp_path, written):
+    with pytest.raises(UserError, match="workers"):
+        load_study_file(Bench(tmp_path).study(workers=written))
+
+
+@pytest.mark.parametrize(
+    ("address", "here"),
+    [
+        ("tcp://127.0.0.1:8786", True),
+        ("localhost:8786", True),
+        ("tls://[::1]:8786", True),
+        ("tcp://10.0.0.1:8786", False),
+        ("tcp://head:8786", False),
+    ],
+)
+def test_loopback_is_this_machine(address, here):
+    assert on_this_machine(address) is here
+
+
+def test_an_estimated_device_needs_no_workers(tmp_path):
+    with pytest.raises(UserError, match="estimated"):
+        run_study_with_workers(Bench(tmp_path).study(), WorkersSection(count=2), absent=Absent())
