@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
@@ -50,9 +51,7 @@ class DaskCluster:
 
     def workers(self) -> list[psutil.Process]:
         """The processes that evaluate."""
-        alive = [one for one in self._nannies if one.is_running()]
-        children = [child for one in alive for child in one.children(recursive=True)]
-        return [child for child in children if "--multiprocessing-fork" in child.cmdline()]
+        return [child for one in self._nannies for child in evaluating(one)]
 
     def kill_head(self) -> None:
         """Its workers end by themselves."""
@@ -65,3 +64,14 @@ class DaskCluster:
     def close(self) -> None:
         for process in (self._head, *self._nannies):
             end(process)
+
+
+def evaluating(process: psutil.Process) -> list[psutil.Process]:
+    """The workers below a process, as Dask starts them."""
+    found = []
+    with contextlib.suppress(psutil.Error):
+        for child in process.children(recursive=True):
+            with contextlib.suppress(psutil.Error):  # it has just ended
+                if "--multiprocessing-fork" in child.cmdline():
+                    found.append(child)
+    return found

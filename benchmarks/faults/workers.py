@@ -23,11 +23,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from benchmarks.command import finish, parser_of, tell, whole
 from benchmarks.faults.checks import Seen, check_all, check_end
-from benchmarks.faults.dask_cluster import DaskCluster
+from benchmarks.faults.dask_cluster import DaskCluster, evaluating
 from benchmarks.faults.site import Site, end, unkilled, wait_for
 from benchmarks.faults.toy import ENVIRONMENT, toy_site, toy_study
 
@@ -53,11 +51,6 @@ def qualities(site: Site) -> dict[str, float]:
     return {
         json.dumps(one["candidate"], sort_keys=True): one["metrics"]["accuracy"]["value"] for one in complete
     }
-
-
-def workers_of(process: Any) -> list[psutil.Process]:
-    """Of a local cluster: the processes that evaluate."""
-    return [one for one in process.children(recursive=True) if "--multiprocessing-fork" in one.cmdline()]
 
 
 class Round:
@@ -114,7 +107,7 @@ class Round:
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
             return True
-        workers = self.cluster.workers() if self.cluster else workers_of(process)
+        workers = self.cluster.workers() if self.cluster else evaluating(process)
         if victim == RUNNER:
             workers = [child for one in workers for child in one.children(recursive=True)]
         if workers:

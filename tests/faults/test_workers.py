@@ -9,10 +9,10 @@ import psutil
 import pytest
 
 from benchmarks.faults.checks import Seen, check_all, check_end
-from benchmarks.faults.dask_cluster import DaskCluster
+from benchmarks.faults.dask_cluster import DaskCluster, evaluating
 from benchmarks.faults.site import end, unkilled, wait_for
 from benchmarks.faults.toy import ENVIRONMENT
-from benchmarks.faults.workers import qualities, site_in, workers_of
+from benchmarks.faults.workers import qualities, site_in
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +37,7 @@ def test_a_worker_and_then_the_driver_are_killed_in_mid_training(tmp_path, undis
     process = site.start("run", site.study)
     try:
         assert wait_for(process, lambda: training(site), 0.05), site.said()
-        worker = workers_of(process)[0]
+        worker = evaluating(process)[0]
         worker.kill()
         time.sleep(2)
         assert check_all(site, seen)[0].plain() == NOTHING
