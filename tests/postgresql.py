@@ -68,9 +68,11 @@ def server():
     )
     one = Server([*user, programs / "pg_ctl", "-D", root / "data", "-w"], options, root, port)
     one.start()
-    yield one
-    one.stop()
-    shutil.rmtree(root, ignore_errors=True)
+    try:
+        yield one
+    finally:
+        one.stop()
+        shutil.rmtree(root, ignore_errors=True)
 
 
 def _of_study(user, root):

@@ -129,6 +129,7 @@ def main() -> int:
     parser.add_argument("--study", type=Path, default=COMPOSE.with_name("digits.yaml"))
     parser.add_argument("--tls", action="store_true")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # services end with it all the same
     folder = Path(tempfile.mkdtemp(prefix="paretune-cluster-"))
     lease = folder / "lease"
     lease.mkdir()
