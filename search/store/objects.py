@@ -7,9 +7,12 @@ where there is none, which of several that try at a time succeeds for one.
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping
+from copy import copy
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +24,7 @@ PATIENCE_S = 600.0
 _TOLD_AFTER_S = 10.0
 _PAUSES = (0.5, 10.0)
 _TIMES = ("LastModified", "mtime", "last_modified", "updated", "created")
+_SAYS = ("AWS_", "AZURE_", "FSSPEC_", "GOOGLE_")
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
@@ -34,22 +38,16 @@ class Objects:
 
     def __init__(self, url: str, patience: float = PATIENCE_S) -> None:
         self.url, self.patience = url, patience
-        try:
-            from fsspec.core import url_to_fs
-
-            # What other machines put has to be seen at once.
-            options: dict[str, Any] = {"use_listings_cache": False}
-            if url.startswith("file:"):
-                options["auto_mkdir"] = True
-            found = url_to_fs(url, **options)
-        except (ImportError, ValueError) as error:
-            raise no_filesystem(url, error) from error
-        except Exception as error:
-            raise refused(url, error) from error
-        self._system: Any = found[0]
-        self._root = str(found[1]).rstrip("/")
+        said = [item for item in os.environ.items() if item[0].startswith(_SAYS)]
+        self._system, self._root = _reached(url, os.getpid(), tuple(sorted(said)))
         # Small objects by one question: otherwise s3fs first asks how large they are.
         self._at_once = {"max_concurrency": 1} if url.startswith("s3") else {}
+
+    def patient(self, seconds: float) -> Objects:
+        """The same, asked again for so long."""
+        found = copy(self)
+        found.patience = seconds
+        return found
 
     def read(self, name: str) -> bytes | None:
         """The content of an object; None where there is none.
@@ -146,3 +144,22 @@ class Objects:
 def _time(facts: Mapping[str, Any]) -> float:
     found = next((facts[name] for name in _TIMES if facts.get(name) is not None), 0.0)
     return found.timestamp() if isinstance(found, datetime) else float(found)
+
+
+@lru_cache(maxsize=8)
+def _reached(url: str, process: int, environment: tuple[tuple[str, str], ...]) -> tuple[Any, str]:
+    """What reaches the store, and how it calls its URL. It is dear to make, of no use to another process, and
+    made of what the environment says."""
+    try:
+        from fsspec.core import url_to_fs
+
+        # What other machines put has to be seen at once.
+        options: dict[str, Any] = {"use_listings_cache": False, "skip_instance_cache": True}
+        if url.startswith("file:"):
+            options["auto_mkdir"] = True
+        system, root = url_to_fs(url, **options)
+    except (ImportError, ValueError) as error:
+        raise no_filesystem(url, error) from error
+    except Exception as error:
+        raise refused(url, error) from error
+    return system, str(root).rstrip("/")

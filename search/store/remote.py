@@ -57,13 +57,14 @@ class RemoteStore(Store):
     ) -> None:
         super().__init__(root, clock)
         self.url, self._beat = url, beat or Beat()
-        self._objects, self._quick = Objects(url), Objects(url, _QUICK_S)
+        self._objects = Objects(url)
+        self._quick = self._objects.patient(_QUICK_S)
         self._listing = Listing(self._quick)
         self._copies = WorkCopies(self._objects, lambda stage, key: self._on_its_way(f"work-{stage}", key))
         self._begun: set[tuple[str, str]] = set()
         self._leases: dict[tuple[str, str], KeyLease] = {}
         self._keeps_back = False
-        self._cache = introduce(Objects(url, _START_S), self.root)
+        self._cache = introduce(self._objects.patient(_START_S), self.root)
 
     def get(self, stage: str, key: str) -> Entry | None:
         """As `Store.get`; what another machine made is fetched, and checked, before it is an entry here."""

@@ -27,7 +27,6 @@ from paretune.search.store.leases import Beat
 from paretune.search.store.objects import Objects
 from paretune.search.store.opening import entry_in, open_store
 from paretune.search.store.store import content_key
-from s3fs import S3FileSystem
 
 UPLOAD_HALF = """
 from paretune.search.store.objects import Objects
@@ -286,7 +285,6 @@ def answering(monkeypatch):
             monkeypatch.setenv(name, "x")
         monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
-        S3FileSystem.clear_instance_cache()
         if status:
             threading.Thread(target=server.serve_forever, daemon=True).start()
         else:
@@ -297,7 +295,6 @@ def answering(monkeypatch):
         if server.status:
             server.shutdown()
             server.server_close()
-    S3FileSystem.clear_instance_cache()
 
 
 TROUBLE = {
