@@ -9,7 +9,7 @@ from paretune.search.sampler.pool import Pool
 
 from benchmarks.overhead import proposals
 from benchmarks.overhead.made_up import TABLES, told
-from benchmarks.overhead.proposals import SAMPLERS, growth, time_one, time_proposals
+from benchmarks.overhead.proposals import SAMPLERS, growth, time_many, time_one, time_proposals
 from benchmarks.simulation.search import OURS
 
 pytestmark = pytest.mark.slow
@@ -63,6 +63,11 @@ def test_every_sampler_goes_on_from_what_was_told(history, name):
     assert len(rounds) == 3
     assert all(seconds > 0 for seconds in rounds)
     assert history.evaluator.evaluations == len(history.trials)  # the next sampler finds it as it was
+
+
+def test_a_driver_of_many_goes_on_from_what_was_told(history):
+    assert time_many(history, 0, workers=3, results=4) > 0
+    assert history.evaluator.evaluations == len(history.trials)
 
 
 def test_figures_of_each_sampler_and_size(tables):
