@@ -11,15 +11,25 @@ its worker waits for what they tell."""
 
 def waits(policy: Policy) -> bool:
     """Whether nothing is worth proposing before something that is under way has ended. The first designs are
-    begun at once, and what is predicted from them when they have ended."""
+    begun at once, after what else came first, since that tells what candidates cost on the device; what is
+    predicted from them is begun when they have ended."""
     flight = policy.knowledge.flight
     if not flight:
         return False
     if not policy.anything(policy.knowledge.open()):
         return True
-    if not len(flight) or policy.starting:
+    if not len(flight):
         return False
+    if policy.starting:
+        return _simple_choices_under_way(policy)
     return not policy.started or _promises_too_little(policy, SHARE * flight.promised)
+
+
+def _simple_choices_under_way(policy: Policy) -> bool:
+    """Forms of models that are known; none that have to be tuned, which may take as long as a training."""
+    known = policy.knowledge
+    rows = known.flight.rows()
+    return any(int(known.pool.models[row]) in known.scored for row in rows[~known.untuned()[rows]])
 
 
 def _promises_too_little(policy: Policy, rate: float) -> bool:
