@@ -141,9 +141,9 @@ def test_a_worker_waits_where_what_is_left_promises_far_less_than_what_is_under_
     beside = policy.best()
     assert beside is not None
     flight = policy.knowledge.flight
-    flight.promise(policy.candidate(best.row), 5 * beside.rate)
+    flight.promise(policy.candidate(best.row), 2 * beside.rate)
     assert not waits(policy)
-    flight.promise(policy.candidate(best.row), 500 * beside.rate)
+    flight.promise(policy.candidate(best.row), 10 * beside.rate)
     assert waits(policy)
 
 
@@ -158,6 +158,19 @@ def test_the_first_designs_are_begun_at_once_and_not_pausable_before_they_told_s
     for candidate in begun:
         known.flight.end(candidate)
     assert first.missing, "they came to nothing"
+
+
+def test_the_first_designs_wait_for_simple_choices_since_these_tell_what_the_device_takes():
+    known, _ = designs()
+    policy = Policy(known, seed=0)
+    assert policy.starting
+    policy.begin(next(c for c in known.pool.candidates if c.student))
+    teacher = next(c for c in known.pool.candidates if c.is_teacher and not known.known[known.pool.row[c]])
+    assert not waits(policy), "a first design is no reason to wait with the next"
+    policy.begin(teacher)
+    assert waits(policy)
+    policy.end(teacher, given_up=False)
+    assert not waits(policy)
 
 
 @pytest.mark.parametrize(("at_once", "ends"), [(1, True), (2, False), (8, False)])
