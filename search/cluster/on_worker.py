@@ -10,7 +10,10 @@ from typing import Any
 
 from distributed import Worker, get_worker
 
+from ...profiles.errors import ParetuneError
+from ..record.stops import Interrupted
 from ..record.workers import WorkerResult
+from ..run.budget import StopFlag
 from . import asking
 from .orders import Order, Unfit
 from .work import UnfitError, WorkingStudy
@@ -18,6 +21,7 @@ from .work import UnfitError, WorkingStudy
 _one_at_a_time = threading.Lock()
 """Training and user's code are made for one at a time in a process, however many threads a worker has."""
 _study: list[WorkingStudy] = []
+_stops: dict[str, StopFlag] = {}
 _log = logging.getLogger(__name__)
 
 
@@ -41,6 +45,10 @@ def work(order: Order) -> WorkerResult | Unfit:
             return _working_for(order, say, name).done(order)
         except UnfitError as error:
             return Unfit(worker=name, differences=error.differences)
+        except Interrupted as stopped:  # before it was ready
+            return WorkerResult(task=order.task, worker=name, stopped=stopped.why)
+        except ParetuneError as error:
+            return WorkerResult(task=order.task, worker=name, error=error)
 
 
 def name_of(worker: Worker) -> str:
@@ -49,18 +57,25 @@ def name_of(worker: Worker) -> str:
 
 
 def _working_for(order: Order, say: asking.Say, name: str) -> WorkingStudy:
-    if not _study or _study[0].session != order.study.session:
+    session = order.study.session
+    if not _study or _study[0].session != session:
         leave()
-        say({"task": order.task.number, "stage": "getting ready"})
-        _study.append(WorkingStudy(order.study, say, name))
+        say({"stage": "getting ready"})
+        _study.append(WorkingStudy(order.study, say, name, _flag(session)))
     return _study[0]
+
+
+def _flag(session: str) -> StopFlag:
+    """The stop of a session, which may come before a worker is ready for it."""
+    for other in [known for known in _stops if known != session]:
+        del _stops[other]
+    return _stops.setdefault(session, StopFlag())
 
 
 def stop(session: str, count: int) -> None:
     """A stop was asked for so many times."""
-    for study in _study:
-        if study.session == session:
-            study.budget.stop.count = max(study.budget.stop.count, count)
+    flag = _stops.setdefault(session, StopFlag())
+    flag.count = max(flag.count, count)
 
 
 def answer(question: str, said: bytes) -> None:

@@ -10,9 +10,9 @@ from ...profiles.standard_descriptors import open_standard_descriptors
 from ..evaluation.evaluator import Evaluator
 from ..job.job import Job, load_job
 from ..record.progress import Progress
-from ..record.stops import Interrupted
+from ..record.stops import DeviceGoneError, Interrupted
 from ..record.workers import WorkerResult
-from ..run.budget import Budget
+from ..run.budget import Budget, StopFlag
 from ..run.device import reached_of_pool
 from ..run.device_time import measured_of
 from ..run.kind import StudyKind
@@ -38,23 +38,31 @@ class UnfitError(Exception):
 
 
 class WorkingStudy:
-    """A study, as far as this worker works for it.
+    """A study, as far as this worker works for it; `stop` is set where the driver wants it to end.
 
     Raises:
         UnfitError: it cannot.
+        DeviceGoneError: the device cannot be reached.
+        Interrupted: a stop was asked for meanwhile.
     """
 
-    def __init__(self, order: StudyOrder, say: Say, worker: str) -> None:
+    def __init__(self, order: StudyOrder, say: Say, worker: str, stop: StopFlag) -> None:
         open_standard_descriptors()
         self.session, self._worker, self._number = order.session, worker, NO_TASK
         self._say: Say = lambda what: say({"task": self._number, **what})
-        self.progress, self.budget = ToldProgress(self._say), Budget(trials=None, seconds=order.seconds)
+        self.progress = ToldProgress(self._say)
+        self.budget = Budget(trials=None, seconds=order.seconds, stop=stop)
         self.budget.start()
         job = fit_job(order)
-        store = open_store(job.places.store_name, self.budget.worked)
-        if store.get(STAGE, order.witness) is None:
-            raise UnfitError(f"the study's store is not seen there: {job.places.store_name} is another one")
-        self._devices = self._parts(job, store, order)
+        try:
+            store = open_store(job.places.store_name, self.budget.worked)
+            if store.get(STAGE, order.witness) is None:
+                raise UnfitError(f"the study's store is not seen there: {job.places.store_name} is another")
+            self._devices = self._parts(job, store, order)
+        except DeviceGoneError:
+            raise
+        except UserError as error:  # of this machine, since the driver has come through all of it
+            raise UnfitError(str(error)) from error
         self.progress.quiet = False
 
     def _parts(self, job: Job, store: Store, order: StudyOrder) -> OnDevices:
