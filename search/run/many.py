@@ -10,7 +10,7 @@ from itertools import count
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, TrialRecord
 from ..record.progress import Progress
-from ..record.protocols import CandidateEvaluator
+from ..record.protocols import CandidateEvaluator, Hardware
 from ..record.stops import DeviceGoneError
 from ..record.where import MeasuredAhead, Where
 from ..record.workers import WorkerResult, Workers, WorkerTask
@@ -42,9 +42,8 @@ class DriverOfMany(Driver):
         self.workers, self.pool = workers, DevicePool(devices, self._said)
         self._evaluating: dict[int, AskedTrial] = {}
         self._measuring: dict[int, Candidate] = {}
-        self._alike: dict[
-            str, list[AskedTrial]
-        ] = {}  # trials of what is evaluated at this moment, by its digest
+        self._alike: dict[str, list[AskedTrial]] = {}  # trials of what is evaluated now, by its digest
+        self._hardware: dict[str, Hardware] = {}  # of measured networks, by the class's digest
         self._duplicates, self._numbers = 0, count(-1, -1)  # in a row; of tasks that are of no trial
         self._ahead: list[MeasuredAhead] = []  # since the trial that was told last
 
@@ -113,7 +112,8 @@ class DriverOfMany(Driver):
         self._evaluating[number], self._alike[candidate.digest] = asked, []
         self.search.begin(candidate)
         self.progress.started(number, candidate)
-        self._submit(WorkerTask(number=number, candidate=candidate, baseline=asked.baseline))
+        known = self._hardware.get(candidate.hardware_class().digest)
+        self._submit(WorkerTask(number=number, candidate=candidate, baseline=asked.baseline, known=known))
 
     def _submit(self, task: WorkerTask) -> None:
         self.workers.submit(replace(task, device=self.pool.next()), self.search)
@@ -165,6 +165,7 @@ class DriverOfMany(Driver):
         if hardware is None:
             self.search.give_up_measurement(wanted)
         else:
+            self._hardware[wanted.hardware_class().digest] = hardware
             self.search.learn_hardware(wanted, hardware, seconds)
         ends = hardware is None or hardware.refused or self.search.before_training(wanted, hardware)
         if ends and self._open(wanted):  # its evaluation ends at once, and says why
