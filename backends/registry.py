@@ -100,7 +100,10 @@ def _entry_points_of(dist: metadata.Distribution) -> Iterable[metadata.EntryPoin
 
 def _package(entry: metadata.EntryPoint) -> str:
     """Its distribution's name, which one whose files are damaged has not."""
-    return str((entry.dist and entry.dist.name) or entry.value)
+    name: str | None = None
+    with suppress(Exception):  # importlib_metadata, where that is loaded, raises an error of its own
+        name = entry.dist and entry.dist.name
+    return str(name or entry.value)
 
 
 def get_backend(name: str) -> Backend:

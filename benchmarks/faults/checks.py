@@ -120,7 +120,8 @@ def _evaluated_twice(told: dict[int, tuple[str, str]], found: Found) -> list[str
             continue
         if plain["outcome"] == "complete":
             complete[json.dumps(plain["candidate"], sort_keys=True)] += 1
-        made.update({f"{s['name']} {s['key'][:12]}" for s in plain["stages"] if not s["cached"]})
+        if not plain.get("paused"):  # its training goes on from there in another evaluation
+            made.update({f"{s['name']} {s['key'][:12]}" for s in plain["stages"] if not s["cached"]})
     twice = [f"candidate {text}" for text, count in complete.items() if count > 1]
     return twice + [f"stage {text}" for text, count in made.items() if count > 1]
 

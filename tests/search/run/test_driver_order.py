@@ -106,6 +106,9 @@ class Guide(RandomSampler):
     def learn_hardware(self, candidate, hardware, seconds=0.0):
         pass
 
+    def end(self, candidate):
+        pass
+
     def proposal(self, number):
         return None
 
