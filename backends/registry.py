@@ -102,7 +102,7 @@ def _package(entry: metadata.EntryPoint) -> str:
     """Its distribution's name, which one whose files are damaged has not."""
     name: str | None = None
     with suppress(Exception):  # importlib_metadata, where that is loaded, raises an error of its own
-        name = entry.dist and entry.dist.name
+        name = entry.dist.name if entry.dist else None
     return str(name or entry.value)
 
 
