@@ -82,6 +82,7 @@ def shown_in(said: str) -> set[int]:
 
 def check_database(site: Site, seen: Seen, found: Found) -> dict[str, Any]:
     """The study's attributes. The file is copied with its log, so that looking at it changes nothing."""
+    shown = shown_in(site.said())  # first: a study that is not killed goes on meanwhile
     with tempfile.TemporaryDirectory() as folder:
         for name in ("study.db", "study.db-wal"):
             if (site.run_dir / name).is_file():
@@ -99,7 +100,6 @@ def check_database(site: Site, seen: Seen, found: Found) -> dict[str, Any]:
     for number, was in seen.told.items():
         if now.get(number) != was:
             found.lost.append(f"trial {number}: {was[0]}, now {now.get(number, ('missing',))[0]}")
-    shown = shown_in(site.said())
     found.lost += [f"trial {number}, which the terminal showed" for number in shown - now.keys()]
     found.twice += _evaluated_twice(now, found)
     seen.told.update(now)
