@@ -92,18 +92,16 @@ def _entry_points() -> Iterable[metadata.EntryPoint]:
 
 
 def _entry_points_of(dist: metadata.Distribution) -> Iterable[metadata.EntryPoint]:
-    try:
+    with suppress(Exception):
         return dist.entry_points.select(group=GROUP)
-    except Exception:
-        return ()
+    return ()
 
 
 def _package(entry: metadata.EntryPoint) -> str:
     """Its distribution's name, which one whose files are damaged has not."""
-    name: str | None = None
     with suppress(Exception):  # importlib_metadata, where that is loaded, raises an error of its own
-        name = entry.dist.name if entry.dist else None
-    return str(name or entry.value)
+        return str((entry.dist and entry.dist.name) or entry.value)
+    return str(entry.value)
 
 
 def get_backend(name: str) -> Backend:
@@ -181,10 +179,9 @@ def backend_version(name: str, precision: Precision | None = None) -> str:
 def _digest(module: object) -> str:
     """Of the source of a module; "" where that is no file."""
     file = getattr(sys.modules.get(str(module)), "__file__", None)
-    try:
+    with suppress(OSError, TypeError, ValueError):
         return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16] if file else ""
-    except (OSError, TypeError, ValueError):
-        return ""
+    return ""
 
 
 def packages() -> tuple[str, ...]:
