@@ -15,6 +15,8 @@ from benchmarks.simulation.workers import SimulatedWorkers
 from tests.benchmarks.test_exhaustive import write_small_table
 from tests.benchmarks.test_simulation import INT8, StopAt, candidate, row_of
 
+pytestmark = pytest.mark.slow
+
 MEASURED = 1 + 4  # seconds to compile and measure with untrained weights
 DEPLOYED = 1 + 2 + 4
 JUDGE = TrainEverything()

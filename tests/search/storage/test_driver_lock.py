@@ -58,6 +58,8 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from study_on_server import *
 
+pytestmark = pytest.mark.slow
+
 store = open_study(url_at(int(sys.argv[2])), "killed")
 searched(store, 3)
 trial, candidate = store.ask(suggest)

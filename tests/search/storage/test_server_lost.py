@@ -21,6 +21,8 @@ from paretune.search.storage.url import StorageUrl
 from postgresql import ENCODED, PASSWORD, free_port, server
 from study_on_server import CUT, kept, kept_at, open_study, searched, suggest, url_at
 
+pytestmark = pytest.mark.slow
+
 CUTS = int(os.environ.get("PARETUNE_CUTS", "6"))
 """Moments at which a line is cut; all where that is more than there are."""
 

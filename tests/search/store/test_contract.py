@@ -3,6 +3,8 @@
 import pytest
 from contracts.store_contract import KEY, StoreContract, opened
 
+pytestmark = pytest.mark.slow
+
 
 class TestDirectory(StoreContract):
     @pytest.fixture

@@ -30,6 +30,8 @@ from paretune.search.store.store import content_key
 
 UPLOAD_HALF = """
 from paretune.search.store.objects import Objects
+
+pytestmark = pytest.mark.slow
 upload, begun = Objects.upload, Path(sys.argv[4])
 def half(self, source, name):
     if begun.exists():
