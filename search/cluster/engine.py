@@ -119,9 +119,11 @@ class DaskWorkers:
     def _hand_out(self, order: Order) -> None:
         number, taken = order.task.number, {one.meant for one in self._out.values()}
         # Meant for an idle worker; another one has it, should that one be lost.
-        meant = next((address for address in self._fit() if address not in taken), "")
+        fit = self._fit()
+        meant = next((address for address in fit if address not in taken), "")
         key = f"paretune-{self._study.session}-{number}-{time.monotonic_ns()}"
-        future = self._line.submit(on_worker.work, order, key, meant)
+        # Without a fit one it waits: any other would only say again what it lacks.
+        future = self._line.submit(on_worker.work, order, key, meant) if fit else None
         self._out[number] = _HandedOut(order=order, future=future, meant=meant)
         if future is not None:
             future.add_done_callback(self._happened.put)
@@ -145,14 +147,15 @@ class DaskWorkers:
             self._out[one.order.task.number] = _HandedOut(order=one.order)
             return None
         if isinstance(found, Unfit):
-            self._leave_out(one.meant, found)
+            self._leave_out(found)
             self._hand_out(one.order)
             return None
         result: WorkerResult = found
         return result
 
-    def _leave_out(self, address: str, unfit: Unfit) -> None:
-        self._unfit[address] = unfit
+    def _leave_out(self, unfit: Unfit) -> None:
+        """By its own address: the task may have gone to another one than it was meant for."""
+        self._unfit[unfit.address] = unfit
         shown = listed(unfit.differences)
         self._progress.note(f"{unfit.worker} is left out, it differs: {shown}")
 

@@ -44,7 +44,7 @@ def work(order: Order) -> WorkerResult | Unfit:
         try:
             return _working_for(order, say, name).done(order)
         except UnfitError as error:
-            return Unfit(worker=name, differences=error.differences)
+            return Unfit(worker=name, address=worker.address, differences=error.differences)
         except Interrupted as stopped:  # before it was ready
             return WorkerResult(task=order.task, worker=name, stopped=stopped.why)
         except ParetuneError as error:

@@ -42,7 +42,8 @@ class Order:
 
 @dataclass(frozen=True, kw_only=True)
 class Unfit:
-    """A worker that cannot do a study's tasks, and all that is in the way."""
+    """A worker that cannot do a study's tasks, where it is, and all that is in the way."""
 
     worker: str
+    address: str
     differences: tuple[str, ...]
