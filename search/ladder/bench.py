@@ -238,9 +238,10 @@ class CandidateBench:
         return self.chain.compiled(self.candidate, self._trace, treatment=treatment, checked=checked)
 
     def _cost(self, candidate: Candidate, compiled: Entry, trace: Trace) -> Cost:
-        measured = self.chain.measured(candidate, compiled, trace, probe=True).metrics
+        latency = self.chain.measured(candidate, compiled, trace, probe=True).metrics["latency_ms"]
+        low, high = latency.ends
         size = sizes(compiled.meta)["size_bytes"].value
-        return Cost(latency_ms=measured["latency_ms"].value, size_bytes=size)
+        return Cost(latency_ms=latency.value, size_bytes=size, latency_noise_ms=(high - low) / 2)
 
     def _sqnr(self, outputs: Array) -> float:
         wanted = self._float_outputs()

@@ -22,10 +22,11 @@ class Scored:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What an artifact costs on the device."""
+    """What an artifact costs on the device. `latency_noise_ms` is half the interval of its latency."""
 
     latency_ms: float
     size_bytes: float
+    latency_noise_ms: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

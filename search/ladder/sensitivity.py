@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import hypot
 
 from ...backends.contract.backend import LayerGroup
 from ...profiles.errors import StageError, UnsupportedError
@@ -24,13 +25,14 @@ class Sensitivity:
 
     `noise_removed` is the share of the power of the outputs' quantization noise that goes (negative: it
     grows), `quality_gain` the change of the quality's goodness on the subset, `latency_lost_ms` what it
-    costs (0 where the group was not worth measuring).
+    costs (0 where the group was not worth measuring), `latency_noise_ms` how far the clock may be off there.
     """
 
     group: LayerGroup
     noise_removed: float
     quality_gain: float
     latency_lost_ms: float = 0.0
+    latency_noise_ms: float = 0.0
 
     def expected_gain(self, lost: float) -> float:
         """What reverting the group wins back of a loss: the mean of what its share of the noise promises and
@@ -38,8 +40,10 @@ class Sensitivity:
         return (self.noise_removed * lost + self.quality_gain) / 2
 
     def per_ms(self, lost: float, latency_ms: float) -> float:
-        """Expected gain per millisecond lost, of an artifact with this latency."""
-        return self.expected_gain(lost) / max(self.latency_lost_ms, LEAST_LATENCY_SHARE * latency_ms)
+        """Expected gain per millisecond lost, of an artifact with this latency. What is lost counts as what
+        the clock can tell at least: groups that cost as good as nothing are ordered by their gain."""
+        least = max(self.latency_noise_ms, LEAST_LATENCY_SHARE * latency_ms)
+        return self.expected_gain(lost) / max(self.latency_lost_ms, least)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,4 +95,9 @@ def _sensitivity(
     found = Sensitivity(group=group, noise_removed=noise, quality_gain=gain)
     if noise < LEAST_NOISE and gain <= 0:
         return found
-    return replace(found, latency_lost_ms=bench.cost(alone).latency_ms - base.latency_ms)
+    cost = bench.cost(alone)
+    return replace(
+        found,
+        latency_lost_ms=cost.latency_ms - base.latency_ms,
+        latency_noise_ms=hypot(cost.latency_noise_ms, base.latency_noise_ms),
+    )

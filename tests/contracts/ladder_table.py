@@ -35,6 +35,7 @@ class TableBench:
     candidate: Candidate = INT8
     noise: Callable[[Treatment], float] = lambda treatment: 0.01
     latency: Callable[[Treatment], float] = lambda treatment: 1.0 + 0.1 * len(treatment.keep_float)
+    latency_noise: float = 0.0
     size: Callable[[Treatment], float] = lambda treatment: 100e3 + 10e3 * len(treatment.keep_float)
     scale: QualityScale = ACCURACY
     seconds: StageSeconds = SECONDS
@@ -64,7 +65,11 @@ class TableBench:
 
     def cost(self, treatment: Treatment) -> Cost:
         self.clock += self.seconds.measure
-        return Cost(latency_ms=self.latency(treatment), size_bytes=self.size(treatment))
+        return Cost(
+            latency_ms=self.latency(treatment),
+            size_bytes=self.size(treatment),
+            latency_noise_ms=self.latency_noise,
+        )
 
     def float_costs(self) -> dict[str, Cost]:
         return self.floats

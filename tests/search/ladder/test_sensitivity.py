@@ -53,6 +53,15 @@ def test_what_cannot_be_measured_costs_a_hundredth():
     assert noise.per_ms(0.04, 2.0) == pytest.approx(0.01 / 0.02)
 
 
+def test_the_clocks_noise_does_not_decide_the_order():
+    bench = TableBench(quality=lambda t: 0.93, layer_groups=FOUR)
+    bench.noise = noise_by_layer(layer0=0.004, layer1=0.006)
+    bench.latency = lambda t: 1.0 + 0.05 * ("layer1" in t.keep_float) - 0.05 * ("layer0" in t.keep_float)
+    assert [one.group.name for one in analysed(bench, at(bench), 12).ordered] == ["layer0", "layer1"]
+    bench.latency_noise = 0.06
+    assert [one.group.name for one in analysed(bench, at(bench), 12).ordered] == ["layer1", "layer0"]
+
+
 def test_a_group_that_takes_no_noise_away_is_not_measured():
     bench = TableBench(quality=lambda t: 0.93, layer_groups=FOUR)
     bench.noise = noise_by_layer(layer0=0.004, layer1=0.00001)

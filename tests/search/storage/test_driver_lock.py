@@ -17,6 +17,8 @@ from paretune.search.storage.lasting import MARK
 from postgresql import PASSWORD, server
 from study_on_server import CUT, evaluated, kept_at, open_study, searched, suggest, url_at
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).resolve().parents[2]
 
 
@@ -57,8 +59,6 @@ HEAD = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from study_on_server import *
-
-pytestmark = pytest.mark.slow
 
 store = open_study(url_at(int(sys.argv[2])), "killed")
 searched(store, 3)

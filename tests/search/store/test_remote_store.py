@@ -28,10 +28,11 @@ from paretune.search.store.objects import Objects
 from paretune.search.store.opening import entry_in, open_store
 from paretune.search.store.store import content_key
 
+pytestmark = pytest.mark.slow
+
 UPLOAD_HALF = """
 from paretune.search.store.objects import Objects
 
-pytestmark = pytest.mark.slow
 upload, begun = Objects.upload, Path(sys.argv[4])
 def half(self, source, name):
     if begun.exists():
