@@ -121,14 +121,19 @@ MAY_IMPORT = {
         "search.stages.device search.stages.models search.storage search.store search.workload"
     ),
     "search.cluster": (
-        "profiles backends.registry search.evaluation search.job search.record search.run "
+        "profiles backends.registry search.driver search.evaluation search.job search.record search.run "
         "search.stages.chain search.storage search.store"
     ),
+    "search.driver": (
+        "profiles profiles.devices search.evaluation search.gate search.job search.ranking search.record "
+        "search.sampler search.space search.stages.device search.storage"
+    ),
     "search.run": (
-        "profiles.devices profiles.text profiles backends.energy backends.lease backends.measure "
-        "backends.registry backends.runner search.evaluation search.gate search.job search.ladder "
-        "search.ranking search.record search.sampler search.space search.stages.absent search.stages.chain "
-        "search.stages.deployment search.stages.device search.stages.models search.storage search.store"
+        "profiles profiles.devices profiles.text backends.energy backends.lease backends.measure "
+        "backends.registry backends.runner search.driver search.evaluation search.gate search.job "
+        "search.ladder search.ranking search.record search.sampler search.space search.stages.absent "
+        "search.stages.chain search.stages.deployment search.stages.device search.stages.models "
+        "search.storage search.store"
     ),
     "search.retention": (
         "profiles.text profiles search.bundles search.job search.ranking search.record search.run "
@@ -155,20 +160,21 @@ MAY_IMPORT = {
         "profiles reports.charts reports.content reports.pages search.ranking search.record"
     ),
     "reports.api": (
-        "profiles.devices profiles.guard profiles backends.boards backends.registry reports.bundle "
+        "profiles profiles.devices profiles.guard backends.boards backends.registry reports.bundle "
         "reports.nights reports.notebook reports.pages reports.push reports.results reports.terminal "
-        "search.bundles search.monitor search.ranking search.recheck search.record search.regress "
-        "search.retention search.run search.verify search.cluster"
+        "search.bundles search.cluster search.driver search.monitor search.ranking search.recheck "
+        "search.record search.regress search.retention search.run search.verify"
     ),
     "reports.nights": (
-        "profiles.text profiles backends.runner reports.bundle reports.charts reports.content reports.pages "
-        "reports.results search.bundles search.checks search.job search.nights search.ranking search.record "
-        "search.regress search.retention search.run search.verify search.cluster"
+        "profiles profiles.text backends.runner reports.bundle reports.charts reports.content "
+        "reports.pages reports.results search.bundles search.checks search.cluster search.driver "
+        "search.job search.nights search.ranking search.record search.regress search.retention "
+        "search.run search.verify"
     ),
     "reports.commands": (
         "reports.api reports.nights reports.pages reports.push reports.results reports.terminal "
-        "search.monitor search.ranking search.recheck search.regress search.retention search.run "
-        "search.verify search.cluster"
+        "search.cluster search.driver search.monitor search.ranking search.recheck search.regress "
+        "search.retention search.run search.verify"
     ),
 }
 """Room -> the rooms that it may import. `docs/architecture.md` shows the same table to a newcomer."""

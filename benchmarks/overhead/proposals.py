@@ -30,10 +30,10 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy and torch are loaded
 
+from paretune.search.driver.budget import Budget, StopFlag
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import Outcome, TrialRecord
 from paretune.search.record.progress import Progress
-from paretune.search.run.budget import Budget, StopFlag
 
 from benchmarks.command import check_names, finish, names, parser_of, sizes, tell
 from benchmarks.overhead.made_up import TABLES, History, told

@@ -9,6 +9,11 @@ from typing import Any
 import optuna
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial
+from paretune.search.driver.budget import Budget, Clock, StopFlag
+from paretune.search.driver.driver import Driver
+from paretune.search.driver.many import DriverOfMany
+from paretune.search.driver.plan import SearchPlan
+from paretune.search.driver.search import Search, hardware_first
 from paretune.search.gate.gate import Gate
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import Objective, Outcome, StudyRecord, TrialRecord
@@ -16,11 +21,6 @@ from paretune.search.record.progress import Progress
 from paretune.search.record.protocols import NeededTrainings
 from paretune.search.record.quality import QualityScale
 from paretune.search.record.workers import Workers
-from paretune.search.run.budget import Budget, Clock, StopFlag
-from paretune.search.run.driver import Driver
-from paretune.search.run.many import DriverOfMany
-from paretune.search.run.plan import SearchPlan
-from paretune.search.run.search import Search, hardware_first
 from paretune.search.sampler.problem import SearchPart, SearchProblem
 from paretune.search.storage.study_store import StudyStore
 

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ...search.driver.budget import StopFlag, catch_interrupts
 from ...search.record.progress import Progress
-from ...search.run.budget import StopFlag, catch_interrupts
 from ..notebook.progress import NotebookProgress, in_notebook
 from ..terminal.console import ConsoleProgress
 from ..terminal.output import console

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...profiles.guard.user_code import user_code
+from ...search.driver.budget import StopFlag
 from ...search.record.progress import Progress
-from ...search.run.budget import StopFlag
 from ..terminal.session_words import retarget_command
 from .progress import Watching, stopped_softly, watched_by
 from .runs import AnyRun, Run, path_of

@@ -12,7 +12,7 @@ from ..terminal.output import console, tell
 from ..terminal.session_words import has_ended, retarget_command
 
 if TYPE_CHECKING:
-    from ...search.run.budget import StopFlag
+    from ...search.driver.budget import StopFlag
     from ...search.run.session import SessionEnd
     from ..terminal.console import ConsoleProgress
 

@@ -7,7 +7,7 @@ import os
 import threading
 from types import TracebackType
 
-from ...search.run.budget import AT_ONCE, StopFlag
+from ...search.driver.budget import AT_ONCE, StopFlag
 
 _GRACE_S = (60.0, 60.0)
 """Seconds in which the stage at hand may finish, and then a training its epoch, before what is under way is

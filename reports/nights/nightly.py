@@ -10,9 +10,9 @@ from ...profiles.errors import UserError, at_place
 from ...profiles.files import is_file, says_full, takes_more
 from ...profiles.standard_descriptors import open_standard_descriptors
 from ...profiles.text.units import parse_duration_s
+from ...search.driver.budget import StopFlag
 from ...search.nights.history import NightsFolder
 from ...search.record.progress import Progress
-from ...search.run.budget import StopFlag
 from .box import TimeBox
 from .closing import kept, let_go
 from .ends import ended_by

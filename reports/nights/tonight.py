@@ -13,6 +13,7 @@ from ...search.bundles.bundle import read_bundle
 from ...search.bundles.files import is_whole
 from ...search.checks.tolerances import Tolerances, read_tolerances
 from ...search.cluster.run import workers_of
+from ...search.driver.budget import StopFlag
 from ...search.job.study_file import load_study_file
 from ...search.nights.changes import changes, source_diff
 from ...search.nights.facts import (
@@ -32,7 +33,6 @@ from ...search.regress.baseline import BASELINE, Baseline, baseline_of
 from ...search.regress.compare import regressed
 from ...search.regress.regress import check_comparable
 from ...search.regress.sources import BASELINE_FILE, from_file, read_baseline
-from ...search.run.budget import StopFlag
 from ...search.run.nightly import nightly_job, run_night
 from ...search.verify.verify import verify
 from ..bundle.recommended import BUNDLE as RECOMMENDED

@@ -11,9 +11,9 @@ from typing import Any
 from distributed import Worker, get_worker
 
 from ...profiles.errors import ParetuneError
+from ..driver.budget import StopFlag
 from ..record.stops import Interrupted
 from ..record.workers import WorkerResult
-from ..run.budget import StopFlag
 from . import asking
 from .orders import Order, Unfit
 from .work import UnfitError, WorkingStudy

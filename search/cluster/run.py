@@ -10,6 +10,7 @@ from math import isfinite
 from pathlib import Path
 
 from ...profiles.errors import UserError
+from ..driver.budget import Budget, StopFlag
 from ..job.job import Job
 from ..job.places import places_of
 from ..job.study_file import load_study_file
@@ -17,7 +18,6 @@ from ..job.workers_section import WorkersSection
 from ..record.progress import Progress
 from ..record.workers import Workers
 from ..run.absent import Absent
-from ..run.budget import Budget, StopFlag
 from ..run.session import MakeWorkers, SessionEnd, run_study
 from ..storage.shared import check_shared
 from ..storage.url import StorageUrl

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from ...profiles.errors import ParetuneError, UserError
 from ...profiles.standard_descriptors import open_standard_descriptors
+from ..driver.budget import Budget, StopFlag
+from ..driver.device_time import measured_of
 from ..evaluation.evaluator import Evaluator
 from ..job.job import Job, load_job
 from ..record.progress import Progress
 from ..record.stops import DeviceGoneError, Interrupted
 from ..record.workers import WorkerResult
-from ..run.budget import Budget, StopFlag
 from ..run.device import reached_of_pool
-from ..run.device_time import measured_of
 from ..run.kind import StudyKind
 from ..run.memory_limits import within_memory
 from ..run.on_devices import OnDevices

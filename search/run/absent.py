@@ -12,6 +12,7 @@ from statistics import median
 from ...backends.registry import get_backend, taker_of
 from ...profiles.errors import UserError
 from ...profiles.words import joined
+from ..driver.budget import Budget
 from ..job.absent import Estimating
 from ..job.job import Job
 from ..job.measurements import HandTimed, read_measurements
@@ -27,7 +28,6 @@ from ..stages.chain import Chain
 from ..stages.device.stages import DeviceStages
 from ..stages.models.base import Models
 from ..storage.read_only import study_for_reading
-from .budget import Budget
 from .further import questions_of
 from .hand_timed import Named
 from .recorded import recorded_beside

@@ -10,6 +10,7 @@ from ...backends.registry import get_backend
 from ...backends.runner.leased import DeviceLease
 from ...backends.runner.trouble import UnreachableError
 from ...profiles.devices.shown import device_identity
+from ..driver.budget import Budget
 from ..job.job import Job
 from ..job.reached import Reached
 from ..record.progress import Progress
@@ -21,7 +22,6 @@ from ..stages.device.runners import Deployment
 from ..stages.device.stages import DeviceStages
 from ..stages.models.base import Models
 from ..store.store import Store
-from .budget import Budget
 
 AMONG_OTHERS_S = 90.0
 """So long one device of several is waited for that does not answer, and no longer than the study says."""

@@ -9,14 +9,14 @@ from dataclasses import replace
 from math import inf
 from typing import Any
 
+from ..driver.again import is_open
+from ..driver.budget import Budget
 from ..job.job import Job
 from ..record.digest import canonical_json
 from ..record.evaluation import StudyRecord
 from ..storage.read_only import study_for_reading
 from ..storage.study_store import StudyStore
 from ..store.url import is_url
-from .again import is_open
-from .budget import Budget
 from .stored import keep_run_file_of
 
 ENDED = "ended"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from ..driver.budget import Budget
 from ..job.job import Job
 from ..job.load_time import load_seconds, named_metrics
 from ..stages.deployment.cost import CostQuestion
@@ -15,7 +16,6 @@ from ..stages.deployment.memory import MemoryQuestion
 from ..stages.deployment.placement import PlacementQuestion
 from ..stages.deployment.sustained import SustainedAsked
 from ..stages.deployment.throughput import THROUGHPUT, Conditions, ThroughputQuestion
-from .budget import Budget
 
 
 @dataclass(frozen=True, kw_only=True)

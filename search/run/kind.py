@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..driver.budget import Budget
+from ..driver.plan import SearchPlan
 from ..job.job import Job
 from ..record.progress import Progress
 from ..record.treatment import Treatment
@@ -11,8 +13,6 @@ from ..space.space import Space
 from ..stages.models.base import Models
 from ..stages.models.load import load_models
 from ..store.store import Store
-from .budget import Budget
-from .plan import SearchPlan
 from .waiting import giving_way
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from ..driver.budget import StopFlag
 from ..job.job import Job, load_job
 from ..record.digest import digest_of
 from ..record.progress import Progress
 from ..storage.url import StorageUrl
 from ..store.users import working
-from .budget import StopFlag
 from .kind import StudyKind
 from .session import MakeWorkers, SessionEnd, run_job
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from ...profiles.errors import ParetuneError
+from ..driver.budget import Budget
 from ..evaluation.evaluator import Evaluator
 from ..job.job import Job
 from ..job.reached import Reached
@@ -17,7 +18,6 @@ from ..stages.device.stages import DeviceStages
 from ..stages.models.base import Models
 from ..store.store import Store
 from .absent import chain_of
-from .budget import Budget
 from .device import device_stages, reached_of_pool
 from .kind import StudyKind
 from .session import evaluator_of

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...profiles.errors import UserError
+from ..driver.budget import Budget
 from ..job.job import Job, load_job, own_code_beside
 from ..ranking.as_run import artifact_of
 from ..record.evaluation import Evaluation, Outcome, StudyRecord
@@ -17,7 +18,6 @@ from ..stages.chain import Chain
 from ..stages.models.load import check_data
 from ..storage.run_file import read_run_file
 from ..store.opening import entry_in, open_store
-from .budget import Budget
 from .device import device_stages
 from .kind import StudyKind
 from .retarget import Retarget, retarget_job

@@ -14,6 +14,8 @@ from ...profiles.errors import UserError
 from ...profiles.files import is_file
 from ...profiles.standard_descriptors import open_standard_descriptors
 from ...profiles.words import joined
+from ..driver.budget import Budget, StopFlag
+from ..driver.plan import SearchPlan
 from ..job.job import Job, load_job
 from ..job.places import places_of
 from ..job.study_file import load_study_file
@@ -37,10 +39,8 @@ from ..storage.same_problem import PROBLEM
 from ..store.store import Store
 from ..store.users import working
 from .absent import Absent, with_measurements
-from .budget import Budget, StopFlag
 from .fleet_runs import first_run
 from .kind import StudyKind
-from .plan import SearchPlan
 from .session import SessionEnd, run_job
 from .stored import stored_study
 

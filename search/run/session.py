@@ -17,6 +17,11 @@ from ...backends.registry import packages
 from ...backends.runner.leased import DeviceLease
 from ...profiles.standard_descriptors import open_standard_descriptors
 from ...profiles.system_trouble import check_limits_of_a_search
+from ..driver.budget import Budget, StopFlag
+from ..driver.device_time import remember_pace
+from ..driver.driver import Driver
+from ..driver.many import DriverOfMany
+from ..driver.plan import SearchPlan
 from ..evaluation.evaluator import Evaluator
 from ..evaluation.side_effects import check_possible
 from ..job.absent import described
@@ -45,17 +50,12 @@ from ..store.store import Store
 from ..store.users import working
 from . import finished
 from .absent import Absent, chain_of, record_of_estimates, with_measurements, worth_timing
-from .budget import Budget, StopFlag
 from .device import device_stages
-from .device_time import remember_pace
-from .driver import Driver
 from .further import sustained_of
 from .kind import StudyKind
-from .many import DriverOfMany
 from .memory_limits import within_memory
 from .one_meter import check_one_meter
 from .options import options_of
-from .plan import SearchPlan
 from .session_end import SessionEnd as SessionEnd
 from .setup import ladder_settings, set_up_search
 from .stored import write_run_file_of

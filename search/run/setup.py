@@ -9,6 +9,8 @@ from typing import Any
 import optuna
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
+from ..driver.budget import Budget
+from ..driver.search import Search, hardware_first
 from ..gate.gate import Gate
 from ..gate.tunings import Tunings
 from ..job.job import Job
@@ -18,8 +20,6 @@ from ..record.protocols import NeededTrainings
 from ..record.quality import QualityScale
 from ..sampler.problem import EarlierQuality, SearchPart, SearchProblem
 from ..sampler.stop_rule import StopRule
-from .budget import Budget
-from .search import Search, hardware_first
 from .warm_start import EarlierResult, earlier_results, remark
 
 SHARE_MARGIN, OTHER_MARGIN = 0.01, 0.01

@@ -7,10 +7,10 @@ from ...backends.lease.quiet import Computing
 from ...backends.runner.launch import Launch
 from ...backends.runner.leased import DeviceLease
 from ...profiles.words import duration
+from ..driver.budget import Budget
 from ..job.job import Job
 from ..record.progress import Progress
 from ..record.stops import Interrupted
-from .budget import Budget
 
 _NOTED_S = 5.0
 """A wait that is as long is worth a line that stays."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...backends.runner.trouble import UnreachableError
+from ..driver.budget import StopFlag
 from ..job.job import Job
 from ..record.progress import Progress
 from ..record.stops import ENDS_EARLY
-from .budget import StopFlag
 from .session_end import SessionEnd
 
 

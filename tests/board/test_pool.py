@@ -8,15 +8,15 @@ from contextlib import ExitStack
 import pytest
 from paretune.profiles.precision import Precision
 from paretune.reports.terminal.devices import device_text
+from paretune.search.driver import device_pool
+from paretune.search.driver.budget import Budget
+from paretune.search.driver.device_pool import DevicePool
 from paretune.search.job.job import load_job
 from paretune.search.job.pool import reached_pool
 from paretune.search.record.evaluation import EVALUATION, Outcome
 from paretune.search.record.progress import Progress
 from paretune.search.record.protocols import Standard, TrainEverything
 from paretune.search.record.stops import DeviceGoneError
-from paretune.search.run import device_pool
-from paretune.search.run.budget import Budget
-from paretune.search.run.device_pool import DevicePool
 from paretune.search.run.kind import StudyKind
 from paretune.search.run.on_devices import OnDevices
 from paretune.search.store.store import Store

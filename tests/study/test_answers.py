@@ -5,7 +5,7 @@ import sys
 
 import pytest
 from paretune.cli import main
-from paretune.search.run.budget import Budget, StopFlag
+from paretune.search.driver.budget import Budget, StopFlag
 from paretune.search.run.session import run_study
 from study.misbehaving import MISBEHAVING
 

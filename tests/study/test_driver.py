@@ -6,9 +6,9 @@ import warnings
 import optuna
 import pytest
 from paretune.profiles.errors import UserError
+from paretune.search.driver.budget import StopFlag
 from paretune.search.record.evaluation import Outcome
 from paretune.search.record.progress import Progress
-from paretune.search.run.budget import StopFlag
 from paretune.search.run.session import run_study
 from paretune.search.run.stored import open_run
 from study.conftest import STUDY

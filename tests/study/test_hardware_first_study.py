@@ -1,9 +1,9 @@
 """Studies searched hardware-first, from the file to the record, on the `toy` backend."""
 
 import pytest
+from paretune.search.driver.counters import MEASURED_PER_TRIAL
 from paretune.search.gate.audit import audit_text
 from paretune.search.record.evaluation import Outcome
-from paretune.search.run.counters import MEASURED_PER_TRIAL
 from paretune.search.run.session import run_study
 from paretune.search.sampler import policy
 

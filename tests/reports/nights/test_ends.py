@@ -14,12 +14,12 @@ from paretune.profiles.files import says_full
 from paretune.reports.nights.box import TimeBox
 from paretune.reports.nights.ends import ended_by, judged
 from paretune.reports.nights.nightly import nightly
+from paretune.search.driver.budget import Budget, StopFlag
 from paretune.search.nights.history import NightsFolder
 from paretune.search.nights.night import NightStatus
 from paretune.search.ranking.reading import read
 from paretune.search.record.checks import CheckOutcome
 from paretune.search.record.stops import DeviceGoneError
-from paretune.search.run.budget import Budget, StopFlag
 
 S = NightStatus
 

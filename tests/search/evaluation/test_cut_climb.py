@@ -5,12 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 from paretune.profiles.precision import Precision
+from paretune.search.driver.budget import Budget, StopFlag
 from paretune.search.evaluation.evaluator import Evaluator
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import Evaluation, Outcome
 from paretune.search.record.protocols import TrainEverything
 from paretune.search.record.stops import Interrupted
-from paretune.search.run.budget import Budget, StopFlag
 
 CANDIDATE = Candidate(backend="b", precision=Precision.INT8)
 

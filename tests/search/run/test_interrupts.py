@@ -3,7 +3,7 @@
 import signal
 
 import pytest
-from paretune.search.run.budget import StopFlag, catch_interrupts
+from paretune.search.driver.budget import StopFlag, catch_interrupts
 
 
 @pytest.fixture(autouse=True)

@@ -8,16 +8,16 @@ import pytest
 from optuna.samplers import RandomSampler
 from paretune.profiles.precision import Precision
 from paretune.profiles.quantity import Quantity
+from paretune.search.driver.budget import Budget
+from paretune.search.driver.many import DriverOfMany
+from paretune.search.driver.plan import SearchPlan
+from paretune.search.driver.search import Search
 from paretune.search.record.candidate import Recipe
 from paretune.search.record.evaluation import Evaluation, Finalist, Objective, Outcome, StudyRecord
 from paretune.search.record.progress import Progress
 from paretune.search.record.stops import DeviceGoneError
 from paretune.search.record.where import Where
 from paretune.search.record.workers import WorkerResult
-from paretune.search.run.budget import Budget
-from paretune.search.run.many import DriverOfMany
-from paretune.search.run.plan import SearchPlan
-from paretune.search.run.search import Search
 from paretune.search.space.space import BackendChoices, Space
 from paretune.search.storage.study_store import StudyStore
 

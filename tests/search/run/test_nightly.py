@@ -2,9 +2,9 @@
 
 from types import SimpleNamespace
 
+from paretune.search.driver.budget import StopFlag
 from paretune.search.record.progress import Progress
 from paretune.search.run import nightly
-from paretune.search.run.budget import StopFlag
 from paretune.search.store.users import sessions
 
 

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 from paretune.backends.runner.launch import SshLaunch
 from paretune.backends.runner.trouble import Trouble, UnreachableError
+from paretune.search.driver.budget import StopFlag
 from paretune.search.record.progress import Progress
 from paretune.search.record.stops import ENDS_EARLY, DeviceGoneError
-from paretune.search.run.budget import StopFlag
 from paretune.search.run.while_devices_answer import while_devices_answer
 
 GONE = DeviceGoneError(f"{ENDS_EARLY}device pi-1 cannot be reached any more, it does not answer")

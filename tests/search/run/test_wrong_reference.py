@@ -3,10 +3,10 @@
 import pytest
 from paretune.profiles.errors import UserError
 from paretune.profiles.precision import Precision
+from paretune.search.driver.reference import failed, prepare
 from paretune.search.record.agreement import Agreement, ComputesWronglyError
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import Evaluation, Outcome, TrialRecord
-from paretune.search.run.reference import failed, prepare
 
 TEACHER = Candidate(backend="tflite", precision=Precision.FP32)
 WRONG = Agreement(

@@ -4,14 +4,14 @@ import optuna
 import pytest
 from optuna.samplers import RandomSampler
 from paretune.profiles.precision import Precision
+from paretune.search.driver.budget import Budget
+from paretune.search.driver.search import Search
 from paretune.search.gate.gate import Gate
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import Limit, Objective, Quantity
 from paretune.search.record.protocols import Hardware, Standard
 from paretune.search.record.quality import QualityScale
 from paretune.search.record.stops import Interrupted
-from paretune.search.run.budget import Budget
-from paretune.search.run.search import Search
 
 CANDIDATE = Candidate(backend="ort", precision=Precision.INT8, student=(("width", 1),))
 SLOW = Hardware(metrics={"latency_ms": Quantity(value=3.0, low=2.9, high=3.1)})

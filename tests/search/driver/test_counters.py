@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from paretune.profiles.precision import Precision
+from paretune.search.driver.counters import MEASURED_PER_TRIAL, Counters
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import Evaluation, Outcome, StageRecord, TrialRecord
 from paretune.search.record.training import DISTILL
 from paretune.search.record.treatment import QAT
-from paretune.search.run.counters import MEASURED_PER_TRIAL, Counters
 
 
 def trial(number: int, *stages: StageRecord, outcome: Outcome = Outcome.COMPLETE, **fields) -> TrialRecord:

@@ -1,11 +1,11 @@
 """No tuning is begun that the budget has no time for, and the first one leaves half of it."""
 
 from paretune.profiles.precision import Precision
+from paretune.search.driver.budget import Budget
+from paretune.search.driver.impossible import Impossible
+from paretune.search.driver.tuning_time import TuningTime
 from paretune.search.record.candidate import Candidate, Recipe
 from paretune.search.record.evaluation import Evaluation, Outcome, TrialRecord
-from paretune.search.run.budget import Budget
-from paretune.search.run.impossible import Impossible
-from paretune.search.run.tuning_time import TuningTime
 
 TEACHER = Candidate(backend="slow", precision=Precision.FP32)
 STUDENT = Candidate(

@@ -2,8 +2,8 @@
 
 import pytest
 from paretune.profiles.quantity import Quantity
+from paretune.search.driver.device_pool import BACK_S, SEEN, DevicePool
 from paretune.search.record.stops import DeviceGoneError
-from paretune.search.run.device_pool import BACK_S, SEEN, DevicePool
 
 GONE = DeviceGoneError("device a cannot be reached any more", found="Connection refused", remedy="look")
 

@@ -6,6 +6,10 @@ import optuna
 import pytest
 from optuna.samplers import RandomSampler
 from paretune.profiles.precision import Precision
+from paretune.search.driver.budget import Budget
+from paretune.search.driver.driver import Driver
+from paretune.search.driver.plan import SearchPlan
+from paretune.search.driver.search import Search
 from paretune.search.ranking.reading import read
 from paretune.search.record.candidate import Recipe
 from paretune.search.record.evaluation import (
@@ -20,10 +24,6 @@ from paretune.search.record.evaluation import (
 from paretune.search.record.progress import Progress
 from paretune.search.record.protocols import Hardware
 from paretune.search.record.stops import Interrupted
-from paretune.search.run.budget import Budget
-from paretune.search.run.driver import Driver
-from paretune.search.run.plan import SearchPlan
-from paretune.search.run.search import Search
 from paretune.search.space.space import BackendChoices, Space
 from paretune.search.storage.study_store import StudyStore
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 from paretune.profiles.precision import Precision
+from paretune.search.driver.impossible import Impossible
 from paretune.search.record.agreement import Agreement
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.evaluation import EVERY_BACKEND, Evaluation, Outcome, TrialRecord
-from paretune.search.run.impossible import Impossible
 
 TEACHER = Candidate(backend="a", precision=Precision.INT16X8, calibration_method="minmax")
 PERCENTILE = replace(TEACHER, calibration_method="percentile")

@@ -8,14 +8,14 @@ from paretune.backends.measure.samples import LatencyPlan
 from paretune.profiles.devices.shown import COMPILE, MEASURE, SCORE, TRAINING
 from paretune.profiles.errors import StageError, UserError
 from paretune.profiles.precision import Precision
+from paretune.search.driver.budget import Budget
+from paretune.search.driver.device_time import DeviceTime, seen_in
+from paretune.search.driver.simple_choices import SimpleChoices
 from paretune.search.evaluation.finalist_effort import LEAST_SAMPLES, FinalistPace, effort_within
 from paretune.search.record.candidate import Candidate, Recipe
 from paretune.search.record.evaluation import Evaluation, Outcome, StageRecord, TrialRecord
 from paretune.search.record.protocols import Hardware, Standard
 from paretune.search.record.stops import Interrupted
-from paretune.search.run.budget import Budget
-from paretune.search.run.device_time import DeviceTime, seen_in
-from paretune.search.run.simple_choices import SimpleChoices
 from paretune.search.space.space import BackendChoices, Space
 from paretune.search.stages.device.effort import Effort, ReferencePace, as_probe
 

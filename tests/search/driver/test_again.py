@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 from paretune.profiles.precision import Precision
+from paretune.search.driver.again import is_open, settled
 from paretune.search.record.agreement import Agreement
 from paretune.search.record.candidate import Recipe
 from paretune.search.record.evaluation import Evaluation, Outcome, TrialRecord
-from paretune.search.run.again import is_open, settled
 from paretune.search.space.space import BackendChoices, Space
 
 SPACE = Space(
