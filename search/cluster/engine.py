@@ -74,9 +74,10 @@ class DaskWorkers:
 
     def wait(self, judge: Judge) -> WorkerResult | None:
         """See `Workers`."""
+        until = time.monotonic() + WAKE_S  # however much workers tell, who waits looks up
         while True:
             try:
-                event = self._happened.get(timeout=WAKE_S)
+                event = self._happened.get(timeout=max(0.0, until - time.monotonic()))
             except queue.Empty:
                 return self._look()
             if isinstance(event, Future):
