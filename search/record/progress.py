@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from .candidate import Candidate
 from .evaluation import TrialRecord
 
@@ -21,6 +23,9 @@ class Progress:
     def at_work(self, worker: str, trial: int | None, stage: str) -> None:
         """What one of several workers is doing, for which trial (None, or below 0: for none); an empty stage
         says that it is idle."""
+
+    def workers(self, names: Collection[str]) -> None:
+        """The workers that are there now, by name; told whenever that changes."""
 
     def finished(self, record: TrialRecord) -> None:
         """A trial has ended, with any outcome."""
