@@ -7,55 +7,60 @@ import queue
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
 from ...profiles.errors import UserError
-from ...profiles.words import duration, listed
+from ...profiles.words import duration
 from ..record.evaluation import Evaluation, Outcome
 from ..record.progress import Progress
-from ..record.protocols import Judge
+from ..record.protocols import Judge, Standard
 from ..record.stops import INTERRUPTED
-from ..record.workers import WorkerResult, WorkerTask
+from ..record.workers import WorkerResult, Workers, WorkerTask
 from . import on_worker
 from .line import SchedulerLine
 from .orders import Order, StudyOrder, Unfit
+from .present import Present
 
-WAKE_S, FRESH_S = 0.5, 2.0
-"""How often somebody who waits looks up; how long it is taken to be known which workers there are."""
-NONE_LEFT_S, HEAD_S = 120.0, 600.0
-"""So long a study waits for a first worker, and for one to come back; and for the scheduler."""
+WAKE_S, RESULT_S = 0.5, 60.0
+"""How often somebody who waits looks up, and how long a result takes to come here at the most."""
+HEAD_S = 600.0
+"""So long a study waits for the scheduler."""
+MOST_LOST = 3
+"""A task at which so many workers ended, one after the other, is given up."""
 Left = Callable[[], tuple[float | None, float]]
 """Seconds that are left for a task (None: no end), and how many of them follow a training."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _HandedOut:
-    """An order that a worker has, by its future (None: the line was lost); `meant` is a worker's address."""
+    """A task, by its future and the address of the worker that has it (without: it waits for one), and at
+    which so many workers were `lost`."""
 
-    order: Order
+    task: WorkerTask
+    standard: Standard
     future: Future | None = None
-    meant: str = ""
+    worker: str = ""
+    lost: int = 0
 
 
-class DaskWorkers:
+class DaskWorkers(Workers):
     """See `Workers`. Each process of the cluster that is fit for the study has one task at a time.
 
-    A worker that is lost has its task done by another one; so has a scheduler that is lost all of them, once
-    it is back: what their stages had finished is in the store.
+    A worker that is lost has its task done by another one, as soon as one is idle; so has a scheduler that is
+    lost all of them, once it is back: what their stages had finished is in the store.
     """
 
     def __init__(self, client: Client, study: StudyOrder, left: Left, progress: Progress) -> None:
         self._study, self._left, self._progress = study, left, progress
         self._happened: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._line = SchedulerLine(client, on_worker.topic_of(study.session), self._happened.put)
+        self._present = Present(self._line, progress)
         self._out: dict[int, _HandedOut] = {}
-        self._unfit: dict[str, Unfit] = {}
-        self._there: tuple[str, ...] = ()
-        self._looked, self._seen, self._stops = -float("inf"), time.monotonic(), 0
+        self._stops = 0
         self._lost_at: float | None = None
 
     # -- the protocol ---------------------------------------------------------------------------------
@@ -63,14 +68,11 @@ class DaskWorkers:
     @property
     def count(self) -> int:
         """See `Workers`."""
-        return len(self._fit())
+        return len(self._present.fit())
 
     def submit(self, task: WorkerTask, judge: Judge) -> None:
         """See `Workers`."""
-        left, rest = self._left()
-        self._hand_out(
-            Order(study=self._study, task=task, standard=judge.standard, seconds_left=left, rest=rest)
-        )
+        self._hand_out(_HandedOut(task=task, standard=judge.standard))
 
     def wait(self, judge: Judge) -> WorkerResult | None:
         """See `Workers`."""
@@ -95,37 +97,43 @@ class DaskWorkers:
         if wanted > self._stops:
             self._stops = wanted
             session = self._study.session
-            self._line.ask(lambda c: c.run(on_worker.stop, session, wanted, on_error="ignore"), None)
+            self._line.tell(lambda c: c.run(on_worker.stop, session, wanted, on_error="ignore"))
 
     def close(self) -> None:
-        """See `Workers`."""
-        given_up = [one.future for one in self._out.values() if one.future is not None]
-        self._line.ask(lambda client: client.cancel(given_up, force=True), None)
+        """See `Workers`. A task at hand ends with its stage, or within a training with its epoch."""
+        session, given_up = self._study.session, [one.future for one in self._out.values() if one.future]
         self._out.clear()
-        self._line.ask(lambda c: c.run(on_worker.leave, self._study.session, on_error="ignore"), None)
+        for told in (
+            lambda client: client.run(on_worker.stop, session, 2, on_error="ignore"),
+            lambda client: client.cancel(given_up, force=True),
+            lambda client: client.run(on_worker.leave, session, on_error="ignore"),
+        ):
+            self._line.ask(told, None)
         self._line.close()
 
     # -- handing out ----------------------------------------------------------------------------------
 
-    def _fit(self) -> tuple[str, ...]:
-        """Addresses of the workers that are there and, as far as is known, fit."""
-        if time.monotonic() - self._looked > FRESH_S:
-            self._there = self._line.ask(lambda client: tuple(client.nthreads()), ())
-            self._looked = time.monotonic()
-        found = tuple(address for address in self._there if address not in self._unfit)
-        if found:
-            self._seen = time.monotonic()
-        return found
+    def _idle(self) -> str:
+        """The address of a fit worker that has no task, or an empty text."""
+        busy = {one.worker for one in self._out.values() if one.future is not None}
+        return next((address for address in self._present.fit() if address not in busy), "")
 
-    def _hand_out(self, order: Order) -> None:
-        number, taken = order.task.number, {one.meant for one in self._out.values()}
-        # Meant for an idle worker; another one has it, should that one be lost.
-        fit = self._fit()
-        meant = next((address for address in fit if address not in taken), "")
-        key = f"paretune-{self._study.session}-{number}-{time.monotonic_ns()}"
-        # Without a fit one it waits: any other would only say again what it lacks.
-        future = self._line.submit(on_worker.work, order, key, meant) if fit else None
-        self._out[number] = _HandedOut(order=order, future=future, meant=meant)
+    def _hand_out(self, one: _HandedOut) -> None:
+        number, worker = one.task.number, self._idle()
+        future = None
+        if worker:
+            left, rest = self._left()
+            order = Order(
+                study=self._study,
+                task=one.task,
+                standard=one.standard,
+                seconds_left=left,
+                rest=rest,
+                stops=self._stops,
+            )
+            key = f"paretune-{self._study.session}-{number}-{time.monotonic_ns()}"
+            future = self._line.submit(on_worker.work, order, key, worker)
+        self._out[number] = replace(one, future=future, worker=worker if future else "")
         if future is not None:
             future.add_done_callback(self._happened.put)
 
@@ -136,40 +144,47 @@ class DaskWorkers:
         one = next((one for one in self._out.values() if one.future is future), None)
         if one is None:
             return None
-        del self._out[one.order.task.number]
         try:
-            found = future.result()
-        except KilledWorker as killed:
-            return _given_up(one.order.task, str(killed))
-        except (CancelledError, OSError, RuntimeError) as error:
-            if self._line.look() and not isinstance(error, CancelledError):
-                raise
-            # The line to the scheduler is lost, or was.
-            self._out[one.order.task.number] = _HandedOut(order=one.order)
-            return None
+            found = future.result(timeout=RESULT_S)
+        except (CancelledError, KilledWorker, TimeoutError):
+            # The line to the scheduler is lost, or was; or the worker is.
+            return self._lost(one) if self._line.look() and not future.cancelled() else self._wait_for_one(one)
+        except Exception as error:  # before the task began, since what comes of it is a value
+            if not self._line.look():
+                return self._wait_for_one(one)
+            why = f"the study's tasks cannot be loaded there: {type(error).__name__}: {error}"
+            name = self._present.name(one.worker)
+            found = Unfit(worker=name, address=one.worker, differences=(why,))
         if isinstance(found, Unfit):
-            self._leave_out(found)
-            self._hand_out(one.order)
-            return None
+            self._present.leave_out(found)
+            self._wait_for_one(one)
+            return self._given_out()
+        del self._out[one.task.number]
         result: WorkerResult = found
         return result
 
-    def _leave_out(self, unfit: Unfit) -> None:
-        """By its own address: the task may have gone to another one than it was meant for."""
-        self._unfit[unfit.address] = unfit
-        shown = listed(unfit.differences)
-        self._progress.note(f"{unfit.worker} is left out, it differs: {shown}")
+    def _wait_for_one(self, one: _HandedOut) -> None:
+        self._out[one.task.number] = replace(one, future=None, worker="")
+
+    def _lost(self, one: _HandedOut) -> WorkerResult | None:
+        """The worker that was at a task has ended: what comes of it, None where another one is to do it."""
+        if one.lost + 1 < MOST_LOST:
+            self._wait_for_one(replace(one, lost=one.lost + 1))
+            return None
+        del self._out[one.task.number]
+        return _given_up(one.task)
 
     def _answer(self, event: dict[str, Any], judge: Judge) -> None:
         what, given = pickle.loads(event["asked"])  # noqa: S301 - of our own worker
         asked = getattr(judge, what)
         said = pickle.dumps(asked(*given) if callable(asked) else asked)
         question, address = event["question"], [event["address"]]
-        self._line.ask(
-            lambda c: c.run(on_worker.answer, question, said, workers=address, on_error="ignore"), None
+        self._line.tell(
+            lambda c: c.run(on_worker.answer, question, said, workers=address, on_error="ignore")
         )
 
     def _tell(self, event: dict[str, Any]) -> None:
+        self._present.told(event["address"], event["name"])
         if "note" in event:
             self._progress.note(f"{event['name']}: {event['note']}")
         else:
@@ -180,13 +195,21 @@ class DaskWorkers:
     def _look(self) -> WorkerResult | None:
         """Nothing has happened for a moment: see to the line and the workers."""
         if self._line.look():
-            self._check_left()
-            return self._repeated()
+            self._present.fit()
+            gone = self._gone()
+            if gone is not None:
+                return gone
+            result = self._given_out()
+            if result is None:
+                self._present.check()
+            return result
         now = time.monotonic()
         if self._lost_at is None:
             self._lost_at = now
             self._progress.note(f"the scheduler at {self._line.address} does not answer: waiting for it")
-        if self._stops:
+        for one in list(self._out.values()):
+            self._wait_for_one(one)
+        if self._ends:
             return self._stopped()
         if now - self._lost_at > HEAD_S:
             raise UserError(
@@ -196,50 +219,57 @@ class DaskWorkers:
                 remedy="start it and its workers, and run again: what was told and finished is kept",
             )
         if self._line.again():
-            self._lost_at, self._looked, self._seen = None, -float("inf"), now
+            self._lost_at = None
+            self._present.anew()
             self._progress.note("the scheduler is back: what workers were at goes on from what they finished")
         return None
 
-    def _repeated(self) -> WorkerResult | None:
-        """Hand out once more what was lost with the line."""
-        if self._stops:
-            return self._stopped()
-        for one in [one for one in self._out.values() if one.future is None]:
-            if self._fit():
-                self._hand_out(one.order)
+    def _gone(self) -> WorkerResult | None:
+        """See to tasks whose workers are there no more."""
+        for one in list(self._out.values()):
+            future = one.future
+            if future is None or future.done() or one.worker in self._present.there:
+                continue
+            self._line.tell(lambda client, future=future: client.cancel([future], force=True))
+            result = self._lost(one)
+            if result is not None:
+                return result
         return None
 
+    def _given_out(self) -> WorkerResult | None:
+        """Have tasks that wait for a worker done, as far as one is idle; where the end has come, one of them
+        is given back."""
+        if self._ends:
+            return self._stopped()
+        for one in [one for one in self._out.values() if one.future is None]:
+            self._hand_out(one)
+        return None
+
+    @property
+    def _ends(self) -> bool:
+        """Whether a stop was asked for, or no time is left."""
+        left = self._left()[0]
+        return self._stops > 0 or (left is not None and left <= 0)
+
     def _stopped(self) -> WorkerResult | None:
-        """A task that no worker has, where a stop was asked for."""
+        """A task that no worker has, given back."""
         one = next((one for one in self._out.values() if one.future is None), None)
         if one is None:
             return None
-        del self._out[one.order.task.number]
-        return WorkerResult(task=one.order.task, stopped=INTERRUPTED)
-
-    def _check_left(self) -> None:
-        """Raises:
-        UserError: no fit worker was seen for a while.
-        """
-        if self._fit() or time.monotonic() - self._seen < NONE_LEFT_S:
-            return
-        named = [f"{one.worker}: {', '.join(one.differences)}" for one in self._unfit.values()]
-        raise UserError(
-            "no worker is fit for this study" if named else "no worker is there",
-            place="workers",
-            found="; ".join(named) or "none",
-            accepted="workers with the versions, study file, data and store of the driver",
-            remedy="start workers in the driver's environment, and run again: what was finished is kept",
-        )
+        del self._out[one.task.number]
+        return WorkerResult(task=one.task, stopped=INTERRUPTED)
 
 
-def _given_up(task: WorkerTask, why: str) -> WorkerResult:
-    """Workers died in it, one after the other."""
+def _given_up(task: WorkerTask) -> WorkerResult:
+    """Workers ended in it, one after the other: it is tried once more in another session."""
     if task.measure:
         return WorkerResult(task=task)
-    cause = "several workers ended, one after the other, while they were at it"
-    failed = Outcome.FAILED
     evaluation = Evaluation(
-        candidate=task.candidate, outcome=failed, baseline=task.baseline, stage="worker", cause=cause, log=why
+        candidate=task.candidate,
+        outcome=Outcome.FAILED,
+        baseline=task.baseline,
+        stage="worker",
+        cause=f"{MOST_LOST} workers ended, one after the other, while they were at it",
+        try_again=True,
     )
     return WorkerResult(task=task, evaluation=evaluation)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future as Asked
 from contextlib import suppress
 from typing import Any, TypeVar
 
 from distributed import Client, Future
 
 T = TypeVar("T")
-AGAIN_S = 5.0
-"""So long one try to reach a scheduler takes."""
+AGAIN_S, ANSWER_S = 5.0, 20.0
+"""So long one try to reach a scheduler takes, and so long an answer is waited for."""
 
 
 class SchedulerLine:
@@ -20,61 +22,70 @@ class SchedulerLine:
     def __init__(self, client: Client, topic: str, heard: Callable[[dict[str, Any]], None]) -> None:
         self.address, self._topic, self._heard = client.scheduler.address, topic, heard
         self.client: Client | None = client
-        self._subscribe(client)
+        self.listen()
 
-    def _subscribe(self, client: Client) -> None:
-        client.subscribe_topic(self._topic, lambda event: self._heard(event[1]))
+    def listen(self) -> None:
+        """Hear what workers tell. A scheduler that was away for a moment has forgotten who listens."""
+        if self.client is not None:
+            self.client.subscribe_topic(self._topic, lambda event: self._heard(event[1]))
+
+    def tell(self, what: Callable[[Client], Any]) -> Asked[Any] | None:
+        """Have something told, and do not wait: a worker that was stopped never answers."""
+        client = self.client
+        return None if client is None else _begun(lambda: what(client))
 
     def ask(self, what: Callable[[Client], T], otherwise: T) -> T:
-        """What the scheduler answers; `otherwise` where it is not reached."""
-        if self.client is None:
+        """What the scheduler answers; `otherwise` where it is not reached. One that keeps silent is lost."""
+        asked = self.tell(what)
+        if asked is None:
             return otherwise
         try:
-            return what(self.client)
-        except (
-            OSError,
-            RuntimeError,
-            ValueError,
-            AttributeError,
-        ):  # of a client that is being closed
-            self.look()
-            return otherwise
+            found: T = asked.result(ANSWER_S)
+            return found
+        except TimeoutError:
+            if not asked.done():
+                self.close()
+        except (OSError, RuntimeError, ValueError, AttributeError):  # of a client that is being closed
+            pass
+        self.look()
+        return otherwise
 
-    def submit(self, function: Callable[..., Any], given: Any, key: str, meant: str) -> Future | None:
-        """Have a function called on a worker, `meant` if it is still there; None without a line."""
+    def submit(self, function: Callable[..., Any], given: Any, key: str, worker: str) -> Future | None:
+        """Have a function called on a worker; None without a line."""
         return self.ask(
-            lambda client: client.submit(
-                function,
-                given,
-                key=key,
-                workers=[meant] if meant else None,
-                allow_other_workers=bool(meant),
-                pure=False,
-            ),
-            None,
+            lambda client: client.submit(function, given, key=key, workers=[worker], pure=False), None
         )
 
     def look(self) -> bool:
         """Whether there is a line; one that is lost is given up."""
         if self.client is not None and self.client.status != "running":
-            self.lost()
+            self.close()
         return self.client is not None
-
-    def lost(self) -> None:
-        """Nobody answers at the other end any more."""
-        self.close()
 
     def again(self) -> bool:
         """Try once to reach the scheduler anew."""
         with suppress(OSError, RuntimeError, ValueError):
-            client = Client(self.address, timeout=AGAIN_S, set_as_default=False)
-            self._subscribe(client)
-            self.client = client
+            self.client = Client(self.address, timeout=AGAIN_S, set_as_default=False)
+            self.listen()
         return self.client is not None
 
     def close(self) -> None:
-        """Hang up."""
+        """Hang up; nobody may answer at the other end."""
         client, self.client = self.client, None
         if client is not None:
             with suppress(Exception):
-                client.close(timeout=AGAIN_S)
+                _begun(lambda: client.close(timeout=AGAIN_S)).result(2 * AGAIN_S)
+
+
+def _begun(what: Callable[[], T]) -> Asked[T]:
+    """Called on a thread of its own, which nobody waits for at the end."""
+    found: Asked[T] = Asked()
+
+    def run() -> None:
+        try:
+            found.set_result(what())
+        except BaseException as error:  # it is the asker's
+            found.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return found

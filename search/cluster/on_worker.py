@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
+import traceback
 from collections.abc import Mapping
 from typing import Any
 
 from distributed import Worker, get_worker
 
-from ...profiles.errors import ParetuneError
+from ...profiles.errors import InternalError, ParetuneError
 from ..driver.budget import StopFlag
 from ..record.stops import Interrupted
 from ..record.workers import WorkerResult
@@ -18,37 +20,59 @@ from . import asking
 from .orders import Order, Unfit
 from .work import UnfitError, WorkingStudy
 
+IDLE_S = 600.0
+"""After so long without a task a study's processes end: its driver may have been killed."""
 _one_at_a_time = threading.Lock()
 """Training and user's code are made for one at a time in a process, however many threads a worker has."""
 _study: list[WorkingStudy] = []
 _stops: dict[str, StopFlag] = {}
+_left: set[str] = set()
+"""Sessions that are over while a task of theirs is at hand."""
+_resting: list[threading.Timer] = []
 _log = logging.getLogger(__name__)
 
 
 def dask_setup(worker: Worker) -> None:
-    """Called once where a worker starts: Ctrl-C in the driver's terminal is for the driver alone."""
+    """Called once where a worker starts: Ctrl-C in the driver's terminal, and its end, are for the driver
+    alone."""
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for one in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(one, signal.SIG_IGN)
 
 
 def work(order: Order) -> WorkerResult | Unfit:
-    """Do a task."""
+    """Do a task. Whatever happens in it is a value: what is raised here was not even begun."""
+    began, session = time.monotonic(), order.study.session
     with _one_at_a_time:
+        _wake()
         worker = get_worker()
-        name, topic = name_of(worker), topic_of(order.study.session)
+        name, topic = name_of(worker), topic_of(session)
         about = {"name": name, "address": worker.address}  # the engine adds a "worker" of its own
 
         def say(what: Mapping[str, Any]) -> None:
             worker.log_event(topic, {**about, **what})
 
+        def unfit(*differences: str) -> Unfit:
+            return Unfit(worker=name, address=worker.address, differences=differences)
+
+        stop(session, order.stops)
         try:
-            return _working_for(order, say, name).done(order)
+            return _working_for(order, say, name).done(order, time.monotonic() - began)
         except UnfitError as error:
-            return Unfit(worker=name, address=worker.address, differences=error.differences)
+            return unfit(*error.differences)
         except Interrupted as stopped:  # before it was ready
             return WorkerResult(task=order.task, worker=name, stopped=stopped.why)
-        except ParetuneError as error:
+        except InternalError as error:
             return WorkerResult(task=order.task, worker=name, error=error)
+        except (ParetuneError, OSError, MemoryError) as error:  # here; others may do it all the same
+            return unfit(str(error) or type(error).__name__)
+        except Exception:
+            broken = InternalError(f"{name}: {traceback.format_exc()}")
+            return WorkerResult(task=order.task, worker=name, error=broken)
+        finally:
+            if session in _left:
+                _end(session)
+            _rest()
 
 
 def name_of(worker: Worker) -> str:
@@ -59,7 +83,7 @@ def name_of(worker: Worker) -> str:
 def _working_for(order: Order, say: asking.Say, name: str) -> WorkingStudy:
     session = order.study.session
     if not _study or _study[0].session != session:
-        leave()
+        _end("")
         say({"stage": "getting ready"})
         _study.append(WorkingStudy(order.study, say, name, _flag(session)))
     return _study[0]
@@ -67,14 +91,12 @@ def _working_for(order: Order, say: asking.Say, name: str) -> WorkingStudy:
 
 def _flag(session: str) -> StopFlag:
     """The stop of a session, which may come before a worker is ready for it."""
-    for other in [known for known in _stops if known != session]:
-        del _stops[other]
     return _stops.setdefault(session, StopFlag())
 
 
 def stop(session: str, count: int) -> None:
     """A stop was asked for so many times."""
-    flag = _stops.setdefault(session, StopFlag())
+    flag = _flag(session)
     flag.count = max(flag.count, count)
 
 
@@ -84,12 +106,37 @@ def answer(question: str, said: bytes) -> None:
 
 
 def leave(session: str = "") -> None:
-    """Nothing more is done for a session (empty: whichever is at hand)."""
+    """Nothing more is done for a session (empty: whichever is at hand); a task at hand ends before."""
+    if not _one_at_a_time.acquire(blocking=False):
+        _left.add(session)
+        return
+    try:
+        _end(session)
+    finally:
+        _one_at_a_time.release()
+
+
+def _end(session: str) -> None:
+    _left.discard(session)
+    _stops.pop(session, None)
     while _study and session in ("", _study[0].session):
         try:
             _study.pop().close()
         except Exception:
             _log.exception("a study's processes did not end well")
+
+
+def _wake() -> None:
+    while _resting:
+        _resting.pop().cancel()
+
+
+def _rest() -> None:
+    """Idle from now on, for a while."""
+    timer = threading.Timer(IDLE_S, leave)
+    timer.daemon = True
+    _resting.append(timer)
+    timer.start()
 
 
 def topic_of(session: str) -> str:

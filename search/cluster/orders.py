@@ -31,13 +31,14 @@ class StudyOrder:
 @dataclass(frozen=True, kw_only=True)
 class Order:
     """A task with what it is done by: `seconds_left` for it (None: no end), of which `rest` follow a
-    training."""
+    training. A stop was asked for so many times before (`stops`)."""
 
     study: StudyOrder
     task: WorkerTask
     standard: Standard
     seconds_left: float | None
     rest: float
+    stops: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from ...profiles.errors import ParetuneError, UserError
+from ...profiles.errors import UserError
 from ...profiles.standard_descriptors import open_standard_descriptors
 from ..driver.budget import Budget, StopFlag
 from ..driver.device_time import measured_of
@@ -73,11 +73,16 @@ class WorkingStudy:
         models.prepare(job.space)
         return OnDevices(job, store, models, self.budget, self.progress, order.reference, reached)
 
-    def done(self, order: Order) -> WorkerResult:
-        """What comes of a task. What concerns the whole study comes back as its error."""
+    def done(self, order: Order, spent: float) -> WorkerResult:
+        """What comes of a task, of whose seconds so many were `spent` before. A device that is gone comes
+        back as its error.
+
+        Raises:
+            ParetuneError: it cannot be done here.
+        """
         budget, started, waited = self.budget, self.budget.clock(), self.budget.waited
         left = order.seconds_left
-        budget.seconds = None if left is None else budget.elapsed_seconds + left
+        budget.seconds = None if left is None else budget.elapsed_seconds + left - spent
         budget.rest, self._number = order.rest, order.task.number
         found = WorkerResult(task=order.task, worker=self._worker)
         try:
@@ -85,7 +90,7 @@ class WorkingStudy:
                 found = self._found(found, order, evaluator)
         except Interrupted as stop:
             found = replace(found, stopped=stop.why)
-        except ParetuneError as error:
+        except DeviceGoneError as error:
             found = replace(found, error=error)
         return replace(found, seconds=budget.clock() - started, waited=budget.waited - waited)
 

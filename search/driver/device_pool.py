@@ -52,7 +52,7 @@ class _Device:
 class DevicePool:
     """Tells which device a task is to use: `next` gives it, `done` tells that it is free again; `learn` what
     the reference took there, `lost` that it was not reached. `note` is told a line about each that is set
-    aside, which `remarks` keep. A study whose profile has no pool has the one device "".
+    aside. A study whose profile has no pool has the one device "".
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class DevicePool:
     ) -> None:
         self._devices = {name: _Device() for name in devices or ("",)}
         self._note, self._clock = note, clock
-        self._remarks = dict[str, str]()
+        self._said = set[str]()
         self._standard_ms: float | None = None
 
     # -- which one is next --------------------------------------------------------------------------
@@ -80,19 +80,10 @@ class DevicePool:
         """A task on it has ended, in whichever way."""
         self._devices[device].at_hand -= 1
 
-    def at_hand(self, device: str) -> int:
-        """How many tasks use it now."""
-        return self._devices[device].at_hand
-
     @property
     def usable(self) -> tuple[str, ...]:
         """Those that get tasks, in the order of the profile. It is never empty: `lost` raises before."""
         return tuple(name for name, one in self._devices.items() if self._may_work(one))
-
-    @property
-    def remarks(self) -> tuple[str, ...]:
-        """What is to be said in the report."""
-        return tuple(self._remarks.values())
 
     def _may_work(self, device: _Device) -> bool:
         away = device.away_until is not None and self._clock() < device.away_until
@@ -108,8 +99,9 @@ class DevicePool:
             DeviceGoneError: none is left.
         """
         one = self._devices[device]
-        one.away_until = self._clock() + BACK_S * 2**one.lost
-        one.lost += 1
+        if one.away_until is None or self._clock() >= one.away_until:  # else a task of before
+            one.away_until = self._clock() + BACK_S * 2**one.lost
+            one.lost += 1
         if not self.usable:
             raise DeviceGoneError(error.problem, found=error.found, remedy=error.remedy) from error
         why = error.found or error.problem
@@ -127,6 +119,7 @@ class DevicePool:
         if device not in self._devices:
             return
         self._devices[device].seen.append(reference)
+        self._devices[device].lost = 0
         known = {n: one for n, one in self._devices.items() if len(one.seen) >= SEEN and not one.set_aside}
         if device not in known or len(known) < 2:
             return
@@ -195,8 +188,8 @@ class DevicePool:
         )
 
     def _say(self, about: str, line: str) -> None:
-        if about not in self._remarks:
-            self._remarks[about] = line
+        if about not in self._said:
+            self._said.add(about)
             self._note(line)
 
 

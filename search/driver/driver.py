@@ -33,6 +33,9 @@ DUPLICATES_IN_A_ROW = 8
 class Driver:
     """Runs or resumes one study. Everything it learns is in the study and the store at once."""
 
+    kills_tell = True
+    """Whether the end of this process tells something of the candidates that were under way."""
+
     def __init__(
         self,
         plan: SearchPlan,
@@ -65,7 +68,7 @@ class Driver:
             UserError: the study cannot go on (the uncompressed teacher does not run, the disk is full).
         """
         self.budget.start(self.studies.number("spent_seconds"), self.studies.number("waited_seconds"))
-        if self.studies.recover():
+        if self.studies.recover(killed=self.kills_tell):
             self.progress.note("an earlier session was ended in the middle of a candidate: it is tried again")
         stopped = ""
         try:
@@ -181,7 +184,7 @@ class Driver:
 
     @property
     def at_work(self) -> int:
-        """Candidates that others evaluate at this moment."""
+        """Candidates that others evaluate at this moment, but for those that go on from a pause."""
         return 0
 
     @property
@@ -236,10 +239,9 @@ class Driver:
         return evaluation
 
     def _evaluate(self, asked: AskedTrial) -> Evaluation:
-        ended = self._ended_at_once(asked)
-        if ended is not None:
-            return ended
-        return self.evaluator.evaluate(asked.candidate, self.search, baseline=asked.baseline)
+        return self._ended_at_once(asked) or self.evaluator.evaluate(
+            asked.candidate, self.search, baseline=asked.baseline
+        )
 
     def _ended_at_once(self, asked: AskedTrial) -> Evaluation | None:
         """How a trial ends without any work; None where there is work to do."""

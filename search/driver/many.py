@@ -27,6 +27,8 @@ class DriverOfMany(Driver):
     """A `Driver` that keeps its workers busy, on the `devices` of a pool where there is one. The reference
     and what follows the search are its own work."""
 
+    kills_tell = False  # others evaluate: deaths of these are counted where tasks are handed out
+
     def __init__(
         self,
         plan: SearchPlan,
@@ -49,8 +51,8 @@ class DriverOfMany(Driver):
 
     @property
     def at_work(self) -> int:
-        """Candidates that workers evaluate at this moment."""
-        return len(self._evaluating)
+        """See `Driver`."""
+        return sum(asked.candidate.digest not in self.known for asked in self._evaluating.values())
 
     def _said(self, remark: str) -> None:
         self.progress.note(remark)
@@ -79,6 +81,9 @@ class DriverOfMany(Driver):
 
     def _filled(self) -> str:
         """Have a task for every worker; why there is nothing more to do for now, or an empty text."""
+        why = "" if self._busy else self._cut or self._over()  # also while no worker is there
+        if why:
+            return why
         while self._busy < self.workers.count:
             why = self._cut or self._over()
             if not why and not self.studies.waiting_params():
@@ -145,7 +150,7 @@ class DriverOfMany(Driver):
             return
         for one in (result.evaluation, result.hardware):
             if one is not None and one.where is not None and one.where.reference_ms is not None:
-                self.pool.learn(device, one.where.reference_ms)
+                self.pool.learn(one.where.device, one.where.reference_ms)
         if result.task.measure:
             self._take_measured(result)
         else:
@@ -165,7 +170,8 @@ class DriverOfMany(Driver):
         if hardware is None:
             self.search.give_up_measurement(wanted)
         else:
-            self._hardware[wanted.hardware_class().digest] = hardware
+            # Where it was measured is told here, and of nobody else who is told of it.
+            self._hardware[wanted.hardware_class().digest] = replace(hardware, where=None)
             self.search.learn_hardware(wanted, hardware, seconds)
         ends = hardware is None or hardware.refused or self.search.before_training(wanted, hardware)
         if ends and self._open(wanted):  # its evaluation ends at once, and says why

@@ -41,10 +41,12 @@ class Proposal:
 
     `by` is "gain" (expected gain per expected second), "random", "start" (the first designs) or the name of
     an Optuna sampler. `quality` is what the accuracy model predicted, with its 95 % interval; `gain` the
-    expected growth of the hypervolume as a share of what it was; `seconds` the expected cost.
+    expected growth of the hypervolume as a share of what it was; `seconds` the expected cost; `beside` how
+    many others were being evaluated.
     """
 
     by: str
     quality: Quantity | None = None
     gain: float | None = None
     seconds: float | None = None
+    beside: int = 0

@@ -128,8 +128,9 @@ def run_job(
         lease = lease_for(job, reached.launch, progress, budget)
         device = _device(job, reached, store, progress, models, lease, budget)
         # A resumed sampler starts anew; with the same seed it would propose the same points again.
-        search = set_up_search(job, models.teacher_facts(), models, job.file.seed + before, budget)
-        made = nullcontext() if workers is None else workers(job, store, budget, progress)
+        many, seed = workers is not None, job.file.seed + before
+        search = set_up_search(job, models.teacher_facts(), models, seed, budget, beside=many)
+        made = workers(job, store, budget, progress) if workers else nullcontext()
         opened = _studies(job, search.sampler, progress, stop)
         with closing(opened) as studies, closing(device), made as others:
             remarks = (*remarks, *search.remarks, *models.remarks(), *_noted(lease.remarks(), progress))

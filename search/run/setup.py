@@ -29,9 +29,16 @@ SAME_DEVICE_NOISE, OTHER_DEVICE_NOISE = 2.0, 4.0
 
 
 def set_up_search(
-    job: Job, teacher: Mapping[str, Any], needed: NeededTrainings, sampler_seed: int, budget: Budget
+    job: Job,
+    teacher: Mapping[str, Any],
+    needed: NeededTrainings,
+    sampler_seed: int,
+    budget: Budget,
+    *,
+    beside: bool = False,
 ) -> Search:
-    """The job's search. `teacher` are the facts of the teacher, whose quality gives margins a scale."""
+    """The job's search. `teacher` are the facts of the teacher, whose quality gives margins a scale; `beside`:
+    several candidates are asked for at a time."""
     metric = job.loaded.workload.metric
     scale = QualityScale.of(metric.name, metric.higher_is_better)
     margin = _margin(job, teacher, scale.is_share)
@@ -39,7 +46,7 @@ def set_up_search(
     tunings = Tunings(scale, tuning, others=len(tuning) < len(job.space.backends))
     gate = Gate(job.objectives, scale, margin, job.file.gate.during_training, tunings)
     if job.file.sampler != "hardware-first":
-        return Search(make_sampler(job.file.sampler, sampler_seed), gate)
+        return Search(make_sampler(job.file.sampler, sampler_seed, beside=beside), gate)
     earlier = earlier_results(job, job.file.warm_start)
     problem = SearchProblem(
         space=job.space,
@@ -58,13 +65,16 @@ def set_up_search(
     return hardware_first(problem, gate, needed, sampler_seed, _stop_rule(job), said, seconds_left)
 
 
-def make_sampler(name: str, seed: int) -> BaseSampler:
-    """The sampler of that name. `gp` draws at random where parameters are conditional, as Optuna defines."""
+def make_sampler(name: str, seed: int, *, beside: bool = False) -> BaseSampler:
+    """The sampler of that name. `gp` draws at random where parameters are conditional, as Optuna defines;
+    `tpe` takes what is asked for `beside` others for bad, so that these are not asked for again."""
     options: dict[str, Any] = {"seed": seed}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         if name == "tpe":
-            return TPESampler(multivariate=True, group=True, n_startup_trials=12, **options)
+            return TPESampler(
+                multivariate=True, group=True, n_startup_trials=12, constant_liar=beside, **options
+            )
         if name == "nsga2":
             return NSGAIISampler(population_size=16, **options)
         if name == "gp":

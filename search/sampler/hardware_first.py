@@ -67,6 +67,7 @@ class HardwareFirstSampler(BaseSampler):
         self._measured_now = 0
         self._one_at_a_time = threading.Lock()
         self._gains: list[float] = []
+        self._beside: list[int] = []
         self.remarks: dict[str, None] = {}
 
     # -- what the driver asks ------------------------------------------------------------------------
@@ -166,7 +167,7 @@ class HardwareFirstSampler(BaseSampler):
             return f"no candidate is left that could meet the limits{tuned}"
         if self._stop is None or self._policy is None:
             return ""
-        return self._stop.ended(self._gains, self._policy.knowledge.flight.most)
+        return self._stop.ended(self._gains, self._beside)
 
     # -- Optuna's interface --------------------------------------------------------------------------
 
@@ -180,13 +181,10 @@ class HardwareFirstSampler(BaseSampler):
             chosen = self._choose(policy)
             if chosen is None:
                 return {}
-            return self._proposed(trial.number, chosen, policy.propose(chosen))
-
-    def _proposed(self, number: int, chosen: Choice, candidate: Candidate) -> dict[str, BaseDistribution]:
-        asked = self.problem.space.asked(candidate)
-        self._chosen[number] = asked.params
-        self._proposals[number] = self._explained(chosen)
-        return asked.distributions
+            asked = self.problem.space.asked(policy.propose(chosen))
+            self._chosen[trial.number] = asked.params
+            self._proposals[trial.number] = self._explained(policy, chosen)
+            return asked.distributions
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -274,8 +272,9 @@ class HardwareFirstSampler(BaseSampler):
         """What the stop rule looks at; read from the trials, so that a resumed study goes on counting."""
         if proposal is not None and proposal.gain is not None:
             self._gains.append(policy.gain_per_training(proposal.gain, proposal.seconds))
+            self._beside.append(proposal.beside)
 
-    def _explained(self, chosen: Choice) -> Proposal:
+    def _explained(self, policy: Policy, chosen: Choice) -> Proposal:
         quality = None
         if chosen.quality is not None:
             value, *ends = map(self.problem.scale.goodness, chosen.quality)
@@ -284,4 +283,7 @@ class HardwareFirstSampler(BaseSampler):
             ends.sort()
             how = "predicted from the candidates scored until then"
             quality = Quantity(value=value, low=ends[0], high=ends[1], provenance="estimated", how=how)
-        return Proposal(by=chosen.by, quality=quality, gain=chosen.gain, seconds=chosen.seconds)
+        beside = len(policy.knowledge.flight)
+        return Proposal(
+            by=chosen.by, quality=quality, gain=chosen.gain, seconds=chosen.seconds, beside=beside
+        )

@@ -22,8 +22,6 @@ class InFlight:
         self._promised: dict[Candidate, float] = {}
         self._measured: dict[Candidate, None] = {}
         self._held: Flags | None = None  # until something begins or ends
-        self.most = 1
-        """So many were evaluated at once at the most."""
 
     def __len__(self) -> int:
         """How many are being evaluated."""
@@ -52,7 +50,7 @@ class InFlight:
         row = self._pool.row.get(candidate)
         held = [] if row is None else self._trainings.held_up_by(int(self._pool.models[row]))
         self._evaluated[candidate], self._promised[candidate] = held, rate
-        self._held, self.most = None, max(self.most, len(self._evaluated))
+        self._held = None
 
     def begin_measurement(self, candidate: Candidate) -> None:
         """A candidate is being measured with untrained weights."""

@@ -25,6 +25,8 @@ def pause_at(policy: Policy, candidate: Candidate, milestone: Milestone) -> Deci
     if row is None or not known_training:
         return None
     training = known.unfinished.reach(milestone)
+    if len(known.flight) > 1:  # others are asked for meanwhile
+        policy.rank_anew()
     others = policy.others(row)
     if not policy.started or others is None:
         return None

@@ -14,12 +14,12 @@ class StopRule:
     gain: float = 1e-3
     proposals: int = 6
 
-    def ended(self, gains: Sequence[float], at_once: int) -> str:
-        """Why the search may end by what its proposals promised, or an empty text. `at_once` were evaluated
-        at a time: what was proposed beside others did not know yet what came of them, and so many more count.
-        """
-        latest = gains[-(self.proposals + at_once - 1) :]
-        if len(latest) < self.proposals or max(latest) >= self.gain:
+    def ended(self, gains: Sequence[float], beside: Sequence[int]) -> str:
+        """Why the search may end by what its proposals promised, or an empty text. Beside each of them so
+        many others were under way: what came of these it did not know, and so many more have to promise as
+        little."""
+        wanted = self.proposals + max(beside[-self.proposals :], default=0)
+        if len(gains) < wanted or max(gains[-wanted:]) >= self.gain:
             return ""
         return (
             f"for {self.proposals} proposals in a row, a training's time was expected to raise the "

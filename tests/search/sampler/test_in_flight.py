@@ -173,12 +173,15 @@ def test_the_first_designs_wait_for_simple_choices_since_these_tell_what_the_dev
     assert not waits(policy)
 
 
-@pytest.mark.parametrize(("at_once", "ends"), [(1, True), (2, False), (8, False)])
-def test_the_stop_rule_asks_for_more_small_gains_where_more_is_under_way(at_once, ends):
-    gains = [0.5, *[1e-5] * 6]
-    assert bool(StopRule().ended(gains, at_once)) is ends
-    assert StopRule().ended([*gains, *[1e-5] * 7], at_once)
-    assert not StopRule().ended([1e-5] * 5, at_once)
+@pytest.mark.parametrize(("beside", "ends"), [(0, True), (1, False), (7, False)])
+def test_the_stop_rule_asks_for_more_small_gains_where_more_is_under_way(beside, ends):
+    def ended(*gains):
+        return bool(StopRule().ended(gains, [beside] * len(gains)))
+
+    small = [1e-5] * 6
+    assert ended(0.5, *small) is ended(*small) is ends
+    assert ended(0.5, *small, *small[:1] * 7)
+    assert not ended(*small[1:])
 
 
 def test_candidates_of_other_spaces_hold_up_nothing(policy):

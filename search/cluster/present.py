@@ -1,0 +1,82 @@
+"""The workers that are there, and which of them are fit for a study."""
+
+from __future__ import annotations
+
+import time
+
+from ...profiles.errors import UserError
+from ...profiles.words import listed
+from ..record.progress import Progress
+from .line import SchedulerLine
+from .orders import Unfit
+
+FRESH_S = 2.0
+"""So long it is taken to be known which workers there are."""
+NONE_LEFT_S = 120.0
+"""So long a study waits for a first worker, and for one to come back."""
+
+
+class Present:
+    """Workers are known by their addresses, by name as far as they have told something."""
+
+    def __init__(self, line: SchedulerLine, progress: Progress) -> None:
+        self._line, self._progress = line, progress
+        self.there: tuple[str, ...] = ()
+        """All of them, as they were when somebody looked last."""
+        self._unfit: dict[str, Unfit] = {}
+        self._names: dict[str, str] = {}
+        self._looked = -float("inf")
+        self._seen: float | None = None  # when a fit one was there last, or the first was looked for
+
+    def fit(self) -> tuple[str, ...]:
+        """Those that are, as far as is known, fit."""
+        now = time.monotonic()
+        if now - self._looked > FRESH_S:
+            self._look_around()
+        found = tuple(address for address in self.there if address not in self._unfit)
+        if found or self._seen is None:
+            self._seen = now
+        return found
+
+    def _look_around(self) -> None:
+        there = self._line.ask(lambda client: tuple(client.nthreads()), None)
+        self._looked = time.monotonic()
+        if there is None:
+            return  # without a line nothing is known of them
+        self._line.listen()
+        if set(there) != set(self.there):
+            self.there = there
+            self._progress.workers({self._names[one] for one in there if one in self._names})
+
+    def anew(self) -> None:
+        """The scheduler was away: workers have as long as in the beginning."""
+        self._looked, self._seen = -float("inf"), time.monotonic()
+
+    def told(self, address: str, name: str) -> None:
+        """A worker has said its name."""
+        self._names[address] = name
+
+    def name(self, address: str) -> str:
+        """What a worker is called."""
+        return self._names.get(address, address)
+
+    def leave_out(self, unfit: Unfit) -> None:
+        """No task for it any more."""
+        self._unfit[unfit.address] = unfit
+        shown = listed(unfit.differences)
+        self._progress.note(f"{unfit.worker} is left out, it differs: {shown}")
+
+    def check(self) -> None:
+        """Raises:
+        UserError: no fit worker was seen for a while.
+        """
+        if self.fit() or self._seen is None or time.monotonic() - self._seen < NONE_LEFT_S:
+            return
+        named = [f"{one.worker}: {', '.join(one.differences)}" for one in self._unfit.values()]
+        raise UserError(
+            "no worker is fit for this study" if named else "no worker is there",
+            place="workers",
+            found="; ".join(named) or "none",
+            accepted="workers with the versions, study file, data and store of the driver",
+            remedy="start workers in the driver's environment, and run again: what was finished is kept",
+        )

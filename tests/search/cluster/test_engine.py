@@ -1,0 +1,183 @@
+"""Tasks and workers of a real cluster in this process: who waits, who is left out, what is given back."""
+
+import threading
+import time
+from importlib import import_module
+
+import pytest
+from distributed import Client, LocalCluster
+from paretune.profiles.errors import UserError
+from paretune.profiles.precision import Precision
+from paretune.search.cluster import on_worker, present
+from paretune.search.cluster.engine import DaskWorkers
+from paretune.search.cluster.orders import StudyOrder
+from paretune.search.record.candidate import Candidate
+from paretune.search.record.progress import Progress
+from paretune.search.record.protocols import Standard, TrainEverything
+from paretune.search.record.workers import WorkerResult, WorkerTask
+
+pytestmark = pytest.mark.slow
+
+JUDGE = TrainEverything(Standard())
+CANDIDATE = Candidate(backend="toy", precision=Precision.FP32)
+
+
+class Notes(Progress):
+    def __init__(self):
+        self.notes, self.stages = [], 0
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def at_work(self, worker, trial, stage):
+        self.stages += 1
+
+
+@pytest.fixture
+def clients():
+    """Clients of a cluster of so many workers."""
+    opened = []
+
+    def make(count):
+        cluster = LocalCluster(
+            n_workers=count, threads_per_worker=1, processes=False, host="127.0.0.1", dashboard_address=None
+        )
+        opened.extend([cluster, Client(cluster, set_as_default=False)])
+        return opened[-1]
+
+    yield make
+    for one in reversed(opened):
+        one.close()
+
+
+@pytest.fixture
+def workers(clients):
+    opened = []
+
+    def make(count, left=None):
+        order = StudyOrder(
+            session="one", study_file="", expected={}, witness="", reference=CANDIDATE, seconds=None
+        )
+        opened.append(DaskWorkers(clients(count), order, lambda: (left, 0.0), Notes()))
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        one.close()
+
+
+def task(number):
+    return WorkerTask(number=number, candidate=CANDIDATE)
+
+
+def done(order):
+    """In place of `on_worker.work`."""
+    return WorkerResult(task=order.task, worker="here", seconds=order.seconds_left or 0.0)
+
+
+def waited_for(workers, most=60):
+    """The next result."""
+    end = time.monotonic() + most
+    while time.monotonic() < end:
+        result = workers.wait(JUDGE)
+        if result is not None:
+            return result
+    raise AssertionError("waited in vain")
+
+
+def test_who_waits_looks_up_while_workers_tell_and_tell(workers):
+    few = workers(0)
+    ended = threading.Event()
+
+    def tell():
+        while not ended.wait(0.01):
+            few._happened.put({"name": "w", "address": "a", "stage": "distill"})
+
+    teller = threading.Thread(target=tell)
+    teller.start()
+    alarm = threading.Timer(60, ended.set)
+    alarm.start()
+    try:
+        assert few.wait(JUDGE) is None
+        assert not ended.is_set()
+        assert few._progress.stages
+    finally:
+        alarm.cancel()
+        ended.set()
+        teller.join()
+
+
+def test_tasks_beyond_the_workers_wait_and_each_is_told_what_is_left_as_it_begins(workers, monkeypatch):
+    monkeypatch.setattr(on_worker, "work", done)
+    two = workers(2, left=7.0)
+    assert two.count == 2
+    for number in range(5):
+        two.submit(task(number), JUDGE)
+    results = [waited_for(two) for _ in range(5)]
+    assert sorted(one.task.number for one in results) == list(range(5))
+    assert {one.seconds for one in results} == {7.0}
+
+
+class Unloadable:
+    """Of a package that workers do not have."""
+
+    def __reduce__(self):
+        return import_module, ("no_package_of_this_name",)
+
+    def __call__(self, order):
+        return done(order)
+
+
+def test_a_worker_that_cannot_load_the_tasks_is_left_out_and_named(workers, monkeypatch):
+    monkeypatch.setattr(on_worker, "work", Unloadable())
+    monkeypatch.setattr(present, "NONE_LEFT_S", 0.0)
+    one = workers(1)
+    one.submit(task(0), JUDGE)
+    with pytest.raises(UserError, match="no worker is fit") as caught:
+        waited_for(one)
+    assert "no_package_of_this_name" in str(caught.value)
+    assert one.count == 0
+
+
+@pytest.mark.parametrize("why", ["a stop", "no time"])
+def test_what_waits_for_a_worker_is_given_back_at_the_end(workers, why):
+    none = workers(0, left=0.0 if why == "no time" else None)
+    none.submit(task(3), JUDGE)
+    if why == "a stop":
+        assert none.wait(JUDGE) is None
+        none.stop(urgent=False)
+    result = waited_for(none)
+    assert (result.task.number, bool(result.stopped)) == (3, True)
+
+
+def test_a_worker_that_ends_has_its_task_done_by_another_and_three_such_are_told(workers, monkeypatch):
+    begun, held = [], threading.Event()
+
+    def hold(order):
+        begun.append(order)
+        held.wait(60)
+        return done(order)
+
+    monkeypatch.setattr(on_worker, "work", hold)
+    monkeypatch.setattr(present, "FRESH_S", 0.1)
+    four = workers(4)
+    four.submit(task(0), JUDGE)
+    addresses = set()
+    try:
+        for count in (1, 2, 3):
+            end = time.monotonic() + 60
+            while len(begun) < count and time.monotonic() < end:
+                assert four.wait(JUDGE) is None
+            (out,) = four._out.values()
+            assert out.worker not in addresses
+            addresses.add(out.worker)
+            four._line.client.run_on_scheduler(remove, out.worker)
+        result = waited_for(four)
+    finally:
+        held.set()
+    assert result.evaluation.try_again
+    assert result.evaluation.stage == "worker"
+
+
+async def remove(address, dask_scheduler):
+    await dask_scheduler.remove_worker(address, stimulus_id="test", safe=False, close=False)
