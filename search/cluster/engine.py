@@ -148,7 +148,9 @@ class DaskWorkers(Workers):
             found = future.result(timeout=RESULT_S)
         except (CancelledError, KilledWorker, TimeoutError):
             # The line to the scheduler is lost, or was; or the worker is.
-            return self._lost(one) if self._line.look() and not future.cancelled() else self._wait_for_one(one)
+            return (
+                self._lost(one) if self._line.look() and not future.cancelled() else self._wait_for_one(one)
+            )
         except Exception as error:  # before the task began, since what comes of it is a value
             if not self._line.look():
                 return self._wait_for_one(one)
@@ -179,9 +181,7 @@ class DaskWorkers(Workers):
         asked = getattr(judge, what)
         said = pickle.dumps(asked(*given) if callable(asked) else asked)
         question, address = event["question"], [event["address"]]
-        self._line.tell(
-            lambda c: c.run(on_worker.answer, question, said, workers=address, on_error="ignore")
-        )
+        self._line.tell(lambda c: c.run(on_worker.answer, question, said, workers=address, on_error="ignore"))
 
     def _tell(self, event: dict[str, Any]) -> None:
         self._present.told(event["address"], event["name"])
