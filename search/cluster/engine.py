@@ -147,10 +147,9 @@ class DaskWorkers(Workers):
         try:
             found = future.result(timeout=RESULT_S)
         except (CancelledError, KilledWorker, TimeoutError):
-            # The line to the scheduler is lost, or was; or the worker is.
-            return (
-                self._lost(one) if self._line.look() and not future.cancelled() else self._wait_for_one(one)
-            )
+            if self._line.look() and not future.cancelled():
+                return self._lost(one)
+            return self._wait_for_one(one)  # the line is lost, or was
         except Exception as error:  # before the task began, since what comes of it is a value
             if not self._line.look():
                 return self._wait_for_one(one)

@@ -37,8 +37,8 @@ def set_up_search(
     *,
     beside: bool = False,
 ) -> Search:
-    """The job's search. `teacher` are the facts of the teacher, whose quality gives margins a scale; `beside`:
-    several candidates are asked for at a time."""
+    """The job's search. `teacher` are the facts of the teacher, whose quality gives margins a scale;
+    `beside`: several candidates are asked for at a time."""
     metric = job.loaded.workload.metric
     scale = QualityScale.of(metric.name, metric.higher_is_better)
     margin = _margin(job, teacher, scale.is_share)
