@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+import uuid
 import venv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -42,8 +43,10 @@ def olive_python(work: Path) -> Path:
     # The workload's file imports names of ours that need numpy alone; none of our dependencies is installed.
     importable = work / "importable" / "paretune"
     importable.parent.mkdir(exist_ok=True)
-    importable.unlink(missing_ok=True)
-    importable.symlink_to(CHECKOUT)
+    # Two tools that start at once may both set it: the link is put in place whole.
+    fresh = importable.with_name(uuid.uuid4().hex)
+    fresh.symlink_to(CHECKOUT)
+    fresh.replace(importable)
     return python
 
 

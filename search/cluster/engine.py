@@ -153,7 +153,8 @@ class DaskWorkers(Workers):
         except Exception as error:  # before the task began, since what comes of it is a value
             if not self._line.look():
                 return self._wait_for_one(one)
-            why = f"the study's tasks cannot be loaded there: {type(error).__name__}: {error}"
+            cause = error.__cause__ or error
+            why = f"the study's tasks cannot be loaded there: {type(cause).__name__}: {cause}"
             name = self._present.name(one.worker)
             found = Unfit(worker=name, address=one.worker, differences=(why,))
         if isinstance(found, Unfit):

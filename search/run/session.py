@@ -128,8 +128,7 @@ def run_job(
         lease = lease_for(job, reached.launch, progress, budget)
         device = _device(job, reached, store, progress, models, lease, budget)
         # A resumed sampler starts anew; with the same seed it would propose the same points again.
-        many, seed = workers is not None, job.file.seed + before
-        search = set_up_search(job, models.teacher_facts(), models, seed, budget, beside=many)
+        search = set_up_search(job, models.teacher_facts(), models, before, budget, beside=bool(workers))
         made = workers(job, store, budget, progress) if workers else nullcontext()
         opened = _studies(job, search.sampler, progress, stop)
         with closing(opened) as studies, closing(device), made as others:

@@ -32,13 +32,14 @@ def set_up_search(
     job: Job,
     teacher: Mapping[str, Any],
     needed: NeededTrainings,
-    sampler_seed: int,
+    before: int,
     budget: Budget,
     *,
     beside: bool = False,
 ) -> Search:
     """The job's search. `teacher` are the facts of the teacher, whose quality gives margins a scale;
-    `beside`: several candidates are asked for at a time."""
+    so many candidates were evaluated `before`; with `beside` several are asked for at a time."""
+    sampler_seed = job.file.seed + before
     metric = job.loaded.workload.metric
     scale = QualityScale.of(metric.name, metric.higher_is_better)
     margin = _margin(job, teacher, scale.is_share)

@@ -40,7 +40,12 @@ def clients():
 
     def make(count):
         cluster = LocalCluster(
-            n_workers=count, threads_per_worker=1, processes=False, host="127.0.0.1", dashboard_address=None
+            n_workers=count,
+            threads_per_worker=1,
+            processes=False,
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+            worker_dashboard_address=None,
+            dashboard_address=None,
         )
         opened.extend([cluster, Client(cluster, set_as_default=False)])
         return opened[-1]
@@ -150,14 +155,17 @@ def test_what_waits_for_a_worker_is_given_back_at_the_end(workers, why):
     assert (result.task.number, bool(result.stopped)) == (3, True)
 
 
+BEGUN, HELD = [], threading.Event()
+
+
+def hold(order):
+    """In place of `on_worker.work`."""
+    BEGUN.append(order)
+    HELD.wait(60)
+    return done(order)
+
+
 def test_a_worker_that_ends_has_its_task_done_by_another_and_three_such_are_told(workers, monkeypatch):
-    begun, held = [], threading.Event()
-
-    def hold(order):
-        begun.append(order)
-        held.wait(60)
-        return done(order)
-
     monkeypatch.setattr(on_worker, "work", hold)
     monkeypatch.setattr(present, "FRESH_S", 0.1)
     four = workers(4)
@@ -166,7 +174,7 @@ def test_a_worker_that_ends_has_its_task_done_by_another_and_three_such_are_told
     try:
         for count in (1, 2, 3):
             end = time.monotonic() + 60
-            while len(begun) < count and time.monotonic() < end:
+            while len(BEGUN) < count and time.monotonic() < end:
                 assert four.wait(JUDGE) is None
             (out,) = four._out.values()
             assert out.worker not in addresses
@@ -174,10 +182,10 @@ def test_a_worker_that_ends_has_its_task_done_by_another_and_three_such_are_told
             four._line.client.run_on_scheduler(remove, out.worker)
         result = waited_for(four)
     finally:
-        held.set()
+        HELD.set()
     assert result.evaluation.try_again
     assert result.evaluation.stage == "worker"
 
 
 async def remove(address, dask_scheduler):
-    await dask_scheduler.remove_worker(address, stimulus_id="test", safe=False, close=False)
+    await dask_scheduler.remove_worker(address, stimulus_id="test", close=False)
