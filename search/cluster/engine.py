@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from distributed import Client, Future
@@ -149,10 +150,12 @@ class DaskWorkers(Workers):
         except (CancelledError, KilledWorker, TimeoutError):
             if self._line.look() and not future.cancelled():
                 return self._lost(one)
-            return self._wait_for_one(one)  # the line is lost, or was
+            self._wait_for_one(one)  # the line is lost, or was
+            return None
         except Exception as error:  # before the task began, since what comes of it is a value
             if not self._line.look():
-                return self._wait_for_one(one)
+                self._wait_for_one(one)
+                return None
             cause = error.__cause__ or error
             why = f"the study's tasks cannot be loaded there: {type(cause).__name__}: {cause}"
             name = self._present.name(one.worker)
@@ -230,7 +233,7 @@ class DaskWorkers(Workers):
             future = one.future
             if future is None or future.done() or one.worker in self._present.there:
                 continue
-            self._line.tell(lambda client, future=future: client.cancel([future], force=True))
+            self._line.tell(partial(Client.cancel, futures=[future], force=True))
             result = self._lost(one)
             if result is not None:
                 return result
