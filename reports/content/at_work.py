@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from ...profiles.words import counted, duration
 from ...search.record.candidate import Candidate
 from ...search.record.training import TRAINING_STAGES
+from .work_times import MEASURE, READY
 
 MOST = 12
 """So many lines, however many workers there are."""
-TRAINS, WAITS, QUEUED = "trains", "waits for a device", "waits for a worker"
+TRAINS, WAITS, QUEUED, BEGINS = "trains", "waits for a device", "waits for a worker", "gets ready"
 _WAITING = "waiting for "
 _TRAINING = ("teacher", *TRAINING_STAGES)
 
@@ -29,8 +31,12 @@ class Doing:
     @property
     def kind(self) -> str:
         """What is counted of it: the stage without how far it is."""
-        head = self.stage.partition(":")[0]
-        return TRAINS if head in _TRAINING else WAITS if head.startswith(_WAITING) else head
+        head = (self.stage or self.title).partition(":")[0]
+        if head.startswith(_WAITING):
+            return WAITS
+        if not self.stage and self.trial is not None:  # a measurement, of which its title was told so far
+            return MEASURE
+        return {**dict.fromkeys(_TRAINING, TRAINS), READY: BEGINS}.get(head, head)
 
     @property
     def shown(self) -> str:
@@ -50,6 +56,10 @@ class WorkersNow:
     def busy(self) -> int:
         """How many workers have something to do."""
         return sum(bool(one.title) for one in self._workers.values())
+
+    def there(self, names: Collection[str], now: float) -> None:
+        """Which workers are there: others are gone, with what they were at."""
+        self._workers = {name: self._workers.get(name, Doing(since=now)) for name in names}
 
     def started(self, number: int, candidate: Candidate) -> None:
         """A trial was handed out."""
@@ -86,10 +96,12 @@ class WorkersNow:
         """ "6 of 8 workers at work, 4 train, 1 waits for a device"."""
         kinds = Counter(one.kind for one in self._workers.values())
         given = {one.trial for one in self._workers.values()}
-        queued = sum(number not in given for number in self._titles)
-        parts = [f"{self.busy} of {counted(len(self._workers), 'worker')} at work"]
+        begin = kinds[BEGINS]  # each of them for a task
+        queued = max(sum(number not in given for number in self._titles) - begin, 0)
+        parts = [f"{self.busy - begin} of {counted(len(self._workers), 'worker')} at work"]
         parts += [_many(kinds[TRAINS], TRAINS)] if kinds[TRAINS] else []
         parts += [_many(kinds[WAITS], WAITS)] if kinds[WAITS] else []
+        parts += [_many(begin, BEGINS)] if begin else []
         parts += [_many(queued, QUEUED)] if queued else []
         return ", ".join(parts)
 
@@ -120,7 +132,7 @@ def _lost(one: Doing, doing: Doing) -> bool:
 def _many(count: int, does: str) -> str:
     """ "1 trains", "4 train", "4 idle"."""
     first, _, rest = does.partition(" ")
-    word = first if count == 1 or does not in (TRAINS, WAITS, QUEUED) else first.removesuffix("s")
+    word = first if count == 1 or does not in (TRAINS, WAITS, QUEUED, BEGINS) else first.removesuffix("s")
     return f"{count} {word} {rest}".rstrip()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
+from collections.abc import Collection
 from html import escape
 from importlib import import_module
 from typing import Any
@@ -64,6 +65,11 @@ class NotebookProgress(Progress):
     def at_work(self, worker: str, trial: int | None, stage: str) -> None:
         """What one of several workers is doing."""
         self._work.told(worker, trial, stage, time.monotonic())
+        self._show()
+
+    def workers(self, names: Collection[str]) -> None:
+        """Which workers are there."""
+        self._work.there(names, time.monotonic())
         self._show()
 
     def finished(self, record: TrialRecord) -> None:

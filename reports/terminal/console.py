@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 
 from rich.console import Console, Group
 from rich.status import Status
@@ -68,6 +69,11 @@ class ConsoleProgress(Progress):
         elif stage and now - self._told_work >= EACH_S:
             self._told_work = now
             self.note("; ".join(filter(None, (self._used, self._work.line()))))
+
+    def workers(self, names: Collection[str]) -> None:
+        self._work.there(names, time.monotonic())
+        if self.console.is_terminal:
+            self._show("")
 
     def finished(self, record: TrialRecord) -> None:
         self._work.finished(record.number)

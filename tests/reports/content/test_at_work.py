@@ -66,3 +66,24 @@ def test_sixty_four_workers_have_a_dozen_lines_in_their_order():
     assert len(rows) == MOST
     assert [row[0] for row in rows[:-1]] == [f"worker {number}" for number in range(MOST - 1)]
     assert rows[-1] == ("53 more", "50 train, 3 measure", "", "")
+
+
+def test_workers_that_start_are_not_idle_nor_at_work():
+    work = WorkersNow()
+    for number in range(64):
+        work.started(number, CANDIDATE)
+        work.told(f"worker {number}", None, "getting ready", now=0.0)
+    work.told("worker 63", -1, "measuring width=4, fp32, ort with untrained weights", now=0.0)
+    assert work.summary() == "1 of 64 workers at work, 63 get ready, 1 waits for a worker"
+    assert work.rows(now=0.0)[-1] == ("53 more", "52 get ready, 1 measure", "", "")
+
+
+def test_workers_that_are_gone_have_no_line_and_new_ones_are_idle():
+    work = two_at_work()
+    work.told("worker 1", None, "getting ready", now=11.0)
+    work.there(["worker 0", "worker 2"], now=20.0)
+    assert [row[:2] for row in work.rows(now=20.0)] == [
+        ("worker 0", f"#7 {CANDIDATE.title}"),
+        ("worker 2", "idle"),
+    ]
+    assert work.summary() == "1 of 2 workers at work, 1 trains, 1 waits for a worker"
