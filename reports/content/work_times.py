@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -163,6 +164,22 @@ def sessions(done: Iterable[Stint]) -> Sessions:
         else:
             spans.append((start, end))
     return Sessions(tuple(spans))
+
+
+def present(done: Sequence[Stint]) -> Mapping[str, float]:
+    """For how long each worker was there, in seconds by name: in every session from its first task on until
+    the end, or until its own last one, where another began later for the first time. That one is taken to
+    have come in its place: a worker that starts anew may have another name."""
+    found = defaultdict[str, float](float)
+    for start, end in sessions(done).spans:
+        first, last = dict[str, float](), dict[str, float]()
+        for task in (task for task in done if start <= task.handed_out <= end):
+            first[task.worker] = min(first.get(task.worker, end), task.handed_out)
+            last[task.worker] = max(last.get(task.worker, start), task.ended)
+        newest = max(first.values())
+        for name in first:
+            found[name] += (last[name] if last[name] <= newest else end) - first[name]
+    return found
 
 
 def by_kind(done: Sequence[Stint]) -> Mapping[str, float]:

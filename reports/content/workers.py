@@ -21,6 +21,7 @@ from .work_times import (
     Stint,
     by_kind,
     kind_of,
+    present,
     sessions,
     tasks,
 )
@@ -34,12 +35,14 @@ _TITLES = {WAITING: "Waiting", BUILDING: "Export, compile"}
 @dataclass(frozen=True, kw_only=True)
 class WorkerShare:
     """One worker: how many trials it evaluated and how many networks it measured with untrained weights,
-    seconds by kind (`work_times.KINDS`), and the share of the time in which it had nothing to do."""
+    seconds by kind (`work_times.KINDS`), for how many it was `there` (`work_times.present`), and the share of
+    these in which it had nothing to do."""
 
     name: str
     trials: int
     untrained: int
     seconds: Mapping[str, float]
+    there: float
     idle: float
 
 
@@ -70,14 +73,12 @@ def workers_shown(record: StudyRecord) -> WorkersShown | None:
     done = tasks(record)
     if len({task.worker for task in done}) < 2:
         return None
-    spent = sessions(done).seconds
-    workers = tuple(_worker(name, of, spent) for name, of in _grouped(done, "worker"))
+    spent, there = sessions(done).seconds, present(done)
+    workers = tuple(_worker(name, of, there[name]) for name, of in _grouped(done, "worker"))
     # What computes on another machine than it measures on also keeps that one busy while it scores there.
     uses = (MEASURING, SCORING) if record.host else (MEASURING,)
     devices = tuple(_device(name or record.profile, of, spent, uses) for name, of in _grouped(done, "device"))
-    return WorkersShown(
-        seconds=spent, workers=workers, devices=devices, limited=_limited(workers, devices, spent)
-    )
+    return WorkersShown(seconds=spent, workers=workers, devices=devices, limited=_limited(workers, devices))
 
 
 def _grouped(done: Sequence[Stint], by: str) -> list[tuple[str, list[Stint]]]:
@@ -87,13 +88,14 @@ def _grouped(done: Sequence[Stint], by: str) -> list[tuple[str, list[Stint]]]:
     return sorted(found.items(), key=lambda one: in_order(one[0]))
 
 
-def _worker(name: str, done: Sequence[Stint], spent: float) -> WorkerShare:
+def _worker(name: str, done: Sequence[Stint], there: float) -> WorkerShare:
     return WorkerShare(
         name=name,
         trials=sum(task.number is not None for task in done),
         untrained=sum(task.number is None for task in done),
         seconds=by_kind(done),
-        idle=max(1 - sum(task.seconds for task in done) / spent, 0.0),
+        there=there,
+        idle=max(1 - sum(task.seconds for task in done) / there, 0.0) if there else 0.0,
     )
 
 
@@ -108,12 +110,15 @@ def _device(name: str, done: Sequence[Stint], spent: float, uses: Sequence[str])
     )
 
 
-def _limited(workers: Sequence[WorkerShare], devices: Sequence[DeviceShare], spent: float) -> str:
+def _limited(workers: Sequence[WorkerShare], devices: Sequence[DeviceShare]) -> str:
+    there = sum(worker.there for worker in workers) or 1.0
+
     def share(kind: str) -> float:
-        return sum(worker.seconds[kind] for worker in workers) / (spent * len(workers))
+        return sum(worker.seconds[kind] for worker in workers) / there
 
     in_use = sum(device.in_use for device in devices) / len(devices)
-    idle, ready, waited = sum(one.idle for one in workers) / len(workers), share(READY), share(WAITING)
+    idle = sum(one.idle * one.there for one in workers) / there
+    ready, waited = share(READY), share(WAITING)
     used, theirs, more = f"the one device was in use {_percent(in_use)} of the time", "the device", "a second"
     if len(devices) > 1:
         theirs, more = "devices", "another"
@@ -157,8 +162,8 @@ def workers_section(record: StudyRecord) -> WorkersTables | None:
     ahead = any(worker.untrained for worker in shown.workers)
     return WorkersTables(
         intro=f"{counted(len(shown.workers), 'worker')} took part, for "
-        f"{duration(round(shown.seconds))}. The reference before that and the finalists after it are the "
-        "study's own work.",
+        f"{duration(round(shown.seconds))}; idle is a share of the time in which a worker was there. The "
+        "reference before all that and the finalists after it are the study's own work.",
         limited=shown.limited,
         columns=(
             "Worker",

@@ -103,16 +103,18 @@ def test_seconds_of_each_worker_and_of_each_device(study):
     assert device.in_use == pytest.approx(24 / 40)
 
 
-def test_the_night_between_two_sessions_is_nobodys_idle_time(study):
+def test_the_night_between_two_sessions_is_nobodys_idle_time_nor_is_a_session_of_others(study):
     night = 36_000.0
     shown = workers_shown(
         record_of(
             study,
-            *[trial(n, f"w {n % 2}", 0.0 if n < 2 else night, {"distill": 50.0}) for n in range(4)],
+            *[trial(n, f"w {n}", 0.0, {"distill": 50.0}) for n in (0, 1)],
+            *[trial(n, f"w {n - 1}", night, {"distill": 50.0}) for n in (2, 3)],
         )
     )
     assert shown.seconds == 100.0
-    assert [worker.idle for worker in shown.workers] == [0.0, 0.0]
+    assert [worker.there for worker in shown.workers] == [50.0, 100.0, 50.0]
+    assert [worker.idle for worker in shown.workers] == [0.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize(
@@ -139,6 +141,11 @@ def test_the_night_between_two_sessions_is_nobodys_idle_time(study):
         (
             alike(4, 3, {"distill": 18.0, "measure": 1.0}, waited=1.0),
             "Workers were at work 95 % of the time, 90 % in training, and the one device was in use 20 % of "
+            "the time: more workers would help.",
+        ),
+        (  # the third one is the first, started anew under another name
+            [trial(n, w, 50 * (w == "c"), {"distill": 100 - 50 * (w != "b")}) for n, w in enumerate("abc")],
+            "Workers were at work 100 % of the time, 100 % in training, and the one device was in use 0 % of "
             "the time: more workers would help.",
         ),
         (
