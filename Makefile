@@ -9,7 +9,8 @@ TOY := tests/toy_backend
 
 setup: $(STAMP)
 
-# torch comes first and pinned: without the pin pip takes a build with several GB of CUDA. Our own modules are
+# torch comes first: all else is chosen to fit it. On x86-64 PyPI has its build with several GB of CUDA; the one without
+# is taken where pip sees it, by PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu, say. Our own modules are
 # compiled as others are, which an editable install leaves out and some machines' Python never does by itself.
 $(STAMP): pyproject.toml setup.py constraints.txt $(TOY)/pyproject.toml $(TOY)/paretune_toy/__init__.py
 	$(PYTHON) -m venv $(VENV)

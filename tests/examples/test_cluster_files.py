@@ -1,12 +1,15 @@
 """The files by which a cluster is set up: what they start exists, and nothing of them is open or secret."""
 
 import ast
+import os
 import re
+import subprocess
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 import yaml
+from dask.utils import parse_timedelta
 from distributed.cli import dask_scheduler, dask_worker
 from paretune.search.job.study_file import load_study_file
 
@@ -42,6 +45,13 @@ def test_workers_are_started_alike_by_options_that_the_engine_has(command):
     assert callable(import_module(preload).dask_setup)
 
 
+def test_a_worker_of_slurms_ends_before_its_job_is_killed():
+    found = dask_worker.main.make_context("worker", of_slurm()[2:]).params
+    latest = parse_timedelta(found["lifetime"]) + parse_timedelta(found["lifetime_stagger"])
+    (hours,) = re.findall(r'"walltime": "(\d+):00:00"', (FOLDER / "slurm.py").read_text())
+    assert latest < 3600 * int(hours)
+
+
 def test_schedulers_are_started_by_options_that_the_engine_has():
     for command in (SERVICES["scheduler"]["command"], CLUSTER["scheduler"]["spec"]["containers"][0]["args"]):
         assert command[:2] == ["dask", "scheduler"]
@@ -66,6 +76,12 @@ def test_compose_publishes_to_this_machine_alone_and_takes_secrets_from_outside(
     assert names == set(re.findall(r"^(\w+)=", example, re.MULTILINE))
 
 
+def test_a_worker_of_compose_is_named_by_its_container():
+    entry = [part.replace("$$", "$") for part in SERVICES["worker"]["entrypoint"]]
+    shell = {"HOSTNAME": "c1", "PATH": os.defpath}
+    assert subprocess.check_output([*entry, "echo", "a b"], env=shell) == b"a b --name=c1\n"
+
+
 def test_the_study_of_compose_has_its_services():
     file = load_study_file(FOLDER / "digits.yaml")
     assert SERVICES["worker"]["command"][2] == "tcp://scheduler:8786"
@@ -86,3 +102,14 @@ def test_kubernetes_gives_the_password_of_the_database_to_the_driver_alone():
     assert {"matchLabels": OBJECTS["Pod"]["metadata"]["labels"]} in [
         one.get("podSelector") for one in policy["ingress"][0]["from"]
     ]
+
+def test_kubernetes_lets_worker_and_driver_log_in_to_the_device():
+    for pod in (CLUSTER["worker"]["spec"], OBJECTS["Pod"]["spec"]):
+        (volume,) = [one for one in pod["volumes"] if one["name"] == "ssh"]
+        assert volume["secret"]["defaultMode"] == 0o400
+        (mount,) = [one for one in pod["containers"][0]["volumeMounts"] if one["name"] == "ssh"]
+        assert mount["mountPath"] == "/home/paretune/.ssh"
+        assert "useradd --uid 1000 --create-home paretune" in (FOLDER / "Dockerfile").read_text()
+        # Both volumes are the group's, which the processes are of.
+        assert pod["securityContext"]["fsGroup"] == 1000
+
