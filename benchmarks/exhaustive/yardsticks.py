@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -35,6 +36,21 @@ def yardsticks(table: Recorded, goals: Sequence[float]) -> dict[str, Run]:
     by_size = _paid(table, start, sorted(dear, key=lambda model: model.macs))
     best = [_paid(table, start, clairvoyant(table, start, dear, goal))[-1] for goal in goals]
     return {"clairvoyant": _run(best), "smallest-first": _run(by_size)}
+
+
+def soonest(table: Recorded, goal: float) -> float:
+    """Seconds in which any number of workers and devices, who know every result, come to that share of the
+    true hypervolume: all begins at once, and each candidate is there when its own steps have been done."""
+    found = list[tuple[float, Point]]()
+    for candidate in table.space.candidates():
+        row, point = table.row(candidate), table.true(candidate)
+        if row is not None and point is not None:
+            trained = sum(training.seconds for training in row.trainings)
+            found.append((trained + row.compile_seconds + row.score_seconds + row.measure_seconds, point))
+    found.sort()
+    points = [point for _, point in found]
+    enough = bisect_left(range(len(found)), goal, key=lambda last: table.share(points[: last + 1]))
+    return found[min(enough, len(found) - 1)][0]
 
 
 def models_of(table: Recorded) -> list[DearModel]:
@@ -119,13 +135,13 @@ def _trained(models: Sequence[DearModel]) -> set[str]:
 
 def _paid(table: Recorded, start: Sequence[Point], models: Sequence[DearModel]) -> list[list[float]]:
     """The moments of a run that trains these one after the other."""
-    moments = [moment(0.0, 0.0, 0, _share(table, start, []), 0.0)]
+    moments = [moment(0.0, 0.0, 0, _share(table, start, []), 0.0, 0)]
     seconds, trained = 0.0, set[str]()
     for count, model in enumerate(models, start=1):
         seconds += model.seconds(trained)
         trained |= _trained([model])
-        share = _share(table, start, models[:count])
-        moments.append(moment(seconds, seconds, len(trained), share, float(len(trained))))
+        share, begun = _share(table, start, models[:count]), len(trained)
+        moments.append(moment(seconds, seconds, begun, share, float(begun), begun))
     return moments
 
 

@@ -89,6 +89,7 @@ class TableEvaluator:
         self.measurements = self.trainings_begun = self.evaluations = 0
         self._hardware: dict[str, Hardware] = {}
         self._epochs: dict[str, int] = {}  # that each training has come to: given up ones have a checkpoint
+        self._places: dict[str, int] = {}  # of each training among those begun
         self._at_work: set[str] = set()  # what is being measured or trained, by its key
 
     def now(self) -> float:
@@ -104,6 +105,11 @@ class TableEvaluator:
     def trainings(self, candidate: Candidate) -> tuple[Training, ...]:
         row = self.lookup(candidate)
         return tuple(self._as_known(recorded) for recorded in row.trainings) if row else ()
+
+    def place_of(self, candidate: Candidate) -> int:
+        """The how manieth of the trainings that were begun its own was; 0: it has none."""
+        row = self.lookup(candidate)
+        return max((self._places.get(one.key, 0) for one in row.trainings), default=0) if row else 0
 
     def untrained(self, candidate: Candidate) -> Untrained:
         row = self.lookup(candidate)
@@ -210,7 +216,9 @@ class TableEvaluator:
         self, candidate: Candidate, recorded: RecordedTraining, judge: Judge, stages: Stages
     ) -> Steps[tuple[Decision, int] | None]:
         begun = at = self._epochs.get(recorded.key, 0)
-        self.trainings_begun += begun == 0
+        if begun == 0:
+            self.trainings_begun += 1
+            self._places[recorded.key] = self.trainings_begun
         for place, (epoch, _) in enumerate(recorded.curve, start=1):
             if not begun <= epoch < recorded.epochs:
                 continue

@@ -98,6 +98,7 @@ class Holdings:
         self.now = clock or evaluator.now
         self.history: list[list[float]] = []
         self._points: set[Point] = set()
+        self._latest = 0
 
     def add(self, candidate: Candidate) -> None:
         """Take in a candidate that was evaluated just now."""
@@ -107,8 +108,9 @@ class Holdings:
         self._points.add(point)
         before, self.share = self.share, self.table.share([*self._points])
         if self.share > before:
+            self._latest = max(self._latest, paid.place_of(candidate))
             spent = (paid.training_seconds, self.now(), paid.trainings_begun)
-            self.history.append(moment(*spent, self.share, paid.whole_trainings))
+            self.history.append(moment(*spent, self.share, paid.whole_trainings, self._latest))
 
     def told(self, *, trials: int, stopped: str = "") -> dict[str, Any]:
         return {

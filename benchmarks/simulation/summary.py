@@ -8,18 +8,20 @@ from typing import Any
 
 from benchmarks.simulation.runs import Run
 
-COLUMNS = {"training_seconds": 0, "seconds": 1, "trainings": 2, "epochs": 4}
-"""Of a run's history. `epochs` are in whole trainings: a quarter of one is 0.25."""
+COLUMNS = {"training_seconds": 0, "seconds": 1, "trainings": 2, "epochs": 4, "latest": 5}
+"""Of a run's history. `epochs` are in whole trainings: a quarter of one is 0.25. `latest` counts the
+trainings that were begun up to the latest of those which the share rests on; others were begun after it."""
 SHARE = 3
 """The column of the share of the true front's hypervolume."""
 Figures = dict[str, Any]
 
 
 def moment(
-    training_seconds: float, seconds: float, trainings: int, share: float, epochs: float
+    training_seconds: float, seconds: float, trainings: int, share: float, epochs: float, latest: int
 ) -> list[float]:
     """A line of a run's history: what was spent when it came to that share."""
-    return [round(training_seconds, 3), round(seconds, 3), trainings, round(share, 6), round(epochs, 4)]
+    spent = [round(training_seconds, 3), round(seconds, 3), trainings]
+    return [*spent, round(share, 6), round(epochs, 4), latest]
 
 
 def figures(runs: Sequence[Run], goals: Iterable[float]) -> Figures:
@@ -75,7 +77,7 @@ def print_reached(found: dict[str, Figures], goal: float, columns: Sequence[str]
 
 def _spent(run: Run, goal: float, column: int) -> float | None:
     found = next((moment for moment in run["history"] if moment[SHARE] >= goal), ())
-    return found[column] if column < len(found) else None  # runs of before epochs were counted have none
+    return found[column] if column < len(found) else None  # runs of before all was counted have fewer
 
 
 def _share(run: Run, column: int, spent: float) -> float:

@@ -17,10 +17,11 @@ from benchmarks.exhaustive.run import GOALS, TABLE, enough, main, ratios, search
 from benchmarks.exhaustive.simple import SIMPLE, SimpleSearch
 from benchmarks.exhaustive.table import ABOUT, POINTS, TRAININGS, load_recorded
 from benchmarks.exhaustive.told import network_of, write_untrained
-from benchmarks.exhaustive.yardsticks import yardsticks
+from benchmarks.exhaustive.yardsticks import soonest, yardsticks
 from benchmarks.simulation.recorded import LATENCY
 from benchmarks.simulation.search import DRIVEN, DrivenSearch, Holdings
 from benchmarks.simulation.shuffled import shuffled, silent
+from benchmarks.simulation.summary import SHARE
 
 pytestmark = pytest.mark.slow
 
@@ -273,7 +274,7 @@ def test_the_share_is_that_of_the_true_values_and_grows_to_one(table):
         points += [] if point is None else [point]
         assert holdings.share == pytest.approx(table.share(points))
     assert holdings.share == pytest.approx(1.0)
-    shares = [share for *_, share, _ in holdings.history]
+    shares = [moment[SHARE] for moment in holdings.history]
     assert shares == sorted(shares)
 
 
@@ -361,6 +362,14 @@ def test_yardsticks_need_no_search(table, digits):
     assert by_size[-1][3] == pytest.approx(1.0)
     assert by_size[-1][0] == pytest.approx(sum(one.seconds for one in table.trainings().values()))
     assert yardsticks(digits, GOALS[-1:])["clairvoyant"]["history"][-1][0] < 3
+
+
+def test_what_anybody_needs_is_the_longest_way_of_the_front(table):
+    ends = [soonest(table, goal) for goal in (0.0, *GOALS, 1.0)]
+    assert ends == sorted(ends)
+    assert ends[0] == 0.0  # the simple choices are free
+    longest = max(sum(t.seconds for t in table.row(c).trainings) for c in table.space.candidates())
+    assert 0 < ends[1] <= longest <= ends[-1] < longest + 4
 
 
 # -- what untrained networks tell --------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from benchmarks.exhaustive.run import enough
 from benchmarks.exhaustive.table import load_recorded
 from benchmarks.simulation.evaluator import TableEvaluator
 from benchmarks.simulation.search import DRIVEN, OURS, DrivenSearch
+from benchmarks.simulation.summary import COLUMNS, reaching
 from benchmarks.simulation.workers import SimulatedWorkers
 from tests.benchmarks.test_exhaustive import write_small_table
 from tests.benchmarks.test_simulation import INT8, StopAt, candidate, row_of
@@ -138,6 +139,8 @@ def test_many_workers_train_nothing_twice_find_the_front_and_do_so_again(folder)
         <= len(many.holdings.table.trainings())
     )
     assert not many.driver.workers._running
+    latest, begun = (many.holdings.history[-1][COLUMNS[name]] for name in ("latest", "trainings"))
+    assert 0 < latest <= begun
 
 
 def test_the_command_prints_what_many_workers_bring_and_which_goals_are_met(folder, tmp_path, capsys):
@@ -150,3 +153,20 @@ def test_the_command_prints_what_many_workers_bring_and_which_goals_are_met(fold
     assert "trainings to 99%, goal +15%" in shown
     assert parallel.main(options) == 0
     assert "2 of 2 runs are kept" in capsys.readouterr().err
+    options[3] = "8"  # beside nothing
+    assert parallel.main(options) == 0
+    assert "know every result: 99% after" in capsys.readouterr().out
+
+
+def reached(*seconds):
+    return {reaching(0.95, "seconds"): list(seconds)}
+
+
+def test_seeds_that_do_not_get_there_are_told_and_are_no_goal_met():
+    def beside(many, one):
+        return parallel.beside_one({"1": reached(*one), "8": reached(*many)}, "8", 0.95, "seconds")
+
+    assert beside((5, None, 4), (10, 20, None)).within(0.5) == "met, 1 of 3 seeds, 2 by many, 2 by one"
+    assert beside((5, None), (10, 20)).within(0.5) == "MISSED, 1 of 2 seeds, 1 by many, 2 by one"
+    assert beside((None,), (10,)).told(shorter=True) == "untold"
+    assert beside((6, 4), (10, 20)).told(shorter=True) == "3.0 times shorter"

@@ -16,7 +16,7 @@ from benchmarks.replay.run import SAMPLERS, main, search, times_fewer
 from benchmarks.replay.table import load_problem
 from benchmarks.simulation.evaluator import TableEvaluator
 from benchmarks.simulation.search import OURS
-from benchmarks.simulation.summary import COLUMNS
+from benchmarks.simulation.summary import COLUMNS, SHARE
 
 BUDGET = 15
 
@@ -259,7 +259,7 @@ def test_a_search_is_repeated_exactly_and_pays_for_every_training(searched):
     trained, seconds, count, *_ = found["history"][0]
     # The teacher and one architecture, each measured as it is; one untrained.
     assert (trained, seconds, count) == (600.0 * count, 1.0 + 602.0 * count, count)
-    shares = [share for *_, share, _ in found["history"]]
+    shares = [moment[SHARE] for moment in found["history"]]
     assert shares == sorted(shares)
     assert found["share"] == pytest.approx(shares[-1], abs=1e-6)
 
