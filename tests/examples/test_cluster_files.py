@@ -103,6 +103,7 @@ def test_kubernetes_gives_the_password_of_the_database_to_the_driver_alone():
         one.get("podSelector") for one in policy["ingress"][0]["from"]
     ]
 
+
 def test_kubernetes_lets_worker_and_driver_log_in_to_the_device():
     for pod in (CLUSTER["worker"]["spec"], OBJECTS["Pod"]["spec"]):
         (volume,) = [one for one in pod["volumes"] if one["name"] == "ssh"]
@@ -112,4 +113,3 @@ def test_kubernetes_lets_worker_and_driver_log_in_to_the_device():
         assert "useradd --uid 1000 --create-home paretune" in (FOLDER / "Dockerfile").read_text()
         # Both volumes are the group's, which the processes are of.
         assert pod["securityContext"]["fsGroup"] == 1000
-
