@@ -172,8 +172,9 @@ def bounds(table: str, told: dict[str, Any]) -> Iterator[str]:
     for goal in GOALS:
         least = told["soonest"][f"{goal:.0%}"]
         one = [s for s in told["workers"].get("1", {}).get(reaching(goal, "seconds"), ()) if s is not None]
-        times = f", {mean(one) / least:.1f} times sooner than one worker" if one and least else ""
-        yield f"{table}, any number that know every result: {goal:.0%} after {least:.3g} s at least{times}"
+        said = f"{table}: nobody is at {goal:.0%} before {least:.3g} s, who knows every result and has any workers"
+        times = f": at most {mean(one) / least:.1f} times shorter than one worker" if one and least else ""
+        yield said + times
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -364,12 +364,17 @@ def test_yardsticks_need_no_search(table, digits):
     assert yardsticks(digits, GOALS[-1:])["clairvoyant"]["history"][-1][0] < 3
 
 
-def test_what_anybody_needs_is_the_longest_way_of_the_front(table):
-    ends = [soonest(table, goal) for goal in (0.0, *GOALS, 1.0)]
-    assert ends == sorted(ends)
-    assert ends[0] == 0.0  # the simple choices are free
-    longest = max(sum(t.seconds for t in table.row(c).trainings) for c in table.space.candidates())
-    assert 0 < ends[1] <= longest <= ends[-1] < longest + 4
+def test_nobody_is_there_before_what_it_rests_on_is_trained(table):
+    def takes(candidate):
+        row = table.row(candidate)
+        after = (row.compile_seconds, row.score_seconds, row.measure_seconds)
+        return sum(training.seconds for training in row.trainings) + sum(after)
+
+    exist = [c for c in table.space.candidates() if table.true(c) is not None]
+    for goal in GOALS:
+        least = soonest(table, goal)
+        assert table.share([table.true(c) for c in exist if takes(c) <= least]) >= goal
+        assert table.share([table.true(c) for c in exist if takes(c) < least]) < goal
 
 
 # -- what untrained networks tell --------------------------------------------------------------------------
