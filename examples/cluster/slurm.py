@@ -34,7 +34,6 @@ WORKER = {
 SCHEDULER = {
     "distributed.scheduler.worker-ttl": "10 minutes",
     "distributed.scheduler.work-stealing": False,
-    "distributed.scheduler.allowed-failures": 2,
 }
 
 

@@ -128,5 +128,4 @@ def _settings(count: int) -> dict[str, Any]:
         "distributed.comm.timeouts.connect": "10 s",
         "distributed.scheduler.work-stealing": False,
         "distributed.admin.low-level-log-length": 1000,
-        "distributed.scheduler.allowed-failures": 2,
     }
