@@ -172,9 +172,9 @@ def bounds(table: str, told: dict[str, Any]) -> Iterator[str]:
     for goal in GOALS:
         least = told["soonest"][f"{goal:.0%}"]
         one = [s for s in told["workers"].get("1", {}).get(reaching(goal, "seconds"), ()) if s is not None]
-        said = f"{table}: nobody is at {goal:.0%} before {least:.3g} s, who knows every result and has any workers"
-        times = f": at most {mean(one) / least:.1f} times shorter than one worker" if one and least else ""
-        yield said + times
+        said = f"{table}, any number of workers that know every result: {goal:.0%} in {least:.3g} s"
+        times = f", {mean(one) / least:.1f} times shorter than one" if one and least else ""
+        yield f"{said}{times}; sooner is impossible"
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -155,7 +155,7 @@ def test_the_command_prints_what_many_workers_bring_and_which_goals_are_met(fold
     assert "2 of 2 runs are kept" in capsys.readouterr().err
     options[3] = "8"  # beside nothing
     assert parallel.main(options) == 0
-    assert "nobody is at 99% before" in capsys.readouterr().out
+    assert "that know every result: 99% in" in capsys.readouterr().out
 
 
 def reached(*seconds):
