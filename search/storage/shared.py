@@ -48,9 +48,11 @@ def _move(file: Path, study: str) -> str:
     """How the trials of before come along; the new URL is in no list of processes."""
     if not file.is_file():
         return ""
+    # Not by a URL: SQLAlchemy, Optuna and SQLite read something else out of some characters of its name.
     copy = (
-        f"import optuna, os; optuna.copy_study(from_study_name={study!r}, from_storage='sqlite:///{file}', "
-        "to_storage=os.environ['STUDIES'])"
+        f"import optuna, os, sqlite3; here = {{'creator': lambda: sqlite3.connect({str(file)!r})}}; "
+        f"optuna.copy_study(from_study_name={study!r}, "
+        "from_storage=optuna.storages.RDBStorage('sqlite://', here), to_storage=os.environ['STUDIES'])"
     )
     return (
         ". What was told so far is copied, once no run is at work, by `export STUDIES=...` with the URL whole"

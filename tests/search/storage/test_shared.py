@@ -55,8 +55,8 @@ def test_a_server_is_taken_and_its_driver_is_asked_for(tmp_path, monkeypatch):
 
 
 def test_the_command_that_moves_a_study_moves_all_of_it(tmp_path):
-    """And a run goes on with it there."""
-    file = StorageUrl.of_file(tmp_path / "it is.db")
+    """Whatever its name; and a run goes on with it there."""
+    file = StorageUrl.of_file(tmp_path / "it's \\ {50%} %41 #1?.db")
     with closing(open_study(file, "a study's")) as store:
         searched(store, 4)
         before = kept(store)
