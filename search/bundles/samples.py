@@ -24,7 +24,8 @@ from .manifest import AGAIN, HashedFile
 Array = NDArray[Any]
 _INPUT, _OUTPUT, _TARGETS = "input ", "output ", "targets"
 _MOST_BYTES = 2**28
-_UNREADABLE = (ValueError, OSError, EOFError, LookupError, TypeError, zipfile.BadZipFile, NotImplementedError)
+NO_ARRAYS = (ValueError, OSError, EOFError, LookupError, TypeError, zipfile.BadZipFile, NotImplementedError)
+"""What reading a file of arrays raises that is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +98,7 @@ class Samples:
                 file.seek(0)
                 with np.load(file, allow_pickle=False) as arrays:
                     return {name: np.asarray(arrays[name]) for name in arrays.files}
-        except _UNREADABLE as error:
+        except NO_ARRAYS as error:
             said = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise self._damaged(escaped(said)) from None
 

@@ -13,6 +13,7 @@ from ...profiles.errors import UserError, at_place
 from ...profiles.files import open_regular
 from ...profiles.words import listed
 from ..bundles.bundle import Bundle
+from ..bundles.samples import NO_ARRAYS
 from ..job.study_file import load_study_file
 from ..workload.loader import load_workload
 from ..workload.metric import Metric
@@ -20,7 +21,6 @@ from ..workload.metrics import BUILT_IN
 from .shipped import Array, Shipped
 
 TARGETS = "targets"
-_UNREADABLE = (ValueError, OSError, EOFError, LookupError, zipfile.BadZipFile, NotImplementedError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ def _arrays(path: Path) -> dict[str, Array]:
             file.seek(0)
             with np.load(file, allow_pickle=False) as arrays:
                 return {name: np.asarray(arrays[name]) for name in arrays.files}
-    except _UNREADABLE as error:
+    except NO_ARRAYS as error:
         raise UserError(
             "this file of samples cannot be read",
             found=getattr(error, "strerror", None) or str(error) or type(error).__name__,
