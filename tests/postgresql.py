@@ -5,11 +5,12 @@ import shutil
 import signal
 import socket
 import subprocess
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
 import psutil
+import psycopg2
 
 PASSWORD = "p@:/?#%41{}"
 ENCODED = quote(PASSWORD, safe="")
@@ -27,6 +28,15 @@ class Server:
     def __init__(self, control: list, options: str, root: Path, port: int) -> None:
         self.port, self.place = port, f"127.0.0.1:{port}/postgres"
         self._control, self._options, self._root = control, options, root
+
+    def asked(self, statement: str) -> list:
+        """What it answers."""
+        address = {"host": "127.0.0.1", "port": self.port, "dbname": "postgres"}
+        with closing(psycopg2.connect(**address, user="study", password=PASSWORD)) as base:
+            base.autocommit = True
+            with base.cursor() as cursor:
+                cursor.execute(statement)
+                return cursor.fetchall() if cursor.description else []
 
     def start(self) -> None:
         asked = [*self._control, "-o", self._options, "-l", self._root / "log", "start"]

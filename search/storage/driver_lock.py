@@ -8,7 +8,8 @@ https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
 from __future__ import annotations
 
 import hashlib
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from sqlalchemy import Connection, Engine, NullPool, TextClause, create_engine, event, text
@@ -19,10 +20,14 @@ from .lost import ServerLostError, tell_losses
 from .server import engine_options
 from .url import StorageUrl
 
-POSTGRESQL = "postgresql"
+_POSTGRESQL = "postgresql"
 _ALIVE = text(
     "SELECT set_config('tcp_keepalives_idle', '30', false),"
     " set_config('tcp_keepalives_interval', '10', false), set_config('tcp_keepalives_count', '3', false)"
+)
+_SCHEMA = text(
+    "SELECT coalesce((SELECT relnamespace::regnamespace::text FROM pg_class"
+    " WHERE oid = to_regclass('studies')), current_schema())"
 )
 _TAKE = text("SELECT pg_backend_pid(), current_setting('application_name'), pg_try_advisory_lock(:key)")
 _BACKEND = text("SELECT pg_backend_pid()")
@@ -48,11 +53,11 @@ def _set_alive(connection: Any, _: object) -> None:
 
 
 class DriverLock:
-    """The lock on one study, by its name, within a database of a PostgreSQL server."""
+    """The lock on one study, by its name, within a schema of a database of a PostgreSQL server: the one that
+    Optuna's tables are in, or would be made in."""
 
     def __init__(self, url: StorageUrl, study: str) -> None:
-        self._url, digest = url, hashlib.sha256(f"paretune study {study}".encode()).digest()
-        self._key = int.from_bytes(digest[:8], "big", signed=True)
+        self._url, self._study, self._key = url, study, 0
         options = {**engine_options(url.server), "pool_pre_ping": False}
         self._engine = create_engine(url.server, poolclass=NullPool, isolation_level="AUTOCOMMIT", **options)
         tell_losses(self._engine)
@@ -70,6 +75,9 @@ class DriverLock:
         former = (self._backend, self._name)
         self.release()
         self._connection = self._engine.connect()
+        (schema,) = self._ask(_SCHEMA)
+        digest = hashlib.sha256(f"paretune study {self._study} in {schema}".encode()).digest()
+        self._key = int.from_bytes(digest[:8], "big", signed=True)
         backend, name, free = self._ask(_TAKE)
         if free:
             self._backend, self._name = backend, name
@@ -125,6 +133,25 @@ class DriverLock:
         if connection is not None:
             with suppress(ServerLostError):
                 connection.close()
+
+
+@contextmanager
+def only_driver(url: StorageUrl, study: str) -> Iterator[DriverLock | None]:
+    """Hold the lock on a study, where it lies on a PostgreSQL server; None elsewhere.
+
+    Raises:
+        UserError: another run holds it.
+        ServerLostError: the server does not answer.
+    """
+    if url.file is not None or url.server.get_backend_name() != _POSTGRESQL:
+        yield None
+        return
+    lock = DriverLock(url, study)
+    try:
+        lock.take()
+        yield lock
+    finally:
+        lock.release()
 
 
 def _told(holder: Any) -> str:

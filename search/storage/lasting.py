@@ -106,11 +106,15 @@ class Lasting:
     # -- what Optuna asks of the storage ----------------------------------------------------------
 
     def _lasting(self, do: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
+        waiting = Waiting(self._patience)
         while True:
             try:
-                return do(*args, **options)
+                result = do(*args, **options)
             except ServerLostError as lost:
-                self._restore(lost)
+                self._restore(waiting, lost)
+            else:
+                waiting.over()
+                return result
 
     def _written(self, do: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
         with self.together():
@@ -133,16 +137,16 @@ class Lasting:
             session.finish()
             return
         self._count += 1
-        pending = self._mark()
-        while True:
+        pending, waiting, committed = self._mark(), Waiting(self._patience), False
+        while not committed:
             try:
                 self._lock.check()
                 self._set_mark(session, pending)
                 session.finish()
-                break
+                committed = True
             except ServerLostError as lost:
-                if self._restore(lost, pending):
-                    break
+                committed = self._restore(waiting, lost, pending)
+        waiting.over()
         self._last = pending
 
     def _set_mark(self, session: HeldSession, mark: str) -> None:
@@ -165,17 +169,16 @@ class Lasting:
 
     # -- after a loss -----------------------------------------------------------------------------
 
-    def _restore(self, lost: ServerLostError, pending: str = "") -> bool:
+    def _restore(self, waiting: Waiting, lost: ServerLostError, pending: str = "") -> bool:
         """Wait for the server, and have the transaction stand there as it did. Whether there is nothing to be
-        done any more, since `pending` was committed."""
-        waiting = Waiting(self._patience)
+        done any more, since `pending` was committed. `waiting` is that of the operation which was lost."""
         while not self._over and waiting.again():
             try:
                 committed = self._restored(pending)
             except ServerLostError as again:
                 lost = again
             else:
-                waiting.over()
+                waiting.answered()
                 return committed
         self._over = True
         raise trouble("the study's storage fails", self._url, lost) from None

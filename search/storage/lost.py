@@ -11,7 +11,7 @@ from sqlalchemy.engine import ExceptionContext
 
 from ...profiles.words import duration
 
-_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 1.0
+_PAUSE_S, _LONGEST_PAUSE_S, _LONGEST_BETWEEN_S = 0.1, 1.0, 30.0
 _TOLD_EVERY_S = 10.0
 
 
@@ -47,34 +47,48 @@ class Patience:
 
 
 class Waiting:
-    """One wait, try by try. The first try comes at once, and without a word: a line is cut easily."""
+    """The wait of one operation from its first loss until it is done, try by try. The first try comes at
+    once, and without a word: a line is cut easily. Where the server answers and is lost again, what it is
+    asked may be what ends it: tries become ever rarer."""
 
     def __init__(self, patience: Patience) -> None:
-        self._patience, self._asked = patience, patience.asked()
-        self._began, self._tries, self._told = time.monotonic(), 0, 0.0
+        self._patience, self._between = patience, 0.0
+        self._began, self._asked, self._tries, self._told = 0.0, 0, 0, 0.0
 
     @property
     def seconds(self) -> float:
         """How long it is by now."""
         return time.monotonic() - self._began
 
+    @property
+    def _goes_on(self) -> bool:
+        return self.seconds < self._patience.seconds and self._patience.asked() == self._asked
+
     def again(self) -> bool:
         """Whether there is another try; it is time for it where this returns."""
         self._tries += 1
         if self._tries == 1:
+            self._began, self._asked = time.monotonic(), self._patience.asked()
             return True
         if self._tries == 2:
+            how = "answers, and is lost again at the same request" if self._between else "does not answer"
             self._patience.note(
-                "the study's database does not answer: it is waited for, "
-                f"{duration(self._patience.seconds)} at most; Ctrl-C ends the study as it is"
+                f"the study's database {how}: it is waited for, {duration(self._patience.seconds)} at most; "
+                "Ctrl-C ends the study as it is"
             )
         if self.seconds - self._told >= _TOLD_EVERY_S:
             self._told = self.seconds
             self._patience.stage(f"waiting for the study's database, for {duration(round(self._told))} now")
-        time.sleep(min(_PAUSE_S * self._tries, _LONGEST_PAUSE_S))
-        return self.seconds < self._patience.seconds and self._patience.asked() == self._asked
+        until = time.monotonic() + min(_PAUSE_S * self._tries, _LONGEST_PAUSE_S) + self._between
+        while self._goes_on and time.monotonic() < until:
+            time.sleep(_PAUSE_S)
+        return self._goes_on
+
+    def answered(self) -> None:
+        """The server answers; whether it does until the operation is done is to be seen."""
+        self._between = min(2 * self._between, _LONGEST_BETWEEN_S) if self._between else _LONGEST_PAUSE_S
 
     def over(self) -> None:
-        """The server answers."""
+        """The operation is done."""
         if self._tries > 1:
             self._patience.note(f"the study's database answers again, after {duration(self.seconds)}")

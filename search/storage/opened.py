@@ -10,7 +10,7 @@ import optuna
 
 from . import write_ahead
 from .connect import Database
-from .driver_lock import POSTGRESQL, DriverLock
+from .driver_lock import DriverLock, only_driver
 from .lasting import Lasting
 from .lost import Patience
 from .same_problem import check_directions, existing, holds_nothing, made
@@ -35,8 +35,10 @@ def opened(
     objectives: Mapping[str, bool],
     sampler: optuna.samplers.BaseSampler,
     patience: Patience,
+    lock: DriverLock | None = None,
 ) -> OpenedStudy:
-    """Open the study of that name. `objectives`: metric -> higher is better.
+    """Open the study of that name. `objectives`: metric -> higher is better. `lock`: its lock, where
+    that is held already.
 
     Raises:
         UserError: the study exists and describes another problem, another run holds it, or the storage cannot
@@ -48,10 +50,9 @@ def opened(
             stack.callback(write_ahead.end, file)  # a SQLite file stands alone from there on
             write_ahead.begin(storage, file)
         stack.callback(close_storage, storage)
-        lock = DriverLock(url, name) if storage.engine.name == POSTGRESQL else None
+        lock = lock or stack.enter_context(only_driver(url, name))
         if lock is not None:
-            stack.callback(lock.release)
-            lock.take()
+            lock.hold()
         study = existing(storage, name, problem, sampler)
         if study is not None and holds_nothing(study, problem):
             optuna.delete_study(study_name=name, storage=storage)

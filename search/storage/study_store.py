@@ -22,6 +22,7 @@ from ..record.evaluation import Evaluation, Outcome, StudyRecord, TrialRecord
 from ..record.kept import KEPT, written
 from ..record.plausible import LARGEST
 from . import frame as frame_of
+from .driver_lock import DriverLock
 from .importance import importances
 from .lasting import Lasting
 from .lost import Patience
@@ -86,15 +87,17 @@ class StudyStore:
         objectives: Mapping[str, bool],
         sampler: optuna.samplers.BaseSampler,
         patience: Patience | None = None,
+        lock: DriverLock | None = None,
     ) -> StudyStore:
         """Open the study, making it if it is not there. `objectives`: metric -> higher is better. `patience`:
-        for how long a server is waited for that goes away while the study is run.
+        for how long a server is waited for that goes away while the study is run; `lock`: its
+        lock, where that is held already.
 
         Raises:
             UserError: the study exists and describes another problem, another run holds it, or the storage
                 cannot be reached.
         """
-        found = opened(url, name, problem, objectives, sampler, patience or Patience())
+        found = opened(url, name, problem, objectives, sampler, patience or Patience(), lock)
         return cls(
             found.study, tuple(objectives), found.storage, lasting=found.lasting, closing=found.closing
         )

@@ -7,9 +7,9 @@ import subprocess
 import sys
 import textwrap
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
-import psycopg2
 import pytest
 from optuna.trial import TrialState
 from paretune.profiles.errors import UserError
@@ -33,16 +33,6 @@ def url(postgresql):
     return url_at(postgresql.port)
 
 
-def asked(postgresql, statement):
-    """What the server answers."""
-    address = {"host": "127.0.0.1", "port": postgresql.port, "dbname": "postgres"}
-    with closing(psycopg2.connect(**address, user="study", password=PASSWORD)) as base:
-        base.autocommit = True
-        with base.cursor() as cursor:
-            cursor.execute(statement)
-            return cursor.fetchall() if cursor.description else []
-
-
 def test_a_second_run_is_refused_and_told_of_the_first(url):
     with closing(open_study(url, "one")), pytest.raises(UserError, match="run by another process") as caught:
         open_study(url, "one")
@@ -53,6 +43,21 @@ def test_a_second_run_is_refused_and_told_of_the_first(url):
     assert PASSWORD not in said
     with closing(open_study(url, "one")), closing(open_study(url, "another")):
         pass  # the first has ended, and another study is another
+
+
+def test_studies_of_one_name_in_two_schemas_are_two_however_the_way_to_them_is_named(postgresql, url):
+    postgresql.asked("CREATE SCHEMA a; CREATE SCHEMA b; CREATE SCHEMA none")
+
+    def by(path):
+        return replace(url, text=f"{url.text}?options=-csearch_path%3D{path}")
+
+    with closing(open_study(by("a"), "one")) as store, closing(open_study(by("b"), "one")):
+        searched(store, 1)
+        for path in ("a", "none,a"):
+            with pytest.raises(UserError, match="run by another process"):
+                open_study(by(path), "one")
+    with closing(open_study(by("none,a"), "one")) as store:
+        assert len(store.study.trials) == 1
 
 
 HEAD = """
@@ -98,14 +103,14 @@ def test_what_a_killed_driver_was_at_is_tried_again_by_another_and_what_it_told_
 def test_a_run_that_lost_its_lock_takes_it_again_or_stops(postgresql, url):
     with closing(open_study(url, "lost")) as store:
         searched(store, 1)
-        asked(postgresql, CUT)
+        postgresql.asked(CUT)
         searched(store, 1)
-        asked(postgresql, CUT)
+        postgresql.asked(CUT)
         with closing(open_study(url, "lost")), pytest.raises(UserError, match="run by another process"):
             store.set("told", 7)
         assert kept_at(url, "lost")[2] == 0
     with closing(open_study(url, "lost")) as store:
-        asked(postgresql, CUT)
+        postgresql.asked(CUT)
         with closing(open_study(url, "lost")) as other:
             other.set("told", 8)
         with pytest.raises(UserError, match="this run has lost its study"):
@@ -117,7 +122,7 @@ def test_a_run_that_does_not_know_that_it_lost_the_study_writes_nothing(postgres
     """As on a line whose lock's end was lost, and the other's was not."""
     with closing(open_study(url, "fenced")) as store:
         searched(store, 1)
-        asked(postgresql, f"UPDATE study_system_attributes SET value_json = '\"x\"' WHERE key = '{MARK}'")
+        postgresql.asked(f"UPDATE study_system_attributes SET value_json = '\"x\"' WHERE key = '{MARK}'")
         with pytest.raises(UserError, match="this run has lost its study"):
             searched(store, 1)
         assert store.get("told") == 0

@@ -11,7 +11,6 @@ import threading
 import time
 from contextlib import closing
 
-import psycopg2
 import pytest
 from optuna.storages import _CachedStorage
 from paretune.profiles.errors import UserError
@@ -195,13 +194,11 @@ def test_kills_of_the_server_at_random_moments_lose_nothing_and_double_nothing(p
 
 def test_a_server_that_forgot_which_ids_it_gave_gives_none_of_them_twice(postgresql):
     """After a crash the sequence may stand before what a transaction had of it that was not kept."""
-    address = f"host=127.0.0.1 port={postgresql.port} dbname=postgres user=study password='{PASSWORD}'"
     with closing(open_study(url_at(postgresql.port), "ids")) as store:
         with store.together():
             first, _ = store.ask(suggest)
-            with closing(psycopg2.connect(address)) as base, base.cursor() as cursor:
-                cursor.execute(f"SELECT setval('trials_trial_id_seq', {first._trial_id}, false)")
-                cursor.execute(CUT)
+            postgresql.asked(f"SELECT setval('trials_trial_id_seq', {first._trial_id}, false)")
+            postgresql.asked(CUT)
         second, _ = store.ask(suggest)
         assert second._trial_id > first._trial_id
         assert [trial.number for trial in store.study.trials] == [0, 1]
@@ -233,3 +230,25 @@ def test_a_server_that_stays_away_ends_the_run_in_one_message(postgresql, second
     with closing(open_study(url_at(postgresql.port), f"away {stops}")) as again:
         assert again.recover() == 1
         assert again.get("told") is None
+
+
+ENDS = """
+CREATE FUNCTION ends() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER ends AFTER INSERT ON study_user_attributes DEFERRABLE INITIALLY {when}
+FOR EACH ROW WHEN (NEW.key = 'deadly') EXECUTE FUNCTION ends()
+"""
+
+
+@pytest.mark.parametrize("when", ["IMMEDIATE", "DEFERRED"], ids=["statement", "commit"])
+def test_what_ends_its_backend_whenever_it_is_asked_is_not_asked_for_ever(postgresql, when):
+    notes = []
+    patience = Patience(seconds=1.0, note=notes.append)
+    with closing(open_study(url_at(postgresql.port), f"deadly {when}", patience)) as store:
+        postgresql.asked(ENDS.format(when=when))
+        try:
+            with pytest.raises(UserError, match="the study's storage fails"):
+                store.set("deadly", 1)
+        finally:
+            postgresql.asked("DROP FUNCTION ends CASCADE")
+    assert ["is lost again at the same request" in note for note in notes] == [True]
