@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from math import isfinite
 from pathlib import Path
@@ -73,16 +73,25 @@ def workers_of(wanted: WorkersSection | None, storage: StorageUrl, name: str) ->
     return partial(_workers, wanted)
 
 
-@contextmanager
 def _workers(
+    wanted: WorkersSection, job: Job, store: Store, budget: Budget, progress: Progress
+) -> AbstractContextManager[Workers]:
+    """Raises:
+    UserError: the workers are on other machines, and the device is `host`.
+    """
+    _check_host(wanted, job)
+    return _at_work(wanted, job, store, budget, progress)
+
+
+@contextmanager
+def _at_work(
     wanted: WorkersSection, job: Job, store: Store, budget: Budget, progress: Progress
 ) -> Iterator[Workers]:
     """Raises:
-    UserError: nobody answers at the cluster's address, or its workers are on other machines than `host`.
+    UserError: nobody answers at the cluster's address.
     """
     from .engine import DaskWorkers
 
-    _check_host(wanted, job)
     session = uuid.uuid4().hex
     order = StudyOrder(
         session=session,
@@ -107,7 +116,9 @@ def _workers(
 
 
 def _check_host(wanted: WorkersSection, job: Job) -> None:
-    """`host` is another machine on each of them.
+    """`host` is another machine on each of them. By the cluster's address this is refused before anything is
+    trained; an address of this machine may be the end of a tunnel, and there workers tell where they are
+    (`fitness`).
 
     Raises:
         UserError: workers on other machines would measure on theirs.

@@ -10,7 +10,6 @@ from ..job.job import Job, load_job
 from ..record.digest import digest_of
 from ..record.progress import Progress
 from ..storage.url import StorageUrl
-from ..store.users import working
 from .kind import StudyKind
 from .session import MakeWorkers, SessionEnd, run_job
 
@@ -45,5 +44,4 @@ def run_night(
     Raises:
         UserError: it cannot be run.
     """
-    with working(job.places.store, job.places.run_dir):
-        return run_job(job, StudyKind(), progress, stop, again=True, within=within, workers=workers)
+    return run_job(job, StudyKind(), progress, stop, again=True, within=within, workers=workers)

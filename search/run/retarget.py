@@ -37,7 +37,6 @@ from ..storage.read_only import study_for_reading
 from ..storage.run_file import RUN_FILE, read_run_file
 from ..storage.same_problem import PROBLEM
 from ..store.store import Store
-from ..store.users import working
 from .absent import Absent, with_measurements
 from .fleet_runs import first_run
 from .kind import StudyKind
@@ -86,8 +85,7 @@ def retarget_study(
     _check_problem(job, first)
     _check_resumed(job)
     job = with_measurements(job, absent)
-    with working(job.places.store, job.places.run_dir):
-        return run_job(job, Retarget(first.name, first.record), progress, stop, again=again)
+    return run_job(job, Retarget(first.name, first.record), progress, stop, again=again)
 
 
 def first_study(path: Path) -> FirstStudy:

@@ -40,16 +40,16 @@ from ..stages.device.effort import Effort
 from ..stages.device.stages import DeviceStages
 from ..stages.models.base import Models
 from ..stages.models.load import check_data
+from ..storage.driver_lock import DriverLock
 from ..storage.lost import Patience
 from ..storage.redacted import without_passwords_of
 from ..storage.same_problem import evaluated_before
-from ..storage.storage import only_one_run, storage_trouble_explained
 from ..storage.study_store import StudyStore
 from ..store.opening import open_store
 from ..store.store import Store
-from ..store.users import working
 from . import finished
 from .absent import Absent, chain_of, record_of_estimates, with_measurements, worth_timing
+from .alone import alone
 from .device import device_stages
 from .further import sustained_of
 from .kind import StudyKind
@@ -63,7 +63,8 @@ from .waiting import lease_for
 from .while_devices_answer import while_devices_answer
 
 MakeWorkers = Callable[[Job, Store, Budget, Progress], AbstractContextManager[Workers]]
-"""Makes the workers of a job that is about to be searched; they go with the block."""
+"""Makes the workers of a job that is about to be searched, which come and go with the block; what cannot be
+is refused at once."""
 
 
 def run_study(
@@ -88,9 +89,8 @@ def run_study(
     """
     open_standard_descriptors()
     job = with_measurements(load_job(path, estimate=absent is not None), absent)
-    with working(job.places.store, job.places.run_dir):
-        run = partial(run_job, job, StudyKind(), progress, stop, audit, again=again, workers=workers)
-        return while_devices_answer(job, run, progress, stop)
+    run = partial(run_job, job, StudyKind(), progress, stop, audit, again=again, workers=workers)
+    return while_devices_answer(job, run, progress, stop)
 
 
 def run_job(
@@ -122,15 +122,15 @@ def run_job(
     _check_limits(job, models)
     possible = models.possible(job.space, job.file.deploy.setting.batch)
     job = replace(job, space=kind.space(possible.space, models))
-    models.prepare(job.space)
-    _tell_time(budget, progress)
-    with only_one_run(job.places.run_dir), storage_trouble_explained(job.places.storage):
+    made = workers(job, store, budget, progress) if workers else nullcontext()
+    with alone(job) as lock:
+        models.prepare(job.space)
+        _tell_time(budget, progress)
         lease = lease_for(job, reached.launch, progress, budget)
         device = _device(job, reached, store, progress, models, lease, budget)
         # A resumed sampler starts anew; with the same seed it would propose the same points again.
         search = set_up_search(job, models.teacher_facts(), models, before, budget, beside=bool(workers))
-        made = workers(job, store, budget, progress) if workers else nullcontext()
-        opened = _studies(job, search.sampler, progress, stop)
+        opened = _studies(job, search.sampler, progress, stop, lock)
         with closing(opened) as studies, closing(device), made as others:
             remarks = (*remarks, *search.remarks, *models.remarks(), *_noted(lease.remarks(), progress))
             plan = _plan(job, models, reached, remarks)
@@ -216,7 +216,9 @@ def _tell_time(budget: Budget, progress: Progress) -> None:
         progress.note(f"set-up and the teacher took {used}; search and finalists are in it too")
 
 
-def _studies(job: Job, sampler: BaseSampler, progress: Progress, stop: StopFlag) -> StudyStore:
+def _studies(
+    job: Job, sampler: BaseSampler, progress: Progress, stop: StopFlag, lock: DriverLock | None
+) -> StudyStore:
     studies = StudyStore.create_or_resume(
         url=job.places.storage,
         name=job.file.name,
@@ -224,6 +226,7 @@ def _studies(job: Job, sampler: BaseSampler, progress: Progress, stop: StopFlag)
         objectives={objective.metric: objective.higher_is_better for objective in job.objectives},
         sampler=sampler,
         patience=Patience(note=progress.note, stage=progress.stage, asked=lambda: stop.count),
+        lock=lock,
     )
     write_run_file_of(job)
     return studies

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import optuna
@@ -76,7 +76,8 @@ def writing(run_dir: Path) -> Iterator[None]:
 
 @contextmanager
 def only_one_run(run_dir: Path) -> Iterator[None]:
-    """Hold the run's lock; the kernel frees it when this process ends, however it ends.
+    """Hold the run's lock; the kernel frees it when this process ends, however it ends. Of a run that came to
+    nothing no directory stays.
 
     Raises:
         UserError: another process runs this study.
@@ -84,6 +85,7 @@ def only_one_run(run_dir: Path) -> Iterator[None]:
     path = run_dir / ".lock"
     with ExitStack() as stack:
         with writing(run_dir):
+            missing = [one for one in (run_dir, *run_dir.parents) if not one.exists()]
             make_folder(run_dir)
             free = stack.enter_context(locked(path, wait=False))
         if not free:
@@ -94,4 +96,14 @@ def only_one_run(run_dir: Path) -> Iterator[None]:
                 remedy="wait for it, or stop it with Ctrl-C: everything it finished is kept",
             )
         path.write_text(str(os.getpid()))
+        stack.callback(_unmake, path, missing)
         yield
+
+
+def _unmake(lock: Path, made: Iterable[Path]) -> None:
+    """Remove the folders that were made for a lock, where nothing else is in them."""
+    with suppress(OSError):
+        if [*lock.parent.iterdir()] == [lock]:
+            lock.unlink()
+            for folder in made:
+                folder.rmdir()

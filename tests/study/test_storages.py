@@ -17,6 +17,7 @@ from paretune.search.job.job import load_job
 from paretune.search.ranking.reading import read
 from paretune.search.run.session import run_study
 from paretune.search.run.stored import open_run
+from paretune.search.storage.driver_lock import only_driver
 from paretune.search.storage.storage import close_storage, open_storage
 from paretune.search.storage.url import StorageUrl
 from postgresql import ENCODED, PASSWORD, free_port, server
@@ -63,6 +64,15 @@ def test_postgresql(bench, shared_store, postgresql, tmp_path, monkeypatch):
     monkeypatch.delenv("DB_PASSWORD")
     with pytest.raises(UserError, match="DB_PASSWORD"):
         open_run(run_dir)
+
+
+def test_a_second_run_is_refused_before_anything_is_trained(bench, postgresql):
+    storage = f"postgresql+psycopg2://study:{ENCODED}@{postgresql}"
+    at = StorageUrl.written(storage, bench.root)
+    with only_driver(at, "twice"), pytest.raises(UserError, match="being run by another process"):
+        run_study(bench.study("twice", storage=storage))
+    assert not (bench.root / ".paretune" / "store" / "teacher").exists()
+    assert not (bench.root / "runs").exists()
 
 
 def test_a_password_in_a_study_file_is_kept_nowhere(bench, shared_store, postgresql, tmp_path, monkeypatch):

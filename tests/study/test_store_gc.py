@@ -15,26 +15,37 @@ from paretune.search.run.restore import with_artifact
 from paretune.search.run.session import run_study
 from paretune.search.run.stored import open_run
 from paretune.search.store.store import Store
-from paretune.search.store.users import remember_run, working
+from paretune.search.store.users import remember_run, sessions, working
 
 pytestmark = pytest.mark.slow
 
 
+class KnownAtWork(Progress):
+    """Which runs a store knows of while they are at work."""
+
+    def __init__(self, root):
+        self.root, self.runs = root, set()
+
+    def stage(self, name):
+        self.runs |= {one.run_dir for one in sessions(self.root)}
+
+
 @pytest.fixture(scope="module")
 def ended(bench_in, tmp_path_factory):
-    """A study that has ended, and a copy of all that it left."""
+    """A study that has ended, a copy of all that it left, and who was known to be at work meanwhile."""
     bench = bench_in(tmp_path_factory.mktemp("gc"))
     study = bench.study(budget={"trials": 5}, finalists=1)
-    run_study(study)
+    known = KnownAtWork(bench.root / ".paretune" / "store")
+    run_study(study, known)
     kept = tmp_path_factory.mktemp("kept") / "all"
     shutil.copytree(bench.root, kept)
-    return study, kept
+    return study, kept, known
 
 
 @pytest.fixture
 def study(ended):
     """The study as it ended, thirty days ago."""
-    study, kept = ended
+    study, kept, _ = ended
     shutil.rmtree(study.parent)
     shutil.copytree(kept, study.parent)
     store = study.parent / ".paretune" / "store"
@@ -72,6 +83,12 @@ def test_what_the_front_needs_stays_and_is_exported_as_it_is(study, tmp_path):
     assert told.notes == []
     assert run_study(study).unchanged
     assert store_gc(study).freed == {}
+
+
+def test_a_run_is_known_to_its_store_while_it_is_at_work(ended):
+    study, _, known = ended
+    assert known.runs == {study.parent / "runs" / "blobs"}
+    assert sessions(known.root) == []
 
 
 def test_what_a_session_at_work_asked_for_stays(study):

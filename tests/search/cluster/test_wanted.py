@@ -2,12 +2,16 @@
 
 import pytest
 from paretune.profiles.errors import UserError
-from paretune.search.cluster.run import run_study_with_workers
+from paretune.search.cluster.run import run_study_with_workers, workers_of
 from paretune.search.cluster.start import on_this_machine
 from paretune.search.cluster.wanted import wanted_workers
+from paretune.search.driver.budget import Budget
+from paretune.search.job.job import load_job
 from paretune.search.job.study_file import load_study_file
 from paretune.search.job.workers_section import WorkersSection
+from paretune.search.record.progress import Progress
 from paretune.search.run.absent import Absent
+from paretune.search.store.store import Store
 from study.conftest import Bench
 
 
@@ -58,3 +62,10 @@ def test_loopback_is_this_machine(address, here):
 def test_an_estimated_device_needs_no_workers(tmp_path):
     with pytest.raises(UserError, match="estimated"):
         run_study_with_workers(Bench(tmp_path).study(), WorkersSection(count=2), absent=Absent())
+
+
+def test_workers_elsewhere_and_this_machine_as_the_device_are_refused_before_anything_is_trained(tmp_path):
+    job = load_job(Bench(tmp_path).study(storage="postgresql+psycopg2://me@db/x"))
+    makes = workers_of(WorkersSection(cluster="tcp://head:8786"), job.places.storage, "blobs")
+    with pytest.raises(UserError, match="would each measure on their own"):
+        makes(job, Store(tmp_path / "store"), Budget(trials=1, seconds=None), Progress())
