@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from ..run.waiting import lease_for
 from ..stages.chain import Trace
 from ..store.opening import open_store
 from ..store.store import Store
+from ..store.users import working
 from .asking import AskedJudge, Say, ToldProgress
 from .fitness import STAGE, differences, facts_of
 from .orders import Order, StudyOrder
@@ -54,15 +56,20 @@ class WorkingStudy:
         self.budget = Budget(trials=None, seconds=order.seconds, stop=stop)
         self.budget.start()
         job = fit_job(order)
-        try:
-            store = open_store(job.places.store_name, self.budget.worked)
-            if store.get(STAGE, order.witness) is None:
-                raise UnfitError(f"the study's store is not seen there: {job.places.store_name} is another")
-            self._devices = self._parts(job, store, order)
-        except DeviceGoneError:
-            raise
-        except UserError as error:  # of this machine, since the driver has come through all of it
-            raise UnfitError(str(error)) from error
+        with ExitStack() as stack:
+            try:
+                store = open_store(job.places.store_name, self.budget.worked)
+                if store.get(STAGE, order.witness) is None:
+                    where = job.places.store_name
+                    raise UnfitError(f"the study's store is not seen there: {where} is another")
+                stack.enter_context(working(job.places.store, job.places.run_dir))
+                self._devices = self._parts(job, store, order)
+            except DeviceGoneError:
+                raise
+            except UserError as error:  # of this machine, since the driver has come through all of it
+                raise UnfitError(str(error)) from error
+            stack.callback(self._devices.close)
+            self._closing = stack.pop_all()
         self.progress.quiet = False
 
     def _parts(self, job: Job, store: Store, order: StudyOrder) -> OnDevices:
@@ -109,8 +116,8 @@ class WorkingStudy:
         return replace(found, evaluation=evaluation)
 
     def close(self) -> None:
-        """End every process that belongs to it."""
-        self._devices.close()
+        """End every process that belongs to it; its store knows that it is at work until then."""
+        self._closing.close()
 
 
 def fit_job(order: StudyOrder) -> Job:
