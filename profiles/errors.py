@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from .passwords import without_passwords
 
 
 class ParetuneError(Exception):
     """Base class of every error that Paretune raises on purpose."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As it is, and not made anew of its message alone: errors go from one process to another."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 class UserError(ParetuneError):
