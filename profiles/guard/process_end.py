@@ -7,30 +7,38 @@ import os
 import sys
 import threading
 
+from .user_place import place_of_frame
+
 _PATIENCE_S = 1.0
 _end = os._exit
-_blocks = 0  # of code of others that run now, one within the other
+_blocks: dict[int, int] = {}
+"""Of code of others that run now, one within the other, by the thread that they run on."""
 _process = 0
 
 
 def begin_theirs() -> None:
     """Code of others runs from here on."""
-    global _blocks, _process
-    _blocks, _process = _blocks + 1, os.getpid()
+    global _process
+    thread = threading.get_ident()
+    _blocks[thread], _process = _blocks.get(thread, 0) + 1, os.getpid()
     os._exit = _asked_for  # type: ignore[assignment]
 
 
 def end_theirs() -> None:
     """It has ended."""
-    global _blocks
-    _blocks -= 1
+    thread = threading.get_ident()
+    _blocks[thread] -= 1
+    if not _blocks[thread]:
+        del _blocks[thread]
     if not _blocks:
         os._exit = _end
 
 
 def _asked_for(status: int) -> None:
-    """What `os._exit` is to code of others; in a process that it forked, that is its own business."""
-    if not _blocks or os.getpid() != _process:
+    """What `os._exit` is to code of others; in a process that it forked, that is its own business, and so is
+    it on threads without a line of theirs (whoever started this process may watch over it there)."""
+    theirs = threading.get_ident() in _blocks or place_of_frame(sys._getframe(1))
+    if not _blocks or os.getpid() != _process or not theirs:
         _end(status)
     raise SystemExit(f"os._exit({status})")
 

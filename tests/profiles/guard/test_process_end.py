@@ -41,3 +41,18 @@ def test_a_process_ends_with_its_own_status(deed):
         [sys.executable, "-c", ENDS.format(deed=deed)], capture_output=True, text=True, timeout=60
     )
     assert (ended.returncode, ended.stdout) == (7, "said")
+
+
+WATCHED = """
+import os, threading
+from paretune.profiles.guard.user_code import call
+def work():
+    threading.Timer(0.1, os._exit, (3,)).start()  # a thread without a line of this file
+    threading.Event().wait()
+call("theirs", work)
+"""
+
+
+def test_a_thread_that_is_not_theirs_may_end_the_process():
+    """As Dask's does where a worker's parent is gone."""
+    assert subprocess.run([sys.executable, "-c", WATCHED], timeout=60, check=False).returncode == 3

@@ -9,13 +9,16 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from paretune.profiles.errors import StageError, UnsupportedError, UserError
+from paretune.profiles.guard import time_limit
 from paretune.profiles.guard.time_limit import set_time_limit
 from paretune.profiles.guard.user_code import UserCodeError, call, code_lies_in, shown, user_code
 from paretune.profiles.guard.user_place import add_home
@@ -235,6 +238,43 @@ def test_what_hangs_is_interrupted_and_named(theirs, tmp_path, limited, case):
     assert "did not end within 0.2 s" in error.problem
     assert error.place.startswith(str(tmp_path / "job.py"))
     assert "guard" in error.remedy
+
+
+def on_a_thread(work):
+    """What comes of it on another thread than the main one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result(60)
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("deed", ["while True: pass", "\n    import time\n    while True: time.sleep(0.01)"])
+def test_python_that_hangs_is_interrupted_on_another_thread_too(theirs, tmp_path, limited, deed):
+    limited(0.2)
+    work = theirs(f"def work():\n    {deed}\n")
+    error = on_a_thread(lambda: failure(work))
+    assert "did not end within 0.2 s" in error.problem
+    assert error.place.startswith(str(tmp_path / "job.py"))
+
+
+def test_an_interruption_reaches_no_line_that_follows(theirs, limited):
+    """However close to the end of a call on another thread it comes."""
+    limited(600)
+    work = theirs("def work():\n    return sum([number for number in range(50)])\n")
+    ended = threading.Event()
+
+    def calls():
+        while not ended.is_set():
+            with contextlib.suppress(UserCodeError):
+                call("their work", work)
+
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(calls)
+        for _ in range(30):
+            running = time_limit._running
+            if running is not None:
+                time_limit._interrupt_apart(running)
+        ended.set()
+        found.result(60)
 
 
 STUCK = {
