@@ -12,8 +12,8 @@ from ...search.record.training import TRAINING_STAGES, TUNE
 from ...search.record.where import MeasuredAhead
 from .trainings import own_trials
 
-TRAINING, BUILDING, MEASURING = "training", "export and compile", "measuring"
-SCORING, WAITING, OTHER, READY = "scoring", "waiting for the device", "other", "getting ready"
+TRAINING, BUILDING, MEASURING = "training", "export, compile", "measuring"
+SCORING, WAITING, OTHER, READY = "scoring", "waiting", "other", "getting ready"
 KINDS = (TRAINING, BUILDING, MEASURING, SCORING, WAITING, OTHER, READY)
 MEASURE = "measure"
 _KIND_OF = {

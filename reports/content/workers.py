@@ -10,7 +10,6 @@ from ...profiles.words import counted, duration
 from ...search.record.evaluation import StudyRecord
 from .at_work import in_order
 from .work_times import (
-    BUILDING,
     KINDS,
     MEASURE,
     MEASURING,
@@ -29,7 +28,6 @@ from .work_times import (
 FULL, MUCH_IDLE, MUCH_WAITING = 0.8, 0.3, 0.25
 """From these shares of the time on, a device is taken to be in use all the time, workers to have too little
 to do, and to wait for devices too often."""
-_TITLES = {WAITING: "Waiting", BUILDING: "Export, compile"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +167,7 @@ def workers_section(record: StudyRecord) -> WorkersTables | None:
             "Worker",
             "Trials",
             *(["Untrained"] if ahead else []),
-            *(_TITLES.get(kind, kind.capitalize()) for kind in kinds),
+            *(kind.capitalize() for kind in kinds),
             "Idle",
         ),
         rows=tuple(

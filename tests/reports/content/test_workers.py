@@ -76,7 +76,7 @@ def test_parts_of_a_trial_are_in_their_order_with_the_wait_before_the_measuremen
     (task,) = tasks(record_of(study, one))
     found = pieces(task)
     assert [(piece.kind, round(piece.seconds, 3)) for piece in found] == [
-        (READY, 6.0), (TRAINING, 8.0), ("export and compile", 1.0), (WAITING, 3.0), (MEASURING, 2.0),
+        (READY, 6.0), (TRAINING, 8.0), ("export, compile", 1.0), (WAITING, 3.0), (MEASURING, 2.0),
         ("scoring", 1.0), (OTHER, 0.5),
     ]  # fmt: skip
     assert found[0].start == BEGAN + 4.0
