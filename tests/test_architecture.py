@@ -65,7 +65,7 @@ MAY_IMPORT = {
     "search.workload": "profiles.text profiles.guard profiles search.record",
     "search.monitor": "profiles search.bundles search.checks search.record search.workload",
     "search.gate": "profiles search.ranking search.record",
-    "search.sampler": "search.ranking search.record search.space search.surrogates",
+    "search.sampler": "profiles search.ranking search.record search.space search.surrogates",
     "search.surrogates": "search.record",
     "search.stages.network": "profiles.guard profiles search.record search.structure search.workload",
     "search.job": (

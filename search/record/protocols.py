@@ -63,12 +63,14 @@ class Training:
 @dataclass(frozen=True, kw_only=True)
 class Milestone:
     """A point in a training at which it may be given up or paused. `epochs` is the training's whole length;
-    `curve` has (epochs done, quality on validation in PyTorch) up to now, this milestone's the last."""
+    `curve` has (epochs done, quality on validation in PyTorch) up to now, this milestone's the last; `pace`
+    are the seconds that an epoch takes (None: none was trained since the training was taken up again)."""
 
     key: str
     kind: str
     epochs: int
     curve: tuple[tuple[int, float], ...]
+    pace: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...profiles.words import duration
 from ..record.arrays import Integers
 from ..record.candidate import Candidate
 from ..record.protocols import Decision, Milestone
@@ -17,16 +18,17 @@ digits space 1.5 and 3 cost training time, 6 saved it."""
 
 
 def pause_at(policy: Policy, candidate: Candidate, milestone: Milestone) -> Decision | None:
-    """Why the training is to be paused; None: go on. The first designs are always trained to their end, since
-    all else is learned from them."""
+    """Why the training is to be paused; None: go on. The first designs are always trained to their end where
+    there is time for it, since all else is learned from them."""
     known = policy.knowledge
     row = known.pool.row.get(candidate)
     known_training = np.isfinite(milestone.curve[-1][1]) and known.trainings.waiting_for(milestone.key)
     if row is None or not known_training:
         return None
     training = known.unfinished.reach(milestone)
-    if len(known.flight) > 1:  # others are asked for meanwhile
-        policy.rank_anew()
+    late = _too_late(policy, milestone)
+    if late is not None:
+        return late
     others = policy.others(row)
     if not policy.started or others is None:
         return None
@@ -37,6 +39,19 @@ def pause_at(policy: Policy, candidate: Candidate, milestone: Milestone) -> Deci
         return None
     times = other / rate if rate > 0 else np.inf
     return Decision(reason=_words(policy, training, others[0], times), pause=True)
+
+
+def _too_late(policy: Policy, milestone: Milestone) -> Decision | None:
+    """A training that would not end in the time that is left: others may."""
+    left, done = policy.knowledge.seconds_left(), milestone.curve[-1][0]
+    needed = (milestone.epochs - done) * (milestone.pace or 0.0)
+    if needed <= left:
+        return None
+    return Decision(
+        reason=f"after {done} of {milestone.epochs} epochs it would take another {duration(needed)}, and "
+        f"{duration(left)} of the time are left",
+        pause=True,
+    )
 
 
 def _waiting(policy: Policy, key: str, row: int) -> Integers:

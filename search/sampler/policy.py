@@ -50,8 +50,7 @@ class Policy:
 
     # -- learning ------------------------------------------------------------------------------------
 
-    def rank_anew(self) -> None:
-        """Something new is known."""
+    def _rank_anew(self) -> None:
         self._ranking = self._others = None
 
     def learn(self, evaluation: Evaluation) -> None:
@@ -59,7 +58,7 @@ class Policy:
         known = self.knowledge
         before = len(known.points)
         known.learn(evaluation)
-        self.rank_anew()
+        self._rank_anew()
         if len(known.points) > before:
             volume = self.goal.boxes()[1]
             self._without_gain = 0 if volume > self._volume * (1 + LEAST_GAIN) else self._without_gain + 1
@@ -79,14 +78,14 @@ class Policy:
         self.knowledge.learn_hardware(candidate, hardware)
         self.knowledge.costs.learn_measurement(seconds)
         self._measuring_s += seconds
-        self.rank_anew()
+        self._rank_anew()
 
     def set_aside(self, candidate: Candidate) -> None:
         """Propose a candidate no more: its evaluation is under way, or came to nothing."""
         row = self.knowledge.pool.row.get(candidate)
         if row is not None:
             self.knowledge.known[row] = True
-            self.rank_anew()
+            self._rank_anew()
 
     def propose(self, chosen: Choice) -> Candidate:
         """The candidate of a choice, which comes up no more: it may come to nothing, or others be asked for
@@ -107,12 +106,12 @@ class Policy:
         known.flight.end(candidate)
         if given_up and row is not None:
             known.known[row] = not known.pool.own[row] or known.hardware.refused[known.pool.classes[row]]
-        self.rank_anew()
+        self._rank_anew()
 
     def exclude(self, impossible: Callable[[Candidate], bool]) -> None:
         """Neither measure nor propose candidates of which nothing can come."""
         self.knowledge.exclude(impossible)
-        self.rank_anew()
+        self._rank_anew()
         self._ahead = []
 
     def candidate(self, row: int) -> Candidate:

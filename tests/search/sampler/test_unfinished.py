@@ -189,6 +189,18 @@ def test_a_training_that_promises_less_than_another_is_paused_and_one_that_promi
     assert "10.00 % after 6 of 8 epochs" in decision.reason
 
 
+def test_a_training_that_would_not_end_in_time_is_paused_whatever_it_promises(policy):
+    wanted = student(3)
+    policy.set_aside(wanted)
+    good = replace(milestone(wanted, 2, quality=0.93), pace=5.0)  # 4 of 8 epochs: another 20 s
+    assert pause_at(policy, wanted, good) is None
+    policy.knowledge.seconds_left = lambda: 20.0
+    assert pause_at(policy, wanted, good) is None
+    policy.knowledge.seconds_left = lambda: 19.9
+    assert pause_at(policy, wanted, good).pause
+    assert pause_at(policy, wanted, replace(good, pace=None)) is None
+
+
 def test_what_was_asked_for_again_goes_on_from_where_it_stood(policy):
     wanted = student(3)
     policy.learn(paused(wanted, 2))
