@@ -10,9 +10,9 @@ from pathlib import Path
 from ...profiles.devices.loader import load_profile
 from ...profiles.devices.reported import fit_of
 from ...profiles.devices.schema import Profile
-from ...profiles.errors import UserError
+from ...profiles.errors import StageError, UserError
 from ...profiles.packages import versions
-from ...profiles.words import duration, one_line
+from ...profiles.words import duration, joined, one_line
 from ..runner.launch import SshLaunch, launch_for
 from .board import Board, ask
 from .delivery import Delivery
@@ -43,10 +43,11 @@ def set_up(name: str, wish: Wish, steps: Steps, device: str = "") -> str:
     was done.
 
     Raises:
-        UserError: no such profile, the board is not reached, or cannot be made ready.
+        UserError: no such profile, the board is not reached, or cannot be made ready; of a pool one, once all
+            others were seen to.
     """
     if not device and wish.reach is None and not wish.python and (pool := load_profile(name).pool):
-        return "\n".join(set_up(name, wish, steps, one) for one in pool)
+        return _all_of(pool, name, wish, steps)
     started = time.monotonic()
     profile, board = _asked(name, wish, steps, device)
     launch = _launch(profile, device)
@@ -70,6 +71,34 @@ def set_up(name: str, wish: Wish, steps: Steps, device: str = "") -> str:
     told = _versions({**there, **trial.versions}, runtimes)
     did = f"{size / 1e6:.1f} MB sent, {duration(time.monotonic() - started)}"
     return _line(launch, prepared, [*told, did], gathered.left_out, trial.broken)
+
+
+def _all_of(pool: Sequence[str], name: str, wish: Wish, steps: Steps) -> str:
+    """What was done on each device of a pool, whatever came of those before it.
+
+    Raises:
+        UserError, StageError: one is not ready; what was done on the others is noted.
+    """
+    done, failed = list[str](), dict[str, StageError | UserError]()
+    for device in pool:
+        try:
+            done.append(set_up(name, wish, steps, device))
+        except (StageError, UserError) as error:
+            failed[device] = error
+    if not failed:
+        return "\n".join(done)
+    for line in done:
+        steps.note(line)
+    if len(failed) == 1:
+        raise next(iter(failed.values()))
+    for each in failed.values():
+        steps.note(str(each))
+    raise UserError(
+        f"{joined([*failed])} are not ready",
+        place=name,
+        found="; ".join(one_line(str(each), 200) for each in failed.values()),
+        remedy="see to them and set up again: where a board is ready, nothing is done",
+    )
 
 
 def _asked(name: str, wish: Wish, steps: Steps, device: str) -> tuple[Profile, Board]:

@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from board.board import free_port
 from paretune.backends.boards.parts import runner_digest
 from paretune.backends.runner.client import RunnerClient
 from paretune.backends.runner.launch import launch_for
@@ -72,6 +73,13 @@ def test_from_bare_to_a_board_that_answers(bare_board, wheels, tmp_path):
     assert "torch" not in hello.modules
     again = paretune(tmp_path, *asked, "--reach", reach)  # the file is there, for the same board
     assert (again.returncode, "nothing to do" in again.stdout) == (0, True), again.stderr
+    # Of a pool all are seen to, whatever befalls one of them.
+    ports = [{"host": "127.0.0.1", "port": port} for port in (free_port(), bare_board.port)]
+    bare_board.write_profile(tmp_path, name="pool", devices=ports)
+    several = paretune(tmp_path, "setup", "./pool.yaml", *asked[2:])
+    assert several.returncode == 1
+    assert "cannot be reached" in several.stderr
+    assert f"127.0.0.1:{bare_board.port} is ready" in several.stderr
 
 
 def test_a_board_that_is_not_the_profiles_is_refused_before_anything_is_copied(bare_board, tmp_path):
