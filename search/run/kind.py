@@ -13,7 +13,7 @@ from ..space.space import Space
 from ..stages.models.base import Models
 from ..stages.models.load import load_models
 from ..store.store import Store
-from .waiting import giving_way
+from .waiting import training_control
 
 
 class StudyKind:
@@ -26,10 +26,8 @@ class StudyKind:
             store,
             progress,
             job.file.training.threads,
-            should_stop=lambda: budget.stop.urgent,
-            out_of_time=lambda: budget.out_of_time,
-            fallback=job.space.recipe,
-            step=giving_way(budget),
+            training_control(budget, progress),
+            job.space.recipe,
         )
 
     def space(self, space: Space, models: Models) -> Space:

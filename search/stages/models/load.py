@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from ....backends.registry import taker_of
@@ -13,6 +11,7 @@ from ...store.store import Store
 from ...workload.loader import LoadedWorkload
 from ...workload.one_sided import one_sided
 from ...workload.split_checks import check_onnx, check_splits
+from ..training.control import Control as Control  # a word of whoever loads them, too
 from .base import Models
 from .file_models import FileModels
 from .onnx_models import OnnxModels
@@ -40,27 +39,16 @@ def load_models(
     store: Store,
     progress: Progress,
     threads: int | None,
-    should_stop: Callable[[], bool] = lambda: False,
-    out_of_time: Callable[[], bool] = lambda: False,
+    control: Control | None = None,
     fallback: Recipe | None = None,
-    step: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Models:
-    """The models of a workload. `should_stop` is asked after every epoch of a training, `out_of_time` after
-    every step, and `step` is a block about each (see `Control`); `fallback` is how the teacher is trained on,
-    which has no recipe of its own."""
+    """The models of a workload. `control` is of their trainings (None: nobody ends them early); `fallback` is
+    how the teacher is trained on, which has no recipe of its own."""
     if loaded.given is not None:
         taker = taker_of(loaded.given)
         return FileModels(loaded, store, progress, taker) if taker else OnnxModels(loaded, store, progress)
-    from ..training.loop import Control  # torch takes seconds to load
-    from .torch_models import TorchModels
+    from .torch_models import TorchModels  # torch takes seconds to load
 
-    control = Control(
-        should_stop=should_stop,
-        out_of_time=out_of_time,
-        progress=progress.stage,
-        note=progress.note,
-        step=step,
-    )
     return TorchModels(loaded, store, progress, threads, control, fallback)
 
 

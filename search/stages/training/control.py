@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ class Control:
     """`should_stop` is asked after every epoch, and `out_of_time` after every step: then the training goes on
     from its last whole epoch when it is called again. `progress` is told a line about each epoch, `note` what
     is worth a line of its own, and `saved` that there is another checkpoint. Each `step`, and each time that
-    the quality is taken, is a block, whose beginning may wait for others who need the machine."""
+    the quality is taken, is a block, whose beginning may wait for others who need the machine. `clock` tells
+    what a training takes, in seconds: one that stands still in such waits tells none of them."""
 
     should_stop: Callable[[], bool] = lambda: False
     out_of_time: Callable[[], bool] = lambda: False
@@ -20,3 +22,4 @@ class Control:
     note: Callable[[str], None] = lambda line: None
     saved: Callable[[], None] = lambda: None
     step: Callable[[], AbstractContextManager[None]] = nullcontext
+    clock: Callable[[], float] = time.monotonic

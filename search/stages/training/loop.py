@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -150,10 +149,10 @@ class _Loop:
             self.parts["masks"] = masks
 
     def run(self, checkpoint: Path | None, control: Control, until: int) -> History:
-        started, plan, ends = time.monotonic(), self.plan, until == self.plan.epochs
+        started, plan, ends = control.clock(), self.plan, until == self.plan.epochs
         history = (load_checkpoint(checkpoint, self.parts) if checkpoint else None) or History()
         if history.epochs < until:
-            self._ask(history, started)
+            self._ask(history, control, started)
         while history.epochs < until:
             history.losses.append(self._epoch(history.epochs + 1, control))
             _check_finite(history.losses[-1], plan, history.epochs)
@@ -164,10 +163,10 @@ class _Loop:
             if ends:
                 break
             if checkpoint:
-                save_checkpoint(checkpoint, self.parts, history, time.monotonic() - started)
+                save_checkpoint(checkpoint, self.parts, history, control.clock() - started)
                 control.saved()
             if history.epochs < until:
-                self._ask(history, started)
+                self._ask(history, control, started)
             if control.should_stop():
                 raise Interrupted(f"{plan.stage} stopped after {at}")
         if ends:
@@ -264,7 +263,7 @@ class _Loop:
             self._untold = error
             return math.nan
 
-    def _ask(self, history: History, started: float) -> None:
+    def _ask(self, history: History, control: Control, started: float) -> None:
         watch, plan = self.watch, self.plan
         if watch is None or not history.at_milestone:
             return
@@ -275,7 +274,7 @@ class _Loop:
             return
         if decision.bound is None and not decision.pause:
             raise InternalError(f"{plan.stage} was stopped without a bound on its quality: {decision.reason}")
-        raise TrainingStopped(milestone, decision, time.monotonic() - started)
+        raise TrainingStopped(milestone, decision, control.clock() - started)
 
 
 def steps_of(plan: TrainingPlan, samples: int) -> int:

@@ -244,6 +244,13 @@ def test_the_end_of_the_time_stops_a_training_within_its_epoch_and_it_goes_on_to
     assert trained(path) == trained()
 
 
+def test_a_training_takes_what_its_clock_tells(tmp_path):
+    path, standing = tmp_path / "checkpoint.pt", Control(should_stop=lambda: True, clock=lambda: 7.0)
+    with pytest.raises(Interrupted):
+        trained(path, control=standing)
+    assert load_checkpoint(path, {}).earlier_seconds == 0.0
+
+
 def test_all_that_a_training_computes_is_in_blocks_that_may_wait_for_others(monkeypatch):
     depth, blocks, forward = [0], [], Restless.forward
 

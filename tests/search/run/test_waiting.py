@@ -1,0 +1,50 @@
+"""A training that waits while this machine is measured on: it says so, and the wait is nobody's cost."""
+
+import threading
+import time
+
+from paretune.backends.lease.place import FOLDER_VARIABLE
+from paretune.backends.lease.quiet import Quiet
+from paretune.search.driver.budget import Budget
+from paretune.search.record.progress import Progress
+from paretune.search.run import waiting
+from paretune.search.run.waiting import training_control
+
+
+class Shown(Progress):
+    def __init__(self):
+        self.stages = []
+
+    def stage(self, name):
+        self.stages.append(name)
+
+
+def test_a_pause_is_shown_and_the_clock_of_the_training_stands_still(tmp_path, monkeypatch):
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(waiting, "_SHOWN_S", 0.05)
+    budget, shown, took = Budget(trials=None, seconds=None), Shown(), []
+    budget.start()
+    control = training_control(budget, shown)
+
+    def train():
+        began = control.clock()
+        with control.step():
+            took.append(control.clock() - began)
+
+    measuring, training = Quiet(), threading.Thread(target=train)
+    measuring.begin()
+    try:
+        training.start()
+        while len(shown.stages) < 2:
+            assert training.is_alive()
+            time.sleep(0.01)
+    finally:
+        measuring.end()
+    training.join()
+    assert shown.stages[0].startswith("waiting for this machine: somebody measures on it, for ")
+    assert shown.stages[-1] == "training goes on"
+    assert budget.waited >= 2 * waiting._SHOWN_S
+    assert took[0] < budget.waited / 2
+    with control.step():  # where nobody measures nothing is said
+        pass
+    assert shown.stages[-2:-1] != ["training goes on"]
