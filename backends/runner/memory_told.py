@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
+from ...profiles.errors import StageError
 from ..measure.memory import ArtifactMemory, ProcessMemory
 from .client import RunnerClient
-from .reading import flag, mapping, maybe, number, whole
+from .reading import Reader, flag, mapping, maybe, number, whole
 
 _ASKED_S, _MARGIN_S = 60.0, 300.0
 
@@ -41,6 +42,21 @@ def settled_memory(runners: Sequence[RunnerClient], seconds: float) -> ArtifactM
     )
 
 
+def free_memory(runner: RunnerClient) -> int | None:
+    """What the machine of a runner has left for further processes; None where it does not tell: an earlier
+    paretune there, or its system.
+
+    Raises:
+        StageError: the runner has ended.
+    """
+    try:
+        return runner.ask("space", _ASKED_S).read("memory", _free_bytes)
+    except StageError:
+        if runner.ended is not None:
+            raise
+        return None
+
+
 def runtime_bytes(runner: RunnerClient, backend: str) -> int | None:
     """What the import of a runtime alone takes in a fresh runner; None where it is not installed there.
 
@@ -48,6 +64,11 @@ def runtime_bytes(runner: RunnerClient, backend: str) -> int | None:
         StageError: it does not answer as it should.
     """
     return runner.ask("runtime", _ASKED_S, {"backend": backend}).read("held_bytes", maybe(whole))
+
+
+def _free_bytes(value: Any, name: str) -> int | None:
+    read: Reader[int | None] = maybe(whole)
+    return read(mapping(value, name).get("free_bytes"), f"free_bytes of {name}")
 
 
 def process_memory(value: Any, name: str) -> ProcessMemory:

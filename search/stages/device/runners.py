@@ -20,6 +20,7 @@ from ....backends.registry import get_backend
 from ....backends.runner.client import Guard, Pinned, RunnerClient
 from ....backends.runner.launch import LocalLaunch
 from ....backends.runner.leased import DeviceLease, LeasedClient
+from ....backends.runner.memory_told import free_memory
 from ....backends.runner.replies import Opened
 from ....profiles.errors import InternalError, StageError
 from ...record.setting import Setting
@@ -90,10 +91,11 @@ class Runners:
         """The artifact, its signature, and what it gives for the sample (nothing for untrained weights)."""
         with self._where_it_compiles(backend) as runner:
             artifact = runner.compile(backend, model, settings, data, into)
-            if not get_backend(backend).runs_here(settings.target):
-                return artifact, *self._on_device(backend, artifact, settings, sample)
-            opened = runner.open(backend, artifact.path, settings.batch, self.deployment.threads)
-            return artifact, opened, runner.infer(sample) if settings.check else {}
+            if get_backend(backend).runs_here(settings.target):
+                opened = runner.open(backend, artifact.path, settings.batch, self.deployment.threads)
+                return artifact, opened, runner.infer(sample) if settings.check else {}
+        # Not within the turn here, which would keep who measures on this machine waiting for the device.
+        return artifact, *self._on_device(backend, artifact, settings, sample)
 
     def make(
         self,
@@ -259,9 +261,10 @@ class Runners:
         size = self.reference[0].meta["artifact"]["size_bytes"]
         if self.launch.shares_files:
             return several_fit([size], wanted)
-        # Of a device only the whole is known; half of it is taken for free.
-        whole = int(first.hello().environment.get("memory_bytes") or 0)
-        return not whole or several_fit([size], wanted, whole // 2)
+        # Half of a device is taken for free, and no more than it has left beside what others keep loaded.
+        whole, free = int(first.hello().environment.get("memory_bytes") or 0), free_memory(first)
+        known = [number for number in (whole // 2 or None, free) if number is not None]
+        return not known or several_fit([size], wanted, min(known))
 
     def close_reference(self) -> None:
         """End its processes; the next measurement starts others."""

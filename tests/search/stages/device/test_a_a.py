@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +14,13 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from paretune.backends.lease.quiet import Quiet
 from paretune.backends.measure.samples import PROCESSES, REFERENCE, LatencyPlan
 from paretune.backends.measure.spread import Spread
 from paretune.backends.measure.summary import summarize
+from paretune.backends.registry import get_backend
 from paretune.backends.runner.client import Guard
-from paretune.backends.runner.launch import LocalLaunch
+from paretune.backends.runner.launch import LocalLaunch, SshLaunch
 from paretune.backends.runner.leased import DeviceLease
 from paretune.profiles.precision import Precision
 from paretune.search.record.candidate import Candidate
@@ -152,3 +156,33 @@ def test_as_many_processes_as_are_wanted_each_number_with_its_own_a_a(bench: Ben
     rounds = read_rounds(bench.stages.measured(bench.artifact, "ort"))
     assert rounds.series[REFERENCE].processes == 3
     assert bench.announced.count("compare processes of the reference") == 2
+
+
+def test_of_another_device_no_more_is_taken_than_others_have_left(bench: Bench, monkeypatch) -> None:
+    found, (first,) = bench.stages._runners, bench.stages._runners._reference_clients
+    monkeypatch.setattr(found, "launch", SshLaunch(host="board"))
+    for free, fits in ((None, True), (10**12, True), (10**8, False), (0, False)):
+        monkeypatch.setattr(runners, "free_memory", lambda runner, free=free: free)
+        assert found._several_fit(first, 2) == fits
+
+
+def test_who_waits_for_the_device_lets_others_measure_here(bench: Bench, monkeypatch) -> None:
+    beside = []
+
+    def measure() -> None:
+        one = Quiet(longest_s=0.2)
+        one.begin()
+        beside.append(one.beside)
+        one.end()
+
+    @contextmanager
+    def held() -> Iterator[None]:
+        measuring = threading.Thread(target=measure)
+        measuring.start()
+        measuring.join()
+        yield
+
+    monkeypatch.setattr(bench.stages.lease, "held_elsewhere", held)
+    monkeypatch.setattr(type(get_backend("ort")), "runs_here", lambda self, target: False)
+    bench.stages.compiled(FP32, exported(bench.store), (DATA, "data"))
+    assert beside == [""]
