@@ -44,7 +44,6 @@ class WorkingStudy:
 
     Raises:
         UnfitError: it cannot.
-        DeviceGoneError: the device cannot be reached.
         Interrupted: a stop was asked for meanwhile.
     """
 
@@ -64,9 +63,7 @@ class WorkingStudy:
                     raise UnfitError(f"the study's store is not seen there: {where} is another")
                 stack.enter_context(working(job.places.store, job.places.run_dir))
                 self._devices = self._parts(job, store, order)
-            except DeviceGoneError:
-                raise
-            except UserError as error:  # of this machine, since the driver has come through all of it
+            except UserError as error:  # of this machine: the driver has come through it, and to the device
                 raise UnfitError(str(error)) from error
             stack.callback(self._devices.close)
             self._closing = stack.pop_all()

@@ -10,11 +10,13 @@ from ...backends.registry import get_backend
 from ...backends.runner.leased import DeviceLease
 from ...backends.runner.trouble import UnreachableError
 from ...profiles.devices.shown import device_identity
+from ...profiles.errors import ParetuneError, UserError
+from ...profiles.words import one_line
 from ..driver.budget import Budget
 from ..job.job import Job
 from ..job.reached import Reached
 from ..record.progress import Progress
-from ..record.stops import DeviceGoneError
+from ..record.stops import ENDS_EARLY, DeviceGoneError
 from ..stages.absent.stages import AbsentStages
 from ..stages.device.line import Line
 from ..stages.device.remote import Asked, RemoteDevice
@@ -32,13 +34,27 @@ def reached_of_pool(job: Job, device: str) -> Reached:
     or goes back to it.
 
     Raises:
-        DeviceGoneError: it cannot be reached.
-        UserError: it is another device.
+        DeviceGoneError: it cannot be reached, or one of several is another device by now.
+        UserError: the only one is another device.
     """
     try:
         return job.reached(to_measure=True, device=device)
     except UnreachableError as error:
         raise DeviceGoneError(error.problem, found=error.found, remedy=error.remedy) from error
+    except UserError as error:
+        if not device:
+            raise
+        raise unusable(device, error) from error
+
+
+def unusable(device: str, error: ParetuneError) -> DeviceGoneError:
+    """One of several that answers, and with which nothing can be done, is as good as gone."""
+    return DeviceGoneError(
+        f"{ENDS_EARLY}nothing can be measured on device {device}",
+        found=one_line(str(error), 300),
+        remedy="see to it (`paretune devices check`). What was finished is kept: the same command goes on "
+        "from there",
+    )
 
 
 def device_stages(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from ...profiles.errors import ParetuneError
+from ...profiles.errors import ParetuneError, StageError, UnsupportedError
 from ..driver.budget import Budget
 from ..evaluation.evaluator import Evaluator
 from ..job.job import Job
@@ -18,7 +18,7 @@ from ..stages.device.stages import DeviceStages
 from ..stages.models.base import Models
 from ..store.store import Store
 from .absent import chain_of
-from .device import device_stages, reached_of_pool
+from .device import device_stages, reached_of_pool, unusable
 from .kind import StudyKind
 from .session import evaluator_of
 from .waiting import lease_for
@@ -50,15 +50,25 @@ class OnDevices:
         """What evaluates on that device. One that goes away in the block is reached anew the next time.
 
         Raises:
-            DeviceGoneError: it cannot be reached.
+            DeviceGoneError: it cannot be reached, or, where there are others of its kind, not be used.
+            ParetuneError: the only one cannot be used.
         """
         try:
             if device not in self._open:
-                self._open[device] = self._made(device)
+                self._open[device] = self._usable(device)
             yield self._open[device][1]
         except DeviceGoneError:
             self._forget(device)
             raise
+
+    def _usable(self, device: str) -> tuple[DeviceStages, Evaluator]:
+        """Of a pool, one on which not even the reference runs is as good as gone: others measure."""
+        try:
+            return self._made(device)
+        except (StageError, UnsupportedError) as error:
+            if len(self._job.profile.pool) < 2:
+                raise
+            raise unusable(device, error) from error
 
     def _made(self, device: str) -> tuple[DeviceStages, Evaluator]:
         job, budget = self._job, self._budget

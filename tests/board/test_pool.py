@@ -1,5 +1,5 @@
 """Devices of one kind behind real sshds, as a driver of many workers uses them: one that is away is left out,
-one that is slower is set aside, and what one was at when it went away is done on another."""
+one that is slower is set aside, and what one was at when it went away, or is sick, is done on another."""
 
 import io
 import threading
@@ -83,6 +83,12 @@ def test_the_devices_of_a_pool_at_work(boards, job, found, on_devices, strikes, 
     def wanted(width, precision):
         of = Precision(precision), ({"width": width} if width else {})
         return next(c for c in job.space.candidates() if (c.precision, dict(c.student)) == of)
+
+    # One on which nothing runs is no end of the study: its task is another one's.
+    boards[2].set(PYTHONPATH="/nowhere")
+    with pytest.raises(DeviceGoneError, match=f"nothing can be .* on device {slow}"), on_devices.on(slow):
+        pass
+    boards[2].set(PYTHONPATH=TESTS)
 
     # The reference, which tells all latencies, was measured on the right one.
     with on_devices.on(right) as evaluator:

@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 import pytest
+import yaml
 from paretune.search.cluster import fitness
 from paretune.search.cluster.fitness import STAGE, differences, facts_of, leave_witness
 from paretune.search.cluster.orders import StudyOrder
-from paretune.search.cluster.work import UnfitError, fit_job
+from paretune.search.cluster.work import UnfitError, WorkingStudy, fit_job
+from paretune.search.driver.budget import StopFlag
 from paretune.search.job.job import load_job
 from paretune.search.store.store import Store
 from study.conftest import Bench
@@ -67,3 +69,25 @@ def test_a_witness_is_in_the_store_that_it_was_left_in_and_in_no_other(tmp_path)
     assert Store(tmp_path / "here").get(STAGE, key) is not None
     assert there.get(STAGE, key) is None
     assert key != leave_witness(here, "another")
+
+
+def test_a_worker_that_does_not_reach_the_device_is_unfit_itself(tmp_path, monkeypatch):
+    """Its driver has reached it: so it is no device that is gone."""
+    cpu = {"model": "some", "architecture": "x86-64", "cores": 1, "threads": 1, "source": "test"}
+    cpu |= {"instruction_sets": ["avx2"], "memory_bytes": {"value": "1 GB", "source": "test"}}
+    reach = {"kind": "ssh", "host": "board"}
+    profile = {"name": "board", "title": "A board", "cpu": cpu, "reach": reach}
+    (tmp_path / "board.yaml").write_text(yaml.safe_dump(profile))
+    study = Bench(tmp_path).study(profile="./board.yaml")
+    job = load_job(study)
+    order = StudyOrder(
+        session="s",
+        study_file=str(study),
+        expected=facts_of(job),
+        witness=leave_witness(Store(job.places.store), "s"),
+        reference=job.space.baselines()[0],
+        seconds=None,
+    )
+    monkeypatch.setenv("PATH", str(tmp_path))  # where no ssh is
+    with pytest.raises(UnfitError, match="device board cannot be reached"):
+        WorkingStudy(order, lambda said: None, "worker 3", StopFlag())
