@@ -6,28 +6,13 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
+from contracts.store_contract import KEY, no_making, until, written
 from paretune.profiles.errors import InternalError, UserError
 from paretune.search.store.manifest import MANIFEST
 from paretune.search.store.store import Store, content_key
-
-KEY = content_key("distill", 1, {"a": 1})
-
-
-def write(text: str = "hello"):
-    def make(directory: Path):
-        (directory / "part").mkdir()
-        (directory / "part" / "file.txt").write_text(text)
-        return {"length": len(text), "shape": (1, 2)}
-
-    return make
-
-
-def no_making(directory: Path):
-    raise AssertionError("the entry should have been found")
 
 
 def child(code: str, *arguments: object, wait: bool = True, **options):
@@ -41,13 +26,6 @@ def child(code: str, *arguments: object, wait: bool = True, **options):
         **options,
     )
     return process.communicate(timeout=60) if wait else process
-
-
-def until(condition) -> None:
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)
 
 
 def leftovers(store: Store) -> list[Path]:
@@ -72,7 +50,7 @@ def test_a_key_covers_stage_version_and_fields(other):
 
 
 def test_an_entry_is_made_once_and_found_by_another_store(tmp_path):
-    made = Store(tmp_path).produce("sketch", KEY, {"from": "x"}, write())
+    made = Store(tmp_path).produce("sketch", KEY, {"from": "x"}, written())
     assert not made.cached
     found = Store(tmp_path).produce("sketch", KEY, {}, no_making)
     assert found.cached
@@ -87,7 +65,7 @@ def test_an_entry_is_made_once_and_found_by_another_store(tmp_path):
 @pytest.mark.parametrize("damage", ["flip", "truncate", "remove", "manifest", "meta", "no manifest"])
 def test_a_damaged_entry_is_a_miss_and_is_made_again(tmp_path, damage, caplog):
     store = Store(tmp_path)
-    entry = store.produce("sketch", KEY, {}, write())
+    entry = store.produce("sketch", KEY, {}, written())
     file, manifest = entry.path / "part" / "file.txt", entry.path / MANIFEST
     if damage == "flip":
         file.write_text("hellO")
@@ -106,7 +84,7 @@ def test_a_damaged_entry_is_a_miss_and_is_made_again(tmp_path, damage, caplog):
     assert store.get("sketch", KEY) is None
     assert "is damaged" in caplog.text
     assert not entry.path.exists()
-    again = store.produce("sketch", KEY, {}, write())
+    again = store.produce("sketch", KEY, {}, written())
     assert not again.cached
     assert store.get("sketch", KEY).cached
 
@@ -155,7 +133,7 @@ def test_kill_in_the_middle_leaves_no_entry_frees_the_lock_and_keeps_the_checkpo
     assert store.get("sketch", KEY) is None
     checkpoint = store.workdir("sketch", KEY) / "checkpoint"
     assert checkpoint.read_text() == "epoch 3"
-    assert not store.produce("sketch", KEY, {}, write()).cached
+    assert not store.produce("sketch", KEY, {}, written()).cached
     assert not checkpoint.exists()
 
 
@@ -206,7 +184,7 @@ def test_a_file_beyond_the_limit_is_reported_and_leaves_nothing(tmp_path):
         assert "no space left for the store" in one
         assert one.endswith("[]")
     assert "MB free after 0.1 MB" in told[0]
-    assert not Store(tmp_path).produce("sketch", KEY, {}, write()).cached
+    assert not Store(tmp_path).produce("sketch", KEY, {}, written()).cached
 
 
 @pytest.fixture
@@ -235,7 +213,7 @@ def test_a_full_disk_is_reported_leaves_nothing_and_can_be_mended(small_disk, wr
         store.produce("sketch", KEY, {}, make)
     assert leftovers(store) == []
     assert store.get("sketch", KEY) is None
-    assert not store.produce("sketch", KEY, {}, write()).cached
+    assert not store.produce("sketch", KEY, {}, written()).cached
 
 
 READ_ONLY = """
@@ -254,7 +232,7 @@ except Exception as error:
 def test_a_store_that_cannot_be_written_is_still_read():
     with tempfile.TemporaryDirectory() as name:  # pytest's own directories are closed to other users
         root = Path(name) / "store"
-        Store(root).produce("sketch", KEY, {}, write())
+        Store(root).produce("sketch", KEY, {}, written())
         directories = [Path(name), root, *(path for path in root.rglob("*") if path.is_dir())]
         for path in directories:
             path.chmod(0o555)
