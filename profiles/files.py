@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from .errors import UserError
-from .locks import at_once
+from .locks import at_once, open_to_lock
 from .system_trouble import refusal
 
 
@@ -92,7 +92,7 @@ def remove_left(parent: Path, name: str) -> None:
 
 
 def _remove_unlocked(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = open_to_lock(path)
     try:
         mode = os.fstat(descriptor).st_mode
         if not at_once(descriptor):

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+_NOT_WRITTEN = (errno.EACCES, errno.EISDIR, errno.EROFS)
 
 
 @contextmanager
@@ -30,12 +31,23 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
 
 def is_held(path: Path) -> bool | None:
     """Whether someone holds the lock on a file that is there; None where there are no such locks."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = open_to_lock(path)
     try:
         free = at_once(descriptor)
         return None if free is None else not free
     finally:
         os.close(descriptor)
+
+
+def open_to_lock(path: Path) -> int:
+    """A file or folder that is there, open so that its lock can be taken: on network disks, to be written."""
+    flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        return os.open(path, os.O_RDWR | flags)
+    except OSError as error:
+        if error.errno not in _NOT_WRITTEN:
+            raise
+    return os.open(path, os.O_RDONLY | flags)
 
 
 def _stands(descriptor: int, path: Path) -> bool:
