@@ -10,17 +10,20 @@ from urllib.parse import quote, quote_plus
 HIDDEN = "***"
 
 _HIDES = r"[\w.-]*(?:pass(?!file|ive)|passwd|pwd|secret|token|odbc_connect)[\w.-]*"
+_KEYS = r"(?:account|shared(?:access)?)key|sharedaccesssignature"
 _VARIABLE = r"(?!\$\{\w+\})"  # `${NAME}` in the place of a password is none
 _IN_URLS = re.compile(r"(\b[A-Za-z][\w+.-]*://[^:/@\s]*):(?!\$\{\w+\}@)\S*@")
-_AS_OPTIONS = re.compile(rf"([?&;]{_HIDES}=){_VARIABLE}[^&\s\"'#]+", re.IGNORECASE)
+_AS_OPTIONS = re.compile(rf"([?&;](?:{_HIDES}|sig|[\w.-]*signature)=){_VARIABLE}[^&\s\"'#]+", re.IGNORECASE)
 _AS_SETTINGS = re.compile(
-    rf"(\b(?:ssl)?(?:password|passwd|pwd)\s*=\s*){_VARIABLE}" + r"('[^']*'|[^\s'\"&;]+)", re.IGNORECASE
+    rf"(\b(?:(?:ssl)?(?:password|passwd|pwd)|{_KEYS})\s*=\s*){_VARIABLE}" + r"('[^']*'|[^\s'\"&;]+)",
+    re.IGNORECASE,
 )
 _SHORT = 4
 
 
 def without_passwords(text: str) -> str:
-    """The text; a password in a URL, in a URL's options or in a connection string is hidden."""
+    """The text; a password in a URL, in a URL's options or in a connection string is hidden, and so are
+    the key of an account and a signature that lets in whoever has it."""
     text = _IN_URLS.sub(rf"\1:{HIDDEN}@", text)
     return _AS_SETTINGS.sub(rf"\1{HIDDEN}", _AS_OPTIONS.sub(rf"\1{HIDDEN}", text))
 

@@ -180,6 +180,9 @@ def test_passwords_in_any_text() -> None:
     told = "postgresql://me:a@b:c@h/x?sslpassword=one&user=me dsn 'password=two' PWD=three;"
     hidden = "postgresql://me:***@h/x?sslpassword=***&user=me dsn 'password=***' PWD=***;"
     assert without_passwords(told) == hidden
+    told = "AccountName=a;AccountKey=one==;x?sp=r&sig=two%3D&se=1 https://h/x?X-Amz-Signature=three design=b"
+    hidden = "AccountName=a;AccountKey=***;x?sp=r&sig=***&se=1 https://h/x?X-Amz-Signature=*** design=b"
+    assert without_passwords(told) == hidden
     assert "hunter2" not in str(UserError("wrong", found="[postgresql://me:hunter2@h/x]"))
     assert without(["a"], "a cat, 'a'") == "*** cat, '***'"
     assert without([os.fsdecode(b"p\xff")], "p%FF") == "***"
