@@ -19,7 +19,7 @@ from ..run.device import reached_of_pool
 from ..run.kind import StudyKind
 from ..run.memory_limits import within_memory
 from ..run.on_devices import OnDevices
-from ..run.waiting import lease_for
+from ..run.waiting import for_entries, lease_for
 from ..stages.chain import Trace
 from ..store.opening import open_store
 from ..store.store import Store
@@ -57,9 +57,9 @@ class WorkingStudy:
         job = fit_job(order)
         with ExitStack() as stack:
             try:
-                store = open_store(job.places.store_name, self.budget.worked)
+                where, budget = job.places.store_name, self.budget
+                store = open_store(where, budget.worked, for_entries(budget))
                 if store.get(STAGE, order.witness) is None:
-                    where = job.places.store_name
                     raise UnfitError(f"the study's store is not seen there: {where} is another")
                 stack.enter_context(working(job.places.store, job.places.run_dir))
                 self._devices = self._parts(job, store, order)

@@ -59,7 +59,7 @@ from .options import options_of
 from .session_end import SessionEnd as SessionEnd
 from .setup import ladder_settings, set_up_search
 from .stored import write_run_file_of
-from .waiting import lease_for
+from .waiting import for_entries, lease_for
 from .while_devices_answer import while_devices_answer
 
 MakeWorkers = Callable[[Job, Store, Budget, Progress], AbstractContextManager[Workers]]
@@ -116,7 +116,7 @@ def run_job(
     known = None if again or audit or not before else finished.finished_record(job, reached.environment)
     if known is not None:
         return SessionEnd(record=known, places=job.places, interrupted=False, unchanged=True)
-    store = open_store(job.places.store_name, budget.worked)
+    store = open_store(job.places.store_name, budget.worked, for_entries(budget))
     job = within_memory(job, reached, store, lease_for(job, reached.launch, progress, budget), progress)
     models = kind.models(job, store, progress, budget)
     _check_limits(job, models)

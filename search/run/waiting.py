@@ -1,5 +1,6 @@
-"""Waiting for others: for the lease of the study's device, and in a training for whoever measures on this
-machine. It is shown and counted, and ends where the study has to."""
+"""Waiting for others: for the lease of the study's device, in a training for whoever measures on this machine,
+and for whoever makes what is wanted of the store. It is shown, but for the last, and counted, and ends where the
+study has to."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from ..job.job import Job
 from ..record.progress import Progress
 from ..record.stops import Interrupted
 from ..stages.models.load import Control
+from ..store.key_lock import Waited
 
 _NOTED_S, _SHOWN_S = 5.0, 1.0
 """A wait that is as long is worth a line that stays; and one that is seen, which is renewed as often."""
@@ -29,6 +31,16 @@ def lease_for(job: Job, launch: Launch, progress: Progress, budget: Budget) -> D
         waited=shown.waited,
         meanwhile=budget.checkpoint,
     )
+
+
+def for_entries(budget: Budget) -> Waited:
+    """For waits in which another process makes what is wanted of the store."""
+
+    def waited(seconds: float) -> None:
+        budget.waited += seconds
+        budget.checkpoint()
+
+    return waited
 
 
 def training_control(budget: Budget, progress: Progress) -> Control:

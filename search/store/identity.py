@@ -8,10 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from ...profiles.errors import UserError
-from ...profiles.files import make_folder, write_whole
+from ...profiles.files import make_folder, sync, write_whole
+from ...profiles.locks import locked
 from .contents import stages_of
 from .objects import Objects
 from .trouble import writing
+from .uses import LOCKS
 
 _SHARED, _UNSENT = ".shared", ".unsent"
 _IDENTITY, _FORMAT = "store.json", 1
@@ -24,9 +26,18 @@ def unsent_mark(root: Path, stage: str, key: str) -> Path:
 
 def shared_by(root: Path) -> str:
     """The URL of the object store that a directory is the cache of; "" where it is none."""
-    with suppress(OSError, ValueError):
-        return (root / _SHARED).read_text().partition("\n")[0]
+    with suppress(OSError):
+        return _note(root)[0]
     return ""
+
+
+def is_store(objects: Objects) -> bool:
+    """Whether there is an object store, ours or another one, where one could be opened; nothing is put there.
+
+    Raises:
+        UserError: it cannot be asked.
+    """
+    return objects.read(_IDENTITY) is not None
 
 
 def introduce(objects: Objects, root: Path) -> str:
@@ -52,9 +63,9 @@ def _identity(objects: Objects) -> str:
                 remedy="name one that knows conditional writes (If-None-Match): by them it is known who does "
                 "work that is to be done once",
             )
-        text = objects.read(_IDENTITY)
+        text = objects.created(_IDENTITY, fresh)
     try:
-        plain = json.loads(text or b"")
+        plain = json.loads(text)
         identity, version = str(plain["id"]), plain["format"]
     except (ValueError, LookupError, TypeError) as error:
         raise _not_ours(objects.url, f"{_IDENTITY}: {error}") from error
@@ -66,17 +77,32 @@ def _identity(objects: Objects) -> str:
 def _noted(root: Path, url: str, identity: str) -> str:
     """The name of the cache. Of another object store (the bucket was made anew, the service is another one),
     or of none, it is as good for this one; what it has is put there when it is asked for."""
-    note = root / _SHARED
-    before, of, cache = ([*note.read_text().splitlines(), "", "", ""] if note.is_file() else [""] * 3)[:3]
+    before, of, cache = _note(root)
     if (before, of) == (url, identity) and cache:
         return cache
-    for stage in stages_of(root):
-        make_folder(root / _UNSENT)
-        for path in stage.iterdir():
-            unsent_mark(root, stage.name, path.name).touch()
-    cache = cache or uuid.uuid4().hex
-    write_whole(note, f"{url}\n{identity}\n{cache}\n")
-    return cache
+    make_folder(root / LOCKS)
+    with locked(root / LOCKS / "shared"):  # of several processes that come first, one gives the name
+        before, of, cache = _note(root)
+        if (before, of) == (url, identity) and cache:
+            return cache
+        for stage in stages_of(root):
+            make_folder(root / _UNSENT)
+            for path in stage.iterdir():
+                unsent_mark(root, stage.name, path.name).touch()
+        if (root / _UNSENT).is_dir():
+            sync(root / _UNSENT)
+        cache = cache or uuid.uuid4().hex
+        write_whole(root / _SHARED, f"{url}\n{identity}\n{cache}\n")
+        return cache
+
+
+def _note(root: Path) -> tuple[str, str, str]:
+    """The store's URL, which one it is, and the name of the cache; all empty where nothing was noted."""
+    text = ""
+    with suppress(FileNotFoundError):
+        text = (root / _SHARED).read_text(encoding="utf-8", errors="replace")
+    url, identity, cache = [*text.splitlines(), "", "", ""][:3]
+    return url, identity, cache
 
 
 def _not_ours(url: str, found: str) -> UserError:

@@ -20,8 +20,18 @@ from .said import misfit
 
 MANIFEST = "manifest.json"
 _MOST_BYTES = 2**28
-# Of this process, and no fault of what it reads.
-_OURS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+# What stands there is not what was written. Any other error is of this process, its machine or its line to
+# the disk: others may well read it.
+_NOT_OURS = (
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.EINVAL,
+    errno.EPERM,
+    errno.ENXIO,
+    errno.ENAMETOOLONG,
+)
 
 
 class CorruptEntryError(Exception):
@@ -29,6 +39,10 @@ class CorruptEntryError(Exception):
 
     def __init__(self, damage: str) -> None:
         super().__init__(escaped(damage))  # it may quote what a stranger wrote
+
+
+class UnusableHereError(CorruptEntryError):
+    """An entry cannot be used by this process, and nothing shows that others cannot use it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +119,7 @@ def read_manifest(path: Path, stage: str, key: str) -> Manifest:
     """The manifest of an entry's folder; CorruptEntryError where it is not what was written for that key.
 
     Raises:
-        OSError: this process cannot read anything at the moment.
+        OSError: it cannot be read here at the moment.
     """
     try:
         if not stat.S_ISDIR(path.lstat().st_mode):
@@ -138,7 +152,7 @@ def _typed(plain: Mapping[str, Any], stage: str, key: str) -> Manifest:
     if (plain.get("stage"), plain.get("key")) != (stage, key):
         raise CorruptEntryError(f"{MANIFEST} is that of another entry")
     if wrong := misfit(stage, plain):
-        raise CorruptEntryError(f"{MANIFEST} does not say {wrong} as it is read here")
+        raise UnusableHereError(f"{MANIFEST} does not say {wrong} as this version reads it")
     files = {
         name: StoredFile(sha256=item["sha256"], size_bytes=item["size_bytes"])
         for name, item in plain["files"].items()
@@ -157,7 +171,7 @@ def check_file(entry: Path, name: str, expected: StoredFile) -> None:
     """Raise CorruptEntryError where a file of an entry is not what was written, or lies elsewhere.
 
     Raises:
-        OSError: this process cannot read anything at the moment.
+        OSError: it cannot be read here at the moment.
     """
     try:
         with open_regular(file_inside(entry, name)) as file:
@@ -171,4 +185,4 @@ def check_file(entry: Path, name: str, expected: StoredFile) -> None:
 
 
 def _damaged(name: str, error: OSError) -> Exception:
-    return error if error.errno in _OURS else CorruptEntryError(f"{name}: {error.strerror}")
+    return CorruptEntryError(f"{name}: {error.strerror}") if error.errno in _NOT_OURS else error

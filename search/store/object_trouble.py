@@ -8,14 +8,18 @@ from typing import Any
 
 from ...profiles.errors import UserError
 from ...profiles.files import says_full
+from ...profiles.passwords import without_passwords
 from ...profiles.words import one_line
 from .url import ACCEPTED, CREDENTIALS
 
 _EXTRAS = {"s3": "s3", "s3a": "s3"}
 _PACKAGES = {"gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "abfss": "adlfs", "az": "adlfs"}
-_TAKEN = ("PreconditionFailed", "412", "ConditionalRequestConflict")
-_BUSY = (408, 425, 429, 500, 502, 503, 504)
+_TAKEN = ("PreconditionFailed", "412")
+_BUSY = (408, 409, 425, 429, 500, 502, 503, 504)
 _NO_ROOM = 507
+_ABSENT = 404
+_EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired")
+_SKEWED = "RequestTimeTooSkewed"
 _NO_ANSWER = {"ConnectionError", "HTTPClientError", "FSTimeoutError", "ResponseParserError", "ClientError"}
 """Names of what the libraries below fsspec raise where a line fails: none of them is imported for that."""
 _BUSY_NUMBERS = (errno.EBUSY, getattr(errno, "EREMOTEIO", errno.EIO))
@@ -33,11 +37,12 @@ def without_bucket(error: Exception) -> bool:
 
 
 def passes(error: Exception) -> bool:
-    """Whether another try may well succeed."""
+    """Whether another try may well succeed. What is absent though it was to be put, others put or removed
+    in that moment."""
     if says_full(error) or isinstance(error, PermissionError):
         return False
     if status := _status(error):
-        return status in _BUSY
+        return status in _BUSY or (status == _ABSENT and not without_bucket(error))
     names = {base.__name__ for base in type(error).__mro__}
     if names & _UNSIGNED:
         return False
@@ -50,8 +55,8 @@ def refused(url: str, error: Exception) -> Exception:
     if isinstance(error, UserError) or (isinstance(error, OSError) and (says_full(error) or error.filename)):
         return error
     problem, remedy = _told(error)
-    found = f"{type(error).__name__}: {one_line(str(error), 300)}"
-    return UserError(problem, place=url, found=found, remedy=remedy)
+    found = one_line(without_passwords(str(error)), 300)  # before it is cut
+    return UserError(problem, place=url, found=f"{type(error).__name__}: {found}", remedy=remedy)
 
 
 def _told(error: Exception) -> tuple[str, str]:
@@ -59,6 +64,10 @@ def _told(error: Exception) -> tuple[str, str]:
     again = "run again: what was finished is kept"
     if without_bucket(error):
         return "the object store has no such bucket", "make it, or correct `store` in the study file"
+    if _code(error) in _EXPIRED:
+        return "the object store's credentials have expired", f"get new ones, and {again}. {CREDENTIALS}"
+    if _code(error) == _SKEWED:
+        return "the clock of this machine is too wrong for the object store", f"set it, and {again}"
     if {base.__name__ for base in type(error).__mro__} & _UNSIGNED or _status(error) == 401:
         return "no credentials for the object store were found, or wrong ones", f"give some: {CREDENTIALS}"
     if isinstance(error, PermissionError) or _status(error) == 403:
@@ -84,7 +93,7 @@ def no_filesystem(url: str, error: Exception) -> UserError:
     remedy = f"pip install 'paretune[{extra}]'" if extra else f"pip install {package}".strip()
     return UserError(
         f"what reaches a store of the kind {scheme}:// is not installed, or does not load here",
-        found=one_line(str(error), 300),
+        found=one_line(without_passwords(str(error)), 300),
         remedy=remedy if extra or package else "install what the message names",
     )
 

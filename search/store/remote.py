@@ -15,7 +15,6 @@ was there first stays, and names files that nobody changes.
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import time
@@ -25,18 +24,21 @@ from pathlib import Path
 from typing import Any
 
 from ...profiles.errors import UserError
-from ...profiles.files import make_folder
+from ...profiles.files import make_folder, sync
+from .asides import placed
 from .contents import KEY
+from .fetching import fetch_entry
 from .identity import introduce, unsent_mark
+from .key_lock import Waited, unheeded
 from .leases import Beat, KeyLease
 from .listing import Listing, manifest_name
-from .manifest import MANIFEST, CorruptEntryError, check_file, manifest_of, read_manifest
+from .manifest import MANIFEST, CorruptEntryError, UnusableHereError, manifest_of
 from .objects import Objects
 from .store import Entry, Store, entry_of
-from .trouble import reading, removed, writing
-from .work import WorkCopies, is_inside
+from .trouble import removed, writing
+from .work import WorkCopies
 
-_QUICK_S, _START_S = 3.0, 20.0
+_QUICK_S, START_S = 3.0, 20.0
 _log = logging.getLogger(__name__)
 
 
@@ -53,9 +55,14 @@ class RemoteStore(Store):
     """
 
     def __init__(
-        self, root: Path, url: str, clock: Callable[[], float] = time.monotonic, beat: Beat | None = None
+        self,
+        root: Path,
+        url: str,
+        clock: Callable[[], float] = time.monotonic,
+        beat: Beat | None = None,
+        waited: Waited = unheeded,
     ) -> None:
-        super().__init__(root, clock)
+        super().__init__(root, clock, waited)
         self.url, self._beat = url, beat or Beat()
         self._objects = Objects(url)
         self._quick = self._objects.patient(_QUICK_S)
@@ -63,8 +70,9 @@ class RemoteStore(Store):
         self._copies = WorkCopies(self._objects, lambda stage, key: self._on_its_way(f"work-{stage}", key))
         self._begun: set[tuple[str, str]] = set()
         self._leases: dict[tuple[str, str], KeyLease] = {}
+        self._unusable: set[tuple[str, str]] = set()
         self._keeps_back = False
-        self._cache = introduce(self._objects.patient(_START_S), self.root)
+        self._cache = introduce(self._objects.patient(START_S), self.root)
 
     def get(self, stage: str, key: str) -> Entry | None:
         """As `Store.get`; what another machine made is fetched, and checked, before it is an entry here."""
@@ -79,13 +87,17 @@ class RemoteStore(Store):
         Such an entry has no files here until `get` has fetched them.
         """
         found = super().glance(stage, key)
-        if found is None and key in self._listing.of(stage):
-            with suppress(CorruptEntryError, UserError):
+        if found is None and (stage, key) not in self._unusable and key in self._listing.of(stage):
+            try:
                 text = self._quick.read(manifest_name(stage, key))
                 if text is not None:
                     manifest = manifest_of(text, stage, key)
                     found = entry_of(self.root / stage / key, manifest, cached=True, seconds=0.0)
                     self._glanced[stage, key] = found
+            except UnusableHereError:
+                self._unusable.add((stage, key))
+            except (CorruptEntryError, UserError):  # `get` says why
+                return None
         return found
 
     def latest(self, stage: str) -> Iterator[Entry]:
@@ -114,7 +126,7 @@ class RemoteStore(Store):
     @contextmanager
     def _alone(self, stage: str, key: str) -> Iterator[None]:
         with super()._alone(stage, key):
-            lease = KeyLease(self._objects, stage, key, self._cache, self._beat)
+            lease = KeyLease(self._objects, stage, key, self._cache, self._beat, self._waited)
             with lease.held(lambda: self._objects.read(manifest_name(stage, key)) is not None):
                 self._leases[stage, key] = lease
                 try:
@@ -135,16 +147,14 @@ class RemoteStore(Store):
             self._take_theirs(stage, key)
         if (stage, key) in self._begun:
             self._copies.forget(stage, key)
-        with suppress(CorruptEntryError), reading(self.root):
-            manifest = read_manifest(made.path, stage, key)  # ours, or that of one that was faster
-            return entry_of(made.path, manifest, cached=False, seconds=made.seconds)
-        return made
+        return self._as_it_stands(made)
 
-    def _place(self, aside: Path, path: Path) -> None:
+    def _place(self, aside: Path, path: Path) -> bool:
         unsent = unsent_mark(self.root, path.parent.name, path.name)
         make_folder(unsent.parent)
         unsent.touch()
-        _renamed(aside, path)
+        sync(unsent.parent)
+        return placed(aside, path)
 
     # -- to the object store ----------------------------------------------------------------------
 
@@ -162,10 +172,9 @@ class RemoteStore(Store):
             if there is None:
                 for file, facts in manifest_of(text, stage, key).files.items():
                     self._objects.upload(path / file, f"files/{stage}/{key}/{facts.sha256}/{file}")
-                if not self._objects.create(name, text):
-                    there = self._objects.read(name)
+                there = self._objects.created(name, text)
             unsent_mark(self.root, stage, key).unlink(missing_ok=True)
-        return there is None or there == text
+        return there == text
 
     def _replaced(self, stage: str, key: str) -> bool:
         """Put an entry that an earlier process made and did not put; whether another one has its place now.
@@ -198,37 +207,18 @@ class RemoteStore(Store):
                 return None
             with writing(self.root):
                 make_folder(self.root / stage)
-                _renamed(aside, self.root / stage / key)
+                placed(aside, self.root / stage / key)
             with suppress(CorruptEntryError):
                 return self._read(stage, key, started)
         return None
 
     def _download(self, stage: str, key: str, aside: Path) -> bool:
-        """Fetch an entry into a folder, and check it. One that is not what its manifest says is taken out, so
-        that it is made again."""
-        name = manifest_name(stage, key)
-        text = self._objects.read(name)
-        if text is None:
-            return False
-        try:
-            manifest = manifest_of(text, stage, key)
-            for file, facts in manifest.files.items():
-                if not is_inside(file) or file == MANIFEST:
-                    raise CorruptEntryError(f"{file} is no name of a file")
-                with writing(self.root):
-                    (aside / file).parent.mkdir(parents=True, exist_ok=True)
-                    self._objects.download(f"files/{stage}/{key}/{facts.sha256}/{file}", aside / file)
-                check_file(aside, file, facts)
-            with writing(self.root):
-                (aside / MANIFEST).write_bytes(text)
-        except CorruptEntryError as damage:
-            _log.warning("store: %s %s is damaged (%s): it is taken out there", stage, key[:12], damage)
-            if self._objects.read(name) == text:
-                self._objects.remove(name)
-            self._listing.forget(stage)
-            self._glanced.pop((stage, key), None)
-            return False
-        return True
+        with writing(self.root):
+            if fetch_entry(self._objects, stage, key, aside):
+                return True
+        self._listing.forget(stage)
+        self._glanced.pop((stage, key), None)
+        return False
 
     def _take_theirs(self, stage: str, key: str) -> None:
         """Put the entry that another machine was first with in the place of ours, so that all have the same;
@@ -254,13 +244,3 @@ class RemoteStore(Store):
                 aside.mkdir()
             stack.callback(removed, aside)
             yield aside
-
-
-def _renamed(aside: Path, path: Path) -> None:
-    """Have an entry in its place, unless there is one: it was made here and fetched at a time, which happens
-    where a lease was lost."""
-    try:
-        aside.rename(path)
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import time
-import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
 from itertools import islice
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from ...profiles.files import sync
 from ...profiles.locks import locked
+from .asides import MAKING, aside_of, placed
 from .contents import KEY, Stored, size_of
 from .trouble import removed, writing
 from .uses import LOCKS, last_use, lock_of
@@ -33,7 +33,7 @@ def remove_unused(root: Path, entries: Iterable[Stored], before: float) -> Itera
     while batch := list(islice(waiting, _AT_ONCE)):
         with ExitStack() as held, writing(root):
             gone = [(entry, _taken_out(root, entry, before, held)) for entry in batch]
-            for folder in {root / entry.stage for entry, aside in gone if aside} | {root / ".making"}:
+            for folder in {root / entry.stage for entry, aside in gone if aside} | {root / MAKING}:
                 with suppress(FileNotFoundError):
                     sync(folder)
             for entry, aside in gone:
@@ -55,14 +55,13 @@ def _taken_out(root: Path, entry: Stored, before: float, held: ExitStack) -> Pat
         return None
     if new:  # as if it had always been there: to lock it is not to ask for the entry
         os.utime(lock, (known, known))
-    path, aside = root / stage / key, root / ".making" / f"{stage}.{key}.{uuid.uuid4().hex}"
+    path, aside = root / stage / key, aside_of(root, stage, key)
     aside.parent.mkdir(exist_ok=True)
     try:
         path.rename(aside)
     except FileNotFoundError:  # somebody else removed it
         return None
-    if last_use(root, stage, key) >= before:  # it was asked for in this moment
-        aside.rename(path)
+    if last_use(root, stage, key) >= before and placed(aside, path):  # it was asked for in this moment
         return None
     return aside
 

@@ -2,10 +2,10 @@
 
 An entry is a directory of files with a manifest. It is made aside, synced and renamed, so that it is there
 whole or not at all. Whoever makes an entry holds a lock on its key, which the kernel frees when the process
-ends, however it ends. Layout below the root:
+ends, however it ends. Where a disk knows no locks, it may be made twice: the first one stays. Below the root:
 
     <stage>/<key>/          entries: the files of the stage, and manifest.json
-    .making/<stage>.<key>.* entries being made, or removed
+    .making/<stage>.<key>.* entries being made, or removed (`asides.py`)
     .work/<stage>.<key>/    checkpoints of stages that were interrupted
     .locks/<stage>.<key>    locks: empty files, whose time is when somebody last asked for the entry
     .users/, .runs/         who works with it, and which runs ever did (`users.py`)
@@ -15,27 +15,25 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ...profiles.errors import UserError
 from ...profiles.files import file_inside, make_folder, sync, sync_tree
-from ...profiles.locks import locked
 from ..record.digest import digest_of
+from .asides import aside_of, placed, sweep
 from .contents import KEY
+from .key_lock import Waited, key_lock, unheeded
 from .manifest import MANIFEST, CorruptEntryError, Manifest, check_file, read_manifest, write_manifest
 from .trouble import full_disk_explained, reading, removed, writing
-from .uses import lock_of, touch
+from .uses import touch
 
 T = TypeVar("T")
 _MADE_AGAIN = "remove the entry's folder: what was in it is made again"
-_ASIDE = re.compile(r"([^.]+)\.([^.]+)\.[0-9a-f]{32}")
 _DEAR_S = 5.0
 _log = logging.getLogger(__name__)
 
@@ -106,18 +104,20 @@ class Store:
     """A store in the directory `root`, which is created where it is missing.
 
     Leftovers of killed processes are swept when a store is opened. One that cannot be written still answers
-    `get`. What it takes to make an entry is told by `clock`.
+    `get`. What it takes to make an entry is told by `clock`; while another one makes it, `waited` is called.
 
     Raises:
         UserError: `root` cannot be created or is a file.
     """
 
-    def __init__(self, root: Path, clock: Callable[[], float] = time.monotonic) -> None:
-        self.root, self._clock = Path(root).absolute(), clock
+    def __init__(
+        self, root: Path, clock: Callable[[], float] = time.monotonic, waited: Waited = unheeded
+    ) -> None:
+        self.root, self._clock, self._waited = Path(root).absolute(), clock, waited
         self._glanced: dict[tuple[str, str], Entry] = {}
         with writing(self.root):
             make_folder(self.root)
-        self._sweep()
+        sweep(self.root)
 
     def get(self, stage: str, key: str) -> Entry | None:
         """The entry, or None. Every file is checked against its hash; a damaged entry is removed."""
@@ -130,7 +130,7 @@ class Store:
             _log.warning("store: %s %s is damaged (%s): it is taken out", stage, key[:12], damage)
         if os.access(self.root, os.W_OK):
             with suppress(UserError), self._lock(stage, key):  # who only reads can do without
-                return self._sound(stage, key, started)  # it may have been aside for a moment
+                return Store._sound(self, stage, key, started)  # it may have been aside for a moment
         return None
 
     def glance(self, stage: str, key: str) -> Entry | None:
@@ -187,7 +187,7 @@ class Store:
 
     def _alone(self, stage: str, key: str) -> AbstractContextManager[object]:
         """Nobody else makes the entry meanwhile."""
-        return self._lock(stage, key)
+        return self._lock(stage, key, waited=self._waited)
 
     def _sound(self, stage: str, key: str, started: float) -> Entry | None:
         """The entry, once a damaged one is out of the way; the caller holds the lock."""
@@ -219,13 +219,21 @@ class Store:
                 manifest = write_manifest(aside, stage, key, meta, provenance, self._clock() - started)
                 sync_tree(aside)
             with writing(self.root):
-                self._place(aside, path)
+                ours = self._place(aside, path)
                 seconds = self._clock() - started
                 if seconds > _DEAR_S:  # else it is made again, should the power fail in the next seconds
                     sync(path.parent)
         finally:
             removed(aside)
-        return entry_of(path, manifest, cached=False, seconds=seconds)
+        made = entry_of(path, manifest, cached=False, seconds=seconds)
+        return made if ours else self._as_it_stands(made)
+
+    def _as_it_stands(self, made: Entry) -> Entry:
+        """What was made here as all have it by now: of two that made it, one was faster."""
+        with suppress(CorruptEntryError), reading(self.root):
+            manifest = read_manifest(made.path, made.stage, made.key)
+            return entry_of(made.path, manifest, cached=False, seconds=made.seconds)
+        return made
 
     def _discard_if_corrupt(self, stage: str, key: str) -> None:
         """Take a damaged entry out of the way; the caller holds the lock."""
@@ -234,49 +242,28 @@ class Store:
         except CorruptEntryError:
             self._glanced.pop((stage, key), None)
             aside = self._aside(stage, key)
-            with writing(self.root):
+            with writing(self.root), suppress(FileNotFoundError):  # somebody else did
                 (self.root / stage / key).rename(aside)
             removed(aside)  # what cannot be removed (a file that is open on NFS) is swept another day
 
-    def _place(self, aside: Path, path: Path) -> None:
-        """An entry that was made aside is there from now on."""
-        aside.rename(path)
+    def _place(self, aside: Path, path: Path) -> bool:
+        """An entry that was made aside is there from now on, unless there is one by now."""
+        return placed(aside, path)
 
     def _aside(self, stage: str, key: str) -> Path:
         """A path for what is not yet, or no longer, an entry."""
-        making = self.root / ".making"
+        aside = aside_of(self.root, stage, key)
         with writing(self.root):
-            making.mkdir(exist_ok=True)
-        return making / f"{stage}.{key}.{uuid.uuid4().hex}"
+            aside.parent.mkdir(exist_ok=True)
+        return aside
 
     def _work(self, stage: str, key: str) -> Path:
         return self.root / ".work" / f"{stage}.{key}"
 
-    @contextmanager
-    def _lock(self, stage: str, key: str, wait: bool = True) -> Iterator[bool]:
-        """Hold the key's lock. Yields False at once if `wait` is false and another holds it."""
-        path = lock_of(self.root, stage, key)
-        with ExitStack() as stack:
-            with writing(self.root):
-                path.parent.mkdir(exist_ok=True)
-                free = stack.enter_context(locked(path, wait=False))
-            if wait and not free:
-                _log.info("store: another process is making %s %s, waiting for it", stage, key[:12])
-                free = stack.enter_context(locked(path))
-            yield free
-
-    def _sweep(self) -> None:
-        """Remove what killed processes left: a maker holds its key's lock, so a free lock has no maker. What
-        is not ours stays."""
-        making = self.root / ".making"
-        if not os.access(making, os.W_OK):
-            return
-        with suppress(OSError):
-            for aside in sorted(making.iterdir()):
-                if ours := _ASIDE.fullmatch(aside.name):
-                    with suppress(UserError), self._lock(ours[1], ours[2], wait=False) as free:
-                        if free:
-                            removed(aside)
+    def _lock(
+        self, stage: str, key: str, *, wait: bool = True, waited: Waited = unheeded
+    ) -> AbstractContextManager[bool]:
+        return key_lock(self.root, stage, key, wait=wait, waited=waited)
 
 
 def entry_of(path: Path, manifest: Manifest, cached: bool, seconds: float) -> Entry:

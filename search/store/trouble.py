@@ -27,6 +27,12 @@ _REMEDIES = {
     ),
 }
 _UNWRITABLE = "make the directory writable for this user, or name another one for the store"
+_UNREADABLE = {
+    **_REMEDIES,
+    errno.EACCES: "make it readable for this user, or name another directory for the store",
+    errno.EIO: "see to the disk and run again; where it stays so, remove the entry's folder: what was in it "
+    "is made again",
+}
 
 
 @contextmanager
@@ -48,7 +54,7 @@ def reading(root: Path) -> Iterator[None]:
             "the store cannot be read at the moment",
             place=str(root),
             found=str(error),
-            remedy=_REMEDIES.get(error.errno or 0, "run again: what was finished is kept"),
+            remedy=_UNREADABLE.get(error.errno or 0, "run again: what was finished is kept"),
         ) from error
 
 

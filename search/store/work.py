@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ...profiles.files import sha256_of
+from ...profiles.passwords import without_passwords
 from .objects import Objects
 from .trouble import removed
 
@@ -30,6 +31,7 @@ WORK = "work"
 _STATE, _NOTE = "state.json", ".kept"
 _WAIT_S = 60.0
 """For so long the end of an interrupted stage waits for its last checkpoint to be copied."""
+_FORGET_S = 3.0
 _log = logging.getLogger(__name__)
 Aside = Callable[[str, str], AbstractContextManager[Path]]
 
@@ -79,9 +81,9 @@ class WorkCopies:
                 self._thread.start()
 
     def settle(self, stage: str, key: str) -> None:
-        """Wait until what is to be copied is copied, but not for ever."""
+        """Wait until what is to be copied is copied, but not for ever, and not for a store that is silent."""
         until = time.monotonic() + _WAIT_S
-        while time.monotonic() < until:
+        while time.monotonic() < until and not self._objects.is_silent:
             with self._guard:
                 if (stage, key) not in self._wanted and self._busy != (stage, key):
                     return
@@ -92,10 +94,11 @@ class WorkCopies:
         with self._guard:
             self._wanted.pop((stage, key), None)
         self.settle(stage, key)
+        objects = self._objects.patient(_FORGET_S)
         with self._forgiving("removed"):
-            names = sorted(self._objects.below(f"{WORK}/{stage}/{key}"), key=lambda name: name != _STATE)
+            names = sorted(objects.below(f"{WORK}/{stage}/{key}"), key=lambda name: name != _STATE)
             for name in names:
-                self._objects.remove(f"{WORK}/{stage}/{key}/{name}")
+                objects.remove(f"{WORK}/{stage}/{key}/{name}")
 
     def _run(self) -> None:
         while True:
@@ -160,7 +163,8 @@ class WorkCopies:
             yield
         except Exception as error:
             if not self._told:
-                _log.warning("store: a checkpoint could not be %s, the work goes on: %s", done, error)
+                words = without_passwords(str(error))
+                _log.warning("store: a checkpoint could not be %s, the work goes on: %s", done, words)
             self._told = True
 
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from paretune.search.record.stops import Interrupted
 from paretune.search.store.leases import Beat
 from paretune.search.store.remote import RemoteStore
 from paretune.search.store.store import Store, content_key
@@ -158,6 +159,24 @@ class StoreContract:
         assert not other.produce("sketch", KEY, {}, go_on).cached
         assert found == ["epoch 3"]
         assert not (machine("c").workdir("sketch", KEY) / "checkpoint").exists()
+
+    def test_a_wait_for_another_is_told_and_can_be_ended(self, machine, tmp_path):
+        begun, passed = tmp_path / "begun", []
+
+        def waited(seconds):
+            passed.append(seconds)
+            if len(passed) == 3:
+                raise Interrupted("enough")
+
+        process = child(MAKE_FOR_EVER, machine("a"), begun)
+        until(begun.exists)
+        other = machine("b")
+        other._waited = waited
+        with pytest.raises(Interrupted, match="enough"):
+            other.produce("sketch", KEY, {}, no_making)
+        assert sum(passed) > 0
+        process.kill()
+        process.communicate()
 
     def is_kept(self, store: Store) -> bool:
         """Whether what `MAKE_FOR_EVER` has come to is where others find it."""

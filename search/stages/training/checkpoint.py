@@ -53,6 +53,7 @@ def save_checkpoint(path: Path, parts: Mapping[str, Any], history: History, seco
         "curve": history.curve,
         "seconds": history.earlier_seconds + seconds,
     }
+    path.parent.mkdir(exist_ok=True)  # another machine was faster, and no lock kept the two apart
     with whole_file(path) as file:
         torch.save(state, file)
 
@@ -83,6 +84,7 @@ def load_checkpoint(path: Path, parts: Mapping[str, Any]) -> History | None:
             "a checkpoint is not that of this training",
             place=str(path),
             found=f"{type(error).__name__}: {str(error).partition(chr(10))[0]}",
-            remedy="remove it and run again: the training starts anew",
+            remedy="remove it (and, in an object store, its copy below work/) and run again: the training "
+            "starts anew",
         ) from error
     return history

@@ -1,14 +1,16 @@
-"""A training that waits while this machine is measured on: it says so, and the wait is nobody's cost."""
+"""Waiting for others: a training for who measures on this machine, and for who makes an entry of the store."""
 
 import threading
 import time
 
+import pytest
 from paretune.backends.lease.place import FOLDER_VARIABLE
 from paretune.backends.lease.quiet import Quiet
 from paretune.search.driver.budget import Budget
 from paretune.search.record.progress import Progress
+from paretune.search.record.stops import Interrupted
 from paretune.search.run import waiting
-from paretune.search.run.waiting import training_control
+from paretune.search.run.waiting import for_entries, training_control
 
 
 class Shown(Progress):
@@ -48,3 +50,13 @@ def test_a_pause_is_shown_and_the_clock_of_the_training_stands_still(tmp_path, m
     with control.step():  # where nobody measures nothing is said
         pass
     assert shown.stages[-2:-1] != ["training goes on"]
+
+
+def test_a_wait_for_an_entry_is_nobodys_cost_and_ends_with_the_study():
+    budget = Budget(trials=None, seconds=None, clock=lambda: 100.0)
+    waited = for_entries(budget)
+    waited(7.0)
+    assert budget.worked() == 93.0
+    budget.stop.request()
+    with pytest.raises(Interrupted):
+        waited(1.0)

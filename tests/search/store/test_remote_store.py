@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from contracts.store_contract import (
 )
 from paretune.profiles.errors import UserError
 from paretune.search.record.digest import digest_of
+from paretune.search.store import objects, work
 from paretune.search.store.identity import shared_by
 from paretune.search.store.leases import Beat
 from paretune.search.store.objects import Objects
@@ -245,6 +247,28 @@ def test_what_is_in_the_cache_needs_no_line(s3, bucket, monkeypatch):
     assert entry_in(url, "sketch", KEY).file("part/file.txt").read_text() == "hello"
 
 
+def test_where_no_store_is_none_is_made_by_who_only_looks(s3, bucket):
+    assert entry_in(f"s3://{bucket}/none", "sketch", KEY) is None
+    assert s3.names(bucket) == []
+
+
+def test_processes_that_come_first_at_a_time_have_one_cache(s3, bucket, tmp_path):
+    url, named = f"s3://{bucket}/all", []
+
+    def first():
+        named.append(opened(tmp_path / "a", url)._cache)
+
+    opening = [threading.Thread(target=first) for _ in range(4)]
+    for one in opening:
+        one.start()
+    for one in opening:
+        one.join()
+    assert (len(named), len(set(named))) == (4, 1)
+    (tmp_path / "a" / ".shared").write_bytes(b"\xff\xfe\n\xff")  # of no program of ours
+    assert opened(tmp_path / "a", url)._cache
+    assert shared_by(tmp_path / "a") == url
+
+
 NO_BUCKET = r"s3://nobody/x: the object store has no such bucket\n  found: .*\n  what to do: make it"
 
 
@@ -263,58 +287,89 @@ def test_what_cannot_be_asked_says_why(s3, bucket, tmp_path, monkeypatch):
 
 @pytest.fixture
 def answering(monkeypatch):
-    """An S3 that answers everything with a status and a code; 0: nobody is there."""
+    """An S3 that has these answers, each a status and a code, and stays with the last one; without any nobody
+    is there."""
     servers = []
 
     class Answer(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # whoever puts something asks whether to go on
+
         def do_GET(self):
-            body = f"<Error><Code>{self.server.code}</Code><Message>said there</Message></Error>".encode()
-            self.send_response(self.server.status)
+            status, code = self.server.answers.pop(0) if self.server.answers[1:] else self.server.answers[0]
+            said = f"<Error><Code>{code}</Code><Message>said there</Message></Error>"
+            body = said.encode() if code else b""
+            self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            if self.command == "GET":
+            if self.command != "HEAD":
                 self.wfile.write(body)
 
         do_HEAD = do_GET
 
+        def do_PUT(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.do_GET()
+
         def log_message(self, *args):
             pass
 
-    def start(status: int, code: str) -> None:
+    def start(*answers: tuple[int, str]) -> None:
         server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
         servers.append(server)
-        server.status, server.code = status, code
+        server.answers = list(answers)
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             monkeypatch.setenv(name, "x")
         monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
-        if status:
+        if answers:
             threading.Thread(target=server.serve_forever, daemon=True).start()
         else:
             server.server_close()
 
     yield start
     for server in servers:
-        if server.status:
+        if server.answers:
             server.shutdown()
             server.server_close()
 
 
 TROUBLE = {
     "the object store refuses this user": (403, "AccessDenied"),
+    "the object store's credentials have expired": (400, "ExpiredToken"),
+    "the clock of this machine is too wrong for the object store": (403, "RequestTimeTooSkewed"),
     "no credentials for the object store were found, or wrong ones": (401, "Unauthorized"),
     "no space left in the object store": (507, "StorageFull"),
-    "the object store does not answer": (0, ""),
+    "the object store does not answer": (),
     "the object store cannot be asked": (400, "InvalidRequest"),
 }
 
 
 @pytest.mark.parametrize("told", TROUBLE)
 def test_what_the_service_says_is_told_in_one_form(answering, told):
-    answering(*TROUBLE[told])
+    answering(*filter(None, [TROUBLE[told]]))
     with pytest.raises(UserError, match=f"^s3://bucket/x: {told}\n  found: .*\n  what to do: ") as refused:
         Objects("s3://bucket/x", patience=0.1).read("name")
-    assert "said there" in str(refused.value) or not TROUBLE[told][0]
+    assert "said there" in str(refused.value) or not TROUBLE[told]
+
+
+@pytest.mark.parametrize("answer", [(409, "ConditionalRequestConflict"), (404, "NoSuchUpload")])
+def test_what_is_refused_since_others_are_at_it_is_put_again(answering, answer):
+    answering(answer, (200, ""))
+    assert Objects("s3://bucket/x").create("name", b"content")
+    answering(answer, (412, "PreconditionFailed"))
+    assert not Objects("s3://bucket/x").create("name", b"content")
+
+
+def test_the_end_does_not_wait_for_a_store_that_is_silent(answering, monkeypatch, tmp_path):
+    answering()
+    monkeypatch.setattr(objects, "_TOLD_AFTER_S", 0.0)
+    monkeypatch.setattr(work, "_WAIT_S", 1e9)
+    silent = Objects("s3://bucket/x", patience=0.1)
+    copies = work.WorkCopies(silent.patient(0.1), lambda stage, key: nullcontext(tmp_path))
+    with pytest.raises(UserError, match="does not answer"):
+        silent.read("name")
+    copies._busy = ("sketch", KEY)
+    copies.settle("sketch", KEY)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What is not the store's own: strangers stay, an entry never leads out of itself, nothing waits."""
 
+import errno
 import json
 import os
 import shutil
@@ -218,18 +219,19 @@ def test_a_stage_writes_files_and_no_links(tmp_path, kind):
     assert list((tmp_path / ".making").iterdir()) == []
 
 
-def test_a_process_without_descriptors_takes_nothing_for_damaged(tmp_path, monkeypatch):
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EACCES, errno.EIO, errno.ESTALE])
+def test_what_this_process_cannot_read_is_not_taken_for_damaged(tmp_path, monkeypatch, number):
     store = Store(tmp_path)
     entry = produced(store)
 
     def none_left(*args, **kwargs):
-        raise OSError(24, os.strerror(24))
+        raise OSError(number, os.strerror(number))
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "open", none_left)
         with pytest.raises(UserError, match="cannot be read at the moment") as caught:
             store.get("sketch", KEY)
-    assert "ulimit -n" in caught.value.remedy
+    assert ("ulimit -n" in caught.value.remedy) == (number == errno.EMFILE)
     assert entry.path.is_dir()
 
 
