@@ -6,8 +6,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ...profiles.errors import UserError
 from ...search.driver.budget import StopFlag, catch_interrupts
 from ...search.record.progress import Progress
+from ...search.record.stops import Interrupted
 from ..notebook.progress import NotebookProgress, in_notebook
 from ..terminal.console import ConsoleProgress
 from ..terminal.output import console
@@ -35,10 +37,21 @@ def watched_by(progress: Watching) -> Iterator[Progress]:
 @contextmanager
 def stopped_softly(progress: Progress) -> Iterator[StopFlag]:
     """A flag that Ctrl-C, or a notebook's stop button, sets: the stage at hand is finished, and all is kept.
-    Signals reach the main thread alone; elsewhere the flag stays as it is."""
+    Signals reach the main thread alone; elsewhere the flag stays as it is.
+
+    Raises:
+        KeyboardInterrupt: a stop was asked for before the search began.
+        UserError: its time was used up before that.
+    """
     stop = StopFlag()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    with catch_interrupts(stop, lambda count: progress.note(STOPPING[min(count, 3) - 1])):
-        yield stop
+    try:
+        if threading.current_thread() is not threading.main_thread():
+            yield stop
+            return
+        with catch_interrupts(stop, lambda count: progress.note(STOPPING[min(count, 3) - 1])):
+            yield stop
+    except Interrupted as stopped:  # in a wait for others, before the search began
+        if stop.requested:
+            raise KeyboardInterrupt from stopped
+        remedy = "run again, or raise `budget: {time: ...}`: what was made is kept"
+        raise UserError(stopped.why, place="budget.time", remedy=remedy) from stopped
