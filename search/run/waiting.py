@@ -1,6 +1,6 @@
-"""Waiting for others: for the lease of the study's device, in a training for whoever measures on this machine,
-and for whoever makes what is wanted of the store. It is shown, but for the last, and counted, and ends where the
-study has to."""
+"""Waiting for others: for the lease of the study's device, in a training for who measures on this machine,
+and for whoever makes an entry of the store. It is counted, shown but for the last, and ends where the study
+has to."""
 
 from __future__ import annotations
 

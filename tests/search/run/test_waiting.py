@@ -1,4 +1,4 @@
-"""Waiting for others: a training for who measures on this machine, and for who makes an entry of the store."""
+"""A training that waits for who measures on this machine, and whoever waits for an entry of the store."""
 
 import threading
 import time
