@@ -151,8 +151,9 @@ class _Loop:
     def run(self, checkpoint: Path | None, control: Control, until: int) -> History:
         started, plan, ends = control.clock(), self.plan, until == self.plan.epochs
         history = (load_checkpoint(checkpoint, self.parts) if checkpoint else None) or History()
+        begun = history.epochs
         if history.epochs < until:
-            self._ask(history, control, started)
+            self._ask(history, control.clock() - started, begun)
         while history.epochs < until:
             history.losses.append(self._epoch(history.epochs + 1, control))
             _check_finite(history.losses[-1], plan, history.epochs)
@@ -166,7 +167,7 @@ class _Loop:
                 save_checkpoint(checkpoint, self.parts, history, control.clock() - started)
                 control.saved()
             if history.epochs < until:
-                self._ask(history, control, started)
+                self._ask(history, control.clock() - started, begun)
             if control.should_stop():
                 raise Interrupted(f"{plan.stage} stopped after {at}")
         if ends:
@@ -263,18 +264,20 @@ class _Loop:
             self._untold = error
             return math.nan
 
-    def _ask(self, history: History, control: Control, started: float) -> None:
-        watch, plan = self.watch, self.plan
+    def _ask(self, history: History, spent: float, begun: int) -> None:
+        """At a milestone, after so many seconds were spent on the epochs since the one it was begun at."""
+        watch, plan, curve = self.watch, self.plan, tuple(history.curve)
         if watch is None or not history.at_milestone:
             return
-        milestone = Milestone(key=watch.key, kind=watch.kind, epochs=plan.epochs, curve=tuple(history.curve))
+        pace = spent / (history.epochs - begun) if history.epochs > begun else None
+        milestone = Milestone(key=watch.key, kind=watch.kind, epochs=plan.epochs, curve=curve, pace=pace)
         with reproducible(plan.seed):
             decision = watch.judge(milestone)
         if decision is None:
             return
         if decision.bound is None and not decision.pause:
             raise InternalError(f"{plan.stage} was stopped without a bound on its quality: {decision.reason}")
-        raise TrainingStopped(milestone, decision, control.clock() - started)
+        raise TrainingStopped(milestone, decision, spent)
 
 
 def steps_of(plan: TrainingPlan, samples: int) -> int:

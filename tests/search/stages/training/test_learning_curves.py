@@ -67,6 +67,7 @@ def test_a_curve_has_the_quality_at_the_rungs_and_at_the_end(open_models, candid
     assert judge.asked == [("distill", 2), ("distill", 4)]
     key = models.needed.key(wanted)
     assert (stop.milestone.key, stop.milestone.kind, stop.milestone.epochs) == (key, "distill", 8)
+    assert 0 < stop.milestone.pace <= stop.seconds / 4 * 1.001
     saved = torch.load(models.store.workdir("distill", key) / "checkpoint.pt", weights_only=True)
     model = models.networks.untrained(wanted)
     model.load_state_dict(saved["parts"]["model"])
