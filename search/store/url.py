@@ -41,7 +41,7 @@ def store_url(text: str) -> str:
             "the URL of a store takes no options",
             found=f"{scheme}://{rest.partition('?')[0]}?{_HIDDEN}",
             accepted=ACCEPTED,
-            remedy="set them in the environment (AWS_ENDPOINT_URL, AWS_DEFAULT_REGION) or the provider's own files",
+            remedy="set them by AWS_ENDPOINT_URL, AWS_DEFAULT_REGION and the like, or in its own files",
         )
     if not rest.strip("/"):
         raise UserError("the URL of a store names no bucket", found=text, accepted=ACCEPTED)
