@@ -127,28 +127,28 @@ def get_backend(name: str) -> Backend:
     )
 
 
-_loaded: dict[tuple[str, str], Foreign] = {}
+_loaded: dict[tuple[str, str], tuple[object, Foreign]] = {}  # with the module of each
 
 
 def _foreign(called: str, value: str, load: Callable[[], Any]) -> Foreign:
-    """A backend that is not ours; once it is loaded, it stays.
+    """A backend that is not ours; once it is loaded, it stays as long as its module does.
 
     Raises:
         UserError: it cannot be loaded, or is none.
     """
-    if (called, value) not in _loaded:
-        with user_code(f"loading {called}"):
-            cls = load()
-        with user_code(f"making {called}", function=cls):
-            made = cls()
-        if not isinstance(made, Backend):
-            raise UserError(
-                f"{called} is not a backend",
-                found=type(made).__name__,
-                accepted="a subclass of paretune.backends.contract.Backend",
-            )
-        _loaded[called, value] = Foreign(made, called)
-    return _loaded[called, value]
+    module, known = _loaded.get((called, value), (None, None))
+    if known is not None and sys.modules.get(known.theirs.__module__) is module:
+        return known
+    with user_code(f"loading {called}"):
+        cls = load()
+    with user_code(f"making {called}", function=cls):
+        made = cls()
+    if not isinstance(made, Backend):
+        accepted = "a subclass of paretune.backends.contract.Backend"
+        raise UserError(f"{called} is not a backend", found=type(made).__name__, accepted=accepted)
+    foreign = Foreign(made, called)
+    _loaded[called, value] = sys.modules.get(foreign.theirs.__module__), foreign
+    return foreign
 
 
 def availability(name: str) -> Availability:

@@ -122,7 +122,7 @@ MAY_IMPORT = {
     ),
     "search.cluster": (
         "profiles backends.registry search.driver search.evaluation search.job search.record search.run "
-        "search.stages.chain search.storage search.store"
+        "search.stages.chain search.storage search.store search.workload"
     ),
     "search.driver": (
         "profiles profiles.devices search.evaluation search.gate search.job search.ranking search.record "

@@ -21,6 +21,7 @@ ENDED_STATES = ("COMPLETE", "PRUNED", "FAIL")
 _TOLD = re.compile(r"^ *(\d+)  (?:complete|gated|refused|failed) ", re.M)
 _READ = {"trials", "trial_user_attributes", "study_user_attributes"}
 _REPORT = ("report.html", "report.md", "trials.csv", "report.json")
+_OF_A_SESSION = "session/"  # which takes its entry with it
 
 
 @dataclass
@@ -148,7 +149,8 @@ def check_store(site: Site, seen: Seen, found: Found) -> None:
         except (OSError, ValueError, KeyError) as error:
             wrong = [repr(error)]
         found.corrupt += [f"entry {name}: {what}" for what in wrong]
-    found.lost += [f"entry {name}" for name in seen.entries.keys() - now.keys()]
+    gone = [name for name in seen.entries.keys() - now.keys() if not name.startswith(_OF_A_SESSION)]
+    found.lost += [f"entry {name}" for name in gone]
     found.twice += [f"entry {n}" for n in seen.entries.keys() & now.keys() if seen.entries[n] != now[n]]
     seen.entries.update(now)
 

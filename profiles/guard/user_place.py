@@ -104,9 +104,17 @@ def _last_of_theirs(frames: Iterable[tuple[str, int]]) -> str:
 def _of(file: str) -> int:
     if file.startswith("<") or is_ours(file):
         return _NOBODYS
-    if any(not _is_installed(Path(file).relative_to(home)) for home in _homes if _is_below(file, home)):
+    if any(lies_in(file, home) for home in _homes):
         return _AT_HOME
     return _LIBRARY if _is_installed(Path(file)) or _is_below(file, _LIBRARY_ROOT) else _THEIRS
+
+
+def lies_in(file: str, home: str) -> bool:
+    """Whether it lies below a directory of theirs, and is none of what is installed there: packages of an
+    environment, or Python itself."""
+    if not _is_below(file, home) or _is_below(file, _LIBRARY_ROOT):
+        return False
+    return not _is_installed(Path(file).relative_to(home))
 
 
 def _is_below(file: str, directory: str) -> bool:

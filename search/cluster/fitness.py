@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from ...backends.registry import get_backend
-from ...profiles.packages import versions
+from ...profiles.packages import differing, versions
 from ..job.job import Job
 from ..record.digest import digest_of
 from ..store.store import Store, content_key
@@ -18,12 +19,15 @@ _TRAINING = ("torch", "torch-pruning", "onnx", "onnxscript", "optuna")
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _SHOWN = 12
 """Characters of a digest."""
+_loaded = versions(("paretune", "numpy", *_TRAINING))
+"""The packages that this process runs with, whatever is installed in their places later."""
 
 
 def facts_of(job: Job) -> dict[str, str]:
     """What has to be the same wherever a candidate of the job is evaluated, by what it is called."""
     runtimes = [name for one in job.space.backends for name in get_backend(one.name).packages]
-    installed = versions(("paretune", "numpy", *_TRAINING, *runtimes))
+    installed = versions((*_loaded, *_TRAINING, *runtimes))
+    _loaded.update({name: version for name, version in installed.items() if name not in _loaded})
     major, minor, _ = platform.python_version_tuple()
     parts = {name: digest_of(value)[:_SHOWN] for name, value in job.problem().items()}
     return {
@@ -52,12 +56,25 @@ def differences(expected: Mapping[str, str], found: Mapping[str, str]) -> tuple[
     )
 
 
-def leave_witness(store: Store, session: str) -> str:
-    """Put an entry into a store that tells it from all others; its key."""
+def upgraded() -> tuple[str, ...]:
+    """Each package whose version is another one by now than this process runs with, in words."""
+    found = differing(_loaded, versions(_loaded))
+    return tuple(
+        f"package {name}: {now} was installed while the worker ran with {loaded}: restart it"
+        for name, (loaded, now) in found.items()
+    )
+
+
+@contextmanager
+def witness(store: Store, session: str) -> Iterator[str]:
+    """Have an entry in a store that tells it from all others, and from copies of it; its key."""
     key = content_key(STAGE, 1, {"session": session})
 
     def make(into: Path) -> Mapping[str, str]:
         return {"session": session}
 
     store.produce(STAGE, key, {}, make)
-    return key
+    try:
+        yield key
+    finally:
+        store.discard(STAGE, key)

@@ -22,9 +22,10 @@ from ..run.session import MakeWorkers, SessionEnd, run_study
 from ..storage.shared import check_shared
 from ..storage.url import StorageUrl
 from ..store.store import Store
-from .fitness import facts_of, leave_witness
+from .fitness import facts_of, witness
 from .orders import StudyOrder
-from .start import check_installed, cluster, on_this_machine
+from .script import check_script
+from .start import check_answers, check_installed, cluster, on_this_machine
 
 
 def run_study_with_workers(
@@ -62,13 +63,15 @@ def workers_of(wanted: WorkersSection | None, storage: StorageUrl, name: str) ->
     """What makes the workers that are wanted for the study of that name in that storage; None where none are.
 
     Raises:
-        UserError: the engine is not installed; or they are on other machines, and the study lies in a file of
-            this one.
+        UserError: the engine is not installed; the script that runs would start workers in each of them; or
+            they are on other machines, and the study lies in a file of this one.
     """
     if wanted is None:
         return None
     check_installed()
-    if wanted.cluster is not None and not on_this_machine(wanted.cluster):
+    if wanted.cluster is None:
+        check_script()
+    elif not on_this_machine(wanted.cluster):
         check_shared(storage, name)
     return partial(_workers, wanted)
 
@@ -77,9 +80,13 @@ def _workers(
     wanted: WorkersSection, job: Job, store: Store, budget: Budget, progress: Progress
 ) -> AbstractContextManager[Workers]:
     """Raises:
-    UserError: the workers are on other machines, and the device is `host`.
+    UserError: the workers are on other machines, and the device is `host`; or nobody answers at the cluster's
+        address.
     """
     _check_host(wanted, job)
+    if wanted.cluster is not None:
+        progress.stage("looking for the cluster")
+        check_answers(wanted.cluster)
     return _at_work(wanted, job, store, budget, progress)
 
 
@@ -93,26 +100,27 @@ def _at_work(
     from .engine import DaskWorkers
 
     session = uuid.uuid4().hex
-    order = StudyOrder(
-        session=session,
-        study_file=str(job.places.study_file),
-        expected=facts_of(job),
-        witness=leave_witness(store, session),
-        reference=job.space.baselines()[0],
-        seconds=budget.seconds,
-    )
 
     def left() -> tuple[float | None, float]:
         seconds = budget.seconds_left
         return (seconds if isfinite(seconds) else None), budget.rest
 
-    progress.stage("starting workers" if wanted.cluster is None else "joining the cluster")
-    with cluster(wanted) as client:
-        found = DaskWorkers(client, order, left, progress)
-        try:
-            yield found
-        finally:
-            found.close()
+    with witness(store, session) as seen:
+        order = StudyOrder(
+            session=session,
+            study_file=str(job.places.study_file),
+            expected=facts_of(job),
+            witness=seen,
+            reference=job.space.baselines()[0],
+            seconds=budget.seconds,
+        )
+        progress.stage("starting workers" if wanted.cluster is None else "joining the cluster")
+        with cluster(wanted) as client:
+            found = DaskWorkers(client, order, left, progress)
+            try:
+                yield found
+            finally:
+                found.close()
 
 
 def _check_host(wanted: WorkersSection, job: Job) -> None:

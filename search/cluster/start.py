@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
+import signal
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from ...profiles.errors import UserError
 from ..job.workers_section import WorkersSection
@@ -33,7 +38,10 @@ def check_installed() -> None:
 
 def on_this_machine(address: str) -> bool:
     """Whether a scheduler's address is one that no other machine can reach."""
-    host = address.rpartition("://")[2].rpartition(":")[0].strip("[]")
+    try:
+        host = urlsplit(address if "://" in address else f"//{address}").hostname or ""
+    except ValueError:  # it is none
+        return False
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
@@ -49,9 +57,7 @@ def cluster(wanted: WorkersSection) -> Iterator[Client]:
     import dask
     from distributed import Client
 
-    for name in ("distributed", "distributed.client"):  # what is lost is told in our words
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    with dask.config.set(_settings(wanted.count or 1)):
+    with dask.config.set(_settings(wanted.count or 1)), _silent("distributed", "distributed.client"):
         if wanted.cluster is not None:
             with _joined(wanted.cluster) as client:
                 yield client
@@ -61,24 +67,51 @@ def cluster(wanted: WorkersSection) -> Iterator[Client]:
 
 
 @contextmanager
+def _silent(*names: str) -> Iterator[None]:
+    """What is lost is told in our words."""
+    before = [(one, one.level) for one in map(logging.getLogger, names)]
+    for logger, _ in before:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in before:
+            logger.setLevel(level)
+
+
+@contextmanager
+def _heard_here_alone() -> Iterator[None]:
+    """Processes that are started inside, and those that take their places later, hear neither Ctrl-C nor the
+    end of the terminal, from their first moment: their driver ends them. A signal is heard here at the end of
+    the block, if no other thread has heard it before."""
+    resource_tracker.ensure_running()  # its start lets the signals through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGHUP))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def _started(count: int) -> Iterator[Any]:
     from distributed import LocalCluster
 
     try:
-        here = LocalCluster(
-            n_workers=count,
-            threads_per_worker=1,
-            processes=True,
-            host=_HERE,
-            dashboard_address=None,
-            # It has pages of its own in any case: at a free port, so that nothing is said of one that is not.
-            scheduler_kwargs={"dashboard_address": f"{_HERE}:0"},
-            worker_dashboard_address=None,
-            name=f"paretune-{uuid.uuid4().hex[:8]}",
-            preload=["paretune.search.cluster.on_worker"],
-            memory_limit=None,
-            silence_logs="CRITICAL",
-        )
+        with _heard_here_alone():  # threads and processes inherit what is let through
+            here = LocalCluster(
+                n_workers=count,
+                threads_per_worker=1,
+                processes=True,
+                host=_HERE,
+                dashboard_address=None,
+                # It has pages of its own in any case: at a free port, so nothing is said of one that is not.
+                scheduler_kwargs={"dashboard_address": f"{_HERE}:0"},
+                worker_dashboard_address=None,
+                name=f"paretune-{uuid.uuid4().hex[:8]}",
+                preload=["paretune.search.cluster.on_worker"],
+                memory_limit=None,
+                silence_logs="CRITICAL",
+            )
     except (OSError, RuntimeError) as error:
         cause = error.__cause__ or error
         raise UserError(
@@ -95,24 +128,65 @@ def _started(count: int) -> Iterator[Any]:
             here.close()
 
 
+def check_answers(address: str) -> None:
+    """Shake hands with the scheduler at an address.
+
+    Raises:
+        UserError: nobody answers there, or not so.
+    """
+    from distributed.comm import connect
+    from distributed.security import Security
+
+    async def shake_hands() -> None:
+        settings = Security().get_connection_args("client")
+        comm = await connect(address, timeout=CONNECT_S, **settings)
+        await comm.close()
+
+    try:
+        with ThreadPoolExecutor(1) as apart:  # a notebook's thread has a loop of its own
+            apart.submit(lambda: asyncio.run(shake_hands())).result()
+    except (OSError, TimeoutError, ValueError) as error:
+        raise _refused(
+            address,
+            error,
+            "no scheduler of Dask's answers there",
+            "the address that `dask scheduler` prints, such as tcp://head:8786",
+            "start it, or look whether a firewall is between",
+        ) from error
+    except (TypeError, RuntimeError) as error:
+        raise _refused(
+            address,
+            error,
+            "the scheduler cannot be spoken to so",
+            "tls:// with certificates in Dask's settings, or tcp:// where these do not ask for encryption",
+            "give this machine the settings of the scheduler's (docs/workers.md, Security)",
+        ) from error
+
+
 @contextmanager
 def _joined(address: str) -> Iterator[Client]:
     from distributed import Client
 
+    check_answers(address)  # a client that fails otherwise than by its line is never closed
     try:
         client = Client(address, timeout=CONNECT_S, set_as_default=False)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise UserError(
-            "no scheduler of Dask's answers there",
-            place="cluster",
-            found=f"{address}: {error or type(error).__name__}",
-            accepted="the address that `dask scheduler` prints, such as tcp://head:8786",
-            remedy="start it, or look whether a firewall is between",
+    except (OSError, ImportError) as error:
+        raise _refused(
+            address,
+            error,
+            "the scheduler there takes no driver from here",
+            "a scheduler of the same version of Dask as is installed here",
+            "run the driver in the scheduler's environment",
         ) from error
     try:
         yield client
     finally:
         client.close()
+
+
+def _refused(address: str, error: Exception, problem: str, accepted: str, remedy: str) -> UserError:
+    found = f"{address}: {str(error) or type(error).__name__}"
+    return UserError(problem, place="cluster", found=found, accepted=accepted, remedy=remedy)
 
 
 def _settings(count: int) -> dict[str, Any]:

@@ -24,8 +24,9 @@ from ..stages.chain import Trace
 from ..store.opening import open_store
 from ..store.store import Store
 from ..store.users import working
+from ..workload.importing import forget_theirs
 from .asking import AskedJudge, Say, ToldProgress
-from .fitness import STAGE, differences, facts_of
+from .fitness import STAGE, differences, facts_of, upgraded
 from .orders import Order, StudyOrder
 
 NO_TASK: int | None = None
@@ -118,7 +119,7 @@ class WorkingStudy:
 
 
 def fit_job(order: StudyOrder) -> Job:
-    """The job of the study's file as this process reads it.
+    """The job of the study's file as this process reads it, with code of the user's as it is on the disk now.
 
     Raises:
         UnfitError: it is another one here, or cannot be read.
@@ -126,11 +127,13 @@ def fit_job(order: StudyOrder) -> Job:
     path = Path(order.study_file)
     if not path.is_file():
         raise UnfitError(f"the study file is not seen there: {path}")
+    again = forget_theirs()
     try:
         job = load_job(path)
     except UserError as error:
-        raise UnfitError(f"the study file cannot be used there: {error}") from error
-    found = differences(order.expected, facts_of(job))
+        remedy = "; it had code of yours loaded before: restart it, if that is in the way" if again else ""
+        raise UnfitError(f"the study file cannot be used there: {error}{remedy}") from error
+    found = (*differences(order.expected, facts_of(job)), *upgraded())
     if found:
         raise UnfitError(*found)
     return job

@@ -110,6 +110,12 @@ class RemoteStore(Store):
         found = (self.glance(stage, key) for key in keys)
         yield from (entry for entry in found if entry is not None)
 
+    def discard(self, stage: str, key: str) -> None:
+        """As `Store.discard`, for all machines; what has a copy of it keeps that."""
+        with suppress(UserError):
+            self._quick.remove(manifest_name(stage, key))
+        super().discard(stage, key)
+
     def workdir(self, stage: str, key: str) -> Path:
         """As `Store.workdir`, with what another machine has come to."""
         if (stage, key) not in self._begun:

@@ -23,6 +23,15 @@ from .uses import LOCKS, last_use, lock_of
 _AT_ONCE = 64
 
 
+def remove_entry(root: Path, stage: str, key: str) -> None:
+    """Remove an entry that nobody needs any more; what cannot be removed stays."""
+    aside = aside_of(root, stage, key)
+    with suppress(OSError), locked(lock_of(root, stage, key)):
+        (root / stage / key).rename(aside)  # there is the folder of what is made: the entry was
+        removed(aside)
+        lock_of(root, stage, key).unlink()
+
+
 def remove_unused(root: Path, entries: Iterable[Stored], before: float) -> Iterator[tuple[Stored, bool]]:
     """Remove entries that nobody has asked for since `before`; each with whether it is gone.
 

@@ -29,6 +29,7 @@ from .asides import aside_of, placed, sweep
 from .contents import KEY
 from .key_lock import Waited, key_lock, unheeded
 from .manifest import MANIFEST, CorruptEntryError, Manifest, check_file, read_manifest, write_manifest
+from .removal import remove_entry
 from .trouble import full_disk_explained, reading, removed, writing
 from .uses import touch
 
@@ -174,6 +175,11 @@ class Store:
                 found = self._make(stage, key, provenance, make)
             removed(self._work(stage, key))
         return found
+
+    def discard(self, stage: str, key: str) -> None:
+        """Take an entry out that nobody needs any more. What cannot be taken out stays."""
+        self._glanced.pop((stage, key), None)
+        remove_entry(self.root, stage, key)
 
     def workdir(self, stage: str, key: str) -> Path:
         """A directory for checkpoints that outlives a kill; removed once the entry is there."""

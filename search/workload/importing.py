@@ -17,6 +17,7 @@ from types import ModuleType
 
 from ...profiles.errors import UserError
 from ...profiles.guard.user_code import code_lies_in, user_code
+from ...profiles.guard.user_place import is_ours, lies_in
 
 
 def import_file(path: Path) -> ModuleType:
@@ -58,16 +59,22 @@ def import_module(name: str, base: Path) -> tuple[ModuleType, Path, Path]:
         )
     path = Path(file).absolute()
     code_lies_in(path.parent)
+    _installed.packages.add(name.partition(".")[0])
     deep = name.count(".") + (path.name == "__init__.py")
     return module, path, path.parents[min(deep, len(path.parents) - 1)]
 
 
 class _Installed(MetaPathFinder):
     """Packages that Paretune itself asks for, whatever files of the user have their names (a script onnx.py
-    beside the study, say): parts of ours are imported long after the user's directory is searched."""
+    beside the study, say): parts of ours are imported long after the user's directory is searched.
+
+    `directories` are theirs that are searched, `before` is what was searched before the first of them, and
+    `packages` are those in which workloads lie, wherever they are."""
 
     def __init__(self) -> None:
         self.directories: set[str] = set()
+        self.packages: set[str] = set()
+        self.before: frozenset[str] = frozenset()
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -99,6 +106,8 @@ def make_importable(directory: Path) -> None:
     text = str(directory.absolute())
     if _installed not in sys.meta_path:
         sys.meta_path.insert(0, _installed)
+    if not _installed.directories:
+        _installed.before = frozenset(sys.path)
     if text in _installed.directories and text in sys.path:
         sys.path.remove(text)  # of several studies in one process, the last one's comes first
     if text not in sys.path:
@@ -111,3 +120,48 @@ def _comes_later(position: int) -> bool:
     file queue.py beside the study is not what that means by `import queue`."""
     entry = str(sys.path[position])
     return Path(entry).name.endswith("-packages") or entry in _installed.directories
+
+
+def forget_theirs() -> bool:
+    """Have files of the user's read anew from now on, and those of earlier studies' directories found no
+    more: in a process that works for one study after the other, a module that is loaded may have another
+    content by now, or be another study's. What is ours stays, and what is found without their directories:
+    what is installed, or on PYTHONPATH. Whether anything was loaded."""
+    kept = [entry for entry in _installed.before if _is_in_directories(entry)]
+    loaded = {name: module for name, module in [*sys.modules.items()] if _is_theirs(name, module, kept)}
+    for name, module in loaded.items():
+        del sys.modules[name]
+        parent, _, child = name.rpartition(".")
+        if vars(sys.modules.get(parent) or object).get(child) is module:
+            delattr(sys.modules[parent], child)
+    before, added = _installed.before, _installed.directories
+    sys.path[:] = [
+        one for one in sys.path if one in before or not (one in added or _is_in_directories(str(one)))
+    ]
+    _installed.directories.clear()
+    _installed.packages.clear()
+    importlib.invalidate_caches()
+    return bool(loaded)
+
+
+def _is_theirs(name: str, module: object, kept: Sequence[str]) -> bool:
+    ours = name in ("__main__", "__mp_main__", __name__.partition(".")[0])
+    if ours or not issubclass(type(module), ModuleType):
+        return False
+    known = vars(module)  # modules that make their attributes when they are asked for are not asked
+    file = known.get("__file__")
+    try:
+        places = [file] if isinstance(file, str) else [str(place) for place in known.get("__path__", ())]
+    except Exception:  # whatever an object of others does there
+        return False
+    if any(is_ours(place) for place in places):
+        return False
+    if name.partition(".")[0] in _installed.packages:
+        return True
+    return bool(places) and all(
+        _is_in_directories(place) and not any(lies_in(place, entry) for entry in kept) for place in places
+    )
+
+
+def _is_in_directories(place: str) -> bool:
+    return any(lies_in(place, directory) for directory in _installed.directories)

@@ -111,6 +111,14 @@ class StoreContract:
         assert other.glance("sketch", "0" * 64) is None
         assert other.get("sketch", "../../etc") is None
 
+    def test_what_is_discarded_is_gone_for_all_and_is_made_again(self, machine):
+        one = machine("one")
+        one.produce("sketch", KEY, {}, written())
+        for _ in range(2):
+            one.discard("sketch", KEY)
+        assert machine("other").get("sketch", KEY) is None
+        assert not one.produce("sketch", KEY, {}, written()).cached
+
     def test_the_latest_comes_first(self, machine):
         keys = [content_key("sketch", 1, {"number": number}) for number in range(3)]
         for key, name in zip(keys, "aba", strict=True):

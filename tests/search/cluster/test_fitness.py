@@ -4,14 +4,15 @@ from dataclasses import replace
 
 import pytest
 import yaml
+from paretune.backends.registry import get_backend
 from paretune.search.cluster import fitness
-from paretune.search.cluster.fitness import STAGE, differences, facts_of, leave_witness
+from paretune.search.cluster.fitness import STAGE, differences, facts_of, witness
 from paretune.search.cluster.orders import StudyOrder
 from paretune.search.cluster.work import UnfitError, WorkingStudy, fit_job
 from paretune.search.driver.budget import StopFlag
 from paretune.search.job.job import load_job
 from paretune.search.store.store import Store
-from study.conftest import Bench
+from study.conftest import WORKLOAD, Bench
 
 
 @pytest.fixture(scope="module")
@@ -63,15 +64,17 @@ def test_this_machine_as_the_device_is_none_of_another_machine(study, monkeypatc
     assert [one.partition(":")[0] for one in differences(here, facts_of(job))] == ["machine"]
 
 
-def test_a_witness_is_in_the_store_that_it_was_left_in_and_in_no_other(tmp_path):
+def test_a_witness_is_in_the_store_that_it_was_left_in_and_in_no_other_as_long_as_it_is_needed(tmp_path):
     here, there = Store(tmp_path / "here"), Store(tmp_path / "there")
-    key = leave_witness(here, "one session")
-    assert Store(tmp_path / "here").get(STAGE, key) is not None
-    assert there.get(STAGE, key) is None
-    assert key != leave_witness(here, "another")
+    with witness(here, "one session") as key:
+        assert Store(tmp_path / "here").get(STAGE, key) is not None
+        assert there.get(STAGE, key) is None
+        with witness(here, "another") as other:
+            assert key != other
+    assert [path for path in (tmp_path / "here").rglob("*") if path.is_file()] == []
 
 
-def test_a_worker_that_does_not_reach_the_device_is_unfit_itself(tmp_path, monkeypatch):
+def test_a_worker_that_does_not_reach_the_device_is_unfit_itself(order, tmp_path, monkeypatch):
     """Its driver has reached it: so it is no device that is gone."""
     cpu = {"model": "some", "architecture": "x86-64", "cores": 1, "threads": 1, "source": "test"}
     cpu |= {"instruction_sets": ["avx2"], "memory_bytes": {"value": "1 GB", "source": "test"}}
@@ -80,14 +83,59 @@ def test_a_worker_that_does_not_reach_the_device_is_unfit_itself(tmp_path, monke
     (tmp_path / "board.yaml").write_text(yaml.safe_dump(profile))
     study = Bench(tmp_path).study(profile="./board.yaml")
     job = load_job(study)
-    order = StudyOrder(
-        session="s",
-        study_file=str(study),
-        expected=facts_of(job),
-        witness=leave_witness(Store(job.places.store), "s"),
-        reference=job.space.baselines()[0],
-        seconds=None,
-    )
     monkeypatch.setenv("PATH", str(tmp_path))  # where no ssh is
-    with pytest.raises(UnfitError, match="device board cannot be reached"):
-        WorkingStudy(order, lambda said: None, "worker 3", StopFlag())
+    with witness(Store(job.places.store), "s") as seen:
+        changed = {"study_file": str(study), "expected": facts_of(job), "witness": seen}
+        with pytest.raises(UnfitError, match="device board cannot be reached"):
+            WorkingStudy(replace(order, **changed), lambda said: None, "worker 3", StopFlag())
+
+
+def test_a_package_that_is_installed_under_a_running_worker_is_told(order, tmp_path, monkeypatch):
+    (tmp_path / "numpy-0.0.1.dist-info").mkdir()
+    (tmp_path / "numpy-0.0.1.dist-info" / "METADATA").write_text("Name: numpy\nVersion: 0.0.1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(UnfitError, match=r"package numpy: 0\.0\.1 was installed .*: restart it"):
+        fit_job(order)
+
+
+OWN_BACKEND = """
+from model import NAME
+from paretune_toy import ToyBackend
+class Own(ToyBackend):
+    title = NAME
+"""
+
+
+class Folder:
+    """A study with a workload and a backend of its own, which both take a name from a module beside them."""
+
+    def __init__(self, root, workload):
+        root.mkdir()
+        self.root, self.bench = root, Bench(root)
+        (root / "own_toy.py").write_text(OWN_BACKEND)
+        (root / "jobs").mkdir()
+        text = "import model\n" + WORKLOAD.replace('name="blobs"', "name=model.NAME")
+        for place in (root, root / "jobs"):
+            (place / "blobs.py").write_text(text)
+        space = {"student": {"width": [4]}, "precision": ["fp32"], "backend": ["own_toy:Own"]}
+        self.study = self.bench.study(workload=workload, space=space)
+
+    def says(self, name):
+        (self.root / "model.py").write_text(f"NAME = {name!r}\n")
+
+    def used(self, order):
+        """The names that a worker's process finds in both."""
+        job = fit_job(replace(order, study_file=str(self.study), expected={}))
+        return job.loaded.workload.name, get_backend("own_toy:Own").title
+
+
+@pytest.mark.parametrize("workload", ["blobs.py", "jobs.blobs:workload"])
+def test_a_process_uses_the_code_of_the_study_at_hand_as_it_is_now(order, tmp_path, workload):
+    one, other = (Folder(tmp_path / name, workload) for name in ("one", "other"))
+    one.says("first")
+    other.says("second one")
+    assert one.used(order) == ("first", "first")
+    assert other.used(order) == ("second one", "second one")
+    assert one.used(order) == ("first", "first")
+    one.says("edited since")
+    assert one.used(order) == ("edited since", "edited since")

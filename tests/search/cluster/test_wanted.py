@@ -1,8 +1,14 @@
 """Which workers are asked for, by a command line and by a study file."""
 
+import sys
+from functools import partial
+from types import ModuleType
+from unittest.mock import patch
+
 import pytest
 from paretune.profiles.errors import UserError
 from paretune.search.cluster.run import run_study_with_workers, workers_of
+from paretune.search.cluster.script import check_script
 from paretune.search.cluster.start import on_this_machine
 from paretune.search.cluster.wanted import wanted_workers
 from paretune.search.driver.budget import Budget
@@ -51,6 +57,9 @@ def test_what_is_no_number_of_workers_is_refused_with_its_place(tmp_path, writte
         ("tcp://127.0.0.1:8786", True),
         ("localhost:8786", True),
         ("tls://[::1]:8786", True),
+        ("localhost", True),
+        ("tcp://127.0.0.1", True),
+        ("tcp://[::1:8786", False),
         ("tcp://10.0.0.1:8786", False),
         ("tcp://head:8786", False),
     ],
@@ -69,3 +78,20 @@ def test_workers_elsewhere_and_this_machine_as_the_device_are_refused_before_any
     makes = workers_of(WorkersSection(cluster="tcp://head:8786"), job.places.storage, "blobs")
     with pytest.raises(UserError, match="would each measure on their own"):
         makes(job, Store(tmp_path / "store"), Budget(trials=1, seconds=None), Progress())
+
+
+def run_script(path, call, asked):
+    """As the script that this process was started with."""
+    path.write_text(f"def main():\n    asked()\n{call}\n")
+    script = ModuleType("__main__")
+    script.__file__, script.asked = str(path), asked
+    with patch.dict(sys.modules, {"__main__": script}):
+        exec(compile(path.read_text(), str(path), "exec"), vars(script))
+
+
+def test_a_script_that_its_workers_would_run_is_refused_before_anything_is_done(tmp_path):
+    ask = partial(run_study_with_workers, Bench(tmp_path).study(), WorkersSection(count=2))
+    with pytest.raises(UserError, match=r"script\.py, line 3: workers would run this script"):
+        run_script(tmp_path / "script.py", "main()", ask)
+    assert not (tmp_path / "runs").exists()
+    run_script(tmp_path / "script.py", "if __name__ == '__main__':\n    main()", check_script)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from paretune.search.cluster.fitness import facts_of, leave_witness
+from paretune.search.cluster.fitness import facts_of, witness
 from paretune.search.cluster.orders import StudyOrder
 from paretune.search.cluster.work import UnfitError, WorkingStudy
 from paretune.search.driver.budget import StopFlag
@@ -15,20 +15,29 @@ from study.conftest import Bench
 pytestmark = pytest.mark.slow
 
 
-def test_the_store_of_a_workers_machine_knows_of_it_until_it_leaves_or_fails(tmp_path):
+@pytest.fixture
+def study(tmp_path):
     space = {"student": {"width": [4]}, "precision": ["fp32"], "backend": ["toy"]}
-    study = Bench(tmp_path).study(space=space)
+    return Bench(tmp_path).study(space=space)
+
+
+@pytest.fixture
+def order(study):
     job = load_job(study)
-    root, run_dir = job.places.store, job.places.run_dir
-    order = StudyOrder(
-        session="s",
-        study_file=str(study),
-        expected=facts_of(job),
-        witness=leave_witness(Store(root), "s"),
-        reference=job.space.baselines()[0],
-        seconds=None,
-    )
-    say = print
+    with witness(Store(job.places.store), "s") as seen:
+        yield StudyOrder(
+            session="s",
+            study_file=str(study),
+            expected=facts_of(job),
+            witness=seen,
+            reference=job.space.baselines()[0],
+            seconds=None,
+        )
+
+
+def test_the_store_of_a_workers_machine_knows_of_it_until_it_leaves_or_fails(study, order, tmp_path):
+    places, say = load_job(study).places, print
+    root, run_dir = places.store, places.run_dir
     worker = WorkingStudy(order, say, "w", StopFlag())
     assert [one.run_dir for one in sessions(root)] == [run_dir]
     worker.close()

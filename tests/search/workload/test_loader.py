@@ -3,12 +3,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 from paretune.profiles.errors import UserError
 from paretune.search.workload.content import local_files, split_digest
+from paretune.search.workload.importing import forget_theirs
 from paretune.search.workload.loader import load_workload
 from paretune.search.workload.workload import Metric, Split
 
@@ -88,6 +90,23 @@ def test_a_module_is_loaded_from_the_directory_of_the_study(write, tmp_path):
     loaded = load_workload("loader_jobs.tiny:workload", tmp_path)
     assert loaded.workload.name == "tiny"
     assert loaded.directory == tmp_path / "loader_jobs"
+
+
+def test_what_is_installed_in_their_project_and_what_was_searched_before_stays(write, tmp_path, monkeypatch):
+    environment = tmp_path / "env" / "site-packages"
+    write("", "env/site-packages/loader_installed.py")
+    write("", "src/loader_source.py")
+    for place in (environment, tmp_path / "src"):
+        monkeypatch.syspath_prepend(str(place))
+    forget_theirs()
+    write(f"import sys\nsys.path.insert(0, {str(tmp_path / 'own')!r})\n" + HEAD + TAIL)
+    load_workload("job.py", tmp_path)
+    installed, source = map(import_module, ("loader_installed", "loader_source"))
+    assert forget_theirs()
+    assert sys.modules.get("loader_installed") is installed
+    assert sys.modules.get("loader_source") is source
+    assert str(tmp_path / "own") not in sys.path
+    assert not forget_theirs()
 
 
 def test_split_digests_cover_names_types_and_values():
