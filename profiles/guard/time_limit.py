@@ -101,6 +101,14 @@ def end(call: Call | None) -> None:
             continue
 
 
+def end_of_thread() -> None:
+    """End the call of this thread that is still timed, where there is one: an interruption that came late has
+    reached the very end of it."""
+    call = _running
+    if call is not None and call.thread == threading.get_ident():
+        end(call)
+
+
 def _interrupt(signum: int, frame: FrameType | None) -> None:
     call = _running
     if call is None or time.monotonic() < call.ends or _within_the_guard(frame):

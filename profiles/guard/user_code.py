@@ -94,6 +94,8 @@ class user_code:  # noqa: N801 - a context manager, used as a function is
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         time_limit.end(self.call)
+        if isinstance(error, time_limit.TookTooLong):
+            time_limit.end_of_thread()
         if not self.around:
             process_end.end_theirs()
         self.state.put_back()

@@ -13,6 +13,7 @@ from ...profiles.text.units import parse_duration_s
 from ...search.driver.budget import StopFlag
 from ...search.nights.history import NightsFolder
 from ...search.record.progress import Progress
+from ...search.record.stops import Interrupted
 from .box import TimeBox
 from .closing import kept, let_go
 from .ends import ended_by
@@ -88,7 +89,11 @@ def _work(tonight: Tonight, box: TimeBox, keep: int) -> None:
         try:
             tonight.work()
             return
-        except (Exception, KeyboardInterrupt) as error:
+        except (Exception, KeyboardInterrupt) as raised:
+            error: BaseException = raised
+            if isinstance(raised, Interrupted):  # before the search itself
+                stopped = tonight.stop.requested
+                error = KeyboardInterrupt() if stopped else UserError(raised.why, place="budget.time")
             full = isinstance(error, Exception) and _is_full(error, tonight.folder)
             again = full and turn == 1 and not tonight.stop.requested
             if not (again and let_go(tonight, min(keep, LEAST_KEPT), keep_days=0.0) >= LEAST_FREED):

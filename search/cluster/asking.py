@@ -17,6 +17,8 @@ from ..record.protocols import Decision, Hardware, Milestone, Standard
 Say = Callable[[Mapping[str, Any]], None]
 ANSWER_S = 60.0
 """So long a worker waits for an answer; without one it goes on: what it trains is kept in any case."""
+LEFT = "seconds left"
+"""A question to the driver itself: see `Order`."""
 _OFTEN_S = 0.5
 _waiting: dict[str, tuple[threading.Event, list[bytes]]] = {}
 
@@ -27,6 +29,19 @@ def answered(question: str, answer: bytes) -> None:
     if known is not None:
         known[1].append(answer)
         known[0].set()
+
+
+def asked(say: Say, otherwise: Any, what: str, *given: Any) -> Any:
+    """What the driver answers; `otherwise` where it does not."""
+    question, event, answers = uuid.uuid4().hex, threading.Event(), list[bytes]()
+    _waiting[question] = event, answers
+    try:
+        say({"question": question, "asked": pickle.dumps((what, given))})
+        event.wait(ANSWER_S)
+        # It comes from the driver, whose tasks this process runs anyhow.
+        return pickle.loads(answers[0]) if answers else otherwise  # noqa: S301
+    finally:
+        del _waiting[question]
 
 
 class AskedJudge:
@@ -62,15 +77,7 @@ class AskedJudge:
         return bool(self._asked(True, "worth_climbing", candidate, dict(metrics), best_quality))
 
     def _asked(self, otherwise: Any, what: str, *given: Any) -> Any:
-        question, event, answers = uuid.uuid4().hex, threading.Event(), list[bytes]()
-        _waiting[question] = event, answers
-        try:
-            self._say({"question": question, "asked": pickle.dumps((what, given))})
-            event.wait(ANSWER_S)
-            # It comes from the driver, whose tasks this process runs anyhow.
-            return pickle.loads(answers[0]) if answers else otherwise  # noqa: S301
-        finally:
-            del _waiting[question]
+        return asked(self._say, otherwise, what, *given)
 
 
 class ToldProgress(Progress):

@@ -7,7 +7,9 @@ import queue
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
-from dataclasses import dataclass, replace
+from concurrent.futures import TimeoutError as NotInTime  # before Python 3.11 another one
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,36 +18,25 @@ from distributed.scheduler import KilledWorker
 
 from ...profiles.errors import UserError
 from ...profiles.words import duration
-from ..record.evaluation import Evaluation, Outcome
 from ..record.progress import Progress
-from ..record.protocols import Judge, Standard
+from ..record.protocols import Judge
 from ..record.stops import INTERRUPTED
 from ..record.workers import WorkerResult, Workers, WorkerTask
 from . import on_worker
+from .asking import LEFT
+from .handed_out import MOST_LOST, HandedOut, given_up
 from .line import SchedulerLine
 from .orders import Order, StudyOrder, Unfit
 from .present import Present
 
-WAKE_S, RESULT_S = 0.5, 60.0
+WAKE_S, RESULT_S = 0.5, 10.0
 """How often somebody who waits looks up, and how long a result takes to come here at the most."""
-HEAD_S = 600.0
-"""So long a study waits for the scheduler."""
-MOST_LOST = 3
-"""A task at which so many workers ended, one after the other, is given up."""
+HEAD_S, END_S = 600.0, 5.0
+"""So long a study waits for the scheduler, and in the end for workers to hear of it."""
+BEGIN_S = 60.0
+"""What a worker has not begun by then, since it is at another study's, say, is taken back for an idle one."""
 Left = Callable[[], tuple[float | None, float]]
 """Seconds that are left for a task (None: no end), and how many of them follow a training."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _HandedOut:
-    """A task, by its future and the address of the worker that has it (without: it waits for one), and at
-    which so many workers were `lost`."""
-
-    task: WorkerTask
-    standard: Standard
-    future: Future | None = None
-    worker: str = ""
-    lost: int = 0
 
 
 class DaskWorkers(Workers):
@@ -60,7 +51,7 @@ class DaskWorkers(Workers):
         self._happened: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._line = SchedulerLine(client, on_worker.topic_of(study.session), self._happened.put)
         self._present = Present(self._line, progress)
-        self._out: dict[int, _HandedOut] = {}
+        self._out: dict[int, HandedOut] = {}
         self._stops = 0
         self._lost_at: float | None = None
 
@@ -73,7 +64,7 @@ class DaskWorkers(Workers):
 
     def submit(self, task: WorkerTask, judge: Judge) -> None:
         """See `Workers`."""
-        self._hand_out(_HandedOut(task=task, standard=judge.standard))
+        self._hand_out(HandedOut(task=task, standard=judge.standard))
 
     def wait(self, judge: Judge) -> WorkerResult | None:
         """See `Workers`."""
@@ -104,23 +95,26 @@ class DaskWorkers(Workers):
         """See `Workers`. A task at hand ends with its stage, or within a training with its epoch."""
         session, given_up = self._study.session, [one.future for one in self._out.values() if one.future]
         self._out.clear()
-        for told in (
-            lambda client: client.run(on_worker.stop, session, 2, on_error="ignore"),
-            lambda client: client.cancel(given_up, force=True),
-            lambda client: client.run(on_worker.leave, session, on_error="ignore"),
-        ):
-            self._line.ask(told, None)
+        told = [
+            self._line.tell(lambda client: client.run(on_worker.stop, session, 2, on_error="ignore")),
+            self._line.tell(lambda client: client.run(on_worker.leave, session, on_error="ignore")),
+        ]
+        self._line.ask(lambda client: client.cancel(given_up, force=True), None)
+        for one in filter(None, told):
+            with suppress(Exception):  # one that does not answer keeps nobody else
+                one.result(END_S)
         self._line.close()
 
     # -- handing out ----------------------------------------------------------------------------------
 
-    def _idle(self) -> str:
+    def _idle(self, rather_not: str = "") -> str:
         """The address of a fit worker that has no task, or an empty text."""
         busy = {one.worker for one in self._out.values() if one.future is not None}
-        return next((address for address in self._present.fit() if address not in busy), "")
+        idle = [address for address in self._present.fit() if address not in busy]
+        return min(idle, key=lambda address: address == rather_not, default="")
 
-    def _hand_out(self, one: _HandedOut) -> None:
-        number, worker = one.task.number, self._idle()
+    def _hand_out(self, one: HandedOut) -> None:
+        number, worker = one.task.number, self._idle(one.worker)
         future = None
         if worker:
             left, rest = self._left()
@@ -134,7 +128,8 @@ class DaskWorkers(Workers):
             )
             key = f"paretune-{self._study.session}-{number}-{time.monotonic_ns()}"
             future = self._line.submit(on_worker.work, order, key, worker)
-        self._out[number] = replace(one, future=future, worker=worker if future else "")
+        at = time.monotonic()
+        self._out[number] = replace(one, future=future, worker=worker or one.worker, at=at, begun=False)
         if future is not None:
             future.add_done_callback(self._happened.put)
 
@@ -147,7 +142,7 @@ class DaskWorkers(Workers):
             return None
         try:
             found = future.result(timeout=RESULT_S)
-        except (CancelledError, KilledWorker, TimeoutError):
+        except (CancelledError, KilledWorker, TimeoutError, NotInTime):
             if self._line.look() and not future.cancelled():
                 return self._lost(one)
             self._wait_for_one(one)  # the line is lost, or was
@@ -161,34 +156,60 @@ class DaskWorkers(Workers):
             name = self._present.name(one.worker)
             found = Unfit(worker=name, address=one.worker, differences=(why,))
         if isinstance(found, Unfit):
-            self._present.leave_out(found)
-            self._wait_for_one(one)
-            return self._given_out()
+            return self._befallen(one, found)
         del self._out[one.task.number]
         result: WorkerResult = found
         return result
 
-    def _wait_for_one(self, one: _HandedOut) -> None:
-        self._out[one.task.number] = replace(one, future=None, worker="")
+    def _befallen(self, one: HandedOut, unfit: Unfit) -> WorkerResult | None:
+        """A worker cannot do a task: another one is to. What befalls the second alike, or the last one there
+        is, is no matter of workers, and comes back."""
+        self._present.leave_out(unfit)
+        error, before = unfit.error, one.error
+        if error is not None and (str(error) == str(before) or not self._present.fit()):
+            del self._out[one.task.number]
+            return WorkerResult(task=one.task, worker=unfit.worker, error=error)
+        self._wait_for_one(replace(one, error=error))
+        return self._given_out()
 
-    def _lost(self, one: _HandedOut) -> WorkerResult | None:
+    def _wait_for_one(self, one: HandedOut) -> None:
+        if one.future is not None and not one.future.done():
+            self._line.tell(partial(Client.cancel, futures=[one.future], force=True))
+        self._out[one.task.number] = replace(one, future=None)
+
+    def _lost(self, one: HandedOut) -> WorkerResult | None:
         """The worker that was at a task has ended: what comes of it, None where another one is to do it."""
+        if not one.begun or self._expected(one.worker):
+            self._wait_for_one(one)
+            return None
         if one.lost + 1 < MOST_LOST:
             self._wait_for_one(replace(one, lost=one.lost + 1))
             return None
         del self._out[one.task.number]
-        return _given_up(one.task)
+        return given_up(one.task)
+
+    def _expected(self, worker: str) -> bool:
+        """Whether a worker has ended as it was meant to, by the scheduler's word."""
+        told: tuple[tuple[float, dict[str, Any]], ...] = self._line.ask(
+            lambda client: client.get_events(worker), ()
+        )
+        ends = [event for _, event in told if event.get("action") == "remove-worker"]
+        return bool(ends) and bool(ends[-1].get("expected"))
 
     def _answer(self, event: dict[str, Any], judge: Judge) -> None:
         what, given = pickle.loads(event["asked"])  # noqa: S301 - of our own worker
-        asked = getattr(judge, what)
+        asked = self._left if what == LEFT else getattr(judge, what)
         said = pickle.dumps(asked(*given) if callable(asked) else asked)
         question, address = event["question"], [event["address"]]
         self._line.tell(lambda c: c.run(on_worker.answer, question, said, workers=address, on_error="ignore"))
 
     def _tell(self, event: dict[str, Any]) -> None:
         self._present.told(event["address"], event["name"])
-        if "note" in event:
+        if "begun" in event:
+            one = self._out.get(event["begun"])
+            if one is not None and one.worker == event["address"]:
+                self._out[event["begun"]] = replace(one, begun=True)
+        elif "note" in event:
             self._progress.note(f"{event['name']}: {event['note']}")
         else:
             self._progress.at_work(event["name"], event.get("task"), event["stage"])
@@ -228,16 +249,21 @@ class DaskWorkers(Workers):
         return None
 
     def _gone(self) -> WorkerResult | None:
-        """See to tasks whose workers are there no more."""
+        """See to tasks whose workers are there no more, and to those that were not begun for long."""
         for one in list(self._out.values()):
-            future = one.future
-            if future is None or future.done() or one.worker in self._present.there:
+            if one.future is None or one.future.done():
                 continue
-            self._line.tell(partial(Client.cancel, futures=[future], force=True))
-            result = self._lost(one)
-            if result is not None:
-                return result
+            if one.worker not in self._present.there:
+                result = self._lost(one)
+                if result is not None:
+                    return result
+            elif not one.begun and (self._ends or self._lies(one)):
+                self._wait_for_one(one)
         return None
+
+    def _lies(self, one: HandedOut) -> bool:
+        """Whether a task waits at a worker while another one is idle."""
+        return time.monotonic() - one.at > BEGIN_S and bool(self._idle())
 
     def _given_out(self) -> WorkerResult | None:
         """Have tasks that wait for a worker done, as far as one is idle; where the end has come, one of them
@@ -261,18 +287,3 @@ class DaskWorkers(Workers):
             return None
         del self._out[one.task.number]
         return WorkerResult(task=one.task, stopped=INTERRUPTED)
-
-
-def _given_up(task: WorkerTask) -> WorkerResult:
-    """Workers ended in it, one after the other: it is tried once more in another session."""
-    if task.measure:
-        return WorkerResult(task=task)
-    evaluation = Evaluation(
-        candidate=task.candidate,
-        outcome=Outcome.FAILED,
-        baseline=task.baseline,
-        stage="worker",
-        cause=f"{MOST_LOST} workers ended, one after the other, while they were at it",
-        try_again=True,
-    )
-    return WorkerResult(task=task, evaluation=evaluation)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future as Asked
+from concurrent.futures import TimeoutError as NotInTime  # before Python 3.11 another one
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -42,7 +43,7 @@ class SchedulerLine:
         try:
             found: T = asked.result(ANSWER_S)
             return found
-        except TimeoutError:
+        except NotInTime:
             if not asked.done():
                 self.close()
         except (OSError, RuntimeError, ValueError, AttributeError):  # of a client that is being closed

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-import time
 import traceback
 from collections.abc import Mapping
 from typing import Any
 
 from distributed import Worker, get_worker
 
-from ...profiles.errors import InternalError, ParetuneError
+from ...profiles.errors import InternalError, ParetuneError, UserError
+from ...profiles.guard.time_limit import TookTooLong, end_of_thread
 from ..driver.budget import StopFlag
 from ..record.stops import Interrupted
 from ..record.workers import WorkerResult
@@ -42,37 +42,46 @@ def dask_setup(worker: Worker) -> None:
 
 def work(order: Order) -> WorkerResult | Unfit:
     """Do a task. Whatever happens in it is a value: what is raised here was not even begun."""
-    began, session = time.monotonic(), order.study.session
     with _one_at_a_time:
         _wake()
-        worker = get_worker()
-        name, topic = name_of(worker), topic_of(session)
-        about = {"name": name, "address": worker.address}  # the engine adds a "worker" of its own
+        found = _worked(order)
+        _rest()
+    if order.study.session in _left:  # it was over meanwhile
+        leave(order.study.session)
+    return found
 
-        def say(what: Mapping[str, Any]) -> None:
-            worker.log_event(topic, {**about, **what})
 
-        def unfit(*differences: str) -> Unfit:
-            return Unfit(worker=name, address=worker.address, differences=differences)
+def _worked(order: Order) -> WorkerResult | Unfit:
+    session, worker = order.study.session, get_worker()
+    name, topic = name_of(worker), topic_of(session)
+    about = {"name": name, "address": worker.address}  # the engine adds a "worker" of its own
 
-        stop(session, order.stops)
-        try:
-            return _working_for(order, say, name).done(order, time.monotonic() - began)
-        except UnfitError as error:
-            return unfit(*error.differences)
-        except Interrupted as stopped:  # before it was ready
-            return WorkerResult(task=order.task, worker=name, stopped=stopped.why)
-        except InternalError as error:
-            return WorkerResult(task=order.task, worker=name, error=error)
-        except (ParetuneError, OSError, MemoryError) as error:  # here; others may do it all the same
-            return unfit(str(error) or type(error).__name__)
-        except Exception:
-            broken = InternalError(f"{name}: {traceback.format_exc()}")
-            return WorkerResult(task=order.task, worker=name, error=broken)
-        finally:
-            if session in _left:
-                _end(session)
-            _rest()
+    def say(what: Mapping[str, Any]) -> None:
+        worker.log_event(topic, {**about, **what})
+
+    def unfit(*differences: str, error: ParetuneError | None = None) -> Unfit:
+        return Unfit(worker=name, address=worker.address, differences=differences, error=error)
+
+    say({"begun": order.task.number})
+    stop(session, order.stops)
+    try:
+        return _working_for(order, say, name).done(order)
+    except UnfitError as error:
+        return unfit(*error.differences)
+    except Interrupted as stopped:  # before it was ready
+        return WorkerResult(task=order.task, worker=name, stopped=stopped.why)
+    except InternalError as error:
+        return WorkerResult(task=order.task, worker=name, error=error)
+    except ParetuneError as error:  # here; others may do it all the same
+        return unfit(str(error), error=error)
+    except (OSError, MemoryError, TookTooLong) as error:
+        found = str(error) or type(error).__name__
+        return unfit(found, error=UserError("a worker's machine has failed", place=name, found=found))
+    except Exception:
+        broken = InternalError(f"{name}: {traceback.format_exc()}")
+        return WorkerResult(task=order.task, worker=name, error=broken)
+    finally:
+        end_of_thread()
 
 
 def name_of(worker: Worker) -> str:
@@ -107,8 +116,9 @@ def answer(question: str, said: bytes) -> None:
 
 def leave(session: str = "") -> None:
     """Nothing more is done for a session (empty: whichever is at hand); a task at hand ends before."""
-    if not _one_at_a_time.acquire(blocking=False):
+    if session:
         _left.add(session)
+    if not _one_at_a_time.acquire(blocking=False):
         return
     try:
         _end(session)

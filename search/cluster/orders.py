@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ...profiles.errors import ParetuneError
 from ..record.candidate import Candidate
 from ..record.protocols import Standard
 from ..record.workers import WorkerTask
@@ -43,8 +44,10 @@ class Order:
 
 @dataclass(frozen=True, kw_only=True)
 class Unfit:
-    """A worker that cannot do a study's tasks, where it is, and all that is in the way."""
+    """A worker that cannot do a study's tasks, where it is, and all that is in the way. `error`: what befell
+    it at a task, which may pass."""
 
     worker: str
     address: str
     differences: tuple[str, ...]
+    error: ParetuneError | None = None

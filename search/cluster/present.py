@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from ...profiles.errors import UserError
-from ...profiles.words import listed
+from ...profiles.words import duration, listed
 from ..record.progress import Progress
 from .line import SchedulerLine
 from .orders import Unfit
@@ -14,6 +14,8 @@ FRESH_S = 2.0
 """So long it is taken to be known which workers there are."""
 NONE_LEFT_S = 120.0
 """So long a study waits for a first worker, and for one to come back."""
+PASSES_S = 600.0
+"""A worker that something has befallen at a task is tried again after so long."""
 
 
 class Present:
@@ -24,6 +26,7 @@ class Present:
         self.there: tuple[str, ...] = ()
         """All of them, as they were when somebody looked last."""
         self._unfit: dict[str, Unfit] = {}
+        self._until: dict[str, float] = {}  # addresses of those to be tried again
         self._names: dict[str, str] = {}
         self._looked = -float("inf")
         self._seen: float | None = None  # when a fit one was there last, or the first was looked for
@@ -33,6 +36,8 @@ class Present:
         now = time.monotonic()
         if now - self._looked > FRESH_S:
             self._look_around()
+        for address in [address for address, until in self._until.items() if now >= until]:
+            del self._until[address], self._unfit[address]
         found = tuple(address for address in self.there if address not in self._unfit)
         if found or self._seen is None:
             self._seen = now
@@ -61,10 +66,13 @@ class Present:
         return self._names.get(address, address)
 
     def leave_out(self, unfit: Unfit) -> None:
-        """No task for it any more."""
+        """No task for it any more, or for a while where what has befallen it may pass."""
         self._unfit[unfit.address] = unfit
-        shown = listed(unfit.differences)
-        self._progress.note(f"{unfit.worker} is left out, it differs: {shown}")
+        why = "it differs"
+        if unfit.error is not None:
+            self._until[unfit.address] = time.monotonic() + PASSES_S
+            why = f"for {duration(PASSES_S)}"
+        self._progress.note(f"{unfit.worker} is left out, {why}: {listed(unfit.differences)}")
 
     def check(self) -> None:
         """Raises:

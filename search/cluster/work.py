@@ -25,7 +25,7 @@ from ..store.opening import open_store
 from ..store.store import Store
 from ..store.users import working
 from ..workload.importing import forget_theirs
-from .asking import AskedJudge, Say, ToldProgress
+from .asking import LEFT, AskedJudge, Say, ToldProgress, asked
 from .fitness import STAGE, differences, facts_of, upgraded
 from .orders import Order, StudyOrder
 
@@ -78,17 +78,17 @@ class WorkingStudy:
         models.prepare(job.space)
         return OnDevices(job, store, models, self.budget, self.progress, order.reference, reached)
 
-    def done(self, order: Order, spent: float) -> WorkerResult:
-        """What comes of a task, of whose seconds so many were `spent` before. A device that is gone comes
-        back as its error.
+    def done(self, order: Order) -> WorkerResult:
+        """What comes of a task. A device that is gone comes back as its error.
 
         Raises:
             ParetuneError: it cannot be done here.
         """
         budget, started, waited = self.budget, self.budget.clock(), self.budget.waited
-        left = order.seconds_left
-        budget.seconds = None if left is None else budget.elapsed_seconds + left - spent
-        budget.rest, self._number = order.rest, order.task.number
+        self._number = order.task.number
+        # The order may have waited, and this process has made itself ready since.
+        left, budget.rest = asked(self._say, (order.seconds_left, order.rest), LEFT)
+        budget.seconds = None if left is None else budget.elapsed_seconds + left
         found = WorkerResult(task=order.task, worker=self._worker)
         try:
             with self._devices.on(order.task.device) as evaluator:

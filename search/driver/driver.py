@@ -33,9 +33,6 @@ DUPLICATES_IN_A_ROW = 8
 class Driver:
     """Runs or resumes one study. Everything it learns is in the study and the store at once."""
 
-    kills_tell = True
-    """Whether the end of this process tells something of the candidates that were under way."""
-
     def __init__(
         self,
         plan: SearchPlan,
@@ -68,7 +65,7 @@ class Driver:
             UserError: the study cannot go on (the uncompressed teacher does not run, the disk is full).
         """
         self.budget.start(self.studies.number("spent_seconds"), self.studies.number("waited_seconds"))
-        if self.studies.recover(killed=self.kills_tell):
+        if self._recovered():
             self.progress.note("an earlier session was ended in the middle of a candidate: it is tried again")
         stopped = ""
         try:
@@ -86,6 +83,9 @@ class Driver:
             stopped, self.ending.gone = gone.problem, gone
         self._save(stopped)
         return self.studies.record()
+
+    def _recovered(self) -> int:
+        return self.studies.recover()
 
     # -- the first candidate ------------------------------------------------------------------------
 

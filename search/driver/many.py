@@ -27,8 +27,6 @@ class DriverOfMany(Driver):
     """A `Driver` that keeps its workers busy, on the `devices` of a pool where there is one. The reference
     and what follows the search are its own work."""
 
-    kills_tell = False  # others evaluate: deaths of these are counted where tasks are handed out
-
     def __init__(
         self,
         plan: SearchPlan,
@@ -53,6 +51,11 @@ class DriverOfMany(Driver):
     def at_work(self) -> int:
         """See `Driver`."""
         return sum(asked.candidate.digest not in self.known for asked in self._evaluating.values())
+
+    def _recovered(self) -> int:
+        """Its death tells something of the reference alone: those of workers are counted elsewhere."""
+        first = self.plan.space.params(self.plan.space.baselines()[0])
+        return self.studies.recover(killed=lambda params: dict(params) == first)
 
     def _said(self, remark: str) -> None:
         self.progress.note(remark)

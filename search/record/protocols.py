@@ -64,7 +64,7 @@ class Training:
 class Milestone:
     """A point in a training at which it may be given up or paused. `epochs` is the training's whole length;
     `curve` has (epochs done, quality on validation in PyTorch) up to now, this milestone's the last; `pace`
-    are the seconds that an epoch takes (None: none was trained since the training was taken up again)."""
+    are the seconds that an epoch takes at the least (None: none was trained since it was taken up)."""
 
     key: str
     kind: str

@@ -26,8 +26,8 @@ _ALIVE = text(
     " set_config('tcp_keepalives_interval', '10', false), set_config('tcp_keepalives_count', '3', false)"
 )
 _SCHEMA = text(
-    "SELECT coalesce((SELECT relnamespace::regnamespace::text FROM pg_class"
-    " WHERE oid = to_regclass('studies')), current_schema())"
+    "SELECT coalesce((SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE c.oid = to_regclass('studies')), current_schema())"
 )
 _TAKE = text("SELECT pg_backend_pid(), current_setting('application_name'), pg_try_advisory_lock(:key)")
 _BACKEND = text("SELECT pg_backend_pid()")

@@ -134,13 +134,13 @@ class StudyStore:
             trial = self.study.ask()
             return trial, suggest(trial)
 
-    def recover(self, *, killed: bool = True) -> int:
-        """Put trials that a killed process left running back into the queue; returns how many. `killed`: as
-        with `give_up`."""
+    def recover(self, killed: Callable[[Mapping[str, Any]], bool] = lambda params: True) -> int:
+        """Put trials that a killed process left running back into the queue; returns how many. `killed` says
+        by the parameters whether that counts as an attempt, see `give_up`."""
         left = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         with self.together():
             for trial in left:
-                self.give_up(trial, killed=killed)
+                self.give_up(trial, killed=killed(trial.params))
         return len(left)
 
     def give_up(self, trial: Trial | FrozenTrial, *, killed: bool = False) -> None:

@@ -141,6 +141,7 @@ class _Loop:
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, T_max=steps)
         best = watch.higher_is_better if watch else True
         self.best = BestWeights(patience=plan.patience, higher_is_better=best) if plan.patience else None
+        self.pace: float | None = None  # of the quickest epoch, in seconds
         self._untold: StageError | None = None  # why there was no quality, where it was last asked for
         self.parts: dict[str, Any] = {"model": model, "optimizer": self.optimizer, "schedule": self.schedule}
         if self.best:
@@ -151,11 +152,13 @@ class _Loop:
     def run(self, checkpoint: Path | None, control: Control, until: int) -> History:
         started, plan, ends = control.clock(), self.plan, until == self.plan.epochs
         history = (load_checkpoint(checkpoint, self.parts) if checkpoint else None) or History()
-        begun = history.epochs
         if history.epochs < until:
-            self._ask(history, control.clock() - started, begun)
+            self._ask(history, control.clock() - started)
         while history.epochs < until:
+            epoch_began = control.clock()
             history.losses.append(self._epoch(history.epochs + 1, control))
+            took = control.clock() - epoch_began
+            self.pace = took if self.pace is None else min(self.pace, took)
             _check_finite(history.losses[-1], plan, history.epochs)
             at = f"epoch {history.epochs} of {plan.epochs}"
             control.progress(f"{plan.stage}: {at}, loss {history.losses[-1]:.4f}")
@@ -167,7 +170,7 @@ class _Loop:
                 save_checkpoint(checkpoint, self.parts, history, control.clock() - started)
                 control.saved()
             if history.epochs < until:
-                self._ask(history, control.clock() - started, begun)
+                self._ask(history, control.clock() - started)
             if control.should_stop():
                 raise Interrupted(f"{plan.stage} stopped after {at}")
         if ends:
@@ -264,13 +267,12 @@ class _Loop:
             self._untold = error
             return math.nan
 
-    def _ask(self, history: History, spent: float, begun: int) -> None:
-        """At a milestone, after so many seconds were spent on the epochs since the one it was begun at."""
+    def _ask(self, history: History, spent: float) -> None:
+        """At a milestone, after so many seconds were spent since the training was taken up."""
         watch, plan, curve = self.watch, self.plan, tuple(history.curve)
         if watch is None or not history.at_milestone:
             return
-        pace = spent / (history.epochs - begun) if history.epochs > begun else None
-        milestone = Milestone(key=watch.key, kind=watch.kind, epochs=plan.epochs, curve=curve, pace=pace)
+        milestone = Milestone(key=watch.key, kind=watch.kind, epochs=plan.epochs, curve=curve, pace=self.pace)
         with reproducible(plan.seed):
             decision = watch.judge(milestone)
         if decision is None:

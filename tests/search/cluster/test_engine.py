@@ -5,12 +5,12 @@ import time
 from importlib import import_module
 
 import pytest
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, get_worker
 from paretune.profiles.errors import UserError
 from paretune.profiles.precision import Precision
 from paretune.search.cluster import on_worker, present
 from paretune.search.cluster.engine import DaskWorkers
-from paretune.search.cluster.orders import StudyOrder
+from paretune.search.cluster.orders import StudyOrder, Unfit
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.progress import Progress
 from paretune.search.record.protocols import Standard, TrainEverything
@@ -155,37 +155,97 @@ def test_what_waits_for_a_worker_is_given_back_at_the_end(workers, why):
     assert (result.task.number, bool(result.stopped)) == (3, True)
 
 
-BEGUN, HELD = [], threading.Event()
+HELD = threading.Event()
+
+
+def told(what):
+    """As a worker tells it, of the worker that this is called on."""
+    worker = get_worker()
+    about = {"name": str(worker.name), "address": worker.address}
+    worker.log_event(on_worker.topic_of("one"), {**about, **what})
+    return worker
 
 
 def hold(order):
     """In place of `on_worker.work`."""
-    BEGUN.append(order)
+    told({"begun": order.task.number})
     HELD.wait(60)
     return done(order)
+
+
+async def remove(address, expected, dask_scheduler):
+    await dask_scheduler.remove_worker(address, stimulus_id="test", expected=expected, close=False)
+
+
+def begun(workers):
+    """The one task that is handed out, once a worker has begun it."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        assert workers.wait(JUDGE) is None
+        (out,) = workers._out.values()
+        if out.begun:
+            return out
+    raise AssertionError("waited in vain")
 
 
 def test_a_worker_that_ends_has_its_task_done_by_another_and_three_such_are_told(workers, monkeypatch):
     monkeypatch.setattr(on_worker, "work", hold)
     monkeypatch.setattr(present, "FRESH_S", 0.1)
-    four = workers(4)
-    four.submit(task(0), JUDGE)
+    HELD.clear()
+    five = workers(5)
+    five.submit(task(0), JUDGE)
     addresses = set()
     try:
-        for count in (1, 2, 3):
-            end = time.monotonic() + 60
-            while len(BEGUN) < count and time.monotonic() < end:
-                assert four.wait(JUDGE) is None
-            (out,) = four._out.values()
-            assert out.worker not in addresses
+        for expected, lost in ((True, 0), (False, 1), (False, 2), (False, 3)):
+            out = begun(five)
             addresses.add(out.worker)
-            four._line.client.run_on_scheduler(remove, out.worker)
-        result = waited_for(four)
+            five._line.client.run_on_scheduler(remove, out.worker, expected)
+            while lost < 3 and five._out[0].worker == out.worker:
+                assert five.wait(JUDGE) is None
+            assert lost == 3 or five._out[0].lost == lost
+        result = waited_for(five)
     finally:
         HELD.set()
+    assert len(addresses) == 4
     assert result.evaluation.try_again
     assert result.evaluation.stage == "worker"
 
 
-async def remove(address, dask_scheduler):
-    await dask_scheduler.remove_worker(address, stimulus_id="test", close=False)
+def fail(order):
+    """In place of `on_worker.work`."""
+    worker = told({"begun": order.task.number})
+    error = UserError("the store cannot be written", found="No space left on device")
+    return Unfit(worker=str(worker.name), address=worker.address, differences=(str(error),), error=error)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_befalls_two_workers_alike_or_the_last_one_is_no_matter_of_theirs(workers, monkeypatch, count):
+    monkeypatch.setattr(on_worker, "work", fail)
+    some = workers(count)
+    some.submit(task(0), JUDGE)
+    result = waited_for(some)
+    assert result.error.found == "No space left on device"
+    assert some.count == max(0, count - 2)
+    now = time.monotonic()
+    monkeypatch.setattr(present.time, "monotonic", lambda: now + present.PASSES_S)
+    assert some.count == count, "it may have passed"
+
+
+def wait_for_it(event_of):
+    HELD.wait(60)
+
+
+def test_what_a_worker_has_not_begun_is_given_back_at_a_stop(workers, monkeypatch):
+    monkeypatch.setattr(on_worker, "work", done)
+    HELD.clear()
+    one = workers(1)
+    others = one._line.client.submit(wait_for_it, None, pure=False)
+    try:
+        one.submit(task(0), JUDGE)
+        assert one.wait(JUDGE) is None
+        assert one.wait(JUDGE) is None, "it is not told that it has begun"
+        one.stop(urgent=False)
+        assert waited_for(one).stopped
+        assert not others.done()
+    finally:
+        HELD.set()
