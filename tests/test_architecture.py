@@ -121,7 +121,7 @@ MAY_IMPORT = {
         "search.stages.device search.stages.models search.storage search.store search.workload"
     ),
     "search.cluster": (
-        "profiles backends.registry search.driver search.evaluation search.job search.record search.run "
+        "profiles profiles.guard backends.registry search.driver search.evaluation search.job search.record search.run "
         "search.stages.chain search.storage search.store search.workload"
     ),
     "search.driver": (
