@@ -4,6 +4,7 @@ import atexit
 import os
 import shutil
 import signal
+import sys
 import tempfile
 
 import pytest
@@ -24,6 +25,15 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores; more threads
 settings.register_profile("ci", max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 settings.register_profile("long", settings.get_profile("ci"), max_examples=10_000)
 settings.load_profile("ci")
+
+
+# What pytest makes of the tests' own modules takes half of the time in which they are collected: it is kept
+# for the next run also where Python is told to keep nothing, but only until the tests begin.
+_KEEPS_NOTHING, sys.dont_write_bytecode = sys.dont_write_bytecode, False
+
+
+def pytest_collection_finish():
+    sys.dont_write_bytecode = _KEEPS_NOTHING
 
 
 def pytest_collection_modifyitems(items):
