@@ -68,6 +68,7 @@ class Present:
     def leave_out(self, unfit: Unfit) -> None:
         """No task for it any more, or for a while where what has befallen it may pass."""
         self._unfit[unfit.address] = unfit
+        self._until.pop(unfit.address, None)
         why = "it differs"
         if unfit.error is not None:
             self._until[unfit.address] = time.monotonic() + PASSES_S
