@@ -74,12 +74,12 @@ def begin(told: Callable[[FrameType | None], str]) -> Call | None:
     apart = thread != threading.main_thread().ident
     if apart:
         _raise_in(thread, None)  # what that takes is loaded from here on
+    _watch()  # before there is anything to interrupt
     _running = Call(time.monotonic() + _seconds, _seconds, thread, apart, told)
     if not apart:
         if signal.getsignal(signal.SIGALRM) is not _interrupt:
             signal.signal(signal.SIGALRM, _interrupt)
         signal.setitimer(signal.ITIMER_REAL, _seconds, AGAIN)
-    _watch()
     return _running
 
 
