@@ -74,12 +74,14 @@ def begin(told: Callable[[FrameType | None], str]) -> Call | None:
     apart = thread != threading.main_thread().ident
     if apart:
         _raise_in(thread, None)  # what that takes is loaded from here on
-    _watch()  # before there is anything to interrupt
+    watched = _watcher is not None and _watcher.is_alive()
     _running = Call(time.monotonic() + _seconds, _seconds, thread, apart, told)
     if not apart:
         if signal.getsignal(signal.SIGALRM) is not _interrupt:
             signal.signal(signal.SIGALRM, _interrupt)
         signal.setitimer(signal.ITIMER_REAL, _seconds, AGAIN)
+    if not watched:
+        _watch()  # which sees this call at once, whatever that does
     return _running
 
 
@@ -151,9 +153,8 @@ def _grace(seconds: float) -> float:
 
 def _watch() -> None:
     global _watcher
-    if _watcher is None or not _watcher.is_alive():
-        _watcher = threading.Thread(target=_keep_watch, name="time limit of user code", daemon=True)
-        _watcher.start()
+    _watcher = threading.Thread(target=_keep_watch, name="time limit of user code", daemon=True)
+    _watcher.start()
 
 
 def _keep_watch() -> None:

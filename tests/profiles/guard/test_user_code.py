@@ -260,6 +260,7 @@ def test_an_interruption_reaches_no_line_that_follows(theirs, limited):
     """However close to the end of a call on another thread it comes."""
     limited(600)
     work = theirs("def work():\n    return sum([number for number in range(50)])\n")
+    call("their work", work)  # from here on somebody watches
     ended = threading.Event()
 
     def calls():
