@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from .policy import Policy
 
-SHARE = 0.3
-"""What is trained beside others has to promise such a share of what the best of these does per second: else
-its worker waits for what they tell."""
+SHARE_BESIDE_ONE = 0.15
+"""What is trained beside another has to promise such a share of what that does per second; beside several so
+many times this of what the best of them does, up to all of it. Else its worker waits for what they tell: the
+more is under way, the more of what is to be known comes without it."""
+MOST_UNHEARD = 2
+"""Nothing is begun to be trained beside so many trainings of which nothing has been heard: the first
+milestone comes after a quarter, and tells most of what there is to know."""
 
 
 def waits(policy: Policy) -> bool:
@@ -22,7 +26,7 @@ def waits(policy: Policy) -> bool:
         return False
     if policy.starting:
         return _simple_choices_under_way(policy)
-    return not policy.started or _promises_too_little(policy, SHARE * flight.promised)
+    return not policy.started or _too_early(policy)
 
 
 def _simple_choices_under_way(policy: Policy) -> bool:
@@ -32,9 +36,12 @@ def _simple_choices_under_way(policy: Policy) -> bool:
     return any(int(known.pool.models[row]) in known.scored for row in rows[~known.untuned()[rows]])
 
 
-def _promises_too_little(policy: Policy, rate: float) -> bool:
-    """Whether the best would have to be trained, and is expected to gain less per second than this."""
-    best = policy.best()
+def _too_early(policy: Policy) -> bool:
+    """Whether the best would have to be trained, and what is under way is to tell something first."""
+    flight, best = policy.knowledge.flight, policy.best()
+    least = min(1.0, SHARE_BESIDE_ONE * len(flight)) * flight.promised
     if best is None:
-        return rate > 0
-    return best.rate < rate and policy.untrained(best.row)
+        return least > 0
+    if not policy.untrained(best.row):
+        return False
+    return best.rate < least or flight.unheard(policy.knowledge.unfinished.telling) >= MOST_UNHEARD

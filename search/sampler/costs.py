@@ -147,6 +147,13 @@ class PendingTrainings:
         for place in self._places.get(key, ()):
             self._left[place] = 1.0 - share
 
+    def untold(self, model: int) -> frozenset[str]:
+        """Kinds of the trainings that it still needs, where none of these has come to a milestone yet."""
+        steps = [step for step in range(len(self.needed[model])) if self._pending[model, step]]
+        if any(self._left[model, step] < 1 for step in steps):
+            return frozenset()
+        return frozenset(self.needed[model][step].kind for step in steps)
+
     def waiting_for(self, key: str) -> list[int]:
         """Models that need a training."""
         return [number for number, _ in self._places.get(key, ())]

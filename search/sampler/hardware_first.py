@@ -220,6 +220,7 @@ class HardwareFirstSampler(BaseSampler):
                 self._take_in(trial, self._policy)
         while self._all_before in self._seen:
             self._all_before += 1
+        self._policy.look_again()
         return self._policy
 
     def _take_in(self, trial: FrozenTrial, policy: Policy) -> None:

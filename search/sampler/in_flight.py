@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 
@@ -21,6 +21,7 @@ class InFlight:
         self._evaluated: dict[Candidate, list[int]] = {}  # and the models that wait for it
         self._promised: dict[Candidate, float] = {}
         self._measured: dict[Candidate, None] = {}
+        self._unheard: dict[Candidate, frozenset[str]] = {}  # and the kinds of its trainings
         self._held: Flags | None = None  # until something begins or ends
 
     def __len__(self) -> int:
@@ -45,11 +46,23 @@ class InFlight:
         if candidate in self._evaluated:
             self._promised[candidate] = rate
 
+    def unheard(self, kinds: Collection[str]) -> int:
+        """How many are trained of which nothing has been heard yet, where trainings of these kinds tell
+        something on their way."""
+        return sum(not waiting.isdisjoint(kinds) for waiting in self._unheard.values())
+
+    def hear(self, candidate: Candidate) -> bool:
+        """A training has come to a milestone; whether that is the first that is heard of it."""
+        return self._unheard.pop(candidate, None) is not None
+
     def begin(self, candidate: Candidate, rate: float) -> None:
         """A candidate is being evaluated from now on, which is expected to gain so much per second."""
         row = self._pool.row.get(candidate)
-        held = [] if row is None else self._trainings.held_up_by(int(self._pool.models[row]))
+        model = None if row is None else int(self._pool.models[row])
+        held = [] if model is None else self._trainings.held_up_by(model)
         self._evaluated[candidate], self._promised[candidate] = held, rate
+        if model is not None:
+            self._unheard[candidate] = self._trainings.untold(model)
         self._held = None
 
     def begin_measurement(self, candidate: Candidate) -> None:
@@ -60,6 +73,7 @@ class InFlight:
         """An evaluation has ended, or was given up."""
         self._evaluated.pop(candidate, None)
         self._promised.pop(candidate, None)
+        self._unheard.pop(candidate, None)
         self._held = None
 
     def end_measurement(self, candidate: Candidate) -> None:

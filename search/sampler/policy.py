@@ -25,10 +25,8 @@ AHEAD_COST, MOST_AHEAD = 0.05, 30
 such a share of a training: a latency that is predicted too well is a training lost. So many at most."""
 RANDOM_SHARE, MOST_RANDOM, STALLED = 0.05, 0.5, 3.0
 """Of the proposals, so that no error of the models can hide a candidate for ever. The share doubles with
-every so many evaluations that brought nothing."""
-MEASURED_FIRST, MEASURED_SHARE = 10.0, 0.5
-"""Where a training costs less than so many measurements, and no limit is on the device, measurements of
-untrained networks take at most such a share of what trainings took: what is trained is measured anyway."""
+every so many evaluations that brought nothing; of those that were proposed beside each other, which did not
+know of each other, each is a part of one."""
 LEAST_GAIN = 1e-3
 
 
@@ -44,9 +42,8 @@ class Policy:
         self._rates: dict[Candidate, float] = {}  # of the candidate that was proposed last
         self._survey, self._starts = Survey(knowledge, seed), FirstDesigns(knowledge, self.goal, seed)
         self._ahead: list[int] = []
-        self._volume, self._without_gain = 0.0, 0
-        self._measuring_s, self._trained_before_s = 0.0, knowledge.costs.trained
-        self.nothing_left = False
+        self._volume, self._without_gain = 0.0, 0.0
+        self.nothing_left = self._heard = False
 
     # -- learning ------------------------------------------------------------------------------------
 
@@ -57,14 +54,15 @@ class Policy:
         """Take in a trial that has ended."""
         known = self.knowledge
         before = len(known.points)
+        missed = 1 / (1 + (evaluation.proposal.beside if evaluation.proposal else 0))
         known.learn(evaluation)
         self._rank_anew()
         if len(known.points) > before:
             volume = self.goal.boxes()[1]
-            self._without_gain = 0 if volume > self._volume * (1 + LEAST_GAIN) else self._without_gain + 1
-            self._volume = volume
+            gained = volume > self._volume * (1 + LEAST_GAIN)
+            self._volume, self._without_gain = volume, 0.0 if gained else self._without_gain + missed
         elif evaluation.outcome is Outcome.COMPLETE:
-            self._without_gain += 1
+            self._without_gain += missed
         if evaluation.outcome is Outcome.COMPLETE:
             self._ahead = []
 
@@ -77,7 +75,7 @@ class Policy:
         """Take in a measurement with untrained weights."""
         self.knowledge.learn_hardware(candidate, hardware)
         self.knowledge.costs.learn_measurement(seconds)
-        self._measuring_s += seconds
+        self._survey.spend(seconds)
         self._rank_anew()
 
     def set_aside(self, candidate: Candidate) -> None:
@@ -85,6 +83,17 @@ class Policy:
         row = self.knowledge.pool.row.get(candidate)
         if row is not None:
             self.knowledge.known[row] = True
+            self._rank_anew()
+
+    def hear(self, candidate: Candidate) -> None:
+        """A training of it has come to a milestone: what is heard of it first may change what is best to be
+        begun beside it."""
+        self._heard = self.knowledge.flight.hear(candidate) or self._heard
+
+    def look_again(self) -> None:
+        """Rank anew if something was heard since."""
+        if self._heard:
+            self._heard = False
             self._rank_anew()
 
     def propose(self, chosen: Choice) -> Candidate:
@@ -125,22 +134,12 @@ class Policy:
         """Whether one more measurement with untrained weights is worth what it takes."""
         known = self.knowledge
         on_device = any(limit.metric in known.hardware.metrics for limit in known.facts.limits)
-        return on_device or self._in_proportion
+        return on_device or self._survey.in_proportion
 
     @property
     def surveying(self) -> bool:
         """Whether one of the first measurements is due."""
-        return self._in_proportion and bool(self._survey.pending())
-
-    @property
-    def _in_proportion(self) -> bool:
-        """Whether one more measurement stands in proportion to what trainings cost."""
-        known, costs = self.knowledge, self.knowledge.costs
-        if known.measurements_for(1.0) >= MEASURED_FIRST:
-            return True
-        trained = costs.trained - self._trained_before_s
-        measuring = (1 + known.flight.measurements) * costs.measurement
-        return self._measuring_s + measuring <= MEASURED_SHARE * trained
+        return self._survey.in_proportion and bool(self._survey.pending())
 
     def wants(self) -> Candidate | None:
         """The next candidate to be measured, if that is worth it: the survey, then the best candidate."""

@@ -1,4 +1,4 @@
-"""The first measurements, which tell the axes apart."""
+"""The first measurements, which tell the axes apart, and how many measurements trainings are worth."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ COST, LEAST, MOST = 1.0, 1.0, 30.0
 axis."""
 MUCH_MORE = 2.0
 """Where trainings turn out so many times as dear against measurements as they seemed, more are made."""
+MEASURED_FIRST, MEASURED_SHARE = 10.0, 0.5
+"""Where a training costs less than so many measurements, and no limit is on the device, measurements of
+untrained networks take at most such a share of what trainings took: what is trained is measured anyway."""
 
 
 class Survey:
@@ -20,12 +23,27 @@ class Survey:
 
     def __init__(self, knowledge: Knowledge, seed: int) -> None:
         self.knowledge, self._seed = knowledge, seed
+        self._spent_s, self._trained_before_s = 0.0, knowledge.costs.trained
         self._left: list[int] = []
         self._afforded, self._over = 0.0, False
 
     def end(self) -> None:
         """No first measurements any more."""
         self._left, self._over = [], True
+
+    def spend(self, seconds: float) -> None:
+        """A measurement with untrained weights took so long."""
+        self._spent_s += seconds
+
+    @property
+    def in_proportion(self) -> bool:
+        """Whether one more measurement stands in proportion to what trainings cost."""
+        known, costs = self.knowledge, self.knowledge.costs
+        if known.measurements_for(1.0) >= MEASURED_FIRST:
+            return True
+        trained = costs.trained - self._trained_before_s
+        measuring = (1 + known.flight.measurements) * costs.measurement
+        return self._spent_s + measuring <= MEASURED_SHARE * trained
 
     def pending(self) -> list[int]:
         """Classes that are left; none before there is a simple choice to compare with."""

@@ -35,6 +35,7 @@ class UnfinishedTrainings:
         self._spent: dict[str, float] = {}
         self._at: dict[str, Unfinished] = {}
         self._paused: dict[str, Unfinished] = {}
+        self.telling: set[str] = set()  # kinds of trainings that came to a milestone
         for training in {one.key: one for trainings in pending.needed for one in trainings}.values():
             if training.curve:
                 whole = max(1, training.curve[-1][0])
@@ -77,6 +78,7 @@ class UnfinishedTrainings:
 
     def reach(self, milestone: Milestone) -> Unfinished:
         """A training that is under way has come to a milestone."""
+        self.telling.add(milestone.kind)
         return self._stand(milestone.kind, milestone.key, milestone.curve, milestone.epochs)
 
     def _stand(

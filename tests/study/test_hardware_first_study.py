@@ -5,7 +5,7 @@ from paretune.search.driver.counters import MEASURED_PER_TRIAL
 from paretune.search.gate.audit import audit_text
 from paretune.search.record.evaluation import Outcome
 from paretune.search.run.session import run_study
-from paretune.search.sampler import policy
+from paretune.search.sampler import survey
 
 pytestmark = pytest.mark.slow
 
@@ -20,7 +20,7 @@ SPACE = {
 @pytest.fixture(autouse=True)
 def measured_first(monkeypatch):
     """As where trainings are dear, which they are not here."""
-    monkeypatch.setattr(policy, "MEASURED_FIRST", 0.0)
+    monkeypatch.setattr(survey, "MEASURED_FIRST", 0.0)
 
 
 def own(record):

@@ -14,7 +14,7 @@ import pytest
 from paretune.search.record.evaluation import Outcome
 from paretune.search.record.training import went_on
 from paretune.search.run.session import run_study
-from paretune.search.sampler import milestones, policy
+from paretune.search.sampler import milestones, survey
 from paretune.search.stages.models.networks import WEIGHTS
 
 pytestmark = pytest.mark.slow
@@ -30,8 +30,8 @@ TRAINING = {"epochs": 8, "finetune_epochs": 1, "learning_rate": 0.01, "batch": 1
 CHANGES = {"space": SPACE, "training": TRAINING, "budget": {"trials": 6}, "stop": "never", "finalists": 1}
 PAUSING = """
 from paretune.cli import main
-from paretune.search.sampler import milestones, policy
-milestones.STAY, policy.MEASURED_FIRST = 0.0, 0.0  # all are measured, cheap as trainings are
+from paretune.search.sampler import milestones, survey
+milestones.STAY, survey.MEASURED_FIRST = 0.0, 0.0  # all are measured, cheap as trainings are
 main()
 """
 
@@ -76,7 +76,7 @@ def test_a_kill_while_trainings_stand_loses_none_and_parts_come_to_the_same_bits
     before = {path.name for path in (bench.root / "parts" / ".work").glob("distill.*")}
     assert before
     monkeypatch.setattr(milestones, "STAY", 0.0)
-    monkeypatch.setattr(policy, "MEASURED_FIRST", 0.0)
+    monkeypatch.setattr(survey, "MEASURED_FIRST", 0.0)
     record = run_study(study).record
     later = went_on(record)
     assert later

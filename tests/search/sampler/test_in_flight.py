@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from paretune.search.record.evaluation import Quantity
+from paretune.search.record.evaluation import Proposal, Quantity
 from paretune.search.record.protocols import Hardware
-from paretune.search.sampler.beside import waits
+from paretune.search.sampler.beside import SHARE_BESIDE_ONE, waits
 from paretune.search.sampler.hardware_first import HardwareFirstSampler
 from paretune.search.sampler.milestones import pause_at
-from paretune.search.sampler.policy import Policy
+from paretune.search.sampler.policy import STALLED, Policy
 from paretune.search.sampler.stop_rule import StopRule
 
 from tests.search.sampler.test_first_designs import designs
@@ -141,10 +141,84 @@ def test_a_worker_waits_where_what_is_left_promises_far_less_than_what_is_under_
     beside = policy.best()
     assert beside is not None
     flight = policy.knowledge.flight
-    flight.promise(policy.candidate(best.row), 2 * beside.rate)
+    flight.promise(policy.candidate(best.row), 0.9 * beside.rate / SHARE_BESIDE_ONE)
     assert not waits(policy)
-    flight.promise(policy.candidate(best.row), 10 * beside.rate)
+    flight.promise(policy.candidate(best.row), 1.1 * beside.rate / SHARE_BESIDE_ONE)
     assert waits(policy)
+
+
+def test_the_more_is_under_way_the_more_has_to_be_promised_but_never_more_than_the_best_of_it(policy):
+    begun = []
+    for _ in range(3):
+        begun.append(policy.propose(policy.best()))
+        policy.begin(begun[-1])
+    flight, beside = policy.knowledge.flight, policy.best()
+    for candidate in begun:
+        flight.promise(candidate, 0.0)
+    flight.promise(begun[0], 0.9 * beside.rate / (3 * SHARE_BESIDE_ONE))
+    assert not waits(policy)
+    flight.promise(begun[0], 1.1 * beside.rate / (3 * SHARE_BESIDE_ONE))
+    assert waits(policy)
+    policy.end(begun[2], given_up=True)
+    assert not waits(policy)
+
+
+def test_nothing_is_begun_beside_trainings_that_have_yet_to_tell_something(policy):
+    # Only where trainings tell something on their way: those of one kind do.
+    flight, begun = policy.knowledge.flight, []
+    policy.knowledge.unfinished.telling.clear()
+
+    def waits_beside(candidate) -> bool:
+        begun.append(candidate)
+        policy.begin(candidate)
+        for one in begun:
+            flight.promise(one, 0.0)
+        return waits(policy)
+
+    assert [waits_beside(one) for one in (student(1), student(3), student(1, "b"))] == [False] * 3
+    policy.knowledge.unfinished.telling.add("distill")
+    assert waits(policy)
+    pause_at(policy, begun[0], milestone(begun[0], 1))
+    flight.promise(begun[0], 0.0)
+    assert waits(policy), "of two nothing has been heard"
+    policy.end(begun[1], given_up=True)
+    assert not waits(policy)
+    assert waits_beside(student(3, "b"))
+
+
+def test_what_is_heard_first_of_a_training_is_taken_in_before_more_is_begun():
+    sampler = HardwareFirstSampler(PROBLEM, Facts(), seed=0)
+    policy = sampler._current(_NoTrials())
+    policy.learn(complete(SPACE.baselines()[0], quality=0.95))
+    for width in (2, 4):
+        policy.learn(complete(student(width, "b")))
+    policy.begin(student(3))
+    before = policy._ranked()
+    pause_at(policy, student(3), milestone(student(3), 1, quality=0.2))
+    assert policy._ranked() is before
+    assert sampler._current(_NoTrials())._ranked() is not before
+    before = policy._ranked()
+    pause_at(policy, student(3), milestone(student(3), 2, quality=0.2))
+    assert sampler._current(_NoTrials())._ranked() is before
+
+
+def test_nothing_is_awaited_of_a_training_that_goes_on(policy):
+    policy.learn(paused(student(3)))
+    policy.begin(student(3))
+    assert policy.knowledge.flight.unheard({"distill"}) == 0
+    policy.begin(student(1, "b"))
+    assert policy.knowledge.flight.unheard({"distill"}) == 1
+    assert policy.knowledge.flight.unheard({"prune"}) == 0
+
+
+@pytest.mark.parametrize("beside", [0, 7])
+def test_of_misses_that_did_not_know_of_each_other_each_is_a_part_of_one(policy, beside):
+    policy.learn(complete(student(1)))
+    before = policy.random_share
+    for one in (student(3), student(1, "b"), student(3, "b")):
+        worse = complete(one, quality=0.1)
+        policy.learn(replace(worse, proposal=Proposal(by="gain", beside=beside)))
+    assert policy.random_share == pytest.approx(before * 2 ** (3 / (1 + beside) / STALLED))
 
 
 def test_the_first_designs_are_begun_at_once_and_not_pausable_before_they_told_something():
