@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial
 from paretune.search.driver.budget import Budget, Clock, StopFlag
 from paretune.search.driver.driver import Driver
 from paretune.search.driver.many import DriverOfMany
+from paretune.search.driver.parts import DriverParts
 from paretune.search.driver.plan import SearchPlan
 from paretune.search.driver.search import Search, hardware_first
 from paretune.search.gate.gate import Gate
@@ -180,8 +181,8 @@ def driver_on(
     """The real driver on a table, in a study in memory that has these trials already."""
     studies = studies_in_memory(table.objectives, search.sampler)
     studies.study.add_trials(past)
-    parts = (_plan(table, seed), evaluator, search, studies, budget, progress)
-    return Driver(*parts) if workers is None else DriverOfMany(*parts, workers)
+    parts = DriverParts(_plan(table, seed), evaluator, search, studies, budget, progress)
+    return Driver(parts) if workers is None else DriverOfMany(parts, workers)
 
 
 def studies_in_memory(objectives: tuple[Objective, ...], sampler: BaseSampler) -> StudyStore:

@@ -9,19 +9,14 @@ from ..ranking.known import violations
 from ..ranking.ranking import strongest_simple_choice
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, Outcome, StudyRecord, TrialRecord
-from ..record.progress import Progress
-from ..record.protocols import CandidateEvaluator
 from ..record.stops import ALL_EVALUATED, INTERRUPTED, DeviceGoneError, Interrupted
-from ..storage.study_store import StudyStore
 from . import reference
 from .again import given_up
-from .budget import Budget
 from .device_time import DeviceTime
 from .ending import Ending
 from .impossible import Impossible
-from .plan import SearchPlan
+from .parts import DriverParts
 from .reserve import FinalistTime
-from .search import Search
 from .trials import AskedTrial, Trials
 from .tuning_time import TuningTime
 from .unknown import drawn
@@ -33,18 +28,10 @@ DUPLICATES_IN_A_ROW = 8
 class Driver:
     """Runs or resumes one study. Everything it learns is in the study and the store at once."""
 
-    def __init__(
-        self,
-        plan: SearchPlan,
-        evaluator: CandidateEvaluator,
-        search: Search,
-        studies: StudyStore,
-        budget: Budget,
-        progress: Progress,
-    ) -> None:
-        self.plan, self.evaluator, self.search, self.studies = plan, evaluator, search, studies
-        self.budget, self.progress = budget, progress
-        self.ending = Ending(plan, evaluator, studies, budget, progress)
+    def __init__(self, parts: DriverParts) -> None:
+        self.plan, self.evaluator, self.search, self.studies, self.budget, self.progress = parts
+        plan, _, search, studies, budget, _ = parts
+        self.ending = Ending(parts)
         self.trials, first = Trials(plan, studies), plan.space.baselines()[0]
         self.known, self.simple = self.trials.known, self.trials.simple
         self.tuning_time, self.device_time = TuningTime(plan.tuning, budget, first), DeviceTime(budget, first)

@@ -10,12 +10,9 @@ from ..gate.audit import choose_audited, judged
 from ..ranking.known import trial_of
 from ..ranking.ranking import rank
 from ..record.evaluation import StudyRecord
-from ..record.progress import Progress
-from ..record.protocols import CandidateEvaluator, Standard, TrainEverything
+from ..record.protocols import Standard, TrainEverything
 from ..record.stops import DeviceGoneError, Interrupted
-from ..storage.study_store import StudyStore
-from .budget import Budget
-from .plan import SearchPlan
+from .parts import DriverParts
 from .reference import on_test
 
 FINALIST_TURNS = 3
@@ -29,16 +26,8 @@ class Ending:
     """The last steps of one study. Each yields the record's frame whenever there is something to keep. `gone`
     is why the study ends in its middle, which it does where its device went away."""
 
-    def __init__(
-        self,
-        plan: SearchPlan,
-        evaluator: CandidateEvaluator,
-        studies: StudyStore,
-        budget: Budget,
-        progress: Progress,
-    ) -> None:
-        self.plan, self.evaluator, self.studies = plan, evaluator, studies
-        self.budget, self.progress = budget, progress
+    def __init__(self, parts: DriverParts) -> None:
+        self.plan, self.evaluator, _, self.studies, self.budget, self.progress = parts
         self.gone: DeviceGoneError | None = None
         self.shortened: tuple[str, ...] = ()
         self.finalist_s: list[float] = []  # seconds that one of them took

@@ -9,17 +9,13 @@ from itertools import count
 
 from ..record.candidate import Candidate
 from ..record.evaluation import Evaluation, TrialRecord
-from ..record.progress import Progress
-from ..record.protocols import CandidateEvaluator, Hardware
+from ..record.protocols import Hardware
 from ..record.stops import DeviceGoneError
 from ..record.where import MeasuredAhead, Where
 from ..record.workers import WorkerResult, Workers, WorkerTask
-from ..storage.study_store import StudyStore
-from .budget import Budget
 from .device_pool import DevicePool
 from .driver import Driver
-from .plan import SearchPlan
-from .search import Search
+from .parts import DriverParts
 from .trials import AskedTrial
 
 
@@ -27,18 +23,8 @@ class DriverOfMany(Driver):
     """A `Driver` that keeps its workers busy, on the `devices` of a pool where there is one. The reference
     and what follows the search are its own work."""
 
-    def __init__(
-        self,
-        plan: SearchPlan,
-        evaluator: CandidateEvaluator,
-        search: Search,
-        studies: StudyStore,
-        budget: Budget,
-        progress: Progress,
-        workers: Workers,
-        devices: Sequence[str] = (),
-    ) -> None:
-        super().__init__(plan, evaluator, search, studies, budget, progress)
+    def __init__(self, parts: DriverParts, workers: Workers, devices: Sequence[str] = ()) -> None:
+        super().__init__(parts)
         self.workers, self.pool = workers, DevicePool(devices, self._said)
         self._evaluating: dict[int, AskedTrial] = {}
         self._measuring: dict[int, Candidate] = {}

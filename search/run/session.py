@@ -21,6 +21,7 @@ from ..driver.budget import Budget, StopFlag
 from ..driver.device_time import remember_pace
 from ..driver.driver import Driver
 from ..driver.many import DriverOfMany
+from ..driver.parts import DriverParts
 from ..driver.plan import SearchPlan
 from ..evaluation.evaluator import Evaluator
 from ..evaluation.side_effects import check_possible
@@ -139,8 +140,8 @@ def run_job(
             chain = chain_of(job, models, device, budget)
             chain.sustained = sustained_of(job, again=again)
             evaluator = evaluator_of(job, chain, budget, studies.records(), kind, reached)
-            parts = plan, evaluator, search, studies, budget, progress
-            driver = Driver(*parts) if others is None else DriverOfMany(*parts, others, reached.alike)
+            parts = DriverParts(plan, evaluator, search, studies, budget, progress)
+            driver = Driver(parts) if others is None else DriverOfMany(parts, others, reached.alike)
             check_one_meter(reached.meter, studies.records())
             finished.begins(studies)
             began = time.time()

@@ -8,6 +8,7 @@ from optuna.samplers import RandomSampler
 from paretune.profiles.precision import Precision
 from paretune.search.driver.budget import Budget
 from paretune.search.driver.driver import Driver
+from paretune.search.driver.parts import DriverParts
 from paretune.search.driver.plan import SearchPlan
 from paretune.search.driver.search import Search
 from paretune.search.ranking.reading import read
@@ -149,7 +150,8 @@ def driven(evaluator, trials=None, seconds=None, whole=None):
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=guide)
     studies = StudyStore(study, tuple(o.metric for o in OBJECTIVES))
     budget = Budget(trials=trials, seconds=seconds, clock=evaluator.now)
-    return Driver(plan, evaluator, Search(guide, guide=guide), studies, budget, Progress()).run()
+    search = Search(guide, guide=guide)
+    return Driver(DriverParts(plan, evaluator, search, studies, budget, Progress())).run()
 
 
 def test_the_usual_simple_choices_are_evaluated_before_anything_is_measured_ahead():

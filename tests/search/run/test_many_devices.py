@@ -10,6 +10,7 @@ from paretune.profiles.precision import Precision
 from paretune.profiles.quantity import Quantity
 from paretune.search.driver.budget import Budget
 from paretune.search.driver.many import DriverOfMany
+from paretune.search.driver.parts import DriverParts
 from paretune.search.driver.plan import SearchPlan
 from paretune.search.driver.search import Search
 from paretune.search.record.candidate import Recipe
@@ -104,8 +105,9 @@ def driven(workers, devices, trials=24):
     sampler = RandomSampler(seed=0)
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
     studies = StudyStore(study, tuple(o.metric for o in OBJECTIVES))
-    parts = plan, Rule(), Search(sampler), studies, Budget(trials=trials, seconds=None), Progress()
-    return DriverOfMany(*parts, workers, devices)
+    budget = Budget(trials=trials, seconds=None)
+    parts = DriverParts(plan, Rule(), Search(sampler), studies, budget, Progress())
+    return DriverOfMany(parts, workers, devices)
 
 
 def by_workers(record):
