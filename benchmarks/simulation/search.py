@@ -182,7 +182,7 @@ def driver_on(
     studies = studies_in_memory(table.objectives, search.sampler)
     studies.study.add_trials(past)
     parts = DriverParts(_plan(table, seed), evaluator, search, studies, budget, progress)
-    return Driver(parts) if workers is None else DriverOfMany(parts, workers)
+    return Driver(parts) if workers is None else DriverOfMany(parts, lambda: workers)
 
 
 def studies_in_memory(objectives: tuple[Objective, ...], sampler: BaseSampler) -> StudyStore:

@@ -52,8 +52,16 @@ class DaskWorkers(Workers):
         self._line = SchedulerLine(client, on_worker.topic_of(study.session), self._happened.put)
         self._present = Present(self._line, progress)
         self._out: dict[int, HandedOut] = {}
+        self._readying: list[Future | None] = []  # one that nobody holds is given up
         self._stops = 0
         self._lost_at: float | None = None
+
+    def make_ready(self) -> None:
+        """Have the workers that are there make themselves ready before a first task comes."""
+        there: tuple[str, ...] = self._line.ask(lambda client: tuple(client.nthreads()), ())
+        for address in there:
+            key = f"paretune-{self._study.session}-ready-{address}"
+            self._readying.append(self._line.submit(on_worker.get_ready, self._study, key, address))
 
     # -- the protocol ---------------------------------------------------------------------------------
 
@@ -93,7 +101,8 @@ class DaskWorkers(Workers):
 
     def close(self) -> None:
         """See `Workers`. A task at hand ends with its stage, or within a training with its epoch."""
-        session, given_up = self._study.session, [one.future for one in self._out.values() if one.future]
+        session, out = self._study.session, [one.future for one in self._out.values()]
+        given_up = [*filter(None, (*out, *self._readying))]
         self._out.clear()
         told = [
             self._line.tell(lambda client: client.run(on_worker.stop, session, 2, on_error="ignore")),

@@ -6,7 +6,8 @@ import logging
 import signal
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from distributed import Worker, get_worker
@@ -17,7 +18,7 @@ from ..driver.budget import StopFlag
 from ..record.stops import Interrupted
 from ..record.workers import WorkerResult
 from . import asking
-from .orders import Order, Unfit
+from .orders import Order, StudyOrder, Unfit
 from .work import UnfitError, WorkingStudy
 
 IDLE_S = 600.0
@@ -42,30 +43,52 @@ def dask_setup(worker: Worker) -> None:
 
 def work(order: Order) -> WorkerResult | Unfit:
     """Do a task. Whatever happens in it is a value: what is raised here was not even begun."""
+    with _awake(order.study.session):
+        return _worked(order)
+
+
+def get_ready(study: StudyOrder) -> None:
+    """Be ready for a study before its first task comes; what is in the way is told when it does."""
+    with _awake(study.session), suppress(Exception):
+        _working_for(study)
+
+
+@contextmanager
+def _awake(session: str) -> Iterator[None]:
     with _one_at_a_time:
-        _wake()
-        found = _worked(order)
-        _rest()
-    if order.study.session in _left:  # it was over meanwhile
-        leave(order.study.session)
-    return found
+        while _resting:
+            _resting.pop().cancel()
+        try:
+            yield
+        finally:
+            end_of_thread()
+            _rest()
+    if session in _left:  # it was over meanwhile
+        leave(session)
 
 
-def _worked(order: Order) -> WorkerResult | Unfit:
-    session, worker = order.study.session, get_worker()
-    name, topic = name_of(worker), topic_of(session)
-    about = {"name": name, "address": worker.address}  # the engine adds a "worker" of its own
+def _teller(session: str) -> asking.Say:
+    """What this worker says goes to the session's driver."""
+    worker, topic = get_worker(), topic_of(session)
+    about = {"name": name_of(worker), "address": worker.address}  # the engine adds a "worker" of its own
 
     def say(what: Mapping[str, Any]) -> None:
         worker.log_event(topic, {**about, **what})
 
+    return say
+
+
+def _worked(order: Order) -> WorkerResult | Unfit:
+    session, worker = order.study.session, get_worker()
+    name = name_of(worker)
+
     def unfit(*differences: str, error: ParetuneError | None = None) -> Unfit:
         return Unfit(worker=name, address=worker.address, differences=differences, error=error)
 
-    say({"begun": order.task.number})
+    _teller(session)({"begun": order.task.number})
     stop(session, order.stops)
     try:
-        return _working_for(order, say, name).done(order)
+        return _working_for(order.study).done(order)
     except UnfitError as error:
         return unfit(*error.differences)
     except Interrupted as stopped:  # before it was ready
@@ -80,8 +103,6 @@ def _worked(order: Order) -> WorkerResult | Unfit:
     except Exception:
         broken = InternalError(f"{name}: {traceback.format_exc()}")
         return WorkerResult(task=order.task, worker=name, error=broken)
-    finally:
-        end_of_thread()
 
 
 def name_of(worker: Worker) -> str:
@@ -89,12 +110,13 @@ def name_of(worker: Worker) -> str:
     return f"worker {worker.name}" if isinstance(worker.name, int) else str(worker.name).rpartition("//")[2]
 
 
-def _working_for(order: Order, say: asking.Say, name: str) -> WorkingStudy:
-    session = order.study.session
+def _working_for(study: StudyOrder) -> WorkingStudy:
+    session = study.session
     if not _study or _study[0].session != session:
         _end("")
+        say = _teller(session)
         say({"stage": "getting ready"})
-        _study.append(WorkingStudy(order.study, say, name, _flag(session)))
+        _study.append(WorkingStudy(study, say, name_of(get_worker()), _flag(session)))
     return _study[0]
 
 
@@ -134,11 +156,6 @@ def _end(session: str) -> None:
             _study.pop().close()
         except Exception:
             _log.exception("a study's processes did not end well")
-
-
-def _wake() -> None:
-    while _resting:
-        _resting.pop().cancel()
 
 
 def _rest() -> None:

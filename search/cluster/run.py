@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from math import isfinite
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...profiles.errors import UserError
 from ..driver.budget import Budget, StopFlag
@@ -26,6 +28,9 @@ from .fitness import facts_of, witness
 from .orders import StudyOrder
 from .script import check_script
 from .start import check_answers, check_installed, cluster, on_this_machine
+
+if TYPE_CHECKING:
+    from .engine import DaskWorkers
 
 
 def run_study_with_workers(
@@ -78,7 +83,7 @@ def workers_of(wanted: WorkersSection | None, storage: StorageUrl, name: str) ->
 
 def _workers(
     wanted: WorkersSection, job: Job, store: Store, budget: Budget, progress: Progress
-) -> AbstractContextManager[Workers]:
+) -> AbstractContextManager[Callable[[], Workers]]:
     """Raises:
     UserError: the workers are on other machines, and the device is `host`; or nobody answers at the cluster's
         address.
@@ -87,25 +92,26 @@ def _workers(
     if wanted.cluster is not None:
         progress.stage("looking for the cluster")
         check_answers(wanted.cluster)
-    return _at_work(wanted, job, store, budget, progress)
+    return _coming(wanted, job, store, budget, progress)
 
 
 @contextmanager
-def _at_work(
+def _coming(
     wanted: WorkersSection, job: Job, store: Store, budget: Budget, progress: Progress
-) -> Iterator[Workers]:
-    """Raises:
-    UserError: nobody answers at the cluster's address.
-    """
-    from .engine import DaskWorkers
+) -> Iterator[Callable[[], Workers]]:
+    """Answers with the workers once they are there. Where this machine is not the one that is measured, they
+    start and make themselves ready beside the block; where it is, they have started before it.
 
-    session = uuid.uuid4().hex
+    Raises:
+        UserError: see `_begun`, here or where they are called.
+    """
+    session, here = uuid.uuid4().hex, job.profile.reach.kind == "local"
 
     def left() -> tuple[float | None, float]:
         seconds = budget.seconds_left
         return (seconds if isfinite(seconds) else None), budget.rest
 
-    with witness(store, session) as seen:
+    with witness(store, session) as seen, ExitStack() as stack, ThreadPoolExecutor(1, "workers") as beside:
         order = StudyOrder(
             session=session,
             study_file=str(job.places.study_file),
@@ -115,12 +121,39 @@ def _at_work(
             seconds=budget.seconds,
         )
         progress.stage("starting workers" if wanted.cluster is None else "joining the cluster")
-        with cluster(wanted) as client:
-            found = DaskWorkers(client, order, left, progress)
-            try:
-                yield found
-            finally:
-                found.close()
+        begun = beside.submit(_begun, stack, wanted, order, left, progress, ahead=not here)
+        if here:
+            begun.result()
+
+        def come() -> Workers:
+            if not begun.done():
+                progress.stage("waiting for the workers")
+            return begun.result()
+
+        yield come
+
+
+def _begun(
+    stack: ExitStack,
+    wanted: WorkersSection,
+    order: StudyOrder,
+    left: Callable[[], tuple[float | None, float]],
+    progress: Progress,
+    *,
+    ahead: bool,
+) -> DaskWorkers:
+    """Workers that end with the stack, and with `ahead` make themselves ready at once.
+
+    Raises:
+        UserError: nobody answers at the cluster's address, or none can be started.
+    """
+    from .engine import DaskWorkers
+
+    found = DaskWorkers(stack.enter_context(cluster(wanted)), order, left, progress)
+    stack.callback(found.close)
+    if ahead:
+        found.make_ready()
+    return found
 
 
 def _check_host(wanted: WorkersSection, job: Job) -> None:

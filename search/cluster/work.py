@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 from ...profiles.errors import UserError
@@ -22,7 +23,6 @@ from ..run.on_devices import OnDevices
 from ..run.waiting import for_entries, lease_for
 from ..stages.chain import Trace
 from ..store.opening import open_store
-from ..store.store import Store
 from ..store.users import working
 from ..workload.importing import forget_theirs
 from .asking import LEFT, AskedJudge, Say, ToldProgress, asked
@@ -41,7 +41,8 @@ class UnfitError(Exception):
 
 
 class WorkingStudy:
-    """A study, as far as this worker works for it; `stop` is set where the driver wants it to end.
+    """A study, as far as this worker works for it; `stop` is set where the driver wants it to end. It is
+    ready but for the device, which is asked when a first task comes: who measures there now is not disturbed.
 
     Raises:
         UnfitError: it cannot.
@@ -63,20 +64,30 @@ class WorkingStudy:
                 if store.get(STAGE, order.witness) is None:
                     raise UnfitError(f"the study's store is not seen there: {where} is another")
                 stack.enter_context(working(job.places.store, job.places.run_dir))
-                self._devices = self._parts(job, store, order)
-            except UserError as error:  # of this machine: the driver has come through it, and to the device
+                models = StudyKind().models(job, store, self.progress, self.budget)
+                job = replace(job, space=models.possible(job.space, job.file.deploy.setting.batch).space)
+                models.prepare(job.space)
+            except UserError as error:  # of this machine: the driver has come through it
                 raise UnfitError(str(error)) from error
-            stack.callback(self._devices.close)
+            self._parts, self._reference = (job, store, models), order.reference
             self._closing = stack.pop_all()
-        self.progress.quiet = False
 
-    def _parts(self, job: Job, store: Store, order: StudyOrder) -> OnDevices:
-        reached, quiet = reached_of_pool(job, ""), Progress()
-        job = within_memory(job, reached, store, lease_for(job, reached.launch, quiet, self.budget), quiet)
-        models = StudyKind().models(job, store, self.progress, self.budget)
-        job = replace(job, space=models.possible(job.space, job.file.deploy.setting.batch).space)
-        models.prepare(job.space)
-        return OnDevices(job, store, models, self.budget, self.progress, order.reference, reached)
+    @cached_property
+    def _devices(self) -> OnDevices:
+        """Raises:
+        UnfitError: this machine has no way to any; the driver has.
+        """
+        job, store, models = self._parts
+        try:
+            reached, quiet = reached_of_pool(job, ""), Progress()
+            lease = lease_for(job, reached.launch, quiet, self.budget)
+            job = within_memory(job, reached, store, lease, quiet)
+        except UserError as error:
+            raise UnfitError(str(error)) from error
+        found = OnDevices(job, store, models, self.budget, self.progress, self._reference, reached)
+        self._closing.callback(found.close)
+        self.progress.quiet = False
+        return found
 
     def done(self, order: Order) -> WorkerResult:
         """What comes of a task. A device that is gone comes back as its error.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from itertools import count
 
 from ..record.candidate import Candidate
@@ -21,17 +22,22 @@ from .trials import AskedTrial
 
 class DriverOfMany(Driver):
     """A `Driver` that keeps its workers busy, on the `devices` of a pool where there is one. The reference
-    and what follows the search are its own work."""
+    and what follows the search are its own work: it calls the workers (`come`) in between."""
 
-    def __init__(self, parts: DriverParts, workers: Workers, devices: Sequence[str] = ()) -> None:
+    def __init__(self, parts: DriverParts, come: Callable[[], Workers], devices: Sequence[str] = ()) -> None:
         super().__init__(parts)
-        self.workers, self.pool = workers, DevicePool(devices, self._said)
+        self._come, self.pool = come, DevicePool(devices, self._said)
         self._evaluating: dict[int, AskedTrial] = {}
         self._measuring: dict[int, Candidate] = {}
         self._alike: dict[str, list[AskedTrial]] = {}  # trials of what is evaluated now, by its digest
         self._hardware: dict[str, Hardware] = {}  # of measured networks, by the class's digest
         self._duplicates, self._numbers = 0, count(-1, -1)  # in a row; of tasks that are of no trial
         self._ahead: list[MeasuredAhead] = []  # since the trial that was told last
+
+    @cached_property
+    def workers(self) -> Workers:
+        """They are there."""
+        return self._come()
 
     @property
     def at_work(self) -> int:

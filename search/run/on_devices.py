@@ -19,8 +19,8 @@ from ..stages.models.base import Models
 from ..store.store import Store
 from .absent import chain_of
 from .device import device_stages, reached_of_pool, unusable
+from .evaluating import evaluator_of
 from .kind import StudyKind
-from .session import evaluator_of
 from .waiting import lease_for
 
 

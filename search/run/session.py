@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -23,20 +23,17 @@ from ..driver.driver import Driver
 from ..driver.many import DriverOfMany
 from ..driver.parts import DriverParts
 from ..driver.plan import SearchPlan
-from ..evaluation.evaluator import Evaluator
 from ..evaluation.side_effects import check_possible
 from ..job.absent import described
 from ..job.job import Job, load_job
 from ..job.load_time import load_seconds
 from ..job.pool import reached_pool
 from ..job.reached import Reached
-from ..ladder.bench import Climbs
-from ..record.evaluation import StudyRecord, TrialRecord
+from ..record.evaluation import StudyRecord
 from ..record.metrics import SIDE_EFFECTS
 from ..record.progress import Progress
 from ..record.sustained import NOT_THERE, seconds_of
 from ..record.workers import Workers
-from ..stages.chain import Chain
 from ..stages.device.effort import Effort
 from ..stages.device.stages import DeviceStages
 from ..stages.models.base import Models
@@ -52,20 +49,20 @@ from . import finished
 from .absent import Absent, chain_of, record_of_estimates, with_measurements, worth_timing
 from .alone import alone
 from .device import device_stages
+from .evaluating import evaluator_of
 from .further import sustained_of
 from .kind import StudyKind
 from .memory_limits import within_memory
 from .one_meter import check_one_meter
-from .options import options_of
 from .session_end import SessionEnd as SessionEnd
-from .setup import ladder_settings, set_up_search
+from .setup import set_up_search
 from .stored import write_run_file_of
 from .waiting import for_entries, lease_for
 from .while_devices_answer import while_devices_answer
 
-MakeWorkers = Callable[[Job, Store, Budget, Progress], AbstractContextManager[Workers]]
-"""Makes the workers of a job that is about to be searched, which come and go with the block; what cannot be
-is refused at once."""
+MakeWorkers = Callable[[Job, Store, Budget, Progress], AbstractContextManager[Callable[[], Workers]]]
+"""Makes the workers of a job that is about to be searched, which go with the block, and come when they are
+called, at the latest; what cannot be is refused at once."""
 
 
 def run_study(
@@ -231,22 +228,6 @@ def _studies(
     )
     write_run_file_of(job)
     return studies
-
-
-def evaluator_of(
-    job: Job,
-    chain: Chain,
-    budget: Budget,
-    records: Iterable[TrialRecord],
-    kind: StudyKind,
-    reached: Reached,
-) -> Evaluator:
-    """What evaluates the job's candidates, with what the ladder learns from the records of earlier ones."""
-    known = (record.evaluation for record in records)
-    climbs = Climbs(chain, ladder_settings(job.file), lambda: budget.seconds_left, known)
-    side_effects = frozenset(limit.metric for limit in job.limits) & set(SIDE_EFFECTS)
-    asked = options_of(job, reached)
-    return Evaluator(chain, climbs, side_effects, job.space.doubt, kind.treated(), asked)
 
 
 def _plan(job: Job, models: Models, reached: Reached, remarks: tuple[str, ...]) -> SearchPlan:

@@ -14,8 +14,7 @@ from ..driver.search import Search, hardware_first
 from ..gate.gate import Gate
 from ..gate.tunings import Tunings
 from ..job.job import Job
-from ..job.study_file import StopSection, StudyFile
-from ..ladder.ladder import LadderSettings
+from ..job.study_file import StopSection
 from ..record.protocols import NeededTrainings
 from ..record.quality import QualityScale
 from ..sampler.problem import EarlierQuality, SearchPart, SearchProblem
@@ -81,21 +80,6 @@ def make_sampler(name: str, seed: int, *, beside: bool = False) -> BaseSampler:
         if name == "gp":
             return GPSampler(**options)
         return RandomSampler(**options)
-
-
-def ladder_settings(file: StudyFile) -> LadderSettings:
-    """What the study file says about the ladder; no rungs where it says `never`."""
-    ladder = file.ladder
-    if isinstance(ladder, str):
-        return LadderSettings(rungs=())
-    return LadderSettings(
-        rungs=ladder.rungs,
-        allowed_loss=ladder.allowed_loss,
-        seconds=ladder.time,
-        least_gain_per_minute=ladder.worth,
-        qat_epochs=ladder.qat_epochs,
-        draws=ladder.draws,
-    )
 
 
 def _margin(job: Job, teacher: Mapping[str, Any], is_share: bool) -> float:

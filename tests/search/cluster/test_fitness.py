@@ -1,16 +1,19 @@
 """Whether a worker is fit: what has to be the same, and what is said where it is not."""
 
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
 import yaml
 from paretune.backends.registry import get_backend
-from paretune.search.cluster import fitness
+from paretune.search.cluster import fitness, work
 from paretune.search.cluster.fitness import STAGE, differences, facts_of, witness
-from paretune.search.cluster.orders import StudyOrder
+from paretune.search.cluster.orders import Order, StudyOrder
 from paretune.search.cluster.work import UnfitError, WorkingStudy, fit_job
 from paretune.search.driver.budget import StopFlag
 from paretune.search.job.job import load_job
+from paretune.search.record.protocols import Standard
+from paretune.search.record.workers import WorkerTask
 from paretune.search.store.store import Store
 from study.conftest import WORKLOAD, Bench
 
@@ -74,8 +77,10 @@ def test_a_witness_is_in_the_store_that_it_was_left_in_and_in_no_other_as_long_a
     assert [path for path in (tmp_path / "here").rglob("*") if path.is_file()] == []
 
 
-def test_a_worker_that_does_not_reach_the_device_is_unfit_itself(order, tmp_path, monkeypatch):
-    """Its driver has reached it: so it is no device that is gone."""
+def test_a_worker_that_does_not_reach_the_device_is_ready_and_at_its_first_task_unfit(
+    order, tmp_path, monkeypatch
+):
+    """It asks nothing of the device before. Its driver has reached it: so it is no device that is gone."""
     cpu = {"model": "some", "architecture": "x86-64", "cores": 1, "threads": 1, "source": "test"}
     cpu |= {"instruction_sets": ["avx2"], "memory_bytes": {"value": "1 GB", "source": "test"}}
     reach = {"kind": "ssh", "host": "board"}
@@ -86,8 +91,13 @@ def test_a_worker_that_does_not_reach_the_device_is_unfit_itself(order, tmp_path
     monkeypatch.setenv("PATH", str(tmp_path))  # where no ssh is
     with witness(Store(job.places.store), "s") as seen:
         changed = {"study_file": str(study), "expected": facts_of(job), "witness": seen}
-        with pytest.raises(UnfitError, match="device board cannot be reached"):
-            WorkingStudy(replace(order, **changed), lambda said: None, "worker 3", StopFlag())
+        of_study = replace(order, **changed)
+        ready = WorkingStudy(of_study, lambda said: None, "worker 3", StopFlag())
+        task = WorkerTask(number=0, candidate=order.reference)
+        first = Order(study=of_study, task=task, standard=Standard(), seconds_left=None, rest=0.0)
+        monkeypatch.setattr(work, "asked", lambda say, otherwise, *question: otherwise)  # no driver is there
+        with closing(ready), pytest.raises(UnfitError, match="device board cannot be reached"):
+            ready.done(first)
 
 
 def test_a_package_that_is_installed_under_a_running_worker_is_told(order, tmp_path, monkeypatch):

@@ -3,16 +3,18 @@
 import logging
 import signal
 import socket
-from contextlib import suppress
+import threading
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import dask
 import distributed
 import psutil
 import pytest
+import yaml
 from contracts.store_contract import until
 from paretune.profiles.errors import UserError
-from paretune.search.cluster import start
+from paretune.search.cluster import on_worker, run, start
 from paretune.search.cluster.run import workers_of
 from paretune.search.cluster.start import cluster
 from paretune.search.driver.budget import Budget
@@ -53,6 +55,55 @@ def test_a_wrong_address_is_told_in_our_words_before_anything_is_trained(
     with dask.config.set(settings), pytest.raises(UserError, match=problem) as refused:
         makes(job, Store(tmp_path), Budget(trials=1, seconds=None), Progress())
     assert nobody in refused.value.found
+
+
+@pytest.fixture
+def board(tmp_path):
+    """A job whose device is another machine."""
+    cpu = {"model": "some", "architecture": "x86-64", "cores": 1, "threads": 1, "source": "test"}
+    cpu |= {"instruction_sets": ["avx2"], "memory_bytes": {"value": "1 GB", "source": "test"}}
+    profile = {"name": "board", "title": "A board", "cpu": cpu, "reach": {"kind": "ssh", "host": "board"}}
+    (tmp_path / "board.yaml").write_text(yaml.safe_dump(profile))
+    return load_job(Bench(tmp_path).study(profile="./board.yaml"))
+
+
+READY = threading.Event()
+
+
+def ready(study):
+    """In place of `on_worker.get_ready`."""
+    READY.set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_workers_start_and_get_ready_beside_a_measurement_elsewhere_and_before_one_here(
+    job, board, tmp_path, monkeypatch, elsewhere
+):
+    """The block measures."""
+    measured, starts = threading.Event(), []
+    READY.clear()
+
+    @contextmanager
+    def in_its_time(wanted):
+        starts.append(measured.wait(60) if elsewhere else measured.is_set())
+        with cluster(wanted) as client:
+            yield client
+
+    monkeypatch.setattr(run, "cluster", in_its_time)
+    monkeypatch.setattr(on_worker, "get_ready", ready)
+    at = {"dashboard_address": "127.0.0.1:0"}
+    with distributed.LocalCluster(
+        n_workers=1, processes=False, protocol="tcp", dashboard_address=None, scheduler_kwargs=at
+    ) as there:
+        wanted, used = WorkersSection(cluster=there.scheduler_address), board if elsewhere else job
+        store, budget = Store(tmp_path / "store"), Budget(trials=1, seconds=None)
+        with workers_of(wanted, used.places.storage, "blobs")(used, store, budget, Progress()) as come:
+            measured.set()
+            workers = come()
+            assert workers.count == 1
+            assert READY.wait(60 if elsewhere else 0) == elsewhere
+    assert starts == [elsewhere]
 
 
 @pytest.mark.slow

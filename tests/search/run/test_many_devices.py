@@ -107,7 +107,12 @@ def driven(workers, devices, trials=24):
     studies = StudyStore(study, tuple(o.metric for o in OBJECTIVES))
     budget = Budget(trials=trials, seconds=None)
     parts = DriverParts(plan, Rule(), Search(sampler), studies, budget, Progress())
-    return DriverOfMany(parts, workers, devices)
+
+    def come():
+        assert parts.search.standard.reference_ms, "the reference is the driver's own work"
+        return workers
+
+    return DriverOfMany(parts, come, devices)
 
 
 def by_workers(record):
