@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from ..errors import UserError
-from .hosts import host
+from .hosts import host, scheduler_address
 
 _PART_BYTES, _PATH_BYTES = 255, 4095  # what Linux' file systems take
 _LONGEST_LINE = 1000
@@ -206,5 +206,6 @@ Identifier = Annotated[str, _type(identifier)]
 WorkloadText = Annotated[str, _type(workload_text)]
 BackendText = Annotated[str, _type(backend_text)]
 HostText = Annotated[str, _type(host)]
+SchedulerAddress = Annotated[str, _type(scheduler_address)]
 UserText = Annotated[str, _type(user_text)]
 RemotePath = Annotated[str, _type(remote_path)]

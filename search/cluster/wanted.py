@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from ...profiles.errors import UserError
+from ...profiles.text.hosts import scheduler_address
+from ...profiles.text.named import refused_at
 from ..job.workers_section import MOST_WORKERS, WorkersSection
 
 
@@ -10,7 +12,7 @@ def wanted_workers(count: int | None, cluster: str | None) -> WorkersSection | N
     """None where neither is asked for.
 
     Raises:
-        UserError: both are, or there are too many.
+        UserError: both are, there are too many, or no scheduler can have that address.
     """
     if count is not None and cluster is not None:
         raise UserError(
@@ -19,11 +21,14 @@ def wanted_workers(count: int | None, cluster: str | None) -> WorkersSection | N
             found=f"{count} and {cluster}",
             accepted="one of the two",
         )
-    if count is not None and not 1 <= count <= MOST_WORKERS:
+    if count is not None and (type(count) is not int or not 1 <= count <= MOST_WORKERS):
         raise UserError(
             "so many workers cannot be started on one machine",
             place="--workers",
             found=str(count),
             accepted=f"1 to {MOST_WORKERS}",
         )
+    if cluster is not None:
+        with refused_at("--cluster"):
+            scheduler_address(cluster)
     return None if count is None and cluster is None else WorkersSection(count=count, cluster=cluster)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from ...profiles.text.named import Line
+from ...profiles.text.named import SchedulerAddress
 from .section import Section
 from .values import Count
 
@@ -18,7 +18,7 @@ class WorkersSection(Section):
     address of its scheduler."""
 
     count: Annotated[Count, Field(le=MOST_WORKERS)] | None = None
-    cluster: Line | None = None
+    cluster: SchedulerAddress | None = None
 
     @model_validator(mode="after")
     def _one_of_them(self) -> WorkersSection:

@@ -27,7 +27,26 @@ def test_a_number_a_cluster_or_neither():
     assert wanted_workers(None, "tcp://head:8786") == WorkersSection(cluster="tcp://head:8786")
 
 
-@pytest.mark.parametrize(("count", "cluster"), [(2, "tcp://head:8786"), (0, None), (100_000, None)])
+@pytest.mark.parametrize("address", ["head:8786", "tls://[::1]:8786", "tcp://10.0.0.1:1"])
+def test_what_a_scheduler_prints_is_an_address(address):
+    assert wanted_workers(None, address) == WorkersSection(cluster=address)
+
+
+@pytest.mark.parametrize(
+    "address", ["", "head", "tcp://head", "tcp://head:99999", "tcp://me:secret@head:8786", "http://head:8786/x"]
+)
+def test_what_no_scheduler_answers_at_is_refused_before_anything_else(tmp_path, address):
+    with pytest.raises(UserError, match="scheduler's address") as caught:
+        wanted_workers(None, address)
+    assert caught.value.place == "--cluster"
+    with pytest.raises(UserError, match="scheduler's address") as caught:
+        load_study_file(Bench(tmp_path).study(workers={"cluster": address}))
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("count", "cluster"), [(2, "tcp://head:8786"), (0, None), (100_000, None), (2.5, None), (True, None)]
+)
 def test_both_none_and_too_many_are_refused(count, cluster):
     with pytest.raises(UserError, match="--workers"):
         wanted_workers(count, cluster)
