@@ -33,7 +33,8 @@ def test_what_a_scheduler_prints_is_an_address(address):
 
 
 @pytest.mark.parametrize(
-    "address", ["", "head", "tcp://head", "tcp://head:99999", "tcp://me:secret@head:8786", "http://head:8786/x"]
+    "address",
+    ["", "head", "tcp://head", "tcp://head:99999", "tcp://me:secret@head:8786", "http://head:8786/x"],
 )
 def test_what_no_scheduler_answers_at_is_refused_before_anything_else(tmp_path, address):
     with pytest.raises(UserError, match="scheduler's address") as caught:
