@@ -121,8 +121,9 @@ MAY_IMPORT = {
         "search.stages.device search.stages.models search.storage search.store search.workload"
     ),
     "search.cluster": (
-        "profiles profiles.guard profiles.text backends.registry search.driver search.evaluation search.job "
-        "search.record search.run search.stages.chain search.storage search.store search.workload"
+        "profiles profiles.guard profiles.text backends.measure backends.registry search.driver "
+        "search.evaluation search.job search.record search.run search.stages.chain search.storage "
+        "search.store search.workload"
     ),
     "search.driver": (
         "profiles profiles.devices search.evaluation search.gate search.job search.ranking search.record "

@@ -27,7 +27,7 @@ from ..store.store import Store
 from .fitness import facts_of, witness
 from .orders import StudyOrder
 from .script import check_script
-from .start import check_answers, check_installed, cluster, on_this_machine
+from .start import check_answers, check_installed, check_room, cluster, on_this_machine
 
 if TYPE_CHECKING:
     from .engine import DaskWorkers
@@ -68,15 +68,16 @@ def workers_of(wanted: WorkersSection | None, storage: StorageUrl, name: str) ->
     """What makes the workers that are wanted for the study of that name in that storage; None where none are.
 
     Raises:
-        UserError: the engine is not installed; the script that runs would start workers in each of them; or
-            they are on other machines, and the study lies in a file of this one.
+        UserError: the engine is not installed; the script that runs would start workers in each of them; no
+            memory is left for so many; or they are on other machines, and the study lies in a file of this one.
     """
     if wanted is None:
         return None
     check_installed()
-    if wanted.cluster is None:
+    if wanted.count is not None:
         check_script()
-    elif not on_this_machine(wanted.cluster):
+        check_room(wanted.count)
+    if wanted.cluster is not None and not on_this_machine(wanted.cluster):
         check_shared(storage, name)
     return partial(_workers, wanted)
 

@@ -15,6 +15,7 @@ from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from ...backends.measure.space import free_memory_bytes
 from ...profiles.errors import UserError
 from ..job.workers_section import WorkersSection
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 CONNECT_S = 20.0
 INSTALL = "pip install 'paretune[workers]'"
+LEAST_BYTES = 400_000_000
+"""What a worker takes with torch loaded, before any data and models of the user's."""
 _HERE = "127.0.0.1"
 
 
@@ -33,6 +36,24 @@ def check_installed() -> None:
     if find_spec("distributed") is None:
         raise UserError(
             "several workers need Dask distributed, which is not installed", place="workers", remedy=INSTALL
+        )
+
+
+def check_room(count: int) -> None:
+    """See that so many workers do not drive this machine out of memory by being started.
+
+    Raises:
+        UserError: they would.
+    """
+    free = free_memory_bytes()
+    if free is not None and count * LEAST_BYTES > free:
+        raise UserError(
+            "the memory that is left has no room for so many workers",
+            place="workers",
+            found=f"{count}, which take {count * LEAST_BYTES / 1e9:.1f} GB before any data and models; "
+            f"{free / 1e9:.1f} GB are free",
+            accepted=f"up to {free // LEAST_BYTES}, fewer with much data",
+            remedy="start fewer, end other programs, or have workers on other machines (docs/workers.md)",
         )
 
 

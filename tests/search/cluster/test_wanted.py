@@ -7,6 +7,7 @@ from unittest.mock import patch
 
 import pytest
 from paretune.profiles.errors import UserError
+from paretune.search.cluster import start
 from paretune.search.cluster.run import run_study_with_workers, workers_of
 from paretune.search.cluster.script import check_script
 from paretune.search.cluster.start import on_this_machine
@@ -91,6 +92,13 @@ def test_loopback_is_this_machine(address, here):
 def test_an_estimated_device_needs_no_workers(tmp_path):
     with pytest.raises(UserError, match="estimated"):
         run_study_with_workers(Bench(tmp_path).study(), WorkersSection(count=2), absent=Absent())
+
+
+def test_more_workers_than_the_memory_has_room_for_are_refused_before_any_is_started(tmp_path, monkeypatch):
+    monkeypatch.setattr(start, "LEAST_BYTES", 1 << 60)
+    with pytest.raises(UserError, match="no room for so many workers"):
+        run_study_with_workers(Bench(tmp_path).study(), WorkersSection(count=2))
+    assert not (tmp_path / "runs").exists()
 
 
 def test_workers_elsewhere_and_this_machine_as_the_device_are_refused_before_anything_is_trained(tmp_path):
