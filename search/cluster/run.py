@@ -69,7 +69,7 @@ def workers_of(wanted: WorkersSection | None, storage: StorageUrl, name: str) ->
 
     Raises:
         UserError: the engine is not installed; the script that runs would start workers in each of them; no
-            memory is left for so many; or they are on other machines, and the study lies in a file of this one.
+            memory is left for so many; or they are on other machines, and the study lies in a file of this.
     """
     if wanted is None:
         return None
