@@ -82,15 +82,15 @@ def _worked(order: Order) -> WorkerResult | Unfit:
     session, worker = order.study.session, get_worker()
     name = name_of(worker)
 
-    def unfit(*differences: str, error: ParetuneError | None = None) -> Unfit:
-        return Unfit(worker=name, address=worker.address, differences=differences, error=error)
+    def unfit(*found: str, passes: bool = True, error: ParetuneError | None = None) -> Unfit:
+        return Unfit(worker=name, address=worker.address, differences=found, passes=passes, error=error)
 
     _teller(session)({"begun": order.task.number})
     stop(session, order.stops)
     try:
         return _working_for(order.study).done(order)
     except UnfitError as error:
-        return unfit(*error.differences)
+        return unfit(*error.differences, passes=error.passes)
     except Interrupted as stopped:  # before it was ready
         return WorkerResult(task=order.task, worker=name, stopped=stopped.why)
     except InternalError as error:

@@ -44,10 +44,11 @@ class Order:
 
 @dataclass(frozen=True, kw_only=True)
 class Unfit:
-    """A worker that cannot do a study's tasks, where it is, and all that is in the way. `error`: what befell
-    it at a task, which may pass."""
+    """A worker that cannot do a study's tasks, where it is, and all that is in the way, which with `passes`
+    may pass. `error`: what befell it at a task, and may befall others."""
 
     worker: str
     address: str
     differences: tuple[str, ...]
+    passes: bool = False
     error: ParetuneError | None = None

@@ -15,7 +15,7 @@ FRESH_S = 2.0
 NONE_LEFT_S = 120.0
 """So long a study waits for a first worker, and for one to come back."""
 PASSES_S = 600.0
-"""A worker that something has befallen at a task is tried again after so long."""
+"""A worker that something is in the way of which may pass is tried again after so long."""
 
 
 class Present:
@@ -27,6 +27,7 @@ class Present:
         """All of them, as they were when somebody looked last."""
         self._unfit: dict[str, Unfit] = {}
         self._until: dict[str, float] = {}  # addresses of those to be tried again
+        self._told: dict[str, tuple[str, ...]] = {}  # what was in their way
         self._names: dict[str, str] = {}
         self._looked = -float("inf")
         self._seen: float | None = None  # when a fit one was there last, or the first was looked for
@@ -66,14 +67,16 @@ class Present:
         return self._names.get(address, address)
 
     def leave_out(self, unfit: Unfit) -> None:
-        """No task for it any more, or for a while where what has befallen it may pass."""
+        """No task for it any more, or for a while where what is in the way may pass; told once."""
         self._unfit[unfit.address] = unfit
         self._until.pop(unfit.address, None)
         why = "it differs"
-        if unfit.error is not None:
+        if unfit.passes:
             self._until[unfit.address] = time.monotonic() + PASSES_S
             why = f"for {duration(PASSES_S)}"
-        self._progress.note(f"{unfit.worker} is left out, {why}: {listed(unfit.differences)}")
+        if self._told.get(unfit.address) != unfit.differences:
+            self._told[unfit.address] = unfit.differences
+            self._progress.note(f"{unfit.worker} is left out, {why}: {listed(unfit.differences)}")
 
     def check(self) -> None:
         """Raises:

@@ -33,10 +33,10 @@ NO_TASK: int | None = None
 
 
 class UnfitError(Exception):
-    """This process cannot work for a study."""
+    """This process cannot work for a study; with `passes` it may be able to later."""
 
-    def __init__(self, *found: str) -> None:
-        self.differences = found
+    def __init__(self, *found: str, passes: bool = False) -> None:
+        self.differences, self.passes = found, passes
         super().__init__("; ".join(found))
 
 
@@ -68,7 +68,7 @@ class WorkingStudy:
                 job = replace(job, space=models.possible(job.space, job.file.deploy.setting.batch).space)
                 models.prepare(job.space)
             except UserError as error:  # of this machine: the driver has come through it
-                raise UnfitError(str(error)) from error
+                raise UnfitError(str(error), passes=True) from error
             self._parts, self._reference = (job, store, models), order.reference
             self._closing = stack.pop_all()
 
@@ -83,7 +83,7 @@ class WorkingStudy:
             lease = lease_for(job, reached.launch, quiet, self.budget)
             job = within_memory(job, reached, store, lease, quiet)
         except UserError as error:
-            raise UnfitError(str(error)) from error
+            raise UnfitError(str(error), passes=True) from error
         found = OnDevices(job, store, models, self.budget, self.progress, self._reference, reached)
         self._closing.callback(found.close)
         self.progress.quiet = False

@@ -215,7 +215,8 @@ def fail(order):
     """In place of `on_worker.work`."""
     worker = told({"begun": order.task.number})
     error = UserError("the store cannot be written", found="No space left on device")
-    return Unfit(worker=str(worker.name), address=worker.address, differences=(str(error),), error=error)
+    about = {"worker": str(worker.name), "address": worker.address}
+    return Unfit(**about, differences=(str(error),), passes=True, error=error)
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -229,6 +230,20 @@ def test_what_befalls_two_workers_alike_or_the_last_one_is_no_matter_of_theirs(w
     now = time.monotonic()
     monkeypatch.setattr(present.time, "monotonic", lambda: now + present.PASSES_S)
     assert some.count == count, "it may have passed"
+
+
+def test_what_is_in_a_workers_way_before_a_task_and_may_pass_ends_nothing_and_is_told_once(
+    workers, monkeypatch
+):
+    one, now = workers(1), time.monotonic() + 1
+    (address,) = one._present.fit()
+    for at in (now, now + 2 * present.PASSES_S):
+        monkeypatch.setattr(present.time, "monotonic", lambda at=at: at)
+        assert one.count == 1
+        why = ("the object store does not answer",)
+        one._present.leave_out(Unfit(worker="w", address=address, differences=why, passes=True))
+        assert one.count == 0
+    assert one._progress.notes == ["w is left out, for 10 min: the object store does not answer"]
 
 
 def wait_for_it(event_of):

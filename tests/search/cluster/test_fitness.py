@@ -49,8 +49,9 @@ def test_each_difference_is_named_with_both_sides(order):
 
 def test_a_changed_workload_or_space_is_another_study(order, study):
     study.with_name("blobs.py").write_text(study.with_name("blobs.py").read_text() + "\n# another\n")
-    with pytest.raises(UnfitError, match="study's workload"):
+    with pytest.raises(UnfitError, match="study's workload") as unfit:
         fit_job(order)
+    assert not unfit.value.passes
 
 
 def test_a_file_that_is_not_seen_there_is_told(order, study):
