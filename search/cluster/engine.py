@@ -20,7 +20,7 @@ from ...profiles.errors import UserError
 from ...profiles.words import duration
 from ..record.progress import Progress
 from ..record.protocols import Judge
-from ..record.stops import INTERRUPTED
+from ..record.stops import INTERRUPTED, DeviceGoneError
 from ..record.workers import WorkerResult, Workers, WorkerTask
 from . import on_worker
 from .asking import LEFT
@@ -116,14 +116,16 @@ class DaskWorkers(Workers):
 
     # -- handing out ----------------------------------------------------------------------------------
 
-    def _idle(self, rather_not: str = "") -> str:
-        """The address of a fit worker that has no task, or an empty text."""
+    def _idle(self, wanted: HandedOut) -> str:
+        """The address of a worker for a task that has none: of several not the one that had it last, and
+        rather one that cannot do others. An empty text where there is none."""
         busy = {one.worker for one in self._out.values() if one.future is not None}
-        idle = [address for address in self._present.fit() if address not in busy]
-        return min(idle, key=lambda address: address == rather_not, default="")
+        idle = [address for address in self._present.reaching(wanted.task.device) if address not in busy]
+        lacking = self._present.ways_lacking
+        return min(idle, key=lambda one: (one == wanted.worker, -lacking(one)), default="")
 
     def _hand_out(self, one: HandedOut) -> None:
-        number, worker = one.task.number, self._idle(one.worker)
+        number, worker = one.task.number, self._idle(one)
         future = None
         if worker:
             left, rest = self._left()
@@ -166,8 +168,13 @@ class DaskWorkers(Workers):
             found = Unfit(worker=name, address=one.worker, differences=(why,))
         if isinstance(found, Unfit):
             return self._befallen(one, found)
-        del self._out[one.task.number]
         result: WorkerResult = found
+        gone = isinstance(result.error, DeviceGoneError)
+        if gone and self._present.alone_without(one.worker, one.task.device):
+            self._progress.at_work(result.worker, None, "")
+            self._wait_for_one(one)
+            return self._given_out()
+        del self._out[one.task.number]
         return result
 
     def _befallen(self, one: HandedOut, unfit: Unfit) -> WorkerResult | None:
@@ -188,7 +195,7 @@ class DaskWorkers(Workers):
 
     def _lost(self, one: HandedOut) -> WorkerResult | None:
         """The worker that was at a task has ended: what comes of it, None where another one is to do it."""
-        if not one.begun or self._expected(one.worker):
+        if not one.begun or self._line.was_meant_to_end(one.worker):
             self._wait_for_one(one)
             return None
         if one.lost + 1 < MOST_LOST:
@@ -196,14 +203,6 @@ class DaskWorkers(Workers):
             return None
         del self._out[one.task.number]
         return given_up(one.task)
-
-    def _expected(self, worker: str) -> bool:
-        """Whether a worker has ended as it was meant to, by the scheduler's word."""
-        told: tuple[tuple[float, dict[str, Any]], ...] = self._line.ask(
-            lambda client: client.get_events(worker), ()
-        )
-        ends = [event for _, event in told if event.get("action") == "remove-worker"]
-        return bool(ends) and bool(ends[-1].get("expected"))
 
     def _answer(self, event: dict[str, Any], judge: Judge) -> None:
         what, given = pickle.loads(event["asked"])  # noqa: S301 - of our own worker
@@ -272,7 +271,7 @@ class DaskWorkers(Workers):
 
     def _lies(self, one: HandedOut) -> bool:
         """Whether a task waits at a worker while another one is idle."""
-        return time.monotonic() - one.at > BEGIN_S and bool(self._idle())
+        return time.monotonic() - one.at > BEGIN_S and bool(self._idle(one))
 
     def _given_out(self) -> WorkerResult | None:
         """Have tasks that wait for a worker done, as far as one is idle; where the end has come, one of them

@@ -57,6 +57,14 @@ class SchedulerLine:
             lambda client: client.submit(function, given, key=key, workers=[worker], pure=False), None
         )
 
+    def was_meant_to_end(self, worker: str) -> bool:
+        """Whether a worker has ended as it was meant to, by the scheduler's word."""
+        told: tuple[tuple[float, dict[str, Any]], ...] = self.ask(
+            lambda client: client.get_events(worker), ()
+        )
+        ends = [event for _, event in told if event.get("action") == "remove-worker"]
+        return bool(ends) and bool(ends[-1].get("expected"))
+
     def look(self) -> bool:
         """Whether there is a line; one that is lost is given up."""
         if self.client is not None and self.client.status != "running":

@@ -15,7 +15,8 @@ FRESH_S = 2.0
 NONE_LEFT_S = 120.0
 """So long a study waits for a first worker, and for one to come back."""
 PASSES_S = 600.0
-"""A worker that something is in the way of which may pass is tried again after so long."""
+"""A worker that something is in the way of which may pass is tried again after so long; one that does not
+reach a device, on that. A device that is lost for all is away for as long, and longer."""
 
 
 class Present:
@@ -28,6 +29,7 @@ class Present:
         self._unfit: dict[str, Unfit] = {}
         self._until: dict[str, float] = {}  # addresses of those to be tried again
         self._told: dict[str, tuple[str, ...]] = {}  # what was in their way
+        self._no_way: dict[tuple[str, str], float] = {}  # of a worker to a device, and until when
         self._names: dict[str, str] = {}
         self._looked = -float("inf")
         self._seen: float | None = None  # when a fit one was there last, or the first was looked for
@@ -77,6 +79,30 @@ class Present:
         if self._told.get(unfit.address) != unfit.differences:
             self._told[unfit.address] = unfit.differences
             self._progress.note(f"{unfit.worker} is left out, {why}: {listed(unfit.differences)}")
+
+    def reaching(self, device: str) -> tuple[str, ...]:
+        """Those of the fit ones that, as far as is known, reach a device; where none does, all may try."""
+        cut, fit = self._cut_off(device), self.fit()
+        return tuple(one for one in fit if one not in cut) or fit
+
+    def ways_lacking(self, address: str) -> int:
+        """How many devices a worker does not reach: it is to have what it can do."""
+        return sum(one == address for one, _ in self._no_way)
+
+    def alone_without(self, address: str, device: str) -> bool:
+        """A worker does not reach a device. Whether that may be its own matter, since there are others and it
+        is the first of which that is known."""
+        alone = bool(set(self.fit()) - {address}) and self._cut_off(device) <= {address}
+        self._no_way[address, device] = time.monotonic() + PASSES_S
+        if alone:
+            where = device or "the device"
+            self._progress.note(f"{self.name(address)} does not reach {where}: another worker tries it")
+        return alone
+
+    def _cut_off(self, device: str) -> set[str]:
+        now = time.monotonic()
+        self._no_way = {way: until for way, until in self._no_way.items() if now < until}
+        return {address for address, one in self._no_way if one == device}
 
     def check(self) -> None:
         """Raises:

@@ -139,7 +139,7 @@ class DriverOfMany(Driver):
             self.progress.at_work(result.worker, None, "")
         device = result.task.device
         self.pool.done(device)
-        if isinstance(result.error, DeviceGoneError):  # raised here where no other one is left
+        if isinstance(result.error, DeviceGoneError):  # for all workers; raised here where no other is left
             self.pool.lost(device, result.error)
             self._submit(result.task)
             return

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 from importlib import import_module
 
 import pytest
@@ -14,6 +15,7 @@ from paretune.search.cluster.orders import StudyOrder, Unfit
 from paretune.search.record.candidate import Candidate
 from paretune.search.record.progress import Progress
 from paretune.search.record.protocols import Standard, TrainEverything
+from paretune.search.record.stops import DeviceGoneError
 from paretune.search.record.workers import WorkerResult, WorkerTask
 
 pytestmark = pytest.mark.slow
@@ -244,6 +246,48 @@ def test_what_is_in_a_workers_way_before_a_task_and_may_pass_ends_nothing_and_is
         one._present.leave_out(Unfit(worker="w", address=address, differences=why, passes=True))
         assert one.count == 0
     assert one._progress.notes == ["w is left out, for 10 min: the object store does not answer"]
+
+
+CUT, TRIED = dict[str, tuple[int, ...]](), []
+
+
+def reach(order):
+    """In place of `on_worker.work`: workers of `CUT` have no way to a device."""
+    worker, device = told({"begun": order.task.number}), order.task.device
+    TRIED.append((worker.name, device))
+    gone = DeviceGoneError("it cannot be reached") if worker.name in CUT.get(device, ()) else None
+    return WorkerResult(task=order.task, worker=str(worker.name), error=gone)
+
+
+@pytest.mark.parametrize(("cut", "count", "tries"), [((0, 1), 2, 2), ((0, 1, 2), 3, 2), ((0,), 1, 1)])
+def test_a_device_is_gone_that_two_workers_or_the_only_one_do_not_reach(
+    workers, monkeypatch, cut, count, tries
+):
+    monkeypatch.setattr(on_worker, "work", reach)
+    TRIED.clear()
+    monkeypatch.setitem(CUT, "d", cut)
+    some = workers(count)
+    some.submit(replace(task(0), device="d"), JUDGE)
+    assert isinstance(waited_for(some).error, DeviceGoneError)
+    assert len(set(TRIED)) == len(TRIED) == tries
+    for number in (1, 2):  # of before, or that come later
+        some.submit(replace(task(number), device="d"), JUDGE)
+        assert isinstance(waited_for(some).error, DeviceGoneError)
+
+
+def test_a_worker_that_alone_has_no_way_to_a_device_has_the_tasks_of_others(workers, monkeypatch):
+    monkeypatch.setattr(on_worker, "work", reach)
+    TRIED.clear()
+    monkeypatch.setitem(CUT, "d", (0,))
+    two = workers(2)
+    for number in range(8):
+        two.submit(replace(task(number), device="de"[number % 2]), JUDGE)
+    results = [waited_for(two) for _ in range(8)]
+    assert [one.error for one in results] == [None] * 8
+    assert {one.worker for one in results if one.task.device == "d"} == {"1"}
+    assert "0" in {one.worker for one in results if one.task.device == "e"}
+    assert TRIED.count((0, "d")) <= 1
+    assert sum("does not reach d" in note for note in two._progress.notes) == TRIED.count((0, "d"))
 
 
 def wait_for_it(event_of):
