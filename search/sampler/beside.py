@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from .policy import Policy
 
-SHARE_BESIDE_ONE = 0.15
+SHARE_BESIDE_ONE = 0.05
 """What is trained beside another has to promise such a share of what that does per second; beside several so
 many times this of what the best of them does, up to all of it. Else its worker waits for what they tell: the
 more is under way, the more of what is to be known comes without it."""
-MOST_UNHEARD = 2
+MOST_UNHEARD = 3
 """Nothing is begun to be trained beside so many trainings of which nothing has been heard: the first
 milestone comes after a quarter, and tells most of what there is to know."""
 
