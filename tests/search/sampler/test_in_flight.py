@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from paretune.search.record.evaluation import Proposal, Quantity
 from paretune.search.record.protocols import Hardware
-from paretune.search.sampler.beside import SHARE_BESIDE_ONE, waits
+from paretune.search.sampler.beside import MOST_UNHEARD, SHARE_BESIDE_ONE, waits
 from paretune.search.sampler.hardware_first import HardwareFirstSampler
 from paretune.search.sampler.milestones import pause_at
 from paretune.search.sampler.policy import STALLED, Policy
@@ -175,15 +175,16 @@ def test_nothing_is_begun_beside_trainings_that_have_yet_to_tell_something(polic
             flight.promise(one, 0.0)
         return waits(policy)
 
-    assert [waits_beside(one) for one in (student(1), student(3), student(1, "b"))] == [False] * 3
+    untrained = [student(1), student(3), student(1, "b")]
+    assert [waits_beside(one) for one in untrained] == [False] * MOST_UNHEARD
     policy.knowledge.unfinished.telling.add("distill")
     assert waits(policy)
     pause_at(policy, begun[0], milestone(begun[0], 1))
     flight.promise(begun[0], 0.0)
-    assert waits(policy), "of two nothing has been heard"
-    policy.end(begun[1], given_up=True)
     assert not waits(policy)
     assert waits_beside(student(3, "b"))
+    policy.end(begun[1], given_up=True)
+    assert not waits(policy)
 
 
 def test_what_is_heard_first_of_a_training_is_taken_in_before_more_is_begun():
