@@ -86,8 +86,7 @@ class Policy:
             self._rank_anew()
 
     def hear(self, candidate: Candidate) -> None:
-        """A training of it has come to a milestone: what is heard of it first may change what is best to be
-        begun beside it."""
+        """A training of it has come to a milestone, which may change what is best to be begun beside it."""
         self._heard = self.knowledge.flight.hear(candidate) or self._heard
 
     def look_again(self) -> None:
@@ -107,7 +106,10 @@ class Policy:
     def begin(self, candidate: Candidate) -> None:
         """A worker evaluates it from now on, until it is learned of or given up: see `InFlight`."""
         self.set_aside(candidate)
-        self.knowledge.flight.begin(candidate, self._rates.pop(candidate, 0.0))
+        known, row = self.knowledge, self.knowledge.pool.row.get(candidate)
+        known.flight.begin(candidate, self._rates.pop(candidate, 0.0))
+        if row is not None and known.untuned()[row]:  # which may take longer than to train: it is not awaited
+            known.flight.hear(candidate)
 
     def end(self, candidate: Candidate, *, given_up: bool) -> None:
         """What was begun has ended. If it was given up it may be proposed again."""

@@ -147,3 +147,13 @@ def test_a_tuning_is_expected_to_take_what_others_took_and_never_longer_than_it_
         costs.learn_device(complete(Candidate(backend=SLOW, precision=Precision.FP32), number, tune=seconds))
     assert costs.tuning(MOST) == expected
     assert np.isclose(costs.device, 1.0 if seen else costs.device)
+
+
+def test_with_many_workers_none_waits_until_what_is_tuned_has_told_something():
+    found = policy(Facts(worth=set(range(20))))
+    found.learn(complete(of(found, QUICK), 20))
+    unheard = found.knowledge.flight.unheard
+    found.begin(of(found, SLOW, 3))
+    assert unheard({"distill"}) == 0
+    found.begin(of(found, QUICK, 4))
+    assert unheard({"distill"}) == 1
