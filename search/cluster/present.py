@@ -71,6 +71,7 @@ class Present:
     def leave_out(self, unfit: Unfit) -> None:
         """No task for it any more, or for a while where what is in the way may pass; told once."""
         self._unfit[unfit.address] = unfit
+        self._progress.at_work(unfit.worker, None, "")
         self._until.pop(unfit.address, None)
         why = "it differs"
         if unfit.passes:

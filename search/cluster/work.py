@@ -69,7 +69,7 @@ class WorkingStudy:
                 models.prepare(job.space)
             except UserError as error:  # of this machine: the driver has come through it
                 raise UnfitError(str(error), passes=True) from error
-            self._parts, self._reference = (job, store, models), order.reference
+            self._parts, self._order = (job, store, models), order
             self._closing = stack.pop_all()
 
     @cached_property
@@ -84,7 +84,8 @@ class WorkingStudy:
             job = within_memory(job, reached, store, lease, quiet)
         except UserError as error:
             raise UnfitError(str(error), passes=True) from error
-        found = OnDevices(job, store, models, self.budget, self.progress, self._reference, reached)
+        against = self._order.reference, self._order.seconds
+        found = OnDevices(job, store, models, self.budget, self.progress, *against, reached)
         self._closing.callback(found.close)
         self.progress.quiet = False
         return found

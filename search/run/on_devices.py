@@ -27,7 +27,8 @@ from .waiting import lease_for
 class OnDevices:
     """The evaluators of a job, one for each device of its pool (or the one without a name, where there is no
     pool), made when a first task comes for it. `first` is the device that was reached to prepare the models;
-    `reference` what all measurements are taken against."""
+    `reference` what all measurements are taken against, and `seconds` the whole budget of time, by which
+    they are as close as they are: that of `budget` is what is left for the task at hand."""
 
     def __init__(
         self,
@@ -37,11 +38,12 @@ class OnDevices:
         budget: Budget,
         progress: Progress,
         reference: Candidate,
+        seconds: float | None,
         first: Reached,
     ) -> None:
         self._job, self._store, self._models = job, store, models
         self._budget, self._progress, self._reference = budget, progress, reference
-        self._seconds = budget.seconds
+        self._seconds = seconds
         self._reached: dict[str, Reached] = {first.device: first}
         self._open: dict[str, tuple[DeviceStages, Evaluator]] = {}
 

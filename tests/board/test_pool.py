@@ -63,7 +63,7 @@ def on_devices(job, found):
     budget.start()
     models = StudyKind().models(job, store, Progress(), budget)
     models.prepare(job.space)
-    on = OnDevices(job, store, models, budget, Progress(), job.space.baselines()[0], found)
+    on = OnDevices(job, store, models, budget, Progress(), job.space.baselines()[0], None, found)
     yield on
     on.close()
 

@@ -103,8 +103,6 @@ class Effort:
         return 1
 
     def _said(self, plan: LatencyPlan, found: LatencyPlan) -> str:
-        if found == plan:
-            return ""
         parts = []
         if found.processes < plan.processes:
             parts.append(f"{found.processes} instead of {plan.processes} processes of the reference")
@@ -112,10 +110,14 @@ class Effort:
             parts.append(
                 f"brief looks ({found.rounds} rounds of {found.block_ms:g} ms instead of {plan.rounds})"
             )
+        elif found.block_ms < plan.block_ms:
+            parts.append(f"rounds of {found.block_ms:g} ms instead of {plan.block_ms:g} ms")
         if found.limit_s < plan.limit_s:
             parts.append(f"rounds for {found.limit_s:g} s ({plan.min_rounds} at least)")
         if found.min_samples < plan.min_samples:
             parts.append(f"{found.min_samples} instead of {plan.min_samples} samples in a block")
+        if not parts:
+            return ""
         run, opening = duration(self.pace.run_s), duration(self.pace.open_s)
         why = f"a run of the reference takes {run}, opening a process of it {opening}"
         return f"{joined(parts)}: {why}, the whole budget is {duration(self._seconds or 0.0)}"

@@ -26,13 +26,14 @@ CANDIDATE = Candidate(backend="toy", precision=Precision.FP32)
 
 class Notes(Progress):
     def __init__(self):
-        self.notes, self.stages = [], 0
+        self.notes, self.stages, self.idle = [], 0, []
 
     def note(self, text):
         self.notes.append(text)
 
     def at_work(self, worker, trial, stage):
         self.stages += 1
+        self.idle += [] if stage else [worker]
 
 
 @pytest.fixture
@@ -245,6 +246,7 @@ def test_what_is_in_a_workers_way_before_a_task_and_may_pass_ends_nothing_and_is
         why = ("the object store does not answer",)
         one._present.leave_out(Unfit(worker="w", address=address, differences=why, passes=True))
         assert one.count == 0
+    assert one._progress.idle == ["w", "w"]
     assert one._progress.notes == ["w is left out, for 10 min: the object store does not answer"]
 
 

@@ -1,13 +1,17 @@
 """A worker makes itself ready for a study, and leaves it."""
 
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
+from paretune.search.cluster import work
 from paretune.search.cluster.fitness import facts_of, witness
-from paretune.search.cluster.orders import StudyOrder
+from paretune.search.cluster.orders import Order, StudyOrder
 from paretune.search.cluster.work import UnfitError, WorkingStudy
 from paretune.search.driver.budget import StopFlag
 from paretune.search.job.job import load_job
+from paretune.search.record.protocols import Standard
+from paretune.search.record.workers import WorkerTask
 from paretune.search.store.store import Store
 from paretune.search.store.users import sessions
 from study.conftest import Bench
@@ -47,3 +51,15 @@ def test_the_store_of_a_workers_machine_knows_of_it_until_it_leaves_or_fails(stu
         WorkingStudy(replace(order, expected=facts_of(load_job(study))), say, "w", StopFlag())
     assert unfit.value.passes
     assert sessions(root) == []
+
+
+def test_how_closely_a_worker_measures_is_by_the_budget_of_the_study_and_not_by_what_is_left(
+    order, monkeypatch
+):
+    monkeypatch.setattr(work, "asked", lambda say, otherwise, *question: otherwise)  # no driver is there
+    of_study, told = replace(order, seconds=36_000.0), list[dict[str, object]]()
+    task = WorkerTask(number=0, candidate=order.reference, measure=True)
+    first = Order(study=of_study, task=task, standard=Standard(), seconds_left=30.0, rest=0.0)
+    with closing(WorkingStudy(of_study, told.append, "w", StopFlag())) as worker:
+        assert worker.done(first).hardware is not None
+    assert [one["note"] for one in told if "note" in one] == []

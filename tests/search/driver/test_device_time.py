@@ -261,6 +261,8 @@ def test_where_the_budget_is_small_candidates_are_looked_at_briefly_and_percenti
     assert hurried == replace(found, block_ms=4.0, warm_up_s=0.05)
     wanted = LatencyPlan(rounds=240)
     assert Effort(60.0).of_reference(wanted, pace).rounds == 240
+    fewest = Effort(60.0, tell=told.append).of_reference(LatencyPlan(rounds=9, processes=1), pace)
+    assert told[-1].startswith(f"measured with rounds of {fewest.block_ms:g} ms instead of 15 ms: a run of")
 
 
 @pytest.mark.parametrize("run_s", [1e-4, 0.1, 0.367])
