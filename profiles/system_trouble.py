@@ -190,24 +190,25 @@ def check_limits_of_a_search() -> None:
     check_address_space()
 
 
-def check_open_files() -> None:
-    """Let this process open as many files as a search takes, where the system lets it.
+def check_open_files(more: int = 0) -> None:
+    """Let this process open as many files as a search takes, and so many more, where the system lets it.
 
     Raises:
         UserError: it does not; in the middle of a search, libraries would call files lost that are there.
     """
-    soft = _soft("RLIMIT_NOFILE")
-    if soft is None or soft >= LEAST_FILES:
+    soft, least = _soft("RLIMIT_NOFILE"), LEAST_FILES + more
+    if soft is None or soft >= least:
         return
     import resource
 
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    most = ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(hard, ENOUGH_FILES)
-    if most < LEAST_FILES:
+    enough = max(ENOUGH_FILES, least)
+    most = enough if hard == resource.RLIM_INFINITY else min(hard, enough)
+    if most < least:
         raise UserError(
             "this process may open too few files to search",
             found=f"{most} ({FILES.by_ulimit})",
-            accepted=f"{LEAST_FILES} or more",
+            accepted=f"{least} or more",
             remedy=FILES.remedy,
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

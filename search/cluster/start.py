@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from ...backends.measure.space import free_memory_bytes
 from ...profiles.errors import UserError
+from ...profiles.system_trouble import check_open_files, explained
 from ..job.workers_section import WorkersSection
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ CONNECT_S = 20.0
 INSTALL = "pip install 'paretune[workers]'"
 LEAST_BYTES = 400_000_000
 """What a worker takes with torch loaded, before any data and models of the user's."""
+FILES_EACH = 16
+"""So many files and connections the driver has open for a worker, at the most."""
 _HERE = "127.0.0.1"
 
 
@@ -40,11 +43,12 @@ def check_installed() -> None:
 
 
 def check_room(count: int) -> None:
-    """See that so many workers do not drive this machine out of memory by being started.
+    """See that so many workers can be started, and do not drive this machine out of memory.
 
     Raises:
-        UserError: they would.
+        UserError: they would, or this process may not open as many files.
     """
+    check_open_files(count * FILES_EACH)
     free = free_memory_bytes()
     if free is not None and count * LEAST_BYTES > free:
         raise UserError(
@@ -135,7 +139,7 @@ def _started(count: int) -> Iterator[Any]:
             )
     except (OSError, RuntimeError) as error:
         cause = error.__cause__ or error
-        raise UserError(
+        raise explained(error) or UserError(
             "the workers cannot be started here",
             place="workers",
             found=str(cause) or type(cause).__name__,

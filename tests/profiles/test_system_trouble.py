@@ -85,14 +85,20 @@ def test_limits_under_which_libraries_crash_or_hang_are_refused(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("soft", "hard", "raised"),
-    [(16, 4096, [(1024, 4096)]), (16, 100, [(100, 100)]), (256, 4096, []), (64, 64, [])],
+    ("soft", "hard", "more", "raised"),
+    [
+        (16, 4096, 0, [(1024, 4096)]),
+        (16, 100, 0, [(100, 100)]),
+        (256, 4096, 0, []),
+        (64, 64, 0, []),
+        (1024, 4096, 1600, [(1664, 4096)]),
+    ],
 )
-def test_a_limit_on_open_files_is_raised_as_far_as_it_may(monkeypatch, soft, hard, raised):
+def test_a_limit_on_open_files_is_raised_as_far_as_it_may(monkeypatch, soft, hard, more, raised):
     wanted = []
     monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, hard))
     monkeypatch.setattr(resource, "setrlimit", lambda _, limits: wanted.append(limits))
-    system_trouble.check_open_files()
+    system_trouble.check_open_files(more)
     assert wanted == raised
 
 

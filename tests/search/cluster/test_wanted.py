@@ -94,9 +94,15 @@ def test_an_estimated_device_needs_no_workers(tmp_path):
         run_study_with_workers(Bench(tmp_path).study(), WorkersSection(count=2), absent=Absent())
 
 
-def test_more_workers_than_the_memory_has_room_for_are_refused_before_any_is_started(tmp_path, monkeypatch):
-    monkeypatch.setattr(start, "LEAST_BYTES", 1 << 60)
-    with pytest.raises(UserError, match="no room for so many workers"):
+@pytest.mark.parametrize(
+    ("each", "problem"),
+    [("LEAST_BYTES", "no room for so many workers"), ("FILES_EACH", "may open too few files")],
+)
+def test_more_workers_than_there_is_room_for_are_refused_before_any_is_started(
+    tmp_path, monkeypatch, each, problem
+):
+    monkeypatch.setattr(start, each, 1 << 60)
+    with pytest.raises(UserError, match=problem):
         run_study_with_workers(Bench(tmp_path).study(), WorkersSection(count=2))
     assert not (tmp_path / "runs").exists()
 
