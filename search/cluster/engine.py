@@ -202,7 +202,7 @@ class DaskWorkers(Workers):
             self._wait_for_one(replace(one, lost=one.lost + 1))
             return None
         del self._out[one.task.number]
-        return given_up(one.task)
+        return given_up(one.task, self._present.name(one.worker), time.monotonic() - one.at)
 
     def _answer(self, event: dict[str, Any], judge: Judge) -> None:
         what, given = pickle.loads(event["asked"])  # noqa: S301 - of our own worker

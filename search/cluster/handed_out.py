@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from distributed import Future
 
@@ -33,10 +33,12 @@ class HandedOut:
     error: ParetuneError | None = None
 
 
-def given_up(task: WorkerTask) -> WorkerResult:
-    """Workers ended in it, one after the other: it is tried once more in another session."""
+def given_up(task: WorkerTask, worker: str, seconds: float) -> WorkerResult:
+    """Workers ended in it, one after the other, the last one after so long: it is tried once more in another
+    session."""
+    found = WorkerResult(task=task, worker=worker, seconds=seconds)
     if task.measure:
-        return WorkerResult(task=task)
+        return found
     evaluation = Evaluation(
         candidate=task.candidate,
         outcome=Outcome.FAILED,
@@ -45,4 +47,4 @@ def given_up(task: WorkerTask) -> WorkerResult:
         cause=f"{MOST_LOST} workers ended, one after the other, while they were at it",
         try_again=True,
     )
-    return WorkerResult(task=task, evaluation=evaluation)
+    return replace(found, evaluation=evaluation)

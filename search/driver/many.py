@@ -186,8 +186,6 @@ class DriverOfMany(Driver):
             self._end_alike(twin, record)
 
     def _where_it_ran(self, result: WorkerResult, evaluation: Evaluation) -> Evaluation:
-        if not result.worker:  # several were lost in it
-            return evaluation
         ahead, self._ahead = tuple(self._ahead), []
         known = evaluation.where or Where(device=result.task.device)
         ran = replace(known, worker=result.worker, seconds=result.seconds, waited=result.waited, ahead=ahead)

@@ -212,6 +212,7 @@ def test_a_worker_that_ends_has_its_task_done_by_another_and_three_such_are_told
     assert len(addresses) == 4
     assert result.evaluation.try_again
     assert result.evaluation.stage == "worker"
+    assert (result.worker, result.seconds > 0) == (five._present.name(out.worker), True)  # it was not idle
 
 
 def fail(order):
