@@ -138,13 +138,13 @@ def fit_job(order: StudyOrder) -> Job:
     """
     path = Path(order.study_file)
     if not path.is_file():
-        raise UnfitError(f"the study file is not seen there: {path}")
+        raise UnfitError(f"the study file is not seen there: {path}", passes=True)
     again = forget_theirs()
     try:
         job = load_job(path)
     except UserError as error:
         remedy = "; it had code of yours loaded before: restart it, if that is in the way" if again else ""
-        raise UnfitError(f"the study file cannot be used there: {error}{remedy}") from error
+        raise UnfitError(f"the study file cannot be used there: {error}{remedy}", passes=True) from error
     found = (*differences(order.expected, facts_of(job)), *upgraded())
     if found:
         raise UnfitError(*found)
