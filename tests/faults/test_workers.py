@@ -1,5 +1,6 @@
 """Workers, scheduler and driver, killed in the middle of trainings: nothing is lost, nothing done twice."""
 
+import contextlib
 import os
 import re
 import signal
@@ -19,9 +20,13 @@ pytestmark = pytest.mark.slow
 NOTHING = {"lost": [], "corrupt": [], "twice": []}
 
 
-def training(site):
-    """Whether a checkpoint of a training is there whose result is not."""
-    return any((site.store / ".work").glob("distill.*/checkpoint.pt"))
+def training(site, since=0.0):
+    """Whether a checkpoint of a training is there, from then on, whose result is not."""
+    for checkpoint in (site.store / ".work").glob("distill.*/checkpoint.pt"):
+        with contextlib.suppress(FileNotFoundError):  # it has just ended
+            if checkpoint.stat().st_mtime > since:
+                return True
+    return False
 
 
 @pytest.fixture(scope="module")
@@ -32,16 +37,26 @@ def undisturbed(tmp_path_factory):
     return site
 
 
-def test_a_worker_and_then_the_driver_are_killed_in_mid_training(tmp_path, undisturbed):
+def test_a_worker_is_killed_then_comes_ctrl_c_and_the_next_driver_is_killed_all_in_mid_training(
+    tmp_path, undisturbed
+):
     site, seen = site_in(tmp_path / "site", workers=2), Seen()
     process = site.start("run", site.study)
     try:
         assert wait_for(process, lambda: training(site), 0.05), site.said()
-        worker = evaluating(process)[0]
-        worker.kill()
+        evaluating(process)[0].kill()
         time.sleep(2)
         assert check_all(site, seen)[0].plain() == NOTHING
         assert wait_for(process, lambda: training(site), 0.05), site.said()
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: workers get it, too
+        time.sleep(1)
+        os.killpg(process.pid, signal.SIGINT)  # ends trainings after their epoch
+        assert process.wait(timeout=120) == 130, site.said()
+        assert "Traceback" not in site.said()
+        assert check_all(site, seen)[0].plain() == NOTHING
+        begun = time.time()
+        process = site.start("run", site.study)
+        assert wait_for(process, lambda: training(site, begun), 0.05), site.said()
         left = process.children(recursive=True)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
@@ -86,24 +101,5 @@ def test_the_scheduler_is_killed_in_mid_training_and_one_worker_has_other_versio
     code = process.returncode
     assert code in (0, 2, 3), site.said()
     assert re.search(r"other is left out.*package numpy: 1\.0\.1 there, [\d.]+ expected", site.said())
-    assert check_end(site, seen, code).plain() == NOTHING
-    assert qualities(site) == qualities(undisturbed)
-
-
-def test_ctrl_c_ends_the_stages_at_hand_and_the_next_run_goes_on(tmp_path, undisturbed):
-    site, seen = site_in(tmp_path / "site", workers=2), Seen()
-    process = site.start("run", site.study)
-    try:
-        assert wait_for(process, lambda: training(site), 0.05), site.said()
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: workers get it, too
-        time.sleep(1)
-        os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(timeout=120) == 130, site.said()
-    finally:
-        end(process)
-    assert check_all(site, seen)[0].plain() == NOTHING
-    assert "Traceback" not in site.said()
-    code = unkilled(site, "run", site.study)
-    assert code in (0, 2, 3), site.said()
     assert check_end(site, seen, code).plain() == NOTHING
     assert qualities(site) == qualities(undisturbed)

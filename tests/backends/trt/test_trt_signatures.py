@@ -38,6 +38,17 @@ REFUSED = {
 }
 
 
+# `paretune` itself names search and reports, and these PyTorch and a hundred others: no adapter sees them.
+CONFIG = """\
+[mypy]
+strict = true
+[mypy-onnxruntime.*]
+ignore_missing_imports = true
+[mypy-paretune.search.*,paretune.reports.*]
+follow_imports = skip
+"""
+
+
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the checkout as a package, the careless adapter, and a cache that all versions share."""
@@ -45,8 +56,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mypy")
     (folder / "paretune").symlink_to(Path(paretune.__file__).parent)
     (folder / "careless.py").write_text(WRONG)
-    config = "[mypy]\nstrict = true\n[mypy-onnxruntime.*]\nignore_missing_imports = true\n"
-    (folder / "mypy.ini").write_text(config)
+    (folder / "mypy.ini").write_text(CONFIG)
     return folder
 
 
