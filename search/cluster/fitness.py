@@ -69,12 +69,5 @@ def upgraded() -> tuple[str, ...]:
 def witness(store: Store, session: str) -> Iterator[str]:
     """Have an entry in a store that tells it from all others, and from copies of it; its key."""
     key = content_key(STAGE, 1, {"session": session})
-
-    def make(into: Path) -> Mapping[str, str]:
-        return {"session": session}
-
-    store.produce(STAGE, key, {}, make)
-    try:
+    with store.presence(STAGE, key):
         yield key
-    finally:
-        store.discard(STAGE, key)

@@ -28,7 +28,7 @@ _ASIDE = re.compile(r"(?P<stage>[^.]+)\.(?P<key>[^.]+)\.(?P<machine>[0-9a-f]{8})
 
 def aside_of(root: Path, stage: str, key: str) -> Path:
     """A path that nobody else has."""
-    return root / MAKING / f"{stage}.{key}.{_machine()}{uuid.uuid4().hex[8:]}"
+    return root / MAKING / f"{stage}.{key}.{this_machine()}{uuid.uuid4().hex[8:]}"
 
 
 def placed(aside: Path, path: Path) -> bool:
@@ -60,13 +60,23 @@ def sweep(root: Path) -> None:
 
 
 def _is_left(aside: Path, lock: Path, machine: str) -> bool:
-    held: bool | None = False
-    with suppress(FileNotFoundError):
-        held = is_held(lock)
-    if held is False and machine == _machine():
+    held = _held(lock)
+    if held is False and machine == this_machine():
         return True
     return not held and time.time() - aside.lstat().st_mtime > UNKNOWN_FOR_S
 
 
-def _machine() -> str:
+def has_ended(lock: Path, machine: str) -> bool:
+    """Whether it is certain that who held a lock on a machine has ended."""
+    return machine == this_machine() and _held(lock) is False
+
+
+def _held(lock: Path) -> bool | None:
+    with suppress(FileNotFoundError):
+        return is_held(lock)
+    return False
+
+
+def this_machine() -> str:
+    """By what leftovers of its processes are known: other machines may not see whether one lives."""
     return hashlib.sha256(platform.node().encode()).hexdigest()[:8]

@@ -17,7 +17,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,13 +25,13 @@ from typing import Any, TypeVar
 from ...profiles.errors import UserError
 from ...profiles.files import file_inside, make_folder, sync, sync_tree
 from ..record.digest import digest_of
-from .asides import aside_of, placed, sweep
+from .asides import aside_of, has_ended, placed, sweep, this_machine
 from .contents import KEY
 from .key_lock import Waited, key_lock, unheeded
 from .manifest import MANIFEST, CorruptEntryError, Manifest, check_file, read_manifest, write_manifest
 from .removal import remove_entry
 from .trouble import full_disk_explained, reading, removed, writing
-from .uses import touch
+from .uses import lock_of, touch
 
 T = TypeVar("T")
 _MADE_AGAIN = "remove the entry's folder: what was in it is made again"
@@ -180,6 +180,19 @@ class Store:
         """Take an entry out that nobody needs any more. What cannot be taken out stays."""
         self._glanced.pop((stage, key), None)
         remove_entry(self.root, stage, key)
+
+    @contextmanager
+    def presence(self, stage: str, key: str) -> Iterator[None]:
+        """Have an empty entry for the length of a block. What processes of this machine left of such entries
+        of the stage, since they were killed, is swept."""
+        for entry in self.latest(stage):
+            if has_ended(lock_of(self.root, stage, entry.key), str(entry.meta.get("machine"))):
+                self.discard(stage, entry.key)
+        with ExitStack() as stack:
+            stack.callback(self.discard, stage, key)
+            stack.enter_context(self._lock(stage, key))
+            self._make(stage, key, {}, lambda folder: {"machine": this_machine()})
+            yield
 
     def workdir(self, stage: str, key: str) -> Path:
         """A directory for checkpoints that outlives a kill; removed once the entry is there."""

@@ -1,10 +1,12 @@
 """What every store has to do for machines that share it; each kind's tests subclass it."""
 
+import platform
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -84,6 +86,12 @@ def make(directory):
     Path(sys.argv[4]).touch()
     time.sleep(300)
 store.produce("sketch", key, {}, make)
+"""
+
+
+KILLED_IN_PRESENCE = """
+with store.presence("sketch", key):
+    os._exit(9)
 """
 
 
@@ -189,3 +197,19 @@ class StoreContract:
     def is_kept(self, store: Store) -> bool:
         """Whether what `MAKE_FOR_EVER` has come to is where others find it."""
         return True
+
+    def test_a_presence_that_a_kill_left_is_swept_by_the_next_here_and_that_of_another_machine_stays(
+        self, machine, monkeypatch
+    ):
+        here, there = machine("a"), machine("b")
+        keys = [content_key("sketch", 1, {"session": number}) for number in range(3)]
+        with ExitStack() as beside:
+            with monkeypatch.context() as patch:
+                patch.setattr(platform, "node", lambda: "another")
+                beside.enter_context(there.presence("sketch", keys[0]))
+            with here.presence("sketch", keys[1]):
+                assert child(KILLED_IN_PRESENCE, here).wait() == 9
+                assert machine("b").glance("sketch", KEY) is not None
+                with machine("a").presence("sketch", keys[2]):
+                    assert {entry.key for entry in machine("b").latest("sketch")} == set(keys)
+        assert [*machine("b").latest("sketch")] == []
