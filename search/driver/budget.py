@@ -23,6 +23,8 @@ DONE_ANYHOW_S = 30.0
 """What a study cannot do without and takes no longer is done whatever its budget."""
 AT_ONCE = 3
 """So many signals end the process where it is: the user's own training, say, heeds no flag."""
+ONCE_MORE_S = 10.0
+"""What is ended then, workers say, is ended in order: it is not interrupted before so long."""
 
 
 @dataclass
@@ -179,16 +181,17 @@ def catch_interrupts(flag: StopFlag, tell: Callable[[int], None]) -> Iterator[No
     A terminal that closes sends SIGHUP several times, which asks for one stop; under `nohup`, which has it
     ignored, it asks for none. One that comes late must not end what is left to be done after the block.
     """
-    hung_up = False
+    hung_up, ended = False, -math.inf
 
     def handle(signum: int, frame: FrameType | None) -> None:
-        nonlocal hung_up
+        nonlocal hung_up, ended
         hung_up = hung_up or signum == _HANG_UP
         if signum == _HANG_UP and flag.requested:
             return
         flag.request()
         tell(flag.count)
-        if flag.count >= AT_ONCE:
+        if flag.count >= AT_ONCE and time.monotonic() - ended >= ONCE_MORE_S:
+            ended = time.monotonic()
             raise KeyboardInterrupt
 
     heeded = [signal.SIGINT, signal.SIGTERM]

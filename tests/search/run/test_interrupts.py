@@ -3,6 +3,7 @@
 import signal
 
 import pytest
+from paretune.search.driver import budget
 from paretune.search.driver.budget import StopFlag, catch_interrupts
 
 
@@ -24,6 +25,18 @@ def test_each_further_signal_asks_for_more_and_the_third_ends_at_once(number):
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(number)
     assert told == [1, 2, 3]
+
+
+def test_what_ends_at_once_is_not_interrupted_by_impatience_but_after_a_while(monkeypatch):
+    flag, at = StopFlag(count=2), [1000.0]
+    monkeypatch.setattr(budget.time, "monotonic", lambda: at[0])
+    with catch_interrupts(flag, lambda _: None):
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGTERM)
+            at[0] += budget.ONCE_MORE_S
 
 
 def test_a_terminal_that_closes_asks_for_one_stop_however_often_it_says_so():
