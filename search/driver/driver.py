@@ -213,10 +213,12 @@ class Driver:
             self._learn(record)
             self._count()
         self.progress.finished(record)
-        self.progress.budget(
-            self.evaluated, self.budget.trials, self.budget.elapsed_seconds, self.budget.seconds
-        )
+        self._show_used()
         return record
+
+    def _show_used(self) -> None:
+        used = self.budget.elapsed_seconds
+        self.progress.budget(self.evaluated, self.budget.trials, used, self.budget.seconds)
 
     def _settled(self, asked: AskedTrial, evaluation: Evaluation) -> Evaluation:
         """With why it was proposed; the reference's by the limits that follow from it."""

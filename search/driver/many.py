@@ -61,6 +61,7 @@ class DriverOfMany(Driver):
                 if why and not self._busy:
                     return self._over() or why
                 result = self.workers.wait(self.search)
+                self._show_used()
                 if self.budget.stop.requested:
                     self.workers.stop(urgent=self.budget.stop.urgent)
                 if result is not None:

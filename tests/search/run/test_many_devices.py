@@ -142,6 +142,36 @@ def test_a_study_ends_where_the_last_device_is_lost_with_all_that_it_knows():
     assert len(by_workers(record)) == 5
 
 
+class Used(Progress):
+    def __init__(self):
+        self.told = 0
+
+    def budget(self, evaluated, trials, elapsed, seconds):
+        self.told += 1
+
+
+class SlowWorkers(FourWorkers):
+    """For a while nothing ends."""
+
+    def __init__(self):
+        super().__init__()
+        self.told, self.progress = [], Used()
+
+    def wait(self, judge):
+        self.told.append(self.progress.told)
+        return super().wait(judge) if len(self.told) > 4 else None
+
+
+def test_how_much_time_is_used_is_told_also_while_nothing_ends(monkeypatch):
+    monkeypatch.setitem(REFERENCE_MS, "", 4.0)
+    workers = SlowWorkers()
+    driver = driven(workers, (), trials=4)
+    driver.progress = workers.progress
+    driver.run()
+    first = workers.told[0]
+    assert workers.told[:4] == [first, first + 1, first + 2, first + 3]
+
+
 @pytest.mark.parametrize("devices", [(), ("a",)])
 def test_one_device_gets_all(devices, monkeypatch):
     monkeypatch.setitem(REFERENCE_MS, "", 4.0)
