@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from ..errors import UserError
-from ..words import one_line
+from ..words import counted, one_line
 from .marks import Keys, dotted, several
 from .yaml_document import Document
 
@@ -68,7 +68,8 @@ def refusal(
     model: type[BaseModel], errors: Sequence[ErrorDetails], document: Document, what: str
 ) -> UserError:
     """All problems of a file in one message."""
-    problems = _without_other_branches([_problem(model, error, document) for error in errors])
+    every = [_problem(model, error, document) for error in errors]
+    problems = _without_other_branches(_without_consequences(every))
     if len(problems) == 1:
         only = problems[0]
         keys = only.way.keys
@@ -93,6 +94,7 @@ def _problem(model: type[BaseModel], error: ErrorDetails, document: Document) ->
         return _Problem(way=way, text=f"missing key {key!r}")
     text = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
     text = text.replace("should be an object", "should be a mapping of keys to values")
+    text = text.replace("should be a valid array", "should be a list")
     context = error.get("ctx", {})
     accepted = str(context.get("expected") or context.get("expected_tags") or "").replace("'", "")
     scalar = not isinstance(error["input"], dict | list | tuple)
@@ -108,9 +110,9 @@ def _problem(model: type[BaseModel], error: ErrorDetails, document: Document) ->
     elif kind in ("int_type", "float_type") and isinstance(error["input"], str):
         accepted = "a plain number, without quotes"
     elif kind == "too_short":
-        text = f"needs at least {context['min_length']} values"
+        text = f"needs at least {counted(context['min_length'], 'value')}"
     elif kind == "too_long":
-        text = f"takes at most {context['max_length']} values"
+        text = f"takes at most {counted(context['max_length'], 'value')}"
     return _Problem(way=way, text=text, found=found, accepted=accepted, kind=kind)
 
 
@@ -162,6 +164,15 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [found for inner in get_args(annotation) for found in _models_in(inner)]
+
+
+def _without_consequences(problems: list[_Problem]) -> list[_Problem]:
+    """A list is not too short because some of its values are refused."""
+
+    def refused_inside(keys: Keys) -> bool:
+        return any(item.way.keys[: len(keys)] == keys != item.way.keys for item in problems)
+
+    return [item for item in problems if item.kind != "too_short" or not refused_inside(item.way.keys)]
 
 
 def _without_other_branches(problems: list[_Problem]) -> list[_Problem]:

@@ -61,13 +61,14 @@ def test_numbers_belong_to_the_kind(load):
     ("text", "message"),
     [
         ("reach: {kind: ssh}\n", "reach: missing key 'host'"),
-        ("devices: []\n" + REACH, "devices: needs at least 1 values"),
+        ("devices: []\n" + REACH, "devices: needs at least 1 value"),
+        ("devices: a\n" + REACH, "devices: should be a list"),
         ("devices: [a, a]\n" + REACH, "names one device twice: a, a"),
         ("devices: [a, {host: A, port: 2222}]\n" + REACH, "names one device twice: a, A:2222"),
         ("devices: [a]\nreach: {kind: local}\n", "reached by ssh, and `reach` is of kind local"),
         ("devices: [a]\n", "reached by ssh, and `reach` is of kind none"),
         ("devices: [a, {hots: b}]\n" + REACH, r"devices\.1\.hots: unknown key 'hots'; did you mean 'host'\?"),
-        ("devices: ['a b']\n" + REACH, "not one host alone"),
+        ("devices: ['a b']\n" + REACH, r"line \d+, column 11: devices\.0: not one host alone"),
         ("devices: [7]\n" + REACH, r"devices\.0: "),
     ],
 )
