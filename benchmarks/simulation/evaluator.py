@@ -145,7 +145,7 @@ class TableEvaluator:
             if stopped is not None:
                 decision, epoch = stopped
                 gated = self._gated(known, decision, judge, stages)
-                return replace(gated, stopped_epoch=epoch, paused=decision.pause)
+                return replace(gated, stopped_epoch=epoch, paused=decision.pause, late=decision.late)
         return (yield from self._complete(known, row, judge, stages))
 
     def test_score(self, evaluation: Evaluation) -> Quantity:

@@ -88,6 +88,8 @@ def _paused(record: StudyRecord) -> str:
     stands = (
         f"{len(left)} stand where they were, after {spent} in all" if left else "none stands where it was"
     )
+    late = sum(trial.evaluation.late for trial in left)
+    stands += f", {late} of them for want of time" if late else ""
     return f"; trainings were paused {len(paused)} times and gone on with {len(later)} times, {stands}"
 
 

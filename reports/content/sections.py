@@ -68,6 +68,7 @@ HOPELESS = "certain to miss a limit, whatever the training gives within its boun
 GIVEN_UP = "training given up: whatever its end within the bound, dominated or over a limit"
 GIVEN_UP_FOR_NOW = "training paused: whatever its end within the bound, dominated or over a limit"
 PAUSED = "training paused: something else promised more for its time"
+LATE = "training paused: it would not have ended in the time that was left"
 
 
 def problems(record: StudyRecord) -> tuple[ProblemGroup, ...]:
@@ -93,6 +94,8 @@ def _kind(trial: TrialRecord) -> tuple[str, ...]:
     if evaluation.stopped_epoch:
         if not evaluation.paused:
             return (GIVEN_UP,)
+        if evaluation.late:
+            return (LATE,)
         return (PAUSED if evaluation.bound is None else GIVEN_UP_FOR_NOW,)
     if evaluation.bound is not None:
         return (HOPELESS if evaluation.bound.beaten_by is None else DOMINATED,)

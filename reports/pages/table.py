@@ -24,8 +24,9 @@ def trial_table(reading: Reading) -> pd.DataFrame:
     A quality without a prefix is that on validation. `gate_…` are the numbers taken with untrained weights,
     `test_…` those on the test split, of finalists (measured again) and of the uncompressed teacher. Where any
     trial has them: `proposed_by`, `predicted_QUALITY`, `expected_gain` (share of the hypervolume),
-    `expected_seconds`; the gate's `bound_QUALITY`, `bound_basis`, `beaten_by`; `stopped_epoch`;
-    `audit_on_front`; `distillation_gain` of finalists; `threads`, `batch`, `options` that they are run with
+    `expected_seconds`; the gate's `bound_QUALITY`, `bound_basis`, `beaten_by`; `stopped_epoch`,
+    `paused_for_time`; `audit_on_front`; `distillation_gain` of finalists; `threads`, `batch`, `options` that
+    they are run with
     and the `options_gain` of that; `energy_in_all_mj`, `idle_w`, `meter` and `meter_verdict`; and of
     compression `float_QUALITY`, `rungs` (those of the ladder that were
     kept), `rungs_tried`, `ladder_seconds`, `treatment`, `stored_as`, `zero_share`. With several workers
@@ -168,6 +169,7 @@ def _search(record: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
         line |= {"beaten_by": bound.beaten_by}
     if evaluation.stopped_epoch:
         line["stopped_epoch"] = evaluation.stopped_epoch
+        line |= {"paused_for_time": True} if evaluation.late else {}
     audited = {a.number: a.on_front for a in record.audit}
     return line | ({"audit_on_front": audited[trial.number]} if trial.number in audited else {})
 

@@ -90,8 +90,8 @@ class Evaluator:
         except TrainingStopped as stop:
             trace.stopped(stop)
             gated = self._gated(known, stop.decision, judge, trace)
-            epoch = stop.milestone.curve[-1][0]
-            return replace(gated, stopped_epoch=epoch, paused=stop.decision.pause)
+            epoch, how = stop.milestone.curve[-1][0], stop.decision
+            return replace(gated, stopped_epoch=epoch, paused=how.pause, late=how.late)
         except UnsupportedError as error:
             again = isinstance(error, WeightsLostError)
             return replace(known, outcome=Outcome.REFUSED, reason=error.reason, try_again=again)

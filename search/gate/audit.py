@@ -16,7 +16,7 @@ def choose_audited(record: StudyRecord, share: float, seed: int) -> tuple[int, .
     """Numbers of a random share (0 to 1) of the gated trials, ascending; at least one where there are any.
 
     What cannot exist on the device was refused and not gated, so all of these can be trained. Trainings that
-    were paused and not gone on with are among them.
+    were paused and not gone on with are among them, but for those whose end was only too late.
 
     Raises:
         ValueError: the share is not between 0 and 1.
@@ -30,7 +30,8 @@ def choose_audited(record: StudyRecord, share: float, seed: int) -> tuple[int, .
 
 def _gated(record: StudyRecord) -> list[int]:
     later = went_on(record)
-    return [t.number for t in record.trials if t.ended(Outcome.GATED) and t.number not in later]
+    stopped = (t for t in record.trials if t.ended(Outcome.GATED) and not t.evaluation.late)
+    return [trial.number for trial in stopped if trial.number not in later]
 
 
 def judged(record: StudyRecord, number: int, evaluation: Evaluation) -> Audited:

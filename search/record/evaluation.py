@@ -55,7 +55,7 @@ class Evaluation:
     what the compiler had to say, `about_teacher` what trainings found out about the teacher. `baseline` marks
     the uncompressed teacher's simple choices. `bound` stands where the gate decided from a bound on the
     quality. `stopped_epoch` is the epoch after which training was given up (0: it was not), `paused` that the
-    study may still go on with it. `ladder` holds
+    study may still go on with it, `late` that only time was wanting for its end. `ladder` holds
     the rungs that were climbed to win back what quantization lost, in order, `treatment` what they changed;
     `float_quality` is the quality of the same weights in PyTorch. `stored_as` maps each layer with weights to
     the storage type it has in the artifact, `zero_share` is the share of zeros among the weights as stored
@@ -87,6 +87,7 @@ class Evaluation:
     bound: Bound | None = None
     stopped_epoch: int = 0
     paused: bool = False
+    late: bool = False
     proposal: Proposal | None = None
     ladder: tuple[LadderRung, ...] = ()
     treatment: Treatment = UNTREATED

@@ -76,11 +76,12 @@ class Milestone:
 @dataclass(frozen=True, kw_only=True)
 class Decision:
     """Why a candidate is not worth training (further). `pause`: it may be worth it later, and its training
-    then goes on where it stands."""
+    then goes on where it stands. `late`: it would not end in time, which says nothing of its worth."""
 
     reason: str
     bound: Bound | None = None
     pause: bool = False
+    late: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,6 +52,7 @@ def _too_late(policy: Policy, milestone: Milestone) -> Decision | None:
         reason=f"after {done} of {milestone.epochs} epochs it would take another {duration(needed)}, and "
         f"{duration(left)} of the time are left",
         pause=True,
+        late=True,
     )
 
 

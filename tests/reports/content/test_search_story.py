@@ -207,6 +207,19 @@ def test_reasons_that_name_different_relatives_are_one_group(small: StudyRecord)
     assert (sections.DOMINATED, 2) in [(g.reason, len(g.cases)) for g in groups]
 
 
+def test_what_was_paused_for_want_of_time_is_told_apart() -> None:
+    cut = stage("distill", "d30", 5.0, (2, 0.4))
+    whole = complete(candidate(None), 0.98, latency=4.0), complete(candidate(0.5), 0.9, latency=2.0)
+    paused = [gated(candidate(w), cut, epoch=2, paused=True, late=w < 0.3) for w in (0.2, 0.4)]
+    record = record_of([*whole, *paused])
+    assert [len(group.cases) for group in sections.problems(record)] == [1, 1]
+    assert "2 stand where they were, after 10 s in all, 1 of them for want of time" in str(
+        search_story.story(record)
+    )
+    table = trial_table(read(record)).set_index("trial")
+    assert list(table.index[table["paused_for_time"].notna()]) == [2]
+
+
 def test_the_table_has_what_the_search_thought(searched: StudyRecord, study: StudyRecord) -> None:
     table = pd.read_csv(io.StringIO(trial_table(read(searched)).to_csv(index=False))).set_index("trial")
     number = next(t.number for t in searched.trials if t.evaluation.proposal and t.evaluation.proposal.gain)

@@ -76,6 +76,16 @@ def test_the_same_seed_chooses_the_same_and_seeds_choose_all_of_them_in_the_end(
     assert drawn == {record.number for record in GATED}
 
 
+def test_a_training_that_was_paused_for_want_of_time_is_nothing_that_the_gate_stopped():
+    trials = [
+        replace(one, evaluation=replace(one.evaluation, stopped_epoch=1, paused=True, late=late))
+        for one, late in zip(GATED, (False, True), strict=False)
+    ]
+    assert choose_audited(study(*OTHERS, *trials), 1, seed=0) == (GATED[0].number,)
+    record = study(*trials, audit=(judged(study(*trials), GATED[0].number, evaluation(10, 0.5, 3.0)),))
+    assert audit_text(record).startswith("1 of 1 gated candidates was trained")
+
+
 def test_trials_that_repeat_another_are_left_out_and_where_none_was_gated_none_is_chosen():
     repeated = replace(GATED[1], duplicate_of=GATED[0].number)
     assert choose_audited(study(*OTHERS, GATED[0], repeated), 1, seed=0) == (GATED[0].number,)

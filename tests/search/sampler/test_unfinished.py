@@ -198,6 +198,7 @@ def test_a_training_that_would_not_end_in_time_is_paused_whatever_it_promises(po
     assert pause_at(policy, wanted, good) is None
     policy.knowledge.seconds_left = lambda: 19.9
     assert pause_at(policy, wanted, good).pause
+    assert pause_at(policy, wanted, good).late
     assert pause_at(policy, wanted, replace(good, pace=None)) is None
 
 
