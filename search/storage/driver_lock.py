@@ -17,10 +17,9 @@ from sqlalchemy import Connection, Engine, NullPool, TextClause, create_engine, 
 from ...profiles.errors import UserError
 from ...profiles.words import escaped
 from .lost import ServerLostError, tell_losses
-from .server import engine_options
+from .server import POSTGRESQL, engine_options
 from .url import StorageUrl
 
-_POSTGRESQL = "postgresql"
 _ALIVE = text(
     "SELECT set_config('tcp_keepalives_idle', '30', false),"
     " set_config('tcp_keepalives_interval', '10', false), set_config('tcp_keepalives_count', '3', false)"
@@ -143,7 +142,7 @@ def only_driver(url: StorageUrl, study: str) -> Iterator[DriverLock | None]:
         UserError: another run holds it.
         ServerLostError: the server does not answer.
     """
-    if url.file is not None or url.server.get_backend_name() != _POSTGRESQL:
+    if url.file is not None or url.server.get_backend_name() != POSTGRESQL:
         yield None
         return
     lock = DriverLock(url, study)

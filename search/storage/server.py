@@ -11,6 +11,8 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from ...profiles.errors import UserError
 
+POSTGRESQL = "postgresql"
+"""The make of server on which runs of several machines are kept apart, and that is waited for."""
 CONNECT_S = 10
 """For how long a server that does not answer is waited for."""
 _SPELLED = {"postgres": "postgresql", "psql": "postgresql", "mariadb+pymysql": "mysql+pymysql"}

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 from ...profiles.errors import UserError
-from .server import missing_package
+from .server import POSTGRESQL, missing_package
 from .url import StorageUrl
 
 _URL = "postgresql+psycopg2://USER:${STUDIES_PASSWORD}@HOST/DATABASE"
@@ -16,7 +16,8 @@ def check_shared(url: StorageUrl, study: str) -> None:
     """For a study of that name on which other machines take part.
 
     Raises:
-        UserError: it lies in a file of this machine, or the driver of its database is not installed here.
+        UserError: it lies in a file of this machine, or on a server that does not keep two runs of different
+            machines apart; or the driver of its database is not installed here.
     """
     file = url.file
     if file is not None:
@@ -29,6 +30,16 @@ def check_shared(url: StorageUrl, study: str) -> None:
             remedy=f"make a database (`createdb DATABASE`), {missing_package('psycopg2')} where the study is "
             f"run, and name it in the study file{_move(file, study)}. `--workers N` on this machine alone "
             "goes with the file as it is",
+        )
+    if url.server.get_backend_name() != POSTGRESQL:
+        raise UserError(
+            "a study on which several machines work has to lie on PostgreSQL: on other servers nothing keeps "
+            "a second run out, from another machine, that would hand out the same work",
+            place="storage",
+            found=url.shown,
+            accepted=f"storage: {_URL}",
+            remedy="name a database of PostgreSQL's. A run on one machine, also with `--workers N`, goes "
+            "with this server",
         )
     dialect = url.server.get_dialect()
     try:

@@ -54,6 +54,13 @@ def test_a_server_is_taken_and_its_driver_is_asked_for(tmp_path, monkeypatch):
     assert "psycopg[binary]" in refused(StorageUrl.written("postgresql+psycopg://me@db/x", tmp_path)).remedy
 
 
+def test_another_server_than_postgresql_is_refused_for_several_machines(tmp_path):
+    error = refused(StorageUrl.written("mysql+pymysql://me:hunter2@db/x", tmp_path))
+    assert "second run" in error.problem
+    assert "PostgreSQL" in error.remedy
+    assert "hunter2" not in str(error)
+
+
 def test_the_command_that_moves_a_study_moves_all_of_it(tmp_path):
     """Whatever its name; and a run goes on with it there."""
     file = StorageUrl.of_file(tmp_path / "it's \\ {50%} %41 #1?.db")
