@@ -18,7 +18,9 @@ $(STAMP): pyproject.toml setup.py constraints.txt $(TOY)/pyproject.toml $(TOY)/p
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	$(BIN)/python -m pip install --quiet --no-deps ./$(TOY)
-	$(BIN)/python -m compileall -q -j 2 cli.py __init__.py profiles backends search reports benchmarks tests
+	$(BIN)/python -m compileall -q -j 2 -x '/test_\w+\.py$$' cli.py __init__.py profiles backends search reports \
+	    benchmarks tests
+	-$(BIN)/python tests/rewritten.py
 	touch $@
 
 demo: setup
