@@ -8,7 +8,7 @@ from ipaddress import IPv6Address
 # No leading dash: ssh would take it for an option.
 _HOST_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}")
 _ZONE = re.compile(r"[A-Za-z0-9_.-]{1,32}")
-_ADDRESS = re.compile(r"(?:[a-z][a-z0-9+]*://)?(.+):([0-9]{1,5})")
+_ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]*://)?(.+):([0-9]{1,5})")
 
 
 def host(text: str) -> str:

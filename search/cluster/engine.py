@@ -7,6 +7,7 @@ import queue
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
+from concurrent.futures import Future as Asked
 from concurrent.futures import TimeoutError as NotInTime  # before Python 3.11 another one
 from contextlib import suppress
 from dataclasses import replace
@@ -96,18 +97,18 @@ class DaskWorkers(Workers):
         wanted = 2 if urgent else 1
         if wanted > self._stops:
             self._stops = wanted
-            session = self._study.session
-            self._line.tell(lambda c: c.run(on_worker.stop, session, wanted, on_error="ignore"))
+            self._stop(wanted)
+
+    def _stop(self, count: int, workers: list[str] | None = None) -> Asked[Any] | None:
+        told = {"workers": workers, "on_error": "ignore"}
+        return self._line.tell(lambda c: c.run(on_worker.stop, self._study.session, count, **told))
 
     def close(self) -> None:
         """See `Workers`. A task at hand ends with its stage, or within a training with its epoch."""
         session, out = self._study.session, [one.future for one in self._out.values()]
         given_up = [*filter(None, (*out, *self._readying))]
         self._out.clear()
-        told = [
-            self._line.tell(lambda client: client.run(on_worker.stop, session, 2, on_error="ignore")),
-            self._line.tell(lambda client: client.run(on_worker.leave, session, on_error="ignore")),
-        ]
+        told = [self._stop(2), self._line.tell(lambda c: c.run(on_worker.leave, session, on_error="ignore"))]
         self._line.ask(lambda client: client.cancel(given_up, force=True), None)
         for one in filter(None, told):
             with suppress(Exception):  # one that does not answer keeps nobody else
@@ -139,8 +140,8 @@ class DaskWorkers(Workers):
             )
             key = f"paretune-{self._study.session}-{number}-{time.monotonic_ns()}"
             future = self._line.submit(on_worker.work, order, key, worker)
-        at = time.monotonic()
-        self._out[number] = replace(one, future=future, worker=worker or one.worker, at=at, begun=False)
+        given = replace(one, future=future, worker=worker or one.worker, at=time.monotonic())
+        self._out[number] = replace(given, begun=False, ready=False)
         if future is not None:
             future.add_done_callback(self._happened.put)
 
@@ -213,13 +214,13 @@ class DaskWorkers(Workers):
 
     def _tell(self, event: dict[str, Any]) -> None:
         self._present.told(event["address"], event["name"])
-        if "begun" in event:
-            one = self._out.get(event["begun"])
-            if one is not None and one.worker == event["address"]:
-                self._out[event["begun"]] = replace(one, begun=True)
-        elif "note" in event:
+        number = event.get("begun", event.get("ready"))
+        one = self._out.get(number) if number is not None else None
+        if one is not None and one.worker == event["address"]:
+            self._out[one.task.number] = replace(one, begun=True, ready="ready" in event)
+        if "note" in event:
             self._progress.note(f"{event['name']}: {event['note']}")
-        else:
+        elif number is None:
             self._progress.at_work(event["name"], event.get("task"), event["stage"])
 
     # -- the line -------------------------------------------------------------------------------------
@@ -265,7 +266,9 @@ class DaskWorkers(Workers):
                 result = self._lost(one)
                 if result is not None:
                     return result
-            elif not one.begun and (self._ends or self._lies(one)):
+            elif (not one.ready and self._ends) or (not one.begun and self._lies(one)):
+                if one.begun:  # for nothing
+                    self._stop(2, [one.worker])
                 self._wait_for_one(one)
         return None
 

@@ -20,7 +20,8 @@ class HandedOut:
     """A task, by its future and the address of the worker that has it since `at` (without: it waits for one,
     another than the one that had it last where there is a choice).
 
-    It has `begun`; so many workers were `lost` at it; `error` befell the last one.
+    It has `begun`, for which the worker may have to make itself `ready` first; so many workers were `lost` at
+    it; `error` befell the last one.
     """
 
     task: WorkerTask
@@ -29,6 +30,7 @@ class HandedOut:
     worker: str = ""
     at: float = 0.0
     begun: bool = False
+    ready: bool = False
     lost: int = 0
     error: ParetuneError | None = None
 

@@ -85,10 +85,13 @@ def _worked(order: Order) -> WorkerResult | Unfit:
     def unfit(*found: str, passes: bool = True, error: ParetuneError | None = None) -> Unfit:
         return Unfit(worker=name, address=worker.address, differences=found, passes=passes, error=error)
 
-    _teller(session)({"begun": order.task.number})
+    say, number = _teller(session), order.task.number
+    say({"begun": number})
     stop(session, order.stops)
     try:
-        return _working_for(order.study).done(order)
+        study = _working_for(order.study)
+        say({"ready": number})
+        return study.done(order)
     except UnfitError as error:
         return unfit(*error.differences, passes=error.passes)
     except Interrupted as stopped:  # before it was ready

@@ -14,7 +14,7 @@ from ..driver.device_time import measured_of
 from ..evaluation.evaluator import Evaluator
 from ..job.job import Job, load_job
 from ..record.progress import Progress
-from ..record.stops import DeviceGoneError, Interrupted
+from ..record.stops import INTERRUPTED, DeviceGoneError, Interrupted
 from ..record.workers import WorkerResult
 from ..run.device import reached_of_pool
 from ..run.kind import StudyKind
@@ -97,6 +97,8 @@ class WorkingStudy:
             ParetuneError: it cannot be done here.
         """
         budget, started, waited = self.budget, self.budget.clock(), self.budget.waited
+        if budget.stop.requested:
+            return WorkerResult(task=order.task, worker=self._worker, stopped=INTERRUPTED)
         self._number = order.task.number
         # The order may have waited, and this process has made itself ready since.
         left, budget.rest = asked(self._say, (order.seconds_left, order.rest), LEFT)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from importlib import import_module
 
 import pytest
+from contracts.store_contract import until
 from distributed import Client, LocalCluster, get_worker
 from paretune.profiles.errors import UserError
 from paretune.profiles.precision import Precision
@@ -311,3 +312,19 @@ def test_what_a_worker_has_not_begun_is_given_back_at_a_stop(workers, monkeypatc
         assert not others.done()
     finally:
         HELD.set()
+
+
+def test_nobody_waits_at_the_end_for_a_worker_that_only_makes_itself_ready(workers, monkeypatch):
+    monkeypatch.setattr(on_worker, "work", hold)
+    HELD.clear()
+    one, left = workers(1), [9.0]
+    one._left = lambda: (left[0], 0.0)
+    try:
+        one.submit(task(0), JUDGE)
+        begun(one)
+        left[0] = 0.0
+        assert waited_for(one).stopped
+        until(lambda: on_worker._stops["one"].count == 2)  # else it would begin now
+    finally:
+        HELD.set()
+        on_worker._stops.clear()
