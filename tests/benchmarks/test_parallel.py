@@ -27,13 +27,20 @@ def workers(count, devices=None):
     return SimulatedWorkers(TableEvaluator(row_of), count, devices)
 
 
+def ended(pool, judge=JUDGE):
+    """What ends next; in between, who waits may look what has been told."""
+    while (result := pool.wait(judge)) is None:
+        pass
+    return result
+
+
 def done(pool, *tasks, judge=JUDGE):
     """Each task's result and when it came, in the order of their ends."""
     for task in tasks:
         pool.submit(task, judge)
     found = []
     for _ in tasks:
-        result = pool.wait(judge)
+        result = ended(pool, judge)
         found.append((pool.now(), result))
     return found
 
@@ -97,12 +104,10 @@ def test_a_stop_ends_what_is_under_way_and_what_waits():
     for task in (evaluated(0), evaluated(1, width=2)):
         pool.submit(task, JUDGE)
     pool.submit(WorkerTask(number=-1, candidate=candidate(width=0), measure=True), JUDGE)
-    assert pool.wait(JUDGE).task.number == 0
+    assert ended(pool).task.number == 0
     pool.stop(urgent=False)
-    assert {(r.task.number, bool(r.stopped)) for r in (pool.wait(JUDGE), pool.wait(JUDGE))} == {
-        (1, True),
-        (-1, True),
-    }
+    left = ended(pool), ended(pool)
+    assert {(r.task.number, bool(r.stopped)) for r in left} == {(1, True), (-1, True)}
     with pytest.raises(InternalError):
         pool.wait(JUDGE)
 
