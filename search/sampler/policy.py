@@ -25,8 +25,7 @@ AHEAD_COST, MOST_AHEAD = 0.05, 30
 such a share of a training: a latency that is predicted too well is a training lost. So many at most."""
 RANDOM_SHARE, MOST_RANDOM, STALLED = 0.05, 0.5, 3.0
 """Of the proposals, so that no error of the models can hide a candidate for ever. The share doubles with
-every so many evaluations that brought nothing; of those that were proposed beside each other, which did not
-know of each other, each is a part of one."""
+every so many evaluations that brought nothing; of those proposed beside each other each is a part of one."""
 LEAST_GAIN = 1e-3
 
 
@@ -174,16 +173,14 @@ class Policy:
     def _unmeasured(self, row: int) -> bool:
         """Whether a measurement would tell something before a training is spent, and costs no tuning."""
         known = self.knowledge
-        if self._measured(row) or known.pool.classes[row] in known.flight.classes():
+        group = int(known.pool.classes[row])
+        if known.hardware.measured[group] or group in known.flight.classes():
             return False
         return self.untrained(row) and not known.untuned()[row]
 
     def end_survey(self) -> None:
         """No first measurements any more."""
         self._survey.end()
-
-    def _measured(self, row: int) -> bool:
-        return bool(self.knowledge.hardware.measured[self.knowledge.pool.classes[row]])
 
     def untrained(self, row: int) -> bool:
         """Whether a training is to be paid for it."""
@@ -220,8 +217,10 @@ class Policy:
 
     def at_random(self, rng: random.Random) -> Choice | None:
         """Any candidate that is not known to miss a limit on the device, cheap ones more often, so that each
-        cost has its share of the time; nothing is tuned at random."""
+        cost has its share of the time. Nothing is tuned at random; paused trainings go on where nothing else
+        is left, but for hopeless ones."""
         left = self.knowledge.open() & ~self._paused()
+        left = left if left.any() else self.knowledge.open() & ~self._paused(hopeless=True)
         if (left & ~self.knowledge.untuned()).any():
             left = left & ~self.knowledge.untuned()
         rows = np.flatnonzero(left & (self.goal.probable() > LEAST_PROBABLE))
@@ -231,12 +230,13 @@ class Policy:
             return None
         seconds = self.knowledge.seconds()
         row = int(rng.choices(rows.tolist(), weights=(1 / np.maximum(seconds[rows], 1e-6)).tolist())[0])
-        return Choice(row=row, by="random", seconds=float(seconds[row]))
+        by = CONTINUED if self._paused()[row] else "random"
+        return Choice(row=row, by=by, seconds=float(seconds[row]))
 
-    def _paused(self) -> Flags:
-        """[rows] that wait for a training that was paused: what is expected of it decides, never chance."""
-        known = self.knowledge
-        found: Flags = np.isin(known.pool.models, known.unfinished.paused_models())
+    def _paused(self, *, hopeless: bool = False) -> Flags:
+        """[rows] that wait for a training that was paused: what is expected of it decides before chance."""
+        paused = self.knowledge.unfinished.paused_models(hopeless=hopeless)
+        found: Flags = np.isin(self.knowledge.pool.models, paused)
         return found
 
     def others(self, row: int) -> tuple[int, float] | None:

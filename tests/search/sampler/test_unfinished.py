@@ -223,5 +223,20 @@ def test_a_paused_training_is_proposed_again_where_it_promises_most_and_never_at
     assert not policy.nothing_left
 
 
+@pytest.mark.parametrize("hopeless", [False, True])
+def test_where_nothing_else_is_left_a_paused_training_goes_on_unless_it_is_hopeless(policy, hopeless):
+    wanted = student(3)
+    for candidate in SPACE.candidates():
+        if candidate != wanted:
+            policy.set_aside(candidate)
+    policy.learn(paused(wanted, bound=Bound(value=0.1, basis="its curve") if hopeless else None))
+    drawn = policy.at_random(random.Random(0))
+    if hopeless:
+        assert drawn is None
+    else:
+        assert drawn.row == row(policy.knowledge, wanted)
+        assert drawn.by == CONTINUED
+
+
 def test_a_search_that_has_not_begun_has_nothing_to_go_on_with():
     assert not HardwareFirstSampler(PROBLEM, Facts(), seed=0).pays_to_go_on()
