@@ -1,7 +1,6 @@
 """Tests ask for the toy backend, which nobody else here should meet, and fuzzing has two lengths."""
 
 import atexit
-import gc
 import os
 import shutil
 import signal
@@ -31,12 +30,10 @@ settings.load_profile("ci")
 # What pytest makes of the tests' own modules takes half of the time in which they are collected: it is kept
 # for the next run also where Python is told to keep nothing, but only until the tests begin.
 _KEEPS_NOTHING, sys.dont_write_bytecode = sys.dont_write_bytecode, False
-gc.disable()  # what collecting makes stays; to look through it again and again takes a tenth of the time
 
 
 def pytest_collection_finish():
     sys.dont_write_bytecode = _KEEPS_NOTHING
-    gc.enable()
 
 
 def pytest_collection_modifyitems(items):
