@@ -12,7 +12,6 @@ from dataclasses import replace
 
 import numpy as np
 from scipy.special import ndtri
-from scipy.stats import rankdata, spearmanr
 
 from ..record.arrays import Flags, Floats, Integers
 from ..record.untrained import PROXIES, UNTOLD, Untrained, places
@@ -115,6 +114,8 @@ class ToldNetworks:
         models = [model for model in goodness if self._told[model].proxies]
         if not self.told_enough or len(models) < LEAST_TRAINED:
             return False
+        from scipy.stats import spearmanr  # takes a while
+
         told, found = [self._told[model].proxies for model in models], [goodness[model] for model in models]
         looks = np.mean(list(places(told).values()), axis=0)
         if np.ptp(found) < SAME or np.ptp(looks) < SAME:
@@ -154,6 +155,8 @@ def _first_of_each(told: Sequence[Untrained]) -> Integers:
 
 def _normal_scores(values: Floats, alike: Integers) -> Floats:
     """[models] each value's rank among different networks, as a quantile of the normal distribution."""
+    from scipy.stats import rankdata  # takes a while
+
     known = np.flatnonzero(~np.isnan(values))
     _, first, place = np.unique(alike[known], return_index=True, return_inverse=True)
     found = np.full(len(values), np.nan)
