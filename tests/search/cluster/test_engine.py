@@ -324,7 +324,7 @@ def test_nobody_waits_at_the_end_for_a_worker_that_only_makes_itself_ready(worke
         begun(one)
         left[0] = 0.0
         assert waited_for(one).stopped
-        until(lambda: on_worker._stops["one"].count == 2)  # else it would begin now
+        until(lambda: on_worker._flag("one").count == 2)  # else it would begin now
     finally:
         HELD.set()
         on_worker._stops.clear()
