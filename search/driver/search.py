@@ -131,7 +131,7 @@ class Search:
         return self._gate is None or self._gate.worth_climbing(candidate, metrics, best_quality)
 
     def pays_to_go_on(self) -> bool:
-        """Whether a paused training is what promises most."""
+        """Whether of what was paused something is to go on, or only left to be evaluated."""
         return self._guide is not None and self._guide.pays_to_go_on()
 
     def waits(self, study: Study) -> bool:

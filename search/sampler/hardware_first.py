@@ -145,9 +145,12 @@ class HardwareFirstSampler(BaseSampler):
         return self._policy is not None and self._policy.knowledge.unfinished.paused_at(milestone)
 
     def pays_to_go_on(self) -> bool:
-        """Whether a paused training is what promises most."""
-        best = self._policy.best() if self._policy is not None else None
-        return best is not None and best.by == CONTINUED
+        """Whether a paused training is what promises most, or what was paused costs none any more, since it
+        went on for another form."""
+        if self._policy is None:
+            return False
+        best = self._policy.best()
+        return (best is not None and best.by == CONTINUED) or bool(self._policy.trained().any())
 
     def waits(self, study: Study) -> bool:
         """Whether nothing is worth proposing before something that is under way has ended."""

@@ -22,6 +22,7 @@ class InFlight:
         self._promised: dict[Candidate, float] = {}
         self._measured: dict[Candidate, None] = {}
         self._unheard: dict[Candidate, frozenset[str]] = {}  # and the kinds of its trainings
+        self._news = False
         self._held: Flags | None = None  # until something begins or ends
 
     def __len__(self) -> int:
@@ -51,9 +52,14 @@ class InFlight:
         something on their way."""
         return sum(not waiting.isdisjoint(kinds) for waiting in self._unheard.values())
 
-    def hear(self, candidate: Candidate) -> bool:
-        """A training has come to a milestone; whether that is the first that is heard of it."""
-        return self._unheard.pop(candidate, None) is not None
+    def hear(self, candidate: Candidate) -> None:
+        """A training has come to a milestone; the first that is heard of it is news."""
+        self._news = self._unheard.pop(candidate, None) is not None or self._news
+
+    def news(self) -> bool:
+        """Whether there is any since this was asked last."""
+        found, self._news = self._news, False
+        return found
 
     def begin(self, candidate: Candidate, rate: float) -> None:
         """A candidate is being evaluated from now on, which is expected to gain so much per second."""

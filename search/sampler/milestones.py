@@ -21,7 +21,7 @@ def pause_at(policy: Policy, candidate: Candidate, milestone: Milestone) -> Deci
     """Why the training is to be paused; None: go on. The first designs are always trained to their end where
     there is time for it, since all else is learned from them."""
     known = policy.knowledge
-    policy.hear(candidate)
+    known.flight.hear(candidate)
     row = known.pool.row.get(candidate)
     known_training = np.isfinite(milestone.curve[-1][1]) and known.trainings.waiting_for(milestone.key)
     if row is None or not known_training:

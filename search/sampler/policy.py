@@ -42,7 +42,7 @@ class Policy:
         self._survey, self._starts = Survey(knowledge, seed), FirstDesigns(knowledge, self.goal, seed)
         self._ahead: list[int] = []
         self._volume, self._without_gain = 0.0, 0.0
-        self.nothing_left = self._heard = False
+        self.nothing_left = False
 
     # -- learning ------------------------------------------------------------------------------------
 
@@ -84,14 +84,9 @@ class Policy:
             self.knowledge.known[row] = True
             self._rank_anew()
 
-    def hear(self, candidate: Candidate) -> None:
-        """A training of it has come to a milestone, which may change what is best to be begun beside it."""
-        self._heard = self.knowledge.flight.hear(candidate) or self._heard
-
     def look_again(self) -> None:
-        """Rank anew if something was heard since."""
-        if self._heard:
-            self._heard = False
+        """Rank anew if something was heard since, which may change what is best to be begun beside it."""
+        if self.knowledge.flight.news():
             self._rank_anew()
 
     def propose(self, chosen: Choice) -> Candidate:
@@ -186,6 +181,11 @@ class Policy:
         """Whether a training is to be paid for it."""
         return bool(self.knowledge.model_seconds()[self.knowledge.pool.models[row]] > 0)
 
+    def trained(self) -> Flags:
+        """[rows] that may be proposed and cost no training."""
+        found: Flags = (self.knowledge.model_seconds() == 0)[self.knowledge.pool.models]
+        return found & self.knowledge.open()
+
     # -- proposing -----------------------------------------------------------------------------------
 
     @property
@@ -209,9 +209,8 @@ class Policy:
         """Another form of a student that is trained; none where the gain decides when these are tried."""
         if SearchPart.VARIANTS not in self.knowledge.problem.without:
             return None
-        pool, seconds = self.knowledge.pool, self.knowledge.seconds()
-        trained = (self.knowledge.model_seconds() == 0)[pool.models] & self.knowledge.open()
-        rows: list[int] = np.flatnonzero(trained).tolist()
+        seconds = self.knowledge.seconds()
+        rows: list[int] = np.flatnonzero(self.trained()).tolist()
         row = next((row for row in rows if not self.candidate(row).is_teacher), None)
         return None if row is None else Choice(row=row, by="start", seconds=float(seconds[row]))
 

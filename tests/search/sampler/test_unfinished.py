@@ -240,3 +240,23 @@ def test_where_nothing_else_is_left_a_paused_training_goes_on_unless_it_is_hopel
 
 def test_a_search_that_has_not_begun_has_nothing_to_go_on_with():
     assert not HardwareFirstSampler(PROBLEM, Facts(), seed=0).pays_to_go_on()
+
+
+def test_what_was_paused_is_left_to_be_evaluated_once_its_training_has_gone_on_for_another_form():
+    """The dense student was paused, and trained to its end for the pruned one that is made of it."""
+    sampler, dense = HardwareFirstSampler(PROBLEM, Facts(), seed=0), student(3)
+    sampler._policy = policy = Policy(Knowledge(PROBLEM, Facts(), seed=0), seed=0)
+    policy.learn(complete(SPACE.baselines()[0], quality=0.95))
+    policy.learn(paused(dense))
+    for candidate in SPACE.candidates():
+        if candidate != dense:
+            policy.set_aside(candidate)
+    assert not policy.trained().any()
+    pruned = next(c for c in SPACE.candidates() if c.student == dense.student and c.sparsity != "dense")
+    went_on = StageRecord(name="prune", key=f"pruned {dense.student}", cached=False, seconds=4.0)
+    done = complete(pruned)
+    policy.learn(replace(done, stages=(stage(dense, 4, 60.0), went_on)))
+    assert policy.trained()[row(policy.knowledge, dense)]
+    assert sampler.pays_to_go_on()
+    policy.learn(replace(complete(dense), stages=()))
+    assert not sampler.pays_to_go_on()
